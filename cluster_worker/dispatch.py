@@ -1,0 +1,277 @@
+"""Hand jobs to ranks, watch them, and mend what breaks.
+
+One thread owns the world and every job's state while it runs; others reach it through a queue.
+Small jobs go to one free rank each; a wide job waits until all ranks are free and takes them all.
+
+When a rank dies, MPI ends the whole world. The job of the rank that was lost first is a suspect:
+it is tried again with no other job beside it, and fails if it takes a rank down again. The jobs
+of the other ranks are bystanders and simply start again.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from cluster_worker.errors import Broken, Cancelled, Rejected
+from cluster_worker.launch import Launched, launch
+from cluster_worker.planning import Plan
+from cluster_worker.segments import Pixels
+from cluster_worker.wire import Cancel, Done, Progress, Task
+
+# Time to hear a cancel between two tiles; a rank deep in one long call is ended instead.
+CANCEL_SECONDS = 2.0
+# A world that does not start is tried so often before its jobs are told.
+STARTS_MAX = 3
+START_BACKOFF_SECONDS = 1.0
+
+
+@dataclass(eq=False)
+class Assignment:
+    """One plan to run on pixels in shared memory, and what has become of it so far."""
+
+    number: int
+    plan: Plan
+    source: Pixels
+    scratch: tuple[Pixels, ...]
+    result: Pixels
+    wide: bool
+    progress: Callable[[int, int], None]
+    done: "Future[None]" = field(default_factory=Future)
+    tiles_done: int = 0
+    tiles_total: int = 0
+    ranks: set[int] = field(default_factory=set)
+    error: Exception | None = None
+    suspect: bool = False
+    deadline: float = 0.0
+    cancelled: bool = False
+
+    def task(self) -> Task:
+        """Put it in the ranks' words."""
+        return Task(self.number, self.plan, self.source, self.scratch, self.result, self.wide)
+
+
+class Dispatcher:
+    """The thread that owns a world.
+
+    Parameters
+    ----------
+    ranks : int
+        Of the world.
+    folder : Path
+        Private, for the world's socket and log.
+    job_seconds, job_bytes : float, int
+        Limits of one job: wall time, and memory in each rank.
+    """
+
+    def __init__(self, ranks: int, folder: Path, job_seconds: float, job_bytes: int) -> None:
+        self.ranks = ranks
+        self.folder = folder
+        self.job_seconds = job_seconds
+        self.job_bytes = job_bytes
+        self.requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.bell, self.ringer = Pipe(duplex=False)
+        self.waiting: deque[Assignment] = deque()
+        self.suspects: deque[Assignment] = deque()
+        self.busy: dict[int, Assignment] = {}
+        self.closing = False
+        self.world: Launched | None = None
+        self.started = Future[None]()
+        self.thread = threading.Thread(target=self.run, name="dispatcher", daemon=True)
+        self.thread.start()
+        self.started.result()
+
+    # Called from any thread.
+
+    def submit(self, job: Assignment) -> None:
+        """Queue a job."""
+        self.ask(lambda: self.waiting.append(job))
+
+    def cancel(self, job: Assignment) -> None:
+        """Give a job up; its future raises Cancelled soon."""
+        self.ask(lambda: self.give_up(job))
+
+    def close(self) -> None:
+        """End the world; jobs that are not done fail as broken."""
+
+        def begin() -> None:
+            self.closing = True
+
+        self.ask(begin)
+        self.thread.join()
+
+    def ask(self, request: Callable[[], None]) -> None:
+        """Have the thread do something."""
+        self.requests.put(request)
+        with contextlib.suppress(OSError):
+            self.ringer.send_bytes(b".")
+
+    # Called in the thread alone.
+
+    def run(self) -> None:
+        """Serve until closed."""
+        try:
+            self.world = launch(self.ranks, self.folder, self.job_bytes)
+        except Exception as error:  # noqa: BLE001 - the engine's constructor raises it
+            self.started.set_exception(error)
+            return
+        self.started.set_result(None)
+        while not self.closing:
+            if self.world is None:
+                self.start_again()
+            self.hand_out()
+            self.listen()
+            self.watch_the_clock()
+        if self.world is not None:
+            self.world.stop()
+        for job in {*self.waiting, *self.suspects, *self.busy.values()}:
+            settle(job, Broken("the engine was closed"))
+
+    def start_again(self) -> None:
+        """Start a new world, with patience; if none starts, its jobs fail as broken."""
+        for attempt in range(STARTS_MAX):
+            try:
+                self.world = launch(self.ranks, self.folder, self.job_bytes)
+                return
+            except Broken as error:
+                problem = error
+                time.sleep(START_BACKOFF_SECONDS * 2**attempt)
+        for job in {*self.waiting, *self.suspects}:
+            settle(job, problem)
+        self.waiting.clear()
+        self.suspects.clear()
+
+    def hand_out(self) -> None:
+        """Give waiting jobs to free ranks, first come, first served; suspects when all are free."""
+        if self.world is None:
+            return
+        while self.suspects or self.waiting:
+            free = [rank for rank in self.world.connections if rank not in self.busy]
+            source = self.suspects or self.waiting
+            job = source[0]
+            if not free or ((job.wide or job.suspect) and len(free) < self.ranks):
+                return
+            if any(other.suspect for other in self.busy.values()):
+                return
+            source.popleft()
+            self.begin(job, self.world, free if job.wide else free[:1])
+
+    def begin(self, job: Assignment, world: Launched, ranks: list[int]) -> None:
+        """Send a job to its ranks."""
+        job.ranks, job.error, job.tiles_done = set(ranks), None, 0
+        job.tiles_total = job.plan.tiles_total(len(ranks))
+        job.deadline = time.monotonic() + self.job_seconds
+        for rank in ranks:
+            self.busy[rank] = job
+        for rank in ranks:
+            # A rank that has just died is noticed by `listen`, with its job among the held.
+            with contextlib.suppress(OSError):
+                world.connections[rank].send(job.task())
+
+    def listen(self) -> None:
+        """Wait for requests, messages of ranks, and the next deadline."""
+        if self.world is None:
+            return
+        deadlines = [job.deadline for job in self.busy.values()]
+        seconds = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        lost: list[int] = []
+        ready = wait([self.bell, *self.world.connections.values()], seconds)
+        for rank, connection in self.world.connections.items():
+            if connection in ready:
+                try:
+                    while connection.poll(0):
+                        self.hear(rank, connection.recv())
+                except (EOFError, OSError):
+                    lost.append(rank)
+        if lost:
+            self.mourn(lost)
+        if self.bell in ready:
+            while self.bell.poll(0):
+                self.bell.recv_bytes()
+            while not self.requests.empty():
+                self.requests.get()()
+
+    def hear(self, rank: int, message: Progress | Done) -> None:
+        """Take in what a rank says."""
+        job = self.busy[rank]
+        if isinstance(message, Progress):
+            job.tiles_done += message.tiles
+            job.progress(job.tiles_done, job.tiles_total)
+            return
+        del self.busy[rank]
+        job.ranks.discard(rank)
+        job.error = job.error or message.error
+        if not job.ranks:
+            settle(job, job.error)
+
+    def mourn(self, lost: list[int]) -> None:
+        """A rank has died: end the world, and decide what becomes of each job it held."""
+        blamed = {self.busy[rank] for rank in lost if rank in self.busy}
+        for job in blamed:
+            if job.suspect:
+                settle(
+                    job,
+                    Broken("a rank died twice while it worked on this image, once on it alone"),
+                )
+            job.suspect = True
+        self.end_world(blamed)
+
+    def end_world(self, blamed: set[Assignment]) -> None:
+        """Kill the world and queue again, at the front, what it held and nobody has settled."""
+        if self.world is not None:
+            self.world.kill()
+        self.world = None
+        held = sorted(set(self.busy.values()), key=lambda job: -job.number)
+        self.busy.clear()
+        for job in held:
+            if job.cancelled:
+                settle(job, Cancelled())
+            if not job.done.done():
+                (self.suspects if job in blamed else self.waiting).appendleft(job)
+
+    def give_up(self, job: Assignment) -> None:
+        """Cancel a job, wherever it is."""
+        if job.done.done():
+            return
+        job.cancelled = True
+        for line in (self.waiting, self.suspects):
+            if job in line:
+                line.remove(job)
+                settle(job, Cancelled())
+                return
+        job.deadline = min(job.deadline, time.monotonic() + CANCEL_SECONDS)
+        if self.world is not None:
+            for rank in job.ranks:
+                with contextlib.suppress(OSError):
+                    self.world.connections[rank].send(Cancel(job.number))
+
+    def watch_the_clock(self) -> None:
+        """End what takes too long; only ending its rank stops a call that does not return."""
+        now = time.monotonic()
+        late = {job for job in self.busy.values() if now >= job.deadline}
+        for job in late:
+            settle(
+                job,
+                Cancelled()
+                if job.cancelled
+                else Rejected(f"took longer than {self.job_seconds:g} s, the limit for one image"),
+            )
+        if late:
+            self.end_world(set())
+
+
+def settle(job: Assignment, error: Exception | None) -> None:
+    """Say what became of a job, once."""
+    if job.done.done():
+        return
+    if error is None:
+        job.done.set_result(None)
+    else:
+        job.done.set_exception(error)

@@ -1,0 +1,294 @@
+"""The engine: any chain of steps on an image, over all ranks of a warm MPI world.
+
+Used alike by the worker's consumer, the command line, tests and notebooks::
+
+    with Engine(ranks=4) as engine:
+        sharp = engine.run(image, [{"operation": "unsharp_mask", "radius": 2.0}])
+"""
+
+import itertools
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.dispatch import Assignment, Dispatcher
+from cluster_worker.errors import Rejected
+from cluster_worker.operations import catalogue
+from cluster_worker.planning import Depth, Plan, plan
+from cluster_worker.segments import Pixels, Segment, Segments
+from config import recipe
+
+Image = NDArray[Any]
+Progress = Callable[[int, int], None]
+
+STEPS_MAX = 20
+# Below so many pixels an image goes to one rank: cutting it up would cost more than it saves.
+WIDE_PIXELS = 1 << 20
+# How long a job waits for shared memory that other jobs hold.
+ALLOCATE_SECONDS = 600.0
+
+
+def ignore(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Job:
+    """An image on its way: fill `source`, start it, wait, read `result`, close it.
+
+    Attributes
+    ----------
+    source, result : ndarray
+        In shared memory, alpha included; `result` is valid after `wait`, until `close`.
+    """
+
+    def __init__(
+        self, engine: "Engine", planned: Plan, segments: list[Segment], number: int
+    ) -> None:
+        self.engine = engine
+        self.segments = segments
+        images = [
+            (planned.shape, planned.dtype),
+            (planned.result_shape, planned.result_dtype),
+            *planned.scratch(),
+        ]
+        source, result, *scratch = (
+            Pixels(str(segment.path), shape, dtype)
+            for segment, (shape, dtype) in zip(segments, images, strict=True)
+        )
+        self.source_pixels = source
+        self.result_pixels = result
+        self.source = source.map(writable=True)
+        self.result = result.map(writable=False)
+        self.assignment = Assignment(
+            number, planned, source, tuple(scratch), result, engine.is_wide(planned), ignore
+        )
+
+    def start(self, progress: Progress = ignore) -> None:
+        """Queue the job; `progress(tiles done, tiles in all)` is called from the engine's thread."""
+        self.assignment.progress = progress
+        self.engine.dispatcher.submit(self.assignment)
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the result is there.
+
+        Raises
+        ------
+        Rejected
+            If an operation refuses the image, or it takes more time or memory than a job may.
+        Broken
+            If ranks died on it, tried alone as well.
+        Cancelled
+            If it was cancelled.
+        TimeoutError
+            If it is not done after so many seconds.
+        """
+        self.assignment.done.result(seconds)
+
+    def cancel(self) -> None:
+        """Give it up; `wait` raises Cancelled."""
+        self.engine.dispatcher.cancel(self.assignment)
+
+    def close(self) -> None:
+        """Give its memory back; its arrays must not be used any more."""
+        segments, self.segments = self.segments, []
+        if not segments:
+            return
+        if self.assignment.ranks and not self.assignment.done.done():
+            # Ranks may still write there.
+            self.engine.segments.discard(segments)
+        else:
+            self.engine.segments.release(segments)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give its memory back."""
+        self.close()
+
+
+class Engine:
+    """A warm MPI world that runs chains of operations.
+
+    Parameters
+    ----------
+    ranks : int
+        MPI ranks; 0 means one for each core that this process may use.
+    job_seconds_max : float
+        Longest wall time of one image.
+    job_memory_bytes_max : int
+        Most memory that one image may take in a rank, shared pixels not counted.
+    scratch_dir : str or Path
+        Folder in memory for pixels.
+    core : tuple of int, optional
+        Largest (rows, columns) of a tile, instead of one chosen by the image's size; every image
+        of more than one such tile is then cut over all ranks.
+
+    Raises
+    ------
+    Broken
+        If the world does not start.
+    """
+
+    def __init__(
+        self,
+        ranks: int = 0,
+        *,
+        job_seconds_max: float = 600.0,
+        job_memory_bytes_max: int = 4 << 30,
+        scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
+        core: tuple[int, int] | None = None,
+    ) -> None:
+        self.ranks = ranks or len(os.sched_getaffinity(0))
+        self.job_memory_bytes_max = job_memory_bytes_max
+        self.core = core
+        self.catalogue = catalogue()
+        self.numbers = itertools.count(1)
+        self.segments = Segments(Path(scratch_dir))
+        try:
+            self.dispatcher = Dispatcher(
+                self.ranks, self.segments.folder, job_seconds_max, job_memory_bytes_max
+            )
+        except BaseException:
+            self.segments.close()
+            raise
+
+    def run(
+        self,
+        image: Image,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+        progress: Progress = ignore,
+    ) -> Image:
+        """Run a chain on an array.
+
+        Parameters
+        ----------
+        image : ndarray
+            (rows, columns) or (rows, columns, channels) of bool, uint8, uint16, float32 or
+            float64; 2 or 4 channels end with alpha, which is left as it is.
+        steps : sequence of mapping
+            ``[{"operation": "gaussian", "sigma": 2.0}, ...]``, as in the API.
+        depth : {"input", "native"}
+            ``"input"``: compute in float32 from the first step that needs floats, round once at
+            the end, back to the image's type. ``"native"``: exactly the types and values that
+            scikit-image returns.
+        progress : callable
+            ``progress(tiles done, tiles in all)``.
+
+        Returns
+        -------
+        ndarray
+            A new array.
+
+        Raises
+        ------
+        Rejected
+            With one sentence, if steps or image cannot be run.
+        Broken
+            If ranks died on it.
+        """
+        with self.prepare(image.shape, str(image.dtype), steps, depth) as job:
+            np.copyto(job.source, image)
+            job.start(progress)
+            try:
+                job.wait()
+            except KeyboardInterrupt:
+                job.cancel()
+                raise
+            return job.result.copy()
+
+    def prepare(
+        self,
+        shape: tuple[int, ...],
+        dtype: str,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+    ) -> Job:
+        """Plan a chain and reserve its memory; the caller fills `source` and starts the job.
+
+        Raises
+        ------
+        Rejected
+            If steps or image cannot be run, or need more memory than there is.
+        """
+        planned = self.plan(shape, dtype, steps, depth)
+        sizes = [
+            int(np.prod(each)) * np.dtype(kind).itemsize
+            for each, kind in [
+                (planned.shape, planned.dtype),
+                (planned.result_shape, planned.result_dtype),
+                *planned.scratch(),
+            ]
+        ]
+        segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
+        return Job(self, planned, segments, next(self.numbers))
+
+    def plan(
+        self,
+        shape: tuple[int, ...],
+        dtype: str,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+    ) -> Plan:
+        """Check steps and image, and plan the passes.
+
+        Raises
+        ------
+        Rejected
+            With one sentence.
+        """
+        try:
+            checked = recipe.check(steps, self.catalogue, STEPS_MAX)
+        except ValueError as error:
+            raise Rejected(str(error)) from error
+        planned = plan(tuple(shape), dtype, checked, depth, self.core)
+        need = planned.rank_bytes(self.ranks if self.is_wide(planned) else 1)
+        if need > self.job_memory_bytes_max:
+            raise Rejected(
+                f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
+                f"at most {self.job_memory_bytes_max / 2**20:.0f} MiB are allowed"
+            )
+        return planned
+
+    def is_wide(self, planned: Plan) -> bool:
+        """Whether a job is worth cutting over all ranks."""
+        rows, columns = planned.shape[:2]
+        cut = any(len(planned.tiles(each, self.ranks)) > 1 for each in planned.passes)
+        return self.ranks > 1 and cut and (bool(self.core) or rows * columns >= WIDE_PIXELS)
+
+    def pids(self) -> dict[int, int]:
+        """Process ids of the ranks, by rank, for whoever watches them."""
+        world = self.dispatcher.world
+        return dict(world.pids) if world else {}
+
+    def close(self) -> None:
+        """End the world and remove its memory."""
+        self.dispatcher.close()
+        self.segments.close()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the world."""
+        self.close()

@@ -1,0 +1,22 @@
+"""The two families of failure."""
+
+
+class Rejected(ValueError):
+    """The image or the request is at fault: one sentence to the user, not tried again."""
+
+
+class Broken(RuntimeError):
+    """The app is at fault: tried again, then dead-lettered, then alarmed."""
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error of anybody's
+    """The job was cancelled, or taken over by another attempt."""
+
+
+def in_family(error: Exception) -> Exception:
+    """Put any error into one of the families, so that its sentence can travel."""
+    if isinstance(error, Rejected | Broken | Cancelled):
+        return error
+    if isinstance(error, MemoryError):
+        return Rejected("the image needs more memory than one job may take")
+    return Broken(f"{type(error).__name__}: {error}")

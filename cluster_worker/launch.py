@@ -1,0 +1,158 @@
+"""Start and end one world of ranks, as child processes."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from cluster_worker.errors import Broken
+from cluster_worker.wire import MEMORY, SOCKET, Hello, Stop
+
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+
+# One thread in every rank: the ranks are the parallelism.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass
+class Launched:
+    """A running world: its mpiexec, and a connection and a process handle for each rank."""
+
+    process: subprocess.Popen[bytes]
+    connections: dict[int, Connection] = field(default_factory=dict)
+    handles: dict[int, int] = field(default_factory=dict)
+    pids: dict[int, int] = field(default_factory=dict)
+    leftovers: set[Path] = field(default_factory=set)
+
+    def add(self, connection: Connection) -> None:
+        """Take in a rank that has said hello."""
+        hello = connection.recv()
+        if not isinstance(hello, Hello):
+            raise Broken(f"a rank began with {hello!r}")
+        self.connections[hello.rank] = connection
+        self.pids[hello.rank] = hello.pid
+        # A handle, not a number: a number may be another process's by the time it is used.
+        self.handles[hello.rank] = os.pidfd_open(hello.pid)
+        self.leftovers |= {Path(each) for each in hello.shared_files}
+
+    def kill(self) -> None:
+        """End every rank at once."""
+        for handle in self.handles.values():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.close()
+
+    def stop(self) -> None:
+        """Let every rank leave in order; end those that do not."""
+        for connection in self.connections.values():
+            with contextlib.suppress(OSError):
+                connection.send(Stop())
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open, and remove what a world that crashed left in shared memory."""
+        for connection in self.connections.values():
+            connection.close()
+        for handle in self.handles.values():
+            os.close(handle)
+        for path in self.leftovers:
+            path.unlink(missing_ok=True)
+        self.connections.clear()
+        self.handles.clear()
+
+
+def mpiexec() -> str:
+    """Find the launcher: the one beside this Python, else the first on the path.
+
+    Raises
+    ------
+    Broken
+        If there is none.
+    """
+    beside = Path(sys.executable).parent / "mpiexec"
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if found is None:
+        raise Broken("mpiexec: not found beside Python nor on the path; install the mpich wheel")
+    return found
+
+
+def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
+    """Start a world and wait until every rank is warm.
+
+    Parameters
+    ----------
+    ranks : int
+        How many.
+    folder : Path
+        Private folder for the socket and the ranks' log.
+    job_bytes : int
+        Memory that a job may take in each rank.
+
+    Raises
+    ------
+    Broken
+        If the world does not come up; with the end of its log.
+    """
+    address, log = folder / "world.sock", folder / "world.log"
+    address.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as output:
+        listener.bind(str(address))
+        listener.listen(ranks)
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            # mpiexec ends its ranks on SIGTERM, and gets one if this process is killed.
+            ["setpriv", "--pdeathsig", "TERM", mpiexec(), "-n", str(ranks)]  # noqa: S607
+            + [sys.executable, "-m", "mpi4py", "-m", "cluster_worker.rank"],
+            env=environment(address, job_bytes),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        world = Launched(process)
+        try:
+            accept(world, ranks, listener)
+        except (OSError, EOFError, Broken) as error:
+            world.kill()
+            tail = log.read_bytes()[-500:].decode(errors="replace").strip()
+            raise Broken(
+                f"the MPI world of {ranks} ranks does not start: {error} {tail}"
+            ) from error
+    return world
+
+
+def accept(world: Launched, ranks: int, listener: socket.socket) -> None:
+    """Wait for every rank's hello, as long as the world lives."""
+    listener.settimeout(0.2)
+    deadline = time.monotonic() + START_SECONDS
+    while len(world.connections) < ranks:
+        if world.process.poll() is not None:
+            raise Broken(f"mpiexec ended with {world.process.returncode}")
+        if time.monotonic() > deadline:
+            raise Broken(f"not warm after {START_SECONDS:.0f} s")
+        with contextlib.suppress(TimeoutError):
+            rank, _ = listener.accept()
+            rank.setblocking(True)
+            world.add(Connection(rank.detach()))
+
+
+def environment(address: Path, job_bytes: int) -> dict[str, str]:
+    """Give the ranks' environment; the package is found wherever they start."""
+    top = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join([top, *filter(None, [os.environ.get("PYTHONPATH")])])
+    given = {SOCKET: str(address), MEMORY: str(job_bytes), "PYTHONPATH": path}
+    return os.environ | ONE_THREAD | given

@@ -1,0 +1,25 @@
+"""The catalogue: every operation that a chain may use, by name."""
+
+from typing import Any
+
+from cluster_worker.operations import color, feature, filters, morphology, util
+from cluster_worker.operations.declare import OPERATIONS, Image, Operation, Statistical, Whole
+
+__all__ = [
+    "OPERATIONS",
+    "Image",
+    "Operation",
+    "Statistical",
+    "Whole",
+    "catalogue",
+    "color",
+    "feature",
+    "filters",
+    "morphology",
+    "util",
+]
+
+
+def catalogue() -> dict[str, Any]:
+    """Export the catalogue as API and site read it: JSON Schema for each operation."""
+    return {"version": 1, "operations": [each.entry() for each in OPERATIONS.values()]}

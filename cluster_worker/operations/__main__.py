@@ -1,0 +1,7 @@
+"""Print the catalogue as JSON: `python -m cluster_worker.operations > config/catalogue.json`."""
+
+import json
+
+from cluster_worker.operations import catalogue
+
+print(json.dumps(catalogue(), indent=1, ensure_ascii=False))

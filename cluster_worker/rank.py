@@ -1,0 +1,137 @@
+"""One MPI rank: wait on the engine's socket, run what comes, report.
+
+Started by the engine as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.rank`; under
+`-m mpi4py` an uncaught exception ends the whole world instead of leaving the others waiting.
+"""
+
+import os
+import resource
+import socket
+import time
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from cluster_worker.errors import Broken, Cancelled, in_family
+from cluster_worker.operations import catalogue
+from cluster_worker.pipeline import Alone, run, run_alone
+from cluster_worker.planning import plan
+from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
+from cluster_worker.world import WholeWorld
+
+REPORT_SECONDS = 0.05
+
+
+class Rank:
+    """A rank with its connection to the engine."""
+
+    def __init__(self, world: WholeWorld, connection: Connection) -> None:
+        self.world = world
+        self.connection = connection
+        self.unreported = 0
+        self.reported_at = 0.0
+
+    def serve(self) -> None:
+        """Run tasks until told to stop, or until the engine is gone."""
+        while True:
+            try:
+                message = self.connection.recv()
+            except (EOFError, ConnectionError):
+                return
+            if isinstance(message, Stop):
+                return
+            if isinstance(message, Task):
+                # A late Cancel, of a job that is already done, is passed over.
+                self.connection.send(Done(message.job, self.outcome(message)))
+
+    def outcome(self, task: Task) -> Exception | None:
+        """Run a task and give its error, if any."""
+        self.unreported = 0
+        try:
+            run(
+                task.plan,
+                task.source.map(writable=False),
+                [each.map(writable=True) for each in task.scratch],
+                task.result.map(writable=True),
+                self.world if task.wide else Alone(),
+                lambda: self.report(task.job),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
+            return in_family(error)
+        finally:
+            self.tell(task.job)
+        return None
+
+    def report(self, job: int) -> None:
+        """Count a tile, tell the engine now and then, and hear a cancel.
+
+        Raises
+        ------
+        Cancelled
+            If the engine asked for it.
+        """
+        self.unreported += 1
+        if time.monotonic() - self.reported_at > REPORT_SECONDS:
+            self.tell(job)
+        while self.connection.poll(0):
+            if self.connection.recv() == Cancel(job):
+                raise Cancelled
+
+    def tell(self, job: int) -> None:
+        """Send the tiles counted since the last time."""
+        if self.unreported:
+            self.connection.send(Progress(job, self.unreported))
+        self.unreported = 0
+        self.reported_at = time.monotonic()
+
+
+def warm_up() -> None:
+    """Call every operation once, since scikit-image imports lazily."""
+    for entry in catalogue()["operations"]:
+        defaults = {
+            name: each["default"] for name, each in entry["parameters"]["properties"].items()
+        }
+        for dtype in ("uint8", "float32"):
+            image = np.zeros((16, 16, 3), dtype)
+            run_alone(plan(image.shape, dtype, [{"operation": entry["name"], **defaults}]), image)
+
+
+def limit_memory(job_bytes: int) -> None:
+    """Let a job take so much more than the warm rank has; beyond that it meets a MemoryError.
+
+    Limits private memory only: shared pixels are reserved and counted by the engine.
+    """
+    status = Path("/proc/self/status").read_text().splitlines()
+    now = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+    resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + job_bytes,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def shared_files() -> tuple[str, ...]:
+    """Name the files in shared memory that MPI has mapped into this rank."""
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    names = {line.split(maxsplit=5)[5] for line in maps if "/dev/shm/mpich" in line}  # noqa: S108
+    return tuple(name for name in names if not name.endswith("(deleted)"))
+
+
+def main() -> None:
+    """Join the world, warm up, serve."""
+    # Division by an empty class in Otsu and the like: scikit-image's own results stand.
+    warnings.simplefilter("ignore")
+    world = WholeWorld()
+    warm_up()
+    limit_memory(int(os.environ[MEMORY]))
+    engine = socket.socket(socket.AF_UNIX)
+    try:
+        engine.connect(os.environ[SOCKET])
+    except OSError as error:
+        raise Broken(f"rank {world.rank}: the engine does not answer: {error}") from error
+    connection = Connection(engine.detach())
+    connection.send(Hello(world.rank, os.getpid(), shared_files()))
+    Rank(world, connection).serve()
+
+
+if __name__ == "__main__":
+    main()

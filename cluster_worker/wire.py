@@ -1,0 +1,54 @@
+"""What engine and ranks say to each other over their sockets."""
+
+from typing import NamedTuple
+
+from cluster_worker.planning import Plan
+from cluster_worker.segments import Pixels
+
+# Environment variables from the engine to its ranks.
+SOCKET = "DIP_WORLD_SOCKET"
+MEMORY = "DIP_JOB_MEMORY_BYTES_MAX"
+
+
+class Hello(NamedTuple):
+    """A rank is warm and waits for work."""
+
+    rank: int
+    pid: int
+    # Files that MPI made in shared memory; a world that is killed leaves them behind.
+    shared_files: tuple[str, ...]
+
+
+class Task(NamedTuple):
+    """Run a plan, alone or with all ranks."""
+
+    job: int
+    plan: Plan
+    source: Pixels
+    scratch: tuple[Pixels, ...]
+    result: Pixels
+    wide: bool
+
+
+class Cancel(NamedTuple):
+    """Give a job up after the tile in hand."""
+
+    job: int
+
+
+class Stop(NamedTuple):
+    """Leave the world in order."""
+
+
+class Progress(NamedTuple):
+    """So many tiles more are done."""
+
+    job: int
+    tiles: int
+
+
+class Done(NamedTuple):
+    """A rank has finished its part; the result counts only if none has an error."""
+
+    job: int
+    error: Exception | None

@@ -1,0 +1,119 @@
+"""Where things are: keys in the buckets, queues on the broker, keys and indexes of the table."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+# Deliveries of one message before the broker gives it up. Only a backstop: the fault limit of a
+# job is far lower, but every death of a whole worker counts one delivery for each job it held.
+DELIVERY_LIMIT = 20
+
+# Counter rows of a batch: enough that two hundred workers rarely meet on one.
+COUNTER_SHARDS = 8
+
+CHANGES_INDEX = "changes"  # hash pk, range changed: what changed in a batch since
+DUE_INDEX = "due"  # hash due_shard, range due: what the sweep must look at
+DUE_SHARDS = 4
+
+BATCH_SK = "batch"
+COUNTER_PREFIX = "count#"
+JOB_PREFIX = "job#"
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A durable quorum queue. Changed arguments need a new name, hence the version in it."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+DEAD_LETTERS = Queue("dip.dead.v1", {"x-queue-type": "quorum"})
+
+JOBS = Queue(
+    "dip.interactive.v1",
+    {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": DEAD_LETTERS.name,
+        "x-dead-letter-strategy": "at-least-once",
+        # At-least-once dead-lettering is only offered with this overflow rule.
+        "x-overflow": "reject-publish",
+    },
+)
+
+QUEUES = (DEAD_LETTERS, JOBS)
+
+
+def upload_key(batch: str, job: str) -> str:
+    """Key of the original in the uploads bucket."""
+    return f"uploads/{batch}/{job}"
+
+
+def result_key(batch: str, job: str, attempt: int, extension: str) -> str:
+    """Key of one attempt's result in the results bucket; also its path on the site's origin.
+
+    Every attempt writes under its own key, so that a late writer never touches the winner's.
+    """
+    return f"files/{batch}/{job}/{attempt}/result.{extension}"
+
+
+def job_sk(job: str) -> str:
+    """Sort key of a job's row."""
+    return JOB_PREFIX + job
+
+
+def counter_sk(job: str) -> str:
+    """Sort key of the counter row that a job is counted in."""
+    return f"{COUNTER_PREFIX}{shard(job, COUNTER_SHARDS)}"
+
+
+def due_shard(job: str) -> str:
+    """Partition of the due index that a row lies in."""
+    return f"due#{shard(job, DUE_SHARDS)}"
+
+
+def shard(job: str, shards: int) -> int:
+    """A stable number below `shards` for a job id."""
+    return hashlib.blake2b(job.encode(), digest_size=4).digest()[0] % shards
+
+
+def public_name(batch: str) -> str:
+    """What a log may say of a batch. The id itself is the capability and is never logged."""
+    return hashlib.sha256(batch.encode()).hexdigest()[:12]
+
+
+# The table as DynamoDB's create_table takes it; the stack and the local runner both make it.
+TABLE_SCHEMA: dict[str, Any] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+        {"AttributeName": "changed", "AttributeType": "S"},
+        {"AttributeName": "due_shard", "AttributeType": "S"},
+        {"AttributeName": "due", "AttributeType": "N"},
+    ],
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": CHANGES_INDEX,
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "changed", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        },
+        {
+            "IndexName": DUE_INDEX,
+            "KeySchema": [
+                {"AttributeName": "due_shard", "KeyType": "HASH"},
+                {"AttributeName": "due", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+    ],
+}
