@@ -80,6 +80,8 @@ class Job:
     attempt: int = 0
     # faults: how often ranks died on this job alone.
     faults: int = 0
+    # lapses: how often the sweep found its worker silent.
+    lapses: int = 0
     tiles_done: int = 0
     tiles_total: int = 0
     # Why the job failed, in one sentence; cause says whose fault it was.
@@ -144,6 +146,9 @@ class Batch:
     kept_until: int
     jobs: int = 0
     order: Order = ""
+    # When it was ordered, and the sort key up to which it has been carried out.
+    ordered: int = 0
+    order_after: str = ""
     due: int = 0
 
     @classmethod
@@ -157,6 +162,8 @@ class Batch:
             kept_until=int(item["kept_until"]),
             jobs=int(item["jobs"]),
             order=item["order"],
+            ordered=int(item["ordered"]),
+            order_after=item["order_after"],
             due=int(item["due"]),
         )
 
@@ -203,7 +210,7 @@ def move(
     to: State,
     now: int,
     due: int,
-    change: Change = Change(),  # noqa: B008 - a frozen value
+    change: Change = Change(),
 ) -> list[dict[str, Any]]:
     """Build the transaction that moves a job to another state and its batch's counts with it.
 

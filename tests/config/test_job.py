@@ -1,0 +1,58 @@
+import dataclasses
+
+import pytest
+
+from config import places
+from config.job import FINAL, STATES, TRANSITIONS, UNFINISHED, Batch, Change, Job, Message, move
+
+ROW = Job("b" * 32, "j" * 16, "cat.jpg", 10, "image/jpeg", "queued", 1, 2, notes=("a", "b"))
+
+
+def test_a_row_survives_the_table():
+    assert Job.from_item(ROW.to_item()) == ROW
+
+
+def test_a_batch_survives_the_table():
+    batch = Batch("b", ({"operation": "gaussian", "sigma": 0.1},), "same", 1, 2, 3, "cancel", 4)
+    assert Batch.from_item(batch.to_item()) == batch
+
+
+def test_a_message_survives_the_queue():
+    message = Message("b", "j", 3)
+    assert Message.from_bytes(message.to_bytes()) == message
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b'{"batch":1}', b"\xff", b'"text"'])
+def test_a_strange_message_is_a_value_error(body):
+    with pytest.raises(ValueError, match="not a job message"):
+        Message.from_bytes(body)
+
+
+def test_every_state_is_either_final_or_not():
+    assert sorted(FINAL + UNFINISHED) == sorted(STATES)
+
+
+def test_a_step_that_no_job_takes_is_refused():
+    with pytest.raises(ValueError, match="cannot go from queued to succeeded"):
+        move("table", ROW, "succeeded", 5, 6)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_move_changes_the_row_and_both_counters_together(state):
+    row = dataclasses.replace(ROW, state=state)
+    for to in TRANSITIONS[state]:
+        update, *counters = (each["Update"] for each in move("table", row, to, 5, 6))
+        assert update["Key"] == {"pk": ROW.batch, "sk": places.job_sk(ROW.job)}
+        assert update["ExpressionAttributeValues"][":when_state"] == state
+        assert update["ExpressionAttributeValues"][":state"] == to
+        if to == state:
+            assert counters == []
+        else:
+            assert counters[0]["ExpressionAttributeValues"] == {f":n_{state}": -1, f":n_{to}": 1}
+
+
+def test_a_change_may_ask_for_more_than_the_state():
+    change = Change({"attempt": 4}, {"attempt": 3})
+    update = move("table", ROW, "running", 5, 6, change)[0]["Update"]
+    assert "#attempt = :when_attempt" in update["ConditionExpression"]
+    assert update["ExpressionAttributeValues"][":attempt"] == 4

@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cluster_worker.operations import catalogue
+from config import recipe
+
+CATALOGUE = catalogue()
+
+
+def test_the_exported_catalogue_is_fresh():
+    exported = Path(recipe.__file__).with_name("catalogue.json").read_text()
+    assert json.loads(exported) == json.loads(json.dumps(CATALOGUE)), "run: make catalogue"
+
+
+def test_defaults_are_filled_in():
+    assert recipe.check([{"operation": "gaussian"}], CATALOGUE, 20) == [
+        {"operation": "gaussian", "sigma": 1.0, "mode": "nearest"}
+    ]
+
+
+def test_every_default_passes_its_own_rule():
+    names = [{"operation": each["name"]} for each in CATALOGUE["operations"]]
+    assert len(recipe.check(names, CATALOGUE, len(names))) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (None, "steps: must be a list, got None"),
+        ("gaussian", 'steps: must be a list, got "gaussian"'),
+        ([], "steps: must hold 1 to 20 operations, got 0"),
+        ([{"operation": "invert"}] * 21, "steps: must hold 1 to 20 operations, got 21"),
+        ([7], "steps[0]: must be an object with an operation, got 7"),
+        ([{}], "steps[0].operation: must be the name of an operation, got None"),
+        (
+            [{"operation": "gausian"}],
+            'steps[0].operation: no operation is called "gausian"; did you mean gaussian?',
+        ),
+        (
+            [{"operation": "invert"}, {"operation": "gaussian", "sigma": 400}],
+            "steps[1].sigma: must lie between 0.1 and 100 px, got 400",
+        ),
+        (
+            [{"operation": "gaussian", "sigma": 1e9}],
+            "steps[0].sigma: must lie between 0.1 and 100 px, got 1000000000.0",
+        ),
+        (
+            [{"operation": "gaussian", "sigma": float("nan")}],
+            "steps[0].sigma: must be a number, got nan",
+        ),
+        ([{"operation": "gaussian", "sigma": True}], "steps[0].sigma: must be a number, got True"),
+        (
+            [{"operation": "gaussian", "sgima": 2}],
+            "steps[0].sgima: gaussian has no such parameter; did you mean sigma?",
+        ),
+        (
+            [{"operation": "invert", "x": 1}],
+            "steps[0].x: invert has no such parameter; it has none",
+        ),
+        (
+            [{"operation": "median", "radius": 2.5}],
+            "steps[0].radius: must be a whole number, got 2.5",
+        ),
+        (
+            [{"operation": "median", "footprint": "star"}],
+            'steps[0].footprint: must be one of disk, square, diamond, got "star"',
+        ),
+        (
+            [{"operation": "canny", "low_threshold": "a" * 500}],
+            'steps[0].low_threshold: must be a number or null, got "' + "a" * 56 + "...",
+        ),
+    ],
+)
+def test_a_bad_chain_gets_one_sentence_that_says_where_and_what(steps, sentence):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole sentence is compared
+        recipe.check(steps, CATALOGUE, 20)
+    assert str(caught.value) == sentence
