@@ -20,7 +20,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from cluster_worker.errors import Broken, Cancelled, Rejected
+from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.launch import Launched, launch
 from cluster_worker.planning import Plan
 from cluster_worker.segments import Pixels
@@ -129,7 +129,9 @@ class Dispatcher:
             self.hand_out()
             self.listen()
             self.watch_the_clock()
-        if self.world is not None:
+        if self.world is not None and self.busy:
+            self.world.kill()
+        elif self.world is not None:
             self.world.stop()
         for job in {*self.waiting, *self.suspects, *self.busy.values()}:
             settle(job, Broken("the engine was closed"))
@@ -216,10 +218,8 @@ class Dispatcher:
         blamed = {self.busy[rank] for rank in lost if rank in self.busy}
         for job in blamed:
             if job.suspect:
-                settle(
-                    job,
-                    Broken("a rank died twice while it worked on this image, once on it alone"),
-                )
+                reason = "a rank died twice while it worked on this image, once on it alone"
+                settle(job, RankDied(reason))
             job.suspect = True
         self.end_world(blamed)
 

@@ -8,8 +8,6 @@ Used alike by the worker's consumer, the command line, tests and notebooks::
 
 import itertools
 import os
-import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +69,7 @@ class Job:
         )
 
     def start(self, progress: Progress = ignore) -> None:
-        """Queue the job; `progress(tiles done, tiles in all)` is called from the engine's thread."""
+        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
         self.assignment.progress = progress
         self.engine.dispatcher.submit(self.assignment)
 
@@ -267,7 +265,7 @@ class Engine:
     def is_wide(self, planned: Plan) -> bool:
         """Whether a job is worth cutting over all ranks."""
         rows, columns = planned.shape[:2]
-        cut = any(len(planned.tiles(each, self.ranks)) > 1 for each in planned.passes)
+        cut = any(planned.tile_count(each, self.ranks) > 1 for each in planned.passes)
         return self.ranks > 1 and cut and (bool(self.core) or rows * columns >= WIDE_PIXELS)
 
     def pids(self) -> dict[int, int]:

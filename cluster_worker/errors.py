@@ -9,7 +9,11 @@ class Broken(RuntimeError):
     """The app is at fault: tried again, then dead-lettered, then alarmed."""
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error of anybody's
+class RankDied(Broken):
+    """Ranks died on one job, tried alone as well: counted as a fault of that job."""
+
+
+class Cancelled(Exception):
     """The job was cancelled, or taken over by another attempt."""
 
 

@@ -115,8 +115,11 @@ def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
         listener.listen(ranks)
         process = subprocess.Popen(  # noqa: S603 - our own command
             # mpiexec ends its ranks on SIGTERM, and gets one if this process is killed.
-            ["setpriv", "--pdeathsig", "TERM", mpiexec(), "-n", str(ranks)]  # noqa: S607
-            + [sys.executable, "-m", "mpi4py", "-m", "cluster_worker.rank"],
+            [
+                *("setpriv", "--pdeathsig", "TERM"),
+                *(mpiexec(), "-n", str(ranks)),
+                *(sys.executable, "-m", "mpi4py", "-m", "cluster_worker.rank"),
+            ],
             env=environment(address, job_bytes),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -34,9 +34,13 @@ class Alone:
     rank = 0
     size = 1
 
-    def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
-        """Do the work."""
+    def combine(self, work: Callable[[], Any], _: Callable[[Any, Any], Any]) -> Any:
+        """Do the work; there is nothing to combine it with."""
         return work()
+
+
+def nothing(a: None, b: None) -> None:
+    """Combine work that gives no value: only wait for each other."""
 
 
 def run(
@@ -84,12 +88,12 @@ def run(
                 target[tile.core.slices] = run_tile(each, colours, alpha, tile, statistics)
                 report()
 
-        team.combine(work, lambda a, b: None)
+        team.combine(work, nothing)
         colours = target
     if plan.result_alpha and alpha is not None:
         rows = Span(*share_rows(plan.shape[0], team), 0, plan.shape[1])
         result[(*rows.slices, -1)] = to_depth(alpha[rows.slices], plan.result_dtype)
-        team.combine(lambda: None, lambda a, b: None)
+        team.combine(lambda: None, nothing)
 
 
 def share_rows(rows: int, team: Team) -> tuple[int, int]:

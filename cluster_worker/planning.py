@@ -91,18 +91,27 @@ class Plan:
     result_alpha: bool
     core: tuple[int, int] | None = None
 
+    def core_of(self, each: Pass, ranks: int) -> tuple[int, int]:
+        """Give the largest (rows, columns) of a core in one pass over so many ranks."""
+        rows, columns = self.shape[:2]
+        if each.whole:
+            return rows, columns
+        return self.core or core_shape((rows, columns), each.halo, ranks, TILE_PIXELS)
+
     def tiles(self, each: Pass, ranks: int) -> list[Tile]:
         """Cut the image for one pass over so many ranks."""
         rows, columns = self.shape[:2]
-        if each.whole:
-            return tiles((rows, columns), (rows, columns), 0)
-        core = self.core or core_shape((rows, columns), each.halo, ranks, TILE_PIXELS)
-        return tiles((rows, columns), core, each.halo)
+        return tiles((rows, columns), self.core_of(each, ranks), each.halo)
+
+    def tile_count(self, each: Pass, ranks: int) -> int:
+        """Count the tiles of one pass without making them: an image may have millions."""
+        height, width = self.core_of(each, ranks)
+        return -(-self.shape[0] // height) * -(-self.shape[1] // width)
 
     def tiles_total(self, ranks: int) -> int:
         """Count the tiles of all passes, those of the measures included."""
         return sum(
-            len(self.tiles(each, ranks)) * (1 + len(each.steps[0].measures)) for each in self.passes
+            self.tile_count(each, ranks) * (1 + len(each.steps[0].measures)) for each in self.passes
         )
 
     def scratch(self) -> list[tuple[tuple[int, ...], str]]:
@@ -121,13 +130,13 @@ class Plan:
         """Bytes that the busiest rank will need of its own, as an upper estimate."""
         channels = self.shape[2] if len(self.shape) == 3 else 1
         size = 8 if self.dtype == "float64" else 4
-        return max(
-            max(tile.window.pixels for tile in self.tiles(each, ranks))
-            * channels
-            * size
-            * (each.arrays + 2)
-            for each in self.passes
-        )
+
+        def window(each: Pass) -> int:
+            height, width = self.core_of(each, ranks)
+            rows = min(height + 2 * each.halo, self.shape[0])
+            return rows * min(width + 2 * each.halo, self.shape[1])
+
+        return max(window(each) * channels * size * (each.arrays + 2) for each in self.passes)
 
 
 def plan(
@@ -226,8 +235,6 @@ def preparations(operation: Operation, depth: Depth, example: Image) -> list[Ste
     found = []
     if floats and depth == "input" and example.dtype.kind != "f":
         found.append(Step("to_float", partial(to_depth, dtype="float32")))
-    elif to_gray and example.dtype.kind != "f":
-        found.append(Step("to_float", partial(to_depth, dtype="float64")))
     if to_gray:
         found.append(Step("rgb2gray", color.rgb2gray))
     return found
@@ -304,12 +311,15 @@ def to_depth(image: Image, dtype: str) -> Image:
         return result
     if target.kind == "b":
         half = np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5
-        return image > half
+        mask: Image = image > half
+        return mask
     white = np.iinfo(target).max
     if image.dtype.kind == "b":
-        return image.astype(target) * target.type(white)
-    scaled = np.clip(image, 0, 1) * image.dtype.type(white)
-    return np.rint(scaled, out=scaled).astype(target)
+        levels: Image = image.astype(target) * target.type(white)
+    else:
+        scaled = np.clip(image, 0, 1) * image.dtype.type(white)
+        levels = np.rint(scaled, out=scaled).astype(target)
+    return levels
 
 
 def check_image(shape: tuple[int, ...], dtype: str) -> bool:

@@ -1,6 +1,7 @@
 """Cut an image into tiles, and share tiles among ranks. Arithmetic only."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
@@ -85,7 +86,7 @@ def spans(length: int, step: int) -> list[tuple[int, int]]:
     """Cut a length into equal parts of at most `step`; they differ by one at most."""
     parts = -(-length // step)
     edges = [length * i // parts for i in range(parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:

@@ -28,6 +28,8 @@ def rgb2gray(image: Image) -> Image:
     """
     if image.ndim == 2:
         return image
+    if image.dtype.kind != "f":
+        image = util.img_as_float64(image)
     red, green, blue = (np.asarray(weight, image.dtype) for weight in LUMINANCE)
     gray: Image = image[..., 0] * red
     gray += image[..., 1] * green

@@ -38,4 +38,5 @@ def canny(
     ----------
     skimage.feature.canny
     """
-    return feature.canny(image, sigma, low_threshold, high_threshold)
+    result: Image = feature.canny(image, sigma, low_threshold, high_threshold)
+    return result

@@ -167,10 +167,12 @@ def counts(image: Image, between: tuple[Any, Any]) -> NDArray[np.intp]:
     """
     if image.dtype.kind in "bu":
         levels = 2 ** (8 * image.dtype.itemsize)
-        return np.bincount(image.astype(np.intp).ravel(), minlength=levels)
+        values: NDArray[np.intp] = np.bincount(image.astype(np.intp).ravel(), minlength=levels)
+        return values
     if not np.isfinite(between).all():
         raise Rejected("threshold_otsu: the image holds NaN or infinity, which have no histogram")
-    return np.histogram(image, bins=256, range=between)[0]
+    bins: NDArray[np.intp] = np.histogram(image, bins=256, range=between)[0]
+    return bins
 
 
 @operation(
@@ -191,7 +193,8 @@ def threshold_otsu(image: Image, *, statistics: tuple[tuple[Any, Any], NDArray[n
     """
     (least, greatest), histogram = statistics
     if least == greatest:
-        return image > least
+        mask: Image = image > least
+        return mask
     if image.dtype.kind in "bu":
         centers: Any = np.arange(histogram.size)
     else:

@@ -1,0 +1,174 @@
+"""What is known of an image file before its pixels are decoded, and what a format is."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.errors import Rejected
+
+Image = NDArray[Any]
+
+# The channels of a result, by their number, and the colour space that a profile must be for.
+COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+
+# Profiles of cameras and printers have 0.5 to 3 MB; what is larger is no profile.
+PROFILE_BYTES_MAX = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Header:
+    """A file's header.
+
+    Attributes
+    ----------
+    name : str
+        As the visitor called the file; sentences begin with it.
+    format : str
+        Name of the `Format` that the file is of.
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels) of the upright image; 2 or 4 channels end
+        with alpha.
+    dtype : str
+        bool, uint8, uint16, float32 or float64, in native byte order.
+    orientation : int
+        1 to 8 as EXIF and TIFF number them: how the file's rows and columns lie.
+    icc_profile : bytes
+        Colour profile; empty if the file has none.
+    resolution : tuple of float or None
+        Pixels per inch along (columns, rows) of the upright image.
+    notes : tuple of str
+        What could not be kept, one sentence each.
+    """
+
+    name: str
+    format: str
+    shape: tuple[int, ...]
+    dtype: str
+    orientation: int = 1
+    icc_profile: bytes = b""
+    resolution: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return has_alpha(self.shape)
+
+    @property
+    def pixels_bytes(self) -> int:
+        """Bytes that the decoded pixels take."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Format:
+    """An image format.
+
+    Attributes
+    ----------
+    name, title : str
+        For the interfaces and for sentences.
+    extensions : tuple of str
+        Without the dot; a result gets the first.
+    media_type : str
+        For the results.
+    magic : tuple of bytes
+        What a file of this format begins with.
+    read_header : callable
+        (path, name) to `Header`; decodes no pixels.
+    read_pixels : callable
+        (path, header, out): fills `out`, which has the header's shape and dtype.
+    write : callable
+        (path, image, header of the original) to notes on what was not kept.
+    """
+
+    name: str
+    title: str
+    extensions: tuple[str, ...]
+    media_type: str
+    magic: tuple[bytes, ...]
+    read_header: Callable[[Path, str], Header]
+    read_pixels: Callable[[Path, Header, Image], None]
+    write: Callable[[Path, Image, Header], tuple[str, ...]]
+
+    @property
+    def extension(self) -> str:
+        """The extension that results get."""
+        return self.extensions[0]
+
+
+def has_alpha(shape: Sequence[int]) -> bool:
+    """Whether the last channel of an image of this shape is alpha."""
+    return len(shape) == 3 and shape[2] in (2, 4)
+
+
+def upright_shape(rows: int, columns: int, channels: int, orientation: int) -> tuple[int, ...]:
+    """Give the shape of an image once it is turned upright."""
+    across = (columns, rows) if orientation >= 5 else (rows, columns)
+    return across if channels == 1 else (*across, channels)
+
+
+def as_stored(upright: Image, orientation: int) -> Image:
+    """View an upright image in the order in which its file stores the pixels.
+
+    A decoder that writes through this view turns the image upright without a copy.
+    """
+    if orientation in (2, 3, 6, 7):
+        upright = upright[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        upright = upright[::-1]
+    return np.swapaxes(upright, 0, 1) if orientation >= 5 else upright
+
+
+def valid_orientation(value: Any) -> int:
+    """Take an orientation from a file; what is not 1 to 8 means upright."""
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def valid_resolution(along: Any, orientation: int) -> tuple[float, float] | None:
+    """Take pixels per inch from a file; zeros, infinities and one-to-one ratios mean none."""
+    try:
+        x, y = (float(each) for each in along)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    if not (1 < x < 1e6 and 1 < y < 1e6):
+        return None
+    return (y, x) if orientation >= 5 else (x, y)
+
+
+def valid_profile(profile: Any) -> bytes:
+    """Take a colour profile from a file; what has no profile's signature is none."""
+    if not isinstance(profile, bytes) or profile[36:40] != b"acsp":
+        return b""
+    return profile if len(profile) <= PROFILE_BYTES_MAX else b""
+
+
+def fitting_profile(image: Image, header: Header) -> tuple[bytes, tuple[str, ...]]:
+    """Give the original's colour profile if the result can carry it, else a note."""
+    space = header.icc_profile[16:20]
+    if not space or space == COLOUR_SPACES[channels_of(image)]:
+        return header.icc_profile, ()
+    kind = space.decode("ascii", "replace").strip()
+    result = "gray" if channels_of(image) <= 2 else "RGB"
+    return b"", (f"colour profile dropped: it is for {kind}, the result is {result}",)
+
+
+def channels_of(image: Image) -> int:
+    """Count the channels of an image, alpha included."""
+    return image.shape[2] if image.ndim == 3 else 1
+
+
+def refuse_dtype(header: Header, title: str, image: Image, choose: str) -> Rejected:
+    """Word the refusal of a result that a format cannot hold."""
+    depth = {"uint16": "16 bits", "float32": "32-bit floats", "float64": "64-bit floats"}
+    kind = depth.get(str(image.dtype), str(image.dtype))
+    colour = "" if channels_of(image) == 1 else " in colour or with transparency"
+    return Rejected(
+        f"{header.name}: the result has pixels of {kind}{colour}, which {title} cannot hold; "
+        f"choose {choose}"
+    )

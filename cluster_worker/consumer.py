@@ -1,0 +1,186 @@
+"""Take messages from RabbitMQ, hand each to a worker thread, and settle it when that is done.
+
+pika's connection lives on one thread and serves its heartbeats there, so no work is done on it;
+worker threads reach it only through `add_callback_threadsafe`.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pika
+import pika.exceptions
+
+from cluster_worker.log import event
+from config import places
+from config.job import Message
+
+# Errors that end a connection; some of those made while connecting are no AMQPError.
+CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
+BACKOFF_SECONDS_MAX = 30.0
+# A connection that lived so long starts its backoff anew.
+STEADY_SECONDS = 60.0
+TICK_SECONDS = 0.5
+
+
+class Verdict(Enum):
+    """What becomes of a message."""
+
+    DONE = "acknowledged"
+    HAND_BACK = "handed back"  # the job's attempts and faults are not touched
+    FAULT = "faulted"  # queued again, and counted by the broker as a delivery
+    DEAD = "dead"  # to the dead letters, from where an operator can send it back
+
+
+@dataclass
+class Delivery:
+    """A message in hand: the channel and tag that it must be settled with."""
+
+    channel: Any
+    tag: int
+
+
+class Consumer:
+    """The worker's side of the queue.
+
+    Parameters
+    ----------
+    url : str
+        Of the broker.
+    slots : int
+        Messages worked on at a time.
+    work : callable
+        From a message to a verdict; called on worker threads.
+    """
+
+    def __init__(self, url: str, slots: int, work: Callable[[Message], Verdict]) -> None:
+        self.parameters = pika.URLParameters(url)
+        self.slots = slots
+        self.work = work
+        self.pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
+        # Kept over reconnects: a message that comes again while it is in hand gets a new tag only.
+        self.in_hand: dict[Message, Delivery] = {}
+        self.futures: dict[Message, Future[Verdict]] = {}
+        self.stopping = False
+        self.connection: Any = None
+        self.on_ready: Callable[[], None] = lambda: None
+
+    def stop(self) -> None:
+        """Begin to drain; safe in a signal handler."""
+        self.stopping = True
+
+    def run(self, drain_seconds: float, give_up: Callable[[], None]) -> None:
+        """Consume until stopped, then drain.
+
+        Parameters
+        ----------
+        drain_seconds : float
+            Time for the jobs in hand.
+        give_up : callable
+            Called once that time is over; makes the jobs still in hand return soon.
+        """
+        failures = 0
+        while not self.stopping:
+            began = time.monotonic()
+            try:
+                self.consume(drain_seconds, give_up)
+            except CONNECTION_ERRORS as error:
+                failures = 0 if time.monotonic() - began > STEADY_SECONDS else failures + 1
+                seconds = min(2.0 ** (failures - 1), BACKOFF_SECONDS_MAX) * random.uniform(0.5, 1)  # noqa: S311
+                event("broker lost", error=repr(error), again_in=round(seconds, 1))
+                self.sleep(seconds)
+        give_up()
+        self.pool.shutdown(wait=True)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not past a stop."""
+        until = time.monotonic() + seconds
+        while not self.stopping and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def consume(self, drain_seconds: float, give_up: Callable[[], None]) -> None:
+        """Serve one connection until it ends or the drain is over."""
+        self.connection = pika.BlockingConnection(self.parameters)
+        try:
+            channel = self.connection.channel()
+            for queue in places.QUEUES:
+                channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
+            channel.basic_qos(prefetch_count=self.slots)
+            tag = channel.basic_consume(places.JOBS.name, self.receive)
+            self.on_ready()
+            while not self.stopping:
+                self.connection.process_data_events(TICK_SECONDS)
+            channel.basic_cancel(tag)
+            self.drain(drain_seconds, give_up)
+        finally:
+            connection, self.connection = self.connection, None
+            if connection.is_open:
+                connection.close()
+
+    def drain(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """Finish what is in hand, as long as time is left; the rest is handed back."""
+        event("drain", in_hand=len(self.in_hand), seconds=seconds)
+        for message, future in list(self.futures.items()):
+            if future.cancel():
+                self.settle(message, Verdict.HAND_BACK)
+        until = time.monotonic() + seconds
+        while self.in_hand:
+            if time.monotonic() > until:
+                give_up()
+                until = float("inf")
+            self.connection.process_data_events(TICK_SECONDS)
+
+    def receive(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:  # noqa: ARG002
+        """Take a message in; called by pika on its thread."""
+        try:
+            message = Message.from_bytes(body)
+        except ValueError as error:
+            event("message refused", error=str(error))
+            channel.basic_reject(method.delivery_tag, requeue=False)
+            return
+        if self.stopping:
+            channel.basic_nack(method.delivery_tag, requeue=True)
+            return
+        known = message in self.in_hand
+        self.in_hand[message] = Delivery(channel, method.delivery_tag)
+        if not known:
+            future = self.pool.submit(self.work, message)
+            self.futures[message] = future
+            future.add_done_callback(lambda done: self.finished(message, done))
+
+    def finished(self, message: Message, future: "Future[Verdict]") -> None:
+        """Have a finished message settled on the connection's thread; called on a job's thread."""
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None:
+            event("job crashed", job=message.job, error=repr(error))
+        verdict = Verdict.FAULT if error is not None else future.result()
+        connection = self.connection
+        try:
+            connection.add_callback_threadsafe(lambda: self.settle(message, verdict))
+        except (AttributeError, pika.exceptions.ConnectionWrongStateError):
+            # No connection now: the broker will deliver the message again, to whoever is there,
+            # and its row says that it is final.
+            self.forget(message)
+
+    def forget(self, message: Message) -> Delivery | None:
+        """Let go of a message."""
+        self.futures.pop(message, None)
+        return self.in_hand.pop(message, None)
+
+    def settle(self, message: Message, verdict: Verdict) -> None:
+        """Tell the broker; called on the connection's thread."""
+        delivery = self.forget(message)
+        if delivery is None or not delivery.channel.is_open:
+            return
+        if verdict is Verdict.DONE:
+            delivery.channel.basic_ack(delivery.tag)
+        elif verdict is Verdict.HAND_BACK:
+            delivery.channel.basic_nack(delivery.tag, requeue=True)
+        else:
+            delivery.channel.basic_reject(delivery.tag, requeue=verdict is Verdict.FAULT)

@@ -1,0 +1,359 @@
+"""Decode and encode in a child that may die, so that a hostile file cannot end a world.
+
+The child is warm, waits on a socket, and has a limit of memory; its parent kills it when its time
+is over. Pixels go through a file in shared memory that both map. What the child answers is read as
+JSON, never unpickled: a child taken over by a file must not take over its parent.
+
+`cluster_worker.decoding` is the child's side.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cluster_worker.codecs.header import Header
+from cluster_worker.errors import Broken, Rejected
+from cluster_worker.formats import DTYPES, FORMATS, check_size
+from cluster_worker.segments import Pixels
+from config.settings import MIB, WorkerSettings
+
+PIXELS_MAX = 400_000_000
+MEMORY_BYTES_MAX = 4096 * MIB
+SECONDS_MAX = 60.0
+START_SECONDS = 60.0
+
+# A child whose socket has closed is about to be dead; how it died is worth waiting for.
+DYING_SECONDS = 1.0
+
+# An answer is a header with its colour profile; nothing else comes near this.
+ANSWER_BYTES_MAX = 32 * MIB
+
+# All that the child gets of the environment: the node's keys are not for strangers' bytes.
+KEPT_NAMES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR")
+
+
+class Decoder:
+    """A warm child that decodes and encodes; used by one thread at a time.
+
+    Parameters
+    ----------
+    pixels_max : int
+        Largest image accepted, in rows × columns.
+    memory_bytes_max : int
+        Memory that the child may take, besides the shared pixels.
+    seconds_max : float
+        Longest time for one call.
+    """
+
+    def __init__(
+        self,
+        pixels_max: int = PIXELS_MAX,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
+        seconds_max: float = SECONDS_MAX,
+    ) -> None:
+        self.pixels_max = pixels_max
+        self.memory_bytes_max = memory_bytes_max
+        self.seconds_max = seconds_max
+        self.child: Child | None = None
+
+    def read_header(self, path: Path, name: str) -> Header:
+        """Read what a file says of its image; as `formats.read_header`.
+
+        Raises
+        ------
+        Rejected
+            If this app does not read the file.
+        Broken
+            If no child starts.
+        """
+        asked = {"path": str(path), "name": name, "pixels_max": self.pixels_max}
+        header = header_of(self.ask("read_header", name, "decode", asked)["header"], name)
+        check_size(header, self.pixels_max)
+        return header
+
+    def read_pixels(self, path: Path, header: Header, pixels: Pixels) -> None:
+        """Decode a file into shared memory.
+
+        Parameters
+        ----------
+        path : Path
+            The file that the header was read from.
+        header : Header
+            From `read_header`.
+        pixels : Pixels
+            Of the header's shape and type.
+
+        Raises
+        ------
+        Rejected
+            If the file is damaged, or takes too much time or memory.
+        """
+        asked = {"path": str(path), "header": wire_of(header), "pixels": list(pixels)}
+        self.ask("read_pixels", header.name, "decode", asked)
+
+    def write(self, path: Path, pixels: Pixels, format: str, header: Header) -> tuple[str, ...]:
+        """Encode an image that lies in shared memory; as `formats.write`.
+
+        Returns
+        -------
+        tuple of str
+            What the format could not keep.
+
+        Raises
+        ------
+        Rejected
+            If the format cannot hold the image.
+        OSError
+            If the file cannot be written.
+        """
+        asked = {
+            "path": str(path),
+            "pixels": list(pixels),
+            "format": format,
+            "header": wire_of(header),
+        }
+        answer = self.ask("write", header.name, "encode", asked)
+        return tuple(str(each) for each in answer["notes"])
+
+    def ask(self, what: str, name: str, verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the child do one thing, and put what goes wrong into words."""
+        child = self.running()
+        try:
+            answer = child.ask({"do": what, **asked}, self.seconds_max)
+        except TimeoutError:
+            self.close()
+            raise Rejected(f"{name}: took longer than {self.seconds_max:g} s to {verb}") from None
+        except (OSError, ValueError) as error:
+            status = child.kill(DYING_SECONDS)
+            self.child = None
+            raise Rejected(f"{name}: the decoder failed on this file ({status})") from error
+        except BaseException:
+            # Interrupted half-way: the next answer would be to this question.
+            self.close()
+            raise
+        if "memory" in answer:
+            limit = self.memory_bytes_max // MIB
+            raise Rejected(f"{name}: needs more than {limit} MiB to {verb}")
+        if "rejected" in answer:
+            raise Rejected(str(answer["rejected"]))
+        if "refused" in answer:
+            number, text = answer["refused"]
+            raise OSError(int(number), str(text))
+        if "broken" in answer:
+            raise Broken(f"{name}: {answer['broken']}")
+        return answer
+
+    def running(self) -> "Child":
+        """Give a child that is ready, a new one if the last has died."""
+        if self.child is None or self.child.process.poll() is not None:
+            self.start()
+        assert self.child is not None  # noqa: S101 - start() has set it or raised
+        try:
+            self.child.wait_ready()
+        except (OSError, ValueError) as error:
+            status = self.child.kill(DYING_SECONDS)
+            self.child = None
+            raise Broken(f"the decoder does not start ({status})") from error
+        return self.child
+
+    def start(self) -> None:
+        """Start a child without waiting for it."""
+        self.close()
+        self.child = Child(self.memory_bytes_max, self.seconds_max)
+
+    def close(self) -> None:
+        """End the child."""
+        child, self.child = self.child, None
+        if child is not None:
+            child.kill()
+
+    def __enter__(self) -> Self:
+        """Start, so that the first file finds the child warm."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the child."""
+        self.close()
+
+
+class Child:
+    """One process and the socket to it."""
+
+    def __init__(self, memory_bytes_max: int, seconds_max: float) -> None:
+        self.socket, theirs = socket.socketpair()
+        top = str(Path(__file__).resolve().parent.parent)
+        kept = {name: os.environ[name] for name in KEPT_NAMES if name in os.environ}
+        path = os.pathsep.join(filter(None, [top, kept.get("PYTHONPATH")]))
+        limits = (str(theirs.fileno()), str(memory_bytes_max), str(seconds_max))
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "cluster_worker.decoding", *limits],
+                env={**kept, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+            )
+        self.received = bytearray()
+        self.ready = False
+
+    def wait_ready(self) -> None:
+        """Wait for its first line, sent once all codecs are loaded."""
+        if not self.ready:
+            self.answer(time.monotonic() + START_SECONDS)
+            self.ready = True
+
+    def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Send one line and wait for one.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes too long.
+        OSError, ValueError
+            If the child died or talks nonsense.
+        """
+        deadline = time.monotonic() + seconds
+        self.socket.settimeout(seconds)
+        self.socket.sendall(json.dumps(question).encode() + b"\n")
+        return self.answer(deadline)
+
+    def answer(self, deadline: float) -> dict[str, Any]:
+        """Read one line."""
+        while b"\n" not in self.received:
+            # A deadline for the whole line: a child that drips must not live for ever.
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.socket.settimeout(left)
+            part = self.socket.recv(1 << 16)
+            if not part:
+                raise ConnectionError("the child has gone")
+            if len(self.received) > ANSWER_BYTES_MAX:
+                raise ValueError("the child's answer has no end")
+            self.received += part
+        line, _, rest = bytes(self.received).partition(b"\n")
+        self.received = bytearray(rest)
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError("the child's answer is no object")
+        return answer
+
+    def kill(self, grace: float = 0.0) -> str:
+        """End the process, after some seconds to end by itself, and say how it ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(grace)
+        self.process.kill()
+        status = self.process.wait()
+        self.socket.close()
+        return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+class Decoders:
+    """A pool of decoders, one for each job that a node has in hand.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    settings : WorkerSettings
+        Gives the limits.
+    seconds_max : float
+        Longest time for one file.
+    """
+
+    def __init__(
+        self, count: int, settings: WorkerSettings, seconds_max: float = SECONDS_MAX
+    ) -> None:
+        self.all = [
+            Decoder(settings.pixels_max, settings.job_memory_bytes_max, seconds_max)
+            for _ in range(count)
+        ]
+        # The last returned is the warmest.
+        self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
+        for each in self.all:
+            self.free.put(each)
+
+    @contextmanager
+    def checkout(self) -> Iterator[Decoder]:
+        """Have a decoder for oneself, waiting for one if all are in use."""
+        decoder = self.free.get()
+        try:
+            yield decoder
+        finally:
+            self.free.put(decoder)
+
+    def __enter__(self) -> Self:
+        """Start all children."""
+        for each in self.all:
+            each.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all children."""
+        for each in self.all:
+            each.close()
+
+
+def wire_of(header: Header) -> dict[str, Any]:
+    """Write a header as JSON has it."""
+    return {
+        "name": header.name,
+        "format": header.format,
+        "shape": list(header.shape),
+        "dtype": header.dtype,
+        "orientation": header.orientation,
+        "icc_profile": base64.b64encode(header.icc_profile).decode(),
+        "resolution": header.resolution,
+        "notes": list(header.notes),
+    }
+
+
+def header_of(wire: Mapping[str, Any], name: str) -> Header:
+    """Read a header that a child sent, believing nothing.
+
+    Raises
+    ------
+    Rejected
+        If it is no header.
+    """
+    try:
+        shape = tuple(int(each) for each in wire["shape"])
+        resolution = wire["resolution"]
+        header = Header(
+            name=name,
+            format=str(wire["format"]),
+            shape=shape,
+            dtype=str(wire["dtype"]),
+            orientation=int(wire["orientation"]),
+            icc_profile=base64.b64decode(wire["icc_profile"]),
+            resolution=(float(resolution[0]), float(resolution[1])) if resolution else None,
+            notes=tuple(str(each) for each in wire["notes"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Rejected(f"{name}: the decoder failed on this file") from error
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
+    if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return header

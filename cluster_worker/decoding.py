@@ -1,0 +1,96 @@
+"""The child that decodes: `python -m cluster_worker.decoding SOCKET MEMORY SECONDS`.
+
+Started and ended by `cluster_worker.decoder`. Reads one JSON line per question from an inherited
+socket and answers with one; ends when the socket does.
+"""
+
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster_worker import formats
+from cluster_worker.decoder import header_of, wire_of
+from cluster_worker.errors import Rejected
+from cluster_worker.segments import Pixels
+
+# The parent's clock decides; ours only ends a decode whose parent has died.
+GRACE_SECONDS = 2.0
+
+
+def main(arguments: list[str]) -> None:
+    """Set the limits, load the codecs, then serve until the parent leaves."""
+    descriptor, memory, seconds = int(arguments[0]), int(arguments[1]), float(arguments[2])
+    # Ctrl-C and a service's stop reach the whole group, but jobs in hand are still to be encoded:
+    # the parent ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Private memory only: pixels that are mapped from shared files do not count.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    with socket.socket(fileno=descriptor) as connection, connection.makefile("rb") as questions:
+        connection.sendall(b'{"ready": true}\n')
+        # Up to here errors are the operator's business; what C libraries print on a file is not.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        for line in questions:
+            # Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends.
+            signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
+            answer = answer_to(json.loads(line))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def answer_to(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what is asked, and put every error into the answer."""
+    try:
+        return CALLS[question["do"]](question)
+    except Rejected as error:
+        if isinstance(error.__cause__, MemoryError):
+            return {"memory": True}
+        return {"rejected": str(error)}
+    except MemoryError:
+        return {"memory": True}
+    except OSError as error:
+        return {"refused": [error.errno or 0, error.strerror or str(error)]}
+    except Exception as error:  # noqa: BLE001 - a fault of ours, told to the parent
+        return {"broken": f"{type(error).__name__}: {error}"}
+
+
+def read_header(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer with the header."""
+    path, name = Path(question["path"]), question["name"]
+    return {"header": wire_of(formats.read_header(path, name, question["pixels_max"]))}
+
+
+def read_pixels(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill the shared pixels."""
+    header = header_of(question["header"], question["header"]["name"])
+    out = pixels_of(question["pixels"]).map(writable=True)
+    formats.read_pixels(Path(question["path"]), header, out)
+    return {}
+
+
+def write(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Encode the shared pixels."""
+    header = header_of(question["header"], question["header"]["name"])
+    image = pixels_of(question["pixels"]).map(writable=False)
+    notes = formats.write(Path(question["path"]), image, question["format"], header)
+    return {"notes": list(notes)}
+
+
+def pixels_of(wire: list[Any]) -> Pixels:
+    """Read where pixels lie."""
+    path, shape, dtype = wire
+    return Pixels(path, tuple(shape), dtype)
+
+
+CALLS = {"read_header": read_header, "read_pixels": read_pixels, "write": write}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

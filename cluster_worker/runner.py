@@ -1,0 +1,255 @@
+"""What a job does on a worker: claim, fetch, decode, compute, encode, store, finish."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cluster_worker import engine as engines
+from cluster_worker.consumer import Verdict
+from cluster_worker.decoder import Decoders
+from cluster_worker.engine import Engine
+from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
+from cluster_worker.formats import FORMATS, Format, Header
+from cluster_worker.log import event
+from cluster_worker.rows import Rows
+from cluster_worker.storage import Storage
+from config import places
+from config.job import Batch, Job, Message
+from config.settings import WorkerSettings
+
+# A row may change between read and claim; beyond so many times something else is wrong.
+CLAIMS_MAX = 5
+# Wait before a job is handed back because S3, the table or a world is away: no hot loop.
+BROKEN_SECONDS = 2.0
+
+
+def milliseconds() -> int:
+    """Now, as rows have it."""
+    return int(time.time() * 1000)
+
+
+class Runner:
+    """All that a job needs, made once for each node.
+
+    Parameters
+    ----------
+    worker : str
+        Name of this node, for the row.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        engine: Engine,
+        decoders: Decoders,
+        rows: Rows,
+        storage: Storage,
+        worker: str,
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.decoders = decoders
+        self.rows = rows
+        self.storage = storage
+        self.worker = worker
+        self.draining = threading.Event()
+
+    def run(self, message: Message) -> Verdict:
+        """Do the job that a message names, and say what becomes of the message."""
+        began = time.monotonic()
+        try:
+            claimed = self.claim(message)
+            if claimed is None:
+                return Verdict.DONE
+            verdict = self.attempt(*claimed)
+        except Broken as error:
+            event("job put off", job=message.job, error=str(error))
+            self.draining.wait(BROKEN_SECONDS)
+            return Verdict.HAND_BACK
+        seconds = round(time.monotonic() - began, 3)
+        event("message settled", job=message.job, verdict=verdict.value, seconds=seconds)
+        return verdict
+
+    def claim(self, message: Message) -> tuple[Job, Batch] | None:
+        """Take the job over from whoever held it; None if there is nothing to do."""
+        for _ in range(CLAIMS_MAX):
+            row = self.rows.get_job(message.batch, message.job)
+            if row is None or row.is_final or message.publish < row.publish:
+                state = "missing" if row is None else row.state
+                event("message passed over", job=message.job, publish=message.publish, state=state)
+                return None
+            batch = self.rows.get_batch(message.batch)
+            if batch is None or batch.order in ("cancel", "delete"):
+                self.rows.cancel(row, milliseconds())
+                return None
+            claimed = self.rows.claim(row, self.worker, milliseconds())
+            if claimed is not None:
+                return claimed, batch
+        raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
+
+    def attempt(self, row: Job, batch: Batch) -> Verdict:
+        """Run one attempt and write its outcome, under the fence of its number."""
+        try:
+            self.carry_out(row, batch)
+        except Rejected as error:
+            self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
+        except Cancelled:
+            if self.draining.is_set():
+                self.rows.hand_back(row, milliseconds())
+                return Verdict.HAND_BACK
+        except RankDied as error:
+            return self.fault(row, error)
+        except Broken:
+            self.rows.hand_back(row, milliseconds())
+            raise
+        return Verdict.DONE
+
+    def fault(self, row: Job, error: RankDied) -> Verdict:
+        """Count a fault; at the limit the job fails and its message goes to the dead letters."""
+        counted = self.rows.add_fault(row, milliseconds())
+        if counted is None:
+            return Verdict.DONE
+        if counted.faults < self.settings.fault_limit:
+            self.rows.hand_back(counted, milliseconds())
+            return Verdict.FAULT
+        self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
+        return Verdict.DEAD
+
+    def carry_out(self, row: Job, batch: Batch) -> None:
+        """Fetch, decode, compute, encode, store, finish."""
+        with ExitStack() as stack:
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(dir=self.engine.segments.folder))
+            )
+            beat = stack.enter_context(Heartbeat(self.rows, row, self.settings.progress_seconds))
+            decoder = stack.enter_context(self.decoders.checkout())
+            source, target = folder / "source", folder / "result"
+            self.storage.download(row, source)
+            header = decoder.read_header(source, row.name)
+            beat.check()
+            job = stack.enter_context(
+                self.engine.prepare(header.shape, header.dtype, list(batch.steps))
+            )
+            decoder.read_pixels(source, header, job.source_pixels)
+            source.unlink()
+            beat.watch(job)
+            job.start(beat.note)
+            self.wait(job)
+            beat.check()
+            kind = header.format if batch.format == "same" else batch.format
+            notes = decoder.write(target, job.result_pixels, kind, header)
+            beat.check()
+            self.store(row, target, FORMATS[kind], header, notes)
+
+    def wait(self, job: engines.Job) -> None:
+        """Wait for the ranks; a drain whose time is over gives the job up."""
+        while True:
+            try:
+                job.wait(1.0)
+            except TimeoutError:
+                if self.draining.is_set():
+                    job.cancel()
+            else:
+                return
+
+    def store(
+        self, row: Job, path: Path, kind: Format, header: Header, notes: tuple[str, ...]
+    ) -> None:
+        """Write the result under this attempt's own key, then name it in the row."""
+        key = places.result_key(row.batch, row.job, row.attempt, kind.extension)
+        name = f"{Path(row.name).stem}.{kind.extension}"
+        size = path.stat().st_size
+        self.storage.upload(path, key, kind.media_type, name)
+        won = self.rows.succeed(
+            row,
+            milliseconds(),
+            result_key=key,
+            result_name=name,
+            result_type=kind.media_type,
+            result_bytes=size,
+            notes=[*header.notes, *notes],
+            rows=header.shape[0],
+            columns=header.shape[1],
+        )
+        if not won:
+            raise Cancelled
+
+
+def sentence(row: Job, error: Exception) -> str:
+    """Give the reason as one sentence that begins with the file's name."""
+    text = str(error)
+    return text if text.startswith(row.name) else f"{row.name}: {text}"
+
+
+class Heartbeat:
+    """Writes a running job's progress, and hears by a failed write that it is no longer ours.
+
+    Parameters
+    ----------
+    seconds : float
+        Between two writes.
+    """
+
+    def __init__(self, rows: Rows, row: Job, seconds: float) -> None:
+        self.rows = rows
+        self.row = row
+        self.seconds = seconds
+        self.tiles = (0, 0)
+        self.lost = threading.Event()
+        self.ended = threading.Event()
+        self.cancel: Callable[[], None] = lambda: None
+        self.thread = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
+
+    def note(self, done: int, total: int) -> None:
+        """Take in how many tiles are done."""
+        self.tiles = (done, total)
+
+    def watch(self, job: engines.Job) -> None:
+        """Cancel this engine job when the row is lost."""
+        self.cancel = job.cancel
+        self.check()
+
+    def check(self) -> None:
+        """Raise if the row is lost.
+
+        Raises
+        ------
+        Cancelled
+            If the job was cancelled or is another attempt's.
+        """
+        if self.lost.is_set():
+            raise Cancelled
+
+    def beat(self) -> None:
+        """Write until ended."""
+        while not self.ended.wait(self.seconds):
+            try:
+                ours = self.rows.progress(self.row, *self.tiles, milliseconds())
+            except Broken as error:
+                # The table is away; the lapse of the heartbeat is far longer than one write.
+                event("heartbeat missed", job=self.row.job, error=str(error))
+                continue
+            if not ours:
+                self.lost.set()
+                self.cancel()
+                return
+
+    def __enter__(self) -> Self:
+        """Begin to beat."""
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop beating, and wait for a write under way."""
+        self.ended.set()
+        self.thread.join()

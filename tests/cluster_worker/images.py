@@ -1,0 +1,51 @@
+"""Images that operations must be right on."""
+
+import numpy as np
+from skimage import data
+
+
+def weak_line_strong_at_one_end(dtype):
+    """A faint line across the image, bright only at its left end: what canny follows far."""
+    image = np.full((61, 90), 40, np.uint8)
+    image[30, :] = 52
+    image[30, :6] = 255
+    return image.astype(dtype)
+
+
+def hot_corner(dtype):
+    """A flat image but for one pixel of the type's maximum, which a distant tile cannot see."""
+    image = np.full((48, 67), 9, dtype)
+    image[-1, -1] = np.iinfo(dtype).max
+    return image
+
+
+def photograph():
+    return data.astronaut()[60:197, 170:303]
+
+
+def negative_corner():
+    """Floats that are negative in one corner only; it changes how unsharp_mask clips everywhere."""
+    image = np.random.default_rng(3).random((53, 71), dtype=np.float32)
+    image[:3, :3] -= 2
+    return image
+
+
+IMAGES = {
+    "photograph": photograph(),
+    "gray photograph": photograph()[..., 1].copy(),
+    "16 bit": photograph()[..., 0].astype(np.uint16) * 257 + 3,
+    "16 bit hot corner": hot_corner(np.uint16),
+    "hot corner": hot_corner(np.uint8),
+    "float": (photograph() / 255).astype(np.float32),
+    "float64": photograph()[..., 0] / 255,
+    "negative corner": negative_corner(),
+    "mask": photograph()[..., 2] > 100,
+    "transparent": np.dstack([photograph(), photograph()[..., 0]]),
+    "gray transparent": photograph()[..., :2].copy(),
+    "weak line": weak_line_strong_at_one_end(np.uint8),
+    "one row": photograph()[5:6].copy(),
+    "one column": photograph()[:, 5:6, 0].copy(),
+    "one pixel": photograph()[5:6, 5:6].copy(),
+    "constant": np.full((31, 40), 7, np.uint8),
+    "smaller than a halo": photograph()[:5, :9].copy(),
+}

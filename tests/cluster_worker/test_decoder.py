@@ -1,0 +1,280 @@
+"""The child that decodes: its limits, its death, and its parent's."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cluster_worker import formats
+from cluster_worker.decoder import Decoder, Decoders, header_of, wire_of
+from cluster_worker.errors import Broken, Rejected
+from cluster_worker.formats import Header
+from cluster_worker.segments import Pixels
+from config.settings import MIB, WorkerSettings
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder() as decoder:
+        yield decoder
+
+
+@pytest.fixture(scope="module")
+def cat(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cat") / "cat.png"
+    image = np.random.default_rng(3).integers(0, 255, (120, 90, 4), np.uint8)
+    Image.fromarray(image).save(path)
+    return path, image
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A small file whose pixels take 192 MiB here, 256 in Pillow, and a while."""
+    path = tmp_path_factory.mktemp("large") / "large.png"
+    Image.new("RGB", (8192, 8192)).save(path, compress_level=1)
+    return path
+
+
+def shared(folder, header):
+    path = folder / "pixels"
+    with path.open("wb") as file:
+        file.truncate(header.pixels_bytes)
+    return Pixels(str(path), header.shape, header.dtype)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=20):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def test_a_child_decodes_into_shared_memory_what_this_process_would(decoder, cat, tmp_path):
+    path, image = cat
+    header = decoder.read_header(path, "cat.png")
+    assert header == formats.read_header(path, "cat.png", 10**9)
+    pixels = shared(tmp_path, header)
+    decoder.read_pixels(path, header, pixels)
+    np.testing.assert_array_equal(pixels.map(writable=False), image)
+
+
+def test_a_child_encodes_from_shared_memory_and_tells_what_is_lost(decoder, cat, tmp_path):
+    path, image = cat
+    header = decoder.read_header(path, "cat.png")
+    pixels, result = shared(tmp_path, header), tmp_path / "result"
+    pixels.map(writable=True)[...] = image
+    assert decoder.write(result, pixels, "tiff", header) == ()
+    assert formats.recognise(result, "result").name == "tiff"
+    (note,) = decoder.write(result, pixels, "jpeg", header)
+    assert note.startswith("transparency dropped")
+
+
+def test_a_refusal_in_the_child_is_the_same_sentence_here(decoder, tmp_path):
+    path = tmp_path / "map.png"
+    path.write_bytes(b"%PDF-1.7")
+    with pytest.raises(Rejected, match=r"map.png: not an image this app reads"):
+        decoder.read_header(path, "map.png")
+    header = Header("cat.png", "png", (4, 5), "float32")
+    with pytest.raises(Rejected, match="which PNG cannot hold; choose TIFF"):
+        decoder.write(tmp_path / "out", shared(tmp_path, header), "png", header)
+
+
+def test_a_result_that_cannot_be_written_is_an_os_error(decoder, tmp_path):
+    header = Header("cat.png", "png", (4, 5), "uint8")
+    with pytest.raises(FileNotFoundError):
+        decoder.write(tmp_path / "none" / "out", shared(tmp_path, header), "png", header)
+
+
+def test_more_pixels_than_accepted_are_refused(large):
+    with Decoder(pixels_max=1_000_000) as decoder, pytest.raises(Rejected, match="67 megapixels"):
+        decoder.read_header(large, "large.png")
+
+
+def test_a_file_that_takes_too_long_costs_its_child_and_not_the_next_job(large, cat, tmp_path):
+    with Decoder(seconds_max=0.05) as decoder:
+        header = formats.read_header(large, "large.png", 10**9)
+        pixels = shared(tmp_path, header)
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        with pytest.raises(Rejected, match=r"large.png: took longer than 0.05 s to decode"):
+            decoder.read_pixels(large, header, pixels)
+        assert not is_alive(pid)
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def test_a_file_that_needs_too_much_memory_is_refused_by_the_same_child(large, cat, tmp_path):
+    with Decoder(memory_bytes_max=256 * MIB) as decoder:
+        header = decoder.read_header(large, "large.png")
+        assert header.notes == ()
+        pid = decoder.child.process.pid
+        with pytest.raises(Rejected, match=r"large.png: needs more than 256 MiB to decode"):
+            decoder.read_pixels(large, header, shared(tmp_path, header))
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+        assert decoder.child.process.pid == pid
+
+
+def test_shared_pixels_do_not_count_as_the_childs_memory(tmp_path):
+    path = tmp_path / "gray.png"
+    Image.new("L", (16_384, 16_384)).save(path, compress_level=1)
+    with Decoder(memory_bytes_max=480 * MIB) as decoder:
+        header = decoder.read_header(path, "gray.png")
+        decoder.read_pixels(path, header, shared(tmp_path, header))
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_child_that_dies_on_a_file_is_replaced_and_the_file_refused(cat, number):
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        # Stopped, it takes the question but dies before it answers.
+        os.kill(pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(decoder.read_header, cat[0], "cat.png")
+            wait_until(lambda: unread_by_child(decoder) > 0)
+            os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)
+            with pytest.raises(Rejected, match=rf"failed on this file \(signal {int(number)}\)"):
+                asked.result(20)
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def unread_by_child(decoder):
+    """Bytes that lie in the socket to a stopped child, which the kernel charges to the sender."""
+    import fcntl
+    import struct
+    import termios
+
+    return struct.unpack("i", fcntl.ioctl(decoder.child.socket, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def test_a_child_that_died_while_idle_is_not_blamed_on_the_next_file(cat):
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid))
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def test_a_child_outlives_a_stop_of_the_whole_group_until_its_parent_ends_it(cat):
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT)
+        decoder.read_header(cat[0], "cat.png")
+        assert decoder.child.process.pid == pid
+    assert not is_alive(pid)
+
+
+def test_a_child_leaves_when_its_parent_is_killed():
+    program = (
+        "from cluster_worker.decoder import Decoder\n"
+        "import time\n"
+        "decoder = Decoder()\n"
+        "decoder.start()\n"
+        "decoder.child.wait_ready()\n"
+        "print(decoder.child.process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=TOP, stdout=subprocess.PIPE)
+    with parent:
+        pid = int(parent.stdout.readline())
+        assert is_alive(pid)
+        parent.kill()
+    wait_until(lambda: not is_alive(pid))
+
+
+def test_a_child_that_does_not_start_is_the_nodes_fault(cat, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with Decoder() as decoder, pytest.raises(Broken, match=r"does not start \(exit status 1\)"):
+        decoder.read_header(cat[0], "cat.png")
+
+
+def test_an_idle_child_uses_no_processor(decoder, cat):
+    decoder.read_header(cat[0], "cat.png")
+    stat = Path(f"/proc/{decoder.child.process.pid}/stat")
+
+    def ticks():
+        fields = stat.read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before <= 1
+
+
+def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        environment = Path(f"/proc/{decoder.child.process.pid}/environ").read_bytes()
+    assert b"AWS_SECRET_ACCESS_KEY" not in environment
+
+
+def test_a_header_survives_the_way_to_the_child_and_back():
+    header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
+    assert header_of(wire_of(header), "ü.tif") == header
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dtype": "object"},
+        {"format": "exe"},
+        {"shape": [3]},
+        {"shape": [3, 4, 5]},
+        {"shape": "many"},
+        {"icc_profile": 7},
+        {"resolution": ["a", "b"]},
+    ],
+)
+def test_what_a_child_says_is_not_believed(wrong):
+    wire = wire_of(Header("cat.png", "png", (3, 4), "uint8")) | wrong
+    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
+        header_of(wire, "cat.png")
+
+
+def worker_settings(**changes):
+    given = {"uploads_bucket": "u", "results_bucket": "r", "broker_url": "amqp://x"}
+    return WorkerSettings(**given, **changes)
+
+
+def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
+    with Decoders(2, worker_settings()) as decoders:
+        with decoders.checkout() as first, decoders.checkout() as second:
+            assert first is not second
+            got = queue.Queue()
+
+            def third():
+                with decoders.checkout() as decoder:
+                    got.put(decoder)
+
+            waiting = threading.Thread(target=third)
+            waiting.start()
+            assert first.read_header(cat[0], "a").shape == second.read_header(cat[0], "b").shape
+            assert got.empty()
+        assert got.get(timeout=10) in (first, second)
+        waiting.join(10)
+        pids = [each.child.process.pid for each in decoders.all]
+    assert not any(is_alive(pid) for pid in pids)

@@ -1,0 +1,207 @@
+"""The engine on real MPI worlds."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cluster_worker import Engine, Rejected
+from cluster_worker.errors import Broken, Cancelled, RankDied
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pipeline import run_alone
+from cluster_worker.planning import plan
+from config import recipe
+from tests.cluster_worker.images import IMAGES
+
+pytestmark = pytest.mark.slow
+
+CATALOGUE = catalogue()
+ODD = ("photograph", "16 bit hot corner", "negative corner", "transparent", "smaller than a halo")
+SLOW = [{"operation": "median", "radius": 3}]
+BIG = np.random.default_rng(1).integers(0, 255, (1500, 1500), np.uint8)
+
+
+def alone(image, steps, depth="input"):
+    checked = recipe.check(steps, CATALOGUE, 20)
+    return run_alone(plan(image.shape, str(image.dtype), checked, depth), image)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with Engine(ranks=2) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_a_world_equals_one_tile_for_every_operation(ranks):
+    with Engine(ranks=ranks, core=(19, 31)) as engine:
+        for image in (IMAGES[name] for name in ODD):
+            for name in OPERATIONS:
+                for steps in (
+                    [{"operation": name}],
+                    [{"operation": "gaussian"}, {"operation": name}, {"operation": "median"}],
+                ):
+                    np.testing.assert_array_equal(engine.run(image, steps), alone(image, steps))
+
+
+def test_native_results_have_the_types_of_scikit_image(engine):
+    image = IMAGES["gray photograph"]
+    assert engine.run(image, [{"operation": "gaussian"}], depth="native").dtype == np.float64
+    assert engine.run(image, [{"operation": "threshold_otsu"}], depth="native").dtype == np.bool_
+    assert engine.run(image, [{"operation": "median"}], depth="native").dtype == np.uint8
+
+
+def test_many_small_images_run_side_by_side_and_each_gets_its_own_result(engine):
+    steps = [{"operation": "gaussian", "sigma": 1.5}]
+    images = [np.roll(IMAGES["photograph"], i, axis=0).copy() for i in range(24)]
+    results = {}
+
+    def run(i):
+        results[i] = engine.run(images[i], steps)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(results[i], alone(image, steps))
+
+
+def test_progress_counts_every_tile_of_every_pass(engine):
+    seen = []
+    engine.run(BIG, [{"operation": "threshold_otsu"}], progress=lambda *each: seen.append(each))
+    done, total = seen[-1]
+    assert done == total
+    assert total >= 3 * engine.ranks
+    assert [each for each, _ in seen] == sorted(each for each, _ in seen)
+
+
+def kill_one(engine):
+    os.kill(engine.pids()[engine.ranks - 1], signal.SIGKILL)
+
+
+def test_a_job_survives_the_death_of_a_rank(engine):
+    before = engine.pids()
+    deaths = []
+
+    def once(done, total):
+        if not deaths:
+            deaths.append(done)
+            kill_one(engine)
+
+    np.testing.assert_array_equal(engine.run(BIG, SLOW, progress=once), alone(BIG, SLOW))
+    assert deaths
+    assert not set(before.values()) & set(engine.pids().values())
+
+
+def test_a_job_that_takes_a_rank_down_twice_fails_alone_and_bystanders_succeed(engine):
+    steps = [{"operation": "gaussian"}]
+    image = IMAGES["photograph"]
+    with engine.prepare(BIG.shape, "uint8", SLOW) as poison:
+        poison.source[...] = BIG
+        poison.start(lambda done, total: kill_one(engine))
+        bystanders = [engine.prepare(image.shape, "uint8", steps) for _ in range(4)]
+        for job in bystanders:
+            job.source[...] = image
+            job.start()
+        with pytest.raises(RankDied, match="died twice while it worked on this image"):
+            poison.wait(120)
+    for job in bystanders:
+        job.wait(60)
+        np.testing.assert_array_equal(job.result, alone(image, steps))
+        job.close()
+
+
+def test_the_death_of_mpiexec_is_survived(engine):
+    deaths = []
+
+    def once(done, total):
+        if not deaths:
+            deaths.append(done)
+            os.kill(engine.dispatcher.world.process.pid, signal.SIGKILL)
+
+    np.testing.assert_array_equal(engine.run(BIG, SLOW, progress=once), alone(BIG, SLOW))
+    assert deaths
+
+
+def test_a_cancelled_job_frees_the_ranks(engine):
+    with engine.prepare(BIG.shape, "uint8", [{"operation": "median", "radius": 8}]) as job:
+        job.source[...] = BIG
+        started = threading.Event()
+        job.start(lambda done, total: started.set())
+        assert started.wait(60)
+        job.cancel()
+        with pytest.raises(Cancelled):
+            job.wait(30)
+    small = IMAGES["photograph"]
+    np.testing.assert_array_equal(
+        engine.run(small, [{"operation": "invert"}]), alone(small, [{"operation": "invert"}])
+    )
+
+
+def test_a_job_over_its_time_is_rejected_and_the_next_one_runs():
+    with Engine(ranks=2, job_seconds_max=1.0) as engine:
+        with pytest.raises(Rejected, match="took longer than 1 s, the limit for one image"):
+            engine.run(BIG, [{"operation": "median", "radius": 50}])
+        small = IMAGES["photograph"]
+        assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
+
+
+def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
+    with Engine(ranks=1, job_memory_bytes_max=16 << 20) as engine:
+        with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 16 MiB"):
+            engine.run(BIG, [{"operation": "canny"}])
+        with pytest.raises(Rejected, match=r"MiB of shared memory; this machine has"):
+            engine.prepare((2_000_000, 2_000_000), "uint8", [{"operation": "invert"}])
+
+
+def test_a_rank_that_runs_out_of_memory_rejects_the_image_and_lives_on(monkeypatch):
+    # The plan's estimate is switched off, so that the rank itself meets its limit.
+    monkeypatch.setattr("cluster_worker.planning.Plan.rank_bytes", lambda *_: 0)
+    with Engine(ranks=1, job_memory_bytes_max=8 << 20) as engine:
+        before = engine.pids()
+        with pytest.raises(Rejected, match="needs more memory than one job may take"):
+            engine.run(np.tile(BIG, (2, 2)), [{"operation": "canny"}])
+        assert (engine.run(BIG[:9, :9], [{"operation": "invert"}]) == 255 - BIG[:9, :9]).all()
+        assert engine.pids() == before
+
+
+def test_bad_steps_and_images_are_one_sentence(engine):
+    with pytest.raises(Rejected, match=r"^steps\[0\]\.sigma: must lie between 0\.1 and 100 px"):
+        engine.run(BIG, [{"operation": "gaussian", "sigma": 1e9}])
+    with pytest.raises(Rejected, match="image: must be of bool, uint8"):
+        engine.run(BIG.astype(np.complex64), [{"operation": "invert"}])
+    with pytest.raises(Rejected, match="image: must be rows × columns"):
+        engine.run(BIG[0], [{"operation": "invert"}])
+    with pytest.raises(Rejected, match="image: must hold a pixel, got 0 × 5"):
+        engine.run(BIG[:0, :5], [{"operation": "invert"}])
+    with pytest.raises(Rejected, match=r"^threshold_otsu: the image holds NaN or infinity"):
+        engine.run(np.full((5, 5), np.nan, np.float32), [{"operation": "threshold_otsu"}])
+    both = {"operation": "canny", "low_threshold": 0.9, "high_threshold": 0.1}
+    with pytest.raises(Rejected, match=r"^canny: low_threshold should be lower"):
+        engine.run(BIG, [both])
+
+
+def test_a_closed_engine_leaves_no_process_and_no_memory():
+    engine = Engine(ranks=2)
+    pids = [*engine.pids().values(), engine.dispatcher.world.process.pid]
+    folder = engine.segments.folder
+    engine.run(BIG, [{"operation": "invert"}])
+    engine.close()
+    assert not folder.exists()
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_waiting_jobs_of_a_closed_engine_fail_as_broken():
+    engine = Engine(ranks=1)
+    jobs = [engine.prepare(BIG.shape, "uint8", SLOW) for _ in range(2)]
+    for job in jobs:
+        job.start()
+    engine.close()
+    for job in jobs:
+        with pytest.raises(Broken, match="the engine was closed"):
+            job.wait(30)

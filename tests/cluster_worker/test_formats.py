@@ -1,0 +1,472 @@
+"""Image files in and out, and what is said of those that cannot be read."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
+
+from cluster_worker import formats
+from cluster_worker.codecs.header import as_stored
+from cluster_worker.errors import Rejected
+from cluster_worker.formats import FORMATS, Header
+
+PIXELS_MAX = 1_000_000
+RANDOM = np.random.default_rng(7)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def picture(dtype, *shape):
+    if dtype == "bool":
+        return RANDOM.random(shape) > 0.5
+    if dtype.startswith("float"):
+        return RANDOM.normal(size=shape).astype(dtype)
+    return RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def read(path, name=None):
+    header = formats.read_header(path, name or path.name, PIXELS_MAX)
+    out = np.empty(header.shape, header.dtype)
+    formats.read_pixels(path, header, out)
+    return header, out
+
+
+def header_like(image, **fields):
+    return Header("cat.png", "png", image.shape, str(image.dtype), **fields)
+
+
+def refusal(path):
+    with pytest.raises(Rejected) as caught:
+        read(path)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path.name}: ")
+    assert "\n" not in sentence
+    return sentence.removeprefix(f"{path.name}: ")
+
+
+SHAPES = [(1, 1), (1, 9), (9, 1), (37, 53), (37, 53, 2), (37, 53, 3), (37, 53, 4), (1, 1, 4)]
+DEPTHS = ("uint8", "uint16", "float32", "float64")
+LOSSLESS = (
+    [("png", "uint8", shape) for shape in SHAPES]
+    + [("png", dtype, shape) for dtype in ("bool", "uint16") for shape in SHAPES[:4]]
+    + [
+        ("tiff", dtype, shape)
+        for dtype in ("uint8", "uint16", "float32", "float64")
+        for shape in SHAPES
+    ]
+    + [("tiff", "bool", shape) for shape in SHAPES[:4]]
+)
+
+
+@pytest.mark.parametrize(("name", "dtype", "shape"), LOSSLESS)
+def test_what_is_written_is_read_again_in_the_same_depth(tmp_path, name, dtype, shape):
+    image, path = picture(dtype, *shape), tmp_path / "cat"
+    assert formats.write(path, image, name, header_like(image)) == ()
+    header, pixels = read(path)
+    assert (header.format, header.shape, header.dtype) == (name, shape, dtype)
+    assert header.has_alpha == (shape[2:] in ((2,), (4,)))
+    np.testing.assert_array_equal(pixels, image)
+
+
+@pytest.mark.parametrize("name", ["png", "tiff"])
+def test_other_programs_read_what_is_written(tmp_path, name):
+    image, path = picture("uint8", 40, 50, 4), tmp_path / f"cat.{name}"
+    formats.write(path, image, name, header_like(image))
+    with Image.open(path) as found:
+        np.testing.assert_array_equal(np.asarray(found), image)
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (64, 80, 3)])
+def test_a_jpeg_is_close_to_what_was_written(tmp_path, shape):
+    image, path = np.full(shape, 90, np.uint8), tmp_path / "cat.jpg"
+    image[20:40, 20:40] = 200
+    assert formats.write(path, image, "jpeg", header_like(image)) == ()
+    header, pixels = read(path)
+    assert (header.format, header.shape, header.dtype) == ("jpeg", shape, "uint8")
+    assert abs(pixels.astype(int) - image).max() < 12
+
+
+def test_one_channel_is_written_as_gray(tmp_path):
+    for name in FORMATS:
+        image, path = picture("uint8", 20, 30, 1), tmp_path / "cat"
+        formats.write(path, image, name, header_like(image))
+        assert read(path)[0].shape == (20, 30)
+
+
+def test_a_mask_is_written_as_black_and_white_unless_the_original_had_one_bit(tmp_path):
+    mask, path = picture("bool", 20, 30), tmp_path / "mask.png"
+    formats.write(path, mask, "png", Header("cat.png", "png", mask.shape, "uint8"))
+    np.testing.assert_array_equal(read(path)[1], mask * np.uint8(255))
+    formats.write(path, mask, "png", Header("cat.png", "png", mask.shape, "bool"))
+    np.testing.assert_array_equal(read(path)[1], mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype", "shape"),
+    [
+        ({}, "uint16", (40, 50, 3)),
+        ({"compression": "lzw", "predictor": True}, "uint16", (40, 50, 3)),
+        ({"compression": "zstd", "tile": (16, 32)}, "uint8", (40, 50, 3)),
+        ({"compression": "packbits"}, "uint8", (40, 50)),
+        ({"compression": "zlib", "predictor": True, "tile": (32, 32)}, "float32", (40, 50)),
+        ({"planarconfig": "separate", "compression": "zlib"}, "uint8", (3, 40, 50)),
+        ({"byteorder": ">"}, "uint16", (40, 50)),
+        ({"byteorder": ">", "compression": "lzw"}, "float64", (40, 50, 3)),
+        ({"bigtiff": True, "rowsperstrip": 7}, "float32", (40, 50)),
+        ({"extrasamples": ["unassalpha"]}, "uint16", (40, 50, 4)),
+    ],
+)
+def test_tiffs_of_many_layouts_are_read(tmp_path, options, dtype, shape):
+    image, path = picture(dtype, *shape), tmp_path / "scan.tif"
+    colour = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(path, image, photometric=colour, metadata=None, **options)
+    expected = np.moveaxis(image, 0, -1) if shape[0] == 3 else image
+    header, pixels = read(path)
+    assert pixels.dtype.isnative
+    assert header.dtype == dtype
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
+def test_a_tiff_that_counts_from_white_is_turned_round(tmp_path, dtype):
+    image, path = picture(dtype, 20, 30), tmp_path / "fax.tif"
+    tifffile.imwrite(path, image, photometric="miniswhite")
+    np.testing.assert_array_equal(read(path)[1], np.invert(image))
+
+
+@pytest.mark.parametrize("name", ["map.png", "map.tif"])
+def test_a_palette_becomes_its_colours(tmp_path, name):
+    image, path = picture("uint8", 20, 30, 3), tmp_path / name
+    indexed = Image.fromarray(image).quantize(13)
+    indexed.save(path)
+    np.testing.assert_array_equal(read(path)[1], np.asarray(indexed.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_a_transparent_colour_becomes_alpha(tmp_path, mode):
+    image, path = Image.fromarray(picture("uint8", 20, 30, 3)).convert(mode), tmp_path / "map.png"
+    clear = image.getpixel((0, 0))
+    image.save(path, transparency=clear)
+    header, pixels = read(path)
+    assert header.has_alpha
+    assert pixels[0, 0, -1] == 0
+    assert pixels[..., -1].max() == 255
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_of_gray_keep_their_brightness(tmp_path, bits):
+    levels = np.arange(2**bits, dtype=np.uint8)[None, :].repeat(3, 0)
+    path = tmp_path / "few.png"
+    path.write_bytes(png_of(levels, bits))
+    header, pixels = read(path)
+    assert header.dtype == ("bool" if bits == 1 else "uint8")
+    np.testing.assert_array_equal(pixels, (levels * (255 // (2**bits - 1))).astype(header.dtype))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["cat.jpg", "cat.png", "cat.tif"])
+def test_a_picture_is_turned_upright(tmp_path, name, orientation):
+    stored, path = Image.fromarray(picture("uint8", 16, 24, 3)), tmp_path / name
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(path, exif=exif, dpi=(100, 200))
+    with Image.open(path) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened))
+    header, pixels = read(path)
+    assert header.orientation == orientation
+    assert header.shape == expected.shape
+    np.testing.assert_array_equal(pixels, expected)
+    assert header.resolution == pytest.approx((100, 200) if orientation < 5 else (200, 100), 1e-3)
+
+
+def test_turning_upright_copies_nothing():
+    upright = picture("uint8", 16, 24, 3)
+    assert all(np.shares_memory(as_stored(upright, each), upright) for each in range(1, 9))
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "tiff"])
+def test_profile_and_resolution_are_carried_over(tmp_path, name):
+    image, path = picture("uint8", 20, 30, 3), tmp_path / "cat"
+    given = header_like(image, icc_profile=SRGB, resolution=(300.0, 150.0))
+    assert formats.write(path, image, name, given) == ()
+    header, _ = read(path)
+    assert header.icc_profile == SRGB
+    assert header.resolution == pytest.approx((300, 150), 1e-3)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "tiff"])
+def test_a_profile_for_colours_is_dropped_from_a_gray_result_and_that_is_said(tmp_path, name):
+    image, path = picture("uint8", 20, 30), tmp_path / "cat"
+    notes = formats.write(path, image, name, header_like(image, icc_profile=SRGB))
+    assert notes == ("colour profile dropped: it is for RGB, the result is gray",)
+    assert read(path)[0].icc_profile == b""
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_transparency_in_a_jpeg_lies_on_white_and_that_is_said(tmp_path, channels):
+    image, path = np.zeros((32, 32, channels), np.uint8), tmp_path / "cat.jpg"
+    image[:16, :, -1] = 255
+    (note,) = formats.write(path, image, "jpeg", header_like(image))
+    assert note.startswith("transparency dropped: JPEG cannot hold it")
+    _, pixels = read(path)
+    assert pixels[:12].max() < 5
+    assert pixels[20:].min() > 250
+
+
+def test_colours_multiplied_by_alpha_are_divided_again(tmp_path):
+    image, path = np.full((4, 5, 4), 200, np.uint8), tmp_path / "layer.tif"
+    image[..., 3], image[0, 0] = 100, 0
+    stored = image.copy()
+    stored[..., :3] = np.rint(image[..., :3] * (image[..., 3:] / 255))
+    tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["assocalpha"])
+    header, pixels = read(path)
+    assert abs(pixels.astype(int) - image).max() <= 1
+    assert header.notes
+
+
+@pytest.mark.parametrize(
+    ("format", "image", "sentence"),
+    [
+        (
+            "jpeg",
+            picture("uint16", 4, 5),
+            "of 16 bits, which JPEG cannot hold; choose PNG or TIFF",
+        ),
+        ("jpeg", picture("uint16", 4, 5, 3), "which JPEG cannot hold; choose TIFF"),
+        ("jpeg", picture("float32", 4, 5), "32-bit floats, which JPEG cannot hold; choose TIFF"),
+        ("jpeg", np.zeros((1, 65_501), np.uint8), "1 × 65501 pixels, and JPEG holds at most"),
+        ("png", picture("float64", 4, 5), "64-bit floats, which PNG cannot hold; choose TIFF"),
+        ("png", picture("uint16", 4, 5, 3), "16 bits in colour or with transparency, which PNG"),
+        ("tiff", np.zeros((4, 5), np.int64), "the result is of int64; files hold bool, uint8"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_with_what_to_choose(
+    tmp_path, format, image, sentence
+):
+    with pytest.raises(Rejected) as caught:
+        formats.write(tmp_path / "out", image, format, header_like(image))
+    assert str(caught.value).startswith("cat.png: the result ")
+    assert sentence in str(caught.value)
+
+
+def png_of(rows, bits=8, colour=0, size=None):
+    """A PNG made by hand, for what Pillow does not write."""
+    height, width = size or rows.shape[:2]
+    if bits < 8:
+        unpacked = np.unpackbits(rows[..., None], axis=-1)[..., 8 - bits :]
+        rows = np.packbits(unpacked.reshape(len(rows), -1), axis=1)
+    lines = [row.astype(f">u{max(bits, 8) // 8}").tobytes() for row in rows]
+    content = zlib.compress(b"".join(b"\0" + line for line in lines))
+    head = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(each)) + kind + each + struct.pack(">I", zlib.crc32(kind + each))
+        for kind, each in ((b"IHDR", head), (b"IDAT", content), (b"IEND", b""))
+    )
+
+
+def test_a_huge_image_is_refused_by_its_header(tmp_path):
+    path = tmp_path / "huge.png"
+    path.write_bytes(png_of(np.zeros((1, 1), np.uint8), size=(60_000, 60_000)))
+    with pytest.raises(Rejected) as caught:
+        formats.read_header(path, "huge.png", 400_000_000)
+    assert str(caught.value) == (
+        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted"
+    )
+
+
+def test_a_file_that_is_no_image_is_refused_by_its_first_bytes(tmp_path):
+    path = tmp_path / "map.png"
+    path.write_bytes(b"%PDF-1.7")
+    assert refusal(path) == (
+        "not an image this app reads (starts with 25 50 44 46); use JPEG, PNG or TIFF"
+    )
+    path.write_bytes(b"")
+    assert refusal(path) == "the file is empty; use JPEG, PNG or TIFF"
+    path.write_text("this is a text file named .png")
+    assert refusal(path).startswith("not an image this app reads (starts with 74 68 69 73)")
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bits_of_colour_in_a_png_are_refused_and_not_cut(tmp_path, channels):
+    path = tmp_path / "deep.png"
+    colour = {3: 2, 4: 6}[channels]
+    path.write_bytes(png_of(picture("uint16", 4, 5, channels), 16, colour))
+    assert "has 16 bits a channel in colour" in refusal(path)
+
+
+def test_a_jpeg_in_cmyk_is_refused(tmp_path):
+    path = tmp_path / "print.jpg"
+    Image.fromarray(picture("uint8", 20, 30, 4), "CMYK").save(path)
+    assert refusal(path).startswith("has CMYK colours; this app reads JPEG in gray and RGB")
+
+
+def test_an_animated_png_is_refused(tmp_path):
+    path, frames = tmp_path / "moving.png", [Image.new("L", (4, 4), each) for each in (0, 99)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert refusal(path).startswith("is an animation of 2 pictures")
+
+
+@pytest.mark.parametrize("imagej", [False, True])
+def test_a_stack_of_pages_is_refused(tmp_path, imagej):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, picture("uint8", 12, 20, 30), photometric="minisblack", imagej=imagej)
+    assert refusal(path) == "has 12 pages; this app reads files of one page"
+
+
+def test_smaller_copies_in_a_tiff_are_no_pages(tmp_path):
+    image, path = picture("uint8", 64, 64), tmp_path / "pyramid.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(image)
+        writer.write(image[::2, ::2].copy(), subfiletype=1)
+    np.testing.assert_array_equal(read(path)[1], image)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "sentence"),
+    [
+        (np.zeros((4, 5), np.int32), {}, "has samples of 32 bits as int32"),
+        (np.zeros((4, 5), np.uint32), {}, "has samples of 32 bits as uint32"),
+        (np.zeros((4, 5), np.int8), {}, "has samples of 8 bits as int8"),
+        (np.zeros((4, 5), np.float16), {}, "has samples of 16 bits as float16"),
+        (np.zeros((4, 5), np.complex64), {}, "has samples of 64 bits as complex64"),
+        (np.zeros((4, 5, 4), np.uint8), {"photometric": "separated"}, "has SEPARATED colours"),
+        (np.zeros((4, 5, 3), np.uint8), {"photometric": "cielab"}, "has CIELAB colours"),
+        (np.zeros((4, 5, 7), np.uint8), {"planarconfig": "contig"}, "has 7 channels"),
+        (np.zeros((4, 5, 2), np.uint8), {"planarconfig": "contig"}, "has 2 channels"),
+        (np.zeros((16, 16), np.uint8), {"compression": "jpeg"}, "is compressed by JPEG"),
+        (np.zeros((16, 16), np.uint8), {"compression": "lzma"}, "is compressed by LZMA"),
+    ],
+)
+def test_tiffs_of_kinds_that_are_not_processed_are_refused(tmp_path, image, options, sentence):
+    path = tmp_path / "odd.tif"
+    tifffile.imwrite(path, image, **({"photometric": "minisblack", "metadata": None} | options))
+    assert refusal(path).startswith(sentence)
+
+
+def small_files(tmp_path):
+    gray, colour = picture("uint8", 30, 40), picture("uint8", 30, 40, 3)
+    Image.fromarray(colour).save(tmp_path / "plain.jpg", quality=40)
+    Image.fromarray(colour).save(tmp_path / "progressive.jpg", progressive=True, quality=40)
+    Image.fromarray(colour).save(tmp_path / "plain.png")
+    Image.fromarray(gray).quantize(9).save(tmp_path / "palette.png")
+    Image.fromarray(colour).save(tmp_path / "libtiff.tif", compression="tiff_lzw")
+    tifffile.imwrite(tmp_path / "raw.tif", gray)
+    tifffile.imwrite(tmp_path / "tiled.tif", colour, photometric="rgb", tile=(16, 16))
+    tifffile.imwrite(tmp_path / "zstd.tif", colour, photometric="rgb", compression="zstd")
+    tifffile.imwrite(tmp_path / "mask.tif", gray > 99, compression="zlib")
+    return sorted(tmp_path.iterdir())
+
+
+FILES = ("libtiff.tif", "mask.tif", "palette.png", "plain.jpg", "plain.png", "progressive.jpg")
+FILES += ("raw.tif", "tiled.tif", "zstd.tif")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    made = {path.name: path for path in small_files(tmp_path_factory.mktemp("files"))}
+    assert sorted(made) == sorted(FILES)
+    return made
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(files, tmp_path, name):
+    whole, path = files[name].read_bytes(), tmp_path / name
+    read(files[name])
+    ends = {*range(0, len(whole), max(1, len(whole) // 150)), *range(len(whole) - 20, len(whole))}
+    for end in sorted(ends):
+        path.write_bytes(whole[:end])
+        refusal(path)
+    path.write_bytes(whole[: len(whole) // 2])
+    # Of the mask it is the tags that are cut: whether they are missing or wrong cannot be told.
+    assert "ends too early" in refusal(path) or name == "mask.tif"
+
+
+def test_a_png_with_one_flipped_bit_never_yields_other_pixels(tmp_path):
+    image, path = picture("uint8", 5, 6), tmp_path / "cat.png"
+    Image.fromarray(image).save(path)
+    whole = path.read_bytes()
+    for bit in range(8 * 8, 8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            _, pixels = read(path)
+        except Rejected:
+            continue
+        np.testing.assert_array_equal(pixels, image)
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    name=st.sampled_from(FILES),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=8),
+    early=st.booleans(),
+    end=st.floats(0, 1),
+)
+def test_whatever_a_damaged_file_holds_it_is_read_or_refused(
+    files, tmp_path, name, flips, early, end
+):
+    damaged, path = bytearray(files[name].read_bytes()), tmp_path / "cat"
+    for place, value in flips:
+        # Half of the flips in the first bytes, where the structure is.
+        span = 300 if early else len(damaged)
+        damaged[int(place * min(span, len(damaged)))] ^= value
+    path.write_bytes(damaged[: max(1, int(end * len(damaged)))] if end < 0.5 else damaged)
+    sentence = "cat: "
+    try:
+        read(path)
+    except Rejected as refused:
+        sentence = str(refused)
+    assert sentence.startswith("cat: ")
+    assert "\n" not in sentence
+
+
+def test_damaged_exif_data_does_not_make_a_picture_unreadable(tmp_path):
+    path = tmp_path / "cat.jpg"
+    Image.fromarray(picture("uint8", 20, 30, 3)).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    header, _ = read(path)
+    assert header.orientation == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (SyntaxError("odd"), "cat.jpg: the file is damaged and cannot be read as JPEG"),
+        (ZeroDivisionError(), "cat.jpg: the file is damaged and cannot be read as JPEG"),
+        (RecursionError(), "cat.jpg: the file is damaged and cannot be read as JPEG"),
+        (EOFError(), "cat.jpg: the file ends too early; save or upload it again"),
+        (MemoryError(), "cat.jpg: needs more memory to decode than is allowed"),
+    ],
+)
+def test_whatever_a_codec_raises_becomes_one_sentence(error, sentence):
+    with (
+        pytest.raises(Rejected, match=sentence),
+        formats.rejected("cat.jpg", FORMATS["jpeg"], "decode"),
+    ):
+        raise error
+
+
+def test_a_file_that_is_not_there_is_nobodys_bad_image(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        formats.read_header(tmp_path / "none", "none", PIXELS_MAX)
+
+
+def test_pixels_are_only_decoded_into_an_array_that_fits(files):
+    header = formats.read_header(files["plain.png"], "plain.png", PIXELS_MAX)
+    with pytest.raises(ValueError, match="out: must be uint8 of shape"):
+        formats.read_pixels(files["plain.png"], header, np.empty((3, 3), np.uint8))
+
+
+def test_the_format_of_a_result_follows_from_its_name():
+    assert formats.format_of("out.PNG") == "png"
+    assert formats.format_of("a/b.tiff") == "tiff"
+    with pytest.raises(Rejected, match=r"out.gif: .* use one of .jpg, .png, .tif"):
+        formats.format_of("out.gif")

@@ -1,0 +1,288 @@
+"""A job's life in the table, as workers write it, on moto's DynamoDB over HTTP."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from moto.server import ThreadedMotoServer
+
+from cluster_worker import rows as rows_module
+from cluster_worker import storage as storage_module
+from cluster_worker.errors import Broken
+from cluster_worker.rows import Rows
+from config import places
+from config.job import Batch, Job, changed_at
+from config.settings import WorkerSettings
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+TABLE, REGION = "jobs", "eu-central-1"
+NOW, KEPT = 1_800_000_000_000, 1_800_000_900_000
+BATCH, JOB = "b" * 32, "c" * 16
+
+CONFLICT = (
+    AWSResponse("", 400, {}, None),
+    {
+        "Error": {"Code": "TransactionCanceledException", "Message": ""},
+        "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+        "ResponseMetadata": {},
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+def settings_for(endpoint):
+    return WorkerSettings(
+        uploads_bucket="uploads",
+        results_bucket="results",
+        broker_url="amqp://unused",
+        table=TABLE,
+        dynamodb_endpoint=endpoint,
+        aws_region=REGION,
+    )
+
+
+@pytest.fixture
+def table(endpoint):
+    client = boto3.resource("dynamodb", endpoint_url=endpoint, region_name=REGION).meta.client
+    client.create_table(TableName=TABLE, **places.TABLE_SCHEMA)
+    batch = Batch(BATCH, ({"operation": "invert"},), "same", NOW, KEPT)
+    client.put_item(TableName=TABLE, Item=batch.to_item())
+    yield client
+    client.delete_table(TableName=TABLE)
+
+
+@pytest.fixture
+def rows(endpoint, table):
+    return Rows(settings_for(endpoint))
+
+
+@pytest.fixture
+def queued(rows, table):
+    return put(table, Job(BATCH, JOB, "cat.png", 9, "image/png", "queued", NOW, KEPT, publish=1))
+
+
+def put(table, row):
+    """Put a row as if it had just reached its state."""
+    table.put_item(TableName=TABLE, Item=row.to_item() | {"changed": changed_at(NOW, row.job)})
+    table.update_item(**counted(row, 1))
+    return row
+
+
+def counted(row, by):
+    return {
+        "TableName": TABLE,
+        "Key": {"pk": row.batch, "sk": places.counter_sk(row.job)},
+        "UpdateExpression": "ADD #n :by",
+        "ExpressionAttributeNames": {"#n": f"n_{row.state}"},
+        "ExpressionAttributeValues": {":by": by},
+    }
+
+
+def counts(table):
+    """States that have jobs, over all counter rows."""
+    total = {}
+    for shard in range(places.COUNTER_SHARDS):
+        key = {"pk": BATCH, "sk": f"{places.COUNTER_PREFIX}{shard}"}
+        for name, value in table.get_item(TableName=TABLE, Key=key).get("Item", {}).items():
+            if name.startswith("n_"):
+                total[name[2:]] = total.get(name[2:], 0) + int(value)
+    return {state: number for state, number in total.items() if number}
+
+
+def order(table, what):
+    table.update_item(
+        TableName=TABLE,
+        Key={"pk": BATCH, "sk": places.BATCH_SK},
+        UpdateExpression="SET #order = :what",
+        ExpressionAttributeNames={"#order": "order"},
+        ExpressionAttributeValues={":what": what},
+    )
+
+
+def test_rows_are_read_as_they_stand(rows, queued):
+    assert rows.get_job(BATCH, JOB).state == "queued"
+    assert rows.get_batch(BATCH).steps == ({"operation": "invert"},)
+    assert rows.get_job(BATCH, "0" * 16) is None
+    assert rows.get_batch("0" * 32) is None
+
+
+def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):
+    claimed = rows.claim(queued, "node 1", NOW + 5)
+    assert claimed == rows.get_job(BATCH, JOB)
+    assert (claimed.state, claimed.attempt, claimed.started) == ("running", 1, NOW + 5)
+    assert claimed.due == NOW + 5 + 60_000
+    assert claimed.changed == changed_at(NOW + 5, JOB)
+    assert counts(table) == {"running": 1}
+    item = table.get_item(TableName=TABLE, Key={"pk": BATCH, "sk": places.job_sk(JOB)})["Item"]
+    assert item["worker"] == "node 1"
+
+
+def test_of_many_workers_one_claims_a_job(rows, table, queued):
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda n: rows.claim(queued, f"node {n}", NOW), range(8)))
+    assert sum(each is not None for each in claimed) == 1
+    assert rows.get_job(BATCH, JOB).attempt == 1
+    assert counts(table) == {"running": 1}
+
+
+def test_a_running_job_is_taken_over_and_its_former_holder_hears_of_it(rows, table, queued):
+    former = rows.claim(queued, "node 1", NOW)
+    holder = rows.claim(former, "node 2", NOW + 1)
+    assert holder.attempt == 2
+    assert not rows.progress(former, 1, 8, NOW + 2)
+    assert not rows.succeed(former, NOW + 2, result_key="k")
+    assert not rows.fail(former, "no", "broken", NOW + 2)
+    assert not rows.hand_back(former, NOW + 2)
+    assert rows.add_fault(former, NOW + 2) is None
+    assert rows.progress(holder, 1, 8, NOW + 2)
+    assert counts(table) == {"running": 1}
+
+
+@pytest.mark.parametrize("what", ["cancel", "delete"])
+def test_a_job_of_a_batch_that_is_to_end_is_not_claimed(rows, table, queued, what):
+    order(table, what)
+    assert rows.claim(queued, "node 1", NOW) is None
+    order(table, "retry")
+    assert rows.claim(queued, "node 1", NOW) is not None
+
+
+def test_a_row_that_was_published_again_since_it_was_read_is_not_claimed(rows, table, queued):
+    put(table, replace(queued, publish=2))
+    assert rows.claim(queued, "node 1", NOW) is None
+
+
+def test_progress_is_seen_and_puts_the_sweep_off(rows, queued):
+    claimed = rows.claim(queued, "node 1", NOW)
+    assert rows.progress(claimed, 3, 8, NOW + 700)
+    row = rows.get_job(BATCH, JOB)
+    assert (row.tiles_done, row.tiles_total) == (3, 8)
+    assert (row.changed, row.due) == (changed_at(NOW + 700, JOB), NOW + 700 + 60_000)
+
+
+def test_a_cancelled_job_takes_no_progress_and_no_result(rows, table, queued):
+    claimed = rows.claim(queued, "node 1", NOW)
+    assert rows.cancel(claimed, NOW + 1)
+    assert not rows.progress(claimed, 1, 2, NOW + 2)
+    assert not rows.succeed(claimed, NOW + 2, result_key="k")
+    assert rows.get_job(BATCH, JOB).state == "cancelled"
+    assert counts(table) == {"cancelled": 1}
+    assert not rows.cancel(rows.get_job(BATCH, JOB), NOW + 3)
+
+
+def test_success_names_the_winners_result(rows, table, queued):
+    claimed = rows.claim(queued, "node 1", NOW)
+    result = {
+        "result_key": places.result_key(BATCH, JOB, 1, "png"),
+        "result_name": "cat.png",
+        "result_type": "image/png",
+        "result_bytes": 99,
+        "rows": 4,
+        "columns": 5,
+        "notes": ["transparency dropped"],
+    }
+    assert rows.succeed(claimed, NOW + 9, **result)
+    row = rows.get_job(BATCH, JOB)
+    assert row == replace(
+        claimed,
+        **result | {"notes": ("transparency dropped",)},
+        state="succeeded",
+        finished=NOW + 9,
+        due=KEPT,
+        changed=changed_at(NOW + 9, JOB),
+    )
+    assert counts(table) == {"succeeded": 1}
+
+
+def test_success_stands_though_the_sweep_published_the_job_again(rows, table, queued):
+    claimed = rows.claim(queued, "node 1", NOW)
+    table.put_item(TableName=TABLE, Item=replace(claimed, publish=2).to_item())
+    assert rows.succeed(claimed, NOW + 9, result_key="k")
+    assert rows.get_job(BATCH, JOB).state == "succeeded"
+    assert counts(table) == {"succeeded": 1}
+
+
+def test_failure_has_a_reason_and_a_cause(rows, table, queued):
+    claimed = rows.claim(queued, "node 1", NOW)
+    assert rows.fail(claimed, "cat.png: the file is empty", "rejected", NOW + 9)
+    row = rows.get_job(BATCH, JOB)
+    assert (row.state, row.reason, row.cause) == (
+        "failed",
+        "cat.png: the file is empty",
+        "rejected",
+    )
+    assert (row.finished, row.due) == (NOW + 9, KEPT)
+    assert counts(table) == {"failed": 1}
+
+
+def test_a_job_handed_back_costs_nothing_and_can_be_claimed_again(rows, table, queued):
+    claimed = rows.claim(queued, "node 1", NOW)
+    rows.progress(claimed, 3, 8, NOW + 1)
+    assert rows.hand_back(claimed, NOW + 2)
+    row = rows.get_job(BATCH, JOB)
+    assert (row.state, row.publish, row.faults, row.tiles_done) == ("queued", 1, 0, 0)
+    assert row.due == NOW + 2 + 60_000
+    assert counts(table) == {"queued": 1}
+    assert rows.claim(row, "node 2", NOW + 3).attempt == 2
+
+
+def test_faults_are_counted_over_attempts(rows, queued):
+    first = rows.add_fault(rows.claim(queued, "node 1", NOW), NOW + 1)
+    assert (first.faults, first.state) == (1, "running")
+    assert rows.hand_back(first, NOW + 2)
+    again = rows.claim(rows.get_job(BATCH, JOB), "node 1", NOW + 3)
+    assert rows.add_fault(again, NOW + 4).faults == 2
+
+
+def test_the_counters_hold_when_many_jobs_move_at_once(rows, table):
+    jobs = [Job(BATCH, f"{n:016x}", "a", 9, "", "queued", NOW, KEPT, publish=1) for n in range(40)]
+    for each in jobs:
+        put(table, each)
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda row: rows.claim(row, "node", NOW), jobs))
+        assert all(pool.map(lambda row: rows.succeed(row, NOW, result_key="k"), claimed))
+    assert counts(table) == {"succeeded": 40}
+
+
+def test_a_write_that_meets_anothers_is_made_again(rows, table, queued, monkeypatch):
+    monkeypatch.setattr(rows_module, "CONFLICT_SECONDS", 0.001)
+    refusals = [CONFLICT, CONFLICT]
+    # moto knows no conflicts: its answer is given in place of its own, and nothing is written.
+    rows.client.meta.events.register(
+        "before-call.dynamodb.TransactWriteItems",
+        lambda **given: refusals.pop() if refusals else None,
+    )
+    assert rows.claim(queued, "node 1", NOW).attempt == 1
+    assert not refusals
+    assert counts(table) == {"running": 1}
+
+
+def test_a_table_that_is_away_is_the_nodes_fault(monkeypatch, endpoint):
+    monkeypatch.setattr(storage_module, "TRIES", 1)
+    away = Rows(settings_for("http://127.0.0.1:9"))
+    row = Job(BATCH, JOB, "cat.png", 9, "image/png", "running", NOW, KEPT, attempt=1)
+    with pytest.raises(Broken, match="the table does not answer"):
+        away.get_job(BATCH, JOB)
+    with pytest.raises(Broken, match="the table does not answer"):
+        away.progress(row, 1, 2, NOW)
+    with pytest.raises(Broken, match="the table does not answer"):
+        away.hand_back(row, NOW)
+
+
+def test_a_table_that_is_not_there_is_the_nodes_fault(endpoint):
+    rows = Rows(replace(settings_for(endpoint), table="none"))
+    with pytest.raises(Broken, match="the table: GetItem: ResourceNotFoundException"):
+        rows.get_job(BATCH, JOB)
