@@ -1,0 +1,138 @@
+"""The REST API: every call of it, a few lines each. What they do is in `chalicelib`."""
+
+import hashlib
+import json
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, Request, Response
+from chalicelib import batches, contract, health, jobs, log, orders, problems
+from chalicelib import sweep as sweeping
+from chalicelib.parts import parts
+from chalicelib.problems import NO_STORE
+from chalicelib.schemas import Limits
+
+log.set_up()
+app = Chalice(app_name="dip-api", configure_logs=False)
+app.register_middleware(problems.answer, "http")
+
+BATCH = "/batches/{batch}"
+JOB = "/batches/{batch}/jobs/{job}"
+
+
+def request() -> Request:
+    """Return the request that is being answered."""
+    assert app.current_request is not None  # noqa: S101 - for the type checker
+    return app.current_request
+
+
+def query(name: str, default: str) -> str:
+    """Read a parameter of the query."""
+    return str((request().query_params or {}).get(name, default))
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """Answer with JSON that nobody keeps."""
+    return Response(body, dict(NO_STORE), status)
+
+
+def tagged(body: Any) -> Response:
+    """Answer with JSON that changes with the app only, or say that it has not changed."""
+    text = json.dumps(body, separators=(",", ":"))
+    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Type": "application/json"}
+    if tag in request().headers.get("if-none-match", ""):
+        return Response("", headers, 304)
+    return Response(text, headers)
+
+
+@app.route("/operations")
+def list_operations() -> Response:
+    """Answer with the catalogue."""
+    return tagged(parts().catalogue)
+
+
+@app.route("/openapi.json")
+def get_contract() -> Response:
+    """Answer with the contract."""
+    return tagged(contract.document(parts().catalogue, Limits.of(parts().settings)))
+
+
+@app.route("/health")
+def get_health() -> Response:
+    """Say whether the parts answer."""
+    return health.check(parts())
+
+
+@app.route("/batches", methods=["POST"])
+def create_batch() -> Response:
+    """Make a batch."""
+    key = batches.key_of(request().headers.get("idempotency-key"))
+    return answer(batches.create(parts(), request().raw_body, key), 201)
+
+
+@app.route(BATCH)
+def get_batch(batch: str) -> Response:
+    """Show a batch and what changed in it."""
+    limit = query("limit", str(batches.PAGE_DEFAULT))
+    return answer(batches.show(parts(), batch, query("since", ""), limit))
+
+
+@app.route(BATCH, methods=["DELETE"])
+def delete_batch(batch: str) -> Response:
+    """Delete a batch."""
+    return answer(orders.give(parts(), batch, "delete"), 202)
+
+
+@app.route(BATCH + "/cancel", methods=["POST"])
+def cancel_batch(batch: str) -> Response:
+    """Cancel all jobs."""
+    return answer(orders.give(parts(), batch, "cancel"), 202)
+
+
+@app.route(BATCH + "/retry", methods=["POST"])
+def retry_batch(batch: str) -> Response:
+    """Retry all failed jobs."""
+    return answer(orders.give(parts(), batch, "retry"), 202)
+
+
+@app.route(BATCH + "/jobs", methods=["POST"])
+def add_jobs(batch: str) -> Response:
+    """Add jobs to a batch."""
+    key = batches.key_of(request().headers.get("idempotency-key"))
+    return answer(batches.add(parts(), batch, request().raw_body, key), 201)
+
+
+@app.route(JOB)
+def get_job(batch: str, job: str) -> Response:
+    """Show a job."""
+    return answer(jobs.view(jobs.fetch(parts(), batch, job)))
+
+
+@app.route(JOB + "/upload", methods=["POST"])
+def renew_upload(batch: str, job: str) -> Response:
+    """Answer with a fresh upload form."""
+    return answer({"upload": jobs.renew_form(parts(), batch, job)})
+
+
+@app.route(JOB + "/uploaded", methods=["POST"])
+def complete_upload(batch: str, job: str) -> Response:
+    """Check an upload and queue its job."""
+    return answer(jobs.view(jobs.complete_upload(parts(), batch, job)), 202)
+
+
+@app.route(JOB + "/retry", methods=["POST"])
+def retry_job(batch: str, job: str) -> Response:
+    """Do a job again."""
+    return answer(jobs.view_with_form(parts(), jobs.retry(parts(), batch, job)), 202)
+
+
+@app.route(JOB + "/cancel", methods=["POST"])
+def cancel_job(batch: str, job: str) -> Response:
+    """Cancel a job."""
+    return answer(jobs.view(jobs.cancel(parts(), batch, job)), 202)
+
+
+@app.schedule("rate(1 minute)")
+def sweep(_event: CloudWatchEvent) -> dict[str, int]:
+    """Put right what was left behind."""
+    return sweeping.run(parts())

@@ -1,0 +1,1 @@
+"""What the routes call: batches, jobs, uploads, the queue and the sweep."""

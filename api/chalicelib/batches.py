@@ -1,0 +1,260 @@
+"""Batches: made and filled so that a repeated request changes nothing; looked at by change."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import jobs, log, problems
+from chalicelib.jobs import FIRST_LOOK_MS
+from chalicelib.parts import Parts
+from chalicelib.problems import Problem
+from chalicelib.table import REQUEST_PREFIX, LostRaceError
+from config import places
+from config.job import Batch, Job, batch_not_marked, changed_at, count, time_to_live
+
+# A transaction holds 100 items: these rows, at most eight counters, and the look at the batch.
+JOBS_PER_TRANSACTION = 90
+
+# The index by change may show a row that late; each poll looks back so far. It also makes up for
+# clocks of workers and API that differ, which must be by less.
+LOOK_BACK_MS = 2000
+
+PAGE_DEFAULT = 100
+PAGE_MAX = 500
+
+# A place in the index by change, with a sign that needs no quoting in an address.
+CURSOR = re.compile(r"[0-9]{13}(-[0-9a-f]{16})?")
+KEY = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that makes jobs: from its key and body derive all that must not be doubled."""
+
+    batch: str
+    key: str
+    body: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Where the request is remembered in its batch; the key itself is not kept."""
+        return digest(self.batch, self.key)[:32]
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this body from another."""
+        return digest(json.dumps(self.body, sort_keys=True))
+
+    def rows(self, batch: Batch, now: int) -> list[Job]:
+        """Make the rows of its jobs."""
+        ids = [digest(self.batch, self.key, str(i))[:16] for i in range(len(self.body["images"]))]
+        return [
+            Job(
+                batch=batch.batch,
+                job=job,
+                name=image["name"],
+                bytes=image["bytes"],
+                type=image.get("type", ""),
+                state="awaiting_upload",
+                created=now,
+                kept_until=batch.kept_until,
+                changed=changed_at(now, job),
+                due=now + FIRST_LOOK_MS,
+            )
+            for job, image in zip(ids, self.body["images"], strict=True)
+        ]
+
+    def to_item(self, batch: Batch) -> dict[str, Any]:
+        """Write the row that remembers it."""
+        return {
+            "pk": self.batch,
+            "sk": REQUEST_PREFIX + self.id,
+            "fingerprint": self.fingerprint,
+            "ttl": time_to_live(batch.kept_until),
+        }
+
+
+def digest(*texts: str) -> str:
+    """Hash texts to 64 hexadecimal digits."""
+    return hashlib.sha256("".join(texts).encode()).hexdigest()
+
+
+def key_of(header: str | None) -> str:
+    """Read an idempotency key; a request without one gets its own.
+
+    Raises
+    ------
+    Problem
+        400 if it is not 32 hexadecimal digits.
+    """
+    if header is None:
+        return secrets.token_hex(16)
+    if not KEY.fullmatch(header):
+        raise Problem(400, "Idempotency-Key: must be 32 hexadecimal digits (0-9, a-f)")
+    return header
+
+
+def create(parts: Parts, raw: str | bytes, key: str) -> dict[str, Any]:
+    """Make a batch with its first jobs."""
+    body = parts.bodies.new_batch(raw)
+    now = parts.clock()
+    batch = Batch(
+        batch=digest(key)[:32],
+        steps=tuple(body["steps"]),
+        format=body.get("format", "same"),
+        created=now,
+        kept_until=now + 1000 * parts.settings.kept_seconds,
+        jobs=len(body["images"]),
+    )
+    request = Request(batch.batch, key, body)
+    rows = fill(parts, batch, request, parts.table.put_new(batch.to_item()))
+    log.event("batch_created", batch.batch, jobs=len(rows), steps=len(batch.steps))
+    return {
+        "batch": batch.batch,
+        "kept_until": rows[0].kept_until,
+        "jobs": [jobs.view_with_form(parts, row) for row in rows],
+    }
+
+
+def add(parts: Parts, batch_id: str, raw: str | bytes, key: str) -> dict[str, Any]:
+    """Add jobs to a batch."""
+    body = parts.bodies.more_images(raw)
+    batch = jobs.live_batch(parts, batch_id)
+    request = Request(batch_id, key, body)
+    room = parts.settings.batch_jobs_max - len(body["images"])
+    rows = fill(parts, batch, request, reserve(parts.table.name, request, room))
+    log.event("jobs_added", batch_id, jobs=len(rows))
+    return {"jobs": [jobs.view_with_form(parts, row) for row in rows]}
+
+
+def reserve(table: str, request: Request, room: int) -> dict[str, Any]:
+    """Build the write that takes places in a batch which is not marked and has room for them."""
+    check = batch_not_marked(table, request.batch)
+    values = {":more": len(request.body["images"]), ":room": room}
+    return {
+        "Update": check
+        | {
+            "UpdateExpression": "SET jobs = jobs + :more",
+            "ConditionExpression": f"{check['ConditionExpression']} AND jobs <= :room",
+            "ExpressionAttributeValues": check["ExpressionAttributeValues"] | values,
+        }
+    }
+
+
+def fill(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, Any]) -> list[Job]:
+    """Do a request's writes, as far as an earlier try of it has not, and return its jobs.
+
+    Raises
+    ------
+    Problem
+        409 if the key came with another body before, or the batch is full or being cancelled.
+    """
+    is_first = enter(parts, batch, request, opening)
+    if not is_first:
+        batch = jobs.live_batch(parts, request.batch)
+    rows = request.rows(batch, parts.clock())
+    for start in range(0, len(rows), JOBS_PER_TRANSACTION):
+        write(parts, rows[start : start + JOBS_PER_TRANSACTION])
+    # Of a repeated request the jobs may have gone on.
+    return rows if is_first else parts.table.jobs([(row.batch, row.job) for row in rows])
+
+
+def enter(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, Any]) -> bool:
+    """Remember a request, once; whether it is seen for the first time."""
+    table = parts.table
+    for turn in range(jobs.TRIES):
+        try:
+            table.transact([opening, table.put_new(request.to_item(batch))])
+        except LostRaceError:
+            known = table.fingerprint(request.batch, request.id)
+            if known == request.fingerprint:
+                return False
+            if known is not None:
+                raise Problem(
+                    409, "Idempotency-Key: came with another body before; take a new one"
+                ) from None
+            check_room(parts, request)
+            jobs.pause(turn)
+        else:
+            return True
+    raise Problem(503, "others kept changing this batch; try again")
+
+
+def check_room(parts: Parts, request: Request) -> None:
+    """Tell why jobs may not be added to a batch, if there is a reason."""
+    batch = parts.table.batch(request.batch)
+    if batch is None:
+        return
+    jobs.check_open(jobs.check_live(parts, batch))
+    most, more = parts.settings.batch_jobs_max, len(request.body["images"])
+    if batch.jobs + more > most:
+        raise Problem(
+            409,
+            f"images: a batch holds at most {most:,}; it has {batch.jobs:,}, got {more} more",
+            "/images",
+        )
+
+
+def write(parts: Parts, rows: Sequence[Job]) -> None:
+    """Write new rows and count them, in one transaction; rows that are there are left."""
+    table = parts.table
+    writes = [table.put_new(row.to_item()) for row in rows]
+    writes += counts(table.name, rows)
+    writes.append({"ConditionCheck": batch_not_marked(table.name, rows[0].batch)})
+    for turn in range(jobs.TRIES):
+        try:
+            table.transact(writes)
+        except LostRaceError:
+            if table.job(rows[0].batch, rows[0].job):
+                return
+            jobs.check_open(jobs.live_batch(parts, rows[0].batch))
+            jobs.pause(turn)
+        else:
+            return
+    raise Problem(503, "others kept changing this batch; try again")
+
+
+def counts(table: str, rows: Sequence[Job]) -> Iterator[dict[str, Any]]:
+    """Build one update per counter row, since a transaction names each row once."""
+    shards = Counter(places.counter_sk(row.job) for row in rows)
+    job_of = {places.counter_sk(row.job): row.job for row in rows}
+    for shard, number in shards.items():
+        yield {"Update": count(table, rows[0].batch, job_of[shard], {"n_awaiting_upload": number})}
+
+
+def show(parts: Parts, batch_id: str, since: str, limit: str) -> dict[str, Any]:
+    """Show a batch with the jobs that changed since a cursor."""
+    if since and not CURSOR.fullmatch(since):
+        raise Problem(400, "since: must be the cursor of an earlier answer")
+    if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_MAX:
+        raise Problem(400, f"limit: must lie between 1 and {PAGE_MAX}, got {limit[:20]}")
+    found = parts.table.summary(batch_id)
+    if found is None:
+        raise problems.not_found("batch")
+    batch, by_state = found
+    jobs.check_live(parts, batch)
+    now = parts.clock()
+    rows, more = parts.table.changes(batch_id, since.replace("-", "#"), int(limit))
+    return {
+        "batch": batch_id,
+        "steps": list(batch.steps),
+        "format": batch.format,
+        "created": batch.created,
+        "kept_until": batch.kept_until,
+        "order": batch.order,
+        "counts": by_state,
+        "jobs": [jobs.view(row) for row in rows],
+        "cursor": cursor(rows[-1].changed if rows else since, more, now),
+        "more": more,
+    }
+
+
+def cursor(last: str, more: bool, now: int) -> str:
+    """Say where the next page begins: after this one, or a little earlier at the end."""
+    place = last.replace("#", "-")
+    return place if more else min(place, f"{now - LOOK_BACK_MS:013d}")

@@ -1,0 +1,184 @@
+"""Request bodies: read, checked against the contract, and refused in sentences for people."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import fastjsonschema
+from fastjsonschema import JsonSchemaValueException
+
+from chalicelib.images import FORMATS, UploadError, check_size
+from chalicelib.problems import Problem
+from chalicelib.schemas import Limits, components, reference
+from config import recipe
+from config.recipe import show
+
+# A hundred images take 20 kB; API Gateway itself would take ten million bytes.
+BODY_BYTES_MAX = 1_000_000
+
+KINDS = {
+    "object": "an object",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+}
+
+Validate = Callable[[Any], Any]
+
+
+class Bodies:
+    """The validators of request bodies, compiled once from the components of the contract."""
+
+    def __init__(self, catalogue: Mapping[str, Any], limits: Limits) -> None:
+        self._catalogue = catalogue
+        self._limits = limits
+        schemas = components(catalogue, limits)
+        self._new_batch = compile_schema(schemas, "NewBatch")
+        self._more_images = compile_schema(schemas, "MoreImages")
+        self._image = compile_schema(schemas, "Image")
+
+    def new_batch(self, raw: str | bytes) -> dict[str, Any]:
+        """Read the body of a new batch; its steps come back with every default filled in.
+
+        Raises
+        ------
+        Problem
+            400 or 413 if it is no JSON of sane size, 422 if it breaks a rule.
+        """
+        body = read(raw)
+        if "steps" in body:
+            try:
+                steps = recipe.check(body["steps"], self._catalogue, self._limits.steps_max)
+            except ValueError as error:
+                raise refused(str(error)) from error
+            body = body | {"steps": steps}
+        self._check(self._new_batch, body)
+        return body
+
+    def more_images(self, raw: str | bytes) -> dict[str, Any]:
+        """Read the body that adds images to a batch; raises as `new_batch` does."""
+        body = read(raw)
+        self._check(self._more_images, body)
+        return body
+
+    def _check(self, validate: Validate, body: Mapping[str, Any]) -> None:
+        try:
+            validate(body)
+        except JsonSchemaValueException as error:
+            errors = []
+            if error.path[1:2] == ["images"] and len(error.path) > 2:
+                errors = [
+                    {"detail": found, "pointer": pointer}
+                    for index, image in enumerate(body["images"])
+                    for found, pointer in self._faults(f"images[{index}]", image)
+                ]
+            first = errors[0]["detail"] if errors else sentence(error)
+            raise refused(first, errors) from error
+
+    def _faults(self, where: str, image: Any) -> list[tuple[str, str]]:
+        """Say what is wrong with one image, so that a page can drop it and send the rest."""
+        try:
+            self._image(image)
+        except JsonSchemaValueException as error:
+            found = self._of_image(error, image) or sentence(error, where)
+            return [(found, pointer_to(place(error, where)))]
+        return []
+
+    def _of_image(self, error: JsonSchemaValueException, image: Any) -> str:
+        """Speak of the file rather than of the field, where it is the file that is at fault."""
+        member = error.path[-1]
+        name = image.get("name") if isinstance(image, dict) else None
+        if not isinstance(name, str) or not name:
+            return ""
+        if member == "type" and error.rule == "enum":
+            return f"{name}: {show(error.value)} is not a type this app reads; use {FORMATS}"
+        if member == "bytes" and error.rule in ("minimum", "maximum"):
+            try:
+                check_size(name, error.value, error.value, self._limits.upload_bytes_max)
+            except UploadError as refusal:
+                return str(refusal)
+        return ""
+
+
+def compile_schema(schemas: Mapping[str, Any], name: str) -> Validate:
+    """Compile one component; the others are at hand for its references."""
+    root = {**reference(name), "components": {"schemas": schemas}}
+    # Defaults are filled in by config.recipe, so that a sentence can name the step.
+    validate: Validate = fastjsonschema.compile(root, use_default=False)
+    return validate
+
+
+def read(raw: str | bytes) -> dict[str, Any]:
+    """Read a JSON object."""
+    if len(raw) > BODY_BYTES_MAX:
+        raise Problem(413, f"the body must not exceed {BODY_BYTES_MAX:,} bytes, got {len(raw):,}")
+    try:
+        body = json.loads(raw, parse_float=finite, parse_constant=finite)
+        # Half a surrogate pair passes the reader, and fails whoever must write the text later.
+        json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise refused(f"the body must be an object, got {show(body)}")
+    return body
+
+
+def finite(text: str) -> float:
+    """Read a number that the table and other readers of JSON can hold."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number that JSON has")
+    return number
+
+
+def refused(detail: str, errors: list[dict[str, str]] | None = None) -> Problem:
+    """Say which rule a body breaks; the sentence begins with the place."""
+    pointer = errors[0]["pointer"] if errors else pointer_to(detail.partition(":")[0])
+    return Problem(422, detail, pointer, **({"errors": errors} if errors else {}))
+
+
+def pointer_to(place: str) -> str:
+    """Turn a place such as ``steps[1].sigma`` into a JSON pointer, or "" if it is none."""
+    if not re.fullmatch(r"\w+(\[\d+\]|\.\w+)*", place):
+        return ""
+    return "/" + re.sub(r"\[(\d+)\]|\.", lambda found: f"/{found[1] or ''}", place)
+
+
+def place(error: JsonSchemaValueException, root: str = "") -> str:
+    """Name the place of an error as ``images[0].bytes``; `root` is where checking began."""
+    text = root
+    for each in error.path[1:]:
+        text += f"[{each}]" if each.isdigit() else f".{each}" if text else each
+    return text
+
+
+def sentence(error: JsonSchemaValueException, root: str = "") -> str:
+    """Say where, what rule, what was found."""
+    where = place(error, root) or "the body"
+    schema, rule, value = error.definition, error.rule, error.value
+    if rule == "type":
+        return f"{where}: must be {KINDS.get(schema['type'], schema['type'])}, got {show(value)}"
+    if rule == "required":
+        missing = [name for name in schema["required"] if name not in value]
+        return f"{where}: must have {' and '.join(missing)}"
+    if rule == "additionalProperties":
+        known = schema["properties"]
+        extra = next(name for name in value if name not in known)
+        return f"{where}: has no member {show(extra)}; it has {', '.join(known)}"
+    if rule == "enum":
+        choices = ", ".join(each for each in schema["enum"] if each)
+        return f"{where}: must be one of {choices}, got {show(value)}"
+    if rule in ("minItems", "maxItems"):
+        least, most = schema["minItems"], schema["maxItems"]
+        return f"{where}: must hold {least} to {most} {where}, got {len(value)}"
+    if rule in ("minLength", "maxLength"):
+        least, most = schema["minLength"], schema["maxLength"]
+        return f"{where}: must have {least} to {most} characters, got {len(value)}"
+    if rule in ("minimum", "maximum"):
+        least, most = schema["minimum"], schema["maximum"]
+        return f"{where}: must lie between {least} and {most}, got {show(value)}"
+    if rule == "pattern":
+        return f"{where}: must hold no control characters, got {show(ascii(value))}"
+    return f"{where}: {error.message}"

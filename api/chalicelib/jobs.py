@@ -1,0 +1,369 @@
+"""One job: how it looks from outside, and the steps of its life that the API takes."""
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from chalicelib import log, problems, uploads
+from chalicelib.images import UploadError
+from chalicelib.parts import Parts
+from chalicelib.problems import Problem
+from chalicelib.queue import BrokerError
+from chalicelib.table import LostRaceError
+from config.job import (
+    UNFINISHED,
+    Batch,
+    Change,
+    Job,
+    Message,
+    State,
+    batch_not_marked,
+    changed_at,
+    move,
+    update_of,
+)
+
+# Writers of one row are few: its worker, its visitor and the sweep.
+TRIES = 8
+
+# When the sweep first looks whether a file arrived of which the browser never told.
+FIRST_LOOK_MS = 120_000
+
+# What a job forgets when it begins anew; the attempt, its fence, it keeps.
+AFRESH: Mapping[str, Any] = {
+    "published_at": 0,
+    "faults": 0,
+    "lapses": 0,
+    "tiles_done": 0,
+    "tiles_total": 0,
+    "reason": "",
+    "cause": "",
+    "notes": [],
+    "result_key": "",
+    "result_name": "",
+    "result_type": "",
+    "result_bytes": 0,
+    "rows": 0,
+    "columns": 0,
+    "started": 0,
+    "finished": 0,
+}
+
+
+def view(row: Job) -> dict[str, Any]:
+    """Show a job as the API does."""
+    result = {
+        "url": f"/{row.result_key}",
+        "name": row.result_name,
+        "type": row.result_type,
+        "bytes": row.result_bytes,
+    }
+    return {
+        "job": row.job,
+        "name": row.name,
+        "state": row.state,
+        "tiles": {"done": row.tiles_done, "total": row.tiles_total},
+        "attempt": row.attempt,
+        "reason": row.reason,
+        "cause": row.cause,
+        "notes": list(row.notes),
+        "changed": changed_ms(row),
+        "created": row.created,
+        "started": row.started,
+        "finished": row.finished,
+        "rows": row.rows,
+        "columns": row.columns,
+        "bytes": row.bytes,
+        "type": row.type,
+        "result": result if row.state == "succeeded" else None,
+    }
+
+
+def view_with_form(parts: Parts, row: Job) -> dict[str, Any]:
+    """Show a job, with the form to send its file with if it waits for one."""
+    if row.state == "awaiting_upload":
+        return view(row) | {"upload": uploads.form(parts, row)}
+    return view(row)
+
+
+def changed_ms(row: Job) -> int:
+    """Tell when the row last changed, in milliseconds since 1970."""
+    return int(row.changed.partition("#")[0] or 0)
+
+
+def live_batch(parts: Parts, batch: str) -> Batch:
+    """Read a batch that is there.
+
+    Raises
+    ------
+    Problem
+        404 if there is none, 410 if it was deleted or its time is over.
+    """
+    return check_live(parts, parts.table.batch(batch))
+
+
+def check_live(parts: Parts, found: Batch | None) -> Batch:
+    """Pass a batch on that can still be read; raises as `live_batch` does."""
+    if found is None:
+        raise problems.not_found("batch")
+    if found.order == "delete" or found.kept_until <= parts.clock():
+        raise problems.gone("batch")
+    return found
+
+
+def check_open(batch: Batch) -> None:
+    """Refuse to begin work in a batch that is being cancelled."""
+    if batch.order == "cancel":
+        raise Problem(409, "the batch is being cancelled; try again when that is done")
+
+
+def fetch(parts: Parts, batch: str, job: str) -> Job:
+    """Read a job of a live batch.
+
+    Raises
+    ------
+    Problem
+        404 or 410 if batch or job is not there or no longer.
+    """
+    live_batch(parts, batch)
+    row = parts.table.job(batch, job)
+    if row is None:
+        raise problems.not_found("job")
+    if row.state == "expired":
+        raise problems.gone("job")
+    return row
+
+
+def renew_form(parts: Parts, batch: str, job: str) -> dict[str, Any]:
+    """Sign a fresh form, from when on the job waits anew."""
+    row = fetch(parts, batch, job)
+    if row.state != "awaiting_upload":
+        raise Problem(409, f"{row.name}: is {row.state}; only a job that awaits its upload has one")
+    now = parts.clock()
+    try:
+        parts.table.update(
+            update_of(
+                parts.table.name,
+                row,
+                {"changed": changed_at(now, row.job)},
+                {"state": row.state, "changed": row.changed},
+            )
+        )
+    except LostRaceError:
+        log.event("renewal_lost_race", row.batch, job=row.job)
+    return uploads.form(parts, row)
+
+
+def complete_upload(parts: Parts, batch: str, job: str) -> Job:
+    """Check what arrived for a job and queue it; a job that has gone on already is left so.
+
+    Raises
+    ------
+    Problem
+        409 if nothing arrived yet, 422 if it is no image that can be used.
+    """
+    row = fetch(parts, batch, job)
+    if row.state in ("queued", "running", "succeeded"):
+        return row
+    if row.state == "failed" and row.cause == "rejected" and not row.etag:
+        raise Problem(422, row.reason)
+    if row.state != "awaiting_upload":
+        raise Problem(409, f"{row.name}: is {row.state}; retry it first")
+    try:
+        received = receive(parts, row)
+    except UploadError as error:
+        raise Problem(422, str(error)) from error
+    if received is None:
+        raise Problem(409, f"{row.name}: no upload has arrived yet; send the file first")
+    return received
+
+
+def receive(parts: Parts, row: Job) -> Job | None:
+    """Queue a job whose file arrived; None if it has not.
+
+    Raises
+    ------
+    UploadError
+        If the file cannot be used; the row then says so too.
+    """
+    try:
+        upload = uploads.inspect(parts, row)
+    except UploadError as error:
+        fail(parts, row, str(error), "rejected")
+        raise
+    if upload is None:
+        return None
+    return queue(parts, row, {"etag": upload.etag, "type": upload.type})
+
+
+def retry(parts: Parts, batch: str, job: str) -> Job:
+    """Do a job again that failed or was cancelled; one that is under way is left so."""
+    row = fetch(parts, batch, job)
+    if row.state in UNFINISHED:
+        return row
+    if row.state == "succeeded":
+        raise Problem(409, f"{row.name}: has succeeded; there is nothing to retry")
+    return begin_again(parts, row)
+
+
+def begin_again(parts: Parts, row: Job) -> Job:
+    """Queue a failed or cancelled job, or await its upload if there is none to work on."""
+    values: Mapping[str, Any] = {}
+    if row.etag and row.cause == "rejected":
+        # The worker may have rejected it because the file was replaced: look at it again.
+        try:
+            upload = uploads.inspect(parts, row)
+        except UploadError:
+            upload = None
+        values = {"etag": upload.etag, "type": upload.type} if upload else {"etag": ""}
+    if values.get("etag", row.etag):
+        return queue(parts, row, values)
+    return step(
+        parts,
+        row,
+        "awaiting_upload",
+        parts.clock() + FIRST_LOOK_MS,
+        lambda _: {**AFRESH, "etag": ""},
+        ("failed", "cancelled"),
+    )
+
+
+def queue(parts: Parts, row: Job, values: Mapping[str, Any]) -> Job:
+    """Write the row `queued` under the next publish number, then publish it."""
+    queued = step(
+        parts,
+        row,
+        "queued",
+        parts.clock() + 1000 * parts.settings.republish_seconds,
+        lambda found: {**AFRESH, **values, "publish": found.publish + 1},
+        ("awaiting_upload", "failed", "cancelled"),
+    )
+    log.event("queued", row.batch, job=row.job, publish=queued.publish)
+    send(parts, queued)
+    return queued
+
+
+def send(parts: Parts, row: Job) -> bool:
+    """Publish a queued row's message and note that the broker has it.
+
+    Returns
+    -------
+    bool
+        False if the broker did not confirm; the sweep then publishes it later.
+    """
+    try:
+        parts.publisher.publish(Message(row.batch, row.job, row.publish))
+    except BrokerError as error:
+        log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
+        return False
+    try:
+        parts.table.update(
+            update_of(
+                parts.table.name,
+                row,
+                {"published_at": parts.clock()},
+                {"publish": row.publish},
+            )
+        )
+    except LostRaceError:
+        log.event("published_twice", row.batch, job=row.job, publish=row.publish)
+    return True
+
+
+def cancel(parts: Parts, batch: str, job: str) -> Job:
+    """Cancel a job; its worker sees it at its next write."""
+    row = fetch(parts, batch, job)
+    return row if row.state == "cancelled" else stop(parts, row)
+
+
+def stop(parts: Parts, row: Job) -> Job:
+    """Move a job that is not finished to `cancelled`."""
+    now = parts.clock()
+    stopped = step(
+        parts, row, "cancelled", row.kept_until, lambda _: {"finished": now}, UNFINISHED, False
+    )
+    log.event("cancelled", row.batch, job=row.job)
+    return stopped
+
+
+def fail(parts: Parts, row: Job, reason: str, cause: str) -> None:
+    """Write a job `failed` as it was read; one that changed meanwhile is left as it is."""
+    values = {"reason": reason, "cause": cause, "finished": parts.clock()}
+    try:
+        parts.table.transact(
+            move(
+                parts.table.name,
+                row,
+                "failed",
+                parts.clock(),
+                row.kept_until,
+                Change(values, {"attempt": row.attempt}),
+            )
+        )
+    except LostRaceError:
+        return
+    log.event("failed", row.batch, job=row.job, reason=reason, cause=cause)
+
+
+def step(
+    parts: Parts,
+    row: Job,
+    to: State,
+    due: int,
+    values: Callable[[Job], Mapping[str, Any]],
+    begins_in: Collection[State],
+    in_open_batch: bool = True,
+) -> Job:
+    """Move a job to another state; if the row changed meanwhile, read it and try again.
+
+    Parameters
+    ----------
+    parts : Parts
+        The app's parts.
+    row : Job
+        The row as it was read.
+    to : State
+        The state to reach.
+    due : int
+        When the sweep must look at it next.
+    values : callable
+        From the row as last read to what else to set.
+    begins_in : collection of State
+        States that it may come from.
+    in_open_batch : bool
+        Whether the batch must not be marked to be cancelled or deleted.
+
+    Raises
+    ------
+    Problem
+        409 if the job or its batch has gone another way, 503 if others kept changing the row.
+    """
+    for turn in range(TRIES):
+        if row.state not in begins_in:
+            raise Problem(409, f"{row.name}: is {row.state}, which it cannot leave this way")
+        now, changes = parts.clock(), values(row)
+        writes = move(parts.table.name, row, to, now, due, Change(changes))
+        if in_open_batch:
+            writes.append({"ConditionCheck": batch_not_marked(parts.table.name, row.batch)})
+        try:
+            parts.table.transact(writes)
+        except LostRaceError:
+            pause(turn)
+            if in_open_batch:
+                check_open(live_batch(parts, row.batch))
+            found = parts.table.job(row.batch, row.job)
+            if found is None:
+                raise problems.gone("job") from None
+            row = found
+        else:
+            return replace(
+                row, **{**changes, "state": to, "due": due, "changed": changed_at(now, row.job)}
+            )
+    raise Problem(503, f"{row.name}: others kept changing this job; try again")
+
+
+def pause(turn: int) -> None:
+    """Let other writers pass, a little longer at each turn."""
+    time.sleep(random.uniform(0, 0.005 * 2**turn))  # noqa: S311 - spreads writers, hides nothing

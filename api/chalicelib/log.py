@@ -1,0 +1,59 @@
+"""Logs: one JSON line per event. No line holds a batch id, whoever put it into the text."""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from config import places
+
+logger = logging.getLogger("dip-api")
+
+# A batch id is the key to its images, so whatever looks like one is replaced by its hash.
+BATCH_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record; a traceback is one of its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        fields = getattr(record, "fields", {})
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **{name: value for name, value in fields.items() if value is not None},
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return BATCH_ID.sub(lambda found: places.public_name(found[0]), json.dumps(line))
+
+
+def set_up() -> None:
+    """Send this app's events to standard error; a second call changes nothing."""
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonLines())
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    # Lambda puts a handler on the root logger, which would print every event again.
+    logger.propagate = False
+    # Pika prints every failed connection several times over; the publisher says it once.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def event(name: str, batch: str = "", /, **fields: str | float | None) -> None:
+    """Log one event; of the batch only its hash is written."""
+    if batch:
+        fields["batch"] = places.public_name(batch)
+    logger.info(name, extra={"fields": fields})
+
+
+def trouble(name: str, batch: str = "", /, **fields: str | float | None) -> None:
+    """Log one event that an operator should look at."""
+    if batch:
+        fields["batch"] = places.public_name(batch)
+    logger.warning(name, extra={"fields": fields})

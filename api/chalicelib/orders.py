@@ -1,0 +1,165 @@
+"""Orders for a whole batch: written down at once, carried out in bounded slices.
+
+The batch's row keeps the order and the place that the last slice reached. A first slice runs in
+the request that ordered it; the sweep does the rest.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from chalicelib import jobs, log, problems, uploads
+from chalicelib.parts import Parts
+from chalicelib.problems import Problem
+from chalicelib.table import LostRaceError
+from config import places
+from config.job import UNFINISHED, Batch, Job, Order
+
+FIRST_SLICE_SECONDS = 1.0
+ROWS_PER_READ = 50
+
+# Which orders a new one may replace: cancelling goes before retrying, deleting before all.
+REPLACES: Mapping[Order, tuple[Order, ...]] = {
+    "retry": ("", "retry"),
+    "cancel": ("", "retry", "cancel"),
+    "delete": ("", "retry", "cancel"),
+}
+
+
+def give(parts: Parts, batch_id: str, order: Order) -> dict[str, Any]:
+    """Order something for a whole batch and begin with it."""
+    batch = parts.table.batch(batch_id)
+    if batch is None:
+        raise problems.not_found("batch")
+    if batch.order == "delete" and order == "delete":
+        return {"batch": batch_id, "order": order}
+    jobs.check_live(parts, batch)
+    now = parts.clock()
+    try:
+        mark(
+            parts,
+            batch_id,
+            {"order": order, "ordered": now, "order_after": "", "due": now},
+            REPLACES[order],
+        )
+    except LostRaceError:
+        jobs.check_open(jobs.live_batch(parts, batch_id))
+        raise Problem(503, "others kept changing this batch; try again") from None
+    log.event("ordered", batch_id, order=order)
+    carry_out(parts, batch_id, time.monotonic() + FIRST_SLICE_SECONDS)
+    left = parts.table.batch(batch_id)
+    return {"batch": batch_id, "order": left.order if left else order}
+
+
+def carry_out(parts: Parts, batch_id: str, until: float) -> None:
+    """Carry out a batch's order until a moment of the monotonic clock."""
+    batch = parts.table.batch(batch_id)
+    if batch is None or not batch.order:
+        return
+    try:
+        while time.monotonic() < until:
+            rows = parts.table.rows_after(batch_id, batch.order_after, ROWS_PER_READ)
+            if not rows:
+                finish(parts, batch, until)
+                return
+            batch = go_through(parts, batch, rows, until)
+    except (LostRaceError, Problem) as error:
+        # Another order came, or a row was too busy; the next sweep goes on from the noted place.
+        log.event("order_interrupted", batch_id, order=batch.order, reason=repr(error))
+
+
+def go_through(
+    parts: Parts, batch: Batch, rows: Sequence[Mapping[str, Any]], until: float
+) -> Batch:
+    """Apply the order to rows while there is time, and note the last that is done."""
+    reached = batch.order_after
+    try:
+        for row in rows:
+            apply(parts, batch, row)
+            reached = str(row["sk"])
+            if time.monotonic() > until:
+                break
+    finally:
+        note(parts, batch, order_after=reached)
+    return replace(batch, order_after=reached)
+
+
+def apply(parts: Parts, batch: Batch, item: Mapping[str, Any]) -> None:
+    """Apply an order to one row."""
+    if batch.order == "delete":
+        delete_row(parts, batch.batch, str(item["sk"]))
+    elif str(item["sk"]).startswith(places.JOB_PREFIX):
+        row = Job.from_item(item)
+        try:
+            if batch.order == "cancel" and row.state in UNFINISHED:
+                jobs.stop(parts, row)
+            # One that never had a file can only be helped by its visitor.
+            if batch.order == "retry" and row.state == "failed" and row.etag:
+                jobs.begin_again(parts, row)
+        except Problem as problem:
+            # Gone another way or gone altogether: nothing is left to be done for this row.
+            if problem.status not in (409, 410):
+                raise
+
+
+def delete_row(parts: Parts, batch: str, sk: str) -> None:
+    """Delete a row; a worker that is on it fails at its next write and stops."""
+    try:
+        parts.table.delete(batch, sk)
+    except LostRaceError:
+        log.event("deleted_already", batch)
+
+
+def finish(parts: Parts, batch: Batch, until: float) -> None:
+    """Close an order that every row has seen; a deletion takes the objects too, and stays."""
+    if batch.order != "delete":
+        note(parts, batch, order="", due=0)
+        log.event("order_done", batch.batch, order=batch.order)
+        return
+    for _ in uploads.delete_objects(parts, batch.batch):
+        if time.monotonic() > until:
+            return
+    # A worker that had not noticed may write one more result, so look a second time.
+    last_look = batch.ordered + 1000 * parts.settings.heartbeat_lapse_seconds
+    is_last = parts.clock() >= last_look
+    note(parts, batch, due=0 if is_last else last_look)
+    log.event("order_done" if is_last else "batch_emptied", batch.batch, order=batch.order)
+
+
+def note(parts: Parts, batch: Batch, **values: Any) -> None:
+    """Set attributes of a batch's row while its order is the one that was read."""
+    mark(parts, batch.batch, values, (batch.order,), batch.ordered)
+
+
+def mark(
+    parts: Parts,
+    batch: str,
+    values: Mapping[str, Any],
+    orders: Sequence[Order],
+    ordered: int | None = None,
+) -> None:
+    """Set attributes of a batch's row on condition of its order, and of when that was given.
+
+    Raises
+    ------
+    LostRaceError
+        If the order is another.
+    """
+    options: dict[str, Any] = {f":order_{i}": order for i, order in enumerate(orders)}
+    condition = f"attribute_exists(pk) AND #order IN ({', '.join(options)})"
+    if ordered is not None:
+        condition += " AND #ordered = :ordered_before"
+        options[":ordered_before"] = ordered
+    names = {*values, "order", *(["ordered"] if ordered is not None else [])}
+    parts.table.update(
+        {
+            "TableName": parts.table.name,
+            "Key": {"pk": batch, "sk": places.BATCH_SK},
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {f"#{name}": name for name in names},
+            "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()}
+            | options,
+        }
+    )

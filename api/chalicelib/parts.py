@@ -1,0 +1,102 @@
+"""What the app is made of, put together on first use: settings, table, buckets, broker."""
+
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.bodies import Bodies
+from chalicelib.queue import Publisher
+from chalicelib.schemas import Limits
+from chalicelib.table import Table
+from config import settings as config_settings
+from config.settings import ApiSettings
+
+CATALOGUE_FILE = config_settings.TOP / "config" / "catalogue.json"
+
+# A request has 29 s at the gateway; a part that does not answer must leave time to say so.
+TIMEOUTS = {
+    "connect_timeout": 2,
+    "read_timeout": 5,
+    "retries": {"total_max_attempts": 3, "mode": "standard"},
+}
+
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The app's parts. `clock` tells milliseconds since 1970."""
+
+    settings: ApiSettings
+    catalogue: Mapping[str, Any]
+    bodies: Bodies
+    table: Table
+    s3: Any
+    s3_public: Any
+    publisher: Publisher
+    clock: Callable[[], int]
+
+
+def parts() -> Parts:
+    """Return the app's parts, made at the first call."""
+    with _lock:
+        return _made_once()
+
+
+@functools.cache
+def _made_once() -> Parts:
+    return make(config_settings.load(ApiSettings, "api"))
+
+
+def make(settings: ApiSettings) -> Parts:
+    """Put the parts together; nothing is contacted yet."""
+    catalogue = read_catalogue()
+    dynamodb = boto3.resource(
+        "dynamodb",
+        region_name=settings.aws_region,
+        endpoint_url=settings.dynamodb_endpoint or None,
+        config=Config(**TIMEOUTS),
+    )
+    return Parts(
+        settings=settings,
+        catalogue=catalogue,
+        bodies=Bodies(catalogue, Limits.of(settings)),
+        table=Table(dynamodb.meta.client, settings.table),
+        s3=s3_client(settings.aws_region, settings.s3_endpoint),
+        s3_public=s3_client(
+            settings.aws_region, settings.s3_public_endpoint or settings.s3_endpoint
+        ),
+        publisher=Publisher(settings.broker_url, settings.publish_seconds),
+        clock=lambda: time.time_ns() // 1_000_000,
+    )
+
+
+def s3_client(region: str, endpoint: str) -> Any:
+    """Make a client for S3 at an address, or at AWS.
+
+    On AWS the region's own host must be named, or presigned forms lead to the global one, which
+    redirects; elsewhere a bucket rarely has a host name of its own.
+    """
+    return boto3.client(
+        "s3",
+        region_name=region,
+        endpoint_url=endpoint or f"https://s3.{region}.amazonaws.com",
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if endpoint else "virtual"},
+            **TIMEOUTS,
+        ),
+    )
+
+
+def read_catalogue() -> dict[str, Any]:
+    """Read the exported catalogue of operations."""
+    catalogue: dict[str, Any] = json.loads(CATALOGUE_FILE.read_text())
+    return catalogue

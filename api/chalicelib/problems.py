@@ -1,0 +1,103 @@
+"""Errors as problem details (RFC 9457), for our own as for those that Chalice makes."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from chalice.app import ChaliceUnhandledError, Request, Response
+
+from chalicelib import log
+
+# What Chalice says of its own accord, in our words.
+CHALICE_SAYS = {
+    405: "this address does not know that method",
+    415: "the body must be JSON: send Content-Type: application/json",
+    500: "the app failed here; what happened is in its log. Try again",
+}
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Problem(ChaliceUnhandledError):
+    """An answer that is an error, told in one sentence.
+
+    It derives from the one exception that Chalice hands on to middleware unlogged.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    detail : str
+        One sentence for people.
+    pointer : str
+        JSON pointer to the place in the request's body, if there is one.
+    more : object
+        Further members of the problem.
+    """
+
+    def __init__(self, status: int, detail: str, pointer: str = "", **more: object) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.pointer = pointer
+        self.more = more
+
+    def to_response(self) -> Response:
+        """Make the answer."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.pointer:
+            body["pointer"] = self.pointer
+        headers = {"Content-Type": "application/problem+json", **NO_STORE}
+        return Response(body | self.more, headers, self.status)
+
+
+def not_found(what: str) -> Problem:
+    """Say that something is not here."""
+    return Problem(404, f"{what}: there is none with this id")
+
+
+def gone(what: str) -> Problem:
+    """Say that something was here."""
+    return Problem(410, f"{what}: deleted, or kept no longer")
+
+
+def answer(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Answer a request, logging it and turning every error into a problem.
+
+    Chalice's middleware: it sees the app's own `Problem` as an exception and Chalice's errors
+    (a wrong method or content type, an exception that nobody caught) as answers.
+    """
+    started = time.monotonic()
+    try:
+        response = get_response(request)
+        if response.status_code >= 400 and "Code" in (response.body or {}):
+            response = of_chalice(response)
+    except Problem as problem:
+        response = problem.to_response()
+    ids = request.uri_params or {}
+    log.event(
+        "request",
+        ids.get("batch", ""),
+        method=request.method,
+        path=request.path,
+        job=ids.get("job"),
+        status=response.status_code,
+        seconds=round(time.monotonic() - started, 4),
+    )
+    return response
+
+
+def of_chalice(response: Response) -> Response:
+    """Put an error that Chalice made into our form."""
+    found = response.body
+    problem = Problem(response.status_code, CHALICE_SAYS.get(response.status_code, found["Code"]))
+    made = problem.to_response()
+    if "Allow" in response.headers:
+        made.headers["Allow"] = response.headers["Allow"]
+    return made

@@ -1,0 +1,256 @@
+"""The publisher: the one place of the API that talks to RabbitMQ.
+
+One connection is kept between requests and guarded by a lock. Every call ends within the
+deadline, also when the broker accepts connections and then says nothing, is frozen, or holds
+publishers back because its memory ran out.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError
+
+from config import places
+from config.job import Message
+
+# Amazon's load balancers forget a silent connection after 350 s, without a word to either side.
+IDLE_SECONDS = 240.0
+
+# A broker that kept one caller waiting to the deadline would do so to the next: for as long as
+# this every call fails at once, and what was to be published is left to the sweep.
+SILENCE_SECONDS = 5.0
+
+# A look through the dead letters at one sweep; a longer queue is seen over several sweeps.
+DEAD_LETTERS_PER_LOOK = 100
+
+# How connecting fails. The connector's exceptions are not among pika's AMQPErrors.
+CONNECT_ERRORS = (AMQPError, AMQPConnectorException, OSError)
+
+Result = TypeVar("Result")
+
+
+class BrokerError(Exception):
+    """The broker did not do what was asked, in one sentence."""
+
+
+class DeadlineError(Exception):
+    """The broker said nothing until the deadline."""
+
+
+class Connection(pika.BlockingConnection):
+    """A blocking connection whose calls end at a deadline.
+
+    Pika offers a deadline for connecting and for a broker that says it is blocked, but none for
+    one that is silent, and it dispatches its public timers only between calls. The timer below
+    lies on the loop that the calls themselves run, and ends the stream under them.
+    """
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """End the connection unless the block is done in time, which raises `DeadlineError`."""
+        timer = self._impl.ioloop.call_later(seconds, self._end_stream)
+        try:
+            yield
+        finally:
+            if self.is_open:
+                self._impl.ioloop.remove_timeout(timer)
+
+    def drop(self) -> None:
+        """End the connection without a farewell, for which a silent peer would keep us waiting."""
+        if self.is_open:
+            self._end_stream()
+            with suppress(DeadlineError, AMQPError):
+                self._flush_output(lambda: False)
+
+    def _end_stream(self) -> None:
+        self._impl._terminate_stream(DeadlineError())
+
+
+@dataclass
+class Link:
+    """An open connection with its confirming channel, and when it was last used."""
+
+    connection: Connection
+    channel: BlockingChannel
+    used: float
+
+
+class Publisher:
+    """Sends messages to the broker and asks it what waits.
+
+    Parameters
+    ----------
+    url : str
+        ``amqp://user:password@host:port/`` or ``amqps://…``
+    seconds : float
+        Longest time that any call may take.
+    """
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._parameters = pika.URLParameters(url)
+        self._parameters.heartbeat = 0  # Lambda freezes between requests and would miss beats
+        self._parameters.connection_attempts = 1
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._silent_until = 0.0
+
+    @property
+    def address(self) -> str:
+        """Host and port of the broker, for sentences."""
+        return f"{self._parameters.host}:{self._parameters.port}"
+
+    def publish(self, message: Message) -> None:
+        """Send a message and wait until the broker has it on disk.
+
+        Raises
+        ------
+        BrokerError
+            If it did not confirm. The message may have arrived nevertheless.
+        """
+        properties = pika.BasicProperties(
+            content_type="application/json",
+            delivery_mode=pika.DeliveryMode.Persistent.value,
+            message_id=f"{places.public_name(message.batch)}-{message.job}-{message.publish}",
+        )
+
+        def send(channel: BlockingChannel) -> None:
+            channel.basic_publish(
+                "", places.JOBS.name, message.to_bytes(), properties, mandatory=True
+            )
+
+        self._run(send)
+
+    def waiting(self) -> int:
+        """Count the messages that wait in the queue of jobs; those in a worker's hands do not.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer.
+        """
+        return self._run(lambda channel: count(channel, places.JOBS))
+
+    def dead_letters(self, limit: int = DEAD_LETTERS_PER_LOOK) -> list[Message]:
+        """Look at dead letters and leave them for the operator.
+
+        Each letter is sent to the end of its queue before it is acknowledged at the front. Handing
+        it back instead would count as a delivery, and a quorum queue of RabbitMQ 4 drops a message
+        after twenty of them; it would also show the same front at every look. A look that breaks
+        off can leave one letter twice, which does no harm.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer.
+        """
+        return self._run(lambda channel: list(look_through(channel, limit)))
+
+    def close(self) -> None:
+        """Let go of the connection; the next call makes a new one."""
+        with self._lock:
+            self._drop()
+
+    def _run(self, work: Callable[[BlockingChannel], Result]) -> Result:
+        """Do something on the channel: on the kept one, and once more on a new one if it failed."""
+        until = time.monotonic() + self._seconds
+        if not self._lock.acquire(timeout=self._seconds):
+            raise BrokerError(f"the broker at {self.address} kept others waiting too long")
+        try:
+            if time.monotonic() < self._silent_until:
+                raise BrokerError(f"the broker at {self.address} was silent a moment ago")
+            if self._link and time.time() - self._link.used > IDLE_SECONDS:
+                self._drop()
+            if self._link:
+                # What was kept may have gone stale unnoticed, so its failure says nothing yet.
+                with suppress(AMQPError):
+                    return self._attempt(self._link, until, work)
+            self._link = self._connect(until)
+            return self._attempt(self._link, until, work)
+        except DeadlineError as error:
+            self._silent_until = time.monotonic() + SILENCE_SECONDS
+            raise BrokerError(
+                f"the broker at {self.address} did not answer within {self._seconds:g} s"
+            ) from error
+        except CONNECT_ERRORS as error:
+            raise BrokerError(f"the broker at {self.address} refused: {error!r}") from error
+        finally:
+            self._lock.release()
+
+    def _attempt(
+        self, link: Link, until: float, work: Callable[[BlockingChannel], Result]
+    ) -> Result:
+        try:
+            with link.connection.deadline(remaining(until)):
+                result = work(link.channel)
+        except BaseException:
+            self._drop()
+            raise
+        link.used = time.time()
+        return result
+
+    def _connect(self, until: float) -> Link:
+        """Connect and declare the queues, which changes nothing where they are."""
+        found = socket.getaddrinfo(
+            self._parameters.host, self._parameters.port, type=socket.SOCK_STREAM
+        )
+        # Pika tries one address of the broker after the other and gives each this long.
+        each = remaining(until) / len(found)
+        self._parameters.socket_timeout = self._parameters.stack_timeout = each
+        try:
+            connection = Connection(self._parameters)
+        except (AMQPError, AMQPConnectorException) as error:
+            if time.monotonic() > until - 0.1 * self._seconds:
+                raise DeadlineError from error
+            raise
+        try:
+            with connection.deadline(remaining(until)):
+                channel = connection.channel()
+                channel.confirm_delivery()
+                for queue in places.QUEUES:
+                    channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
+        except BaseException:
+            connection.drop()
+            raise
+        return Link(connection, channel, time.time())
+
+    def _drop(self) -> None:
+        if self._link:
+            self._link.connection.drop()
+            self._link = None
+
+
+def remaining(until: float) -> float:
+    """Seconds left until a moment of the monotonic clock."""
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise DeadlineError
+    return seconds
+
+
+def count(channel: BlockingChannel, queue: places.Queue) -> int:
+    """Count the messages ready in a queue."""
+    answer = channel.queue_declare(queue.name, passive=True)
+    return int(answer.method.message_count)
+
+
+def look_through(channel: BlockingChannel, limit: int) -> Iterator[Message]:
+    """Send each dead letter from the front of its queue to the end, and yield what it says."""
+    dead = places.DEAD_LETTERS
+    for _ in range(min(limit, count(channel, dead))):
+        method, properties, body = channel.basic_get(dead.name)
+        if method is None or body is None:
+            return
+        channel.basic_publish("", dead.name, body, properties, mandatory=True)
+        channel.basic_ack(method.delivery_tag)
+        # What is no message of ours stays there too; it is the operator's to judge.
+        with suppress(ValueError):
+            yield Message.from_bytes(body)

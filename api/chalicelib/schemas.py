@@ -1,0 +1,249 @@
+"""What goes in and out, as JSON Schema: the components of the OpenAPI document.
+
+Requests are checked against these very values. They keep to keywords that draft 7, which the
+validator speaks, and draft 2020-12, which OpenAPI 3.1 speaks, share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.images import TYPES
+from config.job import STATES
+from config.settings import ApiSettings
+
+Schema = dict[str, Any]
+
+BATCH_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+JOB_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970."}
+SIZE: Schema = {"type": "integer", "minimum": 0}
+TEXT: Schema = {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits that show in the schemas; by default those of the settings."""
+
+    request_jobs_max: int = ApiSettings.request_jobs_max
+    steps_max: int = ApiSettings.steps_max
+    upload_bytes_max: int = ApiSettings.upload_bytes_max
+
+    @classmethod
+    def of(cls, settings: ApiSettings) -> "Limits":
+        """Take the limits that were set."""
+        return cls(settings.request_jobs_max, settings.steps_max, settings.upload_bytes_max)
+
+
+def components(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
+    """Build all schemas by name."""
+    return {**requests(limits), **steps(catalogue, limits), **ANSWERS}
+
+
+def requests(limits: Limits) -> dict[str, Schema]:
+    """Build the schemas of request bodies."""
+    images = {
+        "type": "array",
+        "items": reference("Image"),
+        "minItems": 1,
+        "maxItems": limits.request_jobs_max,
+    }
+    return {
+        "Image": record(
+            {
+                "name": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255,
+                    "pattern": "^[^\\x00-\\x1f\\x7f]+$",
+                    "description": "The file's name, for people; it need not be unique.",
+                },
+                "bytes": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": limits.upload_bytes_max,
+                    "description": "The file's exact size.",
+                },
+                "type": {
+                    "type": "string",
+                    "enum": [*TYPES, ""],
+                    "description": "Content type, or empty if unknown; the first bytes decide.",
+                },
+            },
+            optional=("type",),
+        ),
+        "NewBatch": record(
+            {
+                "steps": reference("Steps"),
+                "format": reference("Format"),
+                "images": images,
+            },
+            optional=("format",),
+        ),
+        "MoreImages": record({"images": images}),
+        "Format": {
+            "type": "string",
+            "enum": ["same", "jpeg", "png", "tiff"],
+            "description": "Of the results; `same` is the default.",
+        },
+    }
+
+
+def steps(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
+    """Build the schemas of a chain of operations; every parameter has a default."""
+    names = {each["name"]: f"Step_{each['name']}" for each in catalogue["operations"]}
+    made = {
+        names[each["name"]]: {
+            **each["parameters"],
+            "title": each["title"],
+            "description": each["help"],
+            "properties": {
+                "operation": {"type": "string", "const": each["name"]},
+                **each["parameters"]["properties"],
+            },
+            "required": ["operation"],
+        }
+        for each in catalogue["operations"]
+    }
+    chosen = {
+        "oneOf": [reference(name) for name in names.values()],
+        "discriminator": {
+            "propertyName": "operation",
+            "mapping": {name: reference(schema)["$ref"] for name, schema in names.items()},
+        },
+    }
+    chain = {
+        "type": "array",
+        "items": reference("Step"),
+        "minItems": 1,
+        "maxItems": limits.steps_max,
+        "description": "Operations in the order in which they are done.",
+    }
+    return {"Steps": chain, "Step": chosen, **made}
+
+
+def reference(name: str) -> Schema:
+    """Refer to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(properties: Mapping[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
+    """Build the schema of an object that has these members and no others."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+COUNTS: Schema = {
+    "type": "object",
+    "description": "How many jobs are in each state.",
+    "properties": dict.fromkeys(STATES, SIZE),
+}
+
+ORDER: Schema = {
+    "type": "string",
+    "enum": ["", "retry", "cancel", "delete"],
+    "description": "What was ordered for the whole batch and is still being carried out.",
+}
+
+ANSWERS: dict[str, Schema] = {
+    "UploadForm": record(
+        {
+            "url": {"type": "string", "format": "uri"},
+            "fields": {
+                "type": "object",
+                "additionalProperties": TEXT,
+                "description": "Send these first, as multipart/form-data, then `file`.",
+            },
+            "expires": MOMENT,
+        }
+    ),
+    "Upload": record({"upload": reference("UploadForm")}),
+    "Job": record(
+        {
+            "job": JOB_ID,
+            "name": TEXT,
+            "state": {"type": "string", "enum": list(STATES)},
+            "tiles": record({"done": SIZE, "total": SIZE}),
+            "attempt": {**SIZE, "description": "How often work on it began."},
+            "reason": {**TEXT, "description": "Why it failed, in one sentence."},
+            "cause": {
+                "type": "string",
+                "enum": ["", "rejected", "broken"],
+                "description": "Whose fault it is: the image's or request's, or the app's.",
+            },
+            "notes": {"type": "array", "items": TEXT},
+            "changed": MOMENT,
+            "created": MOMENT,
+            "started": MOMENT,
+            "finished": MOMENT,
+            "rows": SIZE,
+            "columns": SIZE,
+            "bytes": SIZE,
+            "type": TEXT,
+            "result": {"anyOf": [reference("Result"), {"type": "null"}]},
+            "upload": reference("UploadForm"),
+        },
+        optional=("upload",),
+    ),
+    "Result": record(
+        {
+            "url": {**TEXT, "description": "Path on the site's own origin."},
+            "name": TEXT,
+            "type": TEXT,
+            "bytes": SIZE,
+        }
+    ),
+    "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
+    "BatchCreated": record(
+        {
+            "batch": BATCH_ID,
+            "kept_until": MOMENT,
+            "jobs": {"type": "array", "items": reference("Job")},
+        }
+    ),
+    "BatchOrder": record({"batch": BATCH_ID, "order": ORDER}),
+    "Batch": record(
+        {
+            "batch": BATCH_ID,
+            "steps": reference("Steps"),
+            "format": reference("Format"),
+            "created": MOMENT,
+            "kept_until": MOMENT,
+            "order": ORDER,
+            "counts": COUNTS,
+            "jobs": {"type": "array", "items": reference("Job")},
+            "cursor": {**TEXT, "description": "Pass it as `since` to get what changes next."},
+            "more": {"type": "boolean", "description": "Whether to ask again at once."},
+        }
+    ),
+    "Catalogue": {
+        "type": "object",
+        "properties": {
+            "version": {"type": "integer"},
+            "operations": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["version", "operations"],
+    },
+    "Health": record(dict.fromkeys(("status", "broker", "table", "bucket"), TEXT)),
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457.",
+        "properties": {
+            "type": TEXT,
+            "title": TEXT,
+            "status": {"type": "integer"},
+            "detail": {**TEXT, "description": "One sentence for people."},
+            "pointer": {**TEXT, "description": "JSON pointer into the request's body."},
+            "errors": {
+                "type": "array",
+                "items": record({"detail": TEXT, "pointer": TEXT}),
+                "description": "Every image at fault, where several may be.",
+            },
+        },
+        "required": ["type", "title", "status", "detail"],
+    },
+}

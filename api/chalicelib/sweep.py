@@ -1,0 +1,219 @@
+"""The sweep: puts right, on a schedule, what a crash, a lost message or a closed page left behind.
+
+It reads the index of what is due and never the table. Every write is conditional on the row as
+it was read, so that sweeps may overlap and never undo what a worker or visitor did meanwhile.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib import jobs, log, orders, uploads
+from chalicelib.images import UploadError
+from chalicelib.jobs import FIRST_LOOK_MS
+from chalicelib.parts import Parts
+from chalicelib.problems import Problem
+from chalicelib.queue import BrokerError
+from chalicelib.table import Key, LostRaceError
+from config import places
+from config.job import Change, Job, move, update_of
+
+# A schedule's next sweep comes after a minute; what is left then is its work.
+SWEEP_SECONDS = 40.0
+ROWS_PER_READ = 100
+ORDER_SLICE_SECONDS = 10.0
+
+# A row that stays as it is is looked at more and more rarely, at last twice an hour.
+LOOK_AGAIN_MS_MAX = 1_800_000
+
+NEVER = 0
+
+# So often a worker may fall silent over an image before the image is held to be the cause. Each
+# time a new message is sent, so that the broker's own limit never sees it.
+LAPSES_MAX = places.DELIVERY_LIMIT
+
+
+@dataclass
+class Sweep:
+    """One sweep: what it knows of the broker, and when it must end on the monotonic clock."""
+
+    parts: Parts
+    until: float
+    is_broker_up: bool = True
+    # When the queue was seen empty, in milliseconds since 1970; 0 if it was not.
+    empty_at: int = 0
+
+    @property
+    def has_time(self) -> bool:
+        """Whether to begin with another row."""
+        return time.monotonic() < self.until
+
+
+def run(parts: Parts, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
+    """Sweep once.
+
+    Parameters
+    ----------
+    parts : Parts
+        The app's parts.
+    seconds : float
+        When to stop beginning with rows.
+
+    Returns
+    -------
+    dict
+        How many rows were seen, by what was done.
+    """
+    sweep = Sweep(parts, time.monotonic() + seconds)
+    done: dict[str, int] = {}
+    ask_broker(sweep)
+    for found in due_rows(sweep):
+        what = see_to(sweep, found)
+        done[what] = done.get(what, 0) + 1
+    log.event("sweep", "", broker="up" if sweep.is_broker_up else "down", **done)
+    return done
+
+
+def ask_broker(sweep: Sweep) -> None:
+    """Fail the jobs whose message was given up, and see whether the queue is empty.
+
+    The dead letters come first, so that no message is sent again for a job that ended there.
+    """
+    parts = sweep.parts
+    try:
+        for message in parts.publisher.dead_letters():
+            row = parts.table.job(message.batch, message.job)
+            if row and row.publish == message.publish and row.state in ("queued", "running"):
+                jobs.fail(parts, row, gave_up(places.DELIVERY_LIMIT + 1), "broken")
+        now = parts.clock()
+        sweep.empty_at = now if parts.publisher.waiting() == 0 else 0
+    except BrokerError as error:
+        sweep.is_broker_up = False
+        log.trouble("broker_down", reason=str(error))
+
+
+def gave_up(times: int) -> str:
+    """Say why a job failed that no worker survived."""
+    return f"the worker stopped {times} times while this image was in work"
+
+
+def due_rows(sweep: Sweep) -> Iterator[Job | str]:
+    """Read what is due, as jobs, and as ids of batches that something was ordered for."""
+    table, now = sweep.parts.table, sweep.parts.clock()
+    for shard in range(places.DUE_SHARDS):
+        seen: set[Key] = set()
+        # What was seen to is due later, so the index is read from its beginning again; it may
+        # lag and show a row twice.
+        while keys := [key for key in table.due(shard, now, ROWS_PER_READ) if key not in seen]:
+            for (pk, sk), item in table.items(keys).items():
+                if not sweep.has_time:
+                    return
+                yield pk if sk == places.BATCH_SK else Job.from_item(item)
+            seen.update(keys)
+
+
+def see_to(sweep: Sweep, found: Job | str) -> str:
+    """Do what one row needs; returns the word for it."""
+    parts = sweep.parts
+    if isinstance(found, str):
+        orders.carry_out(parts, found, min(sweep.until, time.monotonic() + ORDER_SLICE_SECONDS))
+        return "orders"
+    if not 0 < found.due <= parts.clock():
+        return "not_due"
+    try:
+        return act(sweep, found)
+    except (LostRaceError, Problem):
+        return "lost"
+    except Exception:  # noqa: BLE001 - whatever it was, it is logged and the sweep goes on
+        # One row must not keep the sweep from the others, now or at the next sweeps.
+        fields = {"job": found.job, "batch": places.public_name(found.batch)}
+        log.logger.exception("sweep_failed_on_row", extra={"fields": fields})
+        postpone(parts, found, parts.clock() + LOOK_AGAIN_MS_MAX)
+        return "broken"
+
+
+def act(sweep: Sweep, row: Job) -> str:
+    """Do what one job needs, by its state."""
+    parts = sweep.parts
+    if row.state == "running":
+        return recover(sweep, row)
+    if row.kept_until <= parts.clock():
+        return expire(parts, row)
+    if row.state == "awaiting_upload":
+        return look_for_upload(parts, row)
+    if row.state == "queued":
+        return look_for_message(sweep, row)
+    postpone(parts, row, row.kept_until)
+    return "kept"
+
+
+def look_for_upload(parts: Parts, row: Job) -> str:
+    """Queue a job whose file arrived though nobody said so; expire it when it waited too long."""
+    try:
+        if jobs.receive(parts, row):
+            return "received"
+    except UploadError:
+        return "rejected"
+    waits_until = jobs.changed_ms(row) + 1000 * parts.settings.upload_wait_seconds
+    if waits_until <= parts.clock():
+        return expire(parts, row)
+    postpone(parts, row, min(waits_until, later(parts, row, FIRST_LOOK_MS)))
+    return "awaited"
+
+
+def look_for_message(sweep: Sweep, row: Job) -> str:
+    """Publish a queued job again, if its message never arrived or is nowhere any more."""
+    parts = sweep.parts
+    is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
+    if is_lost and sweep.is_broker_up:
+        return publish_again(sweep, row, {})
+    postpone(parts, row, later(parts, row, 1000 * parts.settings.republish_seconds))
+    return "waiting"
+
+
+def recover(sweep: Sweep, row: Job) -> str:
+    """Queue a job again whose worker gave no sign of life, unless that happens every time."""
+    lapses = row.lapses + 1
+    if lapses > LAPSES_MAX:
+        jobs.fail(sweep.parts, row, gave_up(lapses), "broken")
+        return "given_up"
+    return publish_again(sweep, row, {"lapses": lapses, "tiles_done": 0, "tiles_total": 0})
+
+
+def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
+    """Move a job to `queued` under the next publish number, as it was read, and publish it."""
+    parts, now = sweep.parts, sweep.parts.clock()
+    due = now + 1000 * parts.settings.republish_seconds
+    changes = {**values, "publish": row.publish + 1, "published_at": 0}
+    # A heartbeat since the row was read has moved its `due`.
+    when = {"attempt": row.attempt, "due": row.due}
+    parts.table.transact(move(parts.table.name, row, "queued", now, due, Change(changes, when)))
+    log.event("published_again", row.batch, job=row.job, publish=row.publish + 1, was=row.state)
+    again = replace(row, state="queued", publish=row.publish + 1, published_at=0)
+    sweep.is_broker_up = sweep.is_broker_up and jobs.send(parts, again)
+    return "published_again"
+
+
+def expire(parts: Parts, row: Job) -> str:
+    """Delete what belongs to a job and close its row for good."""
+    for _ in uploads.delete_objects(parts, row.batch, row.job):
+        pass
+    emptied = Change({"result_key": "", "etag": ""})
+    parts.table.transact(move(parts.table.name, row, "expired", parts.clock(), NEVER, emptied))
+    log.event("expired", row.batch, job=row.job, was=row.state)
+    return "expired"
+
+
+def later(parts: Parts, row: Job, least: int) -> int:
+    """Tell when to look at a row again: the longer nothing changed, the more rarely."""
+    now = parts.clock()
+    return now + max(least, min(now - jobs.changed_ms(row), LOOK_AGAIN_MS_MAX))
+
+
+def postpone(parts: Parts, row: Job, due: int) -> None:
+    """Have the sweep look at a row later."""
+    when = {"state": row.state, "publish": row.publish, "due": row.due}
+    with suppress(LostRaceError):
+        parts.table.update(update_of(parts.table.name, row, {"due": due}, when))

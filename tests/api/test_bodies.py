@@ -1,0 +1,112 @@
+import json
+
+import pytest
+from chalicelib.bodies import Bodies
+from chalicelib.problems import Problem
+from chalicelib.schemas import Limits
+
+from config.settings import TOP
+
+STEPS = [{"operation": "gaussian"}]
+IMAGE = {"name": "cat.jpg", "bytes": 12345, "type": "image/jpeg"}
+
+
+@pytest.fixture(scope="module")
+def bodies():
+    return Bodies(json.loads((TOP / "config" / "catalogue.json").read_text()), Limits())
+
+
+def refusal(bodies, body):
+    raw = body if isinstance(body, bytes) else json.dumps(body)
+    with pytest.raises(Problem) as caught:
+        bodies.new_batch(raw)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence", "pointer"),
+    [
+        ({"images": []}, "images: must hold 1 to 100 images, got 0", "/images"),
+        ({"images": [IMAGE] * 101}, "images: must hold 1 to 100 images, got 101", "/images"),
+        ({"images": 3}, "images: must be a list, got 3", "/images"),
+        ({"format": "gif"}, 'format: must be one of same, jpeg, png, tiff, got "gif"', "/format"),
+        ({"x": 1}, 'the body: has no member "x"; it has steps, format, images', ""),
+        ({"steps": []}, "steps: must hold 1 to 20 operations, got 0", "/steps"),
+        ({"steps": STEPS * 21}, "steps: must hold 1 to 20 operations, got 21", "/steps"),
+        ({"steps": "gaussian"}, 'steps: must be a list, got "gaussian"', "/steps"),
+        (
+            {"steps": [*STEPS, {"operation": "gaussian", "sigma": 400}]},
+            "steps[1].sigma: must lie between 0.1 and 100 px, got 400",
+            "/steps/1/sigma",
+        ),
+        (
+            {"steps": [{"operation": "gausian"}]},
+            'steps[0].operation: no operation is called "gausian"; did you mean gaussian?',
+            "/steps/0/operation",
+        ),
+    ],
+)
+def test_a_broken_rule_is_told_with_its_place(bodies, change, sentence, pointer):
+    problem = refusal(bodies, {"steps": STEPS, "images": [IMAGE], **change})
+    assert (problem.status, problem.detail, problem.pointer) == (422, sentence, pointer)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"name": "empty.png", "bytes": 0}, "empty.png: the file is empty"),
+        (
+            {"name": "huge.tif", "bytes": 900 * 2**20},
+            "huge.tif: 900.0 MiB; at most 512 MiB are accepted",
+        ),
+        (
+            {"name": "notes.txt", "type": "text/plain"},
+            'notes.txt: "text/plain" is not a type this app reads; use JPEG, PNG or TIFF',
+        ),
+        ({"bytes": 1.5}, "images[0].bytes: must be a whole number, got 1.5"),
+        ({"bytes": True}, "images[0].bytes: must be a whole number, got True"),
+        ({"name": ""}, "images[0].name: must have 1 to 255 characters, got 0"),
+        ({"name": "a\nb"}, "images[0].name: must hold no control characters, got \"'a\\nb'\""),
+        ({"key": "x"}, 'images[0]: has no member "key"; it has name, bytes, type'),
+    ],
+)
+def test_an_image_at_fault_is_told_by_its_name(bodies, change, sentence):
+    problem = refusal(bodies, {"steps": STEPS, "images": [{**IMAGE, **change}]})
+    assert (problem.status, problem.detail) == (422, sentence)
+
+
+def test_every_image_at_fault_is_listed_with_its_place(bodies):
+    images = [IMAGE, {**IMAGE, "name": "a", "bytes": 0}, IMAGE, "x", {"name": "b"}]
+    problem = refusal(bodies, {"steps": STEPS, "images": images})
+    assert problem.more["errors"] == [
+        {"detail": "a: the file is empty", "pointer": "/images/1/bytes"},
+        {"detail": 'images[3]: must be an object, got "x"', "pointer": "/images/3"},
+        {"detail": "images[4]: must have bytes", "pointer": "/images/4"},
+    ]
+    assert problem.detail == "a: the file is empty"
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff\xfe{}", 400),
+        (b'{"steps": NaN}', 400),
+        (b'{"steps": 1e999}', 400),
+        (b'{"steps": "\\ud800"}', 400),
+        (b"[" * 100_000, 400),
+        (b" " * 1_000_001, 413),
+        (b"[]", 422),
+        (b"null", 422),
+        (b"{}", 422),
+    ],
+)
+def test_what_is_no_json_object_is_refused(bodies, raw, status):
+    assert refusal(bodies, raw).status == status
+
+
+def test_a_huge_number_is_no_accident(bodies):
+    body = {"steps": [{"operation": "gaussian", "sigma": 1e9}], "images": [IMAGE]}
+    detail = refusal(bodies, body).detail
+    assert detail.startswith("steps[0].sigma: must lie between 0.1 and 100 px, got 1000000000")

@@ -1,0 +1,182 @@
+import time
+
+import pytest
+from chalicelib.table import LostRaceError, Table
+
+from config import places
+from config.job import Message
+
+
+def test_an_upload_is_checked_queued_and_published(api, queues):
+    batch, (job,) = api.queued()
+    row = api.row(batch, job)
+    assert (row.state, row.publish, row.published_at) == ("queued", 1, api.clock())
+    bucket, key = api.parts.settings.uploads_bucket, places.upload_key(batch, job)
+    assert row.etag == api.s3.head_object(Bucket=bucket, Key=key)["ETag"]
+    assert queues.take() == [Message(batch, job, 1)]
+    assert api.counts(batch) == {"queued": 1}
+
+
+def test_telling_twice_of_an_upload_queues_it_once(api, queues):
+    batch, (job,) = api.queued()
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert (status, found["state"]) == (202, "queued")
+    assert len(queues.take()) == 1
+
+
+def test_an_upload_that_is_not_there_yet_is_a_conflict(api):
+    batch, (job,) = api.batch()
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert status == 409
+    assert problem["detail"] == "a.png: no upload has arrived yet; send the file first"
+    assert api.state(batch, job) == "awaiting_upload"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "a.png: the file is empty"),
+        (
+            b"hello" * 20,
+            "a.png: not an image this app reads (starts with 68 65 6c 6c); use JPEG, PNG or TIFF",
+        ),
+        (
+            b"\xff\xd8\xff",
+            "a.png: 3 bytes arrived where 100 were announced; send it again",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_fails_its_job_in_one_sentence(api, queues, content, sentence):
+    batch, (job,) = api.batch()
+    api.arrive(batch, job, content)
+    for _ in range(2):
+        status, problem = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+        assert (status, problem["detail"]) == (422, sentence)
+    row = api.row(batch, job)
+    assert (row.state, row.cause, row.reason) == ("failed", "rejected", sentence)
+    assert api.counts(batch) == {"failed": 1}
+    assert queues.take() == []
+
+
+def test_a_file_under_a_wrong_ending_is_taken_for_what_it_is(api):
+    batch, (job,) = api.batch(size=100)
+    api.arrive(batch, job, b"\xff\xd8\xff" + bytes(97))
+    api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert api.row(batch, job).type == "image/jpeg"
+
+
+def test_a_rejected_upload_can_be_sent_again(api):
+    batch, (job,) = api.batch()
+    api.arrive(batch, job, b"")
+    api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    status, again = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert (status, again["state"], again["reason"]) == (202, "awaiting_upload", "")
+    assert again["upload"]["fields"]["key"] == places.upload_key(batch, job)
+    api.arrive(batch, job)
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert (status, found["state"]) == (202, "queued")
+
+
+def test_a_job_is_queued_also_while_the_broker_is_down(api, queues, dead_broker):
+    batch, (job,) = api.batch()
+    api.arrive(batch, job)
+    started = time.monotonic()
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert (status, found["state"]) == (202, "queued")
+    assert time.monotonic() - started < 3
+    row = api.row(batch, job)
+    assert (row.publish, row.published_at) == (1, 0)
+
+
+def test_a_failed_job_is_done_again_from_its_upload(api, queues):
+    batch, (job,) = api.queued()
+    api.write(batch, job, state="failed", cause="broken", reason="x", attempt=3, faults=2)
+    queues.take()
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert (status, found["state"], found["reason"]) == (202, "queued", "")
+    row = api.row(batch, job)
+    assert (row.publish, row.attempt, row.faults) == (2, 3, 0)
+    assert queues.take() == [Message(batch, job, 2)]
+
+
+def test_a_replaced_file_is_looked_at_again_on_retry(api, queues):
+    batch, (job,) = api.queued()
+    before = api.row(batch, job).etag
+    api.write(batch, job, state="failed", cause="rejected", reason="replaced meanwhile")
+    api.arrive(batch, job, b"\xff\xd8\xff" + bytes(97))
+    _, found = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert (found["state"], found["type"]) == ("queued", "image/jpeg")
+    assert api.row(batch, job).etag != before
+
+
+@pytest.mark.parametrize("state", ["awaiting_upload", "queued", "running"])
+def test_a_job_under_way_is_left_so_by_a_retry(api, state):
+    batch, (job,) = api.batch()
+    api.write(batch, job, state=state)
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert (status, found["state"]) == (202, state)
+
+
+def test_a_job_that_succeeded_is_neither_retried_nor_cancelled(api):
+    batch, (job,) = api.queued()
+    api.write(batch, job, state="succeeded")
+    for what in ("retry", "cancel"):
+        status, problem = api.post(f"/batches/{batch}/jobs/{job}/{what}")
+        assert status == 409
+        assert problem["detail"].startswith("a.png: ")
+
+
+@pytest.mark.parametrize("state", ["awaiting_upload", "queued", "running"])
+def test_an_unfinished_job_is_cancelled(api, state):
+    batch, (job,) = api.queued() if state != "awaiting_upload" else api.batch()
+    if state == "running":
+        api.claim(batch, job)
+    for _ in range(2):
+        status, found = api.post(f"/batches/{batch}/jobs/{job}/cancel")
+        assert (status, found["state"]) == (202, "cancelled")
+    assert api.counts(batch) == {"cancelled": 1}
+
+
+def test_a_cancelled_job_can_be_retried(api):
+    batch, (job,) = api.queued()
+    api.post(f"/batches/{batch}/jobs/{job}/cancel")
+    _, found = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert found["state"] == "queued"
+    assert api.counts(batch) == {"queued": 1}
+
+
+def test_a_step_that_lost_a_race_is_taken_from_the_row_as_it_is_now(api, monkeypatch):
+    batch, (job,) = api.queued()
+    transact, turns = Table.transact, []
+
+    def be_overtaken_once(table, writes):
+        turns.append(1)
+        if len(turns) == 1:
+            api.write(batch, job, publish=5)
+            raise LostRaceError
+        transact(table, writes)
+
+    monkeypatch.setattr(Table, "transact", be_overtaken_once)
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/cancel")
+    assert (status, found["state"]) == (202, "cancelled")
+    assert len(turns) == 2
+
+
+def test_a_result_is_named_by_its_path_on_the_site(api):
+    batch, (job,) = api.queued()
+    key = places.result_key(batch, job, 1, "png")
+    values = {"result_name": "a.png", "result_type": "image/png", "result_bytes": 9}
+    api.write(batch, job, state="succeeded", result_key=key, **values)
+    _, found = api.get(f"/batches/{batch}/jobs/{job}")
+    assert found["result"] == {
+        "url": f"/files/{batch}/{job}/1/result.png",
+        "name": "a.png",
+        "type": "image/png",
+        "bytes": 9,
+    }
+
+
+def test_an_expired_job_is_gone(api):
+    batch, (job,) = api.batch()
+    api.write(batch, job, state="expired")
+    assert api.get(f"/batches/{batch}/jobs/{job}")[0] == 410

@@ -1,0 +1,120 @@
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+from chalicelib import parts as parts_module
+from chalicelib import uploads
+from chalicelib.images import UploadError, sniff
+
+from config import places
+
+
+def test_a_form_allows_one_key_one_size_and_one_type(api, policy):
+    _, made = api.post(
+        "/batches",
+        {
+            "steps": [{"operation": "invert"}],
+            "images": [{"name": "a.jpg", "bytes": 12345, "type": "image/jpeg"}],
+        },
+    )
+    job = made["jobs"][0]
+    conditions = policy(job["upload"])["conditions"]
+    assert ["content-length-range", 12345, 12345] in conditions
+    assert {"Content-Type": "image/jpeg"} in conditions
+    assert {"key": places.upload_key(made["batch"], job["job"])} in conditions
+    assert {"bucket": api.parts.settings.uploads_bucket} in conditions
+    assert job["upload"]["fields"]["Content-Type"] == "image/jpeg"
+    assert job["upload"]["fields"]["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
+    assert job["upload"]["expires"] == api.clock() + 3600 * 1000
+
+
+def test_on_aws_a_form_leads_to_the_regions_own_host(api):
+    _, made = api.post(
+        "/batches",
+        {"steps": [{"operation": "invert"}], "images": [{"name": "a", "bytes": 1}]},
+    )
+    host = urlsplit(made["jobs"][0]["upload"]["url"]).hostname
+    assert host == f"{api.parts.settings.uploads_bucket}.s3.eu-central-1.amazonaws.com"
+
+
+def test_a_form_leads_to_the_address_that_browsers_reach(api, monkeypatch):
+    client = parts_module.s3_client("eu-central-1", "https://store.example:9000")
+    monkeypatch.setattr(parts_module, "_made_once", lambda: replace(api.parts, s3_public=client))
+    batch, (job,) = api.batch()
+    _, fresh = api.post(f"/batches/{batch}/jobs/{job}/upload")
+    bucket = api.parts.settings.uploads_bucket
+    assert fresh["upload"]["url"] == f"https://store.example:9000/{bucket}"
+
+
+def test_a_file_of_unknown_type_may_be_sent(api, policy):
+    _, made = api.post(
+        "/batches",
+        {"steps": [{"operation": "invert"}], "images": [{"name": "scan", "bytes": 7, "type": ""}]},
+    )
+    conditions = policy(made["jobs"][0]["upload"])["conditions"]
+    assert {"Content-Type": "application/octet-stream"} in conditions
+
+
+def test_a_late_upload_form_is_renewed(api):
+    batch, (job,) = api.batch()
+    api.clock.pass_seconds(2 * 3600)
+    status, fresh = api.post(f"/batches/{batch}/jobs/{job}/upload")
+    assert status == 200
+    assert fresh["upload"]["expires"] == api.clock() + 3600 * 1000
+
+
+def test_a_form_does_not_outlive_its_job(api):
+    batch, (job,) = api.batch()
+    end = api.row(batch, job).kept_until
+    api.clock.now = end - 60_000
+    _, fresh = api.post(f"/batches/{batch}/jobs/{job}/upload")
+    assert fresh["upload"]["expires"] == end
+
+
+def test_only_a_job_that_awaits_its_upload_gets_a_form(api):
+    batch, (job,) = api.queued()
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/upload")
+    assert status == 409
+    assert problem["detail"].startswith("a.png: is queued")
+
+
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"II*\0", "image/tiff"),
+        (b"MM\0*", "image/tiff"),
+        (b"II+\0", "image/tiff"),
+    ],
+)
+def test_a_format_is_known_by_its_first_bytes(first, found):
+    assert sniff("a", first) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        (b"GIF89a", "(starts with 47 49 46 38)"),
+        (b"\x89PNG\r\n\x1a", "(starts with 89 50 4e 47)"),
+        (b"h", "(starts with 68)"),
+    ],
+)
+def test_another_format_is_named_by_its_first_bytes(first, says):
+    with pytest.raises(UploadError) as error:
+        sniff("cat.gif", first)
+    sentence = f"cat.gif: not an image this app reads {says}; use JPEG, PNG or TIFF"
+    assert str(error.value) == sentence
+
+
+def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
+    batch, (first, second) = api.batch("a.png", "b.png")
+    for job in (first, second):
+        api.arrive(batch, job)
+        for attempt in (1, 2):
+            api.store_result(batch, job, attempt)
+    assert sum(uploads.delete_objects(api.parts, batch, first)) == 3
+    assert api.uploads() == [places.upload_key(batch, second)]
+    assert len(api.results()) == 2
+    assert sum(uploads.delete_objects(api.parts, batch)) == 3
+    assert api.results() == []
