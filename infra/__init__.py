@@ -1,0 +1,1 @@
+"""Where the app runs: on one machine (`infra.local`)."""

@@ -1,0 +1,110 @@
+#!/bin/bash
+# Install and build what is missing, and nothing else: `setup.sh run` for make run, `setup.sh check`
+# for the Python alone, `setup.sh test` for make test. Says what it does, keeps the details in
+# .run/setup.log, and does nothing, in a fraction of a second, when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+what=${1:-run}
+log=.run/setup.log
+mkdir -p .run
+# Two copies that start at once must not build the same things.
+exec 9>.run/setup.lock
+flock 9
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# Run a step quietly; when it fails, show how its output ends.
+quietly() {
+    if ! "$@" >"$log" 2>&1 9>&-; then
+        tail -n 20 "$log"
+        fail "this failed: $* (all of its output is in $log)"
+    fi
+}
+
+fingerprint() { sha256sum "$@" | sha256sum | cut -d ' ' -f 1; }
+
+is_stamped() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+# RabbitMQ is needed as a program only. Its package would start a server of its own, open to the
+# network and for good; policy-rc.d is how Debian lets one say no to that.
+install_packages() {
+    local policy=/usr/sbin/policy-rc.d
+    say "installing $* (apt)"
+    if [ ! -e "$policy" ]; then
+        # shellcheck disable=SC2064  # its name is known now
+        trap "rm -f $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    quietly apt-get update
+    quietly env DEBIAN_FRONTEND=noninteractive \
+        apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+    rm -f "$policy"
+    trap - EXIT
+    if [ -d /run/systemd/system ] && [[ " $* " == *" rabbitmq-server "* ]]; then
+        systemctl disable --quiet rabbitmq-server || true
+    fi
+}
+
+packages() {
+    local missing=()
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    if [ "$what" != check ]; then
+        [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
+    fi
+    if [ "$what" = test ]; then
+        command -v chromium >/dev/null || missing+=(chromium)
+    fi
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || fail "missing: ${missing[*]}; install them and try again"
+    [ "$(id -u)" = 0 ] || fail "missing: ${missing[*]}; run: sudo apt-get install ${missing[*]}"
+    install_packages "${missing[@]}"
+}
+
+python_environment() {
+    local stamp=.venv/installed-from lock
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        fail "python3 must be 3.11 or newer, got $(python3 --version 2>&1)"
+    lock=$(fingerprint requirements.lock pyproject.toml)
+    if .venv/bin/python -c '' 2>/dev/null && is_stamped "$stamp" "$lock"; then return 0; fi
+    say "installing the Python packages of requirements.lock into .venv"
+    .venv/bin/python -c '' 2>/dev/null || quietly python3 -m venv --clear .venv
+    quietly .venv/bin/pip install --disable-pip-version-check --require-hashes \
+        --requirement requirements.lock
+    # The command `dip`; its build needs nothing but the setuptools that .venv has.
+    quietly .venv/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation \
+        --editable .
+    printf '%s\n' "$lock" >"$stamp"
+}
+
+site() {
+    local modules=frontend/node_modules lock inputs
+    command -v npm >/dev/null || fail "npm is not installed; the site needs Node 20 or newer"
+    node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' ||
+        fail "node must be 20 or newer, got $(node --version)"
+    lock=$(fingerprint frontend/package-lock.json)
+    if ! is_stamped "$modules/.installed-from" "$lock"; then
+        say "installing the site's packages (npm ci)"
+        quietly npm --prefix frontend ci --no-audit --no-fund
+        printf '%s\n' "$lock" >"$modules/.installed-from"
+    fi
+    inputs=$(find frontend config/catalogue.json -type f -not -path '*/node_modules/*' \
+        -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | sort -z |
+        xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
+    if [ -f frontend/dist/index.html ] && is_stamped "$modules/.built-from" "$inputs"; then
+        return 0
+    fi
+    say "building the site"
+    quietly npm --prefix frontend run build
+    printf '%s\n' "$inputs" >"$modules/.built-from"
+}
+
+packages
+python_environment
+[ "$what" = check ] || site

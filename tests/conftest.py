@@ -1,0 +1,24 @@
+"""Real parts for the tests: a broker, and the whole app as `make run` starts it."""
+
+import pytest
+
+from infra.local.app import LocalApp
+from infra.local.broker import Broker
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """The whole app with two ranks, shared by all tests that leave it as they found it.
+
+    `app.url` is the site's origin, `app.pids()` the parts' pids, `app.environment` what API and
+    worker were told, and `app.folder` holds the logs.
+    """
+    with LocalApp(tmp_path_factory.mktemp("app"), ranks=2, sweep_seconds=1.0, say=print) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    """A RabbitMQ of its own: `broker.url`; a test that kills it must `broker.restart()` it."""
+    with Broker(tmp_path_factory.mktemp("broker")) as broker:
+        yield broker

@@ -1,0 +1,191 @@
+"""moto, as `make run` serves it: many clients at once, and the page's uploads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local.part import Part
+from infra.local.ports import free_ports
+from infra.local.supervisor import Supervisor
+from tests.infra.web import request
+
+pytestmark = pytest.mark.slow
+
+ORIGIN = "http://127.0.0.1:9999"
+REGION = "eu-central-1"
+KEYS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": REGION}
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("aws")
+    (port,) = free_ports(1)
+    names = {
+        "TABLE": "jobs",
+        "UPLOADS_BUCKET": "uploads",
+        "RESULTS_BUCKET": "results",
+        "BROKER_URL": "amqp://none/",
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    part = Part.python("aws", "infra.local.aws", f"--port={port}", f"--origin={ORIGIN}", **names)
+    with Supervisor(folder, print) as supervisor:
+        supervisor.start(part)
+        supervisor.await_ready("aws", lambda: "ready" in (folder / "aws.log").read_text(), 60)
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def table(endpoint):
+    return boto3.resource("dynamodb", endpoint_url=endpoint, **KEYS).Table("jobs")
+
+
+def put(table, pk, **values):
+    table.put_item(Item={"pk": pk, "sk": "row", **values})
+
+
+def get(table, pk):
+    return table.get_item(Key={"pk": pk, "sk": "row"}).get("Item")
+
+
+def add_if(pk, condition, values, counter):
+    """A transaction like those of a job: a row under a condition, and a counter with it."""
+    return [
+        {
+            "Update": {
+                "TableName": "jobs",
+                "Key": {"pk": counter, "sk": "row"},
+                "UpdateExpression": "ADD n :one",
+                "ExpressionAttributeValues": {":one": 1},
+            }
+        },
+        {
+            "Update": {
+                "TableName": "jobs",
+                "Key": {"pk": pk, "sk": "row"},
+                "UpdateExpression": "SET n = n + :one",
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": {":one": 1, **values},
+            }
+        },
+    ]
+
+
+def test_a_failed_transaction_undoes_no_write_of_another_client(table):
+    put(table, "race", n=0)
+    put(table, "race-counter", n=0)
+    client = table.meta.client
+
+    def attempt(number):
+        # Every other transaction must fail, after its counter would have been written.
+        wanted = 0 if number % 2 else 1_000_000
+        try:
+            client.transact_write_items(
+                TransactItems=add_if("race", "n >= :wanted", {":wanted": wanted}, "race-counter")
+            )
+        except client.exceptions.TransactionCanceledException:
+            return 0
+        # A plain write between the transactions, which a wrong rollback would lose.
+        put(table, f"race-{number}", n=number)
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        succeeded = sum(pool.map(attempt, range(200)))
+    assert succeeded == 100
+    assert get(table, "race")["n"] == 100
+    assert get(table, "race-counter")["n"] == 100
+    assert all(get(table, f"race-{number}") for number in range(1, 200, 2))
+
+
+def test_only_one_of_many_claims_of_the_same_row_succeeds(table):
+    put(table, "claim", n=0)
+    client = table.meta.client
+
+    def claim(_):
+        try:
+            client.transact_write_items(
+                TransactItems=add_if("claim", "n = :zero", {":zero": 0}, "claims")
+            )
+        except client.exceptions.TransactionCanceledException:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(claim, range(50))) == 1
+    assert get(table, "claims")["n"] == 1
+
+
+def test_a_transaction_says_which_of_its_conditions_failed(table):
+    client = table.meta.client
+    with pytest.raises(client.exceptions.TransactionCanceledException) as failure:
+        client.transact_write_items(
+            TransactItems=add_if("nobody", "attribute_exists(pk)", {}, "reasons")
+        )
+    codes = [each["Code"] for each in failure.value.response["CancellationReasons"]]
+    assert codes == ["None", "ConditionalCheckFailed"]
+    assert get(table, "reasons") is None
+
+
+def test_a_condition_on_a_missing_row_holds_where_it_should(table):
+    table.meta.client.transact_write_items(
+        TransactItems=[
+            {
+                "Put": {
+                    "TableName": "jobs",
+                    "Item": {"pk": "fresh", "sk": "row", "n": 3},
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            }
+        ]
+    )
+    assert get(table, "fresh") == {"pk": "fresh", "sk": "row", "n": Decimal(3)}
+
+
+def test_a_write_that_fails_leaves_the_writes_before_it_undone(table):
+    put(table, "text", n="seven")
+    with pytest.raises(ClientError):
+        table.meta.client.transact_write_items(
+            TransactItems=add_if("text", "attribute_exists(pk)", {}, "undone")
+        )
+    assert get(table, "undone") is None
+    assert get(table, "text")["n"] == "seven"
+
+
+def test_two_writes_of_one_row_in_a_transaction_are_refused(table):
+    twice = add_if("same", "attribute_exists(pk)", {}, "same")
+    with pytest.raises(ClientError, match="multiple operations on one item"):
+        table.meta.client.transact_write_items(TransactItems=twice)
+
+
+def form_body(fields, file):
+    boundary = "----form"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = "".join(parts).encode() + head.encode() + file + f"\r\n--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:9999"])
+def test_the_page_may_upload_and_read_the_answer(endpoint, origin):
+    s3 = boto3.client("s3", endpoint_url=endpoint, **KEYS)
+    form = s3.generate_presigned_post("uploads", "a/b")
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    preflight = request("OPTIONS", form["url"], headers=asked)
+    assert preflight.headers["Access-Control-Allow-Origin"] == origin
+    body, kind = form_body(form["fields"], b"pixels")
+    answer = request("POST", form["url"], body, {"Content-Type": kind, "Origin": origin})
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert s3.get_object(Bucket="uploads", Key="a/b")["Body"].read() == b"pixels"
+
+
+def test_another_page_may_not_upload(endpoint):
+    asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    assert request("OPTIONS", f"{endpoint}/uploads", headers=asked).status == 403

@@ -1,0 +1,98 @@
+"""The private RabbitMQ."""
+
+from pathlib import Path
+
+import pika
+import pika.exceptions
+import pytest
+
+from config import places
+from infra.local import broker as room
+from infra.local.broker import Broker, connect
+from infra.local.guard import descendants
+from infra.local.part import LocalError
+from infra.local.ports import HOST, answers
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def queue(broker):
+    broker.declare_queues()
+    connection = connect(broker.url)
+    connection.channel().queue_purge(places.JOBS.name)
+    connection.close()
+    return places.JOBS.name
+
+
+def test_confirmed_messages_outlive_a_kill_of_the_broker(broker, queue):
+    publishing = connect(broker.url)
+    channel = publishing.channel()
+    channel.confirm_delivery()
+    for number in range(5):
+        channel.basic_publish(
+            "", queue, str(number).encode(), pika.BasicProperties(delivery_mode=2)
+        )
+    broker.restart()
+    with pytest.raises(pika.exceptions.AMQPError):
+        publishing.close()
+    connection = connect(broker.url)
+    channel = connection.channel()
+    kept = [channel.basic_get(queue, auto_ack=True)[2] for _ in range(5)]
+    connection.close()
+    assert kept == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_queues_can_be_declared_again(broker):
+    broker.declare_queues()
+    broker.declare_queues()
+
+
+def test_a_stranger_is_refused(broker):
+    for stranger in ("guest:guest", "dip:wrong"):
+        with pytest.raises(pika.exceptions.AMQPConnectionError):
+            connect(f"amqp://{stranger}@{HOST}:{broker.port}/")
+
+
+def test_nothing_of_the_broker_listens_beyond_this_machine(broker):
+    pids = {broker.running.guard.pid, *descendants(broker.running.guard.pid)}
+    listening = {address for pid in pids for address in listeners(pid)}
+    assert listening
+    # 127.0.0.1 and ::1 as /proc writes them.
+    assert listening <= {"0100007F", "0" * 24 + "01000000"}
+
+
+def listeners(pid):
+    """Addresses that a process listens on, in hexadecimal."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            sockets.add(str(descriptor.readlink()).removeprefix("socket:[").rstrip("]"))
+        except FileNotFoundError:
+            continue
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                yield fields[1].partition(":")[0]
+
+
+def test_two_brokers_run_side_by_side_and_leave_nothing(broker, tmp_path):
+    with Broker(tmp_path) as second:
+        pids = [second.running.guard.pid, *descendants(second.running.guard.pid)]
+        assert any("epmd" in comm(pid) for pid in pids)
+        assert second.is_ready()
+        assert broker.is_ready()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not answers(second.port)
+    assert broker.is_ready()
+
+
+def comm(pid):
+    return Path(f"/proc/{pid}/comm").read_text()
+
+
+def test_a_machine_without_rabbitmq_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "SERVERS", (tmp_path / "rabbitmq-server",))
+    with pytest.raises(LocalError, match="apt-get install rabbitmq-server"):
+        Broker(tmp_path)

@@ -1,0 +1,206 @@
+"""Parts that die, parts that must go, and what they leave behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from config.settings import TOP
+from infra.local.guard import descendants
+from infra.local.part import LocalError, Part
+from infra.local.supervisor import Supervisor, delay_after
+
+# A part whose grandchild leaves its session and its process group, as epmd and mpiexec's ranks do.
+# It writes the grandchild's pid into the file named last, and then waits for ever.
+LEAVES_A_GRANDCHILD = """
+import os, subprocess, sys, time
+sleeper = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+name = sys.argv[1]
+with open(name + ".new", "w") as file:
+    file.write(str(sleeper.pid))
+os.rename(name + ".new", name)
+time.sleep(1000)
+"""
+
+
+def eventually(condition, seconds=10):
+    """Poll a condition until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.01)
+
+
+def is_alive(pid):
+    """Whether a process runs; one that has ended and is not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def python(name, code, *arguments, **fields):
+    return Part(name, (sys.executable, "-c", code, *arguments), **fields)
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path, said):
+    with Supervisor(tmp_path, said.append, first_delay=0.05) as supervisor:
+        yield supervisor
+
+
+def test_the_delay_doubles_to_half_a_minute_and_begins_anew_after_a_minute_well():
+    delays = [0.0]
+    for _ in range(7):
+        delays.append(delay_after(delays[-1], ran=5.0))
+    assert delays[1:] == [1, 2, 4, 8, 16, 30, 30]
+    assert delay_after(30.0, ran=60.0) == 1
+
+
+def test_a_part_that_dies_is_started_again_and_said(supervisor, said):
+    supervisor.start(Part("worker", ("sleep", "1000")))
+    supervisor.keep()
+    for delay in ("0.05", "0.1"):
+        killed = supervisor.pids()["worker"]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda killed=killed: supervisor.pids().get("worker", killed) != killed)
+        assert said.pop() == f"worker ended (signal 9); started again in {delay} s"
+    assert not said
+
+
+def test_a_part_that_ends_by_itself_is_told_by_its_exit_code(supervisor, said):
+    supervisor.start(python("api", "raise SystemExit(3)", loses="all is lost"))
+    supervisor.keep()
+    eventually(lambda: said)
+    assert said[0] == "api ended (exit code 3); started again in 0.05 s; all is lost"
+
+
+def test_a_part_that_dies_while_it_starts_is_one_sentence_and_not_started_again(
+    supervisor, said, tmp_path
+):
+    supervisor.start(python("front", "raise SystemExit('no room at the inn')"))
+    with pytest.raises(LocalError) as failure:
+        supervisor.await_ready("front", lambda: False, 10)
+    assert str(failure.value) == (
+        f"front ended (exit code 1) before it was ready; its log is {tmp_path}/front.log,"
+        " which ends: no room at the inn"
+    )
+    assert not said
+
+
+def test_a_part_that_never_becomes_ready_is_given_up(supervisor):
+    supervisor.start(Part("api", ("sleep", "1000")))
+    with pytest.raises(LocalError, match=r"api was not ready within 0\.1 s"):
+        supervisor.await_ready("api", lambda: False, 0.1)
+
+
+def test_a_program_that_is_missing_ends_at_once(supervisor):
+    supervisor.start(Part("broker", ("/no/such/program",)))
+    with pytest.raises(LocalError, match="cannot run /no/such/program: No such file"):
+        supervisor.await_ready("broker", lambda: False, 10)
+
+
+def grandchild_of(part_name, tmp_path, supervisor):
+    note = tmp_path / "grandchild"
+    supervisor.start(python(part_name, LEAVES_A_GRANDCHILD, str(note), stop_seconds=5.0))
+    eventually(note.exists)
+    return int(note.read_text())
+
+
+def test_grandchildren_end_with_the_app(tmp_path, said):
+    with Supervisor(tmp_path, said.append) as supervisor:
+        grandchild = grandchild_of("worker", tmp_path, supervisor)
+        assert is_alive(grandchild)
+    assert not is_alive(grandchild)
+
+
+def test_grandchildren_end_when_their_part_is_killed(supervisor, tmp_path):
+    grandchild = grandchild_of("worker", tmp_path, supervisor)
+    os.kill(supervisor.pids()["worker"], signal.SIGKILL)
+    eventually(lambda: not is_alive(grandchild))
+
+
+def test_a_part_ends_when_its_guard_is_killed(supervisor):
+    supervisor.start(Part("worker", ("sleep", "1000")))
+    pid = supervisor.pids()["worker"]
+    supervisor.parts["worker"].guard.kill()
+    eventually(lambda: not is_alive(pid))
+
+
+def test_nothing_is_left_when_the_supervisor_itself_is_killed(tmp_path):
+    note = tmp_path / "grandchild"
+    code = f"""
+import sys, time
+from pathlib import Path
+from infra.local.part import Part
+from infra.local.supervisor import Supervisor
+supervisor = Supervisor(Path({str(tmp_path)!r}), print)
+code = {LEAVES_A_GRANDCHILD!r}
+supervisor.start(Part("worker", (sys.executable, "-c", code, {str(note)!r})))
+time.sleep(1000)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=TOP) as process:
+        try:
+            eventually(note.exists)
+            left = descendants(process.pid)
+            assert int(note.read_text()) in left
+        finally:
+            process.kill()
+    eventually(lambda: not any(is_alive(pid) for pid in left))
+
+
+def test_a_part_may_finish_what_it_holds_before_the_others_end(tmp_path, said):
+    finished = tmp_path / "finished"
+    code = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n"
+        "    time.sleep(0.3)\n"
+        "    open(sys.argv[1], 'w').close()\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    seen = tmp_path / "seen"
+    other = (
+        "import os, signal, sys, time\n"
+        "def stop(*_):\n"
+        "    open(sys.argv[2], 'w').write(str(os.path.exists(sys.argv[1])))\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    supervisor = Supervisor(tmp_path, said.append)
+    supervisor.start(python("worker", code, str(finished)))
+    supervisor.start(python("api", other, str(finished), str(seen)))
+    for name in ("worker", "api"):
+        log = tmp_path / f"{name}.log"
+        supervisor.await_ready(name, lambda log=log: "ready" in log.read_text(), 10)
+    supervisor.end(drained_first=["worker"])
+    assert seen.read_text() == "True"
+
+
+def test_a_part_that_will_not_stop_is_killed(tmp_path, said):
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    log = tmp_path / "worker.log"
+    with Supervisor(tmp_path, said.append) as supervisor:
+        supervisor.start(python("worker", code, stop_seconds=0.2))
+        supervisor.await_ready("worker", lambda: "ready" in log.read_text(), 10)
+        pid = supervisor.pids()["worker"]
+    assert not is_alive(pid)
+    assert not said
