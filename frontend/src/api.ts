@@ -1,0 +1,264 @@
+/** The only file that talks to the network: the API's calls, the upload to S3, the samples. */
+
+import type { Catalogue, StepBody } from "./recipe";
+
+export type JobState =
+  "awaiting_upload" | "queued" | "running" | "succeeded" | "failed" | "cancelled" | "expired";
+
+export type Format = "same" | "jpeg" | "png" | "tiff";
+
+export interface Result {
+  readonly url: string;
+  readonly name: string;
+  readonly type: string;
+  readonly bytes: number;
+}
+
+/** A job as the API shows it. Times are milliseconds since 1970. */
+export interface JobView {
+  readonly job: string;
+  readonly name: string;
+  readonly type: string;
+  readonly bytes: number;
+  readonly state: JobState;
+  readonly tiles: { readonly done: number; readonly total: number };
+  readonly attempt: number;
+  readonly reason: string;
+  readonly notes: readonly string[];
+  readonly changed: number;
+  readonly result: Result | null;
+}
+
+/** A presigned POST: the fields go before the file. */
+export interface UploadForm {
+  readonly url: string;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly expires: number;
+}
+
+export interface CreatedJob {
+  readonly job: string;
+  readonly name: string;
+  readonly state: JobState;
+  readonly upload: UploadForm;
+}
+
+export interface ImageBody {
+  readonly name: string;
+  readonly bytes: number;
+  readonly type: string;
+}
+
+export interface BatchBody {
+  readonly steps: readonly StepBody[];
+  readonly format: Format;
+  readonly images: readonly ImageBody[];
+}
+
+export interface BatchPage {
+  readonly batch: string;
+  readonly steps: readonly StepBody[];
+  readonly format: Format;
+  readonly kept_until: number;
+  readonly jobs: readonly JobView[];
+  readonly cursor: string;
+  readonly more: boolean;
+}
+
+/** The API refused a call, in its own words (problem details, RFC 9457). */
+export class ApiProblem extends Error {
+  readonly status: number;
+  /** JSON pointer to the place in the request that was refused, or "". */
+  readonly pointer: string;
+
+  constructor(status: number, detail: string, pointer = "") {
+    super(detail);
+    this.name = "ApiProblem";
+    this.status = status;
+    this.pointer = pointer;
+  }
+}
+
+/** No answer came: the network or the service is down. */
+export class Unreachable extends Error {
+  override name = "Unreachable";
+}
+
+/** S3 answered an upload with an error, or the file could not be read. */
+export class UploadRefused extends Error {
+  /** HTTP status; 0 when the file itself could not be read any more. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = "UploadRefused";
+    this.status = status;
+  }
+}
+
+/** Whether trying the same again may help: a network fault, overload, a server's own error. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof Unreachable) return true;
+  if (error instanceof ApiProblem || error instanceof UploadRefused) {
+    return error.status >= 500 || error.status === 429 || error.status === 408;
+  }
+  return false;
+}
+
+// A call that has not been answered for so long never will be: API Gateway gives up after 29 s.
+const CALL_MS = 30_000;
+// An upload that has not moved for so long is dead: some networks never report a lost peer.
+const STALL_MS = 45_000;
+
+interface CallOptions {
+  readonly body?: unknown;
+  readonly key?: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+async function call<T>(method: "GET" | "POST", path: string, options: CallOptions): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  if (options.key !== undefined) headers["Idempotency-Key"] = options.key;
+  const timeout = AbortSignal.timeout(CALL_MS);
+  try {
+    const response = await fetch(`/api${path}`, {
+      method,
+      headers,
+      body: options.body === undefined ? null : JSON.stringify(options.body),
+      signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+    });
+    if (!response.ok) throw await problemOf(response);
+    return (await response.json()) as T;
+  } catch (error) {
+    if (error instanceof ApiProblem) throw error;
+    if (options.signal?.aborted) throw error;
+    throw new Unreachable(`${method} ${path}: no answer`);
+  }
+}
+
+async function problemOf(response: Response): Promise<ApiProblem> {
+  try {
+    const body = (await response.json()) as Record<string, unknown>;
+    const detail = body["detail"] ?? body["title"] ?? body["Message"] ?? body["message"];
+    if (typeof detail === "string") {
+      const pointer = body["pointer"];
+      return new ApiProblem(response.status, detail, typeof pointer === "string" ? pointer : "");
+    }
+  } catch {
+    // Not JSON: something between this page and the API answered; the status says enough.
+  }
+  return new ApiProblem(response.status, `${response.status} ${response.statusText}`.trim());
+}
+
+const get = <T>(path: string, signal?: AbortSignal) => call<T>("GET", path, { signal });
+const post = <T>(path: string, signal?: AbortSignal) => call<T>("POST", path, { signal });
+
+export const api = {
+  operations: (signal?: AbortSignal) => get<Catalogue>("/operations", signal),
+
+  createBatch: (body: BatchBody, key: string, signal?: AbortSignal) =>
+    call<{ batch: string; kept_until: number; jobs: CreatedJob[] }>("POST", "/batches", {
+      body,
+      key,
+      signal,
+    }),
+
+  addJobs: (batch: string, images: readonly ImageBody[], key: string, signal?: AbortSignal) =>
+    call<{ jobs: CreatedJob[] }>("POST", `/batches/${batch}/jobs`, {
+      body: { images },
+      key,
+      signal,
+    }),
+
+  batch: (batch: string, since: string, signal?: AbortSignal) =>
+    get<BatchPage>(
+      `/batches/${batch}?limit=500${since && `&since=${encodeURIComponent(since)}`}`,
+      signal,
+    ),
+
+  cancelBatch: (batch: string, signal?: AbortSignal) =>
+    post<unknown>(`/batches/${batch}/cancel`, signal),
+
+  renewUpload: (batch: string, job: string, signal?: AbortSignal) =>
+    post<{ upload: UploadForm }>(`/batches/${batch}/jobs/${job}/upload`, signal),
+
+  uploaded: (batch: string, job: string, signal?: AbortSignal) =>
+    post<JobView>(`/batches/${batch}/jobs/${job}/uploaded`, signal),
+
+  retry: (batch: string, job: string, signal?: AbortSignal) =>
+    post<JobView>(`/batches/${batch}/jobs/${job}/retry`, signal),
+
+  cancel: (batch: string, job: string, signal?: AbortSignal) =>
+    post<JobView>(`/batches/${batch}/jobs/${job}/cancel`, signal),
+
+  /** Fetch one of the pictures that come with the site. */
+  async sample(name: string): Promise<File> {
+    try {
+      const response = await fetch(`/samples/${name}`);
+      if (!response.ok) throw new Unreachable(`sample ${name}: ${response.status}`);
+      const blob = await response.blob();
+      return new File([blob], name, { type: blob.type });
+    } catch {
+      throw new Unreachable(`sample ${name}: no answer`);
+    }
+  },
+
+  send: sendForm,
+};
+
+export type Api = typeof api;
+
+/**
+ * Post a file to S3 by its presigned form.
+ *
+ * XMLHttpRequest and not fetch, which tells no upload progress.
+ */
+function sendForm(
+  form: UploadForm,
+  file: File,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    let stalled = setTimeout(() => request.abort(), STALL_MS);
+    const abort = () => request.abort();
+    signal.addEventListener("abort", abort);
+    request.upload.onprogress = (event) => {
+      clearTimeout(stalled);
+      stalled = setTimeout(() => request.abort(), STALL_MS);
+      onProgress(Math.min(file.size, event.loaded));
+    };
+    request.onload = () => {
+      if (request.status >= 200 && request.status < 300) resolve();
+      else reject(new UploadRefused(request.status, s3Message(request.responseText)));
+    };
+    request.onabort = () => reject(signal.aborted ? signal.reason : new Unreachable("stalled"));
+    request.onerror = () => {
+      // A file that was moved or changed since it was chosen also ends as a network error.
+      file
+        .slice(0, 1)
+        .arrayBuffer()
+        .then(
+          () => reject(new Unreachable("upload broke off")),
+          () => reject(new UploadRefused(0, "file cannot be read")),
+        );
+    };
+    request.onloadend = () => {
+      clearTimeout(stalled);
+      signal.removeEventListener("abort", abort);
+    };
+    const body = new FormData();
+    for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+    body.append("file", file);
+    request.open("POST", form.url);
+    request.send(body);
+    if (signal.aborted) request.abort();
+  });
+}
+
+/** The sentence in S3's XML error, or "". */
+function s3Message(xml: string): string {
+  return /<Message>([^<]*)<\/Message>/.exec(xml)?.[1] ?? "";
+}

@@ -1,0 +1,98 @@
+import type { ReactNode } from "react";
+import type { ChoiceField, Field, SwitchField, Value } from "../../recipe";
+import { texts } from "../../texts";
+import { Icon } from "../Icon";
+import { NumberControl } from "./NumberControl";
+
+export interface ControlProps<F extends Field> {
+  /** Of the element that the label points at; unique on the page. */
+  readonly id: string;
+  readonly field: F;
+  readonly value: Value;
+  /** What is wrong with the value, in one sentence, or "". */
+  readonly problem: string;
+  onChange(value: Value): void;
+}
+
+/** The control for one parameter, whatever its kind. */
+export function FieldControl(props: ControlProps<Field>) {
+  const { field } = props;
+  switch (field.kind) {
+    case "number":
+      return <NumberControl {...props} field={field} />;
+    case "choice":
+      return <ChoiceControl {...props} field={field} />;
+    case "switch":
+      return <SwitchControl {...props} field={field} />;
+  }
+}
+
+function ChoiceControl({ id, field, value, problem, onChange }: ControlProps<ChoiceField>) {
+  return (
+    <FieldFrame id={id} field={field} value={value} problem={problem} onChange={onChange}>
+      <select
+        id={id}
+        value={String(value)}
+        aria-describedby={`${id}-help`}
+        onChange={(event) => onChange(event.target.value)}
+      >
+        {field.options.map((option) => (
+          <option key={option}>{option}</option>
+        ))}
+      </select>
+    </FieldFrame>
+  );
+}
+
+function SwitchControl({ id, field, value, problem, onChange }: ControlProps<SwitchField>) {
+  return (
+    <FieldFrame id={id} field={field} value={value} problem={problem} onChange={onChange}>
+      <input
+        id={id}
+        type="checkbox"
+        role="switch"
+        className="switch"
+        checked={value === true}
+        aria-describedby={`${id}-help`}
+        onChange={(event) => onChange(event.target.checked)}
+      />
+    </FieldFrame>
+  );
+}
+
+interface FieldFrameProps extends ControlProps<Field> {
+  readonly children: ReactNode;
+}
+
+/** What all controls have around them: label, reset, help, and what is wrong. */
+export function FieldFrame({ id, field, value, problem, onChange, children }: FieldFrameProps) {
+  const isDefault = Object.is(value, field.default);
+  const standard = field.default === null ? texts.filters.automatic : String(field.default);
+  return (
+    <div className={`field field-${field.kind}`}>
+      <div className="field-head">
+        <label htmlFor={id}>{field.title}</label>
+        {!isDefault && (
+          <button
+            type="button"
+            className="plain reset"
+            aria-label={texts.filters.reset(field.title)}
+            title={texts.filters.resetTo(standard)}
+            onClick={() => onChange(field.default)}
+          >
+            <Icon name="reset" />
+          </button>
+        )}
+      </div>
+      {children}
+      <p id={`${id}-help`} className="field-help">
+        {problem && (
+          <span className="bad" role="alert">
+            {problem}{" "}
+          </span>
+        )}
+        {field.help}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,120 @@
+import { type RefObject, useRef, useState } from "react";
+import type { Format } from "../../api";
+import { type Operation, newStep } from "../../recipe";
+import { STEPS_MAX } from "../../state/chain";
+import { useDispatch, useSelected, useWork } from "../../state/store";
+import { texts } from "../../texts";
+import { Icon } from "../Icon";
+import { randomHex } from "../../work/random";
+import { Picker } from "./Picker";
+import { StepCard } from "./StepCard";
+import "./filters.css";
+
+const FORMATS: readonly Format[] = ["same", "jpeg", "png", "tiff"];
+
+export function Filters() {
+  const { steps, format, refusal } = useSelected((state) => state.chain);
+  const catalogue = useSelected((state) => state.catalogue);
+  const dispatch = useDispatch();
+  const addButton = useRef<HTMLButtonElement>(null);
+
+  function removed(title: string) {
+    dispatch({ type: "milestone reached", sentence: texts.filters.removed(title) });
+    addButton.current?.focus();
+  }
+
+  return (
+    <section className="column filters" aria-labelledby="filters-heading">
+      <div className="column-head">
+        <h2 id="filters-heading">
+          {texts.filters.heading}
+          {steps.length > 0 && <span className="count">{steps.length}</span>}
+        </h2>
+      </div>
+      {catalogue.status === "ready" ? <Adding button={addButton} /> : <CatalogueState />}
+      {catalogue.status === "ready" && steps.length === 0 && (
+        <p className="quiet">{texts.filters.empty}</p>
+      )}
+      <ol className="steps">
+        {steps.map((step, place) => (
+          <StepCard
+            key={step.id}
+            step={step}
+            operation={catalogue.operations.find((each) => each.name === step.operation)}
+            place={place}
+            last={steps.length - 1}
+            refusal={refusal?.step === step.id ? refusal : null}
+            onRemoved={removed}
+          />
+        ))}
+      </ol>
+      <div className="format">
+        <label htmlFor="format">{texts.filters.format}</label>
+        <select
+          id="format"
+          value={format}
+          onChange={(event) =>
+            dispatch({ type: "format chosen", format: event.target.value as Format })
+          }
+        >
+          {FORMATS.map((each) => (
+            <option key={each} value={each}>
+              {texts.filters.formats[each]}
+            </option>
+          ))}
+        </select>
+      </div>
+    </section>
+  );
+}
+
+/** The button that opens the picker, and the picker. */
+function Adding({ button }: { button: RefObject<HTMLButtonElement | null> }) {
+  const [isOpen, setOpen] = useState(false);
+  const steps = useSelected((state) => state.chain.steps);
+  const dispatch = useDispatch();
+
+  function close() {
+    setOpen(false);
+    button.current?.focus();
+  }
+
+  function add(operation: Operation) {
+    dispatch({ type: "step added", step: newStep(operation, randomHex(4)) });
+    const sentence = texts.filters.added(operation.title, steps.length + 1);
+    dispatch({ type: "milestone reached", sentence });
+    close();
+  }
+
+  const isFull = steps.length >= STEPS_MAX;
+  return (
+    <div className="adding-step">
+      <button
+        type="button"
+        ref={button}
+        aria-expanded={isOpen}
+        disabled={isFull}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Icon name="plus" />
+        {texts.filters.add}
+      </button>
+      {isFull && <p className="quiet">{texts.filters.full(STEPS_MAX)}</p>}
+      {isOpen && <Picker onPick={add} onClose={close} />}
+    </div>
+  );
+}
+
+function CatalogueState() {
+  const status = useSelected((state) => state.catalogue.status);
+  const work = useWork();
+  if (status === "loading") return <p className="quiet">{texts.filters.loading}</p>;
+  return (
+    <div className="catalogue-failed">
+      <p>{texts.filters.failed}</p>
+      <button type="button" onClick={work.loadCatalogue}>
+        {texts.filters.tryAgain}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,73 @@
+import { type CSSProperties, useState } from "react";
+import { type NumberField, firstNumber, tidy } from "../../recipe";
+import { texts } from "../../texts";
+import { type ControlProps, FieldFrame } from "./FieldControl";
+
+/** Slider and number as one control; a nullable number also has a box for "automatic". */
+export function NumberControl(props: ControlProps<NumberField>) {
+  const { id, field, value, problem, onChange } = props;
+  // The text being typed: "1." and "" are on the way to a number.
+  const [typed, setTyped] = useState<string | null>(null);
+  const isAutomatic = value === null;
+  const number = typeof value === "number" ? value : NaN;
+  const [low, high] = field.slider;
+  const onSlider = Number.isNaN(number) ? low : Math.min(high, Math.max(low, number));
+  const fill = `${(100 * (onSlider - low)) / (high - low || 1)}%`;
+
+  return (
+    <FieldFrame {...props}>
+      {field.nullable && (
+        <label className="automatic">
+          <input
+            type="checkbox"
+            checked={isAutomatic}
+            aria-label={texts.filters.automaticFor(field.title)}
+            onChange={(event) => onChange(event.target.checked ? null : firstNumber(field))}
+          />
+          {texts.filters.automatic}
+        </label>
+      )}
+      <div className="number" data-off={isAutomatic || undefined}>
+        <input
+          type="range"
+          min={low}
+          max={high}
+          step={field.step}
+          value={onSlider}
+          disabled={isAutomatic}
+          style={{ "--fill": fill } as CSSProperties}
+          aria-label={texts.filters.slider(field.title)}
+          aria-valuetext={`${onSlider} ${field.unit}`.trim()}
+          onChange={(event) => {
+            setTyped(null);
+            onChange(tidy(event.target.valueAsNumber));
+          }}
+        />
+        <span className="number-box">
+          <input
+            id={id}
+            type="number"
+            inputMode="decimal"
+            min={finite(field.minimum)}
+            max={finite(field.maximum)}
+            step={field.integer ? field.step : "any"}
+            disabled={isAutomatic}
+            value={typed ?? (Number.isNaN(number) ? "" : String(number))}
+            aria-invalid={problem !== ""}
+            aria-describedby={`${id}-help`}
+            onChange={(event) => {
+              setTyped(event.target.value);
+              onChange(event.target.value === "" ? NaN : Number(event.target.value));
+            }}
+            onBlur={() => setTyped(null)}
+          />
+          {field.unit && <span className="unit">{field.unit}</span>}
+        </span>
+      </div>
+    </FieldFrame>
+  );
+}
+
+function finite(limit: number): number | undefined {
+  return Number.isFinite(limit) ? limit : undefined;
+}

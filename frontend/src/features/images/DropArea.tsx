@@ -1,0 +1,50 @@
+import { useEffect, useState } from "react";
+import { useWork } from "../../state/store";
+import { texts } from "../../texts";
+
+/** Takes files that are dropped anywhere on the page, and shows that it would. */
+export function DropArea() {
+  const work = useWork();
+  const [isOver, setOver] = useState(false);
+
+  useEffect(() => {
+    // The browser tells of entering and leaving every element on the way: count them.
+    let depth = 0;
+    const turn = (by: number) => {
+      depth = Math.max(0, depth + by);
+      setOver(depth > 0);
+    };
+    const holdsFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
+    const enter = (event: DragEvent) => {
+      if (holdsFiles(event)) turn(1);
+    };
+    const leave = (event: DragEvent) => {
+      if (holdsFiles(event)) turn(-1);
+    };
+    const over = (event: DragEvent) => {
+      if (holdsFiles(event)) event.preventDefault();
+    };
+    const drop = (event: DragEvent) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      turn(-depth);
+      void work.addFiles([...(event.dataTransfer?.files ?? [])]);
+    };
+    window.addEventListener("dragenter", enter);
+    window.addEventListener("dragleave", leave);
+    window.addEventListener("dragover", over);
+    window.addEventListener("drop", drop);
+    return () => {
+      window.removeEventListener("dragenter", enter);
+      window.removeEventListener("dragleave", leave);
+      window.removeEventListener("dragover", over);
+      window.removeEventListener("drop", drop);
+    };
+  }, [work]);
+
+  return isOver ? (
+    <div className="dropping" aria-hidden="true">
+      <p>{texts.images.dropping}</p>
+    </div>
+  ) : null;
+}

@@ -1,0 +1,31 @@
+import { type ImageItem, stageOf } from "../../state/images";
+import { texts } from "../../texts";
+
+/** What is to be said of an image: one short sentence. */
+export function wordsFor(image: ImageItem): string {
+  const { job, transfer } = image;
+  if (image.cancelling) return texts.stage.cancelling;
+  if (image.refusal) return image.refusal;
+  if (transfer) {
+    if (transfer.phase !== "sending") return texts.stage[transfer.phase];
+    return texts.stage.sending(Math.floor((100 * transfer.sent) / Math.max(1, image.bytes)));
+  }
+  switch (stageOf(image)) {
+    case "failed":
+      return image.trouble || job?.reason || texts.stage.failed;
+    case "running":
+      return texts.stage.running(job?.tiles.done ?? 0, job?.tiles.total ?? 0);
+    case "succeeded":
+      return texts.stage.succeeded(job?.result?.bytes ?? 0);
+    case "cancelled":
+      return image.file ? texts.stage.cancelled : texts.stage.cancelledBefore;
+    case "awaiting_upload":
+      return texts.stage.awaiting_upload;
+    case "queued":
+      return texts.stage.queued;
+    case "expired":
+      return texts.stage.expired;
+    default:
+      return texts.stage.chosen(image.bytes);
+  }
+}

@@ -1,0 +1,48 @@
+/** What can be told of a file before it is uploaded. */
+
+import { texts } from "./texts";
+
+interface Signature {
+  readonly type: string;
+  readonly bytes: readonly number[];
+}
+
+const SIGNATURES: readonly Signature[] = [
+  { type: "image/jpeg", bytes: [0xff, 0xd8, 0xff] },
+  { type: "image/png", bytes: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] },
+  { type: "image/tiff", bytes: [0x49, 0x49, 0x2a, 0x00] },
+  { type: "image/tiff", bytes: [0x4d, 0x4d, 0x00, 0x2a] },
+  // BigTIFF, for files above 4 GiB.
+  { type: "image/tiff", bytes: [0x49, 0x49, 0x2b, 0x00] },
+  { type: "image/tiff", bytes: [0x4d, 0x4d, 0x00, 0x2b] },
+];
+
+/** For the file dialog; what a file really is, its first bytes say. */
+export const ACCEPT = ".jpg,.jpeg,.png,.tif,.tiff,image/jpeg,image/png,image/tiff";
+
+export interface Checked {
+  readonly file: File;
+  readonly type: string;
+  /** Why the file cannot be sent, in one sentence, or "". */
+  readonly refusal: string;
+}
+
+/** Look at a file's size and first bytes; its name and what the browser calls it may be wrong. */
+export async function check(file: File): Promise<Checked> {
+  if (file.size === 0) return { file, type: file.type, refusal: texts.files.empty };
+  let start: Uint8Array;
+  try {
+    start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
+  } catch {
+    return { file, type: file.type, refusal: texts.files.unreadable };
+  }
+  const found = SIGNATURES.find(({ bytes }) => bytes.every((byte, i) => start[i] === byte));
+  if (found) return { file, type: found.type, refusal: "" };
+  const hex = [...start.slice(0, 4)].map((byte) => byte.toString(16).padStart(2, "0"));
+  return { file, type: file.type, refusal: texts.files.wrongType(hex.join(" ").toUpperCase()) };
+}
+
+/** Whether browsers show a picture of this type. */
+export function isViewable(type: string): boolean {
+  return type === "image/jpeg" || type === "image/png";
+}

@@ -1,0 +1,285 @@
+/** The list of images and what happened to each. Pure. */
+
+import type { BatchPage, JobState, JobView } from "../api";
+import type { Action } from "./state";
+
+/** The way of a file to S3: "waiting" for a free lane, … "checking" until the API has seen it. */
+export interface Transfer {
+  readonly phase: "preparing" | "waiting" | "sending" | "offline" | "retrying" | "checking";
+  readonly sent: number;
+}
+
+export interface ImageItem {
+  readonly id: string;
+  readonly name: string;
+  readonly bytes: number;
+  readonly type: string;
+  /** null for an image that was found again after a reload. */
+  readonly file: File | null;
+  /** Address of the file inside this page, for looking at it; "" without one. */
+  readonly original: string;
+  /** Why this file cannot be sent; such a row only waits to be removed. */
+  readonly refusal: string;
+  /** Why the upload ended; it can be tried again. */
+  readonly trouble: string;
+  readonly transfer: Transfer | null;
+  readonly cancelling: boolean;
+  /** Batch and recipe that the image was last sent with; "" before. */
+  readonly batch: string;
+  readonly recipe: string;
+  readonly job: JobView | null;
+}
+
+export type Stage = "refused" | "chosen" | "uploading" | JobState;
+
+export interface Images {
+  readonly items: readonly ImageItem[];
+  readonly selected: string | null;
+  /** Jobs that were removed from the list here; the poll does not bring them back. */
+  readonly hidden: readonly string[];
+}
+
+export const NO_IMAGES: Images = { items: [], selected: null, hidden: [] };
+
+export type ImagesAction =
+  | { type: "images added"; items: readonly ImageItem[] }
+  | { type: "images removed"; ids: readonly string[] }
+  | { type: "image selected"; id: string }
+  | { type: "images started"; ids: readonly string[]; recipe: string }
+  | { type: "images released"; ids: readonly string[] }
+  | { type: "image refused"; id: string; sentence: string }
+  | { type: "job assigned"; id: string; batch: string; job: string }
+  | { type: "transfer changed"; id: string; transfer: Partial<Transfer> | null }
+  | { type: "upload failed"; id: string; sentence: string }
+  | { type: "cancel asked"; ids: readonly string[]; asked: boolean }
+  | { type: "job answered"; id: string; job: JobView }
+  | { type: "job failed"; id: string; sentence: string }
+  | { type: "page came"; page: BatchPage; recipe: string; restoring: boolean }
+  | { type: "batch gone"; batch: string };
+
+export function newImage(
+  id: string,
+  file: File,
+  found: Partial<ImageItem> & { type: string },
+): ImageItem {
+  return {
+    id,
+    name: file.name,
+    bytes: file.size,
+    file,
+    original: "",
+    refusal: "",
+    trouble: "",
+    transfer: null,
+    cancelling: false,
+    batch: "",
+    recipe: "",
+    job: null,
+    ...found,
+  };
+}
+
+export function stageOf(image: ImageItem): Stage {
+  if (image.refusal) return "refused";
+  if (image.transfer) return "uploading";
+  if (image.trouble) return "failed";
+  return image.job?.state ?? "chosen";
+}
+
+/** Whether something is under way for an image. */
+export function isActive(image: ImageItem): boolean {
+  if (image.transfer !== null || image.cancelling) return true;
+  return image.job?.state === "queued" || image.job?.state === "running";
+}
+
+/** Images that a press on "Process" would send: at hand, idle, and new to this recipe. */
+export function pending(items: readonly ImageItem[], recipe: string): ImageItem[] {
+  return items.filter((each) => {
+    if (each.file === null || each.refusal || isActive(each)) return false;
+    return each.recipe !== recipe || each.job?.state === "cancelled";
+  });
+}
+
+export interface Counts {
+  readonly sent: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly active: number;
+}
+
+export function countsOf(items: readonly ImageItem[]): Counts {
+  const counts = { sent: 0, done: 0, failed: 0, active: 0 };
+  for (const item of items) {
+    const stage = stageOf(item);
+    if (stage !== "refused" && stage !== "chosen") counts.sent += 1;
+    if (stage === "succeeded") counts.done += 1;
+    if (stage === "failed") counts.failed += 1;
+    if (isActive(item)) counts.active += 1;
+  }
+  return counts;
+}
+
+export function imagesReducer(state: Images, action: Action): Images {
+  switch (action.type) {
+    case "images added":
+      return {
+        ...state,
+        items: [...state.items, ...action.items],
+        selected: state.selected ?? action.items.find((each) => !each.refusal)?.id ?? null,
+      };
+    case "images removed":
+      return removed(state, new Set(action.ids));
+    case "image selected":
+      return { ...state, selected: action.id };
+    case "images started": {
+      const started = { phase: "preparing", sent: 0 } as const;
+      return changed(state, action.ids, () => ({
+        recipe: action.recipe,
+        transfer: started,
+        trouble: "",
+        batch: "",
+        job: null,
+      }));
+    }
+    case "images released":
+      return changed(state, action.ids, () => ({ recipe: "", transfer: null }));
+    case "image refused":
+      return changed(state, [action.id], () => ({ refusal: action.sentence, transfer: null }));
+    case "job assigned":
+      return assigned(state, action.id, action.batch, action.job);
+    case "transfer changed":
+      return changed(state, [action.id], ({ transfer }) => ({
+        trouble: "",
+        transfer: action.transfer && {
+          ...(transfer ?? { phase: "waiting", sent: 0 }),
+          ...action.transfer,
+        },
+      }));
+    case "upload failed":
+      return changed(state, [action.id], () => ({ trouble: action.sentence, transfer: null }));
+    case "cancel asked":
+      return changed(state, action.ids, () => ({ cancelling: action.asked }));
+    case "job answered":
+      return changed(state, [action.id], () => ({
+        job: action.job,
+        trouble: "",
+        cancelling: false,
+      }));
+    case "job failed":
+      return changed(state, [action.id], ({ job }) => ({
+        transfer: null,
+        job: job && { ...job, state: "failed", reason: action.sentence },
+      }));
+    case "page came":
+      return merged(state, action.page, action.recipe, action.restoring);
+    case "batch gone": {
+      const ids = state.items.filter((each) => each.batch === action.batch).map(({ id }) => id);
+      return changed(state, ids, ({ job }) => ({
+        transfer: null,
+        cancelling: false,
+        job: job && { ...job, state: "expired", result: null },
+      }));
+    }
+    default:
+      return state;
+  }
+}
+
+function changed(
+  state: Images,
+  ids: readonly string[],
+  change: (item: ImageItem) => Partial<ImageItem>,
+): Images {
+  const wanted = new Set(ids);
+  return {
+    ...state,
+    items: state.items.map((item) => (wanted.has(item.id) ? { ...item, ...change(item) } : item)),
+  };
+}
+
+function removed(state: Images, ids: ReadonlySet<string>): Images {
+  const items = state.items.filter((each) => !ids.has(each.id));
+  const gone = state.items.filter((each) => ids.has(each.id));
+  // The row that takes the place of a removed selected one is selected in its stead.
+  const place = state.items.findIndex((each) => each.id === state.selected);
+  const next = items[Math.min(place, items.length - 1)]?.id ?? null;
+  return {
+    items,
+    selected: state.selected !== null && ids.has(state.selected) ? next : state.selected,
+    hidden: [...state.hidden, ...gone.flatMap((each) => each.job?.job ?? [])],
+  };
+}
+
+function assigned(state: Images, id: string, batch: string, job: string): Images {
+  const items = state.items
+    // A poll may have brought the job before the answer that names it came.
+    .filter((each) => each.id === id || each.job?.job !== job)
+    .map((each) => (each.id === id ? { ...each, batch, job: newJob(each, job) } : each));
+  return { ...state, items };
+}
+
+function newJob(image: ImageItem, job: string): JobView {
+  return {
+    job,
+    name: image.name,
+    type: image.type,
+    bytes: image.bytes,
+    state: "awaiting_upload",
+    tiles: { done: 0, total: 0 },
+    attempt: 0,
+    reason: "",
+    notes: [],
+    changed: 0,
+    result: null,
+  };
+}
+
+/** Take over a page of the poll, by job id. Returns the same state when it holds nothing new. */
+function merged(state: Images, page: BatchPage, recipe: string, restoring: boolean): Images {
+  const views = new Map(page.jobs.map((view) => [view.job, view]));
+  const known = new Set<string>();
+  let moved = false;
+  const items = state.items.map((item) => {
+    const view = item.job && views.get(item.job.job);
+    if (!view || item.batch !== page.batch) return item;
+    known.add(view.job);
+    if (!item.job || !isNewer(view, item.job)) return item;
+    moved = true;
+    const ended =
+      view.state !== "awaiting_upload" && view.state !== "queued" && view.state !== "running";
+    return { ...item, job: view, cancelling: item.cancelling && !ended };
+  });
+  const unknown = restoring
+    ? page.jobs.filter((view) => !known.has(view.job) && !state.hidden.includes(view.job))
+    : [];
+  if (!moved && unknown.length === 0) return state;
+  const found = unknown.map((view) => restored(view, page.batch, recipe));
+  const all = [...items, ...found];
+  const first = all.find((each) => each.job?.state === "succeeded") ?? all[0];
+  return { ...state, items: all, selected: state.selected ?? first?.id ?? null };
+}
+
+/** Whether a view tells more than the one at hand: answers may overtake each other. */
+function isNewer(view: JobView, than: JobView): boolean {
+  if (view.attempt !== than.attempt) return view.attempt > than.attempt;
+  if (view.changed !== than.changed) return view.changed > than.changed;
+  return view.state !== than.state || view.tiles.done !== than.tiles.done;
+}
+
+function restored(view: JobView, batch: string, recipe: string): ImageItem {
+  return {
+    id: view.job,
+    name: view.name,
+    bytes: view.bytes,
+    type: view.type,
+    file: null,
+    original: "",
+    refusal: "",
+    trouble: "",
+    transfer: null,
+    cancelling: false,
+    batch,
+    recipe,
+    job: view,
+  };
+}

@@ -1,0 +1,60 @@
+/** The page's state as components see it, and the work that they may start. */
+
+import { type ReactNode, createContext, useContext, useSyncExternalStore } from "react";
+import type { Work } from "../work";
+import { type Action, START, type State, reducer } from "./state";
+
+export interface Store {
+  get(): State;
+  dispatch(action: Action): void;
+  subscribe(listener: () => void): () => void;
+}
+
+export function createStore(): Store {
+  let state = START;
+  const listeners = new Set<() => void>();
+  return {
+    get: () => state,
+    dispatch(action) {
+      const next = reducer(state, action);
+      if (next === state) return;
+      state = next;
+      for (const listener of listeners) listener();
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+interface Page {
+  readonly store: Store;
+  readonly work: Work;
+}
+
+const PageContext = createContext<Page | null>(null);
+
+export function PageProvider({ page, children }: { page: Page; children: ReactNode }) {
+  return <PageContext value={page}>{children}</PageContext>;
+}
+
+function usePage(): Page {
+  const page = useContext(PageContext);
+  if (!page) throw new Error("components of this site live inside PageProvider");
+  return page;
+}
+
+/** A part of the state. The selector must return a stored value, not a new one each time. */
+export function useSelected<T>(select: (state: State) => T): T {
+  const { store } = usePage();
+  return useSyncExternalStore(store.subscribe, () => select(store.get()));
+}
+
+export function useDispatch(): (action: Action) => void {
+  return usePage().store.dispatch;
+}
+
+export function useWork(): Work {
+  return usePage().work;
+}

@@ -1,0 +1,181 @@
+/** Every text of the site, ready to be translated. */
+
+const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long" });
+
+/** One of two forms of a word, with its count. */
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${number.format(count)} ${count === 1 ? one : many}`;
+}
+
+/** A file's size with its unit; 1 kB is 1000 bytes, as in file dialogs. */
+function size(bytes: number): string {
+  if (bytes < 1000) return counted(bytes, "byte");
+  if (bytes < 1e6) return `${number.format(bytes / 1e3)} kB`;
+  if (bytes < 1e9) return `${number.format(bytes / 1e6)} MB`;
+  return `${number.format(bytes / 1e9)} GB`;
+}
+
+const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
+
+export const texts = {
+  title: "Distributed Image Processing",
+  tagline: "scikit-image filters over many pictures at once",
+  size,
+
+  images: {
+    heading: "Images",
+    choose: "Choose images",
+    clear: "Clear list",
+    drop: "Drop them anywhere on this page, as many as you like.",
+    dropping: "Drop to add",
+    types: "JPEG, PNG or TIFF",
+    samples: "No picture at hand? Try one of these:",
+    sampleFailed: (name: string) =>
+      `The sample ${name} could not be loaded. Check your connection and try again.`,
+    credits:
+      "Astronaut: NASA. Chelsea: Stéfan van der Walt. Coins: Brooklyn Museum. All free to use.",
+    select: (name: string) => `Show ${name}`,
+    upload: (name: string) => `Upload of ${name}`,
+    processing: (name: string) => `Processing of ${name}`,
+    retry: "Retry",
+    retryNamed: (name: string) => `Retry ${name}`,
+    cancel: "Cancel",
+    cancelNamed: (name: string) => `Cancel ${name}`,
+    remove: (name: string) => `Remove ${name}`,
+    download: "Download",
+    downloadNamed: (name: string) => `Download ${name}`,
+    added: (count: number) => `${counted(count, "image")} added.`,
+    refused: (count: number) => `${counted(count, "file")} cannot be used.`,
+    kept: (until: number) =>
+      `Results are kept until ${date.format(until)}. Whoever has this page's full address can see them.`,
+  },
+
+  files: {
+    empty: "This file is empty (0 bytes). Choose another one.",
+    unreadable: "This file cannot be read any more. Was it moved or changed? Add it again.",
+    wrongType: (start: string) =>
+      `Not an image this app reads (starts with ${start}). Use JPEG, PNG or TIFF.`,
+  },
+
+  stage: {
+    chosen: (bytes: number) => `Ready, ${size(bytes)}`,
+    preparing: "Preparing the upload",
+    waiting: "Upload waits its turn",
+    sending: (percent: number) => `Uploading, ${percent} %`,
+    offline: "You are offline. The upload goes on when the connection is back.",
+    retrying: "The connection broke. Trying again.",
+    checking: "Checking the upload",
+    cancelling: "Cancelling",
+    awaiting_upload: "The upload was not finished. Add the file again.",
+    queued: "In the queue",
+    running: (done: number, total: number) =>
+      total > 1 ? `Processing, tile ${done} of ${total}` : "Processing",
+    succeeded: (bytes: number) => `Done, ${size(bytes)}`,
+    failed: "Failed, and no reason was given.",
+    cancelled: "Cancelled",
+    cancelledBefore: "Cancelled. Add the file again to process it.",
+    expired: "No longer kept. Add the file again to process it once more.",
+  },
+
+  upload: {
+    gaveUp: "The upload did not get through. Check your connection, then retry.",
+    refusedByStorage: (message: string) =>
+      message
+        ? `The storage refused this file: ${message.replace(/\.?$/, ".")}`
+        : "The storage refused this file. Retry, or try another one.",
+    lost: "The upload ended but the storage does not have the file. Retry.",
+  },
+
+  viewer: {
+    heading: "Viewer",
+    modes: { before: "Before", split: "Split", after: "After" },
+    modesLabel: "What to show",
+    divider: "Divider between before and after",
+    dividerAt: (percent: number) => `${percent} % before`,
+    before: "Before",
+    after: "After",
+    beforeOf: (name: string) => `${name}, before`,
+    afterOf: (name: string) => `${name}, after`,
+    emptyTitle: "Your pictures appear here",
+    steps: [
+      "Add images on one side,",
+      "build a chain of filters on the other,",
+      "process, and compare before with after.",
+    ],
+    tiff: "Browsers cannot show TIFF pictures. Download the result to look at it.",
+    tiffBefore: "Browsers cannot show TIFF pictures, so there is no “before” to compare with.",
+    tiffWaiting: "Browsers cannot show TIFF pictures. It can be processed all the same.",
+    noBefore: "The original stayed with the page that uploaded it, so there is no “before” here.",
+    unshown: "The browser could not show this picture. It may be too large for it.",
+    resultUnshown: "The result could not be shown here. Download it, or try again.",
+    tryAgain: "Try again",
+    notes: "Notes on this result",
+    nothingYet: "Nothing to show yet.",
+  },
+
+  filters: {
+    heading: "Filters",
+    add: "Add filter",
+    search: "Search filters",
+    none: (query: string) => `No filter matches “${query}”.`,
+    empty: "No filters yet. They run from top to bottom, each on the result of the one before.",
+    full: (most: number) => `A chain holds at most ${most} filters.`,
+    loading: "Loading the filters",
+    failed: "The filters could not be loaded, because the service does not answer.",
+    tryAgain: "Try again",
+    moveUp: (title: string) => `Move ${title} up`,
+    moveDown: (title: string) => `Move ${title} down`,
+    remove: (title: string) => `Remove ${title}`,
+    reset: (title: string) => `Reset ${title}`,
+    resetTo: (value: string) => `Back to ${value}`,
+    slider: (title: string) => `${title} slider`,
+    automatic: "Automatic",
+    automaticFor: (title: string) => `${title} automatic`,
+    noFields: "Nothing to set.",
+    unknown: "This filter is no longer offered. Remove it to go on.",
+    format: "Output format",
+    formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", tiff: "TIFF" },
+    added: (title: string, place: number) => `${title} added as filter ${place}.`,
+    moved: (title: string, place: number) => `${title} is now filter ${place}.`,
+    removed: (title: string) => `${title} removed.`,
+    range: (low: number, high: number, unit: string) => {
+      if (low === -Infinity) return `at most ${high}${unitAfter(unit)}`;
+      if (high === Infinity) return `at least ${low}${unitAfter(unit)}`;
+      return `between ${low} and ${high}${unitAfter(unit)}`;
+    },
+    needsNumber: (range: string) => `Enter a number ${range}.`,
+    outOfRange: (range: string) => `Must be ${range}.`,
+    needsWhole: "Must be a whole number.",
+  },
+
+  bar: {
+    process: (count: number) => (count ? `Process ${counted(count, "image")}` : "Process images"),
+    cancelAll: "Cancel all",
+    retryFailed: (count: number) => `Retry ${number.format(count)} failed`,
+    done: (done: number, all: number) => `${number.format(done)} of ${number.format(all)} done`,
+    failed: (count: number) => `${number.format(count)} failed`,
+    progress: "All images",
+    needsImages: "Add images to begin.",
+    needsFilters: "Add a filter to begin.",
+    needsMending: "A filter holds a value that cannot be used.",
+    allDone: "Change the filters or add images to go on.",
+    ready: (count: number) => `${counted(count, "image")} ready.`,
+  },
+
+  service: {
+    offline: "You are offline. Everything goes on when the connection is back.",
+    down: "The service does not answer. Trying again by itself.",
+    gone: "The results at this address are no longer kept.",
+    refused: (detail: string) => `The service refused this: ${detail}`,
+    tryNow: "Try now",
+    close: "Close",
+  },
+
+  milestones: {
+    started: (count: number) => `Processing of ${counted(count, "image")} started.`,
+    finished: (done: number, failed: number) =>
+      `Finished: ${counted(done, "image")} done${failed ? `, ${number.format(failed)} failed` : ""}.`,
+    failed: (name: string) => `${name} failed.`,
+  },
+};

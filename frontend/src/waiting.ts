@@ -1,0 +1,85 @@
+/** Waiting: backoff with jitter, for the network to come back, and repeating what may pass. */
+
+import { isPassing } from "./api";
+
+/** How this page waits; tests put their own in its place. */
+export interface Waiting {
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves at once when online, else when the browser says that the network is back. */
+  online(signal?: AbortSignal): Promise<void>;
+  isOnline(): boolean;
+  random(): number;
+  now(): number;
+}
+
+const BACKOFF_MS = 500;
+const BACKOFF_MAX_MS = 15_000;
+
+/** Milliseconds before try number `attempt` + 1: doubling, half of it random, so that a thousand
+ * pages that lost the same server do not all come back in the same moment. */
+export function backoff(attempt: number, random: number): number {
+  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** attempt);
+  return ceiling / 2 + (ceiling / 2) * random;
+}
+
+/** Repeat a call while its failure may pass; tell each failure, and rethrow after `tries`. */
+export async function persist<T>(
+  attemptCall: () => Promise<T>,
+  waiting: Waiting,
+  options: { tries: number; signal?: AbortSignal; onFailure?: (error: unknown) => void },
+): Promise<T> {
+  for (let attempt = 0; ;) {
+    await waiting.online(options.signal);
+    try {
+      return await attemptCall();
+    } catch (error) {
+      if (options.signal?.aborted || !isPassing(error)) throw error;
+      options.onFailure?.(error);
+      // Being offline is nobody's fault and uses up no try.
+      if (!waiting.isOnline()) continue;
+      attempt += 1;
+      if (attempt >= options.tries) throw error;
+      await waiting.sleep(backoff(attempt, waiting.random()), options.signal);
+    }
+  }
+}
+
+/** The browser's own clock and network, and a way to end all pauses at once ("Try now"). */
+export function browserWaiting(): Waiting & { wake(): void } {
+  const sleepers = new EventTarget();
+  return {
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        signal?.throwIfAborted();
+        const settle = (end: () => void) => () => {
+          clearTimeout(timer);
+          sleepers.removeEventListener("wake", wakened);
+          signal?.removeEventListener("abort", aborted);
+          end();
+        };
+        const wakened = settle(resolve);
+        const aborted = settle(() => reject(signal?.reason));
+        const timer = setTimeout(wakened, ms);
+        sleepers.addEventListener("wake", wakened);
+        signal?.addEventListener("abort", aborted);
+      }),
+    online: (signal) =>
+      new Promise((resolve, reject) => {
+        signal?.throwIfAborted();
+        if (navigator.onLine) return resolve();
+        const settle = (end: () => void) => () => {
+          window.removeEventListener("online", came);
+          signal?.removeEventListener("abort", aborted);
+          end();
+        };
+        const came = settle(resolve);
+        const aborted = settle(() => reject(signal?.reason));
+        window.addEventListener("online", came);
+        signal?.addEventListener("abort", aborted);
+      }),
+    isOnline: () => navigator.onLine,
+    random: Math.random,
+    now: Date.now,
+    wake: () => sleepers.dispatchEvent(new Event("wake")),
+  };
+}

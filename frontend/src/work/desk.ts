@@ -1,0 +1,93 @@
+/** What all work of the page shares: state, API, lanes, and words for trouble. */
+
+import { type Api, ApiProblem, isPassing } from "../api";
+import { placeOf } from "../recipe";
+import type { ImageItem } from "../state/images";
+import type { Action } from "../state/state";
+import type { Store } from "../state/store";
+import { texts } from "../texts";
+import { lanes } from "../uploader";
+import { browserWaiting, persist } from "../waiting";
+
+const UPLOADS_AT_ONCE = 4;
+const CALLS_AT_ONCE = 4;
+// Five minutes or so of pauses: longer than any restart of the service.
+const TRIES = 24;
+
+type Lane = ReturnType<typeof lanes>;
+
+export class Desk {
+  readonly api: Api;
+  readonly store: Store;
+  readonly waiting = browserWaiting();
+  readonly uploads: Lane = lanes(UPLOADS_AT_ONCE);
+  readonly calls: Lane = lanes(CALLS_AT_ONCE);
+  /** Per image, ends what this page does for it: creating its job, uploading. */
+  readonly running = new Map<string, AbortController>();
+  /** Batches that are being followed. */
+  readonly followed = new Map<string, { wake(): void }>();
+
+  constructor(store: Store, api: Api) {
+    this.store = store;
+    this.api = api;
+  }
+
+  get items(): readonly ImageItem[] {
+    return this.store.get().images.items;
+  }
+
+  item(id: string): ImageItem | undefined {
+    return this.items.find((each) => each.id === id);
+  }
+
+  dispatch(action: Action): void {
+    this.store.dispatch(action);
+  }
+
+  /** Tell a milestone to those who do not see the page. */
+  announce(sentence: string): void {
+    this.dispatch({ type: "milestone reached", sentence });
+  }
+
+  /** Show what is wrong with the page as a whole. */
+  say(sentence: string): void {
+    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: false } });
+  }
+
+  /** Show trouble that is being waited out, or (null) that it has passed. */
+  trouble(error: unknown): void {
+    const sentence = this.waiting.isOnline() ? texts.service.down : texts.service.offline;
+    const trouble = error === null ? null : { sentence, passing: true };
+    this.dispatch({ type: "trouble changed", trouble });
+  }
+
+  /** Repeat a call through passing trouble, which is shown meanwhile. */
+  async through<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    let failed = false;
+    const onFailure = (error: unknown) => {
+      failed = true;
+      this.trouble(error);
+    };
+    const options = { tries: TRIES, onFailure, ...(signal && { signal }) };
+    const answer = await persist(call, this.waiting, options);
+    if (failed) this.trouble(null);
+    return answer;
+  }
+
+  /** Say why a call failed: at the step, if it is about one of these. */
+  explain(error: unknown, stepIds: readonly string[] = []): void {
+    if (!(error instanceof ApiProblem) || isPassing(error)) return this.say(texts.service.down);
+    const place = placeOf(error.pointer);
+    const step = place && stepIds[place.step];
+    if (!place || !step) return this.say(texts.service.refused(error.message));
+    const refusal = { step, parameter: place.parameter, sentence: error.message };
+    this.dispatch({ type: "step refused", refusal });
+    this.announce(error.message);
+  }
+
+  /** End all pauses now. */
+  wake(): void {
+    this.waiting.wake();
+    for (const each of this.followed.values()) each.wake();
+  }
+}

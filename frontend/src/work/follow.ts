@@ -1,0 +1,83 @@
+/** Follow batches by polling, and find one again after a reload. */
+
+import { ApiProblem, type BatchPage } from "../api";
+import { poll } from "../poller";
+import { fromBody, recipeKey } from "../recipe";
+import { type ImageItem, countsOf, isActive } from "../state/images";
+import { texts } from "../texts";
+import { browserWaiting } from "../waiting";
+import type { Desk } from "./desk";
+import { randomHex } from "./random";
+
+/** Follow a batch until all its images are final. Asked twice, it is followed once. */
+export async function follow(desk: Desk, batch: string, restoring = false): Promise<void> {
+  if (desk.followed.has(batch)) return;
+  const waiting = browserWaiting();
+  desk.followed.set(batch, waiting);
+  let first = restoring;
+  const parts = {
+    page: (since: string, signal: AbortSignal) => desk.api.batch(batch, since, signal),
+    onPage: (page: BatchPage) => {
+      if (first) restoreRecipe(desk, page);
+      first = false;
+      take(desk, page, restoring);
+    },
+    onTrouble: (error: unknown) => desk.trouble(error),
+    isNeeded: () => desk.items.some((each) => each.batch === batch && isActive(each)),
+    waiting,
+  };
+  try {
+    await poll(parts, new AbortController().signal);
+  } catch (error) {
+    desk.dispatch({ type: "batch gone", batch });
+    const gone = error instanceof ApiProblem && [404, 410].includes(error.status);
+    if (gone) desk.say(texts.service.gone);
+    else desk.explain(error);
+  } finally {
+    desk.followed.delete(batch);
+  }
+}
+
+/** Show the batch that the page's address names, if it names one. */
+export async function restore(desk: Desk): Promise<void> {
+  const batch = /^#batch=([0-9a-f]{32})$/.exec(window.location.hash)?.[1];
+  if (batch) await follow(desk, batch, true);
+}
+
+/** Name the batch in the address's fragment, which browsers keep to themselves. */
+export function showInAddress(batch: string | null): void {
+  const { pathname } = window.location;
+  window.history.replaceState(null, "", batch ? `${pathname}#batch=${batch}` : pathname);
+}
+
+function take(desk: Desk, page: BatchPage, restoring: boolean): void {
+  const before = desk.items;
+  const recipe = recipeKey(page.steps, page.format);
+  desk.dispatch({ type: "page came", page, recipe, restoring });
+  if (desk.items !== before) tellEnds(desk, before);
+}
+
+/** Announce failures, and the moment when nothing is under way any more. */
+function tellEnds(desk: Desk, before: readonly ImageItem[]): void {
+  const states = new Map(before.map((each) => [each.id, each.job?.state]));
+  for (const { id, name, job } of desk.items) {
+    const was = states.get(id);
+    if (was && was !== "failed" && job?.state === "failed") {
+      desk.announce(texts.milestones.failed(name));
+    }
+  }
+  const counts = countsOf(desk.items);
+  if (counts.active === 0 && countsOf(before).active > 0) {
+    desk.announce(texts.milestones.finished(counts.done, counts.failed));
+  }
+}
+
+function restoreRecipe(desk: Desk, page: BatchPage): void {
+  const { operations } = desk.store.get().catalogue;
+  const steps = fromBody(page.steps, operations, () => randomHex(4));
+  desk.dispatch({ type: "chain restored", steps, format: page.format });
+  const recipe = recipeKey(page.steps, page.format);
+  const { batch: id, kept_until: keptUntil } = page;
+  // Not open to more images: it may have been cancelled as a whole, which no page tells.
+  desk.dispatch({ type: "batch opened", batch: { id, recipe, keptUntil, open: false } });
+}

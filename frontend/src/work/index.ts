@@ -1,0 +1,40 @@
+/** What the page can do, for its components. */
+
+import { type Api } from "../api";
+import type { Store } from "../state/store";
+import { persist } from "../waiting";
+import { addFiles, addSample, clear, remove } from "./add";
+import { Desk } from "./desk";
+import { restore } from "./follow";
+import { cancel, cancelAll, retry, retryFailed } from "./orders";
+import { process } from "./send";
+
+export type Work = ReturnType<typeof createWork>;
+
+export function createWork(store: Store, api: Api) {
+  const desk = new Desk(store, api);
+  return {
+    loadCatalogue: () => loadCatalogue(desk),
+    restore: () => restore(desk),
+    addFiles: (files: readonly File[]) => addFiles(desk, files),
+    addSample: (name: string) => addSample(desk, name),
+    remove: (id: string) => remove(desk, id),
+    clear: () => clear(desk),
+    process: () => process(desk),
+    cancel: (id: string) => cancel(desk, id),
+    cancelAll: () => cancelAll(desk),
+    retry: (id: string) => retry(desk, id),
+    retryFailed: () => retryFailed(desk),
+    tryNow: () => desk.wake(),
+  };
+}
+
+async function loadCatalogue(desk: Desk): Promise<void> {
+  desk.dispatch({ type: "catalogue loading" });
+  try {
+    const { operations } = await persist(() => desk.api.operations(), desk.waiting, { tries: 4 });
+    desk.dispatch({ type: "catalogue came", operations });
+  } catch {
+    desk.dispatch({ type: "catalogue failed" });
+  }
+}

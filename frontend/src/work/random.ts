@@ -1,0 +1,5 @@
+/** Random bytes as hexadecimal digits, for ids and for idempotency keys. */
+export function randomHex(bytes: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(bytes));
+  return [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

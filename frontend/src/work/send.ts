@@ -1,0 +1,163 @@
+/** Send images: create their jobs, upload their files, hand them over to the queue. */
+
+import { ApiProblem, type CreatedJob, type UploadForm, UploadRefused, isPassing } from "../api";
+import { type RecipeBody, isSendable, recipeOf } from "../recipe";
+import { type ImageItem, type Transfer, pending } from "../state/images";
+import { texts } from "../texts";
+import { type UploadPhase, upload } from "../uploader";
+import type { Desk } from "./desk";
+import { follow, showInAddress } from "./follow";
+import { randomHex } from "./random";
+
+/** Most images that the API takes in one request. */
+const REQUEST_IMAGES = 100;
+
+/** Send all images that the recipe on the page has not been applied to. */
+export async function process(desk: Desk): Promise<void> {
+  const { chain, catalogue, batch: last } = desk.store.get();
+  const recipe = recipeOf(chain.steps, chain.format);
+  const images = pending(desk.items, recipe.key);
+  if (images.length === 0 || !isSendable(chain.steps, catalogue.operations)) return;
+  desk.dispatch({ type: "images started", ids: images.map(({ id }) => id), recipe: recipe.key });
+  for (const { id } of images) desk.running.set(id, new AbortController());
+  desk.announce(texts.milestones.started(images.length));
+  let batch = last?.open && last.recipe === recipe.key ? last.id : "";
+  for (let start = 0; start < images.length; start += REQUEST_IMAGES) {
+    try {
+      batch = await createJobs(desk, images.slice(start, start + REQUEST_IMAGES), batch, recipe);
+    } catch (error) {
+      release(desk, images.slice(start));
+      const stepIds = chain.steps.map(({ id }) => id);
+      return desk.explain(error, stepIds);
+    }
+  }
+}
+
+/**
+ * Create the jobs of up to a hundred images and start their uploads.
+ *
+ * An image that the API refuses is marked, and the others are asked for again without it.
+ *
+ * @param batch the batch to join, or "" for a new one
+ * @returns the batch's id
+ */
+async function createJobs(
+  desk: Desk,
+  part: readonly ImageItem[],
+  batch: string,
+  recipe: RecipeBody,
+): Promise<string> {
+  const wanted = part.filter(({ id }) => desk.running.has(id));
+  if (wanted.length === 0) return batch;
+  const images = wanted.map(({ name, bytes, type }) => ({ name, bytes, type }));
+  // One key per request: repeated through trouble, the request still creates its jobs once.
+  const key = randomHex(16);
+  try {
+    if (batch) {
+      const { jobs } = await desk.through(() => desk.api.addJobs(batch, images, key));
+      start(desk, wanted, batch, jobs);
+      return batch;
+    }
+    const { steps, format } = recipe;
+    const made = await desk.through(() => desk.api.createBatch({ steps, format, images }, key));
+    const { batch: id, kept_until: keptUntil } = made;
+    desk.dispatch({
+      type: "batch opened",
+      batch: { id, recipe: recipe.key, keptUntil, open: true },
+    });
+    showInAddress(id);
+    start(desk, wanted, id, made.jobs);
+    return id;
+  } catch (error) {
+    const place = error instanceof ApiProblem && /^\/images\/(\d+)/.exec(error.pointer);
+    const refused = place && wanted[Number(place[1])];
+    if (!refused || !(error instanceof ApiProblem)) throw error;
+    desk.running.delete(refused.id);
+    desk.dispatch({ type: "image refused", id: refused.id, sentence: error.message });
+    const others = wanted.filter((each) => each !== refused);
+    return createJobs(desk, others, batch, recipe);
+  }
+}
+
+function start(
+  desk: Desk,
+  images: readonly ImageItem[],
+  batch: string,
+  jobs: readonly CreatedJob[],
+): void {
+  jobs.forEach((job, i) => {
+    const image = images[i];
+    if (!image) return;
+    if (!desk.running.has(image.id)) {
+      // Cancelled while the request was under way. If this call fails, the job expires.
+      desk.calls(() => desk.api.cancel(batch, job.job)).catch(() => undefined);
+      return;
+    }
+    desk.dispatch({ type: "job assigned", id: image.id, batch, job: job.job });
+    void transfer(desk, image.id, job.upload);
+  });
+  void follow(desk, batch);
+}
+
+/** Give images back whose jobs could not be created; they can be processed again. */
+function release(desk: Desk, images: readonly ImageItem[]): void {
+  const ids = images.map(({ id }) => id).filter((id) => desk.running.delete(id));
+  desk.dispatch({ type: "images released", ids });
+}
+
+/**
+ * Upload an image's file and hand it over to the queue.
+ *
+ * @param form the upload form, or null when a fresh one must be asked for
+ */
+export async function transfer(desk: Desk, id: string, form: UploadForm | null): Promise<void> {
+  const image = desk.item(id);
+  if (!image?.file || !image.job) return;
+  const { file, batch } = image;
+  const { job } = image.job;
+  const controller = desk.running.get(id) ?? new AbortController();
+  desk.running.set(id, controller);
+  const { signal } = controller;
+  const change = (transfer: Partial<Transfer> | null) => {
+    if (!signal.aborted) desk.dispatch({ type: "transfer changed", id, transfer });
+  };
+  const parts = {
+    send: desk.api.send,
+    renew: async () => (await desk.api.renewUpload(batch, job, signal)).upload,
+    onPhase: (phase: UploadPhase) => change({ phase }),
+    onProgress: (sent: number) => change({ sent }),
+    waiting: desk.waiting,
+  };
+  change({ phase: "waiting", sent: 0 });
+  try {
+    await desk.uploads(() => upload(file, form, parts, signal));
+    change({ phase: "checking", sent: file.size });
+    const view = await desk.through(() => desk.api.uploaded(batch, job, signal), signal);
+    desk.dispatch({ type: "job answered", id, job: view });
+    change(null);
+  } catch (error) {
+    if (signal.aborted) return;
+    uploadFailed(desk, id, error);
+  }
+  desk.running.delete(id);
+  void follow(desk, batch);
+  desk.followed.get(batch)?.wake();
+}
+
+function uploadFailed(desk: Desk, id: string, error: unknown): void {
+  if (error instanceof ApiProblem && error.status === 422) {
+    // The file came, and the API found it to be no image: its job has failed.
+    desk.dispatch({ type: "job failed", id, sentence: error.message });
+  } else {
+    desk.dispatch({ type: "upload failed", id, sentence: sentenceOf(error) });
+  }
+  desk.announce(texts.milestones.failed(desk.item(id)?.name ?? ""));
+}
+
+function sentenceOf(error: unknown): string {
+  if (error instanceof UploadRefused && error.status === 0) return texts.files.unreadable;
+  if (isPassing(error)) return texts.upload.gaveUp;
+  if (error instanceof UploadRefused) return texts.upload.refusedByStorage(error.message);
+  if (error instanceof ApiProblem && error.status === 409) return texts.upload.lost;
+  return error instanceof ApiProblem ? error.message : texts.upload.gaveUp;
+}
