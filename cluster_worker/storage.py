@@ -156,6 +156,8 @@ def disposition(name: str) -> str:
     name = "".join(each for each in name if each.isprintable()) or "result"
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r'["\\%/;]', "_", plain)
+    if not plain.partition(".")[0]:
+        plain = f"result{plain}"
     if plain == name:
         return f'inline; filename="{plain}"'
     encoded = quote(name, safe="", errors="replace")

@@ -145,6 +145,10 @@ class LocalApp:
             "S3_PUBLIC_ENDPOINT": endpoint,
             "DYNAMODB_ENDPOINT": endpoint,
             "RANKS": str(self.ranks),
+            # The ranks listen for ranks of other machines, of which there are none: on this one
+            # alone, then. (The first for MPICH with UCX, the second for MPICH with libfabric.)
+            "UCX_NET_DEVICES": "lo",
+            "FI_TCP_IFACE": "lo",
             "DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
         } | self.settings
 

@@ -65,11 +65,16 @@ def main(port: int, origin: str) -> None:
 
 
 class Handler(MotoRequestHandler):
-    """moto's handler, with two changes."""
+    """moto's handler, quicker and silent."""
 
     # Unbuffered small writes and Nagle's algorithm together cost 40 ms for each answer.
     wbufsize = -1
     disable_nagle_algorithm = True
+
+    def make_environ(self) -> dict[str, Any]:
+        """Send the "100 Continue" that has been written, for which S3's client waits a second."""
+        self.wfile.flush()
+        return super().make_environ()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: keys hold batch ids, and who knows one may read the batch."""

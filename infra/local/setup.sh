@@ -86,7 +86,7 @@ python_environment() {
 site() {
     local modules=frontend/node_modules lock inputs
     command -v npm >/dev/null || fail "npm is not installed; the site needs Node 20 or newer"
-    node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' ||
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
         fail "node must be 20 or newer, got $(node --version)"
     lock=$(fingerprint frontend/package-lock.json)
     if ! is_stamped "$modules/.installed-from" "$lock"; then

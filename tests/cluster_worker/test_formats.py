@@ -6,46 +6,19 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from cluster_worker import formats
 from cluster_worker.codecs.header import as_stored
 from cluster_worker.errors import Rejected
 from cluster_worker.formats import FORMATS, Header
+from tests.cluster_worker.image_files import PIXELS_MAX, picture, read, refusal
 
-PIXELS_MAX = 1_000_000
-RANDOM = np.random.default_rng(7)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def picture(dtype, *shape):
-    if dtype == "bool":
-        return RANDOM.random(shape) > 0.5
-    if dtype.startswith("float"):
-        return RANDOM.normal(size=shape).astype(dtype)
-    return RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-
-
-def read(path, name=None):
-    header = formats.read_header(path, name or path.name, PIXELS_MAX)
-    out = np.empty(header.shape, header.dtype)
-    formats.read_pixels(path, header, out)
-    return header, out
 
 
 def header_like(image, **fields):
     return Header("cat.png", "png", image.shape, str(image.dtype), **fields)
-
-
-def refusal(path):
-    with pytest.raises(Rejected) as caught:
-        read(path)
-    sentence = str(caught.value)
-    assert sentence.startswith(f"{path.name}: ")
-    assert "\n" not in sentence
-    return sentence.removeprefix(f"{path.name}: ")
 
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (37, 53), (37, 53, 2), (37, 53, 3), (37, 53, 4), (1, 1, 4)]
@@ -53,11 +26,7 @@ DEPTHS = ("uint8", "uint16", "float32", "float64")
 LOSSLESS = (
     [("png", "uint8", shape) for shape in SHAPES]
     + [("png", dtype, shape) for dtype in ("bool", "uint16") for shape in SHAPES[:4]]
-    + [
-        ("tiff", dtype, shape)
-        for dtype in ("uint8", "uint16", "float32", "float64")
-        for shape in SHAPES
-    ]
+    + [("tiff", dtype, shape) for dtype in DEPTHS for shape in SHAPES]
     + [("tiff", "bool", shape) for shape in SHAPES[:4]]
 )
 
@@ -347,122 +316,9 @@ def test_tiffs_of_kinds_that_are_not_processed_are_refused(tmp_path, image, opti
     assert refusal(path).startswith(sentence)
 
 
-def small_files(tmp_path):
-    gray, colour = picture("uint8", 30, 40), picture("uint8", 30, 40, 3)
-    Image.fromarray(colour).save(tmp_path / "plain.jpg", quality=40)
-    Image.fromarray(colour).save(tmp_path / "progressive.jpg", progressive=True, quality=40)
-    Image.fromarray(colour).save(tmp_path / "plain.png")
-    Image.fromarray(gray).quantize(9).save(tmp_path / "palette.png")
-    Image.fromarray(colour).save(tmp_path / "libtiff.tif", compression="tiff_lzw")
-    tifffile.imwrite(tmp_path / "raw.tif", gray)
-    tifffile.imwrite(tmp_path / "tiled.tif", colour, photometric="rgb", tile=(16, 16))
-    tifffile.imwrite(tmp_path / "zstd.tif", colour, photometric="rgb", compression="zstd")
-    tifffile.imwrite(tmp_path / "mask.tif", gray > 99, compression="zlib")
-    return sorted(tmp_path.iterdir())
-
-
-FILES = ("libtiff.tif", "mask.tif", "palette.png", "plain.jpg", "plain.png", "progressive.jpg")
-FILES += ("raw.tif", "tiled.tif", "zstd.tif")
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    made = {path.name: path for path in small_files(tmp_path_factory.mktemp("files"))}
-    assert sorted(made) == sorted(FILES)
-    return made
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(files, tmp_path, name):
-    whole, path = files[name].read_bytes(), tmp_path / name
-    read(files[name])
-    ends = {*range(0, len(whole), max(1, len(whole) // 150)), *range(len(whole) - 20, len(whole))}
-    for end in sorted(ends):
-        path.write_bytes(whole[:end])
-        refusal(path)
-    path.write_bytes(whole[: len(whole) // 2])
-    # Of the mask it is the tags that are cut: whether they are missing or wrong cannot be told.
-    assert "ends too early" in refusal(path) or name == "mask.tif"
-
-
-def test_a_png_with_one_flipped_bit_never_yields_other_pixels(tmp_path):
-    image, path = picture("uint8", 5, 6), tmp_path / "cat.png"
-    Image.fromarray(image).save(path)
-    whole = path.read_bytes()
-    for bit in range(8 * 8, 8 * len(whole)):
-        flipped = bytearray(whole)
-        flipped[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(flipped)
-        try:
-            _, pixels = read(path)
-        except Rejected:
-            continue
-        np.testing.assert_array_equal(pixels, image)
-
-
-@settings(
-    max_examples=400,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    name=st.sampled_from(FILES),
-    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=8),
-    early=st.booleans(),
-    end=st.floats(0, 1),
-)
-def test_whatever_a_damaged_file_holds_it_is_read_or_refused(
-    files, tmp_path, name, flips, early, end
-):
-    damaged, path = bytearray(files[name].read_bytes()), tmp_path / "cat"
-    for place, value in flips:
-        # Half of the flips in the first bytes, where the structure is.
-        span = 300 if early else len(damaged)
-        damaged[int(place * min(span, len(damaged)))] ^= value
-    path.write_bytes(damaged[: max(1, int(end * len(damaged)))] if end < 0.5 else damaged)
-    sentence = "cat: "
-    try:
-        read(path)
-    except Rejected as refused:
-        sentence = str(refused)
-    assert sentence.startswith("cat: ")
-    assert "\n" not in sentence
-
-
-def test_damaged_exif_data_does_not_make_a_picture_unreadable(tmp_path):
-    path = tmp_path / "cat.jpg"
-    Image.fromarray(picture("uint8", 20, 30, 3)).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    header, _ = read(path)
-    assert header.orientation == 1
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (SyntaxError("odd"), "cat.jpg: the file is damaged and cannot be read as JPEG"),
-        (ZeroDivisionError(), "cat.jpg: the file is damaged and cannot be read as JPEG"),
-        (RecursionError(), "cat.jpg: the file is damaged and cannot be read as JPEG"),
-        (EOFError(), "cat.jpg: the file ends too early; save or upload it again"),
-        (MemoryError(), "cat.jpg: needs more memory to decode than is allowed"),
-    ],
-)
-def test_whatever_a_codec_raises_becomes_one_sentence(error, sentence):
-    with (
-        pytest.raises(Rejected, match=sentence),
-        formats.rejected("cat.jpg", FORMATS["jpeg"], "decode"),
-    ):
-        raise error
-
-
 def test_a_file_that_is_not_there_is_nobodys_bad_image(tmp_path):
     with pytest.raises(FileNotFoundError):
         formats.read_header(tmp_path / "none", "none", PIXELS_MAX)
-
-
-def test_pixels_are_only_decoded_into_an_array_that_fits(files):
-    header = formats.read_header(files["plain.png"], "plain.png", PIXELS_MAX)
-    with pytest.raises(ValueError, match="out: must be uint8 of shape"):
-        formats.read_pixels(files["plain.png"], header, np.empty((3, 3), np.uint8))
 
 
 def test_the_format_of_a_result_follows_from_its_name():

@@ -1,12 +1,15 @@
 """A job's life in the table, as workers write it, on moto's DynamoDB over HTTP."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.server import ThreadedMotoServer
+from moto.dynamodb.models import DynamoDBBackend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from cluster_worker import rows as rows_module
 from cluster_worker import storage as storage_module
@@ -15,6 +18,7 @@ from cluster_worker.rows import Rows
 from config import places
 from config.job import Batch, Job, changed_at
 from config.settings import WorkerSettings
+from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -34,14 +38,19 @@ CONFLICT = (
 
 @pytest.fixture(scope="module")
 def endpoint():
+    """moto as `make run` serves it: its own server lets racing writes undo each other."""
+    application = one_table_request_at_a_time(DomainDispatcherApplication(create_backend_app))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-        server.stop()
+        patch.setattr(DynamoDBBackend, "transact_write_items", transact_write_items)
+        server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join(10)
+        server.server_close()
 
 
 def settings_for(endpoint):

@@ -1,7 +1,5 @@
 """The private RabbitMQ."""
 
-from pathlib import Path
-
 import pika
 import pika.exceptions
 import pytest
@@ -12,6 +10,13 @@ from infra.local.broker import Broker, connect
 from infra.local.guard import descendants
 from infra.local.part import LocalError
 from infra.local.ports import HOST, answers
+from tests.infra.processes import (
+    THIS_MACHINE,
+    addresses_listened_on,
+    is_alive,
+    name_of,
+    sockets_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -56,40 +61,20 @@ def test_a_stranger_is_refused(broker):
 
 def test_nothing_of_the_broker_listens_beyond_this_machine(broker):
     pids = {broker.running.guard.pid, *descendants(broker.running.guard.pid)}
-    listening = {address for pid in pids for address in listeners(pid)}
+    listening = addresses_listened_on(set().union(*map(sockets_of, pids)))
     assert listening
-    # 127.0.0.1 and ::1 as /proc writes them.
-    assert listening <= {"0100007F", "0" * 24 + "01000000"}
-
-
-def listeners(pid):
-    """Addresses that a process listens on, in hexadecimal."""
-    sockets = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            sockets.add(str(descriptor.readlink()).removeprefix("socket:[").rstrip("]"))
-        except FileNotFoundError:
-            continue
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in sockets:
-                yield fields[1].partition(":")[0]
+    assert listening <= THIS_MACHINE
 
 
 def test_two_brokers_run_side_by_side_and_leave_nothing(broker, tmp_path):
     with Broker(tmp_path) as second:
         pids = [second.running.guard.pid, *descendants(second.running.guard.pid)]
-        assert any("epmd" in comm(pid) for pid in pids)
+        assert any(name_of(pid) == "epmd" for pid in pids)
         assert second.is_ready()
         assert broker.is_ready()
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not any(is_alive(pid) for pid in pids)
     assert not answers(second.port)
     assert broker.is_ready()
-
-
-def comm(pid):
-    return Path(f"/proc/{pid}/comm").read_text()
 
 
 def test_a_machine_without_rabbitmq_is_told_what_to_install(monkeypatch, tmp_path):

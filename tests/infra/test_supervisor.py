@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +11,7 @@ from config.settings import TOP
 from infra.local.guard import descendants
 from infra.local.part import LocalError, Part
 from infra.local.supervisor import Supervisor, delay_after
+from tests.infra.processes import eventually, is_alive
 
 # A part whose grandchild leaves its session and its process group, as epmd and mpiexec's ranks do.
 # It writes the grandchild's pid into the file named last, and then waits for ever.
@@ -25,22 +24,6 @@ with open(name + ".new", "w") as file:
 os.rename(name + ".new", name)
 time.sleep(1000)
 """
-
-
-def eventually(condition, seconds=10):
-    """Poll a condition until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)
-
-
-def is_alive(pid):
-    """Whether a process runs; one that has ended and is not yet reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def python(name, code, *arguments, **fields):

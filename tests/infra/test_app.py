@@ -1,0 +1,180 @@
+"""`python -m infra.local` as a user meets it."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from config.settings import TOP
+from infra.local import app as room
+from infra.local import selfcheck
+from infra.local.app import LocalApp
+from infra.local.guard import descendants
+from infra.local.part import LocalError
+from infra.local.ports import HOST, answers, free_ports
+from tests.infra.processes import (
+    THIS_MACHINE,
+    addresses_listened_on,
+    eventually,
+    is_alive,
+    name_of,
+    sockets_of,
+)
+from tests.infra.web import request
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def local(port):
+    """Run `python -m infra.local` to its `ready` line; yields it and the lines that it has said."""
+    environment = os.environ | {"PORT": str(port), "RANKS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local"],
+        cwd=TOP,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line.rstrip())
+            if line.startswith("ready"):
+                break
+        yield process, said
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_that_it_is_ready_and_a_signal_leaves_nothing(number):
+    (port,) = free_ports(1)
+    with local(port) as (process, said):
+        assert said[-1].startswith(f"ready http://{HOST}:{port} in ")
+        for path in ("/", "/api/operations", "/api/health", "/api/openapi.json"):
+            assert request("GET", f"http://{HOST}:{port}{path}").status == 200
+        pids = descendants(process.pid)
+        names = {name_of(pid) for pid in pids}
+        assert {"beam.smp", "epmd"} <= names
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert not [pid for pid in pids if is_alive(pid)]
+        assert not answers(port)
+
+
+def test_nothing_is_left_when_it_is_killed_itself():
+    (port,) = free_ports(1)
+    with local(port) as (process, said):
+        assert said[-1].startswith("ready")
+        pids = descendants(process.pid)
+        process.kill()
+        eventually(lambda: not [pid for pid in pids if is_alive(pid)])
+        assert not answers(port)
+
+
+def test_a_taken_port_is_one_sentence_and_exit_code_1():
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with local(port) as (process, said):
+            assert process.wait(30) == 1
+        assert said[1:] == [
+            f"port {port} of {HOST} is taken; free it or choose another: make run PORT={port + 1}"
+        ]
+
+
+def test_a_second_copy_on_the_same_port_is_refused_and_harms_nothing(tmp_path):
+    (tmp_path / "lock").touch()
+    (tmp_path / "worker.log").write_text("theirs")
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(LocalError, match="the app already runs on port 8123"):
+            LocalApp(tmp_path, port=8123).__enter__()
+    assert (tmp_path / "worker.log").read_text() == "theirs"
+
+
+def test_a_site_that_is_not_built_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "SITE", tmp_path)
+    with pytest.raises(LocalError, match="the site is not built; run: make run"):
+        LocalApp(tmp_path).__enter__()
+
+
+def test_a_part_that_does_not_start_is_one_sentence_and_leaves_nothing(tmp_path):
+    # The worker cannot read this setting.
+    app = LocalApp(tmp_path, ranks=1, JOB_SECONDS_MAX="long")
+    with pytest.raises(LocalError, match=r"worker ended .* JOB_SECONDS_MAX: must be a number"):
+        app.__enter__()
+    assert not [pid for running in app.supervisor.parts.values() if is_alive(pid := running.pid)]
+
+
+def test_two_copies_run_side_by_side(app, tmp_path):
+    with LocalApp(tmp_path, ranks=1) as second:
+        selfcheck.check(second.url)
+        selfcheck.check(app.url)
+        assert second.url != app.url
+        assert not set(second.pids().values()) & set(app.pids().values())
+
+
+def test_each_start_begins_empty(tmp_path):
+    (tmp_path / "rabbitmq").mkdir()
+    (tmp_path / "rabbitmq" / "old").touch()
+    (tmp_path / "old.log").touch()
+    with room.own(tmp_path, free_ports(1)[0]):
+        assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
+
+
+def test_its_parts_listen_on_this_machine_alone(app):
+    sockets, of_mpiexec = set(), set()
+    for running in app.supervisor.parts.values():
+        for pid in (running.pid, *descendants(running.pid)):
+            (of_mpiexec if name_of(pid) == "mpiexec" else sockets).update(sockets_of(pid))
+    # MPICH's mpiexec opens its control port on all interfaces, and no option changes that; the
+    # ranks inherit it.
+    listening = addresses_listened_on(sockets - of_mpiexec)
+    assert listening
+    assert listening <= THIS_MACHINE
+
+
+def test_no_log_names_a_batch(app):
+    created = selfcheck.call(
+        "POST",
+        f"{app.url}/api/batches",
+        {
+            "steps": selfcheck.STEPS,
+            "format": "same",
+            "images": [{"name": "a.png", "bytes": 8, "type": "image/png"}],
+        },
+    )
+    batch, job = created["batch"], created["jobs"][0]
+    selfcheck.upload(job["upload"], selfcheck.PNG)
+    assert request("GET", f"{app.url}/api/batches/{batch}").status == 200
+    assert request("GET", f"{app.url}/files/{batch}/{job['job']}/1/result.png").status == 404
+    for log in app.folder.glob("*.log"):
+        assert batch not in log.read_text(errors="replace"), log.name
+
+
+@pytest.mark.parametrize("name", ["front", "api", "worker", "broker"])
+def test_the_app_works_again_after_a_part_has_died(app, name):
+    pid = app.pids()[name]
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: app.pids().get(name, pid) != pid)
+
+    def works():
+        try:
+            health = request("GET", f"{app.url}/api/health")
+        except OSError:
+            return False
+        return health.status == 200 and json.loads(health.body)["status"] == "ok"
+
+    eventually(works)
+    selfcheck.check(app.url)
