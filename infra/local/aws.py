@@ -74,7 +74,8 @@ class Handler(MotoRequestHandler):
     def make_environ(self) -> dict[str, Any]:
         """Send the "100 Continue" that has been written, for which S3's client waits a second."""
         self.wfile.flush()
-        return super().make_environ()
+        environ: dict[str, Any] = super().make_environ()
+        return environ
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: keys hold batch ids, and who knows one may read the batch."""

@@ -1,0 +1,46 @@
+# Every target sets up what it needs and finds missing; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SETUP := infra/local/setup.sh
+PYTHON := .venv/bin/python
+
+.PHONY: help run test test-long check catalogue openapi lock
+
+help: ## List the targets
+	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); Ctrl-C ends it
+	@$(SETUP) run
+	@exec $(PYTHON) -m infra.local
+
+test: ## Run all tests but the long ones, with real parts
+	@$(SETUP) test
+	npm --prefix frontend run check
+	$(PYTHON) -m pytest -m "not long"
+
+test-long: ## Run the tests that take minutes
+	@$(SETUP) test
+	$(PYTHON) -m pytest -m long
+
+check: ## Look at format, lint and types, and run the fast tests
+	@$(SETUP) check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -m "not slow and not long"
+
+catalogue: ## Export the operations to config/catalogue.json
+	@$(SETUP) check
+	$(PYTHON) -m cluster_worker.operations > config/catalogue.json.new
+	mv config/catalogue.json.new config/catalogue.json
+
+openapi: ## Export the API's contract to config/openapi.json
+	@$(SETUP) check
+	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
+
+lock: ## Renew requirements.lock and frontend/package-lock.json
+	@$(SETUP) check
+	.venv/bin/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --all-extras --strip-extras -o requirements.lock pyproject.toml
+	npm --prefix frontend install --package-lock-only --omit-lockfile-registry-resolved
