@@ -274,17 +274,11 @@ class Decoders:
         How many.
     settings : WorkerSettings
         Gives the limits.
-    seconds_max : float
-        Longest time for one file.
     """
 
-    def __init__(
-        self, count: int, settings: WorkerSettings, seconds_max: float = SECONDS_MAX
-    ) -> None:
-        self.all = [
-            Decoder(settings.pixels_max, settings.job_memory_bytes_max, seconds_max)
-            for _ in range(count)
-        ]
+    def __init__(self, count: int, settings: WorkerSettings) -> None:
+        limits = settings.pixels_max, settings.job_memory_bytes_max, settings.decode_seconds_max
+        self.all = [Decoder(*limits) for _ in range(count)]
         # The last returned is the warmest.
         self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
         for each in self.all:

@@ -13,7 +13,7 @@ from cluster_worker import engine as engines
 from cluster_worker.consumer import Verdict
 from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
-from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
+from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, in_family
 from cluster_worker.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.rows import Rows
@@ -104,9 +104,10 @@ class Runner:
                 return Verdict.HAND_BACK
         except RankDied as error:
             return self.fault(row, error)
-        except Broken:
+        except (Broken, OSError) as error:
+            # An OSError is this node's: no room for a file, or no process to decode it.
             self.rows.hand_back(row, milliseconds())
-            raise
+            raise in_family(error) from error
         return Verdict.DONE
 
     def fault(self, row: Job, error: RankDied) -> Verdict:

@@ -64,6 +64,7 @@ class WorkerSettings(Places):
     """What a worker node reads."""
 
     ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
+    decode_seconds_max: float = setting("Longest time to decode or encode one file", 60.0)
     job_seconds_max: float = setting("Longest time one image may compute", 600.0)
     job_memory_bytes_max: int = setting("Most memory one image may need per rank", 4096 * MIB)
     fault_limit: int = setting("Deaths of a rank on one job alone before it fails", 2)

@@ -13,5 +13,5 @@ export default defineConfig({
     // Every browser that runs this site has modulepreload.
     modulePreload: { polyfill: false },
   },
-  test: { environment: "jsdom", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 10_000 },
+  test: { include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 10_000 },
 });

@@ -16,6 +16,13 @@ class Client:
         self.url = urlsplit(url)
         self.connections = {}
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections.values():
+            connection.close()
+
     def request(self, method, path, body=None, headers=None, host=None):
         """Send a request over a kept connection; returns status and body."""
         host = host or self.url.netloc

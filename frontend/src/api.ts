@@ -65,17 +65,23 @@ export interface BatchPage {
   readonly more: boolean;
 }
 
+/** One thing that the API found wrong with a request, and where (a JSON pointer, or ""). */
+export interface Fault {
+  readonly detail: string;
+  readonly pointer: string;
+}
+
 /** The API refused a call, in its own words (problem details, RFC 9457). */
 export class ApiProblem extends Error {
   readonly status: number;
-  /** JSON pointer to the place in the request that was refused, or "". */
-  readonly pointer: string;
+  /** The first fault is the one that the message tells. */
+  readonly faults: readonly [Fault, ...Fault[]];
 
-  constructor(status: number, detail: string, pointer = "") {
+  constructor(status: number, detail: string, pointer = "", others: readonly Fault[] = []) {
     super(detail);
     this.name = "ApiProblem";
     this.status = status;
-    this.pointer = pointer;
+    this.faults = [{ detail, pointer }, ...others];
   }
 }
 
@@ -118,7 +124,8 @@ interface CallOptions {
 
 async function call<T>(method: "GET" | "POST", path: string, options: CallOptions): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
-  if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  // Also without a body: the API takes no POST of another type.
+  if (method === "POST") headers["Content-Type"] = "application/json";
   if (options.key !== undefined) headers["Idempotency-Key"] = options.key;
   const timeout = AbortSignal.timeout(CALL_MS);
   try {
@@ -137,18 +144,24 @@ async function call<T>(method: "GET" | "POST", path: string, options: CallOption
   }
 }
 
+/** The members of a problem that this page reads; a gateway in between uses others. */
+interface ProblemBody {
+  readonly detail?: string;
+  readonly message?: string;
+  readonly pointer?: string;
+  readonly errors?: readonly Fault[];
+}
+
 async function problemOf(response: Response): Promise<ApiProblem> {
+  const status = `${response.status} ${response.statusText}`.trim();
   try {
-    const body = (await response.json()) as Record<string, unknown>;
-    const detail = body["detail"] ?? body["title"] ?? body["Message"] ?? body["message"];
-    if (typeof detail === "string") {
-      const pointer = body["pointer"];
-      return new ApiProblem(response.status, detail, typeof pointer === "string" ? pointer : "");
-    }
+    const body = (await response.json()) as ProblemBody;
+    const detail = body.detail ?? body.message ?? status;
+    return new ApiProblem(response.status, detail, body.pointer, body.errors?.slice(1));
   } catch {
     // Not JSON: something between this page and the API answered; the status says enough.
+    return new ApiProblem(response.status, status);
   }
-  return new ApiProblem(response.status, `${response.status} ${response.statusText}`.trim());
 }
 
 const get = <T>(path: string, signal?: AbortSignal) => call<T>("GET", path, { signal });

@@ -14,6 +14,8 @@ const work = createWork(store, api);
 void work.loadCatalogue().then(work.restore);
 // Another batch in the address is another page.
 window.addEventListener("hashchange", () => window.location.reload());
+window.addEventListener("offline", work.connectionChanged);
+window.addEventListener("online", work.connectionChanged);
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element with the id root");

@@ -27,9 +27,8 @@ export const texts = {
     heading: "Images",
     choose: "Choose images",
     clear: "Clear list",
-    drop: "Drop them anywhere on this page, as many as you like.",
+    drop: "Or drop them anywhere on this page, as many as you like. JPEG, PNG or TIFF.",
     dropping: "Drop to add",
-    types: "JPEG, PNG or TIFF",
     samples: "No picture at hand? Try one of these:",
     sampleFailed: (name: string) =>
       `The sample ${name} could not be loaded. Check your connection and try again.`,
@@ -84,7 +83,6 @@ export const texts = {
       message
         ? `The storage refused this file: ${message.replace(/\.?$/, ".")}`
         : "The storage refused this file. Retry, or try another one.",
-    lost: "The upload ended but the storage does not have the file. Retry.",
   },
 
   viewer: {
@@ -107,7 +105,7 @@ export const texts = {
     tiffBefore: "Browsers cannot show TIFF pictures, so there is no “before” to compare with.",
     tiffWaiting: "Browsers cannot show TIFF pictures. It can be processed all the same.",
     noBefore: "The original stayed with the page that uploaded it, so there is no “before” here.",
-    unshown: "The browser could not show this picture. It may be too large for it.",
+    unshown: "The browser could not show this picture. It may be too large, or damaged.",
     resultUnshown: "The result could not be shown here. Download it, or try again.",
     tryAgain: "Try again",
     notes: "Notes on this result",

@@ -56,9 +56,13 @@ export class Desk {
 
   /** Show trouble that is being waited out, or (null) that it has passed. */
   trouble(error: unknown): void {
+    if (error === null) {
+      const isWaitedOut = this.store.get().trouble?.passing ?? false;
+      if (isWaitedOut) this.dispatch({ type: "trouble changed", trouble: null });
+      return;
+    }
     const sentence = this.waiting.isOnline() ? texts.service.down : texts.service.offline;
-    const trouble = error === null ? null : { sentence, passing: true };
-    this.dispatch({ type: "trouble changed", trouble });
+    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: true } });
   }
 
   /** Repeat a call through passing trouble, which is shown meanwhile. */
@@ -77,7 +81,7 @@ export class Desk {
   /** Say why a call failed: at the step, if it is about one of these. */
   explain(error: unknown, stepIds: readonly string[] = []): void {
     if (!(error instanceof ApiProblem) || isPassing(error)) return this.say(texts.service.down);
-    const place = placeOf(error.pointer);
+    const place = placeOf(error.faults[0].pointer);
     const step = place && stepIds[place.step];
     if (!place || !step) return this.say(texts.service.refused(error.message));
     const refusal = { step, parameter: place.parameter, sentence: error.message };

@@ -1,6 +1,6 @@
 /** What the page can do, for its components. */
 
-import { type Api } from "../api";
+import { type Api, Unreachable } from "../api";
 import type { Store } from "../state/store";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove } from "./add";
@@ -26,6 +26,8 @@ export function createWork(store: Store, api: Api) {
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
     tryNow: () => desk.wake(),
+    /** The browser lost its connection, or has it again. */
+    connectionChanged: () => connectionChanged(desk),
   };
 }
 
@@ -37,4 +39,10 @@ async function loadCatalogue(desk: Desk): Promise<void> {
   } catch {
     desk.dispatch({ type: "catalogue failed" });
   }
+}
+
+function connectionChanged(desk: Desk): void {
+  if (!desk.waiting.isOnline()) return desk.trouble(new Unreachable("offline"));
+  desk.trouble(null);
+  desk.wake();
 }

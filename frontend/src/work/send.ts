@@ -36,7 +36,7 @@ export async function process(desk: Desk): Promise<void> {
 /**
  * Create the jobs of up to a hundred images and start their uploads.
  *
- * An image that the API refuses is marked, and the others are asked for again without it.
+ * Images that the API refuses are marked, and the others are asked for again without them.
  *
  * @param batch the batch to join, or "" for a new one
  * @returns the batch's id
@@ -69,14 +69,25 @@ async function createJobs(
     start(desk, wanted, id, made.jobs);
     return id;
   } catch (error) {
-    const place = error instanceof ApiProblem && /^\/images\/(\d+)/.exec(error.pointer);
-    const refused = place && wanted[Number(place[1])];
-    if (!refused || !(error instanceof ApiProblem)) throw error;
-    desk.running.delete(refused.id);
-    desk.dispatch({ type: "image refused", id: refused.id, sentence: error.message });
-    const others = wanted.filter((each) => each !== refused);
-    return createJobs(desk, others, batch, recipe);
+    const refused = refusedImages(error, wanted);
+    if (refused.size === 0) throw error;
+    for (const [id, sentence] of refused) {
+      desk.running.delete(id);
+      desk.dispatch({ type: "image refused", id, sentence });
+    }
+    return createJobs(desk, wanted, batch, recipe);
   }
+}
+
+/** Which of the images that were asked for the API refused, and why: sentences by id. */
+function refusedImages(error: unknown, asked: readonly ImageItem[]): Map<string, string> {
+  const refused = new Map<string, string>();
+  for (const { pointer, detail } of error instanceof ApiProblem ? error.faults : []) {
+    const place = /^\/images\/(\d+)/.exec(pointer);
+    const image = place && asked[Number(place[1])];
+    if (image) refused.set(image.id, detail);
+  }
+  return refused;
 }
 
 function start(
@@ -158,6 +169,5 @@ function sentenceOf(error: unknown): string {
   if (error instanceof UploadRefused && error.status === 0) return texts.files.unreadable;
   if (isPassing(error)) return texts.upload.gaveUp;
   if (error instanceof UploadRefused) return texts.upload.refusedByStorage(error.message);
-  if (error instanceof ApiProblem && error.status === 409) return texts.upload.lost;
   return error instanceof ApiProblem ? error.message : texts.upload.gaveUp;
 }

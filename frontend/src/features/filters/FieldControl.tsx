@@ -88,7 +88,7 @@ export function FieldFrame({ id, field, value, problem, onChange, children }: Fi
       <p id={`${id}-help`} className="field-help">
         {problem && (
           <span className="bad" role="alert">
-            {problem}{" "}
+            {problem}
           </span>
         )}
         {field.help}

@@ -17,6 +17,13 @@ export function Filters() {
   const catalogue = useSelected((state) => state.catalogue);
   const dispatch = useDispatch();
   const addButton = useRef<HTMLButtonElement>(null);
+  const list = useRef<HTMLOListElement>(null);
+
+  function showLast() {
+    requestAnimationFrame(() =>
+      list.current?.lastElementChild?.scrollIntoView({ block: "nearest" }),
+    );
+  }
 
   function removed(title: string) {
     dispatch({ type: "milestone reached", sentence: texts.filters.removed(title) });
@@ -31,11 +38,15 @@ export function Filters() {
           {steps.length > 0 && <span className="count">{steps.length}</span>}
         </h2>
       </div>
-      {catalogue.status === "ready" ? <Adding button={addButton} /> : <CatalogueState />}
+      {catalogue.status === "ready" ? (
+        <Adding button={addButton} onAdded={showLast} />
+      ) : (
+        <CatalogueState />
+      )}
       {catalogue.status === "ready" && steps.length === 0 && (
         <p className="quiet">{texts.filters.empty}</p>
       )}
-      <ol className="steps">
+      <ol className="steps" ref={list}>
         {steps.map((step, place) => (
           <StepCard
             key={step.id}
@@ -48,7 +59,7 @@ export function Filters() {
           />
         ))}
       </ol>
-      <div className="format">
+      <div className="format column-foot">
         <label htmlFor="format">{texts.filters.format}</label>
         <select
           id="format"
@@ -68,8 +79,13 @@ export function Filters() {
   );
 }
 
+interface AddingProps {
+  readonly button: RefObject<HTMLButtonElement | null>;
+  onAdded(): void;
+}
+
 /** The button that opens the picker, and the picker. */
-function Adding({ button }: { button: RefObject<HTMLButtonElement | null> }) {
+function Adding({ button, onAdded }: AddingProps) {
   const [isOpen, setOpen] = useState(false);
   const steps = useSelected((state) => state.chain.steps);
   const dispatch = useDispatch();
@@ -84,6 +100,7 @@ function Adding({ button }: { button: RefObject<HTMLButtonElement | null> }) {
     const sentence = texts.filters.added(operation.title, steps.length + 1);
     dispatch({ type: "milestone reached", sentence });
     close();
+    onAdded();
   }
 
   const isFull = steps.length >= STEPS_MAX;

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import { type Operation, type Step, type Value, fieldsOf, problemsOf } from "../../recipe";
 import type { Refusal } from "../../state/chain";
 import { useDispatch } from "../../state/store";
@@ -21,6 +22,10 @@ export function StepCard({ step, operation, place, last, refusal, onRemoved }: S
   const title = operation?.title ?? step.operation;
   const problems = operation ? problemsOf(step, operation) : {};
   const fields = operation ? fieldsOf(operation) : [];
+  const card = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (refusal) card.current?.scrollIntoView({ block: "nearest" });
+  }, [refusal]);
   const isRefusalAtField = fields.some((field) => field.name === refusal?.parameter);
 
   function move(by: -1 | 1, button: HTMLButtonElement) {
@@ -41,7 +46,7 @@ export function StepCard({ step, operation, place, last, refusal, onRemoved }: S
   }
 
   return (
-    <li className="step">
+    <li className="step" ref={card}>
       <fieldset>
         <legend>{title}</legend>
         <span className="step-place" aria-hidden="true">

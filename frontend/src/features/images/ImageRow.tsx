@@ -1,4 +1,4 @@
-import { memo } from "react";
+import { memo, useState } from "react";
 import { type ImageItem, isActive, stageOf } from "../../state/images";
 import { useDispatch, useWork } from "../../state/store";
 import { texts } from "../../texts";
@@ -45,11 +45,26 @@ export const ImageRow = memo(function ImageRow({ image, isSelected }: ImageRowPr
 });
 
 function Thumbnail({ image }: { image: ImageItem }) {
+  const [isBroken, setBroken] = useState(false);
   const { job } = image;
   const result = job?.result && job.result.type !== "image/tiff" ? job.result.url : "";
   const source = image.original || result;
-  if (!source) return <span className="thumb" />;
-  return <img className="thumb" src={source} alt="" loading="lazy" decoding="async" />;
+  if (!source || isBroken) return <span className="thumb">{extension(image.name)}</span>;
+  return (
+    <img
+      className="thumb"
+      src={source}
+      alt=""
+      loading="lazy"
+      decoding="async"
+      onError={() => setBroken(true)}
+    />
+  );
+}
+
+/** The end of a file's name, where there is no picture to show. */
+function extension(name: string): string {
+  return (/\.([^.]{1,4})$/.exec(name)?.[1] ?? "?").toUpperCase();
 }
 
 function RowProgress({ image }: { image: ImageItem }) {
@@ -61,7 +76,9 @@ function RowProgress({ image }: { image: ImageItem }) {
   }
   if (job?.state !== "queued" && job?.state !== "running") return null;
   const { done, total } = job.tiles;
-  return <Progress label={texts.images.processing(image.name)} value={done} most={total} />;
+  // In the queue nothing moves, so neither does the bar.
+  const most = job.state === "queued" ? Math.max(1, total) : total;
+  return <Progress label={texts.images.processing(image.name)} value={done} most={most} />;
 }
 
 function RowButtons({ image }: { image: ImageItem }) {

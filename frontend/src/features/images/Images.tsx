@@ -46,21 +46,17 @@ export function Images() {
           <Icon name="plus" />
           {texts.images.choose}
         </label>
-        <p className="quiet">
-          {isEmpty && `${texts.images.drop} `}
-          {texts.images.types}
-        </p>
+        {isEmpty && <p className="quiet">{texts.images.drop}</p>}
       </div>
-      {isEmpty ? (
-        <Samples />
-      ) : (
+      {!isEmpty && (
         <ul className="rows">
           {items.map((image) => (
             <ImageRow key={image.id} image={image} isSelected={image.id === selected} />
           ))}
         </ul>
       )}
-      {batch && <p className="kept quiet">{texts.images.kept(batch.keptUntil)}</p>}
+      {!batch && <Samples />}
+      {batch && <p className="kept column-foot quiet">{texts.images.kept(batch.keptUntil)}</p>}
     </section>
   );
 }

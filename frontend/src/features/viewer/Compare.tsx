@@ -19,7 +19,7 @@ export function Compare({ name, before, after }: CompareProps) {
   const [percent, setPercent] = useState(50);
   const shown = { before: 100, split: percent, after: 0 }[mode];
   const layers = [
-    { source: before, title: texts.viewer.beforeOf(name) },
+    { source: before, title: texts.viewer.beforeOf(name), className: "before" },
     { source: after, title: texts.viewer.afterOf(name), className: "after" },
   ];
   return (

@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { check } from "../src/files";
+
+function file(name: string, ...start: number[]): File {
+  return new File([new Uint8Array(start), "and so on"], name);
+}
+
+test.each([
+  ["image/jpeg", file("a", 0xff, 0xd8, 0xff, 0xe0)],
+  ["image/png", file("a", 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)],
+  ["image/tiff", file("a", 0x49, 0x49, 0x2a, 0x00)],
+  ["image/tiff", file("a", 0x4d, 0x4d, 0x00, 0x2b)],
+])("%s is known by its first bytes, whatever its name", async (type, each) => {
+  expect(await check(each)).toEqual({ file: each, type, refusal: "" });
+});
+
+test("a document called .png is refused, with the bytes that give it away", async () => {
+  const { refusal } = await check(file("report.png", 0x25, 0x50, 0x44, 0x46));
+  expect(refusal).toContain("starts with 25 50 44 46");
+});
+
+test("an empty file is refused before its bytes are looked at", async () => {
+  expect((await check(new File([], "empty.png"))).refusal).toContain("empty");
+});

@@ -1,0 +1,116 @@
+// @vitest-environment jsdom
+
+import { act } from "react";
+import { type Root, createRoot } from "react-dom/client";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { api } from "../src/api";
+import { Filters } from "../src/features/filters/Filters";
+import { newStep } from "../src/recipe";
+import { PageProvider, createStore } from "../src/state/store";
+import { createWork } from "../src/work";
+import { CANNY, GAUSSIAN } from "./parts";
+
+Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
+// jsdom lays nothing out and so has nothing to scroll.
+Element.prototype.scrollIntoView = () => undefined;
+
+let root: Root;
+let store: ReturnType<typeof createStore>;
+
+beforeEach(() => {
+  store = createStore();
+  store.dispatch({ type: "catalogue came", operations: [GAUSSIAN, CANNY] });
+  store.dispatch({ type: "step added", step: newStep(GAUSSIAN, "blur") });
+  store.dispatch({ type: "step added", step: newStep(CANNY, "edges") });
+  const place = document.body.appendChild(document.createElement("div"));
+  root = createRoot(place);
+  act(() =>
+    root.render(
+      <PageProvider page={{ store, work: createWork(store, api) }}>
+        <Filters />
+      </PageProvider>,
+    ),
+  );
+});
+
+afterEach(() => {
+  act(() => root.unmount());
+  document.body.replaceChildren();
+});
+
+function labelled(label: string): HTMLElement {
+  const found = document.querySelector<HTMLElement>(`[aria-label="${label}"]`);
+  if (!found) throw new Error(`nothing is labelled ${label}`);
+  return found;
+}
+
+function input(id: string): HTMLInputElement {
+  const found = document.getElementById(id);
+  if (!(found instanceof HTMLInputElement)) throw new Error(`no input has the id ${id}`);
+  return found;
+}
+
+function type(element: HTMLInputElement, text: string) {
+  // React listens to the element's own setter to tell typing from its own writes.
+  const setter = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set;
+  act(() => {
+    setter?.call(element, text);
+    element.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
+function valueOf(step: number, parameter: string) {
+  return store.get().chain.steps[step]?.values[parameter];
+}
+
+test("slider and number are one control", () => {
+  type(input("blur-sigma"), "4.5");
+  expect(valueOf(0, "sigma")).toBe(4.5);
+  const slider = labelled("Sigma slider") as HTMLInputElement;
+  expect(slider.value).toBe("4.5");
+  type(slider, "7");
+  expect(input("blur-sigma").value).toBe("7");
+});
+
+test("the number takes values beyond the slider, and says when they are out of range", () => {
+  type(input("blur-sigma"), "50");
+  expect((labelled("Sigma slider") as HTMLInputElement).value).toBe("20");
+  expect(document.querySelector("[role=alert]")).toBeNull();
+  type(input("blur-sigma"), "500");
+  expect(document.querySelector("[role=alert]")?.textContent).toContain("between 0.1 and 100 px");
+});
+
+test("an emptied number is asked for, not turned into zero", () => {
+  type(input("blur-sigma"), "");
+  expect(input("blur-sigma").value).toBe("");
+  expect(document.querySelector("[role=alert]")?.textContent).toContain("Enter a number");
+});
+
+test("reset brings the default back and then goes away", () => {
+  type(input("blur-sigma"), "9");
+  act(() => labelled("Reset Sigma").click());
+  expect(valueOf(0, "sigma")).toBe(1);
+  expect(document.querySelector('[aria-label="Reset Sigma"]')).toBeNull();
+});
+
+test("a nullable number is automatic until its box is cleared", () => {
+  expect(input("edges-low_threshold").disabled).toBe(true);
+  act(() => labelled("Low threshold automatic").click());
+  expect(valueOf(1, "low_threshold")).toBe(0.1);
+  expect(input("edges-low_threshold").disabled).toBe(false);
+  act(() => labelled("Low threshold automatic").click());
+  expect(valueOf(1, "low_threshold")).toBeNull();
+});
+
+test("steps are reordered by buttons, which end at the ends", () => {
+  const up = labelled("Move Blurring up") as HTMLButtonElement;
+  expect(up.disabled).toBe(true);
+  act(() => labelled("Move Edge detection up").click());
+  expect(store.get().chain.steps.map(({ id }) => id)).toEqual(["edges", "blur"]);
+});
+
+test("what the API said against a parameter stands at that parameter", () => {
+  const refusal = { step: "blur", parameter: "sigma", sentence: "steps[0].sigma: too much" };
+  act(() => store.dispatch({ type: "step refused", refusal }));
+  expect(document.getElementById("blur-sigma-help")?.textContent).toContain("too much");
+});

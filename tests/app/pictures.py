@@ -1,0 +1,65 @@
+"""Files to send through the app, and what must come back."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import tifffile
+from PIL import Image
+from skimage import data, filters, util
+
+BLUR = [{"operation": "gaussian", "sigma": 2.0}]
+
+
+def png(image):
+    """Encode as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def jpeg(image):
+    """Encode as JPEG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def tiff(image):
+    """Encode as TIFF."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, image)
+    return buffer.getvalue()
+
+
+def pixels(content):
+    """Decode a PNG."""
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def blurred(image):
+    """Blur with scikit-image itself, in single precision, rounded once."""
+    axis = 2 if image.ndim == 3 else None
+    return util.img_as_ubyte(filters.gaussian(util.img_as_float32(image), 2.0, channel_axis=axis))
+
+
+def small(number):
+    """Make a small photograph unlike all others."""
+    return np.roll(data.astronaut()[:192, :160], number, axis=0)
+
+
+def zeros_of(rows, columns):
+    """Make a PNG of zeros without holding its pixels."""
+
+    def chunk(kind, body):
+        checksum = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+    deflate = zlib.compressobj(9)
+    row = bytes(columns + 1)
+    body = b"".join(deflate.compress(row * 100) for _ in range(rows // 100)) + deflate.flush()
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )

@@ -1,0 +1,148 @@
+"""The whole app, by its REST interface, on real parts."""
+
+import json
+
+import numpy as np
+import pytest
+from skimage import data
+
+from tests.app import pictures
+from tests.client import Client
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def client(app):
+    with Client(app.url) as client:
+        yield client
+
+
+def test_a_photograph_comes_back_as_scikit_image_blurs_it(client):
+    image = data.astronaut()
+    batch, _ = client.submit(pictures.BLUR, [("cat.png", "image/png", pictures.png(image))])
+    (job,) = client.wait(batch, 1).values()
+    assert job["state"] == "succeeded"
+    assert job["result"]["name"] == "cat.png"
+    found = pictures.pixels(client.download(job))
+    np.testing.assert_array_equal(found, pictures.blurred(image))
+
+
+def test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same(client):
+    image = np.tile(data.astronaut(), (4, 4, 1))
+    batch, _ = client.submit(pictures.BLUR, [("big.png", "image/png", pictures.png(image))])
+    (job,) = client.wait(batch, 1).values()
+    assert job["tiles"]["total"] > 1
+    found = pictures.pixels(client.download(job))
+    np.testing.assert_array_equal(found, pictures.blurred(image))
+
+
+def test_a_chain_of_all_operations_runs_through_the_app(client):
+    steps = [
+        {"operation": each["name"]} for each in client.call("GET", "/operations")[1]["operations"]
+    ]
+    image = data.astronaut()[:99, :131]
+    batch, _ = client.submit(steps, [("a.jpg", "image/jpeg", pictures.jpeg(image))], "tiff")
+    (job,) = client.wait(batch, 1).values()
+    assert (job["state"], job["result"]["name"]) == ("succeeded", "a.tif")
+
+
+def test_the_documents_answer(client):
+    for path in ("/operations", "/health", "/openapi.json"):
+        status, answer = client.call("GET", path)
+        assert status == 200
+        assert answer
+
+
+BAD = {
+    "a truncated JPEG": (
+        ("cat.jpg", "image/jpeg", pictures.jpeg(data.astronaut())[:20_000]),
+        "cat.jpg: the file ends too early; save or upload it again",
+    ),
+    "a text file": (
+        ("notes.png", "image/png", b"This is no picture at all."),
+        "notes.png: not an image this app reads (starts with 54 68 69 73); use JPEG, PNG or TIFF",
+    ),
+    "an image of zeros": (
+        ("huge.png", "image/png", pictures.zeros_of(60_000, 60_000)),
+        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_fails_with_one_sentence_and_delays_nobody(client, case):
+    image, sentence = BAD[case]
+    good = [("good.png", "image/png", pictures.png(pictures.small(1)))]
+    bad_batch, _ = client.submit(pictures.BLUR, [image])
+    batch, _ = client.submit(pictures.BLUR, good)
+    (job,) = client.wait(batch, 1).values()
+    assert job["state"] == "succeeded"
+    (job,) = client.wait(bad_batch, 1).values()
+    assert (job["state"], job["cause"], job["reason"]) == ("failed", "rejected", sentence)
+
+
+def test_an_empty_upload_fails_with_one_sentence(client):
+    batch, (job,) = client.create(pictures.BLUR, [("a.png", "image/png", b"1234")])
+    client.upload(job["upload"], b"")
+    status, problem = client.call("POST", f"/batches/{batch}/jobs/{job['job']}/uploaded")
+    assert (status, problem["detail"]) == (422, "a.png: the file is empty")
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (
+            [{"operation": "gausian"}],
+            'steps[0].operation: no operation is called "gausian"; did you mean gaussian?',
+        ),
+        (
+            [{"operation": "gaussian", "sigma": 1e9}],
+            "steps[0].sigma: must lie between 0.1 and 100 px, got 1000000000.0",
+        ),
+    ],
+)
+def test_a_bad_chain_is_refused_with_one_sentence(client, steps, sentence):
+    image = {"name": "a.png", "type": "image/png", "bytes": 10}
+    status, problem = client.call("POST", "/batches", {"steps": steps, "images": [image]})
+    assert status in (400, 422)
+    assert problem["detail"] == sentence
+
+
+def test_a_running_job_can_be_cancelled_and_tried_again(client):
+    image = np.tile(data.astronaut(), (3, 3, 1))
+    steps = [{"operation": "median", "radius": 8}]
+    batch, (job,) = client.submit(steps, [("slow.png", "image/png", pictures.png(image))])
+    while client.call("GET", f"/batches/{batch}/jobs/{job}")[1]["state"] == "queued":
+        pass
+    assert client.call("POST", f"/batches/{batch}/jobs/{job}/cancel")[0] == 202
+    assert client.wait(batch, 1)[job]["state"] == "cancelled"
+    status, again = client.call("POST", f"/batches/{batch}/jobs/{job}/retry")
+    assert (status, again["state"]) == (202, "queued")
+    client.call("POST", f"/batches/{batch}/cancel")
+    assert client.wait(batch, 1)[job]["state"] == "cancelled"
+
+
+def test_a_deleted_batch_is_gone_with_its_files(client):
+    batch, _ = client.submit(
+        pictures.BLUR, [("a.png", "image/png", pictures.png(pictures.small(2)))]
+    )
+    (job,) = client.wait(batch, 1).values()
+    assert client.call("DELETE", f"/batches/{batch}")[0] == 202
+    assert client.call("GET", f"/batches/{batch}")[0] == 410
+    status, _ = client.request("GET", job["result"]["url"])
+    assert status == 404
+
+
+def test_no_log_names_a_batch(app, client):
+    batch, _ = client.submit(
+        pictures.BLUR, [("a.png", "image/png", pictures.png(pictures.small(3)))]
+    )
+    client.wait(batch, 1)
+    for log in app.folder.glob("*.log"):
+        assert batch not in log.read_text(errors="replace"), log.name
+
+
+def test_the_worker_logs_one_json_line_per_event(app):
+    for line in (app.folder / "worker.log").read_text().splitlines():
+        assert json.loads(line)["event"]

@@ -1,0 +1,118 @@
+"""Pull plugs while the app works: every job still ends once, with the right pixels."""
+
+import os
+import signal
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from skimage import filters, morphology
+
+from infra.local.app import LocalApp
+from tests.app import pictures
+from tests.app.processes import command_of, cpu_seconds, named
+from tests.client import Client
+
+pytestmark = pytest.mark.slow
+
+COUNT = 40
+WARM_UP_SECONDS = 4.0
+
+
+@pytest.fixture
+def own_app(tmp_path):
+    """An app of this test's own, to be broken."""
+    settings = {"HEARTBEAT_LAPSE_SECONDS": "10", "REPUBLISH_SECONDS": "5"}
+    with LocalApp(tmp_path, ranks=2, sweep_seconds=1.0, say=print, **settings) as app:
+        yield app
+
+
+@pytest.fixture
+def client(own_app):
+    with Client(own_app.url) as client:
+        yield client
+
+
+def wait_for(what, seconds=60):
+    """Poll until something is there."""
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+    return found
+
+
+def finished(client, batch):
+    """Count the jobs of a batch that are done."""
+    return client.call("GET", f"/batches/{batch}?limit=1")[1]["counts"].get("succeeded", 0)
+
+
+def submit(client, count):
+    images = [(f"{i}.png", "image/png", pictures.png(pictures.small(i))) for i in range(count)]
+    return client.submit([{"operation": "median", "radius": 4}, *pictures.BLUR], images)
+
+
+def assert_all_right(client, batch, jobs):
+    """Every job succeeded once, and each result is its own image's."""
+    views = client.wait(batch, len(jobs), seconds=180)
+    assert Counter(view["state"] for view in views.values()) == {"succeeded": len(jobs)}
+    _, page = client.call("GET", f"/batches/{batch}?limit=1")
+    assert {k: v for k, v in page["counts"].items() if v} == {"succeeded": len(jobs)}
+    for i, job in enumerate(jobs):
+        expected = pictures.blurred(median(pictures.small(i)))
+        np.testing.assert_array_equal(pictures.pixels(client.download(views[job])), expected)
+
+
+def median(image):
+    square = morphology.footprint_rectangle((9, 9))
+    return np.dstack([filters.median(image[..., i], square) for i in range(3)])
+
+
+def test_deaths_of_rank_world_and_consumer_lose_and_double_nothing(own_app, client):
+    batch, jobs = submit(client, COUNT)
+
+    def worker():
+        return own_app.pids().get("worker")
+
+    for victim, progress in (("cluster_worker.rank", 4), ("mpiexec -n", 10), ("", 16)):
+        wait_for(lambda progress=progress: finished(client, batch) >= progress)
+        before = worker()
+        pids = wait_for(lambda victim=victim: named(worker(), victim) if worker() else [])
+        os.kill(pids[-1] if victim else before, signal.SIGKILL)
+    assert_all_right(client, batch, jobs)
+
+
+def test_a_broker_that_dies_and_comes_back_loses_nothing(own_app, client):
+    batch, jobs = submit(client, COUNT // 2)
+    os.kill(own_app.pids()["broker"], signal.SIGKILL)
+    # Accepted while the broker is away: the row stands, and the sweep publishes it.
+    late_batch, late_jobs = submit(client, 2)
+    assert_all_right(client, batch, jobs)
+    assert_all_right(client, late_batch, late_jobs)
+
+
+def test_an_image_that_always_kills_its_rank_fails_with_a_reason_and_lands_in_the_dead_letters(
+    own_app, client
+):
+    image = np.tile(pictures.small(0), (5, 5, 1))
+    steps = [{"operation": "median", "radius": 20}]
+    batch, (job,) = client.submit(steps, [("poison.png", "image/png", pictures.png(image))])
+    until = time.monotonic() + 120
+
+    def view():
+        return client.call("GET", f"/batches/{batch}/jobs/{job}")[1]
+
+    while (now := view())["state"] != "failed":
+        assert time.monotonic() < until, now
+        worker = own_app.pids().get("worker")
+        for pid in named(worker, "-m mpi4py -m cluster_worker.rank") if worker else []:
+            # Warming up takes less than that: this rank is at work on the image.
+            if "mpiexec" not in command_of(pid) and cpu_seconds(pid) > WARM_UP_SECONDS:
+                os.kill(pid, signal.SIGKILL)
+                break
+        time.sleep(0.1)
+    assert (now["cause"], now["reason"]) == (
+        "broken",
+        "poison.png: a rank died twice while it worked on this image, once on it alone",
+    )

@@ -1,0 +1,113 @@
+"""The shell command, as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from cluster_worker.cli import parse_steps
+from cluster_worker.errors import Rejected
+from cluster_worker.operations import OPERATIONS
+from tests.app.pictures import blurred
+
+
+def dip(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "cluster_worker.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    path = tmp_path / "in.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_file_is_blurred_on_two_ranks(photograph, tmp_path):
+    target = tmp_path / "out.png"
+    ran = dip("run", photograph, target, "gaussian", "sigma=2", "--ranks", 2)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    np.testing.assert_array_equal(np.asarray(Image.open(target)), blurred(data.astronaut()))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in.png", "out.png"]
+
+
+@pytest.mark.slow
+def test_a_recipe_file_holds_the_steps_of_the_api(photograph, tmp_path):
+    recipe, target = tmp_path / "recipe.json", tmp_path / "out.tif"
+    recipe.write_text(json.dumps([{"operation": "rgb2gray"}, {"operation": "threshold_otsu"}]))
+    assert dip("run", photograph, target, "--recipe", recipe, "--ranks", 1).returncode == 0
+    assert set(np.unique(np.asarray(Image.open(target)))) == {0, 255}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("missing.png", "o.png", "invert"), "dip: missing.png: no such file"),
+        (("in.png", "o.xyz", "invert"), "dip: o.xyz: its ending names the format"),
+        (("in.png", "o.png"), "dip: steps: must hold 1 to 20 operations, got 0"),
+        (
+            ("in.png", "o.png", "gaussian", "sigma=1e9"),
+            "dip: steps[0].sigma: must lie between 0.1 and 100 px, got 1000000000.0",
+        ),
+        (
+            ("notes.png", "o.png", "invert"),
+            "dip: notes.png: not an image this app reads (starts with 68 65 6c 6c)",
+        ),
+        (("in.png", "o.png", "--ranks", "two", "invert"), "dip: argument --ranks: invalid int"),
+        (("in.png", "nowhere/o.png", "invert"), "dip: nowhere/o.png: cannot be written"),
+    ],
+)
+def test_bad_input_is_exit_code_2_and_one_sentence(
+    photograph, tmp_path, monkeypatch, words, sentence
+):
+    (tmp_path / "notes.png").write_text("hello")
+    monkeypatch.setenv("PYTHONPATH", str(__file__).partition("/tests/")[0])
+    monkeypatch.chdir(photograph.parent)
+    ran = dip("run", *words)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(sentence)
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_steps_are_parted_by_a_plus():
+    words = [
+        "gaussian",
+        "sigma=2",
+        "mode=mirror",
+        "+",
+        "invert",
+        "+",
+        "canny",
+        "low_threshold=null",
+    ]
+    assert parse_steps(words) == [
+        {"operation": "gaussian", "sigma": 2, "mode": "mirror"},
+        {"operation": "invert"},
+        {"operation": "canny", "low_threshold": None},
+    ]
+
+
+@pytest.mark.parametrize("words", [["sigma=2"], ["gaussian", "invert"], ["+", "+", "x=1"]])
+def test_a_word_out_of_place_is_named(words):
+    with pytest.raises(Rejected, match=r"^steps: expected"):
+        parse_steps(words)
+
+
+@pytest.mark.slow
+def test_the_operations_are_listed_one_a_line_and_explained():
+    assert len(dip("operations").stdout.splitlines()) == len(OPERATIONS)
+    assert "sigma=1.0  0.1 to 100 px" in dip("operations", "gaussian").stdout
+    unknown = dip("operations", "nothing")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("dip: nothing: no operation has that name")
