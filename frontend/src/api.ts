@@ -25,6 +25,7 @@ export interface JobView {
   readonly attempt: number;
   readonly reason: string;
   readonly notes: readonly string[];
+  readonly created: number;
   readonly changed: number;
   readonly result: Result | null;
 }

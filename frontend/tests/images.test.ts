@@ -54,7 +54,7 @@ test("a new attempt is newer than the last one, whatever the clocks say", () => 
 test("jobs that this page does not know come onto the list only when it restores a batch", () => {
   expect(come(NO_IMAGES, [view("a")])).toBe(NO_IMAGES);
   const done = view("b", { state: "succeeded" });
-  const restored = come(NO_IMAGES, [view("a"), done], true);
+  const restored = come(NO_IMAGES, [done, view("a")], true);
   expect(restored.items.map(({ name }) => name)).toEqual(["a.jpg", "b.jpg"]);
   expect(restored.items.every(({ file }) => file === null)).toBe(true);
   expect(restored.selected).toBe("b");

@@ -71,6 +71,7 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     attempt: 0,
     reason: "",
     notes: [],
+    created: 0,
     changed: 1,
     result: null,
     ...found,

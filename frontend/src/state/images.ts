@@ -229,6 +229,7 @@ function newJob(image: ImageItem, job: string): JobView {
     attempt: 0,
     reason: "",
     notes: [],
+    created: 0,
     changed: 0,
     result: null,
   };
@@ -253,6 +254,8 @@ function merged(state: Images, page: BatchPage, recipe: string, restoring: boole
     ? page.jobs.filter((view) => !known.has(view.job) && !state.hidden.includes(view.job))
     : [];
   if (!moved && unknown.length === 0) return state;
+  // They come in the order in which they changed last, which is no order to look through.
+  unknown.sort((a, b) => a.created - b.created || a.name.localeCompare(b.name));
   const found = unknown.map((view) => restored(view, page.batch, recipe));
   const all = [...items, ...found];
   const first = all.find((each) => each.job?.state === "succeeded") ?? all[0];
