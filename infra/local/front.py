@@ -177,6 +177,8 @@ class Front:
                 target,
                 data=body or None,
                 headers=headers,
+                # Else a call without a body is given a type, which the API refuses.
+                skip_auto_headers=["Content-Type"],
                 allow_redirects=False,
                 timeout=ClientTimeout(total=API_SECONDS),
             ),

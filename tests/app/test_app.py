@@ -123,6 +123,11 @@ def test_a_running_job_can_be_cancelled_and_tried_again(client):
     assert client.wait(batch, 1)[job]["state"] == "cancelled"
 
 
+def test_a_call_without_body_needs_no_content_type(client):
+    status, _ = client.request("POST", f"/api/batches/{'0' * 32}/cancel")
+    assert status == 404  # there is no such batch
+
+
 def test_a_deleted_batch_is_gone_with_its_files(client):
     batch, _ = client.submit(
         pictures.BLUR, [("a.png", "image/png", pictures.png(pictures.small(2)))]
