@@ -41,6 +41,7 @@ openapi: ## Export the API's contract to config/openapi.json
 
 lock: ## Renew requirements.lock and frontend/package-lock.json
 	@$(SETUP) check
-	.venv/bin/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --all-extras --strip-extras -o requirements.lock pyproject.toml
+	.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --all-extras \
+		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		-o requirements.lock pyproject.toml
 	npm --prefix frontend install --package-lock-only --omit-lockfile-registry-resolved

@@ -1,0 +1,171 @@
+"""The consumer on a real RabbitMQ."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pika
+import pytest
+
+from cluster_worker.consumer import Consumer, Verdict
+from config import places
+from config.job import Message
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def connected(broker):
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        yield connection.channel()
+
+
+@pytest.fixture(autouse=True)
+def _empty_queues(broker):
+    broker.declare_queues()
+    with connected(broker) as channel:
+        for queue in places.QUEUES:
+            channel.queue_purge(queue.name)
+
+
+@pytest.fixture
+def channel(broker):
+    with connected(broker) as channel:
+        yield channel
+
+
+def publish(channel, *bodies):
+    for body in bodies:
+        durable = pika.BasicProperties(delivery_mode=2)
+        channel.basic_publish("", places.JOBS.name, body, durable)
+
+
+def waiting(channel, queue):
+    return channel.queue_declare(queue.name, passive=True).method.message_count
+
+
+def wait_for(what, seconds=30):
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@contextmanager
+def consuming(broker, work, slots=2, drain_seconds=10.0, give_up=lambda: None):
+    consumer = Consumer(broker.url, slots, work)
+    thread = threading.Thread(target=consumer.run, args=(drain_seconds, give_up))
+    thread.start()
+    try:
+        yield consumer
+    finally:
+        consumer.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_done_message_is_gone_and_a_dead_one_lies_in_the_dead_letters(broker, channel):
+    verdicts = {"good": Verdict.DONE, "bad": Verdict.DEAD}
+    seen = []
+
+    def work(message):
+        seen.append(message.job)
+        return verdicts[message.job]
+
+    publish(channel, *(Message("b", job, 1).to_bytes() for job in verdicts))
+    with consuming(broker, work):
+        wait_for(lambda: waiting(channel, places.DEAD_LETTERS) == 1)
+    assert sorted(seen) == ["bad", "good"]
+    assert waiting(channel, places.JOBS) == 0
+
+
+@pytest.mark.parametrize("first", [Verdict.HAND_BACK, Verdict.FAULT])
+def test_a_message_that_is_handed_back_or_faulted_comes_again(broker, channel, first):
+    seen = []
+
+    def work(message):
+        seen.append(message)
+        return first if len(seen) == 1 else Verdict.DONE
+
+    publish(channel, Message("b", "j", 1).to_bytes())
+    with consuming(broker, work):
+        wait_for(lambda: len(seen) == 2)
+    assert waiting(channel, places.JOBS) == 0
+
+
+def test_work_that_raises_is_a_fault_and_the_consumer_goes_on(broker, channel):
+    seen = []
+
+    def work(message):
+        seen.append(message)
+        if len(seen) == 1:
+            raise RuntimeError("a defect")
+        return Verdict.DONE
+
+    publish(channel, Message("b", "j", 1).to_bytes())
+    with consuming(broker, work):
+        wait_for(lambda: len(seen) == 2)
+    assert waiting(channel, places.JOBS) == 0
+
+
+def test_a_strange_message_goes_to_the_dead_letters(broker, channel):
+    publish(channel, b"no job")
+    with consuming(broker, lambda _: Verdict.DONE):
+        wait_for(lambda: waiting(channel, places.DEAD_LETTERS) == 1)
+
+
+def test_a_drain_finishes_what_is_in_hand_and_leaves_the_rest(broker, channel):
+    begun, may_end = threading.Event(), threading.Event()
+    finished = []
+
+    def work(message):
+        begun.set()
+        may_end.wait(30)
+        finished.append(message.job)
+        return Verdict.DONE
+
+    publish(channel, *(Message("b", str(i), 1).to_bytes() for i in range(3)))
+    with consuming(broker, work, slots=1) as consumer:
+        assert begun.wait(30)
+        consumer.stop()
+        may_end.set()
+    assert finished == ["0"]
+    wait_for(lambda: waiting(channel, places.JOBS) == 2)
+
+
+def test_a_drain_whose_time_is_over_gives_the_job_up(broker, channel):
+    begun, told = threading.Event(), threading.Event()
+
+    def work(_):
+        begun.set()
+        return Verdict.HAND_BACK if told.wait(30) else Verdict.DONE
+
+    publish(channel, Message("b", "j", 1).to_bytes())
+    with consuming(broker, work, drain_seconds=0.0, give_up=told.set) as consumer:
+        assert begun.wait(30)
+        consumer.stop()
+    wait_for(lambda: waiting(channel, places.JOBS) == 1)
+
+
+def test_a_broker_that_comes_back_finds_the_consumer_and_its_job_is_not_begun_twice(broker):
+    may_end = threading.Event()
+    seen = []
+
+    def work(message):
+        seen.append(message.job)
+        if message.job == "long":
+            may_end.wait(60)
+        return Verdict.DONE
+
+    with consuming(broker, work, slots=2):
+        with connected(broker) as channel:
+            channel.confirm_delivery()
+            publish(channel, Message("b", "long", 1).to_bytes())
+        wait_for(lambda: seen == ["long"])
+        broker.restart()
+        with connected(broker) as channel:
+            publish(channel, Message("b", "next", 1).to_bytes())
+            wait_for(lambda: "next" in seen, 60)
+            may_end.set()
+            wait_for(lambda: waiting(channel, places.JOBS) == 0)
+    assert seen == ["long", "next"]
