@@ -3,13 +3,15 @@
 The same code runs a small image on one rank and a large one on all: only the team differs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.planning import Pass, Plan, measured, run_step, to_depth
+from cluster_worker.operations.declare import Measure
+from cluster_worker.planning import Pass, Plan, run_step, to_depth
 from cluster_worker.tiling import Span, Tile, share
 
 Image = NDArray[Any]
@@ -76,18 +78,7 @@ def run(
     for each, target in zip(plan.passes, targets, strict=True):
         mine = share(plan.tiles(each, team.size), team.rank, team.size)
         statistics = measure(each, colours, mine, team, report)
-
-        def work(
-            each: Pass = each,
-            colours: Image = colours,
-            target: Image = target,
-            mine: Any = mine,
-            statistics: Any = statistics,
-        ) -> None:
-            for tile in mine:
-                target[tile.core.slices] = run_tile(each, colours, alpha, tile, statistics)
-                report()
-
+        work = partial(fill, target, each, colours, alpha, mine, statistics, report)
         team.combine(work, nothing)
         colours = target
     if plan.result_alpha and alpha is not None:
@@ -101,27 +92,50 @@ def share_rows(rows: int, team: Team) -> tuple[int, int]:
     return rows * team.rank // team.size, rows * (team.rank + 1) // team.size
 
 
+def fill(
+    target: Image,
+    each: Pass,
+    colours: Image,
+    alpha: Image | None,
+    mine: Sequence[Tile],
+    statistics: tuple[Any, ...],
+    report: Callable[[], None],
+) -> None:
+    """Run a pass on this rank's tiles, each core into its place in the target."""
+    for tile in mine:
+        target[tile.core.slices] = run_tile(each, colours, alpha, tile, statistics)
+        report()
+
+
 def measure(
     each: Pass,
     colours: Image,
-    mine: Any,
+    mine: Sequence[Tile],
     team: Team,
     report: Callable[[], None],
 ) -> tuple[Any, ...]:
     """Measure the statistics that a pass's first step asks for, over all ranks."""
     statistics: tuple[Any, ...] = ()
     for wanted in each.steps[0].measures:
-
-        def work(wanted: Any = wanted, statistics: tuple[Any, ...] = statistics) -> Any:
-            total = None
-            for tile in mine:
-                part = wanted.of(colours[tile.core.slices], *statistics)
-                total = part if total is None else wanted.combine(total, part)
-                report()
-            return total
-
+        work = partial(measure_tiles, wanted, colours, mine, statistics, report)
         statistics += (team.combine(work, wanted.combine),)
     return statistics
+
+
+def measure_tiles(
+    wanted: Measure,
+    colours: Image,
+    mine: Sequence[Tile],
+    earlier: tuple[Any, ...],
+    report: Callable[[], None],
+) -> Any:
+    """Measure one statistic over this rank's cores; None if it has none."""
+    total = None
+    for tile in mine:
+        part = wanted.of(colours[tile.core.slices], *earlier)
+        total = part if total is None else wanted.combine(total, part)
+        report()
+    return total
 
 
 def run_tile(
@@ -149,6 +163,3 @@ def run_alone(plan: Plan, source: Image) -> Image:
     scratch = [np.empty(shape, dtype) for shape, dtype in plan.scratch()]
     run(plan, source, scratch, result, Alone(), lambda: None)
     return result
-
-
-__all__ = ["Alone", "Team", "measured", "run", "run_alone"]

@@ -5,7 +5,6 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from types import TracebackType
 
 import pika
 import pika.exceptions
@@ -157,12 +156,7 @@ class Broker:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
 
