@@ -5,6 +5,7 @@ minimum, maximum, enum) are few, and one sentence must name range and unit toget
 general validator does.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -123,6 +124,6 @@ def list_of(known: Mapping[str, Any]) -> str:
 
 
 def show(value: Any) -> str:
-    """Print a value that a stranger sent, cut short."""
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    """Print a value that a stranger sent, in JSON's words, cut short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."

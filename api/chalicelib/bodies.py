@@ -15,6 +15,8 @@ from chalicelib.schemas import Limits, components, reference
 from config import recipe
 from config.recipe import show
 
+# A size beyond any file's, which a sentence can still show.
+SIZE_SHOWN_MAX = 10**18
 # A hundred images take 20 kB; API Gateway itself would take ten million bytes.
 BODY_BYTES_MAX = 1_000_000
 
@@ -54,16 +56,14 @@ class Bodies:
             except ValueError as error:
                 raise refused(str(error)) from error
             body = body | {"steps": steps}
-        self._check(self._new_batch, body)
-        return body
+        return self._checked(self._new_batch, body)
 
     def more_images(self, raw: str | bytes) -> dict[str, Any]:
         """Read the body that adds images to a batch; raises as `new_batch` does."""
         body = read(raw)
-        self._check(self._more_images, body)
-        return body
+        return self._checked(self._more_images, body)
 
-    def _check(self, validate: Validate, body: Mapping[str, Any]) -> None:
+    def _checked(self, validate: Validate, body: dict[str, Any]) -> dict[str, Any]:
         try:
             validate(body)
         except JsonSchemaValueException as error:
@@ -76,6 +76,9 @@ class Bodies:
                 ]
             first = errors[0]["detail"] if errors else sentence(error)
             raise refused(first, errors) from error
+        # JSON Schema takes 100.0 for a whole number; the table takes no floats.
+        images = [each | {"bytes": int(each["bytes"])} for each in body["images"]]
+        return body | {"images": images}
 
     def _faults(self, where: str, image: Any) -> list[tuple[str, str]]:
         """Say what is wrong with one image, so that a page can drop it and send the rest."""
@@ -96,7 +99,8 @@ class Bodies:
             return f"{name}: {show(error.value)} is not a type this app reads; use {FORMATS}"
         if member == "bytes" and error.rule in ("minimum", "maximum"):
             try:
-                check_size(name, error.value, error.value, self._limits.upload_bytes_max)
+                size = min(error.value, SIZE_SHOWN_MAX)
+                check_size(name, size, size, self._limits.upload_bytes_max)
             except UploadError as refusal:
                 return str(refusal)
         return ""
@@ -180,5 +184,5 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
         least, most = schema["minimum"], schema["maximum"]
         return f"{where}: must lie between {least} and {most}, got {show(value)}"
     if rule == "pattern":
-        return f"{where}: must hold no control characters, got {show(ascii(value))}"
+        return f"{where}: must hold no control characters, got {show(value)}"
     return f"{where}: {error.message}"

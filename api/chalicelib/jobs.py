@@ -136,6 +136,14 @@ def fetch(parts: Parts, batch: str, job: str) -> Job:
     return row
 
 
+class MovedOnError(Problem):
+    """A job has gone another way meanwhile; it carries the row as it is now."""
+
+    def __init__(self, row: Job) -> None:
+        super().__init__(409, f"{row.name}: is {row.state}, which it cannot leave this way")
+        self.row = row
+
+
 def renew_form(parts: Parts, batch: str, job: str) -> dict[str, Any]:
     """Sign a fresh form, from when on the job waits anew."""
     row = fetch(parts, batch, job)
@@ -153,6 +161,9 @@ def renew_form(parts: Parts, batch: str, job: str) -> dict[str, Any]:
         )
     except LostRaceError:
         log.event("renewal_lost_race", row.batch, job=row.job)
+        row = fetch(parts, batch, job)
+        if row.state != "awaiting_upload":
+            raise MovedOnError(row) from None
     return uploads.form(parts, row)
 
 
@@ -175,6 +186,11 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
         received = receive(parts, row)
     except UploadError as error:
         raise Problem(422, str(error)) from error
+    except MovedOnError as error:
+        # Said twice at once, or found by the sweep at the same time.
+        if error.row.state in ("queued", "running", "succeeded"):
+            return error.row
+        raise
     if received is None:
         raise Problem(409, f"{row.name}: no upload has arrived yet; send the file first")
     return received
@@ -205,7 +221,12 @@ def retry(parts: Parts, batch: str, job: str) -> Job:
         return row
     if row.state == "succeeded":
         raise Problem(409, f"{row.name}: has succeeded; there is nothing to retry")
-    return begin_again(parts, row)
+    try:
+        return begin_again(parts, row)
+    except MovedOnError as error:
+        if error.row.state in UNFINISHED:
+            return error.row
+        raise
 
 
 def begin_again(parts: Parts, row: Job) -> Job:
@@ -220,6 +241,9 @@ def begin_again(parts: Parts, row: Job) -> Job:
         values = {"etag": upload.etag, "type": upload.type} if upload else {"etag": ""}
     if values.get("etag", row.etag):
         return queue(parts, row, values)
+    # Else the sweep would find the bad file again while its replacement is under way.
+    for _ in uploads.delete_objects(parts, row.batch, row.job):
+        pass
     return step(
         parts,
         row,
@@ -275,7 +299,14 @@ def send(parts: Parts, row: Job) -> bool:
 def cancel(parts: Parts, batch: str, job: str) -> Job:
     """Cancel a job; its worker sees it at its next write."""
     row = fetch(parts, batch, job)
-    return row if row.state == "cancelled" else stop(parts, row)
+    if row.state == "cancelled":
+        return row
+    try:
+        return stop(parts, row)
+    except MovedOnError as error:
+        if error.row.state == "cancelled":
+            return error.row
+        raise
 
 
 def stop(parts: Parts, row: Job) -> Job:
@@ -342,7 +373,7 @@ def step(
     """
     for turn in range(TRIES):
         if row.state not in begins_in:
-            raise Problem(409, f"{row.name}: is {row.state}, which it cannot leave this way")
+            raise MovedOnError(row)
         now, changes = parts.clock(), values(row)
         writes = move(parts.table.name, row, to, now, due, Change(changes))
         if in_open_batch:

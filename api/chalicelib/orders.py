@@ -6,6 +6,7 @@ the request that ordered it; the sweep does the rest.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -120,11 +121,22 @@ def finish(parts: Parts, batch: Batch, until: float) -> None:
     for _ in uploads.delete_objects(parts, batch.batch):
         if time.monotonic() > until:
             return
-    # A worker that had not noticed may write one more result, so look a second time.
-    last_look = batch.ordered + 1000 * parts.settings.heartbeat_lapse_seconds
-    is_last = parts.clock() >= last_look
-    note(parts, batch, due=0 if is_last else last_look)
-    log.event("order_done" if is_last else "batch_emptied", batch.batch, order=batch.order)
+    # A worker that had not noticed may write one more result, and a form signed before stays good
+    # until it ends: look again when each is past.
+    settings, now = parts.settings, parts.clock()
+    ends = sorted((settings.heartbeat_lapse_seconds, settings.upload_form_seconds))
+    looks = (batch.ordered + 1000 * seconds for seconds in ends)
+    next_look = next((look for look in looks if look > now), 0)
+    note(parts, batch, due=next_look)
+    log.event("batch_emptied" if next_look else "order_done", batch.batch, order=batch.order)
+
+
+def postpone(parts: Parts, batch_id: str, due: int) -> None:
+    """Have the sweep go on with an order later."""
+    batch = parts.table.batch(batch_id)
+    if batch is not None and batch.order:
+        with suppress(LostRaceError):
+            note(parts, batch, due=due)
 
 
 def note(parts: Parts, batch: Batch, **values: Any) -> None:

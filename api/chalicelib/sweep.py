@@ -118,8 +118,7 @@ def see_to(sweep: Sweep, found: Job | str) -> str:
     """Do what one row needs; returns the word for it."""
     parts = sweep.parts
     if isinstance(found, str):
-        orders.carry_out(parts, found, min(sweep.until, time.monotonic() + ORDER_SLICE_SECONDS))
-        return "orders"
+        return see_to_order(sweep, found)
     if not 0 < found.due <= parts.clock():
         return "not_due"
     try:
@@ -132,6 +131,19 @@ def see_to(sweep: Sweep, found: Job | str) -> str:
         log.logger.exception("sweep_failed_on_row", extra={"fields": fields})
         postpone(parts, found, parts.clock() + LOOK_AGAIN_MS_MAX)
         return "broken"
+
+
+def see_to_order(sweep: Sweep, batch: str) -> str:
+    """Go on with what was ordered for a batch; one that fails is tried again later."""
+    until = min(sweep.until, time.monotonic() + ORDER_SLICE_SECONDS)
+    try:
+        orders.carry_out(sweep.parts, batch, until)
+    except Exception:  # noqa: BLE001 - as for a row: the sweep goes on with the others
+        fields = {"batch": places.public_name(batch)}
+        log.logger.exception("sweep_failed_on_order", extra={"fields": fields})
+        orders.postpone(sweep.parts, batch, sweep.parts.clock() + LOOK_AGAIN_MS_MAX)
+        return "broken"
+    return "orders"
 
 
 def act(sweep: Sweep, row: Job) -> str:
@@ -200,7 +212,8 @@ def expire(parts: Parts, row: Job) -> str:
     """Delete what belongs to a job and close its row for good."""
     for _ in uploads.delete_objects(parts, row.batch, row.job):
         pass
-    emptied = Change({"result_key": "", "etag": ""})
+    # A form renewed since the row was read has changed it, and keeps it.
+    emptied = Change({"result_key": "", "etag": ""}, {"changed": row.changed})
     parts.table.transact(move(parts.table.name, row, "expired", parts.clock(), NEVER, emptied))
     log.event("expired", row.batch, job=row.job, was=row.state)
     return "expired"

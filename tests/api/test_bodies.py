@@ -64,9 +64,9 @@ def test_a_broken_rule_is_told_with_its_place(bodies, change, sentence, pointer)
             'notes.txt: "text/plain" is not a type this app reads; use JPEG, PNG or TIFF',
         ),
         ({"bytes": 1.5}, "images[0].bytes: must be a whole number, got 1.5"),
-        ({"bytes": True}, "images[0].bytes: must be a whole number, got True"),
+        ({"bytes": True}, "images[0].bytes: must be a whole number, got true"),
         ({"name": ""}, "images[0].name: must have 1 to 255 characters, got 0"),
-        ({"name": "a\nb"}, "images[0].name: must hold no control characters, got \"'a\\nb'\""),
+        ({"name": "a\nb"}, 'images[0].name: must hold no control characters, got "a\\nb"'),
         ({"key": "x"}, 'images[0]: has no member "key"; it has name, bytes, type'),
     ],
 )

@@ -180,3 +180,42 @@ def test_an_expired_job_is_gone(api):
     batch, (job,) = api.batch()
     api.write(batch, job, state="expired")
     assert api.get(f"/batches/{batch}/jobs/{job}")[0] == 410
+
+
+@pytest.mark.parametrize(
+    ("call", "won_by", "state"),
+    [("uploaded", "awaiting_upload", "queued"), ("cancel", "queued", "cancelled")],
+)
+def test_who_says_the_same_at_the_same_time_gets_the_same_answer(
+    api, monkeypatch, call, won_by, state
+):
+    batch, (job,) = api.batch("a.png")
+    api.arrive(batch, job)
+    if won_by == "queued":
+        api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    transact = Table.transact
+
+    def let_another_win(table, writes):
+        monkeypatch.setattr(Table, "transact", transact)
+        api.post(f"/batches/{batch}/jobs/{job}/{call}")
+        raise LostRaceError
+
+    monkeypatch.setattr(Table, "transact", let_another_win)
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/{call}")
+    assert (status, found["state"]) == (202, state)
+    assert api.counts(batch) == {state: 1}
+
+
+def test_a_whole_number_may_be_written_as_a_float(api):
+    image = {"name": "a.png", "bytes": 100.0, "type": "image/png"}
+    body = {"steps": [{"operation": "invert"}], "images": [image]}
+    assert api.post("/batches", body)[0] == 201
+
+
+def test_a_size_beyond_all_files_is_refused_in_words(api):
+    image = {"name": "a.png", "bytes": 10**400, "type": "image/png"}
+    body = {"steps": [{"operation": "invert"}], "images": [image]}
+    status, problem = api.post("/batches", body)
+    assert status == 422
+    assert problem["detail"].startswith("a.png: ")
+    assert "at most" in problem["detail"]

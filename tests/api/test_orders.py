@@ -64,8 +64,20 @@ def test_a_result_that_comes_after_the_deletion_is_deleted_too(api):
     api.clock.pass_seconds(31)
     assert api.sweep() == {"orders": 1}
     assert api.results() == []
-    assert api.sweep() == {}
     assert api.get(f"/batches/{batch}")[0] == 410
+
+
+def test_an_upload_by_a_form_signed_before_the_deletion_is_deleted_when_forms_have_ended(api):
+    batch, (job,) = api.batch("a.png")
+    api.call("DELETE", f"/batches/{batch}")
+    api.clock.pass_seconds(100)
+    assert api.sweep() == {"orders": 1}
+    api.arrive(batch, job)
+    api.clock.pass_seconds(api.parts.settings.upload_form_seconds)
+    assert api.sweep() == {"orders": 1}
+    bucket = api.parts.settings.uploads_bucket
+    assert api.s3.list_objects_v2(Bucket=bucket, Prefix=f"uploads/{batch}/")["KeyCount"] == 0
+    assert api.sweep() == {}
 
 
 def test_nothing_begins_in_a_batch_that_is_being_cancelled(api, monkeypatch):

@@ -28,12 +28,12 @@ def test_every_default_passes_its_own_rule():
 @pytest.mark.parametrize(
     ("steps", "sentence"),
     [
-        (None, "steps: must be a list, got None"),
+        (None, "steps: must be a list, got null"),
         ("gaussian", 'steps: must be a list, got "gaussian"'),
         ([], "steps: must hold 1 to 20 operations, got 0"),
         ([{"operation": "invert"}] * 21, "steps: must hold 1 to 20 operations, got 21"),
         ([7], "steps[0]: must be an object with an operation, got 7"),
-        ([{}], "steps[0].operation: must be the name of an operation, got None"),
+        ([{}], "steps[0].operation: must be the name of an operation, got null"),
         (
             [{"operation": "gausian"}],
             'steps[0].operation: no operation is called "gausian"; did you mean gaussian?',
@@ -48,9 +48,9 @@ def test_every_default_passes_its_own_rule():
         ),
         (
             [{"operation": "gaussian", "sigma": float("nan")}],
-            "steps[0].sigma: must be a number, got nan",
+            "steps[0].sigma: must be a number, got NaN",
         ),
-        ([{"operation": "gaussian", "sigma": True}], "steps[0].sigma: must be a number, got True"),
+        ([{"operation": "gaussian", "sigma": True}], "steps[0].sigma: must be a number, got true"),
         (
             [{"operation": "gaussian", "sgima": 2}],
             "steps[0].sgima: gaussian has no such parameter; did you mean sigma?",
