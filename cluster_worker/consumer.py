@@ -4,6 +4,7 @@ pika's connection lives on one thread and serves its heartbeats there, so no wor
 worker threads reach it only through `add_callback_threadsafe`.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -94,7 +95,7 @@ class Consumer:
                 event("broker lost", error=repr(error), again_in=round(seconds, 1))
                 self.sleep(seconds)
         give_up()
-        self.pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not past a stop."""
@@ -113,7 +114,7 @@ class Consumer:
             tag = channel.basic_consume(places.JOBS.name, self.receive)
             self.on_ready()
             while not self.stopping:
-                self.connection.process_data_events(TICK_SECONDS)
+                self.serve()
             channel.basic_cancel(tag)
             self.drain(drain_seconds, give_up)
         finally:
@@ -132,7 +133,18 @@ class Consumer:
             if time.monotonic() > until:
                 give_up()
                 until = float("inf")
-            self.connection.process_data_events(TICK_SECONDS)
+            self.serve()
+
+    def serve(self) -> None:
+        """Hear the broker for a while, and settle what is finished.
+
+        What is finished is looked up here, not sent here: a call sent to a connection that ends
+        before it is served would be lost, and its message would stay in hand for ever.
+        """
+        self.connection.process_data_events(TICK_SECONDS)
+        for message, future in list(self.futures.items()):
+            if future.done():
+                self.settle(message, verdict_of(message, future))
 
     def receive(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:  # noqa: ARG002
         """Take a message in; called by pika on its thread."""
@@ -150,33 +162,23 @@ class Consumer:
         if not known:
             future = self.pool.submit(self.work, message)
             self.futures[message] = future
-            future.add_done_callback(lambda done: self.finished(message, done))
+            future.add_done_callback(lambda _: self.wake())
 
-    def finished(self, message: Message, future: "Future[Verdict]") -> None:
-        """Have a finished message settled on the connection's thread; called on a job's thread."""
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is not None:
-            event("job crashed", job=message.job, error=repr(error))
-        verdict = Verdict.FAULT if error is not None else future.result()
+    def wake(self) -> None:
+        """Have the connection's thread look at once; called on a job's thread."""
         connection = self.connection
-        try:
-            connection.add_callback_threadsafe(lambda: self.settle(message, verdict))
-        except (AttributeError, pika.exceptions.ConnectionWrongStateError):
-            # No connection now: the broker will deliver the message again, to whoever is there,
-            # and its row says that it is final.
-            self.forget(message)
-
-    def forget(self, message: Message) -> Delivery | None:
-        """Let go of a message."""
-        self.futures.pop(message, None)
-        return self.in_hand.pop(message, None)
+        if connection is not None:
+            # Without a connection nobody waits on one; the next one's thread will look.
+            with contextlib.suppress(pika.exceptions.ConnectionWrongStateError):
+                connection.add_callback_threadsafe(lambda: None)
 
     def settle(self, message: Message, verdict: Verdict) -> None:
-        """Tell the broker; called on the connection's thread."""
-        delivery = self.forget(message)
-        if delivery is None or not delivery.channel.is_open:
+        """Let go of a message and tell the broker; called on the connection's thread."""
+        del self.futures[message]
+        delivery = self.in_hand.pop(message)
+        if not delivery.channel.is_open:
+            # The broker will deliver the message again, to whoever is there, and its row says
+            # whether it is final.
             return
         if verdict is Verdict.DONE:
             delivery.channel.basic_ack(delivery.tag)
@@ -184,3 +186,12 @@ class Consumer:
             delivery.channel.basic_nack(delivery.tag, requeue=True)
         else:
             delivery.channel.basic_reject(delivery.tag, requeue=verdict is Verdict.FAULT)
+
+
+def verdict_of(message: Message, future: "Future[Verdict]") -> Verdict:
+    """Read what a finished job says of its message; one that raised is a fault."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    event("job crashed", job=message.job, error=repr(error))
+    return Verdict.FAULT

@@ -13,12 +13,13 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import MappingProxyType
 
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.launch import Launched, launch
@@ -82,6 +83,7 @@ class Dispatcher:
         self.suspects: deque[Assignment] = deque()
         self.busy: dict[int, Assignment] = {}
         self.closing = False
+        self.ended = threading.Event()
         self.world: Launched | None = None
         self.started = Future[None]()
         self.thread = threading.Thread(target=self.run, name="dispatcher", daemon=True)
@@ -92,7 +94,7 @@ class Dispatcher:
 
     def submit(self, job: Assignment) -> None:
         """Queue a job."""
-        self.ask(lambda: self.waiting.append(job))
+        self.ask(lambda: self.enqueue(job))
 
     def cancel(self, job: Assignment) -> None:
         """Give a job up; its future raises Cancelled soon."""
@@ -108,10 +110,12 @@ class Dispatcher:
         self.thread.join()
 
     def ask(self, request: Callable[[], None]) -> None:
-        """Have the thread do something."""
+        """Have the thread do something; once it has ended, do it here."""
         self.requests.put(request)
         with contextlib.suppress(OSError):
             self.ringer.send_bytes(b".")
+        if self.ended.is_set():
+            self.serve_requests()
 
     # Called in the thread alone.
 
@@ -123,18 +127,30 @@ class Dispatcher:
             self.started.set_exception(error)
             return
         self.started.set_result(None)
+        reason = "the engine was closed"
+        try:
+            self.serve()
+        except Exception as error:  # noqa: BLE001 - a defect of ours; nobody may wait for ever
+            reason = f"the engine failed: {type(error).__name__}: {error}"
+        if self.world is not None and self.busy:
+            self.world.kill()
+        elif self.world is not None:
+            self.world.stop()
+        self.closing = True
+        for job in {*self.waiting, *self.suspects, *self.busy.values()}:
+            settle(job, Broken(reason))
+        # From here on whoever asks serves the requests as well: none is left lying.
+        self.ended.set()
+        self.serve_requests()
+
+    def serve(self) -> None:
+        """Serve until closed."""
         while not self.closing:
             if self.world is None:
                 self.start_again()
             self.hand_out()
             self.listen()
             self.watch_the_clock()
-        if self.world is not None and self.busy:
-            self.world.kill()
-        elif self.world is not None:
-            self.world.stop()
-        for job in {*self.waiting, *self.suspects, *self.busy.values()}:
-            settle(job, Broken("the engine was closed"))
 
     def start_again(self) -> None:
         """Start a new world, with patience; if none starts, its jobs fail as broken."""
@@ -144,7 +160,9 @@ class Dispatcher:
                 return
             except Broken as error:
                 problem = error
-                time.sleep(START_BACKOFF_SECONDS * 2**attempt)
+                self.pause(START_BACKOFF_SECONDS * 2**attempt)
+                if self.closing:
+                    return
         for job in {*self.waiting, *self.suspects}:
             settle(job, problem)
         self.waiting.clear()
@@ -195,17 +213,40 @@ class Dispatcher:
         if lost:
             self.mourn(lost)
         if self.bell in ready:
-            while self.bell.poll(0):
-                self.bell.recv_bytes()
-            while not self.requests.empty():
-                self.requests.get()()
+            self.answer_the_bell()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but go on serving requests, and not past a close."""
+        until = time.monotonic() + seconds
+        while not self.closing and (left := until - time.monotonic()) > 0:
+            if self.bell.poll(left):
+                self.answer_the_bell()
+
+    def answer_the_bell(self) -> None:
+        """Silence the bell, then do what was asked for."""
+        while self.bell.poll(0):
+            self.bell.recv_bytes()
+        self.serve_requests()
+
+    def serve_requests(self) -> None:
+        """Do what other threads have asked for."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.requests.get_nowait()()
+
+    def enqueue(self, job: Assignment) -> None:
+        """Put a job in line, unless it was cancelled before it got here."""
+        if self.closing:
+            settle(job, Broken("the engine was closed"))
+        elif not job.done.done():
+            self.waiting.append(job)
 
     def hear(self, rank: int, message: Progress | Done) -> None:
         """Take in what a rank says."""
         job = self.busy[rank]
         if isinstance(message, Progress):
             job.tiles_done += message.tiles
-            job.progress(job.tiles_done, job.tiles_total)
+            self.show_progress(job)
             return
         del self.busy[rank]
         job.ranks.discard(rank)
@@ -213,27 +254,43 @@ class Dispatcher:
         if not job.ranks:
             settle(job, job.error)
 
+    def show_progress(self, job: Assignment) -> None:
+        """Call whoever watches a job; what that raises ends the job, and it alone."""
+        try:
+            job.progress(job.tiles_done, job.tiles_total)
+        except Exception as error:  # noqa: BLE001 - the caller's own; `wait` raises it
+            job.progress = lambda done, total: None
+            job.error = error
+            self.give_up(job)
+
     def mourn(self, lost: list[int]) -> None:
         """A rank has died: end the world, and decide what becomes of each job it held."""
         blamed = {self.busy[rank] for rank in lost if rank in self.busy}
+        reason = "a rank died twice while it worked on this image, once on it alone"
+        self.end_world(blamed, {job: RankDied(reason) for job in blamed if job.suspect})
         for job in blamed:
-            if job.suspect:
-                reason = "a rank died twice while it worked on this image, once on it alone"
-                settle(job, RankDied(reason))
             job.suspect = True
-        self.end_world(blamed)
 
-    def end_world(self, blamed: set[Assignment]) -> None:
-        """Kill the world and queue again, at the front, what it held and nobody has settled."""
+    def end_world(
+        self, blamed: set[Assignment], failed: Mapping[Assignment, Exception] = MappingProxyType({})
+    ) -> None:
+        """Kill the world, settle what failed with it, and queue the rest again, at the front.
+
+        In this order: once a job is settled its memory may be another's, so no rank may be alive
+        that still writes there.
+        """
         if self.world is not None:
             self.world.kill()
         self.world = None
         held = sorted(set(self.busy.values()), key=lambda job: -job.number)
         self.busy.clear()
         for job in held:
+            job.ranks.clear()
             if job.cancelled:
-                settle(job, Cancelled())
-            if not job.done.done():
+                settle(job, job.error or Cancelled())
+            elif job in failed:
+                settle(job, failed[job])
+            else:
                 (self.suspects if job in blamed else self.waiting).appendleft(job)
 
     def give_up(self, job: Assignment) -> None:
@@ -246,6 +303,10 @@ class Dispatcher:
                 line.remove(job)
                 settle(job, Cancelled())
                 return
+        if not job.ranks:
+            # Not started yet; `enqueue` will find it settled.
+            settle(job, Cancelled())
+            return
         job.deadline = min(job.deadline, time.monotonic() + CANCEL_SECONDS)
         if self.world is not None:
             for rank in job.ranks:
@@ -256,15 +317,9 @@ class Dispatcher:
         """End what takes too long; only ending its rank stops a call that does not return."""
         now = time.monotonic()
         late = {job for job in self.busy.values() if now >= job.deadline}
-        for job in late:
-            settle(
-                job,
-                Cancelled()
-                if job.cancelled
-                else Rejected(f"took longer than {self.job_seconds:g} s, the limit for one image"),
-            )
         if late:
-            self.end_world(set())
+            reason = f"took longer than {self.job_seconds:g} s, the limit for one image"
+            self.end_world(set(), {job: Rejected(reason) for job in late})
 
 
 def settle(job: Assignment, error: Exception | None) -> None:

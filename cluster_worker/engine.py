@@ -93,15 +93,16 @@ class Job:
         self.engine.dispatcher.cancel(self.assignment)
 
     def close(self) -> None:
-        """Give its memory back; its arrays must not be used any more."""
+        """Give it up if it is not done, and its memory back; its arrays must not be used any more.
+
+        Ranks may still write there: the memory is free once the job is settled.
+        """
         segments, self.segments = self.segments, []
         if not segments:
             return
-        if self.assignment.ranks and not self.assignment.done.done():
-            # Ranks may still write there.
-            self.engine.segments.discard(segments)
-        else:
-            self.engine.segments.release(segments)
+        if not self.assignment.done.done():
+            self.cancel()
+        self.assignment.done.add_done_callback(lambda _: self.engine.segments.release(segments))
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -193,14 +194,10 @@ class Engine:
         Broken
             If ranks died on it.
         """
-        with self.prepare(image.shape, str(image.dtype), steps, depth) as job:
+        with self.prepare(image.shape, image.dtype.name, steps, depth) as job:
             np.copyto(job.source, image)
             job.start(progress)
-            try:
-                job.wait()
-            except KeyboardInterrupt:
-                job.cancel()
-                raise
+            job.wait()
             return job.result.copy()
 
     def prepare(

@@ -30,7 +30,7 @@ class Launched:
     connections: dict[int, Connection] = field(default_factory=dict)
     handles: dict[int, int] = field(default_factory=dict)
     pids: dict[int, int] = field(default_factory=dict)
-    leftovers: set[Path] = field(default_factory=set)
+    shared_files: set[Path] = field(default_factory=set)
 
     def add(self, connection: Connection) -> None:
         """Take in a rank that has said hello."""
@@ -41,7 +41,7 @@ class Launched:
         self.pids[hello.rank] = hello.pid
         # A handle, not a number: a number may be another process's by the time it is used.
         self.handles[hello.rank] = os.pidfd_open(hello.pid)
-        self.leftovers |= {Path(each) for each in hello.shared_files}
+        self.shared_files |= {Path(each) for each in hello.shared_files}
 
     def kill(self) -> None:
         """End every rank at once."""
@@ -65,15 +65,19 @@ class Launched:
         self.close()
 
     def close(self) -> None:
-        """Close what is open, and remove what a world that crashed left in shared memory."""
+        """Close what is open."""
         for connection in self.connections.values():
             connection.close()
         for handle in self.handles.values():
             os.close(handle)
-        for path in self.leftovers:
-            path.unlink(missing_ok=True)
         self.connections.clear()
         self.handles.clear()
+        self.unlink_shared_files()
+
+    def unlink_shared_files(self) -> None:
+        """Remove the names of what MPI has in shared memory; ranks that have mapped it keep it."""
+        for path in self.shared_files:
+            path.unlink(missing_ok=True)
 
 
 def mpiexec() -> str:
@@ -108,6 +112,14 @@ def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
     Broken
         If the world does not come up; with the end of its log.
     """
+    try:
+        return start(ranks, folder, job_bytes)
+    except OSError as error:
+        raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
+
+
+def start(ranks: int, folder: Path, job_bytes: int) -> Launched:
+    """Start a world; as `launch`, but errors of the system come as they are."""
     address, log = folder / "world.sock", folder / "world.log"
     address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as output:
@@ -129,6 +141,8 @@ def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
         world = Launched(process)
         try:
             accept(world, ranks, listener)
+            # All have it mapped now, so that no kill, not even of this process, leaves it behind.
+            world.unlink_shared_files()
         except (OSError, EOFError, Broken) as error:
             world.kill()
             tail = log.read_bytes()[-500:].decode(errors="replace").strip()

@@ -92,6 +92,8 @@ class Segments:
                 if not self.changed.wait(deadline - time.monotonic()):
                     raise TimeoutError("shared memory is held by other jobs")
             self.taken += total
+            cold = self.cool()
+        self.discard(cold)
         found: list[Segment] = []
         try:
             for size in sizes:
@@ -139,12 +141,18 @@ class Segments:
         with self.changed:
             self.taken -= sum(each.nbytes for each in segments)
             self.warm.extend(segments)
-            cold = self.warm[:-WARM_MAX] if len(self.warm) > WARM_MAX else []
-            self.warm = self.warm[-WARM_MAX:]
-            while self.warm and self.taken + sum(each.nbytes for each in self.warm) > self.limit:
-                cold.append(self.warm.pop(0))
+            cold = self.cool()
             self.changed.notify_all()
         self.discard(cold)
+
+    def cool(self) -> list[Segment]:
+        """Part with the oldest warm segments that are too many, or that jobs need the room of."""
+        cold: list[Segment] = []
+        while len(self.warm) > WARM_MAX or (
+            self.warm and self.taken + sum(each.nbytes for each in self.warm) > self.limit
+        ):
+            cold.append(self.warm.pop(0))
+        return cold
 
     def discard(self, segments: list[Segment]) -> None:
         """Remove segments for good; who still maps them keeps the pages until it lets go."""

@@ -169,3 +169,32 @@ def test_a_broker_that_comes_back_finds_the_consumer_and_its_job_is_not_begun_tw
             may_end.set()
             wait_for(lambda: waiting(channel, places.JOBS) == 0)
     assert seen == ["long", "next"]
+
+
+def test_a_message_finished_while_its_connection_dies_is_not_kept_in_hand(
+    broker, channel, monkeypatch
+):
+    # A call handed to a connection that ends before it serves it is never made.
+    connection = pika.BlockingConnection
+    monkeypatch.setattr(connection, "add_callback_threadsafe", lambda *_: None)
+    publish(channel, Message("b", "j", 1).to_bytes())
+    with consuming(broker, lambda _: Verdict.DONE) as consumer:
+        wait_for(lambda: consumer.connection)
+        wait_for(lambda: not consumer.in_hand and not waiting(channel, places.JOBS))
+        time.sleep(1)
+        assert not consumer.in_hand
+
+
+def test_messages_are_settled_as_soon_as_their_work_is_done(broker, channel):
+    publish(channel, *(Message("b", str(i), 1).to_bytes() for i in range(20)))
+    seen = []
+
+    def work(message):
+        seen.append(message.job)
+        return Verdict.DONE
+
+    with consuming(broker, work, slots=1):
+        wait_for(lambda: seen)
+        began = time.monotonic()
+        wait_for(lambda: len(seen) == 20)
+        assert time.monotonic() - began < 5

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +208,113 @@ def test_waiting_jobs_of_a_closed_engine_fail_as_broken():
     for job in jobs:
         with pytest.raises(Broken, match="the engine was closed"):
             job.wait(30)
+
+
+def test_progress_that_raises_ends_its_own_job_alone(engine):
+    def fail(done, total):
+        raise OSError("a defect of the caller")
+
+    before = engine.pids()
+    with pytest.raises(OSError, match="a defect of the caller"):
+        engine.run(BIG, SLOW, progress=fail)
+    assert (engine.run(BIG, [{"operation": "invert"}]) == 255 - BIG).all()
+    assert engine.pids() == before
+
+
+def test_a_job_that_is_cancelled_before_its_start_never_runs(engine):
+    with engine.prepare(BIG.shape, "uint8", SLOW) as job:
+        job.cancel()
+        job.start()
+        with pytest.raises(Cancelled):
+            job.wait(10)
+
+
+def test_a_job_closed_early_gives_its_memory_back_only_once_no_rank_writes_there(
+    engine, monkeypatch
+):
+    jobs = [engine.prepare(BIG.shape, "uint8", SLOW) for _ in range(3)]
+    release = engine.segments.release
+    ranks_then = []
+
+    def note(segments):
+        ranks_then.append([job.assignment.ranks for job in jobs if not job.assignment.done.done()])
+        release(segments)
+
+    monkeypatch.setattr(engine.segments, "release", note)
+    running = threading.Event()
+    for job in jobs:
+        job.source[...] = 0
+        job.start(lambda done, total: running.set())
+    assert running.wait(60)
+    # The running one, and then one that still waits in line.
+    for i, job in enumerate(jobs):
+        job.close()
+        with pytest.raises(Cancelled):
+            job.wait(30)
+        until = time.monotonic() + 5
+        while len(ranks_then) <= i and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(ranks_then[i]) == len(jobs) - i - 1
+    assert engine.segments.taken == 0
+    assert (engine.run(BIG, [{"operation": "invert"}]) == 255 - BIG).all()
+
+
+def test_an_array_of_the_other_byte_order_gives_the_same_pixels(engine):
+    image = IMAGES["16 bit"]
+    steps = [{"operation": "median"}]
+    np.testing.assert_array_equal(engine.run(image.astype(">u2"), steps), alone(image, steps))
+
+
+def test_a_job_started_after_the_close_fails_as_broken():
+    engine = Engine(ranks=1)
+    job = engine.prepare(BIG.shape, "uint8", SLOW)
+    engine.close()
+    job.start()
+    with pytest.raises(Broken, match="the engine was closed"):
+        job.wait(10)
+    engine.close()
+
+
+def test_an_engine_whose_world_does_not_come_up_again_still_cancels_and_closes(monkeypatch):
+    def refuse(*_):
+        raise Broken("no world today")
+
+    engine = Engine(ranks=1)
+    monkeypatch.setattr("cluster_worker.dispatch.launch", refuse)
+    monkeypatch.setattr("cluster_worker.dispatch.START_BACKOFF_SECONDS", 5.0)
+    job = engine.prepare(BIG.shape, "uint8", SLOW)
+    kill_one(engine)
+    job.start()
+    job.cancel()
+    with pytest.raises(Cancelled):
+        job.wait(4)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    closing.join(4)
+    assert not closing.is_alive()
+
+
+def test_a_killed_engine_leaves_no_process_and_no_file_of_mpi():
+    lines = (
+        "import time; from cluster_worker import Engine; engine = Engine(ranks=2)",
+        "world = engine.dispatcher.world",
+        "print(world.process.pid, *engine.pids().values(), flush=True)",
+        "print(*world.shared_files, flush=True)",
+        "time.sleep(60)",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        pids = process.stdout.readline().split()
+        files = process.stdout.readline().split()
+        process.kill()
+
+    def alive(pid):
+        status = Path(f"/proc/{pid}/status")
+        return status.exists() and "State:\tZ" not in status.read_text()
+
+    until = time.monotonic() + 15
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(pids) == 3
+    assert not [each for each in files if Path(each).exists()]
