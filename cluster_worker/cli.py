@@ -90,11 +90,7 @@ def run_file(given: argparse.Namespace) -> None:
                     bar.update(done - bar.n)
 
                 job.start(show)
-                try:
-                    job.wait()
-                except KeyboardInterrupt:
-                    job.cancel()
-                    raise
+                job.wait()
             save(decoder, job, given.target, target, header)
 
 

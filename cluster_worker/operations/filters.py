@@ -88,7 +88,8 @@ def unsharp_mask(
     Notes
     -----
     scikit-image clips to -1…1 if any pixel of the whole image is negative, else to 0…1; hence a
-    statistic. It is asked to clip to the wider range, and the narrower one is cut here.
+    statistic. Given a tile it looks at that tile alone, so a tile without negative pixels, in an
+    image that has some, is clipped here.
 
     References
     ----------
@@ -97,7 +98,6 @@ def unsharp_mask(
     result: Image = filters.unsharp_mask(image, radius, amount, channel_axis=channel_axis(image))
     (negative_somewhere,) = statistics
     if negative_somewhere and not some_negative(image):
-        # This tile alone would be clipped at 0: sharpen it beside one negative pixel.
         return sharpen_to_minus_one(image, radius, amount)
     return result
 
