@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.launch import Launched, launch
-from cluster_worker.planning import Plan
+from cluster_worker.planning import Order, plan
 from cluster_worker.segments import Pixels
 from cluster_worker.wire import Cancel, Done, Progress, Task
 
@@ -36,10 +36,10 @@ START_BACKOFF_SECONDS = 1.0
 
 @dataclass(eq=False)
 class Assignment:
-    """One plan to run on pixels in shared memory, and what has become of it so far."""
+    """One order to run on pixels in shared memory, and what has become of it so far."""
 
     number: int
-    plan: Plan
+    order: Order
     source: Pixels
     scratch: tuple[Pixels, ...]
     result: Pixels
@@ -56,7 +56,7 @@ class Assignment:
 
     def task(self) -> Task:
         """Put it in the ranks' words."""
-        return Task(self.number, self.plan, self.source, self.scratch, self.result, self.wide)
+        return Task(self.number, self.order, self.source, self.scratch, self.result, self.wide)
 
 
 class Dispatcher:
@@ -186,7 +186,7 @@ class Dispatcher:
     def begin(self, job: Assignment, world: Launched, ranks: list[int]) -> None:
         """Send a job to its ranks."""
         job.ranks, job.error, job.tiles_done = set(ranks), None, 0
-        job.tiles_total = job.plan.tiles_total(len(ranks))
+        job.tiles_total = plan(job.order).tiles_total(len(ranks))
         job.deadline = time.monotonic() + self.job_seconds
         for rank in ranks:
             self.busy[rank] = job

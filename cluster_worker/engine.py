@@ -7,6 +7,8 @@ Used alike by the worker's consumer, the command line, tests and notebooks::
 """
 
 import itertools
+import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from cluster_worker.dispatch import Assignment, Dispatcher
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import Depth, Plan, plan
+from cluster_worker.planning import Depth, Order, Plan, plan
 from cluster_worker.segments import Pixels, Segment, Segments
 from config import recipe
 
@@ -46,25 +48,24 @@ class Job:
     """
 
     def __init__(
-        self, engine: "Engine", planned: Plan, segments: list[Segment], number: int
+        self, engine: "Engine", order: Order, segments: list[Segment], number: int
     ) -> None:
         self.engine = engine
         self.segments = segments
-        images = [
-            (planned.shape, planned.dtype),
-            (planned.result_shape, planned.result_dtype),
-            *planned.scratch(),
-        ]
-        source, result, *scratch = (
-            Pixels(str(segment.path), shape, dtype)
-            for segment, (shape, dtype) in zip(segments, images, strict=True)
-        )
-        self.source_pixels = source
-        self.result_pixels = result
-        self.source = source.map(writable=True)
-        self.result = result.map(writable=False)
+        planned = plan(order)
+        first, second, *slots = (str(each.path) for each in segments)
+        self.source_pixels = Pixels(first, planned.shape, planned.dtype)
+        self.result_pixels = Pixels(second, planned.result_shape, planned.result_dtype)
+        self.source = self.source_pixels.map(writable=True)
+        self.result = self.result_pixels.map(writable=False)
         self.assignment = Assignment(
-            number, planned, source, tuple(scratch), result, engine.is_wide(planned), ignore
+            number,
+            order,
+            self.source_pixels,
+            tuple(Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers),
+            self.result_pixels,
+            engine.is_wide(planned),
+            ignore,
         )
 
     def start(self, progress: Progress = ignore) -> None:
@@ -214,26 +215,21 @@ class Engine:
         Rejected
             If steps or image cannot be run, or need more memory than there is.
         """
-        planned = self.plan(shape, dtype, steps, depth)
-        sizes = [
-            int(np.prod(each)) * np.dtype(kind).itemsize
-            for each, kind in [
-                (planned.shape, planned.dtype),
-                (planned.result_shape, planned.result_dtype),
-                *planned.scratch(),
-            ]
-        ]
-        segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
-        return Job(self, planned, segments, next(self.numbers))
+        order = self.order(shape, dtype, steps, depth)
+        planned = plan(order)
+        images = [(planned.shape, planned.dtype), (planned.result_shape, planned.result_dtype)]
+        sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
+        segments = self.segments.allocate(sizes + planned.slots(), ALLOCATE_SECONDS)
+        return Job(self, order, segments, next(self.numbers))
 
-    def plan(
+    def order(
         self,
         shape: tuple[int, ...],
         dtype: str,
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
-    ) -> Plan:
-        """Check steps and image, and plan the passes.
+    ) -> Order:
+        """Check steps and image, and that the plan's passes fit a rank's memory.
 
         Raises
         ------
@@ -244,14 +240,15 @@ class Engine:
             checked = recipe.check(steps, self.catalogue, STEPS_MAX)
         except ValueError as error:
             raise Rejected(str(error)) from error
-        planned = plan(tuple(shape), dtype, checked, depth, self.core)
+        order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core)
+        planned = plan(order)
         need = planned.rank_bytes(self.ranks if self.is_wide(planned) else 1)
         if need > self.job_memory_bytes_max:
             raise Rejected(
                 f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
                 f"at most {self.job_memory_bytes_max / 2**20:.0f} MiB are allowed"
             )
-        return planned
+        return order
 
     def is_wide(self, planned: Plan) -> bool:
         """Whether a job is worth cutting over all ranks."""

@@ -1,20 +1,23 @@
-"""Run a plan's passes over the tiles of one rank. Pure but for the arrays that it fills.
+"""Run a plan's passes over the tiles of one rank. Pure but for the images that it fills.
 
-The same code runs a small image on one rank and a large one on all: only the team differs.
+The same code runs a small image on one rank and a large one on all, in memory or from file to
+file: only the team and the surfaces differ.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.operations.declare import Measure
-from cluster_worker.planning import Pass, Plan, run_step, to_depth
-from cluster_worker.tiling import Span, Tile, share
+from cluster_worker.operations.declare import Measure, Rounds, asked
+from cluster_worker.planning import Pass, Plan, refusals, run_part, take, to_depth
+from cluster_worker.surfaces import Array, Plane, Sink, Source, Surface, read
+from cluster_worker.tiling import Place, Span, share
 
 Image = NDArray[Any]
+Report = Callable[[int], None]
 
 
 class Team(Protocol):
@@ -47,11 +50,11 @@ def nothing(a: None, b: None) -> None:
 
 def run(
     plan: Plan,
-    source: Image,
-    scratch: list[Image],
-    result: Image,
+    source: Source,
+    scratch: Sequence[Surface],
+    result: Sink,
     team: Team,
-    report: Callable[[], None],
+    report: Report,
 ) -> None:
     """Run every pass over this rank's tiles.
 
@@ -59,107 +62,196 @@ def run(
     ----------
     plan : Plan
         For exactly this source.
-    source, result : ndarray
+    source, result : Source, Sink
         The image and what it becomes, alpha included; shared by the team.
-    scratch : list of ndarray
-        One image for each step between two passes, shared by the team.
+    scratch : sequence of Surface
+        One for each of the plan's buffers, shared by the team.
     team : Team
         The ranks that run the same plan.
     report : callable
-        Called after each tile; what it raises ends the run on all ranks.
+        Called after each tile with how many of the plan's tiles that makes; what it raises
+        ends the run on all ranks.
 
     Raises
     ------
     Rejected
         If an operation refuses the image; on every rank of the team.
     """
-    colours, alpha = split_alpha(source, plan.source_alpha)
-    targets = [*scratch, split_alpha(result, plan.result_alpha)[0]]
-    for each, target in zip(plan.passes, targets, strict=True):
-        mine = share(plan.tiles(each, team.size), team.rank, team.size)
-        statistics = measure(each, colours, mine, team, report)
-        work = partial(fill, target, each, colours, alpha, mine, statistics, report)
-        team.combine(work, nothing)
-        colours = target
-    if plan.result_alpha and alpha is not None:
-        rows = Span(*share_rows(plan.shape[0], team), 0, plan.shape[1])
-        result[(*rows.slices, -1)] = to_depth(alpha[rows.slices], plan.result_dtype)
-        team.combine(lambda: None, nothing)
+    Run(plan, source, iter(scratch), result, team, report).run()
 
 
-def share_rows(rows: int, team: Team) -> tuple[int, int]:
-    """Give this rank's rows of an image."""
-    return rows * team.rank // team.size, rows * (team.rank + 1) // team.size
+class Run:
+    """One plan being run by one rank."""
 
+    def __init__(
+        self,
+        plan: Plan,
+        source: Source,
+        scratch: Iterator[Surface],
+        result: Sink,
+        team: Team,
+        report: Report,
+    ) -> None:
+        self.plan = plan
+        self.source = source
+        self.scratch = scratch
+        self.result = result
+        self.team = team
+        self.report = report
+        self.alpha: Source | None = None
 
-def fill(
-    target: Image,
-    each: Pass,
-    colours: Image,
-    alpha: Image | None,
-    mine: Sequence[Tile],
-    statistics: tuple[Any, ...],
-    report: Callable[[], None],
-) -> None:
-    """Run a pass on this rank's tiles, each core into its place in the target."""
-    for tile in mine:
-        target[tile.core.slices] = run_tile(each, colours, alpha, tile, statistics)
-        report()
+    def run(self) -> None:
+        """Run every pass."""
+        plan = self.plan
+        image = self.source
+        if plan.source_alpha:
+            image = Plane(self.source, slice(None, -1))
+            self.alpha = self.moved_alpha(Plane(self.source, slice(-1, None)))
+        for each in plan.passes[:-1]:
+            image = self.run_inner(each, image)
+        self.run_tiles(plan.passes[-1], image, self.result, plan.result_alpha)
 
+    def moved_alpha(self, alpha: Source) -> Source:
+        """Give alpha where the passes need it."""
+        if self.plan.alpha is None:
+            return alpha
+        scratch = [next(self.scratch) for _ in self.plan.alpha.buffers]
+        moved = next(self.scratch)
+        run(self.plan.alpha, alpha, scratch, moved, self.team, self.report)
+        return moved
 
-def measure(
-    each: Pass,
-    colours: Image,
-    mine: Sequence[Tile],
-    team: Team,
-    report: Callable[[], None],
-) -> tuple[Any, ...]:
-    """Measure the statistics that a pass's first step asks for, over all ranks."""
-    statistics: tuple[Any, ...] = ()
-    for wanted in each.steps[0].measures:
-        work = partial(measure_tiles, wanted, colours, mine, statistics, report)
-        statistics += (team.combine(work, wanted.combine),)
-    return statistics
+    def run_inner(self, each: Pass, image: Source) -> Source:
+        """Run a pass that others follow, and give its result."""
+        target = next(self.scratch)
+        self.run_tiles(each, image, target)
+        rounds = each.parts[0].rounds
+        if rounds is None:
+            return target
+        return self.iterate(each, rounds, image, target, next(self.scratch))
 
+    def run_tiles(self, each: Pass, image: Source, target: Sink, with_alpha: bool = False) -> None:
+        """Measure what a pass needs, then fill its target."""
+        statistics = self.measure(each, image)
+        fill = partial(self.fill, each, image, target, statistics, with_alpha)
+        self.team.combine(fill, nothing)
 
-def measure_tiles(
-    wanted: Measure,
-    colours: Image,
-    mine: Sequence[Tile],
-    earlier: tuple[Any, ...],
-    report: Callable[[], None],
-) -> Any:
-    """Measure one statistic over this rank's cores; None if it has none."""
-    total = None
-    for tile in mine:
-        part = wanted.of(colours[tile.core.slices], *earlier)
-        total = part if total is None else wanted.combine(total, part)
-        report()
-    return total
+    def share(self, cores: Sequence[Span]) -> Sequence[Span]:
+        """Give this rank's share of the cores."""
+        return share(cores, self.team.rank, self.team.size)
 
+    def fill(
+        self,
+        each: Pass,
+        image: Source,
+        target: Sink,
+        statistics: tuple[Any, ...],
+        with_alpha: bool,
+    ) -> None:
+        """Run a pass on this rank's tiles, each core into its place in the target."""
+        for core in self.share(self.plan.tiles(each, self.team.size)):
+            block = self.run_tile(each, image, core, statistics)
+            if with_alpha and self.alpha is not None:
+                opacity = to_depth(self.alpha.read(core), str(block.dtype))
+                block = np.dstack([block, opacity])
+            target.write(core, block)
+            self.report(1)
 
-def run_tile(
-    each: Pass, colours: Image, alpha: Image | None, tile: Tile, statistics: tuple[Any, ...]
-) -> Image:
-    """Run a pass's steps on one tile and cut its core out."""
-    block = colours[tile.window.slices]
-    transparency = None if alpha is None else alpha[tile.window.slices]
-    for step in each.steps:
-        block = run_step(step, block, transparency, statistics if step.measures else None)
-    return block[tile.core.relative_to(tile.window).slices]
+    def run_tile(self, each: Pass, image: Source, core: Span, statistics: tuple[Any, ...]) -> Image:
+        """Run a pass's parts on one tile; each keeps what the next one reads."""
+        spans = each.spans(core)
+        block = read(image, spans[0])
+        for part, shape, window, kept in zip(
+            each.parts, each.shapes[:-1], spans[:-1], spans[1:], strict=True
+        ):
+            place = Place(window, kept, shape)
+            alpha = None
+            if "alpha" in part.asks and self.alpha is not None:
+                alpha = self.alpha.read(window)
+            block = run_part(part, block, place, alpha, statistics if part.measures else None)
+            if part.geometry is None:
+                block = block[place.inner]
+        return block
 
+    def measure(self, each: Pass, image: Source) -> tuple[Any, ...]:
+        """Measure the statistics that a pass's first part asks for, over all ranks."""
+        statistics: tuple[Any, ...] = ()
+        part = each.parts[0]
+        if not part.measures:
+            return statistics
+        mine = self.share(self.plan.measure_tiles(each, self.team.size))
+        for wanted in part.measures:
+            work = partial(self.measure_tiles, part.name, wanted, image, mine, statistics)
+            statistics += (self.team.combine(work, wanted.combine),)
+        return statistics
 
-def split_alpha(image: Image, has_alpha: bool) -> tuple[Image, Image | None]:
-    """Part an image into views of its colours and its alpha; one colour has no channel axis."""
-    colours = image[..., :-1] if has_alpha else image
-    if colours.ndim == 3 and colours.shape[2] == 1:
-        colours = colours[..., 0]
-    return colours, image[..., -1] if has_alpha else None
+    def measure_tiles(
+        self,
+        name: str,
+        wanted: Measure,
+        image: Source,
+        mine: Sequence[Span],
+        earlier: tuple[Any, ...],
+    ) -> Any:
+        """Measure one statistic over this rank's cores; None if it has none."""
+        total = None
+        rows, columns = image.shape[:2]
+        for core in mine:
+            window = core.grown(wanted.halo).clipped((rows, columns))
+            place = Place(window, core, (rows, columns))
+            with refusals(name):
+                found = take(wanted, image.read(window), place, earlier)
+                total = found if total is None else wanted.combine(total, found)
+            self.report(1)
+        return total
+
+    def iterate(
+        self, each: Pass, rounds: Rounds, image: Source, state: Surface, spare: Surface
+    ) -> Source:
+        """Update a state until its rule says stop, and give what holds the last one.
+
+        Every round reads one surface and writes the other; all ranks meet between two rounds.
+        """
+        mine = self.share(self.plan.tiles(each, self.team.size))
+        name = each.parts[0].name
+        history: list[Any] = []
+        while not (history and rounds.stop(history)):
+            update = partial(self.update, name, rounds, image, state, spare, mine, history)
+            history.append(self.team.combine(update, rounds.combine))
+            state, spare = spare, state
+        self.report(len(mine) * max(rounds.expected - len(history), 0))
+        return state
+
+    def update(
+        self,
+        name: str,
+        rounds: Rounds,
+        image: Source,
+        state: Source,
+        target: Sink,
+        mine: Sequence[Span],
+        history: Sequence[Any],
+    ) -> Any:
+        """Do one round on this rank's tiles, and measure it; None if it has none."""
+        total = None
+        rows, columns = state.shape[:2]
+        asks = asked(rounds.update)
+        for core in mine:
+            place = Place(core.grown(rounds.halo).clipped((rows, columns)), core, (rows, columns))
+            told = {"place": place, "history": history}
+            extra = {each: told[each] for each in asks}
+            old = state.read(place.window)
+            with refusals(name):
+                new = rounds.update(old, image.read(place.window), **extra)[place.inner]
+            target.write(core, new)
+            found = rounds.measure(old[place.inner], new)
+            total = found if total is None else rounds.combine(total, found)
+            self.report(1 if len(history) < rounds.expected else 0)
+        return total
 
 
 def run_alone(plan: Plan, source: Image) -> Image:
     """Run a plan in this process; the reference that every world must equal."""
     result = np.empty(plan.result_shape, plan.result_dtype)
-    scratch = [np.empty(shape, dtype) for shape, dtype in plan.scratch()]
-    run(plan, source, scratch, result, Alone(), lambda: None)
+    scratch = [Array(np.empty(each.shape, each.dtype)) for each in plan.buffers]
+    run(plan, Array(source), scratch, Array(result), Alone(), lambda tiles: None)
     return result

@@ -1,69 +1,134 @@
 """Plan a chain of steps as passes over tiles. Pure: numbers in, values out.
 
-A pass runs neighbouring pointwise and local steps together on each tile, whose halo is the sum of
-theirs. A step that needs a statistic of the whole image, or the whole image itself, begins a new
-pass, since it must see the finished result of the steps before it.
+A step's operation gives *parts*. A pass runs neighbouring parts together on each tile: from the
+core of a result backwards, each part says which span of its input it reads. A part that needs a
+statistic of the whole image, the opposite edge, rounds, or the whole image itself begins a new
+pass, since it must see the finished result of the parts before it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage import util
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations import OPERATIONS, Operation, Statistical, Whole, color
-from cluster_worker.operations.declare import Measure
-from cluster_worker.tiling import Tile, core_shape, tiles
+from cluster_worker.operations import OPERATIONS, Operation, color, statistics
+from cluster_worker.operations.declare import Measure, Part, Place, asked
+from cluster_worker.tiling import Span, all_of, core_shape, parts_of, tiles
 
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
 
-DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
+DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
 # Pixels of a tile's core: large enough that a tile's overhead is small beside its work, small
 # enough that a cancel is heard within a second and its arrays stay near the caches.
 TILE_PIXELS = 1 << 20
+# Tiles of dear operations are smaller, but not so small that their halos outweigh them.
+TILE_PIXELS_MIN = 1 << 16
+# A tile may read so many times the pixels that it has; where an image is made smaller, it must.
+WINDOW_TILES_MAX = 4
+
+# Rows and columns of the image that shows what type and channels a part gives. It is no constant,
+# since that has no threshold and no edge.
+EXAMPLE_SIDE = 16
 
 
-@dataclass(frozen=True)
-class Step:
-    """A function of a tile, with what the pass around it must provide."""
+class Order(NamedTuple):
+    """What is asked of a plan; the same order gives the same plan, in engine and ranks.
 
-    name: str
-    function: Callable[..., Image]
-    halo: int = 0
-    measures: tuple[Measure, ...] = ()
-    alpha: bool = False
+    Attributes
+    ----------
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels); 2 or 4 channels end with alpha.
+    dtype : str
+        One of `DTYPES`; uint32 is a label image.
+    steps : str
+        JSON list, checked, with every parameter present.
+    depth : {"input", "native"}
+        Whether the result returns to the input's type, or keeps what scikit-image makes.
+    core : tuple of int or None
+        Largest (rows, columns) of a tile's core, instead of one chosen by size and cost.
+    grid : int
+        Cores of the result begin at multiples of it, as a file of tiles wants.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    steps: str
+    depth: Depth = "input"
+    core: tuple[int, int] | None = None
+    grid: int = 1
+
+
+class Buffer(NamedTuple):
+    """An image between two passes; those of one slot are never needed at the same time."""
+
+    slot: int
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Steps that run together on each tile.
+    """Parts that run together on each tile.
 
     Attributes
     ----------
-    steps : tuple of Step
-        In order; only the first may have measures.
-    halo : int
-        Sum of the steps' halos, in pixels.
-    shape, dtype : tuple of int, str
-        Of the pass's result; alpha is not part of it.
-    whole : bool
-        Whether the image must be one tile.
+    parts : tuple of Part
+        In order; only the first may have measures, rounds, or wrap.
+    shapes : tuple of tuple of int
+        (rows, columns) before each part, and after the last.
+    channels : tuple of int
+        Of the result: () or (channels,); alpha is not among them.
+    dtype : str
+        Of the result.
     arrays : int
         Arrays as large as a tile, in floating point, that live at once.
+    cost : float
+        Work for a pixel, the Gaussian of one pixel being 1.
     """
 
-    steps: tuple[Step, ...]
-    halo: int
-    shape: tuple[int, ...]
+    parts: tuple[Part, ...]
+    shapes: tuple[tuple[int, int], ...]
+    channels: tuple[int, ...]
     dtype: str
-    whole: bool
     arrays: int
+    cost: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of the result."""
+        return self.shapes[-1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the image must be one tile."""
+        return any(part.whole for part in self.parts)
+
+    @property
+    def halo(self) -> int:
+        """Sum of the parts' halos, in pixels."""
+        rounds = self.parts[0].rounds
+        return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
+
+    def spans(self, core: Span) -> list[Span]:
+        """Give the span before each part, and after the last, for a core of the result."""
+        found = [core]
+        for part, shape in zip(reversed(self.parts), reversed(self.shapes[:-1]), strict=True):
+            found.append(part.reads(found[-1], shape))
+        return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -78,8 +143,9 @@ class Plan:
         Of the result, alpha included.
     source_alpha, result_alpha : bool
         Whether the last channel is alpha.
-    core : tuple of int or None
-        Largest (rows, columns) of a core; None leaves it to each pass.
+    alpha : Plan or None
+        How the source's alpha becomes what the passes need of it, if it does not stay as it is:
+        the steps that move pixels move alpha too.
     """
 
     passes: tuple[Pass, ...]
@@ -89,188 +155,357 @@ class Plan:
     result_dtype: str
     source_alpha: bool
     result_alpha: bool
+    alpha: "Plan | None"
     core: tuple[int, int] | None = None
+    grid: int = 1
+
+    def grid_of(self, each: Pass) -> int:
+        """Grid of a pass's cores: only the last pass fills a file of tiles."""
+        return self.grid if each is self.passes[-1] else 1
 
     def core_of(self, each: Pass, ranks: int) -> tuple[int, int]:
         """Give the largest (rows, columns) of a core in one pass over so many ranks."""
-        rows, columns = self.shape[:2]
+        rows, columns = each.shape
         if each.whole:
             return rows, columns
-        return self.core or core_shape((rows, columns), each.halo, ranks, TILE_PIXELS)
+        if self.core:
+            return self.core
+        grid = self.grid_of(each)
+        pixels = max(int(TILE_PIXELS / max(each.cost, 1.0)), TILE_PIXELS_MIN)
+        height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid)
+        while (
+            max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
+            > WINDOW_TILES_MAX * max(TILE_PIXELS, height * width)
+            and max(height, width) > grid
+            and any(part.geometry for part in each.parts)
+        ):
+            height, width = (height, -(-width // 2)) if width > height else (-(-height // 2), width)
+        return height, width
 
-    def tiles(self, each: Pass, ranks: int) -> list[Tile]:
-        """Cut the image for one pass over so many ranks."""
-        rows, columns = self.shape[:2]
-        return tiles((rows, columns), self.core_of(each, ranks), each.halo)
+    def tiles(self, each: Pass, ranks: int) -> list[Span]:
+        """Cut a pass's result for so many ranks."""
+        return tiles(each.shape, self.core_of(each, ranks), self.grid_of(each))
 
     def tile_count(self, each: Pass, ranks: int) -> int:
         """Count the tiles of one pass without making them: an image may have millions."""
         height, width = self.core_of(each, ranks)
-        return -(-self.shape[0] // height) * -(-self.shape[1] // width)
+        grid = self.grid_of(each)
+        return parts_of(each.shape[0], height, grid) * parts_of(each.shape[1], width, grid)
+
+    def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
+        """Cut what a pass is given, for its measures."""
+        rows, columns = each.shapes[0]
+        core = self.core or core_shape((rows, columns), 0, ranks, TILE_PIXELS)
+        return tiles((rows, columns), core)
 
     def tiles_total(self, ranks: int) -> int:
-        """Count the tiles of all passes, those of the measures included."""
-        return sum(
-            self.tile_count(each, ranks) * (1 + len(each.steps[0].measures)) for each in self.passes
-        )
+        """Count the tiles of all passes, those of measures and expected rounds included."""
+        total = self.alpha.tiles_total(ranks) if self.alpha else 0
+        for each in self.passes:
+            first = each.parts[0]
+            rounds = 1 + (first.rounds.expected if first.rounds else 0)
+            total += self.tile_count(each, ranks) * rounds
+            if first.measures:
+                total += len(self.measure_tiles(each, ranks)) * len(first.measures)
+        return total
 
-    def scratch(self) -> list[tuple[tuple[int, ...], str]]:
-        """Shape and type of each image between two passes."""
-        return [(each.shape, each.dtype) for each in self.passes[:-1]]
+    @cached_property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """Images between passes: of the alpha's plan, then one after each pass but the last.
 
-    def shared_bytes(self) -> int:
-        """Bytes that source, result and images between passes take in shared memory."""
-        images = [(self.shape, self.dtype), (self.result_shape, self.result_dtype)]
-        return sum(
-            int(np.prod(shape)) * np.dtype(dtype).itemsize
-            for shape, dtype in images + self.scratch()
-        )
+        A pass with rounds has a second one, where it keeps every other round. Two slots serve all
+        passes in turn, since a pass needs none but the result of the last.
+        """
+        found: list[Buffer] = []
+        if self.alpha:
+            found += self.alpha.buffers
+            slot = 1 + max((each.slot for each in found), default=-1)
+            found.append(Buffer(slot, self.alpha.result_shape, self.alpha.result_dtype))
+        base = 1 + max((each.slot for each in found), default=-1)
+        for i, each in enumerate(self.passes):
+            shape = each.shape + each.channels
+            if i < len(self.passes) - 1:
+                found.append(Buffer(base + i % 2, shape, each.dtype))
+            if each.parts[0].rounds:
+                found.append(Buffer(base + 2, shape, each.dtype))
+        return tuple(found)
+
+    def slots(self) -> list[int]:
+        """Bytes of each slot."""
+        count = 1 + max((each.slot for each in self.buffers), default=-1)
+        return [
+            max((each.nbytes for each in self.buffers if each.slot == slot), default=0)
+            for slot in range(count)
+        ]
 
     def rank_bytes(self, ranks: int) -> int:
         """Bytes that the busiest rank will need of its own, as an upper estimate."""
-        channels = self.shape[2] if len(self.shape) == 3 else 1
         size = 8 if self.dtype == "float64" else 4
+        channels = max([(*self.shape, 1)[2], *(max((*each.channels, 1)) for each in self.passes)])
 
-        def window(each: Pass) -> int:
+        def need(each: Pass) -> int:
             height, width = self.core_of(each, ranks)
-            rows = min(height + 2 * each.halo, self.shape[0])
-            return rows * min(width + 2 * each.halo, self.shape[1])
+            spans = each.spans(middle(each.shape, height, width))
+            return max(span.pixels for span in spans) * (each.arrays + 2)
 
-        return max(window(each) * channels * size * (each.arrays + 2) for each in self.passes)
+        own = max(need(each) for each in self.passes) * channels * size
+        return max(own, self.alpha.rank_bytes(ranks) if self.alpha else 0)
 
 
-def plan(
-    shape: tuple[int, ...],
-    dtype: str,
-    steps: Sequence[Mapping[str, Any]],
-    depth: Depth = "input",
-    core: tuple[int, int] | None = None,
-) -> Plan:
+def middle(shape: tuple[int, int], height: int, width: int) -> Span:
+    """Span a core in the middle of an image, whose halo is clipped least."""
+    height, width = min(height, shape[0]), min(width, shape[1])
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    return Span(top, top + height, left, left + width)
+
+
+@lru_cache(maxsize=256)
+def plan(order: Order) -> Plan:
     """Plan a chain.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels); 2 or 4 channels end with alpha.
-    dtype : str
-        One of bool, uint8, uint16, float32, float64.
-    steps : sequence of mapping
-        Checked, with every parameter present.
-    depth : {"input", "native"}
-        Whether the result returns to the input's type, or keeps what scikit-image makes.
-    core : tuple of int, optional
-        Largest (rows, columns) of a tile's core.
 
     Raises
     ------
     Rejected
         If such an image cannot be processed.
     """
-    source_alpha = check_image(shape, dtype)
-    colours = 3 if len(shape) == 3 and shape[2] >= 3 else 1
-    source = np.zeros((4, 4, 3) if colours == 3 else (4, 4), dtype)
-    links = chain(source, steps, depth, source_alpha)
-    result_alpha = source_alpha and not any(link.step.alpha for link in links)
-    channels = links[-1].example.shape[2:]
+    source_alpha = check_image(order.shape, order.dtype)
+    steps = json.loads(order.steps)
+    links = chain(order, steps, source_alpha)
+    result_alpha = source_alpha and not any("alpha" in link.part.asks for link in links)
+    last = links[-1]
+    channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
     return Plan(
-        passes=tuple(pass_of(group, shape) for group in groups(links)),
-        shape=shape,
-        dtype=dtype,
-        result_shape=shape[:2] + channels,
-        result_dtype=str(links[-1].example.dtype),
+        passes=tuple(pass_of(group) for group in groups(links)),
+        shape=order.shape,
+        dtype=order.dtype,
+        result_shape=last.after + channels,
+        result_dtype=last.dtype,
         source_alpha=source_alpha,
         result_alpha=result_alpha,
-        core=core,
+        alpha=alpha_plan(order, steps) if source_alpha else None,
+        core=order.core,
+        grid=order.grid,
     )
 
 
-@dataclass(frozen=True)
-class Link:
-    """A step of the chain, its result on a tiny image, and what it asks of its pass."""
+def alpha_plan(order: Order, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
+    """Plan what becomes of alpha: it goes with the pixels where a step moves them."""
+    moving: list[Mapping[str, Any]] = []
+    for step in steps:
+        operation = OPERATIONS[step["operation"]]
+        if operation.consumes_alpha:
+            break
+        if operation.moves_pixels(step):
+            moving.append(step)
+    if not moving:
+        return None
+    return plan(Order(order.shape[:2], order.dtype, json.dumps(moving), order.depth, order.core))
 
-    step: Step
-    example: Image
-    whole: bool = False
-    arrays: int = 2
+
+class Link(NamedTuple):
+    """A part of the chain, and what it makes of the example."""
+
+    part: Part
+    before: tuple[int, int]
+    after: tuple[int, int]
+    channels: tuple[int, ...]
+    dtype: str
+    arrays: int
+    cost: float
 
 
-def chain(
-    example: Image, steps: Sequence[Mapping[str, Any]], depth: Depth, alpha: bool
-) -> list[Link]:
-    """Follow a tiny image through the steps, adding the conversions between them."""
-    dtype = str(example.dtype)
-    links: list[Link] = []
+class Chain:
+    """Follows type, rows, columns and channels of an image from part to part."""
 
-    def add(step: Step, whole: bool = False, arrays: int = 2) -> None:
-        last = links[-1].example if links else example
-        opaque = np.zeros(last.shape[:2], dtype) if step.alpha and alpha else None
-        links.append(Link(step, run_step(step, last, opaque), whole, arrays))
+    def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
+        self.links: list[Link] = []
+        self.shape = shape
+        self.channels = channels
+        self.dtype = dtype
 
+    @property
+    def example(self) -> Image:
+        """A small image of today's type and channels."""
+        return example_of(self.channels, self.dtype)
+
+    def add(self, part: Part, arrays: int = 2, cost: float = 0.1) -> None:
+        """Append a part.
+
+        Raises
+        ------
+        Rejected
+            If it refuses such an image.
+        """
+        before, after = self.shape, part.shape_after(self.shape)
+        result = try_part(part, self.example, before)
+        self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
+        self.links.append(Link(part, before, after, self.channels, self.dtype, arrays, cost))
+
+
+def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
+    """Run a part on a small image, or its geometry on one pixel of the result."""
+    if part.geometry is None:
+        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
+        return run_part(part, example, whole_place(example), alpha)
+    window = part.geometry.window(Span(0, 1, 0, 1), shape)
+    block = np.zeros(window.shape + example.shape[2:], example.dtype)
+    return run_part(part, block, Place(window, Span(0, 1, 0, 1), shape))
+
+
+def example_of(channels: tuple[int, ...], dtype: str) -> Image:
+    """Make a small image in which no two neighbours are alike."""
+    ramp = np.arange(EXAMPLE_SIDE**2).reshape(EXAMPLE_SIDE, EXAMPLE_SIDE)
+    kind = np.dtype(dtype).kind
+    image = ramp / ramp.max() if kind == "f" else ramp % 3 == 0 if kind == "b" else ramp
+    return np.broadcast_to(
+        image.reshape(image.shape + (1,) * len(channels)), image.shape + channels
+    ).astype(dtype)
+
+
+def whole_place(image: Image) -> Place:
+    """Place of a block that is the whole image."""
+    span = all_of(image.shape)
+    return Place(span, span, span.shape)
+
+
+def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list[Link]:
+    """Follow an image through the steps, adding the conversions between them."""
+    colours = (3,) if len(order.shape) == 3 and order.shape[2] >= 3 else ()
+    found = Chain((order.shape[0], order.shape[1]), colours, order.dtype)
+    shows: Any = None
     for given in steps:
         operation = OPERATIONS[given["operation"]]
         parameters = {name: value for name, value in given.items() if name != "operation"}
-        for before in preparations(operation, depth, links[-1].example if links else example):
-            add(before)
-        measures = operation.kind.measures if isinstance(operation.kind, Statistical) else ()
-        step = Step(
-            operation.name,
-            partial(operation.function, **parameters),
-            operation.halo(parameters),
-            measures,
-            operation.alpha and alpha,
+        check_taken(operation, order.depth, found)
+        prepare(operation, order.depth, found)
+        for part in operation.parts(parameters):
+            found.add(
+                part if alpha else without_alpha(part),
+                operation.arrays,
+                operation.cost_of(parameters),
+            )
+        alpha = alpha and not operation.consumes_alpha
+        # Moving pixels leaves their values what they were.
+        if not operation.moves_pixels(given):
+            shows = operation.shows
+    if order.depth == "input":
+        return_to_depth(found, order.dtype, shows)
+    if found.links[-1].part.rounds:
+        # Rounds end in either of two buffers; what is last must be the result.
+        found.add(Part(same))
+    return found.links
+
+
+def without_alpha(part: Part) -> Part:
+    """Give a part that asks for alpha none."""
+    if "alpha" not in part.asks:
+        return part
+    return replace(part, function=partial(part.function, alpha=None))
+
+
+def same(image: Image) -> Image:
+    """Leave an image as it is."""
+    return image
+
+
+def is_labels(dtype: str) -> bool:
+    """Whether images of this type hold labels; pictures have at most 16 bits, without sign."""
+    return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
+
+
+def check_taken(operation: Operation, depth: Depth, chain: Chain) -> None:
+    """Refuse labels where a picture is meant, and the other way round."""
+    if is_labels(chain.dtype) and operation.takes == "picture":
+        raise Rejected(
+            f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
         )
-        add(step, isinstance(operation.kind, Whole), operation.arrays)
-        alpha = alpha and not operation.alpha
-    if depth == "input" and str(links[-1].example.dtype) != dtype:
-        add(Step("to_depth", partial(to_depth, dtype=dtype)))
-    return links
+    pictures = np.dtype(chain.dtype).kind == "f" or chain.channels
+    if operation.takes == "labels" and pictures and depth == "input":
+        raise Rejected(
+            f"{operation.name}: takes labels or a mask, got a picture; "
+            "put a threshold and label before it"
+        )
 
 
-def preparations(operation: Operation, depth: Depth, example: Image) -> list[Step]:
-    """Give the conversions that must go before an operation."""
-    to_gray = operation.channels == "gray" and example.ndim == 3
+def prepare(operation: Operation, depth: Depth, chain: Chain) -> None:
+    """Add the conversions that must go before an operation."""
+    to_gray = operation.channels == "gray" and len(chain.channels) > 0
     floats = operation.floats or to_gray
-    found = []
-    if floats and depth == "input" and example.dtype.kind != "f":
-        found.append(Step("to_float", partial(to_depth, dtype="float32")))
+    if is_labels(chain.dtype):
+        if operation.takes == "mask" and depth == "input":
+            chain.add(Part(regions))
+        return
+    if floats and depth == "input" and np.dtype(chain.dtype).kind != "f":
+        chain.add(Part(partial(to_depth, dtype="float32"), name="to_float"))
     if to_gray:
-        found.append(Step("rgb2gray", color.rgb2gray))
-    return found
+        chain.add(Part(color.rgb2gray, name="rgb2gray"))
+    if operation.channels == "rgb" and not chain.channels:
+        chain.add(Part(color.gray2rgb, name="gray2rgb"))
+    if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
+        chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
+
+
+def regions(labels: Image) -> Image:
+    """Make a mask of labels: all that has one."""
+    mask: Image = labels != 0
+    return mask
+
+
+def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
+    """Add what makes a picture of the input's depth; labels stay labels."""
+    if is_labels(chain.dtype):
+        if chain.dtype != "uint32":
+            chain.add(Part(partial(np.asarray, dtype=np.uint32), name="to_labels"))
+        return
+    target = "uint8" if is_labels(dtype) else dtype
+    if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
+        if shows == "extent":
+            chain.add(Part(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
+        elif shows is not None:
+            low, high = shows
+            chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
+    if chain.dtype != target:
+        chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
 
 
 def groups(links: Sequence[Link]) -> list[list[Link]]:
-    """Part a chain into passes: a step that must see the whole image begins one."""
+    """Part a chain into passes."""
     found: list[list[Link]] = []
     for link in links:
-        after_whole = bool(found) and found[-1][0].whole and link.step.halo > 0
-        if not found or link.step.measures or link.whole or after_whole:
+        part = link.part
+        needs_all = part.measures or part.rounds or part.wraps or part.whole
+        last = found[-1][0].part if found else None
+        # After one whole tile, or rounds, all ranks share the work again.
+        after = last is not None and (last.rounds or (last.whole and (part.halo or part.geometry)))
+        if last is None or needs_all or after:
             found.append([])
         found[-1].append(link)
     return found
 
 
-def pass_of(links: Sequence[Link], shape: tuple[int, ...]) -> Pass:
-    """Fuse neighbouring steps to one pass."""
-    result = links[-1].example
+def pass_of(links: Sequence[Link]) -> Pass:
+    """Fuse neighbouring parts to one pass."""
+    last = links[-1]
     return Pass(
-        steps=tuple(link.step for link in links),
-        halo=sum(link.step.halo for link in links),
-        shape=shape[:2] + result.shape[2:],
-        dtype=str(result.dtype),
-        whole=links[0].whole,
+        parts=tuple(link.part for link in links),
+        shapes=(*(link.before for link in links), last.after),
+        channels=last.channels,
+        dtype=last.dtype,
         arrays=max(link.arrays for link in links),
+        cost=sum(link.cost for link in links),
     )
 
 
-def run_step(
-    step: Step,
-    image: Image,
+def run_part(
+    part: Part,
+    block: Image,
+    place: Place,
     alpha: Image | None = None,
     statistics: tuple[Any, ...] | None = None,
 ) -> Image:
-    """Run a step on a tile, measuring the tile itself where no statistics are given.
+    """Run a part on a block, measuring the block itself where no statistics are given.
 
     Raises
     ------
@@ -278,24 +513,44 @@ def run_step(
         If the operation refuses the image.
     """
     extra: dict[str, Any] = {}
-    if step.alpha:
+    if "alpha" in part.asks and alpha is not None:
         extra["alpha"] = alpha
-    if step.measures:
-        extra["statistics"] = measured(step, image) if statistics is None else statistics
+    if "place" in part.asks:
+        extra["place"] = place
+    with refusals(part.name):
+        if part.measures:
+            extra["statistics"] = measured(part, block) if statistics is None else statistics
+        result: Image = part.function(block, **extra)
+    return result
+
+
+@contextmanager
+def refusals(name: str) -> Iterator[None]:
+    """Put what an operation raises into one sentence that names it.
+
+    Raises
+    ------
+    Rejected
+        If it refuses the image.
+    """
     try:
-        return step.function(image, **extra)
-    except Rejected:
-        raise
+        yield
     except ValueError as error:
-        raise Rejected(f"{step.name}: {str(error).splitlines()[0]}") from error
+        raise Rejected(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}") from error
 
 
-def measured(step: Step, image: Image) -> tuple[Any, ...]:
+def measured(part: Part, image: Image) -> tuple[Any, ...]:
     """Measure all statistics of one array."""
     found: tuple[Any, ...] = ()
-    for measure in step.measures:
-        found += (measure.of(image, *found),)
+    for measure in part.measures:
+        found += (take(measure, image, whole_place(image), found),)
     return found
+
+
+def take(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...]) -> Any:
+    """Measure one block."""
+    extra = {"place": place} if "place" in asked(measure.of) else {}
+    return measure.of(block, *earlier, **extra)
 
 
 def to_depth(image: Image, dtype: str) -> Image:

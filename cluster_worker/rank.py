@@ -4,6 +4,7 @@ Started by the engine as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.ra
 `-m mpi4py` an uncaught exception ends the whole world instead of leaving the others waiting.
 """
 
+import json
 import os
 import resource
 import socket
@@ -17,7 +18,8 @@ import numpy as np
 from cluster_worker.errors import Broken, Cancelled, in_family
 from cluster_worker.operations import catalogue
 from cluster_worker.pipeline import Alone, run, run_alone
-from cluster_worker.planning import plan
+from cluster_worker.planning import Order, plan
+from cluster_worker.surfaces import Array
 from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
 from cluster_worker.world import WholeWorld
 
@@ -51,12 +53,12 @@ class Rank:
         self.unreported = 0
         try:
             run(
-                task.plan,
-                task.source.map(writable=False),
-                [each.map(writable=True) for each in task.scratch],
-                task.result.map(writable=True),
+                plan(task.order),
+                Array(task.source.map(writable=False)),
+                [Array(each.map(writable=True)) for each in task.scratch],
+                Array(task.result.map(writable=True)),
                 self.world if task.wide else Alone(),
-                lambda: self.report(task.job),
+                lambda tiles: self.report(task.job, tiles),
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
             return in_family(error)
@@ -64,15 +66,15 @@ class Rank:
             self.tell(task.job)
         return None
 
-    def report(self, job: int) -> None:
-        """Count a tile, tell the engine now and then, and hear a cancel.
+    def report(self, job: int, tiles: int) -> None:
+        """Count tiles, tell the engine now and then, and hear a cancel.
 
         Raises
         ------
         Cancelled
             If the engine asked for it.
         """
-        self.unreported += 1
+        self.unreported += tiles
         if time.monotonic() - self.reported_at > REPORT_SECONDS:
             self.tell(job)
         while self.connection.poll(0):
@@ -95,7 +97,8 @@ def warm_up() -> None:
         }
         for dtype in ("uint8", "float32"):
             image = np.zeros((16, 16, 3), dtype)
-            run_alone(plan(image.shape, dtype, [{"operation": entry["name"], **defaults}]), image)
+            steps = json.dumps([{"operation": entry["name"], **defaults}])
+            run_alone(plan(Order(image.shape, dtype, steps)), image)
 
 
 def limit_memory(job_bytes: int) -> None:

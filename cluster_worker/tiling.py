@@ -21,6 +21,11 @@ class Span(NamedTuple):
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Its (rows, columns)."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
     def pixels(self) -> int:
         """How many pixels it holds."""
         return (self.bottom - self.top) * (self.right - self.left)
@@ -34,16 +39,48 @@ class Span(NamedTuple):
             self.right - outer.left,
         )
 
+    def grown(self, halo: int) -> "Span":
+        """Give the rectangle with a halo on every side; it may reach beyond the image."""
+        return Span(self.top - halo, self.bottom + halo, self.left - halo, self.right + halo)
 
-class Tile(NamedTuple):
-    """A core, and the window around it that its computation reads."""
+    def clipped(self, shape: tuple[int, int]) -> "Span":
+        """Give the part that lies within an image of this shape."""
+        rows, columns = shape
+        return Span(
+            max(self.top, 0), min(self.bottom, rows), max(self.left, 0), min(self.right, columns)
+        )
 
-    core: Span
+
+def all_of(shape: tuple[int, ...]) -> Span:
+    """Span a whole image."""
+    return Span(0, shape[0], 0, shape[1])
+
+
+class Place(NamedTuple):
+    """Where a block lies in its image.
+
+    Attributes
+    ----------
+    window : Span
+        The block that a function is given.
+    core : Span
+        What counts of its result, in the coordinates of the result.
+    shape : tuple of int
+        (rows, columns) of the whole image that the block is part of.
+    """
+
     window: Span
+    core: Span
+    shape: tuple[int, int]
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """For cutting the core out of the block, where both lie in the same coordinates."""
+        return self.core.relative_to(self.window).slices
 
 
-def tiles(shape: tuple[int, int], core: tuple[int, int], halo: int) -> list[Tile]:
-    """Cut an image into cores that cover it once, each with its halo.
+def tiles(shape: tuple[int, int], core: tuple[int, int], grid: int = 1) -> list[Span]:
+    """Cut an image into cores that cover it once.
 
     Parameters
     ----------
@@ -51,13 +88,13 @@ def tiles(shape: tuple[int, int], core: tuple[int, int], halo: int) -> list[Tile
         (rows, columns) of the image, in pixels.
     core : tuple of int
         Largest (rows, columns) of a core, in pixels.
-    halo : int
-        Pixels added on every side, clipped at the image border.
+    grid : int
+        Cores begin at multiples of it; it may make a core larger than asked for.
 
     Returns
     -------
-    list of Tile
-        In row order; the cores tile the image exactly.
+    list of Span
+        In row order.
 
     Raises
     ------
@@ -66,27 +103,25 @@ def tiles(shape: tuple[int, int], core: tuple[int, int], halo: int) -> list[Tile
     """
     if min(core) < 1:
         raise ValueError(f"core: must hold at least one pixel, got {core[0]} × {core[1]}")
-    rows, columns = shape
     return [
-        Tile(
-            Span(top, bottom, left, right),
-            Span(
-                max(top - halo, 0),
-                min(bottom + halo, rows),
-                max(left - halo, 0),
-                min(right + halo, columns),
-            ),
-        )
-        for top, bottom in spans(rows, core[0])
-        for left, right in spans(columns, core[1])
+        Span(top, bottom, left, right)
+        for top, bottom in spans(shape[0], core[0], grid)
+        for left, right in spans(shape[1], core[1], grid)
     ]
 
 
-def spans(length: int, step: int) -> list[tuple[int, int]]:
-    """Cut a length into equal parts of at most `step`; they differ by one at most."""
-    parts = -(-length // step)
-    edges = [length * i // parts for i in range(parts + 1)]
+def spans(length: int, step: int, grid: int = 1) -> list[tuple[int, int]]:
+    """Cut a length into parts of at most `step`, as even as the grid allows."""
+    cells = -(-length // grid)
+    parts = parts_of(length, step, grid)
+    edges = [min(cells * i // parts * grid, length) for i in range(parts + 1)]
     return list(pairwise(edges))
+
+
+def parts_of(length: int, step: int, grid: int = 1) -> int:
+    """Count the parts that `spans` makes, without making them."""
+    cells = -(-length // grid)
+    return -(-cells // max(step // grid, 1))
 
 
 def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
@@ -94,7 +129,9 @@ def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
     return items[len(items) * rank // ranks : len(items) * (rank + 1) // ranks]
 
 
-def core_shape(shape: tuple[int, int], halo: int, parts: int, pixels: int) -> tuple[int, int]:
+def core_shape(
+    shape: tuple[int, int], halo: int, parts: int, pixels: int, grid: int = 1
+) -> tuple[int, int]:
     """Choose the largest core of a tile.
 
     Parameters
@@ -108,13 +145,16 @@ def core_shape(shape: tuple[int, int], halo: int, parts: int, pixels: int) -> tu
         How many ranks wait for tiles.
     pixels : int
         About how many pixels a core should have.
+    grid : int
+        Cores begin at multiples of it.
 
     Returns
     -------
     tuple of int
         (rows, columns). Cores are wide, since rows are contiguous.
     """
-    columns = min(shape[1], max(4096, 2 * halo))
+    columns = min(shape[1], max(4096, 2 * halo, grid))
     # Two tiles a rank at least, so that progress shows and a cancel is soon heard.
     rows = min(pixels // columns, -(-shape[0] // (2 * parts)))
-    return max(min(rows, shape[0]), min(2 * halo, shape[0]), 1), max(columns, 1)
+    rows = max(min(rows, shape[0]), min(2 * halo, shape[0]), min(grid, shape[0]), 1)
+    return rows, max(columns, 1)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from cluster_worker.planning import Plan
+from cluster_worker.planning import Order
 from cluster_worker.segments import Pixels
 
 # Environment variables from the engine to its ranks.
@@ -20,10 +20,10 @@ class Hello(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Run a plan, alone or with all ranks."""
+    """Run the plan of an order, alone or with all ranks."""
 
     job: int
-    plan: Plan
+    order: Order
     source: Pixels
     scratch: tuple[Pixels, ...]
     result: Pixels

@@ -20,6 +20,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "string": (str,),
     "null": (type(None),),
+    "array": (list, tuple),
 }
 NOUNS: Mapping[str, str] = {
     "number": "a number",
@@ -27,6 +28,7 @@ NOUNS: Mapping[str, str] = {
     "boolean": "true or false",
     "string": "a text",
     "null": "null",
+    "array": "a list",
 }
 
 
@@ -93,6 +95,8 @@ def check_value(where: str, value: Any, schema: Schema) -> Any:
     if not any(is_of(value, kind) for kind in kinds):
         wanted = " or ".join(NOUNS[kind] for kind in kinds)
         raise ValueError(f"{where}: must be {wanted}, got {show(value)}")
+    if "items" in schema:
+        return check_list(where, value, schema)
     if "enum" in schema and value not in schema["enum"]:
         raise ValueError(f"{where}: must be one of {', '.join(schema['enum'])}, got {show(value)}")
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -101,6 +105,16 @@ def check_value(where: str, value: Any, schema: Schema) -> Any:
             unit = f" {schema['x-unit']}" if "x-unit" in schema else ""
             raise ValueError(f"{where}: must lie between {low} and {high}{unit}, got {show(value)}")
     return value
+
+
+def check_list(where: str, values: Sequence[Any], schema: Schema) -> list[Any]:
+    """Check a list's length, and each of its items."""
+    least, most = schema["minItems"], schema["maxItems"]
+    if not least <= len(values) <= most:
+        raise ValueError(f"{where}: must hold {least} to {most} values, got {len(values)}")
+    unit = {"x-unit": schema["x-unit"]} if "x-unit" in schema else {}
+    items = {**schema["items"], **unit}
+    return [check_value(f"{where}[{i}]", value, items) for i, value in enumerate(values)]
 
 
 def is_of(value: Any, kind: str) -> bool:

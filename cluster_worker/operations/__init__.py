@@ -2,20 +2,46 @@
 
 from typing import Any
 
-from cluster_worker.operations import color, feature, filters, morphology, util
-from cluster_worker.operations.declare import OPERATIONS, Image, Operation, Statistical, Whole
+from cluster_worker.operations import (
+    color,
+    edges,
+    exposure,
+    feature,
+    filters,
+    footprints,
+    morphology,
+    propagation,
+    rank,
+    restoration,
+    ridges,
+    segmentation,
+    statistics,
+    thresholds,
+    transform,
+    util,
+)
+from cluster_worker.operations.declare import OPERATIONS, Image, Operation
 
 __all__ = [
     "OPERATIONS",
     "Image",
     "Operation",
-    "Statistical",
-    "Whole",
     "catalogue",
     "color",
+    "edges",
+    "exposure",
     "feature",
     "filters",
+    "footprints",
     "morphology",
+    "propagation",
+    "rank",
+    "restoration",
+    "ridges",
+    "segmentation",
+    "statistics",
+    "thresholds",
+    "transform",
     "util",
 ]
 

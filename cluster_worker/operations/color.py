@@ -37,7 +37,7 @@ def rgb2gray(image: Image) -> Image:
     return gray
 
 
-@operation("Convert to RGB", "Colour", Pointwise(), channels="any", alpha=True)
+@operation("Convert to RGB", "Colour", Pointwise(), channels="any")
 def gray2rgb(
     image: Image, background: Literal["white", "black"] = "white", *, alpha: Image | None = None
 ) -> Image:

@@ -2,18 +2,59 @@
 
 The signature carries name, type, default, range and unit of each parameter; the docstring the
 help; the decorator what the planner must know.
+
+A function is given a *block*: a tile with its halo, clipped at the image border, rows × columns
+or rows × columns × 3. It may ask for more by keyword-only parameters of these names:
+
+``place``
+    A `Place`: where the block lies in the whole image.
+``statistics``
+    What the operation's measures found in the whole image, in their order.
+``alpha``
+    The block's transparency.
+``history``
+    In the update of an iteration: what was measured in the rounds before.
 """
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.tiling import Place, Span, all_of
+
 Image = NDArray[Any]
+
+__all__ = [
+    "Composed",
+    "Geometric",
+    "Geometry",
+    "Image",
+    "Iterative",
+    "Kind",
+    "Local",
+    "Measure",
+    "Number",
+    "Operation",
+    "Part",
+    "Place",
+    "Pointwise",
+    "Rounds",
+    "Span",
+    "Statistical",
+    "Whole",
+    "channel_axis",
+    "each_channel",
+    "operation",
+]
+
+CONTEXT = ("alpha", "history", "place", "statistics")
+LIST_MAX = 12
 
 
 @dataclass(frozen=True)
@@ -27,25 +68,7 @@ class Number:
     step: float | None = None
 
 
-@dataclass(frozen=True)
-class Pointwise:
-    """A pixel depends on that pixel alone."""
-
-    name = "pointwise"
-
-
-@dataclass(frozen=True)
-class Local:
-    """A pixel depends on its neighbours up to `halo` pixels away.
-
-    Attributes
-    ----------
-    halo : callable
-        From the operation's parameters to pixels.
-    """
-
-    halo: Callable[..., int]
-    name = "local"
+# What the planner is told: parts.
 
 
 @dataclass(frozen=True)
@@ -55,13 +78,181 @@ class Measure:
     Attributes
     ----------
     of : callable
-        ``of(tile, *earlier)``, where `earlier` are the operation's statistics measured before.
+        ``of(block, *earlier)``, where `earlier` are the part's statistics measured before. The
+        block is a core, or a core with a halo if `halo` says so; then `of` asks for ``place`` and
+        counts the core alone.
     combine : callable
         Associative and exact, so that any tiling gives the same value.
+    halo : int
+        Pixels that it reads around a core.
     """
 
     of: Callable[..., Any]
     combine: Callable[[Any, Any], Any]
+    halo: int = 0
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the pixels of a result lie in the image.
+
+    Attributes
+    ----------
+    shape : callable
+        From (rows, columns) of the image to those of the result.
+    window : callable
+        ``window(core, shape)``: the span of an image of that shape which the pixels of a core of
+        the result are made from; within the image, and never empty.
+    """
+
+    shape: Callable[[tuple[int, int]], tuple[int, int]]
+    window: Callable[[Span, tuple[int, int]], Span]
+
+
+def changed(old: Image, new: Image) -> bool:
+    """Whether a round has changed a core; NaN equals itself."""
+    return not np.array_equal(old, new, equal_nan=new.dtype.kind == "f")
+
+
+def either(a: bool, b: bool) -> bool:
+    """Whether one of two parts has it."""
+    return a or b
+
+
+def none_changed(history: Sequence[Any]) -> bool:
+    """Stop when the last round has changed nothing."""
+    return not history[-1]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """A state, as large as the image, that is updated tile by tile until a rule says stop.
+
+    The part's function makes the first state from the image. Every round reads the state of the
+    round before and writes another, so that the order of the tiles does not matter.
+
+    Attributes
+    ----------
+    update : callable
+        ``update(state, image)``: both with a halo of `halo` pixels; returns the new state of the
+        same shape and type, of which the core is kept.
+    halo : int
+        Pixels that one update reads around a pixel. An update that spreads something as far as it
+        goes within its block (a flood) reads one.
+    measure, combine : callable
+        ``measure(old core, new core)`` after each update, combined over all tiles.
+    stop : callable
+        From what was measured, one value for each round so far, to whether it is over.
+    expected : int
+        Rounds that it takes about, for the progress.
+    """
+
+    update: Callable[..., Image]
+    halo: int = 1
+    measure: Callable[[Image, Image], Any] = changed
+    combine: Callable[[Any, Any], Any] = either
+    stop: Callable[[Sequence[Any]], bool] = none_changed
+    expected: int = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """One function of a block, with what the pass around it must provide.
+
+    Attributes
+    ----------
+    function : callable
+        From a block to its result, rows and columns the same; the result's core is kept. With a
+        `geometry` it returns the core alone.
+    halo : int
+        Pixels that it reads on every side of a pixel.
+    measures : tuple of Measure
+        Of the whole of the image that the part is given.
+    wraps : bool
+        Whether what lies beyond the image's border is its opposite edge.
+    geometry, rounds : Geometry or Rounds, optional
+        If the result has other rows and columns, or is iterated.
+    whole : bool
+        Whether the block must be the whole image.
+    name : str
+        Begins its errors.
+    """
+
+    function: Callable[..., Image]
+    halo: int = 0
+    measures: tuple[Measure, ...] = ()
+    wraps: bool = False
+    geometry: Geometry | None = None
+    rounds: Rounds | None = None
+    whole: bool = False
+    name: str = ""
+
+    @cached_property
+    def asks(self) -> frozenset[str]:
+        """What the function wants to be told besides its block."""
+        return asked(self.function)
+
+    def reads(self, core: Span, shape: tuple[int, int]) -> Span:
+        """Give the span of an image of this shape that a core of the result is made from.
+
+        It reaches beyond the image only if the part wraps.
+        """
+        if self.whole:
+            return all_of(shape)
+        if self.geometry:
+            return self.geometry.window(core, shape)
+        window = core.grown(self.halo)
+        return window if self.wraps else window.clipped(shape)
+
+    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Give (rows, columns) of the result for an image of this shape."""
+        return self.geometry.shape(shape) if self.geometry else shape
+
+
+def asked(function: Callable[..., Any]) -> frozenset[str]:
+    """Name what a function asks for by keyword-only parameters, and has not been given yet."""
+    given = function.keywords if isinstance(function, partial) else {}
+    return frozenset(CONTEXT) & frozenset(inspect.signature(function).parameters) - given.keys()
+
+
+# What an operation declares: its kind, which makes parts of parameters.
+
+Parts = tuple[Part, ...]
+Halo = Callable[..., int]
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """A pixel depends on that pixel alone, and on its place if the function asks for it."""
+
+    name = "pointwise"
+
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Make the part for one set of parameters."""
+        return (Part(partial(function, **parameters)),)
+
+
+@dataclass(frozen=True)
+class Local:
+    """A pixel depends on its neighbours up to `halo` pixels away.
+
+    With a parameter ``mode="wrap"`` the neighbours beyond the border are those of the opposite
+    edge.
+
+    Attributes
+    ----------
+    halo : callable
+        From the operation's parameters to pixels.
+    """
+
+    halo: Halo
+    name = "local"
+
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Make the part for one set of parameters."""
+        wraps = parameters.get("mode") == "wrap"
+        halo = self.halo(**parameters)
+        return (Part(partial(function, **parameters), halo, wraps=wraps),)
 
 
 @dataclass(frozen=True)
@@ -69,11 +260,93 @@ class Statistical:
     """A pixel depends on its neighbours up to `halo` pixels away and on statistics of the whole.
 
     The function takes the combined statistics as the keyword argument ``statistics``.
+
+    Attributes
+    ----------
+    measures : tuple of Measure, or callable
+        The callable makes them from the operation's parameters.
+    halo : callable
+        From the operation's parameters to pixels.
+    name : str
+        "contextual" where the place in the whole matters as well.
     """
 
-    measures: tuple[Measure, ...]
-    halo: Callable[..., int] = lambda **_: 0
-    name = "statistical"
+    measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]]
+    halo: Halo = lambda **_: 0
+    name: str = "statistical"
+
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Make the part for one set of parameters."""
+        measures = self.measures(**parameters) if callable(self.measures) else self.measures
+        wraps = parameters.get("mode") == "wrap"
+        halo = self.halo(**parameters)
+        return (Part(partial(function, **parameters), halo, measures, wraps),)
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """The result has other rows and columns, or pixels that come from elsewhere.
+
+    The function asks for ``place``: it is given the window and returns the core.
+
+    Attributes
+    ----------
+    shape : callable
+        ``shape((rows, columns), **parameters)`` of the result.
+    window : callable
+        ``window(core, (rows, columns), **parameters)``, as in `Geometry`.
+    """
+
+    shape: Callable[..., tuple[int, int]]
+    window: Callable[..., Span]
+    name = "geometric"
+
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Make the part for one set of parameters."""
+        geometry = Geometry(partial(self.shape, **parameters), partial(self.window, **parameters))
+        return (Part(partial(function, **parameters), geometry=geometry),)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """Several parts, one after the other.
+
+    The decorated function takes the parameters alone, and returns a tuple of `Part`.
+
+    Attributes
+    ----------
+    name : str
+        The kind of the part that is hardest to cut: "propagating", "iterative", ...
+    """
+
+    name: str
+
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Ask the function for its parts."""
+        found: Parts = function(**parameters)
+        return found
+
+
+@dataclass(frozen=True)
+class Iterative:
+    """Rounds over a state until a rule says stop; the function makes the first state.
+
+    Attributes
+    ----------
+    rounds : callable
+        From the operation's parameters to `Rounds`.
+    halo : callable
+        Pixels that the first state reads, from the operation's parameters.
+    """
+
+    rounds: Callable[..., Rounds]
+    halo: Halo = lambda **_: 0
+    name: str = "iterative"
+
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Make the part for one set of parameters."""
+        rounds, halo = self.rounds(**parameters), self.halo(**parameters)
+        return (Part(partial(function, **parameters), halo, rounds=rounds),)
 
 
 @dataclass(frozen=True)
@@ -83,47 +356,85 @@ class Whole:
     why: str
     name = "whole"
 
+    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
+        """Make the part for one set of parameters."""
+        return (Part(partial(function, **parameters), whole=True),)
 
-Kind = Pointwise | Local | Statistical | Whole
+
+Kind = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Whole
 
 
-@dataclass(frozen=True)
-class Operation:
-    """An entry of the catalogue.
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What an operation says of itself besides its kind.
 
     Attributes
     ----------
-    channels : {"each", "gray", "any"}
-        Whether colours are treated one by one, are turned to gray first, or are its business.
+    channels : {"each", "gray", "rgb", "any"}
+        Whether colours are treated one by one, are turned to gray first, are needed (gray is
+        turned to RGB first), or are the operation's business.
+    takes : {"picture", "mask", "labels"}
+        What it is made for. With depth "input" a picture given to an operation on masks becomes
+        one at half of white; labels are integers, one for each region, and a mask is a label
+        image with one label.
     floats : bool
         Whether it computes in floating point whatever the image's type.
-    alpha : bool
-        Whether it consumes the alpha channel, given as keyword argument ``alpha``.
+    shows : tuple of float or "extent", optional
+        Least and greatest value of its result, which become black and white when a picture of
+        whole numbers is made of it at the end; "extent" stands for those found in the image.
+        None: black is 0 and white is 1.
     arrays : int
         Arrays as large as its input, in floating point, that live while it runs.
+    cost : float or callable
+        Work for a pixel, the Gaussian of one pixel being about 1; the callable makes it from the
+        parameters. Tiles of dear operations are smaller, so that a cancel is heard in time.
     tolerance : float
         Largest difference from scikit-image, as a share of the range, before rounding.
+    seam : float
+        Largest difference between two tilings, as a share of the range.
     """
+
+    channels: Literal["each", "gray", "rgb", "any"] = "each"
+    takes: Literal["picture", "mask", "labels"] = "picture"
+    floats: bool = False
+    shows: tuple[float, float] | Literal["extent"] | None = None
+    arrays: int = 4
+    cost: float | Callable[..., float] = 1.0
+    tolerance: float = 0.0
+    seam: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Traits):
+    """An entry of the catalogue."""
 
     name: str
     title: str
     group: str
     kind: Kind
-    function: Callable[..., Image]
+    function: Callable[..., Any]
     parameters: Mapping[str, Any]
     help: str
     source: str
-    channels: Literal["each", "gray", "any"] = "each"
-    floats: bool = False
-    alpha: bool = False
-    arrays: int = 4
-    tolerance: float = 0.0
 
-    def halo(self, parameters: Mapping[str, Any]) -> int:
-        """Pixels that it reads on every side of a pixel."""
-        if isinstance(self.kind, Local | Statistical):
-            return self.kind.halo(**parameters)
-        return 0
+    def parts(self, parameters: Mapping[str, Any]) -> Parts:
+        """Give its parts for one set of parameters."""
+        found = self.kind.parts(self.function, parameters)
+        return tuple(replace(part, name=self.name) for part in found)
+
+    @property
+    def consumes_alpha(self) -> bool:
+        """Whether it lays what is transparent over something."""
+        return "alpha" in asked(self.function)
+
+    def moves_pixels(self, step: Mapping[str, Any]) -> bool:
+        """Whether the pixels of its result come from elsewhere, so that alpha must go with them."""
+        parameters = {name: value for name, value in step.items() if name != "operation"}
+        return any(part.geometry is not None for part in self.parts(parameters))
+
+    def cost_of(self, parameters: Mapping[str, Any]) -> float:
+        """Work for a pixel with these parameters."""
+        return self.cost(**parameters) if callable(self.cost) else self.cost
 
     def entry(self) -> dict[str, Any]:
         """Give its part of the exported catalogue."""
@@ -135,6 +446,7 @@ class Operation:
             "help": self.help,
             "source": self.source,
             "channels": self.channels,
+            "takes": self.takes,
             "parameters": {
                 "type": "object",
                 "additionalProperties": False,
@@ -150,45 +462,33 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 @dataclass(frozen=True)
-class operation:  # noqa: N801 - a decorator
+class operation(Traits):  # noqa: N801 - a decorator
     """Enter a function into the catalogue and return it unchanged.
 
     The attributes are those of `Operation`; the rest is read from the function.
     """
 
-    title: str
-    group: str
-    kind: Kind
-    channels: Literal["each", "gray", "any"] = "each"
-    floats: bool = False
-    alpha: bool = False
-    arrays: int = 4
-    tolerance: float = 0.0
-    not_parameters: tuple[str, ...] = field(default=("statistics", "alpha"), repr=False)
+    title: str = field(kw_only=False)
+    group: str = field(kw_only=False)
+    kind: Kind = field(kw_only=False)
 
-    def __call__(self, function: Callable[..., Image]) -> Callable[..., Image]:
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Read signature and docstring."""
         summary, helps, source = read_docstring(function)
         hints = get_type_hints(function, include_extras=True)
+        names = list(inspect.signature(function).parameters)
         parameters = {
             name: schema(name, hints[name], parameter.default, helps[name])
-            for name, parameter in list(inspect.signature(function).parameters.items())[1:]
-            if name not in self.not_parameters
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name not in CONTEXT and not (name == names[0] and name == "image")
         }
         OPERATIONS[function.__name__] = Operation(
             name=function.__name__,
-            title=self.title,
-            group=self.group,
-            kind=self.kind,
-            function=function,
             parameters=parameters,
+            function=function,
             help=summary,
             source=source,
-            channels=self.channels,
-            floats=self.floats,
-            alpha=self.alpha,
-            arrays=self.arrays,
-            tolerance=self.tolerance,
+            **vars(self),
         )
         return function
 
@@ -199,15 +499,19 @@ def schema(name: str, hint: Any, default: Any, help: str) -> dict[str, Any]:
     number = None
     if get_origin(hint) is Annotated:
         hint, number = get_args(hint)
+    limits = {} if number is None else {"minimum": number.low, "maximum": number.high}
     options = [each for each in get_args(hint) if each is not type(None)]
     if get_origin(hint) is Literal:
         found |= {"type": "string", "enum": list(get_args(hint))}
+    elif get_origin(hint) is tuple:
+        items = {"type": type_name(options[0])} | limits
+        found |= {"type": "array", "items": items, "minItems": 1, "maxItems": LIST_MAX}
+        default = list(default)
     elif options:
-        found["type"] = [type_name(options[0]), "null"]
+        found |= {"type": [type_name(options[0]), "null"]} | limits
     else:
-        found["type"] = type_name(hint)
+        found |= {"type": type_name(hint)} | limits
     if number is not None:
-        found |= {"minimum": number.low, "maximum": number.high}
         found["x-slider"] = list(number.slider or (number.low, number.high))
         found |= {"x-unit": number.unit} if number.unit else {}
         found |= {"x-step": number.step} if number.step else {}

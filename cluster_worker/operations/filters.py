@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import filters
 
-from cluster_worker.errors import Rejected
 from cluster_worker.operations.declare import (
     Image,
     Local,
@@ -16,9 +15,11 @@ from cluster_worker.operations.declare import (
     Statistical,
     channel_axis,
     each_channel,
+    either,
     operation,
 )
 from cluster_worker.operations.morphology import Footprint, Radius, footprint_of
+from cluster_worker.operations.statistics import HISTOGRAM, some_negative
 
 
 def reach(sigma: float) -> int:
@@ -48,16 +49,6 @@ def gaussian(
     """
     result: Image = filters.gaussian(image, sigma, mode=mode, channel_axis=channel_axis(image))
     return result
-
-
-def some_negative(image: Image) -> bool:
-    """Whether any pixel lies below 0."""
-    return bool((image < 0).any())
-
-
-def either(a: bool, b: bool) -> bool:
-    """Whether one of two parts has it."""
-    return a or b
 
 
 @operation(
@@ -150,35 +141,10 @@ def threshold(
     return result
 
 
-def extent(image: Image) -> tuple[Any, Any]:
-    """Least and greatest value."""
-    return image.min(), image.max()
-
-
-def join_extents(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Extent of two parts; NaN in one is NaN in both."""
-    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
-
-
-def counts(image: Image, between: tuple[Any, Any]) -> NDArray[np.intp]:
-    """Count pixels per value, or in 256 bins between two values for floats.
-
-    The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
-    """
-    if image.dtype.kind in "bu":
-        levels = 2 ** (8 * image.dtype.itemsize)
-        values: NDArray[np.intp] = np.bincount(image.astype(np.intp).ravel(), minlength=levels)
-        return values
-    if not np.isfinite(between).all():
-        raise Rejected("threshold_otsu: the image holds NaN or infinity, which have no histogram")
-    bins: NDArray[np.intp] = np.histogram(image, bins=256, range=between)[0]
-    return bins
-
-
 @operation(
     "Thresholding (Otsu)",
     "Thresholds",
-    Statistical((Measure(extent, join_extents), Measure(counts, np.add))),
+    Statistical(HISTOGRAM),
     channels="gray",
     arrays=3,
 )

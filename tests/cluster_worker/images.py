@@ -20,13 +20,28 @@ def hot_corner(dtype):
 
 
 def photograph():
-    return data.astronaut()[60:197, 170:303]
+    return data.astronaut()[80:153, 180:271]
 
 
 def negative_corner():
     """Floats that are negative in one corner only; it changes how unsharp_mask clips everywhere."""
     image = np.random.default_rng(3).random((53, 71), dtype=np.float32)
     image[:3, :3] -= 2
+    return image
+
+
+def not_numbers():
+    """Floats among which one is NaN and one is infinite."""
+    image = np.random.default_rng(5).random((41, 52))
+    image[20, 11], image[7, 40] = np.nan, np.inf
+    return image
+
+
+def labelled():
+    """A label image whose largest label lies in one corner only."""
+    image = np.zeros((40, 55), np.uint32)
+    image[3:9, 4:20], image[8:30, 30:34], image[-2:, -3:] = 7, 2, 70_000
+    image[3:9, 20:24] = 3
     return image
 
 
@@ -47,5 +62,8 @@ IMAGES = {
     "one column": photograph()[:, 5:6, 0].copy(),
     "one pixel": photograph()[5:6, 5:6].copy(),
     "constant": np.full((31, 40), 7, np.uint8),
+    "labels": labelled(),
     "smaller than a halo": photograph()[:5, :9].copy(),
 }
+
+NOT_NUMBERS = {"float": not_numbers().astype(np.float32), "float64": not_numbers()}

@@ -3,36 +3,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_worker.tiling import Span, core_shape, share, tiles
+from cluster_worker.tiling import Place, Span, core_shape, parts_of, share, spans, tiles
 
 LENGTHS = st.integers(1, 90)
 
 
-@given(rows=LENGTHS, columns=LENGTHS, height=LENGTHS, width=LENGTHS, halo=st.integers(0, 40))
-def test_the_cores_cover_every_pixel_once(rows, columns, height, width, halo):
+@given(
+    rows=LENGTHS,
+    columns=LENGTHS,
+    height=LENGTHS,
+    width=LENGTHS,
+    grid=st.sampled_from([1, 4, 16]),
+)
+def test_the_cores_cover_every_pixel_once(rows, columns, height, width, grid):
     seen = np.zeros((rows, columns), int)
-    for tile in tiles((rows, columns), (height, width), halo):
-        seen[tile.core.slices] += 1
-        assert tile.core.pixels <= height * width
+    for core in tiles((rows, columns), (height, width), grid):
+        seen[core.slices] += 1
+        assert core.top % grid == core.left % grid == 0
+        assert core.pixels <= max(height, grid) * max(width, grid)
     assert (seen == 1).all()
 
 
 @given(rows=LENGTHS, columns=LENGTHS, core=LENGTHS, halo=st.integers(0, 40))
 def test_a_halo_is_clipped_at_the_image_border(rows, columns, core, halo):
-    for tile in tiles((rows, columns), (core, core), halo):
-        assert tile.window == Span(
-            max(tile.core.top - halo, 0),
-            min(tile.core.bottom + halo, rows),
-            max(tile.core.left - halo, 0),
-            min(tile.core.right + halo, columns),
+    for each in tiles((rows, columns), (core, core)):
+        window = each.grown(halo).clipped((rows, columns))
+        assert window == Span(
+            max(each.top - halo, 0),
+            min(each.bottom + halo, rows),
+            max(each.left - halo, 0),
+            min(each.right + halo, columns),
         )
-        inner = tile.core.relative_to(tile.window)
-        assert inner.pixels == tile.core.pixels
+        assert Place(window, each, (rows, columns)).inner == each.relative_to(window).slices
+
+
+@given(length=LENGTHS, step=LENGTHS, grid=st.sampled_from([1, 4, 16]))
+def test_parts_are_counted_without_being_made(length, step, grid):
+    assert parts_of(length, step, grid) == len(spans(length, step, grid))
 
 
 def test_a_core_without_pixels_is_refused():
     with pytest.raises(ValueError, match="core: must hold at least one pixel, got 0 × 3"):
-        tiles((5, 5), (0, 3), 1)
+        tiles((5, 5), (0, 3))
 
 
 @given(count=st.integers(0, 50), ranks=st.integers(1, 9))

@@ -1,0 +1,1 @@
+"""Edges: derivatives of the image."""

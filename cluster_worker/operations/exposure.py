@@ -1,0 +1,1 @@
+"""Intensities: brightness and contrast."""

@@ -1,0 +1,1 @@
+"""Neighbourhoods for morphology and rank filters."""

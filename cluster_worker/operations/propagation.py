@@ -1,0 +1,1 @@
+"""Floods and labels that cross tile borders: what several operations share."""

@@ -1,0 +1,1 @@
+"""Rank filters: statistics of each pixel's neighbourhood."""

@@ -1,0 +1,1 @@
+"""Restoration: noise and blur taken away."""

@@ -1,0 +1,1 @@
+"""Ridges: lines and vessels, found by second derivatives."""

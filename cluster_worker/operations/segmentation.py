@@ -1,0 +1,1 @@
+"""Regions: labels, their borders, and what is left out."""

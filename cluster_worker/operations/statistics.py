@@ -1,0 +1,110 @@
+"""Measures of a whole image that several operations share; sums over tiles are exact."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations.declare import Image, Measure
+
+Extent = tuple[Any, Any]
+
+
+def some_negative(image: Image) -> bool:
+    """Whether any pixel lies below 0."""
+    return bool((image < 0).any())
+
+
+def extent(image: Image) -> Extent:
+    """Least and greatest value."""
+    return image.min(), image.max()
+
+
+def join_extents(a: Extent, b: Extent) -> Extent:
+    """Extent of two parts; NaN in one is NaN in both."""
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
+
+
+EXTENT = (Measure(extent, join_extents),)
+
+
+def counts(image: Image, between: Extent) -> NDArray[np.intp]:
+    """Count pixels per value, or in 256 bins between two values for floats.
+
+    The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN or infinity.
+    """
+    if image.dtype.kind in "bu":
+        levels = 2 ** (8 * image.dtype.itemsize)
+        values: NDArray[np.intp] = np.bincount(image.astype(np.intp).ravel(), minlength=levels)
+        return values
+    refuse_not_finite(between)
+    bins: NDArray[np.intp] = np.histogram(image, bins=256, range=between)[0]
+    return bins
+
+
+def refuse_not_finite(between: Extent) -> None:
+    """Refuse an image whose least or greatest value is no number.
+
+    Raises
+    ------
+    Rejected
+        With what it holds.
+    """
+    if not np.isfinite(between).all():
+        raise Rejected("the image holds NaN or infinity, which have no histogram")
+
+
+HISTOGRAM = (*EXTENT, Measure(counts, np.add))
+
+
+def exact_sum(values: NDArray[Any]) -> int:
+    """Sum floats without rounding, as a whole number of 2**-1126.
+
+    Floating-point sums depend on their order, so those of tiles would depend on the tiling; whole
+    numbers do not. `rounded_sum` turns it back.
+
+    Parameters
+    ----------
+    values : ndarray
+        Finite floats of 32 or 64 bits.
+    """
+    mantissas, exponents = np.frexp(values.astype(np.float64).ravel())
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    order = exponents.astype(np.intp) - EXPONENT_MIN
+    total = 0
+    # In halves of 32 bits, so that no sum of fewer than 2**31 of them overflows.
+    for half, shift in ((whole >> 32, 32), (whole & 0xFFFFFFFF, 0)):
+        sums = np.zeros(int(order.max(initial=0)) + 1, np.int64)
+        np.add.at(sums, order, half)
+        total += sum(int(sums[i]) << (int(i) + shift) for i in np.flatnonzero(sums))
+    return total
+
+
+# Exponent of the smallest positive double, as frexp gives it.
+EXPONENT_MIN = -1073
+
+
+def rounded_sum(total: int) -> float:
+    """Turn an exact sum into the nearest float."""
+    shift = 53 - EXPONENT_MIN
+    return total / (1 << shift) if total else 0.0
+
+
+def scale(image: Image, low: float, high: float) -> Image:
+    """Map a range of floats to 0…1."""
+    result: Image = (image - image.dtype.type(low)) / image.dtype.type(high - low)
+    return result
+
+
+def stretch(image: Image, *, statistics: tuple[Extent]) -> Image:
+    """Map the range that the whole image has to 0…1; a constant image becomes black."""
+    ((low, high),) = statistics
+    if not high > low:
+        return np.zeros_like(image)
+    return scale(image, low, high)

@@ -1,0 +1,1 @@
+"""Thresholds: bright pixels from dark ones, by a level found in the image."""

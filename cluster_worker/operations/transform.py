@@ -1,0 +1,1 @@
+"""Geometry: size, direction and place of the pixels."""
