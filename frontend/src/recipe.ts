@@ -3,7 +3,7 @@
 import type { Format } from "./api";
 import { texts } from "./texts";
 
-export type Value = number | string | boolean | null;
+export type Value = number | string | boolean | null | readonly number[];
 
 /** JSON Schema of one parameter, with the catalogue's hints for forms. */
 export interface ParameterSchema {
@@ -13,6 +13,9 @@ export interface ParameterSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly enum?: readonly string[];
+  readonly items?: { readonly type: string; readonly minimum?: number; readonly maximum?: number };
+  readonly minItems?: number;
+  readonly maxItems?: number;
   readonly default: Value;
   readonly "x-unit"?: string;
   readonly "x-slider"?: readonly [number, number];
@@ -78,7 +81,19 @@ export interface SwitchField extends FieldBase {
   readonly default: boolean;
 }
 
-export type Field = NumberField | ChoiceField | SwitchField;
+/** Several numbers, typed with commas between them. */
+export interface ListField extends FieldBase {
+  readonly kind: "list";
+  readonly integer: boolean;
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly least: number;
+  readonly most: number;
+  readonly unit: string;
+  readonly default: readonly number[];
+}
+
+export type Field = NumberField | ChoiceField | SwitchField | ListField;
 
 /** The form fields of an operation, in the catalogue's order. */
 export function fieldsOf(operation: Operation): Field[] {
@@ -96,6 +111,19 @@ function fieldOf(name: string, schema: ParameterSchema): Field | null {
   }
   if (types.includes("boolean")) {
     return { ...base, kind: "switch", default: schema.default === true };
+  }
+  if (schema.items) {
+    return {
+      ...base,
+      kind: "list",
+      integer: schema.items.type === "integer",
+      minimum: schema.items.minimum ?? -Infinity,
+      maximum: schema.items.maximum ?? Infinity,
+      least: schema.minItems ?? 0,
+      most: schema.maxItems ?? Infinity,
+      unit: schema["x-unit"] ?? "",
+      default: Array.isArray(schema.default) ? schema.default : [],
+    };
   }
   const integer = types.includes("integer");
   if (!integer && !types.includes("number")) return null;
@@ -117,6 +145,14 @@ function fieldOf(name: string, schema: ParameterSchema): Field | null {
     unit: schema["x-unit"] ?? "",
     default: typeof schema.default === "number" ? schema.default : null,
   };
+}
+
+/** Read numbers typed with commas or spaces between them; NaN stands for what is no number. */
+export function toNumbers(text: string): number[] {
+  return text
+    .split(/[\s,;]+/)
+    .filter(Boolean)
+    .map(Number);
 }
 
 /** A value to begin with when a number is no longer left to the operation. */
@@ -144,14 +180,25 @@ export function defaultsOf(operation: Operation): Record<string, Value> {
 export function problemsOf(step: Step, operation: Operation): Record<string, string> {
   const problems: Record<string, string> = {};
   for (const field of fieldsOf(operation)) {
-    const problem = field.kind === "number" ? numberProblem(field, step.values[field.name]) : "";
+    const problem = problemOf(field, step.values[field.name]);
     if (problem) problems[field.name] = problem;
   }
   return problems;
 }
 
-function numberProblem(field: NumberField, value: Value | undefined): string {
-  if (value === null && field.nullable) return "";
+function problemOf(field: Field, value: Value | undefined): string {
+  if (field.kind === "number") {
+    return value === null && field.nullable ? "" : numberProblem(field, value);
+  }
+  if (field.kind !== "list") return "";
+  const numbers = Array.isArray(value) ? value : [];
+  if (numbers.length < field.least || numbers.length > field.most) {
+    return texts.filters.needsNumbers(field.least, field.most);
+  }
+  return numbers.map((each) => numberProblem(field, each)).find(Boolean) ?? "";
+}
+
+function numberProblem(field: NumberField | ListField, value: Value | undefined): string {
   const range = texts.filters.range(field.minimum, field.maximum, field.unit);
   if (typeof value !== "number" || Number.isNaN(value)) return texts.filters.needsNumber(range);
   if (value < field.minimum || value > field.maximum) return texts.filters.outOfRange(range);

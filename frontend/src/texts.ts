@@ -145,6 +145,8 @@ export const texts = {
     needsNumber: (range: string) => `Enter a number ${range}.`,
     outOfRange: (range: string) => `Must be ${range}.`,
     needsWhole: "Must be a whole number.",
+    needsNumbers: (least: number, most: number) =>
+      `Enter ${least} to ${most} numbers with commas between them.`,
   },
 
   bar: {

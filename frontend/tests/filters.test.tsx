@@ -86,6 +86,22 @@ test("an emptied number is asked for, not turned into zero", () => {
   expect(document.querySelector("[role=alert]")?.textContent).toContain("Enter a number");
 });
 
+test("a list of numbers is typed with commas, and every number has the range", () => {
+  expect(input("edges-sigmas").value).toBe("1, 3");
+  type(input("edges-sigmas"), "2, 4.5,");
+  expect(input("edges-sigmas").value).toBe("2, 4.5,");
+  expect(valueOf(1, "sigmas")).toEqual([2, 4.5]);
+  const sentence = () => document.querySelector("[role=alert]")?.textContent;
+  type(input("edges-sigmas"), "2, 40");
+  expect(sentence()).toContain("between 0.5 and 20 px");
+  type(input("edges-sigmas"), "2, x");
+  expect(sentence()).toContain("Enter a number");
+  type(input("edges-sigmas"), "");
+  expect(sentence()).toContain("1 to 3 numbers");
+  act(() => labelled("Reset Sigmas").click());
+  expect(valueOf(1, "sigmas")).toEqual([1, 3]);
+});
+
 test("reset brings the default back and then goes away", () => {
   type(input("blur-sigma"), "9");
   act(() => labelled("Reset Sigma").click());

@@ -48,6 +48,15 @@ export const CANNY: Operation = {
       },
       radius: { type: "integer", title: "Radius", minimum: 1, maximum: 50, default: 1 },
       thin: { type: "boolean", title: "Thin", default: true },
+      sigmas: {
+        type: "array",
+        title: "Sigmas",
+        items: { type: "number", minimum: 0.5, maximum: 20 },
+        minItems: 1,
+        maxItems: 3,
+        default: [1, 3],
+        "x-unit": "px",
+      },
     },
   },
 };

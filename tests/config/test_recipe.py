@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,45 @@ def test_a_bad_chain_gets_one_sentence_that_says_where_and_what(steps, sentence)
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole sentence is compared
         recipe.check(steps, CATALOGUE, 20)
     assert str(caught.value) == sentence
+
+
+LISTED = {
+    "operations": [
+        {
+            "name": "sato",
+            "parameters": {
+                "properties": {
+                    "sigmas": {
+                        "type": "array",
+                        "items": {"type": "number", "minimum": 0.5, "maximum": 20},
+                        "minItems": 1,
+                        "maxItems": 3,
+                        "x-unit": "px",
+                        "default": [1, 3],
+                    }
+                }
+            },
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "sentence"),
+    [
+        (3, "steps[0].sigmas: must be a list, got 3"),
+        ([], "steps[0].sigmas: must hold 1 to 3 values, got 0"),
+        ([1, 2, 3, 4], "steps[0].sigmas: must hold 1 to 3 values, got 4"),
+        ([1, "x"], 'steps[0].sigmas[1]: must be a number, got "x"'),
+        ([40], "steps[0].sigmas[0]: must lie between 0.5 and 20 px, got 40"),
+    ],
+)
+def test_a_list_is_checked_item_by_item(sigmas, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        recipe.check([{"operation": "sato", "sigmas": sigmas}], LISTED, 20)
+
+
+def test_a_list_that_fits_is_taken_as_it_is():
+    steps = [{"operation": "sato", "sigmas": [0.5, 20]}]
+    assert recipe.check(steps, LISTED, 20) == steps
+    assert recipe.check([{"operation": "sato"}], LISTED, 20)[0]["sigmas"] == [1, 3]

@@ -1,5 +1,12 @@
-import type { ReactNode } from "react";
-import type { ChoiceField, Field, SwitchField, Value } from "../../recipe";
+import { type ReactNode, useState } from "react";
+import {
+  type ChoiceField,
+  type Field,
+  type ListField,
+  type SwitchField,
+  type Value,
+  toNumbers,
+} from "../../recipe";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { NumberControl } from "./NumberControl";
@@ -24,6 +31,8 @@ export function FieldControl(props: ControlProps<Field>) {
       return <ChoiceControl {...props} field={field} />;
     case "switch":
       return <SwitchControl {...props} field={field} />;
+    case "list":
+      return <ListControl {...props} field={field} />;
   }
 }
 
@@ -60,13 +69,39 @@ function SwitchControl({ id, field, value, problem, onChange }: ControlProps<Swi
   );
 }
 
+function ListControl({ id, field, value, problem, onChange }: ControlProps<ListField>) {
+  // The text being typed: "1, " is on the way to two numbers.
+  const [typed, setTyped] = useState<string | null>(null);
+  const numbers = Array.isArray(value) ? value : [];
+  return (
+    <FieldFrame id={id} field={field} value={value} problem={problem} onChange={onChange}>
+      <span className="number-box list-box">
+        <input
+          id={id}
+          type="text"
+          inputMode="decimal"
+          value={typed ?? numbers.join(", ")}
+          aria-invalid={problem !== ""}
+          aria-describedby={`${id}-help`}
+          onChange={(event) => {
+            setTyped(event.target.value);
+            onChange(toNumbers(event.target.value));
+          }}
+          onBlur={() => setTyped(null)}
+        />
+        {field.unit && <span className="unit">{field.unit}</span>}
+      </span>
+    </FieldFrame>
+  );
+}
+
 interface FieldFrameProps extends ControlProps<Field> {
   readonly children: ReactNode;
 }
 
 /** What all controls have around them: label, reset, help, and what is wrong. */
 export function FieldFrame({ id, field, value, problem, onChange, children }: FieldFrameProps) {
-  const isDefault = Object.is(value, field.default);
+  const isDefault = String(value) === String(field.default);
   const standard = field.default === null ? texts.filters.automatic : String(field.default);
   return (
     <div className={`field field-${field.kind}`}>
