@@ -10,16 +10,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster_worker.codecs.header import Format, Header, Image
+import numpy as np
+
+from cluster_worker.codecs.header import Format, Header, Image, channels_of
 from cluster_worker.codecs.jpeg import JPEG
 from cluster_worker.codecs.png import PNG
 from cluster_worker.codecs.tiff import TIFF
+from cluster_worker.codecs.webp import WEBP
 from cluster_worker.errors import Rejected
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, TIFF)}
-DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
+FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
+# Labels are of uint32.
+DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
-MAGIC_BYTES = max(len(magic) for each in FORMATS.values() for magic in each.magic)
+# Enough to tell every format; WebP is the last to say its name.
+MAGIC_BYTES = 12
 
 # Words by which Pillow and tifffile say that bytes are missing.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
@@ -120,7 +125,8 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     path : Path
         The file to write.
     image : ndarray
-        rows × columns, or rows × columns × 1 to 4 channels, 2 and 4 of which end with alpha.
+        rows × columns, or rows × columns × 1 to 4 channels, 2 and 4 of which end with alpha;
+        labels have one channel.
     format : str
         Name of one of `FORMATS`.
     header : Header
@@ -142,6 +148,11 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
         raise Rejected(
             f"{header.name}: the result is of {image.dtype}; files hold {', '.join(DTYPES)}"
         )
+    if image.dtype == np.uint32 and channels_of(image.shape) > 1:
+        raise Rejected(
+            f"{header.name}: the result has labels in {channels_of(image.shape)} channels; "
+            "labels have one"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -161,7 +172,7 @@ def recognise(path: Path, name: str) -> Format:
     with path.open("rb") as opened:
         start = opened.read(MAGIC_BYTES)
     for form in FORMATS.values():
-        if start.startswith(form.magic):
+        if form.magic.match(start):
             return form
     if not start:
         raise Rejected(f"{name}: the file is empty; use {titles()}")

@@ -1,4 +1,4 @@
-"""TIFF of one page: 1, 8 and 16 bits, 32- and 64-bit floats; gray, RGB, palette, alpha."""
+"""TIFF of one page: 1, 8 and 16 bits, floats; gray, RGB, palette, alpha; labels of 32 bits."""
 
 import logging
 import re
@@ -12,16 +12,19 @@ import numpy as np
 from tifffile import TiffFile, TiffPage, imwrite
 
 from cluster_worker.codecs.header import (
+    INCHES,
     Format,
     Header,
     Image,
     as_stored,
     fitting_profile,
     has_alpha,
+    narrowed,
     upright_shape,
     valid_orientation,
     valid_profile,
     valid_resolution,
+    without_channels,
 )
 from cluster_worker.errors import Rejected
 
@@ -34,15 +37,24 @@ UNSPECIFIED, PREMULTIPLIED = 0, 1
 REDUCED, MASK = 1, 4
 ORIENTATION = 274
 COMPRESSIONS = {1, 5, 8, 32773, 32946, 50000}  # none, LZW, deflate, PackBits, deflate, zstd
-CENTIMETRE = 3
-INCHES = {2: 1.0, CENTIMETRE: 2.54}
+X_RESOLUTION, Y_RESOLUTION = 282, 283
+
+# Inches in the units that ImageJ knows; it writes the letter for micro as an escape too.
+MICROMETRE = 1e-3 / 25.4
+IMAGEJ_INCHES = {
+    **dict.fromkeys(("micron", "microns", "um", "µm", "\\u00b5m"), MICROMETRE),
+    "nm": MICROMETRE / 1000,
+    "mm": 1 / 25.4,
+    "cm": 1 / 2.54,
+    "inch": 1.0,
+}
 
 # Tags that change what the pixels are, or that a result carries over.
 NEEDED = {254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317}
 NEEDED |= {320, 322, 323, 324, 325, 338, 339, 34675}
 
 # Bits of a sample, by the type that tifffile decodes it to.
-BITS = {"bool": 1, "uint8": 8, "uint16": 16, "float32": 32, "float64": 64}
+BITS = {"bool": 1, "uint8": 8, "uint16": 16, "uint32": 32, "float32": 32, "float64": 64}
 INDEX_BITS = (1, 2, 4, 8)
 
 # Threads of one decode; the codecs release the GIL, and a node decodes several files at once.
@@ -67,8 +79,6 @@ def read_header(path: Path, name: str) -> Header:
         channels, notes = channels_of(page, name)
         tag = page.tags.get(ORIENTATION)
         orientation = valid_orientation(int(tag.value) if tag else 1)
-        inches = INCHES.get(page.resolutionunit)
-        along = [each * inches for each in page.resolution] if inches else None
         palette = page.photometric == PALETTE
         return Header(
             name=name,
@@ -77,9 +87,19 @@ def read_header(path: Path, name: str) -> Header:
             dtype="uint8" if palette else str(page.dtype),
             orientation=orientation,
             icc_profile=valid_profile(page.iccprofile),
-            resolution=valid_resolution(along, orientation),
+            resolution=resolution_of(page, orientation),
             notes=notes,
         )
+
+
+def resolution_of(page: TiffPage, orientation: int) -> tuple[float, float] | None:
+    """Tell pixels per inch."""
+    if X_RESOLUTION not in page.tags or Y_RESOLUTION not in page.tags:
+        return None
+    # ImageJ has more units than TIFF, and names its own in the description.
+    unit = re.search(r"^unit=(.+)$", page.imagej_description or "", re.MULTILINE)
+    named = IMAGEJ_INCHES.get(unit[1].strip().lower()) if unit else None
+    return valid_resolution(page.resolution, named or INCHES.get(page.resolutionunit), orientation)
 
 
 def first_page(file: TiffFile) -> TiffPage:
@@ -152,7 +172,12 @@ def channels_of(page: TiffPage, name: str) -> tuple[int, tuple[str, ...]]:
     if BITS.get(str(page.dtype)) != page.bitspersample:
         raise Rejected(
             f"{name}: has samples of {page.bitspersample} bits as {page.dtype}; this app reads "
-            "whole numbers of 1, 8 and 16 bits without sign, and floats of 32 and 64 bits"
+            "whole numbers of 1, 8, 16 and 32 bits without sign, and floats of 32 and 64 bits"
+        )
+    if page.dtype == np.uint32 and (kind, samples) != (MIN_IS_BLACK, 1):
+        raise Rejected(
+            f"{name}: has whole numbers of 32 bits as {name_of(kind)} in {samples} channels; this "
+            "app reads such as labels, in one channel that counts from black"
         )
     if kind == MIN_IS_WHITE and page.dtype is not None and page.dtype.kind == "f":
         raise Rejected(f"{name}: has floats that count from white; store it counting from black")
@@ -251,10 +276,12 @@ def divide_by_alpha(colours: Image, alpha: Image) -> None:
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a TIFF in the image's own depth: strips, deflated, whole numbers as differences."""
-    profile, notes = fitting_profile(image, header)
-    if image.shape[2:] == (1,):
-        image = image[..., 0]
+    """Write a TIFF in the image's own depth: strips, deflated, whole numbers as differences.
+
+    Labels are written in 16 bits if the largest fits.
+    """
+    image = narrowed(without_channels(image))
+    profile, notes = fitting_profile(image.shape, header)
     options: dict[str, Any] = {}
     if has_alpha(image.shape):
         options["extrasamples"] = ["unassalpha"]
@@ -284,7 +311,8 @@ TIFF = Format(
     title="TIFF",
     extensions=("tif", "tiff"),
     media_type="image/tiff",
-    magic=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    # Two byte orders and two sizes.
+    magic=re.compile(rb"II[*+]\0|MM\0[*+]"),
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,
