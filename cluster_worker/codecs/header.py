@@ -14,6 +14,14 @@ from cluster_worker.errors import Rejected
 
 Image = NDArray[Any]
 
+# Where an encoded tile lies in a file: its offset and its length in bytes.
+Place = tuple[int, int]
+# The same with the file before it.
+Piece = tuple[Path, int, int]
+
+# Rows and columns of the tiles that results are written in.
+TILE = 256
+
 # The channels of a result, by their number, and the colour space that a profile must be for.
 COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
@@ -55,6 +63,9 @@ class Header:
         Pixels per inch along (columns, rows) of the upright image.
     notes : tuple of str
         What could not be kept, one sentence each.
+    block : tuple of int or None
+        (rows, columns) of the pieces in which a window of the file can be read without decoding
+        all of it; (1, columns) if any rows can. None if it cannot be read by windows.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Header:
     icc_profile: bytes = b""
     resolution: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    block: tuple[int, int] | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -97,6 +109,13 @@ class Format:
         (path, header, out): fills `out`, which has the header's shape and dtype.
     write : callable
         (path, image, header of the original) to notes on what was not kept.
+    read_window : callable or None
+        (path, header, top, bottom, left, right, out): fills `out` with these rows and columns.
+    encode_tiles : callable or None
+        (spool, image): appends the image's tiles to a file and tells where each lies.
+    assemble : callable or None
+        (path, pieces, shape, dtype, header of the original) to notes: writes a file of encoded
+        tiles.
     """
 
     name: str
@@ -107,6 +126,11 @@ class Format:
     read_header: Callable[[Path, str], Header]
     read_pixels: Callable[[Path, Header, Image], None]
     write: Callable[[Path, Image, Header], tuple[str, ...]]
+    read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
+    encode_tiles: Callable[[Path, Image], list[Place]] | None = None
+    assemble: (
+        Callable[[Path, Sequence[Piece], Sequence[int], str, Header], tuple[str, ...]] | None
+    ) = None
 
     @property
     def extension(self) -> str:
