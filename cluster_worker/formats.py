@@ -6,31 +6,46 @@ through `cluster_worker.decoder`, which calls these functions in a process that 
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster_worker.codecs.header import Format, Header, Image
+from cluster_worker.codecs.header import (
+    TILE,
+    Format,
+    Header,
+    Image,
+    Piece,
+    Place,
+    channels_of,
+)
 from cluster_worker.codecs.jpeg import JPEG
 from cluster_worker.codecs.png import PNG
 from cluster_worker.codecs.tiff import TIFF
+from cluster_worker.codecs.webp import WEBP
 from cluster_worker.errors import Rejected
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, TIFF)}
-DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
+FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
+# Labels are of uint32.
+DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
-MAGIC_BYTES = max(len(magic) for each in FORMATS.values() for magic in each.magic)
+# Enough to tell every format; WebP is the last to say its name.
+MAGIC_BYTES = 12
 
 # Words by which Pillow and tifffile say that bytes are missing.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
 
 __all__ = [
     "FORMATS",
+    "TILE",
     "Format",
     "Header",
+    "assemble",
+    "encode_tiles",
     "format_of",
     "read_header",
     "read_pixels",
+    "read_window",
     "recognise",
     "write",
 ]
@@ -103,13 +118,62 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
     Rejected
         If the file is damaged or ends too early.
     """
-    if out.shape != header.shape or out.dtype != header.dtype:
-        raise ValueError(
-            f"out: must be {header.dtype} of shape {header.shape}, got {out.dtype} of {out.shape}"
-        )
+    check_out(out, header.shape, header.dtype)
     form = recognise(path, header.name)
     with rejected(header.name, form, "decode"):
         form.read_pixels(path, header, out)
+
+
+def read_window(
+    path: Path, header: Header, top: int, bottom: int, left: int, right: int, out: Image
+) -> None:
+    """Decode only those pieces of a file that meet a window.
+
+    The last pieces are kept for the next window of the same file, so that windows are best asked
+    for in row order.
+
+    Parameters
+    ----------
+    path : Path
+        The file that the header was read from.
+    header : Header
+        From `read_header`, with a block.
+    top, bottom, left, right : int
+        The window's rows and columns, half open, within the image.
+    out : ndarray
+        Of the window's rows and columns, the header's channels and its dtype.
+
+    Raises
+    ------
+    Rejected
+        If the file is damaged where it was read.
+    ValueError
+        If the file is not one that is read by windows, or the window lies outside of it.
+    """
+    rows, columns = header.shape[:2]
+    if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
+        raise ValueError(
+            f"window: must lie within {rows} × {columns} pixels, got rows {top} to {bottom}, "
+            f"columns {left} to {right}"
+        )
+    check_out(out, (bottom - top, right - left, *header.shape[2:]), header.dtype)
+    form = recognise(path, header.name)
+    if form.read_window is None or header.block is None:
+        raise ValueError(f"{header.name}: is not read by windows, as its header says")
+    with rejected(header.name, form, "decode"):
+        form.read_window(path, header, top, bottom, left, right, out)
+
+
+def check_out(out: Image, shape: tuple[int, ...], dtype: str) -> None:
+    """Check the array that pixels are to be decoded into.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit.
+    """
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out: must be {dtype} of shape {shape}, got {out.dtype} of {out.shape}")
 
 
 def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, ...]:
@@ -120,7 +184,8 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     path : Path
         The file to write.
     image : ndarray
-        rows × columns, or rows × columns × 1 to 4 channels, 2 and 4 of which end with alpha.
+        rows × columns, or rows × columns × 1 to 4 channels, 2 and 4 of which end with alpha;
+        labels have one channel.
     format : str
         Name of one of `FORMATS`.
     header : Header
@@ -138,16 +203,125 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     OSError
         If the file cannot be written.
     """
-    if str(image.dtype) not in DTYPES:
+    check_kind(header.name, str(image.dtype), image.shape)
+    with in_memory(header.name):
+        return FORMATS[format].write(path, image, header)
+
+
+def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Place]:
+    """Cut a block of an image into tiles, and append each, encoded, to a file.
+
+    Parameters
+    ----------
+    spool : Path
+        Made if it is not there; only one may append to it at a time.
+    image : ndarray
+        A block whose corner lies at multiples of `TILE` in the whole image, and which ends there
+        too, or at the whole image's border.
+    format : str
+        Name of one of `FORMATS`.
+    name : str
+        As the visitor calls the file.
+
+    Returns
+    -------
+    list of (int, int)
+        Offset and bytes of each tile, in row order.
+
+    Raises
+    ------
+    Rejected
+        If the format is not written by tiles, or cannot hold such pixels.
+    OSError
+        If the file cannot be written.
+    """
+    encode = FORMATS[format].encode_tiles
+    if encode is None:
+        raise refuse_tiles(name, format)
+    check_kind(name, str(image.dtype), image.shape)
+    with in_memory(name):
+        return encode(spool, image)
+
+
+def assemble(
+    path: Path,
+    pieces: Sequence[Piece],
+    shape: Sequence[int],
+    dtype: str,
+    format: str,
+    header: Header,
+) -> tuple[str, ...]:
+    """Write a file of tiles that `encode_tiles` has encoded; few of them are in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    pieces : sequence of (Path, int, int)
+        File, offset and bytes of each tile of the whole image, in row order.
+    shape : sequence of int
+        (rows, columns) or (rows, columns, channels) of the image.
+    dtype : str
+        Of the tiles.
+    format : str
+        Name of the format that they were encoded in.
+    header : Header
+        Of the original: its colour profile and resolution are carried over.
+
+    Returns
+    -------
+    tuple of str
+        What the format could not keep, one sentence each.
+
+    Raises
+    ------
+    Rejected
+        If the format is not written by tiles.
+    OSError
+        If a file cannot be read or written.
+    """
+    put_together = FORMATS[format].assemble
+    if put_together is None:
+        raise refuse_tiles(header.name, format)
+    check_kind(header.name, dtype, shape)
+    with in_memory(header.name):
+        return put_together(path, pieces, shape, dtype, header)
+
+
+def refuse_tiles(name: str, format: str) -> Rejected:
+    """Word the refusal to write a format tile by tile."""
+    able = [form.title for form in FORMATS.values() if form.encode_tiles]
+    return Rejected(
+        f"{name}: the result is too large to be written as {FORMATS[format].title}; "
+        f"choose {' or '.join(able)}"
+    )
+
+
+def check_kind(name: str, dtype: str, shape: Sequence[int]) -> None:
+    """Refuse results that no format holds.
+
+    Raises
+    ------
+    Rejected
+        With the type that was found.
+    """
+    if dtype not in DTYPES:
+        raise Rejected(f"{name}: the result is of {dtype}; files hold {', '.join(DTYPES)}")
+    if dtype == "uint32" and channels_of(shape) > 1:
         raise Rejected(
-            f"{header.name}: the result is of {image.dtype}; files hold {', '.join(DTYPES)}"
+            f"{name}: the result has labels in {channels_of(shape)} channels; labels have one"
         )
+
+
+@contextmanager
+def in_memory(name: str) -> Iterator[None]:
+    """Word a lack of memory while a result is encoded, and keep warnings quiet."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return FORMATS[format].write(path, image, header)
+            yield
     except MemoryError as error:
-        raise Rejected(needs_memory(header.name, "encode")) from error
+        raise Rejected(needs_memory(name, "encode")) from error
 
 
 def recognise(path: Path, name: str) -> Format:
@@ -161,7 +335,7 @@ def recognise(path: Path, name: str) -> Format:
     with path.open("rb") as opened:
         start = opened.read(MAGIC_BYTES)
     for form in FORMATS.values():
-        if start.startswith(form.magic):
+        if form.magic.match(start):
             return form
     if not start:
         raise Rejected(f"{name}: the file is empty; use {titles()}")

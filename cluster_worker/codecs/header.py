@@ -1,6 +1,7 @@
 """What is known of an image file before its pixels are decoded, and what a format is."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,30 @@ from cluster_worker.errors import Rejected
 
 Image = NDArray[Any]
 
+# Where an encoded tile lies in a file: its offset and its length in bytes.
+Place = tuple[int, int]
+# The same with the file before it.
+Piece = tuple[Path, int, int]
+
+# Rows and columns of the tiles that results are written in.
+TILE = 256
+
 # The channels of a result, by their number, and the colour space that a profile must be for.
 COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 # Profiles of cameras and printers have 0.5 to 3 MB; what is larger is no profile.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
+
+# Inches in a unit of resolution, by the numbers that TIFF and EXIF give to inch and centimetre;
+# without a number it is the inch.
+INCHES = {2: 1.0, 3: 1 / 2.54}
+INCHES_DEFAULT = 2
+
+# Labels are whole numbers of 32 bits; files hold them in 16 if the largest is no larger than this.
+SHORT_LABELS_MAX = 65_535
+
+# Pixels per inch; at most four to a nanometre, which every format can still count.
+RESOLUTION_MAX = 1e8
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,7 @@ class Header:
         (rows, columns) or (rows, columns, channels) of the upright image; 2 or 4 channels end
         with alpha.
     dtype : str
-        bool, uint8, uint16, float32 or float64, in native byte order.
+        bool, uint8, uint16, uint32 (labels), float32 or float64, in native byte order.
     orientation : int
         1 to 8 as EXIF and TIFF number them: how the file's rows and columns lie.
     icc_profile : bytes
@@ -43,6 +63,9 @@ class Header:
         Pixels per inch along (columns, rows) of the upright image.
     notes : tuple of str
         What could not be kept, one sentence each.
+    block : tuple of int or None
+        (rows, columns) of the pieces in which a window of the file can be read without decoding
+        all of it; (1, columns) if any rows can. None if it cannot be read by windows.
     """
 
     name: str
@@ -53,6 +76,7 @@ class Header:
     icc_profile: bytes = b""
     resolution: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    block: tuple[int, int] | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -77,24 +101,36 @@ class Format:
         Without the dot; a result gets the first.
     media_type : str
         For the results.
-    magic : tuple of bytes
-        What a file of this format begins with.
+    magic : pattern
+        Matches the first bytes of a file of this format.
     read_header : callable
         (path, name) to `Header`; decodes no pixels.
     read_pixels : callable
         (path, header, out): fills `out`, which has the header's shape and dtype.
     write : callable
         (path, image, header of the original) to notes on what was not kept.
+    read_window : callable or None
+        (path, header, top, bottom, left, right, out): fills `out` with these rows and columns.
+    encode_tiles : callable or None
+        (spool, image): appends the image's tiles to a file and tells where each lies.
+    assemble : callable or None
+        (path, pieces, shape, dtype, header of the original) to notes: writes a file of encoded
+        tiles.
     """
 
     name: str
     title: str
     extensions: tuple[str, ...]
     media_type: str
-    magic: tuple[bytes, ...]
+    magic: re.Pattern[bytes]
     read_header: Callable[[Path, str], Header]
     read_pixels: Callable[[Path, Header, Image], None]
     write: Callable[[Path, Image, Header], tuple[str, ...]]
+    read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
+    encode_tiles: Callable[[Path, Image], list[Place]] | None = None
+    assemble: (
+        Callable[[Path, Sequence[Piece], Sequence[int], str, Header], tuple[str, ...]] | None
+    ) = None
 
     @property
     def extension(self) -> str:
@@ -130,13 +166,30 @@ def valid_orientation(value: Any) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def valid_resolution(along: Any, orientation: int) -> tuple[float, float] | None:
-    """Take pixels per inch from a file; zeros, infinities and one-to-one ratios mean none."""
+def valid_resolution(
+    along: Any, inches: float | None, orientation: int
+) -> tuple[float, float] | None:
+    """Take a resolution from a file; zeros, infinities and one-to-one ratios mean none.
+
+    Parameters
+    ----------
+    along : tuple of float or None
+        Pixels per unit along the file's (columns, rows).
+    inches : float or None
+        Inches in a unit.
+    orientation : int
+        Of the picture.
+
+    Returns
+    -------
+    tuple of float or None
+        Pixels per inch along (columns, rows) of the upright image.
+    """
     try:
-        x, y = (float(each) for each in along)
+        x, y = (float(each) / inches for each in along) if inches else (0.0, 0.0)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-    if not (1 < x < 1e6 and 1 < y < 1e6):
+    if not (1 < x < RESOLUTION_MAX and 1 < y < RESOLUTION_MAX):
         return None
     return (y, x) if orientation >= 5 else (x, y)
 
@@ -148,27 +201,57 @@ def valid_profile(profile: Any) -> bytes:
     return profile if len(profile) <= PROFILE_BYTES_MAX else b""
 
 
-def fitting_profile(image: Image, header: Header) -> tuple[bytes, tuple[str, ...]]:
-    """Give the original's colour profile if the result can carry it, else a note."""
+def fitting_profile(shape: Sequence[int], header: Header) -> tuple[bytes, tuple[str, ...]]:
+    """Give the original's colour profile if a result of this shape can carry it, else a note."""
     space = header.icc_profile[16:20]
-    if not space or space == COLOUR_SPACES[channels_of(image)]:
+    if not space or space == COLOUR_SPACES[channels_of(shape)]:
         return header.icc_profile, ()
     kind = space.decode("ascii", "replace").strip()
-    result = "gray" if channels_of(image) <= 2 else "RGB"
+    result = "gray" if channels_of(shape) <= 2 else "RGB"
     return b"", (f"colour profile dropped: it is for {kind}, the result is {result}",)
 
 
-def channels_of(image: Image) -> int:
-    """Count the channels of an image, alpha included."""
-    return image.shape[2] if image.ndim == 3 else 1
+def channels_of(shape: Sequence[int]) -> int:
+    """Count the channels of an image of this shape, alpha included."""
+    return shape[2] if len(shape) == 3 else 1
 
 
-def refuse_dtype(header: Header, title: str, image: Image, choose: str) -> Rejected:
+def without_channels(image: Image) -> Image:
+    """View an image of one channel as rows × columns; others stay as they are."""
+    return image[..., 0] if image.shape[2:] == (1,) else image
+
+
+def in_8_bits(image: Image) -> Image:
+    """Turn a mask into black and white, which every program shows; others stay as they are."""
+    return image.astype(np.uint8) * np.uint8(255) if image.dtype == bool else image
+
+
+def narrowed(image: Image) -> Image:
+    """Store labels in 16 bits if the largest fits; others stay as they are."""
+    fits = image.dtype == np.uint32 and image.max(initial=0) <= SHORT_LABELS_MAX
+    return image.astype(np.uint16) if fits else image
+
+
+def refuse_dtype(header: Header, title: str, image: Image) -> Rejected:
     """Word the refusal of a result that a format cannot hold."""
+    if image.dtype == np.uint32:
+        return Rejected(
+            f"{header.name}: the result has labels, which {title} cannot hold; "
+            "colour them (label2rgb) or choose TIFF"
+        )
     depth = {"uint16": "16 bits", "float32": "32-bit floats", "float64": "64-bit floats"}
     kind = depth.get(str(image.dtype), str(image.dtype))
-    colour = "" if channels_of(image) == 1 else " in colour or with transparency"
+    choose = "PNG or TIFF" if image.dtype == np.uint16 else "TIFF"
     return Rejected(
-        f"{header.name}: the result has pixels of {kind}{colour}, which {title} cannot hold; "
+        f"{header.name}: the result has pixels of {kind}, which {title} cannot hold; "
         f"choose {choose}"
+    )
+
+
+def refuse_sides(header: Header, title: str, image: Image, most: int) -> Rejected:
+    """Word the refusal of a result with more rows or columns than a format counts."""
+    rows, columns = image.shape[:2]
+    return Rejected(
+        f"{header.name}: the result has {rows} × {columns} pixels, and {title} holds at most "
+        f"{most} × {most}; choose PNG or TIFF"
     )

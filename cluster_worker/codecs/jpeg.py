@@ -1,5 +1,6 @@
 """JPEG: 8 bits a channel, gray or RGB, no alpha."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,23 @@ from cluster_worker.codecs.header import (
     Format,
     Header,
     Image,
-    channels_of,
     fitting_profile,
     has_alpha,
+    in_8_bits,
     refuse_dtype,
+    refuse_sides,
     upright_shape,
+    valid_orientation,
     valid_profile,
-    valid_resolution,
+    without_channels,
 )
-from cluster_worker.codecs.pillow import fill, orientation_of
+from cluster_worker.codecs.pillow import (
+    ORIENTATION,
+    exif_of,
+    fill,
+    resolution_exif,
+    resolution_of,
+)
 from cluster_worker.errors import Rejected
 
 CHANNELS = {"L": 1, "RGB": 3}
@@ -31,6 +40,10 @@ FULL_COLOUR = 0
 
 # The format counts rows and columns in 16 bits; libjpeg stops a little earlier.
 SIDE_MAX = 65_500
+
+# Inches in the units of the file's own density, a whole number of 16 bits; 0 stands for none.
+DENSITY_INCHES = {1: 1.0, 2: 1 / 2.54}
+DENSITY_MAX = 65_535
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -49,7 +62,9 @@ def read_header(path: Path, name: str) -> Header:
                 "so convert it to RGB"
             )
         columns, rows = file.size
-        orientation, notes = orientation_of(file)
+        # The base class's method, which reads nothing but the tags.
+        exif, notes = exif_of(lambda: PIL.Image.Image.getexif(file))
+        orientation = valid_orientation(exif.get(ORIENTATION))
         return Header(
             name=name,
             format="jpeg",
@@ -57,9 +72,18 @@ def read_header(path: Path, name: str) -> Header:
             dtype="uint8",
             orientation=orientation,
             icc_profile=valid_profile(file.info.get("icc_profile")),
-            resolution=valid_resolution(file.info.get("dpi"), orientation),
+            resolution=resolution_of(density_of(file), exif, orientation),
             notes=notes,
         )
+
+
+def density_of(file: JpegImageFile) -> tuple[float, float] | None:
+    """Give pixels per inch; Pillow's own figure is 72 where a file says nothing."""
+    inches = DENSITY_INCHES.get(file.info.get("jfif_unit", 0))
+    if inches is None:
+        return None
+    x, y = file.info["jfif_density"]
+    return x / inches, y / inches
 
 
 def read_pixels(path: Path, header: Header, out: Image) -> None:
@@ -77,35 +101,37 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     Rejected
         If the image has more than 8 bits, or more rows or columns than the format counts.
     """
-    if image.dtype == bool:
-        image = image.astype(np.uint8) * np.uint8(255)
+    image = in_8_bits(image)
     if image.dtype != np.uint8:
-        fits_png = image.dtype == np.uint16 and channels_of(image) == 1
-        raise refuse_dtype(header, "JPEG", image, "PNG or TIFF" if fits_png else "TIFF")
-    rows, columns = image.shape[:2]
-    if max(rows, columns) > SIDE_MAX:
-        raise Rejected(
-            f"{header.name}: the result has {rows} × {columns} pixels, and JPEG holds at most "
-            f"{SIDE_MAX} × {SIDE_MAX}; choose PNG or TIFF"
-        )
+        raise refuse_dtype(header, "JPEG", image)
+    if max(image.shape[:2]) > SIDE_MAX:
+        raise refuse_sides(header, "JPEG", image, SIDE_MAX)
     notes: tuple[str, ...] = ()
-    picture = PIL.Image.fromarray(np.squeeze(image, 2) if image.shape[2:] == (1,) else image)
+    picture = PIL.Image.fromarray(without_channels(image))
     if has_alpha(image.shape):
         picture = over_white(picture)
         notes += ("transparency dropped: JPEG cannot hold it, so the picture lies on white",)
-    profile, dropped = fitting_profile(image, header)
-    options: dict[str, Any] = {}
-    if header.resolution:
-        options["dpi"] = header.resolution
+    profile, dropped = fitting_profile(image.shape, header)
     picture.save(
         path,
         "JPEG",
         quality=QUALITY,
         subsampling=FULL_COLOUR,
         icc_profile=profile or None,
-        **options,
+        **density_options(header.resolution),
     )
     return notes + dropped
+
+
+def density_options(resolution: tuple[float, float] | None) -> dict[str, Any]:
+    """Say how to write a resolution: as EXIF data too if the file's own density is too coarse."""
+    if resolution is None:
+        return {}
+    rounded = tuple(round(each) for each in resolution)
+    options: dict[str, Any] = {"dpi": rounded} if max(rounded) <= DENSITY_MAX else {}
+    if rounded != resolution or not options:
+        options["exif"] = resolution_exif(resolution)
+    return options
 
 
 def over_white(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -120,7 +146,7 @@ JPEG = Format(
     title="JPEG",
     extensions=("jpg", "jpeg", "jpe", "jfif"),
     media_type="image/jpeg",
-    magic=(b"\xff\xd8\xff",),
+    magic=re.compile(rb"\xff\xd8\xff"),
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,

@@ -1,55 +1,42 @@
-"""TIFF of one page: 1, 8 and 16 bits, 32- and 64-bit floats; gray, RGB, palette, alpha."""
+"""TIFF of one page: 1, 8 and 16 bits, floats; gray, RGB, palette, alpha; labels of 32 bits."""
 
-import logging
 import re
-import struct
-from itertools import islice
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tifffile import TiffFile, TiffPage, imwrite
+from tifffile import TiffFile, imwrite
 
 from cluster_worker.codecs.header import (
     Format,
     Header,
     Image,
     as_stored,
-    fitting_profile,
-    has_alpha,
+    narrowed,
     upright_shape,
     valid_orientation,
     valid_profile,
-    valid_resolution,
+    without_channels,
 )
-from cluster_worker.errors import Rejected
+from cluster_worker.codecs.tiff_page import (
+    COMPRESSION,
+    DEFLATE_LEVEL,
+    ORIENTATION,
+    PALETTE,
+    THREADS,
+    block_of,
+    channels_of,
+    check_extent,
+    check_tags,
+    converted,
+    described,
+    first_page,
+    plain,
+    refuse_pages,
+    resolution_of,
+)
+from cluster_worker.codecs.tiff_windows import assemble, encode_tiles, read_window
 
-# tifffile logs what it finds odd in a file; what matters is refused or noted here.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
-
-# Values of tags, as the TIFF specification numbers them.
-MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE = 0, 1, 2, 3
-UNSPECIFIED, PREMULTIPLIED = 0, 1
-REDUCED, MASK = 1, 4
-ORIENTATION = 274
-COMPRESSIONS = {1, 5, 8, 32773, 32946, 50000}  # none, LZW, deflate, PackBits, deflate, zstd
-CENTIMETRE = 3
-INCHES = {2: 1.0, CENTIMETRE: 2.54}
-
-# Tags that change what the pixels are, or that a result carries over.
-NEEDED = {254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317}
-NEEDED |= {320, 322, 323, 324, 325, 338, 339, 34675}
-
-# Bits of a sample, by the type that tifffile decodes it to.
-BITS = {"bool": 1, "uint8": 8, "uint16": 16, "float32": 32, "float64": 64}
-INDEX_BITS = (1, 2, 4, 8)
-
-# Threads of one decode; the codecs release the GIL, and a node decodes several files at once.
-THREADS = 2
 STRIP_BYTES = 1 << 20
-# Level 1 is four times as fast as the usual 6, and with the predictor hardly larger.
-DEFLATE_LEVEL = 1
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -67,8 +54,6 @@ def read_header(path: Path, name: str) -> Header:
         channels, notes = channels_of(page, name)
         tag = page.tags.get(ORIENTATION)
         orientation = valid_orientation(int(tag.value) if tag else 1)
-        inches = INCHES.get(page.resolutionunit)
-        along = [each * inches for each in page.resolution] if inches else None
         palette = page.photometric == PALETTE
         return Header(
             name=name,
@@ -77,109 +62,10 @@ def read_header(path: Path, name: str) -> Header:
             dtype="uint8" if palette else str(page.dtype),
             orientation=orientation,
             icc_profile=valid_profile(page.iccprofile),
-            resolution=valid_resolution(along, orientation),
+            resolution=resolution_of(page, orientation),
             notes=notes,
+            block=block_of(page) if orientation == 1 else None,
         )
-
-
-def first_page(file: TiffFile) -> TiffPage:
-    """Give the first page; most writers put what describes it at the end of the file.
-
-    Raises
-    ------
-    EOFError
-        If there is none.
-    """
-    if len(file.pages) == 0:
-        raise EOFError("no page lies within the file")
-    return file.pages.first
-
-
-def check_tags(file: TiffFile, page: TiffPage) -> None:
-    """Check that no tag that matters was passed over.
-
-    tifffile goes on without a tag that it cannot read, for one because its value lies past the
-    end of the file, and would then decode other pixels.
-
-    Raises
-    ------
-    ValueError
-        If one was.
-    """
-    layout = file.tiff
-    file.filehandle.seek(page.offset)
-    count = struct.unpack(layout.tagnoformat, file.filehandle.read(layout.tagnosize))[0]
-    entries = file.filehandle.read(count * layout.tagsize)
-    codes = {
-        struct.unpack_from(layout.byteorder + "H", entries, start)[0]
-        for start in range(0, len(entries), layout.tagsize)
-    }
-    unread = sorted(code for code in codes & NEEDED if code not in page.tags)
-    if unread:
-        raise ValueError(f"tags {unread} cannot be read")
-
-
-def refuse_pages(file: TiffFile, page: TiffPage, name: str) -> None:
-    """Refuse several pages; smaller copies and masks of the first are no pages."""
-    pages = len(file.pages)
-    others = (each.subfiletype & (REDUCED | MASK) for each in islice(iter(file.pages), 1, None))
-    if all(others):
-        # ImageJ writes a stack as one page and says in its description how many there are.
-        stack = re.search(r"images=(\d+)", page.imagej_description or "")
-        pages = max(int(stack[1]) if stack else 1, page.imagedepth)
-    if pages > 1:
-        raise Rejected(f"{name}: has {pages} pages; this app reads files of one page")
-    if page.subfiletype & (REDUCED | MASK):
-        raise Rejected(f"{name}: its first page is a thumbnail; this app reads no raw files")
-
-
-def channels_of(page: TiffPage, name: str) -> tuple[int, tuple[str, ...]]:
-    """Count the channels that the pixels will have, and give notes.
-
-    Raises
-    ------
-    Rejected
-        If this app does not read such pixels.
-    """
-    kind, samples, extra = page.photometric, page.samplesperpixel, tuple(page.extrasamples)
-    if page.compression not in COMPRESSIONS:
-        raise Rejected(
-            f"{name}: is compressed by {name_of(page.compression)}; this app reads TIFF "
-            "uncompressed or compressed by deflate, LZW, PackBits or zstd"
-        )
-    if kind == PALETTE and samples == 1 and page.bitspersample in INDEX_BITS:
-        return 3, ()
-    if BITS.get(str(page.dtype)) != page.bitspersample:
-        raise Rejected(
-            f"{name}: has samples of {page.bitspersample} bits as {page.dtype}; this app reads "
-            "whole numbers of 1, 8 and 16 bits without sign, and floats of 32 and 64 bits"
-        )
-    if kind == MIN_IS_WHITE and page.dtype is not None and page.dtype.kind == "f":
-        raise Rejected(f"{name}: has floats that count from white; store it counting from black")
-    colours = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3}.get(kind)
-    if colours is None:
-        raise Rejected(
-            f"{name}: has {name_of(kind)} colours; this app reads TIFF in gray, RGB and palette"
-        )
-    # A fourth channel beside RGB is transparency even if the file does not say so; two channels
-    # of gray are more often two dyes under a microscope.
-    if samples == colours:
-        return samples, ()
-    if samples != colours + 1 or (colours == 1 and extra[:1] in ((), (UNSPECIFIED,))):
-        raise Rejected(
-            f"{name}: has {samples} channels; this app reads gray and RGB, each with or without "
-            "transparency"
-        )
-    if page.dtype == bool:
-        raise Rejected(f"{name}: has transparency of 1 bit; store it with 8 bits")
-    if extra[:1] == (PREMULTIPLIED,):
-        return samples, ("colours were multiplied by transparency; they were divided by it",)
-    return samples, ()
-
-
-def name_of(value: Any) -> str:
-    """Name a tag's value if tifffile knows it, else show its number."""
-    return str(getattr(value, "name", value))
 
 
 def read_pixels(path: Path, header: Header, out: Image) -> None:
@@ -201,79 +87,22 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         stored[...] = converted(page, page.asarray(maxworkers=THREADS), stored.shape)
 
 
-def check_extent(page: TiffPage, size: int) -> None:
-    """Check that all strips or tiles lie within the file; tifffile would fill in zeros."""
-    ends = [
-        offset + length
-        for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True)
-        if offset and length
-    ]
-    if page.is_contiguous and ends:
-        ends.append(page.dataoffsets[0] + page.nbytes)
-    if len(ends) < prod(page.chunked) or max(ends) > size:
-        raise EOFError("strips or tiles are missing")
-
-
-def plain(page: TiffPage) -> bool:
-    """Whether the pixels can be taken as they lie in the file."""
-    return (
-        page.photometric in (MIN_IS_BLACK, RGB)
-        and (page.samplesperpixel == 1 or page.planarconfig == 1)
-        and tuple(page.extrasamples)[:1] != (PREMULTIPLIED,)
-    )
-
-
-def converted(page: TiffPage, pixels: Image, shape: tuple[int, ...]) -> Image:
-    """Turn decoded samples into gray or RGB with the channels last."""
-    if page.photometric == PALETTE:
-        # Palettes have 16 bits; writers put 8 bits into the upper half, some into both.
-        table = np.asarray(page.colormap, np.uint16).reshape(3, -1) >> 8
-        return table.astype(np.uint8).T[pixels.reshape(shape[:2])]
-    if page.planarconfig == 2 and page.samplesperpixel > 1:
-        pixels = np.moveaxis(pixels.reshape(-1, *shape[:2]), 0, -1)
-    pixels = pixels.reshape(shape)
-    colours = pixels[..., :-1] if has_alpha(shape) else pixels
-    if page.photometric == MIN_IS_WHITE:
-        np.invert(colours, out=colours)
-    if has_alpha(shape) and tuple(page.extrasamples)[:1] == (PREMULTIPLIED,):
-        divide_by_alpha(colours, pixels[..., -1:])
-    return pixels
-
-
-def divide_by_alpha(colours: Image, alpha: Image) -> None:
-    """Undo the multiplication of colours by alpha, in place; what is fully clear stays black."""
-    white = 1.0 if colours.dtype.kind == "f" else float(np.iinfo(colours.dtype).max)
-    for row, opacity in zip(colours, alpha, strict=True):
-        straight = row * (white / np.maximum(opacity, np.finfo(np.float32).tiny))
-        if row.dtype.kind == "u":
-            straight = np.rint(np.clip(straight, 0, white))
-        row[...] = np.where(opacity > 0, straight, 0)
-
-
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a TIFF in the image's own depth: strips, deflated, whole numbers as differences."""
-    profile, notes = fitting_profile(image, header)
-    if image.shape[2:] == (1,):
-        image = image[..., 0]
-    options: dict[str, Any] = {}
-    if has_alpha(image.shape):
-        options["extrasamples"] = ["unassalpha"]
-    if header.resolution:
-        options |= {"resolution": header.resolution, "resolutionunit": "INCH"}
+    """Write a TIFF in the image's own depth: strips, deflated, whole numbers as differences.
+
+    Labels are written in 16 bits if the largest fits.
+    """
+    image = narrowed(without_channels(image))
+    options, notes = described(image.shape, header)
     if image.dtype != bool:
         options["compressionargs"] = {"level": DEFLATE_LEVEL}
     imwrite(
         path,
         np.ascontiguousarray(image),
-        photometric="rgb" if image.ndim == 3 and image.shape[2] >= 3 else "minisblack",
-        planarconfig="contig" if image.ndim == 3 else None,
-        compression="adobe_deflate",
+        compression=COMPRESSION,
         predictor=image.dtype.kind == "u",
         rowsperstrip=max(1, STRIP_BYTES // max(1, image.nbytes // image.shape[0])),
-        iccprofile=profile or None,
         maxworkers=THREADS,
-        metadata=None,
-        software=False,
         **options,
     )
     return notes
@@ -284,8 +113,12 @@ TIFF = Format(
     title="TIFF",
     extensions=("tif", "tiff"),
     media_type="image/tiff",
-    magic=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    # Two byte orders and two sizes.
+    magic=re.compile(rb"II[*+]\0|MM\0[*+]"),
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,
+    read_window=read_window,
+    encode_tiles=encode_tiles,
+    assemble=assemble,
 )

@@ -4,12 +4,17 @@ import { texts } from "./texts";
 
 interface Signature {
   readonly type: string;
-  readonly bytes: readonly number[];
+  /** null stands for any byte. */
+  readonly bytes: readonly (number | null)[];
 }
 
 const SIGNATURES: readonly Signature[] = [
   { type: "image/jpeg", bytes: [0xff, 0xd8, 0xff] },
   { type: "image/png", bytes: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] },
+  {
+    type: "image/webp",
+    bytes: [0x52, 0x49, 0x46, 0x46, null, null, null, null, 0x57, 0x45, 0x42, 0x50],
+  },
   { type: "image/tiff", bytes: [0x49, 0x49, 0x2a, 0x00] },
   { type: "image/tiff", bytes: [0x4d, 0x4d, 0x00, 0x2a] },
   // BigTIFF, for files above 4 GiB.
@@ -18,7 +23,7 @@ const SIGNATURES: readonly Signature[] = [
 ];
 
 /** For the file dialog; what a file really is, its first bytes say. */
-export const ACCEPT = ".jpg,.jpeg,.png,.tif,.tiff,image/jpeg,image/png,image/tiff";
+export const ACCEPT = ".jpg,.jpeg,.png,.webp,.tif,.tiff,image/jpeg,image/png,image/webp,image/tiff";
 
 export interface Checked {
   readonly file: File;
@@ -32,11 +37,13 @@ export async function check(file: File): Promise<Checked> {
   if (file.size === 0) return { file, type: file.type, refusal: texts.files.empty };
   let start: Uint8Array;
   try {
-    start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
+    start = new Uint8Array(await file.slice(0, 12).arrayBuffer());
   } catch {
     return { file, type: file.type, refusal: texts.files.unreadable };
   }
-  const found = SIGNATURES.find(({ bytes }) => bytes.every((byte, i) => start[i] === byte));
+  const found = SIGNATURES.find(({ bytes }) =>
+    bytes.every((byte, i) => byte === null || start[i] === byte),
+  );
   if (found) return { file, type: found.type, refusal: "" };
   const hex = [...start.slice(0, 4)].map((byte) => byte.toString(16).padStart(2, "0"));
   return { file, type: file.type, refusal: texts.files.wrongType(hex.join(" ").toUpperCase()) };
@@ -44,5 +51,5 @@ export async function check(file: File): Promise<Checked> {
 
 /** Whether browsers show a picture of this type. */
 export function isViewable(type: string): boolean {
-  return type === "image/jpeg" || type === "image/png";
+  return type === "image/jpeg" || type === "image/png" || type === "image/webp";
 }

@@ -8,6 +8,7 @@ function file(name: string, ...start: number[]): File {
 test.each([
   ["image/jpeg", file("a", 0xff, 0xd8, 0xff, 0xe0)],
   ["image/png", file("a", 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)],
+  ["image/webp", file("a", 0x52, 0x49, 0x46, 0x46, 1, 2, 0, 0, 0x57, 0x45, 0x42, 0x50)],
   ["image/tiff", file("a", 0x49, 0x49, 0x2a, 0x00)],
   ["image/tiff", file("a", 0x4d, 0x4d, 0x00, 0x2b)],
 ])("%s is known by its first bytes, whatever its name", async (type, each) => {
@@ -17,6 +18,11 @@ test.each([
 test("a document called .png is refused, with the bytes that give it away", async () => {
   const { refusal } = await check(file("report.png", 0x25, 0x50, 0x44, 0x46));
   expect(refusal).toContain("starts with 25 50 44 46");
+});
+
+test("a sound that begins as a WebP does is refused", async () => {
+  const wave = file("a.webp", 0x52, 0x49, 0x46, 0x46, 1, 2, 0, 0, 0x57, 0x41, 0x56, 0x45);
+  expect((await check(wave)).refusal).toContain("starts with 52 49 46 46");
 });
 
 test("an empty file is refused before its bytes are looked at", async () => {

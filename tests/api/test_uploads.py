@@ -83,6 +83,7 @@ def test_only_a_job_that_awaits_its_upload_gets_a_form(api):
     [
         (b"\xff\xd8\xff\xe0", "image/jpeg"),
         (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"RIFF\n\0\0\0WEBP", "image/webp"),
         (b"II*\0", "image/tiff"),
         (b"MM\0*", "image/tiff"),
         (b"II+\0", "image/tiff"),
@@ -97,13 +98,14 @@ def test_a_format_is_known_by_its_first_bytes(first, found):
     [
         (b"GIF89a", "(starts with 47 49 46 38)"),
         (b"\x89PNG\r\n\x1a", "(starts with 89 50 4e 47)"),
+        (b"RIFF\n\0\0\0WAVE", "(starts with 52 49 46 46)"),
         (b"h", "(starts with 68)"),
     ],
 )
 def test_another_format_is_named_by_its_first_bytes(first, says):
     with pytest.raises(UploadError) as error:
         sniff("cat.gif", first)
-    sentence = f"cat.gif: not an image this app reads {says}; use JPEG, PNG or TIFF"
+    sentence = f"cat.gif: not an image this app reads {says}; use JPEG, PNG, WebP or TIFF"
     assert str(error.value) == sentence
 
 

@@ -9,15 +9,19 @@ from PIL import Image
 
 from cluster_worker import formats
 from cluster_worker.errors import Rejected
-from cluster_worker.formats import FORMATS
+from cluster_worker.formats import FORMATS, Header
 from tests.cluster_worker.image_files import PIXELS_MAX, picture, read, refusal
 
 
 def small_files(tmp_path):
     gray, colour = picture("uint8", 30, 40), picture("uint8", 30, 40, 3)
+    deep = picture("uint16", 30, 40, 3)
     Image.fromarray(colour).save(tmp_path / "plain.jpg", quality=40)
     Image.fromarray(colour).save(tmp_path / "progressive.jpg", progressive=True, quality=40)
     Image.fromarray(colour).save(tmp_path / "plain.png")
+    formats.write(tmp_path / "deep.png", deep, "png", Header("cat", "png", deep.shape, "uint16"))
+    Image.fromarray(colour).save(tmp_path / "lossy.webp", quality=40)
+    Image.fromarray(colour).save(tmp_path / "lossless.webp", lossless=True)
     Image.fromarray(gray).quantize(9).save(tmp_path / "palette.png")
     Image.fromarray(colour).save(tmp_path / "libtiff.tif", compression="tiff_lzw")
     tifffile.imwrite(tmp_path / "raw.tif", gray)
@@ -27,8 +31,8 @@ def small_files(tmp_path):
     return sorted(tmp_path.iterdir())
 
 
-FILES = ("libtiff.tif", "mask.tif", "palette.png", "plain.jpg", "plain.png", "progressive.jpg")
-FILES += ("raw.tif", "tiled.tif", "zstd.tif")
+FILES = ("deep.png", "libtiff.tif", "lossless.webp", "lossy.webp", "mask.tif", "palette.png")
+FILES += ("plain.jpg", "plain.png", "progressive.jpg", "raw.tif", "tiled.tif", "zstd.tif")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +55,10 @@ def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(files, tmp_path,
     assert "ends too early" in refusal(path) or name == "mask.tif"
 
 
-def test_a_png_with_one_flipped_bit_never_yields_other_pixels(tmp_path):
-    image, path = picture("uint8", 5, 6), tmp_path / "cat.png"
-    Image.fromarray(image).save(path)
+@pytest.mark.parametrize(("dtype", "shape"), [("uint8", (5, 6)), ("uint16", (3, 4, 3))])
+def test_a_png_with_one_flipped_bit_never_yields_other_pixels(tmp_path, dtype, shape):
+    image, path = picture(dtype, *shape), tmp_path / "cat.png"
+    formats.write(path, image, "png", Header("cat.png", "png", shape, dtype))
     whole = path.read_bytes()
     for bit in range(8 * 8, 8 * len(whole)):
         flipped = bytearray(whole)
