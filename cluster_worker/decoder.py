@@ -16,14 +16,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from cluster_worker.codecs.header import Header
+from cluster_worker.codecs.header import Header, Piece
 from cluster_worker.errors import Broken, Rejected
-from cluster_worker.formats import DTYPES, FORMATS, check_size
+from cluster_worker.formats import DTYPES, FORMATS, TILE, check_size
 from cluster_worker.segments import Pixels
 from config.settings import MIB, WorkerSettings
 
@@ -31,6 +32,10 @@ PIXELS_MAX = 400_000_000
 MEMORY_BYTES_MAX = 4096 * MIB
 SECONDS_MAX = 60.0
 START_SECONDS = 60.0
+
+# A large result is put together in more time than one decode may take; a disk that writes no faster
+# than this is broken.
+ASSEMBLED_BYTES_PER_SECOND = 10 * MIB
 
 # A child whose socket has closed is about to be dead; how it died is worth waiting for.
 DYING_SECONDS = 1.0
@@ -52,7 +57,7 @@ class Decoder:
     memory_bytes_max : int
         Memory that the child may take, besides the shared pixels.
     seconds_max : float
-        Longest time for one call.
+        Longest time for one call; `assemble` has more for many bytes.
     """
 
     def __init__(
@@ -125,14 +130,112 @@ class Decoder:
         answer = self.ask("write", header.name, "encode", asked)
         return tuple(str(each) for each in answer["notes"])
 
-    def ask(self, what: str, name: str, verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def read_window(
+        self, path: Path, header: Header, window: tuple[int, int, int, int], pixels: Pixels
+    ) -> None:
+        """Decode a window of a file into shared memory; as `formats.read_window`.
+
+        Parameters
+        ----------
+        path : Path
+            The file that the header was read from.
+        header : Header
+            From `read_header`, with a block.
+        window : tuple of int
+            (top, bottom, left, right), half open, within the image.
+        pixels : Pixels
+            Of the window's rows and columns, the header's channels and its type.
+
+        Raises
+        ------
+        Rejected
+            If the file is damaged there, or takes too much time or memory.
+        """
+        asked = {
+            "path": str(path),
+            # There may be thousands of windows, and a profile has megabytes.
+            "header": wire_of(replace(header, icc_profile=b"")),
+            "window": list(window),
+            "pixels": list(pixels),
+        }
+        self.ask("read_window", header.name, "decode", asked)
+
+    def encode_tiles(
+        self, spool: Path, pixels: Pixels, format: str, name: str
+    ) -> list[tuple[int, int]]:
+        """Encode the tiles of a block that lies in shared memory; as `formats.encode_tiles`.
+
+        Returns
+        -------
+        list of (int, int)
+            Offset and bytes of each tile in the spool, in row order.
+
+        Raises
+        ------
+        Rejected
+            If the format is not written by tiles, or cannot hold such pixels.
+        OSError
+            If the spool cannot be written.
+        """
+        asked = {"spool": str(spool), "pixels": list(pixels), "format": format, "name": name}
+        answer = self.ask("encode_tiles", name, "encode", asked)
+        return places_of(answer, pixels.shape, name)
+
+    def assemble(
+        self,
+        path: Path,
+        pieces: Sequence[Piece],
+        shape: Sequence[int],
+        dtype: str,
+        format: str,
+        header: Header,
+    ) -> tuple[str, ...]:
+        """Put a file together from encoded tiles; as `formats.assemble`.
+
+        Returns
+        -------
+        tuple of str
+            What the format could not keep.
+
+        Raises
+        ------
+        Rejected
+            If the format is not written by tiles, or it takes too long for so many bytes.
+        OSError
+            If a file cannot be read or written.
+        """
+        spools = {str(spool): None for spool, _, _ in pieces}
+        numbers = {spool: number for number, spool in enumerate(spools)}
+        asked = {
+            "path": str(path),
+            "spools": list(spools),
+            "pieces": [(numbers[str(spool)], offset, size) for spool, offset, size in pieces],
+            "shape": list(shape),
+            "dtype": dtype,
+            "format": format,
+            "header": wire_of(header),
+        }
+        size = sum(size for _, _, size in pieces)
+        seconds = self.seconds_max + size / ASSEMBLED_BYTES_PER_SECOND
+        answer = self.ask("assemble", header.name, "encode", asked, seconds)
+        return tuple(str(each) for each in answer["notes"])
+
+    def ask(
+        self,
+        what: str,
+        name: str,
+        verb: str,
+        asked: Mapping[str, Any],
+        seconds: float | None = None,
+    ) -> dict[str, Any]:
         """Have the child do one thing, and put what goes wrong into words."""
+        seconds = self.seconds_max if seconds is None else seconds
         child = self.running()
         try:
-            answer = child.ask({"do": what, **asked}, self.seconds_max)
+            answer = child.ask({"do": what, "seconds": seconds, **asked}, seconds)
         except TimeoutError:
             self.close()
-            raise Rejected(f"{name}: took longer than {self.seconds_max:g} s to {verb}") from None
+            raise Rejected(f"{name}: took longer than {seconds:g} s to {verb}") from None
         except (OSError, ValueError) as error:
             status = child.kill(DYING_SECONDS)
             self.child = None
@@ -169,7 +272,7 @@ class Decoder:
     def start(self) -> None:
         """Start a child without waiting for it."""
         self.close()
-        self.child = Child(self.memory_bytes_max, self.seconds_max)
+        self.child = Child(self.memory_bytes_max)
 
     def close(self) -> None:
         """End the child."""
@@ -190,12 +293,12 @@ class Decoder:
 class Child:
     """One process and the socket to it."""
 
-    def __init__(self, memory_bytes_max: int, seconds_max: float) -> None:
+    def __init__(self, memory_bytes_max: int) -> None:
         self.socket, theirs = socket.socketpair()
         top = str(Path(__file__).resolve().parent.parent)
         kept = {name: os.environ[name] for name in KEPT_NAMES if name in os.environ}
         path = os.pathsep.join(filter(None, [top, kept.get("PYTHONPATH")]))
-        limits = (str(theirs.fileno()), str(memory_bytes_max), str(seconds_max))
+        limits = (str(theirs.fileno()), str(memory_bytes_max))
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "cluster_worker.decoding", *limits],
@@ -310,6 +413,7 @@ def wire_of(header: Header) -> dict[str, Any]:
         "icc_profile": base64.b64encode(header.icc_profile).decode(),
         "resolution": header.resolution,
         "notes": list(header.notes),
+        "block": header.block,
     }
 
 
@@ -323,7 +427,7 @@ def header_of(wire: Mapping[str, Any], name: str) -> Header:
     """
     try:
         shape = tuple(int(each) for each in wire["shape"])
-        resolution = wire["resolution"]
+        resolution, block = wire["resolution"], wire["block"]
         header = Header(
             name=name,
             format=str(wire["format"]),
@@ -333,10 +437,30 @@ def header_of(wire: Mapping[str, Any], name: str) -> Header:
             icc_profile=base64.b64decode(wire["icc_profile"]),
             resolution=(float(resolution[0]), float(resolution[1])) if resolution else None,
             notes=tuple(str(each) for each in wire["notes"]),
+            block=(int(block[0]), int(block[1])) if block else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
+    fits = fits and (header.block is None or min(header.block) > 0)
     if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
         raise Rejected(f"{name}: the decoder failed on this file")
     return header
+
+
+def places_of(answer: Mapping[str, Any], shape: Sequence[int], name: str) -> list[tuple[int, int]]:
+    """Read where a child put the tiles of a block, believing nothing.
+
+    Raises
+    ------
+    Rejected
+        If these are not as many places as the block has tiles.
+    """
+    try:
+        places = [(int(offset), int(size)) for offset, size in answer["places"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Rejected(f"{name}: the decoder failed on this file") from error
+    count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
+    if len(places) != count or min(min(place) for place in places) < 0:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return places

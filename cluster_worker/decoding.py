@@ -1,4 +1,4 @@
-"""The child that decodes: `python -m cluster_worker.decoding SOCKET MEMORY SECONDS`.
+"""The child that decodes: `python -m cluster_worker.decoding SOCKET MEMORY`.
 
 Started and ended by `cluster_worker.decoder`. Reads one JSON line per question from an inherited
 socket and answers with one; ends when the socket does.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_worker import formats
+from cluster_worker.codecs import tiff_windows
 from cluster_worker.decoder import header_of, wire_of
 from cluster_worker.errors import Rejected
 from cluster_worker.segments import Pixels
@@ -25,7 +26,7 @@ GRACE_SECONDS = 2.0
 
 def main(arguments: list[str]) -> None:
     """Set the limits, load the codecs, then serve until the parent leaves."""
-    descriptor, memory, seconds = int(arguments[0]), int(arguments[1]), float(arguments[2])
+    descriptor, memory = int(arguments[0]), int(arguments[1])
     # Ctrl-C and a service's stop reach the whole group, but jobs in hand are still to be encoded:
     # the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -38,9 +39,10 @@ def main(arguments: list[str]) -> None:
         # Up to here errors are the operator's business; what C libraries print on a file is not.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         for line in questions:
+            question = json.loads(line)
             # Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends.
-            signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
-            answer = answer_to(json.loads(line))
+            signal.setitimer(signal.ITIMER_REAL, question["seconds"] + GRACE_SECONDS)
+            answer = answer_to(question)
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.sendall(json.dumps(answer).encode() + b"\n")
 
@@ -62,7 +64,8 @@ def answer_to(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_header(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer with the header."""
+    """Answer with the header; a new file begins, so what is kept of the last one goes."""
+    tiff_windows.forget()
     path, name = Path(question["path"]), question["name"]
     return {"header": wire_of(formats.read_header(path, name, question["pixels_max"]))}
 
@@ -83,13 +86,46 @@ def write(question: Mapping[str, Any]) -> dict[str, Any]:
     return {"notes": list(notes)}
 
 
+def read_window(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill the shared pixels with a window."""
+    header = header_of(question["header"], question["header"]["name"])
+    out = pixels_of(question["pixels"]).map(writable=True)
+    top, bottom, left, right = question["window"]
+    formats.read_window(Path(question["path"]), header, top, bottom, left, right, out)
+    return {}
+
+
+def encode_tiles(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Append the tiles of the shared pixels to the spool."""
+    image = pixels_of(question["pixels"]).map(writable=False)
+    spool, kind, name = Path(question["spool"]), question["format"], question["name"]
+    return {"places": formats.encode_tiles(spool, image, kind, name)}
+
+
+def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a file together from tiles in spools."""
+    header = header_of(question["header"], question["header"]["name"])
+    spools = [Path(each) for each in question["spools"]]
+    pieces = [(spools[number], offset, size) for number, offset, size in question["pieces"]]
+    shape, dtype, kind = question["shape"], question["dtype"], question["format"]
+    notes = formats.assemble(Path(question["path"]), pieces, shape, dtype, kind, header)
+    return {"notes": list(notes)}
+
+
 def pixels_of(wire: list[Any]) -> Pixels:
     """Read where pixels lie."""
     path, shape, dtype = wire
     return Pixels(path, tuple(shape), dtype)
 
 
-CALLS = {"read_header": read_header, "read_pixels": read_pixels, "write": write}
+CALLS = {
+    "read_header": read_header,
+    "read_pixels": read_pixels,
+    "write": write,
+    "read_window": read_window,
+    "encode_tiles": encode_tiles,
+    "assemble": assemble,
+}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from tifffile import TiffFile, TiffPage
+from tifffile import TIFF, TiffFile, TiffPage
 
 from cluster_worker.codecs.header import (
     INCHES,
@@ -30,8 +30,9 @@ UNSPECIFIED, PREMULTIPLIED = 0, 1
 REDUCED, MASK = 1, 4
 ORIENTATION = 274
 UNCOMPRESSED = 1
-# Besides it LZW, deflate, PackBits, deflate by another number, and zstd.
-COMPRESSIONS = {UNCOMPRESSED, 5, 8, 32773, 32946, 50000}
+# Besides it LZW, deflate, PackBits, deflate by another number, and zstd. Their codecs are loaded
+# here: left to the first file, they might not fit into a decoder's memory any more.
+COMPRESSIONS = {each: TIFF.DECOMPRESSORS[each] for each in (1, 5, 8, 32773, 32946, 50000)}
 X_RESOLUTION, Y_RESOLUTION = 282, 283
 
 # Inches in the units that ImageJ knows; it writes the letter for micro as an escape too.

@@ -171,7 +171,8 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     if max(image.shape[:2]) > SIDE_MAX:
         raise refuse_sides(header, "WebP", image, SIDE_MAX)
     picture = PIL.Image.fromarray(without_channels(image))
-    picture = picture.convert("RGBA" if has_alpha(image.shape) else "RGB")
+    if picture.mode in ("L", "LA"):
+        picture = picture.convert("RGBA" if has_alpha(image.shape) else "RGB")
     profile, notes = fitting_profile((*image.shape[:2], len(picture.mode)), header)
     picture.save(
         path,

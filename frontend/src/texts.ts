@@ -27,7 +27,7 @@ export const texts = {
     heading: "Images",
     choose: "Choose images",
     clear: "Clear list",
-    drop: "Or drop them anywhere on this page, as many as you like. JPEG, PNG or TIFF.",
+    drop: "Or drop them anywhere on this page, as many as you like. JPEG, PNG, WebP or TIFF.",
     dropping: "Drop to add",
     samples: "No picture at hand? Try one of these:",
     sampleFailed: (name: string) =>
@@ -54,7 +54,7 @@ export const texts = {
     empty: "This file is empty (0 bytes). Choose another one.",
     unreadable: "This file cannot be read any more. Was it moved or changed? Add it again.",
     wrongType: (start: string) =>
-      `Not an image this app reads (starts with ${start}). Use JPEG, PNG or TIFF.`,
+      `Not an image this app reads (starts with ${start}). Use JPEG, PNG, WebP or TIFF.`,
   },
 
   stage: {

@@ -38,7 +38,8 @@ def test_an_upload_that_is_not_there_yet_is_a_conflict(api):
         (b"", "a.png: the file is empty"),
         (
             b"hello" * 20,
-            "a.png: not an image this app reads (starts with 68 65 6c 6c); use JPEG, PNG or TIFF",
+            "a.png: not an image this app reads (starts with 68 65 6c 6c); "
+            "use JPEG, PNG, WebP or TIFF",
         ),
         (
             b"\xff\xd8\xff",

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from cluster_worker import formats
-from cluster_worker.decoder import Decoder, Decoders, header_of, wire_of
+from cluster_worker.decoder import Decoder, Decoders, header_of, places_of, wire_of
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.formats import Header
 from cluster_worker.segments import Pixels
@@ -235,6 +236,8 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
 def test_a_header_survives_the_way_to_the_child_and_back():
     header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
     assert header_of(wire_of(header), "ü.tif") == header
+    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4))
+    assert header_of(wire_of(header), "ü.tif") == header
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,9 @@ def test_a_header_survives_the_way_to_the_child_and_back():
         {"shape": "many"},
         {"icc_profile": 7},
         {"resolution": ["a", "b"]},
+        {"block": [3]},
+        {"block": [0, 4]},
+        {"block": "many"},
     ],
 )
 def test_what_a_child_says_is_not_believed(wrong):
@@ -278,3 +284,139 @@ def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
         waiting.join(10)
         pids = [each.child.process.pid for each in decoders.all]
     assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_child_has_loaded_all_codecs_before_it_sees_a_file():
+    program = (
+        "import sys\n"
+        "from cluster_worker import decoding\n"
+        "print(*(each for each in sys.modules if each.startswith('imagecodecs._')))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = {each.removeprefix("imagecodecs._") for each in found.stdout.split()}
+    assert {"deflate", "imcd", "png", "webp", "zstd"} <= loaded
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scan") / "scan.tif"
+    image = np.random.default_rng(5).integers(0, 255, (520, 700, 3), np.uint8)
+    tifffile.imwrite(path, image, photometric="rgb", tile=(256, 256), compression="zlib")
+    return path, image
+
+
+def shared_like(folder, image):
+    header = Header("block", "tiff", image.shape, str(image.dtype))
+    pixels = shared(folder, header)
+    pixels.map(writable=True)[...] = image
+    return pixels
+
+
+def test_a_child_reads_windows_into_shared_memory(decoder, scan, tmp_path):
+    path, image = scan
+    header = decoder.read_header(path, "scan.tif")
+    assert header.block == (256, 256)
+    for left in (0, 100, 300):
+        part = image[200:400, left : left + 350]
+        pixels = shared(tmp_path, Header("window", "tiff", part.shape, "uint8"))
+        decoder.read_window(path, header, (200, 400, left, left + 350), pixels)
+        np.testing.assert_array_equal(pixels.map(writable=False), part)
+
+
+def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):
+    path, image = scan
+    header = decoder.read_header(path, "scan.tif")
+    pieces = []
+    for number, top in enumerate(range(0, 520, 256)):
+        spool, pixels = tmp_path / f"spool-{number}", shared_like(tmp_path, image[top : top + 256])
+        places = decoder.encode_tiles(spool, pixels, "tiff", "scan.tif")
+        assert sum(size for _, size in places) == spool.stat().st_size
+        pieces += [(spool, *place) for place in places]
+    result = tmp_path / "result.tif"
+    assert decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header) == ()
+    np.testing.assert_array_equal(tifffile.imread(result), image)
+
+
+def test_a_damaged_piece_is_one_sentence_and_the_child_lives_on(decoder, scan, tmp_path):
+    _, image = scan
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(path, image, photometric="rgb", tile=(256, 256), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        offset, size = file.pages[0].dataoffsets[2], file.pages[0].databytecounts[2]
+    with path.open("r+b") as opened:
+        opened.seek(offset)
+        opened.write(b"\xff" * size)
+    header = decoder.read_header(path, "scan.tif")
+    pid = decoder.child.process.pid
+    pixels = shared(tmp_path, Header("window", "tiff", (250, 256, 3), "uint8"))
+    with pytest.raises(Rejected, match=r"^scan.tif: the file is damaged and cannot be read as TI"):
+        decoder.read_window(path, header, (0, 250, 444, 700), pixels)
+    decoder.read_window(path, header, (0, 250, 0, 256), pixels)
+    np.testing.assert_array_equal(pixels.map(writable=False), image[:250, :256])
+    assert decoder.child.process.pid == pid
+
+
+def test_a_child_that_dies_between_windows_is_replaced(scan, tmp_path):
+    path, image = scan
+    with Decoder() as decoder:
+        header = decoder.read_header(path, "scan.tif")
+        pixels = shared(tmp_path, Header("window", "tiff", (9, 9, 3), "uint8"))
+        decoder.read_window(path, header, (0, 9, 0, 9), pixels)
+        pid = decoder.child.process.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid))
+        decoder.read_window(path, header, (9, 18, 0, 9), pixels)
+        np.testing.assert_array_equal(pixels.map(writable=False), image[9:18, :9])
+
+
+def test_a_window_of_a_file_larger_than_the_childs_memory_is_read(tmp_path):
+    path = tmp_path / "large.tif"
+    image = np.zeros((12_000, 12_000, 3), np.uint8)
+    image[6000, 6000] = 77
+    tifffile.imwrite(path, image, photometric="rgb", tile=(512, 512), compression="zlib")
+    with Decoder(memory_bytes_max=384 * MIB) as decoder:
+        header = decoder.read_header(path, "large.tif")
+        assert header.pixels_bytes > 384 * MIB
+        pixels = shared(tmp_path, Header("window", "tiff", (600, 12_000, 3), "uint8"))
+        for top in range(0, 12_000, 600):
+            decoder.read_window(path, header, (top, top + 600, 0, 12_000), pixels)
+            assert pixels.map(writable=False).any() == (top == 6000)
+
+
+def test_a_large_result_may_take_longer_than_one_decode(scan, tmp_path, monkeypatch):
+    path, image = scan
+    with Decoder(seconds_max=1e-6) as decoder:
+        header = Header("scan.tif", "tiff", image.shape, "uint8")
+        places = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
+        pieces = [(tmp_path / "spool", *place) for place in places]
+        monkeypatch.setattr("cluster_worker.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
+        result = tmp_path / "result.tif"
+        decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header)
+        with pytest.raises(Rejected, match=r"scan.tif: took longer than 1e-06 s to decode"):
+            decoder.read_header(path, "scan.tif")
+
+
+def test_tiles_that_cannot_be_written_are_an_os_error_or_a_fault(decoder, scan, tmp_path):
+    pixels = shared_like(tmp_path, scan[1])
+    with pytest.raises(FileNotFoundError):
+        decoder.encode_tiles(tmp_path / "none" / "spool", pixels, "tiff", "scan.tif")
+    with pytest.raises(Rejected, match="too large to be written as PNG; choose TIFF"):
+        decoder.encode_tiles(tmp_path / "spool", pixels, "png", "scan.tif")
+    header = Header("scan.tif", "tiff", scan[1].shape, "uint8")
+    with pytest.raises(Broken, match=r"scan.tif: ValueError: pieces: .* has 9 tiles, got 0"):
+        decoder.assemble(tmp_path / "out", [], scan[1].shape, "uint8", "tiff", header)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"places": [[0]]}, {"places": [[0, 9]]}, {"places": "ab"}])
+def test_where_a_child_says_that_tiles_lie_is_not_believed(wrong):
+    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
+        places_of(wrong, (300, 200), "cat.png")
+    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
+        places_of({"places": [[0, 9], [-9, 9]]}, (300, 200), "cat.png")
