@@ -18,8 +18,18 @@ def white(image):
     return np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
 
 
+def octagon(radius):
+    slanted = round((2 * radius + 1) / (2 + np.sqrt(2)))
+    return morphology.octagon(2 * radius + 1 - 2 * slanted, slanted)
+
+
+# From radius, and half width where a footprint has one.
 FOOTPRINTS = {
-    "disk": morphology.disk,
-    "diamond": morphology.diamond,
-    "square": lambda r: morphology.footprint_rectangle((2 * r + 1, 2 * r + 1)),
+    "disk": lambda r, w=None: morphology.disk(r),
+    "diamond": lambda r, w=None: morphology.diamond(r),
+    "square": lambda r, w=None: morphology.footprint_rectangle((2 * r + 1, 2 * r + 1)),
+    "rectangle": lambda r, w=None: morphology.footprint_rectangle((2 * r + 1, 2 * (w or r) + 1)),
+    "ellipse": lambda r, w=None: morphology.ellipse(w or r, r),
+    "octagon": lambda r, w=None: octagon(r),
+    "star": lambda r, w=None: morphology.star(r),
 }
