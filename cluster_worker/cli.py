@@ -12,14 +12,17 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from cluster_worker.decoder import Decoder
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Rejected
-from cluster_worker.formats import Header, format_of
+from cluster_worker.files import FileJob, check_paths, open_file
 from cluster_worker.operations import catalogue
+from cluster_worker.planning import plan
 
 USAGE_ERROR = 2
 FAILED = 1
+
+# Who waits in a shell presses Ctrl-C when it takes too long; a week stands for ever.
+JOB_SECONDS_MAX = 7 * 24 * 3600.0
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,6 +64,7 @@ def parser() -> Parser:
     run.add_argument("steps", nargs="*", help="operation name=value … + operation …")
     run.add_argument("--recipe", type=Path, help="JSON file with the list of steps instead")
     run.add_argument("--ranks", type=int, default=0, help="MPI ranks (default: one per core)")
+    run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
     operations = commands.add_parser("operations", help="list the operations, or explain one")
     operations.add_argument("name", nargs="?", help="operation to explain")
@@ -73,39 +77,46 @@ def run_file(given: argparse.Namespace) -> None:
     steps = read_recipe(given.recipe) if given.recipe else parse_steps(given.steps)
     if given.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {given.ranks}")
-    if not given.source.is_file():
-        raise Rejected(f"{given.source}: no such file")
-    target = format_of(given.target.name)
-    with Decoder() as decoder:
-        header = decoder.read_header(given.source, given.source.name)
-        with (
-            Engine(given.ranks) as engine,
-            engine.prepare(header.shape, header.dtype, steps) as job,
-        ):
-            decoder.read_pixels(given.source, header, job.source_pixels)
-            with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
+    check_paths(given.source, given.target)
+    with Engine(given.ranks, job_seconds_max=JOB_SECONDS_MAX) as engine:
+        if given.plan:
+            with open_file(engine, given.source, given.target, steps) as file:
+                show_plan(file, engine.ranks)
+            return
+        with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
 
-                def show(done: int, total: int) -> None:
-                    bar.total = total
-                    bar.update(done - bar.n)
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
 
-                job.start(show)
-                job.wait()
-            save(decoder, job, given.target, target, header)
-
-
-def save(decoder: Decoder, job: Any, path: Path, target: str, header: Header) -> None:
-    """Write the result beside its final name first, so that no half file is ever seen."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        notes = decoder.write(partial, job.result_pixels, target, header)
-        partial.replace(path)
-    except OSError as error:
-        raise Rejected(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+            notes = engine.run_file(given.source, given.target, steps, show)
     for note in notes:
-        print(f"{path}: {note}", file=sys.stderr)
+        print(f"{given.target}: {note}", file=sys.stderr)
+
+
+def show_plan(file: FileJob, ranks: int) -> None:
+    """Say what a job will do and need, one pass a line."""
+    planned = plan(file.job.assignment.order)
+    shared = ranks if file.job.assignment.wide else 1
+    for number, each in enumerate(planned.passes, start=1):
+        names = " + ".join(part.name or "copy" for part in each.parts)
+        height, width = planned.core_of(each, shared)
+        print(
+            f"pass {number}: {names}; {planned.tile_count(each, shared)} tiles of up to "
+            f"{height} × {width} pixels, halo {each.halo}"
+        )
+    kind = "by windows of the file" if file.is_streamed else "in memory"
+    between = sum(planned.slots())
+    place = "on disk" if file.is_streamed else "in shared memory"
+    print(
+        f"{kind}, on {shared} of {ranks} ranks; about {mib(planned.rank_bytes(shared))} in each "
+        f"rank, {mib(between)} between passes {place}"
+    )
+
+
+def mib(count: int) -> str:
+    """Show bytes."""
+    return f"{count / 2**20:.0f} MiB"
 
 
 def read_recipe(path: Path) -> Any:
@@ -156,7 +167,7 @@ def show_operations(given: argparse.Namespace) -> None:
     operations = {each["name"]: each for each in catalogue()["operations"]}
     if given.name is None:
         for name, each in operations.items():
-            print(f"{name:16} {each['title']:28} {each['help'].split('.')[0]}.")
+            print(f"{name:28} {each['kind']:12} {each['title']}: {each['help'].split('. ')[0]}")
         return
     if given.name not in operations:
         raise Rejected(f"{given.name}: no operation has that name; dip operations lists them")

@@ -25,10 +25,11 @@ from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.launch import Launched, launch
 from cluster_worker.planning import Order, plan
 from cluster_worker.segments import Pixels
+from cluster_worker.streams import FileImage, Raw, Spool
 from cluster_worker.wire import Cancel, Done, Progress, Task
 
 # Time to hear a cancel between two tiles; a rank deep in one long call is ended instead.
-CANCEL_SECONDS = 2.0
+CANCEL_SECONDS = 0.8
 # A world that does not start is tried so often before its jobs are told.
 STARTS_MAX = 3
 START_BACKOFF_SECONDS = 1.0
@@ -36,13 +37,13 @@ START_BACKOFF_SECONDS = 1.0
 
 @dataclass(eq=False)
 class Assignment:
-    """One order to run on pixels in shared memory, and what has become of it so far."""
+    """One order to run, with where its images lie, and what has become of it so far."""
 
     number: int
     order: Order
-    source: Pixels
-    scratch: tuple[Pixels, ...]
-    result: Pixels
+    source: Pixels | FileImage
+    scratch: tuple[Pixels | Raw, ...]
+    result: Pixels | Spool
     wide: bool
     progress: Callable[[int, int], None]
     done: "Future[None]" = field(default_factory=Future)

@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 
 from cluster_worker.dispatch import Assignment, Dispatcher
 from cluster_worker.errors import Rejected
+from cluster_worker.files import run_file
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, plan
 from cluster_worker.segments import Pixels, Segment, Segments
+from cluster_worker.streams import FileImage, Raw, Spool
 from config import recipe
 
 Image = NDArray[Any]
@@ -43,30 +46,33 @@ class Job:
 
     Attributes
     ----------
+    source_pixels, result_pixels : Pixels
+        Of a job in memory: where the image and its result lie, alpha included.
     source, result : ndarray
-        In shared memory, alpha included; `result` is valid after `wait`, until `close`.
+        The same as arrays; `result` is valid after `wait`, until `close`.
     """
 
+    source_pixels: Pixels
+    result_pixels: Pixels
+
     def __init__(
-        self, engine: "Engine", order: Order, segments: list[Segment], number: int
+        self, engine: "Engine", assignment: Assignment, segments: Sequence[Segment] = ()
     ) -> None:
         self.engine = engine
-        self.segments = segments
-        planned = plan(order)
-        first, second, *slots = (str(each.path) for each in segments)
-        self.source_pixels = Pixels(first, planned.shape, planned.dtype)
-        self.result_pixels = Pixels(second, planned.result_shape, planned.result_dtype)
-        self.source = self.source_pixels.map(writable=True)
-        self.result = self.result_pixels.map(writable=False)
-        self.assignment = Assignment(
-            number,
-            order,
-            self.source_pixels,
-            tuple(Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers),
-            self.result_pixels,
-            engine.is_wide(planned),
-            ignore,
-        )
+        self.assignment = assignment
+        self.segments = list(segments)
+        if isinstance(assignment.source, Pixels) and isinstance(assignment.result, Pixels):
+            self.source_pixels, self.result_pixels = assignment.source, assignment.result
+
+    @cached_property
+    def source(self) -> Image:
+        """The image, to be filled."""
+        return self.source_pixels.map(writable=True)
+
+    @cached_property
+    def result(self) -> Image:
+        """What became of it."""
+        return self.result_pixels.map(writable=False)
 
     def start(self, progress: Progress = ignore) -> None:
         """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
@@ -99,11 +105,10 @@ class Job:
         Ranks may still write there: the memory is free once the job is settled.
         """
         segments, self.segments = self.segments, []
-        if not segments:
-            return
         if not self.assignment.done.done():
             self.cancel()
-        self.assignment.done.add_done_callback(lambda _: self.engine.segments.release(segments))
+        if segments:
+            self.assignment.done.add_done_callback(lambda _: self.engine.segments.release(segments))
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -220,7 +225,68 @@ class Engine:
         images = [(planned.shape, planned.dtype), (planned.result_shape, planned.result_dtype)]
         sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
         segments = self.segments.allocate(sizes + planned.slots(), ALLOCATE_SECONDS)
-        return Job(self, order, segments, next(self.numbers))
+        source, result, *slots = (str(each.path) for each in segments)
+        return self.assign(
+            order,
+            Pixels(source, planned.shape, planned.dtype),
+            [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
+            Pixels(result, planned.result_shape, planned.result_dtype),
+            segments,
+        )
+
+    def assign(
+        self,
+        order: Order,
+        source: Pixels | FileImage,
+        scratch: Sequence[Pixels | Raw],
+        result: Pixels | Spool,
+        segments: Sequence[Segment] = (),
+    ) -> Job:
+        """Make a job of an order and of where its images lie; `segments` are freed with it."""
+        wide = self.is_wide(plan(order))
+        number = next(self.numbers)
+        return Job(
+            self,
+            Assignment(number, order, source, tuple(scratch), result, wide, ignore),
+            segments,
+        )
+
+    def run_file(
+        self,
+        source: str | Path,
+        target: str | Path,
+        steps: Sequence[Mapping[str, Any]],
+        progress: Progress = ignore,
+        scratch_dir: str | Path | None = None,
+    ) -> tuple[str, ...]:
+        """Run a chain from file to file.
+
+        A TIFF of tiles or strips whose pixels do not fit into memory, to a TIFF, is streamed: read
+        and written by windows, with what passes leave for each other in files on disk.
+
+        Parameters
+        ----------
+        source, target : str or Path
+            Image files; the ending of `target` names its format. `target` appears whole or not at
+            all.
+        steps, progress
+            As for `run`; the depth is "input".
+        scratch_dir : str or Path, optional
+            Folder on disk for what is streamed; by default that of `target`.
+
+        Returns
+        -------
+        tuple of str
+            What could not be kept, one sentence each.
+
+        Raises
+        ------
+        Rejected
+            With one sentence, if files or steps cannot be used, or there is too little room.
+        Broken
+            If ranks died on it.
+        """
+        return run_file(self, Path(source), Path(target), steps, progress, scratch_dir)
 
     def order(
         self,
@@ -228,6 +294,7 @@ class Engine:
         dtype: str,
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
+        grid: int = 1,
     ) -> Order:
         """Check steps and image, and that the plan's passes fit a rank's memory.
 
@@ -240,7 +307,7 @@ class Engine:
             checked = recipe.check(steps, self.catalogue, STEPS_MAX)
         except ValueError as error:
             raise Rejected(str(error)) from error
-        order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core)
+        order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core, grid)
         planned = plan(order)
         need = planned.rank_bytes(self.ranks if self.is_wide(planned) else 1)
         if need > self.job_memory_bytes_max:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.operations.declare import Measure, Rounds, asked
+from cluster_worker.operations.declare import Measure, Part, Rounds, asked
 from cluster_worker.planning import Pass, Plan, refusals, run_part, take, to_depth
 from cluster_worker.surfaces import Array, Plane, Sink, Source, Surface, read
 from cluster_worker.tiling import Place, Span, share
@@ -107,9 +107,11 @@ class Run:
         if plan.source_alpha:
             image = Plane(self.source, slice(None, -1))
             self.alpha = self.moved_alpha(Plane(self.source, slice(-1, None)))
-        for each in plan.passes[:-1]:
-            image = self.run_inner(each, image)
-        self.run_tiles(plan.passes[-1], image, self.result, plan.result_alpha)
+        early: tuple[Any, ...] = ()
+        for i, each in enumerate(plan.passes[:-1]):
+            follower = plan.passes[i + 1].parts[0] if plan.measures_early(i + 1) else None
+            image, early = self.run_inner(each, image, early, follower)
+        self.run_tiles(plan.passes[-1], image, self.result, early, with_alpha=plan.result_alpha)
 
     def moved_alpha(self, alpha: Source) -> Source:
         """Give alpha where the passes need it."""
@@ -120,20 +122,34 @@ class Run:
         run(self.plan.alpha, alpha, scratch, moved, self.team, self.report)
         return moved
 
-    def run_inner(self, each: Pass, image: Source) -> Source:
-        """Run a pass that others follow, and give its result."""
+    def run_inner(
+        self, each: Pass, image: Source, early: tuple[Any, ...], follower: Part | None
+    ) -> tuple[Source, tuple[Any, ...]]:
+        """Run a pass that others follow; give its result, and what was measured as it was made."""
         target = next(self.scratch)
-        self.run_tiles(each, image, target)
+        found = self.run_tiles(each, image, target, early, follower)
         rounds = each.parts[0].rounds
         if rounds is None:
-            return target
-        return self.iterate(each, rounds, image, target, next(self.scratch))
+            return target, () if follower is None else (found,)
+        return self.iterate(each, rounds, image, target, next(self.scratch)), ()
 
-    def run_tiles(self, each: Pass, image: Source, target: Sink, with_alpha: bool = False) -> None:
-        """Measure what a pass needs, then fill its target."""
-        statistics = self.measure(each, image)
-        fill = partial(self.fill, each, image, target, statistics, with_alpha)
-        self.team.combine(fill, nothing)
+    def run_tiles(
+        self,
+        each: Pass,
+        image: Source,
+        target: Sink,
+        early: tuple[Any, ...],
+        follower: Part | None = None,
+        *,
+        with_alpha: bool = False,
+    ) -> Any:
+        """Measure what a pass needs and has not been given, then fill its target.
+
+        Gives the first measure of the part that follows, if one asks for it.
+        """
+        statistics = self.measure(each, image, early)
+        fill = partial(self.fill, each, image, target, statistics, follower, with_alpha)
+        return self.team.combine(fill, follower.measures[0].combine if follower else nothing)
 
     def share(self, cores: Sequence[Span]) -> Sequence[Span]:
         """Give this rank's share of the cores."""
@@ -145,16 +161,24 @@ class Run:
         image: Source,
         target: Sink,
         statistics: tuple[Any, ...],
+        follower: Part | None,
         with_alpha: bool,
-    ) -> None:
+    ) -> Any:
         """Run a pass on this rank's tiles, each core into its place in the target."""
+        total = None
         for core in self.share(self.plan.tiles(each, self.team.size)):
             block = self.run_tile(each, image, core, statistics)
+            if follower is not None:
+                wanted = follower.measures[0]
+                with refusals(follower.name):
+                    found = take(wanted, block, Place(core, core, each.shape), ())
+                    total = found if total is None else wanted.combine(total, found)
             if with_alpha and self.alpha is not None:
                 opacity = to_depth(self.alpha.read(core), str(block.dtype))
                 block = np.dstack([block, opacity])
             target.write(core, block)
             self.report(1)
+        return total
 
     def run_tile(self, each: Pass, image: Source, core: Span, statistics: tuple[Any, ...]) -> Image:
         """Run a pass's parts on one tile; each keeps what the next one reads."""
@@ -172,14 +196,14 @@ class Run:
                 block = block[place.inner]
         return block
 
-    def measure(self, each: Pass, image: Source) -> tuple[Any, ...]:
+    def measure(self, each: Pass, image: Source, early: tuple[Any, ...]) -> tuple[Any, ...]:
         """Measure the statistics that a pass's first part asks for, over all ranks."""
-        statistics: tuple[Any, ...] = ()
+        statistics = early
         part = each.parts[0]
-        if not part.measures:
+        if len(part.measures) == len(early):
             return statistics
         mine = self.share(self.plan.measure_tiles(each, self.team.size))
-        for wanted in part.measures:
+        for wanted in part.measures[len(early) :]:
             work = partial(self.measure_tiles, part.name, wanted, image, mine, statistics)
             statistics += (self.team.combine(work, wanted.combine),)
         return statistics

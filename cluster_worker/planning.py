@@ -146,6 +146,8 @@ class Plan:
     alpha : Plan or None
         How the source's alpha becomes what the passes need of it, if it does not stay as it is:
         the steps that move pixels move alpha too.
+    float_bytes : int
+        Bytes of the floats that it computes with.
     """
 
     passes: tuple[Pass, ...]
@@ -156,6 +158,7 @@ class Plan:
     source_alpha: bool
     result_alpha: bool
     alpha: "Plan | None"
+    float_bytes: int
     core: tuple[int, int] | None = None
     grid: int = 1
 
@@ -201,13 +204,27 @@ class Plan:
     def tiles_total(self, ranks: int) -> int:
         """Count the tiles of all passes, those of measures and expected rounds included."""
         total = self.alpha.tiles_total(ranks) if self.alpha else 0
-        for each in self.passes:
+        for i, each in enumerate(self.passes):
             first = each.parts[0]
             rounds = 1 + (first.rounds.expected if first.rounds else 0)
             total += self.tile_count(each, ranks) * rounds
-            if first.measures:
-                total += len(self.measure_tiles(each, ranks)) * len(first.measures)
+            measures = len(first.measures) - self.measures_early(i)
+            if measures:
+                total += len(self.measure_tiles(each, ranks)) * measures
         return total
+
+    def measures_early(self, i: int) -> bool:
+        """Whether a pass's first measure is taken as the pass before makes its tiles.
+
+        That saves reading all of them again.
+        """
+        measures = self.passes[i].parts[0].measures
+        return (
+            i > 0
+            and bool(measures)
+            and measures[0].halo == 0
+            and self.passes[i - 1].parts[0].rounds is None
+        )
 
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
@@ -240,7 +257,6 @@ class Plan:
 
     def rank_bytes(self, ranks: int) -> int:
         """Bytes that the busiest rank will need of its own, as an upper estimate."""
-        size = 8 if self.dtype == "float64" else 4
         channels = max([(*self.shape, 1)[2], *(max((*each.channels, 1)) for each in self.passes)])
 
         def need(each: Pass) -> int:
@@ -248,7 +264,7 @@ class Plan:
             spans = each.spans(middle(each.shape, height, width))
             return max(span.pixels for span in spans) * (each.arrays + 2)
 
-        own = max(need(each) for each in self.passes) * channels * size
+        own = max(need(each) for each in self.passes) * channels * self.float_bytes
         return max(own, self.alpha.rank_bytes(ranks) if self.alpha else 0)
 
 
@@ -285,6 +301,7 @@ def plan(order: Order) -> Plan:
         source_alpha=source_alpha,
         result_alpha=result_alpha,
         alpha=alpha_plan(order, steps) if source_alpha else None,
+        float_bytes=8 if order.dtype == "float64" or order.depth == "native" else 4,
         core=order.core,
         grid=order.grid,
     )

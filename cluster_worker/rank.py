@@ -10,6 +10,7 @@ import resource
 import socket
 import time
 import warnings
+from contextlib import ExitStack, closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from cluster_worker.errors import Broken, Cancelled, in_family
 from cluster_worker.operations import catalogue
 from cluster_worker.pipeline import Alone, run, run_alone
 from cluster_worker.planning import Order, plan
-from cluster_worker.surfaces import Array
+from cluster_worker.streams import Tools
 from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
 from cluster_worker.world import WholeWorld
 
@@ -29,9 +30,10 @@ REPORT_SECONDS = 0.05
 class Rank:
     """A rank with its connection to the engine."""
 
-    def __init__(self, world: WholeWorld, connection: Connection) -> None:
+    def __init__(self, world: WholeWorld, connection: Connection, tools: Tools) -> None:
         self.world = world
         self.connection = connection
+        self.tools = tools
         self.unreported = 0
         self.reported_at = 0.0
 
@@ -52,14 +54,15 @@ class Rank:
         """Run a task and give its error, if any."""
         self.unreported = 0
         try:
-            run(
-                plan(task.order),
-                Array(task.source.map(writable=False)),
-                [Array(each.map(writable=True)) for each in task.scratch],
-                Array(task.result.map(writable=True)),
-                self.world if task.wide else Alone(),
-                lambda tiles: self.report(task.job, tiles),
-            )
+            with ExitStack() as stack:
+                run(
+                    plan(task.order),
+                    self.tools.source(task.source, stack),
+                    [self.tools.surface(each, stack) for each in task.scratch],
+                    self.tools.sink(task.result, stack),
+                    self.world if task.wide else Alone(),
+                    lambda tiles: self.report(task.job, tiles),
+                )
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
             return in_family(error)
         finally:
@@ -104,11 +107,12 @@ def warm_up() -> None:
 def limit_memory(job_bytes: int) -> None:
     """Let a job take so much more than the warm rank has; beyond that it meets a MemoryError.
 
-    Limits private memory only: shared pixels are reserved and counted by the engine.
+    Limits private memory only: shared pixels are reserved and counted by the engine. The limit is
+    soft, since the rank's decoder has one of its own.
     """
     status = Path("/proc/self/status").read_text().splitlines()
     now = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + job_bytes,) * 2)
+    resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + job_bytes, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -133,7 +137,8 @@ def main() -> None:
         raise Broken(f"rank {world.rank}: the engine does not answer: {error}") from error
     connection = Connection(engine.detach())
     connection.send(Hello(world.rank, os.getpid(), shared_files()))
-    Rank(world, connection).serve()
+    with closing(Tools(Path(os.environ[SOCKET]).parent, world.rank)) as tools:
+        Rank(world, connection, tools).serve()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from cluster_worker.consumer import Verdict
 from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, in_family
+from cluster_worker.files import FileJob
 from cluster_worker.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.rows import Rows
@@ -132,17 +133,19 @@ class Runner:
             self.storage.download(row, source)
             header = decoder.read_header(source, row.name)
             beat.check()
-            job = stack.enter_context(
-                self.engine.prepare(header.shape, header.dtype, list(batch.steps))
-            )
-            decoder.read_pixels(source, header, job.source_pixels)
-            source.unlink()
-            beat.watch(job)
-            job.start(beat.note)
-            self.wait(job)
-            beat.check()
             kind = header.format if batch.format == "same" else batch.format
-            notes = decoder.write(target, job.result_pixels, kind, header)
+            spool = Path(self.settings.spool_dir)
+            file = stack.enter_context(
+                FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
+            )
+            file.read()
+            if not file.is_streamed:
+                source.unlink()
+            beat.watch(file.job)
+            file.job.start(beat.note)
+            self.wait(file.job)
+            beat.check()
+            notes = file.write(target)
             beat.check()
             self.store(row, target, FORMATS[kind], header, notes)
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from cluster_worker.planning import Order
 from cluster_worker.segments import Pixels
+from cluster_worker.streams import FileImage, Raw, Spool
 
 # Environment variables from the engine to its ranks.
 SOCKET = "DIP_WORLD_SOCKET"
@@ -24,9 +25,9 @@ class Task(NamedTuple):
 
     job: int
     order: Order
-    source: Pixels
-    scratch: tuple[Pixels, ...]
-    result: Pixels
+    source: Pixels | FileImage
+    scratch: tuple[Pixels | Raw, ...]
+    result: Pixels | Spool
     wide: bool
 
 

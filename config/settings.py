@@ -71,6 +71,7 @@ class WorkerSettings(Places):
     drain_seconds: float = setting("Time to finish the jobs in hand on SIGTERM", 60.0)
     progress_seconds: float = setting("Time between two progress writes of one job", 0.5)
     scratch_dir: str = setting("Folder in memory for pixels and files in work", "/dev/shm")  # noqa: S108
+    spool_dir: str = setting("Folder on disk for images larger than memory", "/var/tmp")  # noqa: S108
 
 
 @dataclass(frozen=True, kw_only=True)

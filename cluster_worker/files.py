@@ -1,0 +1,252 @@
+"""From file to file through an engine: in memory where it fits, else by windows."""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from cluster_worker.codecs.header import TILE, Header
+from cluster_worker.decoder import Decoder
+from cluster_worker.errors import Rejected
+from cluster_worker.formats import FORMATS, format_of
+from cluster_worker.planning import Plan, plan
+from cluster_worker.streams import FileImage, Raw, Spool, reserve
+
+if TYPE_CHECKING:
+    from cluster_worker.engine import Engine, Job
+
+# An image whose pixels (source, result, and between passes) take more than this is streamed.
+MEMORY_BYTES_MAX = 256 << 20
+# A user's own file may have any size; what it needs of memory and disk is planned.
+PIXELS_MAX = 1 << 48
+
+
+class FileJob:
+    """An image file on its way to another one.
+
+    Use as a context: `read`, start `job` and wait for it, then `write`.
+
+    Parameters
+    ----------
+    engine : Engine
+        Runs it.
+    decoder : Decoder
+        Decodes and encodes what is held in memory, and puts tiles together.
+    path : Path
+        The file to read.
+    header : Header
+        As read from it.
+    steps : sequence of mapping
+        The chain, as in the API.
+    format : str
+        Name of the format to write.
+    spool : Path
+        Folder on disk for what does not fit into memory.
+
+    Raises
+    ------
+    Rejected
+        If steps or image cannot be run, with the numbers where there is too little room.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        decoder: Decoder,
+        path: Path,
+        header: Header,
+        steps: Sequence[Mapping[str, Any]],
+        format: str,
+        spool: Path,
+    ) -> None:
+        self.decoder = decoder
+        self.path = path
+        self.header = header
+        self.format = format
+        self.spool: Spool | None = None
+        with ExitStack() as stack:
+            if streams(engine, header, steps, format):
+                self.job = self.streamed(engine, steps, spool, stack)
+            else:
+                self.job = engine.prepare(header.shape, header.dtype, steps)
+            stack.callback(self.job.close)
+            self.stack = stack.pop_all()
+
+    def streamed(
+        self, engine: "Engine", steps: Sequence[Mapping[str, Any]], spool: Path, stack: ExitStack
+    ) -> "Job":
+        """Prepare a job from windows of the file to a spool of tiles."""
+        order = engine.order(self.header.shape, self.header.dtype, steps, grid=TILE)
+        planned = plan(order)
+        check_room(planned, spool, self.header.name)
+        folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=spool))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        for slot, size in enumerate(planned.slots()):
+            reserve(folder / f"scratch-{slot}", size)
+        scratch = tuple(
+            Raw(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
+            for each in planned.buffers
+        )
+        self.spool = Spool(
+            str(folder),
+            planned.result_shape,
+            planned.result_dtype,
+            self.format,
+            self.header.name,
+        )
+        return engine.assign(order, FileImage(str(self.path), self.header), scratch, self.spool)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether it is read and written by windows."""
+        return self.spool is not None
+
+    def read(self) -> None:
+        """Decode the file into memory, unless it is streamed.
+
+        Raises
+        ------
+        Rejected
+            If it is damaged.
+        """
+        if self.spool is None:
+            self.decoder.read_pixels(self.path, self.header, self.job.source_pixels)
+
+    def write(self, path: Path) -> tuple[str, ...]:
+        """Write the result, and give what the format could not keep.
+
+        Raises
+        ------
+        Rejected
+            If the format cannot hold the result.
+        OSError
+            If the file cannot be written.
+        """
+        if self.spool is None:
+            return self.decoder.write(path, self.job.result_pixels, self.format, self.header)
+        return self.decoder.assemble(
+            path,
+            self.spool.pieces(),
+            self.spool.shape,
+            self.spool.dtype,
+            self.format,
+            self.header,
+        )
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give memory and scratch files back."""
+        self.stack.close()
+
+
+@contextmanager
+def open_file(
+    engine: "Engine",
+    source: Path,
+    target: Path,
+    steps: Sequence[Mapping[str, Any]],
+    scratch_dir: str | Path | None = None,
+) -> Iterator[FileJob]:
+    """Prepare a user's own file to be run to another one.
+
+    Raises
+    ------
+    Rejected
+        With one sentence, if files or steps cannot be used, or there is too little room.
+    """
+    kind = check_paths(source, target)
+    with Decoder(pixels_max=PIXELS_MAX) as decoder:
+        header = decoder.read_header(source, source.name)
+        spool = Path(scratch_dir or target.parent)
+        with FileJob(engine, decoder, source, header, steps, kind, spool) as file:
+            yield file
+
+
+def check_paths(source: Path, target: Path) -> str:
+    """Check that a file is there, and another can be written, and name the latter's format.
+
+    Raises
+    ------
+    Rejected
+        If not.
+    """
+    if not source.is_file():
+        raise Rejected(f"{source}: no such file")
+    kind = format_of(target.name)
+    if not os.access(target.parent, os.W_OK):
+        raise Rejected(f"{target}: cannot be written: {target.parent} is no folder to write to")
+    return kind
+
+
+def run_file(
+    engine: "Engine",
+    source: Path,
+    target: Path,
+    steps: Sequence[Mapping[str, Any]],
+    progress: Callable[[int, int], None],
+    scratch_dir: str | Path | None,
+) -> tuple[str, ...]:
+    """Run a chain from file to file; as `Engine.run_file`."""
+    with open_file(engine, source, target, steps, scratch_dir) as file:
+        file.read()
+        file.job.start(progress)
+        file.job.wait()
+        return file.header.notes + write_whole(file, target)
+
+
+def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
+    """Write beside the final name first, so that no half file is ever seen."""
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        notes = file.write(partial)
+        partial.replace(target)
+    except OSError as error:
+        raise Rejected(f"{target}: cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return notes
+
+
+def streams(
+    engine: "Engine", header: Header, steps: Sequence[Mapping[str, Any]], format: str
+) -> bool:
+    """Whether a file is read and written by windows."""
+    if header.block is None or FORMATS[format].encode_tiles is None:
+        return False
+    planned = plan(engine.order(header.shape, header.dtype, steps, grid=TILE))
+    held = sum(bytes_of(planned)) + sum(planned.slots())
+    return held > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
+
+
+def bytes_of(planned: Plan) -> tuple[int, int]:
+    """Bytes of source and result."""
+    source = math.prod(planned.shape) * np.dtype(planned.dtype).itemsize
+    result = math.prod(planned.result_shape) * np.dtype(planned.result_dtype).itemsize
+    return source, result
+
+
+def check_room(planned: Plan, spool: Path, name: str) -> None:
+    """Refuse a job whose scratch files and result would not fit on the disk.
+
+    Raises
+    ------
+    Rejected
+        With the numbers.
+    """
+    # The result lies there twice for a moment: as tiles, and put together.
+    need = sum(planned.slots()) + 2 * bytes_of(planned)[1]
+    free = shutil.disk_usage(spool).free
+    if need > free:
+        raise Rejected(
+            f"{name}: needs up to {need / 2**30:.1f} GiB of disk in {spool} for this chain; "
+            f"{free / 2**30:.1f} GiB are free"
+        )

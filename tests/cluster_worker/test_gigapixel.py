@@ -1,0 +1,198 @@
+"""An image of a billion pixels, from file to file, in a few hundred megabytes of memory.
+
+`DIP_SIDE` makes it smaller while one works on it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from skimage import data, filters
+
+from cluster_worker import Engine
+from cluster_worker.errors import Cancelled
+from cluster_worker.files import open_file
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
+
+SIDE = int(os.environ.get("DIP_SIDE", 32768))
+CROP = min(4096, SIDE // 4)
+PSS_MIB_MAX = 700
+SIGMA = 3.0
+HALO = 12  # four standard deviations
+BINS = 256
+GAUSSIAN = {"operation": "gaussian", "sigma": SIGMA, "mode": "nearest"}
+CHAIN = [GAUSSIAN, {"operation": "equalize_hist"}, {"operation": "threshold_otsu"}]
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    """A tiled, deflated BigTIFF: photographs side by side, no two of equal brightness."""
+    path = tmp_path_factory.mktemp("scan") / "scan.tif"
+    picture = data.camera()
+
+    def tiles():
+        for number in range((SIDE // 512) ** 2):
+            yield np.roll(picture, number, axis=1) // (1 + number % 3) + number % 40
+
+    tifffile.imwrite(
+        path,
+        tiles(),
+        shape=(SIDE, SIDE),
+        dtype=np.uint8,
+        tile=(512, 512),
+        compression="adobe_deflate",
+        bigtiff=True,
+        photometric="minisblack",
+    )
+    yield path
+    path.unlink()
+
+
+class Watch:
+    """Samples the memory of a process and all that it started, as their proportional share."""
+
+    def __init__(self, pid):
+        self.pid, self.most = pid, 0.0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.sample, daemon=True)
+
+    def sample(self):
+        while not self.ended.wait(0.1):
+            self.most = max(self.most, sum(pss(pid) for pid in family(self.pid)))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def family(pid):
+    """Give a process and all its descendants."""
+    found = [pid]
+    for each in found:
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            try:
+                found += map(int, task.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def pss(pid):
+    """Proportional set size in MiB; 0 for a process that has gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def run_watched(scan, target, steps, capsys):
+    """Run the shell command on two ranks, and give its seconds and its most memory."""
+    recipe = target.with_suffix(".json")
+    recipe.write_text(json.dumps(steps))
+    words = ["run", scan, target, "--recipe", recipe, "--ranks", 2]
+    command = [sys.executable, "-m", "cluster_worker.cli", *map(str, words)]
+    began = time.monotonic()
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+        Watch(process.pid) as watch,
+    ):
+        _, error = process.communicate(timeout=2000)
+    seconds = time.monotonic() - began
+    assert process.returncode == 0, error
+    say(capsys, f"{SIDE}², {len(steps)} steps: {seconds:.1f} s, {watch.most:.0f} MiB at most (PSS)")
+    return watch.most
+
+
+def say(capsys, figure):
+    """Print a figure though the test passes."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figure}\n")
+
+
+def blurred(image, top, bottom, left, right):
+    """Blur a window as part of the whole."""
+    rows, columns = (
+        slice(max(top - HALO, 0), bottom + HALO),
+        slice(max(left - HALO, 0), right + HALO),
+    )
+    block = image[rows, columns].astype(np.float32) / np.float32(255)
+    found = filters.gaussian(block, SIGMA)
+    return found[top - rows.start :, left - columns.start :][: bottom - top, : right - left]
+
+
+def bands():
+    return [(top, min(top + 1024, SIDE)) for top in range(0, SIDE, 1024)]
+
+
+def corner():
+    """A crop that meets the borders of many tiles, and none of the image."""
+    top, left = SIDE // 2 - CROP // 3, SIDE // 4 - CROP // 5
+    return top, top + CROP, left, left + CROP
+
+
+def test_a_gigapixel_is_blurred_in_bounded_memory(scan, tmp_path, capsys):
+    target = tmp_path / "blurred.tif"
+    assert run_watched(scan, target, [GAUSSIAN], capsys) <= PSS_MIB_MAX
+    top, bottom, left, right = corner()
+    expected = np.rint(blurred(tifffile.imread(scan), *corner()) * 255)
+    found = tifffile.imread(target)
+    np.testing.assert_array_equal(found[top:bottom, left:right], expected)
+
+
+def test_statistics_of_a_gigapixel_are_those_of_the_whole(scan, tmp_path, capsys):
+    target = tmp_path / "mask.tif"
+    assert run_watched(scan, target, CHAIN, capsys) <= PSS_MIB_MAX
+    image = tifffile.imread(scan)
+    histogram, edges = whole_histogram(lambda *band: blurred(image, *band, 0, SIDE))
+    cdf = histogram.cumsum() / histogram.sum()
+    centers = ((edges[:-1] + edges[1:]) / 2).astype(np.float32)
+
+    def equalized(*window):
+        block = blurred(image, *window)
+        return np.interp(block.ravel(), centers, cdf).reshape(block.shape).astype(np.float32)
+
+    histogram, edges = whole_histogram(lambda *band: equalized(*band, 0, SIDE))
+    level = filters.threshold_otsu(hist=(histogram, (edges[:-1] + edges[1:]) / 2))
+    expected = equalized(*corner()) > level
+    top, bottom, left, right = corner()
+    np.testing.assert_array_equal(tifffile.imread(target)[top:bottom, left:right] > 0, expected)
+
+
+def whole_histogram(band):
+    """Histogram of an image of floats that is made band by band, in scikit-image's bins."""
+    low = min(band(*each).min() for each in bands())
+    high = max(band(*each).max() for each in bands())
+    counts = sum(np.histogram(band(*each), BINS, (low, high))[0] for each in bands())
+    return counts, np.histogram_bin_edges(np.empty(0, np.float32), BINS, (low, high))
+
+
+def test_a_cancelled_gigapixel_frees_the_ranks(scan, tmp_path, capsys):
+    with (
+        Engine(ranks=2) as engine,
+        open_file(engine, scan, tmp_path / "never.tif", [GAUSSIAN]) as file,
+    ):
+        running = threading.Event()
+        file.job.start(lambda done, total: running.set())
+        assert running.wait(120)
+        began = time.monotonic()
+        file.job.cancel()
+        with pytest.raises(Cancelled):
+            file.job.wait(60)
+        small = data.camera()
+        assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
+        seconds = time.monotonic() - began
+    say(capsys, f"the ranks had done the next job {seconds:.2f} s after the cancel")
+    assert not list(tmp_path.glob("*"))

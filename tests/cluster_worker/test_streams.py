@@ -1,0 +1,150 @@
+"""Files larger than memory, here made to look so: read and written by windows on two ranks."""
+
+import shutil
+from collections import namedtuple
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage import data
+
+from cluster_worker import Engine, Rejected
+from cluster_worker.files import open_file
+from cluster_worker.streams import Raw, Tools, reserve
+from cluster_worker.tiling import Span
+
+PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with Engine(ranks=2) as engine:
+        yield engine
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    """Nothing is held in memory that can be streamed."""
+    monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", 0)
+
+
+def written(path, image, **options):
+    photometric = "rgb" if image.ndim == 3 else "minisblack"
+    options = {"photometric": photometric, "tile": (128, 128), "compression": "zlib"} | options
+    if image.shape[2:] == (4,):
+        options["extrasamples"] = ["unassalpha"]
+    tifffile.imwrite(path, image, **options)
+    return path
+
+
+CHAINS = {
+    "local": [{"operation": "gaussian", "sigma": 2}, {"operation": "median"}],
+    "statistical": [{"operation": "gaussian"}, {"operation": "threshold_otsu"}],
+    "sharpening": [{"operation": "unsharp_mask"}, {"operation": "invert"}],
+    "edges": [{"operation": "gaussian"}, {"operation": "sobel"}],
+    "half the size": [{"operation": "resize", "rows": 311, "columns": 402}],
+    "labels": [{"operation": "threshold_otsu"}, {"operation": "label"}],
+    "equalized": [{"operation": "equalize_hist"}, {"operation": "rgb2gray"}],
+}
+IMAGES = {
+    "colour": PHOTOGRAPH,
+    "gray": PHOTOGRAPH[..., 1],
+    "16 bit": PHOTOGRAPH[..., 1].astype(np.uint16) * 200,
+    "float": (PHOTOGRAPH[..., 0] / 255).astype(np.float32),
+    "transparent": np.dstack([PHOTOGRAPH, PHOTOGRAPH[..., 0]]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_streamed_file_has_the_pixels_of_an_array(engine, small_memory, tmp_path, chain, image):
+    source, target = written(tmp_path / "in.tif", IMAGES[image]), tmp_path / "out.tif"
+    engine.run_file(source, target, CHAINS[chain])
+    expected = engine.run(IMAGES[image], CHAINS[chain])
+    found = tifffile.imread(target)
+    if expected.dtype == bool:
+        found = found > 0
+    np.testing.assert_array_equal(found, expected)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in.tif", "out.tif"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [{"tile": None, "rowsperstrip": 40}, {"bigtiff": True}, {"byteorder": ">"}],
+    ids=["strips", "BigTIFF", "big-endian"],
+)
+def test_any_layout_that_has_pieces_is_streamed(engine, small_memory, tmp_path, options):
+    source = written(tmp_path / "in.tif", IMAGES["16 bit"], **options)
+    steps = CHAINS["local"]
+    with open_file(engine, source, tmp_path / "out.tif", steps) as file:
+        assert file.is_streamed
+    engine.run_file(source, tmp_path / "out.tif", steps)
+    found = tifffile.imread(tmp_path / "out.tif")
+    np.testing.assert_array_equal(found, engine.run(IMAGES["16 bit"], steps))
+
+
+@pytest.mark.slow
+def test_a_damaged_tile_is_one_sentence_and_no_rank_dies(engine, small_memory, tmp_path):
+    source = written(tmp_path / "in.tif", PHOTOGRAPH)
+    with tifffile.TiffFile(source) as file:
+        offset, count = file.pages[0].dataoffsets[20], file.pages[0].databytecounts[20]
+    damaged = bytearray(source.read_bytes())
+    damaged[offset : offset + count] = b"\xff" * count
+    source.write_bytes(damaged)
+    before = engine.pids()
+    with pytest.raises(Rejected, match=r"^in\.tif: the file is damaged"):
+        engine.run_file(source, tmp_path / "out.tif", CHAINS["local"])
+    assert engine.pids() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["in.tif"]
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_is_refused_with_the_numbers(
+    engine, small_memory, tmp_path, monkeypatch
+):
+    source = written(tmp_path / "in.tif", PHOTOGRAPH)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
+    with pytest.raises(Rejected, match=r"^in\.tif: needs up to 0\.0 GiB of disk in .* 0\.0 GiB"):
+        engine.run_file(source, tmp_path / "out.tif", CHAINS["statistical"])
+
+
+@pytest.mark.slow
+def test_what_needs_the_whole_image_is_not_streamed_but_held_or_refused(small_memory, tmp_path):
+    whole = [{"operation": "slic"}]
+    with Engine(ranks=1, job_memory_bytes_max=64 << 20) as engine:
+        source = written(tmp_path / "in.tif", PHOTOGRAPH[..., 0])
+        with open_file(engine, source, tmp_path / "out.tif", whole) as file:
+            assert not file.is_streamed
+        large = written(tmp_path / "large.tif", np.zeros((6000, 6000), np.uint8))
+        with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 64 MiB"):
+            engine.run_file(large, tmp_path / "out.tif", whole)
+
+
+@given(
+    top=st.integers(0, 39),
+    left=st.integers(0, 29),
+    height=st.integers(1, 40),
+    width=st.integers(1, 30),
+    channels=st.sampled_from([(), (3,)]),
+)
+def test_bare_pixels_are_read_and_written_by_spans(
+    tmp_path_factory, top, left, height, width, channels
+):
+    path = tmp_path_factory.mktemp("raw") / "pixels"
+    image = np.random.default_rng(0).random((40, 30, *channels)).astype(np.float32)
+    reserve(path, image.nbytes)
+    span = Span(top, min(top + height, 40), left, min(left + width, 30))
+    with ExitStack() as stack:
+        rows = Tools(path.parent, 0).surface(Raw(str(path), image.shape, "float32"), stack)
+        rows.write(Span(0, 40, 0, 30), image)
+        rows.write(span, 2 * image[span.slices])
+        image[span.slices] *= 2
+        np.testing.assert_array_equal(rows.read(Span(0, 40, 0, 30)), image)
+        np.testing.assert_array_equal(rows.read(span), image[span.slices])
+    shutil.rmtree(path.parent)
