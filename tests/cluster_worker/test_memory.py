@@ -1,0 +1,45 @@
+"""What a plan says of memory before work starts is enough for every operation."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from skimage import data
+
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pipeline import Alone, run
+from cluster_worker.planning import Order, plan
+from cluster_worker.surfaces import Array
+from config import recipe
+
+CATALOGUE = catalogue()
+# Interpreter objects, kernels, and tables of histograms, none of which grow with the image.
+CONSTANT_BYTES = 6 << 20
+
+
+def peak_of(planned, image):
+    """Most bytes that the passes take at once besides source, result and what lies between."""
+    scratch = [Array(np.empty(each.shape, each.dtype)) for each in planned.buffers]
+    result = Array(np.empty(planned.result_shape, planned.result_dtype))
+    tracemalloc.start()
+    try:
+        run(planned, Array(image), scratch, result, Alone(), lambda tiles: None)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def suited(operation):
+    if operation.takes == "labels":
+        return (data.coins()[:300, :380] > 100).astype(np.uint32)
+    return np.ascontiguousarray(data.coffee()[:300, :380])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_operation_takes_more_memory_than_planned(name):
+    image = suited(OPERATIONS[name])
+    steps = json.dumps(recipe.check([{"operation": name}], CATALOGUE, 1))
+    for depth in ("input", "native"):
+        planned = plan(Order(image.shape, str(image.dtype), steps, depth))
+        assert peak_of(planned, image) <= planned.rank_bytes(1) + CONSTANT_BYTES
