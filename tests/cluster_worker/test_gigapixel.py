@@ -160,7 +160,7 @@ def say_peer(scan, target, capsys):
     if vips is None:
         say(capsys, "libvips is not installed here, so there is no time of its to compare with")
         return
-    options = "[compression=deflate,predictor=horizontal,level=1,tile,bigtiff]"
+    options = "[compression=zstd,level=1,tile,bigtiff]"
     began = time.monotonic()
     command = [vips, "gaussblur", str(scan), f"{target}{options}", str(SIGMA)]
     subprocess.run(command, env={"VIPS_CONCURRENCY": "2"}, check=True, timeout=2000)
