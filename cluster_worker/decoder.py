@@ -301,7 +301,8 @@ class Child:
         limits = (str(theirs.fileno()), str(memory_bytes_max))
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "cluster_worker.decoding", *limits],
+                # -P: the folder that we run in may hold files named as modules are.
+                [sys.executable, "-P", "-m", "cluster_worker.decoding", *limits],
                 env={**kept, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

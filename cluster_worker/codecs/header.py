@@ -25,7 +25,7 @@ TILE = 256
 # The channels of a result, by their number, and the colour space that a profile must be for.
 COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
-# Profiles of cameras and printers have 0.5 to 3 MB; what is larger is no profile.
+# Profiles of cameras and printers have 0.5 to 3 MB.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
 
 # Inches in a unit of resolution, by the numbers that TIFF and EXIF give to inch and centimetre;
@@ -194,11 +194,22 @@ def valid_resolution(
     return (y, x) if orientation >= 5 else (x, y)
 
 
-def valid_profile(profile: Any) -> bytes:
-    """Take a colour profile from a file; what has no profile's signature is none."""
+def valid_profile(profile: Any) -> tuple[bytes, tuple[str, ...]]:
+    """Take a colour profile from a file, or say why not.
+
+    Returns
+    -------
+    bytes, tuple of str
+        The profile, empty if there is none, and a note if one was dropped.
+    """
+    if not profile:
+        return b"", ()
     if not isinstance(profile, bytes) or profile[36:40] != b"acsp":
-        return b""
-    return profile if len(profile) <= PROFILE_BYTES_MAX else b""
+        return b"", ("colour profile dropped: it is damaged",)
+    if len(profile) > PROFILE_BYTES_MAX:
+        most = PROFILE_BYTES_MAX >> 20
+        return b"", (f"colour profile dropped: it has more than {most} MiB",)
+    return profile, ()
 
 
 def fitting_profile(shape: Sequence[int], header: Header) -> tuple[bytes, tuple[str, ...]]:

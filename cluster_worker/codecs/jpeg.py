@@ -65,15 +65,16 @@ def read_header(path: Path, name: str) -> Header:
         # The base class's method, which reads nothing but the tags.
         exif, notes = exif_of(lambda: PIL.Image.Image.getexif(file))
         orientation = valid_orientation(exif.get(ORIENTATION))
+        profile, dropped = valid_profile(file.info.get("icc_profile"))
         return Header(
             name=name,
             format="jpeg",
             shape=upright_shape(rows, columns, CHANNELS[file.mode], orientation),
             dtype="uint8",
             orientation=orientation,
-            icc_profile=valid_profile(file.info.get("icc_profile")),
+            icc_profile=profile,
             resolution=resolution_of(density_of(file), exif, orientation),
-            notes=notes,
+            notes=notes + dropped,
         )
 
 

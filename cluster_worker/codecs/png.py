@@ -14,9 +14,11 @@ import numpy as np
 import PIL.Image
 from imagecodecs import PNG as LIBPNG
 from imagecodecs import png_decode, png_encode
+from PIL import PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile
 
 from cluster_worker.codecs.header import (
+    PROFILE_BYTES_MAX,
     SHORT_LABELS_MAX,
     Format,
     Header,
@@ -33,6 +35,9 @@ from cluster_worker.codecs.header import (
 )
 from cluster_worker.codecs.pillow import ORIENTATION, exif_of, fill, resolution_of
 from cluster_worker.errors import Rejected
+
+# Pillow's own limit of 1 MiB refuses pictures for a printer's colour profile.
+PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -78,15 +83,16 @@ def read_header(path: Path, name: str) -> Header:
         # The base class's method: that of PNG decodes all pixels in search of EXIF behind them.
         exif, damaged = exif_of(lambda: PIL.Image.Image.getexif(file))
         orientation = valid_orientation(exif.get(ORIENTATION))
+        profile, dropped = valid_profile(file.info.get("icc_profile"))
         return Header(
             name=name,
             format="png",
             shape=upright_shape(rows, columns, deep or CHANNELS[mode], orientation),
             dtype="uint16" if deep else DTYPES.get(mode, "uint8"),
             orientation=orientation,
-            icc_profile=valid_profile(file.info.get("icc_profile")),
+            icc_profile=profile,
             resolution=resolution_of(file.info.get("dpi"), exif, orientation),
-            notes=notes + damaged,
+            notes=notes + damaged + dropped,
         )
 
 

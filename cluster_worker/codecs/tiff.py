@@ -54,6 +54,7 @@ def read_header(path: Path, name: str) -> Header:
         channels, notes = channels_of(page, name)
         tag = page.tags.get(ORIENTATION)
         orientation = valid_orientation(int(tag.value) if tag else 1)
+        profile, dropped = valid_profile(page.iccprofile)
         palette = page.photometric == PALETTE
         return Header(
             name=name,
@@ -61,9 +62,9 @@ def read_header(path: Path, name: str) -> Header:
             shape=upright_shape(page.imagelength, page.imagewidth, channels, orientation),
             dtype="uint8" if palette else str(page.dtype),
             orientation=orientation,
-            icc_profile=valid_profile(page.iccprofile),
+            icc_profile=profile,
             resolution=resolution_of(page, orientation),
-            notes=notes,
+            notes=notes + dropped,
             block=block_of(page) if orientation == 1 else None,
         )
 

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 from itertools import groupby, islice, product
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from imagecodecs import deflate_encode, delta_encode, packints_decode
@@ -32,6 +32,7 @@ from cluster_worker.codecs.tiff_page import (
     reads_by_rows,
     straighten,
 )
+from cluster_worker.tiling import Span
 
 # Decoded pieces kept between windows: windows overlap by their halos, and strips are wider.
 KEPT_BYTES_MAX = 64 << 20
@@ -43,31 +44,6 @@ CLASSIC_BYTES_MAX = (1 << 32) - (1 << 26)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Window(NamedTuple):
-    """Rows and columns of an image, half open."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def overlap(self, other: "Window") -> "Window":
-        """Give what both hold; its bottom may lie above its top if that is nothing."""
-        return Window(
-            max(self.top, other.top),
-            min(self.bottom, other.bottom),
-            max(self.left, other.left),
-            min(self.right, other.right),
-        )
-
-    def within(self, outer: "Window") -> tuple[slice, slice]:
-        """Index it in an array that holds the pixels of another window around it."""
-        return (
-            slice(self.top - outer.top, self.bottom - outer.top),
-            slice(self.left - outer.left, self.right - outer.left),
-        )
 
 
 def read_window(
@@ -95,7 +71,7 @@ def read_window(
     """
     found = path.stat()
     pieces = pieces_of(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    window = Window(top, bottom, left, right)
+    window = Span(top, bottom, left, right)
     page = pieces.page
     if (page.imagelength, page.imagewidth) != header.shape[:2]:
         raise ValueError(f"the header is of {header.shape}, the file of {page.shape}")
@@ -109,10 +85,10 @@ def read_window(
 
 
 @lru_cache(maxsize=1)
-def pieces_of(path: Path, *identity: int) -> "Pieces":
+def pieces_of(path: Path, *identity: int) -> "StoredPieces":
     """Give what is kept of the file that was read last; its identity is that of its content."""
     del identity
-    return Pieces(path)
+    return StoredPieces(path)
 
 
 def forget() -> None:
@@ -120,7 +96,17 @@ def forget() -> None:
     pieces_of.cache_clear()
 
 
-class Pieces:
+def overlap(one: Span, other: Span) -> Span:
+    """Give the rows and columns that lie in both of two spans that meet."""
+    return Span(
+        max(one.top, other.top),
+        min(one.bottom, other.bottom),
+        max(one.left, other.left),
+        min(one.right, other.right),
+    )
+
+
+class StoredPieces:
     """The tiles or strips of a file, and those that were decoded last.
 
     The tags are kept, but no open file: one that was removed would still take its room.
@@ -154,7 +140,7 @@ class Pieces:
         self.kept: OrderedDict[int, Image] = OrderedDict()
         self.kept_bytes = 0
 
-    def read(self, window: Window, out: Image) -> None:
+    def read(self, window: Span, out: Image) -> None:
         """Fill `out`, rows × columns × samples, with a window as it is stored."""
         mapped = np.memmap(self.path, np.uint8, "r")
         if reads_by_rows(self.page):
@@ -166,9 +152,9 @@ class Pieces:
         for (plane, number), piece in zip(met, decoded, strict=True):
             self.keep(plane, number, piece)
             place = self.place(number)
-            part = place.overlap(window)
-            target = self.of_plane(out, plane)[part.within(window)]
-            target[...] = piece[part.within(place)]
+            part = overlap(place, window)
+            target = self.of_plane(out, plane)[part.relative_to(window).slices]
+            target[...] = piece[part.relative_to(place).slices]
 
     @property
     def nbytes(self) -> int:
@@ -176,17 +162,17 @@ class Pieces:
         itemsize: int = np.dtype(self.page.dtype).itemsize
         return self.rows * self.columns * self.samples * itemsize
 
-    def meeting(self, window: Window) -> Iterator[tuple[int, int]]:
+    def meeting(self, window: Span) -> Iterator[tuple[int, int]]:
         """Number the pieces that meet a window, in each plane."""
         down = range(window.top // self.rows, -(-window.bottom // self.rows))
         across = range(window.left // self.columns, -(-window.right // self.columns))
         for plane, row, column in product(range(self.planes), down, across):
             yield plane, row * self.across + column
 
-    def place(self, number: int) -> Window:
+    def place(self, number: int) -> Span:
         """Tell where a piece lies in the image; tiles reach past its border."""
         top, left = number // self.across * self.rows, number % self.across * self.columns
-        return Window(top, top + self.rows, left, left + self.columns)
+        return Span(top, top + self.rows, left, left + self.columns)
 
     def index(self, plane: int, number: int) -> int:
         """Number a piece as the file does: plane after plane."""
@@ -213,11 +199,11 @@ class Pieces:
         while self.kept_bytes > KEPT_BYTES_MAX:
             self.kept_bytes -= self.kept.popitem(last=False)[1].nbytes
 
-    def copy_rows(self, mapped: Image, plane: int, strip: int, window: Window, out: Image) -> None:
+    def copy_rows(self, mapped: Image, plane: int, strip: int, window: Span, out: Image) -> None:
         """Copy what a window holds of an uncompressed strip, in the file's byte order."""
         page, place = self.page, self.place(strip)
-        part = place.overlap(window)
-        target = self.of_plane(out, plane)[part.within(window)]
+        part = overlap(place, window)
+        target = self.of_plane(out, plane)[part.relative_to(window).slices]
         bits = page.bitspersample * self.samples
         row_bytes = -(-page.imagewidth * bits // 8)
         start = page.dataoffsets[self.index(plane, strip)] + (part.top - place.top) * row_bytes
@@ -231,7 +217,7 @@ class Pieces:
         strides = (row_bytes, bits // 8, kind.itemsize)
         target[...] = np.ndarray(target.shape, kind, mapped, start + part.left * bits // 8, strides)
 
-    def unpack_rows(self, lines: Image, part: Window, target: Image) -> None:
+    def unpack_rows(self, lines: Image, part: Span, target: Image) -> None:
         """Unpack rows of samples that are smaller than a byte, a few at a time."""
         page = self.page
         runlen = page.imagewidth * self.samples

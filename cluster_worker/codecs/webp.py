@@ -68,15 +68,16 @@ def read_header(path: Path, name: str) -> Header:
     rows, columns, channels = size_of(first)
     exif, notes = exif_of(lambda: loaded(first.get(b"EXIF", b"")))
     orientation = valid_orientation(exif.get(ORIENTATION))
+    profile, dropped = valid_profile(first.get(b"ICCP"))
     return Header(
         name=name,
         format="webp",
         shape=upright_shape(rows, columns, channels, orientation),
         dtype="uint8",
         orientation=orientation,
-        icc_profile=valid_profile(first.get(b"ICCP")),
+        icc_profile=profile,
         resolution=resolution_of(None, exif, orientation),
-        notes=notes,
+        notes=notes + dropped,
     )
 
 

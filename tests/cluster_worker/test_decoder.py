@@ -212,6 +212,14 @@ def test_a_child_that_does_not_start_is_the_nodes_fault(cat, monkeypatch):
         decoder.read_header(cat[0], "cat.png")
 
 
+def test_a_child_runs_no_module_of_the_folder_it_is_started_in(cat, tmp_path, monkeypatch):
+    for name in ("cluster_worker.py", "numpy.py", "queue.py"):
+        (tmp_path / name).write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    with Decoder() as decoder:
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
 def test_an_idle_child_uses_no_processor(decoder, cat):
     decoder.read_header(cat[0], "cat.png")
     stat = Path(f"/proc/{decoder.child.process.pid}/stat")

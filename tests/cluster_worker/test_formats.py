@@ -12,7 +12,7 @@ from cluster_worker import formats
 from cluster_worker.codecs.header import as_stored
 from cluster_worker.errors import Rejected
 from cluster_worker.formats import FORMATS, Header
-from tests.cluster_worker.image_files import PIXELS_MAX, picture, read, refusal
+from tests.cluster_worker.image_files import PIXELS_MAX, RANDOM, picture, read, refusal
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -31,6 +31,8 @@ LOSSLESS = (
     + [("tiff", dtype, shape) for dtype in DEPTHS for shape in SHAPES]
     + [("tiff", dtype, shape) for dtype in ("bool", "uint32") for shape in SHAPES[:4]]
 )
+
+IN_COLOUR = [(name, "uint8") for name in FORMATS] + [("png", "uint16"), ("tiff", "uint16")]
 
 
 @pytest.mark.parametrize(("name", "dtype", "shape"), LOSSLESS)
@@ -202,11 +204,8 @@ def test_turning_upright_copies_nothing():
     assert all(np.shares_memory(as_stored(upright, each), upright) for each in range(1, 9))
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize(("name", "dtype"), IN_COLOUR)
 def test_profile_and_resolution_are_carried_over(tmp_path, name, dtype):
-    if dtype == "uint16" and name in ("jpeg", "webp"):
-        return
     image, path = picture(dtype, 20, 30, 3), tmp_path / "cat"
     given = header_like(image, icc_profile=SRGB, resolution=(300.0, 150.0))
     assert formats.write(path, image, name, given) == ()
@@ -267,6 +266,28 @@ def test_a_profile_for_colours_is_dropped_from_a_gray_result_and_that_is_said(tm
     notes = formats.write(path, image, name, header_like(image, icc_profile=SRGB))
     assert notes == ("colour profile dropped: it is for RGB, the result is gray",)
     assert read(path)[0].icc_profile == b""
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "cat.png", "cat.webp", "cat.tif"])
+def test_a_profile_that_is_damaged_or_too_large_is_dropped_and_that_is_said(tmp_path, name):
+    cat, path = Image.fromarray(picture("uint8", 20, 30, 3)), tmp_path / name
+    cat.save(path, icc_profile=b"no profile at all, though long enough to be one")
+    header, _ = read(path)
+    assert header.icc_profile == b""
+    assert header.notes == ("colour profile dropped: it is damaged",)
+    if name != "cat.png":
+        cat.save(path, icc_profile=SRGB + bytes(8 * 2**20))
+        header, _ = read(path)
+        assert header.icc_profile == b""
+        assert header.notes == ("colour profile dropped: it has more than 8 MiB",)
+
+
+@pytest.mark.parametrize(("name", "dtype"), IN_COLOUR)
+def test_a_printers_profile_of_megabytes_is_carried_over(tmp_path, name, dtype):
+    image, path = picture(dtype, 20, 30, 3), tmp_path / "cat"
+    profile = SRGB + RANDOM.bytes(3 * 2**20)
+    assert formats.write(path, image, name, header_like(image, icc_profile=profile)) == ()
+    assert read(path)[0].icc_profile == profile
 
 
 def test_a_profile_for_gray_is_dropped_from_a_webp_and_that_is_said(tmp_path):

@@ -81,6 +81,7 @@ LAYOUTS = {
 EVERY_KIND = ("tiles", "differences", "strips as they are", "big-endian", "big-endian rows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "dtype", "channels"),
     [(layout, "uint8", (3,)) for layout in LAYOUTS]
@@ -100,6 +101,7 @@ def test_windows_are_the_whole_cut(tmp_path, layout, dtype, channels):
     assert check_windows(path).block == block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -118,6 +120,7 @@ def test_windows_of_separate_planes_are_the_whole_cut(tmp_path, options):
     np.testing.assert_array_equal(whole(path)[1], image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["zlib", None])
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
 def test_windows_that_count_from_white_are_the_whole_cut(tmp_path, dtype, compression):
@@ -143,6 +146,7 @@ def palette_file(folder, indices, bits, colours, compression):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bits", "compression"),
     [(1, None), (2, None), (4, None), (8, None), (1, "zlib"), (8, "zlib")],
@@ -156,6 +160,7 @@ def test_windows_of_a_palette_are_the_whole_cut(tmp_path, bits, compression):
     np.testing.assert_array_equal(whole(path)[1], (colours >> 8).astype(np.uint8).T[indices])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["zlib", None])
 def test_windows_of_colours_multiplied_by_alpha_are_the_whole_cut(tmp_path, compression):
     image, path = smooth("uint8", ROWS, COLUMNS, 4), tmp_path / "layer.tif"
