@@ -26,6 +26,14 @@ def is_labels(image):
     return image.dtype.kind in "iu" and image.dtype.itemsize > 2
 
 
+def is_meant_for(name, image):
+    """Whether an operation takes such an image: labels are no picture, and the other way round."""
+    takes = OPERATIONS[name].takes
+    if is_labels(image):
+        return takes != "picture"
+    return takes != "labels" or (image.ndim == 2 and image.dtype.kind != "f")
+
+
 def prepared(operation, image, depth):
     """Convert as DESIGN's promise reads: floats from the first float step, gray, RGB, masks."""
     if is_labels(image):
