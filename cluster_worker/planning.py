@@ -67,6 +67,19 @@ class Order(NamedTuple):
     grid: int = 1
 
 
+class Density(NamedTuple):
+    """How the resolution of a result follows from that of its source."""
+
+    across: float = 1.0
+    down: float = 1.0
+    turned: bool = False
+
+    def of(self, resolution: tuple[float, float]) -> tuple[float, float]:
+        """Give pixels per inch along (columns, rows) of the result."""
+        across, down = resolution[::-1] if self.turned else resolution
+        return across * self.across, down * self.down
+
+
 class Buffer(NamedTuple):
     """An image between two passes; those of one slot are never needed at the same time."""
 
@@ -148,6 +161,8 @@ class Plan:
         the steps that move pixels move alpha too.
     float_bytes : int
         Bytes of the floats that it computes with.
+    density : Density or None
+        What becomes of the resolution; None if it is no longer the same everywhere.
     """
 
     passes: tuple[Pass, ...]
@@ -159,6 +174,7 @@ class Plan:
     result_alpha: bool
     alpha: "Plan | None"
     float_bytes: int
+    density: Density | None
     core: tuple[int, int] | None = None
     grid: int = 1
 
@@ -286,9 +302,12 @@ def plan(order: Order) -> Plan:
     """
     source_alpha = check_image(order.shape, order.dtype)
     steps = json.loads(order.steps)
-    links = chain(order, steps, source_alpha)
-    result_alpha = source_alpha and not any("alpha" in link.part.asks for link in links)
+    followed = chain(order, steps, source_alpha)
+    links = followed.links
     last = links[-1]
+    consumed = any("alpha" in link.part.asks for link in links)
+    # Labels are no picture, and have nothing that could show through.
+    result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
     channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
@@ -302,6 +321,7 @@ def plan(order: Order) -> Plan:
         result_alpha=result_alpha,
         alpha=alpha_plan(order, steps) if source_alpha else None,
         float_bytes=8 if order.dtype == "float64" or order.depth == "native" else 4,
+        density=followed.density,
         core=order.core,
         grid=order.grid,
     )
@@ -334,13 +354,14 @@ class Link(NamedTuple):
 
 
 class Chain:
-    """Follows type, rows, columns and channels of an image from part to part."""
+    """Follows type, rows, columns, channels and resolution of an image from part to part."""
 
     def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
         self.links: list[Link] = []
         self.shape = shape
         self.channels = channels
         self.dtype = dtype
+        self.density: Density | None = Density()
 
     @property
     def example(self) -> Image:
@@ -359,6 +380,18 @@ class Chain:
         result = try_part(part, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
         self.links.append(Link(part, before, after, self.channels, self.dtype, arrays, cost))
+
+    def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
+        """Take in what an operation has done to the size of a pixel."""
+        if self.density is None or operation.pixels == "lost":
+            self.density = None
+        elif operation.pixels == "turned":
+            across, down, turned = self.density
+            self.density = Density(down, across, not turned)
+        elif operation.pixels == "scaled":
+            across, down, turned = self.density
+            rows, columns = self.shape[0] / before[0], self.shape[1] / before[1]
+            self.density = Density(across * columns, down * rows, turned)
 
 
 def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
@@ -387,7 +420,7 @@ def whole_place(image: Image) -> Place:
     return Place(span, span, span.shape)
 
 
-def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list[Link]:
+def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
     """Follow an image through the steps, adding the conversions between them."""
     colours = (3,) if len(order.shape) == 3 and order.shape[2] >= 3 else ()
     found = Chain((order.shape[0], order.shape[1]), colours, order.dtype)
@@ -397,12 +430,14 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list
         parameters = {name: value for name, value in given.items() if name != "operation"}
         check_taken(operation, order.depth, found)
         prepare(operation, order.depth, found)
+        before = found.shape
         for part in operation.parts(parameters):
             found.add(
                 part if alpha else without_alpha(part),
                 operation.arrays,
                 operation.cost_of(parameters),
             )
+        found.change_density(operation, before)
         alpha = alpha and not operation.consumes_alpha
         # Moving pixels leaves their values what they were.
         if not operation.moves_pixels(given):
@@ -412,7 +447,7 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list
     if found.links[-1].part.rounds:
         # Rounds end in either of two buffers; what is last must be the result.
         found.add(Part(same))
-    return found.links
+    return found
 
 
 def without_alpha(part: Part) -> Part:

@@ -383,6 +383,9 @@ class Traits:
         Least and greatest value of its result, which become black and white when a picture of
         whole numbers is made of it at the end; "extent" stands for those found in the image.
         None: black is 0 and white is 1.
+    pixels : {"kept", "scaled", "turned", "lost"}
+        What becomes of a pixel's physical size: it stays, changes with rows and columns, swaps
+        height and width, or is no longer the same everywhere.
     arrays : int
         Arrays as large as its input, in floating point, that live while it runs.
     cost : float or callable
@@ -398,6 +401,7 @@ class Traits:
     takes: Literal["picture", "mask", "labels"] = "picture"
     floats: bool = False
     shows: tuple[float, float] | Literal["extent"] | None = None
+    pixels: Literal["kept", "scaled", "turned", "lost"] = "kept"
     arrays: int = 4
     cost: float | Callable[..., float] = 1.0
     tolerance: float = 0.0

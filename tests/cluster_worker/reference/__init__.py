@@ -70,4 +70,4 @@ def run(image, steps, depth):
             if operation.floats and depth == "input" and alpha.dtype.kind != "f":
                 given = util.img_as_float32(alpha)
             alpha = function(given, **parameters)
-    return result, alpha
+    return result, None if is_labels(result) else alpha
