@@ -428,7 +428,7 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
     for given in steps:
         operation = OPERATIONS[given["operation"]]
         parameters = {name: value for name, value in given.items() if name != "operation"}
-        check_taken(operation, order.depth, found)
+        check_taken(operation, order.depth, found, alpha)
         prepare(operation, order.depth, found)
         before = found.shape
         for part in operation.parts(parameters):
@@ -467,14 +467,15 @@ def is_labels(dtype: str) -> bool:
     return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
 
 
-def check_taken(operation: Operation, depth: Depth, chain: Chain) -> None:
+def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
     """Refuse labels where a picture is meant, and the other way round."""
     if is_labels(chain.dtype) and operation.takes == "picture":
         raise Rejected(
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
         )
-    pictures = np.dtype(chain.dtype).kind == "f" or chain.channels
-    if operation.takes == "labels" and pictures and depth == "input":
+    clear = alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
+    picture = np.dtype(chain.dtype).kind == "f" or chain.channels or clear
+    if operation.takes == "labels" and picture and depth == "input":
         raise Rejected(
             f"{operation.name}: takes labels or a mask, got a picture; "
             "put a threshold and label before it"
@@ -494,7 +495,7 @@ def prepare(operation: Operation, depth: Depth, chain: Chain) -> None:
     if to_gray:
         chain.add(Part(color.rgb2gray, name="rgb2gray"))
     if operation.channels == "rgb" and not chain.channels:
-        chain.add(Part(color.gray2rgb, name="gray2rgb"))
+        chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
 
