@@ -46,6 +46,14 @@ def structure(connectivity: int) -> NDArray[np.bool_]:
     return mask
 
 
+def each_colour(function: Callable[..., Image], *images: Image) -> Image:
+    """Run a function of gray images on every colour of images."""
+    if images[0].ndim == 2:
+        return function(*images)
+    colours = range(images[0].shape[2])
+    return np.stack([function(*(image[..., i] for image in images)) for i in colours], axis=2)
+
+
 def refuse_nan(image: Image) -> None:
     """Refuse an image that holds NaN, which has no order.
 
@@ -224,7 +232,7 @@ def is_settled(state: Image, mask: Image, method: str) -> bool:
     return np.array_equal(step, state)
 
 
-def spread(state: Image, mask: Image, method: str) -> Image:
+def spread(state: Image, mask: Image, *, method: str) -> Image:
     """Reconstruct within a block, unless it is done."""
     if is_settled(state, mask, method):
         return state
@@ -234,7 +242,7 @@ def spread(state: Image, mask: Image, method: str) -> Image:
 
 def spread_beside(state: Image, _: Image, method: str) -> Image:
     """Reconstruct the first channel of a state within its second."""
-    grown = spread(state[..., 0], state[..., 1], method)
+    grown = spread(state[..., 0], state[..., 1], method=method)
     return np.stack([grown, state[..., 1]], axis=2)
 
 

@@ -31,6 +31,7 @@ from cluster_worker.operations.propagation import (
     Contacts,
     contacts,
     contacts_in,
+    each_colour,
     encode,
     join_contacts,
     marked,
@@ -46,7 +47,7 @@ from cluster_worker.operations.propagation import (
     spread,
     structure,
 )
-from cluster_worker.operations.statistics import EXTENT, Extent
+from cluster_worker.operations.statistics import EXTENT, Extent, join_extents
 
 Connectivity = Annotated[int, Number(1, 2, step=1)]
 Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)]
@@ -240,9 +241,7 @@ def without_small(block: Image, *, statistics: tuple[Sizes], max_size: int) -> I
     return np.where(large, block, block.dtype.type(0))
 
 
-@operation(
-    "Fill small holes", "Regions", Composed("propagating"), channels="gray", takes="mask", cost=2
-)
+@operation("Fill small holes", "Regions", Composed("propagating"), takes="labels", cost=2)
 def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
     """Fill what is small and black in a mask.
 
@@ -303,14 +302,19 @@ def clear_border(
     skimage.segmentation.clear_border
     """
     refuse_pictures(image)
+    kept = within_border(image, place, buffer_size + 1)
+    return np.where(kept, image, image.dtype.type(0))
+
+
+def within_border(image: Image, place: Place, width: int) -> Image:
+    """Give the mask of a block's pixels that lie off the whole image's border of a width."""
     rows, columns = place.shape
-    reach = buffer_size + 1
-    kept = Span(reach, rows - reach, reach, columns - reach).clipped(place.shape)
-    inner = kept.relative_to(place.window).clipped(image.shape)
-    result = np.zeros_like(image)
+    kept = np.zeros(image.shape, np.bool_)
+    inner = Span(width, rows - width, width, columns - width).relative_to(place.window)
+    inner = inner.clipped(image.shape[:2])
     if min(inner.shape) > 0:
-        result[inner.slices] = image[inner.slices]
-    return result
+        kept[inner.slices] = True
+    return kept
 
 
 def cleared_further(state: Image, image: Image) -> Image:
@@ -362,7 +366,7 @@ def reconstruction(
     ----------
     skimage.morphology.reconstruction
     """
-    rounds = Rounds(partial(spread_colours, method=method))
+    rounds = Rounds(partial(each_colour, partial(spread, method=method)))
     if seed == "shifted":
         return (Part(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
     return (Part(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
@@ -382,14 +386,6 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     disk = morphology.disk(radius)
     dtype = image.dtype if image.dtype.kind == "f" else np.float64
     return each_channel(lambda plane: shrink(plane, disk), image).astype(dtype)
-
-
-def spread_colours(state: Image, image: Image, method: Method) -> Image:
-    """Reconstruct each colour of a seed within the image."""
-    if state.ndim == 2:
-        return spread(state, image, method)
-    colours = range(state.shape[2])
-    return np.stack([spread(state[..., i], image[..., i], method) for i in colours], axis=2)
 
 
 @operation(
@@ -493,7 +489,7 @@ def stands_out(state: Image, *, h: float, sign: int) -> Image:
     return result
 
 
-@operation("Local maxima", "Morphology", Composed("propagating"), channels="gray", cost=3)
+@operation("Local maxima", "Morphology", Composed("propagating"), cost=3)
 def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
     """Find pixels, and plateaus of equal pixels, that are brighter than all around them.
 
@@ -509,11 +505,12 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     skimage.morphology.local_maxima
     """
     first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
-    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity))
-    return (Part(first, 1, EXTENT, rounds=rounds),)
+    drop = partial(without_open_plateaus, connectivity=connectivity)
+    rounds = Rounds(partial(each_colour, drop))
+    return (Part(first, 1, (Measure(extents, join_extents),), rounds=rounds),)
 
 
-@operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
+@operation("Local minima", "Morphology", Composed("propagating"), cost=3)
 def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
     """Find pixels, and plateaus of equal pixels, that are darker than all around them.
 
@@ -534,6 +531,11 @@ def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     )
 
 
+def extents(image: Image) -> Extent:
+    """Least and greatest value of each colour."""
+    return image.min(axis=(0, 1)), image.max(axis=(0, 1))
+
+
 def peaks(
     image: Image,
     *,
@@ -545,23 +547,21 @@ def peaks(
     """Find the plateaus of a block that nothing in it is higher than."""
     refuse_nan(image)
     ((low, high),) = statistics
+    found = each_colour(partial(plateaus, connectivity=connectivity), image)
     # A constant image has no maxima for scikit-image; a constant block may be one.
-    if low == high:
-        return np.zeros(image.shape, np.bool_)
-    if image.min() == image.max():
-        found = np.ones(image.shape, np.bool_)
-    else:
-        found = morphology.local_maxima(image, connectivity=connectivity)
-    if not allow_borders:
-        rows, columns = place.shape
-        inner = Span(1, rows - 1, 1, columns - 1).relative_to(place.window).clipped(image.shape)
-        kept = np.zeros_like(found)
-        kept[inner.slices] = found[inner.slices]
-        found = kept
-    return found
+    found &= np.asarray(low != high)
+    return found if allow_borders else np.where(within_border(image, place, 1), found, False)
 
 
-def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
+def plateaus(plane: Image, *, connectivity: int) -> Image:
+    """Find the local maxima of a block; all of it, where it is constant."""
+    if plane.min() == plane.max():
+        return np.ones(plane.shape, np.bool_)
+    result: Image = morphology.local_maxima(plane, connectivity=connectivity)
+    return result
+
+
+def without_open_plateaus(state: Image, image: Image, *, connectivity: int) -> Image:
     """Drop the plateaus of a block that go on where they are known to be no maxima."""
     open_pixels = np.zeros(state.shape, np.bool_)
     for one, other in neighbours(connectivity):
