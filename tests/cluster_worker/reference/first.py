@@ -3,7 +3,7 @@
 import numpy as np
 from skimage import color, feature, filters, morphology, util
 
-from tests.cluster_worker.reference.shared import FOOTPRINTS, axis, per_colour, white
+from tests.cluster_worker.reference.shared import FOOTPRINTS, per_colour, white
 
 
 def otsu(image):
@@ -32,15 +32,6 @@ REFERENCE = {
     ),
     "erosion": lambda image, footprint, radius: per_colour(
         lambda x: morphology.erosion(x, FOOTPRINTS[footprint](radius)), image
-    ),
-    "gaussian": lambda image, sigma, mode: filters.gaussian(
-        image, sigma, mode=mode, channel_axis=axis(image)
-    ),
-    "unsharp_mask": lambda image, radius, amount: filters.unsharp_mask(
-        image, radius, amount, channel_axis=axis(image)
-    ),
-    "median": lambda image, footprint, radius: per_colour(
-        lambda x: filters.median(x, FOOTPRINTS[footprint](radius)), image
     ),
     "threshold": lambda image, level: image > level * white(image),
     "threshold_otsu": otsu,
