@@ -1,9 +1,9 @@
 """The operations that the app has always had."""
 
 import numpy as np
-from skimage import color, feature, filters, morphology, util
+from skimage import color, feature, filters, util
 
-from tests.cluster_worker.reference.shared import FOOTPRINTS, per_colour, white
+from tests.cluster_worker.reference.shared import white
 
 
 def otsu(image):
@@ -24,15 +24,7 @@ def on_background(image, background, alpha):
 REFERENCE = {
     "rgb2gray": lambda image: color.rgb2gray(image) if image.ndim == 3 else image,
     "gray2rgb": on_background,
-    "canny": lambda image, sigma, low_threshold, high_threshold: feature.canny(
-        image, sigma, low_threshold, high_threshold
-    ),
-    "dilation": lambda image, footprint, radius: per_colour(
-        lambda x: morphology.dilation(x, FOOTPRINTS[footprint](radius)), image
-    ),
-    "erosion": lambda image, footprint, radius: per_colour(
-        lambda x: morphology.erosion(x, FOOTPRINTS[footprint](radius)), image
-    ),
+    "canny": lambda image, **options: feature.canny(image, **options),
     "threshold": lambda image, level: image > level * white(image),
     "threshold_otsu": otsu,
     "invert": lambda image: util.invert(image),
