@@ -396,6 +396,8 @@ class Chain:
 
 def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
     """Run a part on a small image, or its geometry on one pixel of the result."""
+    if part.like is not None:
+        return part.like(example)
     if part.geometry is None:
         alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
         return run_part(part, example, whole_place(example), alpha)

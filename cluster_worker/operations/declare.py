@@ -174,6 +174,9 @@ class Part:
         If the result has other rows and columns, or is iterated.
     whole : bool
         Whether the block must be the whole image.
+    like : callable, optional
+        From a small image to another of the result's type and channels, for a function that
+        refuses images for what they show, so that planning cannot try it.
     name : str
         Begins its errors.
     """
@@ -185,6 +188,7 @@ class Part:
     geometry: Geometry | None = None
     rounds: Rounds | None = None
     whole: bool = False
+    like: Callable[[Image], Image] | None = None
     name: str = ""
 
     @cached_property
@@ -212,7 +216,9 @@ class Part:
 def asked(function: Callable[..., Any]) -> frozenset[str]:
     """Name what a function asks for by keyword-only parameters, and has not been given yet."""
     given = function.keywords if isinstance(function, partial) else {}
-    return frozenset(CONTEXT) & frozenset(inspect.signature(function).parameters) - given.keys()
+    parameters = inspect.signature(function).parameters.values()
+    wanted = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+    return frozenset(CONTEXT) & wanted - given.keys()
 
 
 # What an operation declares: its kind, which makes parts of parameters.
@@ -484,7 +490,7 @@ class operation(Traits):  # noqa: N801 - a decorator
         parameters = {
             name: schema(name, hints[name], parameter.default, helps[name])
             for name, parameter in inspect.signature(function).parameters.items()
-            if name not in CONTEXT and not (name == names[0] and name == "image")
+            if name not in asked(function) and not (name == names[0] and name == "image")
         }
         OPERATIONS[function.__name__] = Operation(
             name=function.__name__,
