@@ -29,8 +29,8 @@ def join_extents(a: Extent, b: Extent) -> Extent:
 EXTENT = (Measure(extent, join_extents),)
 
 
-def counts(image: Image, between: Extent) -> NDArray[np.intp]:
-    """Count pixels per value, or in 256 bins between two values for floats.
+def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
+    """Count pixels per value, or in so many bins between two values for floats.
 
     The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
 
@@ -44,8 +44,8 @@ def counts(image: Image, between: Extent) -> NDArray[np.intp]:
         values: NDArray[np.intp] = np.bincount(image.astype(np.intp).ravel(), minlength=levels)
         return values
     refuse_not_finite(between)
-    bins: NDArray[np.intp] = np.histogram(image, bins=256, range=between)[0]
-    return bins
+    counted: NDArray[np.intp] = np.histogram(image, bins=bins, range=between)[0]
+    return counted
 
 
 def refuse_not_finite(between: Extent) -> None:
