@@ -47,7 +47,7 @@ from cluster_worker.operations.propagation import (
     spread,
     structure,
 )
-from cluster_worker.operations.statistics import EXTENT, Extent, join_extents
+from cluster_worker.operations.statistics import EXTENT, Extent
 
 Connectivity = Annotated[int, Number(1, 2, step=1)]
 Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)]
@@ -489,7 +489,7 @@ def stands_out(state: Image, *, h: float, sign: int) -> Image:
     return result
 
 
-@operation("Local maxima", "Morphology", Composed("propagating"), cost=3)
+@operation("Local maxima", "Morphology", Composed("propagating"), channels="gray", cost=3)
 def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
     """Find pixels, and plateaus of equal pixels, that are brighter than all around them.
 
@@ -505,12 +505,11 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     skimage.morphology.local_maxima
     """
     first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
-    drop = partial(without_open_plateaus, connectivity=connectivity)
-    rounds = Rounds(partial(each_colour, drop))
-    return (Part(first, 1, (Measure(extents, join_extents),), rounds=rounds),)
+    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity))
+    return (Part(first, 1, EXTENT, rounds=rounds),)
 
 
-@operation("Local minima", "Morphology", Composed("propagating"), cost=3)
+@operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
 def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
     """Find pixels, and plateaus of equal pixels, that are darker than all around them.
 
@@ -531,11 +530,6 @@ def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     )
 
 
-def extents(image: Image) -> Extent:
-    """Least and greatest value of each colour."""
-    return image.min(axis=(0, 1)), image.max(axis=(0, 1))
-
-
 def peaks(
     image: Image,
     *,
@@ -547,21 +541,15 @@ def peaks(
     """Find the plateaus of a block that nothing in it is higher than."""
     refuse_nan(image)
     ((low, high),) = statistics
-    found = each_colour(partial(plateaus, connectivity=connectivity), image)
     # A constant image has no maxima for scikit-image; a constant block may be one.
-    found &= np.asarray(low != high)
-    return found if allow_borders else np.where(within_border(image, place, 1), found, False)
+    if image.min() == image.max():
+        found = np.full(image.shape, low != high)
+    else:
+        found = morphology.local_maxima(image, connectivity=connectivity)
+    return found if allow_borders else found & within_border(image, place, 1)
 
 
-def plateaus(plane: Image, *, connectivity: int) -> Image:
-    """Find the local maxima of a block; all of it, where it is constant."""
-    if plane.min() == plane.max():
-        return np.ones(plane.shape, np.bool_)
-    result: Image = morphology.local_maxima(plane, connectivity=connectivity)
-    return result
-
-
-def without_open_plateaus(state: Image, image: Image, *, connectivity: int) -> Image:
+def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
     """Drop the plateaus of a block that go on where they are known to be no maxima."""
     open_pixels = np.zeros(state.shape, np.bool_)
     for one, other in neighbours(connectivity):
@@ -772,7 +760,8 @@ def watershed(
         return labels
     mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5)
     distance = ndimage.distance_transform_edt(mask)
-    given = markers if markers else summits(distance, mask, min_distance)
+    # Evenly spaced markers on nothing make scikit-image divide by zero.
+    given = markers if markers and mask.any() else summits(distance, mask, min_distance)
     parted: Image = segmentation.watershed(-distance, given, *rest, mask, **options)
     return parted
 
@@ -782,7 +771,7 @@ def summits(distance: Image, mask: Image, min_distance: int) -> Image:
     points = feature.peak_local_max(
         distance, min_distance, exclude_border=False, labels=mask.astype(np.uint8)
     )
-    markers = np.zeros(mask.shape, np.int32)
+    markers = np.zeros(mask.shape, np.int64)
     markers[tuple(points.T)] = np.arange(1, len(points) + 1)
     return markers
 

@@ -46,11 +46,11 @@ def watershed(image, on, markers, min_distance, connectivity, compactness, water
         return segmentation.watershed(filters.sobel(image), markers, **options)
     mask = image > white(image) / 2
     distance = ndimage.distance_transform_edt(mask)
-    if markers is None:
+    if markers is None or not mask.any():  # of nothing scikit-image takes a share, and fails
         points = feature.peak_local_max(
             distance, min_distance=min_distance, exclude_border=False, labels=mask.astype(int)
         )
-        markers = np.zeros(mask.shape, np.int32)
+        markers = np.zeros(mask.shape, np.int64)
         markers[tuple(points.T)] = range(1, len(points) + 1)
     return segmentation.watershed(-distance, markers, mask=mask, **options)
 
@@ -72,12 +72,8 @@ REFERENCE = {
     # scikit-image gives masks of 0 and 1 as uint8, which as a picture would be black.
     "h_maxima": lambda image, h: quiet(morphology.h_maxima, image, h).astype(bool),
     "h_minima": lambda image, h: quiet(morphology.h_minima, image, h).astype(bool),
-    "local_maxima": lambda image, **options: per_colour(
-        lambda x: quiet(morphology.local_maxima, x, **options), image
-    ),
-    "local_minima": lambda image, **options: per_colour(
-        lambda x: quiet(morphology.local_minima, x, **options), image
-    ),
+    "local_maxima": lambda image, **options: quiet(morphology.local_maxima, image, **options),
+    "local_minima": lambda image, **options: quiet(morphology.local_minima, image, **options),
     "flood": flood,
     "find_boundaries": lambda image, **options: segmentation.find_boundaries(image, **options),
     "expand_labels": lambda image, distance: segmentation.expand_labels(image, distance),
