@@ -69,3 +69,8 @@ def as_float_like(plane: Image, image: Image) -> Image:
     convert = util.img_as_float64 if image.dtype == np.float64 else util.img_as_float32
     result: Image = convert(plane)
     return result
+
+
+def white_of(image: Image) -> float:
+    """Give the value of white in an image of this type."""
+    return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0

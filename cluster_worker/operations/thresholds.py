@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage import filters
 
 from cluster_worker.errors import Rejected
+from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -126,11 +127,6 @@ def threshold(image: Image, level: Share = 0.5) -> Image:
     """
     result: Image = image > level * white_of(image)
     return result
-
-
-def white_of(image: Image) -> float:
-    """Give the value of white in an image of this type."""
-    return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
 
 
 @operation("Thresholding (Otsu)", "Thresholds", Statistical(histogram), channels="gray", arrays=3)
