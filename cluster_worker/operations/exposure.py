@@ -195,8 +195,8 @@ def digits(image: Image, *earlier: NDArray[np.intp], ranks: Sequence[float]) -> 
     found = keys(image).ravel()
     bits = 8 * image.dtype.itemsize
     below = max(bits - DIGIT_BITS * (level + 1), 0)
-    digit = (found >> below) & ((1 << DIGIT_BITS) - 1)
     size = 1 << min(bits, DIGIT_BITS)
+    digit = (found >> below) & (size - 1)
     if level == 0:
         return np.bincount(digit, minlength=size)[None]
     prefix = found >> (below + DIGIT_BITS)

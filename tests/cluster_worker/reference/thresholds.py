@@ -1,7 +1,7 @@
 """Thresholds."""
 
 import numpy as np
-from skimage import filters
+from skimage import filters, util
 
 from tests.cluster_worker.reference.shared import white
 
@@ -68,4 +68,5 @@ REFERENCE = {
         image > filters.threshold_sauvola(image, window_size, k, r and r * white(image))
     ),
     "apply_hysteresis_threshold": hysteresis,
+    "img_as_bool": lambda image: util.img_as_bool(image),
 }
