@@ -200,9 +200,12 @@ def contacts_in(block: Image, connectivity: int) -> Contacts:
     """
     codes, values = (block, None) if block.ndim == 2 else (block[..., 0], block[..., 1])
     found = []
+    filled = codes != 0
     for one, other in neighbours(connectivity):
         a, b = codes[one], codes[other]
-        touch = (a != b) & (a != 0) & (b != 0)
+        touch = a != b
+        touch &= filled[one]
+        touch &= filled[other]
         if values is not None:
             touch &= values[one] == values[other]
         if touch.any():

@@ -337,7 +337,7 @@ Method = Literal["dilation", "erosion"]
     Composed("propagating"),
     floats=True,
     arrays=12,
-    cost=15,
+    cost=60,
 )
 def reconstruction(
     seed: Literal["shifted", "eroded"] = "eroded",
@@ -395,7 +395,7 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     channels="gray",
     floats=True,
     arrays=12,
-    cost=15,
+    cost=60,
 )
 def h_maxima(h: Height = 0.1) -> Parts:
     """Find the peaks that stand out from their surroundings by a height, as a mask.
@@ -422,7 +422,7 @@ def h_maxima(h: Height = 0.1) -> Parts:
     channels="gray",
     floats=True,
     arrays=12,
-    cost=15,
+    cost=60,
 )
 def h_minima(h: Height = 0.1) -> Parts:
     """Find the hollows that lie below their surroundings by a depth, as a mask.
