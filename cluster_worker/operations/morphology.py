@@ -36,7 +36,9 @@ COST_SEPARATE = 1.5
 COST_PIXEL = 0.09
 COST_DISTANCE = 7.0
 
-Border = Literal["reflect", "ignore", "nearest", "mirror", "wrap", "constant", "min", "max"]
+# scikit-image's "min" and "max" are left out: for whole numbers they are "constant" with a level of
+# 0 or 1, and for floats they would lay infinity round the image.
+Border = Literal["reflect", "ignore", "nearest", "mirror", "wrap", "constant"]
 Cval = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 
 
@@ -72,7 +74,16 @@ def filtered(
     """Run one of scikit-image's gray filters on every colour.
 
     `cval` is a share of white, since the image's type may be any.
+
+    Raises
+    ------
+    ValueError
+        If the image holds NaN and the neighbourhood is a full rectangle. scipy then goes along
+        rows and columns and keeps the least value so far, so that what follows a NaN depends on
+        where the image begins.
     """
+    if image.dtype.kind == "f" and neighbourhood.all() and np.isnan(image).any():
+        raise ValueError("takes no image with NaN for a neighbourhood that is a rectangle")
     level = cval * np.iinfo(image.dtype).max if image.dtype.kind == "u" else cval
     return each_channel(lambda plane: function(plane, neighbourhood, mode=mode, cval=level), image)
 
@@ -99,14 +110,9 @@ def dilation(
         down.
     mode : str
         What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, one level, black or white.
+        twice), nothing, its last pixel, the opposite edge, or one level.
     cval : float
         That level, as a share of white, if `mode` is constant.
-
-    Notes
-    -----
-    Beyond the border of an image of floats, `mode` "min" has minus infinity and "max" infinity,
-    as scikit-image has them.
 
     References
     ----------
@@ -138,14 +144,9 @@ def erosion(
         down.
     mode : str
         What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, one level, black or white.
+        twice), nothing, its last pixel, the opposite edge, or one level.
     cval : float
         That level, as a share of white, if `mode` is constant.
-
-    Notes
-    -----
-    Beyond the border of an image of floats, `mode` "min" has minus infinity and "max" infinity,
-    as scikit-image has them.
 
     References
     ----------
@@ -179,14 +180,9 @@ def opening(
         down.
     mode : str
         What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, one level, black or white.
+        twice), nothing, its last pixel, the opposite edge, or one level.
     cval : float
         That level, as a share of white, if `mode` is constant.
-
-    Notes
-    -----
-    Beyond the border of an image of floats, `mode` "min" has minus infinity and "max" infinity,
-    as scikit-image has them.
 
     References
     ----------
@@ -220,14 +216,9 @@ def closing(
         down.
     mode : str
         What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, one level, black or white.
+        twice), nothing, its last pixel, the opposite edge, or one level.
     cval : float
         That level, as a share of white, if `mode` is constant.
-
-    Notes
-    -----
-    Beyond the border of an image of floats, `mode` "min" has minus infinity and "max" infinity,
-    as scikit-image has them.
 
     References
     ----------
@@ -261,14 +252,9 @@ def white_tophat(
         down.
     mode : str
         What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, one level, black or white.
+        twice), nothing, its last pixel, the opposite edge, or one level.
     cval : float
         That level, as a share of white, if `mode` is constant.
-
-    Notes
-    -----
-    Beyond the border of an image of floats, `mode` "min" has minus infinity and "max" infinity,
-    as scikit-image has them.
 
     References
     ----------
@@ -302,14 +288,9 @@ def black_tophat(
         down.
     mode : str
         What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, one level, black or white.
+        twice), nothing, its last pixel, the opposite edge, or one level.
     cval : float
         That level, as a share of white, if `mode` is constant.
-
-    Notes
-    -----
-    Beyond the border of an image of floats, `mode` "min" has minus infinity and "max" infinity,
-    as scikit-image has them.
 
     References
     ----------
