@@ -19,6 +19,7 @@ from cluster_worker.operations.declare import (
     Part,
     Parts,
     Place,
+    Span,
     Statistical,
     operation,
 )
@@ -82,25 +83,52 @@ def prepared(image: Image, black_ridges: bool) -> Image:
     return image if black_ridges else -image
 
 
-def curvatures(image: Image, sigma: float, mode: str, cval: float) -> tuple[Image, Image]:
-    """Give the greater and the lesser eigenvalue of the Hessian, pixel by pixel.
+def around(place: Place, halo: int) -> Span:
+    """Span a core with a halo, as far as its block reaches."""
+    grown, window = place.core.grown(halo), place.window
+    return Span(
+        max(grown.top, window.top),
+        min(grown.bottom, window.bottom),
+        max(grown.left, window.left),
+        min(grown.right, window.right),
+    )
+
+
+def in_block(core: Image, place: Place) -> Image:
+    """Put what was made of a core into a block, whose other pixels do not count."""
+    if place.window == place.core:
+        return core
+    block = np.zeros(place.window.shape + core.shape[2:], core.dtype)
+    block[place.inner] = core
+    return block
+
+
+def curvatures(
+    image: Image, sigma: float, mode: str, cval: float, place: Place
+) -> tuple[Image, Image]:
+    """Give the greater and the lesser eigenvalue of the Hessian for each pixel of a core.
 
     As `skimage.feature.hessian_matrix` with Gaussian derivatives has it: a slope of a slope, each
-    blurred by half.
+    blurred by half. Each filter keeps only what the next one reads.
     """
     blur, slope = kernels(sigma)
+    half = len(blur) // 2
+    outer, middle = around(place, 2 * half), around(place, half)
+    block = image[outer.relative_to(place.window).slices]
 
-    def filtered(block: Image, down: Weights, across: Weights) -> Image:
-        result: Image = ndimage.correlate1d(block, down, axis=0, mode=mode, cval=cval)
-        ndimage.correlate1d(result, across, axis=1, output=result, mode=mode, cval=cval)
-        return result
+    def filtered(block: Image, down: Weights, across: Weights, outer: Span, inner: Span) -> Image:
+        rows, columns = inner.relative_to(outer).slices
+        found: Image = ndimage.correlate1d(block, down, axis=0, mode=mode, cval=cval)[rows]
+        ndimage.correlate1d(found, across, axis=1, output=found, mode=mode, cval=cval)
+        return found[:, columns]
 
-    rows, columns = filtered(image, slope, blur), filtered(image, blur, slope)
+    by_row = filtered(block, slope, blur, outer, middle)
+    by_column = filtered(block, blur, slope, outer, middle)
     greater, lesser = feature.hessian_matrix_eigvals(
         [
-            filtered(rows, slope, blur),
-            filtered(rows, blur, slope),
-            filtered(columns, blur, slope),
+            filtered(by_row, slope, blur, middle, place.core),
+            filtered(by_row, blur, slope, middle, place.core),
+            filtered(by_column, blur, slope, middle, place.core),
         ]
     )
     return greater, lesser
@@ -124,6 +152,8 @@ def sato(
     black_ridges: bool = True,
     mode: Border = "reflect",
     cval: BorderValue = 0.0,
+    *,
+    place: Place,
 ) -> Image:
     """Show lines and tubes bright on black, the stronger the more contrast they have.
 
@@ -145,11 +175,11 @@ def sato(
     skimage.filters.sato
     """
     image = prepared(image, black_ridges)
-    result = np.zeros_like(image)
+    result = np.zeros(place.core.shape, image.dtype)
     for sigma in sigmas:
-        greater, _ = curvatures(image, sigma, mode, cval)
+        greater, _ = curvatures(image, sigma, mode, cval, place)
         np.maximum(result, sigma**2 * np.maximum(greater, 0), out=result)
-    return result
+    return in_block(result, place)
 
 
 @operation(
@@ -218,16 +248,18 @@ def neurite_responses(
     black_ridges: bool,
     mode: str,
     cval: float,
+    *,
+    place: Place,
 ) -> Image:
     """Give the response of each scale, as one channel."""
     image = prepared(image, black_ridges)
-    found = np.empty((*image.shape, len(sigmas)), image.dtype)
+    found = np.empty((*place.core.shape, len(sigmas)), image.dtype)
     for i, sigma in enumerate(sigmas):
-        greater, lesser = curvatures(image, sigma, mode, cval)
+        greater, lesser = curvatures(image, sigma, mode, cval, place)
         first, second = greater + lesser * alpha, greater * alpha + lesser
         stronger = np.where(abs(first) >= abs(second), first, second)
         found[..., i] = np.maximum(stronger, 0)
-    return found
+    return in_block(found, place)
 
 
 def greatest_of_scales(responses: Image) -> Image:
@@ -253,8 +285,7 @@ def greatest_norm(
     image: Image, *, place: Place, sigma: float, black_ridges: bool, mode: str, cval: float
 ) -> Any:
     """Greatest size of the Hessian in a core."""
-    found = norm(*curvatures(prepared(image, black_ridges), sigma, mode, cval))
-    return found[place.inner].max()
+    return norm(*curvatures(prepared(image, black_ridges), sigma, mode, cval, place)).max()
 
 
 def vessel_measures(
@@ -293,6 +324,7 @@ def frangi(
     mode: Border = "reflect",
     cval: BorderValue = 0.0,
     *,
+    place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
     """Show vessels and other lines bright on black; blobs and faint texture stay black.
@@ -328,11 +360,11 @@ def frangi(
     if gamma is None:
         # Where nothing curves, gamma does not matter, but must not be 0.
         gamma = statistics[0] / 2 or 1
-    result = np.zeros_like(image)
+    result = np.zeros(place.core.shape, image.dtype)
     for sigma in sigmas:
-        found = vesselness(*curvatures(image, sigma, mode, cval), beta, gamma)
+        found = vesselness(*curvatures(image, sigma, mode, cval, place), beta, gamma)
         np.maximum(result, found, out=result)
-    return result
+    return in_block(result, place)
 
 
 def vesselness(greater: Image, lesser: Image, beta: float, gamma: float) -> Image:
@@ -368,6 +400,7 @@ def hessian(
     mode: Border = "reflect",
     cval: BorderValue = 0.0,
     *,
+    place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
     """Show wrinkles and other lines from black to gray; what is no line at all is white.
@@ -400,7 +433,7 @@ def hessian(
     skimage.filters.hessian
     """
     found: Image = frangi(
-        image, sigmas, beta, gamma, black_ridges, mode, cval, statistics=statistics
+        image, sigmas, beta, gamma, black_ridges, mode, cval, place=place, statistics=statistics
     )
     found[found <= 0] = 1
     return found
