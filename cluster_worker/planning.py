@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from math import lcm
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -34,6 +35,9 @@ TILE_PIXELS = 1 << 20
 TILE_PIXELS_MIN = 1 << 16
 # A tile may read so many times the pixels that it has; where an image is made smaller, it must.
 WINDOW_TILES_MAX = 4
+
+# Cores begin with the cells of an operation, unless that makes them larger than this.
+GRID_MAX = 1 << 10
 
 # Rows and columns of the image that shows what type and channels a part gives. It is no constant,
 # since that has no threshold and no edge.
@@ -136,6 +140,11 @@ class Pass:
         rounds = self.parts[0].rounds
         return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
 
+    @property
+    def grid(self) -> int:
+        """Where cores should begin, so that no part works on a cell twice."""
+        return lcm(*(part.grid for part in self.parts))
+
     def spans(self, core: Span) -> list[Span]:
         """Give the span before each part, and after the last, for a core of the result."""
         found = [core]
@@ -180,7 +189,9 @@ class Plan:
 
     def grid_of(self, each: Pass) -> int:
         """Grid of a pass's cores: only the last pass fills a file of tiles."""
-        return self.grid if each is self.passes[-1] else 1
+        grid = self.grid if each is self.passes[-1] else 1
+        both = lcm(grid, each.grid)
+        return grid if self.core or both > GRID_MAX else both
 
     def core_of(self, each: Pass, ranks: int) -> tuple[int, int]:
         """Give the largest (rows, columns) of a core in one pass over so many ranks."""

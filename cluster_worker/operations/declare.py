@@ -174,6 +174,9 @@ class Part:
         If the result has other rows and columns, or is iterated.
     whole : bool
         Whether the block must be the whole image.
+    grid : int
+        Side of the cells that it works in, in pixels from the image's corner; it is given all of
+        the cells that a core touches, and cores begin with a cell where they can.
     like : callable, optional
         From a small image to another of the result's type and channels, for a function that
         refuses images for what they show, so that planning cannot try it.
@@ -188,6 +191,7 @@ class Part:
     geometry: Geometry | None = None
     rounds: Rounds | None = None
     whole: bool = False
+    grid: int = 1
     like: Callable[[Image], Image] | None = None
     name: str = ""
 
@@ -205,7 +209,7 @@ class Part:
             return all_of(shape)
         if self.geometry:
             return self.geometry.window(core, shape)
-        window = core.grown(self.halo)
+        window = core.aligned(self.grid).grown(self.halo)
         return window if self.wraps else window.clipped(shape)
 
     def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
@@ -249,16 +253,19 @@ class Local:
     ----------
     halo : callable
         From the operation's parameters to pixels.
+    grid : callable
+        From the operation's parameters to the side of the cells that it works in, in pixels.
     """
 
     halo: Halo
+    grid: Halo = lambda **_: 1
     name = "local"
 
     def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
         """Make the part for one set of parameters."""
         wraps = parameters.get("mode") == "wrap"
-        halo = self.halo(**parameters)
-        return (Part(partial(function, **parameters), halo, wraps=wraps),)
+        halo, grid = self.halo(**parameters), self.grid(**parameters)
+        return (Part(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
 
 
 @dataclass(frozen=True)
