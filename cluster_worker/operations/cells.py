@@ -11,11 +11,6 @@ from cluster_worker.tiling import Place, Span
 CELL = 256
 
 
-def cells_halo(halo: int) -> int:
-    """Give the halo of a tile, so that every cell that its core touches lies in it with a halo."""
-    return halo + CELL - 1
-
-
 def cells(place: Place) -> Iterator[Span]:
     """List the cells that a core touches, clipped at the image border."""
     core = place.core
@@ -35,7 +30,7 @@ def in_cells(function: Callable[[Image], Image], image: Image, place: Place, hal
     function : callable
         From a block to its result, rows and columns the same.
     image : ndarray
-        The block of a tile whose halo is ``cells_halo(halo)``.
+        The block of a part whose grid is `CELL`.
     place : Place
         Where it lies.
     halo : int

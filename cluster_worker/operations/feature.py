@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import feature, filters
 
-from cluster_worker.operations.cells import cells_halo, in_cells
+from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -361,9 +361,8 @@ def box_side(sigma: float) -> int:
     "Blobs (determinant of the Hessian)",
     "Features",
     Local(
-        lambda sigma, approximate: (
-            cells_halo(box_side(sigma) + 1) if approximate else reach(sigma) + 2
-        )
+        lambda sigma, approximate: box_side(sigma) + 1 if approximate else reach(sigma) + 2,
+        grid=lambda sigma, approximate: CELL if approximate else 1,
     ),
     channels="gray",
     floats=True,
@@ -550,7 +549,10 @@ def placed_pattern(brighter: NDArray[np.bool_]) -> Image:
 @operation(
     "Oriented gradients",
     "Features",
-    Local(lambda orientations, pixels_per_cell: 2 * pixels_per_cell),
+    Local(
+        lambda orientations, pixels_per_cell: pixels_per_cell,
+        grid=lambda orientations, pixels_per_cell: pixels_per_cell,
+    ),
     channels="any",
     floats=True,
     shows="extent",
@@ -563,8 +565,6 @@ def hog(
     image: Image,
     orientations: Annotated[int, Number(1, 36, slider=(4, 18), step=1)] = 9,
     pixels_per_cell: Annotated[int, Number(4, 64, unit="px", slider=(4, 32), step=1)] = 8,
-    *,
-    place: Place,
 ) -> Image:
     """Draw a small star of lines in every cell: along edges, the brighter the stronger they are.
 
@@ -588,17 +588,10 @@ def hog(
     skimage.feature.hog
     """
     side = pixels_per_cell
-    # A tile's cells are those of the whole image.
-    top, left = -place.window.top % side, -place.window.left % side
-    inner = image[top:, left:]
-    result = np.zeros(image.shape[:2], np.float32 if image.dtype == np.float32 else np.float64)
-    if min(inner.shape[:2]) >= side:
-        _, result[top:, left:] = feature.hog(
-            inner,
-            orientations,
-            (side, side),
-            (1, 1),
-            visualize=True,
-            channel_axis=channel_axis(image),
-        )
-    return result
+    rows, columns = image.shape[:2]
+    if min(rows, columns) < side:
+        return np.zeros((rows, columns), np.float32 if image.dtype == np.float32 else np.float64)
+    picture: Image = feature.hog(
+        image, orientations, (side, side), (1, 1), visualize=True, channel_axis=channel_axis(image)
+    )[1]
+    return picture
