@@ -65,7 +65,7 @@ def ridge_halo(sigmas: Sequence[float], **_: Any) -> int:
 
 def ridge_cost(sigmas: Sequence[float], **_: Any) -> float:
     """Work for a pixel: ten passes with a kernel for each scale."""
-    return sum(4 + 0.25 * len(kernels(sigma)[0]) for sigma in sigmas)
+    return sum(3 + 0.2 * len(kernels(sigma)[0]) for sigma in sigmas)
 
 
 def prepared(image: Image, black_ridges: bool) -> Image:
