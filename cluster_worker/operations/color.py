@@ -95,15 +95,19 @@ def white_of(image: Image) -> float:
 
 def mixed(image: Image, matrix: NDArray[Any]) -> Image:
     """Make each colour of the result a sum of an image's, weighted by a row of a matrix."""
+    # Planes of one colour each are several times faster than colours side by side.
+    first, second, third = np.ascontiguousarray(np.moveaxis(image, 2, 0))
     result = np.empty_like(image)
-    for i, row in enumerate(matrix.astype(image.dtype)):
-        first, second, third = (image[..., j] * row[j] for j in range(3))
-        result[..., i] = first + second + third
+    for i, (a, b, c) in enumerate(matrix.astype(image.dtype)):
+        plane = first * a
+        plane += second * b
+        plane += third * c
+        result[..., i] = plane
     return result
 
 
 def from_rgb(
-    title: str, shows: tuple[float, float] | None = None
+    title: str, shows: tuple[float, float] | None = None, cost: float = 0.8
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a conversion of colours, whose last bits are not scikit-image's."""
     return operation(
@@ -114,11 +118,12 @@ def from_rgb(
         floats=True,
         shows=shows,
         arrays=4,
+        cost=cost,
         tolerance=1e-6,
     )
 
 
-@operation("RGB to HSV", "Colour", Pointwise(), channels="rgb", floats=True, arrays=4, cost=1.5)
+@operation("RGB to HSV", "Colour", Pointwise(), channels="rgb", floats=True, arrays=4, cost=11.0)
 def rgb2hsv(image: Image) -> Image:
     """Turn colours into hue, saturation and value, each from 0 to 1.
 
@@ -130,7 +135,7 @@ def rgb2hsv(image: Image) -> Image:
     return result
 
 
-@operation("HSV to RGB", "Colour", Pointwise(), channels="rgb", floats=True, arrays=8, cost=1.5)
+@operation("HSV to RGB", "Colour", Pointwise(), channels="rgb", floats=True, arrays=8, cost=6.5)
 def hsv2rgb(image: Image) -> Image:
     """Turn hue, saturation and value back into colours; the end of a chain that began with rgb2hsv.
 
@@ -146,7 +151,7 @@ Illuminant = Literal["A", "B", "C", "D50", "D55", "D65", "D75", "E"]
 Observer = Literal["2", "10", "R"]
 
 
-@from_rgb("RGB to XYZ", (0.0, 1.09))
+@from_rgb("RGB to XYZ", (0.0, 1.09), cost=2.0)
 def rgb2xyz(image: Image) -> Image:
     """Turn colours into X, Y and Z of CIE 1931: what the eye's receptors see, in linear light.
 
@@ -161,7 +166,7 @@ def rgb2xyz(image: Image) -> Image:
     return mixed(linear, colorconv.xyz_from_rgb)
 
 
-@from_rgb("XYZ to RGB")
+@from_rgb("XYZ to RGB", cost=2.0)
 def xyz2rgb(image: Image) -> Image:
     """Turn X, Y and Z of CIE 1931 back into colours; the end of a chain that began with rgb2xyz.
 
@@ -177,7 +182,7 @@ def xyz2rgb(image: Image) -> Image:
     return rgb
 
 
-@from_rgb("RGB to Lab", (-128.0, 128.0))
+@from_rgb("RGB to Lab", (-128.0, 128.0), cost=3.0)
 def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
     """Turn colours into lightness (0 to 100), green to red, and blue to yellow, of CIE Lab.
 
@@ -198,7 +203,7 @@ def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
     return result
 
 
-@from_rgb("Lab to RGB")
+@from_rgb("Lab to RGB", cost=2.5)
 def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
     """Turn CIE Lab back into colours; the end of a chain that began with rgb2lab.
 
@@ -221,7 +226,7 @@ def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
     return result
 
 
-@from_rgb("RGB to Luv", (-176.0, 176.0))
+@from_rgb("RGB to Luv", (-176.0, 176.0), cost=3.0)
 def rgb2luv(image: Image) -> Image:
     """Turn colours into lightness (0 to 100) and two of colour, of CIE Luv.
 
@@ -348,8 +353,8 @@ def stain_operation(
         channels="rgb",
         floats=True,
         shows=shows,
-        arrays=8,
-        cost=2.0,
+        arrays=10,
+        cost=3.0,
         tolerance=1e-6,
     )
 
@@ -437,6 +442,7 @@ def number_of(stain: Stain) -> int:
     channels="any",
     takes="labels",
     arrays=8,
+    cost=2.0,
 )
 def label2rgb(
     image: Image,

@@ -325,6 +325,7 @@ def rescale_intensity(
     Statistical(lambda nbins: (*EXTENT, Measure(partial(counts, bins=nbins), np.add))),
     channels="any",
     arrays=4,
+    cost=2.0,
 )
 def equalize_hist(
     image: Image,
@@ -600,7 +601,7 @@ def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     channels="any",
     floats=True,
     arrays=10,
-    cost=6.0,
+    cost=10.0,
 )
 def equalize_adapthist(
     kernel_size: Annotated[int | None, Number(8, 1024, unit="px", slider=(16, 512), step=1)] = None,

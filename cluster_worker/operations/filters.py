@@ -1,4 +1,4 @@
-"""Filters: blur, sharpen, smooth, threshold."""
+"""Filters: blur, sharpen, smooth."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -13,7 +13,6 @@ from cluster_worker.operations.declare import (
     Local,
     Measure,
     Number,
-    Pointwise,
     Statistical,
     Whole,
     channel_axis,
@@ -28,7 +27,7 @@ from cluster_worker.operations.footprints import (
     footprint_of,
     footprint_reach,
 )
-from cluster_worker.operations.statistics import HISTOGRAM, some_negative
+from cluster_worker.operations.statistics import some_negative
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
 Truncate = Annotated[float, Number(0.5, 10, slider=(1, 6), step=0.5)]
@@ -411,52 +410,3 @@ def butterworth(
         ),
         image,
     )
-
-
-@operation("Thresholding (fixed level)", "Thresholds", Pointwise(), channels="gray", arrays=1)
-def threshold(
-    image: Image, level: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.5
-) -> Image:
-    """Turn pixels brighter than a level white and all others black.
-
-    Parameters
-    ----------
-    level : float
-        The level, as a share of white: 0 is black, 1 is white.
-
-    References
-    ----------
-    numpy.greater, as in the examples of skimage.filters
-    """
-    white = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
-    result: Image = image > level * white
-    return result
-
-
-@operation(
-    "Thresholding (Otsu)",
-    "Thresholds",
-    Statistical(HISTOGRAM),
-    channels="gray",
-    arrays=3,
-)
-def threshold_otsu(image: Image, *, statistics: tuple[tuple[Any, Any], NDArray[np.intp]]) -> Image:
-    """Turn bright pixels white and dark ones black, at the level that parts them best.
-
-    Otsu's method: the level with the greatest variance between the two classes.
-
-    References
-    ----------
-    skimage.filters.threshold_otsu
-    """
-    (least, greatest), histogram = statistics
-    if least == greatest:
-        mask: Image = image > least
-        return mask
-    if image.dtype.kind in "bu":
-        centers: Any = np.arange(histogram.size)
-    else:
-        edges = np.histogram_bin_edges(np.empty(0, image.dtype), 256, (least, greatest))
-        centers = (edges[:-1] + edges[1:]) / 2.0
-    result: Image = image > filters.threshold_otsu(hist=(histogram, centers))
-    return result

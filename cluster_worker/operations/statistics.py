@@ -78,10 +78,9 @@ def exact_sum(values: NDArray[Any]) -> int:
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     order = exponents.astype(np.intp) - EXPONENT_MIN
     total = 0
-    # In halves of 32 bits, so that no sum of fewer than 2**31 of them overflows.
-    for half, shift in ((whole >> 32, 32), (whole & 0xFFFFFFFF, 0)):
-        sums = np.zeros(int(order.max(initial=0)) + 1, np.int64)
-        np.add.at(sums, order, half)
+    # In halves of 27 bits, so that sums of fewer than 2**26 of them are exact in floats as well.
+    for half, shift in ((whole >> 27, 27), (whole & 0x7FFFFFF, 0)):
+        sums = np.bincount(order, half)
         total += sum(int(sums[i]) << (int(i) + shift) for i in np.flatnonzero(sums))
     return total
 

@@ -579,7 +579,7 @@ def local_reach(block_size: int, method: Method, **_: Any) -> int:
 
 def local_cost(block_size: int, method: Method, **_: Any) -> float:
     """Work for a pixel of the local threshold; a median sorts its whole neighbourhood."""
-    return 0.1 * block_size**2 if method == "median" else 1.0 + block_size / 20
+    return 0.6 * block_size**2 if method == "median" else 0.5 + block_size / 18
 
 
 @operation(
@@ -684,7 +684,7 @@ def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
     Local(lambda window_size, k: window_size // 2),
     channels="gray",
     arrays=6,
-    cost=lambda window_size, k: 1.5 + window_size / 10,
+    cost=lambda window_size, k: 0.5 + window_size / 9,
 )
 def threshold_niblack(
     image: Image,
@@ -724,7 +724,7 @@ def threshold_niblack(
     Local(lambda window_size, k, r: window_size // 2),
     channels="gray",
     arrays=6,
-    cost=lambda window_size, k, r: 1.5 + window_size / 10,
+    cost=lambda window_size, k, r: 0.5 + window_size / 9,
 )
 def threshold_sauvola(
     image: Image,

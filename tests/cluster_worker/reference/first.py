@@ -1,15 +1,7 @@
 """The operations that the app has always had."""
 
 import numpy as np
-from skimage import color, feature, filters, util
-
-from tests.cluster_worker.reference.shared import white
-
-
-def otsu(image):
-    if image.dtype.kind == "b":  # scikit-image has no histogram of masks
-        return image & ~image.all()
-    return image > filters.threshold_otsu(image)
+from skimage import color, feature, util
 
 
 def on_background(image, background, alpha):
@@ -25,7 +17,5 @@ REFERENCE = {
     "rgb2gray": lambda image: color.rgb2gray(image) if image.ndim == 3 else image,
     "gray2rgb": on_background,
     "canny": lambda image, **options: feature.canny(image, **options),
-    "threshold": lambda image, level: image > level * white(image),
-    "threshold_otsu": otsu,
     "invert": lambda image: util.invert(image),
 }
