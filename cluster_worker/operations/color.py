@@ -127,11 +127,17 @@ def from_rgb(
 def rgb2hsv(image: Image) -> Image:
     """Turn colours into hue, saturation and value, each from 0 to 1.
 
+    Notes
+    -----
+    Where a colour is NaN, scikit-image leaves the hue as it finds it in memory; here it is 0.
+
     References
     ----------
     skimage.color.rgb2hsv
     """
     result: Image = color.rgb2hsv(image)
+    if image.dtype.kind == "f":
+        result[np.isnan(image).any(axis=2), 0] = 0
     return result
 
 

@@ -60,9 +60,6 @@ def refuse_not_finite(between: Extent) -> None:
         raise Rejected("the image holds NaN or infinity, which have no histogram")
 
 
-HISTOGRAM = (*EXTENT, Measure(counts, np.add))
-
-
 def exact_sum(values: NDArray[Any]) -> int:
     """Sum floats without rounding, as a whole number of 2**-1126.
 

@@ -2,9 +2,17 @@
 
 import warnings
 
+import numpy as np
 from skimage import color
 
 NUMBERS = {"first": 0, "second": 1, "third": 2}
+
+
+def rgb2hsv(image):
+    hsv = color.rgb2hsv(image)
+    # scikit-image leaves the hue of NaN uninitialised.
+    hsv[np.isnan(image).any(axis=2), 0] = 0
+    return hsv
 
 
 def lab2rgb(image, illuminant, observer):
@@ -27,7 +35,7 @@ def combine_stains(image, conv_matrix, stain):
 
 
 REFERENCE = {
-    "rgb2hsv": lambda image: color.rgb2hsv(image),
+    "rgb2hsv": rgb2hsv,
     "hsv2rgb": lambda image: color.hsv2rgb(image),
     "rgb2xyz": lambda image: color.rgb2xyz(image),
     "xyz2rgb": lambda image: color.xyz2rgb(image),
