@@ -445,12 +445,14 @@ def isotropic_closing(image: Image, radius: Reach = 3.0) -> Image:
 # halves, each of which looks at the eight neighbours.
 ITERATIONS = 8
 
-# The neighbours of a pixel, clockwise; each has one bit, the first the lowest.
-RING = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
+# A pixel's neighbours make a code of 8 bits: the three above, the three below, left and right.
+# These are the bits of the neighbours clockwise, from the one above on the left.
+RING = (0, 1, 2, 7, 5, 4, 3, 6)
 
-# For each set of neighbours, whether a pixel goes in the first half, the second, or both (3). It
-# is scikit-image's table for the method of Zhang and Suen (1984), which keeps some corners that
-# the conditions in their paper would take, and takes some that they would keep.
+# For each set of neighbours, the lowest bit being the first of the ring, whether a pixel goes in
+# the first half, the second, or both (3). It is scikit-image's table for the method of Zhang and
+# Suen (1984), which keeps some corners that the conditions in their paper would take, and takes
+# some that they would keep.
 ZHANG_SUEN = (
     "0001001300311013000000002020303300000000300000000000000020003022"
     "0000000000000000000000000000000020000000200020003000000030003020"
@@ -458,48 +460,50 @@ ZHANG_SUEN = (
     "2313001300000001000000000000000023010001000000003301000022002000"
 )
 
-Table = NDArray[np.bool_]
+
+def ring_of_codes() -> list[NDArray[np.bool_]]:
+    """Tell which neighbours each of the 256 codes has, clockwise."""
+    return [np.arange(256) >> bit & 1 == 1 for bit in RING]
 
 
-def zhang_suen() -> tuple[Table, Table]:
-    """Make the tables of both halves of an iteration of Zhang and Suen."""
-    return (
-        np.array([digit in "13" for digit in ZHANG_SUEN]),
-        np.array([digit in "23" for digit in ZHANG_SUEN]),
-    )
+def zhang_suen() -> tuple[bytes, bytes]:
+    """Make the tables of both halves of an iteration of Zhang and Suen: 1 where a pixel stays."""
+    places = sum(present.astype(int) << i for i, present in enumerate(ring_of_codes()))
+    digits = np.array(list(ZHANG_SUEN))[places]
+    return (~np.isin(digits, ["1", "3"])).tobytes(), (~np.isin(digits, ["2", "3"])).tobytes()
 
 
-def guo_hall() -> tuple[Table, Table]:
+def guo_hall() -> tuple[bytes, bytes]:
     """Make the tables of both halves of an iteration of Guo and Hall (1989)."""
     return guo_hall_half(0), guo_hall_half(4)
 
 
-def guo_hall_half(turn: int) -> Table:
-    """Tell for each set of neighbours whether a pixel goes.
+def guo_hall_half(turn: int) -> bytes:
+    """Tell for each code whether a pixel stays.
 
     It goes if one region touches it, if two or three of its neighbours count, and if it is on the
     side whose turn it is: north and east, or with a half turn south and west.
     """
-    codes = np.arange(256)
-    nw, n, ne, e, se, s, sw, w = ring = [codes >> i & 1 == 1 for i in range(8)]
+    nw, n, ne, e, se, s, sw, w = ring = ring_of_codes()
     touched = sum(~a & (b | c) for a, b, c in ((e, ne, n), (n, nw, w), (w, sw, s), (s, se, e)))
     one_way = sum((a | b).astype(int) for a, b in ((ne, e), (nw, n), (sw, w), (se, s)))
     other_way = sum((a | b).astype(int) for a, b in ((ne, n), (nw, w), (sw, s), (se, e)))
     count = np.minimum(one_way, other_way)
     north, northeast, east, southeast = (ring[(i + turn) % 8] for i in range(1, 5))
     inner = (northeast | north | ~southeast) & east
-    goes: Table = (touched == 1) & (count >= 2) & (count <= 3) & ~inner
-    return goes
+    return np.logical_not((touched == 1) & (count >= 2) & (count <= 3) & ~inner).tobytes()
 
 
-def without(mask: Image, table: Table) -> Image:
-    """Take the pixels off a mask that a table tells, by their neighbours; none are outside."""
-    rows, columns = mask.shape
-    padded = np.pad(mask, 1).view(np.uint8)
-    code = np.zeros(mask.shape, np.uint8)
-    for i, (down, right) in enumerate(RING):
-        code |= padded[1 + down : 1 + down + rows, 1 + right : 1 + right + columns] << i
-    return mask & ~table[code]
+def kept(mask: NDArray[np.uint8], table: bytes) -> NDArray[np.uint8]:
+    """Keep those pixels of a mask that a table lets stay, by their neighbours; outside are none."""
+    padded = np.pad(mask, 1)
+    across = padded[:, :-2] | padded[:, 1:-1] << 1 | padded[:, 2:] << 2
+    code = across[:-2] | across[2:] << 3
+    code |= padded[1:-1, :-2] << 6
+    code |= padded[1:-1, 2:] << 7
+    # Several times as fast as numpy's indexing, which makes 8 bytes of every code.
+    stays = np.frombuffer(code.tobytes().translate(table), np.uint8).reshape(mask.shape)
+    return mask & stays
 
 
 def thinned(
@@ -507,18 +511,19 @@ def thinned(
     image: Image,  # noqa: ARG001 - an update is given it; thinning looks at its state alone
     *,
     history: Sequence[bool],
-    tables: tuple[Table, Table],
+    tables: tuple[bytes, bytes],
     most: int | None,
 ) -> Image:
     """Thin a mask by one round of iterations, fewer if that makes `most` in all rounds."""
     left = ITERATIONS if most is None else most - ITERATIONS * len(history)
+    mask = state.view(np.uint8)
     for _ in range(min(ITERATIONS, left)):
-        before = state
+        before = mask
         for table in tables:
-            state = without(state, table)
-        if np.array_equal(before, state):
+            mask = kept(mask, table)
+        if np.array_equal(before, mask):
             break
-    return state
+    return mask.view(bool)
 
 
 def thin_enough(history: Sequence[bool], most: int | None) -> bool:
@@ -526,7 +531,7 @@ def thin_enough(history: Sequence[bool], most: int | None) -> bool:
     return not history[-1] or (most is not None and ITERATIONS * len(history) >= most)
 
 
-def thinning(tables: tuple[Table, Table], most: int | None = None) -> Rounds:
+def thinning(tables: tuple[bytes, bytes], most: int | None = None) -> Rounds:
     """Make the rounds of a thinning."""
     return Rounds(
         update=partial(thinned, tables=tables, most=most),
@@ -660,12 +665,12 @@ def corners(points: NDArray[Any]) -> Points:
 
 def chain(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Keep the points of an ordered sequence at which a line round them turns left."""
-    kept: list[tuple[int, int]] = []
+    line: list[tuple[int, int]] = []
     for point in points:
-        while len(kept) > 1 and bend(kept[-2], kept[-1], point) <= 0:
-            kept.pop()
-        kept.append(point)
-    return kept
+        while len(line) > 1 and bend(line[-2], line[-1], point) <= 0:
+            line.pop()
+        line.append(point)
+    return line
 
 
 def bend(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> int:
