@@ -310,8 +310,9 @@ def denoise_bilateral(
     The table of colours reaches to the greatest value of the whole image, and the automatic sigma
     is that of the whole; hence the statistics. scikit-image returns an image of one value as it
     is, of whatever type; here it becomes floats as any other. scikit-image 0.26 reads its table
-    of places with rows one shorter than it has, so that the window is slightly sheared; so does
-    this.
+    of places with rows one shorter than it has, so that the window is sheared; so does this. In a
+    window much wider than the sigma of places no pixel then weighs anything, and scikit-image
+    gives NaN; here such a pixel stays as it is.
 
     References
     ----------
@@ -343,6 +344,8 @@ def denoise_bilateral(
         np.empty(planes.shape[2], planes.dtype),
         result,
     )
+    # Where nothing weighs anything, not even the pixel itself.
+    np.copyto(result, planes, where=np.isnan(result))
     if lift:
         result += lift
     return result.reshape(image.shape)

@@ -31,8 +31,9 @@ def last_axis(image):
 # Both drop axes of one, and then fail to move the colours back to any axis but -1.
 def bilateral(image, **parameters):
     found = restoration.denoise_bilateral(image, channel_axis=last_axis(image), **parameters)
-    # It leaves an image of one value as it is, of whatever type.
-    return util.img_as_float(found.reshape(image.shape))
+    # It leaves an image of one value as it is, of whatever type, and gives NaN without any weight.
+    found, pixels = util.img_as_float(found.reshape(image.shape)), util.img_as_float(image)
+    return np.where(np.isnan(found), pixels, found)
 
 
 def nl_means(image, **parameters):
