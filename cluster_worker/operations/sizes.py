@@ -103,10 +103,10 @@ def resized(
         sigmas = smoothing + (0,) * (image.ndim - 2)
         block = ndimage.gaussian_filter(block, sigmas, mode=sampling.SCIPY_MODES[mode], cval=cval)
     result = zoom(block, place, new, order, mode, cval)
-    if statistics:
-        # No pixel of the result lies a whole pixel beyond the border.
-        sampling.clipped(result, image, statistics[0], mode, cval, reaches=False)
-    return result
+    if not statistics:
+        return result
+    # No pixel of the result lies a whole pixel beyond the border.
+    return sampling.clipped(result, image, statistics[0], order, mode, cval, reaches=False)
 
 
 def zoom(block: Image, place: Place, new: Shape, order: int, mode: Border, cval: float) -> Image:
@@ -135,15 +135,16 @@ def resizing(
     cval: float = 0.0,
     anti_aliasing: bool = False,
     sigma: float | None = None,
-) -> Part:
-    """Make the part that resizes."""
+) -> tuple[Part, ...]:
+    """Make the parts that resize."""
     shared: dict[str, Any] = {"shape_of": shape_of, "order": order, "mode": mode, "sigma": sigma}
-    return Part(
+    part = Part(
         partial(resized, **shared, cval=cval, anti_aliasing=anti_aliasing),
         measures=sampling.measures_for_clipping(order, mode),
         wraps=sampling.wraps(mode),
         geometry=Geometry(shape_of, partial(resized_window, **shared, anti_aliasing=anti_aliasing)),
     )
+    return sampling.with_clipping(part, order, mode, cval)
 
 
 def fixed_shape(_: Shape, rows: int, columns: int) -> Shape:
@@ -203,7 +204,7 @@ def resize(
     skimage.transform.resize
     """
     shape_of = partial(fixed_shape, rows=rows, columns=columns)
-    return (resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma),)
+    return resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
 
 
 def scaled_shape(shape: Shape, scale: tuple[float, float]) -> Shape:
@@ -261,7 +262,7 @@ def rescale(
     """
     factors = (scale, scale if scale_columns is None else scale_columns)
     shape_of = partial(scaled_shape, scale=factors)
-    return (resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma),)
+    return resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
 
 
 def smoothed(image: Image, sigma: float, mode: str, cval: float) -> Image:
@@ -323,7 +324,7 @@ def pyramid_reduce(
     spread = 2 * downscale / 6.0 if sigma is None else sigma
     return (
         blurring(spread, mode, cval),
-        resizing(partial(reduced_shape, downscale=downscale), order, mode, cval),
+        *resizing(partial(reduced_shape, downscale=downscale), order, mode, cval),
     )
 
 
@@ -372,7 +373,7 @@ def pyramid_expand(
     spread = 2 * upscale / 6.0 if sigma is None else sigma
     return (
         Part(sampling.as_floats),
-        resizing(partial(expanded_shape, upscale=upscale), order, mode, cval),
+        *resizing(partial(expanded_shape, upscale=upscale), order, mode, cval),
         blurring(spread, mode, cval),
     )
 

@@ -82,12 +82,12 @@ def affine_warped(
     else:
         mapping = partial(affine_mapping, matrix)
         result = sampling.warped(block, place, mapping, order, mode, cval)
-    if statistics:
-        # A line from one corner to another leaves the image only if one of them lies outside.
-        outermost = corners(all_of(shape_of(place.shape)), matrix)
-        reaches = lies_beyond(*outermost, place.shape, order)
-        sampling.clipped(result, image, statistics[0], mode, cval, reaches)
-    return result
+    if not statistics:
+        return result
+    # A line between two pixels leaves the image only if one of them lies outside.
+    outermost = corners(all_of(shape_of(place.shape)), matrix)
+    reaches = lies_beyond(*outermost, place.shape, order)
+    return sampling.clipped(result, image, statistics[0], order, mode, cval, reaches)
 
 
 def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:
@@ -97,21 +97,22 @@ def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -
     return bool((outside | (across <= -away) | (across >= shape[1] - 1 + away)).any())
 
 
-def affine_part(
+def affine_parts(
     shape_of: Callable[[Shape], Shape],
     matrix_of: Callable[[Shape], Floats],
     order: int | None,
     mode: Border,
     cval: float,
-) -> Part:
-    """Make the part for an affine mapping."""
+) -> tuple[Part, ...]:
+    """Make the parts for an affine mapping."""
     shared: dict[str, Any] = {"matrix_of": matrix_of, "order": order, "mode": mode}
-    return Part(
+    part = Part(
         partial(affine_warped, **shared, shape_of=shape_of, cval=cval),
         measures=sampling.measures_for_clipping(order, mode),
         wraps=sampling.wraps(mode),
         geometry=Geometry(shape_of, partial(affine_window, **shared)),
     )
+    return sampling.with_clipping(part, order, mode, cval)
 
 
 def same_shape(shape: Shape) -> Shape:
@@ -186,7 +187,7 @@ def rotate(
     """
     turn: dict[str, Any] = {"angle": angle, "resize": resize}
     shape_of, matrix_of = partial(rotation_shape, **turn), partial(rotation_matrix, **turn)
-    return (affine_part(shape_of, matrix_of, order, mode, cval),)
+    return affine_parts(shape_of, matrix_of, order, mode, cval)
 
 
 def affine_matrix(_: Shape, given: Any) -> Floats:
@@ -251,7 +252,7 @@ def affine(
         ("shear", shear),
         ("translation", (translation, translation_rows)),
     )
-    return (affine_part(same_shape, partial(affine_matrix, given=given), order, mode, cval),)
+    return affine_parts(same_shape, partial(affine_matrix, given=given), order, mode, cval)
 
 
 def cosine_range(low: float, high: float) -> tuple[float, float]:
@@ -377,11 +378,11 @@ def mapped(
     if not statistics:
         return result
     if outermost is None:
-        reaches = mode == "constant" and statistics[1]
+        reaches = len(statistics) > 1 and statistics[1]
     else:
         found = (mapping(rows, columns) for _, rows, columns in sampling.bands(outermost))
         reaches = any(lies_beyond(*each, place.shape, order) for each in found)
-    return sampling.clipped(result, image, statistics[0], mode, cval, reaches)
+    return sampling.clipped(result, image, statistics[0], order, mode, cval, reaches)
 
 
 @operation(
@@ -428,16 +429,15 @@ def swirl(
     stir: dict[str, Any] = {"rotation": rotation, "strength": strength, "radius": radius}
     sampled: dict[str, Any] = {"mapping_of": partial(swirl_mapping, **stir), "order": order}
     measures = sampling.measures_for_clipping(order, mode)
-    if mode == "constant":
+    if mode == "constant" and not sampling.overshoots(order, mode):
         measures += (Measure(partial(maps_beyond, **sampled), either),)
-    return (
-        Part(
-            partial(mapped, **sampled, mode=mode, cval=cval),
-            measures=measures,
-            wraps=sampling.wraps(mode),
-            geometry=Geometry(same_shape, partial(swirl_window, **stir, order=order, mode=mode)),
-        ),
+    part = Part(
+        partial(mapped, **sampled, mode=mode, cval=cval),
+        measures=measures,
+        wraps=sampling.wraps(mode),
+        geometry=Geometry(same_shape, partial(swirl_window, **stir, order=order, mode=mode)),
     )
+    return sampling.with_clipping(part, order, mode, cval)
 
 
 # One row for each degree.
@@ -544,13 +544,12 @@ def warp_polar(
     unroll: dict[str, Any] = {"radius": radius, "scaling": scaling}
     sampled: dict[str, Any] = {"order": order, "mode": mode}
     mapping_of = partial(polar_mapping, **unroll)
-    return (
-        Part(
-            partial(unrolled, radius=radius, mapping_of=mapping_of, cval=cval, **sampled),
-            measures=sampling.measures_for_clipping(order, mode),
-            wraps=sampling.wraps(mode),
-            geometry=Geometry(
-                partial(polar_shape, radius=radius), partial(polar_window, **unroll, **sampled)
-            ),
+    part = Part(
+        partial(unrolled, radius=radius, mapping_of=mapping_of, cval=cval, **sampled),
+        measures=sampling.measures_for_clipping(order, mode),
+        wraps=sampling.wraps(mode),
+        geometry=Geometry(
+            partial(polar_shape, radius=radius), partial(polar_window, **unroll, **sampled)
         ),
     )
+    return sampling.with_clipping(part, order, mode, cval)
