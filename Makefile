@@ -4,6 +4,8 @@ SHELL := /bin/bash
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
+# Arithmetic alone, with no servers or worlds: these share the cores.
+SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memory.py
 
 .PHONY: help run test test-long check docs catalogue openapi lock
 
@@ -17,11 +19,13 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); 
 test: ## Run all tests but the long ones, with real parts
 	@$(SETUP) test
 	npm --prefix frontend run check
-	$(PYTHON) -m pytest -m "not long"
+	$(PYTHON) -m pytest -m "not long" -n auto $(SHARED)
+	$(PYTHON) -m pytest -m "not long" $(SHARED:%=--ignore=%)
 
 test-long: ## Run the tests that take minutes
 	@$(SETUP) test
-	$(PYTHON) -m pytest -m long
+	$(PYTHON) -m pytest -m long -n auto $(SHARED)
+	$(PYTHON) -m pytest -m long $(SHARED:%=--ignore=%)
 
 check: ## Look at format, lint and types, and run the fast tests
 	@$(SETUP) check
