@@ -135,6 +135,8 @@ class LocalApp:
             "UPLOADS_BUCKET": "dip-uploads",
             "RESULTS_BUCKET": "dip-results",
             "BROKER_URL": broker_url,
+            # For what has no setting of its own, such as the app's figures.
+            "AWS_ENDPOINT_URL": endpoint,
             "S3_ENDPOINT": endpoint,
             "S3_PUBLIC_ENDPOINT": endpoint,
             "DYNAMODB_ENDPOINT": endpoint,
