@@ -12,6 +12,7 @@ user=dip-worker
 user_id=10001
 
 image=''
+base=''
 env_file=''
 memory=''
 cpus=''
@@ -20,12 +21,14 @@ part=all
 
 usage() {
     cat <<END
-usage: worker-node-config.sh [--dry-run] [--env-file FILE] [--image IMAGE] [--memory SIZE]
-                             [--cpus NUMBER] [--broker-authority FILE]
+usage: worker-node-config.sh [--dry-run] [--env-file FILE] [--image IMAGE] [--base-image IMAGE]
+                             [--memory SIZE] [--cpus NUMBER] [--broker-authority FILE]
                              [--only configure|daemonize]
 
   --env-file FILE   settings of the worker (.env.example lists them); kept in $settings/worker.env
   --image IMAGE     run this image; without it, one is built from the sources beside this script
+  --base-image IMAGE  build on this one, any with Python 3.11 and venv; Docker Hub's Python without
+                    it
   --memory SIZE     most memory of the container, such as 12g; most of the machine's without it
   --cpus NUMBER     most cores of the container; all without it
   --broker-authority FILE  who signed the broker's certificate, if the machine does not know
@@ -41,11 +44,12 @@ while [ $# -gt 0 ]; do
         usage
         exit 0
         ;;
-    --env-file | --image | --memory | --cpus | --broker-authority | --only)
+    --env-file | --image | --base-image | --memory | --cpus | --broker-authority | --only)
         needs_value "$@"
         case $1 in
         --env-file) env_file=$2 ;;
         --image) image=$2 ;;
+        --base-image) base=$2 ;;
         --memory) memory=$2 ;;
         --cpus) cpus=$2 ;;
         --broker-authority) authority=$2 ;;
@@ -81,7 +85,9 @@ fetch_image() {
         image=dip-worker
         [ -f "$here/../cluster_worker/Dockerfile" ] ||
             fail "no sources beside this script to build the image from; name one by --image"
-        run docker build --file "$here/../cluster_worker/Dockerfile" --tag "$image" "$here/.."
+        # By the machine's own network, as the container is run.
+        run docker build --network host --file "$here/../cluster_worker/Dockerfile" \
+            ${base:+--build-arg "BASE_IMAGE=$base"} --tag "$image" "$here/.."
         return
     fi
     if docker image inspect "$image" >/dev/null 2>&1; then return 0; fi

@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,9 @@ class Api(Construct):
     def _package(self, stage_config: Mapping[str, Any]) -> Chalice:
         with tempfile.TemporaryDirectory() as folder:
             staged = package.stage(Path(folder) / "api")
-            # Chalice leaves its output in the folder that it is called in.
-            with contextlib.chdir(folder):
+            # Chalice leaves its output in the folder that it is called in, and the functions'
+            # environment in this process's own.
+            with contextlib.chdir(folder), environment_kept():
                 return Chalice(
                     self, "Chalice", source_dir=str(staged), stage_config=dict(stage_config)
                 )
@@ -243,6 +245,17 @@ class Api(Construct):
                 reason="the stage is not in the template: SAM makes it when it is deployed",
             )
         )
+
+
+@contextlib.contextmanager
+def environment_kept() -> Iterator[None]:
+    """Put the environment back as it was."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def problem(status: int, detail: str) -> dict[str, Any]:

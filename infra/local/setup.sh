@@ -62,6 +62,8 @@ packages() {
     if [ "$what" = test ]; then
         command -v chromium >/dev/null || missing+=(chromium)
         command -v shellcheck >/dev/null || missing+=(shellcheck)
+        command -v debootstrap >/dev/null || missing+=(debootstrap)
+        command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
         command -v systemd-analyze >/dev/null || missing+=(systemd)
     fi
     [ ${#missing[@]} -gt 0 ] || return 0

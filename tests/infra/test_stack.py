@@ -1,6 +1,7 @@
 """The CloudFormation template, as `cdk synth` makes it, for two sizes and for other choices."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -331,6 +332,10 @@ def test_every_alarm_says_what_to_do(template):
         assert [text for text in texts.values() if f"Runbook {number}" in text]
         assert f"Runbook {number}" in readme
     assert template.one("AWS::Budgets::Budget")
+
+
+def test_synthesis_leaves_the_environment_as_it_was(small):
+    assert "BROKER_SECRET" not in os.environ
 
 
 def test_the_addresses_are_told(template):
