@@ -5,8 +5,7 @@ SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
 
-# The CDK's kernel runs on Node 20 and says at each start that newer ones are to be preferred.
-CDK := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 infra/node_modules/.bin/cdk
+CDK := infra/node_modules/.bin/cdk
 
 .PHONY: help run test test-long check synth deploy cost letters smoke catalogue openapi lock
 

@@ -74,7 +74,7 @@ install_docker() {
 
 make_user() {
     if ! getent passwd "$user" >/dev/null; then
-        run useradd --system --uid "$user_id" --user-group --no-create-home \
+        run useradd --uid "$user_id" --user-group --no-create-home \
             --shell /usr/sbin/nologin "$user"
     fi
 }

@@ -46,7 +46,7 @@ def worker(beside, tmp_path_factory):
     (root / "opt/app").mkdir(parents=True)
     copy_sources(root / "opt/app")
     lines = [f"{name}={value}" for name, value in beside.environment.items()]
-    settings = ["RANKS=1", "DRAIN_SECONDS=60"]
+    settings = ["RANKS=1", "DRAIN_SECONDS=300"]
     (root / "root/worker.env").write_text("\n".join([*lines, *settings]) + "\n")
     drop_in = root / f"etc/systemd/system/{UNIT}.d"
     drop_in.mkdir(parents=True)

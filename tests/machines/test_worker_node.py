@@ -17,10 +17,10 @@ from tests.machines.conftest import UNIT
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 # Seconds of work for one image on one rank.
-LONG = [{"operation": "median", "radius": 10}] * 8
+LONG = [{"operation": "median", "radius": 8}] * 4
 
 
-def wait_for(what, seconds=120):
+def wait_for(what, seconds=300):
     until = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < until, what
@@ -55,7 +55,7 @@ def submit_long(client):
     return client.submit(LONG, [("long.png", "image/png", pictures.png(image))])
 
 
-def assert_succeed(client, batch, jobs, seconds=240):
+def assert_succeed(client, batch, jobs, seconds=400):
     views = client.wait(batch, len(jobs), seconds=seconds)
     assert Counter(view["state"] for view in views.values()) == {"succeeded": len(jobs)}
     return views
@@ -124,7 +124,7 @@ def test_a_worker_that_hangs_is_started_again_by_the_watchdog(worker, client):
     # The consumer's process, which touches the file; the container goes on.
     worker.do("docker", "pause", "dip-worker")
     began = time.monotonic()
-    wait_for(lambda: consumes(worker) > ready, 240)
+    wait_for(lambda: consumes(worker) > ready)
     say(f"consuming again {time.monotonic() - began:.1f} s after it began to hang")
     assert "watchdog" in worker.ask("journalctl", "--no-pager", "--unit", UNIT).lower()
     assert_succeed(client, *submit(client))
@@ -136,7 +136,7 @@ def test_a_stop_drains_and_what_waits_is_done_after_a_start(worker, client):
     began = time.monotonic()
     worker.do("systemctl", "stop", UNIT)
     say(f"drained and stopped in {time.monotonic() - began:.1f} s")
-    (view,) = assert_succeed(client, long, long_jobs, 10).values()
+    (view,) = assert_succeed(client, long, long_jobs, 60).values()
     assert view["attempt"] == 1
     assert worker.property(UNIT, "Result") == "success"
     batch, jobs = submit(client, 5)
@@ -148,7 +148,7 @@ def test_docker_stop_drains_and_the_node_stays_down(worker, client):
     batch, jobs = submit_long(client)
     wait_for(lambda: is_running(client, batch))
     worker.do("docker", "stop", "--time", "120", "dip-worker")
-    (view,) = assert_succeed(client, batch, jobs, 10).values()
+    (view,) = assert_succeed(client, batch, jobs, 60).values()
     assert view["attempt"] == 1
     wait_for(lambda: worker.property(UNIT, "ActiveState") == "inactive")
     worker.do("systemctl", "start", UNIT)
@@ -161,7 +161,7 @@ def test_power_off_drains_and_the_next_boot_consumes_again(worker, client):
     began = time.monotonic()
     worker.power_off()
     say(f"drained and off in {time.monotonic() - began:.1f} s")
-    (view,) = assert_succeed(client, batch, jobs, 10).values()
+    (view,) = assert_succeed(client, batch, jobs, 60).values()
     assert view["attempt"] == 1
     waiting, waiting_jobs = submit(client, 5)
     began = time.monotonic()
