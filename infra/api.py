@@ -17,7 +17,7 @@ from constructs import Construct
 
 from infra import package
 from infra.broker import Broker
-from infra.grants import LAMBDA_NETWORK, allow, group_arn, reach_all
+from infra.grants import LAMBDA_NETWORK, allow, everything, group_arn, reach_all
 from infra.logs import log_group
 from infra.network import Network
 from infra.settings import StackSettings
@@ -120,6 +120,10 @@ class Api(Construct):
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description="What the API may do",
+            # In the role itself: Lambda asks for it when a function is made, and to wait for the
+            # policy below, which names the buckets, would be to wait for the site, and so for the
+            # function.
+            inline_policies={"Network": everything(*LAMBDA_NETWORK)},
         )
         jobs = table.table.table_arn
         allow(
@@ -147,7 +151,6 @@ class Api(Construct):
             "cloudwatch:PutMetricData",
             conditions={"StringEquals": {"cloudwatch:namespace": self.settings.name}},
         )
-        reach_all(role, *LAMBDA_NETWORK)
         return role
 
     def _set_up(self, name: str, seconds: int, role: iam.Role) -> None:

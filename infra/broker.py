@@ -16,6 +16,7 @@ from infra.settings import StackSettings
 VERSION = "4.2"
 
 USER = "dip"
+LOGS = ("general", "connection", "channel")
 
 # A job that outlives this is delivered again while it runs, and its late acknowledgement ends the
 # channel. Longer than any job may compute (`StackSettings.job_seconds_max` ends at 7,200 s), with
@@ -90,11 +91,12 @@ class Broker(Construct):
         )
         if settings.is_kept:
             broker.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-        # Amazon MQ makes this group itself, with the broker; here it is told how long to keep it.
-        logs.LogRetention(
-            self,
-            "LogDays",
-            log_group_name=f"/aws/amazonmq/broker/{broker.attr_id}/general",
-            retention=DAYS[settings.log_days],
-        )
+        # Amazon MQ makes these groups itself; here they are told how long to keep what they get.
+        for kind in LOGS:
+            logs.LogRetention(
+                self,
+                f"{kind.title()}LogDays",
+                log_group_name=f"/aws/amazonmq/broker/{broker.attr_id}/{kind}",
+                retention=DAYS[settings.log_days],
+            )
         self.url = Fn.select(0, broker.attr_amqp_endpoints)

@@ -25,6 +25,7 @@ ENDPOINTS = (
     "ecr.dkr",
     "logs",
     "ssm",
+    "ssmmessages",
     "monitoring",
     "autoscaling",
 )

@@ -51,7 +51,10 @@ class Template:
 
     def statements(self, start):
         """Statements of the policies of a part."""
-        for name, policy in self.all("AWS::IAM::Policy").items():
+        policies = list(self.all("AWS::IAM::Policy").items())
+        for name, role in self.all("AWS::IAM::Role").items():
+            policies += [(name, policy) for policy in role.get("Policies", ())]
+        for name, policy in policies:
             if name.startswith(start):
                 yield from policy["PolicyDocument"]["Statement"]
 
