@@ -31,7 +31,7 @@ def beside(tmp_path_factory):
         yield app
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def client(beside):
     with Client(beside.url) as client:
         yield client

@@ -23,7 +23,7 @@ LONG = [{"operation": "median", "radius": 8}] * 4
 def wait_for(what, seconds=300):
     until = time.monotonic() + seconds
     while not (found := what()):
-        assert time.monotonic() < until, what
+        assert time.monotonic() < until, what()
         time.sleep(0.1)
     return found
 
@@ -150,7 +150,7 @@ def test_docker_stop_drains_and_the_node_stays_down(worker, client):
     worker.do("docker", "stop", "--time", "120", "dip-worker")
     (view,) = assert_succeed(client, batch, jobs, 60).values()
     assert view["attempt"] == 1
-    wait_for(lambda: worker.property(UNIT, "ActiveState") == "inactive")
+    wait_for(lambda: worker.property(UNIT, "ActiveState") == "inactive", 60)
     worker.do("systemctl", "start", UNIT)
     assert_succeed(client, *submit(client))
 
