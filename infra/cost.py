@@ -1,7 +1,8 @@
 """What the chosen settings cost, by the price table: `make cost`.
 
-The figures are estimates from list prices (`prices.json`, with its date). They leave out taxes,
-free tiers, and traffic from S3 to CloudFront, which is free.
+The figures are estimates from list prices (`prices.json`, with the date of its entry and a note on
+where they come from) and from what an image is assumed to need. They leave out taxes, free tiers,
+and traffic from S3 to CloudFront, which is free.
 """
 
 import argparse
@@ -41,7 +42,9 @@ class PriceError(Exception):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a thousand images need: photographs of 12 megapixels, one filter, on one node.
+    """What an image is assumed to need: a photograph of 12 megapixels, one filter, on one node.
+
+    No node on AWS has been measured yet: these are set by hand.
 
     Attributes
     ----------
@@ -156,8 +159,8 @@ def report(settings: StackSettings) -> str:
     lines += ["", *table(f"1,000 images, {prices['currency']} on top", images)]
     lines += [
         "",
-        f"An image here is {usage.upload_megabytes:g} MB up, {usage.result_megabytes:g} MB back, "
-        f"and {usage.node_seconds:g} s of a node.",
+        f"An image is assumed to be {usage.upload_megabytes:g} MB up, "
+        f"{usage.result_megabytes:g} MB back, and {usage.node_seconds:g} s of a node.",
         f"By NAT the network costs {egress_month('nat', prices):.2f} a month, by endpoints "
         f"{egress_month('endpoints', prices):.2f}.",
         prices["note"],

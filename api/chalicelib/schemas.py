@@ -205,7 +205,7 @@ ANSWERS: dict[str, Schema] = {
             "notice": {**TEXT, "description": "What to know meanwhile, in words; mostly empty."},
             "estimate_usd": {
                 "type": ["number", "null"],
-                "description": "What these images will cost, where prices are known.",
+                "description": "An estimate of what these images cost, where prices are known.",
             },
             "jobs": {"type": "array", "items": reference("Job")},
         }
