@@ -11,9 +11,11 @@ from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
+from cluster_worker.node import Outside
 from cluster_worker.rows import Rows
 from cluster_worker.runner import Runner
-from cluster_worker.storage import Storage
+from cluster_worker.storage import Storage, answering, client
+from config.credentials import signed_in
 from config.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond the ranks, so that one is fetched or stored while others compute.
@@ -28,6 +30,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     try:
+        broker = broker_url(settings)
         engine = Engine(
             settings.ranks,
             job_seconds_max=settings.job_seconds_max,
@@ -35,13 +38,14 @@ def main() -> int:
             scratch_dir=settings.scratch_dir,
         )
     except Broken as error:
-        event("engine broken", error=str(error))
+        event("not started", error=str(error))
         return 1
     slots = engine.ranks + SPARE_SLOTS
     worker = f"{socket.gethostname()}-{os.getpid()}"
     with engine, Decoders(slots, settings) as decoders:
-        runner = Runner(settings, engine, decoders, Rows(settings), Storage(settings), worker)
-        consumer = Consumer(settings.broker_url, slots, runner.run)
+        rows = Rows(settings)
+        runner = Runner(settings, engine, decoders, rows, Storage(settings), worker)
+        consumer = Consumer(broker, slots, runner.run)
 
         def ready() -> None:
             event("ready", worker=worker, ranks=engine.ranks, slots=slots, pids=engine.pids())
@@ -52,9 +56,20 @@ def main() -> int:
         consumer.on_ready = ready
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        consumer.run(settings.drain_seconds, runner.draining.set)
+        with Outside(settings, consumer, rows, worker):
+            consumer.run(settings.drain_seconds, runner.draining.set)
     event("drained", worker=worker)
     return 0
+
+
+def broker_url(settings: WorkerSettings) -> str:
+    """Give the broker's address, with user and password from its secret if there is one."""
+    if not settings.broker_secret:
+        return settings.broker_url
+    secrets = client("secretsmanager", "", settings.aws_region)
+    with answering("Secrets Manager"):
+        found = secrets.get_secret_value(SecretId=settings.broker_secret)
+    return signed_in(settings.broker_url, found["SecretString"])
 
 
 if __name__ == "__main__":
