@@ -257,8 +257,9 @@ class Plan:
     def buffers(self) -> tuple[Buffer, ...]:
         """Images between passes: of the alpha's plan, then one after each pass but the last.
 
-        A pass with rounds has a second one, where it keeps every other round. Two slots serve all
-        passes in turn, since a pass needs none but the result of the last.
+        A pass with rounds has a second one, where it keeps every other round, and where its result
+        may end. Two slots serve all passes in turn, since a pass needs none but the result of the
+        last; so do two for the second buffers of rounds that follow each other.
         """
         found: list[Buffer] = []
         if self.alpha:
@@ -266,12 +267,16 @@ class Plan:
             slot = 1 + max((each.slot for each in found), default=-1)
             found.append(Buffer(slot, self.alpha.result_shape, self.alpha.result_dtype))
         base = 1 + max((each.slot for each in found), default=-1)
+        follows_rounds = False
+        spare = 0
         for i, each in enumerate(self.passes):
             shape = each.shape + each.channels
             if i < len(self.passes) - 1:
                 found.append(Buffer(base + i % 2, shape, each.dtype))
             if each.parts[0].rounds:
-                found.append(Buffer(base + 2, shape, each.dtype))
+                spare = 1 - spare if follows_rounds else 0
+                found.append(Buffer(base + 2 + spare, shape, each.dtype))
+            follows_rounds = each.parts[0].rounds is not None
         return tuple(found)
 
     def slots(self) -> list[int]:

@@ -49,7 +49,7 @@ def test_every_operation_runs_through_the_app(client):
         batches[each["name"]], _ = client.submit(steps, [picture], "tiff")
     for name, batch in batches.items():
         (job,) = client.wait(batch, 1).values()
-        assert (name, job["state"], job["reason"]) == (name, "succeeded", None)
+        assert (name, job["state"], job["reason"]) == (name, "succeeded", "")
 
 
 def test_the_documents_answer(client):

@@ -216,6 +216,33 @@ def test_rounds_end_when_their_rule_says_so_in_whichever_buffer(rounds):
     np.testing.assert_array_equal(run(IMAGE, "flood_corner"), expected)
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_rounds_after_rounds_read_what_the_first_ones_left_while_slots_are_used_again(rounds):
+    def mix(state, image):
+        return (sum_of_neighbours(state) + image).astype(np.uint8)
+
+    @operation("M", "T", Iterative(lambda: Rounds(mix, stop=lambda told: len(told) == rounds)))
+    def mixture(image: Image) -> Image:
+        """Mix.
+
+        References
+        ----------
+        none
+        """
+        return image
+
+    names = ("mixture",) * 3
+    made = planned(*names)
+    slots = [np.empty(size, np.uint8) for size in made.slots()]
+    scratch = [
+        Array(slots[each.slot][: each.nbytes].view(each.dtype).reshape(each.shape))
+        for each in made.buffers
+    ]
+    result = np.empty(made.result_shape, made.result_dtype)
+    run_plan(made, Array(IMAGE), scratch, Array(result), Alone(), lambda tiles: None)
+    np.testing.assert_array_equal(result, run(IMAGE, *names))
+
+
 @pytest.mark.parametrize("rounds", [1, 9])
 def test_progress_reaches_its_total_however_many_rounds_it_takes(rounds):
     declare_flood(stop=lambda history: len(history) == rounds, expected=4)
