@@ -83,7 +83,7 @@ def requests(limits: Limits) -> dict[str, Schema]:
         "MoreImages": record({"images": images}),
         "Format": {
             "type": "string",
-            "enum": ["same", "jpeg", "png", "tiff"],
+            "enum": ["same", "jpeg", "png", "webp", "tiff"],
             "description": "Of the results; `same` is the default.",
         },
     }

@@ -1,4 +1,5 @@
 import { Bar } from "./features/Bar";
+import { Toast } from "./features/Toast";
 import { Trouble } from "./features/Trouble";
 import { Filters } from "./features/filters/Filters";
 import { DropArea } from "./features/images/DropArea";
@@ -24,6 +25,7 @@ export function App() {
       </main>
       <Bar />
       <DropArea />
+      <Toast />
       <p className="unseen" aria-live="polite">
         {milestone}
       </p>

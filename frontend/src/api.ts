@@ -5,7 +5,7 @@ import type { Catalogue, StepBody } from "./recipe";
 export type JobState =
   "awaiting_upload" | "queued" | "running" | "succeeded" | "failed" | "cancelled" | "expired";
 
-export type Format = "same" | "jpeg" | "png" | "tiff";
+export type Format = "same" | "jpeg" | "png" | "webp" | "tiff";
 
 export interface Result {
   readonly url: string;

@@ -22,6 +22,7 @@ export const texts = {
   title: "Distributed Image Processing",
   tagline: "scikit-image filters over many pictures at once",
   size,
+  close: "Close",
 
   images: {
     heading: "Images",
@@ -116,7 +117,13 @@ export const texts = {
     heading: "Filters",
     add: "Add filter",
     search: "Search filters",
-    none: (query: string) => `No filter matches “${query}”.`,
+    searchExample: "Search by name or by what it does",
+    found: (count: number) => counted(count, "filter"),
+    results: "Filters found",
+    groups: "Groups of filters",
+    allGroups: "All",
+    none: (query: string) =>
+      query ? `No filter here matches “${query}”. Try another word or group.` : "No filter here.",
     empty: "No filters yet. They run from top to bottom, each on the result of the one before.",
     full: (most: number) => `A chain holds at most ${most} filters.`,
     loading: "Loading the filters",
@@ -124,6 +131,13 @@ export const texts = {
     tryAgain: "Try again",
     moveUp: (title: string) => `Move ${title} up`,
     moveDown: (title: string) => `Move ${title} down`,
+    drag: (title: string, place: number) =>
+      `${title}, filter ${place}: drag, or move with the arrow keys`,
+    dragHint: "Drag to another place",
+    switchOff: (title: string) => `Switch ${title} off`,
+    switchOn: (title: string) => `Switch ${title} on`,
+    duplicate: (title: string) => `Duplicate ${title}`,
+    helpOn: (title: string) => `What ${title} means`,
     remove: (title: string) => `Remove ${title}`,
     reset: (title: string) => `Reset ${title}`,
     resetTo: (value: string) => `Back to ${value}`,
@@ -133,7 +147,7 @@ export const texts = {
     noFields: "Nothing to set.",
     unknown: "This filter is no longer offered. Remove it to go on.",
     format: "Output format",
-    formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", tiff: "TIFF" },
+    formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,
     removed: (title: string) => `${title} removed.`,
@@ -149,6 +163,39 @@ export const texts = {
       `Enter ${least} to ${most} numbers with commas between them.`,
   },
 
+  recipe: {
+    menu: "Recipe",
+    undo: "Undo",
+    redo: "Redo",
+    copyLink: "Copy link to these filters",
+    copyJson: "Copy as JSON",
+    saveJson: "Save as a file",
+    openJson: "Open a file…",
+    asShell: "Copy as a shell command",
+    asPython: "Copy as Python",
+    asCurl: "Copy as curl",
+    copied: "Copied.",
+    uncopied: "This browser does not let the page copy. Save the recipe as a file instead.",
+    opened: "The filters of this link are in place.",
+    unreadable: (name: string) =>
+      `${name} holds no recipe: a JSON list of steps, as “Save as a file” writes it.`,
+    unreadableLink: "The link to this page holds no recipe that can be read. Ask for a new one.",
+  },
+
+  presets: {
+    heading: "Begin anew with",
+    begin: "Add one above, or begin with a chain that many use:",
+    taken: (name: string) => `The filters of “${name}” are in place.`,
+    scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
+    edges: { name: "Line drawing", help: "Edges as thin lines" },
+    crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },
+    objects: {
+      name: "Mask of objects",
+      help: "Blurred, split at Otsu's threshold, grown by a pixel",
+    },
+    negative: { name: "Negative", help: "Dark and light exchanged" },
+  },
+
   bar: {
     process: (count: number) => (count ? `Process ${counted(count, "image")}` : "Process images"),
     cancelAll: "Cancel all",
@@ -158,6 +205,7 @@ export const texts = {
     progress: "All images",
     needsImages: "Add images to begin.",
     needsFilters: "Add a filter to begin.",
+    allOff: "All filters are switched off. Switch one on to begin.",
     needsMending: "A filter holds a value that cannot be used.",
     allDone: "Change the filters or add images to go on.",
     ready: (count: number) => `${counted(count, "image")} ready.`,

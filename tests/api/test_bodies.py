@@ -29,7 +29,7 @@ def refusal(bodies, body):
         ({"images": []}, "images: must hold 1 to 100 images, got 0", "/images"),
         ({"images": [IMAGE] * 101}, "images: must hold 1 to 100 images, got 101", "/images"),
         ({"images": 3}, "images: must be a list, got 3", "/images"),
-        ({"format": "gif"}, 'format: must be one of same, jpeg, png, tiff, got "gif"', "/format"),
+        ({"format": "gif"}, 'format: must be one of same, jpeg, png, webp, tiff, got "gif"', "/format"),
         ({"x": 1}, 'the body: has no member "x"; it has steps, format, images', ""),
         ({"steps": []}, "steps: must hold 1 to 20 operations, got 0", "/steps"),
         ({"steps": STEPS * 21}, "steps: must hold 1 to 20 operations, got 21", "/steps"),

@@ -1,4 +1,4 @@
-import { isSendable, recipeOf } from "../recipe";
+import { active, isSendable, recipeOf } from "../recipe";
 import { countsOf, pending } from "../state/images";
 import { useSelected, useWork } from "../state/store";
 import { texts } from "../texts";
@@ -14,13 +14,15 @@ export function Bar() {
   const counts = countsOf(items);
   const ready = pending(items, recipeOf(chain.steps, chain.format).key).length;
   const sendable = isSendable(chain.steps, operations);
-  const isReady = ready > 0 && chain.steps.length > 0 && sendable;
+  const steps = active(chain.steps).length;
+  const isReady = ready > 0 && steps > 0 && sendable;
 
   function hint(): string {
     if (counts.active > 0) return "";
     if (chain.steps.length > 0 && !sendable) return texts.bar.needsMending;
     if (ready === 0) return counts.sent > 0 ? texts.bar.allDone : texts.bar.needsImages;
-    return chain.steps.length === 0 ? texts.bar.needsFilters : texts.bar.ready(ready);
+    if (chain.steps.length > 0 && steps === 0) return texts.bar.allOff;
+    return steps === 0 ? texts.bar.needsFilters : texts.bar.ready(ready);
   }
 
   return (

@@ -2,6 +2,7 @@
 
 import type { Operation } from "../recipe";
 import { type Chain, type ChainAction, NO_CHAIN, chainReducer } from "./chain";
+import { type Edits, NO_EDITS, noted, stepped } from "./edits";
 import { type Images, type ImagesAction, NO_IMAGES, imagesReducer } from "./images";
 
 export interface CatalogueState {
@@ -22,20 +23,25 @@ export interface State {
   readonly catalogue: CatalogueState;
   readonly images: Images;
   readonly chain: Chain;
+  readonly edits: Edits;
   readonly batch: OpenBatch | null;
   /** What is wrong with the service or the network, in words, or "". */
   readonly trouble: { readonly sentence: string; readonly passing: boolean } | null;
   /** Last milestone, read out by screen readers. */
   readonly milestone: string;
+  /** A short word on what was just done, shown for a moment; the number tells one from the next. */
+  readonly toast: { readonly sentence: string; readonly number: number } | null;
 }
 
 export const START: State = {
   catalogue: { status: "loading", operations: [] },
   images: NO_IMAGES,
   chain: NO_CHAIN,
+  edits: NO_EDITS,
   batch: null,
   trouble: null,
   milestone: "",
+  toast: null,
 };
 
 export type Action =
@@ -44,11 +50,15 @@ export type Action =
   | { type: "catalogue loading" }
   | { type: "catalogue came"; operations: readonly Operation[] }
   | { type: "catalogue failed" }
+  | { type: "undo" }
+  | { type: "redo" }
+  | { type: "edit ended" }
   | { type: "batch opened"; batch: OpenBatch }
   | { type: "batch closed"; id: string }
   | { type: "list cleared" }
   | { type: "trouble changed"; trouble: State["trouble"] }
-  | { type: "milestone reached"; sentence: string };
+  | { type: "milestone reached"; sentence: string }
+  | { type: "toast shown"; sentence: string };
 
 export function reducer(state: State, action: Action): State {
   switch (action.type) {
@@ -58,6 +68,13 @@ export function reducer(state: State, action: Action): State {
       return { ...state, catalogue: { status: "ready", operations: action.operations } };
     case "catalogue failed":
       return { ...state, catalogue: { status: "failed", operations: [] } };
+    case "undo":
+    case "redo": {
+      const found = stepped(state.edits, state.chain, action.type);
+      return found ? { ...state, ...found } : state;
+    }
+    case "edit ended":
+      return state.edits.mark ? { ...state, edits: { ...state.edits, mark: "" } } : state;
     case "batch opened":
       return { ...state, batch: action.batch };
     case "batch closed":
@@ -70,11 +87,16 @@ export function reducer(state: State, action: Action): State {
       return { ...state, trouble: action.trouble };
     case "milestone reached":
       return { ...state, milestone: action.sentence };
+    case "toast shown": {
+      const { sentence } = action;
+      return { ...state, toast: { sentence, number: (state.toast?.number ?? 0) + 1 } };
+    }
     default: {
       const images = imagesReducer(state.images, action);
       const chain = chainReducer(state.chain, action);
       if (images === state.images && chain === state.chain) return state;
-      return { ...state, images, chain };
+      const edits = chain === state.chain ? state.edits : noted(state.edits, state.chain, action);
+      return { ...state, images, chain, edits };
     }
   }
 }

@@ -7,6 +7,7 @@ import { addFiles, addSample, clear, remove } from "./add";
 import { Desk } from "./desk";
 import { restore } from "./follow";
 import { cancel, cancelAll, retry, retryFailed } from "./orders";
+import { copy, saveText } from "./outside";
 import { process } from "./send";
 
 export type Work = ReturnType<typeof createWork>;
@@ -25,6 +26,9 @@ export function createWork(store: Store, api: Api) {
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
+    say: (sentence: string) => desk.say(sentence),
+    copy: (text: string) => copy(desk, text),
+    save: (text: string, name: string) => saveText(text, name),
     tryNow: () => desk.wake(),
     /** The browser lost its connection, or has it again. */
     connectionChanged: () => connectionChanged(desk),

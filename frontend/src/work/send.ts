@@ -1,7 +1,7 @@
 /** Send images: create their jobs, upload their files, hand them over to the queue. */
 
 import { ApiProblem, type CreatedJob, type UploadForm, UploadRefused, isPassing } from "../api";
-import { type RecipeBody, isSendable, recipeOf } from "../recipe";
+import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
 import { type UploadPhase, upload } from "../uploader";
@@ -27,7 +27,7 @@ export async function process(desk: Desk): Promise<void> {
       batch = await createJobs(desk, images.slice(start, start + REQUEST_IMAGES), batch, recipe);
     } catch (error) {
       release(desk, images.slice(start));
-      const stepIds = chain.steps.map(({ id }) => id);
+      const stepIds = active(chain.steps).map(({ id }) => id);
       return desk.explain(error, stepIds);
     }
   }
