@@ -19,6 +19,10 @@ BATCH = "/batches/{batch}"
 JOB = "/batches/{batch}/jobs/{job}"
 
 
+# What a page must know before it sends anything.
+LIMITS = ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max")
+
+
 def request() -> Request:
     """Return the request that is being answered."""
     assert app.current_request is not None  # noqa: S101 - for the type checker
@@ -48,7 +52,8 @@ def tagged(body: Any) -> Response:
 @app.route("/operations")
 def list_operations() -> Response:
     """Answer with the catalogue."""
-    return tagged(parts().catalogue)
+    limits = {name: getattr(parts().settings, name) for name in LIMITS}
+    return tagged({**parts().catalogue, "limits": limits})
 
 
 @app.route("/openapi.json")

@@ -73,6 +73,8 @@ class Job:
     changed: str = ""
     # The upload, as the API saw it when it queued the job; the worker reads with If-Match.
     etag: str = ""
+    # "batch/job" whose upload is to be used again, or "".
+    source: str = ""
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0

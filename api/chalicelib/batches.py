@@ -60,6 +60,7 @@ class Request:
                 name=image["name"],
                 bytes=image["bytes"],
                 type=image.get("type", ""),
+                source=source_of(image),
                 state="awaiting_upload",
                 created=now,
                 kept_until=batch.kept_until,
@@ -77,6 +78,12 @@ class Request:
             "fingerprint": self.fingerprint,
             "ttl": time_to_live(batch.kept_until),
         }
+
+
+def source_of(image: Mapping[str, Any]) -> str:
+    """Name the job whose file an image uses again, or ""."""
+    source = image.get("source")
+    return f"{source['batch']}/{source['job']}" if source else ""
 
 
 def digest(*texts: str) -> str:

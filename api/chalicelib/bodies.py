@@ -183,6 +183,8 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
     if rule in ("minimum", "maximum"):
         least, most = schema["minimum"], schema["maximum"]
         return f"{where}: must lie between {least} and {most}, got {show(value)}"
+    if rule == "pattern" and error.path[-1] in ("batch", "job"):
+        return f"{where}: must be the id of a {error.path[-1]}, got {show(value)}"
     if rule == "pattern":
         return f"{where}: must hold no control characters, got {show(value)}"
     return f"{where}: {error.message}"

@@ -69,8 +69,13 @@ def requests(limits: Limits) -> dict[str, Schema]:
                     "enum": [*TYPES, ""],
                     "description": "Content type, or empty if unknown; the first bytes decide.",
                 },
+                "source": {
+                    **record({"batch": BATCH_ID, "job": JOB_ID}),
+                    "description": "A job whose file is used again: nothing needs to be sent, only "
+                    "`uploaded` be called.",
+                },
             },
-            optional=("type",),
+            optional=("type", "source"),
         ),
         "NewBatch": record(
             {
@@ -225,8 +230,15 @@ ANSWERS: dict[str, Schema] = {
         "properties": {
             "version": {"type": "integer"},
             "operations": {"type": "array", "items": {"type": "object"}},
+            "limits": {
+                "type": "object",
+                "description": "What this installation accepts.",
+                "properties": dict.fromkeys(
+                    ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max"), SIZE
+                ),
+            },
         },
-        "required": ["version", "operations"],
+        "required": ["version", "operations", "limits"],
     },
     "Health": record(dict.fromkeys(("status", "broker", "table", "bucket"), TEXT)),
     "Problem": {

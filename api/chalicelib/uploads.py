@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, check_size, sniff
+from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
 from chalicelib.parts import Parts
 from config import places
 from config.job import Job
@@ -48,7 +48,7 @@ def form(parts: Parts, row: Job) -> dict[str, Any]:
 
 
 def inspect(parts: Parts, row: Job) -> Upload | None:
-    """Look at what arrived for a job.
+    """Look at what arrived for a job, or was copied for it just now.
 
     Returns
     -------
@@ -58,8 +58,35 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     Raises
     ------
     UploadError
-        If its size or its first bytes are wrong.
+        If its size or its first bytes are wrong, or the file that it should use again is gone.
     """
+    found = look(parts, row)
+    if found is None and row.source:
+        copy_source(parts, row)
+        found = look(parts, row)
+    return found
+
+
+def copy_source(parts: Parts, row: Job) -> None:
+    """Give a job a copy of another's file, so that either may be deleted without the other."""
+    bucket = parts.settings.uploads_bucket
+    batch, _, job = row.source.partition("/")
+    try:
+        parts.s3.copy_object(
+            Bucket=bucket,
+            Key=places.upload_key(row.batch, row.job),
+            CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in NOT_THERE:
+            raise UploadError(
+                f"{row.name}: the file that was sent before is no longer kept; send it again"
+            ) from error
+        raise
+
+
+def look(parts: Parts, row: Job) -> Upload | None:
+    """Look at the file of a job as it lies there; None and raises as `inspect` does."""
     place = {
         "Bucket": parts.settings.uploads_bucket,
         "Key": places.upload_key(row.batch, row.job),

@@ -120,3 +120,46 @@ def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
     assert len(api.results()) == 2
     assert sum(uploads.delete_objects(api.parts, batch)) == 3
     assert api.results() == []
+
+
+def again(api, batch, job, size=100):
+    """Make a batch whose one image uses a file again."""
+    image = {"name": "a.png", "bytes": size, "source": {"batch": batch, "job": job}}
+    status, made = api.post("/batches", {"steps": [{"operation": "invert"}], "images": [image]})
+    assert status == 201
+    return made["batch"], made["jobs"][0]["job"]
+
+
+def test_a_file_is_used_again_without_being_sent_again(api):
+    batch, (job,) = api.queued()
+    other, copy = again(api, batch, job)
+    status, view = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
+    assert (status, view["state"]) == (202, "queued")
+    # Either goes without the other.
+    api.call("DELETE", f"/batches/{batch}")
+    assert api.uploads() == [places.upload_key(other, copy)]
+
+
+def test_a_file_that_is_gone_is_not_used_again(api):
+    batch, (job,) = api.queued()
+    api.call("DELETE", f"/batches/{batch}")
+    other, copy = again(api, batch, job)
+    status, problem = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
+    assert status == 422
+    assert problem["detail"].endswith("no longer kept; send it again")
+    assert api.state(other, copy) == "failed"
+
+
+def test_a_file_used_again_must_be_as_large_as_was_said(api):
+    batch, (job,) = api.queued()
+    other, copy = again(api, batch, job, size=99)
+    status, problem = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
+    assert status == 422
+    assert "100 bytes arrived where 99 were announced" in problem["detail"]
+
+
+def test_a_source_that_is_no_id_is_said_so(api):
+    image = {"name": "a.png", "bytes": 1, "source": {"batch": "../x", "job": "0" * 16}}
+    status, problem = api.post("/batches", {"steps": [{"operation": "invert"}], "images": [image]})
+    assert status == 422
+    assert problem["detail"] == 'images[0].source.batch: must be the id of a batch, got "../x"'
