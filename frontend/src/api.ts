@@ -44,10 +44,17 @@ export interface CreatedJob {
   readonly upload: UploadForm;
 }
 
+/** A job whose file is used again. */
+export interface Source {
+  readonly batch: string;
+  readonly job: string;
+}
+
 export interface ImageBody {
   readonly name: string;
   readonly bytes: number;
   readonly type: string;
+  readonly source?: Source;
 }
 
 export interface BatchBody {
@@ -123,7 +130,11 @@ interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-async function call<T>(method: "GET" | "POST", path: string, options: CallOptions): Promise<T> {
+async function call<T>(
+  method: "GET" | "POST" | "DELETE",
+  path: string,
+  options: CallOptions,
+): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   // Also without a body: the API takes no POST of another type.
   if (method === "POST") headers["Content-Type"] = "application/json";
@@ -194,6 +205,9 @@ export const api = {
   cancelBatch: (batch: string, signal?: AbortSignal) =>
     post<unknown>(`/batches/${batch}/cancel`, signal),
 
+  deleteBatch: (batch: string, signal?: AbortSignal) =>
+    call<unknown>("DELETE", `/batches/${batch}`, { signal }),
+
   renewUpload: (batch: string, job: string, signal?: AbortSignal) =>
     post<{ upload: UploadForm }>(`/batches/${batch}/jobs/${job}/upload`, signal),
 
@@ -216,6 +230,13 @@ export const api = {
     } catch {
       throw new Unreachable(`sample ${name}: no answer`);
     }
+  },
+
+  /** Fetch a result. */
+  async result(url: string): Promise<ArrayBuffer> {
+    const response = await fetch(url);
+    if (!response.ok) throw new Unreachable(`a result: ${response.status}`);
+    return response.arrayBuffer();
   },
 
   send: sendForm,

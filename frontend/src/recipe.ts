@@ -32,8 +32,16 @@ export interface Operation {
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
+/** What the service accepts. */
+export interface Limits {
+  readonly upload_bytes_max: number;
+  readonly batch_jobs_max: number;
+  readonly request_jobs_max: number;
+}
+
 export interface Catalogue {
   readonly version: number;
+  readonly limits: Limits;
   readonly operations: readonly Operation[];
 }
 

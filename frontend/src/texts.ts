@@ -16,6 +16,14 @@ function size(bytes: number): string {
   return `${number.format(bytes / 1e9)} GB`;
 }
 
+/** A time to wait, as people say it. */
+function duration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (seconds < 90) return counted(seconds, "second");
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
+}
+
 const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
 
 export const texts = {
@@ -23,18 +31,24 @@ export const texts = {
   tagline: "scikit-image filters over many pictures at once",
   size,
   close: "Close",
+  count: (count: number) => number.format(count),
 
   images: {
     heading: "Images",
     choose: "Choose images",
+    folder: "Folder",
+    list: "List of images",
+    menu: "More",
     clear: "Clear list",
-    drop: "Or drop them anywhere on this page, as many as you like. JPEG, PNG, WebP or TIFF.",
+    removeRefused: (count: number) => `Remove ${counted(count, "file")} that cannot be used`,
+    drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP or TIFF.",
     dropping: "Drop to add",
     samples: "No picture at hand? Try one of these:",
     sampleFailed: (name: string) =>
       `The sample ${name} could not be loaded. Check your connection and try again.`,
+    samplesHeading: "Add a sample",
     credits:
-      "Astronaut: NASA. Chelsea: Stéfan van der Walt. Coins: Brooklyn Museum. All free to use.",
+      "Portrait: NASA. Coins: Brooklyn Museum. Cells: CMMI. The scan is laid together out of Cells on this page. All free to use.",
     select: (name: string) => `Show ${name}`,
     upload: (name: string) => `Upload of ${name}`,
     processing: (name: string) => `Processing of ${name}`,
@@ -42,16 +56,43 @@ export const texts = {
     retryNamed: (name: string) => `Retry ${name}`,
     cancel: "Cancel",
     cancelNamed: (name: string) => `Cancel ${name}`,
+    pause: "Pause",
+    pauseNamed: (name: string) => `Pause ${name}`,
+    resume: "Resume",
+    resumeNamed: (name: string) => `Resume ${name}`,
     remove: (name: string) => `Remove ${name}`,
+    removeFromList: "Remove from the list",
     download: "Download",
     downloadNamed: (name: string) => `Download ${name}`,
     added: (count: number) => `${counted(count, "image")} added.`,
     refused: (count: number) => `${counted(count, "file")} cannot be used.`,
+    known: (count: number) => `${counted(count, "file")} on the list already.`,
+    noImages: (count: number) => `${counted(count, "file")} in the folder left out: no images.`,
+    resumed: (count: number) => `${counted(count, "upload")} resumed.`,
+    full: (most: number) =>
+      `The list holds at most ${counted(most, "image")}. Process these, clear the list, then add the rest.`,
+    deleteNow: "Delete now",
+    deleteTitle: "Delete these images?",
+    deleteWarning:
+      "The images that were sent and all results are deleted from the service for good. The files on your computer stay.",
+    deleteYes: "Delete",
+    deleteNot: "Keep",
+    deleted: "All was deleted.",
     kept: (until: number) =>
       `Results are kept until ${date.format(until)}. Whoever has this page's full address can see them.`,
   },
 
+  samples: {
+    portrait: "Portrait",
+    coins: "Coins",
+    cells: "Cells",
+    scan: "Huge scan",
+  },
+
   files: {
+    tooLarge: (bytes: number, most: number) =>
+      `Too large: ${size(bytes)}; at most ${size(most)} are accepted. Save it with compression, or cut it.`,
+    sameName: "Another image has the same name",
     empty: "This file is empty (0 bytes). Choose another one.",
     unreadable: "This file cannot be read any more. Was it moved or changed? Add it again.",
     wrongType: (start: string) =>
@@ -65,6 +106,7 @@ export const texts = {
     sending: (percent: number) => `Uploading, ${percent} %`,
     offline: "You are offline. The upload goes on when the connection is back.",
     retrying: "The connection broke. Trying again.",
+    paused: "Paused",
     checking: "Checking the upload",
     cancelling: "Cancelling",
     awaiting_upload: "The upload was not finished. Add the file again.",
@@ -90,6 +132,16 @@ export const texts = {
     heading: "Viewer",
     modes: { before: "Before", split: "Split", after: "After" },
     modesLabel: "What to show",
+    stage: "Picture: arrow keys move it, plus and minus zoom",
+    zoom: "Zoom",
+    fit: "Fit",
+    full: "100 %",
+    smaller: "Zoom out",
+    larger: "Zoom in",
+    percent: (scale: number) => `${number.format(Math.round(100 * scale))} %`,
+    histogram: "Histogram",
+    histogramOf: (which: string) => `Histogram, ${which}`,
+    place: (x: number, y: number) => `x ${x}  y ${y}`,
     divider: "Divider between before and after",
     dividerAt: (percent: number) => `${percent} % before`,
     before: "Before",
@@ -196,6 +248,31 @@ export const texts = {
     negative: { name: "Negative", help: "Dark and light exchanged" },
   },
 
+  tabs: { label: "Parts of the page", images: "Images", viewer: "Viewer", filters: "Filters" },
+
+  theme: (now: string, next: string) =>
+    `Colours: ${now === "system" ? "as the system has them" : now}. Change to ${next}`,
+
+  keys: {
+    heading: "Keys",
+    single: "Single keys work without Ctrl",
+    all: [
+      [["?"], "Show these keys"],
+      [["o"], "Choose images"],
+      [["/"], "Add a filter"],
+      [["Ctrl", "Enter"], "Process"],
+      [["Ctrl", "Z"], "Undo a change of the filters"],
+      [["Ctrl", "Shift", "Z"], "Redo it"],
+      [["d"], "Download all results"],
+      [["↑", "↓"], "Next image, in the list; another place, at a filter's handle"],
+      [["b", "s", "a"], "Before, split, after"],
+      [["h"], "Histogram"],
+      [["+", "−"], "Zoom, at the picture"],
+      [["0", "1"], "Whole picture, 100 %"],
+      [["←", "→"], "Move the picture, or the divider"],
+    ] as const satisfies readonly (readonly [readonly string[], string])[],
+  },
+
   bar: {
     process: (count: number) => (count ? `Process ${counted(count, "image")}` : "Process images"),
     cancelAll: "Cancel all",
@@ -203,6 +280,7 @@ export const texts = {
     done: (done: number, all: number) => `${number.format(done)} of ${number.format(all)} done`,
     failed: (count: number) => `${number.format(count)} failed`,
     progress: "All images",
+    left: (ms: number) => `about ${duration(ms)} left`,
     needsImages: "Add images to begin.",
     needsFilters: "Add a filter to begin.",
     allOff: "All filters are switched off. Switch one on to begin.",
@@ -218,6 +296,15 @@ export const texts = {
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",
     close: "Close",
+  },
+
+  zip: {
+    all: (count: number) => `Download all ${number.format(count)}`,
+    fresh: (count: number) => `Download ${number.format(count)} new`,
+    making: (done: number, all: number) => `Zip: ${number.format(done)} of ${number.format(all)}`,
+    name: (now: Date) => `images-${now.toISOString().slice(0, 16).replace(/[:T]/g, "-")}.zip`,
+    saved: (count: number) => `${counted(count, "result")} saved as a zip.`,
+    failed: "The zip could not be finished, because a result did not come. Try again.",
   },
 
   milestones: {

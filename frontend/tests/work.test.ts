@@ -13,7 +13,7 @@ import { newStep } from "../src/recipe";
 import { stageOf } from "../src/state/images";
 import { type Store, createStore } from "../src/state/store";
 import { type Work, createWork } from "../src/work";
-import { CANNY, GAUSSIAN, form, image, page, view } from "./parts";
+import { CANNY, GAUSSIAN, catalogueOf, form, image, page, view } from "./parts";
 
 /** An API that keeps batches in memory; a test may put faults in its way. */
 function inMemory() {
@@ -40,7 +40,7 @@ function inMemory() {
   }
 
   const api: Api = {
-    operations: async () => ({ version: 1, operations: [GAUSSIAN, CANNY] }),
+    operations: async () => catalogueOf(GAUSSIAN, CANNY),
     createBatch: async ({ images }, key) => {
       requests.push({ call: "create", key, images });
       const batch = `batch ${batches.size + 1}`;
@@ -52,6 +52,10 @@ function inMemory() {
     },
     batch: async (batch): Promise<BatchPage> =>
       page([...(batches.get(batch)?.values() ?? [])], { batch }),
+    deleteBatch: async (batch) => {
+      batches.delete(batch);
+    },
+    result: async () => new ArrayBuffer(0),
     cancelBatch: async (batch) => {
       for (const job of batches.get(batch)?.keys() ?? []) {
         await move(batch, job, { state: "cancelled" });
@@ -76,7 +80,7 @@ beforeEach(() => {
   store = createStore();
   server = inMemory();
   work = createWork(store, server.api);
-  store.dispatch({ type: "catalogue came", operations: [GAUSSIAN, CANNY] });
+  store.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN, CANNY) });
   store.dispatch({ type: "step added", step: newStep(GAUSSIAN, "blur") });
 });
 

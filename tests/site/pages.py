@@ -1,6 +1,7 @@
 """What a visitor does on the page, in a few words."""
 
 import re
+import sys
 
 from playwright.sync_api import expect
 
@@ -37,3 +38,8 @@ def filters(page):
 def succeeds(page, name):
     """Wait until an image is done."""
     expect(row(page, name)).to_have_attribute("data-job-state", "succeeded", timeout=60_000)
+
+
+def tell(line):
+    """Print a figure, for whoever runs the tests with -s or -rP."""
+    sys.stdout.write(f"{line}\n")

@@ -62,7 +62,7 @@ def test_a_visitor_compares_before_and_after(page):
     expect(row(page, "coffee.png")).to_have_attribute("data-job-state", "succeeded")
     divider = page.get_by_role("slider", name="Divider between before and after")
     divider.press("Home")
-    expect(divider).to_have_value("0")
+    expect(divider).to_have_attribute("aria-valuenow", "1")
     expect(page.get_by_role("img", name="coffee.png, after")).to_be_visible()
     page.reload()
     expect(row(page, "coffee.png")).to_have_attribute("data-job-state", "succeeded")

@@ -1,6 +1,6 @@
 /** All that the page knows, and how it changes. Pure. */
 
-import type { Operation } from "../recipe";
+import type { Catalogue, Limits, Operation } from "../recipe";
 import { type Chain, type ChainAction, NO_CHAIN, chainReducer } from "./chain";
 import { type Edits, NO_EDITS, noted, stepped } from "./edits";
 import { type Images, type ImagesAction, NO_IMAGES, imagesReducer } from "./images";
@@ -8,6 +8,22 @@ import { type Images, type ImagesAction, NO_IMAGES, imagesReducer } from "./imag
 export interface CatalogueState {
   readonly status: "loading" | "ready" | "failed";
   readonly operations: readonly Operation[];
+  readonly version: number;
+  readonly limits: Limits;
+}
+
+const NO_LIMITS: Limits = {
+  upload_bytes_max: Infinity,
+  batch_jobs_max: Infinity,
+  request_jobs_max: 100,
+};
+
+const NO_CATALOGUE = { operations: [], version: 0, limits: NO_LIMITS };
+
+/** How far a zip of results is. */
+export interface Zip {
+  readonly done: number;
+  readonly all: number;
 }
 
 /** The batch that the page's address names. */
@@ -27,6 +43,8 @@ export interface State {
   readonly batch: OpenBatch | null;
   /** What is wrong with the service or the network, in words, or "". */
   readonly trouble: { readonly sentence: string; readonly passing: boolean } | null;
+  /** The zip of results that is being made. */
+  readonly zip: Zip | null;
   /** Last milestone, read out by screen readers. */
   readonly milestone: string;
   /** A short word on what was just done, shown for a moment; the number tells one from the next. */
@@ -34,12 +52,13 @@ export interface State {
 }
 
 export const START: State = {
-  catalogue: { status: "loading", operations: [] },
+  catalogue: { status: "loading", ...NO_CATALOGUE },
   images: NO_IMAGES,
   chain: NO_CHAIN,
   edits: NO_EDITS,
   batch: null,
   trouble: null,
+  zip: null,
   milestone: "",
   toast: null,
 };
@@ -48,7 +67,7 @@ export type Action =
   | ImagesAction
   | ChainAction
   | { type: "catalogue loading" }
-  | { type: "catalogue came"; operations: readonly Operation[] }
+  | { type: "catalogue came"; catalogue: Catalogue }
   | { type: "catalogue failed" }
   | { type: "undo" }
   | { type: "redo" }
@@ -57,17 +76,18 @@ export type Action =
   | { type: "batch closed"; id: string }
   | { type: "list cleared" }
   | { type: "trouble changed"; trouble: State["trouble"] }
+  | { type: "zip changed"; zip: Zip | null }
   | { type: "milestone reached"; sentence: string }
   | { type: "toast shown"; sentence: string };
 
 export function reducer(state: State, action: Action): State {
   switch (action.type) {
     case "catalogue loading":
-      return { ...state, catalogue: { status: "loading", operations: [] } };
+      return { ...state, catalogue: { status: "loading", ...NO_CATALOGUE } };
     case "catalogue came":
-      return { ...state, catalogue: { status: "ready", operations: action.operations } };
+      return { ...state, catalogue: { status: "ready", ...action.catalogue } };
     case "catalogue failed":
-      return { ...state, catalogue: { status: "failed", operations: [] } };
+      return { ...state, catalogue: { status: "failed", ...NO_CATALOGUE } };
     case "undo":
     case "redo": {
       const found = stepped(state.edits, state.chain, action.type);
@@ -85,6 +105,8 @@ export function reducer(state: State, action: Action): State {
       return { ...state, images: NO_IMAGES, batch: null };
     case "trouble changed":
       return { ...state, trouble: action.trouble };
+    case "zip changed":
+      return { ...state, zip: action.zip };
     case "milestone reached":
       return { ...state, milestone: action.sentence };
     case "toast shown": {

@@ -35,7 +35,7 @@ export function Filters() {
     <section className="column filters" aria-labelledby="filters-heading">
       <div className="column-head">
         <h2 id="filters-heading">
-          {texts.filters.heading}
+          {texts.filters.heading}{" "}
           {steps.length > 0 && <span className="count">{steps.length}</span>}
         </h2>
         {catalogue.status === "ready" && (
