@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ from cluster_worker.codecs.header import TILE, Header
 from cluster_worker.decoder import Decoder
 from cluster_worker.errors import Rejected
 from cluster_worker.formats import FORMATS, format_of
-from cluster_worker.planning import Plan, plan
+from cluster_worker.planning import Density, Plan, plan
 from cluster_worker.streams import FileImage, Raw, Spool, reserve
 
 if TYPE_CHECKING:
@@ -128,16 +129,11 @@ class FileJob:
         OSError
             If the file cannot be written.
         """
+        header, notes = with_density(self.header, plan(self.job.assignment.order).density)
         if self.spool is None:
-            return self.decoder.write(path, self.job.result_pixels, self.format, self.header)
-        return self.decoder.assemble(
-            path,
-            self.spool.pieces(),
-            self.spool.shape,
-            self.spool.dtype,
-            self.format,
-            self.header,
-        )
+            return notes + self.decoder.write(path, self.job.result_pixels, self.format, header)
+        pieces, shape, dtype = self.spool.pieces(), self.spool.shape, self.spool.dtype
+        return notes + self.decoder.assemble(path, pieces, shape, dtype, self.format, header)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -225,6 +221,16 @@ def streams(
     planned = plan(engine.order(header.shape, header.dtype, steps, grid=TILE))
     held = sum(bytes_of(planned)) + sum(planned.slots())
     return held > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
+
+
+def with_density(header: Header, density: Density | None) -> tuple[Header, tuple[str, ...]]:
+    """Give the header with the result's resolution, and a note if that has none."""
+    if header.resolution is None or density == Density():
+        return header, ()
+    if density is None:
+        dropped = "resolution dropped: the result's pixels are not all of one size"
+        return replace(header, resolution=None), (dropped,)
+    return replace(header, resolution=density.of(header.resolution)), ()
 
 
 def bytes_of(planned: Plan) -> tuple[int, int]:

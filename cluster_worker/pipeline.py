@@ -204,13 +204,13 @@ class Run:
             return statistics
         mine = self.share(self.plan.measure_tiles(each, self.team.size))
         for wanted in part.measures[len(early) :]:
-            work = partial(self.measure_tiles, part.name, wanted, image, mine, statistics)
+            work = partial(self.measure_tiles, part, wanted, image, mine, statistics)
             statistics += (self.team.combine(work, wanted.combine),)
         return statistics
 
     def measure_tiles(
         self,
-        name: str,
+        part: Part,
         wanted: Measure,
         image: Source,
         mine: Sequence[Span],
@@ -220,10 +220,11 @@ class Run:
         total = None
         rows, columns = image.shape[:2]
         for core in mine:
-            window = core.grown(wanted.halo).clipped((rows, columns))
+            window = core.grown(wanted.halo)
+            window = window if part.wraps else window.clipped((rows, columns))
             place = Place(window, core, (rows, columns))
-            with refusals(name):
-                found = take(wanted, image.read(window), place, earlier)
+            with refusals(part.name):
+                found = take(wanted, read(image, window), place, earlier)
                 total = found if total is None else wanted.combine(total, found)
             self.report(1)
         return total

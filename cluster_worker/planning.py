@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from math import lcm
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -34,6 +35,9 @@ TILE_PIXELS = 1 << 20
 TILE_PIXELS_MIN = 1 << 16
 # A tile may read so many times the pixels that it has; where an image is made smaller, it must.
 WINDOW_TILES_MAX = 4
+
+# Cores begin with the cells of an operation, unless that makes them larger than this.
+GRID_MAX = 1 << 10
 
 # Rows and columns of the image that shows what type and channels a part gives. It is no constant,
 # since that has no threshold and no edge.
@@ -65,6 +69,19 @@ class Order(NamedTuple):
     depth: Depth = "input"
     core: tuple[int, int] | None = None
     grid: int = 1
+
+
+class Density(NamedTuple):
+    """How the resolution of a result follows from that of its source."""
+
+    across: float = 1.0
+    down: float = 1.0
+    turned: bool = False
+
+    def of(self, resolution: tuple[float, float]) -> tuple[float, float]:
+        """Give pixels per inch along (columns, rows) of the result."""
+        across, down = resolution[::-1] if self.turned else resolution
+        return across * self.across, down * self.down
 
 
 class Buffer(NamedTuple):
@@ -123,6 +140,11 @@ class Pass:
         rounds = self.parts[0].rounds
         return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
 
+    @property
+    def grid(self) -> int:
+        """Where cores should begin, so that no part works on a cell twice."""
+        return lcm(*(part.grid for part in self.parts))
+
     def spans(self, core: Span) -> list[Span]:
         """Give the span before each part, and after the last, for a core of the result."""
         found = [core]
@@ -148,6 +170,8 @@ class Plan:
         the steps that move pixels move alpha too.
     float_bytes : int
         Bytes of the floats that it computes with.
+    density : Density or None
+        What becomes of the resolution; None if it is no longer the same everywhere.
     """
 
     passes: tuple[Pass, ...]
@@ -159,12 +183,15 @@ class Plan:
     result_alpha: bool
     alpha: "Plan | None"
     float_bytes: int
+    density: Density | None
     core: tuple[int, int] | None = None
     grid: int = 1
 
     def grid_of(self, each: Pass) -> int:
         """Grid of a pass's cores: only the last pass fills a file of tiles."""
-        return self.grid if each is self.passes[-1] else 1
+        grid = self.grid if each is self.passes[-1] else 1
+        both = lcm(grid, each.grid)
+        return grid if self.core or both > GRID_MAX else both
 
     def core_of(self, each: Pass, ranks: int) -> tuple[int, int]:
         """Give the largest (rows, columns) of a core in one pass over so many ranks."""
@@ -286,9 +313,12 @@ def plan(order: Order) -> Plan:
     """
     source_alpha = check_image(order.shape, order.dtype)
     steps = json.loads(order.steps)
-    links = chain(order, steps, source_alpha)
-    result_alpha = source_alpha and not any("alpha" in link.part.asks for link in links)
+    followed = chain(order, steps, source_alpha)
+    links = followed.links
     last = links[-1]
+    consumed = any("alpha" in link.part.asks for link in links)
+    # Labels are no picture, and have nothing that could show through.
+    result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
     channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
@@ -302,6 +332,7 @@ def plan(order: Order) -> Plan:
         result_alpha=result_alpha,
         alpha=alpha_plan(order, steps) if source_alpha else None,
         float_bytes=8 if order.dtype == "float64" or order.depth == "native" else 4,
+        density=followed.density,
         core=order.core,
         grid=order.grid,
     )
@@ -334,13 +365,14 @@ class Link(NamedTuple):
 
 
 class Chain:
-    """Follows type, rows, columns and channels of an image from part to part."""
+    """Follows type, rows, columns, channels and resolution of an image from part to part."""
 
     def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
         self.links: list[Link] = []
         self.shape = shape
         self.channels = channels
         self.dtype = dtype
+        self.density: Density | None = Density()
 
     @property
     def example(self) -> Image:
@@ -360,9 +392,23 @@ class Chain:
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
         self.links.append(Link(part, before, after, self.channels, self.dtype, arrays, cost))
 
+    def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
+        """Take in what an operation has done to the size of a pixel."""
+        if self.density is None or operation.pixels == "lost":
+            self.density = None
+        elif operation.pixels == "turned":
+            across, down, turned = self.density
+            self.density = Density(down, across, not turned)
+        elif operation.pixels == "scaled":
+            across, down, turned = self.density
+            rows, columns = self.shape[0] / before[0], self.shape[1] / before[1]
+            self.density = Density(across * columns, down * rows, turned)
+
 
 def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
     """Run a part on a small image, or its geometry on one pixel of the result."""
+    if part.like is not None:
+        return part.like(example)
     if part.geometry is None:
         alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
         return run_part(part, example, whole_place(example), alpha)
@@ -387,7 +433,7 @@ def whole_place(image: Image) -> Place:
     return Place(span, span, span.shape)
 
 
-def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list[Link]:
+def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
     """Follow an image through the steps, adding the conversions between them."""
     colours = (3,) if len(order.shape) == 3 and order.shape[2] >= 3 else ()
     found = Chain((order.shape[0], order.shape[1]), colours, order.dtype)
@@ -395,14 +441,16 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list
     for given in steps:
         operation = OPERATIONS[given["operation"]]
         parameters = {name: value for name, value in given.items() if name != "operation"}
-        check_taken(operation, order.depth, found)
+        check_taken(operation, order.depth, found, alpha)
         prepare(operation, order.depth, found)
+        before = found.shape
         for part in operation.parts(parameters):
             found.add(
                 part if alpha else without_alpha(part),
                 operation.arrays,
                 operation.cost_of(parameters),
             )
+        found.change_density(operation, before)
         alpha = alpha and not operation.consumes_alpha
         # Moving pixels leaves their values what they were.
         if not operation.moves_pixels(given):
@@ -412,7 +460,7 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> list
     if found.links[-1].part.rounds:
         # Rounds end in either of two buffers; what is last must be the result.
         found.add(Part(same))
-    return found.links
+    return found
 
 
 def without_alpha(part: Part) -> Part:
@@ -432,14 +480,15 @@ def is_labels(dtype: str) -> bool:
     return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
 
 
-def check_taken(operation: Operation, depth: Depth, chain: Chain) -> None:
+def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
     """Refuse labels where a picture is meant, and the other way round."""
     if is_labels(chain.dtype) and operation.takes == "picture":
         raise Rejected(
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
         )
-    pictures = np.dtype(chain.dtype).kind == "f" or chain.channels
-    if operation.takes == "labels" and pictures and depth == "input":
+    clear = alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
+    picture = np.dtype(chain.dtype).kind == "f" or chain.channels or clear
+    if operation.takes == "labels" and picture and depth == "input":
         raise Rejected(
             f"{operation.name}: takes labels or a mask, got a picture; "
             "put a threshold and label before it"
@@ -459,7 +508,7 @@ def prepare(operation: Operation, depth: Depth, chain: Chain) -> None:
     if to_gray:
         chain.add(Part(color.rgb2gray, name="rgb2gray"))
     if operation.channels == "rgb" and not chain.channels:
-        chain.add(Part(color.gray2rgb, name="gray2rgb"))
+        chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
 

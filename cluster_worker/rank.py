@@ -10,13 +10,13 @@ import resource
 import socket
 import time
 import warnings
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
-from cluster_worker.errors import Broken, Cancelled, in_family
+from cluster_worker.errors import Broken, Cancelled, Rejected, in_family
 from cluster_worker.operations import catalogue
 from cluster_worker.pipeline import Alone, run, run_alone
 from cluster_worker.planning import Order, plan
@@ -94,14 +94,18 @@ class Rank:
 
 def warm_up() -> None:
     """Call every operation once, since scikit-image imports lazily."""
+    ramp = np.arange(256).reshape(16, 16)
+    colours = np.stack([ramp, ramp, ramp], axis=2)
+    pictures = (colours.astype(np.uint8), (colours / 255).astype(np.float32))
     for entry in catalogue()["operations"]:
         defaults = {
             name: each["default"] for name, each in entry["parameters"]["properties"].items()
         }
-        for dtype in ("uint8", "float32"):
-            image = np.zeros((16, 16, 3), dtype)
-            steps = json.dumps([{"operation": entry["name"], **defaults}])
-            run_alone(plan(Order(image.shape, dtype, steps)), image)
+        steps = json.dumps([{"operation": entry["name"], **defaults}])
+        for image in (ramp > 128,) if entry["takes"] == "labels" else pictures:
+            # An operation that refuses such an image has been called as well.
+            with suppress(Rejected):
+                run_alone(plan(Order(image.shape, str(image.dtype), steps)), image)
 
 
 def limit_memory(job_bytes: int) -> None:

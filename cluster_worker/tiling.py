@@ -43,6 +43,15 @@ class Span(NamedTuple):
         """Give the rectangle with a halo on every side; it may reach beyond the image."""
         return Span(self.top - halo, self.bottom + halo, self.left - halo, self.right + halo)
 
+    def aligned(self, grid: int) -> "Span":
+        """Give the smallest rectangle around it whose edges are multiples of a grid."""
+        return Span(
+            self.top // grid * grid,
+            -(-self.bottom // grid) * grid,
+            self.left // grid * grid,
+            -(-self.right // grid) * grid,
+        )
+
     def clipped(self, shape: tuple[int, int]) -> "Span":
         """Give the part that lies within an image of this shape."""
         rows, columns = shape

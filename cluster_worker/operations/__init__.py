@@ -15,10 +15,12 @@ from cluster_worker.operations import (
     restoration,
     ridges,
     segmentation,
+    sizes,
     statistics,
     thresholds,
     transform,
     util,
+    warps,
 )
 from cluster_worker.operations.declare import OPERATIONS, Image, Operation
 
@@ -39,10 +41,12 @@ __all__ = [
     "restoration",
     "ridges",
     "segmentation",
+    "sizes",
     "statistics",
     "thresholds",
     "transform",
     "util",
+    "warps",
 ]
 
 

@@ -1,11 +1,26 @@
-"""Colour: between gray, RGB and RGBA."""
+"""Colour: gray, RGB and RGBA, other colour spaces, stains, and colours for labels.
 
-from typing import Literal
+scikit-image multiplies matrices, whose last bit depends on a pixel's place in its row. Plain sums
+give the same bits wherever a tile is cut; hence the arithmetic here.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage import color, util
+from skimage.color import colorconv, colorlabel
 
-from cluster_worker.operations.declare import Image, Pointwise, operation
+from cluster_worker.operations.declare import (
+    Image,
+    Measure,
+    Number,
+    Pointwise,
+    Statistical,
+    operation,
+)
 
 # Weights of ITU-R BT.709 for linear RGB, as in skimage.color.rgb2gray.
 LUMINANCE = (0.2125, 0.7154, 0.0721)
@@ -17,19 +32,13 @@ def rgb2gray(image: Image) -> Image:
 
     Y = 0.2125 R + 0.7154 G + 0.0721 B.
 
-    Notes
-    -----
-    scikit-image multiplies matrices, whose last bit depends on a pixel's place in its row. Plain
-    sums give the same bits wherever a tile is cut.
-
     References
     ----------
     skimage.color.rgb2gray
     """
     if image.ndim == 2:
         return image
-    if image.dtype.kind != "f":
-        image = util.img_as_float64(image)
+    image = as_float(image)
     red, green, blue = (np.asarray(weight, image.dtype) for weight in LUMINANCE)
     gray: Image = image[..., 0] * red
     gray += image[..., 1] * green
@@ -64,8 +73,410 @@ def gray2rgb(
     return result
 
 
+def as_float(image: Image) -> Image:
+    """Convert whole numbers and masks to floats of range 0 to 1, as scikit-image does."""
+    if image.dtype.kind == "f":
+        return image
+    result: Image = util.img_as_float64(image)
+    return result
+
+
 def as_float_like(plane: Image, image: Image) -> Image:
     """Convert to floating point of range 0 to 1, double only if `image` is double."""
     convert = util.img_as_float64 if image.dtype == np.float64 else util.img_as_float32
     result: Image = convert(plane)
     return result
+
+
+def white_of(image: Image) -> float:
+    """Give the value of white in an image of this type."""
+    return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
+
+
+def mixed(image: Image, matrix: NDArray[Any]) -> Image:
+    """Make each colour of the result a sum of an image's, weighted by a row of a matrix."""
+    # Planes of one colour each are several times faster than colours side by side.
+    first, second, third = np.ascontiguousarray(np.moveaxis(image, 2, 0))
+    result = np.empty_like(image)
+    for i, (a, b, c) in enumerate(matrix.astype(image.dtype)):
+        plane = first * a
+        plane += second * b
+        plane += third * c
+        result[..., i] = plane
+    return result
+
+
+def from_rgb(
+    title: str, shows: tuple[float, float] | None = None, cost: float = 0.8
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a conversion of colours, whose last bits are not scikit-image's."""
+    return operation(
+        title,
+        "Colour",
+        Pointwise(),
+        channels="rgb",
+        floats=True,
+        shows=shows,
+        arrays=4,
+        cost=cost,
+        tolerance=1e-6,
+    )
+
+
+@operation("RGB to HSV", "Colour", Pointwise(), channels="rgb", floats=True, arrays=4, cost=11.0)
+def rgb2hsv(image: Image) -> Image:
+    """Turn colours into hue, saturation and value, each from 0 to 1.
+
+    Notes
+    -----
+    Where a colour is NaN, scikit-image leaves the hue as it finds it in memory; here it is 0.
+
+    References
+    ----------
+    skimage.color.rgb2hsv
+    """
+    result: Image = color.rgb2hsv(image)
+    if image.dtype.kind == "f":
+        result[np.isnan(image).any(axis=2), 0] = 0
+    return result
+
+
+@operation("HSV to RGB", "Colour", Pointwise(), channels="rgb", floats=True, arrays=8, cost=6.5)
+def hsv2rgb(image: Image) -> Image:
+    """Turn hue, saturation and value back into colours; the end of a chain that began with rgb2hsv.
+
+    References
+    ----------
+    skimage.color.hsv2rgb
+    """
+    result: Image = color.hsv2rgb(image)
+    return result
+
+
+Illuminant = Literal["A", "B", "C", "D50", "D55", "D65", "D75", "E"]
+Observer = Literal["2", "10", "R"]
+
+
+@from_rgb("RGB to XYZ", (0.0, 1.09), cost=2.0)
+def rgb2xyz(image: Image) -> Image:
+    """Turn colours into X, Y and Z of CIE 1931: what the eye's receptors see, in linear light.
+
+    References
+    ----------
+    skimage.color.rgb2xyz
+    """
+    linear = as_float(image).copy()
+    mask = linear > 0.04045
+    linear[mask] = np.power((linear[mask] + 0.055) / 1.055, 2.4)
+    linear[~mask] /= 12.92
+    return mixed(linear, colorconv.xyz_from_rgb)
+
+
+@from_rgb("XYZ to RGB", cost=2.0)
+def xyz2rgb(image: Image) -> Image:
+    """Turn X, Y and Z of CIE 1931 back into colours; the end of a chain that began with rgb2xyz.
+
+    References
+    ----------
+    skimage.color.xyz2rgb
+    """
+    rgb = mixed(as_float(image), colorconv.rgb_from_xyz)
+    mask = rgb > 0.0031308
+    rgb[mask] = 1.055 * np.power(rgb[mask], 1 / 2.4) - 0.055
+    rgb[~mask] *= 12.92
+    np.clip(rgb, 0, 1, out=rgb)
+    return rgb
+
+
+@from_rgb("RGB to Lab", (-128.0, 128.0), cost=3.0)
+def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
+    """Turn colours into lightness (0 to 100), green to red, and blue to yellow, of CIE Lab.
+
+    Equal distances look about equally different.
+
+    Parameters
+    ----------
+    illuminant : str
+        The light in which white is white; D65 is daylight.
+    observer : str
+        Width of the field of view, in degrees; R is as the language R has it.
+
+    References
+    ----------
+    skimage.color.rgb2lab
+    """
+    result: Image = color.xyz2lab(rgb2xyz(image), illuminant, observer)
+    return result
+
+
+@from_rgb("Lab to RGB", cost=2.5)
+def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
+    """Turn CIE Lab back into colours; the end of a chain that began with rgb2lab.
+
+    Parameters
+    ----------
+    illuminant : str
+        The light in which white is white; D65 is daylight.
+    observer : str
+        Width of the field of view, in degrees; R is as the language R has it.
+
+    References
+    ----------
+    skimage.color.lab2rgb
+    """
+    with warnings.catch_warnings():
+        # Of colours that no screen has; they become the nearest ones.
+        warnings.simplefilter("ignore", UserWarning)
+        xyz = color.lab2xyz(image, illuminant, observer)
+    result: Image = xyz2rgb(xyz)
+    return result
+
+
+@from_rgb("RGB to Luv", (-176.0, 176.0), cost=3.0)
+def rgb2luv(image: Image) -> Image:
+    """Turn colours into lightness (0 to 100) and two of colour, of CIE Luv.
+
+    References
+    ----------
+    skimage.color.rgb2luv
+    """
+    result: Image = color.xyz2luv(rgb2xyz(image))
+    return result
+
+
+@from_rgb("RGB to YUV", (-1.0, 1.0))
+def rgb2yuv(image: Image) -> Image:
+    """Turn colours into brightness and two differences of colour, as analogue television does.
+
+    References
+    ----------
+    skimage.color.rgb2yuv
+    """
+    return mixed(as_float(image), colorconv.yuv_from_rgb)
+
+
+@from_rgb("YUV to RGB")
+def yuv2rgb(image: Image) -> Image:
+    """Turn YUV back into colours; the end of a chain that began with rgb2yuv.
+
+    References
+    ----------
+    skimage.color.yuv2rgb
+    """
+    return mixed(as_float(image), colorconv.rgb_from_yuv)
+
+
+@from_rgb("RGB to YIQ", (-1.0, 1.0))
+def rgb2yiq(image: Image) -> Image:
+    """Turn colours into brightness, orange to blue, and purple to green, as NTSC television does.
+
+    References
+    ----------
+    skimage.color.rgb2yiq
+    """
+    return mixed(as_float(image), colorconv.yiq_from_rgb)
+
+
+@from_rgb("RGB to YPbPr", (-1.0, 1.0))
+def rgb2ypbpr(image: Image) -> Image:
+    """Turn colours into brightness and two differences of colour, as analogue video has them.
+
+    References
+    ----------
+    skimage.color.rgb2ypbpr
+    """
+    return mixed(as_float(image), colorconv.ypbpr_from_rgb)
+
+
+@from_rgb("RGB to YCbCr", (0.0, 255.0))
+def rgb2ycbcr(image: Image) -> Image:
+    """Turn colours into brightness and two differences of colour, as digital video has them.
+
+    Brightness goes from 16 to 235, the differences from 16 to 240 with no colour at 128.
+
+    References
+    ----------
+    skimage.color.rgb2ycbcr
+    """
+    result = mixed(as_float(image), colorconv.ycbcr_from_rgb)
+    result += np.array([16, 128, 128], result.dtype)
+    return result
+
+
+@from_rgb("RGB to YDbDr", (-1.333, 1.333))
+def rgb2ydbdr(image: Image) -> Image:
+    """Turn colours into brightness and two differences of colour, as SECAM television does.
+
+    References
+    ----------
+    skimage.color.rgb2ydbdr
+    """
+    return mixed(as_float(image), colorconv.ydbdr_from_rgb)
+
+
+@from_rgb("RGB to RGB CIE")
+def rgb2rgbcie(image: Image) -> Image:
+    """Turn colours into the three pure lights of the CIE's experiments.
+
+    References
+    ----------
+    skimage.color.rgb2rgbcie
+    """
+    return mixed(as_float(image), colorconv.rgbcie_from_rgb)
+
+
+# Stains of microscope slides: how much of each is at a pixel.
+
+Stain = Literal["all", "first", "second", "third"]
+# As scikit-image names its matrices.
+Stains = Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"]
+LEAST = 1e-6
+
+
+def amounts(image: Image, matrix: NDArray[Any]) -> Image:
+    """Give how much of each of three stains is at each pixel, by the logarithm of its colour."""
+    darkness = np.log(np.maximum(as_float(image), LEAST)) / np.log(LEAST)
+    stains = mixed(darkness, matrix.T)
+    np.maximum(stains, 0, out=stains)
+    return stains
+
+
+def colours_of(stains: Image, matrix: NDArray[Any]) -> Image:
+    """Give the colours that amounts of three stains have."""
+    rgb: Image = np.exp(mixed(stains * np.log(LEAST), matrix.T))
+    np.clip(rgb, 0, 1, out=rgb)
+    return rgb
+
+
+def stain_operation(
+    title: str, shows: Literal["extent"] | None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an operation on stains, which computes in double precision as scikit-image does."""
+    return operation(
+        title,
+        "Colour",
+        Pointwise(),
+        channels="rgb",
+        floats=True,
+        shows=shows,
+        arrays=10,
+        cost=3.0,
+        tolerance=1e-6,
+    )
+
+
+@stain_operation("Stains (hematoxylin, eosin, DAB)", "extent")
+def rgb2hed(image: Image) -> Image:
+    """Turn the colours of a stained slide into the amounts of hematoxylin, eosin and DAB.
+
+    References
+    ----------
+    skimage.color.rgb2hed
+    """
+    return amounts(image, color.hed_from_rgb)
+
+
+@stain_operation("Stains to RGB", None)
+def hed2rgb(image: Image) -> Image:
+    """Turn amounts of stains back into colours; the end of a chain that began with rgb2hed.
+
+    References
+    ----------
+    skimage.color.hed2rgb
+    """
+    return colours_of(as_float(image), color.rgb_from_hed)
+
+
+@stain_operation("Amount of one stain", "extent")
+def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
+    """Turn the colours of a stained slide into the amount of one stain; much of it is bright.
+
+    Parameters
+    ----------
+    conv_matrix : str
+        The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx
+        Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and
+        DAB; gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and
+        orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
+        hematoxylin and PAS.
+    stain : str
+        Which of them, in that order; all three give an image of three channels.
+
+    References
+    ----------
+    skimage.color.separate_stains
+    """
+    found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
+    return found if stain == "all" else found[..., number_of(stain)]
+
+
+@stain_operation("One stain in its colour", None)
+def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
+    """Show one stain of a stained slide alone, in its own colour, as if there were no other.
+
+    Parameters
+    ----------
+    conv_matrix : str
+        The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx
+        Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and
+        DAB; gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and
+        orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
+        hematoxylin and PAS.
+    stain : str
+        Which of them, in that order; all leave the image nearly as it is.
+
+    References
+    ----------
+    skimage.color.combine_stains, after skimage.color.separate_stains
+    """
+    found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
+    if stain != "all":
+        others = [i for i in range(3) if i != number_of(stain)]
+        found[..., others] = 0
+    return colours_of(found, getattr(color, f"rgb_from_{conv_matrix}"))
+
+
+def number_of(stain: Stain) -> int:
+    """Give the channel of a stain."""
+    return ("first", "second", "third").index(stain)
+
+
+@operation(
+    "Colours for labels",
+    "Colour",
+    Statistical((Measure(np.unique, np.union1d),)),
+    channels="any",
+    takes="labels",
+    arrays=8,
+    cost=2.0,
+)
+def label2rgb(
+    image: Image,
+    bg_label: Annotated[int, Number(0, 65535, slider=(0, 255), step=1)] = 0,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Give every region of a label image a colour; ten colours take turns, the background is black.
+
+    Parameters
+    ----------
+    bg_label : int
+        Label of the background.
+
+    Notes
+    -----
+    The colours go by the order of all labels that the whole image holds.
+
+    References
+    ----------
+    skimage.color.label2rgb
+    """
+    (present,) = statistics
+    regions = present[present != bg_label]
+    number = np.searchsorted(regions, image) % len(LABEL_COLOURS)
+    result: Image = LABEL_COLOURS[number]
+    result[image == bg_label] = 0
+    return result
+
+
+LABEL_COLOURS = np.array([color.color_dict[name] for name in colorlabel.DEFAULT_COLORS])

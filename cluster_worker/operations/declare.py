@@ -174,6 +174,12 @@ class Part:
         If the result has other rows and columns, or is iterated.
     whole : bool
         Whether the block must be the whole image.
+    grid : int
+        Side of the cells that it works in, in pixels from the image's corner; it is given all of
+        the cells that a core touches, and cores begin with a cell where they can.
+    like : callable, optional
+        From a small image to another of the result's type and channels, for a function that
+        refuses images for what they show, so that planning cannot try it.
     name : str
         Begins its errors.
     """
@@ -185,6 +191,8 @@ class Part:
     geometry: Geometry | None = None
     rounds: Rounds | None = None
     whole: bool = False
+    grid: int = 1
+    like: Callable[[Image], Image] | None = None
     name: str = ""
 
     @cached_property
@@ -201,7 +209,7 @@ class Part:
             return all_of(shape)
         if self.geometry:
             return self.geometry.window(core, shape)
-        window = core.grown(self.halo)
+        window = core.aligned(self.grid).grown(self.halo)
         return window if self.wraps else window.clipped(shape)
 
     def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
@@ -212,7 +220,9 @@ class Part:
 def asked(function: Callable[..., Any]) -> frozenset[str]:
     """Name what a function asks for by keyword-only parameters, and has not been given yet."""
     given = function.keywords if isinstance(function, partial) else {}
-    return frozenset(CONTEXT) & frozenset(inspect.signature(function).parameters) - given.keys()
+    parameters = inspect.signature(function).parameters.values()
+    wanted = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+    return frozenset(CONTEXT) & wanted - given.keys()
 
 
 # What an operation declares: its kind, which makes parts of parameters.
@@ -243,16 +253,19 @@ class Local:
     ----------
     halo : callable
         From the operation's parameters to pixels.
+    grid : callable
+        From the operation's parameters to the side of the cells that it works in, in pixels.
     """
 
     halo: Halo
+    grid: Halo = lambda **_: 1
     name = "local"
 
     def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
         """Make the part for one set of parameters."""
         wraps = parameters.get("mode") == "wrap"
-        halo = self.halo(**parameters)
-        return (Part(partial(function, **parameters), halo, wraps=wraps),)
+        halo, grid = self.halo(**parameters), self.grid(**parameters)
+        return (Part(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
 
 
 @dataclass(frozen=True)
@@ -383,6 +396,9 @@ class Traits:
         Least and greatest value of its result, which become black and white when a picture of
         whole numbers is made of it at the end; "extent" stands for those found in the image.
         None: black is 0 and white is 1.
+    pixels : {"kept", "scaled", "turned", "lost"}
+        What becomes of a pixel's physical size: it stays, changes with rows and columns, swaps
+        height and width, or is no longer the same everywhere.
     arrays : int
         Arrays as large as its input, in floating point, that live while it runs.
     cost : float or callable
@@ -398,6 +414,7 @@ class Traits:
     takes: Literal["picture", "mask", "labels"] = "picture"
     floats: bool = False
     shows: tuple[float, float] | Literal["extent"] | None = None
+    pixels: Literal["kept", "scaled", "turned", "lost"] = "kept"
     arrays: int = 4
     cost: float | Callable[..., float] = 1.0
     tolerance: float = 0.0
@@ -480,7 +497,7 @@ class operation(Traits):  # noqa: N801 - a decorator
         parameters = {
             name: schema(name, hints[name], parameter.default, helps[name])
             for name, parameter in inspect.signature(function).parameters.items()
-            if name not in CONTEXT and not (name == names[0] and name == "image")
+            if name not in asked(function) and not (name == names[0] and name == "image")
         }
         OPERATIONS[function.__name__] = Operation(
             name=function.__name__,

@@ -1,1 +1,641 @@
-"""Intensities: brightness and contrast."""
+"""Intensities: curves, ranges and histograms."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import color, exposure, util
+from skimage.exposure import _adapthist
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations.color import white_of
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Measure,
+    Number,
+    Part,
+    Place,
+    Pointwise,
+    Span,
+    Statistical,
+    operation,
+)
+from cluster_worker.operations.statistics import EXTENT, Extent, counts, join_extents
+
+Gain = Annotated[float, Number(0, 10, slider=(0, 4), step=0.05)]
+
+
+def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
+    """Give every pixel what a curve makes of its level; whole numbers look it up in a table.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of any type.
+    curve : callable
+        From levels to floats of the same range; what is brighter than white becomes white.
+
+    Raises
+    ------
+    Rejected
+        If the image holds negative values.
+    """
+    if image.dtype.kind == "u":
+        white = np.iinfo(image.dtype).max
+        table = np.clip(curve(np.arange(white + 1, dtype=image.dtype)), 0, white)
+        return table.astype(image.dtype)[image]
+    if image.dtype.kind == "f" and (image < 0).any():
+        raise Rejected("the image holds values below 0; put rescale_intensity before it")
+    return curve(image).astype(image.dtype)
+
+
+@operation("Gamma", "Intensity", Pointwise(), channels="any", arrays=3)
+def adjust_gamma(
+    image: Image,
+    gamma: Annotated[float, Number(0, 10, slider=(0.1, 4), step=0.05)] = 1.0,
+    gain: Gain = 1.0,
+) -> Image:
+    """Brighten or darken the middle tones; black and white stay.
+
+    Each intensity, as a share of white, is raised to the power `gamma`.
+
+    Parameters
+    ----------
+    gamma : float
+        Below 1 is brighter, above 1 darker.
+    gain : float
+        What the result is multiplied by.
+
+    Notes
+    -----
+    What becomes brighter than white is white; scikit-image lets 16 bits wrap around to black.
+
+    References
+    ----------
+    skimage.exposure.adjust_gamma
+    """
+    if image.dtype == np.uint8:
+        result: Image = exposure.adjust_gamma(image, gamma, gain)
+        return result
+    white = white_of(image)
+    return by_level(image, lambda levels: (levels / white) ** gamma * white * gain)
+
+
+@operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3)
+def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
+    """Bring out dark detail by a logarithm, or bright detail by its inverse.
+
+    Parameters
+    ----------
+    gain : float
+        What the result is multiplied by.
+    inv : bool
+        Whether to take powers of two instead, which darkens.
+
+    Notes
+    -----
+    What becomes brighter than white is white; scikit-image lets it wrap around to black.
+
+    References
+    ----------
+    skimage.exposure.adjust_log
+    """
+    white = white_of(image)
+    if inv:
+        return by_level(image, lambda levels: (2 ** (levels / white) - 1) * white * gain)
+    return by_level(image, lambda levels: np.log2(1 + levels / white) * white * gain)
+
+
+@operation("Contrast (sigmoid)", "Intensity", Pointwise(), channels="any", arrays=3)
+def adjust_sigmoid(
+    image: Image,
+    cutoff: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.5,
+    gain: Annotated[float, Number(0, 50, slider=(1, 20), step=0.5)] = 10.0,
+    inv: bool = False,
+) -> Image:
+    """Raise the contrast around one level; what is far from it becomes black or white.
+
+    Parameters
+    ----------
+    cutoff : float
+        The level that becomes mid gray, as a share of white.
+    gain : float
+        Steepness of the curve there.
+    inv : bool
+        Whether to turn the result into its negative.
+
+    References
+    ----------
+    skimage.exposure.adjust_sigmoid
+    """
+    white = white_of(image)
+
+    def curve(levels: Image) -> Image:
+        rising: Image = 1 / (1 + np.exp(gain * (cutoff - levels / white)))
+        return (1 - rising) * white if inv else rising * white
+
+    return by_level(image, curve)
+
+
+# Order statistics over tiles, exactly: the keys of pixels are searched digit by digit.
+
+DIGIT_BITS = 16
+# Digits of the longest type, 64 bits.
+DIGITS = 4
+
+
+def keys(image: Image) -> NDArray[Any]:
+    """Turn pixels into unsigned integers of the same order."""
+    if image.dtype.kind != "f":
+        return image.view(np.uint8) if image.dtype.kind == "b" else image
+    unsigned = np.dtype(f"u{image.dtype.itemsize}")
+    bits = image.view(unsigned) if image.flags.c_contiguous else image.copy().view(unsigned)
+    sign = unsigned.type(1 << (8 * unsigned.itemsize - 1))
+    ordered: NDArray[Any] = np.where(bits & sign, ~bits, bits | sign)
+    return ordered
+
+
+def value_of(key: int, dtype: np.dtype[Any]) -> Any:
+    """Turn a key back into the pixel that has it."""
+    if dtype.kind != "f":
+        # numpy has no percentiles of masks.
+        return np.uint8(key) if dtype.kind == "b" else dtype.type(key)
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    sign = 1 << (8 * dtype.itemsize - 1)
+    bits = key ^ sign if key & sign else key ^ (2 * sign - 1)
+    return np.array(bits, unsigned).view(dtype)[()]
+
+
+def digits_of(dtype: np.dtype[Any]) -> int:
+    """Count the digits that the keys of a type have."""
+    return max(8 * dtype.itemsize // DIGIT_BITS, 1)
+
+
+def digits(image: Image, *earlier: NDArray[np.intp], ranks: Sequence[float]) -> Any:
+    """Count the next digit of the keys that begin as those searched for.
+
+    Returns
+    -------
+    ndarray
+        One row for each of the pixels that `places` names; nothing once all digits are known.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN.
+    """
+    level, length = len(earlier), digits_of(image.dtype)
+    if level >= length:
+        return np.zeros(1, np.intp)
+    if image.dtype.kind == "f" and np.isnan(image).any():
+        raise Rejected("the image holds NaN, which has no place among the levels")
+    found = keys(image).ravel()
+    bits = 8 * image.dtype.itemsize
+    below = max(bits - DIGIT_BITS * (level + 1), 0)
+    size = 1 << min(bits, DIGIT_BITS)
+    digit = (found >> below) & (size - 1)
+    if level == 0:
+        return np.bincount(digit, minlength=size)[None]
+    prefix = found >> (below + DIGIT_BITS)
+    return np.stack(
+        [
+            np.bincount(digit[prefix == wanted], minlength=size)
+            for wanted, _ in searched(earlier, ranks)
+        ]
+    )
+
+
+def searched(found: Sequence[NDArray[np.intp]], ranks: Sequence[float]) -> list[tuple[int, int]]:
+    """Follow the pixels searched for through the digits that are known.
+
+    Returns
+    -------
+    list of tuple of int
+        For each of the pixels that `places` names: the key so far, and its place among the pixels
+        whose key begins so.
+    """
+    pixels = int(found[0].sum())
+    state = [(0, place) for place in places(pixels, ranks)]
+    for counted in found:
+        if counted.ndim == 1:
+            break
+        rows = counted if len(counted) > 1 else [counted[0]] * len(state)
+        state = [descend(row, key, place) for row, (key, place) in zip(rows, state, strict=True)]
+    return state
+
+
+def descend(row: NDArray[np.intp], key: int, place: int) -> tuple[int, int]:
+    """Find the digit of the pixel at a place among the pixels that were counted by it."""
+    total = np.cumsum(row)
+    digit = int(np.searchsorted(total, place, side="right"))
+    return key << DIGIT_BITS | digit, place - (int(total[digit - 1]) if digit else 0)
+
+
+def places(pixels: int, ranks: Sequence[float]) -> list[int]:
+    """Name the pixels on both sides of each percentile, by their place in order."""
+    below = [int(position(pixels, rank)) for rank in ranks]
+    return [place for low in below for place in (low, min(low + 1, pixels - 1))]
+
+
+def position(pixels: int, rank: float) -> float:
+    """Give the place of a percentile among so many pixels, as numpy has it."""
+    return (pixels - 1) * (rank / 100)
+
+
+def percentiles(
+    found: Sequence[NDArray[np.intp]], ranks: Sequence[float], dtype: np.dtype[Any]
+) -> list[float]:
+    """Give the percentiles of an image whose digits were counted, as numpy has them."""
+    pixels = int(found[0].sum())
+    values = [value_of(key, dtype) for key, _ in searched(found, ranks)]
+    return [
+        float(np.quantile(np.array(values[2 * i : 2 * i + 2]), np.array([place - int(place)]))[0])
+        for i, place in enumerate(position(pixels, rank) for rank in ranks)
+    ]
+
+
+InRange = Literal["image", "percentiles", "dtype"]
+Percent = Annotated[float, Number(0, 100, unit="%", slider=(0, 100), step=0.1)]
+
+
+def range_measures(
+    in_range: InRange, lower_percentile: float, upper_percentile: float
+) -> tuple[Measure, ...]:
+    """Give the measures that find the range to be stretched."""
+    if in_range == "dtype":
+        return ()
+    if in_range == "image":
+        return EXTENT
+    ranks = (lower_percentile, max(lower_percentile, upper_percentile))
+    return (Measure(partial(digits, ranks=ranks), np.add),) * DIGITS
+
+
+@operation("Stretch contrast", "Intensity", Statistical(range_measures), channels="any", arrays=3)
+def rescale_intensity(
+    image: Image,
+    in_range: InRange = "image",
+    lower_percentile: Percent = 2.0,
+    upper_percentile: Percent = 98.0,
+    *,
+    statistics: tuple[Any, ...] = (),
+) -> Image:
+    """Stretch the intensities so that the darkest pixels become black and the brightest white.
+
+    Parameters
+    ----------
+    in_range : str
+        What becomes black and white: the image's least and greatest value, two percentiles (so
+        that a few odd pixels do not count), or the limits of its type, which leaves whole numbers
+        as they are.
+    lower_percentile : float
+        Share of the pixels that become black, if `in_range` is "percentiles".
+    upper_percentile : float
+        Share of the pixels that do not become white, if `in_range` is "percentiles"; at least
+        `lower_percentile`.
+
+    Notes
+    -----
+    All colours share one range. The percentiles are those of numpy.percentile, exactly, as in the
+    examples of scikit-image.
+
+    References
+    ----------
+    skimage.exposure.rescale_intensity
+    """
+    if in_range == "dtype":
+        result: Image = exposure.rescale_intensity(image, "dtype")
+        return result
+    if in_range == "image":
+        low, high = map(float, statistics[0])
+    else:
+        ranks = (lower_percentile, max(lower_percentile, upper_percentile))
+        low, high = percentiles(statistics, ranks, image.dtype)
+    if not np.isfinite([low, high]).all():
+        raise Rejected("the image holds NaN or infinity, which leave no range to stretch")
+    stretched: Image = exposure.rescale_intensity(image, (low, high))
+    return stretched
+
+
+@operation(
+    "Equalise histogram",
+    "Intensity",
+    Statistical(lambda nbins: (*EXTENT, Measure(partial(counts, bins=nbins), np.add))),
+    channels="any",
+    arrays=4,
+    cost=2.0,
+)
+def equalize_hist(
+    image: Image,
+    nbins: Annotated[int, Number(2, 65536, slider=(16, 1024), step=1)] = 256,
+    *,
+    statistics: tuple[Extent, NDArray[np.intp]],
+) -> Image:
+    """Spread the intensities so that all are about equally frequent; detail shows everywhere.
+
+    Parameters
+    ----------
+    nbins : int
+        Levels that are told apart in an image of floats; whole numbers have one for each value.
+
+    Notes
+    -----
+    All colours share one histogram.
+
+    References
+    ----------
+    skimage.exposure.equalize_hist
+    """
+    between, histogram = statistics
+    dtype = image.dtype
+    if dtype.kind == "f":
+        edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
+        values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
+    else:
+        values = np.arange(int(between[0]), int(between[1]) + 1)
+        histogram = histogram[values]
+    share = histogram.cumsum() / float(histogram.sum())
+    if dtype.kind == "f":
+        brighter: Image = np.interp(image, values, share.astype(dtype))
+        return brighter.astype(dtype, copy=False)
+    table: Image = np.interp(np.arange(values[-1] + 1), values, share)
+    flatter: Image = table[image.astype(np.uint8) if dtype.kind == "b" else image]
+    return flatter
+
+
+# Contrast limited adaptive histogram equalization, after scikit-image's own.
+
+# Levels that it works with.
+LEVELS = _adapthist.NR_OF_GRAY
+Regions = tuple[range, range]
+
+
+def value_levels(image: Image) -> Image:
+    """Give the brightness of pixels in 16 bits: of colours, their value as HSV has it."""
+    levels: Image = util.img_as_uint(image if image.ndim == 2 else image.max(axis=2))
+    return levels
+
+
+def value_extent(image: Image) -> Extent:
+    """Least and greatest brightness, in 16 bits.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN or infinity.
+    """
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise Rejected("the image holds NaN or infinity, which have no histogram")
+    levels = value_levels(image)
+    return levels.min(), levels.max()
+
+
+def to_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
+    """Put brightness in levels; of colours keep hue and saturation, as HSV has them.
+
+    Returns
+    -------
+    ndarray
+        Rows × columns of levels, or rows × columns × 3 floats: hue, saturation, level.
+    """
+    low, high = map(float, statistics[0])
+    stretched = exposure.rescale_intensity(value_levels(image), (low, high), (0, LEVELS - 1))
+    levels: Image = np.round(stretched).astype(np.uint16)
+    if image.ndim == 2:
+        # The type of what scikit-image makes of it.
+        return levels.astype(image.dtype if image.dtype.kind == "f" else np.float64)
+    hsv: Image = color.rgb2hsv(image)
+    hsv[..., 2] = levels
+    return hsv
+
+
+def brightness(image: Image) -> Image:
+    """Give a view of what is equalized: gray, or the last of hue, saturation and level."""
+    return image if image.ndim == 2 else image[..., 2]
+
+
+def kernel_of(kernel_size: int | None, shape: tuple[int, int]) -> tuple[int, int]:
+    """Give (rows, columns) of a region; if no size is asked for, an eighth of the image's."""
+    if kernel_size is None:
+        return max(shape[0] // 8, 1), max(shape[1] // 8, 1)
+    return kernel_size, kernel_size
+
+
+def sources(length: int, kernel: int) -> NDArray[np.intp]:
+    """Give the row that each row of the regions is taken from; the last is filled by reflection."""
+    rows: NDArray[np.intp] = np.pad(np.arange(length), (0, -length % kernel), mode="reflect")
+    return rows
+
+
+def region_counts(
+    levels: Image,
+    window: Span,
+    shape: tuple[int, int],
+    kernel: tuple[int, int],
+    bins: tuple[int, int],
+    regions: Regions,
+) -> NDArray[np.intp]:
+    """Count what a block adds to the histograms of some regions.
+
+    Parameters
+    ----------
+    levels : ndarray
+        The block's.
+    window : Span
+        Where it lies in the image.
+    shape, kernel : tuple of int
+        (rows, columns) of the image and of a region.
+    bins : tuple of int
+        How many there are, and how many levels each holds.
+    regions : tuple of range
+        Of rows and of columns.
+
+    Returns
+    -------
+    ndarray
+        Rows of regions × columns of regions × bins.
+    """
+    count, size = bins
+    rows, down = covered(window[:2], shape[0], kernel[0], regions[0])
+    columns, across = covered(window[2:], shape[1], kernel[1], regions[1])
+    place = (down[:, None] * len(regions[1]) + across) * count
+    place = place + levels[np.ix_(rows, columns)].astype(np.intp) // size
+    found = np.bincount(place.ravel(), minlength=len(regions[0]) * len(regions[1]) * count)
+    return found.reshape(len(regions[0]), len(regions[1]), count)
+
+
+def covered(
+    window: tuple[int, int], length: int, kernel: int, regions: range
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give the rows of a block that regions are made of, each with the region's number."""
+    source = sources(length, kernel)
+    filled = np.arange(regions.start * kernel, regions.stop * kernel)
+    here = (source[filled] >= window[0]) & (source[filled] < window[1])
+    return source[filled[here]] - window[0], filled[here] // kernel - regions.start
+
+
+def regions_around(span: tuple[int, int], length: int, kernel: int) -> range:
+    """Name the regions whose histograms the pixels of a span are mapped by."""
+    last = -(-length // kernel) - 1
+    first_row, last_row = span[0] + kernel // 2, span[1] - 1 + kernel // 2
+    return range(
+        min(max(first_row // kernel - 1, 0), last), min(max(last_row // kernel, 0), last) + 1
+    )
+
+
+def all_region_counts(
+    image: Image, *, place: Place, kernel_size: int | None, bins: tuple[int, int]
+) -> NDArray[np.intp]:
+    """Count what a tile adds to the histograms of all regions of the image."""
+    kernel = kernel_of(kernel_size, place.shape)
+    down, across = (range(-(-n // k)) for n, k in zip(place.shape, kernel, strict=True))
+    levels = brightness(image)
+    return region_counts(levels, place.window, place.shape, kernel, bins, (down, across))
+
+
+@lru_cache(maxsize=4)
+def mappings(
+    counted: bytes, shape: tuple[int, ...], kernel: tuple[int, int], clip_limit: float
+) -> NDArray[np.intp]:
+    """Turn histograms of regions into what each bin is mapped to.
+
+    The tiles of an image often ask for the same ones.
+    """
+    pixels = kernel[0] * kernel[1]
+    limit = int(np.clip(clip_limit * pixels, 1, None)) if clip_limit > 0 else pixels
+    histograms = np.frombuffer(counted, np.intp).reshape(shape).copy()
+    clipped = np.apply_along_axis(_adapthist.clip_histogram, -1, histograms, clip_limit=limit)
+    found: NDArray[np.intp] = _adapthist.map_histogram(clipped, 0, LEVELS - 1, pixels)
+    return found
+
+
+def equalized(
+    image: Image,
+    *,
+    place: Place,
+    statistics: tuple[NDArray[np.intp], ...] = (),
+    kernel_size: int | None,
+    clip_limit: float,
+    bins: tuple[int, int],
+) -> Image:
+    """Map each pixel by the four regions around it, weighted by their distance.
+
+    Without statistics, the regions are counted in the block itself.
+    """
+    kernel = kernel_of(kernel_size, place.shape)
+    core = place.core
+    if statistics:
+        (histograms,) = statistics
+        regions = (range(histograms.shape[0]), range(histograms.shape[1]))
+    else:
+        regions = (
+            regions_around(core[:2], place.shape[0], kernel[0]),
+            regions_around(core[2:], place.shape[1], kernel[1]),
+        )
+        levels = brightness(image)
+        histograms = region_counts(levels, place.window, place.shape, kernel, bins, regions)
+    maps = mappings(histograms.tobytes(), histograms.shape, kernel, clip_limit)
+    bin_of = brightness(image)[place.inner].astype(np.intp) // bins[1]
+    result = image.copy()
+    brightness(result)[place.inner] = interpolated(bin_of, maps, core, place.shape, kernel, regions)
+    return result
+
+
+def interpolated(
+    bin_of: NDArray[np.intp],
+    maps: NDArray[np.intp],
+    core: Span,
+    shape: tuple[int, int],
+    kernel: tuple[int, int],
+    regions: Regions,
+) -> NDArray[np.uint16]:
+    """Map the bins of a core by the four regions around each pixel."""
+    down = neighbours(core[:2], shape[0], kernel[0], regions[0])
+    across = neighbours(core[2:], shape[1], kernel[1], regions[1])
+    # In scikit-image's order and types, so that it is the same to the last bit.
+    result = np.zeros(bin_of.shape, np.float32)
+    for row, row_weight in down:
+        for column, column_weight in across:
+            mapped = maps[row[:, None], column, bin_of]
+            result += (mapped * (column_weight * row_weight[:, None])).astype(np.float32)
+    return result.astype(np.uint16)
+
+
+def neighbours(
+    span: tuple[int, int], length: int, kernel: int, regions: range
+) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Give each row of a span the regions above and below it, each with its weight."""
+    rows = np.arange(*span) + kernel // 2
+    last = -(-length // kernel) - 1
+    weight = rows % kernel / kernel
+    return [
+        (np.clip(rows // kernel + side - 1, 0, last) - regions.start, share)
+        for side, share in ((0, 1 - weight), (1, weight))
+    ]
+
+
+def level_extent(image: Image) -> Extent:
+    """Least and greatest level."""
+    levels = brightness(image)
+    return levels.min(), levels.max()
+
+
+def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
+    """Stretch levels to the range of floats, and return to colours."""
+    low, high = map(float, statistics[0])
+    stretched: Image = exposure.rescale_intensity(brightness(image), (low, high))
+    if image.ndim == 2:
+        return stretched
+    hsv = image.copy()
+    hsv[..., 2] = stretched
+    result: Image = color.hsv2rgb(hsv)
+    return result
+
+
+@operation(
+    "Equalise histogram locally (CLAHE)",
+    "Intensity",
+    Composed("contextual"),
+    channels="any",
+    floats=True,
+    arrays=10,
+    cost=10.0,
+)
+def equalize_adapthist(
+    kernel_size: Annotated[int | None, Number(8, 1024, unit="px", slider=(16, 512), step=1)] = None,
+    clip_limit: Annotated[float, Number(0, 1, slider=(0, 0.1), step=0.002)] = 0.01,
+    nbins: Annotated[int, Number(2, 4096, slider=(16, 1024), step=1)] = 256,
+) -> tuple[Part, ...]:
+    """Bring out detail in every part of an image, in its shadows and in its lights.
+
+    Contrast limited adaptive histogram equalization: each pixel is mapped by the histograms of
+    the regions around it. Colours keep their hue and saturation.
+
+    Parameters
+    ----------
+    kernel_size : int, optional
+        Rows and columns of a region; automatic is an eighth of the image's.
+    clip_limit : float
+        How far contrast may be raised: the greatest share of a region's pixels that one bin of
+        its histogram may hold; 0 sets no limit.
+    nbins : int
+        Bins of a histogram.
+
+    References
+    ----------
+    skimage.exposure.equalize_adapthist
+    """
+    chosen: dict[str, Any] = {"kernel_size": kernel_size, "bins": (nbins, 1 + LEVELS // nbins)}
+    middle = partial(equalized, clip_limit=clip_limit, **chosen)
+    if kernel_size is None:
+        # There are eight by eight or so; their histograms are small beside the image.
+        mapped = Part(middle, measures=(Measure(partial(all_region_counts, **chosen), np.add),))
+    else:
+        mapped = Part(middle, kernel_size + (kernel_size + 1) // 2)
+    return (
+        Part(to_levels, measures=(Measure(value_extent, join_extents),)),
+        mapped,
+        Part(from_levels, measures=(Measure(level_extent, join_extents),)),
+    )

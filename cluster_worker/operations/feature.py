@@ -1,10 +1,40 @@
-"""Features: edges."""
+"""Features: edges, corners, spots and texture."""
 
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from math import ceil, floor
+from typing import Annotated, Literal
 
-from skimage import feature
+import numpy as np
+from numpy.typing import NDArray
+from skimage import feature, filters
 
-from cluster_worker.operations.declare import Image, Number, Whole, operation
+from cluster_worker.operations.cells import CELL, in_cells
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Local,
+    Number,
+    Part,
+    Place,
+    channel_axis,
+    each_channel,
+    operation,
+)
+from cluster_worker.operations.edge_lines import (
+    Blur,
+    Border,
+    canny_lines,
+    lines_by_quantiles,
+    linked,
+    of_magnitude,
+    shares_of,
+    slopes,
+)
+from cluster_worker.operations.filters import reach
+from cluster_worker.operations.propagation import contacts, marked
+from cluster_worker.operations.quantiles import quantiles
 
 Threshold = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.01)]
 
@@ -12,17 +42,20 @@ Threshold = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.01)]
 @operation(
     "Edge detection",
     "Features",
-    Whole("An edge is followed any distance from where it is strong."),
+    Composed("propagating"),
     channels="gray",
     floats=True,
-    arrays=16,
+    arrays=12,
+    cost=lambda sigma, mode, **_: 5 + sigma * (1 if mode == "constant" else 0.5),
 )
 def canny(
-    image: Image,
     sigma: Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1)] = 1.0,
     low_threshold: Threshold = None,
     high_threshold: Threshold = None,
-) -> Image:
+    use_quantiles: bool = False,
+    mode: Border = "constant",
+    cval: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.0,
+) -> tuple[Part, ...]:
     """Find edges as thin lines with Canny's method.
 
     Parameters
@@ -33,10 +66,532 @@ def canny(
         Slope at which an edge is still followed; automatic is 0.1.
     high_threshold : float, optional
         Slope at which an edge begins; automatic is 0.2.
+    use_quantiles : bool
+        Whether the thresholds are shares of the pixels, those of gentler slopes, instead of slopes.
+    mode : str
+        What lies beyond the image's border for the blur: nothing or a value ("constant"), its last
+        pixel ("nearest"), its mirror image with or without the last pixel twice ("reflect",
+        "mirror"), or its opposite edge ("wrap").
+    cval : float
+        Value beyond the border where `mode` is "constant".
 
     References
     ----------
     skimage.feature.canny
     """
-    result: Image = feature.canny(image, sigma, low_threshold, high_threshold)
+    halo = reach(sigma) + 1
+    wraps = mode == "wrap"
+    blur = Blur(sigma, mode, cval)
+    follow = (Part(linked), Part(marked, measures=(contacts(2),)))
+    given = (low_threshold, high_threshold)
+    if not use_quantiles:
+        found = partial(canny_lines, given=given, blur=blur)
+        return (Part(found, halo + 1, wraps=wraps), *follow)
+    shares = shares_of(*given)
+    measures = tuple(replace(each, of=partial(of_magnitude, each.of)) for each in quantiles(shares))
+    return (
+        Part(partial(slopes, blur=blur), halo, wraps=wraps),
+        Part(partial(lines_by_quantiles, shares=shares), 1, measures),
+        *follow,
+    )
+
+
+Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1)]
+Mode = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
+Beyond = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
+
+
+def refuse_lines(shape: tuple[int, ...]) -> None:
+    """Refuse an image of one row or one column, in which scikit-image sees no corners."""
+    if 1 in shape:
+        raise ValueError("the image must have two rows and two columns or more, it has only one")
+
+
+@operation(
+    "Corners (Harris)",
+    "Features",
+    Local(lambda method, k, eps, sigma: reach(sigma) + 1),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=8,
+    cost=4,
+)
+def corner_harris(
+    image: Image,
+    method: Literal["k", "eps"] = "k",
+    k: Annotated[float, Number(0, 0.25, slider=(0, 0.2), step=0.01)] = 0.05,
+    eps: Annotated[float, Number(1e-12, 1, slider=(1e-6, 0.1))] = 1e-6,
+    sigma: Sigma = 1.0,
+) -> Image:
+    """Show how much each place looks like a corner: bright at corners, dark along edges.
+
+    Parameters
+    ----------
+    method : str
+        Formula of the response: with the factor k, or without it as Noble has it, with eps.
+    k : float
+        How strictly corners are told from edges; small values find sharp corners.
+    eps : float
+        Small number that keeps the division of the second method from being by zero.
+    sigma : float
+        Standard deviation of the Gaussian over which slopes are gathered.
+
+    References
+    ----------
+    skimage.feature.corner_harris
+    """
+    refuse_lines(image.shape)
+    result: Image = feature.corner_harris(image, method, k, eps, sigma)
     return result
+
+
+@operation(
+    "Corners (Shi and Tomasi)",
+    "Features",
+    Local(lambda sigma: reach(sigma) + 1),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=8,
+    cost=4,
+)
+def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
+    """Show how much each place looks like a corner that can be followed from image to image.
+
+    The response is the smaller eigenvalue of the structure tensor.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation of the Gaussian over which slopes are gathered.
+
+    References
+    ----------
+    skimage.feature.corner_shi_tomasi
+    """
+    refuse_lines(image.shape)
+    result: Image = feature.corner_shi_tomasi(image, sigma)
+    return result
+
+
+@operation(
+    "Corners (Förstner)",
+    "Features",
+    Local(lambda response, sigma: reach(sigma) + 1),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=9,
+    cost=5,
+)
+def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sigma = 1.0) -> Image:
+    """Show how sharply each place can be located, or how round its surroundings are.
+
+    Parameters
+    ----------
+    response : str
+        Which of the two results is shown: w is large where the error ellipse is small, at corners
+        and dots; q is 1 where that ellipse is a circle and 0 where it is a line.
+    sigma : float
+        Standard deviation of the Gaussian over which slopes are gathered.
+
+    References
+    ----------
+    skimage.feature.corner_foerstner
+    """
+    refuse_lines(image.shape)
+    # The square of a tiny trace may vanish.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        sharpness, roundness = feature.corner_foerstner(image, sigma)
+    result: Image = sharpness if response == "w" else roundness
+    return result
+
+
+@operation(
+    "Corners (Kitchen and Rosenfeld)",
+    "Features",
+    Local(lambda mode, cval: 2),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=12,
+    cost=4,
+)
+def corner_kitchen_rosenfeld(image: Image, mode: Mode = "constant", cval: Beyond = 0.0) -> Image:
+    """Show how much an edge turns at each place: far from mid gray at corners.
+
+    Parameters
+    ----------
+    mode : str
+        What lies beyond the image's border: one value, its last pixel, its mirror image (with or
+        without the last pixel twice), or the opposite edge.
+    cval : float
+        The value beyond the border, with mode "constant".
+
+    References
+    ----------
+    skimage.feature.corner_kitchen_rosenfeld
+    """
+    result: Image = feature.corner_kitchen_rosenfeld(image, mode, cval)
+    return result
+
+
+@operation(
+    "Corners (Moravec)",
+    "Features",
+    Local(lambda window_size: 2 * window_size),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=3,
+    cost=lambda window_size: (2 * window_size + 1) ** 4 / 50,
+)
+def corner_moravec(
+    image: Image, window_size: Annotated[int, Number(1, 10, unit="px", slider=(1, 4), step=1)] = 1
+) -> Image:
+    """Show how much each place differs from its surroundings in every direction.
+
+    It is the oldest of the corner detectors; slanted edges disturb it.
+
+    Parameters
+    ----------
+    window_size : int
+        How far a place and its surroundings reach.
+
+    References
+    ----------
+    skimage.feature.corner_moravec
+    """
+    result: Image = feature.corner_moravec(image, window_size)
+    return result
+
+
+@operation(
+    "Corners (FAST)",
+    "Features",
+    Local(lambda n, threshold: 3),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=3,
+)
+def corner_fast(
+    image: Image,
+    n: Annotated[int, Number(1, 16, unit="px", slider=(8, 16), step=1)] = 12,
+    threshold: Annotated[float, Number(0, 1, slider=(0, 0.5), step=0.01)] = 0.15,
+) -> Image:
+    """Show corners by a quick test: a circle of 16 pixels around, many in a row brighter or darker.
+
+    Parameters
+    ----------
+    n : int
+        How many pixels in a row on the circle must be brighter, or darker, than the centre.
+    threshold : float
+        By how much they must be, as a share of white.
+
+    References
+    ----------
+    skimage.feature.corner_fast
+    """
+    refuse_lines(image.shape)
+    result: Image = feature.corner_fast(image, n, threshold)
+    return result
+
+
+# Standard deviation of a Gaussian whose kernel is one pixel.
+NO_BLUR = 0.1
+
+
+@operation(
+    "Shape index",
+    "Features",
+    Local(lambda sigma, mode, cval: reach(sigma) + 2),
+    channels="gray",
+    floats=True,
+    shows=(-1, 1),
+    arrays=10,
+    cost=2,
+)
+def shape_index(
+    image: Image,
+    sigma: Sigma = 1.0,
+    mode: Mode = "constant",
+    cval: Beyond = 0.0,
+    *,
+    place: Place,
+) -> Image:
+    """Show how brightness is curved at each place: hollows dark, saddles gray, hills bright.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation of the blur that goes before; more looks at larger shapes.
+    mode : str
+        What lies beyond the image's border: one value, its last pixel, its mirror image (with or
+        without the last pixel twice), or the opposite edge.
+    cval : float
+        The value beyond the border, with mode "constant".
+
+    Notes
+    -----
+    scikit-image gives NaN where the image is flat, since there is no shape. Here it is 0, mid
+    gray, as no picture of whole numbers holds NaN.
+
+    References
+    ----------
+    skimage.feature.shape_index
+    """
+    refuse_lines(place.shape)
+    smooth = filters.gaussian(image, sigma, mode=mode, cval=cval)
+    # Only the blur reads the opposite edge.
+    inside = place.window.clipped(place.shape).relative_to(place.window)
+    result: Image = np.zeros_like(smooth)
+    curved = feature.shape_index(smooth[inside.slices], NO_BLUR)
+    result[inside.slices] = np.nan_to_num(curved)
+    return result
+
+
+def box_side(sigma: float) -> int:
+    """Side of the largest box that stands for the second derivative of a Gaussian."""
+    return int(3 * sigma) | 1
+
+
+@operation(
+    "Blobs (determinant of the Hessian)",
+    "Features",
+    Local(
+        lambda sigma, approximate: box_side(sigma) + 1 if approximate else reach(sigma) + 2,
+        grid=lambda sigma, approximate: CELL if approximate else 1,
+    ),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=10,
+    cost=lambda sigma, approximate: 1 if approximate else 8,
+    tolerance=1e-6,
+)
+def hessian_matrix_det(
+    image: Image,
+    sigma: Annotated[float, Number(1, 100, unit="px", slider=(1, 20), step=0.5)] = 3.0,
+    approximate: bool = True,
+    *,
+    place: Place,
+) -> Image:
+    """Show round spots of one size: bright and dark ones both light up.
+
+    Parameters
+    ----------
+    sigma : float
+        Size of the spots that answer most, as the standard deviation of a Gaussian.
+    approximate : bool
+        Use boxes instead of Gaussians: equally fast for any size, and coarse for small ones.
+
+    Notes
+    -----
+    The boxes are sums from an integral image, whose rounding depends on where it begins; hence
+    they are summed in cells of a fixed grid.
+
+    References
+    ----------
+    skimage.feature.hessian_matrix_det
+    """
+    if approximate:
+        boxes = partial(feature.hessian_matrix_det, sigma=sigma)
+        return in_cells(boxes, image, place, box_side(sigma) + 1)
+    refuse_lines(image.shape)
+    result: Image = feature.hessian_matrix_det(image, sigma, approximate=False)
+    return result
+
+
+@operation(
+    "Local binary pattern",
+    "Features",
+    Local(lambda P, R, method: ceil(R)),  # noqa: N803 - scikit-image's names
+    shows="extent",
+    arrays=12,
+    cost=lambda P, R, method: 1 + P / 2,  # noqa: N803
+)
+def local_binary_pattern(
+    image: Image,
+    P: Annotated[int, Number(2, 24, unit="points", slider=(4, 24), step=1)] = 8,  # noqa: N803
+    R: Annotated[float, Number(0.5, 50, unit="px", slider=(1, 10), step=0.5)] = 1.0,  # noqa: N803
+    method: Literal["default", "ror", "uniform", "nri_uniform", "var"] = "default",
+    *,
+    place: Place,
+) -> Image:
+    """Show texture: each pixel becomes the pattern of brighter and darker points around it.
+
+    Parameters
+    ----------
+    P : int
+        Number of points on a circle around the pixel.
+    R : float
+        Radius of the circle.
+    method : str
+        How a pattern becomes a number: one bit for each point, the least number that turning the
+        circle can give (ror), the count of brighter points if they lie in one run (uniform), the
+        run with its place (nri_uniform), or the points' variance (var).
+
+    Notes
+    -----
+    Whether a point between pixels is as bright as the centre may hang on the last bit, which
+    depends on the pixel's row and column in the whole image. Hence the points are interpolated
+    here, in scikit-image's arithmetic but at their place in the whole. Where all points
+    are equal scikit-image's variance is NaN; here it is 0.
+
+    References
+    ----------
+    skimage.feature.local_binary_pattern
+    """
+    if image.ndim == 3:
+        return each_channel(
+            lambda plane: local_binary_pattern(plane, P, R, method, place=place), image
+        )
+    pixels = image.astype(np.float64)
+    points = list(circle(pixels, P, R, place))
+    if method == "var":
+        return variance(points)
+    brighter = np.array([point - pixels >= 0 for point in points])
+    pattern: Callable[[Image], Image] = {
+        "default": binary_pattern,
+        "ror": turned_pattern,
+        "uniform": uniform_pattern,
+        "nri_uniform": placed_pattern,
+    }[method]
+    result: Image = pattern(brighter).astype(np.float64)
+    return result
+
+
+def circle(pixels: Image, count: int, radius: float, place: Place) -> Iterator[Image]:
+    """Interpolate an image at points around each pixel; what lies beyond its border is black."""
+    angles = 2 * np.pi * np.arange(count, dtype=np.double) / count
+    margin = ceil(radius)
+    padded = np.pad(pixels, margin)
+    rows = np.arange(place.window.top, place.window.bottom)[:, np.newaxis]
+    columns = np.arange(place.window.left, place.window.right)
+    for down, right in zip(
+        np.round(-radius * np.sin(angles), 5), np.round(radius * np.cos(angles), 5), strict=True
+    ):
+        below = rows + down - np.floor(rows + down)
+        beside = columns + right - np.floor(columns + right)
+        above, under = (
+            (1 - beside) * moved(padded, margin, row, floor(right))
+            + beside * moved(padded, margin, row, ceil(right))
+            for row in (floor(down), ceil(down))
+        )
+        yield (1 - below) * above + below * under
+
+
+def variance(points: Sequence[Image]) -> Image:
+    """Give the variance of each pixel's points, in scikit-image's order of sums."""
+    total, squares = np.zeros_like(points[0]), np.zeros_like(points[0])
+    for point in points:
+        total += point
+        squares += point * point
+    result: Image = (squares - total * total / len(points)) / len(points)
+    return result
+
+
+def moved(padded: Image, margin: int, down: int, right: int) -> Image:
+    """Give the neighbour of every pixel so far down and to the right."""
+    rows, columns = (length - 2 * margin for length in padded.shape)
+    found: Image = padded[margin + down :, margin + right :][:rows, :columns]
+    return found
+
+
+def binary_pattern(brighter: NDArray[np.bool_]) -> Image:
+    """Give each point one bit."""
+    pattern = np.zeros(brighter.shape[1:], np.int64)
+    for i, point in enumerate(brighter):
+        pattern |= point.astype(np.int64) << i
+    return pattern
+
+
+def turned_pattern(brighter: NDArray[np.bool_]) -> Image:
+    """Give the least number that turning the circle can give."""
+    count = len(brighter)
+    pattern = binary_pattern(brighter)
+    least = pattern.copy()
+    for _ in range(count - 1):
+        pattern = (pattern >> 1) | ((pattern & 1) << (count - 1))
+        np.minimum(least, pattern, out=least)
+    return least
+
+
+def is_uniform(brighter: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the points change at most twice, from the first to the last."""
+    uniform: NDArray[np.bool_] = (brighter[1:] != brighter[:-1]).sum(axis=0) <= 2
+    return uniform
+
+
+def uniform_pattern(brighter: NDArray[np.bool_]) -> Image:
+    """Count the brighter points, if they lie in one run."""
+    count = len(brighter)
+    pattern: Image = np.where(is_uniform(brighter), brighter.sum(axis=0), count + 1)
+    return pattern
+
+
+def placed_pattern(brighter: NDArray[np.bool_]) -> Image:
+    """Number every run of brighter points by its length and its place on the circle."""
+    count = len(brighter)
+    ones = brighter.sum(axis=0)
+    first_one, first_zero = brighter.argmax(axis=0), (~brighter).argmax(axis=0)
+    turns = np.where(first_one == 0, ones - first_zero, count - first_one)
+    pattern = 1 + (ones - 1) * count + turns
+    pattern[ones == 0] = 0
+    pattern[ones == count] = count * (count - 1) + 1
+    pattern[~is_uniform(brighter)] = count * (count - 1) + 2
+    found: Image = pattern
+    return found
+
+
+@operation(
+    "Oriented gradients",
+    "Features",
+    Local(
+        lambda orientations, pixels_per_cell: pixels_per_cell,
+        grid=lambda orientations, pixels_per_cell: pixels_per_cell,
+    ),
+    channels="any",
+    floats=True,
+    shows="extent",
+    arrays=14,
+    cost=lambda orientations, pixels_per_cell: (
+        2 * orientations + 430 * orientations / pixels_per_cell**2
+    ),
+)
+def hog(
+    image: Image,
+    orientations: Annotated[int, Number(1, 36, slider=(4, 18), step=1)] = 9,
+    pixels_per_cell: Annotated[int, Number(4, 64, unit="px", slider=(4, 32), step=1)] = 8,
+) -> Image:
+    """Draw a small star of lines in every cell: along edges, the brighter the stronger they are.
+
+    It is the picture of the histogram of oriented gradients; of colours, the one with the
+    steepest slope counts.
+
+    Parameters
+    ----------
+    orientations : int
+        Into how many directions slopes are sorted.
+    pixels_per_cell : int
+        Rows and columns of a cell.
+
+    Notes
+    -----
+    scikit-image refuses an image smaller than a cell; here it is black, as is what is left over
+    beside the last cell.
+
+    References
+    ----------
+    skimage.feature.hog
+    """
+    side = pixels_per_cell
+    rows, columns = image.shape[:2]
+    if min(rows, columns) < side:
+        return np.zeros((rows, columns), np.float32 if image.dtype == np.float32 else np.float64)
+    picture: Image = feature.hog(
+        image, orientations, (side, side), (1, 1), visualize=True, channel_axis=channel_axis(image)
+    )[1]
+    return picture

@@ -1,37 +1,60 @@
-"""Filters: blur, sharpen, smooth, threshold."""
+"""Filters: blur, sharpen, smooth."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import filters
+from scipy import ndimage
+from skimage import filters, util
 
 from cluster_worker.operations.declare import (
     Image,
     Local,
     Measure,
     Number,
-    Pointwise,
     Statistical,
+    Whole,
     channel_axis,
     each_channel,
     either,
     operation,
 )
-from cluster_worker.operations.morphology import Footprint, Radius, footprint_of
-from cluster_worker.operations.statistics import HISTOGRAM, some_negative
+from cluster_worker.operations.footprints import (
+    Footprint,
+    HalfWidth,
+    Radius,
+    footprint_of,
+    footprint_reach,
+)
+from cluster_worker.operations.statistics import some_negative
+
+Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
+Truncate = Annotated[float, Number(0.5, 10, slider=(1, 6), step=0.5)]
+Border = Literal["nearest", "reflect", "mirror", "constant", "wrap"]
+# What lies beyond a border of mode "constant". A picture's floats lie in 0…1, a measurement's need
+# not.
+BorderValue = Annotated[float, Number(-65535, 65535, slider=(0, 1), step=0.01)]
 
 
-def reach(sigma: float) -> int:
-    """Half width of a Gaussian kernel cut off at four standard deviations, as scipy has it."""
-    return int(4.0 * sigma + 0.5)
+def reach(sigma: float, truncate: float = 4.0) -> int:
+    """Half width of a Gaussian kernel cut off at `truncate` standard deviations, as in scipy."""
+    return int(truncate * sigma + 0.5)
 
 
-@operation("Blurring", "Filters", Local(lambda sigma, mode: reach(sigma)), floats=True)
+@operation(
+    "Blurring",
+    "Filters",
+    Local(lambda sigma, truncate=4.0, **_: reach(sigma, truncate)),
+    floats=True,
+    cost=lambda sigma, truncate=4.0, **_: 0.7 + 0.1 * reach(sigma, truncate),
+)
 def gaussian(
     image: Image,
-    sigma: Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)] = 1.0,
-    mode: Literal["nearest", "reflect", "mirror", "constant"] = "nearest",
+    sigma: Sigma = 1.0,
+    mode: Border = "nearest",
+    cval: BorderValue = 0.0,
+    truncate: Truncate = 4.0,
 ) -> Image:
     """Blur with a Gaussian: noise and fine detail go, large shapes stay.
 
@@ -40,14 +63,93 @@ def gaussian(
     sigma : float
         Standard deviation of the kernel; more is blurrier.
     mode : str
-        What lies beyond the image's border: its last pixel, its mirror image (with or without
-        the last pixel twice), or black.
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    truncate : float
+        Where the kernel is cut off, in standard deviations.
 
     References
     ----------
     skimage.filters.gaussian
     """
-    result: Image = filters.gaussian(image, sigma, mode=mode, channel_axis=channel_axis(image))
+    result: Image = filters.gaussian(
+        image,
+        sigma,
+        mode=mode,
+        cval=cval,
+        truncate=truncate,
+        channel_axis=channel_axis(image),
+    )
+    return result
+
+
+def band_reach(low_sigma: float, high_sigma: float | None, truncate: float, **_: Any) -> int:
+    """Half width of the wider of two kernels, which by itself is 1.6 times the narrower one."""
+    return reach(low_sigma * 1.6 if high_sigma is None else high_sigma, truncate)
+
+
+@operation(
+    "Band of detail (difference of Gaussians)",
+    "Filters",
+    Local(band_reach),
+    floats=True,
+    shows=(-1, 1),
+    arrays=5,
+    cost=lambda **given: 2 + 0.2 * band_reach(**given),
+)
+def difference_of_gaussians(
+    image: Image,
+    low_sigma: Sigma = 1.0,
+    high_sigma: Annotated[
+        float | None, Number(0.1, 160, unit="px", slider=(0.5, 32), step=0.1)
+    ] = None,
+    mode: Border = "nearest",
+    cval: BorderValue = 0.0,
+    truncate: Truncate = 4.0,
+) -> Image:
+    """Keep detail of one size: a blurred image less an even more blurred one.
+
+    Gray is where nothing of that size is.
+
+    Parameters
+    ----------
+    low_sigma : float
+        Standard deviation of the weaker blur; detail much smaller is taken away.
+    high_sigma : float, optional
+        Standard deviation of the stronger blur; shapes much larger are taken away. Automatic is
+        1.6 times the weaker one, which finds edges and blobs.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    truncate : float
+        Where the kernels are cut off, in standard deviations.
+
+    Raises
+    ------
+    ValueError
+        If the stronger blur is the weaker one.
+
+    References
+    ----------
+    skimage.filters.difference_of_gaussians
+    """
+    if high_sigma is not None and high_sigma < low_sigma:
+        raise ValueError(f"high_sigma must be at least low_sigma, {low_sigma} px, got {high_sigma}")
+    result: Image = filters.difference_of_gaussians(
+        image,
+        low_sigma,
+        high_sigma,
+        mode=mode,
+        cval=cval,
+        truncate=truncate,
+        channel_axis=channel_axis(image),
+    )
     return result
 
 
@@ -62,7 +164,7 @@ def gaussian(
 )
 def unsharp_mask(
     image: Image,
-    radius: Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)] = 1.0,
+    radius: Sigma = 1.0,
     amount: Annotated[float, Number(0, 20, slider=(0, 5), step=0.1)] = 1.0,
     *,
     statistics: tuple[bool],
@@ -102,8 +204,26 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
     return result
 
 
-@operation("Smoothing", "Filters", Local(lambda footprint, radius: radius), arrays=3)
-def median(image: Image, footprint: Footprint = "square", radius: Radius = 1) -> Image:
+@operation(
+    "Smoothing",
+    "Filters",
+    Local(
+        lambda footprint, radius, half_width=None, **_: footprint_reach(
+            footprint, radius, half_width
+        )
+    ),
+    arrays=3,
+    cost=lambda footprint, radius, half_width=None, **_: (
+        0.7 * (2 * footprint_reach(footprint, radius, half_width) + 1) ** 2
+    ),
+)
+def median(
+    image: Image,
+    footprint: Footprint = "square",
+    radius: Radius = 1,
+    half_width: HalfWidth = None,
+    mode: Border = "nearest",
+) -> Image:
     """Smooth with the median of each neighbourhood: specks go, edges stay sharp.
 
     Parameters
@@ -112,59 +232,181 @@ def median(image: Image, footprint: Footprint = "square", radius: Radius = 1) ->
         Shape of the neighbourhood.
     radius : int
         How far the neighbourhood reaches from its centre.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and to the right, if not as far as
+        up and down.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), black (constant), or its opposite edge
+        (wrap).
 
     References
     ----------
     skimage.filters.median
     """
-    neighbourhood = footprint_of(footprint, radius)
-    return each_channel(lambda plane: filters.median(plane, neighbourhood), image)
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
 
 
-@operation("Thresholding (fixed level)", "Thresholds", Pointwise(), channels="gray", arrays=1)
-def threshold(
-    image: Image, level: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.5
+def gabor_reach(
+    frequency: float,
+    theta: float,
+    bandwidth: float,
+    sigma_x: float | None,
+    sigma_y: float | None,
+    n_stds: float,
+    **_: Any,
+) -> int:
+    """Half the longer side of a Gabor kernel, as scikit-image cuts it."""
+    octaves = 2.0**bandwidth
+    automatic = math.sqrt(math.log(2) / 2) / math.pi * (octaves + 1) / (octaves - 1) / frequency
+    along = n_stds * (sigma_x or automatic)
+    across = n_stds * (sigma_y or automatic)
+    cosine, sine = abs(math.cos(theta)), abs(math.sin(theta))
+    return math.ceil(max(along * cosine, across * sine, across * cosine, along * sine, 1))
+
+
+@operation(
+    "Stripes of one direction (Gabor)",
+    "Filters",
+    Local(gabor_reach),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=5,
+    # The gray that a colour image is turned into first.
+    tolerance=1e-6,
+    cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
+)
+def gabor(
+    image: Image,
+    frequency: Annotated[float, Number(0.05, 1, unit="1/px", slider=(0.05, 0.5), step=0.01)] = 0.2,
+    theta: Annotated[float, Number(0, 6.2832, unit="rad", slider=(0, 3.1416), step=0.01)] = 0.0,
+    bandwidth: Annotated[float, Number(0.5, 4, unit="octaves", step=0.1)] = 1.0,
+    sigma_x: Annotated[float | None, Number(0.5, 20, unit="px", step=0.1)] = None,
+    sigma_y: Annotated[float | None, Number(0.5, 20, unit="px", step=0.1)] = None,
+    n_stds: Annotated[float, Number(1, 5, step=0.5)] = 3.0,
+    offset: Annotated[float, Number(0, 6.2832, unit="rad", step=0.01)] = 0.0,
+    mode: Border = "reflect",
+    cval: BorderValue = 0.0,
+    response: Literal["magnitude", "real", "imaginary"] = "magnitude",
 ) -> Image:
-    """Turn pixels brighter than a level white and all others black.
+    """Find stripes and textures of one direction and spacing.
 
     Parameters
     ----------
-    level : float
-        The level, as a share of white: 0 is black, 1 is white.
+    frequency : float
+        How many stripes there are in a pixel; one divided by their spacing.
+    theta : float
+        Direction across the stripes; 0 finds upright ones.
+    bandwidth : float
+        How much the spacing may differ; less wants more stripes beside each other.
+    sigma_x : float, optional
+        Standard deviation of the kernel across the stripes; automatic follows from frequency and
+        bandwidth.
+    sigma_y : float, optional
+        Standard deviation of the kernel along the stripes; automatic follows from frequency and
+        bandwidth.
+    n_stds : float
+        Where the kernel is cut off, in standard deviations.
+    offset : float
+        Where in a stripe the kernel's middle lies, as a phase; the magnitude hardly depends on it.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    response : str
+        What is shown: how strong the stripes are (magnitude), or the filtered image itself, with
+        bright and dark stripes, by a kernel that is even (real) or odd (imaginary).
+
+    Notes
+    -----
+    scikit-image keeps whole numbers whole, so that with depth "native" the real and imaginary
+    responses of an 8-bit image are cut to 8 bits and negative ones wrap around. The magnitude is
+    always computed in floating point.
 
     References
     ----------
-    numpy.greater, as in the examples of skimage.filters
+    skimage.filters.gabor
     """
-    white = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
-    result: Image = image > level * white
+    if response == "magnitude":
+        image = util.img_as_float(image)
+    double = image.dtype.kind != "f" or image.dtype.itemsize == 8
+    kernel = filters.gabor_kernel(
+        frequency,
+        theta,
+        bandwidth,
+        sigma_x,
+        sigma_y,
+        n_stds,
+        offset,
+        dtype=np.complex128 if double else np.complex64,
+    )
+    if response == "real":
+        return convolved(image, kernel.real, mode, cval)
+    imaginary = convolved(image, kernel.imag, mode, cval)
+    if response == "imaginary":
+        return imaginary
+    real = convolved(image, kernel.real, mode, cval)
+    result: Image = np.sqrt(real**2 + imaginary**2)
+    return result
+
+
+def convolved(image: Image, kernel: NDArray[Any], mode: str, cval: float) -> Image:
+    """Convolve as scikit-image does; the result has the image's type."""
+    result: Image = ndimage.convolve(image, kernel, mode=mode, cval=cval)
     return result
 
 
 @operation(
-    "Thresholding (Otsu)",
-    "Thresholds",
-    Statistical(HISTOGRAM),
-    channels="gray",
-    arrays=3,
+    "Coarse or fine detail (Butterworth)",
+    "Filters",
+    Whole("It weighs the waves that the whole image is made of, and each wave crosses all of it."),
+    floats=True,
+    shows="extent",
+    arrays=8,
+    cost=2,
 )
-def threshold_otsu(image: Image, *, statistics: tuple[tuple[Any, Any], NDArray[np.intp]]) -> Image:
-    """Turn bright pixels white and dark ones black, at the level that parts them best.
+def butterworth(
+    image: Image,
+    cutoff_frequency_ratio: Annotated[
+        float, Number(0.001, 0.5, unit="1/px", slider=(0.001, 0.2), step=0.001)
+    ] = 0.005,
+    high_pass: bool = True,
+    order: Annotated[float, Number(0.5, 6, step=0.5)] = 2.0,
+    squared_butterworth: bool = True,
+    npad: Annotated[int, Number(0, 1000, unit="px", slider=(0, 100), step=1)] = 0,
+) -> Image:
+    """Keep fine detail and take away slow changes of brightness, or the other way round.
 
-    Otsu's method: the level with the greatest variance between the two classes.
+    Parameters
+    ----------
+    cutoff_frequency_ratio : float
+        Where fine begins, in waves in a pixel: 0.01 is a wave of 100 pixels.
+    high_pass : bool
+        Whether fine detail is kept; otherwise what is coarse.
+    order : float
+        How sharply fine is told from coarse; too sharp makes ripples.
+    squared_butterworth : bool
+        Whether the gain is halved at the cutoff, rather than being 0.7 there.
+    npad : int
+        Pixels by which the image is continued over its borders first, so that opposite edges do
+        not disturb each other.
 
     References
     ----------
-    skimage.filters.threshold_otsu
+    skimage.filters.butterworth
     """
-    (least, greatest), histogram = statistics
-    if least == greatest:
-        mask: Image = image > least
-        return mask
-    if image.dtype.kind in "bu":
-        centers: Any = np.arange(histogram.size)
-    else:
-        edges = np.histogram_bin_edges(np.empty(0, image.dtype), 256, (least, greatest))
-        centers = (edges[:-1] + edges[1:]) / 2.0
-    result: Image = image > filters.threshold_otsu(hist=(histogram, centers))
-    return result
+    return each_channel(
+        lambda plane: filters.butterworth(
+            plane,
+            cutoff_frequency_ratio,
+            high_pass,
+            order,
+            squared_butterworth=squared_butterworth,
+            npad=npad,
+        ),
+        image,
+    )

@@ -1,1 +1,668 @@
-"""Rank filters: statistics of each pixel's neighbourhood."""
+"""Rank filters: statistics of each pixel's neighbourhood, from its histogram.
+
+scikit-image computes them on 8 or 16 bits and turns floats into 8 bits. With 16 bits the histogram
+has as many bins as the greatest value of the whole image needs; some filters stretch their result
+over the bins, so that they depend on that value.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import util
+from skimage.filters import rank
+
+from cluster_worker.operations.declare import Image, Local, Measure, Number, Statistical, operation
+from cluster_worker.operations.footprints import (
+    Footprint,
+    HalfWidth,
+    Radius,
+    footprint_of,
+    footprint_reach,
+)
+
+Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
+Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1)]
+
+
+def reach(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
+    """Halo of a rank filter."""
+    return footprint_reach(footprint, radius, half_width)
+
+
+def greatest(image: Image) -> NDArray[Any]:
+    """Greatest value of each colour."""
+    found: NDArray[Any] = image.max(axis=(0, 1))
+    return found
+
+
+GREATEST = (Measure(greatest, np.maximum),)
+
+
+def ranked(
+    function: Callable[..., Image],
+    image: Image,
+    neighbourhood: NDArray[Any],
+    most: NDArray[Any] | None = None,
+    **parameters: float,
+) -> Image:
+    """Run one of scikit-image's rank filters on every colour.
+
+    Parameters
+    ----------
+    function : callable
+        From skimage.filters.rank.
+    image : ndarray
+        A block.
+    neighbourhood : ndarray
+        The footprint.
+    most : ndarray, optional
+        Greatest value of each colour in the whole image, if the result depends on it.
+    **parameters
+        Of the function.
+    """
+    if image.ndim == 2:
+        return ranked_plane(function, image, neighbourhood, most, parameters)
+    planes = [
+        ranked_plane(
+            function, image[..., i], neighbourhood, None if most is None else most[i], parameters
+        )
+        for i in range(image.shape[2])
+    ]
+    return np.stack(planes, axis=2)
+
+
+def ranked_plane(
+    function: Callable[..., Image],
+    plane: Image,
+    neighbourhood: NDArray[Any],
+    most: Any,
+    parameters: dict[str, float],
+) -> Image:
+    """Run a rank filter on one colour, with the bins that the whole image has."""
+    levels = as_levels(plane)
+    with warnings.catch_warnings():
+        # It warns that many bins are slow.
+        warnings.simplefilter("ignore", UserWarning)
+        if most is None or levels.dtype == np.uint8 or levels.max() == most:
+            result: Image = function(levels, neighbourhood, **parameters)
+            return result
+        # One more row holds the greatest value; masked, it is in no neighbourhood.
+        row = ((0, 1), (0, 0))
+        seen = np.pad(np.ones(levels.shape, np.uint8), row)
+        levels = np.pad(levels, row, constant_values=most)
+        return function(levels, neighbourhood, mask=seen, **parameters)[:-1]
+
+
+def as_levels(plane: Image) -> Image:
+    """Turn floats into 8 bits, as scikit-image does before a rank filter.
+
+    Raises
+    ------
+    ValueError
+        If the image is a mask, or does not lie in -1 to 1.
+    """
+    if plane.dtype == bool:
+        raise ValueError("takes gray levels or colours, and this image is a mask")
+    if plane.dtype.kind != "f":
+        return plane
+    if not (abs(plane) <= 1).all():
+        raise ValueError("takes floats from -1 to 1, and this image holds others, or NaN")
+    levels: Image = util.img_as_ubyte(plane)
+    return levels
+
+
+@operation("Local mean", "Rank filters", Local(reach), cost=12.0, arrays=3)
+def rank_mean(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Smooth with the mean of each neighbourhood, rounded down.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.mean
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.mean, image, neighbourhood)
+
+
+@operation("Local geometric mean", "Rank filters", Local(reach), cost=80.0, arrays=3)
+def rank_geometric_mean(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Smooth with the geometric mean of each neighbourhood, which single bright pixels sway little.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.geometric_mean
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.geometric_mean, image, neighbourhood)
+
+
+@operation("Local minimum", "Rank filters", Local(reach), cost=5.0, arrays=3)
+def rank_minimum(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Give each pixel the darkest value of its neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.minimum
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.minimum, image, neighbourhood)
+
+
+@operation("Local maximum", "Rank filters", Local(reach), cost=5.0, arrays=3)
+def rank_maximum(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Give each pixel the brightest value of its neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.maximum
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.maximum, image, neighbourhood)
+
+
+@operation("Local percentile", "Rank filters", Local(reach), cost=12.0, arrays=3)
+def rank_percentile(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    p0: Share = 0.5,
+) -> Image:
+    """Give each pixel the value below which a share of its neighbourhood lies; half is the median.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+    p0 : float
+        The share: 0 is the darkest pixel, 1 the brightest.
+
+    References
+    ----------
+    skimage.filters.rank.percentile
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.percentile, image, neighbourhood, p0=p0)
+
+
+@operation("Most frequent level", "Rank filters", Local(reach), cost=17.0, arrays=3)
+def rank_modal(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Give each pixel the most frequent value of its neighbourhood, the darkest of several.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.modal
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.modal, image, neighbourhood)
+
+
+@operation("Majority", "Rank filters", Local(reach), cost=17.0, arrays=3)
+def rank_majority(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Give each pixel the value that most of its neighbourhood has; as rank_modal does.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.majority
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.majority, image, neighbourhood)
+
+
+@operation("Local range", "Rank filters", Local(reach), cost=5.0, arrays=3)
+def rank_gradient(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Show edges and texture: the brightest less the darkest pixel of each neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.gradient
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.gradient, image, neighbourhood)
+
+
+@operation("Local entropy", "Rank filters", Local(reach), shows="extent", cost=110.0, arrays=4)
+def rank_entropy(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Show how varied each neighbourhood is: flat areas are dark, texture is bright.
+
+    The bits that its histogram takes for a pixel.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.entropy
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.entropy, image, neighbourhood)
+
+
+@operation("Local auto level", "Rank filters", Statistical(GREATEST, reach), cost=6.0, arrays=3)
+def rank_autolevel(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Stretch the contrast within each neighbourhood to the full range.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+
+    References
+    ----------
+    skimage.filters.rank.autolevel
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.autolevel, image, neighbourhood, statistics[0])
+
+
+@operation(
+    "Local auto level (percentiles)",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=8.0,
+    arrays=3,
+)
+def rank_autolevel_percentile(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    p0: Share = 0.05,
+    p1: Share = 0.95,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Stretch the contrast within each neighbourhood, leaving out its darkest and brightest pixels.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+    p0 : float
+        Share of the neighbourhood's pixels that counts as black.
+    p1 : float
+        Share of the neighbourhood's pixels beyond which all are white.
+
+    Notes
+    -----
+    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+
+    References
+    ----------
+    skimage.filters.rank.autolevel_percentile
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1)
+
+
+@operation("Local contrast", "Rank filters", Local(reach), cost=6.0, arrays=3)
+def rank_enhance_contrast(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Turn each pixel into the darkest or the brightest of its neighbourhood, whichever is nearer.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.enhance_contrast
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.enhance_contrast, image, neighbourhood)
+
+
+@operation("Local equalisation", "Rank filters", Statistical(GREATEST, reach), cost=8.0, arrays=3)
+def rank_equalize(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Even out the histogram of each neighbourhood: detail shows in dark and in bright areas alike.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+
+    References
+    ----------
+    skimage.filters.rank.equalize
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.equalize, image, neighbourhood, statistics[0])
+
+
+@operation(
+    "Difference from the local mean",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=11.0,
+    arrays=3,
+)
+def rank_subtract_mean(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Take the local mean away: uneven light goes, mid gray is what equals the mean.
+
+    Half of the difference is added to mid gray.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    Mid gray is half the greatest value of the whole image where that has 16 bits; hence a
+    statistic.
+
+    References
+    ----------
+    skimage.filters.rank.subtract_mean
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.subtract_mean, image, neighbourhood, statistics[0])
+
+
+@operation("Thresholding (local mean)", "Rank filters", Local(reach), cost=11.0, arrays=3)
+def rank_threshold(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Turn pixels brighter than the mean of their neighbourhood white and all others black.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    scikit-image gives 0 and 1 in the image's type; here it is a mask.
+
+    References
+    ----------
+    skimage.filters.rank.threshold
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.threshold, image, neighbourhood).astype(bool)
+
+
+@operation("Local Otsu level", "Rank filters", Local(reach), cost=70.0, arrays=3)
+def rank_otsu(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Show at each pixel the level that best parts the dark from the bright of its neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.otsu
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.otsu, image, neighbourhood)
+
+
+@operation("Noise", "Rank filters", Statistical(GREATEST, reach), cost=6.0, arrays=3)
+def rank_noise_filter(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Show lone specks: how far each pixel is from the nearest value in its neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    Where no neighbour is darker, scikit-image measures to black, and where none is brighter to
+    white, which is the greatest value of the whole image where that has 16 bits; hence a
+    statistic.
+
+    References
+    ----------
+    skimage.filters.rank.noise_filter
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.noise_filter, image, neighbourhood, statistics[0])
+
+
+@operation("Mean of similar levels", "Rank filters", Local(reach), cost=19.0, arrays=3)
+def rank_mean_bilateral(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    s0: Levels = 10,
+    s1: Levels = 10,
+) -> Image:
+    """Smooth with the mean of those neighbours that are about as bright: edges stay sharp.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+    s0 : int
+        How many gray levels darker a neighbour may be to count.
+    s1 : int
+        How many gray levels brighter a neighbour may be to count.
+
+    References
+    ----------
+    skimage.filters.rank.mean_bilateral
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.mean_bilateral, image, neighbourhood, s0=s0, s1=s1)

@@ -1,1 +1,439 @@
 """Ridges: lines and vessels, found by second derivatives."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage import feature
+
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Local,
+    Measure,
+    Number,
+    Part,
+    Parts,
+    Place,
+    Span,
+    Statistical,
+    operation,
+)
+from cluster_worker.operations.filters import Border, BorderValue, reach
+
+Weights = NDArray[np.float64]
+
+Sigmas = Annotated[tuple[float, ...], Number(0.3, 50, unit="px", slider=(0.5, 15), step=0.5)]
+SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)
+Beta = Annotated[float, Number(0.05, 10, slider=(0.1, 2), step=0.05)]
+Gamma = Annotated[float | None, Number(0.001, 10000, slider=(0.01, 1), step=0.01)]
+
+
+@lru_cache(maxsize=64)
+def kernels(sigma: float) -> tuple[Weights, Weights]:
+    """Make the weights of a Gaussian and of its slope, as scikit-image's Hessian has them.
+
+    It blurs twice by √½ σ, and for σ ≤ 1 cuts the kernel off at 100 standard deviations, where
+    its weights have long become 0, or smaller than what a processor computes with at full speed.
+    These are left out: they change a finite image by less than 1e-300.
+
+    Returns
+    -------
+    blur, slope : ndarray of float64
+        For `scipy.ndimage.correlate1d`; their ends are not 0.
+    """
+    scaled = 1 / math.sqrt(2) * sigma
+    radius = reach(scaled, 8 if sigma > 1 else 100)
+    impulse = np.zeros(2 * radius + 1)
+    impulse[radius] = 1
+    blur, slope = (
+        ndimage.gaussian_filter1d(impulse, scaled, order=order, mode="constant", radius=radius)
+        for order in (0, 1)
+    )
+    kept = np.maximum(blur, abs(slope)) >= np.finfo(np.float64).tiny
+    return blur[kept][::-1].copy(), slope[kept][::-1].copy()
+
+
+def ridge_halo(sigmas: Sequence[float], **_: Any) -> int:
+    """Pixels that a Hessian of the widest of these scales reads: two kernels in a row."""
+    return max(2 * (len(kernels(sigma)[0]) // 2) for sigma in sigmas)
+
+
+def ridge_cost(sigmas: Sequence[float], **_: Any) -> float:
+    """Work for a pixel: ten passes with a kernel for each scale."""
+    return sum(3 + 0.2 * len(kernels(sigma)[0]) for sigma in sigmas)
+
+
+def prepared(image: Image, black_ridges: bool) -> Image:
+    """Turn an image into floats without changing its range; bright ridges become dark ones.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or infinity.
+    """
+    if image.dtype.kind != "f":
+        image = image.astype(np.float64)
+    if not np.isfinite(image).all():
+        raise ValueError("the image holds NaN or infinity, which have no second derivative")
+    return image if black_ridges else -image
+
+
+def around(place: Place, halo: int) -> Span:
+    """Span a core with a halo, as far as its block reaches."""
+    grown, window = place.core.grown(halo), place.window
+    return Span(
+        max(grown.top, window.top),
+        min(grown.bottom, window.bottom),
+        max(grown.left, window.left),
+        min(grown.right, window.right),
+    )
+
+
+def in_block(core: Image, place: Place) -> Image:
+    """Put what was made of a core into a block, whose other pixels do not count."""
+    if place.window == place.core:
+        return core
+    block = np.zeros(place.window.shape + core.shape[2:], core.dtype)
+    block[place.inner] = core
+    return block
+
+
+def curvatures(
+    image: Image, sigma: float, mode: str, cval: float, place: Place
+) -> tuple[Image, Image]:
+    """Give the greater and the lesser eigenvalue of the Hessian for each pixel of a core.
+
+    As `skimage.feature.hessian_matrix` with Gaussian derivatives has it: a slope of a slope, each
+    blurred by half. Each filter keeps only what the next one reads.
+    """
+    blur, slope = kernels(sigma)
+    half = len(blur) // 2
+    outer, middle = around(place, 2 * half), around(place, half)
+    block = image[outer.relative_to(place.window).slices]
+
+    def filtered(block: Image, down: Weights, across: Weights, outer: Span, inner: Span) -> Image:
+        rows, columns = inner.relative_to(outer).slices
+        found: Image = ndimage.correlate1d(block, down, axis=0, mode=mode, cval=cval)[rows]
+        ndimage.correlate1d(found, across, axis=1, output=found, mode=mode, cval=cval)
+        return found[:, columns]
+
+    by_row = filtered(block, slope, blur, outer, middle)
+    by_column = filtered(block, blur, slope, outer, middle)
+    greater, lesser = feature.hessian_matrix_eigvals(
+        [
+            filtered(by_row, slope, blur, middle, place.core),
+            filtered(by_row, blur, slope, middle, place.core),
+            filtered(by_column, blur, slope, middle, place.core),
+        ]
+    )
+    return greater, lesser
+
+
+@operation(
+    "Tubes (Sato)",
+    "Ridges",
+    Local(ridge_halo),
+    channels="gray",
+    floats=True,
+    shows="extent",
+    arrays=10,
+    cost=ridge_cost,
+    # The gray that a colour image is turned into first.
+    tolerance=1e-6,
+)
+def sato(
+    image: Image,
+    sigmas: Sigmas = SIGMAS,
+    black_ridges: bool = True,
+    mode: Border = "reflect",
+    cval: BorderValue = 0.0,
+    *,
+    place: Place,
+) -> Image:
+    """Show lines and tubes bright on black, the stronger the more contrast they have.
+
+    Parameters
+    ----------
+    sigmas : list of float
+        Sizes to look for: about half the width of the lines.
+    black_ridges : bool
+        Whether dark lines are looked for; otherwise bright ones.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+
+    References
+    ----------
+    skimage.filters.sato
+    """
+    image = prepared(image, black_ridges)
+    result = np.zeros(place.core.shape, image.dtype)
+    for sigma in sigmas:
+        greater, _ = curvatures(image, sigma, mode, cval, place)
+        np.maximum(result, sigma**2 * np.maximum(greater, 0), out=result)
+    return in_block(result, place)
+
+
+@operation(
+    "Nerve fibres (Meijering)",
+    "Ridges",
+    Composed("statistical"),
+    channels="gray",
+    floats=True,
+    arrays=12,
+    cost=ridge_cost,
+    tolerance=1e-6,
+)
+def meijering(
+    sigmas: Sigmas = SIGMAS,
+    alpha: Annotated[float | None, Number(-1, 1, step=0.01)] = None,
+    black_ridges: bool = True,
+    mode: Border = "reflect",
+    cval: BorderValue = 0.0,
+) -> Parts:
+    """Show thin lines such as fibres and wrinkles; the strongest of each size is white.
+
+    Parameters
+    ----------
+    sigmas : list of float
+        Sizes to look for: about half the width of the lines.
+    alpha : float, optional
+        How much what happens along a line counts beside what happens across it; automatic is a
+        third.
+    black_ridges : bool
+        Whether dark lines are looked for; otherwise bright ones.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+
+    Notes
+    -----
+    scikit-image divides the response of each scale by its greatest value in the image, hence a
+    statistic; and multiplies matrices, whose last bit depends on a pixel's place in its row. Plain
+    sums give the same bits wherever a tile is cut.
+
+    References
+    ----------
+    skimage.filters.meijering
+    """
+    responses = partial(
+        neurite_responses,
+        sigmas=tuple(sigmas),
+        alpha=1 / 3 if alpha is None else alpha,
+        black_ridges=black_ridges,
+        mode=mode,
+        cval=cval,
+    )
+    return (
+        Part(responses, ridge_halo(sigmas), wraps=mode == "wrap"),
+        Part(strongest_scale, measures=(Measure(greatest_of_scales, np.maximum),)),
+    )
+
+
+def neurite_responses(
+    image: Image,
+    sigmas: Sequence[float],
+    alpha: float,
+    black_ridges: bool,
+    mode: str,
+    cval: float,
+    *,
+    place: Place,
+) -> Image:
+    """Give the response of each scale, as one channel."""
+    image = prepared(image, black_ridges)
+    found = np.empty((*place.core.shape, len(sigmas)), image.dtype)
+    for i, sigma in enumerate(sigmas):
+        greater, lesser = curvatures(image, sigma, mode, cval, place)
+        first, second = greater + lesser * alpha, greater * alpha + lesser
+        stronger = np.where(abs(first) >= abs(second), first, second)
+        found[..., i] = np.maximum(stronger, 0)
+    return in_block(found, place)
+
+
+def greatest_of_scales(responses: Image) -> Image:
+    """Greatest response of each scale."""
+    greatest: Image = responses.max(axis=(0, 1))
+    return greatest
+
+
+def strongest_scale(responses: Image, *, statistics: tuple[Image]) -> Image:
+    """Give the greatest of all scales' responses, each as a share of its greatest in the image."""
+    (greatest,) = statistics
+    shares = responses / np.where(greatest > 0, greatest, greatest.dtype.type(1))
+    return shares if shares.ndim == 2 else shares.max(axis=2)
+
+
+def norm(greater: Image, lesser: Image) -> Image:
+    """Size of the Hessian."""
+    size: Image = np.sqrt(greater**2 + lesser**2)
+    return size
+
+
+def greatest_norm(
+    image: Image, *, place: Place, sigma: float, black_ridges: bool, mode: str, cval: float
+) -> Any:
+    """Greatest size of the Hessian in a core."""
+    return norm(*curvatures(prepared(image, black_ridges), sigma, mode, cval, place)).max()
+
+
+def vessel_measures(
+    sigmas: Sequence[float],
+    gamma: float | None,
+    black_ridges: bool,
+    mode: str,
+    cval: float,
+    **_: Any,
+) -> tuple[Measure, ...]:
+    """Measure what an automatic gamma is made from: scikit-image looks at the first scale alone."""
+    if gamma is not None:
+        return ()
+    greatest = partial(
+        greatest_norm, sigma=sigmas[0], black_ridges=black_ridges, mode=mode, cval=cval
+    )
+    return (Measure(greatest, np.maximum, ridge_halo(sigmas[:1])),)
+
+
+@operation(
+    "Vessels (Frangi)",
+    "Ridges",
+    Statistical(vessel_measures, halo=ridge_halo),
+    channels="gray",
+    floats=True,
+    arrays=12,
+    cost=ridge_cost,
+    tolerance=1e-6,
+)
+def frangi(
+    image: Image,
+    sigmas: Sigmas = SIGMAS,
+    beta: Beta = 0.5,
+    gamma: Gamma = None,
+    black_ridges: bool = True,
+    mode: Border = "reflect",
+    cval: BorderValue = 0.0,
+    *,
+    place: Place,
+    statistics: tuple[Any, ...] = (),
+) -> Image:
+    """Show vessels and other lines bright on black; blobs and faint texture stay black.
+
+    Parameters
+    ----------
+    sigmas : list of float
+        Sizes to look for: about half the width of the lines.
+    beta : float
+        How round a shape may be and still count as a line; more lets blobs in.
+    gamma : float, optional
+        How strong a line must be; more hides faint ones. Automatic is half the strongest
+        curvature that the image has at the first size.
+    black_ridges : bool
+        Whether dark lines are looked for; otherwise bright ones.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+
+    Notes
+    -----
+    The parameter alpha of scikit-image tells plates from lines in volumes; in an image it changes
+    nothing.
+
+    References
+    ----------
+    skimage.filters.frangi
+    """
+    image = prepared(image, black_ridges)
+    if gamma is None:
+        # Where nothing curves, gamma does not matter, but must not be 0.
+        gamma = statistics[0] / 2 or 1
+    result = np.zeros(place.core.shape, image.dtype)
+    for sigma in sigmas:
+        found = vesselness(*curvatures(image, sigma, mode, cval, place), beta, gamma)
+        np.maximum(result, found, out=result)
+    return in_block(result, place)
+
+
+def vesselness(greater: Image, lesser: Image, beta: float, gamma: float) -> Image:
+    """Give Frangi's measure for an image, equations (13) and (15), from the Hessian's eigenvalues.
+
+    Where the eigenvalue of greater magnitude is negative there is no dark ridge: raised to 1e-10
+    it makes the ratio so large that the result becomes 0.
+    """
+    swapped = abs(greater) > abs(lesser)
+    along = np.where(swapped, lesser, greater)
+    across = np.maximum(np.where(swapped, greater, lesser), 1e-10)
+    result: Image = np.exp(-((abs(along) / across) ** 2) / (2 * beta**2), dtype=greater.dtype)
+    result *= 1.0 - np.exp(-(norm(greater, lesser) ** 2) / (2 * gamma**2), dtype=greater.dtype)
+    return result
+
+
+@operation(
+    "Wrinkles (hybrid Hessian)",
+    "Ridges",
+    Statistical(vessel_measures, halo=ridge_halo),
+    channels="gray",
+    floats=True,
+    arrays=12,
+    cost=ridge_cost,
+    tolerance=1e-6,
+)
+def hessian(
+    image: Image,
+    sigmas: Sigmas = SIGMAS,
+    beta: Beta = 0.5,
+    gamma: Gamma = None,
+    black_ridges: bool = True,
+    mode: Border = "reflect",
+    cval: BorderValue = 0.0,
+    *,
+    place: Place,
+    statistics: tuple[Any, ...] = (),
+) -> Image:
+    """Show wrinkles and other lines from black to gray; what is no line at all is white.
+
+    Parameters
+    ----------
+    sigmas : list of float
+        Sizes to look for: about half the width of the lines.
+    beta : float
+        How round a shape may be and still count as a line; more lets blobs in.
+    gamma : float, optional
+        How strong a line must be; more hides faint ones. Automatic is half the strongest
+        curvature that the image has at the first size.
+    black_ridges : bool
+        Whether dark lines are looked for; otherwise bright ones.
+    mode : str
+        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
+        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
+        opposite edge (wrap).
+    cval : float
+        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+
+    Notes
+    -----
+    As Frangi's filter, but 1 wherever that is 0. The default of gamma is 15 in scikit-image, which
+    suits images of 0…255 alone.
+
+    References
+    ----------
+    skimage.filters.hessian
+    """
+    found: Image = frangi(
+        image, sigmas, beta, gamma, black_ridges, mode, cval, place=place, statistics=statistics
+    )
+    found[found <= 0] = 1
+    return found

@@ -1,1 +1,966 @@
 """Regions: labels, their borders, and what is left out."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage import feature, filters, measure, morphology, segmentation, util
+
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Iterative,
+    Local,
+    Measure,
+    Number,
+    Part,
+    Place,
+    Rounds,
+    Span,
+    Whole,
+    channel_axis,
+    each_channel,
+    operation,
+)
+from cluster_worker.operations.propagation import (
+    FACT_BITS,
+    Codes,
+    Contacts,
+    contacts,
+    contacts_in,
+    each_colour,
+    encode,
+    join_contacts,
+    marked,
+    neighbours,
+    numbers,
+    per_region,
+    reconstruct,
+    refuse_nan,
+    refuse_not_finite,
+    regions_with,
+    regions_with_sizes,
+    run_starts,
+    spread,
+    structure,
+)
+from cluster_worker.operations.statistics import EXTENT, Extent
+
+Connectivity = Annotated[int, Number(1, 2, step=1)]
+Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)]
+# In the image's own units: with depth "input" that is a share of white.
+Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]
+Parts = tuple[Part, ...]
+
+
+def refuse_pictures(image: Image) -> None:
+    """Refuse what is neither labels nor a mask.
+
+    Raises
+    ------
+    ValueError
+        In one sentence.
+    """
+    if image.ndim == 3 or image.dtype.kind == "f":
+        found = "colours" if image.ndim == 3 else "floats"
+        raise ValueError(f"takes labels or a mask, got {found}; put a threshold before it")
+
+
+def first_channel(block: Image) -> Codes:
+    """Give the codes of a block that may hold values beside them."""
+    return block if block.ndim == 2 else block[..., 0]
+
+
+@operation(
+    "Label regions", "Regions", Composed("propagating"), channels="gray", takes="mask", cost=2
+)
+def label(
+    background: Annotated[int, Number(-1, 65_535, slider=(0, 1), step=1)] = 0,
+    connectivity: Connectivity = 2,
+) -> Parts:
+    """Give each connected region of a mask a number of its own, from 1, in reading order.
+
+    Parameters
+    ----------
+    background : int
+        The value that is no region and becomes 0; -1 if every value is one.
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+
+    Notes
+    -----
+    Of an image of several values, as depth "native" may be given, neighbours of equal value make
+    a region. The numbers of all regions are kept while it runs: 8 bytes for each.
+
+    References
+    ----------
+    skimage.measure.label
+    """
+    return (
+        Part(partial(label_tile, background=background, connectivity=connectivity)),
+        Part(numbered, measures=(contacts(connectivity), Measure(roots_in, join_roots))),
+    )
+
+
+def label_tile(image: Image, *, place: Place, background: int, connectivity: int) -> Image:
+    """Give a tile's regions codes; of several values, those beside them as a second channel."""
+    if image.dtype.kind == "b":
+        labels = measure.label(image, background, connectivity=connectivity)
+        return encode(labels, np.zeros(labels.max() + 1, np.uint64), place)
+    refuse_not_finite(image)
+    # scikit-image cuts off what follows the point, too.
+    values = image.astype(np.int64)
+    labels = measure.label(values, background, connectivity=connectivity)
+    codes = encode(labels, np.zeros(labels.max() + 1, np.uint64), place)
+    return np.stack([codes, values.view(np.uint64)], axis=2)
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The codes of the regions' first pixels, as they were found in each tile."""
+
+    found: tuple[Codes, ...]
+
+    @cached_property
+    def ordered(self) -> Codes:
+        """Give them in reading order."""
+        return np.sort(np.concatenate(self.found))
+
+
+def join_roots(a: Roots, b: Roots) -> Roots:
+    """Roots of two parts."""
+    return Roots(a.found + b.found)
+
+
+def roots_in(block: Image, found: Contacts, *, place: Place) -> Roots:
+    """Find the first pixels of regions among a block's."""
+    flat = first_channel(block).ravel()
+    starts = run_starts(flat)
+    codes = flat[starts]
+    here = codes[codes >> FACT_BITS == numbers(starts, place)]
+    return Roots((here[found.firsts(here) == here],))
+
+
+def numbered(block: Image, *, statistics: tuple[Contacts, Roots]) -> Image:
+    """Replace codes by the regions' numbers in reading order."""
+    found, roots = statistics
+
+    def number(codes: Codes) -> NDArray[np.intp]:
+        places = np.searchsorted(roots.ordered, found.firsts(codes))
+        return np.where(codes == 0, 0, places + 1)
+
+    # scikit-image labels masks with 32 bits.
+    dtype = np.int32 if block.ndim == 2 else np.int64
+    return per_region(first_channel(block), number).astype(dtype)
+
+
+@operation(
+    "Remove small objects", "Regions", Composed("propagating"), takes="labels", arrays=5, cost=2
+)
+def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
+    """Remove what is small from a mask or from labels.
+
+    Parameters
+    ----------
+    max_size : int
+        Objects of so many pixels or fewer become background.
+    connectivity : int
+        Of a mask: 1 if pixels of an object must share an edge, 2 if a corner will do. All pixels
+        of one label are one object.
+
+    References
+    ----------
+    skimage.morphology.remove_small_objects
+    """
+    sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes, halo=1)
+    return (
+        Part(partial(sized, connectivity=connectivity)),
+        Part(partial(without_small, max_size=max_size), measures=(sizes,)),
+    )
+
+
+def sized(image: Image, *, place: Place, connectivity: int) -> Image:
+    """Give the objects of a mask codes with their sizes; labels stay what they are."""
+    refuse_pictures(image)
+    if image.dtype.kind != "b":
+        return image
+    return regions_with_sizes(image, connectivity, place)
+
+
+@dataclass(frozen=True)
+class LabelSizes:
+    """How many pixels each label has, as they were counted in each tile."""
+
+    labels: tuple[NDArray[Any], ...]
+    counts: tuple[NDArray[np.intp], ...]
+
+    @cached_property
+    def summed(self) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Give the labels in order, and the sum for each."""
+        labels, places = np.unique(np.concatenate(self.labels), return_inverse=True)
+        counts = np.zeros(labels.size, np.intp)
+        np.add.at(counts, places, np.concatenate(self.counts))
+        return labels, counts
+
+    def of(self, labels: NDArray[Any]) -> NDArray[np.intp]:
+        """Give the pixels of labels that the image has."""
+        known, counts = self.summed
+        return counts[np.searchsorted(known, labels)]
+
+
+Sizes = Contacts | LabelSizes
+
+
+def join_sizes(a: Any, b: Any) -> Sizes:
+    """Sizes of two parts."""
+    if isinstance(a, Contacts):
+        return join_contacts(a, b)
+    return LabelSizes(a.labels + b.labels, a.counts + b.counts)
+
+
+def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
+    """Find which codes of a block touch, or count the pixels of its labels."""
+    if block.dtype == np.uint64:
+        return contacts_in(block, connectivity)
+    flat = block[place.inner].ravel()
+    starts = run_starts(flat)
+    labels, places = np.unique(flat[starts], return_inverse=True)
+    lengths = np.diff(starts, append=flat.size)
+    return LabelSizes((labels,), (np.bincount(places, weights=lengths).astype(np.intp),))
+
+
+def without_small(block: Image, *, statistics: tuple[Sizes], max_size: int) -> Image:
+    """Give the mask of what is large, or the labels that are."""
+    (sizes,) = statistics
+    if isinstance(sizes, Contacts):
+        return per_region(block, lambda codes: sizes.totals(codes) > max_size)
+    large = per_region(block, lambda labels: sizes.of(labels) > max_size)
+    return np.where(large, block, block.dtype.type(0))
+
+
+@operation("Fill small holes", "Regions", Composed("propagating"), takes="labels", cost=2)
+def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
+    """Fill what is small and black in a mask.
+
+    Parameters
+    ----------
+    max_size : int
+        Holes of so many pixels or fewer are filled.
+    connectivity : int
+        1 if pixels of a hole must share an edge, 2 if a corner will do.
+
+    References
+    ----------
+    skimage.morphology.remove_small_holes
+    """
+    return (
+        Part(partial(holes, connectivity=connectivity)),
+        Part(partial(without_holes, max_size=max_size), measures=(contacts(connectivity),)),
+    )
+
+
+def holes(image: Image, *, place: Place, connectivity: int) -> Image:
+    """Give a mask's holes codes with their sizes."""
+    refuse_pictures(image)
+    return regions_with_sizes(image == 0, connectivity, place)
+
+
+def without_holes(codes: Image, *, statistics: tuple[Contacts], max_size: int) -> Image:
+    """Give the mask in which no small hole is left."""
+    return per_region(codes, lambda each: statistics[0].totals(each) <= max_size)
+
+
+@operation(
+    "Clear the border",
+    "Regions",
+    Iterative(lambda buffer_size: Rounds(cleared_further), name="propagating"),
+    takes="labels",
+    cost=2,
+)
+def clear_border(
+    image: Image,
+    buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
+    *,
+    place: Place,
+) -> Image:
+    """Remove the regions that touch the image's border, which may be cut off by it.
+
+    Parameters
+    ----------
+    buffer_size : int
+        How far from the border a region must stay to be kept.
+
+    Notes
+    -----
+    Where the border so widened holds all of the image, nothing is left; scikit-image raises.
+
+    References
+    ----------
+    skimage.segmentation.clear_border
+    """
+    refuse_pictures(image)
+    kept = within_border(image, place, buffer_size + 1)
+    return np.where(kept, image, image.dtype.type(0))
+
+
+def within_border(image: Image, place: Place, width: int) -> Image:
+    """Give the mask of a block's pixels that lie off the whole image's border of a width."""
+    rows, columns = place.shape
+    kept = np.zeros(image.shape, np.bool_)
+    inner = Span(width, rows - width, width, columns - width).relative_to(place.window)
+    inner = inner.clipped(image.shape[:2])
+    if min(inner.shape) > 0:
+        kept[inner.slices] = True
+    return kept
+
+
+def cleared_further(state: Image, image: Image) -> Image:
+    """Clear what is connected to something cleared, within a block."""
+    cleared = state != image
+    if not cleared.any():
+        return state
+    labels = measure.label(image)
+    gone = np.zeros(labels.max() + 1, np.bool_)
+    gone[labels[cleared]] = True
+    return np.where(gone[labels], image.dtype.type(0), image)
+
+
+Method = Literal["dilation", "erosion"]
+
+
+@operation(
+    "Reconstruction",
+    "Morphology",
+    Composed("propagating"),
+    floats=True,
+    arrays=12,
+    cost=60,
+)
+def reconstruction(
+    seed: Literal["shifted", "eroded"] = "eroded",
+    h: Annotated[float, Number(0, 65_535, slider=(0, 1), step=0.01)] = 0.1,
+    radius: Annotated[int, Number(1, 50, unit="px", slider=(1, 20), step=1)] = 5,
+    method: Method = "dilation",
+) -> Parts:
+    """Take bright detail away and keep the outlines of what is left exactly.
+
+    A seed that lies below the image grows as far as the image lets it; with erosion, a seed that
+    lies above shrinks, which takes dark detail away.
+
+    Parameters
+    ----------
+    seed : str
+        What grows: the image made darker ("shifted") cuts peaks off; the image eroded ("eroded")
+        loses what is small. With erosion: brighter, or dilated.
+    h : float
+        How much darker or brighter a shifted seed is, as a share of white.
+    radius : int
+        Radius of the disk of an eroded seed.
+    method : str
+        Whether the seed grows below the image or shrinks above it.
+
+    References
+    ----------
+    skimage.morphology.reconstruction
+    """
+    rounds = Rounds(partial(each_colour, partial(spread, method=method)))
+    if seed == "shifted":
+        return (Part(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
+    return (Part(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
+
+
+def shifted(image: Image, h: float) -> Image:
+    """Make an image brighter or darker."""
+    refuse_nan(image)
+    result: Image = image + h
+    return result
+
+
+def eroded(image: Image, radius: int, method: Method) -> Image:
+    """Make a seed that lacks what is small, in floating point."""
+    refuse_nan(image)
+    shrink = morphology.erosion if method == "dilation" else morphology.dilation
+    disk = morphology.disk(radius)
+    dtype = image.dtype if image.dtype.kind == "f" else np.float64
+    return each_channel(lambda plane: shrink(plane, disk), image).astype(dtype)
+
+
+@operation(
+    "Peaks of a height",
+    "Morphology",
+    Composed("propagating"),
+    channels="gray",
+    floats=True,
+    arrays=12,
+    cost=60,
+)
+def h_maxima(h: Height = 0.1) -> Parts:
+    """Find the peaks that stand out from their surroundings by a height, as a mask.
+
+    Parameters
+    ----------
+    h : float
+        How far one must go down from a peak on the way to a higher one, as a share of white.
+
+    References
+    ----------
+    skimage.morphology.h_maxima
+    """
+    return (
+        Part(partial(lowered, h=h), measures=EXTENT, rounds=reconstruct("dilation")),
+        Part(partial(stands_out, h=h, sign=1)),
+    )
+
+
+@operation(
+    "Hollows of a depth",
+    "Morphology",
+    Composed("propagating"),
+    channels="gray",
+    floats=True,
+    arrays=12,
+    cost=60,
+)
+def h_minima(h: Height = 0.1) -> Parts:
+    """Find the hollows that lie below their surroundings by a depth, as a mask.
+
+    Parameters
+    ----------
+    h : float
+        How far one must go up from a hollow on the way to a deeper one, as a share of white.
+
+    References
+    ----------
+    skimage.morphology.h_minima
+    """
+    return (
+        Part(partial(raised, h=h), measures=EXTENT, rounds=reconstruct("erosion")),
+        Part(partial(stands_out, h=h, sign=-1)),
+    )
+
+
+def as_compared(image: Image, between: Extent) -> Image:
+    """Convert an image to floats, in which heights are compared.
+
+    Raises
+    ------
+    ValueError
+        If it has no heights: a mask, NaN, infinity.
+    """
+    if image.dtype.kind == "b":
+        raise ValueError("takes a picture, got a mask, which has no heights")
+    refuse_not_finite(np.asarray(between))
+    return image if image.dtype.kind == "f" else image.astype(np.float64)
+
+
+def rounding(image: Image, values: Image, h: float) -> Any:
+    """Give what scikit-image adds to a height so that rounding does not hide it."""
+    if image.dtype.kind != "f" and h % 1 == 0:
+        return 0
+    return 2 * np.finfo(values.dtype).resolution * np.abs(values)
+
+
+def lowered(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
+    """Give the image lowered by h, and the image, as two channels."""
+    ((low, high),) = statistics
+    values = as_compared(image, (low, high))
+    seed = values - h - rounding(image, values, h)
+    if image.dtype.kind != "f" and h % 1 == 0:
+        seed = np.maximum(seed, 0)
+    return np.stack([values if h > high - low else seed, values], axis=2)
+
+
+def raised(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
+    """Give the image raised by h, and the image, as two channels."""
+    ((low, high),) = statistics
+    values = as_compared(image, (low, high))
+    seed = values + h + rounding(image, values, h)
+    if image.dtype.kind != "f" and h % 1 == 0:
+        seed = np.minimum(seed, np.iinfo(image.dtype).max)
+    return np.stack([values if h > high - low else seed, values], axis=2)
+
+
+def stands_out(state: Image, *, h: float, sign: int) -> Image:
+    """Give the mask of what a reconstruction has taken away by h."""
+    result: Image = sign * (state[..., 1] - state[..., 0]) >= h
+    return result
+
+
+@operation("Local maxima", "Morphology", Composed("propagating"), channels="gray", cost=3)
+def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
+    """Find pixels, and plateaus of equal pixels, that are brighter than all around them.
+
+    Parameters
+    ----------
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    allow_borders : bool
+        Whether a plateau that touches the image's border may be one.
+
+    References
+    ----------
+    skimage.morphology.local_maxima
+    """
+    first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
+    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity))
+    return (Part(first, 1, EXTENT, rounds=rounds),)
+
+
+@operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
+def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
+    """Find pixels, and plateaus of equal pixels, that are darker than all around them.
+
+    Parameters
+    ----------
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    allow_borders : bool
+        Whether a plateau that touches the image's border may be one.
+
+    References
+    ----------
+    skimage.morphology.local_minima
+    """
+    return (
+        Part(partial(util.invert, signed_float=True)),
+        *local_maxima(connectivity, allow_borders),
+    )
+
+
+def peaks(
+    image: Image,
+    *,
+    place: Place,
+    statistics: tuple[Extent],
+    connectivity: int,
+    allow_borders: bool,
+) -> Image:
+    """Find the plateaus of a block that nothing in it is higher than."""
+    refuse_nan(image)
+    ((low, high),) = statistics
+    # A constant image has no maxima for scikit-image; a constant block may be one.
+    if image.min() == image.max():
+        found = np.full(image.shape, low != high)
+    else:
+        found = morphology.local_maxima(image, connectivity=connectivity)
+    return found if allow_borders else found & within_border(image, place, 1)
+
+
+def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
+    """Drop the plateaus of a block that go on where they are known to be no maxima."""
+    open_pixels = np.zeros(state.shape, np.bool_)
+    for one, other in neighbours(connectivity):
+        differ = (state[one] != state[other]) & (image[one] == image[other])
+        open_pixels[one] |= differ & state[one]
+        open_pixels[other] |= differ & state[other]
+    if not open_pixels.any():
+        return state
+    labels, count = ndimage.label(state, structure(connectivity))
+    closed = np.ones(count + 1, np.bool_)
+    closed[0] = False
+    closed[labels[open_pixels]] = False
+    result: Image = closed[labels]
+    return result
+
+
+@operation("Flood", "Regions", Composed("propagating"), channels="gray", floats=True, cost=2)
+def flood(
+    seed_point: Annotated[tuple[int, ...], Number(0, 1_000_000, unit="px", step=1)] = (0, 0),
+    tolerance: Annotated[float | None, Number(0, 65_535, slider=(0, 1), step=0.01)] = None,
+    connectivity: Connectivity = 2,
+) -> Parts:
+    """Find what is connected to a point and as bright, as a mask.
+
+    Parameters
+    ----------
+    seed_point : list of int
+        Row and column of the point, from 0. One outside of the image floods nothing.
+    tolerance : float, optional
+        How much brighter or darker than the point a pixel may be, as a share of white; none if
+        it must be equal.
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+
+    Notes
+    -----
+    For whole numbers scikit-image cuts off what follows the point in the least value that is
+    flooded, so that a tolerance of 0.5 reaches one level down and none up. So does this.
+
+    References
+    ----------
+    skimage.segmentation.flood
+    """
+    point = partial(seed_value, seed_point=seed_point)
+    reached = partial(
+        flooded, seed_point=seed_point, tolerance=tolerance, connectivity=connectivity
+    )
+    return (
+        Part(reached, measures=(Measure(point, whichever),)),
+        Part(marked, measures=(contacts(connectivity),)),
+    )
+
+
+def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
+    """Give the row and column in a block of a point of the image, if it is there.
+
+    Raises
+    ------
+    ValueError
+        If the point has not two numbers.
+    """
+    if len(seed_point) != 2:
+        raise ValueError(f"seed_point: must be a row and a column, got {len(seed_point)} numbers")
+    row, column = seed_point
+    top, bottom, left, right = place.window
+    return (row - top, column - left) if top <= row < bottom and left <= column < right else None
+
+
+def seed_value(image: Image, *, place: Place, seed_point: tuple[int, ...]) -> Any:
+    """Give the value of the point, None if it is not in the block."""
+    point = within(seed_point, place)
+    return None if point is None else image[point]
+
+
+def whichever(a: Any, b: Any) -> Any:
+    """Give the value that has been found."""
+    return b if a is None else a
+
+
+def flooded(
+    image: Image,
+    *,
+    place: Place,
+    statistics: tuple[Any],
+    seed_point: tuple[int, ...],
+    tolerance: float | None,
+    connectivity: int,
+) -> Image:
+    """Give codes to the regions as bright as the point; the fact is whether it lies in one."""
+    (value,) = statistics
+    marks = np.zeros(image.shape, np.bool_)
+    point = within(seed_point, place)
+    if point is not None:
+        marks[point] = True
+    if value is None:
+        mask = marks
+    elif tolerance is None:
+        mask = image == value
+    else:
+        low, high = value.item() - tolerance, value.item() + tolerance
+        if image.dtype.kind != "f":
+            low, high = int(max(low, 0)), int(high)
+        mask = (image >= low) & (image <= high)
+    return regions_with(marks, mask | marks, connectivity, place)
+
+
+@operation(
+    "Region borders", "Regions", Local(lambda connectivity, mode, background: 1), takes="labels"
+)
+def find_boundaries(
+    image: Image,
+    connectivity: Connectivity = 1,
+    mode: Literal["thick", "inner", "outer"] = "thick",
+    background: Annotated[int, Number(0, 65_535, slider=(0, 10), step=1)] = 0,
+) -> Image:
+    """Draw the borders between regions, as a mask.
+
+    Parameters
+    ----------
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    mode : str
+        Which pixels: on both sides of a border ("thick"), those just inside of regions ("inner"),
+        or those of the background around regions, and both sides where two touch ("outer").
+    background : int
+        The label that is no region.
+
+    References
+    ----------
+    skimage.segmentation.find_boundaries
+    """
+    refuse_pictures(image)
+    result: Image = segmentation.find_boundaries(image, connectivity, mode, background)
+    return result
+
+
+@operation(
+    "Expand labels", "Regions", Local(lambda distance: int(distance)), takes="labels", cost=6
+)
+def expand_labels(
+    image: Image,
+    distance: Annotated[float, Number(0, 200, unit="px", slider=(0, 30), step=0.5)] = 1,
+) -> Image:
+    """Grow each label outwards without running into another.
+
+    Parameters
+    ----------
+    distance : float
+        How far a label grows; a pixel takes the label that is nearest.
+
+    References
+    ----------
+    skimage.segmentation.expand_labels
+    """
+    refuse_pictures(image)
+    result: Image = segmentation.expand_labels(image, distance)
+    return result
+
+
+@operation(
+    "Watershed",
+    "Regions",
+    Whole("Water rises from all markers at once, in one order of all pixels of the image."),
+    channels="gray",
+    floats=True,
+    arrays=12,
+    cost=20,
+)
+def watershed(
+    image: Image,
+    on: Literal["gradient", "image", "distance"] = "gradient",
+    markers: Annotated[int | None, Number(1, 1_000_000, slider=(1, 1000), step=1)] = None,
+    min_distance: Annotated[int, Number(1, 500, unit="px", slider=(1, 50), step=1)] = 10,
+    connectivity: Connectivity = 1,
+    compactness: Annotated[float, Number(0, 1000, slider=(0, 1))] = 0.0,
+    watershed_line: bool = False,
+) -> Image:
+    """Part an image into basins, as water would that rises from markers; gives labels.
+
+    Parameters
+    ----------
+    on : str
+        What the water rises in: the image's slopes ("gradient"), so that basins end at edges; the
+        image itself; or, for what is brighter than half of white, how far it is to the edge
+        ("distance"), which parts round things that touch.
+    markers : int, optional
+        How many markers, evenly spaced. None: where slopes or image are least, or where the
+        distance to the edge is greatest.
+    min_distance : int
+        How far apart the greatest distances are, where they are the markers.
+    connectivity : int
+        1 if water flows over edges of pixels only, 2 if over corners as well.
+    compactness : float
+        More makes the basins rounder and more alike.
+    watershed_line : bool
+        Whether a line of one pixel with the label 0 parts the basins.
+
+    References
+    ----------
+    skimage.segmentation.watershed
+    """
+    refuse_nan(image)
+    rest = (connectivity, None)
+    options = {"compactness": compactness, "watershed_line": watershed_line}
+    if on != "distance":
+        relief = filters.sobel(image) if on == "gradient" else image
+        labels: Image = segmentation.watershed(relief, markers, *rest, **options)
+        return labels
+    mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5)
+    distance = ndimage.distance_transform_edt(mask)
+    # Evenly spaced markers on nothing make scikit-image divide by zero.
+    given = markers if markers and mask.any() else summits(distance, mask, min_distance)
+    parted: Image = segmentation.watershed(-distance, given, *rest, mask, **options)
+    return parted
+
+
+def summits(distance: Image, mask: Image, min_distance: int) -> Image:
+    """Number the greatest distances to the edge."""
+    points = feature.peak_local_max(
+        distance, min_distance, exclude_border=False, labels=mask.astype(np.uint8)
+    )
+    markers = np.zeros(mask.shape, np.int64)
+    markers[tuple(points.T)] = np.arange(1, len(points) + 1)
+    return markers
+
+
+@operation(
+    "Superpixels (SLIC)",
+    "Regions",
+    Whole("Each round moves all centres by sums over their pixels, in the order of the pixels."),
+    channels="any",
+    floats=True,
+    arrays=12,
+    cost=30,
+)
+def slic(
+    image: Image,
+    n_segments: Annotated[int, Number(1, 100_000, slider=(2, 2000), step=1)] = 100,
+    compactness: Annotated[float, Number(0.001, 1000, slider=(0.1, 50))] = 10.0,
+    max_num_iter: Annotated[int, Number(1, 100, slider=(1, 20), step=1)] = 10,
+    sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
+    enforce_connectivity: bool = True,
+    slic_zero: bool = False,
+) -> Image:
+    """Part an image into small regions of like colour and like size; gives labels.
+
+    Parameters
+    ----------
+    n_segments : int
+        About how many regions.
+    compactness : float
+        More makes regions squarer, less lets them follow colours.
+    max_num_iter : int
+        Rounds of k-means at most.
+    sigma : float
+        Standard deviation of a blur that goes before; 0 for none.
+    enforce_connectivity : bool
+        Whether each region must be in one piece.
+    slic_zero : bool
+        Whether each region finds its own compactness.
+
+    References
+    ----------
+    skimage.segmentation.slic
+    """
+    result: Image = segmentation.slic(
+        image,
+        n_segments,
+        compactness,
+        max_num_iter,
+        sigma,
+        enforce_connectivity=enforce_connectivity,
+        slic_zero=slic_zero,
+        channel_axis=channel_axis(image),
+    )
+    return result
+
+
+@operation(
+    "Superpixels (Felzenszwalb)",
+    "Regions",
+    Whole("Regions are joined in the order of all differences of the image, least first."),
+    channels="any",
+    floats=True,
+    arrays=24,
+    cost=30,
+)
+def felzenszwalb(
+    image: Image,
+    scale: Annotated[float, Number(0.001, 100_000, slider=(1, 1000))] = 1.0,
+    sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.8,
+    min_size: Annotated[int, Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1)] = 20,
+) -> Image:
+    """Part an image into regions of any size that hold together; gives labels.
+
+    Parameters
+    ----------
+    scale : float
+        More gives larger regions.
+    sigma : float
+        Standard deviation of a blur that goes before.
+    min_size : int
+        Smaller regions are joined to a neighbour.
+
+    References
+    ----------
+    skimage.segmentation.felzenszwalb
+    """
+    result: Image = segmentation.felzenszwalb(
+        image, scale, sigma, min_size, channel_axis=channel_axis(image)
+    )
+    return result
+
+
+@operation(
+    "Superpixels (quickshift)",
+    "Regions",
+    Whole("Ties are settled by random numbers that are drawn for all pixels in order."),
+    channels="rgb",
+    floats=True,
+    arrays=12,
+    cost=lambda kernel_size, **_: 2.0 * (6 * kernel_size + 1) ** 2,
+)
+def quickshift(
+    image: Image,
+    ratio: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 1.0,
+    kernel_size: Annotated[float, Number(1, 20, unit="px", slider=(1, 10), step=0.5)] = 5,
+    max_dist: Annotated[float, Number(0, 1000, slider=(1, 100))] = 10,
+    sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
+    convert2lab: bool = True,
+    rng: Annotated[int, Number(0, 1_000_000, step=1)] = 42,
+) -> Image:
+    """Part an image into regions around its most frequent colours; gives labels.
+
+    Parameters
+    ----------
+    ratio : float
+        How much colour counts against distance; more follows colours.
+    kernel_size : float
+        Width of the Gaussian that smooths the density; more gives fewer regions.
+    max_dist : float
+        How far apart in colour and place two pixels of a region may be; more gives fewer regions.
+    sigma : float
+        Standard deviation of a blur that goes before; 0 for none.
+    convert2lab : bool
+        Whether colours are compared in Lab, where distances are as the eye sees them.
+    rng : int
+        Seed of the random numbers that settle ties.
+
+    References
+    ----------
+    skimage.segmentation.quickshift
+    """
+    result: Image = segmentation.quickshift(
+        image,
+        ratio,
+        kernel_size,
+        max_dist,
+        sigma=sigma,
+        convert2lab=convert2lab,
+        rng=rng,
+        channel_axis=2,
+    )
+    return result
+
+
+@operation(
+    "Two classes (Chan–Vese)",
+    "Regions",
+    Whole(
+        "Each round needs the means of both classes to the last bit, which sums over tiles miss."
+    ),
+    channels="gray",
+    floats=True,
+    arrays=24,
+    cost=lambda max_num_iter, **_: 2.0 * max_num_iter,
+)
+def chan_vese(
+    image: Image,
+    mu: Annotated[float, Number(0, 10, slider=(0, 1), step=0.01)] = 0.25,
+    lambda1: Annotated[float, Number(0, 100, slider=(0, 5), step=0.1)] = 1.0,
+    lambda2: Annotated[float, Number(0, 100, slider=(0, 5), step=0.1)] = 1.0,
+    tol: Annotated[float, Number(0, 1, slider=(0, 0.1))] = 1e-3,
+    max_num_iter: Annotated[int, Number(1, 2000, slider=(1, 500), step=1)] = 500,
+    dt: Annotated[float, Number(0.01, 10, slider=(0.1, 2), step=0.1)] = 0.5,
+    init_level_set: Literal["checkerboard", "disk", "small disk"] = "checkerboard",
+) -> Image:
+    """Part an image into two classes of brightness with smooth outlines, as a mask.
+
+    Parameters
+    ----------
+    mu : float
+        Weight of the outline's length; more makes it rounder.
+    lambda1 : float
+        Weight of what is not alike in the white class.
+    lambda2 : float
+        Weight of what is not alike in the black class.
+    tol : float
+        Change of a round, for each pixel, at which it is over.
+    max_num_iter : int
+        Rounds at most.
+    dt : float
+        Length of a round's step.
+    init_level_set : str
+        Outline to begin with.
+
+    References
+    ----------
+    skimage.segmentation.chan_vese
+    """
+    result: Image = segmentation.chan_vese(
+        image, mu, lambda1, lambda2, tol, max_num_iter, dt, init_level_set
+    )
+    return result

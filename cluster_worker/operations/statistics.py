@@ -29,8 +29,8 @@ def join_extents(a: Extent, b: Extent) -> Extent:
 EXTENT = (Measure(extent, join_extents),)
 
 
-def counts(image: Image, between: Extent) -> NDArray[np.intp]:
-    """Count pixels per value, or in 256 bins between two values for floats.
+def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
+    """Count pixels per value, or in so many bins between two values for floats.
 
     The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
 
@@ -44,8 +44,8 @@ def counts(image: Image, between: Extent) -> NDArray[np.intp]:
         values: NDArray[np.intp] = np.bincount(image.astype(np.intp).ravel(), minlength=levels)
         return values
     refuse_not_finite(between)
-    bins: NDArray[np.intp] = np.histogram(image, bins=256, range=between)[0]
-    return bins
+    counted: NDArray[np.intp] = np.histogram(image, bins=bins, range=between)[0]
+    return counted
 
 
 def refuse_not_finite(between: Extent) -> None:
@@ -58,9 +58,6 @@ def refuse_not_finite(between: Extent) -> None:
     """
     if not np.isfinite(between).all():
         raise Rejected("the image holds NaN or infinity, which have no histogram")
-
-
-HISTOGRAM = (*EXTENT, Measure(counts, np.add))
 
 
 def exact_sum(values: NDArray[Any]) -> int:
@@ -78,10 +75,9 @@ def exact_sum(values: NDArray[Any]) -> int:
     whole = np.ldexp(mantissas, 53).astype(np.int64)
     order = exponents.astype(np.intp) - EXPONENT_MIN
     total = 0
-    # In halves of 32 bits, so that no sum of fewer than 2**31 of them overflows.
-    for half, shift in ((whole >> 32, 32), (whole & 0xFFFFFFFF, 0)):
-        sums = np.zeros(int(order.max(initial=0)) + 1, np.int64)
-        np.add.at(sums, order, half)
+    # In halves of 27 bits, so that sums of fewer than 2**26 of them are exact in floats as well.
+    for half, shift in ((whole >> 27, 27), (whole & 0x7FFFFFF, 0)):
+        sums = np.bincount(order, half)
         total += sum(int(sums[i]) << (int(i) + shift) for i in np.flatnonzero(sums))
     return total
 

@@ -1,1 +1,812 @@
-"""Thresholds: bright pixels from dark ones, by a level found in the image."""
+"""Thresholds: bright pixels from dark ones, by a level given or found in the image.
+
+All give the mask of the pixels above the level; what comes from the whole image (a histogram, a
+mean) is measured over all tiles first.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage import filters
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations.color import white_of
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Iterative,
+    Local,
+    Measure,
+    Number,
+    Part,
+    Pointwise,
+    Rounds,
+    Statistical,
+    operation,
+)
+from cluster_worker.operations.statistics import (
+    EXTENT,
+    Extent,
+    counts,
+    exact_sum,
+    refuse_not_finite,
+    rounded_sum,
+)
+
+Bins = Annotated[int, Number(2, 65536, slider=(16, 1024), step=1)]
+Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
+Histogram = tuple[Extent, NDArray[np.intp]]
+# From counts and the values that they belong to.
+Level = Callable[..., Any]
+
+
+def histogram(nbins: int) -> tuple[Measure, ...]:
+    """Measure least and greatest value, and a histogram of so many bins if pixels are floats."""
+    return (*EXTENT, Measure(partial(counts, bins=nbins), np.add))
+
+
+def binned(nbins: int) -> tuple[Measure, ...]:
+    """Measure the same, with bins for 16 bits too."""
+    return (*EXTENT, Measure(partial(counts_in_bins, bins=nbins), np.add))
+
+
+def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]:
+    """Count pixels per value of 8 bits, or in bins."""
+    low, high = between
+    return counts(image.astype(binned_type(image), copy=False), (low + 0.0, high + 0.0), bins)
+
+
+def binned_type(image: Image) -> str:
+    """Name the type that an image has for its bins: 16 bits are counted as floats are."""
+    return "float64" if image.dtype == np.uint16 else str(image.dtype)
+
+
+def above(
+    image: Image,
+    method: Level,
+    nbins: int,
+    found: Histogram,
+    *more: Any,
+    dtype: str | None = None,
+) -> Image:
+    """Give the mask of what is brighter than the level that a method finds in a histogram.
+
+    In a constant image nothing is. The histogram is one of `dtype`, if not of the image's own.
+    """
+    (least, greatest), histogram = found
+    level = least
+    if least != greatest:
+        between, counted = (least, greatest), histogram.tobytes()
+        level = level_of(method, dtype or str(image.dtype), between, counted, nbins, *more)
+    mask: Image = image > level
+    return mask
+
+
+@lru_cache(maxsize=8)
+def level_of(
+    method: Level, dtype: str, between: Extent, counted: bytes, nbins: int, *more: Any
+) -> Any:
+    """Find a level; every tile of an image asks for the same one."""
+    histogram = np.frombuffer(counted, np.intp)
+    # Methods divide by what may be nothing, and leave out what comes of it.
+    with np.errstate(all="ignore"):
+        return method(*trimmed(histogram, centers(dtype, between, nbins, histogram)), *more)
+
+
+def centers(dtype: str, between: Extent, nbins: int, histogram: NDArray[np.intp]) -> NDArray[Any]:
+    """Give the values that the bins of a histogram stand for, as scikit-image has them."""
+    if np.dtype(dtype).kind in "bu":
+        return np.arange(histogram.size)
+    edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
+    values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
+    return values
+
+
+def trimmed(histogram: NDArray[np.intp], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cut empty bins off both ends."""
+    first, last = np.flatnonzero(histogram)[[0, -1]]
+    return histogram[first : last + 1], values[first : last + 1]
+
+
+@operation("Thresholding (fixed level)", "Thresholds", Pointwise(), channels="gray", arrays=1)
+def threshold(image: Image, level: Share = 0.5) -> Image:
+    """Turn pixels brighter than a level white and all others black.
+
+    Parameters
+    ----------
+    level : float
+        The level, as a share of white: 0 is black, 1 is white.
+
+    References
+    ----------
+    numpy.greater, as in the examples of skimage.filters
+    """
+    result: Image = image > level * white_of(image)
+    return result
+
+
+@operation("Thresholding (Otsu)", "Thresholds", Statistical(histogram), channels="gray", arrays=3)
+def threshold_otsu(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
+    """Turn bright pixels white and dark ones black, at the level that parts them best.
+
+    Otsu's method: the level with the greatest variance between the two classes.
+
+    Parameters
+    ----------
+    nbins : int
+        Levels that are told apart in an image of floats; whole numbers have one for each value.
+
+    References
+    ----------
+    skimage.filters.threshold_otsu
+    """
+    return above(image, otsu, nbins, statistics)
+
+
+def otsu(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
+    """Find the level with the greatest variance between what is below and above."""
+    return filters.threshold_otsu(hist=(pixels, values))
+
+
+@operation(
+    "Thresholding (isodata)", "Thresholds", Statistical(histogram), channels="gray", arrays=3
+)
+def threshold_isodata(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
+    """Turn bright pixels white and dark ones black, midway between their two means.
+
+    Ridler and Calvard's method: the lowest level that lies halfway between the mean of the pixels
+    below it and the mean of those above.
+
+    Parameters
+    ----------
+    nbins : int
+        Levels that are told apart in an image of floats; whole numbers have one for each value.
+
+    References
+    ----------
+    skimage.filters.threshold_isodata
+    """
+    return above(image, isodata, nbins, statistics)
+
+
+def isodata(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
+    """Find the lowest level midway between the means of what is below and above.
+
+    Raises
+    ------
+    Rejected
+        If there is none, to within the width of a bin.
+    """
+    levels = filters.threshold_isodata(hist=(pixels, values), return_all=True)
+    if len(levels) == 0:
+        raise Rejected("no level of the image lies midway between the means below and above it")
+    return levels[0]
+
+
+@operation("Thresholding (Yen)", "Thresholds", Statistical(histogram), channels="gray", arrays=3)
+def threshold_yen(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
+    """Turn bright pixels white and dark ones black, at the level with the best correlation.
+
+    Yen's method keeps small bright things that Otsu's may miss.
+
+    Parameters
+    ----------
+    nbins : int
+        Levels that are told apart in an image of floats; whole numbers have one for each value.
+
+    References
+    ----------
+    skimage.filters.threshold_yen
+    """
+    return above(image, yen, nbins, statistics)
+
+
+def yen(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
+    """Find the level with the greatest correlation of the two classes."""
+    return filters.threshold_yen(hist=(pixels, values))
+
+
+@operation(
+    "Thresholding (triangle)", "Thresholds", Statistical(histogram), channels="gray", arrays=3
+)
+def threshold_triangle(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
+    """Turn bright pixels white and dark ones black, where the histogram's long tail begins.
+
+    A line is laid from the histogram's peak to the far end of its tail; the level is where the
+    histogram lies farthest below it. Suits images that are mostly background.
+
+    Parameters
+    ----------
+    nbins : int
+        Levels that are told apart in an image of floats; whole numbers have one for each value.
+
+    Notes
+    -----
+    The arithmetic is scikit-image's, which takes no histogram.
+
+    References
+    ----------
+    skimage.filters.threshold_triangle
+    """
+    return above(image, triangle, nbins, statistics)
+
+
+def triangle(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
+    """Find the level farthest below the line from the peak to the end of the longer tail.
+
+    Both ends of the histogram hold something.
+    """
+    peak = int(np.argmax(pixels))
+    tail_is_right = peak < pixels.size - 1 - peak
+    if tail_is_right:
+        pixels, values, peak = pixels[::-1], values[::-1], pixels.size - 1 - peak
+    height, width = pixels[peak], peak
+    along = np.arange(width)
+    norm = np.sqrt(height**2 + width**2)
+    distance = height / norm * along - width / norm * pixels[along]
+    return values[np.argmax(distance)]
+
+
+@operation(
+    "Thresholding (minimum)", "Thresholds", Composed("statistical"), channels="gray", arrays=3
+)
+def threshold_minimum(
+    nbins: Bins = 256,
+    max_num_iter: Annotated[int, Number(2, 100_000, slider=(100, 10_000), step=100)] = 10_000,
+) -> tuple[Part]:
+    """Turn bright pixels white and dark ones black, at the valley between two peaks.
+
+    The histogram is smoothed until it has two peaks. Images that have one kind of pixel only,
+    or more than two, are refused.
+
+    Parameters
+    ----------
+    nbins : int
+        Levels that are told apart in an image of floats or 16 bits; 8 bits have one for each
+        value.
+    max_num_iter : int
+        Rounds of smoothing after which it gives up.
+
+    Notes
+    -----
+    scikit-image tells all 65 536 levels of 16 bits apart, which takes minutes and finds two peaks
+    in hardly any image; here they are counted in bins as floats are.
+
+    References
+    ----------
+    skimage.filters.threshold_minimum
+    """
+    function = partial(above_valley, nbins=nbins, max_num_iter=max_num_iter)
+    return (Part(function, measures=binned(nbins), like=partial(np.asarray, dtype=bool)),)
+
+
+def above_valley(image: Image, nbins: int, max_num_iter: int, *, statistics: Histogram) -> Image:
+    """Give the mask of what is brighter than the valley between two peaks of the histogram.
+
+    Raises
+    ------
+    Rejected
+        If there are no two peaks.
+    """
+    (least, greatest), _ = statistics
+    if least == greatest:
+        raise Rejected("the image is constant; its histogram has no two peaks")
+    return above(image, valley, nbins, statistics, max_num_iter, dtype=binned_type(image))
+
+
+def valley(pixels: NDArray[Any], values: NDArray[Any], max_num_iter: int) -> Any:
+    """Find the lowest level between the two peaks of a histogram that is smoothed until it has two.
+
+    The arithmetic is scikit-image's, but for a loop over the levels in Python.
+
+    Raises
+    ------
+    Rejected
+        If two peaks do not appear.
+    """
+    smooth = pixels.astype(np.float32)
+    found, rounds = peaks(smooth), 0
+    while rounds == 0 or (len(found) > 2 and rounds < max_num_iter):
+        smooth = ndimage.uniform_filter1d(smooth, 3)
+        found, rounds = peaks(smooth), rounds + 1
+    if len(found) != 2 or rounds == max_num_iter:
+        raise Rejected(
+            "the image must have two peaks in its histogram, "
+            f"got {len(found)} after {rounds} rounds of smoothing; use another threshold"
+        )
+    low, high = found
+    return values[low + np.argmin(smooth[low : high + 1])]
+
+
+def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
+    """Give the last level of each peak: falls that do not follow another fall."""
+    steps = np.sign(np.diff(smooth))
+    moving = np.flatnonzero(steps)
+    falls = steps[moving] < 0
+    last: NDArray[np.intp] = moving[falls & ~np.concatenate([[False], falls[:-1]])]
+    return last
+
+
+# Li's method on floats: bins, and steps within one, that values are rounded to.
+LI_BINS = 1 << 16
+LI_STEPS = 1 << 30
+
+
+def levels(image: Image, between: Extent) -> NDArray[np.int64]:
+    """Count pixels per value, or for floats in many bins what their means are made of.
+
+    Returns
+    -------
+    ndarray
+        Of floats four rows, in steps above the bin's own start: pixels, their sum, the least and
+        the greatest. Whole numbers, so that those of tiles add up to the same whatever the order.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN or infinity.
+    """
+    if image.dtype.kind in "bu":
+        return counts(image, between)
+    refuse_not_finite(between)
+    low, high = map(float, between)
+    share = (image.ravel().astype(np.float64) - low) / ((high - low) or 1.0)
+    steps = (share * (LI_BINS * LI_STEPS - 1)).astype(np.int64)
+    bins, steps = steps // LI_STEPS, steps % LI_STEPS
+    found = np.zeros((4, LI_BINS), np.int64)
+    found[0] = np.bincount(bins, minlength=LI_BINS)
+    found[1] = np.bincount(bins, steps, LI_BINS)
+    found[2] = LI_STEPS
+    np.minimum.at(found[2], bins, steps)
+    np.maximum.at(found[3], bins, steps)
+    return found
+
+
+def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join what was counted in two parts of an image."""
+    joined: NDArray[np.int64] = a + b
+    if a.ndim == 2:
+        joined[2], joined[3] = np.minimum(a[2], b[2]), np.maximum(a[3], b[3])
+    return joined
+
+
+@operation(
+    "Thresholding (Li)",
+    "Thresholds",
+    Statistical((*EXTENT, Measure(levels, join_levels))),
+    channels="gray",
+    arrays=6,
+    cost=2.0,
+)
+def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) -> Image:
+    """Turn bright pixels white and dark ones black, at the level of least cross entropy.
+
+    Li's method: the level at which an image of two values, the means below and above, tells most
+    of the image.
+
+    Notes
+    -----
+    Whole numbers are counted one by one, as scikit-image does. Floats are summed in 65 536 bins,
+    so that the level may differ in its last digits.
+
+    References
+    ----------
+    skimage.filters.threshold_li
+    """
+    (least, greatest), found = statistics
+    level = least
+    if least != greatest:
+        between = float(least), float(greatest)
+        level = li_level(found.tobytes(), between if image.dtype.kind == "f" else None)
+        level = image.dtype.type(level + least) if image.dtype.kind == "f" else level
+    mask: Image = image > level
+    return mask
+
+
+@lru_cache(maxsize=4)
+def li_level(found: bytes, between: tuple[float, float] | None) -> Any:
+    """Find the level of least cross entropy; of floats, above the least."""
+    if between is not None:
+        low, high = between
+        pixels, sums, least, greatest = np.frombuffer(found, np.int64).reshape(4, -1)
+        there = np.flatnonzero(pixels)
+        scale = (high - low) / (LI_BINS * LI_STEPS - 1)
+        values = (there * LI_STEPS + sums[there] / pixels[there]) * scale
+        weights = pixels[there].astype(np.float64)
+        # Half of what parts two values, as scikit-image has it, if no bin holds two.
+        alone = (least == greatest)[there].all()
+        tolerance = float(np.diff(values).min()) / 2 if alone else (high - low) * 1e-9
+        return li_iterated(values, weights, weights, tolerance)
+    counted = np.frombuffer(found, np.int64)
+    there = np.flatnonzero(counted)
+    exact = counted[there].astype(np.float64)
+    # scikit-image takes the means of whole numbers with counts in float32.
+    values = there - there[0]
+    return li_iterated(values, exact, exact.astype(np.float32), 0.5) + there[0]
+
+
+def li_iterated(
+    values: NDArray[Any], exact: NDArray[Any], weights: NDArray[Any], tolerance: float
+) -> Any:
+    """Iterate to the level of least cross entropy between values that begin at 0."""
+    after = np.average(values, weights=exact)
+    before = -2 * tolerance
+    while abs(after - before) > tolerance:
+        before = after
+        bright = values > before
+        mean_bright = np.average(values[bright], weights=weights[bright])
+        mean_dark = np.average(values[~bright], weights=weights[~bright])
+        if mean_dark == 0:
+            break
+        after = (mean_dark - mean_bright) / (np.log(mean_dark) - np.log(mean_bright))
+    return after
+
+
+def total(image: Image) -> tuple[int, int]:
+    """Sum an image without rounding, and count its pixels.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN or infinity.
+    """
+    if image.dtype.kind != "f":
+        return int(image.sum(dtype=np.uint64)), image.size
+    if not np.isfinite(image).all():
+        raise Rejected("the image holds NaN or infinity, which have no mean")
+    return exact_sum(image), image.size
+
+
+def join_totals(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    """Total of two parts of an image."""
+    return a[0] + b[0], a[1] + b[1]
+
+
+@operation(
+    "Thresholding (mean)",
+    "Thresholds",
+    Statistical((Measure(total, join_totals),)),
+    channels="gray",
+    arrays=4,
+)
+def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image:
+    """Turn pixels brighter than the image's mean white and all others black.
+
+    Notes
+    -----
+    The sum of floats is exact and rounded once; scikit-image's own depends on the order in which
+    it adds, and may be off by the last digits.
+
+    References
+    ----------
+    skimage.filters.threshold_mean
+    """
+    ((summed, pixels),) = statistics
+    if image.dtype.kind == "f":
+        level: Any = image.dtype.type(rounded_sum(summed) / pixels)
+    else:
+        level = np.float64(summed / pixels)
+    result: Image = image > level
+    return result
+
+
+@operation(
+    "Thresholding (several levels)",
+    "Thresholds",
+    Statistical(lambda classes, nbins: binned(nbins)),
+    channels="gray",
+    arrays=3,
+)
+def threshold_multiotsu(
+    image: Image,
+    classes: Annotated[int, Number(2, 5, slider=(2, 5), step=1)] = 3,
+    nbins: Annotated[int, Number(8, 256, slider=(16, 256), step=1)] = 256,
+    *,
+    statistics: Histogram,
+) -> Image:
+    """Part an image into regions of dark, middle and bright pixels, numbered from 0.
+
+    Otsu's method for several classes: the levels with the greatest variance between them.
+
+    Parameters
+    ----------
+    classes : int
+        How many kinds of region to tell apart.
+    nbins : int
+        Levels that are told apart in an image of floats or 16 bits; 8 bits have one for each
+        value.
+
+    Notes
+    -----
+    scikit-image tells all 65 536 levels of 16 bits apart, for which it needs 8.6 GB with three
+    classes and days with four; here they are counted in bins as floats are.
+
+    References
+    ----------
+    skimage.filters.threshold_multiotsu
+    """
+    (least, greatest), histogram = statistics
+    if least == greatest:
+        raise Rejected(f"the image has 1 level, which cannot make {classes} regions")
+    counted = histogram.tobytes()
+    found = level_of(several, binned_type(image), statistics[0], counted, nbins, classes)
+    result: Image = np.digitize(image, found)
+    return result
+
+
+def several(pixels: NDArray[Any], values: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Find the levels with the greatest variance between so many classes.
+
+    Raises
+    ------
+    Rejected
+        If there are fewer levels than classes.
+    """
+    there = np.count_nonzero(pixels)
+    if there < classes:
+        raise Rejected(f"the image has {there} levels, which cannot make {classes} regions")
+    levels: NDArray[Any] = filters.threshold_multiotsu(
+        hist=(pixels / pixels.sum(), values), classes=classes
+    )
+    return levels
+
+
+Method = Literal["gaussian", "mean", "median"]
+Mode = Literal["reflect", "nearest", "mirror", "constant", "wrap"]
+BlockSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
+
+
+def check_odd(name: str, size: int) -> None:
+    """Refuse neighbourhoods without a centre.
+
+    Raises
+    ------
+    Rejected
+        If the size is even.
+    """
+    if size % 2 == 0:
+        raise Rejected(f"{name} must be odd, got {size}; use {size + 1}")
+
+
+def local_reach(block_size: int, method: Method, **_: Any) -> int:
+    """How far the local threshold reads: half a block, or four deviations of a sixth of one."""
+    return int(4.0 * (block_size - 1) / 6.0 + 0.5) if method == "gaussian" else block_size // 2
+
+
+def local_cost(block_size: int, method: Method, **_: Any) -> float:
+    """Work for a pixel of the local threshold; a median sorts its whole neighbourhood."""
+    return 0.6 * block_size**2 if method == "median" else 0.5 + block_size / 18
+
+
+@operation(
+    "Thresholding (local)",
+    "Thresholds",
+    Local(local_reach),
+    channels="gray",
+    arrays=5,
+    cost=local_cost,
+)
+def threshold_local(
+    image: Image,
+    block_size: BlockSize = 35,
+    method: Method = "gaussian",
+    offset: Annotated[float, Number(-1, 1, slider=(-0.2, 0.2), step=0.01)] = 0.0,
+    mode: Mode = "reflect",
+    cval: Share = 0.0,
+) -> Image:
+    """Turn pixels brighter than their surroundings white; shadows across a page do no harm.
+
+    Parameters
+    ----------
+    block_size : int
+        Rows and columns of the neighbourhood; an odd number.
+    method : str
+        Whether a pixel is compared with a weighted mean, in which near pixels count more, the
+        mean or the median of its neighbourhood.
+    offset : float
+        How much darker than its neighbourhood a pixel may be and still be white, as a share of
+        white; a negative one asks for pixels that are so much brighter.
+    mode : str
+        What lies beyond the image's border: its mirror image (with or without the last pixel
+        twice), its last pixel, one value, or its opposite edge.
+    cval : float
+        That one value, as a share of white.
+
+    Notes
+    -----
+    scikit-image takes the mean by a sum that runs along rows and gathers rounding errors, which
+    part pixels that equal their mean; here every sum stands for itself.
+
+    References
+    ----------
+    skimage.filters.threshold_local
+    """
+    check_odd("block_size", block_size)
+    white = white_of(image)
+    if method == "mean":
+        level = window_mean(as_floats(image), block_size, mode, cval * white)
+        level -= offset * white
+    else:
+        level = filters.threshold_local(
+            image, block_size, method, offset * white, mode, cval=cval * white
+        )
+    result: Image = image > level
+    return result
+
+
+def as_floats(image: Image) -> Image:
+    """Turn whole numbers to floats of the same values, as scikit-image does."""
+    return image if image.dtype.kind == "f" else image.astype(np.float64)
+
+
+def window_mean(image: Image, size: int, mode: str, cval: float = 0.0) -> Image:
+    """Take the mean of the square of floats around each pixel, always adding in one order.
+
+    As in scikit-image the sum is rounded to the image's type before it is divided.
+    """
+    ones = np.ones(size)
+    columns = ndimage.correlate1d(image, ones, 0, np.float64, mode, cval)
+    result: Image = ndimage.correlate1d(columns, ones, 1, np.float64, mode, cval * size)
+    result = result.astype(image.dtype, copy=False)
+    result /= size**2
+    return result
+
+
+WindowSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
+
+
+def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
+    """Take mean and standard deviation of the square of pixels around each pixel.
+
+    The formula is scikit-image's. Beyond the border lies the mirror image, without the last pixel
+    twice.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN or infinity, which scikit-image spreads over all that follows.
+    """
+    floats = as_floats(image)
+    if not np.isfinite(floats).all():
+        raise Rejected("the image holds NaN or infinity, which leave no deviation from a mean")
+    mean = window_mean(floats, size, "mirror")
+    squares = window_mean(floats * floats, size, "mirror")
+    return mean, np.sqrt(np.clip(squares - mean * mean, 0, None))
+
+
+@operation(
+    "Thresholding (Niblack)",
+    "Thresholds",
+    Local(lambda window_size, k: window_size // 2),
+    channels="gray",
+    arrays=6,
+    cost=lambda window_size, k: 0.5 + window_size / 9,
+)
+def threshold_niblack(
+    image: Image,
+    window_size: WindowSize = 15,
+    k: Annotated[float, Number(-5, 5, slider=(-1, 1), step=0.05)] = 0.2,
+) -> Image:
+    """Turn pixels white that are brighter than a level found in their surroundings.
+
+    Niblack's method, made for text: the level is the mean of the neighbourhood less `k` times its
+    standard deviation.
+
+    Parameters
+    ----------
+    window_size : int
+        Rows and columns of the neighbourhood; an odd number.
+    k : float
+        How many standard deviations below the mean the level lies.
+
+    Notes
+    -----
+    scikit-image takes sums from an integral image, whose rounding errors decide where a
+    neighbourhood of floats is flat; here every sum stands for itself.
+
+    References
+    ----------
+    skimage.filters.threshold_niblack
+    """
+    check_odd("window_size", window_size)
+    mean, deviation = mean_and_deviation(image, window_size)
+    result: Image = image > mean - k * deviation
+    return result
+
+
+@operation(
+    "Thresholding (Sauvola)",
+    "Thresholds",
+    Local(lambda window_size, k, r: window_size // 2),
+    channels="gray",
+    arrays=6,
+    cost=lambda window_size, k, r: 0.5 + window_size / 9,
+)
+def threshold_sauvola(
+    image: Image,
+    window_size: WindowSize = 15,
+    k: Annotated[float, Number(-5, 5, slider=(0, 1), step=0.05)] = 0.2,
+    r: Annotated[float | None, Number(0.001, 1, slider=(0.1, 1), step=0.01)] = None,
+) -> Image:
+    """Turn pixels white that are brighter than a level found in their surroundings.
+
+    Sauvola's method, made for text on stained paper: where a neighbourhood is nearly flat, the
+    level lies further below its mean.
+
+    Parameters
+    ----------
+    window_size : int
+        Rows and columns of the neighbourhood; an odd number.
+    k : float
+        How strongly flat surroundings lower the level.
+    r : float, optional
+        Greatest standard deviation that is expected, as a share of white; automatic is half of
+        the image type's range.
+
+    Notes
+    -----
+    scikit-image takes sums from an integral image, whose rounding errors decide where a
+    neighbourhood of floats is flat; here every sum stands for itself. For floats the automatic
+    `r` is 1, since their range is taken as -1…1.
+
+    References
+    ----------
+    skimage.filters.threshold_sauvola
+    """
+    check_odd("window_size", window_size)
+    if r is None:
+        greatest = 1.0 if image.dtype.kind == "f" else 0.5 * white_of(image)
+    else:
+        greatest = r * white_of(image)
+    mean, deviation = mean_and_deviation(image, window_size)
+    result: Image = image > mean * (1 + k * ((deviation / greatest) - 1))
+    return result
+
+
+def spread(marked: Image, image: Image, low: float, high: float) -> Image:
+    """Mark every region above the low level that holds a marked pixel."""
+    regions, count = ndimage.label(image > min(low, high) * white_of(image))
+    chosen = np.zeros(count + 1, bool)
+    chosen[regions[marked]] = True
+    result: Image = chosen[regions]
+    return result
+
+
+@operation(
+    "Thresholding (hysteresis)",
+    "Thresholds",
+    Iterative(
+        lambda low, high: Rounds(partial(spread, low=low, high=high)),
+        name="propagating",
+    ),
+    channels="gray",
+    arrays=4,
+)
+def apply_hysteresis_threshold(
+    image: Image,
+    low: Share = 0.3,  # noqa: ARG001 - the rounds spread down to it
+    high: Share = 0.6,
+) -> Image:
+    """Turn bright pixels white, and with them the less bright ones that touch them.
+
+    A region brighter than the low level is white if any of its pixels is brighter than the high
+    one; pixels touch by their sides.
+
+    Parameters
+    ----------
+    low : float
+        Level above which a pixel is white if its region is, as a share of white; at most `high`
+        counts.
+    high : float
+        Level that one pixel of a region must exceed, as a share of white.
+
+    References
+    ----------
+    skimage.filters.apply_hysteresis_threshold
+    """
+    result: Image = image > high * white_of(image)
+    return result

@@ -1,1 +1,237 @@
-"""Geometry: size, direction and place of the pixels."""
+"""Geometry: direction and place of the pixels, none of which changes its value."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+import numpy as np
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations import sampling
+from cluster_worker.operations.declare import (
+    Composed,
+    Geometric,
+    Geometry,
+    Image,
+    Number,
+    Part,
+    Place,
+    operation,
+)
+from cluster_worker.operations.sampling import Border, Level
+from cluster_worker.tiling import Span
+
+Shape = tuple[int, int]
+
+Pixels = Annotated[int, Number(0, 100_000, unit="px", slider=(0, 500), step=1)]
+
+
+def reversed_range(start: int, stop: int, length: int) -> tuple[int, int]:
+    """Give a range as it lies when its axis is reversed."""
+    return length - stop, length - start
+
+
+def flip_window(core: Span, shape: Shape, axis: str) -> Span:
+    """Give what a core of the flipped image is made from."""
+    rows, columns = core[:2], core[2:]
+    if axis != "horizontal":
+        rows = reversed_range(*rows, shape[0])
+    if axis != "vertical":
+        columns = reversed_range(*columns, shape[1])
+    return Span(*rows, *columns)
+
+
+@operation(
+    "Flip", "Geometry", Geometric(lambda shape, axis: shape, flip_window), arrays=1, cost=0.1
+)
+def flip(image: Image, axis: Literal["horizontal", "vertical", "both"] = "horizontal") -> Image:
+    """Mirror an image, left to right or upside down.
+
+    Parameters
+    ----------
+    axis : str
+        Along which direction pixels change places: horizontal swaps left and right, vertical
+        swaps top and bottom.
+
+    References
+    ----------
+    numpy.flip
+    """
+    axes = {"horizontal": (1,), "vertical": (0,), "both": (0, 1)}[axis]
+    result: Image = np.flip(image, axes)
+    return result
+
+
+def turned_shape(shape: Shape, k: int) -> Shape:
+    """Give rows and columns after quarter turns."""
+    return shape[::-1] if k % 2 else shape
+
+
+def turned_window(core: Span, shape: Shape, k: int) -> Span:
+    """Give what a core of the turned image is made from."""
+    rows, columns = core[:2], core[2:]
+    if k == 1:
+        return Span(*columns, *reversed_range(*rows, shape[1]))
+    if k == 2:
+        return flip_window(core, shape, "both")
+    return Span(*reversed_range(*columns, shape[0]), *rows)
+
+
+@operation(
+    "Quarter turns",
+    "Geometry",
+    Geometric(turned_shape, turned_window),
+    pixels="turned",
+    arrays=1,
+    cost=0.1,
+)
+def rot90(image: Image, k: Annotated[int, Number(1, 3, step=1)] = 1) -> Image:
+    """Turn an image anticlockwise by quarter turns, without changing a pixel.
+
+    Parameters
+    ----------
+    k : int
+        How many quarter turns.
+
+    References
+    ----------
+    numpy.rot90
+    """
+    return np.rot90(image, k)
+
+
+@operation(
+    "Transpose",
+    "Geometry",
+    Geometric(lambda shape: shape[::-1], lambda core, shape: Span(*core[2:], *core[:2])),
+    pixels="turned",
+    arrays=1,
+    cost=0.1,
+)
+def transpose(image: Image) -> Image:
+    """Swap rows and columns: mirror an image at its falling diagonal.
+
+    References
+    ----------
+    numpy.transpose
+    """
+    return np.swapaxes(image, 0, 1)
+
+
+def cropped_shape(shape: Shape, top: int, bottom: int, left: int, right: int) -> Shape:
+    """Give rows and columns that are left.
+
+    Raises
+    ------
+    Rejected
+        If none are.
+    """
+    rows, columns = shape[0] - top - bottom, shape[1] - left - right
+    if min(rows, columns) < 1:
+        raise Rejected(
+            f"crop: must leave a pixel, got {top} + {bottom} of {shape[0]} rows and "
+            f"{left} + {right} of {shape[1]} columns"
+        )
+    return rows, columns
+
+
+def cropped_window(core: Span, _: Shape, top: int, left: int) -> Span:
+    """Give what a core of the cropped image is made from."""
+    return Span(core.top + top, core.bottom + top, core.left + left, core.right + left)
+
+
+def same(image: Image) -> Image:
+    """Leave the pixels as they are."""
+    return image
+
+
+@operation("Crop", "Geometry", Composed("geometric"), arrays=1, cost=0.1)
+def crop(
+    top: Pixels = 0, bottom: Pixels = 0, left: Pixels = 0, right: Pixels = 0
+) -> tuple[Part, ...]:
+    """Cut off pixels at the sides of an image.
+
+    Parameters
+    ----------
+    top : int
+        Rows cut off at the top.
+    bottom : int
+        Rows cut off at the bottom.
+    left : int
+        Columns cut off on the left.
+    right : int
+        Columns cut off on the right.
+
+    References
+    ----------
+    skimage.util.crop, whose crop_width holds the four
+    """
+    shape_of = partial(cropped_shape, top=top, bottom=bottom, left=left, right=right)
+    return (Part(same, geometry=Geometry(shape_of, partial(cropped_window, top=top, left=left))),)
+
+
+def padded_shape(shape: Shape, top: int, bottom: int, left: int, right: int) -> Shape:
+    """Give rows and columns with the border."""
+    return shape[0] + top + bottom, shape[1] + left + right
+
+
+def padded_window(core: Span, shape: Shape, top: int, left: int, mode: Border) -> Span:
+    """Give what a core of the padded image is made from."""
+    return Span(
+        *sampling.needed(core.top - top, core.bottom - 1 - top, shape[0], mode),
+        *sampling.needed(core.left - left, core.right - 1 - left, shape[1], mode),
+    )
+
+
+def padded(
+    image: Image, top: int, left: int, mode: Border, constant_values: float, *, place: Place
+) -> Image:
+    """Fill a core of the padded image."""
+    white = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
+    level = constant_values * white
+    pixels = sampling.plain_pixels(image, place, mode, round(level) if white > 1 else level)
+    rows = pixels.located(np.arange(place.core.top, place.core.bottom) - top, 0)
+    columns = pixels.located(np.arange(place.core.left, place.core.right) - left, 1)
+    return pixels._replace(block=pixels.along(rows, 0)).along(columns, 1)
+
+
+@operation("Border", "Geometry", Composed("geometric"), arrays=2, cost=0.2)
+def pad(
+    top: Pixels = 16,
+    bottom: Pixels = 16,
+    left: Pixels = 16,
+    right: Pixels = 16,
+    mode: Border = "constant",
+    constant_values: Level = 0.0,
+) -> tuple[Part, ...]:
+    """Add a border around an image.
+
+    Parameters
+    ----------
+    top : int
+        Rows added at the top.
+    bottom : int
+        Rows added at the bottom.
+    left : int
+        Columns added on the left.
+    right : int
+        Columns added on the right.
+    mode : str
+        What the border shows: one level, the last pixel, the mirror image with or without the
+        last pixel twice (symmetric, reflect), or the opposite edge (wrap).
+    constant_values : float
+        The level for the mode constant, as a share of white; transparency takes it as well.
+
+    References
+    ----------
+    numpy.pad, whose pad_width holds the four
+    """
+    return (
+        Part(
+            partial(padded, top=top, left=left, mode=mode, constant_values=constant_values),
+            wraps=sampling.wraps(mode),
+            geometry=Geometry(
+                partial(padded_shape, top=top, bottom=bottom, left=left, right=right),
+                partial(padded_window, top=top, left=left, mode=mode),
+            ),
+        ),
+    )

@@ -1,4 +1,4 @@
-"""Intensities: inversion."""
+"""Intensities: inversion, and masks."""
 
 from skimage import util
 
@@ -14,4 +14,16 @@ def invert(image: Image) -> Image:
     skimage.util.invert
     """
     result: Image = util.invert(image)
+    return result
+
+
+@operation("Mask of the brighter half", "Thresholds", Pointwise(), channels="gray", arrays=1)
+def img_as_bool(image: Image) -> Image:
+    """Turn an image into a mask: what is brighter than half of white.
+
+    References
+    ----------
+    skimage.util.img_as_bool
+    """
+    result: Image = util.img_as_bool(image)
     return result

@@ -22,6 +22,7 @@ from cluster_worker.planning import Order, plan
 from config import recipe
 from tests.cluster_worker import reference
 from tests.cluster_worker.images import IMAGES, NOT_NUMBERS
+from tests.cluster_worker.reference import is_meant_for
 from tests.cluster_worker.reference.shared import white
 
 CATALOGUE = catalogue()
@@ -45,14 +46,6 @@ def outcome(*given):
 
 def default(name):
     return recipe.check([{"operation": name}], CATALOGUE, 20)
-
-
-def is_meant_for(name, image):
-    """Whether an operation takes such an image: labels are no picture, and the other way round."""
-    takes = OPERATIONS[name].takes
-    if reference.is_labels(image):
-        return takes != "picture"
-    return takes != "labels" or (image.ndim == 2 and image.dtype.kind != "f")
 
 
 PAIRS = [(name, each) for name in OPERATIONS for each in IMAGES if is_meant_for(name, IMAGES[each])]

@@ -84,6 +84,7 @@ def declare_half():
             lambda core, shape: Span(*(2 * edge for edge in core)).clipped(shape),
         ),
         takes="labels",
+        pixels="scaled",
     )
     def half(image: Image, *, place: Place) -> Image:
         """Halve.
@@ -102,6 +103,29 @@ def test_geometry_and_neighbourhoods_fuse_to_one_pass():
     assert len(planned("neighbours", "half", "neighbours").passes) == 1
     expected = sum_of_neighbours(sum_of_neighbours(IMAGE)[::2, ::2])
     np.testing.assert_array_equal(run(IMAGE, "neighbours", "half", "neighbours"), expected)
+
+
+def test_the_resolution_follows_the_pixels():
+    declare_half()
+
+    @operation(
+        "T",
+        "T",
+        Geometric(lambda shape: shape[::-1], lambda core, shape: Span(*core[2:], *core[:2])),
+        pixels="turned",
+    )
+    def turned(image: Image, *, place: Place) -> Image:
+        """Turn.
+
+        References
+        ----------
+        none
+        """
+        return np.swapaxes(image, 0, 1)
+
+    density = planned("half", "turned", "half", shape=(40, 80)).density
+    assert density.of((100, 200)) == (50, 25)
+    np.testing.assert_array_equal(run(IMAGE, "half", "turned"), IMAGE[::2, ::2].T)
 
 
 def test_alpha_goes_with_the_pixels_that_a_step_moves():

@@ -1,6 +1,9 @@
 """Files larger than memory, here made to look so: read and written by windows on two ranks."""
 
+import contextlib
+import os
 import shutil
+import signal
 from collections import namedtuple
 from contextlib import ExitStack
 
@@ -101,6 +104,22 @@ def test_a_damaged_tile_is_one_sentence_and_no_rank_dies(engine, small_memory, t
         engine.run_file(source, tmp_path / "out.tif", CHAINS["local"])
     assert engine.pids() == before
     assert [each.name for each in tmp_path.iterdir()] == ["in.tif"]
+
+
+@pytest.mark.slow
+def test_a_streamed_job_survives_the_death_of_a_rank(engine, small_memory, tmp_path):
+    source, target = written(tmp_path / "in.tif", PHOTOGRAPH), tmp_path / "out.tif"
+    before = engine.pids()
+
+    def kill_once(done, total):
+        if engine.pids() == before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(before[0], signal.SIGKILL)
+
+    engine.run_file(source, target, CHAINS["local"], kill_once)
+    assert not set(before.values()) & set(engine.pids().values())
+    expected = engine.run(PHOTOGRAPH, CHAINS["local"])
+    np.testing.assert_array_equal(tifffile.imread(target), expected)
 
 
 @pytest.mark.slow

@@ -19,11 +19,26 @@ for module in pkgutil.iter_modules(__path__):
 
 
 def gray(image):
-    return color.rgb2gray(image) if image.ndim == 3 else image
+    """Weigh colours as scikit-image does, by plain sums: its matrix product rounds by place.
+
+    What is shown to the last bit of a gray image, such as a corner of a flat one, needs the same.
+    """
+    if image.ndim == 2:
+        return image
+    image = image if image.dtype.kind == "f" else util.img_as_float64(image)
+    return image[..., 0] * 0.2125 + image[..., 1] * 0.7154 + image[..., 2] * 0.0721
 
 
 def is_labels(image):
     return image.dtype.kind in "iu" and image.dtype.itemsize > 2
+
+
+def is_meant_for(name, image):
+    """Whether an operation takes such an image: labels are no picture, and the other way round."""
+    takes = OPERATIONS[name].takes
+    if is_labels(image):
+        return takes != "picture"
+    return takes != "labels" or (image.ndim == 2 and image.dtype.kind != "f")
 
 
 def prepared(operation, image, depth):
@@ -62,4 +77,4 @@ def run(image, steps, depth):
             if operation.floats and depth == "input" and alpha.dtype.kind != "f":
                 given = util.img_as_float32(alpha)
             alpha = function(given, **parameters)
-    return result, alpha
+    return result, None if is_labels(result) else alpha

@@ -1,15 +1,7 @@
 """The operations that the app has always had."""
 
 import numpy as np
-from skimage import color, feature, filters, morphology, util
-
-from tests.cluster_worker.reference.shared import FOOTPRINTS, axis, per_colour, white
-
-
-def otsu(image):
-    if image.dtype.kind == "b":  # scikit-image has no histogram of masks
-        return image & ~image.all()
-    return image > filters.threshold_otsu(image)
+from skimage import color, feature, util
 
 
 def on_background(image, background, alpha):
@@ -24,25 +16,6 @@ def on_background(image, background, alpha):
 REFERENCE = {
     "rgb2gray": lambda image: color.rgb2gray(image) if image.ndim == 3 else image,
     "gray2rgb": on_background,
-    "canny": lambda image, sigma, low_threshold, high_threshold: feature.canny(
-        image, sigma, low_threshold, high_threshold
-    ),
-    "dilation": lambda image, footprint, radius: per_colour(
-        lambda x: morphology.dilation(x, FOOTPRINTS[footprint](radius)), image
-    ),
-    "erosion": lambda image, footprint, radius: per_colour(
-        lambda x: morphology.erosion(x, FOOTPRINTS[footprint](radius)), image
-    ),
-    "gaussian": lambda image, sigma, mode: filters.gaussian(
-        image, sigma, mode=mode, channel_axis=axis(image)
-    ),
-    "unsharp_mask": lambda image, radius, amount: filters.unsharp_mask(
-        image, radius, amount, channel_axis=axis(image)
-    ),
-    "median": lambda image, footprint, radius: per_colour(
-        lambda x: filters.median(x, FOOTPRINTS[footprint](radius)), image
-    ),
-    "threshold": lambda image, level: image > level * white(image),
-    "threshold_otsu": otsu,
+    "canny": lambda image, **options: feature.canny(image, **options),
     "invert": lambda image: util.invert(image),
 }

@@ -1,0 +1,35 @@
+"""Filters: blur, sharpen, smooth, and what picks out detail of one size or direction."""
+
+import numpy as np
+from skimage import filters, util
+
+from tests.cluster_worker.reference.shared import FOOTPRINTS, axis, per_colour
+
+
+def gabor(image, response, **parameters):
+    # scikit-image's gallery takes the magnitude of floats.
+    given = util.img_as_float(image) if response == "magnitude" else image
+    real, imaginary = filters.gabor(given, **parameters)
+    if response == "magnitude":
+        return np.sqrt(real**2 + imaginary**2)
+    return real if response == "real" else imaginary
+
+
+REFERENCE = {
+    "gaussian": lambda image, **parameters: filters.gaussian(
+        image, channel_axis=axis(image), **parameters
+    ),
+    "difference_of_gaussians": lambda image, **parameters: filters.difference_of_gaussians(
+        image, channel_axis=axis(image), **parameters
+    ),
+    "unsharp_mask": lambda image, radius, amount: filters.unsharp_mask(
+        image, radius, amount, channel_axis=axis(image)
+    ),
+    "median": lambda image, footprint, radius, half_width, mode: per_colour(
+        lambda x: filters.median(x, FOOTPRINTS[footprint](radius, half_width), mode=mode), image
+    ),
+    "gabor": gabor,
+    "butterworth": lambda image, **parameters: per_colour(
+        lambda x: filters.butterworth(x, **parameters), image
+    ),
+}
