@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
-from chalicelib import batches, contract, health, jobs, log, orders, problems
+from chalicelib import batches, contract, health, jobs, log, orders, previews, problems
 from chalicelib import sweep as sweeping
 from chalicelib.parts import parts
 from chalicelib.problems import NO_STORE
@@ -66,6 +66,12 @@ def get_contract() -> Response:
 def get_health() -> Response:
     """Say whether the parts answer."""
     return health.check(parts())
+
+
+@app.route("/previews", methods=["POST"])
+def make_preview() -> Response:
+    """Run steps on a small picture at once."""
+    return answer(previews.make(parts(), request().raw_body))
 
 
 @app.route("/batches", methods=["POST"])

@@ -73,6 +73,14 @@ def general() -> dict[str, Any]:
         "/health": {
             "get": call("getHealth", "Whether broker, table and bucket answer", {200: "Health"})
         },
+        "/previews": {
+            "post": call(
+                "makePreview",
+                "Steps on a small picture, answered at once; nothing is stored",
+                {200: "Preview"},
+                body="NewPreview",
+            )
+        },
         "/openapi.json": {"get": call("getContract", "This document", {200: {"type": "object"}})},
     }
 

@@ -12,6 +12,7 @@ from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.table import LostRaceError
+from config import places
 from config.job import (
     UNFINISHED,
     Batch,
@@ -278,7 +279,8 @@ def send(parts: Parts, row: Job) -> bool:
         False if the broker did not confirm; the sweep then publishes it later.
     """
     try:
-        parts.publisher.publish(Message(row.batch, row.job, row.publish))
+        message = Message(row.batch, row.job, row.publish)
+        parts.publisher.publish(message, places.LANES[row.lane])
     except BrokerError as error:
         log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
         return False

@@ -14,6 +14,9 @@ from config.settings import ApiSettings
 
 Schema = dict[str, Any]
 
+# Characters of base64: a picture of 512 × 512 pixels has room, within the limit for a body.
+PREVIEW_CONTENT_MAX = 960_000
+
 BATCH_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 JOB_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970."}
@@ -86,6 +89,24 @@ def requests(limits: Limits) -> dict[str, Schema]:
             optional=("format",),
         ),
         "MoreImages": record({"images": images}),
+        "NewPreview": record(
+            {
+                "steps": reference("Steps"),
+                "picture": {
+                    "type": "string",
+                    "pattern": "^[0-9a-f]{64}$",
+                    "description": "SHA-256 of the picture's file.",
+                },
+                "content": {
+                    "type": "string",
+                    "minLength": 0,
+                    "maxLength": PREVIEW_CONTENT_MAX,
+                    "description": "The file in base64; may be left out once it was sent, until "
+                    "the answer is 404.",
+                },
+            },
+            optional=("content",),
+        ),
         "Format": {
             "type": "string",
             "enum": ["same", "jpeg", "png", "webp", "tiff"],
@@ -202,6 +223,7 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
         }
     ),
+    "Preview": record({"url": {**TEXT, "description": "The picture, as a data address (PNG)."}}),
     "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
     "BatchCreated": record(
         {

@@ -63,6 +63,13 @@ export interface BatchBody {
   readonly images: readonly ImageBody[];
 }
 
+/** Steps on a small picture; its content may be left out once it was sent. */
+export interface PreviewBody {
+  readonly steps: readonly StepBody[];
+  readonly picture: string;
+  readonly content?: string;
+}
+
 export interface BatchPage {
   readonly batch: string;
   readonly steps: readonly StepBody[];
@@ -231,6 +238,9 @@ export const api = {
       throw new Unreachable(`sample ${name}: no answer`);
     }
   },
+
+  preview: (body: PreviewBody, signal: AbortSignal) =>
+    call<{ url: string }>("POST", "/previews", { body, signal }),
 
   /** Fetch a result. */
   async result(url: string): Promise<ArrayBuffer> {

@@ -132,6 +132,12 @@ export const texts = {
     heading: "Viewer",
     modes: { before: "Before", split: "Split", after: "After" },
     modesLabel: "What to show",
+    preview: "Preview",
+    approximate: "Approximate preview",
+    previewComing: "Preview is coming",
+    previewHint:
+      "Made on a picture of 512 pixels at most, with lengths scaled to it. Process the image for the exact result.",
+    previewOf: (name: string) => `${name}, preview`,
     stage: "Picture: arrow keys move it, plus and minus zoom",
     zoom: "Zoom",
     fit: "Fit",

@@ -55,6 +55,7 @@ function inMemory() {
     deleteBatch: async (batch) => {
       batches.delete(batch);
     },
+    preview: async () => ({ url: "data:," }),
     result: async () => new ArrayBuffer(0),
     cancelBatch: async (batch) => {
       for (const job of batches.get(batch)?.keys() ?? []) {

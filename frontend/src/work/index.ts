@@ -4,11 +4,13 @@ import { type Api, Unreachable } from "../api";
 import type { Store } from "../state/store";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove } from "./add";
+import type { Step } from "../recipe";
 import type { ImageItem } from "../state/images";
 import { Desk } from "./desk";
 import { restore } from "./follow";
 import { cancel, cancelAll, retry, retryFailed } from "./orders";
 import { copy, saveText } from "./outside";
+import { preview } from "./preview";
 import { deleteAll, downloadAll, noteDownloaded } from "./results";
 import { pause, process, resume } from "./send";
 
@@ -33,6 +35,8 @@ export function createWork(store: Store, api: Api) {
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
+    preview: (file: File, steps: readonly Step[], signal: AbortSignal) =>
+      preview(desk, file, steps, signal),
     say: (sentence: string) => desk.say(sentence),
     copy: (text: string) => copy(desk, text),
     save: (text: string, name: string) => saveText(text, name),

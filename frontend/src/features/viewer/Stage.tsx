@@ -145,7 +145,6 @@ export function Stage(props: StageProps) {
         {layers.map(({ key, source, title }) => (
           <div key={key} className={layers.length > 1 ? `pane pane-${key}` : "pane"}>
             <img
-              key={source}
               src={source}
               alt={title}
               draggable={false}

@@ -6,6 +6,7 @@ import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { wordsFor } from "../images/words";
+import { type Preview, usePreview } from "./usePreview";
 import { type Layer, Stage } from "./Stage";
 import "./viewer.css";
 
@@ -47,7 +48,8 @@ function Selected({ image }: { image: ImageItem }) {
   const [mode, setMode] = useState<Mode>("split");
   const [split, setSplit] = useState(0.5);
   const [hasHistogram, setHistogram] = useState(false);
-  const layers = layersOf(image);
+  const preview = usePreview(image);
+  const layers = layersOf(image, preview.url);
   const shown = { before: 1, split, after: 0 }[mode];
   return (
     <>
@@ -77,7 +79,9 @@ function Selected({ image }: { image: ImageItem }) {
           hasHistogram={hasHistogram}
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
           onSplit={setSplit}
-        />
+        >
+          <PreviewMark preview={preview} />
+        </Stage>
       ) : (
         <p className="stage stage-words">{wordsWithout(image)}</p>
       )}
@@ -86,14 +90,33 @@ function Selected({ image }: { image: ImageItem }) {
   );
 }
 
-/** The pictures there are of an image: before, after, or both. */
-function layersOf({ name, type, refusal, file, job }: ImageItem): Layer[] {
+/** Says that what is seen is no result yet, and how true it is. */
+function PreviewMark({ preview }: { preview: Preview }) {
+  const { url, isApproximate, isComing, reason } = preview;
+  if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
+  if (!url && !isComing) return null;
+  const words = isApproximate ? texts.viewer.approximate : texts.viewer.preview;
+  return (
+    <p
+      className="preview-mark"
+      data-coming={isComing || undefined}
+      title={texts.viewer.previewHint}
+    >
+      {url ? words : texts.viewer.previewComing}
+    </p>
+  );
+}
+
+/** The pictures there are of an image: before, after, or both; a preview stands for a result. */
+function layersOf({ name, type, refusal, file, job }: ImageItem, preview = ""): Layer[] {
   const result = job?.state === "succeeded" ? job.result : null;
   const layers: Layer[] = [];
   if (file && isViewable(type) && !refusal) {
     layers.push({ key: "before", source: addressOf(file), title: texts.viewer.beforeOf(name) });
   }
-  if (result && isViewable(result.type)) {
+  if (preview) {
+    layers.push({ key: "after", source: preview, title: texts.viewer.previewOf(name) });
+  } else if (result && isViewable(result.type)) {
     layers.push({ key: "after", source: result.url, title: texts.viewer.afterOf(name) });
   }
   return layers;
