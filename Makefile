@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
 
-.PHONY: help run test test-long check catalogue openapi lock
+.PHONY: help run test test-long check docs catalogue openapi lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,6 +29,10 @@ check: ## Look at format, lint and types, and run the fast tests
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest -m "not slow and not long"
+
+docs: ## Write docs/operations: a page for each group, with pictures
+	@$(SETUP) check
+	$(PYTHON) -m tests.documents
 
 catalogue: ## Export the operations to config/catalogue.json
 	@$(SETUP) check

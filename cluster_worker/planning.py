@@ -444,7 +444,9 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
         check_taken(operation, order.depth, found, alpha)
         prepare(operation, order.depth, found)
         before = found.shape
-        for part in operation.parts(parameters):
+        with refusals(operation.name):
+            parts = operation.parts(parameters)
+        for part in parts:
             found.add(
                 part if alpha else without_alpha(part),
                 operation.arrays,

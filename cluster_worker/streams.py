@@ -62,7 +62,7 @@ class Tools:
         """Open an image for reading, until the stack is closed."""
         if isinstance(image, FileImage):
             return Windows(image, self)
-        return self.surface(image, stack, writable=False)
+        return self.surface(image, stack)
 
     def sink(self, image: "Pixels | Spool", stack: ExitStack) -> Sink:
         """Open an image for writing, until the stack is closed."""
@@ -70,11 +70,15 @@ class Tools:
             return stack.enter_context(Tiles(image, self))
         return self.surface(image, stack)
 
-    def surface(self, image: "Pixels | Raw", stack: ExitStack, *, writable: bool = True) -> Surface:
-        """Open an image for both, until the stack is closed."""
+    def surface(self, image: "Pixels | Raw", stack: ExitStack) -> Surface:
+        """Open an image for both, until the stack is closed.
+
+        A source is mapped writable too, though nobody writes to it: compiled functions of
+        scikit-image refuse arrays that are not.
+        """
         if isinstance(image, Raw):
             return stack.enter_context(Rows(image))
-        return Array(image.map(writable=writable))
+        return Array(image.map(writable=True))
 
     def close(self) -> None:
         """End the decoder, if one was started."""

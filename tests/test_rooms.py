@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parent.parent
-ARRAYS = {"numpy", "skimage"}
+# scipy is what scikit-image itself computes with.
+ARRAYS = {"numpy", "scipy", "skimage"}
 CODECS = {"PIL", "tifffile", "imagecodecs"}
 
 # The first line that a file's path begins with holds for it. Modules of the standard library and

@@ -141,7 +141,7 @@ def rgb2hsv(image: Image) -> Image:
     return result
 
 
-@operation("HSV to RGB", "Colour", Pointwise(), channels="rgb", floats=True, arrays=8, cost=6.5)
+@operation("HSV to RGB", "Colour", Pointwise(), channels="rgb", floats=True, arrays=14, cost=6.5)
 def hsv2rgb(image: Image) -> Image:
     """Turn hue, saturation and value back into colours; the end of a chain that began with rgb2hsv.
 

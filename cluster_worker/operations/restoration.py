@@ -271,7 +271,7 @@ DEVIATION = (*EXTENT, Measure(sums, join_sums), Measure(sums_of_squares, join_su
     ),
     channels="any",
     floats=True,
-    arrays=4,
+    arrays=14,
     cost=lambda win_size, sigma_spatial, **_: window_of(win_size, sigma_spatial) ** 2 / 5,
     tolerance=1e-6,
 )

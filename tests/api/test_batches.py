@@ -23,9 +23,9 @@ def test_a_batch_comes_with_a_form_for_each_image(api):
 
 
 def test_steps_are_kept_with_every_default_filled_in(api):
-    batch, _ = api.batch(steps=("gaussian",))
+    batch, _ = api.batch(steps=("unsharp_mask",))
     _, found = api.get(f"/batches/{batch}")
-    assert found["steps"] == [{"operation": "gaussian", "sigma": 1.0, "mode": "nearest"}]
+    assert found["steps"] == [{"operation": "unsharp_mask", "radius": 1.0, "amount": 1.0}]
     assert found["format"] == "same"
 
 

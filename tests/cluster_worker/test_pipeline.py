@@ -150,7 +150,7 @@ def test_a_function_is_told_its_place():
 
 
 def test_a_measure_may_read_around_its_core():
-    def falls(image, place):
+    def falls(image, *, place):
         """Count rows of the core that lie below a brighter pixel."""
         left, right = place.core.left - place.window.left, place.core.right - place.window.left
         above = image[:-1, left:right] > image[1:, left:right]

@@ -16,8 +16,8 @@ def test_the_exported_catalogue_is_fresh():
 
 
 def test_defaults_are_filled_in():
-    assert recipe.check([{"operation": "gaussian"}], CATALOGUE, 20) == [
-        {"operation": "gaussian", "sigma": 1.0, "mode": "nearest"}
+    assert recipe.check([{"operation": "unsharp_mask", "amount": 2}], CATALOGUE, 20) == [
+        {"operation": "unsharp_mask", "radius": 1.0, "amount": 2}
     ]
 
 
@@ -65,8 +65,8 @@ def test_every_default_passes_its_own_rule():
             "steps[0].radius: must be a whole number, got 2.5",
         ),
         (
-            [{"operation": "median", "footprint": "star"}],
-            'steps[0].footprint: must be one of disk, square, diamond, got "star"',
+            [{"operation": "gray2rgb", "background": "pink"}],
+            'steps[0].background: must be one of white, black, got "pink"',
         ),
         (
             [{"operation": "canny", "low_threshold": "a" * 500}],

@@ -1,0 +1,219 @@
+"""Write docs/operations: a page for each group of operations, with a picture for each operation.
+
+`python -m tests.documents` (make docs) writes the pages from the catalogue, runs every operation
+on a photograph for its picture, and measures its largest difference from scikit-image.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import color, data
+
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.operations.declare import Whole
+from cluster_worker.pipeline import run_alone
+from cluster_worker.planning import Order, plan
+from config import recipe
+from tests.cluster_worker import reference
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"
+CATALOGUE = catalogue()
+QUALITY = 80
+GAP = 6
+
+# Photographs of scikit-image, cut so that a picture shows something of each.
+PHOTOGRAPHS = {
+    "cat": lambda: data.chelsea()[20:180, 90:250],
+    "coffee": lambda: data.coffee()[90:250, 260:420],
+    "coins": lambda: data.coins()[10:170, 10:170],
+    "retina": lambda: data.retina()[560:720, 780:940],
+    "tissue": lambda: data.immunohistochemistry()[60:220, 60:220],
+    "page": lambda: data.page()[20:180, 60:220],
+    "bricks": lambda: data.brick()[:160, :160],
+    "noisy cat": lambda: noisy(data.chelsea()[20:180, 90:250]),
+}
+# What shows a group or an operation best, where it is not the cat.
+BEST = {
+    "Ridges": "retina",
+    "Thresholds": "page",
+    "Restoration": "noisy cat",
+    "Rank filters": "bricks",
+    "Features": "bricks",
+    "Morphology": "coins",
+    "Regions": "coins",
+}
+# Parameters where the defaults show little on a small picture.
+SHOWN_WITH: dict[str, dict[str, object]] = {}
+
+
+def noisy(image):
+    """Add the same noise each time."""
+    noise = np.random.default_rng(1).normal(0, 25, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def run(image, steps, depth="input"):
+    """Run a chain as one tile."""
+    checked = json.dumps(recipe.check(steps, CATALOGUE, 20))
+    return run_alone(plan(Order(image.shape, str(image.dtype), checked, depth)), image)
+
+
+def before(operation):
+    """Give what an operation is shown on: a photograph, or the mask or labels made of one."""
+    name = BEST.get(operation.name, BEST.get(operation.group, "cat"))
+    image = PHOTOGRAPHS[name]()
+    if operation.takes != "picture" and image.dtype != bool:
+        image = run(image, [{"operation": "gaussian"}, {"operation": "threshold_otsu"}], "native")
+    if operation.takes == "labels":
+        image = run(image, [{"operation": "label"}])
+    return image
+
+
+def picture(operation):
+    """Show an operation: before at the left, after at the right."""
+    image = before(operation)
+    step = {"operation": operation.name} | SHOWN_WITH.get(operation.name, {})
+    shown = [as_rgb(each) for each in (image, run(image, [step]))]
+    height = max(each.shape[0] for each in shown)
+    width = sum(each.shape[1] for each in shown) + GAP
+    both = np.full((height, width, 3), 255, np.uint8)
+    both[: shown[0].shape[0], : shown[0].shape[1]] = shown[0]
+    both[: shown[1].shape[0], width - shown[1].shape[1] :] = shown[1]
+    return both
+
+
+def as_rgb(image):
+    """Make any result a picture of 8-bit colours."""
+    if reference.is_labels(image):
+        image = color.label2rgb(image, bg_label=0)
+    if image.dtype == bool or image.dtype.kind == "f":
+        image = np.rint(np.clip(image.astype(float), 0, 1) * 255).astype(np.uint8)
+    return color.gray2rgb(image) if image.ndim == 2 else image[..., :3]
+
+
+def slug(group):
+    """File name of a group's page."""
+    return re.sub(r"\W+", "-", group.lower()).strip("-")
+
+
+def groups():
+    """Operations by group, in the catalogue's order."""
+    found = defaultdict(list)
+    for operation in OPERATIONS.values():
+        found[operation.group].append(operation)
+    return found
+
+
+def page(group, operations):
+    """Write the page of one group."""
+    lines = [f"# {group}", "", "[All operations](README.md)", ""]
+    for each in operations:
+        lines += [f"## {each.title}", "", f"`{each.name}` · {each.kind.name} · {each.source}", ""]
+        lines += [f"![before and after](pictures/{each.name}.webp)", "", each.help, ""]
+        if isinstance(each.kind, Whole):
+            lines += [f"Runs on one rank: {each.kind.why}", ""]
+        if each.parameters:
+            lines += ["| parameter | default | values | |", "|---|---|---|---|"]
+            lines += [row(name, schema) for name, schema in each.parameters.items()]
+            lines += [""]
+    return "\n".join(lines)
+
+
+def row(name, schema):
+    """One parameter as a row of a table."""
+    default = "automatic" if schema["default"] is None else json.dumps(schema["default"])
+    return f"| `{name}` | {default} | {allowed(schema)} | {schema['description']} |"
+
+
+def allowed(schema):
+    """Say which values a parameter takes."""
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    if schema["type"] == "boolean":
+        return "true or false"
+    limits = schema.get("items", schema)
+    span = f"{limits['minimum']} to {limits['maximum']} {schema.get('x-unit', '')}".strip()
+    return f"list of {span}" if "items" in schema else span
+
+
+def index():
+    """Write the page that lists all."""
+    kinds = Counter(each.kind.name for each in OPERATIONS.values())
+    lines = ["# Operations", "", f"{len(OPERATIONS)} operations, by how they are cut:", ""]
+    lines += ["| kind | operations |", "|---|---|"]
+    lines += [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
+    lines += ["", "What runs on one rank, and why:", "", "| operation | why |", "|---|---|"]
+    lines += [
+        f"| `{each.name}` | {each.kind.why} |"
+        for each in OPERATIONS.values()
+        if isinstance(each.kind, Whole)
+    ]
+    lines += ["", "How far each is from scikit-image: [faithful.md](faithful.md).", ""]
+    for group, operations in groups().items():
+        names = ", ".join(f"[{each.title}]({slug(group)}.md#{anchor(each)})" for each in operations)
+        lines += [f"**[{group}]({slug(group)}.md)**: {names}", ""]
+    return "\n".join(lines)
+
+
+def anchor(operation):
+    """Name of an operation's heading, as Markdown viewers make it."""
+    return re.sub(r"[^\w -]", "", operation.title.lower()).replace(" ", "-")
+
+
+def pages():
+    """Give every page whose text follows from the catalogue, by file name."""
+    found = {f"{slug(group)}.md": page(group, each) for group, each in groups().items()}
+    return found | {"README.md": index()}
+
+
+def difference(operation, image):
+    """Largest difference from scikit-image in its own types, as a share of the range."""
+    steps = recipe.check([{"operation": operation.name}], CATALOGUE, 1)
+    found = run(image, steps, "native")
+    expected, _ = reference.run(image, steps, "native")
+    if found.dtype.kind == "b":
+        return float((found != expected).mean())
+    gap = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    scale = np.iinfo(found.dtype).max if found.dtype.kind in "iu" else 1
+    return float(np.nanmax(gap)) / scale
+
+
+def faithful():
+    """Write the table of differences, measured now."""
+    lines = [
+        "# How far each operation is from scikit-image",
+        "",
+        "The largest difference over the photographs "
+        f'{", ".join(PHOTOGRAPHS)}, in scikit-image\'s own types (`depth="native"`), as a share '
+        "of the range; for masks the share of pixels that differ. 0 is exactly equal.",
+        "",
+        "| operation | largest difference |",
+        "|---|---|",
+    ]
+    for operation in OPERATIONS.values():
+        images = [before(operation)]
+        if operation.takes == "picture":
+            images = [make() for make in PHOTOGRAPHS.values()]
+        most = max(difference(operation, image) for image in images)
+        lines.append(f"| `{operation.name}` | {f'{most:.1e}' if most else 0} |")
+    return "\n".join([*lines, ""])
+
+
+def main():
+    """Write all."""
+    (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
+    for old in [*FOLDER.glob("*.md"), *(FOLDER / "pictures").glob("*")]:
+        old.unlink()
+    for name, text in (pages() | {"faithful.md": faithful()}).items():
+        (FOLDER / name).write_text(text)
+    for operation in OPERATIONS.values():
+        path = FOLDER / "pictures" / f"{operation.name}.webp"
+        Image.fromarray(picture(operation)).save(path, quality=QUALITY, method=6)
+
+
+if __name__ == "__main__":
+    main()
