@@ -125,6 +125,18 @@ def renew_upload(batch: str, job: str) -> Response:
     return answer({"upload": jobs.renew_form(parts(), batch, job)})
 
 
+@app.route(JOB + "/parts", methods=["POST"])
+def sign_parts(batch: str, job: str) -> Response:
+    """Answer with addresses for parts of an upload."""
+    return answer(jobs.sign_parts(parts(), batch, job, request().raw_body))
+
+
+@app.route(JOB + "/parts")
+def list_parts(batch: str, job: str) -> Response:
+    """List the parts that arrived."""
+    return answer(jobs.list_parts(parts(), batch, job))
+
+
 @app.route(JOB + "/uploaded", methods=["POST"])
 def complete_upload(batch: str, job: str) -> Response:
     """Check an upload and queue its job."""

@@ -73,6 +73,8 @@ class Job:
     changed: str = ""
     # The upload, as the API saw it when it queued the job; the worker reads with If-Match.
     etag: str = ""
+    # Of an upload in parts, as S3 names it, once one was begun.
+    upload: str = ""
     # Which queue its messages go to.
     lane: Literal["interactive", "bulk"] = "interactive"
     # "batch/job" whose upload is to be used again, or "".

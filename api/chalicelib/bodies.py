@@ -40,6 +40,7 @@ class Bodies:
         self._new_batch = compile_schema(schemas, "NewBatch")
         self._more_images = compile_schema(schemas, "MoreImages")
         self._preview = compile_schema(schemas, "NewPreview")
+        self._parts = compile_schema(schemas, "PartNumbers")
         self._image = compile_schema(schemas, "Image")
 
     def new_batch(self, raw: str | bytes) -> dict[str, Any]:
@@ -65,6 +66,15 @@ class Bodies:
         """Read the body that adds images to a batch; raises as `new_batch` does."""
         body = read(raw)
         return self._checked(self._more_images, body)
+
+    def part_numbers(self, raw: str | bytes) -> list[int]:
+        """Read the body that asks for parts; raises as `new_batch` does."""
+        body = read(raw)
+        try:
+            self._parts(body)
+        except JsonSchemaValueException as error:
+            raise refused(sentence(error)) from error
+        return [int(number) for number in body["parts"]]
 
     def _with_steps(self, body: dict[str, Any]) -> dict[str, Any]:
         if "steps" not in body:

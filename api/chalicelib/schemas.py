@@ -89,6 +89,17 @@ def requests(limits: Limits) -> dict[str, Schema]:
             optional=("format",),
         ),
         "MoreImages": record({"images": images}),
+        "PartNumbers": record(
+            {
+                "parts": {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 1, "maximum": 10_000},
+                    "minItems": 1,
+                    "maxItems": 100,
+                    "description": "Numbers of the parts to send next, from 1.",
+                }
+            }
+        ),
         "NewPreview": record(
             {
                 "steps": reference("Steps"),
@@ -223,6 +234,23 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
         }
     ),
+    "SignedParts": record(
+        {
+            "part_bytes": {**SIZE, "description": "Of every part but the last."},
+            "parts": {
+                "type": "array",
+                "items": record(
+                    {
+                        "part": SIZE,
+                        "bytes": SIZE,
+                        "url": {**TEXT, "description": "PUT exactly these bytes there."},
+                        "expires": MOMENT,
+                    }
+                ),
+            },
+        }
+    ),
+    "ArrivedParts": record({"part_bytes": SIZE, "arrived": {"type": "array", "items": SIZE}}),
     "Preview": record({"url": {**TEXT, "description": "The picture, as a data address (PNG)."}}),
     "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
     "BatchCreated": record(

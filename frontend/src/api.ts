@@ -37,6 +37,14 @@ export interface UploadForm {
   readonly expires: number;
 }
 
+/** The signed address of one part of a large file. */
+export interface SignedPart {
+  readonly part: number;
+  readonly bytes: number;
+  readonly url: string;
+  readonly expires: number;
+}
+
 export interface CreatedJob {
   readonly job: string;
   readonly name: string;
@@ -218,6 +226,18 @@ export const api = {
   renewUpload: (batch: string, job: string, signal?: AbortSignal) =>
     post<{ upload: UploadForm }>(`/batches/${batch}/jobs/${job}/upload`, signal),
 
+  listParts: (batch: string, job: string, signal?: AbortSignal) =>
+    get<{ part_bytes: number; arrived: number[] }>(`/batches/${batch}/jobs/${job}/parts`, signal),
+
+  signPart: async (batch: string, job: string, part: number, signal?: AbortSignal) => {
+    const body = { parts: [part] };
+    const path = `/batches/${batch}/jobs/${job}/parts`;
+    const { parts } = await call<{ parts: SignedPart[] }>("POST", path, { body, signal });
+    const [signed] = parts;
+    if (!signed) throw new Unreachable("no address for a part");
+    return signed;
+  },
+
   uploaded: (batch: string, job: string, signal?: AbortSignal) =>
     post<JobView>(`/batches/${batch}/jobs/${job}/uploaded`, signal),
 
@@ -250,18 +270,40 @@ export const api = {
   },
 
   send: sendForm,
+  sendPart,
 };
 
 export type Api = typeof api;
 
-/**
- * Post a file to S3 by its presigned form.
- *
- * XMLHttpRequest and not fetch, which tells no upload progress.
- */
+/** Post a file to S3 by its presigned form. */
 function sendForm(
   form: UploadForm,
-  file: File,
+  file: Blob,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+  body.append("file", file);
+  return send("POST", form.url, body, file, signal, onProgress);
+}
+
+/** Put one part of a file where its signed address leads. */
+function sendPart(
+  part: SignedPart,
+  content: Blob,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
+  return send("PUT", part.url, content, content, signal, onProgress);
+}
+
+/** Send to S3, by XMLHttpRequest and not by fetch, which tells no upload progress. */
+function send(
+  method: "POST" | "PUT",
+  url: string,
+  body: FormData | Blob,
+  file: Blob,
   signal: AbortSignal,
   onProgress: (sent: number) => void,
 ): Promise<void> {
@@ -294,10 +336,7 @@ function sendForm(
       clearTimeout(stalled);
       signal.removeEventListener("abort", abort);
     };
-    const body = new FormData();
-    for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
-    body.append("file", file);
-    request.open("POST", form.url);
+    request.open(method, url);
     request.send(body);
     if (signal.aborted) request.abort();
   });

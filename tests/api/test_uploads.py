@@ -1,5 +1,5 @@
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from chalicelib import parts as parts_module
@@ -163,3 +163,73 @@ def test_a_source_that_is_no_id_is_said_so(api):
     status, problem = api.post("/batches", {"steps": [{"operation": "invert"}], "images": [image]})
     assert status == 422
     assert problem["detail"] == 'images[0].source.batch: must be the id of a batch, got "../x"'
+
+
+SIZE = 20 * 2**20
+PARTS = [8 * 2**20, 8 * 2**20, 4 * 2**20]
+
+
+def send(api, batch, job, number, size=None):
+    """Put a part where its signed address leads."""
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [number]})
+    assert status == 200, found
+    query = parse_qs(urlsplit(found["parts"][0]["url"]).query)
+    start = b"\x89PNG\r\n\x1a\n" if number == 1 else b""
+    api.s3.upload_part(
+        Bucket=api.parts.settings.uploads_bucket,
+        Key=places.upload_key(batch, job),
+        UploadId=query["uploadId"][0],
+        PartNumber=number,
+        Body=start.ljust(size or PARTS[number - 1], b"x"),
+    )
+
+
+def test_a_large_file_comes_in_parts_and_goes_on_where_it_was(api):
+    batch, (job,) = api.batch(size=SIZE)
+    at = f"/batches/{batch}/jobs/{job}"
+    assert api.get(f"{at}/parts") == (200, {"part_bytes": 8 * 2**20, "arrived": []})
+    send(api, batch, job, 3)
+    send(api, batch, job, 1)
+    assert api.get(f"{at}/parts")[1]["arrived"] == [1, 3]
+    status, problem = api.post(f"{at}/uploaded")
+    assert status == 409
+    assert problem["detail"].endswith("has arrived yet; send the file first")
+    send(api, batch, job, 2)
+    status, view = api.post(f"{at}/uploaded")
+    assert (status, view["state"]) == (202, "queued")
+    # Said twice, as after an answer that was lost.
+    assert api.post(f"{at}/uploaded")[0] == 202
+    assert api.get(f"{at}/parts")[0] == 409
+
+
+def test_a_part_is_signed_with_its_length(api):
+    batch, (job,) = api.batch(size=SIZE)
+    _, found = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [1, 3]})
+    assert [(each["part"], each["bytes"]) for each in found["parts"]] == [
+        (1, PARTS[0]),
+        (3, PARTS[2]),
+    ]
+    query = parse_qs(urlsplit(found["parts"][1]["url"]).query)
+    assert query["X-Amz-SignedHeaders"] == ["content-length;host"]
+    assert query["partNumber"] == ["3"]
+
+
+def test_a_part_that_broke_off_is_not_counted(api):
+    batch, (job,) = api.batch(size=SIZE)
+    send(api, batch, job, 1, size=7 * 2**20)
+    assert api.get(f"/batches/{batch}/jobs/{job}/parts")[1]["arrived"] == []
+
+
+def test_there_are_no_parts_beyond_the_last(api):
+    batch, (job,) = api.batch(size=SIZE)
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [4]})
+    assert (status, problem["detail"]) == (422, "parts: a.png has parts 1 to 3, got 4")
+
+
+def test_parts_are_given_up_with_their_batch(api):
+    batch, (job,) = api.batch(size=SIZE)
+    send(api, batch, job, 1)
+    api.call("DELETE", f"/batches/{batch}")
+    bucket = api.parts.settings.uploads_bucket
+    left = api.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    assert [each for each in left if batch in each["Key"]] == []

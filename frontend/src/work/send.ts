@@ -4,10 +4,13 @@ import { ApiProblem, type CreatedJob, type UploadForm, UploadRefused, isPassing 
 import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
-import { type UploadPhase, upload } from "../uploader";
+import { type UploadPhase, upload, uploadInParts } from "../uploader";
 import type { Desk } from "./desk";
 import { follow, showInAddress } from "./follow";
 import { randomHex } from "./random";
+
+/** From this size on a file goes in parts: what has arrived need not be sent again. */
+const PARTS_FROM_BYTES = 16 * 2 ** 20;
 
 /** Send all images that the recipe on the page has not been applied to. */
 export async function process(desk: Desk): Promise<void> {
@@ -167,16 +170,28 @@ export async function transfer(desk: Desk, id: string, form: UploadForm | null):
   const change = (transfer: Partial<Transfer> | null) => {
     if (!signal.aborted) desk.dispatch({ type: "transfer changed", id, transfer });
   };
-  const parts = {
-    send: desk.api.send,
-    renew: async () => (await desk.api.renewUpload(batch, job, signal)).upload,
+  const common = {
     onPhase: (phase: UploadPhase) => change({ phase }),
     onProgress: (sent: number) => change({ sent }),
     waiting: desk.waiting,
   };
+  const whole = {
+    ...common,
+    send: desk.api.send,
+    renew: async () => (await desk.api.renewUpload(batch, job, signal)).upload,
+  };
+  const calls = {
+    list: () => desk.through(() => desk.api.listParts(batch, job, signal), signal),
+    sign: (part: number) => desk.api.signPart(batch, job, part, signal),
+  };
+  const inParts = { ...common, send: desk.api.sendPart };
   change({ phase: "waiting", sent: 0 });
   try {
-    await desk.uploads(() => upload(file, form, parts, signal));
+    await desk.uploads(() =>
+      file.size > PARTS_FROM_BYTES
+        ? uploadInParts(file, calls, inParts, signal)
+        : upload(file, form, whole, signal),
+    );
     change({ phase: "checking", sent: file.size });
     const view = await desk.through(() => desk.api.uploaded(batch, job, signal), signal);
     desk.dispatch({ type: "job answered", id, job: view });
