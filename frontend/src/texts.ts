@@ -297,7 +297,9 @@ export const texts = {
 
   service: {
     offline: "You are offline. Everything goes on when the connection is back.",
-    down: "The service does not answer. Trying again by itself.",
+    down: "The service does not answer. Nothing is lost; this page tries again by itself.",
+    again: (seconds: number) => `Next try in ${seconds} s`,
+    trying: "Trying now",
     gone: "The results at this address are no longer kept.",
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",

@@ -53,6 +53,8 @@ def test_edits_are_undone_and_brought_again_by_keys_and_buttons(page):
 
 
 def test_a_filter_is_dragged_to_another_place_which_is_one_edit(page):
+    # Room for three whole forms: this is not about scrolling.
+    page.set_viewport_size({"width": 1360, "height": 1600})
     for title in ("Inversion", "Grayscale", "Blurring"):
         add_filter(page, title)
     handle = page.get_by_role("button", name="Inversion, filter 1").bounding_box()
@@ -81,8 +83,9 @@ def test_a_preset_puts_a_whole_chain_in_place(page):
 def test_the_picker_is_searched_and_walked_by_keys_alone(page):
     page.get_by_role("button", name="Add filter").press("Enter")
     page.keyboard.type("thresh")
+    second = page.locator(".card strong").nth(1).inner_text()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    assert filters(page) == ["Thresholding (Otsu)"]
+    assert filters(page) == [second]
     expect(page.get_by_role("button", name="Add filter")).to_be_focused()

@@ -30,7 +30,7 @@ export function Dialog({ title, className = "", children, onClose }: DialogProps
       }}
     >
       <div className="dialog-inside">
-        <header className="dialog-head">
+        <div className="dialog-head">
           <h2>{title}</h2>
           <button
             type="button"
@@ -41,7 +41,7 @@ export function Dialog({ title, className = "", children, onClose }: DialogProps
           >
             <Icon name="cross" />
           </button>
-        </header>
+        </div>
         {children}
       </div>
     </dialog>

@@ -35,6 +35,13 @@ export interface OpenBatch {
   readonly open: boolean;
 }
 
+/** Trouble, in words; `until` tells when it is tried again, in milliseconds since 1970, or 0. */
+export interface Trouble {
+  readonly sentence: string;
+  readonly passing: boolean;
+  readonly until: number;
+}
+
 export interface State {
   readonly catalogue: CatalogueState;
   readonly images: Images;
@@ -42,7 +49,7 @@ export interface State {
   readonly edits: Edits;
   readonly batch: OpenBatch | null;
   /** What is wrong with the service or the network, in words, or "". */
-  readonly trouble: { readonly sentence: string; readonly passing: boolean } | null;
+  readonly trouble: Trouble | null;
   /** The zip of results that is being made. */
   readonly zip: Zip | null;
   /** Last milestone, read out by screen readers. */

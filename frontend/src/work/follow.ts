@@ -23,7 +23,7 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
       first = false;
       take(desk, page, restoring);
     },
-    onTrouble: (error: unknown) => desk.trouble(error),
+    onTrouble: (error: unknown, wait?: number) => desk.trouble(error, wait),
     isNeeded: () => desk.items.some((each) => each.batch === batch && isActive(each)),
     waiting,
   };

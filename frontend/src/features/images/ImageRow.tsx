@@ -73,7 +73,7 @@ function Thumbnail({ image }: { image: ImageItem }) {
     };
   }, [file, result]);
 
-  if (!source || isBroken) return <span className="thumb">{extension(image.name)}</span>;
+  if (!source || isBroken) return <span className="thumb" data-ending={extension(image.name)} />;
   return (
     <img
       className="thumb"

@@ -47,6 +47,7 @@ export function RecipeMenu() {
         id={file}
         className="unseen"
         type="file"
+        aria-label={texts.recipe.openJson}
         accept=".json"
         tabIndex={-1}
         onChange={open}
