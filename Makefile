@@ -4,8 +4,12 @@ SHELL := /bin/bash
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
+# Arithmetic alone, with no servers or worlds: these share the cores.
+SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memory.py
 
-.PHONY: help run test test-long check docs catalogue openapi lock
+CDK := infra/node_modules/.bin/cdk
+
+.PHONY: help run test test-long check synth deploy cost letters smoke docs catalogue openapi lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,11 +21,13 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); 
 test: ## Run all tests but the long ones, with real parts
 	@$(SETUP) test
 	npm --prefix frontend run check
-	$(PYTHON) -m pytest -m "not long"
+	$(PYTHON) -m pytest -m "not long" -n auto $(SHARED)
+	$(PYTHON) -m pytest -m "not long" $(SHARED:%=--ignore=%)
 
 test-long: ## Run the tests that take minutes
 	@$(SETUP) test
-	$(PYTHON) -m pytest -m long
+	$(PYTHON) -m pytest -m long -n auto $(SHARED)
+	$(PYTHON) -m pytest -m long $(SHARED:%=--ignore=%)
 
 check: ## Look at format, lint and types, and run the fast tests
 	@$(SETUP) check
@@ -34,6 +40,27 @@ docs: ## Write docs/operations: a page for each group, with pictures
 	@$(SETUP) check
 	$(PYTHON) -m tests.documents
 
+synth: ## Make the CloudFormation template and check it against the rules (C="-c size=production")
+	@$(SETUP) synth
+	$(CDK) synth --quiet $(C)
+	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
+
+deploy: ## Put the whole app on AWS, or bring what is there up to date (C="-c size=production")
+	@$(SETUP) synth
+	$(CDK) deploy $(C)
+
+cost: ## Print what the chosen settings cost when idle and per 1,000 images (C="-c size=production")
+	@$(SETUP) check
+	@$(PYTHON) -m infra.cost $(C)
+
+letters: ## List the dead letters (STACK=dip); SEND=all, or SEND="JOB …", sends them back
+	@$(SETUP) check
+	@$(PYTHON) -m infra.letters $(if $(STACK),--stack $(STACK)) $(if $(SEND),--send $(SEND))
+
+smoke: ## Send a photograph through a deployed site (URL=https://…)
+	@$(SETUP) check
+	@$(PYTHON) -m infra.smoke $(URL)
+
 catalogue: ## Export the operations to config/catalogue.json
 	@$(SETUP) check
 	$(PYTHON) -m cluster_worker.operations > config/catalogue.json.new
@@ -43,9 +70,12 @@ openapi: ## Export the API's contract to config/openapi.json
 	@$(SETUP) check
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
 
-lock: ## Renew requirements.lock and frontend/package-lock.json
+lock: ## Renew requirements.lock, the worker image's part of it, and frontend/package-lock.json
 	@$(SETUP) check
 	.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --all-extras \
 		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		-o requirements.lock pyproject.toml
+	.venv/bin/pip-compile --quiet --generate-hashes --extra worker --constraint requirements.lock \
+		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		-o cluster_worker/requirements.lock pyproject.toml
 	npm --prefix frontend install --package-lock-only --omit-lockfile-registry-resolved

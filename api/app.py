@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
-from chalicelib import batches, contract, health, jobs, log, orders, previews, problems
+from chalicelib import backlog as backlogs
+from chalicelib import batches, contract, health, jobs, letters, log, orders, previews, problems
 from chalicelib import sweep as sweeping
 from chalicelib.parts import parts
 from chalicelib.problems import NO_STORE
@@ -159,3 +161,18 @@ def cancel_job(batch: str, job: str) -> Response:
 def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     """Put right what was left behind."""
     return sweeping.run(parts())
+
+
+@app.schedule("rate(1 minute)")
+def backlog(_event: CloudWatchEvent) -> dict[str, int]:
+    """Count what waits and who works."""
+    return backlogs.measure(parts())
+
+
+@app.lambda_function()
+def dead_letters(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """List the dead letters; with ``send``, a list of job ids or ``all``, send them back."""
+    send = event.get("send")
+    if not send:
+        return {"letters": letters.show(parts())}
+    return dict(letters.send_back(parts(), None if send == "all" else send))

@@ -12,11 +12,13 @@ from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
+from cluster_worker.node import Outside
 from cluster_worker.previews import Previewer
 from cluster_worker.rows import Rows
 from cluster_worker.runner import Runner
-from cluster_worker.storage import Storage
+from cluster_worker.storage import Storage, answering, client
 from config import places
+from config.credentials import signed_in
 from config.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond the ranks, so that one is fetched or stored while others compute.
@@ -26,10 +28,10 @@ SPARE_SLOTS = 2
 class Previews(threading.Thread):
     """Previews beside the jobs: a world, a connection and a thread of their own."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, broker: str) -> None:
         super().__init__(name="previews")
         self.settings = settings
-        self.answerer = Answerer(settings.broker_url, places.PREVIEWS, self.answer)
+        self.answerer = Answerer(broker, places.PREVIEWS, self.answer)
         self.previewer: Previewer | None = None
 
     def answer(self, question: bytes) -> bytes:
@@ -59,6 +61,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     try:
+        broker = broker_url(settings)
         engine = Engine(
             settings.ranks,
             job_seconds_max=settings.job_seconds_max,
@@ -66,16 +69,17 @@ def main() -> int:
             scratch_dir=settings.scratch_dir,
         )
     except Broken as error:
-        event("engine broken", error=str(error))
+        event("not started", error=str(error))
         return 1
     # Bulk work fills the ranks and no more, so that what comes by the other lane is the next.
     lanes = {places.JOBS.name: engine.ranks + SPARE_SLOTS, places.BULK.name: engine.ranks}
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
     with engine, Decoders(slots, settings) as decoders:
-        runner = Runner(settings, engine, decoders, Rows(settings), Storage(settings), worker)
-        consumer = Consumer(settings.broker_url, lanes, runner.run)
-        previews = Previews(settings)
+        rows = Rows(settings)
+        runner = Runner(settings, engine, decoders, rows, Storage(settings), worker)
+        consumer = Consumer(broker, lanes, runner.run)
+        previews = Previews(settings, broker)
 
         def ready() -> None:
             event("ready", worker=worker, ranks=engine.ranks, slots=slots, pids=engine.pids())
@@ -88,10 +92,23 @@ def main() -> int:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         previews.start()
-        consumer.run(settings.drain_seconds, runner.draining.set)
+        with Outside(settings, consumer, rows, worker):
+            consumer.run(settings.drain_seconds, runner.draining.set)
+        # Told by a signal already, or the drain came from outside.
+        previews.stop()
         previews.join()
     event("drained", worker=worker)
     return 0
+
+
+def broker_url(settings: WorkerSettings) -> str:
+    """Give the broker's address, with user and password from its secret if there is one."""
+    if not settings.broker_secret:
+        return settings.broker_url
+    secrets = client("secretsmanager", "", settings.aws_region)
+    with answering("Secrets Manager"):
+        found = secrets.get_secret_value(SecretId=settings.broker_secret)
+    return signed_in(settings.broker_url, found["SecretString"])
 
 
 if __name__ == "__main__":

@@ -183,8 +183,10 @@ def range_of(schema: dict[str, Any]) -> str:
     """Say which values a parameter takes."""
     if "enum" in schema:
         return " | ".join(schema["enum"])
-    if "minimum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']} {schema.get('x-unit', '')}".rstrip()
+    limits = schema.get("items", schema)
+    if "minimum" in limits:
+        span = f"{limits['minimum']} to {limits['maximum']} {schema.get('x-unit', '')}".rstrip()
+        return f"list of {span}" if "items" in schema else span
     return "true | false"
 
 

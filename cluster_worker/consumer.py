@@ -70,11 +70,17 @@ class Consumer:
         self.in_hand: dict[Message, Delivery] = {}
         self.futures: dict[Message, Future[Verdict]] = {}
         self.stopping = False
+        # Time for the jobs in hand, where whoever stopped this knows it better than `run`.
+        self.seconds_left: float | None = None
+        # When the connection's thread last came round, on the monotonic clock.
+        self.came_round = time.monotonic()
         self.connection: Any = None
         self.on_ready: Callable[[], None] = lambda: None
 
-    def stop(self) -> None:
-        """Begin to drain; safe in a signal handler."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Begin to drain, within so many seconds if given; safe in a signal handler."""
+        if seconds is not None:
+            self.seconds_left = seconds
         self.stopping = True
 
     def run(self, drain_seconds: float, give_up: Callable[[], None]) -> None:
@@ -104,6 +110,7 @@ class Consumer:
         """Wait, but not past a stop."""
         until = time.monotonic() + seconds
         while not self.stopping and time.monotonic() < until:
+            self.came_round = time.monotonic()
             time.sleep(0.1)
 
     def consume(self, drain_seconds: float, give_up: Callable[[], None]) -> None:
@@ -131,6 +138,7 @@ class Consumer:
 
     def drain(self, seconds: float, give_up: Callable[[], None]) -> None:
         """Finish what is in hand, as long as time is left; the rest is handed back."""
+        seconds = seconds if self.seconds_left is None else min(seconds, self.seconds_left)
         event("drain", in_hand=len(self.in_hand), seconds=seconds)
         for message, future in list(self.futures.items()):
             if future.cancel():
@@ -148,6 +156,7 @@ class Consumer:
         What is finished is looked up here, not sent here: a call sent to a connection that ends
         before it is served would be lost, and its message would stay in hand for ever.
         """
+        self.came_round = time.monotonic()
         self.connection.process_data_events(TICK_SECONDS)
         for message, future in list(self.futures.items()):
             if future.done():

@@ -25,6 +25,7 @@ from config.job import (
     move,
     update_of,
 )
+from config.node import Node
 from config.settings import WorkerSettings
 
 # Two transactions that meet on one row, mostly a counter's: the later one is told to come again.
@@ -189,6 +190,17 @@ class Rows:
         """Give a row as a write has left it, without reading it."""
         item = {**row.to_item(), **values, "state": state, "due": due}
         return Job.from_item(item | {"changed": changed_at(now, row.job)})
+
+    def put_node(self, node: Node) -> None:
+        """Write a node's sign of life."""
+        with answering("the table"):
+            self.client.put_item(TableName=self.table, Item=node.to_item())
+
+    def delete_node(self, worker: str) -> None:
+        """Take a node's sign of life away."""
+        key = {"pk": places.NODES_PK, "sk": worker}
+        with answering("the table"):
+            self.client.delete_item(TableName=self.table, Key=key)
 
     def update(self, row: Job, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Change a running row of this attempt; the new row, or None if it is not ours."""

@@ -16,6 +16,7 @@ DUE_INDEX = "due"  # hash due_shard, range due: what the sweep must look at
 DUE_SHARDS = 4
 
 BATCH_SK = "batch"
+NODES_PK = "nodes"  # no batch has that id
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
 

@@ -33,6 +33,14 @@ class Places:
     uploads_bucket: str = setting("S3 bucket that visitors upload to")
     results_bucket: str = setting("S3 bucket of the results, served under /files/")
     broker_url: str = setting("RabbitMQ as amqp://user:password@host:port/ or amqps://…")
+    broker_secret: str = setting(
+        "Secret in AWS Secrets Manager with username and password of the broker; "
+        "empty when its address holds them",
+        "",
+    )
+    worker_group: str = setting(
+        "Auto Scaling group of the worker nodes; empty when nothing scales them", ""
+    )
     s3_endpoint: str = setting("S3 as API and workers reach it; empty for AWS", "")
     dynamodb_endpoint: str = setting("DynamoDB as API and workers reach it; empty for AWS", "")
     heartbeat_lapse_seconds: int = setting(
@@ -57,6 +65,14 @@ class ApiSettings(Places):
     republish_seconds: int = setting(
         "Age at which the sweep looks again at a job that waits in the queue", 30
     )
+    metrics_namespace: str = setting(
+        "CloudWatch namespace of the app's own figures; empty to publish none", ""
+    )
+    workers_max: int = setting("Most worker nodes that the group may have", 1)
+    worker_images: int = setting("Images in line for which one node is wanted", 100)
+    thousand_images_usd: float = setting(
+        "Price of 1,000 images, for estimates; 0 to state none", 0.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +88,11 @@ class WorkerSettings(Places):
     progress_seconds: float = setting("Time between two progress writes of one job", 0.5)
     scratch_dir: str = setting("Folder in memory for pixels and files in work", "/dev/shm")  # noqa: S108
     spool_dir: str = setting("Folder on disk for images larger than memory", "/var/tmp")  # noqa: S108
+    alive_file: str = setting("File that is touched while the node works; empty for none", "")
+    metadata_endpoint: str = setting(
+        "EC2's metadata service, which tells when the node must go; empty elsewhere", ""
+    )
+    lifecycle_hook: str = setting("Hook that holds the group's end of a node for its drain", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +104,17 @@ class LocalSettings:
     sweep_seconds: float = setting("Time between two sweeps on this machine", 5.0)
 
 
-Settings = TypeVar("Settings", Places, ApiSettings, WorkerSettings, LocalSettings)
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What the server of API and site reads on a machine of one's own, besides the API's."""
+
+    listen_host: str = setting("Address that the server listens on", "127.0.0.1")
+    listen_port: int = setting("Port that the server listens on", 8080)
+    api_threads: int = setting("Requests to the API that are answered at once", 16)
+    schedule_seconds: float = setting("Time between two sweeps of the server", 60.0)
+
+
+Settings = TypeVar("Settings", Places, ApiSettings, WorkerSettings, LocalSettings, ServerSettings)
 
 
 def load(

@@ -45,9 +45,53 @@ BEST = {
     "Features": "bricks",
     "Morphology": "coins",
     "Regions": "coins",
+    "rgb2hed": "tissue",
+    "hed2rgb": "tissue",
+    "separate_stains": "tissue",
+    "combine_stains": "tissue",
+    "label2rgb": "coins",
+    "adjust_log": "retina",
 }
 # Parameters where the defaults show little on a small picture.
-SHOWN_WITH: dict[str, dict[str, object]] = {}
+SHOWN_WITH: dict[str, dict[str, object]] = {
+    "gaussian": {"sigma": 4},
+    "median": {"footprint": "disk", "radius": 4},
+    "unsharp_mask": {"radius": 2, "amount": 3},
+    "difference_of_gaussians": {"low_sigma": 2},
+    "dilation": {"footprint": "disk", "radius": 4},
+    "erosion": {"footprint": "disk", "radius": 4},
+    "closing": {"footprint": "disk", "radius": 4},
+    "opening": {"footprint": "disk", "radius": 4},
+    "white_tophat": {"footprint": "disk", "radius": 8},
+    "black_tophat": {"footprint": "disk", "radius": 8},
+    "isotropic_erosion": {"radius": 8},
+    "isotropic_dilation": {"radius": 8},
+    "isotropic_closing": {"radius": 16},
+    "isotropic_opening": {"radius": 16},
+    "area_opening": {"area_threshold": 2000},
+    "area_closing": {"area_threshold": 2000},
+    "adjust_gamma": {"gamma": 0.5},
+    "adjust_sigmoid": {"cutoff": 0.4, "gain": 8},
+    "crop": {"top": 20, "bottom": 40, "left": 50, "right": 20},
+    "expand_labels": {"distance": 8},
+    "flood": {"seed_point": [5, 5], "tolerance": 0.15},
+    "remove_small_objects": {"max_size": 900},
+    "remove_small_holes": {"max_size": 900},
+    "rescale": {"scale": 0.5},
+    "resize": {"rows": 80, "columns": 160},
+    "resize_local_mean": {"rows": 60, "columns": 60},
+    "felzenszwalb": {"scale": 100, "min_size": 60},
+    "slic": {"compactness": 0.1},
+    "watershed": {"on": "distance"},
+}
+# What undoes another operation is shown on its result.
+UNDOES = {
+    "hsv2rgb": "rgb2hsv",
+    "lab2rgb": "rgb2lab",
+    "xyz2rgb": "rgb2xyz",
+    "yuv2rgb": "rgb2yuv",
+    "hed2rgb": "rgb2hed",
+}
 
 
 def noisy(image):
@@ -70,6 +114,8 @@ def before(operation):
         image = run(image, [{"operation": "gaussian"}, {"operation": "threshold_otsu"}], "native")
     if operation.takes == "labels":
         image = run(image, [{"operation": "label"}])
+    if operation.name in UNDOES:
+        image = run(image, [{"operation": UNDOES[operation.name]}], "native")
     return image
 
 
@@ -90,6 +136,8 @@ def as_rgb(image):
     """Make any result a picture of 8-bit colours."""
     if reference.is_labels(image):
         image = color.label2rgb(image, bg_label=0)
+    if image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
+        image = (image - image.min()) / np.ptp(image)
     if image.dtype == bool or image.dtype.kind == "f":
         image = np.rint(np.clip(image.astype(float), 0, 1) * 255).astype(np.uint8)
     return color.gray2rgb(image) if image.ndim == 2 else image[..., :3]

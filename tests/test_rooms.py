@@ -20,7 +20,15 @@ MAY_IMPORT = {
     "infra/local/": {
         *("config", "boto3", "botocore", "pika", "moto", "werkzeug", "chalice", "aiohttp", "yarl"),
     },
+    "infra/server/": {"config", "chalice", "waitress"},
     "infra/__init__.py": set(),
+    "infra/headers.py": set(),
+    "infra/package.py": {"config"},
+    "infra/settings.py": {"config"},
+    "infra/cost.py": {"config"},
+    "infra/letters.py": {"boto3", "botocore", "config"},
+    "infra/smoke.py": set(),
+    "infra/": {"aws_cdk", "cdk_nag", "constructs", "chalice", "config"},
     "cluster_worker/operations/": ARRAYS,
     "cluster_worker/planning.py": ARRAYS,
     "cluster_worker/tiling.py": set(),
@@ -32,6 +40,8 @@ MAY_IMPORT = {
     "cluster_worker/consumer.py": {"pika", "config"},
     "cluster_worker/storage.py": {"boto3", "botocore", "config"},
     "cluster_worker/rows.py": {"botocore", "config"},
+    "cluster_worker/node.py": {"botocore", "config"},
+    "cluster_worker/metadata.py": set(),
     "cluster_worker/formats.py": {"numpy"},
     "cluster_worker/codecs/": {"numpy"} | CODECS,
     "cluster_worker/cli.py": {"tqdm", "config"},
@@ -40,9 +50,14 @@ MAY_IMPORT = {
 # Modules of our own that know a library, and who may use them.
 ONLY_FOR = {
     "cluster_worker.world": {"cluster_worker/rank.py"},
-    "cluster_worker.consumer": {"cluster_worker/__main__.py", "cluster_worker/runner.py"},
+    "cluster_worker.consumer": {
+        "cluster_worker/__main__.py",
+        "cluster_worker/node.py",
+        "cluster_worker/runner.py",
+    },
     "cluster_worker.storage": {
         "cluster_worker/__main__.py",
+        "cluster_worker/node.py",
         "cluster_worker/runner.py",
         "cluster_worker/rows.py",
     },
@@ -51,7 +66,7 @@ FILES = [
     path
     for room in ("config", "api", "infra", "cluster_worker")
     for path in sorted((TOP / room).rglob("*.py"))
-    if "vendor" not in path.parts
+    if not {"vendor", "node_modules"} & set(path.parts)
 ]
 
 

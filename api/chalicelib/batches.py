@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import jobs, log, problems
+from chalicelib.fleet import STARTING
 from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.parts import Parts
 from chalicelib.problems import Problem
@@ -128,8 +129,24 @@ def create(parts: Parts, raw: str | bytes, key: str) -> dict[str, Any]:
     return {
         "batch": batch.batch,
         "kept_until": rows[0].kept_until,
+        "notice": notice(parts),
+        "estimate_usd": estimate(parts, len(rows)),
         "jobs": [jobs.view_with_form(parts, row) for row in rows],
     }
+
+
+def notice(parts: Parts) -> str:
+    """Wake the first worker, and say so while none is there; "" when images are worked on."""
+    parts.fleet.wake()
+    if not parts.fleet.group or any(node.is_there(parts.clock()) for node in parts.table.nodes()):
+        return ""
+    return STARTING
+
+
+def estimate(parts: Parts, images: int) -> float | None:
+    """Tell what images will cost, as far as this installation knows its prices."""
+    price = parts.settings.thousand_images_usd
+    return round(images * price / 1000, 6) if price else None
 
 
 def add(parts: Parts, batch_id: str, raw: str | bytes, key: str) -> dict[str, Any]:

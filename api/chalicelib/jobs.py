@@ -246,6 +246,8 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
         raise
     if received is None:
         raise Problem(409, f"{row.name}: no upload has arrived yet; send the file first")
+    # The upload may have taken longer than idle nodes are kept.
+    parts.fleet.wake()
     return received
 
 

@@ -12,10 +12,13 @@ import boto3
 from botocore.config import Config
 
 from chalicelib.bodies import Bodies
+from chalicelib.fleet import Fleet
+from chalicelib.metrics import Metrics
 from chalicelib.queue import Publisher
 from chalicelib.schemas import Limits
 from chalicelib.table import Table
 from config import settings as config_settings
+from config.credentials import signed_in
 from config.settings import ApiSettings
 
 CATALOGUE_FILE = config_settings.TOP / "config" / "catalogue.json"
@@ -41,6 +44,8 @@ class Parts:
     s3: Any
     s3_public: Any
     publisher: Publisher
+    fleet: Fleet
+    metrics: Metrics
     clock: Callable[[], int]
 
 
@@ -73,9 +78,24 @@ def make(settings: ApiSettings) -> Parts:
         s3_public=s3_client(
             settings.aws_region, settings.s3_public_endpoint or settings.s3_endpoint
         ),
-        publisher=Publisher(settings.broker_url, settings.publish_seconds),
+        publisher=Publisher(lambda: broker_url(settings), settings.publish_seconds),
+        fleet=Fleet(client("autoscaling", settings), settings.worker_group),
+        metrics=Metrics(client("cloudwatch", settings), settings.metrics_namespace),
         clock=lambda: time.time_ns() // 1_000_000,
     )
+
+
+def client(service: str, settings: ApiSettings) -> Any:
+    """Make a client for one of AWS's services."""
+    return boto3.client(service, region_name=settings.aws_region, config=Config(**TIMEOUTS))
+
+
+def broker_url(settings: ApiSettings) -> str:
+    """Give the broker's address, with user and password from its secret if there is one."""
+    if not settings.broker_secret:
+        return settings.broker_url
+    found = client("secretsmanager", settings).get_secret_value(SecretId=settings.broker_secret)
+    return signed_in(settings.broker_url, found["SecretString"])
 
 
 def s3_client(region: str, endpoint: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib import log
 from chalicelib.images import MAGIC_BYTES, UploadError, sniff
-from chalicelib.parts import Parts
+from chalicelib.parts import Parts, broker_url
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError, Publisher
 from config import places
@@ -72,7 +72,7 @@ def asker(parts: Parts) -> Iterator[Publisher]:
     try:
         publisher = _idle.get_nowait()
     except queue.Empty:
-        publisher = Publisher(parts.settings.broker_url, places.PREVIEW_SECONDS)
+        publisher = Publisher(lambda: broker_url(parts.settings), places.PREVIEW_SECONDS)
     yield publisher
     # One that failed has let go of its connection, and is dropped.
     _idle.put(publisher)

@@ -7,17 +7,19 @@ publishers back because its memory ran out.
 
 import secrets
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
 
 from config import places
 from config.job import Message
@@ -37,6 +39,8 @@ ANSWERS = "amq.rabbitmq.reply-to"
 
 # How connecting fails. The connector's exceptions are not among pika's AMQPErrors.
 CONNECT_ERRORS = (AMQPError, AMQPConnectorException, OSError)
+
+REFUSED_ERRORS = (ProbableAuthenticationError, ProbableAccessDeniedError)
 
 Result = TypeVar("Result")
 
@@ -92,20 +96,26 @@ class Publisher:
 
     Parameters
     ----------
-    url : str
-        ``amqp://user:password@host:port/`` or ``amqps://…``
+    url : str or callable
+        ``amqp://user:password@host:port/`` or ``amqps://…``; a callable is asked for it before the
+        first connection, and once more when the broker refuses its password.
     seconds : float
         Longest time that any call may take.
     """
 
-    def __init__(self, url: str, seconds: float) -> None:
-        self._parameters = pika.URLParameters(url)
-        self._parameters.heartbeat = 0  # Lambda freezes between requests and would miss beats
-        self._parameters.connection_attempts = 1
+    def __init__(self, url: str | Callable[[], str], seconds: float) -> None:
+        self._url = url if callable(url) else lambda: url
         self._seconds = seconds
         self._lock = threading.Lock()
         self._link: Link | None = None
         self._silent_until = 0.0
+
+    @cached_property
+    def _parameters(self) -> pika.URLParameters:
+        parameters = pika.URLParameters(self._url())
+        parameters.heartbeat = 0  # Lambda freezes between requests and would miss beats
+        parameters.connection_attempts = 1
+        return parameters
 
     @property
     def address(self) -> str:
@@ -149,9 +159,7 @@ class Publisher:
         BrokerError
             If the broker does not answer.
         """
-        return self._run(
-            lambda channel: sum(count(channel, queue) for queue in places.LANES.values())
-        )
+        return self._run(waiting_in)
 
     def dead_letters(self, limit: int = DEAD_LETTERS_PER_LOOK) -> list[Message]:
         """Look at dead letters and leave them for the operator.
@@ -167,6 +175,27 @@ class Publisher:
             If the broker does not answer.
         """
         return self._run(lambda channel: list(look_through(channel, limit)))
+
+    def counts(self) -> tuple[int, int]:
+        """Count the messages that wait, and the dead letters.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer.
+        """
+        return self._run(lambda channel: (waiting_in(channel), count(channel, places.DEAD_LETTERS)))
+
+    def drop_dead_letters(self, settled: Collection[Message]) -> None:
+        """Take dead letters away that an operator has seen to; the others stay.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer.
+        """
+        if settled:
+            self._run(lambda channel: list(look_through(channel, sys.maxsize, settled)))
 
     def close(self) -> None:
         """Let go of the connection; the next call makes a new one."""
@@ -187,7 +216,7 @@ class Publisher:
                 # What was kept may have gone stale unnoticed, so its failure says nothing yet.
                 with suppress(AMQPError):
                     return self._attempt(self._link, until, work)
-            self._link = self._connect(until)
+            self._link = self._sign_in(until)
             return self._attempt(self._link, until, work)
         except DeadlineError as error:
             self._silent_until = time.monotonic() + SILENCE_SECONDS
@@ -210,6 +239,17 @@ class Publisher:
             raise
         link.used = time.time()
         return result
+
+    def _sign_in(self, until: float) -> Link:
+        """Connect; with a password that was changed meanwhile, at the second try."""
+        try:
+            return self._connect(until)
+        except REFUSED_ERRORS:
+            before = self._parameters.credentials
+            del self._parameters
+            if self._parameters.credentials == before:
+                raise
+            return self._connect(until)
 
     def _connect(self, until: float) -> Link:
         """Connect and declare the queues, which changes nothing where they are."""
@@ -256,6 +296,11 @@ def count(channel: BlockingChannel, queue: places.Queue) -> int:
     return int(answer.method.message_count)
 
 
+def waiting_in(channel: BlockingChannel) -> int:
+    """Count the jobs' messages ready in all lanes."""
+    return sum(count(channel, queue) for queue in places.LANES.values())
+
+
 def exchange(channel: BlockingChannel, queue: places.Queue, question: bytes) -> bytes:
     """Send a question and wait for the answer, on the broker's pseudo-queue for answers."""
     key = secrets.token_hex(8)
@@ -275,15 +320,24 @@ def exchange(channel: BlockingChannel, queue: places.Queue, question: bytes) -> 
     return answers[0]
 
 
-def look_through(channel: BlockingChannel, limit: int) -> Iterator[Message]:
-    """Send each dead letter from the front of its queue to the end, and yield what it says."""
+def look_through(
+    channel: BlockingChannel, limit: int, settled: Collection[Message] = ()
+) -> Iterator[Message]:
+    """Send each dead letter from the front of its queue to the end, and yield what it says.
+
+    Those that are settled are taken away instead.
+    """
     dead = places.DEAD_LETTERS
     for _ in range(min(limit, count(channel, dead))):
         method, properties, body = channel.basic_get(dead.name)
         if method is None or body is None:
             return
-        channel.basic_publish("", dead.name, body, properties, mandatory=True)
-        channel.basic_ack(method.delivery_tag)
-        # What is no message of ours stays there too; it is the operator's to judge.
+        # What is no message of ours stays there; it is the operator's to judge.
+        message = None
         with suppress(ValueError):
-            yield Message.from_bytes(body)
+            message = Message.from_bytes(body)
+        if message is None or message not in settled:
+            channel.basic_publish("", dead.name, body, properties, mandatory=True)
+        channel.basic_ack(method.delivery_tag)
+        if message is not None:
+            yield message

@@ -257,6 +257,11 @@ ANSWERS: dict[str, Schema] = {
         {
             "batch": BATCH_ID,
             "kept_until": MOMENT,
+            "notice": {**TEXT, "description": "What to know meanwhile, in words; mostly empty."},
+            "estimate_usd": {
+                "type": ["number", "null"],
+                "description": "An estimate of what these images cost, where prices are known.",
+            },
             "jobs": {"type": "array", "items": reference("Job")},
         }
     ),

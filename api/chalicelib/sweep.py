@@ -44,6 +44,9 @@ class Sweep:
     is_broker_up: bool = True
     # When the queue was seen empty, in milliseconds since 1970; 0 if it was not.
     empty_at: int = 0
+    # Of the queued jobs that were looked at, how long the oldest has waited. A job is looked at
+    # again when its wait has doubled, and at least twice an hour.
+    oldest_ms: int = 0
 
     @property
     def has_time(self) -> bool:
@@ -72,6 +75,7 @@ def run(parts: Parts, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
     for found in due_rows(sweep):
         what = see_to(sweep, found)
         done[what] = done.get(what, 0) + 1
+    parts.metrics.publish({"OldestWaitingSeconds": sweep.oldest_ms // 1000})
     log.event("sweep", "", broker="up" if sweep.is_broker_up else "down", **done)
     return done
 
@@ -178,6 +182,7 @@ def look_for_upload(parts: Parts, row: Job) -> str:
 def look_for_message(sweep: Sweep, row: Job) -> str:
     """Publish a queued job again, if its message never arrived or is nowhere any more."""
     parts = sweep.parts
+    sweep.oldest_ms = max(sweep.oldest_ms, parts.clock() - jobs.changed_ms(row))
     is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
     if is_lost and sweep.is_broker_up:
         return publish_again(sweep, row, {})

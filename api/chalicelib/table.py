@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from config import places
 from config.job import STATES, Batch, Job
+from config.node import Node
 
 REQUEST_PREFIX = "request#"
 
@@ -125,6 +126,13 @@ class Table:
             Limit=limit,
         )
         return [(item["pk"], item["sk"]) for item in answer["Items"]]
+
+    def nodes(self) -> list[Node]:
+        """Read the signs of life of all worker nodes, those of nodes that are gone among them."""
+        answer = self._query(
+            KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": places.NODES_PK}
+        )
+        return [Node.from_item(item) for item in answer["Items"]]
 
     def fingerprint(self, batch: str, request: str) -> str | None:
         """Read the fingerprint of the body that came with an idempotency key."""

@@ -1,4 +1,4 @@
-"""The Chalice app on this machine, and the schedule that calls its sweep.
+"""The Chalice app on this machine, and the schedules that call its sweep and its backlog.
 
 Run as ``python -m infra.local.api --port PORT --sweep-seconds SECONDS``. On AWS these are API
 Gateway and EventBridge.
@@ -31,6 +31,8 @@ SCHEDULED_EVENT = {
     "detail": {},
 }
 
+SCHEDULED = ("sweep", "backlog")
+
 log = logging.getLogger("infra.local.api")
 
 
@@ -62,18 +64,20 @@ def main(port: int, sweep_seconds: float) -> None:
     create_local_server(app.app, config, HOST, 0).server.server_close()
     handler = functools.partial(Handler, app_object=app.app, config=config)
     server = Server((HOST, port), handler)
-    threading.Thread(target=call_often, args=(app.sweep, sweep_seconds), daemon=True).start()
+    for name in SCHEDULED:
+        often = (getattr(app, name), name, sweep_seconds)
+        threading.Thread(target=call_often, args=often, daemon=True).start()
     server.serve_forever()
 
 
-def call_often(sweep: Any, seconds: float) -> None:
-    """Call the scheduled function again and again; its errors are for the log."""
+def call_often(scheduled: Any, name: str, seconds: float) -> None:
+    """Call a scheduled function again and again; its errors are for the log."""
     pause = threading.Event()
     while not pause.wait(seconds):
         try:
-            sweep(SCHEDULED_EVENT, None)
-        except Exception:  # a sweep that fails is followed by another
-            log.exception("the sweep failed")
+            scheduled(SCHEDULED_EVENT, None)
+        except Exception:  # a call that fails is followed by another
+            log.exception("%s failed", name)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class LocalApp:
         Time between two sweeps.
     say : callable
         Takes each line that is for the user.
+    worker : bool
+        Whether to run a worker; False when one runs elsewhere.
     **settings : str
         Further settings for API and worker, such as ``KEPT_SECONDS="60"``.
 
@@ -64,6 +66,7 @@ class LocalApp:
         ranks: int = 0,
         sweep_seconds: float = 5.0,
         say: Callable[[str], None] = lambda _: None,
+        worker: bool = True,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -72,6 +75,7 @@ class LocalApp:
         self.ranks = ranks
         self.sweep_seconds = sweep_seconds
         self.say = say
+        self.worker = worker
         self.settings = settings
         self.environment: dict[str, str] = {}
         self._closing = ExitStack()
@@ -109,17 +113,20 @@ class LocalApp:
         for part in (broker.part, self._aws(aws)):
             self.supervisor.start(part)
         # The worker's world warms up while the broker starts; it tries again until that is there.
-        for part in (self._worker(), self._api(api), self._front(api)):
+        parts = [self._api(api), self._front(api)]
+        for part in [self._worker(), *parts] if self.worker else parts:
             self.supervisor.start(part)
         self.supervisor.await_ready("broker", broker.is_ready, READY_SECONDS)
         broker.declare_queues()
-        for name, is_ready in (
-            ("aws", lambda: (self.folder / "aws.log").read_text().startswith("ready")),
-            ("api", lambda: answers(api)),
-            ("front", lambda: answers(self.port)),
-            ("worker", lambda: has_event(self.folder / "worker.log", "ready")),
-        ):
-            self.supervisor.await_ready(name, is_ready, READY_SECONDS)
+        ready: dict[str, Callable[[], bool]] = {
+            "aws": lambda: (self.folder / "aws.log").read_text().startswith("ready"),
+            "api": lambda: answers(api),
+            "front": lambda: answers(self.port),
+            "worker": lambda: has_event(self.folder / "worker.log", "ready"),
+        }
+        for name, is_ready in ready.items():
+            if name in self.supervisor.parts:
+                self.supervisor.await_ready(name, is_ready, READY_SECONDS)
         self.supervisor.keep()
 
     def _environment(self, broker_url: str, aws_port: int) -> dict[str, str]:
@@ -135,6 +142,8 @@ class LocalApp:
             "UPLOADS_BUCKET": "dip-uploads",
             "RESULTS_BUCKET": "dip-results",
             "BROKER_URL": broker_url,
+            # For what has no setting of its own, such as the app's figures.
+            "AWS_ENDPOINT_URL": endpoint,
             "S3_ENDPOINT": endpoint,
             "S3_PUBLIC_ENDPOINT": endpoint,
             "DYNAMODB_ENDPOINT": endpoint,

@@ -18,6 +18,7 @@ from botocore.config import Config
 from yarl import URL
 
 from config.settings import ApiSettings, load
+from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.local.ports import HOST
 
 # Largest request to the API; the largest that is meant, 100 images, has some 30 KB. API Gateway
@@ -56,48 +57,7 @@ FILE_TELLS = (
     "Last-Modified",
 )
 
-# For everything at this origin; answers with a policy of their own keep it.
-HEADERS = {
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# A result is made from a stranger's bytes: opened by itself it may do nothing at all.
-FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
-
-# Vite puts the hash of what is in a file under /assets into its name.
-KEPT_FOR_EVER = "public, max-age=31536000, immutable"
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def site_policy(uploads: str) -> str:
-    """Build the page's Content-Security-Policy.
-
-    Parameters
-    ----------
-    uploads : str
-        Origin of S3, which the page uploads to.
-    """
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' blob: data:",
-            "font-src 'self'",
-            f"connect-src 'self' {uploads}",
-            "manifest-src 'self'",
-            "worker-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
 
 
 class Front:
@@ -277,13 +237,13 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
 
 
-def main(port: int, api: str, site: Path) -> None:
+def main(port: int, api: str, site: Path, host: str = HOST) -> None:
     """Serve until told to end."""
     logging.basicConfig(level=logging.INFO)
-    front = Front(site.resolve(), api, load(ApiSettings))
+    front = Front(site.resolve(), api, load(ApiSettings, "api"))
     web.run_app(
         front.application(),
-        host=HOST,
+        host=host,
         port=port,
         access_log=None,
         print=None,

@@ -1,13 +1,16 @@
-"""The self-check of `make run`: one real photograph through the whole path, as a page sends it."""
+"""The self-check: one real photograph through the whole path, as a page sends it.
+
+`make run` does it at each start, `make smoke URL=https://…` to a deployed site.
+"""
 
 import importlib.util
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,31 +25,39 @@ STEPS = [{"operation": "gaussian", "sigma": 2.0}]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def check(url: str) -> None:
+def check(url: str, seconds: float = SECONDS, say: Callable[[str], None] = lambda _: None) -> None:
     """Send the photograph, wait for its result and look at it.
 
     Parameters
     ----------
     url : str
         Origin of the app.
+    seconds : float
+        How long to wait for the result.
+    say : callable
+        Takes what the app has to say meanwhile.
 
     Raises
     ------
     LocalError
-        If it does not come back blurred, and whole, within a minute.
+        If it does not come back blurred, and whole, in that time.
     """
     picture = photograph()
     image = {"name": picture.name, "bytes": picture.stat().st_size, "type": "image/png"}
     body = {"steps": STEPS, "format": "same", "images": [image]}
     created = call("POST", f"{url}/api/batches", body, {"Idempotency-Key": secrets.token_hex(16)})
     batch, job = created["batch"], created["jobs"][0]
+    if created["notice"]:
+        say(created["notice"])
     upload(job["upload"], picture.read_bytes())
     address = f"{url}/api/batches/{batch}"
     view = call("POST", f"{address}/jobs/{job['job']}/uploaded")
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while view["state"] not in ("succeeded", "failed", "cancelled", "expired"):
         if time.monotonic() > deadline:
-            raise LocalError(f"self-check: the photograph is still {view['state']} after a minute")
+            raise LocalError(
+                f"self-check: the photograph is still {view['state']} after {seconds:g} s"
+            )
         time.sleep(POLL_SECONDS)
         view = call("GET", f"{address}/jobs/{job['job']}")
     if view["state"] != "succeeded":
@@ -54,7 +65,7 @@ def check(url: str) -> None:
     result = send("GET", url + view["result"]["url"])
     if result[:8] != PNG or size_of(result) != size_of(picture.read_bytes()):
         raise LocalError(f"self-check: the result begins {result[:24].hex(' ')}, not as it should")
-    # Each start begins empty.
+    # Nothing of it stays.
     call("DELETE", address)
 
 
@@ -102,7 +113,8 @@ def send(
         If it is refused, in the answer's own words, or not answered.
     """
     place = urlsplit(url)
-    with closing(HTTPConnection(place.netloc, timeout=REQUEST_SECONDS)) as connection:
+    kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
+    with closing(kind(place.netloc, timeout=REQUEST_SECONDS)) as connection:
         try:
             connection.request(method, place.path or "/", body, dict(headers or {}))
             answer = connection.getresponse()

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Install and build what is missing, and nothing else: `setup.sh run` for make run, `setup.sh check`
-# for the Python alone, `setup.sh test` for make test. Says what it does, keeps the details in
-# .run/setup.log, and does nothing, in a fraction of a second, when all is there.
+# for the Python alone, `setup.sh server` for a server of API and site, `setup.sh synth` for make
+# synth, `setup.sh test` for make test. Says what it does, keeps the details in .run/setup.log, and
+# does nothing, in a fraction of a second, when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -55,11 +56,15 @@ install_packages() {
 packages() {
     local missing=()
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-    if [ "$what" != check ]; then
+    if [ "$what" = run ] || [ "$what" = test ]; then
         [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
     fi
     if [ "$what" = test ]; then
         command -v chromium >/dev/null || missing+=(chromium)
+        command -v shellcheck >/dev/null || missing+=(shellcheck)
+        command -v debootstrap >/dev/null || missing+=(debootstrap)
+        command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
+        command -v systemd-analyze >/dev/null || missing+=(systemd)
     fi
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || fail "missing: ${missing[*]}; install them and try again"
@@ -105,6 +110,17 @@ site() {
     printf '%s\n' "$inputs" >"$modules/.built-from"
 }
 
+# The command `cdk`, at the version that reads what aws-cdk-lib writes.
+cdk() {
+    local modules=infra/node_modules lock
+    lock=$(fingerprint infra/package-lock.json)
+    if is_stamped "$modules/.installed-from" "$lock"; then return 0; fi
+    say "installing the command cdk (npm ci)"
+    quietly npm --prefix infra ci --no-audit --no-fund
+    printf '%s\n' "$lock" >"$modules/.installed-from"
+}
+
 packages
 python_environment
 [ "$what" = check ] || site
+if [ "$what" = synth ] || [ "$what" = test ]; then cdk; fi

@@ -7,6 +7,7 @@ from config.settings import (
     TOP,
     ApiSettings,
     LocalSettings,
+    ServerSettings,
     SettingError,
     WorkerSettings,
     load,
@@ -19,7 +20,7 @@ GIVEN = {"UPLOADS_BUCKET": "uploads", "RESULTS_BUCKET": "results", "BROKER_URL":
 def test_the_example_lists_every_setting_with_its_default_and_nothing_else():
     expected = {
         each.name.upper(): "" if each.default is dataclasses.MISSING else str(each.default)
-        for kind in (ApiSettings, WorkerSettings, LocalSettings)
+        for kind in (ApiSettings, WorkerSettings, LocalSettings, ServerSettings)
         for each in dataclasses.fields(kind)
     }
     assert read_env_file(TOP / ".env.example") == expected
@@ -27,7 +28,7 @@ def test_the_example_lists_every_setting_with_its_default_and_nothing_else():
 
 def test_the_example_explains_every_setting_above_it():
     lines = (TOP / ".env.example").read_text().splitlines()
-    for kind in (ApiSettings, WorkerSettings, LocalSettings):
+    for kind in (ApiSettings, WorkerSettings, LocalSettings, ServerSettings):
         for each in dataclasses.fields(kind):
             above = lines[
                 next(i for i, x in enumerate(lines) if x.startswith(f"{each.name.upper()}=")) - 1

@@ -1,0 +1,24 @@
+"""The app's own figures in CloudWatch, on which its nodes are scaled and its alarms rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A namespace in CloudWatch; without one nothing is published."""
+
+    client: Any
+    namespace: str
+
+    def publish(self, figures: Mapping[str, int]) -> None:
+        """Publish figures as they are now."""
+        if self.namespace:
+            self.client.put_metric_data(
+                Namespace=self.namespace,
+                MetricData=[
+                    {"MetricName": name, "Value": value, "Unit": "None"}
+                    for name, value in figures.items()
+                ],
+            )

@@ -1,0 +1,135 @@
+#!/bin/bash
+# Make this machine a worker node: Docker, the worker's image, and a unit that keeps it running.
+# Debian and Amazon Linux; may be run again at any time, and then changes what is not as it should be.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=config/node.sh
+. "$here/node.sh"
+
+unit=docker-worker-compose.service
+# The user of the image, who also writes the sign of life on this side.
+user=dip-worker
+user_id=10001
+
+image=''
+base=''
+env_file=''
+memory=''
+cpus=''
+authority=''
+part=all
+
+usage() {
+    cat <<END
+usage: worker-node-config.sh [--dry-run] [--env-file FILE] [--image IMAGE] [--base-image IMAGE]
+                             [--memory SIZE] [--cpus NUMBER] [--broker-authority FILE]
+                             [--only configure|daemonize]
+
+  --env-file FILE   settings of the worker (.env.example lists them); kept in $settings/worker.env
+  --image IMAGE     run this image; without it, one is built from the sources beside this script
+  --base-image IMAGE  build on this one, any with Python 3.11 and venv; Docker Hub's Python without
+                    it
+  --memory SIZE     most memory of the container, such as 12g; most of the machine's without it
+  --cpus NUMBER     most cores of the container; all without it
+  --broker-authority FILE  who signed the broker's certificate, if the machine does not know
+  --only PART       configure: all but starting; daemonize: starting alone
+  --dry-run         say what would be done
+END
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --dry-run) dry_run=yes ;;
+    --help)
+        usage
+        exit 0
+        ;;
+    --env-file | --image | --base-image | --memory | --cpus | --broker-authority | --only)
+        needs_value "$@"
+        case $1 in
+        --env-file) env_file=$2 ;;
+        --image) image=$2 ;;
+        --base-image) base=$2 ;;
+        --memory) memory=$2 ;;
+        --cpus) cpus=$2 ;;
+        --broker-authority) authority=$2 ;;
+        --only) part=$2 ;;
+        esac
+        shift
+        ;;
+    *) fail "unknown option: $1; see: worker-node-config.sh --help" ;;
+    esac
+    shift
+done
+check_part "$part"
+check_readable "$env_file"
+check_readable "$authority"
+
+install_docker() {
+    packages docker docker.io docker
+    if ! systemctl is-active --quiet docker.service 2>/dev/null; then
+        run systemctl enable --now --quiet docker.service
+    fi
+}
+
+make_user() {
+    if ! getent passwd "$user" >/dev/null; then
+        run useradd --uid "$user_id" --user-group --no-create-home \
+            --shell /usr/sbin/nologin "$user"
+    fi
+}
+
+# The image is fetched or built now, so that a start of the unit needs no registry.
+fetch_image() {
+    if [ -z "$image" ]; then
+        image=dip-worker
+        [ -f "$here/../cluster_worker/Dockerfile" ] ||
+            fail "no sources beside this script to build the image from; name one by --image"
+        # By the machine's own network, as the container is run.
+        run docker build --network host --file "$here/../cluster_worker/Dockerfile" \
+            ${base:+--build-arg "BASE_IMAGE=$base"} --tag "$image" "$here/.."
+        return
+    fi
+    if docker image inspect "$image" >/dev/null 2>&1; then return 0; fi
+    if [[ $image == *.dkr.ecr.*.amazonaws.com* ]]; then
+        local registry=${image%%/*} region
+        region=$(cut -d . -f 4 <<<"$registry")
+        if [ -n "$dry_run" ]; then
+            say "would run: docker login $registry"
+        else
+            aws ecr get-login-password --region "$region" |
+                docker login --username AWS --password-stdin "$registry"
+        fi
+    fi
+    run docker pull --quiet "$image"
+}
+
+write_settings() {
+    local node
+    if [ -n "$env_file" ]; then
+        if put "$env_file" "$settings/worker.env" 640 "$user"; then changed=yes; fi
+    elif [ ! -f "$settings/worker.env" ]; then
+        [ -n "$dry_run" ] || fail "$settings/worker.env is not there; give the settings by --env-file"
+    fi
+    if [ -n "$authority" ] && put "$authority" "$settings/broker-ca.pem" 644; then changed=yes; fi
+    node=$(mktemp)
+    # shellcheck disable=SC2064  # its name is known now
+    trap "rm -f $node" EXIT
+    printf 'IMAGE=%s\nMEMORY=%s\nCPUS=%s\n' "$image" "$memory" "$cpus" >"$node"
+    if put "$node" "$settings/worker-node.env" 644; then changed=yes; fi
+    if put "$here/systemd/worker-run" "$library/worker-run" 755; then changed=yes; fi
+    if put "$here/systemd/$unit" "$units/$unit" 644; then changed=yes; fi
+}
+
+changed=
+must_be_root
+if [ "$part" != daemonize ]; then
+    install_docker
+    make_user
+    fetch_image
+    write_settings
+fi
+if [ "$part" != configure ]; then
+    start "$unit" "$changed"
+    say "this machine is a worker node; see: systemctl status $unit"
+fi

@@ -1,0 +1,27 @@
+"""The CDK app: `python -m infra`, which `cdk synth` and `cdk deploy` call."""
+
+import os
+import sys
+
+from aws_cdk import App
+
+from config.settings import SettingError
+from infra.cost import PriceError
+from infra.settings import load
+from infra.stack import add_stack
+
+
+def main() -> int:
+    """Synthesise the stack; 2 for settings that cannot be used."""
+    app = App()
+    try:
+        add_stack(app, load(app.node.try_get_context, os.environ))
+    except (SettingError, PriceError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

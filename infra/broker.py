@@ -1,0 +1,102 @@
+"""RabbitMQ on Amazon MQ: private, by TLS only, its user made in Secrets Manager."""
+
+import json
+
+from aws_cdk import Fn, RemovalPolicy
+from aws_cdk import aws_amazonmq as amazonmq
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secrets
+from constructs import Construct
+
+from infra.logs import DAYS
+from infra.network import Network
+from infra.settings import StackSettings
+
+# Versions from 4 on run on m7g alone.
+VERSION = "4.2"
+
+USER = "dip"
+LOGS = ("general", "connection", "channel")
+
+# A job that outlives this is delivered again while it runs, and its late acknowledgement ends the
+# channel. Longer than any job may compute (`StackSettings.job_seconds_max` ends at 7,200 s), with
+# its transfers.
+CONSUMER_TIMEOUT_MS = 10_800_000
+CONFIGURATION = f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\n"
+
+
+class Broker(Construct):
+    """The broker with its configuration and its user.
+
+    Attributes
+    ----------
+    secret : secrets.Secret
+        JSON with ``username`` and ``password``.
+    url : str
+        ``amqps://host:5671`` without them.
+    name : str
+        By which CloudWatch knows it.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, network: Network, settings: StackSettings
+    ) -> None:
+        super().__init__(scope, id)
+        self.secret = secrets.Secret(
+            self,
+            "User",
+            description="User of the broker, for API and workers",
+            generate_secret_string=secrets.SecretStringGenerator(
+                secret_string_template=json.dumps({"username": USER}),
+                generate_string_key="password",
+                password_length=40,
+                # Amazon MQ refuses some signs, and none of them is needed at this length.
+                exclude_punctuation=True,
+            ),
+        )
+        configuration = amazonmq.CfnConfiguration(
+            self,
+            "Configuration",
+            name=f"{settings.name}-broker",
+            engine_type="RABBITMQ",
+            engine_version=VERSION,
+            data=Fn.base64(CONFIGURATION),
+        )
+        zones = network.vpc.select_subnets(subnet_type=network.inside.subnet_type).subnet_ids
+        self.name = f"{settings.name}-broker"
+        broker = amazonmq.CfnBroker(
+            self,
+            "RabbitMQ",
+            broker_name=self.name,
+            engine_type="RABBITMQ",
+            engine_version=VERSION,
+            host_instance_type=settings.broker_type,
+            deployment_mode="CLUSTER_MULTI_AZ" if settings.broker_cluster else "SINGLE_INSTANCE",
+            publicly_accessible=False,
+            # Required from version 3.13 on; minor versions come in the maintenance window.
+            auto_minor_version_upgrade=True,
+            subnet_ids=zones if settings.broker_cluster else zones[:1],
+            security_groups=[network.broker.security_group_id],
+            configuration=amazonmq.CfnBroker.ConfigurationIdProperty(
+                id=configuration.ref, revision=configuration.attr_revision
+            ),
+            logs=amazonmq.CfnBroker.LogListProperty(general=True),
+            users=[
+                amazonmq.CfnBroker.UserProperty(
+                    username=USER,
+                    # Read by CloudFormation from the secret; the template holds its name only.
+                    password=self.secret.secret_value_from_json("password").unsafe_unwrap(),
+                )
+            ],
+        )
+        if settings.is_kept:
+            broker.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        # Amazon MQ makes these groups itself; here they are told how long to keep what they get.
+        for kind in LOGS:
+            logs.LogRetention(
+                self,
+                f"{kind.title()}LogDays",
+                log_group_name=f"/aws/amazonmq/broker/{broker.attr_id}/{kind}",
+                retention=DAYS[settings.log_days],
+            )
+        self.url = Fn.select(0, broker.attr_amqp_endpoints)

@@ -1,0 +1,94 @@
+"""The network: two zones, private, with a way to AWS that the price table chose."""
+
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from infra.cost import ENDPOINTS, ZONES
+from infra.logs import log_group
+from infra.settings import StackSettings
+
+HTTPS = ec2.Port.tcp(443)
+AMQPS = ec2.Port.tcp(5671)
+
+
+class Network(Construct):
+    """A network whose inside nobody outside can reach.
+
+    Parameters
+    ----------
+    egress : str
+        ``nat`` or ``endpoints``.
+    settings : StackSettings
+        How long flow logs are kept.
+
+    Attributes
+    ----------
+    vpc : ec2.Vpc
+        Two zones; S3 and DynamoDB are reached by gateways, which cost nothing.
+    inside : ec2.SubnetSelection
+        The subnets for all that runs in the network.
+    api, worker, broker : ec2.SecurityGroup
+        Who may speak to whom: API and workers to AWS and to the broker, nobody to them.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, egress: str, settings: StackSettings) -> None:
+        super().__init__(scope, id)
+        by_nat = egress == "nat"
+        inside = ec2.SubnetType.PRIVATE_WITH_EGRESS if by_nat else ec2.SubnetType.PRIVATE_ISOLATED
+        subnets = [ec2.SubnetConfiguration(name="Inside", subnet_type=inside, cidr_mask=20)]
+        if by_nat:
+            public = ec2.SubnetType.PUBLIC
+            subnets.append(
+                ec2.SubnetConfiguration(
+                    name="Outside", subnet_type=public, cidr_mask=28, map_public_ip_on_launch=False
+                )
+            )
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            max_azs=ZONES,
+            nat_gateways=1 if by_nat else 0,
+            subnet_configuration=subnets,
+            restrict_default_security_group=False,
+            gateway_endpoints={
+                "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
+                "DynamoDB": ec2.GatewayVpcEndpointOptions(
+                    service=ec2.GatewayVpcEndpointAwsService.DYNAMODB
+                ),
+            },
+            flow_logs={
+                "Refused": ec2.FlowLogOptions(
+                    traffic_type=ec2.FlowLogTrafficType.REJECT,
+                    destination=ec2.FlowLogDestination.to_cloud_watch_logs(
+                        log_group(self, "Flows", settings)
+                    ),
+                )
+            },
+        )
+        self.inside = ec2.SubnetSelection(subnet_type=inside)
+        self.api = self._group("Api", "Lambda functions of the API")
+        self.worker = self._group("Worker", "worker nodes")
+        self.broker = self._group("Broker", "the broker")
+        for group in (self.api, self.worker):
+            group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: S3, DynamoDB and the rest")
+            group.add_egress_rule(self.broker, AMQPS, "the broker")
+            self.broker.add_ingress_rule(group, AMQPS, "API and workers, by TLS only")
+        if not by_nat:
+            self._add_endpoints()
+
+    def _group(self, id: str, what: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(self, id, vpc=self.vpc, description=what, allow_all_outbound=False)
+
+    def _add_endpoints(self) -> None:
+        """Let the inside reach AWS without a way to the rest of the world."""
+        group = self._group("Endpoints", "interface endpoints of AWS")
+        for client in (self.api, self.worker):
+            group.add_ingress_rule(client, HTTPS, "API and workers")
+        for name in ENDPOINTS:
+            self.vpc.add_interface_endpoint(
+                "".join(part.title() for part in name.split(".")),
+                service=ec2.InterfaceVpcEndpointAwsService(name),
+                subnets=self.inside,
+                security_groups=[group],
+                open=False,
+            )

@@ -1,0 +1,177 @@
+"""Rules of cdk-nag that a part of the stack does not follow, each with the reason why."""
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from aws_cdk import Acknowledgment, CfnElement, Stack, Validations
+from constructs import IConstruct
+
+from infra.settings import StackSettings
+
+NOT_LOGGED = (
+    "keys and paths hold batch ids, and whoever knows one may read the batch: access logs would be "
+    "a list of keys to everybody's images"
+)
+# A finding that is a grant on everything; those of ours are listed with reasons in `grants`.
+EVERYTHING = ("Resource::*",)
+UPLOADS = "Resource::<{Buckets/Uploads}.Arn>/uploads/*"
+RESULTS = "Resource::<{Buckets/Results}.Arn>/files/*"
+GROUP = (
+    "Resource::arn:<AWS::Partition>:autoscaling:<AWS::Region>:<AWS::AccountId>:autoScalingGroup:*:"
+    "autoScalingGroupName/{name}-workers"
+)
+AWS_POLICY = "Policy::arn:<AWS::Partition>:iam::aws:policy/"
+BASIC = "service-role/AWSLambdaBasicExecutionRole"
+
+# CDK's own functions, which put the site's files in place and set the days of a log.
+LOG_RETENTION = "LogRetention"
+DEPLOYMENT = "Custom::CDKBucketDeployment"
+OF_CDK = "made by CDK itself for a deployment; it runs with no other rights at any other time"
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A rule that the parts below a path do not follow.
+
+    Attributes
+    ----------
+    path : str
+        Below the stack.
+    rule : str
+        The rule's id.
+    reason : str
+        Why it is not followed.
+    findings : tuple of str
+        For rules that report each finding by itself: these and no others. A name in braces is
+        that of a construct, for which its name in the template is put.
+    """
+
+    path: str
+    rule: str
+    reason: str
+    findings: tuple[str, ...] = ()
+
+
+WAIVERS = (
+    Waiver("Buckets", "AwsSolutions-S1", NOT_LOGGED),
+    Waiver("Site", "AwsSolutions-S1", NOT_LOGGED),
+    Waiver("Site", "AwsSolutions-CFR3", NOT_LOGGED),
+    Waiver("Site", "AwsSolutions-CFR1", "the app is for visitors from everywhere"),
+    Waiver(
+        "Site",
+        "AwsSolutions-CFR2",
+        "a firewall before CloudFront lies in us-east-1, in a stack of its own; the API has a rate "
+        "rule of its own (firewall_requests), and the page is a few kilobytes from a cache",
+    ),
+    Waiver(
+        "Site",
+        "AwsSolutions-CFR4",
+        "without a domain of one's own CloudFront serves its default certificate, whose lowest "
+        "version cannot be set; with a domain it is TLS 1.2",
+    ),
+    Waiver(
+        "Broker",
+        "AwsSolutions-SMG4",
+        "the broker's only user is its administrator, and Amazon MQ cannot change the password of "
+        "a user without a restart: it is renewed by an operator, at a time of their choice",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-AS3",
+        "nodes come and go with every batch, which is no news; the dashboard shows them, and "
+        "alarms tell when none comes",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-EC26",
+        "the rule cannot read a group with mixed instances; the template's volume is encrypted",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-IAM4",
+        "Session Manager's own policy, which AWS keeps in step with the agent: a shell on a node "
+        "without keys or open ports",
+        (f"{AWS_POLICY}AmazonSSMManagedInstanceCore",),
+    ),
+    *(
+        Waiver(path, "AwsSolutions-IAM5", reason, findings)
+        for path in ("Api", "Workers")
+        for reason, findings in (
+            ("what AWS knows no resource for: listed with reasons in infra/grants.py", EVERYTHING),
+            ("objects below one prefix of our own bucket", (UPLOADS, RESULTS)),
+            ("a part of a group's ARN is a number of AWS's own", (GROUP,)),
+        )
+    ),
+    Waiver(
+        "Api",
+        "AwsSolutions-IAM5",
+        "the two indexes of our own table",
+        ("Resource::<{Table/Jobs}.Arn>/index/*",),
+    ),
+    *(
+        Waiver(path, "AwsSolutions-IAM4", OF_CDK, (f"{AWS_POLICY}{BASIC}",))
+        for path in (LOG_RETENTION, DEPLOYMENT)
+    ),
+    Waiver(LOG_RETENTION, "AwsSolutions-IAM5", OF_CDK, EVERYTHING),
+    Waiver(DEPLOYMENT, "AwsSolutions-L1", OF_CDK),
+    Waiver(
+        DEPLOYMENT,
+        "AwsSolutions-IAM5",
+        OF_CDK,
+        (
+            *EVERYTHING,
+            *(f"Action::s3:{each}*" for each in ("GetObject", "GetBucket", "List")),
+            *(f"Action::s3:{each}*" for each in ("DeleteObject", "Abort")),
+            "Resource::<{Site/Pages}.Arn>/*",
+            "Resource::arn:<AWS::Partition>:s3:::cdk-hnb659fds-assets-<AWS::AccountId>-"
+            "<AWS::Region>/*",
+        ),
+    ),
+)
+
+
+def acknowledge(stack: Stack, settings: StackSettings) -> None:
+    """Write the reasons into the stack, so that its checks report nothing else."""
+    for waiver in WAIVERS:
+        Validations.of(below(stack, waiver.path)).acknowledge(
+            *(
+                Acknowledgment(id=rule, reason=waiver.reason)
+                for rule in rules_of(waiver, stack, settings)
+            )
+        )
+
+
+def waived(stack: Stack, settings: StackSettings) -> list[tuple[str, str]]:
+    """List the rules that are not followed, each with the name of the part that does not."""
+    return [
+        (rule, below(stack, waiver.path).node.id)
+        for waiver in WAIVERS
+        for rule in rules_of(waiver, stack, settings)
+    ]
+
+
+def rules_of(waiver: Waiver, stack: Stack, settings: StackSettings) -> list[str]:
+    """Name the rules of a waiver as the checks do: each finding by itself, where they do so."""
+    if not waiver.findings:
+        return [waiver.rule]
+    return [named(stack, f"{waiver.rule}[{finding}]", settings.name) for finding in waiver.findings]
+
+
+def named(stack: Stack, finding: str, name: str) -> str:
+    """Put names as they stand in the template in the places of constructs."""
+
+    def in_template(found: re.Match[str]) -> str:
+        element = below(stack, found[1]).node.default_child
+        return stack.get_logical_id(cast(CfnElement, element))
+
+    return re.sub(r"\{([^}]+)\}", in_template, finding.replace("{name}", name))
+
+
+def below(stack: Stack, path: str) -> IConstruct:
+    """Find a construct of the stack; CDK's own names go on with a hash."""
+    found: IConstruct = stack
+    for name in path.split("/"):
+        exact = found.node.try_find_child(name)
+        found = exact or next(each for each in found.node.children if each.node.id.startswith(name))
+    return found

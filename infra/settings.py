@@ -1,0 +1,231 @@
+"""Settings of the stack: from `cdk -c name=value`, else from `DIP_NAME` in the environment.
+
+A size gives the defaults; every other setting overrides one of them. Nothing is looked up in an
+account, so that the same settings give the same template anywhere.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from config.settings import ApiSettings, SettingError, WorkerSettings
+
+PREFIX = "DIP_"
+
+# A step scaling policy holds so many steps, and there is one for each worker.
+WORKERS_MAX = 20
+
+EGRESS = ("auto", "nat", "endpoints")
+# CloudWatch keeps logs for these numbers of days and no others.
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
+BROKER_TYPE = re.compile(r"mq\.m7g\.(medium|large|xlarge|2xlarge|4xlarge)")
+INSTANCE_TYPE = re.compile(r"[a-z0-9-]+\.[a-z0-9]+")
+# Bucket names are made of it, and may hold 63 characters with account and region.
+NAME = re.compile(r"[a-z][a-z0-9-]{1,19}")
+DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
+CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate/[0-9a-f-]+")
+MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+# Instances of another architecture could not run the image.
+ARM = re.compile(r"[a-z]+\d+g[a-z]*\.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """What an operator may choose.
+
+    Attributes
+    ----------
+    name : str
+        Begins the names of all that must be named.
+    size : str
+        ``small`` or ``production``: where the defaults come from.
+    instance_types : tuple of str
+        Of workers, x86; several make it likelier that a spot instance is found.
+    spot_percent : int
+        Share of the workers that are spot instances.
+    workers_max : int
+        Most workers at a time.
+    worker_images : int
+        Waiting images for each of which groups one more worker is wanted.
+    broker_type, broker_cluster
+        Host of Amazon MQ, and whether there are three in two zones.
+    egress : str
+        ``nat``, ``endpoints``, or ``auto``: the cheaper of both by the price table.
+    domain, certificate : str
+        Of the site, with the certificate's ARN in us-east-1; empty for CloudFront's own name.
+    kept_days, log_days : int
+        How long images and logs are kept.
+    pixels_max, upload_bytes_max, job_seconds_max
+        Limits of one image.
+    requests_per_second, requests_burst : int
+        At which the API begins to refuse.
+    api_concurrency : int
+        Most Lambda instances, each with one connection to the broker.
+    firewall_requests : int
+        Requests of one address in five minutes before it is blocked; 0 for no firewall.
+    is_kept : bool
+        Whether images, table and logs survive the stack.
+    alarm_mail : str
+        Where alarms go; empty for none.
+    budget_usd : int
+        Spend of a month that is alarmed.
+    """
+
+    name: str = "dip"
+    size: str = "small"
+    instance_types: tuple[str, ...] = ("c6i.xlarge", "c7i.xlarge", "c6a.xlarge", "m6i.xlarge")
+    spot_percent: int = 100
+    workers_max: int = 2
+    worker_images: int = 100
+    broker_type: str = "mq.m7g.medium"
+    broker_cluster: bool = False
+    egress: str = "auto"
+    domain: str = ""
+    certificate: str = ""
+    kept_days: int = 7
+    log_days: int = 30
+    pixels_max: int = ApiSettings.pixels_max
+    upload_bytes_max: int = ApiSettings.upload_bytes_max
+    job_seconds_max: int = int(WorkerSettings.job_seconds_max)
+    requests_per_second: int = 50
+    requests_burst: int = 100
+    api_concurrency: int = 50
+    firewall_requests: int = 0
+    is_kept: bool = False
+    alarm_mail: str = ""
+    budget_usd: int = 200
+
+
+SIZES: Mapping[str, StackSettings] = {
+    "small": StackSettings(),
+    "production": StackSettings(
+        size="production",
+        instance_types=("c6i.2xlarge", "c7i.2xlarge", "c6a.2xlarge", "m6i.2xlarge"),
+        spot_percent=70,
+        workers_max=10,
+        worker_images=200,
+        broker_type="mq.m7g.large",
+        broker_cluster=True,
+        log_days=90,
+        requests_per_second=200,
+        requests_burst=400,
+        api_concurrency=200,
+        firewall_requests=3000,
+        is_kept=True,
+        budget_usd=2000,
+    ),
+}
+
+
+def load(context: Callable[[str], Any], environment: Mapping[str, str]) -> StackSettings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    context : callable
+        From a name to what `cdk -c` gave, or None.
+    environment : mapping
+        Of the process.
+
+    Raises
+    ------
+    SettingError
+        With one sentence: which setting, what rule, what was found.
+    """
+
+    def text(name: str) -> str | None:
+        found = context(name)
+        return environment.get(PREFIX + name.upper()) if found is None else str(found)
+
+    size = text("size") or "small"
+    if size not in SIZES:
+        raise SettingError(f"size: must be one of {', '.join(SIZES)}, got {size!r}")
+    given = {}
+    for each in fields(StackSettings):
+        value = text(each.name)
+        if value is not None:
+            given[each.name] = convert(each.name, value, getattr(SIZES[size], each.name))
+    settings = replace(SIZES[size], **given)
+    check(settings)
+    return settings
+
+
+def convert(name: str, text: str, like: object) -> Any:
+    """Convert a setting's text to the type of its default."""
+    if isinstance(like, bool):
+        if text.lower() not in ("true", "false"):
+            raise SettingError(f"{name}: must be true or false, got {text!r}")
+        return text.lower() == "true"
+    if isinstance(like, int):
+        if not text.isdecimal():
+            raise SettingError(f"{name}: must be a whole number, got {text!r}")
+        return int(text)
+    if isinstance(like, tuple):
+        return tuple(each.strip() for each in text.split(",") if each.strip())
+    return text
+
+
+def check(settings: StackSettings) -> None:
+    """Refuse what cannot be deployed.
+
+    Raises
+    ------
+    SettingError
+        With one sentence.
+    """
+    matches(settings.name, NAME, "name", "2 to 20 of a-z, 0-9 and -, beginning with a letter")
+    matches(settings.broker_type, BROKER_TYPE, "broker_type", "mq.m7g.medium to mq.m7g.4xlarge")
+    if not settings.instance_types:
+        raise SettingError("instance_types: must name at least one, such as c6i.xlarge")
+    for each in settings.instance_types:
+        matches(each, INSTANCE_TYPE, "instance_types", "names such as c6i.xlarge")
+        if ARM.match(each):
+            raise SettingError(f"instance_types: the worker's image is for x86, got {each!r}")
+    for name, low, high in (
+        ("spot_percent", 0, 100),
+        ("workers_max", 1, WORKERS_MAX),
+        ("worker_images", 1, 100_000),
+        ("kept_days", 1, 365),
+        ("job_seconds_max", 10, 7200),
+        ("requests_per_second", 1, 10_000),
+        ("requests_burst", 1, 5000),
+        # A broker on mq.m7g.medium takes 300 connections, and workers need some of them.
+        ("api_concurrency", 1, 250),
+        ("budget_usd", 1, 1_000_000),
+    ):
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise SettingError(f"{name}: must lie between {low:,} and {high:,}, got {value:,}")
+    if settings.firewall_requests and not 10 <= settings.firewall_requests <= 2_000_000_000:
+        raise SettingError(
+            f"firewall_requests: must be 0 or at least 10, got {settings.firewall_requests}"
+        )
+    if settings.log_days not in LOG_DAYS:
+        days = ", ".join(map(str, LOG_DAYS))
+        raise SettingError(f"log_days: must be one of {days}, got {settings.log_days}")
+    if settings.egress not in EGRESS:
+        raise SettingError(f"egress: must be one of {', '.join(EGRESS)}, got {settings.egress!r}")
+    check_names(settings)
+
+
+def check_names(settings: StackSettings) -> None:
+    """Refuse a domain without a certificate that CloudFront can use, and a mail that is none."""
+    if bool(settings.domain) != bool(settings.certificate):
+        raise SettingError("domain: needs a certificate as well, and a certificate needs a domain")
+    if settings.domain:
+        matches(settings.domain, DOMAIN, "domain", "a name such as images.example.org")
+        matches(
+            settings.certificate,
+            CERTIFICATE,
+            "certificate",
+            "the ARN of a certificate in us-east-1, where CloudFront looks for it",
+        )
+    if settings.alarm_mail:
+        matches(settings.alarm_mail, MAIL, "alarm_mail", "an address such as ops@example.org")
+
+
+def matches(value: str, rule: re.Pattern[str], name: str, words: str) -> None:
+    """Refuse a text that does not follow its rule."""
+    if not rule.fullmatch(value):
+        raise SettingError(f"{name}: must be {words}, got {value!r}")

@@ -1,0 +1,164 @@
+"""The site's one origin: CloudFront before the page, the API and the results."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_deployment as deployment
+from constructs import Construct
+
+from config.settings import TOP, SettingError
+from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
+from infra.settings import StackSettings
+from infra.storage import Buckets, bucket_origin
+
+DIST = TOP / "frontend" / "dist"
+YEAR = Duration.days(365)
+
+
+class Site(Construct):
+    """The page, with the API under /api and the results under /files.
+
+    Parameters
+    ----------
+    api : str
+        Host name of the API's gateway, whose stage is called `api`.
+
+    Attributes
+    ----------
+    origin : str
+        ``https://…``, what a visitor opens.
+
+    Raises
+    ------
+    SettingError
+        If the site is not built.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, api: str, buckets: Buckets, settings: StackSettings
+    ) -> None:
+        super().__init__(scope, id)
+        if not (DIST / "index.html").is_file():
+            raise SettingError("the site is not built; run: make synth")
+        pages = s3.Bucket(
+            self,
+            "Pages",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            # They come from the repository, and can be made again.
+            auto_delete_objects=True,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        policy = site_policy(bucket_origin(settings, "uploads"))
+        viewer = cloudfront.ViewerProtocolPolicy
+        self.distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=f"{settings.name}: page, API and results",
+            default_root_object="index.html",
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            # CloudFront's own certificate comes with a version that cannot be set.
+            minimum_protocol_version=(
+                cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if settings.certificate else None
+            ),
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            domain_names=[settings.domain] if settings.domain else None,
+            certificate=(
+                acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate)
+                if settings.certificate
+                else None
+            ),
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origins.S3BucketOrigin.with_origin_access_control(pages),
+                viewer_protocol_policy=viewer.REDIRECT_TO_HTTPS,
+                response_headers_policy=self._headers("PageHeaders", policy),
+                compress=True,
+            ),
+            additional_behaviors={
+                "/api/*": cloudfront.BehaviorOptions(
+                    # No path of its own: the stage's name is the first part of the address.
+                    origin=origins.HttpOrigin(api, read_timeout=Duration.seconds(30)),
+                    viewer_protocol_policy=viewer.HTTPS_ONLY,
+                    allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                    origin_request_policy=(
+                        cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+                    ),
+                    response_headers_policy=self._headers("ApiHeaders", API_POLICY),
+                ),
+                "/files/*": cloudfront.BehaviorOptions(
+                    origin=origins.S3BucketOrigin.with_origin_access_control(buckets.results),
+                    viewer_protocol_policy=viewer.HTTPS_ONLY,
+                    allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
+                    response_headers_policy=self._headers("FileHeaders", FILE_POLICY),
+                ),
+            },
+        )
+        self.origin = f"https://{settings.domain or self.distribution.distribution_domain_name}"
+        self._deploy(pages)
+
+    def _headers(self, id: str, content_policy: str) -> cloudfront.ResponseHeadersPolicy:
+        """Build what every answer of one kind carries."""
+        known = {
+            "Referrer-Policy",
+            "X-Content-Type-Options",
+            "X-Frame-Options",
+        }
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            id,
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                    content_security_policy=content_policy, override=True
+                ),
+                content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+                frame_options=cloudfront.ResponseHeadersFrameOptions(
+                    frame_option=cloudfront.HeadersFrameOption.DENY, override=True
+                ),
+                referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                    referrer_policy=cloudfront.HeadersReferrerPolicy.NO_REFERRER, override=True
+                ),
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=YEAR, include_subdomains=True, override=True
+                ),
+            ),
+            custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
+                custom_headers=[
+                    cloudfront.ResponseCustomHeader(header=name, value=value, override=True)
+                    for name, value in HEADERS.items()
+                    if name not in known
+                ]
+            ),
+        )
+
+    def _deploy(self, pages: s3.Bucket) -> None:
+        """Put the built site in place: first what never changes under its name, then the page."""
+        source = deployment.Source.asset(str(DIST))
+        assets = deployment.BucketDeployment(
+            self,
+            "Assets",
+            destination_bucket=pages,
+            sources=[source],
+            exclude=["*"],
+            include=["assets/*"],
+            cache_control=[deployment.CacheControl.from_string(KEPT_FOR_EVER)],
+            # A page that is open still asks for the assets that it was built with.
+            prune=False,
+        )
+        rest = deployment.BucketDeployment(
+            self,
+            "Page",
+            destination_bucket=pages,
+            sources=[source],
+            exclude=["assets/*"],
+            cache_control=[deployment.CacheControl.no_cache()],
+            prune=False,
+            distribution=self.distribution,
+            distribution_paths=["/", "/index.html"],
+        )
+        rest.node.add_dependency(assets)

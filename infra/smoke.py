@@ -1,0 +1,37 @@
+"""`make smoke URL=https://…`: send a photograph through a deployed site."""
+
+import argparse
+import sys
+import time
+from typing import TextIO
+
+from infra.local import selfcheck
+from infra.local.part import LocalError
+
+# A node may have to start first.
+SECONDS = 600.0
+
+
+def main(arguments: list[str]) -> int:
+    """Check the site; 1 with one sentence if the photograph does not come back."""
+    parser = argparse.ArgumentParser(prog="make smoke", description=__doc__)
+    parser.add_argument("url", metavar="URL", help="origin of the site")
+    url = parser.parse_args(arguments).url.rstrip("/")
+    began = time.monotonic()
+    try:
+        selfcheck.check(url, SECONDS, lambda notice: say(sys.stdout, notice))
+    except LocalError as error:
+        say(sys.stderr, str(error))
+        return 1
+    say(sys.stdout, f"{url} works: a photograph came back in {time.monotonic() - began:.1f} s")
+    return 0
+
+
+def say(stream: TextIO, line: str) -> None:
+    """Write a line at once."""
+    stream.write(line + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""The whole app on AWS: reads like the picture in README."""
+
+import os
+from typing import Any
+
+from aws_cdk import App, CfnOutput, Stack, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
+from constructs import Construct
+
+from infra import cost, rules
+from infra.api import Api
+from infra.broker import Broker
+from infra.network import Network
+from infra.settings import StackSettings
+from infra.site import Site
+from infra.storage import Buckets, JobTable, bucket_name
+from infra.watch import Watch, figure
+from infra.workers import Workers
+
+
+class AppStack(Stack):
+    """Browser → CloudFront → API → table and broker → workers → results."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, settings: StackSettings, **options: Any
+    ) -> None:
+        super().__init__(scope, id, **options)
+        # Chalice packages for a region, though nothing in the package depends on it.
+        os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+        prices = cost.read_prices()
+        group = f"{settings.name}-workers"
+        thousand_images = sum(cost.thousand_images(settings, prices).values())
+
+        network = Network(self, "Network", egress=cost.egress(settings, prices), settings=settings)
+        table = JobTable(self, "Table", settings=settings)
+        buckets = Buckets(self, "Buckets", settings=settings)
+        broker = Broker(self, "Broker", network=network, settings=settings)
+        places = {
+            "TABLE": table.table.table_name,
+            "UPLOADS_BUCKET": bucket_name(settings, "uploads"),
+            "RESULTS_BUCKET": bucket_name(settings, "results"),
+            "BROKER_URL": broker.url,
+            "BROKER_SECRET": broker.secret.secret_name,
+            "PIXELS_MAX": str(settings.pixels_max),
+            "UPLOAD_BYTES_MAX": str(settings.upload_bytes_max),
+            "WORKER_GROUP": group,
+        }
+        api = Api(
+            self,
+            "Api",
+            network=network,
+            broker=broker,
+            table=table,
+            buckets=buckets,
+            environment={
+                **places,
+                "KEPT_SECONDS": str(settings.kept_days * 86_400),
+                "METRICS_NAMESPACE": settings.name,
+                "WORKERS_MAX": str(settings.workers_max),
+                "WORKER_IMAGES": str(settings.worker_images),
+                "THOUSAND_IMAGES_USD": f"{thousand_images:.4f}",
+            },
+            worker_group=group,
+            settings=settings,
+        )
+        site = Site(self, "Site", api=api.domain, buckets=buckets, settings=settings)
+        buckets.let_pages_upload(site.origin)
+        Workers(
+            self,
+            "Workers",
+            network=network,
+            broker=broker,
+            table=table,
+            buckets=buckets,
+            environment={
+                **places,
+                "JOB_SECONDS_MAX": str(settings.job_seconds_max),
+                # A job in hand may take that long; the hook waits for it.
+                "DRAIN_SECONDS": str(settings.job_seconds_max),
+            },
+            name=group,
+            wanted=figure(settings, "Wanted"),
+            settings=settings,
+        )
+        watch = Watch(
+            self,
+            "Watch",
+            gateway=api.gateway_name,
+            group=group,
+            broker=broker.name,
+            settings=settings,
+        )
+        CfnOutput(self, "SiteUrl", value=site.origin)
+        CfnOutput(self, "ApiUrl", value=f"{site.origin}/api")
+        CfnOutput(self, "DashboardUrl", value=watch.address)
+        CfnOutput(self, "DeadLettersFunction", value=api.functions["DeadLetters"])
+        Tags.of(self).add("app", settings.name)
+
+
+def add_stack(app: App, settings: StackSettings) -> AppStack:
+    """Put the stack into a CDK app, with the rules that its synthesis checks."""
+    stack = AppStack(app, settings.name, settings=settings)
+    rules.acknowledge(stack, settings)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return stack

@@ -1,0 +1,126 @@
+"""What is kept: the table of jobs, and the buckets of uploads and results."""
+
+from typing import Any
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from config import places
+from infra.settings import StackSettings
+
+TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
+
+
+class JobTable(Construct):
+    """The table with the state of every job, as `config.places` describes it.
+
+    Attributes
+    ----------
+    table : dynamodb.Table
+        On demand, encrypted, restorable to any second of the last 35 days.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
+        super().__init__(scope, id)
+        schema = places.TABLE_SCHEMA
+        self.table = dynamodb.Table(
+            self,
+            "Jobs",
+            **keys(schema["KeySchema"]),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="ttl",
+            deletion_protection=settings.is_kept,
+            removal_policy=removal(settings),
+        )
+        for index in schema["GlobalSecondaryIndexes"]:
+            self.table.add_global_secondary_index(
+                index_name=index["IndexName"],
+                projection_type=dynamodb.ProjectionType[index["Projection"]["ProjectionType"]],
+                **keys(index["KeySchema"]),
+            )
+
+
+class Buckets(Construct):
+    """The buckets of uploads and results.
+
+    Their names follow from the settings, the account and the region: the page's policy names the
+    first, and the first names the page's origin; were both made up by CloudFormation, each would
+    wait for the other.
+
+    Attributes
+    ----------
+    uploads, results : s3.Bucket
+        Private, encrypted, reached by TLS only; what is in them goes after the days it is kept.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
+        super().__init__(scope, id)
+        self.uploads = self._bucket("Uploads", settings)
+        self.results = self._bucket("Results", settings)
+
+    def let_pages_upload(self, origin: str) -> None:
+        """Let pages of one origin send files, and of no other."""
+        self.uploads.add_cors_rule(
+            allowed_origins=[origin],
+            allowed_methods=[s3.HttpMethods.POST, s3.HttpMethods.PUT, s3.HttpMethods.GET],
+            allowed_headers=["*"],
+            exposed_headers=["ETag"],
+            max_age=3600,
+        )
+
+    def _bucket(self, id: str, settings: StackSettings) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            id,
+            bucket_name=bucket_name(settings, id.lower()),
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[
+                # The sweep deletes them on the day; this is for what it missed.
+                s3.LifecycleRule(id="kept", expiration=Duration.days(settings.kept_days + 1)),
+                s3.LifecycleRule(
+                    id="abandoned", abort_incomplete_multipart_upload_after=Duration.days(1)
+                ),
+            ],
+            auto_delete_objects=not settings.is_kept,
+            removal_policy=removal(settings),
+        )
+
+
+def bucket_name(settings: StackSettings, what: str) -> str:
+    """Name a bucket so that its name is known before it is made."""
+    return f"{settings.name}-{what}-{Aws.ACCOUNT_ID}-{Aws.REGION}"
+
+
+def bucket_origin(settings: StackSettings, what: str) -> str:
+    """Give the origin under which browsers reach a bucket."""
+    return f"https://{bucket_name(settings, what)}.s3.{Aws.REGION}.{Aws.URL_SUFFIX}"
+
+
+def removal(settings: StackSettings) -> RemovalPolicy:
+    """Say whether what was stored survives its stack."""
+    return RemovalPolicy.RETAIN if settings.is_kept else RemovalPolicy.DESTROY
+
+
+def keys(schema: list[dict[str, str]]) -> dict[str, Any]:
+    """Translate a key schema of DynamoDB's own into CDK's words."""
+    types = {
+        each["AttributeName"]: TYPES[each["AttributeType"]]
+        for each in places.TABLE_SCHEMA["AttributeDefinitions"]
+    }
+    words = {"HASH": "partition_key", "RANGE": "sort_key"}
+    return {
+        words[each["KeyType"]]: dynamodb.Attribute(
+            name=each["AttributeName"], type=types[each["AttributeName"]]
+        )
+        for each in schema
+    }

@@ -1,0 +1,231 @@
+"""What is watched: one dashboard, and alarms that each say what to do."""
+
+from aws_cdk import Duration, Fn
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.settings import StackSettings
+
+MINUTE = Duration.minutes(1)
+ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+MISSING = cloudwatch.TreatMissingData
+
+# A node is there three minutes after the first image; one that waits so long waits for nothing.
+OLDEST_SECONDS_MAX = 1800
+NO_WORKER_MINUTES = 15
+ERROR_PERCENT_MAX = 5
+
+
+def figure(settings: StackSettings, name: str, statistic: str = "Maximum") -> cloudwatch.Metric:
+    """Name one of the app's own figures, published every minute (`chalicelib.backlog`)."""
+    return cloudwatch.Metric(
+        namespace=settings.name, metric_name=name, statistic=statistic, period=MINUTE
+    )
+
+
+class Watch(Construct):
+    """The dashboard and the alarms.
+
+    Attributes
+    ----------
+    address : str
+        Of the dashboard.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        gateway: str,
+        group: str,
+        broker: str,
+        settings: StackSettings,
+    ) -> None:
+        super().__init__(scope, id)
+        self.settings = settings
+        self.topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        if settings.alarm_mail:
+            self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_mail))
+        self._watch_jobs()
+        self._watch_api(gateway)
+        self._watch_spend()
+        self._show(gateway, group, broker)
+
+    def _alarm(
+        self,
+        id: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        minutes: int,
+        text: str,
+        missing: cloudwatch.TreatMissingData = MISSING.NOT_BREACHING,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            id,
+            metric=metric,
+            threshold=threshold,
+            comparison_operator=ABOVE,
+            evaluation_periods=minutes,
+            treat_missing_data=missing,
+            alarm_description=text,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+
+    def _watch_jobs(self) -> None:
+        self._alarm(
+            "DeadLetters",
+            figure(self.settings, "DeadLetters"),
+            0,
+            1,
+            "Images failed by our fault. Runbook 1: list them with their reasons by `make letters`;"
+            " mend the cause; send them back by `make letters SEND=all`.",
+        )
+        self._alarm(
+            "OldestWaiting",
+            figure(self.settings, "OldestWaitingSeconds"),
+            OLDEST_SECONDS_MAX,
+            3,
+            f"An image has waited for more than {OLDEST_SECONDS_MAX // 60} minutes. Runbook 2: look"
+            " at wanted and running nodes on the dashboard; if fewer run than are wanted, look at"
+            " the group's activity (no spot capacity, quota); else raise workers_max.",
+        )
+        idle = cloudwatch.MathExpression(
+            expression="IF(waiting > 0 AND nodes < 1, 1, 0)",
+            using_metrics={
+                "waiting": figure(self.settings, "Waiting"),
+                "nodes": figure(self.settings, "Nodes"),
+            },
+            period=MINUTE,
+            label="images wait and no node consumes",
+        )
+        self._alarm(
+            "NoConsumer",
+            idle,
+            0,
+            NO_WORKER_MINUTES,
+            "Images wait and no node consumes. Runbook 3: look at the group's activity (quota,"
+            " capacity); open a shell on a node by Session Manager and read `journalctl -u"
+            " docker-worker-compose`.",
+        )
+        self._alarm(
+            "NoFigures",
+            figure(self.settings, "Wanted", "SampleCount"),
+            # No count is above it: only a figure that is missing alarms.
+            1_000_000,
+            5,
+            "The backlog is not measured, so nodes do not follow it. Runbook 4: read the log of"
+            " the Backlog function; most often the broker does not answer: look at its page.",
+            MISSING.BREACHING,
+        )
+
+    def _watch_api(self, gateway: str) -> None:
+        rate = cloudwatch.MathExpression(
+            expression="IF(calls > 20, 100 * errors / calls, 0)",
+            using_metrics={
+                "calls": gateway_metric(gateway, "Count", "SampleCount"),
+                "errors": gateway_metric(gateway, "5XXError", "Sum"),
+            },
+            period=Duration.minutes(5),
+            label="calls that failed by our fault, %",
+        )
+        self._alarm(
+            "Errors",
+            rate,
+            ERROR_PERCENT_MAX,
+            1,
+            f"More than {ERROR_PERCENT_MAX} % of the calls fail. Runbook 5: open /api/health, which"
+            " names the part that does not answer; read the log of the APIHandler function for"
+            " lines of level error.",
+        )
+
+    def _watch_spend(self) -> None:
+        """Tell when a month's spend is, or is about to be, above what was set."""
+        budgets_service = iam.ServicePrincipal("budgets.amazonaws.com")
+        self.topic.grant_publish(budgets_service)
+        receiver = budgets.CfnBudget.SubscriberProperty(
+            subscription_type="SNS", address=self.topic.topic_arn
+        )
+        budgets.CfnBudget(
+            self,
+            "Spend",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(
+                    amount=self.settings.budget_usd, unit="USD"
+                ),
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type=kind,
+                        threshold=100,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[receiver],
+                )
+                for kind in ("ACTUAL", "FORECASTED")
+            ],
+        )
+
+    def _show(self, gateway: str, group: str, broker: str) -> None:
+        settings = self.settings
+        name = settings.name
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=name)
+        desired = cloudwatch.Metric(
+            namespace="AWS/AutoScaling",
+            metric_name="GroupDesiredCapacity",
+            dimensions_map={"AutoScalingGroupName": group},
+            statistic="Maximum",
+            period=MINUTE,
+        )
+        memory = cloudwatch.Metric(
+            namespace="AWS/AmazonMQ",
+            metric_name="RabbitMQMemUsed",
+            dimensions_map={"Broker": broker},
+            statistic="Maximum",
+            period=MINUTE,
+        )
+        dashboard.add_widgets(
+            graph("Images", figure(settings, "Waiting"), figure(settings, "InHand")),
+            graph("Nodes", figure(settings, "Wanted"), figure(settings, "Nodes"), desired),
+            graph("Oldest waiting, seconds", figure(settings, "OldestWaitingSeconds")),
+        )
+        dashboard.add_widgets(
+            graph("Dead letters", figure(settings, "DeadLetters")),
+            graph(
+                "API",
+                gateway_metric(gateway, "Count", "SampleCount"),
+                gateway_metric(gateway, "4XXError", "Sum"),
+                gateway_metric(gateway, "5XXError", "Sum"),
+            ),
+            graph("Broker's memory, bytes", memory),
+        )
+        self.address = Fn.sub(
+            "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}"
+            f"#dashboards/dashboard/{name}"
+        )
+
+
+def gateway_metric(gateway: str, name: str, statistic: str) -> cloudwatch.Metric:
+    """Name a figure of the API's gateway."""
+    return cloudwatch.Metric(
+        namespace="AWS/ApiGateway",
+        metric_name=name,
+        dimensions_map={"ApiName": gateway},
+        statistic=statistic,
+        period=Duration.minutes(5),
+    )
+
+
+def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
+    """Draw figures over time."""
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8)

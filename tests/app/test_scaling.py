@@ -1,0 +1,150 @@
+"""The figure that nodes follow, from a real run, and what the template's policy makes of it."""
+
+import sys
+import time
+
+import boto3
+import pytest
+from aws_cdk import App
+
+from infra import settings as room
+from infra.local.app import LocalApp
+from infra.stack import add_stack
+from tests.app import pictures
+from tests.client import Client
+from tests.infra.scaling import Scaling
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+COUNT = 300
+GROUP, NAMESPACE = "dip-workers", "dip"
+SETTINGS = {
+    "WORKER_GROUP": GROUP,
+    "METRICS_NAMESPACE": NAMESPACE,
+    "WORKERS_MAX": "5",
+    "WORKER_IMAGES": "50",
+}
+
+
+@pytest.fixture(scope="module")
+def scaling():
+    """The rules of a stack with as many nodes and images."""
+    app = App()
+    given = {"workers_max": "5", "worker_images": "50"}
+    stack = add_stack(app, room.load(given.get, {}))
+    assembly = app.synth()
+    return Scaling.of(assembly.get_stack_by_name(stack.stack_name).template["Resources"])
+
+
+@pytest.fixture
+def app(tmp_path):
+    with LocalApp(tmp_path, ranks=1, sweep_seconds=1.0, say=print, **SETTINGS) as app:
+        yield app
+
+
+@pytest.fixture
+def aws(app):
+    def client(service):
+        return boto3.client(
+            service,
+            endpoint_url=app.environment["AWS_ENDPOINT_URL"],
+            region_name="eu-central-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    return client
+
+
+class Group:
+    """The group in moto, from zero nodes to five."""
+
+    def __init__(self, client):
+        self.client = client
+        client.create_launch_configuration(
+            LaunchConfigurationName=GROUP, ImageId="ami-12345678", InstanceType="c6i.xlarge"
+        )
+        client.create_auto_scaling_group(
+            AutoScalingGroupName=GROUP,
+            LaunchConfigurationName=GROUP,
+            MinSize=0,
+            MaxSize=5,
+            DesiredCapacity=0,
+            AvailabilityZones=["eu-central-1a"],
+        )
+
+    @property
+    def desired(self):
+        found = self.client.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])
+        return found["AutoScalingGroups"][0]["DesiredCapacity"]
+
+    @desired.setter
+    def desired(self, number):
+        self.client.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=number)
+
+
+def test_the_desired_count_rises_with_the_backlog_and_falls_to_zero_after_it(app, aws, scaling):
+    group, figures = Group(aws("autoscaling")), Figures(aws("cloudwatch"))
+    with Client(app.url) as client:
+        images = [
+            (f"{i}.png", "image/png", pictures.png(pictures.small(i % 20))) for i in range(COUNT)
+        ]
+        batch, _ = client.submit([{"operation": "median", "radius": 5}], images)
+        assert group.desired == 1
+        series = []
+        until = time.monotonic() + 600
+        # A second here is a minute there.
+        while not series or group.desired or series[-1]["Wanted"]:
+            assert time.monotonic() < until, series[-5:]
+            now = figures.next()
+            before = group.desired
+            group.desired = scaling.after(before, now["Wanted"])
+            series.append(now | {"before": before, "desired": group.desired})
+        counts = client.call("GET", f"/batches/{batch}?limit=1")[1]["counts"]
+    sys.stdout.write("waiting, in hand, wanted, desired:\n")
+    for each in series:
+        sys.stdout.write(f"{each['Waiting']} {each['InHand']} {each['Wanted']} {each['desired']}\n")
+    assert counts["succeeded"] == COUNT
+    assert max(each["desired"] for each in series) > 1
+    assert series[-1]["desired"] == 0
+    for each in series:
+        if each["desired"] < each["before"]:
+            assert each["Waiting"] + each["InHand"] == 0
+
+
+class Figures:
+    """The figures as they were published, one after the other."""
+
+    NAMES = ("Waiting", "InHand", "Wanted")
+
+    def __init__(self, client):
+        self.client = client
+        self.seen = None
+
+    def next(self):
+        """Wait for figures that were not seen yet."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            found = self.client.get_metric_data(
+                MetricDataQueries=[
+                    {
+                        "Id": name.lower(),
+                        "MetricStat": {
+                            "Metric": {"Namespace": NAMESPACE, "MetricName": name},
+                            "Period": 1,
+                            "Stat": "Maximum",
+                        },
+                    }
+                    for name in self.NAMES
+                ],
+                StartTime=time.time() - 20,
+                EndTime=time.time() + 1,
+                ScanBy="TimestampDescending",
+            )["MetricDataResults"]
+            by_name = {each["Id"]: each for each in found}
+            stamps = by_name["wanted"]["Timestamps"]
+            if stamps and stamps[0] != self.seen:
+                self.seen = stamps[0]
+                return {name: int(by_name[name.lower()]["Values"][0]) for name in self.NAMES}
+            time.sleep(0.1)
+        raise AssertionError("no figures were published for a minute")

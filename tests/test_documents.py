@@ -1,0 +1,29 @@
+"""The pages in docs/operations are those of today's catalogue."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cluster_worker.operations import OPERATIONS
+from tests import documents
+
+
+@pytest.mark.parametrize("name", documents.pages())
+def test_a_page_is_fresh(name):
+    assert (documents.FOLDER / name).read_text() == documents.pages()[name], "run: make docs"
+
+
+def test_every_operation_has_its_picture_and_its_distance_and_no_other_has():
+    pictures = {each.stem for each in (documents.FOLDER / "pictures").iterdir()}
+    assert pictures == set(OPERATIONS), "run: make docs"
+    distances = (documents.FOLDER / "faithful.md").read_text()
+    assert all(f"| `{name}` | " in distances for name in OPERATIONS), "run: make docs"
+
+
+@pytest.mark.parametrize("name", ["gaussian", "threshold_otsu", "label", "canny", "resize"])
+def test_a_picture_shows_what_the_operation_does_today(name):
+    kept = np.asarray(Image.open(documents.FOLDER / "pictures" / f"{name}.webp")).astype(float)
+    made = documents.picture(OPERATIONS[name])
+    assert kept.shape == made.shape
+    # It is kept compressed.
+    assert abs(kept - made).mean() < 8
