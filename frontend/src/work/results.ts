@@ -14,8 +14,8 @@ export function noteDownloaded(desk: Desk, ids: readonly string[]): void {
 /**
  * Save results as one zip with a manifest.
  *
- * The zip is written while the results come in, one after the other: the page never holds more
- * than one of them. Where the browser lets a page write to a file, it goes there straight away.
+ * The zip is put together while the results come in, one after the other; the browser keeps what
+ * is ready of it, on disk where it is large.
  */
 export async function downloadAll(desk: Desk, images: readonly ImageItem[]): Promise<void> {
   const { zipOf } = await import("../zip");
