@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 from chalicelib import backlog as backlogs
-from chalicelib import batches, contract, health, jobs, letters, log, orders, problems
+from chalicelib import batches, contract, health, jobs, letters, log, orders, previews, problems
 from chalicelib import sweep as sweeping
 from chalicelib.parts import parts
 from chalicelib.problems import NO_STORE
@@ -19,6 +19,10 @@ app.register_middleware(problems.answer, "http")
 
 BATCH = "/batches/{batch}"
 JOB = "/batches/{batch}/jobs/{job}"
+
+
+# What a page must know before it sends anything.
+LIMITS = ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max")
 
 
 def request() -> Request:
@@ -50,7 +54,8 @@ def tagged(body: Any) -> Response:
 @app.route("/operations")
 def list_operations() -> Response:
     """Answer with the catalogue."""
-    return tagged(parts().catalogue)
+    limits = {name: getattr(parts().settings, name) for name in LIMITS}
+    return tagged({**parts().catalogue, "limits": limits})
 
 
 @app.route("/openapi.json")
@@ -63,6 +68,12 @@ def get_contract() -> Response:
 def get_health() -> Response:
     """Say whether the parts answer."""
     return health.check(parts())
+
+
+@app.route("/previews", methods=["POST"])
+def make_preview() -> Response:
+    """Run steps on a small picture at once."""
+    return answer(previews.make(parts(), request().raw_body))
 
 
 @app.route("/batches", methods=["POST"])
@@ -114,6 +125,18 @@ def get_job(batch: str, job: str) -> Response:
 def renew_upload(batch: str, job: str) -> Response:
     """Answer with a fresh upload form."""
     return answer({"upload": jobs.renew_form(parts(), batch, job)})
+
+
+@app.route(JOB + "/parts", methods=["POST"])
+def sign_parts(batch: str, job: str) -> Response:
+    """Answer with addresses for parts of an upload."""
+    return answer(jobs.sign_parts(parts(), batch, job, request().raw_body))
+
+
+@app.route(JOB + "/parts")
+def list_parts(batch: str, job: str) -> Response:
+    """List the parts that arrived."""
+    return answer(jobs.list_parts(parts(), batch, job))
 
 
 @app.route(JOB + "/uploaded", methods=["POST"])

@@ -4,22 +4,53 @@ import os
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 
-from cluster_worker.consumer import Consumer
+from cluster_worker.consumer import Answerer, Consumer
 from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
 from cluster_worker.node import Outside
+from cluster_worker.previews import Previewer
 from cluster_worker.rows import Rows
 from cluster_worker.runner import Runner
 from cluster_worker.storage import Storage, answering, client
+from config import places
 from config.credentials import signed_in
 from config.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond the ranks, so that one is fetched or stored while others compute.
 SPARE_SLOTS = 2
+
+
+class Previews(threading.Thread):
+    """Previews beside the jobs: a world, a connection and a thread of their own."""
+
+    def __init__(self, settings: WorkerSettings, broker: str) -> None:
+        super().__init__(name="previews")
+        self.settings = settings
+        self.answerer = Answerer(broker, places.PREVIEWS, self.answer)
+        self.previewer: Previewer | None = None
+
+    def answer(self, question: bytes) -> bytes:
+        """Answer a question."""
+        assert self.previewer is not None  # noqa: S101 - run() has made it before it asks
+        return self.previewer.answer(question)
+
+    def run(self) -> None:
+        """Serve until stopped; a node whose small world does not start has no previews."""
+        try:
+            with Previewer(self.settings.scratch_dir) as self.previewer:
+                event("previews ready")
+                self.answerer.run()
+        except Broken as error:
+            event("previews broken", error=str(error))
+
+    def stop(self) -> None:
+        """Begin to end; safe in a signal handler."""
+        self.answerer.stopping.set()
 
 
 def main() -> int:
@@ -40,24 +71,32 @@ def main() -> int:
     except Broken as error:
         event("not started", error=str(error))
         return 1
-    slots = engine.ranks + SPARE_SLOTS
+    # Bulk work fills the ranks and no more, so that what comes by the other lane is the next.
+    lanes = {places.JOBS.name: engine.ranks + SPARE_SLOTS, places.BULK.name: engine.ranks}
+    slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
     with engine, Decoders(slots, settings) as decoders:
         rows = Rows(settings)
         runner = Runner(settings, engine, decoders, rows, Storage(settings), worker)
-        consumer = Consumer(broker, slots, runner.run)
+        consumer = Consumer(broker, lanes, runner.run)
+        previews = Previews(settings, broker)
 
         def ready() -> None:
             event("ready", worker=worker, ranks=engine.ranks, slots=slots, pids=engine.pids())
 
         def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
             consumer.stop()
+            previews.stop()
 
         consumer.on_ready = ready
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+        previews.start()
         with Outside(settings, consumer, rows, worker):
             consumer.run(settings.drain_seconds, runner.draining.set)
+        # Told by a signal already, or the drain came from outside.
+        previews.stop()
+        previews.join()
     event("drained", worker=worker)
     return 0
 

@@ -6,8 +6,9 @@ worker threads reach it only through `add_callback_threadsafe`.
 
 import contextlib
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -52,17 +53,19 @@ class Consumer:
     ----------
     url : str
         Of the broker.
-    slots : int
-        Messages worked on at a time.
+    slots : mapping
+        Messages worked on at a time, for each queue.
     work : callable
         From a message to a verdict; called on worker threads.
     """
 
-    def __init__(self, url: str, slots: int, work: Callable[[Message], Verdict]) -> None:
+    def __init__(
+        self, url: str, slots: Mapping[str, int], work: Callable[[Message], Verdict]
+    ) -> None:
         self.parameters = pika.URLParameters(url)
         self.slots = slots
         self.work = work
-        self.pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
+        self.pool = ThreadPoolExecutor(sum(slots.values()), thread_name_prefix="job")
         # Kept over reconnects: a message that comes again while it is in hand gets a new tag only.
         self.in_hand: dict[Message, Delivery] = {}
         self.futures: dict[Message, Future[Verdict]] = {}
@@ -117,12 +120,16 @@ class Consumer:
             channel = self.connection.channel()
             for queue in places.QUEUES:
                 channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
-            channel.basic_qos(prefetch_count=self.slots)
-            tag = channel.basic_consume(places.JOBS.name, self.receive)
+            tags = []
+            for name, slots in self.slots.items():
+                # Holds for the consumers that begin after it.
+                channel.basic_qos(prefetch_count=slots)
+                tags.append(channel.basic_consume(name, self.receive))
             self.on_ready()
             while not self.stopping:
                 self.serve()
-            channel.basic_cancel(tag)
+            for tag in tags:
+                channel.basic_cancel(tag)
             self.drain(drain_seconds, give_up)
         finally:
             connection, self.connection = self.connection, None
@@ -204,3 +211,56 @@ def verdict_of(message: Message, future: "Future[Verdict]") -> Verdict:
         return future.result()
     event("job crashed", job=message.job, error=repr(error))
     return Verdict.FAULT
+
+
+class Answerer:
+    """Answers questions one after the other, on a thread and a connection of its own.
+
+    For what takes a fraction of a second and must not wait behind jobs.
+
+    Parameters
+    ----------
+    url : str
+        Of the broker.
+    queue : Queue
+        Where questions come.
+    work : callable
+        From a question's body to its answer's; must not raise.
+    """
+
+    def __init__(self, url: str, queue: places.Queue, work: Callable[[bytes], bytes]) -> None:
+        self.parameters = pika.URLParameters(url)
+        self.queue = queue
+        self.work = work
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Answer until stopped; a lost connection is made again."""
+        failures = 0
+        while not self.stopping.is_set():
+            try:
+                self.serve()
+            except CONNECTION_ERRORS as error:
+                failures += 1
+                seconds = min(2.0**failures, BACKOFF_SECONDS_MAX) * random.uniform(0.5, 1)  # noqa: S311
+                event("previews lost the broker", error=repr(error), again_in=round(seconds, 1))
+                self.stopping.wait(seconds)
+
+    def serve(self) -> None:
+        """Serve one connection."""
+        with contextlib.closing(pika.BlockingConnection(self.parameters)) as connection:
+            channel = connection.channel()
+            channel.queue_declare(self.queue.name, durable=True, arguments=self.queue.arguments)
+            channel.basic_qos(prefetch_count=1)
+            for method, properties, body in channel.consume(
+                self.queue.name, inactivity_timeout=TICK_SECONDS
+            ):
+                if self.stopping.is_set():
+                    return
+                if method is None:
+                    continue
+                answer = self.work(body)
+                to, key = properties.reply_to, properties.correlation_id
+                # Nobody waits any more where the answer's queue is gone; it is dropped then.
+                channel.basic_publish("", to, answer, pika.BasicProperties(correlation_id=key))
+                channel.basic_ack(method.delivery_tag)

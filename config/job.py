@@ -32,7 +32,7 @@ UNFINISHED: tuple[State, ...] = ("awaiting_upload", "queued", "running")
 
 @dataclass(frozen=True)
 class Message:
-    """What the queue carries: which job, and the number of this publish of it."""
+    """What the queues carry: which job, and the number of this publish of it."""
 
     batch: str
     job: str
@@ -73,6 +73,12 @@ class Job:
     changed: str = ""
     # The upload, as the API saw it when it queued the job; the worker reads with If-Match.
     etag: str = ""
+    # Of an upload in parts, as S3 names it, once one was begun.
+    upload: str = ""
+    # Which queue its messages go to.
+    lane: Literal["interactive", "bulk"] = "interactive"
+    # "batch/job" whose upload is to be used again, or "".
+    source: str = ""
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0

@@ -31,20 +31,35 @@ class Queue:
 
 DEAD_LETTERS = Queue("dip.dead.v1", {"x-queue-type": "quorum"})
 
-JOBS = Queue(
-    "dip.interactive.v1",
+JOB_ARGUMENTS: dict[str, Any] = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": DELIVERY_LIMIT,
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-routing-key": DEAD_LETTERS.name,
+    "x-dead-letter-strategy": "at-least-once",
+    # At-least-once dead-lettering is only offered with this overflow rule.
+    "x-overflow": "reject-publish",
+}
+
+# Small batches, and the thousands of large ones: a worker takes from both, so that neither waits
+# for the other to be empty.
+JOBS = Queue("dip.interactive.v1", JOB_ARGUMENTS)
+BULK = Queue("dip.bulk.v1", JOB_ARGUMENTS)
+LANES = {"interactive": JOBS, "bulk": BULK}
+
+# A preview is worth nothing once its page has asked for the next one.
+PREVIEW_SECONDS = 10
+PREVIEWS = Queue(
+    "dip.previews.v1",
     {
-        "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERY_LIMIT,
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": DEAD_LETTERS.name,
-        "x-dead-letter-strategy": "at-least-once",
-        # At-least-once dead-lettering is only offered with this overflow rule.
+        "x-queue-type": "classic",
+        "x-message-ttl": 1000 * PREVIEW_SECONDS,
+        "x-max-length": 100,
         "x-overflow": "reject-publish",
     },
 )
 
-QUEUES = (DEAD_LETTERS, JOBS)
+QUEUES = (DEAD_LETTERS, JOBS, BULK, PREVIEWS)
 
 
 def upload_key(batch: str, job: str) -> str:

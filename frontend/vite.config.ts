@@ -6,7 +6,8 @@ const APP = "http://127.0.0.1:8000";
 
 export default defineConfig({
   plugins: [react()],
-  server: { proxy: { "/api": APP, "/files": APP } },
+  // The documentation's pictures lie beside this folder.
+  server: { fs: { allow: [".."] }, proxy: { "/api": APP, "/files": APP } },
   build: {
     // An inlined asset is a data: address, which the policy allows for pictures only.
     assetsInlineLimit: 0,

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "cluster_worker/planning.py": ARRAYS,
     "cluster_worker/tiling.py": set(),
     "cluster_worker/pipeline.py": {"numpy"},
+    "cluster_worker/viewing.py": {"numpy"},
     "cluster_worker/surfaces.py": {"numpy"},
     "cluster_worker/world.py": {"mpi4py"},
     "cluster_worker/rank.py": {"numpy"},

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import jobs, log, problems
@@ -20,6 +20,9 @@ from config.job import Batch, Job, batch_not_marked, changed_at, count, time_to_
 
 # A transaction holds 100 items: these rows, at most eight counters, and the look at the batch.
 JOBS_PER_TRANSACTION = 90
+
+# Images beyond so many in a batch go to the bulk lane, where they hold up no small batch.
+INTERACTIVE_JOBS_MAX = 50
 
 # The index by change may show a row that late; each poll looks back so far. It also makes up for
 # clocks of workers and API that differ, which must be by less.
@@ -52,7 +55,7 @@ class Request:
         return digest(json.dumps(self.body, sort_keys=True))
 
     def rows(self, batch: Batch, now: int) -> list[Job]:
-        """Make the rows of its jobs."""
+        """Make the rows of its jobs; the batch counts those that it had before them."""
         ids = [digest(self.batch, self.key, str(i))[:16] for i in range(len(self.body["images"]))]
         return [
             Job(
@@ -61,13 +64,15 @@ class Request:
                 name=image["name"],
                 bytes=image["bytes"],
                 type=image.get("type", ""),
+                source=source_of(image),
+                lane="interactive" if batch.jobs + i < INTERACTIVE_JOBS_MAX else "bulk",
                 state="awaiting_upload",
                 created=now,
                 kept_until=batch.kept_until,
                 changed=changed_at(now, job),
                 due=now + FIRST_LOOK_MS,
             )
-            for job, image in zip(ids, self.body["images"], strict=True)
+            for i, (job, image) in enumerate(zip(ids, self.body["images"], strict=True))
         ]
 
     def to_item(self, batch: Batch) -> dict[str, Any]:
@@ -78,6 +83,12 @@ class Request:
             "fingerprint": self.fingerprint,
             "ttl": time_to_live(batch.kept_until),
         }
+
+
+def source_of(image: Mapping[str, Any]) -> str:
+    """Name the job whose file an image uses again, or ""."""
+    source = image.get("source")
+    return f"{source['batch']}/{source['job']}" if source else ""
 
 
 def digest(*texts: str) -> str:
@@ -174,7 +185,8 @@ def fill(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, Any
     is_first = enter(parts, batch, request, opening)
     if not is_first:
         batch = jobs.live_batch(parts, request.batch)
-    rows = request.rows(batch, parts.clock())
+    before = batch if "Put" not in opening else replace(batch, jobs=0)
+    rows = request.rows(before, parts.clock())
     for start in range(0, len(rows), JOBS_PER_TRANSACTION):
         write(parts, rows[start : start + JOBS_PER_TRANSACTION])
     # Of a repeated request the jobs may have gone on.

@@ -39,6 +39,8 @@ class Bodies:
         schemas = components(catalogue, limits)
         self._new_batch = compile_schema(schemas, "NewBatch")
         self._more_images = compile_schema(schemas, "MoreImages")
+        self._preview = compile_schema(schemas, "NewPreview")
+        self._parts = compile_schema(schemas, "PartNumbers")
         self._image = compile_schema(schemas, "Image")
 
     def new_batch(self, raw: str | bytes) -> dict[str, Any]:
@@ -49,19 +51,39 @@ class Bodies:
         Problem
             400 or 413 if it is no JSON of sane size, 422 if it breaks a rule.
         """
-        body = read(raw)
-        if "steps" in body:
-            try:
-                steps = recipe.check(body["steps"], self._catalogue, self._limits.steps_max)
-            except ValueError as error:
-                raise refused(str(error)) from error
-            body = body | {"steps": steps}
-        return self._checked(self._new_batch, body)
+        return self._checked(self._new_batch, self._with_steps(read(raw)))
+
+    def preview(self, raw: str | bytes) -> dict[str, Any]:
+        """Read the body that asks for a preview; raises as `new_batch` does."""
+        body = self._with_steps(read(raw))
+        try:
+            self._preview(body)
+        except JsonSchemaValueException as error:
+            raise refused(sentence(error)) from error
+        return body
 
     def more_images(self, raw: str | bytes) -> dict[str, Any]:
         """Read the body that adds images to a batch; raises as `new_batch` does."""
         body = read(raw)
         return self._checked(self._more_images, body)
+
+    def part_numbers(self, raw: str | bytes) -> list[int]:
+        """Read the body that asks for parts; raises as `new_batch` does."""
+        body = read(raw)
+        try:
+            self._parts(body)
+        except JsonSchemaValueException as error:
+            raise refused(sentence(error)) from error
+        return [int(number) for number in body["parts"]]
+
+    def _with_steps(self, body: dict[str, Any]) -> dict[str, Any]:
+        if "steps" not in body:
+            return body
+        try:
+            steps = recipe.check(body["steps"], self._catalogue, self._limits.steps_max)
+        except ValueError as error:
+            raise refused(str(error)) from error
+        return body | {"steps": steps}
 
     def _checked(self, validate: Validate, body: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -183,6 +205,10 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
     if rule in ("minimum", "maximum"):
         least, most = schema["minimum"], schema["maximum"]
         return f"{where}: must lie between {least} and {most}, got {show(value)}"
+    if rule == "pattern" and error.path[-1] == "picture":
+        return f"{where}: must be a SHA-256 in 64 hexadecimal digits, got {show(value)}"
+    if rule == "pattern" and error.path[-1] in ("batch", "job"):
+        return f"{where}: must be the id of a {error.path[-1]}, got {show(value)}"
     if rule == "pattern":
         return f"{where}: must hold no control characters, got {show(value)}"
     return f"{where}: {error.message}"

@@ -73,6 +73,14 @@ def general() -> dict[str, Any]:
         "/health": {
             "get": call("getHealth", "Whether broker, table and bucket answer", {200: "Health"})
         },
+        "/previews": {
+            "post": call(
+                "makePreview",
+                "Steps on a small picture, answered at once; nothing is stored",
+                {200: "Preview"},
+                body="NewPreview",
+            )
+        },
         "/openapi.json": {"get": call("getContract", "This document", {200: {"type": "object"}})},
     }
 
@@ -121,6 +129,21 @@ def jobs() -> dict[str, Any]:
     return {
         at: {"get": call("getJob", "One job", {200: "Job"}, both)},
         f"{at}/upload": {"post": call("renewUpload", "A fresh upload form", {200: "Upload"}, both)},
+        f"{at}/parts": {
+            "post": call(
+                "signParts",
+                "Addresses for parts of a large file, instead of the form",
+                {200: "SignedParts"},
+                both,
+                "PartNumbers",
+            ),
+            "get": call(
+                "listParts",
+                "The parts that have arrived, to go on with",
+                {200: "ArrivedParts"},
+                both,
+            ),
+        },
         f"{at}/uploaded": {
             "post": call(
                 "completeUpload",

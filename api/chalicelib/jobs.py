@@ -12,6 +12,7 @@ from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.table import LostRaceError
+from config import places
 from config.job import (
     UNFINISHED,
     Batch,
@@ -167,6 +168,58 @@ def renew_form(parts: Parts, batch: str, job: str) -> dict[str, Any]:
     return uploads.form(parts, row)
 
 
+def sign_parts(parts: Parts, batch: str, job: str, raw: str | bytes) -> dict[str, Any]:
+    """Sign the addresses of parts; the first call begins the upload in parts.
+
+    Raises
+    ------
+    Problem
+        409 if the job awaits no upload, 422 if it has no such parts.
+    """
+    numbers = parts.bodies.part_numbers(raw)
+    row = awaiting(parts, batch, job)
+    most = uploads.part_count(row.bytes)
+    wrong = [number for number in numbers if number > most]
+    if wrong:
+        raise Problem(422, f"parts: {row.name} has parts 1 to {most}, got {wrong[0]}", "/parts")
+    if not row.upload:
+        row = begin_parts(parts, row)
+    return {
+        "part_bytes": uploads.part_bytes(row.bytes),
+        "parts": [uploads.sign_part(parts, row, number) for number in numbers],
+    }
+
+
+def list_parts(parts: Parts, batch: str, job: str) -> dict[str, Any]:
+    """Tell which parts S3 has, so that nothing is sent twice."""
+    row = awaiting(parts, batch, job)
+    return {
+        "part_bytes": uploads.part_bytes(row.bytes),
+        "arrived": sorted(uploads.arrived_parts(parts, row)),
+    }
+
+
+def awaiting(parts: Parts, batch: str, job: str) -> Job:
+    """Read a job that awaits its upload."""
+    row = fetch(parts, batch, job)
+    if row.state != "awaiting_upload":
+        raise Problem(409, f"{row.name}: is {row.state}; only a job that awaits its upload has any")
+    return row
+
+
+def begin_parts(parts: Parts, row: Job) -> Job:
+    """Begin an upload in parts and note it in the row, unless another request was first."""
+    upload = uploads.begin_parts(parts, row)
+    values = {"upload": upload, "changed": changed_at(parts.clock(), row.job)}
+    when = {"state": row.state, "upload": ""}
+    try:
+        parts.table.update(update_of(parts.table.name, row, values, when))
+    except LostRaceError:
+        uploads.abort_parts(parts, row, upload)
+        return awaiting(parts, row.batch, row.job)
+    return replace(row, upload=upload)
+
+
 def complete_upload(parts: Parts, batch: str, job: str) -> Job:
     """Check what arrived for a job and queue it; a job that has gone on already is left so.
 
@@ -251,7 +304,7 @@ def begin_again(parts: Parts, row: Job) -> Job:
         row,
         "awaiting_upload",
         parts.clock() + FIRST_LOOK_MS,
-        lambda _: {**AFRESH, "etag": ""},
+        lambda _: {**AFRESH, "etag": "", "upload": ""},
         ("failed", "cancelled"),
     )
 
@@ -280,7 +333,8 @@ def send(parts: Parts, row: Job) -> bool:
         False if the broker did not confirm; the sweep then publishes it later.
     """
     try:
-        parts.publisher.publish(Message(row.batch, row.job, row.publish))
+        message = Message(row.batch, row.job, row.publish)
+        parts.publisher.publish(message, places.LANES[row.lane])
     except BrokerError as error:
         log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
         return False

@@ -5,6 +5,7 @@ deadline, also when the broker accepts connections and then says nothing, is fro
 publishers back because its memory ran out.
 """
 
+import secrets
 import socket
 import sys
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -32,6 +33,9 @@ SILENCE_SECONDS = 5.0
 
 # A look through the dead letters at one sweep; a longer queue is seen over several sweeps.
 DEAD_LETTERS_PER_LOOK = 100
+
+# RabbitMQ's "direct reply-to": answers come on the connection that asked.
+ANSWERS = "amq.rabbitmq.reply-to"
 
 # How connecting fails. The connector's exceptions are not among pika's AMQPErrors.
 CONNECT_ERRORS = (AMQPError, AMQPConnectorException, OSError)
@@ -118,7 +122,7 @@ class Publisher:
         """Host and port of the broker, for sentences."""
         return f"{self._parameters.host}:{self._parameters.port}"
 
-    def publish(self, message: Message) -> None:
+    def publish(self, message: Message, queue: places.Queue = places.JOBS) -> None:
         """Send a message and wait until the broker has it on disk.
 
         Raises
@@ -133,21 +137,29 @@ class Publisher:
         )
 
         def send(channel: BlockingChannel) -> None:
-            channel.basic_publish(
-                "", places.JOBS.name, message.to_bytes(), properties, mandatory=True
-            )
+            channel.basic_publish("", queue.name, message.to_bytes(), properties, mandatory=True)
 
         self._run(send)
 
+    def ask(self, question: bytes, queue: places.Queue) -> bytes:
+        """Send a question and wait for its answer.
+
+        Raises
+        ------
+        BrokerError
+            If none came in time.
+        """
+        return self._run(lambda channel: exchange(channel, queue, question))
+
     def waiting(self) -> int:
-        """Count the messages that wait in the queue of jobs; those in a worker's hands do not.
+        """Count the messages that wait in the queues of jobs; those in a worker's hands do not.
 
         Raises
         ------
         BrokerError
             If the broker does not answer.
         """
-        return self._run(lambda channel: count(channel, places.JOBS))
+        return self._run(waiting_in)
 
     def dead_letters(self, limit: int = DEAD_LETTERS_PER_LOOK) -> list[Message]:
         """Look at dead letters and leave them for the operator.
@@ -172,9 +184,7 @@ class Publisher:
         BrokerError
             If the broker does not answer.
         """
-        return self._run(
-            lambda channel: (count(channel, places.JOBS), count(channel, places.DEAD_LETTERS))
-        )
+        return self._run(lambda channel: (waiting_in(channel), count(channel, places.DEAD_LETTERS)))
 
     def drop_dead_letters(self, settled: Collection[Message]) -> None:
         """Take dead letters away that an operator has seen to; the others stay.
@@ -284,6 +294,30 @@ def count(channel: BlockingChannel, queue: places.Queue) -> int:
     """Count the messages ready in a queue."""
     answer = channel.queue_declare(queue.name, passive=True)
     return int(answer.method.message_count)
+
+
+def waiting_in(channel: BlockingChannel) -> int:
+    """Count the jobs' messages ready in all lanes."""
+    return sum(count(channel, queue) for queue in places.LANES.values())
+
+
+def exchange(channel: BlockingChannel, queue: places.Queue, question: bytes) -> bytes:
+    """Send a question and wait for the answer, on the broker's pseudo-queue for answers."""
+    key = secrets.token_hex(8)
+    answers: list[bytes] = []
+
+    def take(_channel: Any, _method: Any, properties: Any, body: bytes) -> None:
+        # The answer to an earlier question, which nobody waited for, is another's.
+        if properties.correlation_id == key:
+            answers.append(body)
+
+    tag = channel.basic_consume(ANSWERS, take, auto_ack=True)
+    properties = pika.BasicProperties(reply_to=ANSWERS, correlation_id=key)
+    channel.basic_publish("", queue.name, question, properties, mandatory=True)
+    while not answers:
+        channel.connection.process_data_events(time_limit=None)
+    channel.basic_cancel(tag)
+    return answers[0]
 
 
 def look_through(

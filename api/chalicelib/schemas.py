@@ -14,6 +14,9 @@ from config.settings import ApiSettings
 
 Schema = dict[str, Any]
 
+# Characters of base64: a picture of 512 × 512 pixels has room, within the limit for a body.
+PREVIEW_CONTENT_MAX = 960_000
+
 BATCH_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 JOB_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970."}
@@ -69,8 +72,13 @@ def requests(limits: Limits) -> dict[str, Schema]:
                     "enum": [*TYPES, ""],
                     "description": "Content type, or empty if unknown; the first bytes decide.",
                 },
+                "source": {
+                    **record({"batch": BATCH_ID, "job": JOB_ID}),
+                    "description": "A job whose file is used again: nothing needs to be sent, only "
+                    "`uploaded` be called.",
+                },
             },
-            optional=("type",),
+            optional=("type", "source"),
         ),
         "NewBatch": record(
             {
@@ -81,9 +89,38 @@ def requests(limits: Limits) -> dict[str, Schema]:
             optional=("format",),
         ),
         "MoreImages": record({"images": images}),
+        "PartNumbers": record(
+            {
+                "parts": {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 1, "maximum": 10_000},
+                    "minItems": 1,
+                    "maxItems": 100,
+                    "description": "Numbers of the parts to send next, from 1.",
+                }
+            }
+        ),
+        "NewPreview": record(
+            {
+                "steps": reference("Steps"),
+                "picture": {
+                    "type": "string",
+                    "pattern": "^[0-9a-f]{64}$",
+                    "description": "SHA-256 of the picture's file.",
+                },
+                "content": {
+                    "type": "string",
+                    "minLength": 0,
+                    "maxLength": PREVIEW_CONTENT_MAX,
+                    "description": "The file in base64; may be left out once it was sent, until "
+                    "the answer is 404.",
+                },
+            },
+            optional=("content",),
+        ),
         "Format": {
             "type": "string",
-            "enum": ["same", "jpeg", "png", "tiff"],
+            "enum": ["same", "jpeg", "png", "webp", "tiff"],
             "description": "Of the results; `same` is the default.",
         },
     }
@@ -197,6 +234,24 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
         }
     ),
+    "SignedParts": record(
+        {
+            "part_bytes": {**SIZE, "description": "Of every part but the last."},
+            "parts": {
+                "type": "array",
+                "items": record(
+                    {
+                        "part": SIZE,
+                        "bytes": SIZE,
+                        "url": {**TEXT, "description": "PUT exactly these bytes there."},
+                        "expires": MOMENT,
+                    }
+                ),
+            },
+        }
+    ),
+    "ArrivedParts": record({"part_bytes": SIZE, "arrived": {"type": "array", "items": SIZE}}),
+    "Preview": record({"url": {**TEXT, "description": "The picture, as a data address (PNG)."}}),
     "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
     "BatchCreated": record(
         {
@@ -230,8 +285,15 @@ ANSWERS: dict[str, Schema] = {
         "properties": {
             "version": {"type": "integer"},
             "operations": {"type": "array", "items": {"type": "object"}},
+            "limits": {
+                "type": "object",
+                "description": "What this installation accepts.",
+                "properties": dict.fromkeys(
+                    ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max"), SIZE
+                ),
+            },
         },
-        "required": ["version", "operations"],
+        "required": ["version", "operations", "limits"],
     },
     "Health": record(dict.fromkeys(("status", "broker", "table", "bucket"), TEXT)),
     "Problem": {

@@ -1,15 +1,21 @@
 """Uploads: the form that a browser sends a file with, and what is checked once it arrived."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, check_size, sniff
+from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
 from chalicelib.parts import Parts
 from config import places
 from config.job import Job
+from config.settings import MIB
+
+# Small enough that a lost connection costs little, large enough that a file has not too many.
+PART_BYTES = 8 * MIB
+PARTS_MAX = 10_000
 
 NOT_THERE = {"404", "NoSuchKey", "412", "PreconditionFailed"}
 
@@ -48,7 +54,7 @@ def form(parts: Parts, row: Job) -> dict[str, Any]:
 
 
 def inspect(parts: Parts, row: Job) -> Upload | None:
-    """Look at what arrived for a job.
+    """Look at what arrived for a job, or was copied for it just now.
 
     Returns
     -------
@@ -58,8 +64,123 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     Raises
     ------
     UploadError
-        If its size or its first bytes are wrong.
+        If its size or its first bytes are wrong, or the file that it should use again is gone.
     """
+    found = look(parts, row)
+    if found is None and (row.source or row.upload):
+        if row.source:
+            copy_source(parts, row)
+        elif not join_parts(parts, row):
+            return None
+        found = look(parts, row)
+    return found
+
+
+def part_bytes(size: int) -> int:
+    """Tell the size of every part but the last: S3 takes 10 000 of them, each of 5 MiB or more."""
+    return max(PART_BYTES, math.ceil(size / PARTS_MAX))
+
+
+def part_count(size: int) -> int:
+    """Tell in how many parts a file is sent."""
+    return math.ceil(size / part_bytes(size))
+
+
+def begin_parts(parts: Parts, row: Job) -> str:
+    """Begin an upload in parts; returns its id."""
+    begun = parts.s3.create_multipart_upload(
+        Bucket=parts.settings.uploads_bucket,
+        Key=places.upload_key(row.batch, row.job),
+        ContentType=row.type or UNKNOWN_TYPE,
+    )
+    return str(begun["UploadId"])
+
+
+def abort_parts(parts: Parts, row: Job, upload: str) -> None:
+    """Give up an upload in parts, and what arrived of it."""
+    parts.s3.abort_multipart_upload(**multipart(parts, row, upload))
+
+
+def multipart(parts: Parts, row: Job, upload: str) -> dict[str, str]:
+    """Name an upload in parts."""
+    key = places.upload_key(row.batch, row.job)
+    return {"Bucket": parts.settings.uploads_bucket, "Key": key, "UploadId": upload}
+
+
+def sign_part(parts: Parts, row: Job, number: int) -> dict[str, Any]:
+    """Sign the address to which one part is sent: this part, of this length."""
+    size = part_bytes(row.bytes)
+    length = min(size, row.bytes - (number - 1) * size)
+    now = parts.clock()
+    seconds = min(parts.settings.upload_form_seconds, (row.kept_until - now) // 1000)
+    url = parts.s3_public.generate_presigned_url(
+        "upload_part",
+        Params={
+            **multipart(parts, row, row.upload),
+            "PartNumber": number,
+            "ContentLength": length,
+        },
+        ExpiresIn=seconds,
+    )
+    return {"part": number, "bytes": length, "url": url, "expires": now + 1000 * seconds}
+
+
+def arrived_parts(parts: Parts, row: Job) -> dict[int, str]:
+    """List the parts that S3 has whole: their ETags by number; none if the upload is over."""
+    if not row.upload:
+        return {}
+    size = part_bytes(row.bytes)
+    pages = parts.s3.get_paginator("list_parts").paginate(**multipart(parts, row, row.upload))
+    try:
+        return {
+            each["PartNumber"]: each["ETag"]
+            for page in pages
+            for each in page.get("Parts", ())
+            if each["Size"] == min(size, row.bytes - (each["PartNumber"] - 1) * size)
+        }
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            return {}
+        raise
+
+
+def join_parts(parts: Parts, row: Job) -> bool:
+    """Put the parts together; False if some have not arrived."""
+    arrived = arrived_parts(parts, row)
+    if len(arrived) < part_count(row.bytes):
+        # None at all: an earlier call may have joined them, though its answer was lost.
+        return not arrived
+    listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
+    try:
+        parts.s3.complete_multipart_upload(
+            **multipart(parts, row, row.upload), MultipartUpload={"Parts": listed}
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":
+            raise
+    return True
+
+
+def copy_source(parts: Parts, row: Job) -> None:
+    """Give a job a copy of another's file, so that either may be deleted without the other."""
+    bucket = parts.settings.uploads_bucket
+    batch, _, job = row.source.partition("/")
+    try:
+        parts.s3.copy_object(
+            Bucket=bucket,
+            Key=places.upload_key(row.batch, row.job),
+            CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in NOT_THERE:
+            raise UploadError(
+                f"{row.name}: the file that was sent before is no longer kept; send it again"
+            ) from error
+        raise
+
+
+def look(parts: Parts, row: Job) -> Upload | None:
+    """Look at the file of a job as it lies there; None and raises as `inspect` does."""
     place = {
         "Bucket": parts.settings.uploads_bucket,
         "Key": places.upload_key(row.batch, row.job),
@@ -77,6 +198,19 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     return Upload(head["ETag"], sniff(row.name, first))
 
 
+def abort_all(parts: Parts, prefix: str) -> None:
+    """Give up the uploads in parts under a prefix, so that nobody pays for what arrived."""
+    bucket = parts.settings.uploads_bucket
+    pages = parts.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        for each in page.get("Uploads", ()):
+            # Stores that do not know the prefix list all.
+            if each["Key"].startswith(prefix):
+                parts.s3.abort_multipart_upload(
+                    Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"]
+                )
+
+
 def delete_objects(parts: Parts, batch: str, job: str = "") -> Iterator[int]:
     """Delete the uploads and results of a job, or of a whole batch, a page at a time.
 
@@ -85,6 +219,7 @@ def delete_objects(parts: Parts, batch: str, job: str = "") -> Iterator[int]:
     int
         How many objects went, after each page; the caller may stop there and begin anew later.
     """
+    abort_all(parts, places.upload_key(batch, job))
     results = f"files/{batch}/" + (f"{job}/" if job else "")
     uploads = places.upload_key(batch, job)
     for bucket, prefix in (

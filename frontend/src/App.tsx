@@ -1,29 +1,38 @@
+import { useEffect, useRef, useState } from "react";
 import { Bar } from "./features/Bar";
+import { Masthead } from "./features/Masthead";
+import { type Tab, Tabs } from "./features/Tabs";
+import { Toast } from "./features/Toast";
 import { Trouble } from "./features/Trouble";
 import { Filters } from "./features/filters/Filters";
 import { DropArea } from "./features/images/DropArea";
 import { Images } from "./features/images/Images";
 import { Viewer } from "./features/viewer/Viewer";
 import { useSelected } from "./state/store";
-import { texts } from "./texts";
 
 export function App() {
   const milestone = useSelected((state) => state.milestone);
+  const selected = useSelected((state) => state.images.selected);
+  const [tab, setTab] = useState<Tab>("images");
+  const wasSelected = useRef(selected);
+  // On a phone, a picture that is picked is to be seen; the first one is picked by itself.
+  useEffect(() => {
+    if (wasSelected.current && selected) setTab("viewer");
+    wasSelected.current = selected;
+  }, [selected]);
   return (
     <div className="page">
-      <header className="masthead">
-        <img src="/favicon.svg" alt="" width="22" height="22" />
-        <h1>{texts.title}</h1>
-        <p>{texts.tagline}</p>
-      </header>
+      <Masthead />
       <Trouble />
-      <main className="columns">
+      <main className="columns" data-tab={tab}>
         <Images />
         <Viewer />
         <Filters />
       </main>
       <Bar />
+      <Tabs tab={tab} onTab={setTab} />
       <DropArea />
+      <Toast />
       <p className="unseen" aria-live="polite">
         {milestone}
       </p>

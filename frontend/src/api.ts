@@ -5,7 +5,7 @@ import type { Catalogue, StepBody } from "./recipe";
 export type JobState =
   "awaiting_upload" | "queued" | "running" | "succeeded" | "failed" | "cancelled" | "expired";
 
-export type Format = "same" | "jpeg" | "png" | "tiff";
+export type Format = "same" | "jpeg" | "png" | "webp" | "tiff";
 
 export interface Result {
   readonly url: string;
@@ -37,6 +37,14 @@ export interface UploadForm {
   readonly expires: number;
 }
 
+/** The signed address of one part of a large file. */
+export interface SignedPart {
+  readonly part: number;
+  readonly bytes: number;
+  readonly url: string;
+  readonly expires: number;
+}
+
 export interface CreatedJob {
   readonly job: string;
   readonly name: string;
@@ -44,16 +52,30 @@ export interface CreatedJob {
   readonly upload: UploadForm;
 }
 
+/** A job whose file is used again. */
+export interface Source {
+  readonly batch: string;
+  readonly job: string;
+}
+
 export interface ImageBody {
   readonly name: string;
   readonly bytes: number;
   readonly type: string;
+  readonly source?: Source;
 }
 
 export interface BatchBody {
   readonly steps: readonly StepBody[];
   readonly format: Format;
   readonly images: readonly ImageBody[];
+}
+
+/** Steps on a small picture; its content may be left out once it was sent. */
+export interface PreviewBody {
+  readonly steps: readonly StepBody[];
+  readonly picture: string;
+  readonly content?: string;
 }
 
 export interface BatchPage {
@@ -123,7 +145,11 @@ interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-async function call<T>(method: "GET" | "POST", path: string, options: CallOptions): Promise<T> {
+async function call<T>(
+  method: "GET" | "POST" | "DELETE",
+  path: string,
+  options: CallOptions,
+): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   // Also without a body: the API takes no POST of another type.
   if (method === "POST") headers["Content-Type"] = "application/json";
@@ -194,8 +220,23 @@ export const api = {
   cancelBatch: (batch: string, signal?: AbortSignal) =>
     post<unknown>(`/batches/${batch}/cancel`, signal),
 
+  deleteBatch: (batch: string, signal?: AbortSignal) =>
+    call<unknown>("DELETE", `/batches/${batch}`, { signal }),
+
   renewUpload: (batch: string, job: string, signal?: AbortSignal) =>
     post<{ upload: UploadForm }>(`/batches/${batch}/jobs/${job}/upload`, signal),
+
+  listParts: (batch: string, job: string, signal?: AbortSignal) =>
+    get<{ part_bytes: number; arrived: number[] }>(`/batches/${batch}/jobs/${job}/parts`, signal),
+
+  signPart: async (batch: string, job: string, part: number, signal?: AbortSignal) => {
+    const body = { parts: [part] };
+    const path = `/batches/${batch}/jobs/${job}/parts`;
+    const { parts } = await call<{ parts: SignedPart[] }>("POST", path, { body, signal });
+    const [signed] = parts;
+    if (!signed) throw new Unreachable("no address for a part");
+    return signed;
+  },
 
   uploaded: (batch: string, job: string, signal?: AbortSignal) =>
     post<JobView>(`/batches/${batch}/jobs/${job}/uploaded`, signal),
@@ -218,19 +259,51 @@ export const api = {
     }
   },
 
+  preview: (body: PreviewBody, signal: AbortSignal) =>
+    call<{ url: string }>("POST", "/previews", { body, signal }),
+
+  /** Fetch a result. */
+  async result(url: string): Promise<ArrayBuffer> {
+    const response = await fetch(url);
+    if (!response.ok) throw new Unreachable(`a result: ${response.status}`);
+    return response.arrayBuffer();
+  },
+
   send: sendForm,
+  sendPart,
 };
 
 export type Api = typeof api;
 
-/**
- * Post a file to S3 by its presigned form.
- *
- * XMLHttpRequest and not fetch, which tells no upload progress.
- */
+/** Post a file to S3 by its presigned form. */
 function sendForm(
   form: UploadForm,
-  file: File,
+  file: Blob,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
+  body.append("file", file);
+  return send("POST", form.url, body, file, signal, onProgress);
+}
+
+/** Put one part of a file where its signed address leads. */
+function sendPart(
+  part: SignedPart,
+  content: Blob,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<void> {
+  return send("PUT", part.url, content, content, signal, onProgress);
+}
+
+/** Send to S3, by XMLHttpRequest and not by fetch, which tells no upload progress. */
+function send(
+  method: "POST" | "PUT",
+  url: string,
+  body: FormData | Blob,
+  file: Blob,
   signal: AbortSignal,
   onProgress: (sent: number) => void,
 ): Promise<void> {
@@ -263,10 +336,7 @@ function sendForm(
       clearTimeout(stalled);
       signal.removeEventListener("abort", abort);
     };
-    const body = new FormData();
-    for (const [name, value] of Object.entries(form.fields)) body.append(name, value);
-    body.append("file", file);
-    request.open("POST", form.url);
+    request.open(method, url);
     request.send(body);
     if (signal.aborted) request.abort();
   });

@@ -28,25 +28,36 @@ export const ACCEPT = ".jpg,.jpeg,.png,.webp,.tif,.tiff,image/jpeg,image/png,ima
 export interface Checked {
   readonly file: File;
   readonly type: string;
+  /** Whether it begins as an image does, though it may be refused. */
+  readonly isImage: boolean;
   /** Why the file cannot be sent, in one sentence, or "". */
   readonly refusal: string;
 }
 
-/** Look at a file's size and first bytes; its name and what the browser calls it may be wrong. */
-export async function check(file: File): Promise<Checked> {
-  if (file.size === 0) return { file, type: file.type, refusal: texts.files.empty };
+/**
+ * Look at a file's size and first bytes; its name and what the browser calls it may be wrong.
+ *
+ * @param bytesMax the largest file that the service accepts
+ */
+export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
+  const { type } = file;
+  if (file.size === 0) return { file, type, isImage: false, refusal: texts.files.empty };
   let start: Uint8Array;
   try {
     start = new Uint8Array(await file.slice(0, 12).arrayBuffer());
   } catch {
-    return { file, type: file.type, refusal: texts.files.unreadable };
+    return { file, type, isImage: false, refusal: texts.files.unreadable };
   }
   const found = SIGNATURES.find(({ bytes }) =>
     bytes.every((byte, i) => byte === null || start[i] === byte),
   );
-  if (found) return { file, type: found.type, refusal: "" };
+  if (found) {
+    const refusal = file.size > bytesMax ? texts.files.tooLarge(file.size, bytesMax) : "";
+    return { file, type: found.type, isImage: true, refusal };
+  }
   const hex = [...start.slice(0, 4)].map((byte) => byte.toString(16).padStart(2, "0"));
-  return { file, type: file.type, refusal: texts.files.wrongType(hex.join(" ").toUpperCase()) };
+  const refusal = texts.files.wrongType(hex.join(" ").toUpperCase());
+  return { file, type, isImage: false, refusal };
 }
 
 /** Whether browsers show a picture of this type. */

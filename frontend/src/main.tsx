@@ -4,10 +4,12 @@ import { App } from "./App";
 import { api } from "./api";
 import { PageProvider, createStore } from "./state/store";
 import { createWork } from "./work";
+import { applyTheme, chosenTheme } from "./theme";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/layout.css";
 
+applyTheme(chosenTheme());
 const store = createStore();
 const work = createWork(store, api);
 // A restored chain takes its fields from the catalogue, so that goes first.

@@ -10,8 +10,8 @@ const SLOWING = 1.5;
 export interface PollParts {
   page(since: string, signal: AbortSignal): Promise<BatchPage>;
   onPage(page: BatchPage): void;
-  /** A call failed and will be repeated, or (null) they succeed again. */
-  onTrouble(error: unknown): void;
+  /** A call failed and will be repeated after a pause, or (null) they succeed again. */
+  onTrouble(error: unknown, pause?: number): void;
   /** Whether anything is left to wait for. */
   isNeeded(): boolean;
   waiting: Waiting;
@@ -37,9 +37,10 @@ export async function poll(parts: PollParts, signal: AbortSignal): Promise<void>
       page = await parts.page(since, signal);
     } catch (error) {
       if (signal.aborted || !isPassing(error)) throw error;
-      parts.onTrouble(error);
       failures += 1;
-      await waiting.sleep(backoff(failures, waiting.random()), signal);
+      const pause = backoff(failures, waiting.random());
+      parts.onTrouble(error, pause);
+      await waiting.sleep(pause, signal);
       continue;
     }
     if (failures > 0) parts.onTrouble(null);

@@ -32,8 +32,16 @@ export interface Operation {
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
+/** What the service accepts. */
+export interface Limits {
+  readonly upload_bytes_max: number;
+  readonly batch_jobs_max: number;
+  readonly request_jobs_max: number;
+}
+
 export interface Catalogue {
   readonly version: number;
+  readonly limits: Limits;
   readonly operations: readonly Operation[];
 }
 
@@ -43,6 +51,8 @@ export interface Step {
   readonly operation: string;
   /** NaN stands for a number field that holds no number. */
   readonly values: Readonly<Record<string, Value>>;
+  /** Left out of what is sent, but not of the page. */
+  readonly isOff: boolean;
 }
 
 /** One step as the API takes it. */
@@ -168,7 +178,7 @@ export function tidy(value: number): number {
 }
 
 export function newStep(operation: Operation, id: string): Step {
-  return { id, operation: operation.name, values: defaultsOf(operation) };
+  return { id, operation: operation.name, values: defaultsOf(operation), isOff: false };
 }
 
 export function defaultsOf(operation: Operation): Record<string, Value> {
@@ -206,16 +216,21 @@ function numberProblem(field: NumberField | ListField, value: Value | undefined)
   return "";
 }
 
-/** Whether every step of a chain can be sent. */
+/** The steps that are switched on. */
+export function active(steps: readonly Step[]): readonly Step[] {
+  return steps.filter((step) => !step.isOff);
+}
+
+/** Whether every step of a chain that is switched on can be sent. */
 export function isSendable(steps: readonly Step[], operations: readonly Operation[]): boolean {
-  return steps.every((step) => {
+  return active(steps).every((step) => {
     const operation = operations.find((each) => each.name === step.operation);
     return operation !== undefined && Object.keys(problemsOf(step, operation)).length === 0;
   });
 }
 
 export function toBody(steps: readonly Step[]): StepBody[] {
-  return steps.map((step) => ({ operation: step.operation, ...step.values }));
+  return active(steps).map((step) => ({ operation: step.operation, ...step.values }));
 }
 
 /** Steps from a batch; parameters that it leaves out take their defaults. */
@@ -227,7 +242,7 @@ export function fromBody(
   return bodies.map(({ operation: name, ...values }) => {
     const operation = operations.find((each) => each.name === name);
     const defaults = operation ? defaultsOf(operation) : {};
-    return { id: newId(), operation: name, values: { ...defaults, ...values } };
+    return { id: newId(), operation: name, values: { ...defaults, ...values }, isOff: false };
   });
 }
 
@@ -255,17 +270,28 @@ export function placeOf(pointer: string): { step: number; parameter: string } | 
   return found ? { step: Number(found[1]), parameter: found[2] ?? "" } : null;
 }
 
-/** Operations that match all words of a query, in their groups, in the catalogue's order. */
-export function search(
-  operations: readonly Operation[],
-  query: string,
-): { group: string; operations: Operation[] }[] {
+/**
+ * Operations that match all words of a query, the nearest first: those whose title begins with it,
+ * then those named so, then those whose help speaks of it; in the catalogue's order among equals.
+ */
+export function search(operations: readonly Operation[], query: string): Operation[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  const groups = new Map<string, Operation[]>();
-  for (const operation of operations) {
-    const text = `${operation.title} ${operation.name} ${operation.group} ${operation.help}`;
-    if (!words.every((word) => text.toLowerCase().includes(word))) continue;
-    groups.set(operation.group, [...(groups.get(operation.group) ?? []), operation]);
-  }
-  return [...groups].map(([group, found]) => ({ group, operations: found }));
+  const found = operations
+    .map((operation) => ({ operation, far: distance(operation, words) }))
+    .filter(({ far }) => far < Infinity);
+  return found.sort((a, b) => a.far - b.far).map(({ operation }) => operation);
+}
+
+function distance({ title, name, group, help }: Operation, words: readonly string[]): number {
+  const titled = title.toLowerCase();
+  const named = `${titled} ${name}`;
+  const all = `${named} ${group} ${help}`.toLowerCase();
+  if (!words.every((word) => all.includes(word))) return Infinity;
+  if (titled.startsWith(words.join(" ")) || name === words.join("_")) return 0;
+  return words.every((word) => named.includes(word)) ? 1 : 2;
+}
+
+/** The groups of a catalogue, in its order. */
+export function groupsOf(operations: readonly Operation[]): string[] {
+  return [...new Set(operations.map(({ group }) => group))];
 }

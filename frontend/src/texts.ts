@@ -16,24 +16,39 @@ function size(bytes: number): string {
   return `${number.format(bytes / 1e9)} GB`;
 }
 
+/** A time to wait, as people say it. */
+function duration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (seconds < 90) return counted(seconds, "second");
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
+}
+
 const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
 
 export const texts = {
   title: "Distributed Image Processing",
   tagline: "scikit-image filters over many pictures at once",
   size,
+  close: "Close",
+  count: (count: number) => number.format(count),
 
   images: {
     heading: "Images",
     choose: "Choose images",
+    folder: "Folder",
+    list: "List of images",
+    menu: "More",
     clear: "Clear list",
-    drop: "Or drop them anywhere on this page, as many as you like. JPEG, PNG, WebP or TIFF.",
+    removeRefused: (count: number) => `Remove ${counted(count, "file")} that cannot be used`,
+    drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP or TIFF.",
     dropping: "Drop to add",
     samples: "No picture at hand? Try one of these:",
     sampleFailed: (name: string) =>
       `The sample ${name} could not be loaded. Check your connection and try again.`,
+    samplesHeading: "Add a sample",
     credits:
-      "Astronaut: NASA. Chelsea: Stéfan van der Walt. Coins: Brooklyn Museum. All free to use.",
+      "Portrait: NASA. Coins: Brooklyn Museum. Cells: CMMI. The scan is laid together out of Cells on this page. All free to use.",
     select: (name: string) => `Show ${name}`,
     upload: (name: string) => `Upload of ${name}`,
     processing: (name: string) => `Processing of ${name}`,
@@ -41,16 +56,43 @@ export const texts = {
     retryNamed: (name: string) => `Retry ${name}`,
     cancel: "Cancel",
     cancelNamed: (name: string) => `Cancel ${name}`,
+    pause: "Pause",
+    pauseNamed: (name: string) => `Pause ${name}`,
+    resume: "Resume",
+    resumeNamed: (name: string) => `Resume ${name}`,
     remove: (name: string) => `Remove ${name}`,
+    removeFromList: "Remove from the list",
     download: "Download",
     downloadNamed: (name: string) => `Download ${name}`,
     added: (count: number) => `${counted(count, "image")} added.`,
     refused: (count: number) => `${counted(count, "file")} cannot be used.`,
+    known: (count: number) => `${counted(count, "file")} on the list already.`,
+    noImages: (count: number) => `${counted(count, "file")} in the folder left out: no images.`,
+    resumed: (count: number) => `${counted(count, "upload")} resumed.`,
+    full: (most: number) =>
+      `The list holds at most ${counted(most, "image")}. Process these, clear the list, then add the rest.`,
+    deleteNow: "Delete now",
+    deleteTitle: "Delete these images?",
+    deleteWarning:
+      "The images that were sent and all results are deleted from the service for good. The files on your computer stay.",
+    deleteYes: "Delete",
+    deleteNot: "Keep",
+    deleted: "All was deleted.",
     kept: (until: number) =>
       `Results are kept until ${date.format(until)}. Whoever has this page's full address can see them.`,
   },
 
+  samples: {
+    portrait: "Portrait",
+    coins: "Coins",
+    cells: "Cells",
+    scan: "Huge scan",
+  },
+
   files: {
+    tooLarge: (bytes: number, most: number) =>
+      `Too large: ${size(bytes)}; at most ${size(most)} are accepted. Save it with compression, or cut it.`,
+    sameName: "Another image has the same name",
     empty: "This file is empty (0 bytes). Choose another one.",
     unreadable: "This file cannot be read any more. Was it moved or changed? Add it again.",
     wrongType: (start: string) =>
@@ -64,6 +106,7 @@ export const texts = {
     sending: (percent: number) => `Uploading, ${percent} %`,
     offline: "You are offline. The upload goes on when the connection is back.",
     retrying: "The connection broke. Trying again.",
+    paused: "Paused",
     checking: "Checking the upload",
     cancelling: "Cancelling",
     awaiting_upload: "The upload was not finished. Add the file again.",
@@ -89,6 +132,22 @@ export const texts = {
     heading: "Viewer",
     modes: { before: "Before", split: "Split", after: "After" },
     modesLabel: "What to show",
+    preview: "Preview",
+    approximate: "Approximate preview",
+    previewComing: "Preview is coming",
+    previewHint:
+      "Made on a picture of 512 pixels at most, with lengths scaled to it. Process the image for the exact result.",
+    previewOf: (name: string) => `${name}, preview`,
+    stage: "Picture: arrow keys move it, plus and minus zoom",
+    zoom: "Zoom",
+    fit: "Fit",
+    full: "100 %",
+    smaller: "Zoom out",
+    larger: "Zoom in",
+    percent: (scale: number) => `${number.format(Math.round(100 * scale))} %`,
+    histogram: "Histogram",
+    histogramOf: (which: string) => `Histogram, ${which}`,
+    place: (x: number, y: number) => `x ${x}  y ${y}`,
     divider: "Divider between before and after",
     dividerAt: (percent: number) => `${percent} % before`,
     before: "Before",
@@ -116,7 +175,13 @@ export const texts = {
     heading: "Filters",
     add: "Add filter",
     search: "Search filters",
-    none: (query: string) => `No filter matches “${query}”.`,
+    searchExample: "Search by name or by what it does",
+    found: (count: number) => counted(count, "filter"),
+    results: "Filters found",
+    groups: "Groups of filters",
+    allGroups: "All",
+    none: (query: string) =>
+      query ? `No filter here matches “${query}”. Try another word or group.` : "No filter here.",
     empty: "No filters yet. They run from top to bottom, each on the result of the one before.",
     full: (most: number) => `A chain holds at most ${most} filters.`,
     loading: "Loading the filters",
@@ -124,6 +189,13 @@ export const texts = {
     tryAgain: "Try again",
     moveUp: (title: string) => `Move ${title} up`,
     moveDown: (title: string) => `Move ${title} down`,
+    drag: (title: string, place: number) =>
+      `${title}, filter ${place}: drag, or move with the arrow keys`,
+    dragHint: "Drag to another place",
+    switchOff: (title: string) => `Switch ${title} off`,
+    switchOn: (title: string) => `Switch ${title} on`,
+    duplicate: (title: string) => `Duplicate ${title}`,
+    helpOn: (title: string) => `What ${title} means`,
     remove: (title: string) => `Remove ${title}`,
     reset: (title: string) => `Reset ${title}`,
     resetTo: (value: string) => `Back to ${value}`,
@@ -133,7 +205,7 @@ export const texts = {
     noFields: "Nothing to set.",
     unknown: "This filter is no longer offered. Remove it to go on.",
     format: "Output format",
-    formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", tiff: "TIFF" },
+    formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,
     removed: (title: string) => `${title} removed.`,
@@ -149,6 +221,64 @@ export const texts = {
       `Enter ${least} to ${most} numbers with commas between them.`,
   },
 
+  recipe: {
+    menu: "Recipe",
+    undo: "Undo",
+    redo: "Redo",
+    copyLink: "Copy link to these filters",
+    copyJson: "Copy as JSON",
+    saveJson: "Save as a file",
+    openJson: "Open a file…",
+    asShell: "Copy as a shell command",
+    asPython: "Copy as Python",
+    asCurl: "Copy as curl",
+    copied: "Copied.",
+    uncopied: "This browser does not let the page copy. Save the recipe as a file instead.",
+    opened: "The filters of this link are in place.",
+    unreadable: (name: string) =>
+      `${name} holds no recipe: a JSON list of steps, as “Save as a file” writes it.`,
+    unreadableLink: "The link to this page holds no recipe that can be read. Ask for a new one.",
+  },
+
+  presets: {
+    heading: "Begin anew with",
+    begin: "Add one above, or begin with a chain that many use:",
+    taken: (name: string) => `The filters of “${name}” are in place.`,
+    scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
+    edges: { name: "Line drawing", help: "Edges as thin lines" },
+    crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },
+    objects: {
+      name: "Mask of objects",
+      help: "Blurred, split at Otsu's threshold, grown by a pixel",
+    },
+    negative: { name: "Negative", help: "Dark and light exchanged" },
+  },
+
+  tabs: { label: "Parts of the page", images: "Images", viewer: "Viewer", filters: "Filters" },
+
+  theme: (now: string, next: string) =>
+    `Colours: ${now === "system" ? "as the system has them" : now}. Change to ${next}`,
+
+  keys: {
+    heading: "Keys",
+    single: "Single keys work without Ctrl",
+    all: [
+      [["?"], "Show these keys"],
+      [["o"], "Choose images"],
+      [["/"], "Add a filter"],
+      [["Ctrl", "Enter"], "Process"],
+      [["Ctrl", "Z"], "Undo a change of the filters"],
+      [["Ctrl", "Shift", "Z"], "Redo it"],
+      [["d"], "Download all results"],
+      [["↑", "↓"], "Next image, in the list; another place, at a filter's handle"],
+      [["b", "s", "a"], "Before, split, after"],
+      [["h"], "Histogram"],
+      [["+", "−"], "Zoom, at the picture"],
+      [["0", "1"], "Whole picture, 100 %"],
+      [["←", "→"], "Move the picture, or the divider"],
+    ] as const satisfies readonly (readonly [readonly string[], string])[],
+  },
+
   bar: {
     process: (count: number) => (count ? `Process ${counted(count, "image")}` : "Process images"),
     cancelAll: "Cancel all",
@@ -156,8 +286,10 @@ export const texts = {
     done: (done: number, all: number) => `${number.format(done)} of ${number.format(all)} done`,
     failed: (count: number) => `${number.format(count)} failed`,
     progress: "All images",
+    left: (ms: number) => `about ${duration(ms)} left`,
     needsImages: "Add images to begin.",
     needsFilters: "Add a filter to begin.",
+    allOff: "All filters are switched off. Switch one on to begin.",
     needsMending: "A filter holds a value that cannot be used.",
     allDone: "Change the filters or add images to go on.",
     ready: (count: number) => `${counted(count, "image")} ready.`,
@@ -165,11 +297,22 @@ export const texts = {
 
   service: {
     offline: "You are offline. Everything goes on when the connection is back.",
-    down: "The service does not answer. Trying again by itself.",
+    down: "The service does not answer. Nothing is lost; this page tries again by itself.",
+    again: (seconds: number) => `Next try in ${seconds} s`,
+    trying: "Trying now",
     gone: "The results at this address are no longer kept.",
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",
     close: "Close",
+  },
+
+  zip: {
+    all: (count: number) => `Download all ${number.format(count)}`,
+    fresh: (count: number) => `Download ${number.format(count)} new`,
+    making: (done: number, all: number) => `Zip: ${number.format(done)} of ${number.format(all)}`,
+    name: (now: Date) => `images-${now.toISOString().slice(0, 16).replace(/[:T]/g, "-")}.zip`,
+    saved: (count: number) => `${counted(count, "result")} saved as a zip.`,
+    failed: "The zip could not be finished, because a result did not come. Try again.",
   },
 
   milestones: {

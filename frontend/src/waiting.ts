@@ -22,11 +22,18 @@ export function backoff(attempt: number, random: number): number {
   return ceiling / 2 + (ceiling / 2) * random;
 }
 
-/** Repeat a call while its failure may pass; tell each failure, and rethrow after `tries`. */
+/**
+ * Repeat a call while its failure may pass; tell each failure, with the milliseconds until the next
+ * try, and rethrow after `tries`.
+ */
 export async function persist<T>(
   attemptCall: () => Promise<T>,
   waiting: Waiting,
-  options: { tries: number; signal?: AbortSignal; onFailure?: (error: unknown) => void },
+  options: {
+    tries: number;
+    signal?: AbortSignal;
+    onFailure?: (error: unknown, pause: number) => void;
+  },
 ): Promise<T> {
   for (let attempt = 0; ;) {
     await waiting.online(options.signal);
@@ -34,12 +41,16 @@ export async function persist<T>(
       return await attemptCall();
     } catch (error) {
       if (options.signal?.aborted || !isPassing(error)) throw error;
-      options.onFailure?.(error);
       // Being offline is nobody's fault and uses up no try.
-      if (!waiting.isOnline()) continue;
+      if (!waiting.isOnline()) {
+        options.onFailure?.(error, 0);
+        continue;
+      }
       attempt += 1;
       if (attempt >= options.tries) throw error;
-      await waiting.sleep(backoff(attempt, waiting.random()), options.signal);
+      const pause = backoff(attempt, waiting.random());
+      options.onFailure?.(error, pause);
+      await waiting.sleep(pause, options.signal);
     }
   }
 }

@@ -12,7 +12,7 @@ test.each([
   ["image/tiff", file("a", 0x49, 0x49, 0x2a, 0x00)],
   ["image/tiff", file("a", 0x4d, 0x4d, 0x00, 0x2b)],
 ])("%s is known by its first bytes, whatever its name", async (type, each) => {
-  expect(await check(each)).toEqual({ file: each, type, refusal: "" });
+  expect(await check(each)).toEqual({ file: each, type, isImage: true, refusal: "" });
 });
 
 test("a document called .png is refused, with the bytes that give it away", async () => {
@@ -27,4 +27,11 @@ test("a sound that begins as a WebP does is refused", async () => {
 
 test("an empty file is refused before its bytes are looked at", async () => {
   expect((await check(new File([], "empty.png"))).refusal).toContain("empty");
+});
+
+test("a file above the service's limit is refused, with both sizes", async () => {
+  const large = new File([new Uint8Array([0xff, 0xd8, 0xff]), "x".repeat(3000)], "a.jpg");
+  const { refusal, isImage } = await check(large, 2000);
+  expect(refusal).toContain("3 kB; at most 2 kB");
+  expect(isImage).toBe(true);
 });

@@ -8,7 +8,7 @@ import { Filters } from "../src/features/filters/Filters";
 import { newStep } from "../src/recipe";
 import { PageProvider, createStore } from "../src/state/store";
 import { createWork } from "../src/work";
-import { CANNY, GAUSSIAN } from "./parts";
+import { CANNY, GAUSSIAN, catalogueOf } from "./parts";
 
 Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
 // jsdom lays nothing out and so has nothing to scroll.
@@ -19,7 +19,7 @@ let store: ReturnType<typeof createStore>;
 
 beforeEach(() => {
   store = createStore();
-  store.dispatch({ type: "catalogue came", operations: [GAUSSIAN, CANNY] });
+  store.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN, CANNY) });
   store.dispatch({ type: "step added", step: newStep(GAUSSIAN, "blur") });
   store.dispatch({ type: "step added", step: newStep(CANNY, "edges") });
   const place = document.body.appendChild(document.createElement("div"));

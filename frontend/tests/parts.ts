@@ -1,7 +1,7 @@
 /** Values that several tests start from, and a clock that tests turn themselves. */
 
 import type { BatchPage, JobView, UploadForm } from "../src/api";
-import type { Operation } from "../src/recipe";
+import type { Catalogue, Operation } from "../src/recipe";
 import { type ImageItem, newImage } from "../src/state/images";
 import type { Waiting } from "../src/waiting";
 
@@ -60,6 +60,12 @@ export const CANNY: Operation = {
     },
   },
 };
+
+/** A catalogue as the API gives it. */
+export function catalogueOf(...operations: Operation[]): Catalogue {
+  const limits = { upload_bytes_max: 1_000_000, batch_jobs_max: 500, request_jobs_max: 100 };
+  return { version: 1, operations, limits };
+}
 
 export function photograph(name = "cat.jpg", bytes = 1000): File {
   return new File([new Uint8Array(bytes)], name, { type: "image/jpeg" });

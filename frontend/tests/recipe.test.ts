@@ -6,6 +6,7 @@ import {
   fieldsOf,
   firstNumber,
   fromBody,
+  groupsOf,
   isSendable,
   newStep,
   placeOf,
@@ -102,6 +103,7 @@ describe("wire form", () => {
       id: "new",
       operation: "gaussian",
       values: { sigma: 3, mode: "nearest" },
+      isOff: false,
     });
   });
 
@@ -127,8 +129,7 @@ describe("wire form", () => {
 });
 
 describe("search", () => {
-  const titles = (query: string) =>
-    search([GAUSSIAN, CANNY], query).flatMap((each) => each.operations.map(({ title }) => title));
+  const titles = (query: string) => search([GAUSSIAN, CANNY], query).map(({ title }) => title);
 
   test("titles, names, groups and help are searched, all words must be found", () => {
     expect(titles("blur")).toEqual(["Blurring"]);
@@ -137,10 +138,15 @@ describe("search", () => {
     expect(titles("features blur")).toEqual([]);
   });
 
-  test("no query gives all, group by group", () => {
-    expect(search([GAUSSIAN, CANNY], " ").map(({ group }) => group)).toEqual([
-      "Filters",
-      "Features",
-    ]);
+  test("no query gives all, in the catalogue's order", () => {
+    expect(search([GAUSSIAN, CANNY], " ")).toEqual([GAUSSIAN, CANNY]);
+    expect(groupsOf([GAUSSIAN, CANNY, GAUSSIAN])).toEqual(["Filters", "Features"]);
+  });
+
+  test("what is called so comes before what only speaks of it", () => {
+    const deblurred = { ...CANNY, name: "wiener", title: "Deblurring", help: "Undo a blur." };
+    const noted = { ...CANNY, help: "Blur first." };
+    const found = search([noted, deblurred, GAUSSIAN], "blur");
+    expect(found).toEqual([GAUSSIAN, deblurred, noted]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { ApiProblem, Unreachable, type UploadForm, UploadRefused } from "../src/api";
-import { RENEWALS, TRIES, type UploadPhase, lanes, upload } from "../src/uploader";
+import { RENEWALS, TRIES, type UploadPhase, lanes, upload, uploadInParts } from "../src/uploader";
 import { form, photograph, testWaiting } from "./parts";
 
 /** An upload against a storage that answers as scripted: an error is thrown, null is success. */
@@ -150,5 +150,72 @@ describe("lanes", () => {
     const next = lane(() => Promise.resolve("yes"));
     await expect(failed).rejects.toThrow("no");
     expect(await next).toBe("yes");
+  });
+});
+
+describe("upload in parts", () => {
+  const SIZE = 10;
+
+  /** A storage that keeps parts; each send of a part may be scripted to fail. */
+  function storage(bytes: number, arrived: number[] = [], faults: Record<number, Error[]> = {}) {
+    const clock = testWaiting();
+    const sent: number[] = [];
+    const progress: number[] = [];
+    let atOnce = 0;
+    let most = 0;
+    const calls = {
+      list: async () => ({ part_bytes: SIZE, arrived }),
+      sign: async (part: number) => ({ part, expires: Infinity }),
+    };
+    const parts = {
+      send: async ({ part }: { part: number; expires: number }, content: Blob) => {
+        atOnce += 1;
+        most = Math.max(most, atOnce);
+        await Promise.resolve();
+        atOnce -= 1;
+        const fault = faults[part]?.shift();
+        if (fault) throw fault;
+        sent.push(part);
+        expect(content.size).toBe(Math.min(SIZE, bytes - (part - 1) * SIZE));
+      },
+      onPhase: () => undefined,
+      onProgress: (count: number) => progress.push(count),
+      waiting: clock.waiting,
+    };
+    const { signal } = new AbortController();
+    const run = () => uploadInParts(photograph("scan.tif", bytes), calls, parts, signal);
+    return { run, sent, progress, most: () => most };
+  }
+
+  test("every part is sent once, several at a time", async () => {
+    const { run, sent, most, progress } = storage(95);
+    await run();
+    expect(sent.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(most()).toBe(4);
+    expect(progress.at(-1)).toBe(95);
+  });
+
+  test("what has arrived before is not sent again, and counts as sent", async () => {
+    const { run, sent, progress } = storage(95, [1, 2, 10]);
+    await run();
+    expect(sent.toSorted((a, b) => a - b)).toEqual([3, 4, 5, 6, 7, 8, 9]);
+    expect(progress[0]).toBe(25);
+  });
+
+  test("a part whose connection broke is sent again, and no other", async () => {
+    const { run, sent } = storage(40, [], { 2: [new Unreachable("broke off")] });
+    await run();
+    expect(sent.toSorted()).toEqual([1, 2, 3, 4]);
+  });
+
+  test("a part whose address is refused is signed anew", async () => {
+    const { run, sent } = storage(20, [], { 1: [new UploadRefused(403, "expired")] });
+    await run();
+    expect(sent.toSorted()).toEqual([1, 2]);
+  });
+
+  test("a part that cannot be sent ends the upload", async () => {
+    const refusal = new UploadRefused(400, "no");
+    await expect(storage(40, [], { 3: [refusal] }).run()).rejects.toBe(refusal);
   });
 });

@@ -13,7 +13,7 @@ import { newStep } from "../src/recipe";
 import { stageOf } from "../src/state/images";
 import { type Store, createStore } from "../src/state/store";
 import { type Work, createWork } from "../src/work";
-import { CANNY, GAUSSIAN, form, image, page, view } from "./parts";
+import { CANNY, GAUSSIAN, catalogueOf, form, image, page, view } from "./parts";
 
 /** An API that keeps batches in memory; a test may put faults in its way. */
 function inMemory() {
@@ -40,7 +40,7 @@ function inMemory() {
   }
 
   const api: Api = {
-    operations: async () => ({ version: 1, operations: [GAUSSIAN, CANNY] }),
+    operations: async () => catalogueOf(GAUSSIAN, CANNY),
     createBatch: async ({ images }, key) => {
       requests.push({ call: "create", key, images });
       const batch = `batch ${batches.size + 1}`;
@@ -52,6 +52,11 @@ function inMemory() {
     },
     batch: async (batch): Promise<BatchPage> =>
       page([...(batches.get(batch)?.values() ?? [])], { batch }),
+    deleteBatch: async (batch) => {
+      batches.delete(batch);
+    },
+    preview: async () => ({ url: "data:," }),
+    result: async () => new ArrayBuffer(0),
     cancelBatch: async (batch) => {
       for (const job of batches.get(batch)?.keys() ?? []) {
         await move(batch, job, { state: "cancelled" });
@@ -62,7 +67,10 @@ function inMemory() {
     retry: (batch, job) => move(batch, job, { state: "awaiting_upload" }),
     cancel: (batch, job) => move(batch, job, { state: "cancelled" }),
     sample: () => Promise.reject(new Error("no samples here")),
+    listParts: async () => ({ part_bytes: 8 * 2 ** 20, arrived: [] }),
+    signPart: async (_, __, part) => ({ part, bytes: 1, url: "", expires: Infinity }),
     send: async () => undefined,
+    sendPart: async () => undefined,
   };
   return { api, requests, move };
 }
@@ -76,7 +84,7 @@ beforeEach(() => {
   store = createStore();
   server = inMemory();
   work = createWork(store, server.api);
-  store.dispatch({ type: "catalogue came", operations: [GAUSSIAN, CANNY] });
+  store.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN, CANNY) });
   store.dispatch({ type: "step added", step: newStep(GAUSSIAN, "blur") });
 });
 

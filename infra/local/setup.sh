@@ -99,7 +99,7 @@ site() {
         quietly npm --prefix frontend ci --no-audit --no-fund
         printf '%s\n' "$lock" >"$modules/.installed-from"
     fi
-    inputs=$(find frontend config/catalogue.json -type f -not -path '*/node_modules/*' \
+    inputs=$(find frontend docs/operations/pictures config/catalogue.json -type f -not -path '*/node_modules/*' \
         -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | sort -z |
         xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
     if [ -f frontend/dist/index.html ] && is_stamped "$modules/.built-from" "$inputs"; then

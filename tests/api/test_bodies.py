@@ -29,7 +29,11 @@ def refusal(bodies, body):
         ({"images": []}, "images: must hold 1 to 100 images, got 0", "/images"),
         ({"images": [IMAGE] * 101}, "images: must hold 1 to 100 images, got 101", "/images"),
         ({"images": 3}, "images: must be a list, got 3", "/images"),
-        ({"format": "gif"}, 'format: must be one of same, jpeg, png, tiff, got "gif"', "/format"),
+        (
+            {"format": "gif"},
+            'format: must be one of same, jpeg, png, webp, tiff, got "gif"',
+            "/format",
+        ),
         ({"x": 1}, 'the body: has no member "x"; it has steps, format, images', ""),
         ({"steps": []}, "steps: must hold 1 to 20 operations, got 0", "/steps"),
         ({"steps": STEPS * 21}, "steps: must hold 1 to 20 operations, got 21", "/steps"),
@@ -67,7 +71,7 @@ def test_a_broken_rule_is_told_with_its_place(bodies, change, sentence, pointer)
         ({"bytes": True}, "images[0].bytes: must be a whole number, got true"),
         ({"name": ""}, "images[0].name: must have 1 to 255 characters, got 0"),
         ({"name": "a\nb"}, 'images[0].name: must hold no control characters, got "a\\nb"'),
-        ({"key": "x"}, 'images[0]: has no member "key"; it has name, bytes, type'),
+        ({"key": "x"}, 'images[0]: has no member "key"; it has name, bytes, type, source'),
     ],
 )
 def test_an_image_at_fault_is_told_by_its_name(bodies, change, sentence):

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from chalicelib import parts as parts_module
@@ -120,3 +120,116 @@ def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
     assert len(api.results()) == 2
     assert sum(uploads.delete_objects(api.parts, batch)) == 3
     assert api.results() == []
+
+
+def again(api, batch, job, size=100):
+    """Make a batch whose one image uses a file again."""
+    image = {"name": "a.png", "bytes": size, "source": {"batch": batch, "job": job}}
+    status, made = api.post("/batches", {"steps": [{"operation": "invert"}], "images": [image]})
+    assert status == 201
+    return made["batch"], made["jobs"][0]["job"]
+
+
+def test_a_file_is_used_again_without_being_sent_again(api):
+    batch, (job,) = api.queued()
+    other, copy = again(api, batch, job)
+    status, view = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
+    assert (status, view["state"]) == (202, "queued")
+    # Either goes without the other.
+    api.call("DELETE", f"/batches/{batch}")
+    assert api.uploads() == [places.upload_key(other, copy)]
+
+
+def test_a_file_that_is_gone_is_not_used_again(api):
+    batch, (job,) = api.queued()
+    api.call("DELETE", f"/batches/{batch}")
+    other, copy = again(api, batch, job)
+    status, problem = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
+    assert status == 422
+    assert problem["detail"].endswith("no longer kept; send it again")
+    assert api.state(other, copy) == "failed"
+
+
+def test_a_file_used_again_must_be_as_large_as_was_said(api):
+    batch, (job,) = api.queued()
+    other, copy = again(api, batch, job, size=99)
+    status, problem = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
+    assert status == 422
+    assert "100 bytes arrived where 99 were announced" in problem["detail"]
+
+
+def test_a_source_that_is_no_id_is_said_so(api):
+    image = {"name": "a.png", "bytes": 1, "source": {"batch": "../x", "job": "0" * 16}}
+    status, problem = api.post("/batches", {"steps": [{"operation": "invert"}], "images": [image]})
+    assert status == 422
+    assert problem["detail"] == 'images[0].source.batch: must be the id of a batch, got "../x"'
+
+
+SIZE = 20 * 2**20
+PARTS = [8 * 2**20, 8 * 2**20, 4 * 2**20]
+
+
+def send(api, batch, job, number, size=None):
+    """Put a part where its signed address leads."""
+    status, found = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [number]})
+    assert status == 200, found
+    query = parse_qs(urlsplit(found["parts"][0]["url"]).query)
+    start = b"\x89PNG\r\n\x1a\n" if number == 1 else b""
+    api.s3.upload_part(
+        Bucket=api.parts.settings.uploads_bucket,
+        Key=places.upload_key(batch, job),
+        UploadId=query["uploadId"][0],
+        PartNumber=number,
+        Body=start.ljust(size or PARTS[number - 1], b"x"),
+    )
+
+
+def test_a_large_file_comes_in_parts_and_goes_on_where_it_was(api):
+    batch, (job,) = api.batch(size=SIZE)
+    at = f"/batches/{batch}/jobs/{job}"
+    assert api.get(f"{at}/parts") == (200, {"part_bytes": 8 * 2**20, "arrived": []})
+    send(api, batch, job, 3)
+    send(api, batch, job, 1)
+    assert api.get(f"{at}/parts")[1]["arrived"] == [1, 3]
+    status, problem = api.post(f"{at}/uploaded")
+    assert status == 409
+    assert problem["detail"].endswith("has arrived yet; send the file first")
+    send(api, batch, job, 2)
+    status, view = api.post(f"{at}/uploaded")
+    assert (status, view["state"]) == (202, "queued")
+    # Said twice, as after an answer that was lost.
+    assert api.post(f"{at}/uploaded")[0] == 202
+    assert api.get(f"{at}/parts")[0] == 409
+
+
+def test_a_part_is_signed_with_its_length(api):
+    batch, (job,) = api.batch(size=SIZE)
+    _, found = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [1, 3]})
+    assert [(each["part"], each["bytes"]) for each in found["parts"]] == [
+        (1, PARTS[0]),
+        (3, PARTS[2]),
+    ]
+    query = parse_qs(urlsplit(found["parts"][1]["url"]).query)
+    assert query["X-Amz-SignedHeaders"] == ["content-length;host"]
+    assert query["partNumber"] == ["3"]
+
+
+def test_a_part_that_broke_off_is_not_counted(api):
+    batch, (job,) = api.batch(size=SIZE)
+    send(api, batch, job, 1, size=7 * 2**20)
+    assert api.get(f"/batches/{batch}/jobs/{job}/parts")[1]["arrived"] == []
+
+
+def test_there_are_no_parts_beyond_the_last(api):
+    batch, (job,) = api.batch(size=SIZE)
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [4]})
+    assert (status, problem["detail"]) == (422, "parts: a.png has parts 1 to 3, got 4")
+
+
+def test_parts_are_given_up_with_their_batch(api):
+    batch, (job,) = api.batch(size=SIZE)
+    send(api, batch, job, 1)
+    api.call("DELETE", f"/batches/{batch}")
+    bucket = api.parts.settings.uploads_bucket
+    left = api.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    assert [each for each in left if batch in each["Key"]] == []

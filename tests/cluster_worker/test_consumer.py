@@ -53,7 +53,7 @@ def wait_for(what, seconds=30):
 
 @contextmanager
 def consuming(broker, work, slots=2, drain_seconds=10.0, give_up=lambda: None):
-    consumer = Consumer(broker.url, slots, work)
+    consumer = Consumer(broker.url, {places.JOBS.name: slots}, work)
     thread = threading.Thread(target=consumer.run, args=(drain_seconds, give_up))
     thread.start()
     try:

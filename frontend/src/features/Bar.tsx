@@ -1,27 +1,20 @@
-import { isSendable, recipeOf } from "../recipe";
-import { countsOf, pending } from "../state/images";
+import { useEffect, useRef, useState } from "react";
+import { type Recipe, useRecipe } from "./useRecipe";
+import { type Counts, type ImageItem, countsOf, pending } from "../state/images";
 import { useSelected, useWork } from "../state/store";
 import { texts } from "../texts";
+import { Icon } from "./Icon";
 import { Progress } from "./Progress";
 
-/** The bottom bar: how far all images are, and the main button. */
+/** The bottom bar: how far all images are, and the main buttons. */
 export function Bar() {
   const items = useSelected((state) => state.images.items);
-  const chain = useSelected((state) => state.chain);
-  const operations = useSelected((state) => state.catalogue.operations);
   const work = useWork();
-
+  const recipe = useRecipe();
   const counts = countsOf(items);
-  const ready = pending(items, recipeOf(chain.steps, chain.format).key).length;
-  const sendable = isSendable(chain.steps, operations);
-  const isReady = ready > 0 && chain.steps.length > 0 && sendable;
-
-  function hint(): string {
-    if (counts.active > 0) return "";
-    if (chain.steps.length > 0 && !sendable) return texts.bar.needsMending;
-    if (ready === 0) return counts.sent > 0 ? texts.bar.allDone : texts.bar.needsImages;
-    return chain.steps.length === 0 ? texts.bar.needsFilters : texts.bar.ready(ready);
-  }
+  const ready = pending(items, recipe.key).length;
+  const isReady = ready > 0 && recipe.steps > 0 && recipe.isSendable;
+  const left = useTimeLeft(counts);
 
   return (
     <footer className="bar">
@@ -30,6 +23,7 @@ export function Bar() {
           <p className="bar-counts">
             <strong>{texts.bar.done(counts.done, counts.sent)}</strong>
             {counts.failed > 0 && <span className="bad">{texts.bar.failed(counts.failed)}</span>}
+            {left > 0 && <span className="quiet">{texts.bar.left(left)}</span>}
           </p>
         )}
         {counts.active > 0 ? (
@@ -40,11 +34,12 @@ export function Bar() {
           />
         ) : (
           <p id="bar-hint" className="quiet">
-            {hint()}
+            {hint(counts, ready, recipe)}
           </p>
         )}
       </div>
       <div className="bar-buttons">
+        <Downloads items={items} />
         {counts.failed > 0 && counts.active === 0 && (
           <button type="button" onClick={work.retryFailed}>
             {texts.bar.retryFailed(counts.failed)}
@@ -60,6 +55,8 @@ export function Bar() {
           className="main"
           disabled={!isReady}
           aria-describedby={counts.active > 0 ? undefined : "bar-hint"}
+          aria-keyshortcuts="Control+Enter"
+          data-shortcut="process"
           onClick={work.process}
         >
           {texts.bar.process(ready)}
@@ -67,4 +64,68 @@ export function Bar() {
       </div>
     </footer>
   );
+}
+
+/** What to do next, in one sentence. */
+function hint(counts: Counts, ready: number, recipe: Recipe): string {
+  if (recipe.all > 0 && recipe.steps === 0) return texts.bar.allOff;
+  if (recipe.all > 0 && !recipe.isSendable) return texts.bar.needsMending;
+  if (ready === 0) return counts.sent > 0 ? texts.bar.allDone : texts.bar.needsImages;
+  return recipe.steps === 0 ? texts.bar.needsFilters : texts.bar.ready(ready);
+}
+
+/** Save all results as one file, or only those that are new since the last time. */
+function Downloads({ items }: { items: readonly ImageItem[] }) {
+  const zip = useSelected((state) => state.zip);
+  const work = useWork();
+  if (zip) {
+    return (
+      <span className="bar-zip">
+        <span>{texts.zip.making(zip.done, zip.all)}</span>
+        <Progress label={texts.zip.making(zip.done, zip.all)} value={zip.done} most={zip.all} />
+      </span>
+    );
+  }
+  const done = items.filter(({ job }) => job?.state === "succeeded" && job.result);
+  const fresh = done.filter(({ isSaved }) => !isSaved);
+  if (done.length < 2) return null;
+  return (
+    <>
+      {fresh.length > 0 && fresh.length < done.length && (
+        <button type="button" onClick={() => work.downloadAll(fresh)}>
+          <Icon name="download" />
+          {texts.zip.fresh(fresh.length)}
+        </button>
+      )}
+      <button type="button" data-shortcut="download" onClick={() => work.downloadAll(done)}>
+        <Icon name="download" />
+        {texts.zip.all(done.length)}
+      </button>
+    </>
+  );
+}
+
+const TICK_MS = 1000;
+// Earlier than this a rate says little.
+const RATE_MS = 4000;
+
+/** Milliseconds until all is done, by how fast the images of this run ended; 0 if unknown. */
+function useTimeLeft({ sent, active }: Counts): number {
+  const ended = sent - active;
+  const run = useRef<{ began: number; ended: number } | null>(null);
+  const [now, setNow] = useState(0);
+  const isActive = active > 0;
+  useEffect(() => {
+    if (!isActive) {
+      run.current = null;
+      return;
+    }
+    run.current = { began: Date.now(), ended };
+    const timer = setInterval(() => setNow(Date.now()), TICK_MS);
+    return () => clearInterval(timer);
+    // The run begins when something becomes active, and not at each image that ends.
+  }, [isActive]);
+  if (!run.current || now - run.current.began < RATE_MS) return 0;
+  const since = ended - run.current.ended;
+  return since > 0 ? (active * (now - run.current.began)) / since : 0;
 }

@@ -1,3 +1,4 @@
+import { useEffect, useState } from "react";
 import { useDispatch, useSelected, useWork } from "../state/store";
 import { texts } from "../texts";
 
@@ -7,10 +8,11 @@ export function Trouble() {
   const dispatch = useDispatch();
   const work = useWork();
   return (
-    <div role="alert">
+    <div className="trouble-place">
       {trouble && (
-        <p className="trouble">
-          <span>{trouble.sentence}</span>
+        <div className="trouble">
+          <p role="alert">{trouble.sentence}</p>
+          {trouble.until > 0 && <Countdown until={trouble.until} />}
           {trouble.passing ? (
             <button type="button" onClick={work.tryNow}>
               {texts.service.tryNow}
@@ -23,8 +25,25 @@ export function Trouble() {
               {texts.service.close}
             </button>
           )}
-        </p>
+        </div>
       )}
     </div>
+  );
+}
+
+const TICK_MS = 500;
+
+/** Seconds until the next try; for the eye only, since it would be read out at each tick. */
+function Countdown({ until }: { until: number }) {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.max(0, Math.ceil((until - now) / 1000));
+  return (
+    <p className="countdown" aria-hidden="true">
+      {seconds > 0 ? texts.service.again(seconds) : texts.service.trying}
+    </p>
   );
 }

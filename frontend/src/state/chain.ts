@@ -25,10 +25,14 @@ export const STEPS_MAX = 20;
 export type ChainAction =
   | { type: "step added"; step: Step }
   | { type: "step moved"; id: string; by: -1 | 1 }
+  | { type: "step placed"; id: string; place: number }
+  | { type: "step duplicated"; id: string; copy: string }
+  | { type: "step switched"; id: string }
   | { type: "step removed"; id: string }
   | { type: "step changed"; id: string; parameter: string; value: Value }
   | { type: "format chosen"; format: Format }
   | { type: "chain restored"; steps: readonly Step[]; format: Format }
+  | { type: "chain replaced"; steps: readonly Step[]; format: Format }
   | { type: "step refused"; refusal: Refusal };
 
 export function chainReducer(state: Chain, action: Action): Chain {
@@ -37,7 +41,17 @@ export function chainReducer(state: Chain, action: Action): Chain {
       if (state.steps.length >= STEPS_MAX) return state;
       return { ...state, steps: [...state.steps, action.step] };
     case "step moved":
-      return moved(state, action.id, action.by);
+      return placed(state, action.id, placeOf(state, action.id) + action.by);
+    case "step placed":
+      return placed(state, action.id, action.place);
+    case "step duplicated":
+      return duplicated(state, action.id, action.copy);
+    case "step switched": {
+      const steps = state.steps.map((each) =>
+        each.id === action.id ? { ...each, isOff: !each.isOff } : each,
+      );
+      return cleared({ ...state, steps }, action.id);
+    }
     case "step removed":
       return cleared(
         { ...state, steps: state.steps.filter((each) => each.id !== action.id) },
@@ -53,6 +67,7 @@ export function chainReducer(state: Chain, action: Action): Chain {
     case "format chosen":
       return { ...state, format: action.format };
     case "chain restored":
+    case "chain replaced":
       return { steps: action.steps, format: action.format, refusal: null };
     case "step refused":
       return { ...state, refusal: action.refusal };
@@ -61,13 +76,22 @@ export function chainReducer(state: Chain, action: Action): Chain {
   }
 }
 
-function moved(state: Chain, id: string, by: -1 | 1): Chain {
-  const from = state.steps.findIndex((each) => each.id === id);
+function placeOf(state: Chain, id: string): number {
+  return state.steps.findIndex((each) => each.id === id);
+}
+
+function placed(state: Chain, id: string, to: number): Chain {
+  const from = placeOf(state, id);
   const step = state.steps[from];
-  const to = from + by;
-  if (!step || to < 0 || to >= state.steps.length) return state;
-  const steps = state.steps.toSpliced(from, 1).toSpliced(to, 0, step);
-  return { ...state, steps };
+  if (!step || to === from || to < 0 || to >= state.steps.length) return state;
+  return { ...state, steps: state.steps.toSpliced(from, 1).toSpliced(to, 0, step) };
+}
+
+function duplicated(state: Chain, id: string, copy: string): Chain {
+  const place = placeOf(state, id);
+  const step = state.steps[place];
+  if (!step || state.steps.length >= STEPS_MAX) return state;
+  return { ...state, steps: state.steps.toSpliced(place + 1, 0, { ...step, id: copy }) };
 }
 
 function cleared(state: Chain, id: string): Chain {

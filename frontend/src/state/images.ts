@@ -5,7 +5,8 @@ import type { Action } from "./state";
 
 /** The way of a file to S3: "waiting" for a free lane, … "checking" until the API has seen it. */
 export interface Transfer {
-  readonly phase: "preparing" | "waiting" | "sending" | "offline" | "retrying" | "checking";
+  readonly phase:
+    "preparing" | "waiting" | "sending" | "offline" | "retrying" | "paused" | "checking";
   readonly sent: number;
 }
 
@@ -16,10 +17,10 @@ export interface ImageItem {
   readonly type: string;
   /** null for an image that was found again after a reload. */
   readonly file: File | null;
-  /** Address of the file inside this page, for looking at it; "" without one. */
-  readonly original: string;
   /** Why this file cannot be sent; such a row only waits to be removed. */
   readonly refusal: string;
+  /** What the visitor should know before it is sent, or "". */
+  readonly remark: string;
   /** Why the upload ended; it can be tried again. */
   readonly trouble: string;
   readonly transfer: Transfer | null;
@@ -28,6 +29,17 @@ export interface ImageItem {
   readonly batch: string;
   readonly recipe: string;
   readonly job: JobView | null;
+  /** The job whose file is used again for this one, so that nothing needs to be sent. */
+  readonly former: Former | null;
+  /** Whether the visitor has saved this result. */
+  readonly isSaved: boolean;
+}
+
+/** What became of an image with an earlier recipe. */
+export interface Former {
+  readonly batch: string;
+  readonly recipe: string;
+  readonly job: JobView;
 }
 
 export type Stage = "refused" | "chosen" | "uploading" | JobState;
@@ -46,6 +58,9 @@ export type ImagesAction =
   | { type: "images removed"; ids: readonly string[] }
   | { type: "image selected"; id: string }
   | { type: "images started"; ids: readonly string[]; recipe: string }
+  | { type: "images downloaded"; ids: readonly string[] }
+  | { type: "file found"; id: string; file: File }
+  | { type: "former gone"; id: string }
   | { type: "images released"; ids: readonly string[] }
   | { type: "image refused"; id: string; sentence: string }
   | { type: "job assigned"; id: string; batch: string; job: string }
@@ -67,14 +82,16 @@ export function newImage(
     name: file.name,
     bytes: file.size,
     file,
-    original: "",
     refusal: "",
+    remark: "",
     trouble: "",
     transfer: null,
     cancelling: false,
     batch: "",
     recipe: "",
     job: null,
+    former: null,
+    isSaved: false,
     ...found,
   };
 }
@@ -92,10 +109,17 @@ export function isActive(image: ImageItem): boolean {
   return image.job?.state === "queued" || image.job?.state === "running";
 }
 
-/** Images that a press on "Process" would send: at hand, idle, and new to this recipe. */
+/** The job whose file can be used again: one that succeeded has a file that is kept and good. */
+export function sourceOf({ batch, recipe, job, former }: ImageItem): Former | null {
+  return job?.state === "succeeded" ? { batch, recipe, job } : former;
+}
+
+/** Images that a press on "Process" would send: at hand here or there, idle, and new to this
+ * recipe. */
 export function pending(items: readonly ImageItem[], recipe: string): ImageItem[] {
   return items.filter((each) => {
-    if (each.file === null || each.refusal || isActive(each)) return false;
+    if (each.refusal || isActive(each)) return false;
+    if (each.file === null && sourceOf(each) === null) return false;
     return each.recipe !== recipe || each.job?.state === "cancelled";
   });
 }
@@ -133,16 +157,29 @@ export function imagesReducer(state: Images, action: Action): Images {
       return { ...state, selected: action.id };
     case "images started": {
       const started = { phase: "preparing", sent: 0 } as const;
-      return changed(state, action.ids, () => ({
+      const ids = new Set(action.ids);
+      const old = state.items.flatMap(({ id, job }) => (job && ids.has(id) ? job.job : []));
+      return changed({ ...state, hidden: [...state.hidden, ...old] }, action.ids, (image) => ({
         recipe: action.recipe,
         transfer: started,
         trouble: "",
+        former: sourceOf(image),
+        isSaved: false,
         batch: "",
         job: null,
       }));
     }
+    case "images downloaded":
+      return changed(state, action.ids, () => ({ isSaved: true }));
+    case "file found":
+      return changed(state, [action.id], () => ({ file: action.file }));
+    case "former gone":
+      return changed(state, [action.id], () => ({ former: null }));
     case "images released":
-      return changed(state, action.ids, () => ({ recipe: "", transfer: null }));
+      return changed(state, action.ids, ({ former }) => ({
+        ...(former ?? { recipe: "" }),
+        transfer: null,
+      }));
     case "image refused":
       return changed(state, [action.id], () => ({ refusal: action.sentence, transfer: null }));
     case "job assigned":
@@ -276,13 +313,15 @@ function restored(view: JobView, batch: string, recipe: string): ImageItem {
     bytes: view.bytes,
     type: view.type,
     file: null,
-    original: "",
     refusal: "",
+    remark: "",
     trouble: "",
     transfer: null,
     cancelling: false,
     batch,
     recipe,
     job: view,
+    former: null,
+    isSaved: false,
   };
 }

@@ -1,12 +1,29 @@
 /** All that the page knows, and how it changes. Pure. */
 
-import type { Operation } from "../recipe";
+import type { Catalogue, Limits, Operation } from "../recipe";
 import { type Chain, type ChainAction, NO_CHAIN, chainReducer } from "./chain";
+import { type Edits, NO_EDITS, noted, stepped } from "./edits";
 import { type Images, type ImagesAction, NO_IMAGES, imagesReducer } from "./images";
 
 export interface CatalogueState {
   readonly status: "loading" | "ready" | "failed";
   readonly operations: readonly Operation[];
+  readonly version: number;
+  readonly limits: Limits;
+}
+
+const NO_LIMITS: Limits = {
+  upload_bytes_max: Infinity,
+  batch_jobs_max: Infinity,
+  request_jobs_max: 100,
+};
+
+const NO_CATALOGUE = { operations: [], version: 0, limits: NO_LIMITS };
+
+/** How far a zip of results is. */
+export interface Zip {
+  readonly done: number;
+  readonly all: number;
 }
 
 /** The batch that the page's address names. */
@@ -18,46 +35,73 @@ export interface OpenBatch {
   readonly open: boolean;
 }
 
+/** Trouble, in words; `until` tells when it is tried again, in milliseconds since 1970, or 0. */
+export interface Trouble {
+  readonly sentence: string;
+  readonly passing: boolean;
+  readonly until: number;
+}
+
 export interface State {
   readonly catalogue: CatalogueState;
   readonly images: Images;
   readonly chain: Chain;
+  readonly edits: Edits;
   readonly batch: OpenBatch | null;
   /** What is wrong with the service or the network, in words, or "". */
-  readonly trouble: { readonly sentence: string; readonly passing: boolean } | null;
+  readonly trouble: Trouble | null;
+  /** The zip of results that is being made. */
+  readonly zip: Zip | null;
   /** Last milestone, read out by screen readers. */
   readonly milestone: string;
+  /** A short word on what was just done, shown for a moment; the number tells one from the next. */
+  readonly toast: { readonly sentence: string; readonly number: number } | null;
 }
 
 export const START: State = {
-  catalogue: { status: "loading", operations: [] },
+  catalogue: { status: "loading", ...NO_CATALOGUE },
   images: NO_IMAGES,
   chain: NO_CHAIN,
+  edits: NO_EDITS,
   batch: null,
   trouble: null,
+  zip: null,
   milestone: "",
+  toast: null,
 };
 
 export type Action =
   | ImagesAction
   | ChainAction
   | { type: "catalogue loading" }
-  | { type: "catalogue came"; operations: readonly Operation[] }
+  | { type: "catalogue came"; catalogue: Catalogue }
   | { type: "catalogue failed" }
+  | { type: "undo" }
+  | { type: "redo" }
+  | { type: "edit ended" }
   | { type: "batch opened"; batch: OpenBatch }
   | { type: "batch closed"; id: string }
   | { type: "list cleared" }
   | { type: "trouble changed"; trouble: State["trouble"] }
-  | { type: "milestone reached"; sentence: string };
+  | { type: "zip changed"; zip: Zip | null }
+  | { type: "milestone reached"; sentence: string }
+  | { type: "toast shown"; sentence: string };
 
 export function reducer(state: State, action: Action): State {
   switch (action.type) {
     case "catalogue loading":
-      return { ...state, catalogue: { status: "loading", operations: [] } };
+      return { ...state, catalogue: { status: "loading", ...NO_CATALOGUE } };
     case "catalogue came":
-      return { ...state, catalogue: { status: "ready", operations: action.operations } };
+      return { ...state, catalogue: { status: "ready", ...action.catalogue } };
     case "catalogue failed":
-      return { ...state, catalogue: { status: "failed", operations: [] } };
+      return { ...state, catalogue: { status: "failed", ...NO_CATALOGUE } };
+    case "undo":
+    case "redo": {
+      const found = stepped(state.edits, state.chain, action.type);
+      return found ? { ...state, ...found } : state;
+    }
+    case "edit ended":
+      return state.edits.mark ? { ...state, edits: { ...state.edits, mark: "" } } : state;
     case "batch opened":
       return { ...state, batch: action.batch };
     case "batch closed":
@@ -68,13 +112,20 @@ export function reducer(state: State, action: Action): State {
       return { ...state, images: NO_IMAGES, batch: null };
     case "trouble changed":
       return { ...state, trouble: action.trouble };
+    case "zip changed":
+      return { ...state, zip: action.zip };
     case "milestone reached":
       return { ...state, milestone: action.sentence };
+    case "toast shown": {
+      const { sentence } = action;
+      return { ...state, toast: { sentence, number: (state.toast?.number ?? 0) + 1 } };
+    }
     default: {
       const images = imagesReducer(state.images, action);
       const chain = chainReducer(state.chain, action);
       if (images === state.images && chain === state.chain) return state;
-      return { ...state, images, chain };
+      const edits = chain === state.chain ? state.edits : noted(state.edits, state.chain, action);
+      return { ...state, images, chain, edits };
     }
   }
 }

@@ -1,33 +1,99 @@
 /** Put images on the list and take them off. */
 
-import { check, isViewable } from "../files";
-import { isActive, newImage } from "../state/images";
+import { forget } from "../addresses";
+import { type Checked, check } from "../files";
+import { isHidden } from "../folders";
+import { scanOf } from "../scan";
+import { type ImageItem, isActive, newImage } from "../state/images";
 import { texts } from "../texts";
+import { lanes } from "../uploader";
 import type { Desk } from "./desk";
 import { showInAddress } from "./follow";
 import { cancel } from "./orders";
 import { randomHex } from "./random";
+import { resumeUpload } from "./send";
 
-export async function addFiles(desk: Desk, files: readonly File[]): Promise<void> {
-  const checked = await Promise.all(files.map((file) => check(file)));
-  const added = checked.map(({ file, type, refusal }) => {
-    const original = !refusal && isViewable(type) ? URL.createObjectURL(file) : "";
-    return newImage(randomHex(8), file, { type, refusal, original });
+/** The scan among the samples, and the picture that it is made of. */
+const SCAN = { name: "huge-scan.jpg", madeOf: "cells.jpg" };
+
+/**
+ * Put files on the list, each with what is wrong with it.
+ *
+ * A file that is on the list already is left out; one that an upload was broken off for goes on
+ * with it. Out of a folder only images come.
+ */
+export async function addFiles(
+  desk: Desk,
+  files: readonly File[],
+  isFolder = false,
+): Promise<void> {
+  // A folder's files come in the order in which they lie on the disk, which is nobody's.
+  if (isFolder) files = files.toSorted((a, b) => ORDER.compare(pathOf(a), pathOf(b)));
+  const { limits } = desk.store.get().catalogue;
+  const known = new Set(desk.items.flatMap(({ file }) => (file ? [traitsOf(file)] : [])));
+  const fresh = files.filter((file) => {
+    const isNew = !known.has(traitsOf(file)) && !(isFolder && isHidden(file.name));
+    known.add(traitsOf(file));
+    return isNew;
   });
-  if (added.length === 0) return;
-  desk.dispatch({ type: "images added", items: added });
+  const lane = lanes(LOOKS_AT_ONCE);
+  const found = await Promise.all(
+    fresh.map((file) => lane(() => check(file, limits.upload_bytes_max))),
+  );
+  const images = isFolder ? found.filter(({ refusal, isImage }) => !refusal || isImage) : found;
+  const others = images.filter((each) => !resumeUpload(desk, each.file));
+  const room = Math.max(0, limits.batch_jobs_max - desk.items.length);
+  const added = listed(desk.items, others.slice(0, room));
+  if (added.length > 0) desk.dispatch({ type: "images added", items: added });
+  if (others.length > room) desk.say(texts.images.full(limits.batch_jobs_max));
   const refused = added.filter((each) => each.refusal).length;
-  const sentences = [
-    refused < added.length ? texts.images.added(added.length - refused) : "",
-    refused > 0 ? texts.images.refused(refused) : "",
-  ];
-  desk.announce(sentences.filter(Boolean).join(" "));
+  tell(desk, [
+    added.length > refused && texts.images.added(added.length - refused),
+    refused > 0 && texts.images.refused(refused),
+    fresh.length < files.length && texts.images.known(files.length - fresh.length),
+    images.length < found.length && texts.images.noImages(found.length - images.length),
+    others.length < images.length && texts.images.resumed(images.length - others.length),
+  ]);
+}
+
+// Opening thousands of files at once would hold the page up for seconds.
+const LOOKS_AT_ONCE = 16;
+
+/** As people number files: scan-9 before scan-10. */
+const ORDER = new Intl.Collator("en", { numeric: true });
+
+function pathOf(file: File): string {
+  return file.webkitRelativePath || file.name;
+}
+
+/** What tells a file from others, across reloads of the page. */
+function traitsOf({ name, size, lastModified }: File): string {
+  return JSON.stringify([name, size, lastModified]);
+}
+
+/** Make rows of files; a name that the list has already is remarked on. */
+function listed(items: readonly ImageItem[], found: readonly Checked[]): ImageItem[] {
+  const names = new Set(items.map(({ name }) => name));
+  return found.map(({ file, type, refusal }) => {
+    const remark = names.has(file.name) ? texts.files.sameName : "";
+    names.add(file.name);
+    return newImage(randomHex(8), file, { type, refusal, remark });
+  });
+}
+
+function tell(desk: Desk, sentences: readonly (string | false)[]): void {
+  const said = sentences.filter(Boolean).join(" ");
+  if (!said) return;
+  desk.announce(said);
+  desk.dispatch({ type: "toast shown", sentence: said });
 }
 
 /** Add one of the pictures that come with the site. */
 export async function addSample(desk: Desk, name: string): Promise<void> {
   try {
-    await addFiles(desk, [await desk.api.sample(name)]);
+    const isScan = name === SCAN.name;
+    const picture = await desk.api.sample(isScan ? SCAN.madeOf : name);
+    await addFiles(desk, [isScan ? await scanOf(picture, name) : picture]);
   } catch {
     desk.say(texts.images.sampleFailed(name));
   }
@@ -37,13 +103,13 @@ export function remove(desk: Desk, id: string): void {
   const image = desk.item(id);
   if (!image) return;
   if (isActive(image)) void cancel(desk, id);
-  if (image.original) URL.revokeObjectURL(image.original);
+  if (image.file) forget(image.file);
   desk.dispatch({ type: "images removed", ids: [id] });
 }
 
 /** Empty the list; nothing may be under way. */
 export function clear(desk: Desk): void {
-  for (const { original } of desk.items) if (original) URL.revokeObjectURL(original);
+  for (const { file } of desk.items) if (file) forget(file);
   desk.dispatch({ type: "list cleared" });
   showInAddress(null);
 }

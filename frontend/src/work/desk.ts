@@ -51,26 +51,32 @@ export class Desk {
 
   /** Show what is wrong with the page as a whole. */
   say(sentence: string): void {
-    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: false } });
+    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: false, until: 0 } });
   }
 
-  /** Show trouble that is being waited out, or (null) that it has passed. */
-  trouble(error: unknown): void {
+  /**
+   * Show trouble that is being waited out, or (null) that it has passed.
+   *
+   * @param pause milliseconds until the next try; 0 where nobody knows
+   */
+  trouble(error: unknown, pause = 0): void {
     if (error === null) {
       const isWaitedOut = this.store.get().trouble?.passing ?? false;
       if (isWaitedOut) this.dispatch({ type: "trouble changed", trouble: null });
       return;
     }
-    const sentence = this.waiting.isOnline() ? texts.service.down : texts.service.offline;
-    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: true } });
+    const isOnline = this.waiting.isOnline();
+    const sentence = isOnline ? texts.service.down : texts.service.offline;
+    const until = isOnline && pause > 0 ? this.waiting.now() + pause : 0;
+    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: true, until } });
   }
 
   /** Repeat a call through passing trouble, which is shown meanwhile. */
   async through<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let failed = false;
-    const onFailure = (error: unknown) => {
+    const onFailure = (error: unknown, pause: number) => {
       failed = true;
-      this.trouble(error);
+      this.trouble(error, pause);
     };
     const options = { tries: TRIES, onFailure, ...(signal && { signal }) };
     const answer = await persist(call, this.waiting, options);

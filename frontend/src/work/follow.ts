@@ -3,6 +3,7 @@
 import { ApiProblem, type BatchPage } from "../api";
 import { poll } from "../poller";
 import { fromBody, recipeKey } from "../recipe";
+import { recipeIn } from "../share";
 import { type ImageItem, countsOf, isActive } from "../state/images";
 import { texts } from "../texts";
 import { browserWaiting } from "../waiting";
@@ -22,7 +23,7 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
       first = false;
       take(desk, page, restoring);
     },
-    onTrouble: (error: unknown) => desk.trouble(error),
+    onTrouble: (error: unknown, wait?: number) => desk.trouble(error, wait),
     isNeeded: () => desk.items.some((each) => each.batch === batch && isActive(each)),
     waiting,
   };
@@ -42,6 +43,16 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
 export async function restore(desk: Desk): Promise<void> {
   const batch = /^#batch=([0-9a-f]{32})$/.exec(window.location.hash)?.[1];
   if (batch) await follow(desk, batch, true);
+  else if (window.location.hash.startsWith("#recipe=")) takeRecipe(desk);
+}
+
+/** Put the filters in place that the page's address holds. */
+function takeRecipe(desk: Desk): void {
+  const { operations } = desk.store.get().catalogue;
+  const recipe = recipeIn(window.location.hash, operations, () => randomHex(4));
+  if (!recipe) return desk.say(texts.recipe.unreadableLink);
+  desk.dispatch({ type: "chain restored", ...recipe });
+  desk.announce(texts.recipe.opened);
 }
 
 /** Name the batch in the address's fragment, which browsers keep to themselves. */

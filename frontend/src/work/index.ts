@@ -4,10 +4,15 @@ import { type Api, Unreachable } from "../api";
 import type { Store } from "../state/store";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove } from "./add";
+import type { Step } from "../recipe";
+import type { ImageItem } from "../state/images";
 import { Desk } from "./desk";
 import { restore } from "./follow";
 import { cancel, cancelAll, retry, retryFailed } from "./orders";
-import { process } from "./send";
+import { copy, saveText } from "./outside";
+import { preview } from "./preview";
+import { deleteAll, downloadAll, noteDownloaded } from "./results";
+import { pause, process, resume } from "./send";
 
 export type Work = ReturnType<typeof createWork>;
 
@@ -16,15 +21,25 @@ export function createWork(store: Store, api: Api) {
   return {
     loadCatalogue: () => loadCatalogue(desk),
     restore: () => restore(desk),
-    addFiles: (files: readonly File[]) => addFiles(desk, files),
+    addFiles: (files: readonly File[], isFolder = false) => addFiles(desk, files, isFolder),
     addSample: (name: string) => addSample(desk, name),
     remove: (id: string) => remove(desk, id),
     clear: () => clear(desk),
     process: () => process(desk),
+    pause: (id: string) => pause(desk, id),
+    resume: (id: string) => resume(desk, id),
+    noteDownloaded: (ids: readonly string[]) => noteDownloaded(desk, ids),
+    downloadAll: (images: readonly ImageItem[]) => downloadAll(desk, images),
+    deleteAll: () => deleteAll(desk),
     cancel: (id: string) => cancel(desk, id),
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
+    preview: (file: File, steps: readonly Step[], signal: AbortSignal) =>
+      preview(desk, file, steps, signal),
+    say: (sentence: string) => desk.say(sentence),
+    copy: (text: string) => copy(desk, text),
+    save: (text: string, name: string) => saveText(text, name),
     tryNow: () => desk.wake(),
     /** The browser lost its connection, or has it again. */
     connectionChanged: () => connectionChanged(desk),
@@ -34,8 +49,8 @@ export function createWork(store: Store, api: Api) {
 async function loadCatalogue(desk: Desk): Promise<void> {
   desk.dispatch({ type: "catalogue loading" });
   try {
-    const { operations } = await persist(() => desk.api.operations(), desk.waiting, { tries: 4 });
-    desk.dispatch({ type: "catalogue came", operations });
+    const catalogue = await persist(() => desk.api.operations(), desk.waiting, { tries: 4 });
+    desk.dispatch({ type: "catalogue came", catalogue });
   } catch {
     desk.dispatch({ type: "catalogue failed" });
   }

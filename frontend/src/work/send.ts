@@ -1,16 +1,16 @@
 /** Send images: create their jobs, upload their files, hand them over to the queue. */
 
 import { ApiProblem, type CreatedJob, type UploadForm, UploadRefused, isPassing } from "../api";
-import { type RecipeBody, isSendable, recipeOf } from "../recipe";
+import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
-import { type UploadPhase, upload } from "../uploader";
+import { type UploadPhase, upload, uploadInParts } from "../uploader";
 import type { Desk } from "./desk";
 import { follow, showInAddress } from "./follow";
 import { randomHex } from "./random";
 
-/** Most images that the API takes in one request. */
-const REQUEST_IMAGES = 100;
+/** From this size on a file goes in parts: what has arrived need not be sent again. */
+const PARTS_FROM_BYTES = 16 * 2 ** 20;
 
 /** Send all images that the recipe on the page has not been applied to. */
 export async function process(desk: Desk): Promise<void> {
@@ -22,12 +22,15 @@ export async function process(desk: Desk): Promise<void> {
   for (const { id } of images) desk.running.set(id, new AbortController());
   desk.announce(texts.milestones.started(images.length));
   let batch = last?.open && last.recipe === recipe.key ? last.id : "";
-  for (let start = 0; start < images.length; start += REQUEST_IMAGES) {
+  const most = catalogue.limits.request_jobs_max;
+  // As they are now: each knows the job whose file it may use again.
+  const started = images.flatMap(({ id }) => desk.item(id) ?? []);
+  for (let start = 0; start < started.length; start += most) {
     try {
-      batch = await createJobs(desk, images.slice(start, start + REQUEST_IMAGES), batch, recipe);
+      batch = await createJobs(desk, started.slice(start, start + most), batch, recipe);
     } catch (error) {
       release(desk, images.slice(start));
-      const stepIds = chain.steps.map(({ id }) => id);
+      const stepIds = active(chain.steps).map(({ id }) => id);
       return desk.explain(error, stepIds);
     }
   }
@@ -49,7 +52,12 @@ async function createJobs(
 ): Promise<string> {
   const wanted = part.filter(({ id }) => desk.running.has(id));
   if (wanted.length === 0) return batch;
-  const images = wanted.map(({ name, bytes, type }) => ({ name, bytes, type }));
+  const images = wanted.map(({ name, bytes, type, former }) => ({
+    name,
+    bytes,
+    type,
+    ...(former && { source: { batch: former.batch, job: former.job.job } }),
+  }));
   // One key per request: repeated through trouble, the request still creates its jobs once.
   const key = randomHex(16);
   try {
@@ -116,14 +124,44 @@ function release(desk: Desk, images: readonly ImageItem[]): void {
   desk.dispatch({ type: "images released", ids });
 }
 
+/** Go on with an upload that was broken off, if a file is the one that it was of. */
+export function resumeUpload(desk: Desk, file: File): boolean {
+  const image = desk.items.find(
+    ({ file: known, job, name, bytes }) =>
+      known === null &&
+      job?.state === "awaiting_upload" &&
+      name === file.name &&
+      bytes === file.size,
+  );
+  if (!image) return false;
+  desk.dispatch({ type: "file found", id: image.id, file });
+  void transfer(desk, image.id, null);
+  return true;
+}
+
+/** Hold an upload; nothing of it moves until it is resumed. */
+export function pause(desk: Desk, id: string): void {
+  const controller = desk.running.get(id);
+  if (!controller || !desk.item(id)?.transfer) return;
+  desk.dispatch({ type: "transfer changed", id, transfer: { phase: "paused" } });
+  controller.abort();
+  desk.running.delete(id);
+}
+
+export function resume(desk: Desk, id: string): void {
+  if (desk.item(id)?.transfer?.phase === "paused") void transfer(desk, id, null);
+}
+
 /**
- * Upload an image's file and hand it over to the queue.
+ * Upload an image's file, unless one that is there is used again, and hand it over to the queue.
  *
  * @param form the upload form, or null when a fresh one must be asked for
  */
 export async function transfer(desk: Desk, id: string, form: UploadForm | null): Promise<void> {
   const image = desk.item(id);
-  if (!image?.file || !image.job) return;
+  if (!image?.job) return;
+  if (image.former) return copy(desk, id, form);
+  if (!image.file) return;
   const { file, batch } = image;
   const { job } = image.job;
   const controller = desk.running.get(id) ?? new AbortController();
@@ -132,22 +170,64 @@ export async function transfer(desk: Desk, id: string, form: UploadForm | null):
   const change = (transfer: Partial<Transfer> | null) => {
     if (!signal.aborted) desk.dispatch({ type: "transfer changed", id, transfer });
   };
-  const parts = {
-    send: desk.api.send,
-    renew: async () => (await desk.api.renewUpload(batch, job, signal)).upload,
+  const common = {
     onPhase: (phase: UploadPhase) => change({ phase }),
     onProgress: (sent: number) => change({ sent }),
     waiting: desk.waiting,
   };
+  const whole = {
+    ...common,
+    send: desk.api.send,
+    renew: async () => (await desk.api.renewUpload(batch, job, signal)).upload,
+  };
+  const calls = {
+    list: () => desk.through(() => desk.api.listParts(batch, job, signal), signal),
+    sign: (part: number) => desk.api.signPart(batch, job, part, signal),
+  };
+  const inParts = { ...common, send: desk.api.sendPart };
   change({ phase: "waiting", sent: 0 });
   try {
-    await desk.uploads(() => upload(file, form, parts, signal));
+    await desk.uploads(() =>
+      file.size > PARTS_FROM_BYTES
+        ? uploadInParts(file, calls, inParts, signal)
+        : upload(file, form, whole, signal),
+    );
     change({ phase: "checking", sent: file.size });
     const view = await desk.through(() => desk.api.uploaded(batch, job, signal), signal);
     desk.dispatch({ type: "job answered", id, job: view });
     change(null);
   } catch (error) {
     if (signal.aborted) return;
+    uploadFailed(desk, id, error);
+  }
+  desk.running.delete(id);
+  void follow(desk, batch);
+  desk.followed.get(batch)?.wake();
+}
+
+/** Have the file of another job used; where that is gone, send it from here. */
+async function copy(desk: Desk, id: string, form: UploadForm | null): Promise<void> {
+  const image = desk.item(id);
+  if (!image?.job) return;
+  const { batch, file } = image;
+  const { job } = image.job;
+  desk.dispatch({ type: "transfer changed", id, transfer: { phase: "checking" } });
+  const controller = desk.running.get(id) ?? new AbortController();
+  desk.running.set(id, controller);
+  const { signal } = controller;
+  try {
+    const asked = () => desk.through(() => desk.api.uploaded(batch, job, signal), signal);
+    desk.dispatch({ type: "job answered", id, job: await desk.calls(asked) });
+    desk.dispatch({ type: "transfer changed", id, transfer: null });
+  } catch (error) {
+    if (signal.aborted) return;
+    desk.dispatch({ type: "former gone", id });
+    const isGone = error instanceof ApiProblem && error.status === 422;
+    if (isGone && file) {
+      desk.dispatch({ type: "transfer changed", id, transfer: null });
+      const view = await desk.api.retry(batch, job).catch(() => null);
+      if (view) return transfer(desk, id, form);
+    }
     uploadFailed(desk, id, error);
   }
   desk.running.delete(id);

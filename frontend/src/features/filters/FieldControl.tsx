@@ -102,11 +102,24 @@ interface FieldFrameProps extends ControlProps<Field> {
 /** What all controls have around them: label, reset, help, and what is wrong. */
 export function FieldFrame({ id, field, value, problem, onChange, children }: FieldFrameProps) {
   const isDefault = String(value) === String(field.default);
+  const [isHelpShown, setHelpShown] = useState(false);
   const standard = field.default === null ? texts.filters.automatic : String(field.default);
   return (
     <div className={`field field-${field.kind}`}>
       <div className="field-head">
         <label htmlFor={id}>{field.title}</label>
+        {field.help && (
+          <button
+            type="button"
+            className="plain help"
+            aria-label={texts.filters.helpOn(field.title)}
+            aria-expanded={isHelpShown}
+            title={field.help}
+            onClick={() => setHelpShown(!isHelpShown)}
+          >
+            <Icon name="help" />
+          </button>
+        )}
         {!isDefault && (
           <button
             type="button"
@@ -126,7 +139,7 @@ export function FieldFrame({ id, field, value, problem, onChange, children }: Fi
             {problem}
           </span>
         )}
-        {field.help}
+        <span hidden={!isHelpShown}>{field.help}</span>
       </p>
     </div>
   );

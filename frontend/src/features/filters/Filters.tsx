@@ -6,11 +6,12 @@ import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { randomHex } from "../../work/random";
+import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
 import { Picker } from "./Picker";
 import { StepCard } from "./StepCard";
 import "./filters.css";
 
-const FORMATS: readonly Format[] = ["same", "jpeg", "png", "tiff"];
+const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
 
 export function Filters() {
   const { steps, format, refusal } = useSelected((state) => state.chain);
@@ -34,31 +35,44 @@ export function Filters() {
     <section className="column filters" aria-labelledby="filters-heading">
       <div className="column-head">
         <h2 id="filters-heading">
-          {texts.filters.heading}
+          {texts.filters.heading}{" "}
           {steps.length > 0 && <span className="count">{steps.length}</span>}
         </h2>
+        {catalogue.status === "ready" && (
+          <div className="column-tools">
+            <UndoButtons />
+            <RecipeMenu />
+          </div>
+        )}
       </div>
-      {catalogue.status === "ready" ? (
-        <Adding button={addButton} onAdded={showLast} />
-      ) : (
-        <CatalogueState />
-      )}
-      {catalogue.status === "ready" && steps.length === 0 && (
-        <p className="quiet">{texts.filters.empty}</p>
-      )}
-      <ol className="steps" ref={list}>
-        {steps.map((step, place) => (
-          <StepCard
-            key={step.id}
-            step={step}
-            operation={catalogue.operations.find((each) => each.name === step.operation)}
-            place={place}
-            last={steps.length - 1}
-            refusal={refusal?.step === step.id ? refusal : null}
-            onRemoved={removed}
-          />
-        ))}
-      </ol>
+      <div className="column-body">
+        {catalogue.status === "ready" ? (
+          <Adding button={addButton} onAdded={showLast} />
+        ) : (
+          <CatalogueState />
+        )}
+        {catalogue.status === "ready" && steps.length === 0 && (
+          <div className="presets">
+            <p className="quiet">{texts.filters.empty}</p>
+            <p className="presets-title">{texts.presets.begin}</p>
+            <Presets />
+          </div>
+        )}
+        <ol className="steps" ref={list}>
+          {steps.map((step, place) => (
+            <StepCard
+              key={step.id}
+              step={step}
+              operation={catalogue.operations.find((each) => each.name === step.operation)}
+              place={place}
+              last={steps.length - 1}
+              hasRoom={steps.length < STEPS_MAX}
+              refusal={refusal?.step === step.id ? refusal : null}
+              onRemoved={removed}
+            />
+          ))}
+        </ol>
+      </div>
       <div className="format column-foot">
         <label htmlFor="format">{texts.filters.format}</label>
         <select
@@ -92,7 +106,7 @@ function Adding({ button, onAdded }: AddingProps) {
 
   function close() {
     setOpen(false);
-    button.current?.focus();
+    requestAnimationFrame(() => button.current?.focus());
   }
 
   function add(operation: Operation) {
@@ -109,12 +123,16 @@ function Adding({ button, onAdded }: AddingProps) {
       <button
         type="button"
         ref={button}
-        aria-expanded={isOpen}
+        className="wide"
+        aria-haspopup="dialog"
+        aria-keyshortcuts="/"
+        data-shortcut="add-filter"
         disabled={isFull}
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => setOpen(true)}
       >
         <Icon name="plus" />
         {texts.filters.add}
+        <kbd aria-hidden="true">/</kbd>
       </button>
       {isFull && <p className="quiet">{texts.filters.full(STEPS_MAX)}</p>}
       {isOpen && <Picker onPick={add} onClose={close} />}

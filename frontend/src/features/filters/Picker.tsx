@@ -1,25 +1,31 @@
-import { type KeyboardEvent, useState } from "react";
-import { type Operation, search } from "../../recipe";
+import { type KeyboardEvent, useRef, useState } from "react";
+import { type Operation, groupsOf, search } from "../../recipe";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
+import { Dialog } from "../Dialog";
+import { pictureOf } from "./pictures";
 
 interface PickerProps {
   onPick(operation: Operation): void;
   onClose(): void;
 }
 
-/** All operations in their groups, with a search over names and help. */
+/** All operations with a picture of what each does, by group, with a search over names and help. */
 export function Picker({ onPick, onClose }: PickerProps) {
   const operations = useSelected((state) => state.catalogue.operations);
   const [query, setQuery] = useState("");
-  const groups = search(operations, query);
-
-  function onKey(event: KeyboardEvent) {
-    if (event.key === "Escape") onClose();
-  }
+  const [group, setGroup] = useState("");
+  const cards = useRef<HTMLDivElement>(null);
+  const found = search(operations, query).filter((each) => !group || each.group === group);
+  // What was searched for is shown nearest first, and else all stands in its group.
+  const shelves = query.trim() ? [""] : groupsOf(found);
 
   function onSearchKey(event: KeyboardEvent) {
-    const first = groups[0]?.operations[0];
+    const [first] = found;
+    if (event.key === "ArrowDown") {
+      event.preventDefault();
+      cards.current?.querySelector("button")?.focus();
+    }
     if (event.key !== "Enter" || !first || !query) return;
     // Else the same key stroke would press the button that gets the focus next.
     event.preventDefault();
@@ -27,32 +33,87 @@ export function Picker({ onPick, onClose }: PickerProps) {
   }
 
   return (
-    <div className="picker" onKeyDown={onKey}>
-      <input
-        type="search"
-        autoFocus
-        aria-label={texts.filters.search}
-        placeholder={texts.filters.search}
-        value={query}
-        onChange={(event) => setQuery(event.target.value)}
-        onKeyDown={onSearchKey}
-      />
-      {groups.length === 0 && <p className="quiet">{texts.filters.none(query)}</p>}
-      {groups.map(({ group, operations: found }) => (
-        <div key={group} role="group" aria-label={group}>
-          <p className="picker-group">{group}</p>
-          <ul>
-            {found.map((operation) => (
-              <li key={operation.name}>
-                <button type="button" onClick={() => onPick(operation)}>
-                  <strong>{operation.title}</strong>
-                  <span>{operation.help}</span>
-                </button>
-              </li>
-            ))}
-          </ul>
-        </div>
-      ))}
-    </div>
+    <Dialog title={texts.filters.add} className="picker" onClose={onClose}>
+      <div className="picker-top">
+        <input
+          type="search"
+          data-first
+          aria-label={texts.filters.search}
+          placeholder={texts.filters.searchExample}
+          value={query}
+          onChange={(event) => setQuery(event.target.value)}
+          onKeyDown={onSearchKey}
+        />
+        <p className="quiet" role="status">
+          {texts.filters.found(found.length)}
+        </p>
+      </div>
+      <div className="picker-groups" role="group" aria-label={texts.filters.groups}>
+        {["", ...groupsOf(operations)].map((each) => (
+          <button
+            key={each}
+            type="button"
+            className="chip"
+            aria-pressed={group === each}
+            onClick={() => setGroup(each)}
+          >
+            {each || texts.filters.allGroups}
+          </button>
+        ))}
+      </div>
+      <div className="picker-cards" ref={cards} tabIndex={-1} onKeyDown={walk}>
+        {found.length === 0 && <p className="quiet">{texts.filters.none(query)}</p>}
+        {shelves.map((shelf) => (
+          <section key={shelf} aria-label={shelf || texts.filters.results}>
+            {shelf && <h3>{shelf}</h3>}
+            <ul>
+              {found
+                .filter((each) => !shelf || each.group === shelf)
+                .map((operation) => (
+                  <li key={operation.name}>
+                    <Card operation={operation} onPick={onPick} />
+                  </li>
+                ))}
+            </ul>
+          </section>
+        ))}
+      </div>
+    </Dialog>
   );
+}
+
+function Card({ operation, onPick }: { operation: Operation; onPick(operation: Operation): void }) {
+  const picture = pictureOf(operation.name);
+  return (
+    <button type="button" className="card" onClick={() => onPick(operation)}>
+      {picture && <img src={picture} alt="" loading="lazy" decoding="async" />}
+      <span className="card-words">
+        <strong>{operation.title}</strong>
+        <code>{operation.name}</code>
+        <span>{operation.help}</span>
+      </span>
+    </button>
+  );
+}
+
+/** Walk over the cards by arrow keys, as they lie on the screen. */
+function walk(event: KeyboardEvent<HTMLElement>) {
+  const way = {
+    ArrowRight: [1, 0],
+    ArrowLeft: [-1, 0],
+    ArrowDown: [0, 1],
+    ArrowUp: [0, -1],
+  }[event.key];
+  const from = document.activeElement;
+  if (!way || !from?.classList.contains("card")) return;
+  event.preventDefault();
+  const [x = 0, y = 0] = way;
+  const here = from.getBoundingClientRect();
+  const ahead = [...event.currentTarget.querySelectorAll<HTMLElement>(".card")]
+    .map((card) => ({ card, box: card.getBoundingClientRect() }))
+    .map(({ card, box }) => ({ card, right: box.x - here.x, below: box.y - here.y }))
+    .filter(({ right, below }) => (x ? right * x > 4 && Math.abs(below) < 4 : below * y > 4))
+    // Of the next line, the one that lies below; of the same line, the next one.
+    .sort((a, b) => Math.abs(a.below) - Math.abs(b.below) || Math.abs(a.right) - Math.abs(b.right));
+  ahead[0]?.card.focus();
 }

@@ -1,9 +1,10 @@
-import { useEffect, useRef } from "react";
+import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from "react";
 import { type Operation, type Step, type Value, fieldsOf, problemsOf } from "../../recipe";
 import type { Refusal } from "../../state/chain";
 import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";
-import { Icon } from "../Icon";
+import { randomHex } from "../../work/random";
+import { Icon, type IconName } from "../Icon";
 import { FieldControl } from "./FieldControl";
 
 interface StepCardProps {
@@ -12,12 +13,15 @@ interface StepCardProps {
   readonly operation: Operation | undefined;
   readonly place: number;
   readonly last: number;
+  /** Whether the chain has room for a copy. */
+  readonly hasRoom: boolean;
   readonly refusal: Refusal | null;
   onRemoved(title: string): void;
 }
 
 /** One step of the chain: its place, its form, and what the API said against it. */
-export function StepCard({ step, operation, place, last, refusal, onRemoved }: StepCardProps) {
+export function StepCard(props: StepCardProps) {
+  const { step, operation, place, last, hasRoom, refusal, onRemoved } = props;
   const dispatch = useDispatch();
   const title = operation?.title ?? step.operation;
   const problems = operation ? problemsOf(step, operation) : {};
@@ -45,18 +49,32 @@ export function StepCard({ step, operation, place, last, refusal, onRemoved }: S
     onRemoved(title);
   }
 
+  function tool(icon: IconName, label: string, onClick: () => void, isOff = false) {
+    return (
+      <button
+        type="button"
+        className="plain tool"
+        aria-label={label}
+        title={label}
+        disabled={isOff}
+        onClick={onClick}
+      >
+        <Icon name={icon} />
+      </button>
+    );
+  }
+
   return (
-    <li className="step" ref={card}>
-      <fieldset>
+    <li className={step.isOff ? "step step-off" : "step"} ref={card}>
+      <fieldset onPointerUp={() => dispatch({ type: "edit ended" })}>
         <legend>{title}</legend>
-        <span className="step-place" aria-hidden="true">
-          {place + 1}
-        </span>
+        <Handle step={step} place={place} last={last} title={title} onMove={move} />
         <div className="step-buttons">
           <button
             type="button"
-            className="plain"
+            className="plain tool"
             aria-label={texts.filters.moveUp(title)}
+            title={texts.filters.moveUp(title)}
             disabled={place === 0}
             onClick={(event) => move(-1, event.currentTarget)}
           >
@@ -64,23 +82,28 @@ export function StepCard({ step, operation, place, last, refusal, onRemoved }: S
           </button>
           <button
             type="button"
-            className="plain"
+            className="plain tool"
             aria-label={texts.filters.moveDown(title)}
+            title={texts.filters.moveDown(title)}
             disabled={place === last}
             onClick={(event) => move(1, event.currentTarget)}
           >
             <Icon name="down" />
           </button>
-          <button
-            type="button"
-            className="plain"
-            aria-label={texts.filters.remove(title)}
-            onClick={remove}
-          >
-            <Icon name="cross" />
-          </button>
+          {tool(
+            step.isOff ? "eyeOff" : "eye",
+            step.isOff ? texts.filters.switchOn(title) : texts.filters.switchOff(title),
+            () => dispatch({ type: "step switched", id: step.id }),
+          )}
+          {tool(
+            "copy",
+            texts.filters.duplicate(title),
+            () => dispatch({ type: "step duplicated", id: step.id, copy: randomHex(4) }),
+            !hasRoom,
+          )}
+          {tool("cross", texts.filters.remove(title), remove)}
         </div>
-        <div className="step-body">
+        <div className="step-body" hidden={step.isOff}>
           <p className="quiet">{operation?.help ?? texts.filters.unknown}</p>
           {refusal && !isRefusalAtField && <p className="bad">{refusal.sentence}</p>}
           {fields.map((field) => (
@@ -101,4 +124,80 @@ export function StepCard({ step, operation, place, last, refusal, onRemoved }: S
       </fieldset>
     </li>
   );
+}
+
+interface HandleProps {
+  readonly step: Step;
+  readonly place: number;
+  readonly last: number;
+  readonly title: string;
+  onMove(by: -1 | 1, button: HTMLButtonElement): void;
+}
+
+/** The grip by which a card is dragged to another place, or moved by the arrow keys. */
+function Handle({ step, place, last, title, onMove }: HandleProps) {
+  const dispatch = useDispatch();
+  const button = useRef<HTMLButtonElement>(null);
+  const now = useRef(place);
+  now.current = place;
+  const [isDragged, setDragged] = useState(false);
+
+  function drag(event: PointerEvent<HTMLButtonElement>) {
+    if (event.button !== 0) return;
+    setDragged(true);
+    // Not captured: a card loses a captured pointer when it changes its place in the page.
+    const over = ({ clientY }: globalThis.PointerEvent) => {
+      const place = placeAt(button.current, now.current, clientY);
+      if (place !== now.current) dispatch({ type: "step placed", id: step.id, place });
+    };
+    const end = () => {
+      window.removeEventListener("pointermove", over);
+      window.removeEventListener("pointerup", end);
+      window.removeEventListener("pointercancel", end);
+      setDragged(false);
+      dispatch({ type: "edit ended" });
+      dispatch({
+        type: "milestone reached",
+        sentence: texts.filters.moved(title, now.current + 1),
+      });
+    };
+    window.addEventListener("pointermove", over);
+    window.addEventListener("pointerup", end);
+    window.addEventListener("pointercancel", end);
+  }
+
+  function onKey(event: KeyboardEvent<HTMLButtonElement>) {
+    const by = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : null;
+    if (by === null) return;
+    event.preventDefault();
+    if (place + by >= 0 && place + by <= last) onMove(by, event.currentTarget);
+  }
+
+  return (
+    <button
+      type="button"
+      ref={button}
+      className="plain handle"
+      data-dragged={isDragged || undefined}
+      aria-label={texts.filters.drag(title, place + 1)}
+      title={texts.filters.dragHint}
+      onPointerDown={drag}
+      onKeyDown={onKey}
+    >
+      <Icon name="grip" />
+      <span className="step-place">{place + 1}</span>
+    </button>
+  );
+}
+
+/** The place of a card that is dragged: it passes a neighbour at that one's middle. */
+function placeAt(handle: HTMLElement | null, place: number, y: number): number {
+  const cards = handle?.closest("ol")?.children;
+  const middle = (index: number) => {
+    const box = cards?.[index]?.getBoundingClientRect();
+    return box ? box.top + box.height / 2 : NaN;
+  };
+  if (y < middle(place - 1)) return place - 1;
+  if (y > middle(place + 1)) return place + 1;
+  return place;
 }

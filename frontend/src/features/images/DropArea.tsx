@@ -1,8 +1,9 @@
 import { useEffect, useState } from "react";
+import { filesIn } from "../../folders";
 import { useWork } from "../../state/store";
 import { texts } from "../../texts";
 
-/** Takes files that are dropped anywhere on the page, and shows that it would. */
+/** Takes files and folders that are dropped or pasted anywhere on the page, and shows it would. */
 export function DropArea() {
   const work = useWork();
   const [isOver, setOver] = useState(false);
@@ -28,13 +29,25 @@ export function DropArea() {
       if (!holdsFiles(event)) return;
       event.preventDefault();
       turn(-depth);
-      void work.addFiles([...(event.dataTransfer?.files ?? [])]);
+      if (event.dataTransfer) void take(event.dataTransfer);
     };
+    // A field that is typed into keeps what is pasted into it.
+    const paste = (event: ClipboardEvent) => {
+      if (!event.clipboardData?.types.includes("Files")) return;
+      event.preventDefault();
+      void take(event.clipboardData);
+    };
+    const take = async (transfer: DataTransfer) => {
+      const { files, isFolder } = await filesIn(transfer);
+      await work.addFiles(files, isFolder);
+    };
+    window.addEventListener("paste", paste);
     window.addEventListener("dragenter", enter);
     window.addEventListener("dragleave", leave);
     window.addEventListener("dragover", over);
     window.addEventListener("drop", drop);
     return () => {
+      window.removeEventListener("paste", paste);
       window.removeEventListener("dragenter", enter);
       window.removeEventListener("dragleave", leave);
       window.removeEventListener("dragover", over);

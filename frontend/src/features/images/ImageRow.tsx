@@ -1,23 +1,33 @@
-import { memo, useState } from "react";
+import { memo, useEffect, useState } from "react";
+import { isViewable } from "../../files";
 import { type ImageItem, isActive, stageOf } from "../../state/images";
 import { useDispatch, useWork } from "../../state/store";
 import { texts } from "../../texts";
+import { thumbnailOf } from "../../thumbnails";
 import { Icon } from "../Icon";
 import { Progress } from "../Progress";
+import { ROW } from "./Rows";
 import { wordsFor } from "./words";
 
 interface ImageRowProps {
   readonly image: ImageItem;
+  readonly place: number;
+  readonly count: number;
   readonly isSelected: boolean;
 }
 
 /** One image: its picture, what happens to it, and what can be done about it. */
-export const ImageRow = memo(function ImageRow({ image, isSelected }: ImageRowProps) {
+export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
+  const { image, place, count, isSelected } = props;
   const dispatch = useDispatch();
   const stage = stageOf(image);
+  const words = wordsFor(image);
   return (
     <li
       className={isSelected ? "row row-selected" : "row"}
+      style={{ top: place * ROW }}
+      aria-posinset={place + 1}
+      aria-setsize={count}
       data-name={image.name}
       data-job-state={stage}
     >
@@ -26,6 +36,7 @@ export const ImageRow = memo(function ImageRow({ image, isSelected }: ImageRowPr
         className="row-pick"
         aria-label={texts.images.select(image.name)}
         aria-pressed={isSelected}
+        tabIndex={isSelected ? 0 : -1}
         onClick={() => dispatch({ type: "image selected", id: image.id })}
       >
         <Thumbnail image={image} />
@@ -33,10 +44,10 @@ export const ImageRow = memo(function ImageRow({ image, isSelected }: ImageRowPr
           {image.name}
         </span>
       </button>
-      <div className="row-state">
+      <div className="row-state" title={words}>
         {stage === "succeeded" && <Icon name="check" />}
         {(stage === "failed" || stage === "refused") && <Icon name="warning" />}
-        <span>{wordsFor(image)}</span>
+        <span>{words}</span>
       </div>
       <RowProgress image={image} />
       <RowButtons image={image} />
@@ -45,11 +56,24 @@ export const ImageRow = memo(function ImageRow({ image, isSelected }: ImageRowPr
 });
 
 function Thumbnail({ image }: { image: ImageItem }) {
+  const { job, type, refusal } = image;
+  const file = isViewable(type) && !refusal ? image.file : null;
+  const result = job?.result && isViewable(job.result.type) ? job.result.url : "";
+  const [source, setSource] = useState(file ? "" : result);
   const [isBroken, setBroken] = useState(false);
-  const { job } = image;
-  const result = job?.result && job.result.type !== "image/tiff" ? job.result.url : "";
-  const source = image.original || result;
-  if (!source || isBroken) return <span className="thumb">{extension(image.name)}</span>;
+
+  useEffect(() => {
+    if (!file) return setSource(result);
+    let isWanted = true;
+    void thumbnailOf(file).then((made) => {
+      if (isWanted) setSource(made);
+    });
+    return () => {
+      isWanted = false;
+    };
+  }, [file, result]);
+
+  if (!source || isBroken) return <span className="thumb" data-ending={extension(image.name)} />;
   return (
     <img
       className="thumb"
@@ -81,9 +105,12 @@ function RowProgress({ image }: { image: ImageItem }) {
   return <Progress label={texts.images.processing(image.name)} value={done} most={most} />;
 }
 
+// Phases in which a file is on its way and may be held.
+const PAUSABLE = new Set(["waiting", "sending", "retrying", "offline"]);
+
 function RowButtons({ image }: { image: ImageItem }) {
   const work = useWork();
-  const { id, name, job } = image;
+  const { id, name, job, transfer } = image;
   const stage = stageOf(image);
   return (
     <div className="row-buttons">
@@ -93,6 +120,8 @@ function RowButtons({ image }: { image: ImageItem }) {
           href={job.result.url}
           download={job.result.name}
           aria-label={texts.images.downloadNamed(job.result.name)}
+          title={texts.images.download}
+          onClick={() => work.noteDownloaded([id])}
         >
           <Icon name="download" />
         </a>
@@ -107,20 +136,44 @@ function RowButtons({ image }: { image: ImageItem }) {
           {texts.images.retry}
         </button>
       )}
+      {transfer && PAUSABLE.has(transfer.phase) && (
+        <button
+          type="button"
+          className="plain"
+          aria-label={texts.images.pauseNamed(name)}
+          title={texts.images.pause}
+          onClick={() => work.pause(id)}
+        >
+          <Icon name="pause" />
+        </button>
+      )}
+      {transfer?.phase === "paused" && (
+        <button
+          type="button"
+          className="plain"
+          aria-label={texts.images.resumeNamed(name)}
+          title={texts.images.resume}
+          onClick={() => work.resume(id)}
+        >
+          <Icon name="play" />
+        </button>
+      )}
       {isActive(image) && !image.cancelling ? (
         <button
           type="button"
-          className="small"
+          className="plain"
           aria-label={texts.images.cancelNamed(name)}
+          title={texts.images.cancel}
           onClick={() => work.cancel(id)}
         >
-          {texts.images.cancel}
+          <Icon name="cross" />
         </button>
       ) : (
         <button
           type="button"
           className="plain"
           aria-label={texts.images.remove(name)}
+          title={texts.images.removeFromList}
           onClick={() => work.remove(id)}
         >
           <Icon name="cross" />

@@ -1,62 +1,139 @@
-import type { ChangeEvent } from "react";
+import { type ChangeEvent, useState } from "react";
 import { ACCEPT } from "../../files";
 import { isActive } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
+import { Dialog } from "../Dialog";
 import { Icon } from "../Icon";
-import { ImageRow } from "./ImageRow";
-import { Samples } from "./Samples";
+import { Menu } from "../Menu";
+import { Rows } from "./Rows";
+import { SampleList, Samples } from "./Samples";
 import "./images.css";
+
+// Known to every browser, and not to React's types.
+const FOLDER = { webkitdirectory: "" };
 
 export function Images() {
   const { items, selected } = useSelected((state) => state.images);
-  const batch = useSelected((state) => state.batch);
-  const work = useWork();
-
-  function choose(event: ChangeEvent<HTMLInputElement>) {
-    void work.addFiles([...(event.target.files ?? [])]);
-    // The same file may be chosen again after it was removed.
-    event.target.value = "";
-  }
-
   const isEmpty = items.length === 0;
   return (
     <section className="column images" aria-labelledby="images-heading">
       <div className="column-head">
         <h2 id="images-heading">
-          {texts.images.heading}
-          {!isEmpty && <span className="count">{items.length}</span>}
+          {texts.images.heading}{" "}
+          {!isEmpty && <span className="count">{texts.count(items.length)}</span>}
         </h2>
-        {!isEmpty && !items.some(isActive) && (
-          <button type="button" className="plain" onClick={work.clear}>
-            {texts.images.clear}
-          </button>
-        )}
+        {!isEmpty && <ListMenu />}
       </div>
-      <div className={isEmpty ? "adding adding-first" : "adding"}>
-        <input
-          id="choose-images"
-          className="unseen"
-          type="file"
-          multiple
-          accept={ACCEPT}
-          onChange={choose}
-        />
-        <label className="button" htmlFor="choose-images">
-          <Icon name="plus" />
-          {texts.images.choose}
-        </label>
-        {isEmpty && <p className="quiet">{texts.images.drop}</p>}
-      </div>
-      {!isEmpty && (
-        <ul className="rows">
-          {items.map((image) => (
-            <ImageRow key={image.id} image={image} isSelected={image.id === selected} />
-          ))}
-        </ul>
+      <Adding isFirst={isEmpty} />
+      {isEmpty ? (
+        <div className="column-body">
+          <Samples />
+        </div>
+      ) : (
+        <Rows items={items} selected={selected} />
       )}
-      {!batch && <Samples />}
-      {batch && <p className="kept column-foot quiet">{texts.images.kept(batch.keptUntil)}</p>}
+      <Kept />
     </section>
+  );
+}
+
+/** The ways by which files come in: chosen, by folder; dropped and pasted are told of. */
+function Adding({ isFirst }: { isFirst: boolean }) {
+  const work = useWork();
+
+  function choose(event: ChangeEvent<HTMLInputElement>, isFolder: boolean) {
+    void work.addFiles([...(event.target.files ?? [])], isFolder);
+    // The same file may be chosen again after it was removed.
+    event.target.value = "";
+  }
+
+  return (
+    <div className={isFirst ? "adding adding-first" : "adding"}>
+      <input
+        id="choose-images"
+        className="unseen"
+        type="file"
+        multiple
+        accept={ACCEPT}
+        aria-keyshortcuts="o"
+        onChange={(event) => choose(event, false)}
+      />
+      <label className="button" htmlFor="choose-images">
+        <Icon name="plus" />
+        {texts.images.choose}
+      </label>
+      <input
+        id="choose-folder"
+        className="unseen"
+        type="file"
+        multiple
+        {...FOLDER}
+        onChange={(event) => choose(event, true)}
+      />
+      <label className="button" htmlFor="choose-folder">
+        <Icon name="folder" />
+        {texts.images.folder}
+      </label>
+      {isFirst && <p className="quiet">{texts.images.drop}</p>}
+    </div>
+  );
+}
+
+function ListMenu() {
+  const items = useSelected((state) => state.images.items);
+  const work = useWork();
+  const refused = items.filter((each) => each.refusal);
+  return (
+    <Menu label={texts.images.menu}>
+      {refused.length > 0 && (
+        <button type="button" onClick={() => refused.forEach(({ id }) => work.remove(id))}>
+          {texts.images.removeRefused(refused.length)}
+        </button>
+      )}
+      <button type="button" disabled={items.some(isActive)} onClick={work.clear}>
+        {texts.images.clear}
+      </button>
+      <hr />
+      <p className="menu-title">{texts.images.samplesHeading}</p>
+      <SampleList />
+    </Menu>
+  );
+}
+
+/** How long results are kept and who can see them, and a way to be rid of them at once. */
+function Kept() {
+  const batch = useSelected((state) => state.batch);
+  const work = useWork();
+  const [isAsked, setAsked] = useState(false);
+  if (!batch) return null;
+  return (
+    <div className="kept column-foot quiet">
+      <p>{texts.images.kept(batch.keptUntil)}</p>
+      <button type="button" className="plain small" onClick={() => setAsked(true)}>
+        <Icon name="trash" />
+        {texts.images.deleteNow}
+      </button>
+      {isAsked && (
+        <Dialog title={texts.images.deleteTitle} className="asking" onClose={() => setAsked(false)}>
+          <p>{texts.images.deleteWarning}</p>
+          <div className="dialog-buttons">
+            <button type="button" data-first onClick={() => setAsked(false)}>
+              {texts.images.deleteNot}
+            </button>
+            <button
+              type="button"
+              className="danger"
+              onClick={() => {
+                setAsked(false);
+                void work.deleteAll();
+              }}
+            >
+              {texts.images.deleteYes}
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </div>
   );
 }

@@ -1,11 +1,12 @@
 import { useWork } from "../../state/store";
 import { texts } from "../../texts";
 
-// Names of the files in public/samples; the titles are proper names.
+// Names of the files in public/samples, and of the scan that is made of one of them.
+export const SCAN = "huge-scan.jpg";
 const SAMPLES = [
-  { file: "astronaut.jpg", title: "Astronaut" },
-  { file: "chelsea.jpg", title: "Chelsea" },
-  { file: "coins.png", title: "Coins" },
+  { file: "astronaut.jpg", title: texts.samples.portrait },
+  { file: "coins.png", title: texts.samples.coins },
+  { file: "cells.jpg", title: texts.samples.cells },
 ];
 
 /** Pictures that come with the site, for visitors who have none at hand. */
@@ -23,8 +24,24 @@ export function Samples() {
             </button>
           </li>
         ))}
+        <li>
+          <button type="button" onClick={() => work.addSample(SCAN)}>
+            <span className="scan" aria-hidden="true" />
+            {texts.samples.scan}
+          </button>
+        </li>
       </ul>
       <p className="quiet">{texts.images.credits}</p>
     </div>
   );
+}
+
+/** The same, as lines of a menu. */
+export function SampleList() {
+  const work = useWork();
+  return [...SAMPLES, { file: SCAN, title: texts.samples.scan }].map(({ file, title }) => (
+    <button key={file} type="button" onClick={() => work.addSample(file)}>
+      {title}
+    </button>
+  ));
 }

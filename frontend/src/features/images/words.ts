@@ -26,6 +26,6 @@ export function wordsFor(image: ImageItem): string {
     case "expired":
       return texts.stage.expired;
     default:
-      return texts.stage.chosen(image.bytes);
+      return [texts.stage.chosen(image.bytes), image.remark].filter(Boolean).join(". ");
   }
 }

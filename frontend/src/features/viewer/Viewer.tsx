@@ -1,12 +1,18 @@
+import { useState } from "react";
+import { addressOf } from "../../addresses";
 import { isViewable } from "../../files";
 import { type ImageItem, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { wordsFor } from "../images/words";
-import { Compare } from "./Compare";
-import { Picture } from "./Picture";
+import { type Preview, usePreview } from "./usePreview";
+import { type Layer, Stage } from "./Stage";
 import "./viewer.css";
+
+type Mode = "before" | "split" | "after";
+
+const MODES: readonly Mode[] = ["before", "split", "after"];
 
 export function Viewer() {
   const image = useSelected(({ images }) =>
@@ -26,7 +32,7 @@ function Empty() {
   return (
     <div className="stage stage-empty">
       <div>
-        <Icon name="arrows" />
+        <Icon name="image" />
         <p className="stage-title">{texts.viewer.emptyTitle}</p>
         <ol>
           {texts.viewer.steps.map((step) => (
@@ -39,24 +45,135 @@ function Empty() {
 }
 
 function Selected({ image }: { image: ImageItem }) {
+  const [mode, setMode] = useState<Mode>("split");
+  const [split, setSplit] = useState(0.5);
+  const [hasHistogram, setHistogram] = useState(false);
+  const preview = usePreview(image);
+  const layers = layersOf(image, preview.url);
+  const shown = { before: 1, split, after: 0 }[mode];
+  return (
+    <>
+      <div className="viewer-head">
+        <p className="caption-name" title={image.name}>
+          {image.name}
+        </p>
+        {layers.length > 1 && <Modes mode={mode} onMode={setMode} />}
+        <button
+          type="button"
+          className="plain"
+          aria-label={texts.viewer.histogram}
+          title={texts.viewer.histogram}
+          aria-pressed={hasHistogram}
+          data-shortcut="histogram"
+          disabled={layers.length === 0}
+          onClick={() => setHistogram(!hasHistogram)}
+        >
+          <Icon name="chart" />
+        </button>
+      </div>
+      {layers.length > 0 ? (
+        <Stage
+          layers={layers}
+          split={shown}
+          isBusy={isActive(image)}
+          hasHistogram={hasHistogram}
+          failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
+          onSplit={setSplit}
+        >
+          <PreviewMark preview={preview} />
+        </Stage>
+      ) : (
+        <p className="stage stage-words">{wordsWithout(image)}</p>
+      )}
+      <Caption image={image} />
+    </>
+  );
+}
+
+/** Says that what is seen is no result yet, and how true it is. */
+function PreviewMark({ preview }: { preview: Preview }) {
+  const { url, isApproximate, isComing, reason } = preview;
+  if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
+  if (!url && !isComing) return null;
+  const words = isApproximate ? texts.viewer.approximate : texts.viewer.preview;
+  return (
+    <p
+      className="preview-mark"
+      data-coming={isComing || undefined}
+      title={texts.viewer.previewHint}
+    >
+      {url ? words : texts.viewer.previewComing}
+    </p>
+  );
+}
+
+/** The pictures there are of an image: before, after, or both; a preview stands for a result. */
+function layersOf({ name, type, refusal, file, job }: ImageItem, preview = ""): Layer[] {
+  const result = job?.state === "succeeded" ? job.result : null;
+  const layers: Layer[] = [];
+  if (file && isViewable(type) && !refusal) {
+    layers.push({ key: "before", source: addressOf(file), title: texts.viewer.beforeOf(name) });
+  }
+  if (preview) {
+    layers.push({ key: "after", source: preview, title: texts.viewer.previewOf(name) });
+  } else if (result && isViewable(result.type)) {
+    layers.push({ key: "after", source: result.url, title: texts.viewer.afterOf(name) });
+  }
+  return layers;
+}
+
+/** What to say where there is no picture. */
+function wordsWithout({ job, type, refusal }: ImageItem): string {
+  if (job?.state === "succeeded") return texts.viewer.tiff;
+  if (type === "image/tiff" && !refusal) return texts.viewer.tiffWaiting;
+  return texts.viewer.nothingYet;
+}
+
+function Modes({ mode, onMode }: { mode: Mode; onMode(mode: Mode): void }) {
+  return (
+    <fieldset className="modes">
+      <legend className="unseen">{texts.viewer.modesLabel}</legend>
+      {MODES.map((each) => (
+        <label key={each}>
+          <input
+            type="radio"
+            name="mode"
+            data-shortcut={each}
+            checked={mode === each}
+            onChange={() => onMode(each)}
+          />
+          <span>{texts.viewer.modes[each]}</span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** What is to be said and done about the image, below its picture. */
+function Caption({ image }: { image: ImageItem }) {
   const work = useWork();
   const result = image.job?.state === "succeeded" ? image.job.result : null;
   const isFailed = stageOf(image) === "failed";
+  const isBad = isFailed || stageOf(image) === "refused";
   return (
     <>
-      {result ? <Finished image={image} /> : <Unfinished image={image} />}
       <div className="caption">
-        <p className="caption-name" title={image.name}>
-          {result?.name ?? image.name}
-        </p>
-        <p className={isFailed ? "bad" : "quiet"}>{wordsFor(image)}</p>
+        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image)}</p>
+        {result && isViewable(result.type) && layersOf(image).length === 1 && (
+          <p className="quiet">{image.file ? texts.viewer.tiffBefore : texts.viewer.noBefore}</p>
+        )}
         {isFailed && (
           <button type="button" onClick={() => work.retry(image.id)}>
             {texts.images.retry}
           </button>
         )}
         {result && (
-          <a className="button" href={result.url} download={result.name}>
+          <a
+            className="button"
+            href={result.url}
+            download={result.name}
+            onClick={() => work.noteDownloaded([image.id])}
+          >
             <Icon name="download" />
             {texts.images.downloadNamed(result.name)}
           </a>
@@ -69,45 +186,6 @@ function Selected({ image }: { image: ImageItem }) {
           ))}
         </ul>
       )}
-    </>
-  );
-}
-
-function Unfinished({ image }: { image: ImageItem }) {
-  if (image.original) {
-    return (
-      <div className={isActive(image) ? "stage stage-busy" : "stage"}>
-        <Picture
-          layers={[{ source: image.original, title: image.name }]}
-          failure={texts.viewer.unshown}
-        />
-      </div>
-    );
-  }
-  const isHidden = image.type === "image/tiff" && !image.refusal;
-  return (
-    <p className="stage stage-words">
-      {isHidden ? texts.viewer.tiffWaiting : texts.viewer.nothingYet}
-    </p>
-  );
-}
-
-function Finished({ image }: { image: ImageItem }) {
-  const result = image.job?.result;
-  if (!result) return null;
-  if (!isViewable(result.type)) return <p className="stage stage-words">{texts.viewer.tiff}</p>;
-  if (image.original) {
-    return <Compare name={image.name} before={image.original} after={result.url} />;
-  }
-  return (
-    <>
-      <p className="remark">{image.file ? texts.viewer.tiffBefore : texts.viewer.noBefore}</p>
-      <div className="stage">
-        <Picture
-          layers={[{ source: result.url, title: texts.viewer.afterOf(image.name) }]}
-          failure={texts.viewer.resultUnshown}
-        />
-      </div>
     </>
   );
 }

@@ -1,0 +1,78 @@
+"""Previews: a question to a warm worker, whose answer the page waits for."""
+
+import base64
+import binascii
+import hashlib
+import queue
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from chalicelib import log
+from chalicelib.images import MAGIC_BYTES, UploadError, sniff
+from chalicelib.parts import Parts, broker_url
+from chalicelib.problems import Problem
+from chalicelib.queue import BrokerError, Publisher
+from config import places
+from config.preview import Answer, Question
+
+# Connections that were used and wait for the next question; one is in use by one request.
+_idle: "queue.LifoQueue[Publisher]" = queue.LifoQueue()
+
+
+def make(parts: Parts, raw: str | bytes) -> dict[str, Any]:
+    """Run steps on a picture and answer with what came of it.
+
+    Raises
+    ------
+    Problem
+        404 if the picture must be sent with the request, 422 if steps or picture cannot be used,
+        503 if no worker answered in time.
+    """
+    body = parts.bodies.preview(raw)
+    question = Question(body["picture"], content_of(body), tuple(body["steps"]))
+    try:
+        with asker(parts) as publisher:
+            answer = Answer.from_bytes(publisher.ask(question.to_bytes(), places.PREVIEWS))
+    except BrokerError as error:
+        log.trouble("preview_unanswered", reason=str(error))
+        raise Problem(503, "no worker is free for a preview; try again") from error
+    if answer.reason:
+        raise Problem(422, answer.reason)
+    if not answer.content:
+        raise Problem(404, "picture: is not at hand; send its content with the request", "/picture")
+    return {"url": f"data:image/png;base64,{base64.b64encode(answer.content).decode()}"}
+
+
+def content_of(body: Mapping[str, Any]) -> bytes:
+    """Read the picture that came with a request, if one did.
+
+    Raises
+    ------
+    Problem
+        422 if it is not what its hash says, or no image.
+    """
+    try:
+        content = base64.b64decode(body.get("content", ""), validate=True)
+    except binascii.Error as error:
+        raise Problem(422, "content: must be base64", "/content") from error
+    if content and hashlib.sha256(content).hexdigest() != body["picture"]:
+        raise Problem(422, "picture: is not the SHA-256 of the content", "/picture")
+    try:
+        if content:
+            sniff("content", content[:MAGIC_BYTES])
+    except UploadError as error:
+        raise Problem(422, str(error), "/content") from error
+    return content
+
+
+@contextmanager
+def asker(parts: Parts) -> Iterator[Publisher]:
+    """Have a connection to the broker for oneself: while one waits, others ask on theirs."""
+    try:
+        publisher = _idle.get_nowait()
+    except queue.Empty:
+        publisher = Publisher(lambda: broker_url(parts.settings), places.PREVIEW_SECONDS)
+    yield publisher
+    # One that failed has let go of its connection, and is dropped.
+    _idle.put(publisher)

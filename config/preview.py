@@ -1,0 +1,78 @@
+"""A preview: what API and worker say to each other about it, over the broker.
+
+A picture travels with the first question about it, and is known by its hash from then on. Nothing
+of it is stored but in the memory of the worker that was asked.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Question:
+    """Steps on a picture.
+
+    Attributes
+    ----------
+    picture : str
+        SHA-256 of the file, in hexadecimal digits.
+    content : bytes
+        The file, or nothing where the worker should have it.
+    steps : sequence of mapping
+        The chain, as in the API.
+    """
+
+    picture: str
+    content: bytes
+    steps: Sequence[Mapping[str, Any]]
+
+    def to_bytes(self) -> bytes:
+        """Encode for the broker."""
+        content = base64.b64encode(self.content).decode()
+        told = {"picture": self.picture, "content": content, "steps": list(self.steps)}
+        return json.dumps(told, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> "Question":
+        """Decode from the broker.
+
+        Raises
+        ------
+        ValueError
+            If the body is no question of this app.
+        """
+        try:
+            found = json.loads(body)
+            content = base64.b64decode(found["content"], validate=True)
+            return cls(str(found["picture"]), content, tuple(found["steps"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"not a question for a preview: {body[:80]!r}") from error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The picture that came of it, or why there is none.
+
+    Attributes
+    ----------
+    content : bytes
+        A PNG, or nothing.
+    reason : str
+        Why there is none, in one sentence; empty where the picture must be sent again.
+    """
+
+    content: bytes = b""
+    reason: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Encode for the broker: the reason on a first line, then the picture as it is."""
+        return json.dumps(self.reason).encode() + b"\n" + self.content
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> "Answer":
+        """Decode from the broker."""
+        reason, _, content = body.partition(b"\n")
+        return cls(content, str(json.loads(reason)))

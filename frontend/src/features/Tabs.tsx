@@ -1,0 +1,24 @@
+import { texts } from "../texts";
+import { Icon, type IconName } from "./Icon";
+
+export type Tab = "images" | "viewer" | "filters";
+
+const TABS: readonly { tab: Tab; icon: IconName }[] = [
+  { tab: "images", icon: "folder" },
+  { tab: "viewer", icon: "image" },
+  { tab: "filters", icon: "chart" },
+];
+
+/** Which of the three columns a small screen shows; larger ones show all, and no tabs. */
+export function Tabs({ tab, onTab }: { tab: Tab; onTab(tab: Tab): void }) {
+  return (
+    <nav className="tabs" aria-label={texts.tabs.label}>
+      {TABS.map(({ tab: each, icon }) => (
+        <button key={each} type="button" aria-pressed={tab === each} onClick={() => onTab(each)}>
+          <Icon name={icon} />
+          {texts.tabs[each]}
+        </button>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,88 @@
+import { type KeyboardEvent, useLayoutEffect, useRef, useState } from "react";
+import type { ImageItem } from "../../state/images";
+import { useDispatch } from "../../state/store";
+import { texts } from "../../texts";
+import { ImageRow } from "./ImageRow";
+
+/** Height of a row with the gap below it, in pixels; the style sheet has the same. */
+export const ROW = 74;
+// Rows kept ready above and below what is in sight.
+const SPARE = 6;
+
+interface RowsProps {
+  readonly items: readonly ImageItem[];
+  readonly selected: string | null;
+}
+
+/** The list of images; only rows in sight are in the page, so that thousands stay smooth. */
+export function Rows({ items, selected }: RowsProps) {
+  const dispatch = useDispatch();
+  const box = useRef<HTMLDivElement>(null);
+  const [seen, setSeen] = useState({ first: 0, last: 40 });
+
+  useLayoutEffect(() => {
+    const { current } = box;
+    if (!current) return;
+    const look = () => {
+      const first = Math.max(0, Math.floor(current.scrollTop / ROW) - SPARE);
+      const last = Math.ceil((current.scrollTop + current.clientHeight) / ROW) + SPARE;
+      setSeen((was) => (was.first === first && was.last === last ? was : { first, last }));
+    };
+    look();
+    const observer = new ResizeObserver(look);
+    observer.observe(current);
+    current.addEventListener("scroll", look, { passive: true });
+    return () => {
+      observer.disconnect();
+      current.removeEventListener("scroll", look);
+    };
+  }, []);
+
+  const place = items.findIndex(({ id }) => id === selected);
+
+  useLayoutEffect(() => {
+    const { current } = box;
+    if (!current || place < 0) return;
+    const top = place * ROW;
+    if (top < current.scrollTop) current.scrollTop = top;
+    const below = top + ROW - current.clientHeight;
+    if (below > current.scrollTop) current.scrollTop = below;
+    // Only when another image is selected, not when rows come and go.
+  }, [selected]);
+
+  function onKey(event: KeyboardEvent) {
+    const to = {
+      ArrowDown: place + 1,
+      ArrowUp: place - 1,
+      Home: 0,
+      End: items.length - 1,
+      PageDown: Math.min(items.length - 1, place + 8),
+      PageUp: Math.max(0, place - 8),
+    }[event.key];
+    const next = to === undefined ? undefined : items[to];
+    if (!next || !(event.target as Element).classList.contains("row-pick")) return;
+    event.preventDefault();
+    dispatch({ type: "image selected", id: next.id });
+    requestAnimationFrame(() =>
+      box.current?.querySelector<HTMLElement>(".row-selected .row-pick")?.focus(),
+    );
+  }
+
+  const first = Math.min(seen.first, Math.max(0, items.length - 1));
+  const shown = items.slice(first, seen.last);
+  return (
+    <div className="rows" ref={box} onKeyDown={onKey} role="group" aria-label={texts.images.list}>
+      <ul style={{ height: items.length * ROW }}>
+        {shown.map((image, i) => (
+          <ImageRow
+            key={image.id}
+            image={image}
+            place={first + i}
+            count={items.length}
+            isSelected={image.id === selected}
+          />
+        ))}
+      </ul>
+    </div>
+  );
+}

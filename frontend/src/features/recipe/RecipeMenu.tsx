@@ -1,0 +1,124 @@
+import { type ChangeEvent, useId } from "react";
+import { PRESETS, type Preset } from "../../presets";
+import { active, fromBody } from "../../recipe";
+import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom } from "../../share";
+import { useDispatch, useSelected, useWork } from "../../state/store";
+import { texts } from "../../texts";
+import { randomHex } from "../../work/random";
+import { Icon } from "../Icon";
+import { Menu } from "../Menu";
+
+const newId = () => randomHex(4);
+
+/** The recipe as a whole: presets, links, files, and commands that do the same. */
+export function RecipeMenu() {
+  const { steps, format } = useSelected((state) => state.chain);
+  const operations = useSelected((state) => state.catalogue.operations);
+  const dispatch = useDispatch();
+  const work = useWork();
+  const file = useId();
+  const isEmpty = active(steps).length === 0;
+
+  function link(): string {
+    const { origin, pathname } = window.location;
+    return `${origin}${pathname}${fragmentOf({ steps, format }, operations)}`;
+  }
+
+  async function open(event: ChangeEvent<HTMLInputElement>) {
+    const [chosen] = event.target.files ?? [];
+    event.target.value = "";
+    if (!chosen) return;
+    const recipe = recipeFrom(await chosen.text(), operations, newId);
+    if (recipe) dispatch({ type: "chain replaced", ...recipe });
+    else work.say(texts.recipe.unreadable(chosen.name));
+  }
+
+  function item(label: string, onClick: () => void) {
+    return (
+      <button type="button" disabled={isEmpty} onClick={onClick}>
+        {label}
+      </button>
+    );
+  }
+
+  return (
+    <>
+      <input
+        id={file}
+        className="unseen"
+        type="file"
+        aria-label={texts.recipe.openJson}
+        accept=".json"
+        tabIndex={-1}
+        onChange={open}
+      />
+      <Menu label={texts.recipe.menu}>
+        {item(texts.recipe.copyLink, () => work.copy(link()))}
+        {item(texts.recipe.copyJson, () => work.copy(asJson(steps)))}
+        {item(texts.recipe.saveJson, () => work.save(asJson(steps), "recipe.json"))}
+        <button type="button" onClick={() => document.getElementById(file)?.click()}>
+          {texts.recipe.openJson}
+        </button>
+        <hr />
+        {item(texts.recipe.asShell, () => work.copy(asShell(steps)))}
+        {item(texts.recipe.asPython, () => work.copy(asPython(steps)))}
+        {item(texts.recipe.asCurl, () => work.copy(asCurl(steps, format, window.location.origin)))}
+        <hr />
+        <p className="menu-title">{texts.presets.heading}</p>
+        <Presets />
+      </Menu>
+    </>
+  );
+}
+
+/** Chains to begin with; one that names an operation which is not offered is left out. */
+export function Presets() {
+  const operations = useSelected((state) => state.catalogue.operations);
+  const dispatch = useDispatch();
+  const offered = PRESETS.filter(({ steps }) =>
+    steps.every((step) => operations.some(({ name }) => name === step.operation)),
+  );
+
+  function take({ name, steps }: Preset) {
+    const format = "same";
+    dispatch({ type: "chain replaced", steps: fromBody(steps, operations, newId), format });
+    dispatch({ type: "milestone reached", sentence: texts.presets.taken(name) });
+  }
+
+  return offered.map((preset) => (
+    <button key={preset.name} type="button" className="preset" onClick={() => take(preset)}>
+      <strong>{preset.name}</strong>
+      <span>{preset.help}</span>
+    </button>
+  ));
+}
+
+/** Undo and redo. */
+export function UndoButtons() {
+  const edits = useSelected((state) => state.edits);
+  const dispatch = useDispatch();
+  return (
+    <>
+      <button
+        type="button"
+        className="plain"
+        aria-label={texts.recipe.undo}
+        title={texts.recipe.undo}
+        disabled={edits.past.length === 0}
+        onClick={() => dispatch({ type: "undo" })}
+      >
+        <Icon name="undo" />
+      </button>
+      <button
+        type="button"
+        className="plain"
+        aria-label={texts.recipe.redo}
+        title={texts.recipe.redo}
+        disabled={edits.future.length === 0}
+        onClick={() => dispatch({ type: "redo" })}
+      >
+        <Icon name="redo" />
+      </button>
+    </>
+  );
+}

@@ -1,0 +1,263 @@
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactNode,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
+import { texts } from "../../texts";
+import {
+  type Point,
+  type Size,
+  type View,
+  ZOOM,
+  fitted,
+  held,
+  panned,
+  pixelAt,
+  zoomed,
+} from "../../view";
+import { Divider } from "./Divider";
+import { Loupe } from "./Loupe";
+import { Zoom } from "./Zoom";
+
+export interface Layer {
+  readonly key: "before" | "after";
+  readonly source: string;
+  readonly title: string;
+}
+
+interface StageProps {
+  /** One picture, or before and after of the same scene. */
+  readonly layers: readonly Layer[];
+  /** Part of the stage that shows the first of two layers, from 0 to 1. */
+  readonly split: number;
+  readonly isBusy?: boolean;
+  readonly hasHistogram: boolean;
+  /** Said when a picture cannot be shown. */
+  readonly failure: string;
+  readonly children?: ReactNode;
+  onSplit(split: number): void;
+}
+
+// Pixels of the stage for one press of an arrow key.
+const STEP = 60;
+
+/** Pictures on a neutral ground, with one zoom and pan by mouse, touch and keyboard. */
+export function Stage(props: StageProps) {
+  const { layers, split, isBusy, hasHistogram, failure, children, onSplit } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const images = useRef(new Map<string, HTMLImageElement>());
+  const [stage, setStage] = useState<Size | null>(null);
+  const [picture, setPicture] = useState<Size | null>(null);
+  // null while the whole picture is shown, so that it stays fitted when the stage changes.
+  const [moved, setMoved] = useState<View | null>(null);
+  const [pixel, setPixel] = useState<Point | null>(null);
+  const [isFailed, setFailed] = useState(false);
+  const [loads, setLoads] = useState(0);
+
+  useLayoutEffect(() => {
+    const { current } = box;
+    if (!current) return;
+    const observer = new ResizeObserver(() =>
+      setStage({ width: current.clientWidth, height: current.clientHeight }),
+    );
+    observer.observe(current);
+    return () => observer.disconnect();
+  }, [isFailed]);
+
+  const isReady = stage !== null && picture !== null && stage.width > 0;
+  const fit = isReady ? fitted(picture, stage) : null;
+  const view = isReady && fit ? (moved ? held(moved, picture, stage) : fit) : null;
+
+  const zoom = useCallback(
+    (by: number, at?: Point) => {
+      if (!view || !stage || !picture) return;
+      const point = at ?? { x: stage.width / 2, y: stage.height / 2 };
+      const next = zoomed(view, by, point, picture, stage);
+      setMoved(next.scale <= fitted(picture, stage).scale ? null : next);
+    },
+    [view, stage, picture],
+  );
+  const pan = (x: number, y: number) => {
+    if (view && stage && picture) setMoved(panned(view, x, y, picture, stage));
+  };
+
+  useWheel(box, zoom, isFailed);
+  const fingers = useFingers(zoom, pan);
+
+  function hover(event: PointerEvent) {
+    if (!view || !picture) return;
+    setPixel(pixelAt(view, pointOf(event, box.current), picture));
+  }
+
+  function onKey(event: KeyboardEvent) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const moves: Record<string, () => void> = {
+      ArrowLeft: () => pan(STEP, 0),
+      ArrowRight: () => pan(-STEP, 0),
+      ArrowUp: () => pan(0, STEP),
+      ArrowDown: () => pan(0, -STEP),
+      "+": () => zoom(ZOOM),
+      "=": () => zoom(ZOOM),
+      "-": () => zoom(1 / ZOOM),
+      "0": () => setMoved(null),
+      "1": () => view && zoom(1 / view.scale),
+    };
+    const move = moves[event.key];
+    if (!move || event.target !== event.currentTarget) return;
+    event.preventDefault();
+    move();
+  }
+
+  if (isFailed) {
+    return (
+      <div className="stage stage-words">
+        <div className="picture-failed">
+          <p>{failure}</p>
+          <button type="button" onClick={() => setFailed(false)}>
+            {texts.viewer.tryAgain}
+          </button>
+        </div>
+      </div>
+    );
+  }
+  const transform = view ? `translate(${view.x}px, ${view.y}px) scale(${view.scale})` : "scale(0)";
+  return (
+    <>
+      <div
+        className={isBusy ? "stage stage-busy" : "stage"}
+        ref={box}
+        tabIndex={0}
+        role="group"
+        aria-label={texts.viewer.stage}
+        aria-keyshortcuts="+ - 0 1"
+        style={{ "--split": `${100 * split}%` } as CSSProperties}
+        onKeyDown={onKey}
+        onPointerMove={hover}
+        onPointerLeave={() => setPixel(null)}
+        {...fingers}
+      >
+        {layers.map(({ key, source, title }) => (
+          <div key={key} className={layers.length > 1 ? `pane pane-${key}` : "pane"}>
+            <img
+              src={source}
+              alt={title}
+              draggable={false}
+              data-crisp={(view?.scale ?? 0) >= 3 || undefined}
+              style={{
+                width: picture?.width,
+                height: picture?.height,
+                transform,
+              }}
+              ref={(element) => {
+                if (element) images.current.set(key, element);
+                else images.current.delete(key);
+              }}
+              onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => {
+                // What comes first gives the scene its size; a result of another size fills it.
+                setPicture((was) =>
+                  was && layers.length > 1 && key === "after"
+                    ? was
+                    : { width: naturalWidth, height: naturalHeight },
+                );
+                setLoads((count) => count + 1);
+              }}
+              onError={() => setFailed(true)}
+            />
+          </div>
+        ))}
+        {layers.length > 1 && split > 0 && split < 1 && view && (
+          <Divider split={split} box={box} onSplit={onSplit} />
+        )}
+        {children}
+      </div>
+      <div className="stage-foot">
+        <Loupe
+          images={images.current}
+          layers={layers.map(({ key }) => key)}
+          loads={loads}
+          pixel={pixel}
+          hasHistogram={hasHistogram}
+        />
+        <Zoom
+          scale={view?.scale ?? 0}
+          isFitted={moved === null}
+          onFit={() => setMoved(null)}
+          onScale={(scale) => view && zoom(scale / view.scale)}
+          onZoom={zoom}
+        />
+      </div>
+    </>
+  );
+}
+
+function pointOf(event: { clientX: number; clientY: number }, box: Element | null): Point {
+  const { left = 0, top = 0 } = box?.getBoundingClientRect() ?? {};
+  return { x: event.clientX - left, y: event.clientY - top };
+}
+
+/** Zoom by the wheel, at the pointer; the page's own handler could not keep the page in place. */
+function useWheel(
+  box: React.RefObject<HTMLDivElement | null>,
+  zoom: (by: number, at: Point) => void,
+  isFailed: boolean,
+) {
+  useEffect(() => {
+    const { current } = box;
+    if (!current) return;
+    const turn = (event: WheelEvent) => {
+      event.preventDefault();
+      // A notch is some 100 pixels, or 3 lines; a touch pad sends many small ones.
+      const pixels = event.deltaMode === 1 ? 33 * event.deltaY : event.deltaY;
+      zoom(ZOOM ** (-Math.max(-100, Math.min(100, pixels)) / 60), pointOf(event, current));
+    };
+    current.addEventListener("wheel", turn, { passive: false });
+    return () => current.removeEventListener("wheel", turn);
+  }, [box, zoom, isFailed]);
+}
+
+/** Pan by one finger or the mouse, zoom by two fingers, both ways by a double click. */
+function useFingers(zoom: (by: number, at?: Point) => void, pan: (x: number, y: number) => void) {
+  const down = useRef(new Map<number, Point>());
+
+  function middle(points: readonly Point[]): Point {
+    const x = points.reduce((sum, each) => sum + each.x, 0) / points.length;
+    return { x, y: points.reduce((sum, each) => sum + each.y, 0) / points.length };
+  }
+
+  function spread([a, b]: readonly Point[]): number {
+    return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
+  }
+
+  function lift({ pointerId }: PointerEvent) {
+    down.current.delete(pointerId);
+  }
+
+  return {
+    onPointerDown(event: PointerEvent<HTMLElement>) {
+      if (event.button !== 0 || (event.target as Element).closest("[role=slider]")) return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      down.current.set(event.pointerId, pointOf(event, event.currentTarget));
+    },
+    onPointerMoveCapture(event: PointerEvent<HTMLElement>) {
+      if (!down.current.has(event.pointerId)) return;
+      const before = [...down.current.values()];
+      down.current.set(event.pointerId, pointOf(event, event.currentTarget));
+      const after = [...down.current.values()];
+      const [from, to] = [middle(before), middle(after)];
+      const width = spread(before);
+      if (width > 0) zoom(spread(after) / width, to);
+      else pan(to.x - from.x, to.y - from.y);
+    },
+    onPointerUp: lift,
+    onPointerCancel: lift,
+    onDoubleClick(event: React.MouseEvent<HTMLElement>) {
+      zoom(2, pointOf(event, event.currentTarget));
+    },
+  };
+}

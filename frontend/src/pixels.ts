@@ -1,0 +1,53 @@
+/** Pixels of a picture that the page shows: values at a place, and a histogram. */
+
+/** How often each of 256 levels occurs, per channel; one channel for a gray picture. */
+export type Histogram = readonly (readonly number[])[];
+
+export interface Pixels {
+  /** Red, green, blue of a pixel, or one value where they are equal. */
+  at(x: number, y: number): readonly number[];
+  readonly histogram: Histogram;
+}
+
+// Reading back more than this takes seconds and gigabytes.
+const PIXELS_MAX = 40_000_000;
+// A histogram of so many pixels looks like that of all.
+const COUNTED_MAX = 1_000_000;
+
+/** Read the pixels of a picture; null where it is too large, or the browser does not give them. */
+export async function readPixels(image: HTMLImageElement): Promise<Pixels | null> {
+  const { naturalWidth: width, naturalHeight: height } = image;
+  if (width * height > PIXELS_MAX || width === 0) return null;
+  try {
+    await image.decode();
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    if (!context) return null;
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    return { at: (x, y) => valuesAt(data, 4 * (y * width + x)), histogram: histogramOf(data) };
+  } catch {
+    return null;
+  }
+}
+
+function valuesAt(data: Uint8ClampedArray, place: number): number[] {
+  const [r = 0, g = 0, b = 0] = data.subarray(place, place + 3);
+  return r === g && g === b ? [r] : [r, g, b];
+}
+
+/** Count the levels of RGBA pixels, or of every n-th of many. */
+export function histogramOf(data: Uint8ClampedArray): Histogram {
+  const stride = 4 * Math.max(1, Math.ceil(data.length / 4 / COUNTED_MAX));
+  const counts = [0, 1, 2].map(() => new Array<number>(256).fill(0));
+  let isGray = true;
+  for (let i = 0; i < data.length; i += stride) {
+    const [r = 0, g = 0, b = 0] = [data[i], data[i + 1], data[i + 2]];
+    isGray &&= r === g && g === b;
+    for (const [channel, value] of [r, g, b].entries()) {
+      const levels = counts[channel];
+      if (levels) levels[value] = (levels[value] ?? 0) + 1;
+    }
+  }
+  return isGray ? counts.slice(0, 1) : counts;
+}

@@ -1,0 +1,68 @@
+/** Where a picture lies on the stage: one zoom and one place, shared by before and after. Pure. */
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** `scale` in stage pixels for one of the picture; (x, y) of the picture's corner on the stage. */
+export interface View {
+  readonly scale: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** One picture pixel as large as this is enough to count pixels. */
+export const SCALE_MAX = 40;
+/** One press of + or −, or one notch of a wheel. */
+export const ZOOM = 1.25;
+
+/** The whole picture in the middle of the stage; small ones are not blown up beyond twofold. */
+export function fitted(picture: Size, stage: Size): View {
+  const scale = Math.min(stage.width / picture.width, stage.height / picture.height, 2);
+  return centred(picture, stage, scale);
+}
+
+function centred(picture: Size, stage: Size, scale: number): View {
+  return {
+    scale,
+    x: (stage.width - picture.width * scale) / 2,
+    y: (stage.height - picture.height * scale) / 2,
+  };
+}
+
+/** Zoom so that what lies at a point of the stage stays there. */
+export function zoomed(view: View, by: number, at: Point, picture: Size, stage: Size): View {
+  const least = Math.min(fitted(picture, stage).scale, 1);
+  const scale = Math.min(SCALE_MAX, Math.max(least, view.scale * by));
+  const ratio = scale / view.scale;
+  const moved = { scale, x: at.x - (at.x - view.x) * ratio, y: at.y - (at.y - view.y) * ratio };
+  return held(moved, picture, stage);
+}
+
+export function panned(view: View, x: number, y: number, picture: Size, stage: Size): View {
+  return held({ ...view, x: view.x + x, y: view.y + y }, picture, stage);
+}
+
+/** Keep a picture on the stage: in the middle where it is smaller, over all of it where larger. */
+export function held(view: View, picture: Size, stage: Size): View {
+  const along = (at: number, size: number, room: number) =>
+    size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, at));
+  return {
+    scale: view.scale,
+    x: along(view.x, picture.width * view.scale, stage.width),
+    y: along(view.y, picture.height * view.scale, stage.height),
+  };
+}
+
+/** The picture's pixel under a point of the stage; null beside the picture. */
+export function pixelAt(view: View, at: Point, picture: Size): Point | null {
+  const x = Math.floor((at.x - view.x) / view.scale);
+  const y = Math.floor((at.y - view.y) / view.scale);
+  return x >= 0 && y >= 0 && x < picture.width && y < picture.height ? { x, y } : null;
+}

@@ -1,0 +1,87 @@
+/** Results as a zip, streamed, with a manifest of what is in it. */
+
+import { downloadZip } from "client-zip";
+import type { StepBody } from "./recipe";
+import type { ImageItem } from "./state/images";
+
+/** What the manifest says of one file. */
+interface Entry {
+  readonly name: string;
+  readonly original: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Place in the manifest's list of recipes. */
+  readonly recipe: number;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Stream a zip of results; `manifest.json` comes last, when all is known.
+ *
+ * @param version of the catalogue that the recipes are written for
+ * @param fetchResult from an address to the file's content
+ */
+export function zipOf(
+  images: readonly ImageItem[],
+  version: number,
+  fetchResult: (url: string) => Promise<ArrayBuffer>,
+  onDone: (done: number) => void,
+): Response {
+  return downloadZip(files(images, version, fetchResult, onDone));
+}
+
+async function* files(
+  images: readonly ImageItem[],
+  version: number,
+  fetchResult: (url: string) => Promise<ArrayBuffer>,
+  onDone: (done: number) => void,
+) {
+  const taken = new Set(["manifest.json"]);
+  const recipes = [...new Set(images.map(({ recipe }) => recipe))];
+  const entries: Entry[] = [];
+  for (const image of images) {
+    const result = image.job?.result;
+    if (!result) continue;
+    const content = await fetchResult(result.url);
+    const name = freeName(result.name, taken);
+    entries.push({
+      name,
+      original: image.name,
+      bytes: content.byteLength,
+      sha256: await sha256(content),
+      recipe: recipes.indexOf(image.recipe),
+      notes: image.job?.notes ?? [],
+    });
+    yield { name, input: content, lastModified: new Date() };
+    onDone(entries.length);
+  }
+  const manifest = {
+    made: new Date().toISOString(),
+    app: "Distributed Image Processing",
+    versions: { catalogue: version },
+    recipes: recipes.map(readKey),
+    images: entries,
+  };
+  const input = `${JSON.stringify(manifest, null, 2)}\n`;
+  yield { name: "manifest.json", input, lastModified: new Date() };
+}
+
+/** The recipe that a key stands for: see `recipeKey`. */
+function readKey(key: string): { steps: StepBody[]; format: string } {
+  const [steps, format] = JSON.parse(key) as [[string, StepBody[string]][][], string];
+  return { steps: steps.map((step) => Object.fromEntries(step) as StepBody), format };
+}
+
+/** A name that the zip does not have yet: `cat.png`, `cat (2).png`, … */
+export function freeName(name: string, taken: Set<string>): string {
+  const [, stem = name, ending = ""] = /^(.*?)(\.[^.]*)?$/.exec(name) ?? [];
+  let free = name;
+  for (let i = 2; taken.has(free.toLowerCase()); i += 1) free = `${stem} (${i})${ending}`;
+  taken.add(free.toLowerCase());
+  return free;
+}
+
+async function sha256(content: ArrayBuffer): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

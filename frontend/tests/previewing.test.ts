@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { scaledBody } from "../src/previewing";
+import { newStep } from "../src/recipe";
+import { CANNY, GAUSSIAN } from "./parts";
+
+const OPERATIONS = [GAUSSIAN, CANNY];
+
+test("lengths shrink with the picture, within their range; all else stays", () => {
+  const blur = { ...newStep(GAUSSIAN, "a"), values: { sigma: 8, mode: "mirror" } };
+  const edges = {
+    ...newStep(CANNY, "b"),
+    values: { low_threshold: 0.5, radius: 8, thin: true, sigmas: [1, 8] },
+  };
+  expect(scaledBody([blur, edges], OPERATIONS, 0.25)).toEqual([
+    { operation: "gaussian", sigma: 2, mode: "mirror" },
+    { operation: "canny", low_threshold: 0.5, radius: 8, thin: true, sigmas: [0.5, 2] },
+  ]);
+});
+
+test("a picture that is small itself gets the chain as it is, without what is off", () => {
+  const steps = [newStep(GAUSSIAN, "a"), { ...newStep(CANNY, "b"), isOff: true }];
+  expect(scaledBody(steps, OPERATIONS, 1)).toEqual([
+    { operation: "gaussian", sigma: 1, mode: "nearest" },
+  ]);
+});

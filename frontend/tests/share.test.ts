@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import catalogue from "../../config/catalogue.json";
+import { PRESETS } from "../src/presets";
+import { type Operation, fromBody, isSendable, newStep, toBody } from "../src/recipe";
+import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom, recipeIn } from "../src/share";
+import { CANNY, GAUSSIAN } from "./parts";
+
+const OPERATIONS = [GAUSSIAN, CANNY];
+const BLUR = { ...newStep(GAUSSIAN, "blur"), values: { sigma: 2.5, mode: "nearest" } };
+const EDGES = newStep(CANNY, "edges");
+
+let made = 0;
+const newId = () => `${(made += 1)}`;
+
+test("a link holds the chain with what is switched off, and nothing that is the default", () => {
+  const recipe = { steps: [BLUR, { ...EDGES, isOff: true }], format: "webp" as const };
+  const fragment = fragmentOf(recipe, OPERATIONS);
+  expect(fragment).toMatch(/^#recipe=[\w-]+$/);
+  const found = recipeIn(fragment, OPERATIONS, newId);
+  expect(found?.format).toBe("webp");
+  expect(found?.steps.map(({ id: _, ...step }) => step)).toEqual(
+    recipe.steps.map(({ id: _, ...step }) => step),
+  );
+  expect(atob(fragment.slice("#recipe=".length))).not.toContain("nearest");
+});
+
+test("a link that was cut or made up holds no recipe", () => {
+  const whole = fragmentOf({ steps: [BLUR], format: "same" }, OPERATIONS);
+  for (const bad of [whole.slice(0, -5), "#recipe=AAAA", "#recipe=", "#batch=1", "#recipe=%%%"]) {
+    expect(recipeIn(bad, OPERATIONS, newId)).toBeNull();
+  }
+});
+
+test("a recipe is read from the list of steps that the page saves", () => {
+  const found = recipeFrom(asJson([BLUR, { ...EDGES, isOff: true }]), OPERATIONS, newId);
+  expect(found && toBody(found.steps)).toEqual([{ operation: "gaussian", ...BLUR.values }]);
+  for (const bad of ["", "[]", "{}", "[1]", '{"steps":[{"sigma":1}]}', '{"steps":{}}']) {
+    expect(recipeFrom(bad, OPERATIONS, newId)).toBeNull();
+  }
+});
+
+test("the commands say the same as the recipe", () => {
+  expect(asShell([BLUR, EDGES])).toBe(
+    "dip run in.png out.png gaussian sigma=2.5 mode=nearest + " +
+      "canny low_threshold=null radius=1 thin=true sigmas=[1,3]\n",
+  );
+  expect(asPython([EDGES])).toContain(
+    '{"operation": "canny", "low_threshold": None, "radius": 1, "thin": True, "sigmas": [1,3]},',
+  );
+  const curl = asCurl([BLUR], "png", "https://example.org");
+  expect(curl).toContain('{"steps":[{"operation":"gaussian","sigma":2.5,"mode":"nearest"}]');
+  expect(curl).toContain("API=https://example.org/api");
+});
+
+test("every preset can be sent as it is", () => {
+  const operations = catalogue.operations as unknown as Operation[];
+  for (const { steps, name } of PRESETS) {
+    expect(isSendable(fromBody(steps, operations, newId), operations), name).toBe(true);
+  }
+});

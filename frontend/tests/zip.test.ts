@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { recipeKey } from "../src/recipe";
+import { freeName, zipOf } from "../src/zip";
+import { image, view } from "./parts";
+
+test("names that are taken are numbered before their ending", () => {
+  const taken = new Set<string>();
+  const names = ["cat.png", "cat.png", "CAT.png", "cat", "cat"].map((name) =>
+    freeName(name, taken),
+  );
+  expect(names).toEqual(["cat.png", "cat (2).png", "CAT (3).png", "cat", "cat (2)"]);
+});
+
+test("results are fetched one after the other, and the manifest comes last", async () => {
+  const recipe = recipeKey([{ operation: "gaussian", sigma: 2 }], "png");
+  const result = { url: "/files/r", name: "r.png", type: "image/png", bytes: 3 };
+  const images = ["a", "b"].map((id) =>
+    image(id, { recipe, job: view(id, { state: "succeeded", result }) }),
+  );
+  const done: number[] = [];
+  let atOnce = 0;
+  const fetchResult = async () => {
+    atOnce += 1;
+    expect(atOnce).toBe(1);
+    await Promise.resolve();
+    atOnce -= 1;
+    return new Uint8Array([1, 2, 3]).buffer;
+  };
+  const content = await zipOf(images, 7, fetchResult, (count) => done.push(count)).text();
+  expect(done).toEqual([1, 2]);
+  expect(content).toContain("r (2).png");
+  const manifest = JSON.parse(/\{\n {2}"made"[^]*?\n\}\n/.exec(content)?.[0] ?? "");
+  expect(manifest.versions).toEqual({ catalogue: 7 });
+  expect(manifest.recipes).toEqual([
+    { steps: [{ operation: "gaussian", sigma: 2 }], format: "png" },
+  ]);
+  expect(manifest.images.map((each: { recipe: number }) => each.recipe)).toEqual([0, 0]);
+  expect(manifest.images[0].sha256).toMatch(/^039058c6f2c0cb49/);
+});

@@ -1,0 +1,102 @@
+import base64
+import hashlib
+import threading
+
+import pytest
+from chalicelib import previews
+
+from config import places
+from config.preview import Answer, Question
+
+PICTURE = b"\x89PNG\r\n\x1a\n and pixels"
+HASH = hashlib.sha256(PICTURE).hexdigest()
+STEPS = [{"operation": "invert"}]
+
+
+@pytest.fixture(autouse=True)
+def no_idle_connections():
+    yield
+    while not previews._idle.empty():
+        previews._idle.get().close()
+
+
+def body(**change):
+    content = base64.b64encode(PICTURE).decode()
+    return {"steps": STEPS, "picture": HASH, "content": content, **change}
+
+
+def answering(queues, answer):
+    """Answer the next question as a worker would."""
+    asked = []
+
+    def work():
+        for _method, properties, question in queues.channel.consume(
+            places.PREVIEWS.name, auto_ack=True, inactivity_timeout=20
+        ):
+            if question:
+                asked.append(Question.from_bytes(question))
+                key = type(properties)(correlation_id=properties.correlation_id)
+                queues.channel.basic_publish("", properties.reply_to, answer.to_bytes(), key)
+            break
+        queues.channel.cancel()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, asked
+
+
+def test_a_preview_is_answered_with_its_picture(api, queues):
+    thread, asked = answering(queues, Answer(b"a PNG"))
+    status, found = api.post("/previews", body())
+    thread.join(20)
+    assert (status, found) == (200, {"url": "data:image/png;base64," + "YSBQTkc="})
+    assert asked == [Question(HASH, PICTURE, ({"operation": "invert"},))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (Answer(reason="too dark"), 422, "too dark"),
+        (Answer(), 404, "send its content with the request"),
+    ],
+)
+def test_a_worker_that_cannot_says_why(api, queues, answer, status, words):
+    thread, _ = answering(queues, answer)
+    found, problem = api.post("/previews", body())
+    thread.join(20)
+    assert found == status
+    assert words in problem["detail"]
+
+
+def test_without_a_worker_a_preview_fails_soon(api, monkeypatch):
+    monkeypatch.setattr(places, "PREVIEW_SECONDS", 0.5)
+    status, problem = api.post("/previews", body())
+    assert (status, problem["detail"]) == (503, "no worker is free for a preview; try again")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"picture": "0" * 64}, "picture: is not the SHA-256 of the content"),
+        ({"picture": "x"}, 'picture: must be a SHA-256 in 64 hexadecimal digits, got "x"'),
+        ({"content": "?"}, "content: must be base64"),
+        ({"steps": [{"operation": "none"}]}, 'steps[0].operation: no operation is called "none"'),
+    ],
+)
+def test_a_request_at_fault_reaches_no_worker(api, change, sentence):
+    status, problem = api.post("/previews", body(**change))
+    assert status == 422
+    assert problem["detail"].startswith(sentence)
+
+
+def test_large_batches_go_by_the_bulk_lane_beyond_their_first_images(api, queues):
+    batch, jobs = api.batch(*(f"{number}.png" for number in range(49)))
+    more = {"images": [{"name": "x.png", "bytes": 100, "type": "image/png"}] * 2}
+    _, added = api.post(f"/batches/{batch}/jobs", more)
+    lanes = [api.row(batch, job["job"]).lane for job in added["jobs"]]
+    assert lanes == ["interactive", "bulk"]
+    assert api.row(batch, jobs[0]).lane == "interactive"
+    job = added["jobs"][1]["job"]
+    api.arrive(batch, job)
+    api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert [message.job for message in queues.take(places.BULK)] == [job]

@@ -1,0 +1,105 @@
+import hashlib
+import threading
+
+import numpy as np
+import pika
+import pytest
+from skimage import data, filters
+
+from cluster_worker.consumer import Answerer
+from cluster_worker.previews import Previewer, plain
+from cluster_worker.viewing import viewable
+from config import places
+from config.preview import Answer, Question
+from tests.app import pictures
+
+STEPS = ({"operation": "sobel"},)
+
+
+@pytest.fixture(scope="module")
+def previewer():
+    with Previewer("/dev/shm") as previewer:  # noqa: S108
+        yield previewer
+
+
+def ask(previewer, content, steps, send=True):
+    question = Question(hashlib.sha256(content).hexdigest(), content if send else b"", steps)
+    return Answer.from_bytes(previewer.answer(question.to_bytes()))
+
+
+@pytest.mark.slow
+def test_a_preview_is_what_the_steps_make_of_the_picture(previewer):
+    image = data.camera()[::4, ::4]
+    steps = ({"operation": "gaussian", "sigma": 1.0},)
+    answer = ask(previewer, pictures.png(image), steps)
+    expected = np.rint(255 * filters.gaussian(image.astype(np.float32) / 255, 1.0))
+    np.testing.assert_array_equal(pictures.pixels(answer.content), expected)
+
+
+def test_a_gray_picture_that_a_browser_sends_in_colour_is_gray():
+    gray = data.camera()[:8, :8]
+    opaque = np.full((8, 8), 255, np.uint8)
+    np.testing.assert_array_equal(plain(np.stack([gray] * 3 + [opaque], axis=2)), gray)
+    clear = np.stack([gray] * 3 + [opaque // 2], axis=2)
+    assert plain(clear) is clear
+
+
+@pytest.mark.slow
+def test_a_picture_is_sent_once_and_asked_for_where_it_is_not_known(previewer):
+    content = pictures.png(data.coins()[:64, :64])
+    steps = ({"operation": "invert"},)
+    assert ask(previewer, content, steps, send=False) == Answer()
+    first = ask(previewer, content, steps)
+    assert first.content
+    assert ask(previewer, content, steps, send=False) == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "steps", "words"),
+    [
+        (pictures.png(data.coins())[:500], ({"operation": "invert"},), "preview"),
+        (pictures.png(data.coins()), ({"operation": "nothing"},), "no operation is called"),
+        (pictures.zeros_of(2000, 2000), ({"operation": "invert"},), "megapixels"),
+    ],
+)
+def test_what_cannot_be_previewed_is_told_and_harms_nothing(previewer, content, steps, words):
+    assert words in ask(previewer, content, steps).reason
+    assert previewer.answer(b"no question")
+
+
+def test_masks_are_black_and_white_and_deep_images_get_contrast():
+    assert set(np.unique(viewable(np.eye(4, dtype=bool)))) == {0, 255}
+    deep = np.linspace(1000, 1100, 10_000, dtype=np.float32).reshape(100, 100)
+    shown = viewable(deep)
+    assert (shown.dtype, shown.min(), shown.max()) == (np.uint8, 0, 255)
+    deep[0, 0] = 1e6
+    assert abs(viewable(deep).astype(int)[1:] - shown[1:]).max() <= 2
+    assert viewable(np.full((3, 3), np.nan, np.float32)).max() == 0
+
+
+@pytest.mark.slow
+def test_questions_are_answered_on_the_connection_that_asked(broker):
+    answerer = Answerer(broker.url, places.PREVIEWS, lambda body: body.upper())
+    thread = threading.Thread(target=answerer.run)
+    thread.start()
+    heard = []
+    try:
+        with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+            channel = connection.channel()
+            channel.queue_declare(
+                places.PREVIEWS.name, durable=True, arguments=places.PREVIEWS.arguments
+            )
+            to = "amq.rabbitmq.reply-to"
+            channel.basic_consume(to, lambda *each: heard.append(each[-1]), auto_ack=True)
+            channel.basic_publish(
+                "", places.PREVIEWS.name, b"what", pika.BasicProperties(reply_to=to)
+            )
+            for _ in range(50):
+                connection.process_data_events(0.2)
+                if heard:
+                    break
+    finally:
+        answerer.stopping.set()
+        thread.join(20)
+    assert heard == [b"WHAT"]

@@ -1,0 +1,45 @@
+"""What a visitor does on the page, in a few words."""
+
+import re
+import sys
+
+from playwright.sync_api import expect
+
+
+def row(page, name):
+    """Find an image's row."""
+    return page.locator(f'[data-name="{name}"]')
+
+
+def choose(page, *files):
+    """Choose files of (name, type, content)."""
+    page.get_by_label("Choose images").set_input_files(
+        [{"name": name, "mimeType": kind, "buffer": content} for name, kind, content in files]
+    )
+
+
+def add_filter(page, title):
+    """Pick a filter by its title."""
+    page.get_by_role("button", name="Add filter").click()
+    page.get_by_label("Search filters").fill(title)
+    page.get_by_role("button", name=re.compile(f"^{title}")).first.click()
+
+
+def process(page):
+    """Press the main button."""
+    page.get_by_role("button", name=re.compile(r"^Process \d+ images?$|^Process image$")).click()
+
+
+def filters(page):
+    """List the titles of the chain."""
+    return page.locator("legend").all_inner_texts()
+
+
+def succeeds(page, name):
+    """Wait until an image is done."""
+    expect(row(page, name)).to_have_attribute("data-job-state", "succeeded", timeout=60_000)
+
+
+def tell(line):
+    """Print a figure, for whoever runs the tests with -s or -rP."""
+    sys.stdout.write(f"{line}\n")

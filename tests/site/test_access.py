@@ -1,0 +1,102 @@
+"""For everybody: no finding of axe in any state, and the whole way by keyboard alone."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+from skimage import data
+
+from config.settings import TOP
+from tests.app import pictures
+from tests.site.pages import add_filter, choose, process, row, succeeds
+
+pytestmark = pytest.mark.slow
+
+AXE = TOP / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def findings(page):
+    """Ask axe what is wrong, after all that moves has come to rest."""
+    page.wait_for_timeout(300)
+    # Through the debugger: the page's policy lets no script of strangers in.
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
+        for each in found["violations"]
+    ]
+
+
+def states(page):
+    """Bring the page into one state after the other."""
+    yield "empty"
+    page.get_by_role("button", name="Add filter").click()
+    yield "picker"
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    yield "keys"
+    page.keyboard.press("Escape")
+    choose(
+        page,
+        ("coffee.png", "image/png", pictures.png(data.coffee())),
+        ("broken.jpg", "image/jpeg", pictures.jpeg(data.astronaut())[:20_000]),
+        ("notes.png", "image/png", b"This is no picture."),
+    )
+    yield "images without filters"
+    add_filter(page, "Edge detection")
+    add_filter(page, "Blurring")
+    page.get_by_role("spinbutton", name="Sigma").last.fill("1e9")
+    yield "a value that cannot be"
+    page.get_by_role("spinbutton", name="Sigma").last.fill("2")
+    page.get_by_role("button", name="Switch Blurring off").click()
+    expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
+    yield "preview"
+    page.get_by_role("button", name="Recipe").click()
+    yield "menu"
+    page.keyboard.press("Escape")
+    process(page)
+    succeeds(page, "coffee.png")
+    page.get_by_role("button", name="Histogram").click()
+    yield "split, with histograms"
+    row(page, "broken.jpg").get_by_role("button", name="Show broken.jpg").click()
+    expect(row(page, "broken.jpg")).to_have_attribute("data-job-state", "failed")
+    yield "failed"
+    page.get_by_role("button", name="Delete now").click()
+    yield "asked"
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("Images", "Viewer", "Filters"):
+        page.get_by_role("button", name=tab, exact=True).click()
+        yield f"phone, {tab}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_state(page, scheme):
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    found = {state: findings(page) for state in states(page)}
+    told = [f"{state}: {each}" for state, some in found.items() for each in some]
+    assert not told, "\n".join(told)
+
+
+def test_the_whole_way_goes_by_keyboard_alone(page):
+    sample = page.get_by_role("button", name="Coins")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if sample.evaluate("each => each === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(row(page, "coins.png")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("inversion")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="Inversion")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    succeeds(page, "coins.png")
+    link = row(page, "coins.png").get_by_role("link", name="Download coins.png")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if link.evaluate("each => each === document.activeElement"):
+            break
+    with page.expect_download() as caught:
+        page.keyboard.press("Enter")
+    assert re.match("coins", caught.value.suggested_filename)

@@ -1,0 +1,135 @@
+"""The list of images: where they come from, how many it bears, and what becomes of results."""
+
+import hashlib
+import json
+import re
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+from skimage import data
+
+from tests.app import pictures
+from tests.site.pages import add_filter, choose, process, row, succeeds, tell
+
+pytestmark = pytest.mark.slow
+
+HEAP_BYTES_MAX = 150 << 20
+
+
+def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_property):
+    content = pictures.png(pictures.small(0))
+    for number in range(2000):
+        (tmp_path / f"{number:04}.png").write_bytes(content + b"%d" % number)
+    (tmp_path / "notes.txt").write_text("no image")
+    page.evaluate(
+        """() => {
+            window.longest = 0;
+            new PerformanceObserver(list => list.getEntries().forEach(
+                each => window.longest = Math.max(window.longest, each.duration)
+            )).observe({entryTypes: ["longtask"]});
+        }"""
+    )
+    page.get_by_label("Folder").set_input_files(str(tmp_path))
+    expect(page.get_by_role("heading", name="Images 2,000")).to_be_visible()
+    # A few rows are in the page, whatever their number, and the last one is a key stroke away.
+    assert page.locator(".row").count() < 40
+    row(page, "0000.png").get_by_role("button", name="Show 0000.png").press("End")
+    expect(row(page, "1999.png")).to_be_visible()
+    page.locator(".rows").evaluate("box => box.scrollTo(0, box.scrollHeight / 2)")
+    expect(row(page, "1000.png")).to_be_visible()
+    page.wait_for_timeout(1000)
+    longest = page.evaluate("window.longest") / 1000
+    heap = page.evaluate("performance.memory.usedJSHeapSize")
+    record_property("longest task, seconds", longest)
+    record_property("heap, bytes", heap)
+    tell(f"2000 files: longest task {longest:.3f} s, heap {heap / 2**20:.0f} MiB")
+    assert heap < HEAP_BYTES_MAX
+
+
+def test_the_same_file_comes_once_and_the_same_name_is_remarked_on(page):
+    content = pictures.png(pictures.small(1))
+    choose(page, ("a.png", "image/png", content), ("a.png", "image/png", content + b"other"))
+    expect(page.get_by_text("Another image has the same name")).to_be_visible()
+    assert page.locator(".row").count() == 2
+
+
+def test_all_results_come_as_one_zip_whose_manifest_is_true(page):
+    names = ("a.png", "b.png", "c.png")
+    images = [pictures.png(pictures.small(number)) for number in range(3)]
+    choose(page, *((name, "image/png", image) for name, image in zip(names, images, strict=True)))
+    add_filter(page, "Inversion")
+    process(page)
+    for name in names:
+        succeeds(page, name)
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Download all 3").click()
+    with zipfile.ZipFile(caught.value.path()) as archive:
+        assert archive.testzip() is None
+        manifest = json.loads(archive.read("manifest.json"))
+        for name, image, entry in zip(names, images, manifest["images"], strict=True):
+            content = archive.read(name)
+            assert entry["name"] == name
+            assert entry["bytes"] == len(content)
+            assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+            expected = 255 - pictures.pixels(image)
+            assert (pictures.pixels(content) == expected).all()
+    assert manifest["recipes"] == [{"steps": [{"operation": "invert"}], "format": "same"}]
+    # The next image is the only one that is new.
+    choose(page, ("d.png", "image/png", pictures.png(pictures.small(9))))
+    process(page)
+    succeeds(page, "d.png")
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Download 1 new").click()
+    with zipfile.ZipFile(caught.value.path()) as archive:
+        assert archive.namelist() == ["d.png", "manifest.json"]
+
+
+def test_another_chain_runs_after_a_reload_without_sending_anything_again(page):
+    choose(page, ("coffee.png", "image/png", pictures.png(data.coffee())))
+    add_filter(page, "Inversion")
+    process(page)
+    succeeds(page, "coffee.png")
+    page.reload()
+    succeeds(page, "coffee.png")
+    sent = []
+    page.on(
+        "request",
+        lambda request: sent.append(request.url) if "dip-uploads" in request.url else None,
+    )
+    add_filter(page, "Grayscale")
+    expect(page.get_by_text("1 image ready.")).to_be_visible()
+    process(page)
+    expect(page.get_by_text("1 of 1 done")).to_be_visible()
+    succeeds(page, "coffee.png")
+    with page.expect_download() as caught:
+        row(page, "coffee.png").get_by_role("link").click()
+    assert pictures.pixels(caught.value.path().read_bytes()).ndim == 2
+    assert sent == []
+
+
+def test_all_that_was_sent_can_be_deleted_at_once(page, app):
+    choose(page, ("a.png", "image/png", pictures.png(pictures.small(2))))
+    add_filter(page, "Inversion")
+    process(page)
+    succeeds(page, "a.png")
+    url = row(page, "a.png").get_by_role("link").get_attribute("href")
+    page.get_by_role("button", name="Delete now").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("All was deleted.").first).to_be_attached()
+    assert page.locator(".row").count() == 0
+    assert "#batch" not in page.url
+    assert page.request.get(app.url + url).status == 404
+
+
+def test_an_upload_is_held_and_goes_on(page):
+    held = []
+    page.route(re.compile("dip-uploads"), lambda route: held.append(route))
+    choose(page, ("a.png", "image/png", pictures.png(pictures.small(3))))
+    add_filter(page, "Inversion")
+    process(page)
+    page.get_by_role("button", name="Pause a.png").click()
+    expect(row(page, "a.png")).to_contain_text("Paused")
+    page.unroute(re.compile("dip-uploads"))
+    page.get_by_role("button", name="Resume a.png").click()
+    succeeds(page, "a.png")

@@ -1,0 +1,104 @@
+"""The preview: what a slider does, at once."""
+
+import base64
+import hashlib
+import statistics
+import time
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+from skimage import data
+
+from tests.app import pictures
+from tests.client import Client
+from tests.site.pages import add_filter, choose, tell
+
+pytestmark = pytest.mark.slow
+
+PREVIEW = "coffee.png, preview"
+
+
+def chosen(page, image):
+    choose(page, ("coffee.png", "image/png", pictures.png(image)))
+
+
+def test_a_slider_shows_its_effect_before_anything_is_processed(page):
+    chosen(page, data.coffee()[:300, :400])
+    add_filter(page, "Inversion")
+    after = page.get_by_role("img", name=PREVIEW)
+    expect(page.get_by_text("Preview", exact=True)).to_be_visible()
+    src = after.get_attribute("src")
+    found = pictures.pixels(base64.b64decode(src.partition(",")[2]))
+    np.testing.assert_array_equal(found, 255 - data.coffee()[:300, :400])
+    add_filter(page, "Blurring")
+    expect(after).not_to_have_attribute("src", src)
+    # What goes back to how it was shows no preview of something else.
+    page.get_by_role("button", name="Undo").click()
+    expect(after).to_have_attribute("src", src)
+
+
+def test_a_scaled_picture_is_marked_approximate_and_lengths_shrink_with_it(page):
+    chosen(page, np.tile(data.coffee(), (3, 3, 1)))
+    bodies = []
+    page.on(
+        "request",
+        lambda request: (
+            bodies.append(request.post_data_json) if request.url.endswith("/previews") else None
+        ),
+    )
+    add_filter(page, "Blurring")
+    page.get_by_role("spinbutton", name="Sigma").fill("18")
+    expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
+    page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
+    assert bodies[-1]["steps"][0]["sigma"] == pytest.approx(18 * 512 / 1800)
+    # The picture itself travels once.
+    with page.expect_response("**/api/previews"):
+        page.get_by_role("spinbutton", name="Sigma").fill("9")
+    assert bodies[-1].keys() == {"steps", "picture"}
+
+
+def test_previews_take_a_fraction_of_a_second(page, app, record_property):
+    """Print the medians; a busy machine is no fault of theirs."""
+    picture = pictures.png(data.astronaut())
+    name = hashlib.sha256(picture).hexdigest()
+    body = {"picture": name, "content": base64.b64encode(picture).decode()}
+    with Client(app.url) as client:
+        for operation in ("gaussian", "sobel", "threshold_otsu", "median"):
+            steps = [{"operation": operation}]
+            seconds = []
+            for _ in range(9):
+                began = time.perf_counter()
+                status, answer = client.call("POST", "/previews", {**body, "steps": steps})
+                seconds.append(time.perf_counter() - began)
+                assert status == 200, answer
+                body.pop("content", None)
+            median = statistics.median(seconds)
+            record_property(f"preview of {operation}, seconds", median)
+            tell(f"preview of {operation} at 512 × 512: median {median:.3f} s")
+    chosen(page, data.astronaut())
+    add_filter(page, "Blurring")
+    expect(page.get_by_role("img", name=PREVIEW)).to_be_visible()
+    # From a move of the slider to the picture on the page.
+    times = page.evaluate(
+        """async () => {
+            const slider = document.querySelector("input[type=range]");
+            const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
+            const image = document.querySelector(".pane-after img");
+            const times = [];
+            for (let sigma = 2; sigma < 11; sigma += 1) {
+                const began = performance.now();
+                const shown = new Promise(
+                    done => image.addEventListener("load", done, {once: true})
+                );
+                set.call(slider, String(sigma));
+                slider.dispatchEvent(new Event("input", {bubbles: true}));
+                await shown;
+                times.push(performance.now() - began);
+            }
+            return times;
+        }"""
+    )
+    median = statistics.median(times) / 1000
+    record_property("slider to picture, seconds", median)
+    tell(f"from slider to picture at 512 × 512: median {median:.3f} s")

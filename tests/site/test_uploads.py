@@ -1,0 +1,87 @@
+"""Large files: in parts, through a reload and a lost connection."""
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+from playwright.sync_api import expect
+
+from tests.app import pictures
+from tests.site.pages import add_filter, choose, process, row, succeeds, tell
+
+pytestmark = pytest.mark.slow
+
+PART = re.compile(r"dip-uploads.*partNumber=(\d+)")
+PART_BYTES = 8 * 2**20
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A TIFF of 300 MB."""
+    path = tmp_path / "scan.tif"
+    rows = np.arange(17_000, dtype=np.uint16)[:, None] // 67
+    tifffile.imwrite(path, np.broadcast_to(rows.astype(np.uint8), (17_000, 17_700)))
+    return path
+
+
+def test_a_reload_in_the_middle_of_300_megabytes_sends_no_part_twice(page, scan):
+    parts = -(-scan.stat().st_size // PART_BYTES)
+    arrived, held = [], []
+
+    def some(route):
+        """Let a third of the parts through, then nothing any more."""
+        if route.request.method != "PUT":
+            route.continue_()
+        elif len(arrived) < parts // 3:
+            arrived.append(int(PART.search(route.request.url)[1]))
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(PART, some)
+    page.get_by_label("Choose images").set_input_files(str(scan))
+    add_filter(page, "Inversion")
+    with page.expect_response(lambda answer: PART.search(answer.url) and answer.ok):
+        process(page)
+    page.wait_for_function(
+        """() => parseInt(/(\\d+) %/.exec(document.querySelector(".row-state").textContent)?.[1])
+            >= 20""",
+        timeout=60_000,
+    )
+    expect(row(page, "scan.tif")).to_contain_text("Uploading")
+    page.wait_for_timeout(2000)
+    page.unroute(PART)
+    page.reload()
+    expect(row(page, "scan.tif")).to_contain_text("Add the file again")
+    again = []
+    page.on(
+        "request",
+        lambda request: (
+            again.append(int(PART.search(request.url)[1]))
+            if request.method == "PUT" and PART.search(request.url)
+            else None
+        ),
+    )
+    page.get_by_label("Choose images").set_input_files(str(scan))
+    expect(row(page, "scan.tif")).to_have_attribute(
+        "data-job-state", re.compile("queued|running|succeeded"), timeout=120_000
+    )
+    tell(f"{parts} parts: {len(arrived)} before the reload, {len(again)} after it")
+    assert set(arrived).isdisjoint(again)
+    assert sorted({*arrived, *again}) == list(range(1, parts + 1))
+    page.get_by_role("button", name="Cancel scan.tif").or_(
+        page.get_by_role("button", name="Remove scan.tif")
+    ).click()
+
+
+def test_an_upload_waits_out_a_lost_connection(page):
+    page.context.set_offline(True)
+    choose(page, ("a.png", "image/png", pictures.png(pictures.small(5))))
+    add_filter(page, "Inversion")
+    process(page)
+    expect(page.get_by_text("You are offline. Everything goes on")).to_be_visible()
+    page.context.set_offline(False)
+    succeeds(page, "a.png")
+    # What a browser says of calls that it could not make is no error of the page's.
+    page.complaints[:] = [each for each in page.complaints if "ERR_INTERNET_DISC" not in each]
