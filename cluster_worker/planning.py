@@ -644,6 +644,8 @@ def to_depth(image: Image, dtype: str) -> Image:
     white = np.iinfo(target).max
     if image.dtype.kind == "b":
         levels: Image = image.astype(target) * target.type(white)
+    elif image.dtype.kind == "u":
+        levels = util.img_as_ubyte(image) if dtype == "uint8" else util.img_as_uint(image)
     else:
         scaled = np.clip(image, 0, 1) * image.dtype.type(white)
         levels = np.rint(scaled, out=scaled).astype(target)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations import OPERATIONS, declare
+from cluster_worker.operations import OPERATIONS, catalogue, declare
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
@@ -31,6 +31,7 @@ from cluster_worker.pipeline import Alone, run_alone
 from cluster_worker.pipeline import run as run_plan
 from cluster_worker.planning import Order, plan
 from cluster_worker.surfaces import Array, read
+from config import recipe
 
 IMAGE = np.random.default_rng(2).integers(0, 255, (37, 45), np.uint8)
 CORE = (8, 11)
@@ -132,6 +133,19 @@ def test_alpha_goes_with_the_pixels_that_a_step_moves():
     declare_half()
     image = np.random.default_rng(1).integers(0, 255, (20, 31, 4), np.uint8)
     np.testing.assert_array_equal(run(image, "half", "half"), image[::4, ::4])
+
+
+def test_eight_bits_of_a_rank_filter_return_to_sixteen_and_alpha_to_eight():
+    image = np.random.default_rng(4).integers(0, 65_535, (20, 31, 2), np.uint16)
+    checked = recipe.check([{"operation": "gaussian"}, {"operation": "rank_mean"}], catalogue(), 2)
+    found = {
+        depth: run_alone(plan(Order(image.shape, "uint16", json.dumps(checked), depth)), image)
+        for depth in ("input", "native")
+    }
+    assert (str(found["input"].dtype), str(found["native"].dtype)) == ("uint16", "uint8")
+    np.testing.assert_array_equal(found["input"][..., 0], found["native"][..., 0] * np.uint16(257))
+    np.testing.assert_array_equal(found["input"][..., 1], image[..., 1])
+    np.testing.assert_array_equal(found["native"][..., 1], image[..., 1] >> 8)
 
 
 def test_a_function_is_told_its_place():
