@@ -471,6 +471,8 @@ def label2rgb(
     ----------
     skimage.color.label2rgb
     """
+    if image.ndim == 3:
+        raise ValueError("takes labels or a mask, got colours; put a threshold before it")
     (present,) = statistics
     regions = present[present != bg_label]
     number = np.searchsorted(regions, image) % len(LABEL_COLOURS)

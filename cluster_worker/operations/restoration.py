@@ -655,6 +655,7 @@ def wiener(
     ----------
     skimage.restoration.wiener
     """
+    refuse_smaller(image, 2 * radius + 1)
     spread = psf_of(psf, radius)
     return each_channel(lambda plane: restoration.wiener(plane, spread, balance, clip=clip), image)
 

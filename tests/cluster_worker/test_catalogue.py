@@ -97,6 +97,18 @@ def test_what_is_not_meant_for_an_operation_is_refused_in_words(name):
         assert "takes" in outcome(image, default(name))
 
 
+@pytest.mark.parametrize(
+    ("name", "image", "sentence"),
+    [
+        ("label2rgb", "photograph", "takes labels or a mask, got colours; put a threshold before"),
+        ("wiener", "one row", "the image must have 5 rows and columns or more, got 1 × 91"),
+    ],
+)
+def test_what_scikit_image_would_fail_on_is_refused_in_words(name, image, sentence):
+    refused = outcome(IMAGES[image], default(name), None, "native")
+    assert refused.startswith(f"{name}: {sentence}")
+
+
 @pytest.mark.parametrize("image", NOT_NUMBERS.values(), ids=NOT_NUMBERS)
 @pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
 def test_nan_and_infinity_do_what_scikit_image_does_or_are_refused(name, image):
