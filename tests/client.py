@@ -26,13 +26,21 @@ class Client:
     def request(self, method, path, body=None, headers=None, host=None):
         """Send a request over a kept connection; returns status and body."""
         host = host or self.url.netloc
-        if host not in self.connections:
+        is_kept = host in self.connections
+        if not is_kept:
             self.connections[host] = http.client.HTTPConnection(host, timeout=60)
         connection = self.connections[host]
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read()
+        except http.client.RemoteDisconnected:
+            connection.close()
+            if not is_kept or method != "GET":
+                raise
+            # It was idle for long, and so was closed; to ask again on a new one is harmless.
+            del self.connections[host]
+            return self.request(method, path, body, headers, host)
         except (http.client.HTTPException, OSError):
             connection.close()
             raise

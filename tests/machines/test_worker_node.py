@@ -102,6 +102,21 @@ def test_the_container_is_bounded_and_may_do_little(worker):
     say(f"image: {size / 1e6:.0f} MB, of which the base {base / 1e6:.0f} MB")
 
 
+def test_the_container_has_room_on_disk_for_images_larger_than_memory(worker):
+    code = (
+        "from config.settings import WorkerSettings, load; import os, pathlib;"
+        "folder = pathlib.Path(load(WorkerSettings).spool_dir);"
+        "(folder / 'x').write_bytes(b'x'); (folder / 'x').unlink();"
+        "print(folder, os.statvfs(folder).f_blocks > 0)"
+    )
+    found = worker.ask("docker", "exec", "dip-worker", "python", "-c", code)
+    assert found.split() == ["/var/spool/dip", "True"]
+    filesystem = worker.ask(
+        "docker", "exec", "dip-worker", "stat", "-f", "-c", "%T", found.split()[0]
+    )
+    assert filesystem.strip() != "tmpfs"
+
+
 def test_the_container_says_that_it_is_healthy(worker):
     ask = ("docker", "inspect", "--format", "{{.State.Health.Status}}", "dip-worker")
     wait_for(lambda: worker.ask(*ask) == "healthy")
