@@ -42,6 +42,8 @@ GRID_MAX = 1 << 10
 # Rows and columns of the image that shows what type and channels a part gives. It is no constant,
 # since that has no threshold and no edge.
 EXAMPLE_SIDE = 16
+# Pixels of the window that one pixel of a result is tried on.
+EXAMPLE_WINDOW_MAX = 1 << 16
 
 
 class Order(NamedTuple):
@@ -417,9 +419,14 @@ def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
     if part.geometry is None:
         alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
         return run_part(part, example, whole_place(example), alpha)
-    window = part.geometry.window(Span(0, 1, 0, 1), shape)
+    corner = Span(0, 1, 0, 1)
+    window = part.geometry.window(corner, shape)
+    if window.pixels > EXAMPLE_WINDOW_MAX:
+        # A pixel may be made from a whole gigapixel; what type it has, a few of those tell.
+        shape = min(shape[0], EXAMPLE_SIDE), min(shape[1], EXAMPLE_SIDE)
+        window = part.geometry.window(corner, shape)
     block = np.zeros(window.shape + example.shape[2:], example.dtype)
-    return run_part(part, block, Place(window, Span(0, 1, 0, 1), shape))
+    return run_part(part, block, Place(window, corner, shape))
 
 
 def example_of(channels: tuple[int, ...], dtype: str) -> Image:

@@ -106,6 +106,30 @@ def test_geometry_and_neighbourhoods_fuse_to_one_pass():
     np.testing.assert_array_equal(run(IMAGE, "neighbours", "half", "neighbours"), expected)
 
 
+def test_planning_a_pixel_made_from_a_gigapixel_tries_no_gigapixel():
+    tried = []
+
+    @operation(
+        "B",
+        "T",
+        Geometric(lambda shape: (1, 1), lambda core, shape: Span(0, shape[0], 0, shape[1])),
+    )
+    def brightest(image: Image, *, place: Place) -> Image:
+        """Brightest.
+
+        References
+        ----------
+        none
+        """
+        assert image.shape == place.window.shape == place.shape
+        tried.append(image.size)
+        return image.max(keepdims=True)
+
+    made = planned("brightest", shape=(1 << 15, 1 << 15))
+    assert made.result_shape == (1, 1)
+    assert max(tried) < 1 << 10
+
+
 def test_the_resolution_follows_the_pixels():
     declare_half()
 
