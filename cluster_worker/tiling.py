@@ -162,8 +162,12 @@ def core_shape(
     tuple of int
         (rows, columns). Cores are wide, since rows are contiguous.
     """
-    columns = min(shape[1], max(4096, 2 * halo, grid))
     # Two tiles a rank at least, so that progress shows and a cancel is soon heard.
-    rows = min(pixels // columns, -(-shape[0] // (2 * parts)))
+    least = 2 * parts
+    # An image of few rows is cut into long tiles, not into many thousands of small ones.
+    long = min(pixels // shape[0], -(-shape[1] // least))
+    columns = min(shape[1], max(4096, long, 2 * halo, grid))
+    across = -(-shape[1] // columns)
+    rows = min(pixels // columns, -(-shape[0] // -(-least // across)))
     rows = max(min(rows, shape[0]), min(2 * halo, shape[0]), min(grid, shape[0]), 1)
     return rows, max(columns, 1)

@@ -64,3 +64,10 @@ def test_a_chosen_core_has_pixels_and_fits_the_image(rows, columns, halo, parts)
     height, width = core_shape((rows, columns), halo, parts, 1 << 20)
     assert 1 <= height <= rows
     assert 1 <= width <= columns
+
+
+@given(rows=st.integers(1, 200), parts=st.integers(1, 8))
+def test_an_image_of_few_rows_is_cut_into_few_tiles_but_two_for_each_rank(rows, parts):
+    height, width = core_shape((rows, 100_000_000 // rows), 3, parts, 1 << 20)
+    count = parts_of(rows, height) * parts_of(100_000_000 // rows, width)
+    assert 2 * parts <= count <= 200
