@@ -5,6 +5,7 @@ dip run in.png out.png gaussian sigma=2 + threshold_otsu --ranks 2
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.files import FileJob, check_paths, open_file
+from cluster_worker.formats import titles
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import plan
 
@@ -36,6 +38,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for bad input, 1 for our own failure."""
     given = parser().parse_args(arguments)
+    # A batch system's SIGTERM must not leave gigabytes of scratch files either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         given.command(given)
     except Rejected as error:
@@ -59,7 +63,7 @@ def parser() -> Parser:
         help="run a chain of operations on a file",
         epilog="example: dip run in.png out.png gaussian sigma=2 + threshold_otsu --ranks 2",
     )
-    run.add_argument("source", type=Path, help="image to read: JPEG, PNG or TIFF")
+    run.add_argument("source", type=Path, help=f"image to read: {titles()}")
     run.add_argument("target", type=Path, help="image to write; its ending names the format")
     run.add_argument("steps", nargs="*", help="operation name=value … + operation …")
     run.add_argument("--recipe", type=Path, help="JSON file with the list of steps instead")

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage import data
 
@@ -13,6 +16,8 @@ from cluster_worker.cli import parse_steps
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from tests.app.pictures import blurred
+
+SHARED = Path("/dev/shm")  # noqa: S108 - where engines keep pixels
 
 
 def dip(*words):
@@ -78,6 +83,28 @@ def test_bad_input_is_exit_code_2_and_one_sentence(
     assert ran.returncode == 2
     assert ran.stderr.startswith(sentence)
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_signal_to_end_leaves_no_file_and_no_memory(tmp_path):
+    source = tmp_path / "scan.tif"
+    tifffile.imwrite(source, np.zeros((12_000, 12_000), np.uint8), tile=(256, 256), compression=8)
+    words = ("run", source, tmp_path / "out.tif", "denoise_nl_means", "--ranks", "1")
+    with subprocess.Popen(
+        [sys.executable, "-m", "cluster_worker.cli", *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as ran:
+        deadline = time.monotonic() + 60
+        while not any(tmp_path.glob(".dip-*/tiles-0")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        began = [*tmp_path.glob(".dip-*/tiles-0"), *SHARED.glob(f"dip-{ran.pid}-*")]
+        ran.terminate()
+        _, said = ran.communicate(timeout=30)
+    assert len(began) == 2
+    assert (ran.returncode, said) == (130, "dip: cancelled\n")
+    assert [*tmp_path.iterdir()] == [source]
+    assert not [*SHARED.glob(f"dip-{ran.pid}-*")]
 
 
 def test_steps_are_parted_by_a_plus():
