@@ -97,7 +97,7 @@ class Work:
 def running(settings, work):
     """Run a node's consumer with its bonds, as `python -m cluster_worker` does."""
     rows = Rows(settings)
-    consumer = Consumer(settings.broker_url, 2, work)
+    consumer = Consumer(settings.broker_url, {places.JOBS.name: 2}, work)
 
     def run():
         with Outside(settings, consumer, rows, "node"):
