@@ -1,9 +1,14 @@
 """Real parts for the tests: a broker, and the whole app as `make run` starts it."""
 
 import pytest
+from hypothesis import settings
 
 from infra.local.app import LocalApp
 from infra.local.broker import Broker
+
+# The same examples each time, on a slow machine too: a run that fails can be run again.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

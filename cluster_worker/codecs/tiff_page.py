@@ -89,15 +89,15 @@ def first_page(file: TiffFile) -> TiffPage:
 
 
 def check_tags(file: TiffFile, page: TiffPage) -> None:
-    """Check that no tag that matters was passed over.
+    """Check that no tag that matters was passed over, and that rows and columns are numbers.
 
     tifffile goes on without a tag that it cannot read, for one because its value lies past the
-    end of the file, and would then decode other pixels.
+    end of the file, and would then decode other pixels. Of a tag without values it makes a tuple.
 
     Raises
     ------
     ValueError
-        If one was.
+        If one was, or they are not.
     """
     layout = file.tiff
     file.filehandle.seek(page.offset)
@@ -110,6 +110,8 @@ def check_tags(file: TiffFile, page: TiffPage) -> None:
     unread = sorted(code for code in codes & NEEDED if code not in page.tags)
     if unread:
         raise ValueError(f"tags {unread} cannot be read")
+    if not isinstance(page.imagelength, int) or not isinstance(page.imagewidth, int):
+        raise ValueError(f"rows {page.imagelength} and columns {page.imagewidth} are no numbers")
 
 
 def refuse_pages(file: TiffFile, page: TiffPage, name: str) -> None:

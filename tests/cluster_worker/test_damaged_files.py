@@ -116,6 +116,20 @@ def test_whatever_a_damaged_file_holds_it_is_read_or_refused(
     assert "\n" not in sentence
 
 
+@pytest.mark.parametrize("tag", [256, 257], ids=["columns", "rows"])
+def test_a_tiff_without_a_number_of_rows_or_columns_is_damaged(tmp_path, tag):
+    path = tmp_path / "cat"
+    tifffile.imwrite(path, picture("uint8", 20, 30, 3), photometric="rgb")
+    with tifffile.TiffFile(path) as file:
+        offset = file.pages[0].tags[tag].offset
+    damaged = bytearray(path.read_bytes())
+    # The count of its values lies behind its number and type, of 2 bytes each.
+    damaged[offset + 4 : offset + 8] = bytes(4)
+    path.write_bytes(damaged)
+    with pytest.raises(Rejected, match=r"^cat: the file is damaged and cannot be read as TIFF$"):
+        read(path)
+
+
 def test_damaged_exif_data_does_not_make_a_picture_unreadable(tmp_path):
     path = tmp_path / "cat.jpg"
     Image.fromarray(picture("uint8", 20, 30, 3)).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
