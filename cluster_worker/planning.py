@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from math import lcm
+from math import lcm, prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from skimage import util
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Measure, Part, Place, asked
-from cluster_worker.tiling import Span, all_of, core_shape, parts_of, tiles
+from cluster_worker.tiling import Span, all_of, core_shape, parts_of, square_side, tiles
 
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
@@ -33,6 +33,10 @@ DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 TILE_PIXELS = 1 << 20
 # Tiles of dear operations are smaller, but not so small that their halos outweigh them.
 TILE_PIXELS_MIN = 1 << 16
+# Work of a tile, in pixels of a Gaussian: a quarter of a second or so. What would take longer is
+# cut into squares, which read the least around them, down to a side that is still worth a tile.
+TILE_WORK = 1 << 23
+TILE_SIDE_MIN = 32
 # A tile may read so many times the pixels that it has; where an image is made smaller, it must.
 WINDOW_TILES_MAX = 4
 
@@ -143,6 +147,11 @@ class Pass:
         return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
 
     @property
+    def work(self) -> float:
+        """Work for a pixel of all its colours."""
+        return max(self.cost, 0.1) * prod(self.channels)
+
+    @property
     def grid(self) -> int:
         """Where cores should begin, so that no part works on a cell twice."""
         return lcm(*(part.grid for part in self.parts))
@@ -205,6 +214,10 @@ class Plan:
         grid = self.grid_of(each)
         pixels = max(int(TILE_PIXELS / max(each.cost, 1.0)), TILE_PIXELS_MIN)
         height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid)
+        side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
+        # Rounds spread as far as a tile reaches: more tiles would make more rounds.
+        if each.parts[0].rounds is None and height * width > max(side**2, TILE_WORK / each.work):
+            height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
             > WINDOW_TILES_MAX * max(TILE_PIXELS, height * width)
@@ -462,7 +475,7 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
             found.add(
                 part if alpha else without_alpha(part),
                 operation.arrays,
-                operation.cost_of(parameters),
+                operation.cost_of(parameters, found.dtype),
             )
         found.change_density(operation, before)
         alpha = alpha and not operation.consumes_alpha

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import isqrt
 from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
@@ -171,3 +172,22 @@ def core_shape(
     rows = min(pixels // columns, -(-shape[0] // -(-least // across)))
     rows = max(min(rows, shape[0]), min(2 * halo, shape[0]), min(grid, shape[0]), 1)
     return rows, max(columns, 1)
+
+
+def square_side(pixels: int, halo: int, least: int, grid: int = 1) -> int:
+    """Choose the side of a square core for work that is dear.
+
+    Parameters
+    ----------
+    pixels : int
+        How many pixels a core should have at most, if halo, `least` and grid let it.
+    halo : int
+        Of the pass; a core is never thinner than four times the halo: as much is then read around
+        it as around a long core that is twice as thick as the halo.
+    least : int
+        Shortest side.
+    grid : int
+        Cores begin at multiples of it.
+    """
+    side = max(isqrt(pixels), 4 * halo, least)
+    return max(side // grid, 1) * grid

@@ -404,6 +404,8 @@ class Traits:
     cost : float or callable
         Work for a pixel, the Gaussian of one pixel being about 1; the callable makes it from the
         parameters. Tiles of dear operations are smaller, so that a cancel is heard in time.
+    cost_deep : float
+        How many times as much work a pixel of 16 bits is.
     tolerance : float
         Largest difference from scikit-image, as a share of the range, before rounding.
     seam : float
@@ -417,6 +419,7 @@ class Traits:
     pixels: Literal["kept", "scaled", "turned", "lost"] = "kept"
     arrays: int = 4
     cost: float | Callable[..., float] = 1.0
+    cost_deep: float = 1.0
     tolerance: float = 0.0
     seam: float = 0.0
 
@@ -449,9 +452,10 @@ class Operation(Traits):
         parameters = {name: value for name, value in step.items() if name != "operation"}
         return any(part.geometry is not None for part in self.parts(parameters))
 
-    def cost_of(self, parameters: Mapping[str, Any]) -> float:
-        """Work for a pixel with these parameters."""
-        return self.cost(**parameters) if callable(self.cost) else self.cost
+    def cost_of(self, parameters: Mapping[str, Any], dtype: str = "uint8") -> float:
+        """Work for a pixel of this type with these parameters."""
+        cost = self.cost(**parameters) if callable(self.cost) else self.cost
+        return cost * self.cost_deep if dtype == "uint16" else cost
 
     def entry(self) -> dict[str, Any]:
         """Give its part of the exported catalogue."""

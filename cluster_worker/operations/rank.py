@@ -40,6 +40,10 @@ def greatest(image: Image) -> NDArray[Any]:
 
 GREATEST = (Measure(greatest, np.maximum),)
 
+# A histogram of 16 bits has 256 times the bins, of which most filters look at each: ten times the
+# work for the local noise, 70 to 200 times for the others.
+DEEP = 100.0
+
 
 def ranked(
     function: Callable[..., Image],
@@ -114,7 +118,7 @@ def as_levels(plane: Image) -> Image:
     return levels
 
 
-@operation("Local mean", "Rank filters", Local(reach), cost=12.0, arrays=3)
+@operation("Local mean", "Rank filters", Local(reach), cost=12.0, cost_deep=DEEP, arrays=3)
 def rank_mean(
     image: Image,
     footprint: Footprint = "disk",
@@ -141,7 +145,9 @@ def rank_mean(
     return ranked(rank.mean, image, neighbourhood)
 
 
-@operation("Local geometric mean", "Rank filters", Local(reach), cost=80.0, arrays=3)
+@operation(
+    "Local geometric mean", "Rank filters", Local(reach), cost=80.0, cost_deep=DEEP, arrays=3
+)
 def rank_geometric_mean(
     image: Image,
     footprint: Footprint = "disk",
@@ -168,7 +174,7 @@ def rank_geometric_mean(
     return ranked(rank.geometric_mean, image, neighbourhood)
 
 
-@operation("Local minimum", "Rank filters", Local(reach), cost=5.0, arrays=3)
+@operation("Local minimum", "Rank filters", Local(reach), cost=5.0, cost_deep=DEEP, arrays=3)
 def rank_minimum(
     image: Image,
     footprint: Footprint = "disk",
@@ -195,7 +201,7 @@ def rank_minimum(
     return ranked(rank.minimum, image, neighbourhood)
 
 
-@operation("Local maximum", "Rank filters", Local(reach), cost=5.0, arrays=3)
+@operation("Local maximum", "Rank filters", Local(reach), cost=5.0, cost_deep=DEEP, arrays=3)
 def rank_maximum(
     image: Image,
     footprint: Footprint = "disk",
@@ -222,7 +228,7 @@ def rank_maximum(
     return ranked(rank.maximum, image, neighbourhood)
 
 
-@operation("Local percentile", "Rank filters", Local(reach), cost=12.0, arrays=3)
+@operation("Local percentile", "Rank filters", Local(reach), cost=12.0, cost_deep=DEEP, arrays=3)
 def rank_percentile(
     image: Image,
     footprint: Footprint = "disk",
@@ -252,7 +258,7 @@ def rank_percentile(
     return ranked(rank.percentile, image, neighbourhood, p0=p0)
 
 
-@operation("Most frequent level", "Rank filters", Local(reach), cost=17.0, arrays=3)
+@operation("Most frequent level", "Rank filters", Local(reach), cost=17.0, cost_deep=DEEP, arrays=3)
 def rank_modal(
     image: Image,
     footprint: Footprint = "disk",
@@ -279,7 +285,7 @@ def rank_modal(
     return ranked(rank.modal, image, neighbourhood)
 
 
-@operation("Majority", "Rank filters", Local(reach), cost=17.0, arrays=3)
+@operation("Majority", "Rank filters", Local(reach), cost=17.0, cost_deep=DEEP, arrays=3)
 def rank_majority(
     image: Image,
     footprint: Footprint = "disk",
@@ -306,7 +312,7 @@ def rank_majority(
     return ranked(rank.majority, image, neighbourhood)
 
 
-@operation("Local range", "Rank filters", Local(reach), cost=5.0, arrays=3)
+@operation("Local range", "Rank filters", Local(reach), cost=5.0, cost_deep=DEEP, arrays=3)
 def rank_gradient(
     image: Image,
     footprint: Footprint = "disk",
@@ -333,7 +339,15 @@ def rank_gradient(
     return ranked(rank.gradient, image, neighbourhood)
 
 
-@operation("Local entropy", "Rank filters", Local(reach), shows="extent", cost=110.0, arrays=4)
+@operation(
+    "Local entropy",
+    "Rank filters",
+    Local(reach),
+    shows="extent",
+    cost=110.0,
+    cost_deep=DEEP,
+    arrays=4,
+)
 def rank_entropy(
     image: Image,
     footprint: Footprint = "disk",
@@ -362,7 +376,14 @@ def rank_entropy(
     return ranked(rank.entropy, image, neighbourhood)
 
 
-@operation("Local auto level", "Rank filters", Statistical(GREATEST, reach), cost=6.0, arrays=3)
+@operation(
+    "Local auto level",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=6.0,
+    cost_deep=DEEP,
+    arrays=3,
+)
 def rank_autolevel(
     image: Image,
     footprint: Footprint = "disk",
@@ -400,6 +421,7 @@ def rank_autolevel(
     "Rank filters",
     Statistical(GREATEST, reach),
     cost=8.0,
+    cost_deep=DEEP,
     arrays=3,
 )
 def rank_autolevel_percentile(
@@ -440,7 +462,7 @@ def rank_autolevel_percentile(
     return ranked(rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1)
 
 
-@operation("Local contrast", "Rank filters", Local(reach), cost=6.0, arrays=3)
+@operation("Local contrast", "Rank filters", Local(reach), cost=6.0, cost_deep=DEEP, arrays=3)
 def rank_enhance_contrast(
     image: Image,
     footprint: Footprint = "disk",
@@ -467,7 +489,14 @@ def rank_enhance_contrast(
     return ranked(rank.enhance_contrast, image, neighbourhood)
 
 
-@operation("Local equalisation", "Rank filters", Statistical(GREATEST, reach), cost=8.0, arrays=3)
+@operation(
+    "Local equalisation",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=8.0,
+    cost_deep=DEEP,
+    arrays=3,
+)
 def rank_equalize(
     image: Image,
     footprint: Footprint = "disk",
@@ -505,6 +534,7 @@ def rank_equalize(
     "Rank filters",
     Statistical(GREATEST, reach),
     cost=11.0,
+    cost_deep=DEEP,
     arrays=3,
 )
 def rank_subtract_mean(
@@ -542,7 +572,9 @@ def rank_subtract_mean(
     return ranked(rank.subtract_mean, image, neighbourhood, statistics[0])
 
 
-@operation("Thresholding (local mean)", "Rank filters", Local(reach), cost=11.0, arrays=3)
+@operation(
+    "Thresholding (local mean)", "Rank filters", Local(reach), cost=11.0, cost_deep=DEEP, arrays=3
+)
 def rank_threshold(
     image: Image,
     footprint: Footprint = "disk",
@@ -573,7 +605,7 @@ def rank_threshold(
     return ranked(rank.threshold, image, neighbourhood).astype(bool)
 
 
-@operation("Local Otsu level", "Rank filters", Local(reach), cost=70.0, arrays=3)
+@operation("Local Otsu level", "Rank filters", Local(reach), cost=70.0, cost_deep=DEEP, arrays=3)
 def rank_otsu(
     image: Image,
     footprint: Footprint = "disk",
@@ -600,7 +632,9 @@ def rank_otsu(
     return ranked(rank.otsu, image, neighbourhood)
 
 
-@operation("Noise", "Rank filters", Statistical(GREATEST, reach), cost=6.0, arrays=3)
+@operation(
+    "Noise", "Rank filters", Statistical(GREATEST, reach), cost=6.0, cost_deep=DEEP, arrays=3
+)
 def rank_noise_filter(
     image: Image,
     footprint: Footprint = "disk",
@@ -635,7 +669,9 @@ def rank_noise_filter(
     return ranked(rank.noise_filter, image, neighbourhood, statistics[0])
 
 
-@operation("Mean of similar levels", "Rank filters", Local(reach), cost=19.0, arrays=3)
+@operation(
+    "Mean of similar levels", "Rank filters", Local(reach), cost=19.0, cost_deep=DEEP, arrays=3
+)
 def rank_mean_bilateral(
     image: Image,
     footprint: Footprint = "disk",

@@ -254,6 +254,18 @@ def test_rounds_end_when_their_rule_says_so_in_whichever_buffer(rounds):
     np.testing.assert_array_equal(run(IMAGE, "flood_corner"), expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
+def test_no_tile_is_so_much_work_that_a_cancel_would_wait_for_it(name, dtype):
+    checked = recipe.check([{"operation": name}], catalogue(), 1)
+    made = plan(Order((6000, 6000, 3), dtype, json.dumps(checked)))
+    for each in made.passes:
+        if not each.whole and each.parts[0].rounds is None:
+            height, width = made.core_of(each, 2)
+            read = (height + 2 * each.halo) * (width + 2 * each.halo)
+            assert read * each.cost < 1 << 25
+
+
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 def test_rounds_after_rounds_read_what_the_first_ones_left_while_slots_are_used_again(rounds):
     def mix(state, image):

@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_worker.tiling import Place, Span, core_shape, parts_of, share, spans, tiles
+from cluster_worker.tiling import (
+    Place,
+    Span,
+    core_shape,
+    parts_of,
+    share,
+    spans,
+    square_side,
+    tiles,
+)
 
 LENGTHS = st.integers(1, 90)
 
@@ -71,3 +80,15 @@ def test_an_image_of_few_rows_is_cut_into_few_tiles_but_two_for_each_rank(rows, 
     height, width = core_shape((rows, 100_000_000 // rows), 3, parts, 1 << 20)
     count = parts_of(rows, height) * parts_of(100_000_000 // rows, width)
     assert 2 * parts <= count <= 200
+
+
+@given(
+    pixels=st.integers(0, 1 << 20),
+    halo=st.integers(0, 400),
+    grid=st.sampled_from([1, 8, 256]),
+)
+def test_a_square_core_is_as_small_as_its_halo_and_grid_let_it(pixels, halo, grid):
+    side = square_side(pixels, halo, 64, grid)
+    assert side % grid == 0
+    assert side >= min(64, grid)
+    assert side <= max(grid, 64, 4 * halo) or side**2 <= pixels
