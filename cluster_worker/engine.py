@@ -23,7 +23,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.files import run_file
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, plan
-from cluster_worker.segments import Pixels, Segment, Segments
+from cluster_worker.segments import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.streams import FileImage, Raw, Spool
 from config import recipe
 
@@ -33,8 +33,6 @@ Progress = Callable[[int, int], None]
 STEPS_MAX = 20
 # Below so many pixels an image goes to one rank: cutting it up would cost more than it saves.
 WIDE_PIXELS = 1 << 20
-# How long a job waits for shared memory that other jobs hold.
-ALLOCATE_SECONDS = 600.0
 
 
 def ignore(done: int, total: int) -> None:
@@ -47,7 +45,7 @@ class Job:
     Attributes
     ----------
     source_pixels, result_pixels : Pixels
-        Of a job in memory: where the image and its result lie, alpha included.
+        Where the image and its result lie, alpha included, if they do in memory.
     source, result : ndarray
         The same as arrays; `result` is valid after `wait`, until `close`.
     """
@@ -61,8 +59,10 @@ class Job:
         self.engine = engine
         self.assignment = assignment
         self.segments = list(segments)
-        if isinstance(assignment.source, Pixels) and isinstance(assignment.result, Pixels):
-            self.source_pixels, self.result_pixels = assignment.source, assignment.result
+        if isinstance(assignment.source, Pixels):
+            self.source_pixels = assignment.source
+        if isinstance(assignment.result, Pixels):
+            self.result_pixels = assignment.result
 
     @cached_property
     def source(self) -> Image:
@@ -261,8 +261,9 @@ class Engine:
     ) -> tuple[str, ...]:
         """Run a chain from file to file.
 
-        A TIFF of tiles or strips whose pixels do not fit into memory, to a TIFF, is streamed: read
-        and written by windows, with what passes leave for each other in files on disk.
+        A TIFF of tiles or strips whose pixels do not fit into memory is streamed: read by windows,
+        with what passes leave for each other in files on disk, and written by tiles if the result
+        is large too, which only a TIFF can be.
 
         Parameters
         ----------

@@ -17,6 +17,7 @@ from cluster_worker.decoder import Decoder
 from cluster_worker.errors import Rejected
 from cluster_worker.formats import FORMATS, format_of
 from cluster_worker.planning import Density, Plan, plan
+from cluster_worker.segments import ALLOCATE_SECONDS, Pixels
 from cluster_worker.streams import FileImage, Raw, Spool, reserve
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # An image whose pixels (source, result, and between passes) take more than this is streamed.
 MEMORY_BYTES_MAX = 256 << 20
+# Share of it that the result of a streamed image may take, to be held and not cut into a file's
+# tiles: a thumbnail's tile of 256 × 256 pixels would be made from a sixteenth of a gigapixel.
+RESULT_SHARE = 0.25
 # A user's own file may have any size; what it needs of memory and disk is planned.
 PIXELS_MAX = 1 << 48
 
@@ -82,8 +86,11 @@ class FileJob:
     def streamed(
         self, engine: "Engine", steps: Sequence[Mapping[str, Any]], spool: Path, stack: ExitStack
     ) -> "Job":
-        """Prepare a job from windows of the file to a spool of tiles."""
-        order = engine.order(self.header.shape, self.header.dtype, steps, grid=TILE)
+        """Prepare a job from windows of the file to a spool of tiles, or to memory."""
+        order = engine.order(self.header.shape, self.header.dtype, steps)
+        held = is_small(plan(order))
+        if not held:
+            order = engine.order(self.header.shape, self.header.dtype, steps, grid=TILE)
         planned = plan(order)
         check_room(planned, spool, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=spool))
@@ -94,19 +101,19 @@ class FileJob:
             Raw(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
             for each in planned.buffers
         )
-        self.spool = Spool(
-            str(folder),
-            planned.result_shape,
-            planned.result_dtype,
-            self.format,
-            self.header.name,
-        )
-        return engine.assign(order, FileImage(str(self.path), self.header), scratch, self.spool)
+        source = FileImage(str(self.path), self.header)
+        shape, dtype = planned.result_shape, planned.result_dtype
+        if held:
+            segments = engine.segments.allocate([bytes_of(planned)[1]], ALLOCATE_SECONDS)
+            result = Pixels(str(segments[0].path), shape, dtype)
+            return engine.assign(order, source, scratch, result, segments)
+        self.spool = Spool(str(folder), shape, dtype, self.format, self.header.name)
+        return engine.assign(order, source, scratch, self.spool)
 
     @property
     def is_streamed(self) -> bool:
-        """Whether it is read and written by windows."""
-        return self.spool is not None
+        """Whether it is read by windows."""
+        return isinstance(self.job.assignment.source, FileImage)
 
     def read(self) -> None:
         """Decode the file into memory, unless it is streamed.
@@ -116,7 +123,7 @@ class FileJob:
         Rejected
             If it is damaged.
         """
-        if self.spool is None:
+        if not self.is_streamed:
             self.decoder.read_pixels(self.path, self.header, self.job.source_pixels)
 
     def write(self, path: Path) -> tuple[str, ...]:
@@ -215,12 +222,19 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
 def streams(
     engine: "Engine", header: Header, steps: Sequence[Mapping[str, Any]], format: str
 ) -> bool:
-    """Whether a file is read and written by windows."""
-    if header.block is None or FORMATS[format].encode_tiles is None:
+    """Whether a file is read by windows, and written by tiles where the result is large."""
+    if header.block is None:
         return False
-    planned = plan(engine.order(header.shape, header.dtype, steps, grid=TILE))
+    planned = plan(engine.order(header.shape, header.dtype, steps))
+    if FORMATS[format].encode_tiles is None and not is_small(planned):
+        return False
     held = sum(bytes_of(planned)) + sum(planned.slots())
     return held > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
+
+
+def is_small(planned: Plan) -> bool:
+    """Whether the result of a streamed image is held in memory until it is written."""
+    return bytes_of(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
 
 
 def with_density(header: Header, density: Density | None) -> tuple[Header, tuple[str, ...]]:

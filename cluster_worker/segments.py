@@ -26,6 +26,8 @@ SHARE = 0.8
 # Warm segments kept for the next job; touching fresh pages costs ten times as much as reusing.
 WARM_MAX = 8
 PREFIX = "dip-"
+# How long a job waits for shared memory that other jobs hold.
+ALLOCATE_SECONDS = 600.0
 
 
 class Pixels(NamedTuple):

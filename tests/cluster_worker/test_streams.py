@@ -1,6 +1,7 @@
 """Files larger than memory, here made to look so: read and written by windows on two ranks."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,12 +13,16 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine, Rejected
 from cluster_worker.files import open_file
+from cluster_worker.operations import catalogue
+from cluster_worker.planning import Order, plan
 from cluster_worker.streams import Raw, Tools, reserve
 from cluster_worker.tiling import Span
+from config import recipe
 
 PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]
 
@@ -89,6 +94,31 @@ def test_any_layout_that_has_pieces_is_streamed(engine, small_memory, tmp_path, 
     engine.run_file(source, tmp_path / "out.tif", steps)
     found = tifffile.imread(tmp_path / "out.tif")
     np.testing.assert_array_equal(found, engine.run(IMAGES["16 bit"], steps))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_a_small_result_of_a_streamed_file_is_held_in_any_format(
+    engine, monkeypatch, tmp_path, ending
+):
+    monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", 400_000)
+    source, target = written(tmp_path / "in.tif", IMAGES["gray"]), tmp_path / f"out.{ending}"
+    steps = [{"operation": "equalize_hist"}, {"operation": "resize", "rows": 97, "columns": 112}]
+    with open_file(engine, source, target, steps) as file:
+        assert file.is_streamed
+        assert file.spool is None
+    engine.run_file(source, target, steps)
+    found = np.asarray(Image.open(target))
+    np.testing.assert_array_equal(found, engine.run(IMAGES["gray"], steps))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in.tif", target.name]
+
+
+def test_a_thumbnail_of_a_gigapixel_is_made_from_windows_that_fit_into_memory():
+    steps = json.dumps(
+        recipe.check([{"operation": "resize", "rows": 500, "columns": 500}], catalogue(), 1)
+    )
+    planned = plan(Order((32_768, 32_768), "uint8", steps))
+    assert planned.rank_bytes(2) < 256 << 20
 
 
 @pytest.mark.slow
