@@ -10,7 +10,9 @@ import resource
 import socket
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -18,9 +20,10 @@ import numpy as np
 
 from cluster_worker.errors import Broken, Cancelled, Rejected, in_family
 from cluster_worker.operations import catalogue
-from cluster_worker.pipeline import Alone, run, run_alone
+from cluster_worker.pipeline import Alone, nothing, run, run_alone
 from cluster_worker.planning import Order, plan
 from cluster_worker.streams import Tools
+from cluster_worker.surfaces import Sink, Source, Surface
 from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
 from cluster_worker.world import WholeWorld
 
@@ -53,21 +56,28 @@ class Rank:
     def outcome(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""
         self.unreported = 0
+        team = self.world if task.wide else Alone()
         try:
             with ExitStack() as stack:
-                run(
-                    plan(task.order),
-                    self.tools.source(task.source, stack),
-                    [self.tools.surface(each, stack) for each in task.scratch],
-                    self.tools.sink(task.result, stack),
-                    self.world if task.wide else Alone(),
-                    lambda tiles: self.report(task.job, tiles),
-                )
+                opened: list[tuple[Source, Sequence[Surface], Sink]] = []
+                # Together: a rank that cannot open them must not leave the others waiting.
+                team.combine(lambda: opened.append(self.surfaces(task, stack)), nothing)
+                [(source, scratch, result)] = opened
+                report = partial(self.report, task.job)
+                run(plan(task.order), source, scratch, result, team, report)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
             return in_family(error)
         finally:
             self.tell(task.job)
         return None
+
+    def surfaces(self, task: Task, stack: ExitStack) -> tuple[Source, Sequence[Surface], Sink]:
+        """Open where a task's image comes from, what lies between passes, and where it goes."""
+        return (
+            self.tools.source(task.source, stack),
+            [self.tools.surface(each, stack) for each in task.scratch],
+            self.tools.sink(task.result, stack),
+        )
 
     def report(self, job: int, tiles: int) -> None:
         """Count tiles, tell the engine now and then, and hear a cancel.

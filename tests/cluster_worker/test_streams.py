@@ -17,6 +17,7 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine, Rejected
+from cluster_worker.errors import Broken
 from cluster_worker.files import open_file
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Order, plan
@@ -150,6 +151,21 @@ def test_a_streamed_job_survives_the_death_of_a_rank(engine, small_memory, tmp_p
     assert not set(before.values()) & set(engine.pids().values())
     expected = engine.run(PHOTOGRAPH, CHAINS["local"])
     np.testing.assert_array_equal(tifffile.imread(target), expected)
+
+
+@pytest.mark.slow
+def test_a_rank_that_cannot_open_its_files_leaves_no_other_waiting(
+    engine, small_memory, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("cluster_worker.engine.WIDE_PIXELS", 1)
+    source, target = written(tmp_path / "in.tif", PHOTOGRAPH), tmp_path / "out.tif"
+    with open_file(engine, source, target, CHAINS["local"]) as file:
+        assert file.job.assignment.wide
+        file.spool.tiles_of(1).mkdir()
+        file.job.start()
+        with pytest.raises(Broken, match="IsADirectoryError"):
+            file.job.wait(60)
+    engine.run_file(source, target, CHAINS["local"])
 
 
 @pytest.mark.slow
