@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -185,6 +185,8 @@ def check_paths(source: Path, target: Path) -> str:
     if not source.is_file():
         raise Rejected(f"{source}: no such file")
     kind = format_of(target.name)
+    if target.is_dir():
+        raise Rejected(f"{target}: cannot be written: it is a folder; name a file in it")
     if not os.access(target.parent, os.W_OK):
         raise Rejected(f"{target}: cannot be written: {target.parent} is no folder to write to")
     return kind
@@ -215,7 +217,9 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     except OSError as error:
         raise Rejected(f"{target}: cannot be written: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # A name that is too long to write is too long to remove.
+        with suppress(OSError):
+            partial.unlink()
     return notes
 
 

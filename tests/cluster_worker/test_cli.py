@@ -71,12 +71,18 @@ def test_a_recipe_file_holds_the_steps_of_the_api(photograph, tmp_path):
         ),
         (("in.png", "o.png", "--ranks", "two", "invert"), "dip: argument --ranks: invalid int"),
         (("in.png", "nowhere/o.png", "invert"), "dip: nowhere/o.png: cannot be written"),
+        (("in.png", "folder.png", "invert"), "dip: folder.png: cannot be written: it is a folder"),
+        (
+            ("in.png", f"{'o' * 250}.png", "invert", "--ranks", "1"),
+            f"dip: {'o' * 250}.png: cannot be written: File name too long",
+        ),
     ],
 )
 def test_bad_input_is_exit_code_2_and_one_sentence(
     photograph, tmp_path, monkeypatch, words, sentence
 ):
     (tmp_path / "notes.png").write_text("hello")
+    (tmp_path / "folder.png").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(__file__).partition("/tests/")[0])
     monkeypatch.chdir(photograph.parent)
     ran = dip("run", *words)
