@@ -15,7 +15,7 @@ import numpy as np
 from cluster_worker.codecs.header import TILE, Header
 from cluster_worker.decoder import Decoder
 from cluster_worker.errors import Rejected
-from cluster_worker.formats import FORMATS, format_of
+from cluster_worker.formats import FORMATS, check_result, format_of
 from cluster_worker.planning import Density, Plan, plan
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels
 from cluster_worker.streams import FileImage, Raw, Spool, reserve
@@ -57,7 +57,8 @@ class FileJob:
     Raises
     ------
     Rejected
-        If steps or image cannot be run, with the numbers where there is too little room.
+        If steps or image cannot be run, with the numbers where there is too little room, or if
+        the format does not hold the result.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class FileJob:
         self.header = header
         self.format = format
         self.spool: Spool | None = None
+        planned = plan(engine.order(header.shape, header.dtype, steps))
+        check_result(header.name, planned.result_dtype, planned.result_shape, format)
         with ExitStack() as stack:
-            if streams(engine, header, steps, format):
+            if streams(header, planned, format):
                 self.job = self.streamed(engine, steps, spool, stack)
             else:
                 self.job = engine.prepare(header.shape, header.dtype, steps)
@@ -223,13 +226,10 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     return notes
 
 
-def streams(
-    engine: "Engine", header: Header, steps: Sequence[Mapping[str, Any]], format: str
-) -> bool:
+def streams(header: Header, planned: Plan, format: str) -> bool:
     """Whether a file is read by windows, and written by tiles where the result is large."""
     if header.block is None:
         return False
-    planned = plan(engine.order(header.shape, header.dtype, steps))
     if FORMATS[format].encode_tiles is None and not is_small(planned):
         return False
     held = sum(bytes_of(planned)) + sum(planned.slots())

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster_worker.codecs.header import (
+    DTYPES,
     TILE,
     Format,
     Header,
@@ -26,8 +27,6 @@ from cluster_worker.codecs.webp import WEBP
 from cluster_worker.errors import Rejected
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
-# Labels are of uint32.
-DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
 # Enough to tell every format; WebP is the last to say its name.
 MAGIC_BYTES = 12
@@ -36,11 +35,13 @@ MAGIC_BYTES = 12
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
 
 __all__ = [
+    "DTYPES",
     "FORMATS",
     "TILE",
     "Format",
     "Header",
     "assemble",
+    "check_result",
     "encode_tiles",
     "format_of",
     "read_header",
@@ -203,7 +204,7 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     OSError
         If the file cannot be written.
     """
-    check_kind(header.name, str(image.dtype), image.shape)
+    check_result(header.name, str(image.dtype), image.shape, format)
     with in_memory(header.name):
         return FORMATS[format].write(path, image, header)
 
@@ -238,7 +239,7 @@ def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Plac
     encode = FORMATS[format].encode_tiles
     if encode is None:
         raise refuse_tiles(name, format)
-    check_kind(name, str(image.dtype), image.shape)
+    check_result(name, str(image.dtype), image.shape, format)
     with in_memory(name):
         return encode(spool, image)
 
@@ -283,7 +284,7 @@ def assemble(
     put_together = FORMATS[format].assemble
     if put_together is None:
         raise refuse_tiles(header.name, format)
-    check_kind(header.name, dtype, shape)
+    check_result(header.name, dtype, shape, format)
     with in_memory(header.name):
         return put_together(path, pieces, shape, dtype, header)
 
@@ -297,20 +298,53 @@ def refuse_tiles(name: str, format: str) -> Rejected:
     )
 
 
-def check_kind(name: str, dtype: str, shape: Sequence[int]) -> None:
-    """Refuse results that no format holds.
+def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> None:
+    """Refuse a result that a format does not hold, as can be told before it is made.
+
+    Parameters
+    ----------
+    name : str
+        As the visitor calls the original.
+    dtype, shape : str, sequence of int
+        Of the result.
+    format : str
+        Name of the format to write.
 
     Raises
     ------
     Rejected
-        With the type that was found.
+        With what was found; the sentence says what to choose.
     """
+    form = FORMATS[format]
     if dtype not in DTYPES:
         raise Rejected(f"{name}: the result is of {dtype}; files hold {', '.join(DTYPES)}")
     if dtype == "uint32" and channels_of(shape) > 1:
         raise Rejected(
             f"{name}: the result has labels in {channels_of(shape)} channels; labels have one"
         )
+    if dtype not in form.dtypes:
+        raise Rejected(refused_dtype(name, dtype, form))
+    rows, columns = shape[:2]
+    if form.side_max is not None and max(rows, columns) > form.side_max:
+        raise Rejected(
+            f"{name}: the result has {rows} × {columns} pixels, and {form.title} holds at most "
+            f"{form.side_max} × {form.side_max}; choose PNG or TIFF"
+        )
+
+
+def refused_dtype(name: str, dtype: str, form: Format) -> str:
+    """Word the refusal of a type that a format does not hold."""
+    if dtype == "uint32":
+        return (
+            f"{name}: the result has labels, which {form.title} cannot hold; "
+            "colour them (label2rgb) or choose TIFF"
+        )
+    depth = {"uint16": "16 bits", "float32": "32-bit floats", "float64": "64-bit floats"}
+    choose = "PNG or TIFF" if dtype == "uint16" else "TIFF"
+    return (
+        f"{name}: the result has pixels of {depth[dtype]}, which {form.title} cannot hold; "
+        f"choose {choose}"
+    )
 
 
 @contextmanager

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.errors import Rejected
-
 Image = NDArray[Any]
 
 # Where an encoded tile lies in a file: its offset and its length in bytes.
@@ -21,6 +19,9 @@ Piece = tuple[Path, int, int]
 
 # Rows and columns of the tiles that results are written in.
 TILE = 256
+
+# Types of images in files; labels are of uint32.
+DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
 # The channels of a result, by their number, and the colour space that a profile must be for.
 COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
@@ -116,6 +117,10 @@ class Format:
     assemble : callable or None
         (path, pieces, shape, dtype, header of the original) to notes: writes a file of encoded
         tiles.
+    dtypes : tuple of str
+        Types of results that it holds, black and white and labels among them.
+    side_max : int or None
+        Most rows, and most columns, that it counts.
     """
 
     name: str
@@ -131,6 +136,8 @@ class Format:
     assemble: (
         Callable[[Path, Sequence[Piece], Sequence[int], str, Header], tuple[str, ...]] | None
     ) = None
+    dtypes: tuple[str, ...] = DTYPES
+    side_max: int | None = None
 
     @property
     def extension(self) -> str:
@@ -241,28 +248,3 @@ def narrowed(image: Image) -> Image:
     """Store labels in 16 bits if the largest fits; others stay as they are."""
     fits = image.dtype == np.uint32 and image.max(initial=0) <= SHORT_LABELS_MAX
     return image.astype(np.uint16) if fits else image
-
-
-def refuse_dtype(header: Header, title: str, image: Image) -> Rejected:
-    """Word the refusal of a result that a format cannot hold."""
-    if image.dtype == np.uint32:
-        return Rejected(
-            f"{header.name}: the result has labels, which {title} cannot hold; "
-            "colour them (label2rgb) or choose TIFF"
-        )
-    depth = {"uint16": "16 bits", "float32": "32-bit floats", "float64": "64-bit floats"}
-    kind = depth.get(str(image.dtype), str(image.dtype))
-    choose = "PNG or TIFF" if image.dtype == np.uint16 else "TIFF"
-    return Rejected(
-        f"{header.name}: the result has pixels of {kind}, which {title} cannot hold; "
-        f"choose {choose}"
-    )
-
-
-def refuse_sides(header: Header, title: str, image: Image, most: int) -> Rejected:
-    """Word the refusal of a result with more rows or columns than a format counts."""
-    rows, columns = image.shape[:2]
-    return Rejected(
-        f"{header.name}: the result has {rows} × {columns} pixels, and {title} holds at most "
-        f"{most} × {most}; choose PNG or TIFF"
-    )

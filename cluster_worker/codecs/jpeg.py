@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import PIL.Image
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -15,8 +14,6 @@ from cluster_worker.codecs.header import (
     fitting_profile,
     has_alpha,
     in_8_bits,
-    refuse_dtype,
-    refuse_sides,
     upright_shape,
     valid_orientation,
     valid_profile,
@@ -95,20 +92,9 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a JPEG; masks become black and white, and alpha is laid over white.
-
-    Raises
-    ------
-    Rejected
-        If the image has more than 8 bits, or more rows or columns than the format counts.
-    """
-    image = in_8_bits(image)
-    if image.dtype != np.uint8:
-        raise refuse_dtype(header, "JPEG", image)
-    if max(image.shape[:2]) > SIDE_MAX:
-        raise refuse_sides(header, "JPEG", image, SIDE_MAX)
+    """Write a JPEG; masks become black and white, and alpha is laid over white."""
     notes: tuple[str, ...] = ()
-    picture = PIL.Image.fromarray(without_channels(image))
+    picture = PIL.Image.fromarray(without_channels(in_8_bits(image)))
     if has_alpha(image.shape):
         picture = over_white(picture)
         notes += ("transparency dropped: JPEG cannot hold it, so the picture lies on white",)
@@ -151,4 +137,6 @@ JPEG = Format(
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,
+    dtypes=("bool", "uint8"),
+    side_max=SIDE_MAX,
 )

@@ -27,7 +27,6 @@ from cluster_worker.codecs.header import (
     fitting_profile,
     in_8_bits,
     narrowed,
-    refuse_dtype,
     upright_shape,
     valid_orientation,
     valid_profile,
@@ -184,12 +183,10 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     Raises
     ------
     Rejected
-        If the image is of floats, or of labels that 16 bits do not hold.
+        If the image is of labels that 16 bits do not hold.
     """
     if header.dtype != "bool":
         image = in_8_bits(image)
-    if image.dtype.kind == "f":
-        raise refuse_dtype(header, "PNG", image)
     image = narrowed(without_channels(image))
     if image.dtype == np.uint32:
         raise Rejected(
@@ -239,4 +236,5 @@ PNG = Format(
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,
+    dtypes=("bool", "uint8", "uint16", "uint32"),
 )

@@ -23,8 +23,6 @@ from cluster_worker.codecs.header import (
     fitting_profile,
     has_alpha,
     in_8_bits,
-    refuse_dtype,
-    refuse_sides,
     upright_shape,
     valid_orientation,
     valid_profile,
@@ -159,19 +157,8 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a WebP without loss; the format has no gray, so gray becomes RGB of the same pixels.
-
-    Raises
-    ------
-    Rejected
-        If the image has more than 8 bits, or more rows or columns than the format counts.
-    """
-    image = in_8_bits(image)
-    if image.dtype != np.uint8:
-        raise refuse_dtype(header, "WebP", image)
-    if max(image.shape[:2]) > SIDE_MAX:
-        raise refuse_sides(header, "WebP", image, SIDE_MAX)
-    picture = PIL.Image.fromarray(without_channels(image))
+    """Write a WebP without loss; the format has no gray, so gray becomes RGB of the same pixels."""
+    picture = PIL.Image.fromarray(without_channels(in_8_bits(image)))
     if picture.mode in ("L", "LA"):
         picture = picture.convert("RGBA" if has_alpha(image.shape) else "RGB")
     profile, notes = fitting_profile((*image.shape[:2], len(picture.mode)), header)
@@ -198,4 +185,6 @@ WEBP = Format(
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,
+    dtypes=("bool", "uint8"),
+    side_max=SIDE_MAX,
 )

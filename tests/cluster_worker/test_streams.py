@@ -169,6 +169,23 @@ def test_a_rank_that_cannot_open_its_files_leaves_no_other_waiting(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (CHAINS["local"], "the result has pixels of 16 bits, which JPEG cannot hold"),
+        (CHAINS["labels"], "the result has labels, which JPEG cannot hold"),
+    ],
+)
+def test_a_result_that_its_format_does_not_hold_is_refused_before_it_is_made(
+    engine, tmp_path, steps, sentence
+):
+    source = written(tmp_path / "in.tif", IMAGES["16 bit"])
+    refused = pytest.raises(Rejected, match=rf"^in\.tif: {sentence}")
+    with refused, open_file(engine, source, tmp_path / "out.jpg", steps):
+        pass
+
+
+@pytest.mark.slow
 def test_a_disk_without_room_is_refused_with_the_numbers(
     engine, small_memory, tmp_path, monkeypatch
 ):
