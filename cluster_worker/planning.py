@@ -119,6 +119,8 @@ class Pass:
         Of the result.
     arrays : int
         Arrays as large as a tile, in floating point, that live at once.
+    table : int
+        Bytes that are needed besides, whatever the tile.
     cost : float
         Work for a pixel, the Gaussian of one pixel being 1.
     """
@@ -128,6 +130,7 @@ class Pass:
     channels: tuple[int, ...]
     dtype: str
     arrays: int
+    table: int
     cost: float
 
     @property
@@ -309,9 +312,10 @@ class Plan:
         def need(each: Pass) -> int:
             height, width = self.core_of(each, ranks)
             spans = each.spans(middle(each.shape, height, width))
-            return max(span.pixels for span in spans) * (each.arrays + 2)
+            pixels = max(span.pixels for span in spans)
+            return pixels * (each.arrays + 2) * channels * self.float_bytes + each.table
 
-        own = max(need(each) for each in self.passes) * channels * self.float_bytes
+        own = max(need(each) for each in self.passes)
         return max(own, self.alpha.rank_bytes(ranks) if self.alpha else 0)
 
 
@@ -381,6 +385,7 @@ class Link(NamedTuple):
     channels: tuple[int, ...]
     dtype: str
     arrays: int
+    table: int
     cost: float
 
 
@@ -399,7 +404,7 @@ class Chain:
         """A small image of today's type and channels."""
         return example_of(self.channels, self.dtype)
 
-    def add(self, part: Part, arrays: int = 2, cost: float = 0.1) -> None:
+    def add(self, part: Part, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
         """Append a part.
 
         Raises
@@ -410,7 +415,8 @@ class Chain:
         before, after = self.shape, part.shape_after(self.shape)
         result = try_part(part, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        self.links.append(Link(part, before, after, self.channels, self.dtype, arrays, cost))
+        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost)
+        self.links.append(link)
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Take in what an operation has done to the size of a pixel."""
@@ -475,6 +481,7 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
             found.add(
                 part if alpha else without_alpha(part),
                 operation.arrays,
+                operation.table(**parameters),
                 operation.cost_of(parameters, found.dtype),
             )
         found.change_density(operation, before)
@@ -587,6 +594,7 @@ def pass_of(links: Sequence[Link]) -> Pass:
         channels=last.channels,
         dtype=last.dtype,
         arrays=max(link.arrays for link in links),
+        table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
     )
 

@@ -401,6 +401,8 @@ class Traits:
         height and width, or is no longer the same everywhere.
     arrays : int
         Arrays as large as its input, in floating point, that live while it runs.
+    table : callable
+        From the parameters to bytes that it takes besides, however small its input is.
     cost : float or callable
         Work for a pixel, the Gaussian of one pixel being about 1; the callable makes it from the
         parameters. Tiles of dear operations are smaller, so that a cancel is heard in time.
@@ -418,6 +420,7 @@ class Traits:
     shows: tuple[float, float] | Literal["extent"] | None = None
     pixels: Literal["kept", "scaled", "turned", "lost"] = "kept"
     arrays: int = 4
+    table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
     cost_deep: float = 1.0
     tolerance: float = 0.0

@@ -26,6 +26,8 @@ from cluster_worker.operations.footprints import (
     Radius,
     footprint_of,
     footprint_reach,
+    footprint_table,
+    square_table,
 )
 from cluster_worker.operations.statistics import some_negative
 
@@ -216,6 +218,7 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
     cost=lambda footprint, radius, half_width=None, **_: (
         0.7 * (2 * footprint_reach(footprint, radius, half_width) + 1) ** 2
     ),
+    table=footprint_table,
 )
 def median(
     image: Image,
@@ -277,6 +280,7 @@ def gabor_reach(
     # The gray that a colour image is turned into first.
     tolerance=1e-6,
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
+    table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
 )
 def gabor(
     image: Image,

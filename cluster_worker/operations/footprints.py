@@ -1,5 +1,6 @@
 """Neighbourhoods for morphology and rank filters."""
 
+from math import prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,7 +9,16 @@ from skimage import morphology
 
 from cluster_worker.operations.declare import Number
 
-__all__ = ["Footprint", "HalfWidth", "Radius", "footprint_of", "footprint_reach"]
+__all__ = [
+    "Footprint",
+    "HalfWidth",
+    "Radius",
+    "border_table",
+    "footprint_of",
+    "footprint_reach",
+    "footprint_table",
+    "square_table",
+]
 
 Footprint = Literal["disk", "square", "diamond", "rectangle", "ellipse", "octagon", "star"]
 Radius = Annotated[int, Number(1, 50, unit="px", slider=(1, 15), step=1)]
@@ -65,3 +75,25 @@ def footprint_reach(shape: Footprint, radius: int, half_width: int | None = None
     if shape in ("rectangle", "ellipse"):
         return max(radius, half_width or 0)
     return radius + radius // 2 if shape == "star" and radius > 1 else radius
+
+
+def border_table(sides: tuple[int, int], pixels: int) -> int:
+    """Give the bytes by which scipy filters with a neighbourhood of so many pixels.
+
+    It lists where they lie, in 8 bytes each, for every way in which the image's border may cut
+    the neighbourhood: one for each pixel of the rectangle around it.
+    """
+    return 8 * prod(sides) * pixels
+
+
+def footprint_table(
+    footprint: Footprint, radius: int, half_width: int | None = None, **_: Any
+) -> int:
+    """Give the bytes by which scipy filters with a footprint."""
+    mask = footprint_of(footprint, radius, half_width)
+    return border_table(mask.shape, int(mask.sum()))
+
+
+def square_table(side: int) -> int:
+    """Give the bytes by which scipy filters with a square of so many rows."""
+    return border_table((side, side), side**2)

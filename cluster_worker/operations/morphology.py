@@ -29,6 +29,7 @@ from cluster_worker.operations.footprints import (
     Radius,
     footprint_of,
     footprint_reach,
+    footprint_table,
 )
 
 # Costs, measured against a Gaussian of one pixel.
@@ -88,7 +89,16 @@ def filtered(
     return each_channel(lambda plane: function(plane, neighbourhood, mode=mode, cval=level), image)
 
 
-@operation("Dilation", "Morphology", Local(once), cost=work, arrays=3)
+def slanted_table(
+    footprint: Footprint, radius: int, half_width: int | None = None, **_: Any
+) -> int:
+    """Give the bytes by which scipy filters with a footprint; a rectangle goes by its sides."""
+    if footprint in ("square", "rectangle"):
+        return 0
+    return footprint_table(footprint, radius, half_width)
+
+
+@operation("Dilation", "Morphology", Local(once), cost=work, arrays=3, table=slanted_table)
 def dilation(
     image: Image,
     footprint: Footprint = "diamond",
@@ -122,7 +132,7 @@ def dilation(
     return filtered(morphology.dilation, image, neighbourhood, mode, cval)
 
 
-@operation("Erosion", "Morphology", Local(once), cost=work, arrays=3)
+@operation("Erosion", "Morphology", Local(once), cost=work, arrays=3, table=slanted_table)
 def erosion(
     image: Image,
     footprint: Footprint = "diamond",
@@ -156,7 +166,7 @@ def erosion(
     return filtered(morphology.erosion, image, neighbourhood, mode, cval)
 
 
-@operation("Opening", "Morphology", Local(twice), cost=work_twice, arrays=3)
+@operation("Opening", "Morphology", Local(twice), cost=work_twice, arrays=3, table=slanted_table)
 def opening(
     image: Image,
     footprint: Footprint = "disk",
@@ -192,7 +202,7 @@ def opening(
     return filtered(morphology.opening, image, neighbourhood, mode, cval)
 
 
-@operation("Closing", "Morphology", Local(twice), cost=work_twice, arrays=3)
+@operation("Closing", "Morphology", Local(twice), cost=work_twice, arrays=3, table=slanted_table)
 def closing(
     image: Image,
     footprint: Footprint = "disk",
@@ -228,7 +238,9 @@ def closing(
     return filtered(morphology.closing, image, neighbourhood, mode, cval)
 
 
-@operation("Top hat (bright)", "Morphology", Local(twice), cost=work_twice, arrays=3)
+@operation(
+    "Top hat (bright)", "Morphology", Local(twice), cost=work_twice, arrays=3, table=slanted_table
+)
 def white_tophat(
     image: Image,
     footprint: Footprint = "disk",
@@ -264,7 +276,9 @@ def white_tophat(
     return filtered(morphology.white_tophat, image, neighbourhood, mode, cval)
 
 
-@operation("Top hat (dark)", "Morphology", Local(twice), cost=work_twice, arrays=3)
+@operation(
+    "Top hat (dark)", "Morphology", Local(twice), cost=work_twice, arrays=3, table=slanted_table
+)
 def black_tophat(
     image: Image,
     footprint: Footprint = "disk",

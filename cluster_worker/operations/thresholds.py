@@ -28,6 +28,7 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
+from cluster_worker.operations.footprints import square_table
 from cluster_worker.operations.statistics import (
     EXTENT,
     Extent,
@@ -588,6 +589,7 @@ def local_cost(block_size: int, method: Method, **_: Any) -> float:
     Local(local_reach),
     channels="gray",
     arrays=5,
+    table=lambda block_size, method, **_: square_table(block_size) if method == "median" else 0,
     cost=local_cost,
 )
 def threshold_local(

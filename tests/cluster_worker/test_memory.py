@@ -1,6 +1,8 @@
 """What a plan says of memory before work starts is enough for every operation."""
 
 import json
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -48,3 +50,36 @@ def test_no_operation_takes_more_memory_than_planned(name):
     for depth in ("input", "native"):
         planned = plan(Order(image.shape, str(image.dtype), steps, depth))
         assert peak_of(planned, image) <= planned.rank_bytes(1) + CONSTANT_BYTES
+
+
+# Prints by how much a chain on a small image raises the peak of a process.
+MEASURE = """
+import json, resource, sys
+import numpy as np
+from cluster_worker.pipeline import run_alone
+from cluster_worker.planning import Order, plan
+planned = plan(Order((90, 90), "uint8", sys.argv[1]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run_alone(planned, np.zeros((90, 90), np.uint8))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"operation": "erosion", "footprint": "disk", "radius": 32},
+        {"operation": "median", "radius": 25},
+        {"operation": "gabor", "frequency": 0.06},
+        {"operation": "threshold_local", "method": "median", "block_size": 51},
+    ],
+    ids=lambda step: step["operation"],
+)
+def test_the_tables_of_a_wide_neighbourhood_are_planned(step):
+    steps = json.dumps(recipe.check([step], CATALOGUE, 1))
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURE, steps], capture_output=True, timeout=60, check=True
+    )
+    planned = plan(Order((90, 90), "uint8", steps)).rank_bytes(1)
+    assert int(ran.stdout) <= planned + CONSTANT_BYTES
+    assert planned < 2 * int(ran.stdout)
