@@ -89,6 +89,9 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     created: 0,
     changed: 1,
     result: null,
+    views: { original: null, result: null, until: 0 },
+    rows: 0,
+    columns: 0,
     ...found,
   };
 }
