@@ -24,6 +24,7 @@ from cluster_worker.files import run_file
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, plan
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.stages import Spent
 from cluster_worker.streams import FileImage, Raw, Spool
 from config import recipe
 
@@ -94,6 +95,11 @@ class Job:
             If it is not done after so many seconds.
         """
         self.assignment.done.result(seconds)
+
+    @property
+    def spent(self) -> Spent:
+        """What the ranks took for it; valid after `wait`."""
+        return self.assignment.spent
 
     def cancel(self) -> None:
         """Give it up; `wait` raises Cancelled."""

@@ -22,6 +22,7 @@ from cluster_worker.errors import Broken, Cancelled, Rejected, in_family
 from cluster_worker.operations import catalogue
 from cluster_worker.pipeline import Alone, nothing, run, run_alone
 from cluster_worker.planning import Order, plan
+from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
 from cluster_worker.surfaces import Sink, Source, Surface
 from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
@@ -51,7 +52,10 @@ class Rank:
                 return
             if isinstance(message, Task):
                 # A late Cancel, of a job that is already done, is passed over.
-                self.connection.send(Done(message.job, self.outcome(message)))
+                began, worked = time.monotonic(), time.process_time()
+                error = self.outcome(message)
+                spent = Spent(time.monotonic() - began, time.process_time() - worked)
+                self.connection.send(Done(message.job, error, spent))
 
     def outcome(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""
