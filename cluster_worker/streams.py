@@ -169,6 +169,9 @@ class Rows(contextlib.AbstractContextManager["Rows"]):
                 left, offset = left[count:], offset + count
         return block
 
+    def view(self, span: Span) -> None:
+        """Give no array: its pixels are not in memory."""
+
     def write(self, span: Span, block: Image) -> None:
         """Write a block."""
         block = np.ascontiguousarray(block, self.dtype)
@@ -225,6 +228,9 @@ class Tiles(contextlib.AbstractContextManager["Tiles"]):
         self.path = spool.tiles_of(tools.rank)
         self.path.write_bytes(b"")
         self.index: list[tuple[int, int, int]] = []
+
+    def view(self, span: Span) -> None:
+        """Give no array: its pixels are not in memory."""
 
     def write(self, span: Span, block: Image) -> None:
         """Encode the tiles of a block whose corner lies on the grid of tiles."""
