@@ -68,12 +68,12 @@ class Job:
     @cached_property
     def source(self) -> Image:
         """The image, to be filled."""
-        return self.source_pixels.map(writable=True)
+        return self.engine.segments.maps.map(self.source_pixels, writable=True)
 
     @cached_property
     def result(self) -> Image:
         """What became of it."""
-        return self.result_pixels.map(writable=False)
+        return self.engine.segments.maps.map(self.result_pixels, writable=False)
 
     def start(self, progress: Progress = ignore) -> None:
         """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
