@@ -31,6 +31,7 @@ from cluster_worker.held import Held
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, check_image, plan
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.stages import Spent
 from cluster_worker.streams import FileImage, Raw, Spool
 from config import recipe
 
@@ -74,12 +75,12 @@ class Job:
     @cached_property
     def source(self) -> Image:
         """The image, to be filled."""
-        return self.source_pixels.map(writable=True)
+        return self.engine.segments.maps.map(self.source_pixels, writable=True)
 
     @cached_property
     def result(self) -> Image:
         """What became of it."""
-        return self.result_pixels.map(writable=False)
+        return self.engine.segments.maps.map(self.result_pixels, writable=False)
 
     def start(self, progress: Progress = ignore) -> None:
         """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
@@ -101,6 +102,11 @@ class Job:
             If it is not done after so many seconds.
         """
         self.assignment.done.result(seconds)
+
+    @property
+    def spent(self) -> Spent:
+        """What the ranks took for it; valid after `wait`."""
+        return self.assignment.spent
 
     def cancel(self) -> None:
         """Give it up; `wait` raises Cancelled."""

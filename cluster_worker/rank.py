@@ -18,6 +18,7 @@ from pathlib import Path
 from cluster_worker.errors import Broken, Cancelled, in_family
 from cluster_worker.pipeline import Alone, nothing, run
 from cluster_worker.planning import plan
+from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
 from cluster_worker.surfaces import Sink, Source, Surface
 from cluster_worker.warm import warm_up
@@ -48,7 +49,10 @@ class Rank:
                 return
             if isinstance(message, Task):
                 # A late Cancel, of a job that is already done, is passed over.
-                self.connection.send(Done(message.job, self.outcome(message)))
+                began, worked = time.monotonic(), time.process_time()
+                error = self.outcome(message)
+                spent = Spent(time.monotonic() - began, time.process_time() - worked)
+                self.connection.send(Done(message.job, error, spent))
 
     def outcome(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""

@@ -17,6 +17,7 @@ from cluster_worker.files import FileJob
 from cluster_worker.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.rows import Rows
+from cluster_worker.stages import Stages
 from cluster_worker.storage import Storage
 from config import places
 from config.job import Batch, Job, Message
@@ -62,17 +63,25 @@ class Runner:
     def run(self, message: Message) -> Verdict:
         """Do the job that a message names, and say what becomes of the message."""
         began = time.monotonic()
+        stages = Stages()
         try:
-            claimed = self.claim(message)
+            with stages.stage("table"):
+                claimed = self.claim(message)
             if claimed is None:
                 return Verdict.DONE
-            verdict = self.attempt(*claimed)
+            verdict = self.attempt(*claimed, stages)
         except Broken as error:
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK
         seconds = round(time.monotonic() - began, 3)
-        event("message settled", job=message.job, verdict=verdict.value, seconds=seconds)
+        event(
+            "message settled",
+            job=message.job,
+            verdict=verdict.value,
+            seconds=seconds,
+            stages=stages.in_words(),
+        )
         return verdict
 
     def claim(self, message: Message) -> tuple[Job, Batch] | None:
@@ -92,10 +101,10 @@ class Runner:
                 return claimed, batch
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
 
-    def attempt(self, row: Job, batch: Batch) -> Verdict:
+    def attempt(self, row: Job, batch: Batch, stages: Stages) -> Verdict:
         """Run one attempt and write its outcome, under the fence of its number."""
         try:
-            self.carry_out(row, batch)
+            self.carry_out(row, batch, stages)
         except Rejected as error:
             self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
@@ -121,7 +130,7 @@ class Runner:
         self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
-    def carry_out(self, row: Job, batch: Batch) -> None:
+    def carry_out(self, row: Job, batch: Batch, stages: Stages) -> None:
         """Fetch, decode, compute, encode, store, finish."""
         with ExitStack() as stack:
             folder = Path(
@@ -130,7 +139,8 @@ class Runner:
             beat = stack.enter_context(Heartbeat(self.rows, row, self.settings.progress_seconds))
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = folder / "source", folder / "result"
-            self.storage.download(row, source)
+            with stages.stage("s3"):
+                self.storage.download(row, source)
             header = decoder.read_header(source, row.name)
             beat.check()
             kind = header.format if batch.format == "same" else batch.format
@@ -139,15 +149,18 @@ class Runner:
                 FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
             )
             file.read()
+            stages.add("decode", decoder.take_spent())
             if not file.is_streamed:
                 source.unlink()
             beat.watch(file.job)
             file.job.start(beat.note)
             self.wait(file.job)
+            stages.add("compute", file.job.spent)
             beat.check()
             notes = file.write(target)
+            stages.add("encode", decoder.take_spent())
             beat.check()
-            self.store(row, target, FORMATS[kind], header, notes)
+            self.store(row, target, FORMATS[kind], header, notes, stages)
 
     def wait(self, job: engines.Job) -> None:
         """Wait for the ranks; a drain whose time is over gives the job up."""
@@ -161,24 +174,32 @@ class Runner:
                 return
 
     def store(
-        self, row: Job, path: Path, kind: Format, header: Header, notes: tuple[str, ...]
+        self,
+        row: Job,
+        path: Path,
+        kind: Format,
+        header: Header,
+        notes: tuple[str, ...],
+        stages: Stages,
     ) -> None:
         """Write the result under this attempt's own key, then name it in the row."""
         key = places.result_key(row.batch, row.job, row.attempt, kind.extension)
         name = f"{Path(row.name).stem}.{kind.extension}"
         size = path.stat().st_size
-        self.storage.upload(path, key, kind.media_type, name)
-        won = self.rows.succeed(
-            row,
-            milliseconds(),
-            result_key=key,
-            result_name=name,
-            result_type=kind.media_type,
-            result_bytes=size,
-            notes=[*header.notes, *notes],
-            rows=header.shape[0],
-            columns=header.shape[1],
-        )
+        with stages.stage("s3"):
+            self.storage.upload(path, key, kind.media_type, name)
+        with stages.stage("table"):
+            won = self.rows.succeed(
+                row,
+                milliseconds(),
+                result_key=key,
+                result_name=name,
+                result_type=kind.media_type,
+                result_bytes=size,
+                notes=[*header.notes, *notes],
+                rows=header.shape[0],
+                columns=header.shape[1],
+            )
         if not won:
             raise Cancelled
 
