@@ -55,6 +55,8 @@ class Rows:
         resource = client("dynamodb", settings.dynamodb_endpoint, settings.aws_region)
         # The resource's client takes and gives Python values, and is safe in threads.
         self.client = resource.meta.client
+        # The highest ticket that was claimed here, for each lane: how far its line has come.
+        self.served = dict.fromkeys(places.LANES, 0)
 
     def get_job(self, batch: str, job: str) -> Job | None:
         """Read a job's row; None if there is none."""
@@ -110,6 +112,7 @@ class Rows:
             self.transact(writes)
         except Lost:
             return None
+        self.served[row.lane] = max(row.ticket, self.served[row.lane])
         return self.written(row, "running", now, now + self.lapse, values)
 
     def progress(self, row: Job, done: int, total: int, now: int) -> bool:

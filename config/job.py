@@ -82,6 +82,8 @@ class Job:
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0
+    # Number in its lane, by which its place in line is told; 0 where none could be drawn.
+    ticket: int = 0
     # attempt: the fence that every write of a worker is conditional on.
     attempt: int = 0
     # faults: how often ranks died on this job alone.

@@ -17,6 +17,7 @@ DUE_SHARDS = 4
 
 BATCH_SK = "batch"
 NODES_PK = "nodes"  # no batch has that id
+TICKETS_PK = "tickets"  # nor that one
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib import log, problems, uploads
 from chalicelib.images import UploadError
 from chalicelib.parts import Parts
@@ -66,6 +68,8 @@ def view(row: Job) -> dict[str, Any]:
         "name": row.name,
         "state": row.state,
         "tiles": {"done": row.tiles_done, "total": row.tiles_total},
+        "lane": row.lane,
+        "ticket": row.ticket,
         "attempt": row.attempt,
         "reason": row.reason,
         "cause": row.cause,
@@ -311,17 +315,27 @@ def begin_again(parts: Parts, row: Job) -> Job:
 
 def queue(parts: Parts, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, then publish it."""
+    ticket = draw_ticket(parts, row)
     queued = step(
         parts,
         row,
         "queued",
         parts.clock() + 1000 * parts.settings.republish_seconds,
-        lambda found: {**AFRESH, **values, "publish": found.publish + 1},
+        lambda found: {**AFRESH, **values, "publish": found.publish + 1, "ticket": ticket},
         ("awaiting_upload", "failed", "cancelled"),
     )
     log.event("queued", row.batch, job=row.job, publish=queued.publish)
     send(parts, queued)
     return queued
+
+
+def draw_ticket(parts: Parts, row: Job) -> int:
+    """Draw a job's ticket, its place in line; 0, which tells of no place, if that fails."""
+    try:
+        return parts.table.draw_ticket(row.lane)
+    except (BotoCoreError, ClientError) as error:
+        log.trouble("no_ticket", row.batch, job=row.job, reason=str(error))
+        return 0
 
 
 def send(parts: Parts, row: Job) -> bool:

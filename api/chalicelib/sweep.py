@@ -203,7 +203,8 @@ def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
     """Move a job to `queued` under the next publish number, as it was read, and publish it."""
     parts, now = sweep.parts, sweep.parts.clock()
     due = now + 1000 * parts.settings.republish_seconds
-    changes = {**values, "publish": row.publish + 1, "published_at": 0}
+    ticket = jobs.draw_ticket(parts, row)
+    changes = {**values, "publish": row.publish + 1, "published_at": 0, "ticket": ticket}
     # A heartbeat since the row was read has moved its `due`.
     when = {"attempt": row.attempt, "due": row.due}
     parts.table.transact(move(parts.table.name, row, "queued", now, due, Change(changes, when)))

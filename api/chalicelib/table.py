@@ -1,4 +1,4 @@
-"""The table: every read and write of rows. Never a scan; every write has a condition."""
+"""The table: every read and write of rows. Never a scan; every write of a row has a condition."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -133,6 +133,17 @@ class Table:
             KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": places.NODES_PK}
         )
         return [Node.from_item(item) for item in answer["Items"]]
+
+    def draw_ticket(self, lane: str) -> int:
+        """Count up the tickets of a lane; who draws later gets a higher one."""
+        answer = self.client.update_item(
+            TableName=self.name,
+            Key={"pk": places.TICKETS_PK, "sk": lane},
+            UpdateExpression="ADD issued :one",
+            ExpressionAttributeValues={":one": 1},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"]["issued"])
 
     def fingerprint(self, batch: str, request: str) -> str | None:
         """Read the fingerprint of the body that came with an idempotency key."""

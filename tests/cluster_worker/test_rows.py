@@ -140,6 +140,14 @@ def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):
     assert item["worker"] == "node 1"
 
 
+def test_the_highest_ticket_that_was_claimed_tells_how_far_its_lane_has_come(rows, table, queued):
+    rows.claim(replace(queued, ticket=7), "node", NOW)
+    assert rows.served == {"interactive": 7, "bulk": 0}
+    again = rows.get_job(BATCH, JOB)
+    rows.claim(replace(again, ticket=3), "node", NOW)
+    assert rows.served["interactive"] == 7
+
+
 def test_of_many_workers_one_claims_a_job(rows, table, queued):
     with ThreadPoolExecutor(8) as pool:
         claimed = list(pool.map(lambda n: rows.claim(queued, f"node {n}", NOW), range(8)))
