@@ -59,6 +59,8 @@ class Runner:
         self.storage = storage
         self.worker = worker
         self.draining = threading.Event()
+        # Told of each row whose message was taken, once it waits no more.
+        self.on_taken: Callable[[Job], None] = lambda _: None
 
     def run(self, message: Message) -> Verdict:
         """Do the job that a message names, and say what becomes of the message."""
@@ -91,6 +93,8 @@ class Runner:
             if row is None or row.is_final or message.publish < row.publish:
                 state = "missing" if row is None else row.state
                 event("message passed over", job=message.job, publish=message.publish, state=state)
+                if row is not None:
+                    self.on_taken(row)
                 return None
             batch = self.rows.get_batch(message.batch)
             if batch is None or batch.order in ("cancel", "delete"):
@@ -98,6 +102,7 @@ class Runner:
                 return None
             claimed = self.rows.claim(row, self.worker, milliseconds())
             if claimed is not None:
+                self.on_taken(claimed)
                 return claimed, batch
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
 
