@@ -10,6 +10,7 @@ JSON, never unpickled: a child taken over by a file must not take over its paren
 import base64
 import contextlib
 import json
+import math
 import os
 import queue
 import socket
@@ -26,6 +27,7 @@ from cluster_worker.codecs.header import Header, Piece
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.formats import DTYPES, FORMATS, TILE, check_size
 from cluster_worker.segments import Pixels
+from cluster_worker.stages import NOTHING, Spent
 from config.settings import MIB, WorkerSettings
 
 PIXELS_MAX = 400_000_000
@@ -70,6 +72,7 @@ class Decoder:
         self.memory_bytes_max = memory_bytes_max
         self.seconds_max = seconds_max
         self.child: Child | None = None
+        self.spent = NOTHING
 
     def read_header(self, path: Path, name: str) -> Header:
         """Read what a file says of its image; as `formats.read_header`.
@@ -283,6 +286,7 @@ class Decoder:
         """Have the child do one thing, and put what goes wrong into words."""
         seconds = self.seconds_max if seconds is None else seconds
         child = self.running()
+        began = time.monotonic()
         try:
             answer = child.ask({"do": what, "seconds": seconds, **asked}, seconds)
         except TimeoutError:
@@ -296,6 +300,7 @@ class Decoder:
             # Interrupted half-way: the next answer would be to this question.
             self.close()
             raise
+        self.spent = self.spent.plus(Spent(time.monotonic() - began, cpu_seconds_of(answer)))
         if "memory" in answer:
             limit = self.memory_bytes_max // MIB
             raise Rejected(f"{name}: needs more than {limit} MiB to {verb}")
@@ -307,6 +312,11 @@ class Decoder:
         if "broken" in answer:
             raise Broken(f"{name}: {answer['broken']}")
         return answer
+
+    def take_spent(self) -> Spent:
+        """Give what the calls since the last time took, with the child's own work."""
+        spent, self.spent = self.spent, NOTHING
+        return spent
 
     def running(self) -> "Child":
         """Give a child that is ready, a new one if the last has died."""
@@ -438,6 +448,7 @@ class Decoders:
     def checkout(self) -> Iterator[Decoder]:
         """Have a decoder for oneself, waiting for one if all are in use."""
         decoder = self.free.get()
+        decoder.take_spent()
         try:
             yield decoder
         finally:
@@ -499,6 +510,12 @@ def header_of(wire: Mapping[str, Any], name: str) -> Header:
     if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
         raise Rejected(f"{name}: the decoder failed on this file")
     return header
+
+
+def cpu_seconds_of(answer: Mapping[str, Any]) -> float:
+    """Read how long a child says it has worked; what is no such number counts as nothing."""
+    found = answer.get("cpu_seconds")
+    return found if isinstance(found, float) and 0 <= found < math.inf else 0.0
 
 
 def next_band(answer: Mapping[str, Any], top: int, rows: int, name: str) -> int:

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def main(arguments: list[str]) -> None:
             question = json.loads(line)
             # Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends.
             signal.setitimer(signal.ITIMER_REAL, question["seconds"] + GRACE_SECONDS)
+            worked = time.process_time()
             answer = answer_to(question)
+            answer["cpu_seconds"] = time.process_time() - worked
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.sendall(json.dumps(answer).encode() + b"\n")
 

@@ -17,6 +17,7 @@ from cluster_worker.files import FileJob
 from cluster_worker.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.rows import Rows
+from cluster_worker.stages import Stages
 from cluster_worker.storage import Storage
 from cluster_worker.views import SECONDS_MAX, Views
 from config import places
@@ -61,21 +62,31 @@ class Runner:
         self.storage = storage
         self.worker = worker
         self.draining = threading.Event()
+        # Told of each row whose message was taken, once it waits no more.
+        self.on_taken: Callable[[Job], None] = lambda _: None
 
     def run(self, message: Message) -> Verdict:
         """Do the job that a message names, and say what becomes of the message."""
         began = time.monotonic()
+        stages = Stages()
         try:
-            claimed = self.claim(message)
+            with stages.stage("table"):
+                claimed = self.claim(message)
             if claimed is None:
                 return Verdict.DONE
-            verdict = self.attempt(*claimed)
+            verdict = self.attempt(*claimed, stages)
         except Broken as error:
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK
         seconds = round(time.monotonic() - began, 3)
-        event("message settled", job=message.job, verdict=verdict.value, seconds=seconds)
+        event(
+            "message settled",
+            job=message.job,
+            verdict=verdict.value,
+            seconds=seconds,
+            stages=stages.in_words(),
+        )
         return verdict
 
     def claim(self, message: Message) -> tuple[Job, Batch] | None:
@@ -85,6 +96,8 @@ class Runner:
             if row is None or row.is_final or message.publish < row.publish:
                 state = "missing" if row is None else row.state
                 event("message passed over", job=message.job, publish=message.publish, state=state)
+                if row is not None:
+                    self.on_taken(row)
                 return None
             batch = self.rows.get_batch(message.batch)
             if batch is None or batch.order in ("cancel", "delete"):
@@ -92,13 +105,14 @@ class Runner:
                 return None
             claimed = self.rows.claim(row, self.worker, milliseconds())
             if claimed is not None:
+                self.on_taken(claimed)
                 return claimed, batch
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
 
-    def attempt(self, row: Job, batch: Batch) -> Verdict:
+    def attempt(self, row: Job, batch: Batch, stages: Stages) -> Verdict:
         """Run one attempt and write its outcome, under the fence of its number."""
         try:
-            self.carry_out(row, batch)
+            self.carry_out(row, batch, stages)
         except Rejected as error:
             self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
@@ -124,7 +138,7 @@ class Runner:
         self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
-    def carry_out(self, row: Job, batch: Batch) -> None:
+    def carry_out(self, row: Job, batch: Batch, stages: Stages) -> None:
         """Fetch, decode, compute, encode, store, finish; then make the pictures for the page."""
         with ExitStack() as stack:
             folder = Path(
@@ -133,7 +147,8 @@ class Runner:
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = folder / "source", folder / "result"
             with Heartbeat(self.rows, row, self.settings.progress_seconds) as beat:
-                self.storage.download(row, source)
+                with stages.stage("s3"):
+                    self.storage.download(row, source)
                 header = decoder.read_header(source, row.name)
                 beat.check()
                 kind = header.format if batch.format == "same" else batch.format
@@ -142,16 +157,19 @@ class Runner:
                     FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
                 )
                 file.read()
+                stages.add("decode", decoder.take_spent())
                 if not file.is_streamed:
                     source.unlink()
                 beat.watch(file.job)
                 file.job.start(beat.note)
                 self.wait(file.job)
+                stages.add("compute", file.job.spent)
                 beat.check()
                 notes = file.write(target)
+                stages.add("encode", decoder.take_spent())
                 beat.check()
                 views = Views(file)
-                self.store(row, target, FORMATS[kind], header, notes, views)
+                self.store(row, target, FORMATS[kind], header, notes, views, stages)
             if views.needed:
                 self.show(row, views, decoder, target)
 
@@ -174,28 +192,31 @@ class Runner:
         header: Header,
         notes: tuple[str, ...],
         views: Views,
+        stages: Stages,
     ) -> None:
         """Write the result under this attempt's own key, then name it in the row."""
         key = places.result_key(row.batch, row.job, row.attempt, kind.extension)
         name = f"{Path(row.name).stem}.{kind.extension}"
         size = path.stat().st_size
-        self.storage.upload(path, key, kind.media_type, name)
+        with stages.stage("s3"):
+            self.storage.upload(path, key, kind.media_type, name)
         now = milliseconds()
         dtype, result_dtype = views.dtypes
-        won = self.rows.succeed(
-            row,
-            now,
-            result_key=key,
-            result_name=name,
-            result_type=kind.media_type,
-            result_bytes=size,
-            notes=[*header.notes, *notes],
-            rows=header.shape[0],
-            columns=header.shape[1],
-            dtype=dtype,
-            result_dtype=result_dtype,
-            views_until=now + round(1000 * SECONDS_MAX) if views.needed else 0,
-        )
+        with stages.stage("table"):
+            won = self.rows.succeed(
+                row,
+                now,
+                result_key=key,
+                result_name=name,
+                result_type=kind.media_type,
+                result_bytes=size,
+                notes=[*header.notes, *notes],
+                rows=header.shape[0],
+                columns=header.shape[1],
+                dtype=dtype,
+                result_dtype=result_dtype,
+                views_until=now + round(1000 * SECONDS_MAX) if views.needed else 0,
+            )
         if not won:
             raise Cancelled
 

@@ -21,8 +21,10 @@ DUE_SHARDS = 4
 
 BATCH_SK = "batch"
 NODES_PK = "nodes"  # no batch has that id
+TICKETS_PK = "tickets"  # nor that one
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
+LINE_PREFIX = "line#"  # jobs that are held; sorts after them
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,17 @@ PREVIEWS = Queue(
 )
 
 QUEUES = (DEAD_LETTERS, JOBS, BULK, PREVIEWS)
+
+
+def next_ticket(table: str, lane: str) -> dict[str, Any]:
+    """Build the update that draws a lane's next ticket, which its answer names as ``issued``."""
+    return {
+        "TableName": table,
+        "Key": {"pk": TICKETS_PK, "sk": lane},
+        "UpdateExpression": "ADD issued :one",
+        "ExpressionAttributeValues": {":one": 1},
+        "ReturnValues": "UPDATED_NEW",
+    }
 
 
 def upload_key(batch: str, job: str) -> str:

@@ -17,7 +17,7 @@ import PIL.Image
 from imagecodecs import jpeg8_encode
 
 from cluster_worker.codecs.header import Image
-from cluster_worker.codecs.tiff_windows import in_threads
+from cluster_worker.codecs.threads import in_threads
 
 # Rows and columns of a tile; even, so that its half is the half of the picture there.
 SIDE = 512
