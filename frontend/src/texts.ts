@@ -160,7 +160,7 @@ export const texts = {
       "build a chain of filters on the other,",
       "process, and compare before with after.",
     ],
-    about: (values: string) => `≈ ${values}`,
+    about: (values: string) => `≈${values}`,
     tiff: "Browsers cannot show TIFF pictures, and none could be made of this one. Download the result to look at it.",
     tiffWaiting:
       "Browsers cannot show TIFF pictures. Process it, then before and after appear here.",
