@@ -223,6 +223,58 @@ class Decoder:
         answer = self.ask("assemble", header.name, "encode", asked, seconds)
         return tuple(str(each) for each in answer["notes"])
 
+    def write_picture(self, path: Path, pixels: Pixels, header: Header) -> None:
+        """Write an image that lies in shared memory as browsers show it; as `drawing`.
+
+        Raises
+        ------
+        Rejected
+            If it takes too much time or memory.
+        OSError
+            If the file cannot be written.
+        """
+        asked = {"path": str(path), "pixels": list(pixels), "header": wire_of(header)}
+        self.ask("picture", header.name, "encode", asked)
+
+    def draw(
+        self, path: Path, image: Pixels | tuple[Path, Header], name: str
+    ) -> Iterator[tuple[int, int]]:
+        """Write an image as a picture in tiles, band by band; as `drawing.Board`.
+
+        Parameters
+        ----------
+        path : Path
+            The file to write; whole after the last band.
+        image : Pixels or (Path, Header)
+            In shared memory, or in a file whose header has a block.
+        name : str
+            Begins every sentence.
+
+        Yields
+        ------
+        int, int
+            Rows drawn, and all rows. The decoder must not be used for other files in between.
+
+        Raises
+        ------
+        Rejected
+            If the file is damaged, or a band takes too much time or memory.
+        OSError
+            If the file cannot be written.
+        """
+        asked: dict[str, Any]
+        if isinstance(image, Pixels):
+            rows, asked = image.shape[0], {"pixels": list(image)}
+        else:
+            source, header = image
+            rows = header.shape[0]
+            asked = {"file": str(source), "header": wire_of(replace(header, icc_profile=b""))}
+        top = 0
+        while top < rows:
+            answer = self.ask("draw", name, "draw", {"path": str(path), "top": top, **asked})
+            top = next_band(answer, top, rows, name)
+            yield top, rows
+
     def ask(
         self,
         what: str,
@@ -464,6 +516,20 @@ def cpu_seconds_of(answer: Mapping[str, Any]) -> float:
     """Read how long a child says it has worked; what is no such number counts as nothing."""
     found = answer.get("cpu_seconds")
     return found if isinstance(found, float) and 0 <= found < math.inf else 0.0
+
+
+def next_band(answer: Mapping[str, Any], top: int, rows: int, name: str) -> int:
+    """Read how far a child has drawn, believing nothing.
+
+    Raises
+    ------
+    Rejected
+        If that is no further than before, or beyond the image.
+    """
+    found = answer.get("next")
+    if not isinstance(found, int) or not top < found <= rows:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return found
 
 
 def places_of(answer: Mapping[str, Any], shape: Sequence[int], name: str) -> list[tuple[int, int]]:

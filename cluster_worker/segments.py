@@ -111,6 +111,7 @@ class Segments:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         self.limit = int(shutil.disk_usage(parent).free * SHARE)
         self.taken = 0
+        self.held = 0
         self.warm: list[Segment] = []
         self.made = 0
         self.maps = Maps()
@@ -122,7 +123,7 @@ class Segments:
         Raises
         ------
         Rejected
-            If so much is never free.
+            If so much is never free, or not before held images are released.
         TimeoutError
             If other jobs hold it for too long.
         """
@@ -131,6 +132,12 @@ class Segments:
             raise Rejected(
                 f"the image needs {total / 2**20:.0f} MiB of shared memory; "
                 f"this machine has {self.limit / 2**20:.0f} MiB for it"
+            )
+        if total > self.limit - self.held:
+            # Whoever asks may be the one who holds: waiting could last for ever.
+            raise Rejected(
+                f"the image needs {total / 2**20:.0f} MiB of shared memory; images that are held "
+                f"leave {(self.limit - self.held) / 2**20:.0f} MiB; release some"
             )
         deadline = time.monotonic() + seconds
         with self.changed:
@@ -190,6 +197,17 @@ class Segments:
             cold = self.cool()
             self.changed.notify_all()
         self.discard(cold)
+
+    def hold(self, segment: Segment) -> None:
+        """Count a segment as one that no job gives back."""
+        with self.changed:
+            self.held += segment.nbytes
+
+    def let_go(self, segment: Segment) -> None:
+        """Give a held segment back."""
+        with self.changed:
+            self.held -= segment.nbytes
+        self.release([segment])
 
     def cool(self) -> list[Segment]:
         """Part with the oldest warm segments that are too many, or that jobs need the room of."""
