@@ -25,6 +25,7 @@ from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.launch import Launched, launch
 from cluster_worker.planning import Order, plan
 from cluster_worker.segments import Pixels
+from cluster_worker.stages import NOTHING, Spent
 from cluster_worker.streams import FileImage, Raw, Spool
 from cluster_worker.wire import Cancel, Done, Progress, Task
 
@@ -54,6 +55,8 @@ class Assignment:
     suspect: bool = False
     deadline: float = 0.0
     cancelled: bool = False
+    # By the rank that took longest, and by the processors of all.
+    spent: Spent = NOTHING
 
     def task(self) -> Task:
         """Put it in the ranks' words."""
@@ -186,7 +189,7 @@ class Dispatcher:
 
     def begin(self, job: Assignment, world: Launched, ranks: list[int]) -> None:
         """Send a job to its ranks."""
-        job.ranks, job.error, job.tiles_done = set(ranks), None, 0
+        job.ranks, job.error, job.tiles_done, job.spent = set(ranks), None, 0, NOTHING
         job.tiles_total = plan(job.order).tiles_total(len(ranks))
         job.deadline = time.monotonic() + self.job_seconds
         for rank in ranks:
@@ -252,6 +255,7 @@ class Dispatcher:
         del self.busy[rank]
         job.ranks.discard(rank)
         job.error = job.error or message.error
+        job.spent = beside(job.spent, message.spent)
         if not job.ranks:
             settle(job, job.error)
 
@@ -321,6 +325,11 @@ class Dispatcher:
         if late:
             reason = f"took longer than {self.job_seconds:g} s, the limit for one image"
             self.end_world(set(), {job: Rejected(reason) for job in late})
+
+
+def beside(a: Spent, b: Spent) -> Spent:
+    """Join what was spent at the same time."""
+    return Spent(max(a.seconds, b.seconds), a.cpu_seconds + b.cpu_seconds)
 
 
 def settle(job: Assignment, error: Exception | None) -> None:

@@ -15,11 +15,15 @@ from pathlib import Path
 from cluster_worker.errors import Broken
 from cluster_worker.wire import MEMORY, SOCKET, Hello, Stop
 
-START_SECONDS = 60.0
+# The first world on a machine compiles its kernels.
+START_SECONDS = 300.0
 STOP_SECONDS = 5.0
 
 # One thread in every rank: the ranks are the parallelism.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Memory that a tile's arrays have used serves the next tile's: fresh pages cost more than the work
+# of a fast kernel. These are glibc's largest values.
+KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
 @dataclass
@@ -172,4 +176,4 @@ def environment(address: Path, job_bytes: int) -> dict[str, str]:
     top = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join([top, *filter(None, [os.environ.get("PYTHONPATH")])])
     given = {SOCKET: str(address), MEMORY: str(job_bytes), "PYTHONPATH": path}
-    return os.environ | ONE_THREAD | given
+    return os.environ | ONE_THREAD | KEEP_PAGES | given

@@ -167,7 +167,8 @@ class Run:
         """Run a pass on this rank's tiles, each core into its place in the target."""
         total = None
         for core in self.share(self.plan.tiles(each, self.team.size)):
-            block = self.run_tile(each, image, core, statistics)
+            out = None if with_alpha and self.alpha is not None else target.view(core)
+            block = self.run_tile(each, image, core, statistics, out)
             if follower is not None:
                 wanted = follower.measures[0]
                 with refusals(follower.name):
@@ -176,12 +177,23 @@ class Run:
             if with_alpha and self.alpha is not None:
                 opacity = to_depth(self.alpha.read(core), str(block.dtype))
                 block = np.dstack([block, opacity])
-            target.write(core, block)
+            if block is not out:
+                target.write(core, block)
             self.report(1)
         return total
 
-    def run_tile(self, each: Pass, image: Source, core: Span, statistics: tuple[Any, ...]) -> Image:
-        """Run a pass's parts on one tile; each keeps what the next one reads."""
+    def run_tile(
+        self,
+        each: Pass,
+        image: Source,
+        core: Span,
+        statistics: tuple[Any, ...],
+        out: Image | None,
+    ) -> Image:
+        """Run a pass's parts on one tile; each keeps what the next one reads.
+
+        The last one may leave its result in `out`.
+        """
         spans = each.spans(core)
         block = read(image, spans[0])
         for part, shape, window, kept in zip(
@@ -191,8 +203,10 @@ class Run:
             alpha = None
             if "alpha" in part.asks and self.alpha is not None:
                 alpha = self.alpha.read(window)
-            block = run_part(part, block, place, alpha, statistics if part.measures else None)
-            if part.geometry is None:
+            known = statistics if part.measures else None
+            last = part is each.parts[-1]
+            block = run_part(part, block, place, alpha, known, out if last else None)
+            if not part.gives_core:
                 block = block[place.inner]
         return block
 

@@ -20,7 +20,7 @@ from skimage import util
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
-from cluster_worker.operations.declare import Measure, Part, Place, asked
+from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
 from cluster_worker.tiling import Span, all_of, core_shape, parts_of, square_side, tiles
 
 Image = NDArray[Any]
@@ -28,9 +28,14 @@ Depth = Literal["input", "native"]
 
 DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
+# Types of pictures to which kernels round by themselves.
+ROUNDED = ("uint8", "uint16")
+
 # Pixels of a tile's core: large enough that a tile's overhead is small beside its work, small
 # enough that a cancel is heard within a second and its arrays stay near the caches.
 TILE_PIXELS = 1 << 20
+# A kernel that makes no array of a tile's size does best with large ones: few halos, few calls.
+LIGHT_TILE_PIXELS = 1 << 22
 # Tiles of dear operations are smaller, but not so small that their halos outweigh them.
 TILE_PIXELS_MIN = 1 << 16
 # Work of a tile, in pixels of a Gaussian: a quarter of a second or so. What would take longer is
@@ -215,7 +220,8 @@ class Plan:
         if self.core:
             return self.core
         grid = self.grid_of(each)
-        pixels = max(int(TILE_PIXELS / max(each.cost, 1.0)), TILE_PIXELS_MIN)
+        most = TILE_PIXELS if each.arrays else LIGHT_TILE_PIXELS
+        pixels = max(int(most / max(each.cost, 1.0)), TILE_PIXELS_MIN)
         height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # Rounds spread as far as a tile reaches: more tiles would make more rounds.
@@ -418,6 +424,12 @@ class Chain:
         link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost)
         self.links.append(link)
 
+    def round_last(self, dtype: str) -> None:
+        """Let the last part round its result to the depth of a picture by itself."""
+        last = self.links[-1]
+        self.links[-1] = last._replace(part=replace(last.part, dtype=dtype), dtype=dtype)
+        self.dtype = dtype
+
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Take in what an operation has done to the size of a pixel."""
         if self.density is None or operation.pixels == "lost":
@@ -435,6 +447,10 @@ def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
     """Run a part on a small image, or its geometry on one pixel of the result."""
     if part.like is not None:
         return part.like(example)
+    if part.model is not None:
+        floats = "dtype" in part.asks
+        found = try_part(part.model, to_depth(example, "float32") if floats else example, shape)
+        return found.astype(part.dtype) if floats else found
     if part.geometry is None:
         alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
         return run_part(part, example, whole_place(example), alpha)
@@ -473,16 +489,16 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
         operation = OPERATIONS[given["operation"]]
         parameters = {name: value for name, value in given.items() if name != "operation"}
         check_taken(operation, order.depth, found, alpha)
-        prepare(operation, order.depth, found)
+        kernel = prepare(operation, parameters, order.depth, found)
         before = found.shape
         with refusals(operation.name):
-            parts = operation.parts(parameters)
+            parts = operation.parts(parameters, kernel)
         for part in parts:
             found.add(
                 part if alpha else without_alpha(part),
-                operation.arrays,
-                operation.table(**parameters),
-                operation.cost_of(parameters, found.dtype),
+                operation.arrays_of(kernel),
+                0 if kernel else operation.table(**parameters),
+                operation.cost_of(parameters, found.dtype, kernel),
             )
         found.change_density(operation, before)
         alpha = alpha and not operation.consumes_alpha
@@ -529,22 +545,37 @@ def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -
         )
 
 
-def prepare(operation: Operation, depth: Depth, chain: Chain) -> None:
-    """Add the conversions that must go before an operation."""
-    to_gray = operation.channels == "gray" and len(chain.channels) > 0
-    floats = operation.floats or to_gray
+def prepare(
+    operation: Operation, parameters: Mapping[str, Any], depth: Depth, chain: Chain
+) -> Kernel | None:
+    """Add the conversions that must go before an operation, and choose its kernel if one holds."""
     if is_labels(chain.dtype):
         if operation.takes == "mask" and depth == "input":
             chain.add(Part(regions))
-        return
-    if floats and depth == "input" and np.dtype(chain.dtype).kind != "f":
-        chain.add(Part(partial(to_depth, dtype="float32"), name="to_float"))
+        return operation.kernel(parameters, chain.dtype, depth)
+    to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
-        chain.add(Part(color.rgb2gray, name="rgb2gray"))
+        gray = OPERATIONS["rgb2gray"]
+        kernel = gray.kernel({}, chain.dtype, depth)
+        if kernel is None:
+            to_float(depth, chain)
+        for part in gray.parts({}, kernel):
+            chain.add(part)
     if operation.channels == "rgb" and not chain.channels:
         chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
+    kernel = operation.kernel(parameters, chain.dtype, depth)
+    if kernel is None and operation.floats:
+        to_float(depth, chain)
+        kernel = operation.kernel(parameters, chain.dtype, depth)
+    return kernel
+
+
+def to_float(depth: Depth, chain: Chain) -> None:
+    """Make floats of a picture, if they are not; natively each operation does that itself."""
+    if depth == "input" and np.dtype(chain.dtype).kind != "f":
+        chain.add(Part(partial(to_depth, dtype="float32"), name="to_float"))
 
 
 def regions(labels: Image) -> Image:
@@ -566,6 +597,8 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
         elif shows is not None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
+        elif "dtype" in chain.links[-1].part.asks and target in ROUNDED:
+            chain.round_last(target)
     if chain.dtype != target:
         chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
 
@@ -605,8 +638,11 @@ def run_part(
     place: Place,
     alpha: Image | None = None,
     statistics: tuple[Any, ...] | None = None,
+    out: Image | None = None,
 ) -> Image:
     """Run a part on a block, measuring the block itself where no statistics are given.
+
+    `out` is an array for its core, which a part that asks for one may give back.
 
     Raises
     ------
@@ -618,6 +654,10 @@ def run_part(
         extra["alpha"] = alpha
     if "place" in part.asks:
         extra["place"] = place
+    if "dtype" in part.asks:
+        extra["dtype"] = part.dtype
+    if "out" in part.asks:
+        extra["out"] = out
     with refusals(part.name):
         if part.measures:
             extra["statistics"] = measured(part, block) if statistics is None else statistics

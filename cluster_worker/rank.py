@@ -4,26 +4,24 @@ Started by the engine as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.ra
 `-m mpi4py` an uncaught exception ends the whole world instead of leaving the others waiting.
 """
 
-import json
 import os
 import resource
 import socket
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
-
-from cluster_worker.errors import Broken, Cancelled, Rejected, in_family
-from cluster_worker.operations import catalogue
-from cluster_worker.pipeline import Alone, nothing, run, run_alone
-from cluster_worker.planning import Order, plan
+from cluster_worker.errors import Broken, Cancelled, in_family
+from cluster_worker.pipeline import Alone, nothing, run
+from cluster_worker.planning import plan
+from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
 from cluster_worker.surfaces import Sink, Source, Surface
+from cluster_worker.warm import warm_up
 from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
 from cluster_worker.world import WholeWorld
 
@@ -51,7 +49,10 @@ class Rank:
                 return
             if isinstance(message, Task):
                 # A late Cancel, of a job that is already done, is passed over.
-                self.connection.send(Done(message.job, self.outcome(message)))
+                began, worked = time.monotonic(), time.process_time()
+                error = self.outcome(message)
+                spent = Spent(time.monotonic() - began, time.process_time() - worked)
+                self.connection.send(Done(message.job, error, spent))
 
     def outcome(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""
@@ -100,22 +101,6 @@ class Rank:
             self.connection.send(Progress(job, self.unreported))
         self.unreported = 0
         self.reported_at = time.monotonic()
-
-
-def warm_up() -> None:
-    """Call every operation once, since scikit-image imports lazily."""
-    ramp = np.arange(256).reshape(16, 16)
-    colours = np.stack([ramp, ramp, ramp], axis=2)
-    pictures = (colours.astype(np.uint8), (colours / 255).astype(np.float32))
-    for entry in catalogue()["operations"]:
-        defaults = {
-            name: each["default"] for name, each in entry["parameters"]["properties"].items()
-        }
-        steps = json.dumps([{"operation": entry["name"], **defaults}])
-        for image in (ramp > 128,) if entry["takes"] == "labels" else pictures:
-            # An operation that refuses such an image has been called as well.
-            with suppress(Rejected):
-                run_alone(plan(Order(image.shape, str(image.dtype), steps)), image)
 
 
 def limit_memory(job_bytes: int) -> None:

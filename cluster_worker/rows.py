@@ -206,7 +206,7 @@ class Rows:
             Milliseconds since 1970.
         **values
             Fields of `Job`: result_key, result_name, result_type, result_bytes, rows, columns,
-            notes.
+            dtype, result_dtype, notes, views_until.
 
         Returns
         -------
@@ -214,6 +214,26 @@ class Rows:
             False if the job is not this attempt's any more; the result is then nobody's.
         """
         return self.settle(row, "succeeded", now, row.kept_until, {"finished": now, **values})
+
+    def show(self, row: Job, now: int, **views: str) -> bool:
+        """Write which pictures of a job that succeeded are there, and that no more will come.
+
+        Parameters
+        ----------
+        row : Job
+            As claimed.
+        now : int
+            Milliseconds since 1970.
+        **views
+            Fields of `Job`: original_view, result_view.
+
+        Returns
+        -------
+        bool
+            False if the job is gone; the pictures are then nobody's.
+        """
+        values = {**views, "views_until": 0, "changed": changed_at(now, row.job)}
+        return self.update(row, values, "succeeded") is not None
 
     def fail(self, row: Job, reason: str, cause: Literal["rejected", "broken"], now: int) -> bool:
         """Write that the job failed, with the reason in one sentence; False if it is not ours."""
@@ -269,9 +289,11 @@ class Rows:
         with answering("the table"):
             self.client.delete_item(TableName=self.table, Key=key)
 
-    def update(self, row: Job, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Change a running row of this attempt; the new row, or None if it is not ours."""
-        change = update_of(self.table, row, values, {"state": "running", "attempt": row.attempt})
+    def update(
+        self, row: Job, values: Mapping[str, Any], state: State = "running"
+    ) -> Mapping[str, Any] | None:
+        """Change a row of this attempt; the new row, or None if it is not ours or so any more."""
+        change = update_of(self.table, row, values, {"state": state, "attempt": row.attempt})
 
         def write() -> Any:
             return self.client.update_item(**change, ReturnValues="ALL_NEW")["Attributes"]

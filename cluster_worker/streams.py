@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.codecs.header import TILE, Header, Piece
 from cluster_worker.decoder import Decoder
-from cluster_worker.segments import Pixels
+from cluster_worker.segments import Maps, Pixels
 from cluster_worker.surfaces import Array, Sink, Source, Surface
 from cluster_worker.tiling import Span
 
@@ -43,6 +43,7 @@ class Tools:
         self.folder = folder
         self.rank = rank
         self.buffer_bytes = 0
+        self.maps = Maps()
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -78,7 +79,7 @@ class Tools:
         """
         if isinstance(image, Raw):
             return stack.enter_context(Rows(image))
-        return Array(image.map(writable=True))
+        return Array(self.maps.map(image, writable=True))
 
     def close(self) -> None:
         """End the decoder, if one was started."""
@@ -169,6 +170,9 @@ class Rows(contextlib.AbstractContextManager["Rows"]):
                 left, offset = left[count:], offset + count
         return block
 
+    def view(self, span: Span) -> None:
+        """Give no array: its pixels are not in memory."""
+
     def write(self, span: Span, block: Image) -> None:
         """Write a block."""
         block = np.ascontiguousarray(block, self.dtype)
@@ -225,6 +229,9 @@ class Tiles(contextlib.AbstractContextManager["Tiles"]):
         self.path = spool.tiles_of(tools.rank)
         self.path.write_bytes(b"")
         self.index: list[tuple[int, int, int]] = []
+
+    def view(self, span: Span) -> None:
+        """Give no array: its pixels are not in memory."""
 
     def write(self, span: Span, block: Image) -> None:
         """Encode the tiles of a block whose corner lies on the grid of tiles."""

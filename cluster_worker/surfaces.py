@@ -35,6 +35,9 @@ class Source(Protocol):
 class Sink(Protocol):
     """An image that is written by spans."""
 
+    def view(self, span: Span) -> Image | None:
+        """Give the array that the pixels of a span may be left in, if there is one."""
+
     def write(self, span: Span, block: Image) -> None:
         """Take the pixels of a span; no two ranks write the same ones."""
 
@@ -59,6 +62,10 @@ class Array:
         """Give a view; one colour has no channel axis."""
         block: Image = self.array[span.slices]
         return without_axis(block)
+
+    def view(self, span: Span) -> Image:
+        """Give a view to write into; one colour has no channel axis."""
+        return self.read(span)
 
     def write(self, span: Span, block: Image) -> None:
         """Copy a block in."""

@@ -104,6 +104,14 @@ class Job:
     result_bytes: int = 0
     rows: int = 0
     columns: int = 0
+    # Types of the pixels, such as uint16, once they are known.
+    dtype: str = ""
+    result_dtype: str = ""
+    # Pictures for the page, which come after the result: keys of those that are there, and until
+    # when those on their way are worth waiting for, else 0.
+    original_view: str = ""
+    result_view: str = ""
+    views_until: int = 0
     started: int = 0
     finished: int = 0
     due: int = 0

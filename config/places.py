@@ -8,6 +8,10 @@ from typing import Any
 # job is far lower, but every death of a whole worker counts one delivery for each job it held.
 DELIVERY_LIMIT = 20
 
+# Content types of the pictures that are made for pages, by the ending of their keys: a whole one,
+# and tiles at every zoom in one file.
+VIEW_TYPES = {"png": "image/png", "tiles": "application/x-image-tiles"}
+
 # Counter rows of a batch: enough that two hundred workers rarely meet on one.
 COUNTER_SHARDS = 8
 
@@ -86,6 +90,11 @@ def result_key(batch: str, job: str, attempt: int, extension: str) -> str:
     Every attempt writes under its own key, so that a late writer never touches the winner's.
     """
     return f"files/{batch}/{job}/{attempt}/result.{extension}"
+
+
+def view_key(batch: str, job: str, attempt: int, image: str, extension: str) -> str:
+    """Key of a picture of an attempt's `original` or `result`, beside the result."""
+    return f"files/{batch}/{job}/{attempt}/{image}-view.{extension}"
 
 
 def job_sk(job: str) -> str:

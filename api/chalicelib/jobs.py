@@ -51,6 +51,8 @@ AFRESH: Mapping[str, Any] = {
     "result_bytes": 0,
     "rows": 0,
     "columns": 0,
+    "dtype": "",
+    "result_dtype": "",
     "started": 0,
     "finished": 0,
 }
@@ -84,7 +86,24 @@ def view(row: Job) -> dict[str, Any]:
         "bytes": row.bytes,
         "type": row.type,
         "result": result if row.state == "succeeded" else None,
+        "views": views(row),
     }
+
+
+def views(row: Job) -> dict[str, Any]:
+    """Show where pictures for a page are, of what browsers do not show well by themselves."""
+    return {
+        "original": view_at(row.original_view, row.dtype),
+        "result": view_at(row.result_view, row.result_dtype),
+        "until": row.views_until,
+    }
+
+
+def view_at(key: str, dtype: str) -> dict[str, str] | None:
+    """Show one picture; None if there is none."""
+    if not key:
+        return None
+    return {"url": f"/{key}", "type": places.VIEW_TYPES[key.rpartition(".")[2]], "dtype": dtype}
 
 
 def view_with_form(parts: Parts, row: Job) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.images import TYPES
+from config import places
 from config.job import STATES
 from config.places import LANES
 from config.settings import ApiSettings
@@ -229,6 +230,7 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
             "type": TEXT,
             "result": {"anyOf": [reference("Result"), {"type": "null"}]},
+            "views": reference("Views"),
             "upload": reference("UploadForm"),
         },
         optional=("upload",),
@@ -239,6 +241,36 @@ ANSWERS: dict[str, Schema] = {
             "name": TEXT,
             "type": TEXT,
             "bytes": SIZE,
+        }
+    ),
+    "Views": {
+        **record(
+            {
+                "original": {"anyOf": [reference("View"), {"type": "null"}]},
+                "result": {"anyOf": [reference("View"), {"type": "null"}]},
+                "until": {
+                    **MOMENT,
+                    "description": "Pictures on their way come by then, else never; 0 if none is.",
+                },
+            }
+        ),
+        "description": "Pictures of what browsers do not show well by themselves; they come after "
+        "the result.",
+    },
+    "View": record(
+        {
+            "url": {**TEXT, "description": "Path on the site's own origin."},
+            "type": {
+                "type": "string",
+                "enum": list(places.VIEW_TYPES.values()),
+                "description": "A whole picture, or, of a large image, one file of JPEG tiles at "
+                "every zoom, to be read by ranges.",
+            },
+            "dtype": {
+                **TEXT,
+                "description": "Of the image's own pixels; but for bool and uint8 its contrast is "
+                "stretched.",
+            },
         }
     ),
     "SignedParts": record(

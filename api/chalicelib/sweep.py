@@ -230,7 +230,8 @@ def expire(parts: Parts, row: Job) -> str:
     for _ in uploads.delete_objects(parts, row.batch, row.job):
         pass
     # A form renewed since the row was read has changed it, and keeps it.
-    emptied = Change({"result_key": "", "etag": ""}, {"changed": row.changed})
+    gone = dict.fromkeys(("result_key", "original_view", "result_view", "etag"), "")
+    emptied = Change({**gone, "views_until": 0}, {"changed": row.changed})
     parts.table.transact(move(parts.table.name, row, "expired", parts.clock(), NEVER, emptied))
     log.event("expired", row.batch, job=row.job, was=row.state)
     return "expired"

@@ -14,6 +14,11 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
     The block's transparency.
 ``history``
     In the update of an iteration: what was measured in the rounds before.
+``dtype``
+    The type that its result is to have: float32, or that of the picture which a chain ends in, to
+    which it then rounds by itself.
+``out``
+    An array for the core of its result, or None; it returns the core alone.
 """
 
 import inspect
@@ -36,6 +41,7 @@ __all__ = [
     "Geometry",
     "Image",
     "Iterative",
+    "Kernel",
     "Kind",
     "Local",
     "Measure",
@@ -53,7 +59,7 @@ __all__ = [
     "operation",
 ]
 
-CONTEXT = ("alpha", "history", "place", "statistics")
+CONTEXT = ("alpha", "dtype", "history", "out", "place", "statistics")
 LIST_MAX = 12
 
 
@@ -180,6 +186,11 @@ class Part:
     like : callable, optional
         From a small image to another of the result's type and channels, for a function that
         refuses images for what they show, so that planning cannot try it.
+    model : Part, optional
+        Of the operation's function, which planning tries instead of a kernel: that would have to
+        be loaded.
+    dtype : str
+        What a function that asks for ``dtype`` is told.
     name : str
         Begins its errors.
     """
@@ -193,7 +204,14 @@ class Part:
     whole: bool = False
     grid: int = 1
     like: Callable[[Image], Image] | None = None
+    model: "Part | None" = None
+    dtype: str = "float32"
     name: str = ""
+
+    @cached_property
+    def gives_core(self) -> bool:
+        """Whether the function returns the core alone."""
+        return self.geometry is not None or "out" in self.asks
 
     @cached_property
     def asks(self) -> frozenset[str]:
@@ -377,6 +395,54 @@ class Whole:
 Kind = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Whole
 
 
+def always(**_: Any) -> bool:
+    """Hold for all parameters."""
+    return True
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A faster way to the pixels of an operation, taken instead of its function where it holds.
+
+    The catalogue test proves it as it proves the function: seamless bitwise, and faithful.
+
+    Attributes
+    ----------
+    function : callable
+        With the parameters of the operation's function. For floats it asks for ``dtype``.
+    takes : tuple of str
+        Types of the images that it takes as they are; what would be converted to floats for the
+        function is not.
+    when : callable
+        From the parameters to whether it holds for them.
+    exact : bool
+        Whether its result is the function's to the last bit. If not, it serves pictures alone:
+        with depth "native" the function runs.
+    measures : tuple of Measure, or callable, optional
+        Of an image as the kernel takes it, if they are not those of the operation.
+    arrays, cost, tolerance
+        As in `Traits`, where they are not the operation's.
+    """
+
+    function: Callable[..., Any]
+    takes: tuple[str, ...] = ("uint8", "uint16", "float32")
+    when: Callable[..., bool] = always
+    exact: bool = False
+    measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]] | None = None
+    arrays: int | None = None
+    cost: float | Callable[..., float] | None = None
+    tolerance: float = 0.0
+
+    def parts(self, kind: Kind, parameters: Mapping[str, Any], models: Parts) -> Parts:
+        """Make the parts for one set of parameters; `models` are those of the function."""
+        if isinstance(kind, Statistical) and self.measures is not None:
+            kind = replace(kind, measures=self.measures)
+        found = kind.parts(self.function, parameters)
+        if isinstance(kind, Composed):
+            return found
+        return tuple(replace(part, model=model) for part, model in zip(found, models, strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Traits:
     """What an operation says of itself besides its kind.
@@ -412,6 +478,8 @@ class Traits:
         Largest difference from scikit-image, as a share of the range, before rounding.
     seam : float
         Largest difference between two tilings, as a share of the range.
+    kernels : tuple of Kernel
+        The first that holds is taken.
     """
 
     channels: Literal["each", "gray", "rgb", "any"] = "each"
@@ -425,6 +493,7 @@ class Traits:
     cost_deep: float = 1.0
     tolerance: float = 0.0
     seam: float = 0.0
+    kernels: tuple[Kernel, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -440,10 +509,19 @@ class Operation(Traits):
     help: str
     source: str
 
-    def parts(self, parameters: Mapping[str, Any]) -> Parts:
-        """Give its parts for one set of parameters."""
+    def parts(self, parameters: Mapping[str, Any], kernel: Kernel | None = None) -> Parts:
+        """Give its parts for one set of parameters, by a kernel if one is given."""
         found = self.kind.parts(self.function, parameters)
+        if kernel is not None:
+            found = kernel.parts(self.kind, parameters, found)
         return tuple(replace(part, name=self.name) for part in found)
+
+    def kernel(self, parameters: Mapping[str, Any], dtype: str, depth: str) -> Kernel | None:
+        """Find the kernel for an image of this type."""
+        for each in self.kernels:
+            if dtype in each.takes and (each.exact or depth == "input") and each.when(**parameters):
+                return each
+        return None
 
     @property
     def consumes_alpha(self) -> bool:
@@ -455,10 +533,17 @@ class Operation(Traits):
         parameters = {name: value for name, value in step.items() if name != "operation"}
         return any(part.geometry is not None for part in self.parts(parameters))
 
-    def cost_of(self, parameters: Mapping[str, Any], dtype: str = "uint8") -> float:
+    def cost_of(
+        self, parameters: Mapping[str, Any], dtype: str = "uint8", kernel: Kernel | None = None
+    ) -> float:
         """Work for a pixel of this type with these parameters."""
-        cost = self.cost(**parameters) if callable(self.cost) else self.cost
-        return cost * self.cost_deep if dtype == "uint16" else cost
+        cost = self.cost if kernel is None or kernel.cost is None else kernel.cost
+        found = cost(**parameters) if callable(cost) else cost
+        return found * self.cost_deep if dtype == "uint16" and kernel is None else found
+
+    def arrays_of(self, kernel: Kernel | None) -> int:
+        """Arrays that live while it runs."""
+        return self.arrays if kernel is None or kernel.arrays is None else kernel.arrays
 
     def entry(self) -> dict[str, Any]:
         """Give its part of the exported catalogue."""

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, util
 
+from cluster_worker.kernels import separable
 from cluster_worker.operations.declare import (
     Image,
+    Kernel,
     Local,
     Measure,
     Number,
@@ -50,6 +52,14 @@ def reach(sigma: float, truncate: float = 4.0) -> int:
     Local(lambda sigma, truncate=4.0, **_: reach(sigma, truncate)),
     floats=True,
     cost=lambda sigma, truncate=4.0, **_: 0.7 + 0.1 * reach(sigma, truncate),
+    kernels=(
+        Kernel(
+            separable.gaussian,
+            arrays=0,
+            cost=lambda sigma, truncate, **_: 0.02 + 0.01 * reach(sigma, truncate),
+            tolerance=1e-6,
+        ),
+    ),
 )
 def gaussian(
     image: Image,

@@ -88,6 +88,16 @@ python_environment() {
     printf '%s\n' "$lock" >"$stamp"
 }
 
+# Compile the kernels now: otherwise the first world does, while somebody waits for it.
+kernels() {
+    local stamp=.venv/kernels-from sources
+    sources=$(fingerprint .venv/installed-from cluster_worker/kernels/loops/*.py)
+    if is_stamped "$stamp" "$sources"; then return 0; fi
+    say "compiling the kernels"
+    quietly .venv/bin/python -m cluster_worker.warm
+    printf '%s\n' "$sources" >"$stamp"
+}
+
 site() {
     local modules=frontend/node_modules lock inputs
     command -v npm >/dev/null || fail "npm is not installed; the site needs Node 20 or newer"
@@ -122,5 +132,6 @@ cdk() {
 
 packages
 python_environment
+if [ "$what" = run ] || [ "$what" = test ] || [ "$what" = bench ]; then kernels; fi
 [ "$what" = check ] || site
 if [ "$what" = synth ] || [ "$what" = test ]; then cdk; fi

@@ -309,7 +309,7 @@ def test_a_child_has_loaded_all_codecs_before_it_sees_a_file():
         check=True,
     )
     loaded = {each.removeprefix("imagecodecs._") for each in found.stdout.split()}
-    assert {"deflate", "imcd", "png", "webp", "zstd"} <= loaded
+    assert {"deflate", "imcd", "jpeg8", "png", "webp", "zstd"} <= loaded
 
 
 @pytest.fixture(scope="module")

@@ -349,3 +349,13 @@ def test_a_killed_engine_leaves_no_process_and_no_file_of_mpi():
         time.sleep(0.05)
     assert len(pids) == 3
     assert not [each for each in files if Path(each).exists()]
+
+
+def test_a_job_tells_what_its_ranks_took(engine):
+    with engine.prepare(BIG.shape, "uint8", SLOW) as job:
+        job.source[...] = BIG
+        job.start()
+        job.wait(60)
+        assert job.spent.seconds > 0
+        # Both ranks worked, and neither worked longer than it took.
+        assert 0 < job.spent.cpu_seconds <= 2 * job.spent.seconds

@@ -1,0 +1,70 @@
+"""Gaussians: the same kernel along rows and along columns, in float32, row by row."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import _filters
+
+from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.tiling import Place
+
+loops = lazily("cluster_worker.kernels.loops.separable")
+
+# How values of each type become floats of 0…1, and back.
+WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
+
+
+def half_kernel(sigma: float, truncate: float) -> NDArray[np.float32]:
+    """Give scipy's Gaussian from its centre outwards."""
+    radius = int(truncate * sigma + 0.5)
+    weights = _filters._gaussian_kernel1d(sigma, 0, radius)
+    return np.asarray(weights[radius:], np.float32)
+
+
+def gaussian(
+    image: Image,
+    sigma: float,
+    mode: str,
+    cval: float,
+    truncate: float,
+    *,
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Blur a block with a Gaussian.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
+    sigma, mode, cval, truncate
+        As in ``skimage.filters.gaussian``.
+    dtype : {"float32", "uint8", "uint16"}
+        Of the result; whole numbers are rounded to.
+    place : Place
+        Of the block, for its core.
+    out : ndarray or None
+        For the result.
+
+    Returns
+    -------
+    ndarray
+        The core.
+    """
+    core = place.core.relative_to(place.window)
+    channels = image.shape[2] if image.ndim == 3 else 1
+    with core_of(image, core, dtype, out) as result:
+        loops.convolve(
+            rows_of(image),
+            half_kernel(sigma, truncate),
+            channels,
+            BORDERS[mode],
+            np.float32(cval),
+            np.float32(1 / WHITE[str(image.dtype)]),
+            np.float32(WHITE[dtype]),
+            core.top,
+            core.left * channels,
+            rows_of(result),
+        )
+    return result if out is None else out
