@@ -152,13 +152,14 @@ function Modes({ mode, onMode }: { mode: Mode; onMode(mode: Mode): void }) {
 /** What is to be said and done about the image, below its picture. */
 function Caption({ image }: { image: ImageItem }) {
   const work = useWork();
+  const line = useSelected((state) => state.line);
   const result = image.job?.state === "succeeded" ? image.job.result : null;
   const isFailed = stageOf(image) === "failed";
   const isBad = isFailed || stageOf(image) === "refused";
   return (
     <>
       <div className="caption">
-        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image)}</p>
+        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image, line)}</p>
         {result && isViewable(result.type) && layersOf(image).length === 1 && (
           <p className="quiet">{image.file ? texts.viewer.tiffBefore : texts.viewer.noBefore}</p>
         )}
