@@ -9,6 +9,7 @@ of the other ranks are bystanders and simply start again.
 """
 
 import contextlib
+import itertools
 import os
 import queue
 import select
@@ -36,6 +37,8 @@ CANCEL_SECONDS = 0.8
 # A world that does not start is tried so often before its jobs are told.
 STARTS_MAX = 3
 START_BACKOFF_SECONDS = 1.0
+# The bulk lets so many others pass, each, and then no more: it must come to its end too.
+PASSED_MAX = 16
 # Rings of the bell that are heard at once.
 RINGS = 4096
 
@@ -59,6 +62,9 @@ class Assignment:
     suspect: bool = False
     deadline: float = 0.0
     cancelled: bool = False
+    # Whether it goes before those that are not.
+    first: bool = True
+    passed: int = 0
     # By the rank that took longest, and by the processors of all.
     spent: Spent = NOTHING
 
@@ -270,7 +276,10 @@ class Dispatcher:
         if self.closing:
             settle(job, Broken("the engine was closed"))
         elif not job.done.done():
-            self.waiting.append(job)
+            place = place_in_line(self.waiting, job)
+            for each in itertools.islice(self.waiting, place, None):
+                each.passed += 1
+            self.waiting.insert(place, job)
 
     def hear(self, rank: int, message: Progress | Done) -> None:
         """Take in what a rank says."""
@@ -353,6 +362,19 @@ class Dispatcher:
         if late:
             reason = f"took longer than {self.job_seconds:g} s, the limit for one image"
             self.end_world(set(), {job: Rejected(reason) for job in late})
+
+
+def place_in_line(line: Sequence[Assignment], job: Assignment) -> int:
+    """Find where a job queues: behind all, or before those that still let others pass."""
+    behind = len(line)
+    while job.first and behind and lets_pass(line[behind - 1]):
+        behind -= 1
+    return behind
+
+
+def lets_pass(job: Assignment) -> bool:
+    """Whether a job that is first may go before this one."""
+    return not job.first and job.passed < PASSED_MAX
 
 
 def beside(a: Spent, b: Spent) -> Spent:
