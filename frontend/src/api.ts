@@ -14,6 +14,19 @@ export interface Result {
   readonly bytes: number;
 }
 
+/** A queue on the broker: small batches have one of their own. */
+export type Lane = "interactive" | "bulk";
+
+/** Who works, and how far the queues have come. */
+export interface Line {
+  /** 0 also while nothing of the batch waits. */
+  readonly workers: number;
+  /** About how long a worker takes to start, while the first one is started; else 0. */
+  readonly start_seconds: number;
+  /** The highest ticket that was taken. */
+  readonly served: Readonly<Record<Lane, number>>;
+}
+
 /** A picture for this page of what a browser does not show well by itself. */
 export interface ViewPicture {
   readonly url: string;
@@ -38,11 +51,15 @@ export interface JobView {
   readonly bytes: number;
   readonly state: JobState;
   readonly tiles: { readonly done: number; readonly total: number };
+  readonly lane: Lane;
+  /** Its number in the lane, or 0. */
+  readonly ticket: number;
   readonly attempt: number;
   readonly reason: string;
   readonly notes: readonly string[];
   readonly created: number;
   readonly changed: number;
+  readonly started: number;
   readonly result: Result | null;
   readonly views: Views;
   readonly rows: number;
@@ -69,6 +86,14 @@ export interface CreatedJob {
   readonly name: string;
   readonly state: JobState;
   readonly upload: UploadForm;
+}
+
+export interface CreatedBatch {
+  readonly batch: string;
+  readonly kept_until: number;
+  /** What its images cost, where the service knows its prices. */
+  readonly estimate_usd: number | null;
+  readonly jobs: readonly CreatedJob[];
 }
 
 /** A job whose file is used again. */
@@ -102,6 +127,8 @@ export interface BatchPage {
   readonly steps: readonly StepBody[];
   readonly format: Format;
   readonly kept_until: number;
+  readonly counts: Readonly<Record<JobState, number>>;
+  readonly line: Line;
   readonly jobs: readonly JobView[];
   readonly cursor: string;
   readonly more: boolean;
@@ -217,11 +244,7 @@ export const api = {
   operations: (signal?: AbortSignal) => get<Catalogue>("/operations", signal),
 
   createBatch: (body: BatchBody, key: string, signal?: AbortSignal) =>
-    call<{ batch: string; kept_until: number; jobs: CreatedJob[] }>("POST", "/batches", {
-      body,
-      key,
-      signal,
-    }),
+    call<CreatedBatch>("POST", "/batches", { body, key, signal }),
 
   addJobs: (batch: string, images: readonly ImageBody[], key: string, signal?: AbortSignal) =>
     call<{ jobs: CreatedJob[] }>("POST", `/batches/${batch}/jobs`, {

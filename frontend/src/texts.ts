@@ -24,6 +24,9 @@ function duration(ms: number): string {
   return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
 }
 
+// What ends sooner than this is over before it is read.
+const WORTH_TELLING_MS = 1500;
+
 const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
 
 export const texts = {
@@ -110,9 +113,16 @@ export const texts = {
     checking: "Checking the upload",
     cancelling: "Cancelling",
     awaiting_upload: "The upload was not finished. Add the file again.",
-    queued: "In the queue",
-    running: (done: number, total: number) =>
-      total > 1 ? `Processing, tile ${done} of ${total}` : "Processing",
+    waking: "Waits for a worker to start",
+    queued: (ahead: number | null) => {
+      if (ahead === null) return "In the queue";
+      return ahead > 0 ? `In the queue, about ${number.format(ahead)} ahead` : "Next in the queue";
+    },
+    running: (done: number, total: number, left: number) => {
+      if (total < 2) return "Processing";
+      const tiles = `Tile ${number.format(done)} of ${number.format(total)}`;
+      return left > WORTH_TELLING_MS ? `${tiles}, about ${duration(left)} left` : tiles;
+    },
     succeeded: (bytes: number) => `Done, ${size(bytes)}`,
     failed: "Failed, and no reason was given.",
     cancelled: "Cancelled",
@@ -294,6 +304,9 @@ export const texts = {
     failed: (count: number) => `${number.format(count)} failed`,
     progress: "All images",
     left: (ms: number) => `about ${duration(ms)} left`,
+    ahead: (ahead: number) =>
+      ahead > 0 ? `about ${number.format(ahead)} ahead in the queue` : "next in the queue",
+    cost: (usd: number) => `about US$ ${usd < 0.01 ? "0.01 or less" : usd.toFixed(2)}`,
     needsImages: "Add images to begin.",
     needsFilters: "Add a filter to begin.",
     allOff: "All filters are switched off. Switch one on to begin.",
@@ -302,12 +315,20 @@ export const texts = {
     ready: (count: number) => `${counted(count, "image")} ready.`,
   },
 
+  waking: {
+    starting: "A worker is being started for your images.",
+    left: (ms: number) => `Ready in about ${duration(ms)}.`,
+    late: "It takes longer than usual.",
+    meanwhile: "They keep their place in the queue, also when you close this page.",
+    none: "No worker is there just now. Your images wait in the queue, and go on by themselves.",
+  },
+
   service: {
     offline: "You are offline. Everything goes on when the connection is back.",
     down: "The service does not answer. Nothing is lost; this page tries again by itself.",
     again: (seconds: number) => `Next try in ${seconds} s`,
     trying: "Trying now",
-    gone: "The results at this address are no longer kept.",
+    gone: "The results at this address are no longer kept. Add the images again to process them once more.",
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",
     close: "Close",

@@ -44,7 +44,7 @@ function inMemory() {
     createBatch: async ({ images }, key) => {
       requests.push({ call: "create", key, images });
       const batch = `batch ${batches.size + 1}`;
-      return { batch, kept_until: 1, jobs: create(batch, images) };
+      return { batch, kept_until: 1, estimate_usd: null, jobs: create(batch, images) };
     },
     addJobs: async (batch, images, key) => {
       requests.push({ call: `add to ${batch}`, key, images });

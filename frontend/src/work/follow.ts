@@ -64,6 +64,7 @@ export function showInAddress(batch: string | null): void {
 
 function take(desk: Desk, page: BatchPage, restoring: boolean): void {
   const before = desk.items;
+  desk.dispatch({ type: "line heard", page, now: desk.waiting.now() });
   const recipe = recipeKey(page.steps, page.format);
   desk.dispatch({ type: "page came", page, recipe, restoring });
   if (desk.items !== before) tellEnds(desk, before);
@@ -91,5 +92,8 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
   const recipe = recipeKey(page.steps, page.format);
   const { batch: id, kept_until: keptUntil } = page;
   // Not open to more images: it may have been cancelled as a whole, which no page tells.
-  desk.dispatch({ type: "batch opened", batch: { id, recipe, keptUntil, open: false } });
+  desk.dispatch({
+    type: "batch opened",
+    batch: { id, recipe, keptUntil, open: false, imageUsd: null },
+  });
 }

@@ -168,13 +168,14 @@ interface CaptionProps {
 /** What is to be said and done about the image, below its picture. */
 function Caption({ image, isComing, isAlone }: CaptionProps) {
   const work = useWork();
+  const line = useSelected((state) => state.line);
   const result = image.job?.state === "succeeded" ? image.job.result : null;
   const isFailed = stageOf(image) === "failed";
   const isBad = isFailed || stageOf(image) === "refused";
   return (
     <>
       <div className="caption">
-        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image)}</p>
+        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image, line)}</p>
         {result && isAlone && !isComing && (
           <p className="quiet">{image.file ? texts.viewer.onlyOne : texts.viewer.noBefore}</p>
         )}
