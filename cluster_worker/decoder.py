@@ -163,6 +163,16 @@ class Decoder:
         }
         self.ask("read_window", header.name, "decode", asked)
 
+    def forget(self, name: str) -> None:
+        """Let go of the decoded pieces of a file that no more windows will be read of.
+
+        Raises
+        ------
+        Rejected
+            If the child does not answer; the sentence begins with the name.
+        """
+        self.ask("forget", name, "decode", {})
+
     def encode_tiles(
         self, spool: Path, pixels: Pixels, format: str, name: str
     ) -> list[tuple[int, int]]:

@@ -339,6 +339,23 @@ def test_a_child_reads_windows_into_shared_memory(decoder, scan, tmp_path):
         np.testing.assert_array_equal(pixels.map(writable=False), part)
 
 
+def private_mib(pid):
+    """Memory of a process that nobody shares."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
+
+
+def test_a_child_lets_go_of_the_pieces_of_a_file_when_it_is_told(decoder, tmp_path):
+    image = np.zeros((6144, 6144), np.uint8)
+    path = tmp_path / "zeros.tif"
+    tifffile.imwrite(path, image, tile=(512, 512), compression="adobe_deflate")
+    header = decoder.read_header(path, "zeros.tif")
+    decoder.read_window(path, header, (0, 6144, 0, 6144), shared_like(tmp_path, image))
+    before = private_mib(decoder.child.process.pid)
+    decoder.forget("zeros.tif")
+    assert private_mib(decoder.child.process.pid) < before - 15
+
+
 def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):
     path, image = scan
     header = decoder.read_header(path, "scan.tif")
