@@ -110,7 +110,8 @@ class FileJob:
             segments = engine.segments.allocate([bytes_of(planned)[1]], ALLOCATE_SECONDS)
             result = Pixels(str(segments[0].path), shape, dtype)
             return engine.assign(order, source, scratch, result, segments)
-        self.spool = Spool(str(folder), shape, dtype, self.format, self.header.name)
+        name, compression = self.header.name, self.header.compression
+        self.spool = Spool(str(folder), shape, dtype, self.format, name, compression)
         return engine.assign(order, source, scratch, self.spool)
 
     @property

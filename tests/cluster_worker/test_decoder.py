@@ -245,7 +245,7 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
 def test_a_header_survives_the_way_to_the_child_and_back():
     header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
     assert header_of(wire_of(header), "ü.tif") == header
-    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4))
+    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4), compression="zstd")
     assert header_of(wire_of(header), "ü.tif") == header
 
 
@@ -262,6 +262,7 @@ def test_a_header_survives_the_way_to_the_child_and_back():
         {"block": [3]},
         {"block": [0, 4]},
         {"block": "many"},
+        {"compression": "own"},
     ],
 )
 def test_what_a_child_says_is_not_believed(wrong):
