@@ -472,6 +472,38 @@ class Decoders:
             each.close()
 
 
+class WarmDecoders:
+    """Decoders that are started when they are needed, and stay warm for the next files.
+
+    Parameters
+    ----------
+    pixels_max : int
+        Largest image accepted, in rows × columns.
+    """
+
+    def __init__(self, pixels_max: int) -> None:
+        self.pixels_max = pixels_max
+        self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
+
+    @contextmanager
+    def checkout(self) -> Iterator[Decoder]:
+        """Have a decoder for oneself."""
+        try:
+            decoder = self.free.get_nowait()
+        except queue.Empty:
+            decoder = Decoder(self.pixels_max)
+        try:
+            yield decoder
+        finally:
+            self.free.put(decoder)
+
+    def close(self) -> None:
+        """End the children of all that are not in use."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.free.get_nowait().close()
+
+
 def wire_of(header: Header) -> dict[str, Any]:
     """Write a header as JSON has it."""
     return {

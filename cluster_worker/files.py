@@ -171,7 +171,7 @@ def open_file(
         With one sentence, if files or steps cannot be used, or there is too little room.
     """
     kind = check_paths(source, target)
-    with Decoder(pixels_max=PIXELS_MAX) as decoder:
+    with engine.decoders.checkout() as decoder:
         header = decoder.read_header(source, source.name)
         spool = Path(scratch_dir or target.parent)
         with FileJob(engine, decoder, source, header, steps, kind, spool) as file:
