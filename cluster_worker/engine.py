@@ -83,9 +83,13 @@ class Job:
         """What became of it."""
         return self.engine.segments.maps.map(self.result_pixels, writable=False)
 
-    def start(self, progress: Progress = ignore) -> None:
-        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
+    def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
+        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`.
+
+        Jobs that are not `first` wait for all that are.
+        """
         self.assignment.progress = progress
+        self.assignment.first = first
         self.engine.dispatcher.submit(self.assignment)
 
     def wait(self, seconds: float | None = None) -> None:

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "infra/letters.py": {"boto3", "botocore", "config"},
     "infra/smoke.py": set(),
     "infra/": {"aws_cdk", "cdk_nag", "constructs", "chalice", "config"},
-    "cluster_worker/kernels/": ARRAYS | {"numba", "cv2"},
+    "cluster_worker/kernels/": ARRAYS | {"numba", "llvmlite", "cv2"},
     "cluster_worker/operations/": ARRAYS,
     "cluster_worker/planning.py": ARRAYS,
     "cluster_worker/tiling.py": set(),
