@@ -48,8 +48,9 @@ function Selected({ image }: { image: ImageItem }) {
   const [mode, setMode] = useState<Mode>("split");
   const [split, setSplit] = useState(0.5);
   const [hasHistogram, setHistogram] = useState(false);
-  const preview = usePreview(image);
-  const layers = layersOf(image, preview.url);
+  const [isCrop, setCrop] = useState(false);
+  const preview = usePreview(image, isCrop);
+  const layers = layersOf(image, preview);
   const shown = { before: 1, split, after: 0 }[mode];
   return (
     <>
@@ -80,7 +81,7 @@ function Selected({ image }: { image: ImageItem }) {
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
           onSplit={setSplit}
         >
-          <PreviewMark preview={preview} />
+          <PreviewMark preview={preview} isCrop={isCrop} onCrop={setCrop} />
         </Stage>
       ) : (
         <p className="stage stage-words">{wordsWithout(image)}</p>
@@ -90,32 +91,45 @@ function Selected({ image }: { image: ImageItem }) {
   );
 }
 
-/** Says that what is seen is no result yet, and how true it is. */
-function PreviewMark({ preview }: { preview: Preview }) {
+interface PreviewMarkProps {
+  readonly preview: Preview;
+  readonly isCrop: boolean;
+  onCrop(isCrop: boolean): void;
+}
+
+/** Says that what is seen is no result yet, and how true it is; a large image also in full size. */
+function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
   const { url, isApproximate, isComing, reason } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
   if (!url && !isComing) return null;
-  const words = isApproximate ? texts.viewer.approximate : texts.viewer.preview;
+  const { words, hint } = texts.viewer.previews[isCrop ? "crop" : "scaled"];
   return (
-    <p
-      className="preview-mark"
-      data-coming={isComing || undefined}
-      title={texts.viewer.previewHint}
-    >
-      {url ? words : texts.viewer.previewComing}
-    </p>
+    <div className="preview-place" onPointerDown={(event) => event.stopPropagation()}>
+      {(isCrop || isApproximate) && (
+        <button type="button" className="preview-turn" onClick={() => onCrop(!isCrop)}>
+          {isCrop ? texts.viewer.previewWhole : texts.viewer.previewCrop}
+        </button>
+      )}
+      <p className="preview-mark" data-coming={isComing || undefined} title={hint}>
+        {url ? words(isApproximate) : texts.viewer.previewComing}
+      </p>
+    </div>
   );
 }
 
 /** The pictures there are of an image: before, after, or both; a preview stands for a result. */
-function layersOf({ name, type, refusal, file, job }: ImageItem, preview = ""): Layer[] {
+function layersOf(
+  { name, type, refusal, file, job }: ImageItem,
+  preview: Pick<Preview, "url" | "before"> = { url: "", before: "" },
+): Layer[] {
   const result = job?.state === "succeeded" ? job.result : null;
   const layers: Layer[] = [];
   if (file && isViewable(type) && !refusal) {
-    layers.push({ key: "before", source: addressOf(file), title: texts.viewer.beforeOf(name) });
+    const source = preview.before || addressOf(file);
+    layers.push({ key: "before", source, title: texts.viewer.beforeOf(name) });
   }
-  if (preview) {
-    layers.push({ key: "after", source: preview, title: texts.viewer.previewOf(name) });
+  if (preview.url) {
+    layers.push({ key: "after", source: preview.url, title: texts.viewer.previewOf(name) });
   } else if (result && isViewable(result.type)) {
     layers.push({ key: "after", source: result.url, title: texts.viewer.afterOf(name) });
   }
