@@ -165,6 +165,21 @@ class Pass:
         return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
 
     @property
+    def is_local(self) -> bool:
+        """Whether a pixel depends on those within the halo alone, wherever it lies."""
+        return not any(
+            part.whole
+            or part.measures
+            or part.wraps
+            or part.geometry
+            or part.rounds
+            # Cells begin at the image's corner.
+            or part.grid > 1
+            or "place" in part.asks
+            for part in self.parts
+        )
+
+    @property
     def work(self) -> float:
         """Work for a pixel of all its colours."""
         return max(self.cost, 0.1) * prod(self.channels)
@@ -213,6 +228,14 @@ class Plan:
     alpha: "Plan | None"
     float_bytes: int
     density: Density | None
+
+    @property
+    def margin(self) -> int | None:
+        """How far, in pixels, a cut through the source is felt; None if everywhere."""
+        if not all(each.is_local for each in self.passes):
+            return None
+        return sum(each.halo for each in self.passes)
+
     core: tuple[int, int] | None = None
     grid: int = 1
 
