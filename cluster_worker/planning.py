@@ -21,7 +21,15 @@ from skimage import util
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
-from cluster_worker.tiling import Span, all_of, core_shape, parts_of, square_side, tiles
+from cluster_worker.tiling import (
+    TILE_COLUMNS,
+    Span,
+    all_of,
+    core_shape,
+    parts_of,
+    square_side,
+    tiles,
+)
 
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
@@ -36,6 +44,8 @@ ROUNDED = ("uint8", "uint16")
 TILE_PIXELS = 1 << 20
 # A kernel that makes no array of a tile's size does best with large ones: few halos, few calls.
 LIGHT_TILE_PIXELS = 1 << 22
+# It takes whole rows, which lie in memory as it wants them; others are cut into shorter ones.
+LIGHT_TILE_COLUMNS = 1 << 16
 # Tiles of dear operations are smaller, but not so small that their halos outweigh them.
 TILE_PIXELS_MIN = 1 << 16
 # Work of a tile, in pixels of a Gaussian: a quarter of a second or so. What would take longer is
@@ -243,7 +253,8 @@ class Plan:
         grid = self.grid_of(each)
         most = TILE_PIXELS if each.arrays else LIGHT_TILE_PIXELS
         pixels = max(int(most / max(each.cost, 1.0)), TILE_PIXELS_MIN)
-        height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid)
+        wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
+        height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid, wide)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # Rounds spread as far as a tile reaches: more tiles would make more rounds.
         if each.parts[0].rounds is None and height * width > max(side**2, TILE_WORK / each.work):
