@@ -480,11 +480,17 @@ class Chain:
         link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost, takes)
         self.links.append(link)
 
-    def round_last(self, dtype: str) -> None:
-        """Let the last part round its result to the depth of a picture by itself."""
+    def rounds_by_itself(self, dtype: str, shows: tuple[float, float]) -> bool:
+        """Let the last part round its result to the depth of a picture, if it can."""
         last = self.links[-1]
-        self.links[-1] = last._replace(part=replace(last.part, dtype=dtype), dtype=dtype)
+        if "dtype" not in last.part.asks or dtype not in ROUNDED:
+            return False
+        if shows != (0, 1) and "shows" not in last.part.asks:
+            return False
+        part = replace(last.part, dtype=dtype, shows=shows)
+        self.links[-1] = last._replace(part=part, dtype=dtype)
         self.dtype = dtype
+        return True
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Take in what an operation has done to the size of a pixel."""
@@ -650,11 +656,9 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
             chain.add(Part(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
-        elif shows is not None:
+        elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
-        elif "dtype" in chain.links[-1].part.asks and target in ROUNDED:
-            chain.round_last(target)
     if chain.dtype != target:
         chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
 
@@ -715,6 +719,8 @@ def run_part(
         extra["place"] = place
     if "dtype" in part.asks:
         extra["dtype"] = part.dtype
+    if "shows" in part.asks:
+        extra["shows"] = part.shows
     if "out" in part.asks:
         extra["out"] = out
     with refusals(part.name):

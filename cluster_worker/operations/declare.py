@@ -17,6 +17,8 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``dtype``
     The type that its result is to have: float32, or that of the picture which a chain ends in, to
     which it then rounds by itself.
+``shows``
+    With such a type: which of its values become black and white.
 ``out``
     An array for the core of its result, or None; it returns the core alone.
 """
@@ -59,7 +61,7 @@ __all__ = [
     "operation",
 ]
 
-CONTEXT = ("alpha", "dtype", "history", "out", "place", "statistics")
+CONTEXT = ("alpha", "dtype", "history", "out", "place", "shows", "statistics")
 LIST_MAX = 12
 
 
@@ -191,6 +193,8 @@ class Part:
         be loaded.
     dtype : str
         What a function that asks for ``dtype`` is told.
+    shows : tuple of float
+        What a function that asks for ``shows`` is told.
     name : str
         Begins its errors.
     """
@@ -206,6 +210,7 @@ class Part:
     like: Callable[[Image], Image] | None = None
     model: "Part | None" = None
     dtype: str = "float32"
+    shows: tuple[float, float] = (0, 1)
     name: str = ""
 
     @cached_property
