@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import util
 
+from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
@@ -260,7 +260,8 @@ class Plan:
     def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
         """Cut what a pass is given, for its measures."""
         rows, columns = each.shapes[0]
-        core = self.core or core_shape((rows, columns), 0, ranks, TILE_PIXELS)
+        shape = (rows, columns)
+        core = self.core or core_shape(shape, 0, ranks, TILE_PIXELS, wide=LIGHT_TILE_COLUMNS)
         return tiles((rows, columns), core)
 
     def tiles_total(self, ranks: int) -> int:
@@ -435,11 +436,18 @@ class Chain:
         link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost)
         self.links.append(link)
 
-    def round_last(self, dtype: str) -> None:
-        """Let the last part round its result to the depth of a picture by itself."""
+    def round_last(self, dtype: str) -> bool:
+        """Let the last part round its result to the depth of a picture, if it does so by itself."""
         last = self.links[-1]
-        self.links[-1] = last._replace(part=replace(last.part, dtype=dtype), dtype=dtype)
+        if "dtype" in last.part.asks and np.dtype(self.dtype).kind == "f":
+            part = replace(last.part, dtype=dtype)
+        elif "target" in last.part.asks:
+            part = replace(last.part, target=dtype)
+        else:
+            return False
+        self.links[-1] = last._replace(part=part, dtype=dtype)
         self.dtype = dtype
+        return True
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Take in what an operation has done to the size of a pixel."""
@@ -608,9 +616,9 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
         elif shows is not None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
-        elif "dtype" in chain.links[-1].part.asks and target in ROUNDED:
-            chain.round_last(target)
-    if chain.dtype != target:
+    if chain.dtype == target:
+        return
+    if target not in ROUNDED or not chain.round_last(target):
         chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
 
 
@@ -667,6 +675,10 @@ def run_part(
         extra["place"] = place
     if "dtype" in part.asks:
         extra["dtype"] = part.dtype
+    if "target" in part.asks:
+        extra["target"] = part.target
+    if "model" in part.asks and part.model is not None:
+        extra["model"] = part.model.function
     if "out" in part.asks:
         extra["out"] = out
     with refusals(part.name):
@@ -703,32 +715,6 @@ def take(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...])
     """Measure one block."""
     extra = {"place": place} if "place" in asked(measure.of) else {}
     return measure.of(block, *earlier, **extra)
-
-
-def to_depth(image: Image, dtype: str) -> Image:
-    """Convert between types as scikit-image does, but clip floats to 0…1 instead of refusing."""
-    target = np.dtype(dtype)
-    if image.dtype == target:
-        return image
-    if target.kind == "f":
-        if image.dtype.kind == "f":
-            return image.astype(target)
-        convert = util.img_as_float64 if dtype == "float64" else util.img_as_float32
-        result: Image = convert(image)
-        return result
-    if target.kind == "b":
-        half = np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5
-        mask: Image = image > half
-        return mask
-    white = np.iinfo(target).max
-    if image.dtype.kind == "b":
-        levels: Image = image.astype(target) * target.type(white)
-    elif image.dtype.kind == "u":
-        levels = util.img_as_ubyte(image) if dtype == "uint8" else util.img_as_uint(image)
-    else:
-        scaled = np.clip(image, 0, 1) * image.dtype.type(white)
-        levels = np.rint(scaled, out=scaled).astype(target)
-    return levels
 
 
 def check_image(shape: tuple[int, ...], dtype: str) -> bool:

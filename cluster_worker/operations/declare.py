@@ -17,6 +17,10 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``dtype``
     The type that its result is to have: float32, or that of the picture which a chain ends in, to
     which it then rounds by itself.
+``target``
+    The type of picture that its result is to be rounded to, or None for its own type.
+``model``
+    Of a kernel: the operation's function, with its parameters.
 ``out``
     An array for the core of its result, or None; it returns the core alone.
 """
@@ -59,7 +63,7 @@ __all__ = [
     "operation",
 ]
 
-CONTEXT = ("alpha", "dtype", "history", "out", "place", "statistics")
+CONTEXT = ("alpha", "dtype", "history", "model", "out", "place", "statistics", "target")
 LIST_MAX = 12
 
 
@@ -189,8 +193,8 @@ class Part:
     model : Part, optional
         Of the operation's function, which planning tries instead of a kernel: that would have to
         be loaded.
-    dtype : str
-        What a function that asks for ``dtype`` is told.
+    dtype, target : str
+        What a function that asks for ``dtype`` or ``target`` is told.
     name : str
         Begins its errors.
     """
@@ -206,6 +210,7 @@ class Part:
     like: Callable[[Image], Image] | None = None
     model: "Part | None" = None
     dtype: str = "float32"
+    target: str | None = None
     name: str = ""
 
     @cached_property

@@ -10,6 +10,8 @@ from skimage import color, exposure, util
 from skimage.exposure import _adapthist
 
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import tables
+from cluster_worker.operations.by_levels import by_histogram, by_table
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
@@ -52,7 +54,7 @@ def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
     return curve(image).astype(image.dtype)
 
 
-@operation("Gamma", "Intensity", Pointwise(), channels="any", arrays=3)
+@operation("Gamma", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
 def adjust_gamma(
     image: Image,
     gamma: Annotated[float, Number(0, 10, slider=(0.1, 4), step=0.05)] = 1.0,
@@ -84,7 +86,7 @@ def adjust_gamma(
     return by_level(image, lambda levels: (levels / white) ** gamma * white * gain)
 
 
-@operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3)
+@operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
 def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     """Bring out dark detail by a logarithm, or bright detail by its inverse.
 
@@ -109,7 +111,9 @@ def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     return by_level(image, lambda levels: np.log2(1 + levels / white) * white * gain)
 
 
-@operation("Contrast (sigmoid)", "Intensity", Pointwise(), channels="any", arrays=3)
+@operation(
+    "Contrast (sigmoid)", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),)
+)
 def adjust_sigmoid(
     image: Image,
     cutoff: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.5,
@@ -273,7 +277,22 @@ def range_measures(
     return (Measure(partial(digits, ranks=ranks), np.add),) * DIGITS
 
 
-@operation("Stretch contrast", "Intensity", Statistical(range_measures), channels="any", arrays=3)
+def first_digits(histogram: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
+    """Give what `digits` counts of whole numbers, which have one digit."""
+    return histogram[np.newaxis], *(np.zeros(1, np.intp),) * (DIGITS - 1)
+
+
+@operation(
+    "Stretch contrast",
+    "Intensity",
+    Statistical(range_measures),
+    channels="any",
+    arrays=3,
+    kernels=(
+        by_histogram(tables.extent_alone, when=lambda in_range, **_: in_range == "image"),
+        by_histogram(first_digits, when=lambda in_range, **_: in_range == "percentiles"),
+    ),
+)
 def rescale_intensity(
     image: Image,
     in_range: InRange = "image",
@@ -326,6 +345,7 @@ def rescale_intensity(
     channels="any",
     arrays=4,
     cost=2.0,
+    kernels=(by_histogram(tables.extent_and_counts),),
 )
 def equalize_hist(
     image: Image,
