@@ -571,7 +571,7 @@ def prepare(
     if is_labels(chain.dtype):
         if operation.takes == "mask" and depth == "input":
             chain.add(Part(regions))
-        return operation.kernel(parameters, chain.dtype, depth)
+        return operation.kernel(parameters, chain.dtype, depth, chain.channels)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
         gray = OPERATIONS["rgb2gray"]
@@ -584,10 +584,10 @@ def prepare(
         chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
-    kernel = operation.kernel(parameters, chain.dtype, depth)
+    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     if kernel is None and operation.floats:
         to_float(depth, chain)
-        kernel = operation.kernel(parameters, chain.dtype, depth)
+        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     return kernel
 
 

@@ -420,6 +420,8 @@ class Kernel:
         function is not.
     when : callable
         From the parameters to whether it holds for them.
+    gray : bool
+        Whether it takes no colours.
     exact : bool
         Whether its result is the function's to the last bit. If not, it serves pictures alone:
         with depth "native" the function runs.
@@ -432,6 +434,7 @@ class Kernel:
     function: Callable[..., Any]
     takes: tuple[str, ...] = ("uint8", "uint16", "float32")
     when: Callable[..., bool] = always
+    gray: bool = False
     exact: bool = False
     measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]] | None = None
     arrays: int | None = None
@@ -521,10 +524,17 @@ class Operation(Traits):
             found = kernel.parts(self.kind, parameters, found)
         return tuple(replace(part, name=self.name) for part in found)
 
-    def kernel(self, parameters: Mapping[str, Any], dtype: str, depth: str) -> Kernel | None:
-        """Find the kernel for an image of this type."""
+    def kernel(
+        self,
+        parameters: Mapping[str, Any],
+        dtype: str,
+        depth: str,
+        channels: tuple[int, ...] = (),
+    ) -> Kernel | None:
+        """Find the kernel for an image of this type and these channels."""
         for each in self.kernels:
-            if dtype in each.takes and (each.exact or depth == "input") and each.when(**parameters):
+            fits = dtype in each.takes and not (each.gray and channels)
+            if fits and (each.exact or depth == "input") and each.when(**parameters):
                 return each
         return None
 
