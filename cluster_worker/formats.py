@@ -34,6 +34,9 @@ MAGIC_BYTES = 12
 # Words by which Pillow and tifffile say that bytes are missing.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
 
+# Words by which Pillow and libjpeg say that memory was refused.
+NO_MEMORY = ("out of memory", "insufficient memory")
+
 __all__ = [
     "DTYPES",
     "FORMATS",
@@ -421,7 +424,7 @@ def rejected(name: str, form: Format, verb: str) -> Iterator[None]:
 def sentence(error: Exception, name: str, form: Format, verb: str) -> str:
     """Word what a codec raised."""
     text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text:
+    if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
         return needs_memory(name, verb)
     if isinstance(error, EOFError) or any(words in text for words in TOO_SHORT):
         return f"{name}: the file ends too early; save or upload it again"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.codecs.header import TILE, Header, Piece
 from cluster_worker.decoder import Decoder
-from cluster_worker.segments import Pixels
+from cluster_worker.segments import Maps, Pixels
 from cluster_worker.surfaces import Array, Sink, Source, Surface
 from cluster_worker.tiling import Span
 
@@ -43,6 +43,7 @@ class Tools:
         self.folder = folder
         self.rank = rank
         self.buffer_bytes = 0
+        self.maps = Maps()
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -78,7 +79,7 @@ class Tools:
         """
         if isinstance(image, Raw):
             return stack.enter_context(Rows(image))
-        return Array(image.map(writable=True))
+        return Array(self.maps.map(image, writable=True))
 
     def close(self) -> None:
         """End the decoder, if one was started."""

@@ -17,12 +17,12 @@ from cluster_worker.codecs.header import (
     valid_profile,
     without_channels,
 )
+from cluster_worker.codecs.threads import THREADS
 from cluster_worker.codecs.tiff_page import (
     COMPRESSION,
     DEFLATE_LEVEL,
     ORIENTATION,
     PALETTE,
-    THREADS,
     block_of,
     channels_of,
     check_extent,

@@ -58,9 +58,6 @@ INDEX_BITS = (1, 2, 4, 8)
 COMPRESSION = "adobe_deflate"
 DEFLATE_LEVEL = 1
 
-# Threads of one call; the codecs release the GIL, and a node decodes several files at once.
-THREADS = 2
-
 # A larger piece than this is not held in memory to read a window of it.
 PIECE_BYTES_MAX = 64 << 20
 

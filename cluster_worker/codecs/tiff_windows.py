@@ -1,13 +1,11 @@
 """TIFF by windows: read in parts and put together from parts, for images larger than memory."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import groupby, islice, product
+from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from imagecodecs import deflate_encode, delta_encode, packints_decode
@@ -20,11 +18,11 @@ from cluster_worker.codecs.header import (
     Piece,
     Place,
 )
+from cluster_worker.codecs.threads import in_threads
 from cluster_worker.codecs.tiff_page import (
     COMPRESSION,
     DEFLATE_LEVEL,
     PALETTE,
-    THREADS,
     check_extent,
     coloured,
     described,
@@ -36,14 +34,11 @@ from cluster_worker.tiling import Span
 
 # Decoded pieces kept between windows: windows overlap by their halos, and strips are wider.
 KEPT_BYTES_MAX = 64 << 20
-# Pieces that are decoded, or tiles that are encoded, before the next are begun.
-BATCH_BYTES = 4 << 20
+# Samples smaller than a byte that are unpacked at once.
+UNPACKED_BYTES = 4 << 20
 
 # Offsets of a classic TIFF have 32 bits; room is left for its tags.
 CLASSIC_BYTES_MAX = (1 << 32) - (1 << 26)
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def read_window(
@@ -221,7 +216,7 @@ class StoredPieces:
         """Unpack rows of samples that are smaller than a byte, a few at a time."""
         page = self.page
         runlen = page.imagewidth * self.samples
-        step = max(1, BATCH_BYTES // runlen)
+        step = max(1, UNPACKED_BYTES // runlen)
         for top in range(0, len(lines), step):
             packed = lines[top : top + step]
             rows = packints_decode(packed.tobytes(), page.dtype, page.bitspersample, runlen=runlen)
@@ -341,14 +336,3 @@ def encoded_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
                 if len(encoded) < nbytes:
                     raise EOFError(f"{spool.name} ends before the tile at {offset}")
                 yield encoded
-
-
-def in_threads(
-    call: Callable[[Item], Result], items: Iterable[Item], nbytes: int
-) -> Iterator[Result]:
-    """Map a function over items of so many bytes, in order, a bounded number ahead."""
-    rest = iter(items)
-    size = max(THREADS, BATCH_BYTES // max(1, nbytes))
-    with ThreadPoolExecutor(THREADS) as pool:
-        while batch := list(islice(rest, size)):
-            yield from pool.map(call, batch)

@@ -14,11 +14,12 @@ WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
 
 
-def half_kernel(sigma: float, truncate: float) -> NDArray[np.float32]:
-    """Give scipy's Gaussian from its centre outwards."""
-    radius = int(truncate * sigma + 0.5)
-    weights = _filters._gaussian_kernel1d(sigma, 0, radius)
-    return np.asarray(weights[radius:], np.float32)
+def kernel_of(sigma: float, truncate: float) -> NDArray[np.float64]:
+    """Give scipy's Gaussian."""
+    weights: NDArray[np.float64] = _filters._gaussian_kernel1d(
+        sigma, 0, int(truncate * sigma + 0.5)
+    )
+    return weights
 
 
 def gaussian(
@@ -54,15 +55,17 @@ def gaussian(
     """
     core = place.core.relative_to(place.window)
     channels = image.shape[2] if image.ndim == 3 else 1
+    black, white = WHITE[str(image.dtype)], WHITE[dtype]
+    weights = kernel_of(sigma, truncate)
     with core_of(image, core, dtype, out) as result:
         loops.convolve(
             rows_of(image),
-            half_kernel(sigma, truncate),
+            (weights * (white / black)).astype(np.float32),
+            weights.astype(np.float32),
             channels,
             BORDERS[mode],
-            np.float32(cval),
-            np.float32(1 / WHITE[str(image.dtype)]),
-            np.float32(WHITE[dtype]),
+            np.float32(cval * black),
+            np.float32(white),
             core.top,
             core.left * channels,
             rows_of(result),

@@ -42,6 +42,10 @@ Border = Literal["nearest", "reflect", "mirror", "constant", "wrap"]
 BorderValue = Annotated[float, Number(-65535, 65535, slider=(0, 1), step=0.01)]
 
 
+# Pixels of the half width up to which a sum of 32-bit floats is as exact as is claimed.
+SUM_REACH_MAX = 160
+
+
 def reach(sigma: float, truncate: float = 4.0) -> int:
     """Half width of a Gaussian kernel cut off at `truncate` standard deviations, as in scipy."""
     return int(truncate * sigma + 0.5)
@@ -56,8 +60,9 @@ def reach(sigma: float, truncate: float = 4.0) -> int:
     kernels=(
         Kernel(
             separable.gaussian,
+            when=lambda sigma, truncate, **_: reach(sigma, truncate) <= SUM_REACH_MAX,
             arrays=0,
-            cost=lambda sigma, truncate, **_: 0.02 + 0.01 * reach(sigma, truncate),
+            cost=lambda sigma, truncate, **_: 0.02 + 0.007 * reach(sigma, truncate),
             tolerance=1e-6,
         ),
     ),
