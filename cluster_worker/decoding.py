@@ -113,8 +113,8 @@ def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - cal
 def encode_tiles(question: Mapping[str, Any]) -> dict[str, Any]:
     """Append the tiles of the shared pixels to the spool."""
     image = pixels_of(question["pixels"]).map(writable=False)
-    spool, kind, name = Path(question["spool"]), question["format"], question["name"]
-    return {"places": formats.encode_tiles(spool, image, kind, name)}
+    asked = (question[each] for each in ("format", "name", "compression"))
+    return {"places": formats.encode_tiles(Path(question["spool"]), image, *asked)}
 
 
 def assemble(question: Mapping[str, Any]) -> dict[str, Any]:

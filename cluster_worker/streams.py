@@ -201,6 +201,8 @@ class Spool(NamedTuple):
         Of the result.
     format, name : str
         Of the file to come; sentences begin with the name.
+    compression : str
+        Of the original, as its header has it.
     """
 
     folder: str
@@ -208,6 +210,7 @@ class Spool(NamedTuple):
     dtype: str
     format: str
     name: str
+    compression: str
 
     def tiles_of(self, rank: int) -> Path:
         """Bytes of one rank's tiles, one after the other."""
@@ -248,7 +251,7 @@ class Tiles(contextlib.AbstractContextManager["Tiles"]):
         top, left = span.top // TILE, span.left // TILE
         columns = -(-span.shape[1] // TILE)
         encoded = self.tools.decoder.encode_tiles(
-            self.path, pixels, self.spool.format, self.spool.name
+            self.path, pixels, self.spool.format, self.spool.name, self.spool.compression
         )
         for i, (offset, count) in enumerate(encoded):
             self.index.append(((top + i // columns) * across + left + i % columns, offset, count))

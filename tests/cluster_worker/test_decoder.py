@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from cluster_worker import formats
-from cluster_worker.decoder import Decoder, Decoders, header_of, places_of, wire_of
+from cluster_worker.decoder import Decoder, Decoders, WarmDecoders, header_of, places_of, wire_of
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.formats import Header
 from cluster_worker.segments import Pixels
@@ -245,7 +245,7 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
 def test_a_header_survives_the_way_to_the_child_and_back():
     header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
     assert header_of(wire_of(header), "ü.tif") == header
-    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4))
+    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4), compression="zstd")
     assert header_of(wire_of(header), "ü.tif") == header
 
 
@@ -262,6 +262,7 @@ def test_a_header_survives_the_way_to_the_child_and_back():
         {"block": [3]},
         {"block": [0, 4]},
         {"block": "many"},
+        {"compression": "own"},
     ],
 )
 def test_what_a_child_says_is_not_believed(wrong):
@@ -292,6 +293,18 @@ def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
         assert got.get(timeout=10) in (first, second)
         waiting.join(10)
         pids = [each.child.process.pid for each in decoders.all]
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_warm_decoders_serve_the_next_file_and_end_with_their_owner(cat):
+    decoders = WarmDecoders(1_000_000)
+    with decoders.checkout() as first, decoders.checkout() as second:
+        assert first.read_header(cat[0], "cat.png") == second.read_header(cat[0], "cat.png")
+        pids = {each.child.process.pid for each in (first, second)}
+    with decoders.checkout() as again:
+        again.read_header(cat[0], "cat.png")
+        assert again.child.process.pid in pids
+    decoders.close()
     assert not any(is_alive(pid) for pid in pids)
 
 
