@@ -284,7 +284,7 @@ class Plan:
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
-            > WINDOW_TILES_MAX * max(TILE_PIXELS, height * width)
+            > WINDOW_TILES_MAX * max(most, height * width)
             and max(height, width) > grid
             and any(part.geometry for part in each.parts)
         ):
