@@ -118,6 +118,24 @@ class Buffer(NamedTuple):
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
+class Load(NamedTuple):
+    """Work of one part, for the estimate of time.
+
+    Attributes
+    ----------
+    name : str
+        Of the part's operation.
+    takes : str
+        Type of what it is given.
+    work : float
+        For a pixel of all its colours, the Gaussian of one pixel being about 1.
+    """
+
+    name: str
+    takes: str
+    work: float
+
+
 @dataclass(frozen=True)
 class Pass:
     """Parts that run together on each tile.
@@ -138,6 +156,8 @@ class Pass:
         Bytes that are needed besides, whatever the tile.
     cost : float
         Work for a pixel, the Gaussian of one pixel being 1.
+    loads : tuple of Load
+        The same, of each part.
     """
 
     parts: tuple[Part, ...]
@@ -147,6 +167,7 @@ class Pass:
     arrays: int
     table: int
     cost: float
+    loads: tuple[Load, ...]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -404,6 +425,7 @@ class Link(NamedTuple):
     arrays: int
     table: int
     cost: float
+    takes: str
 
 
 class Chain:
@@ -429,10 +451,10 @@ class Chain:
         Rejected
             If it refuses such an image.
         """
-        before, after = self.shape, part.shape_after(self.shape)
+        before, after, takes = self.shape, part.shape_after(self.shape), self.dtype
         result = try_part(part, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost)
+        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost, takes)
         self.links.append(link)
 
     def round_last(self, dtype: str) -> None:
@@ -640,6 +662,9 @@ def pass_of(links: Sequence[Link]) -> Pass:
         arrays=max(link.arrays for link in links),
         table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
+        loads=tuple(
+            Load(link.part.name, link.takes, link.cost * prod(link.channels)) for link in links
+        ),
     )
 
 
