@@ -30,7 +30,7 @@ scikit-image on uint8** (= 1) something is, and *ours* is two MPI ranks.
 - The number behind a peer's name is its threads. Pillow has one.
 - **=**: the pixels are scikit-image's: levels equal, but for one level where scikit-image's own
   float lies at an edge of rounding; floats within 1e-6. **≠**: they are not, with the share of
-  pixels that differ.
+  pixels that differ. Ours may be what scikit-image makes of the image in single precision.
 """
 
 
