@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cluster_worker.cost import Rates, estimate
+from cluster_worker.cost import Rates, estimate, is_worth_cutting
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.planning import Order, plan
 from cluster_worker.rates import MEASURED
@@ -77,3 +77,32 @@ def test_every_operation_was_measured_and_more_pixels_take_longer():
             for side in (1024, 4096)
         )
         assert 0 < small < large or name == "resize"
+
+
+@pytest.mark.parametrize(
+    ("alone", "shared", "is_cut"),
+    [
+        (1.0, 0.5, True),
+        (0.0045, 0.0023, True),
+        (0.001, 0.0005, False),  # a gain that is lost while the ranks begin
+        (0.1, 0.098, False),  # limited by memory, which all ranks share
+        (0.1, 0.2, False),
+    ],
+)
+def test_an_image_is_cut_where_that_saves_time_worth_the_trouble(alone, shared, is_cut):
+    assert is_worth_cutting(alone, shared) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("step", "shape", "is_cut"),
+    [
+        ({"operation": "invert"}, (512, 512), False),
+        (GAUSSIAN, (512, 512), False),
+        (GAUSSIAN, (4000, 6000, 3), True),
+        ({"operation": "median"}, (4000, 6000), True),
+        ({"operation": "denoise_nl_means"}, (512, 512), True),
+    ],
+)
+def test_work_decides_whether_an_image_is_cut_and_not_its_pixels_alone(step, shape, is_cut):
+    chain = planned(step, shape=shape)
+    assert is_worth_cutting(*(seconds(chain, ranks, cores=2) for ranks in (1, 2))) is is_cut
