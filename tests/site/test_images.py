@@ -84,10 +84,11 @@ def test_all_results_come_as_one_zip_whose_manifest_is_true(page):
     assert manifest["versions"] == [{"app": VERSION, **made_with}]
     assert {entry["versions"] for entry in manifest["images"]} == {0}
     assert manifest["recipes"] == [{"steps": [{"operation": "invert"}], "format": "same"}]
-    # The next image is the only one that is new.
+    # The next image is the only one that is new, also after a reload.
     choose(page, ("d.png", "image/png", pictures.png(pictures.small(9))))
     process(page)
     succeeds(page, "d.png")
+    page.reload()
     with page.expect_download() as caught:
         page.get_by_role("button", name="Download 1 new").click()
     with zipfile.ZipFile(caught.value.path()) as archive:
