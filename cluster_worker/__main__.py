@@ -103,8 +103,8 @@ def main() -> int:
     except Broken as error:
         event("not started", error=str(error))
         return 1
-    # Bulk work fills the ranks and no more, so that what comes by the other lane is the next.
-    lanes = {places.JOBS.name: engine.ranks + SPARE_SLOTS, places.BULK.name: engine.ranks}
+    # In each lane, since either may be alone; in the engine the jobs of a small batch go first.
+    lanes = dict.fromkeys((places.JOBS.name, places.BULK.name), engine.ranks + SPARE_SLOTS)
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
     with engine, Decoders(slots, settings) as decoders:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cluster_worker import formats
+from cluster_worker.codecs import tiff_windows
 from cluster_worker.codecs.header import Header, Image
 from cluster_worker.codecs.tiles import SIDE, Pyramid
 from cluster_worker.surfaces import without_axis
@@ -127,11 +128,15 @@ def reader_of_array(image: Image) -> Read:
 
 
 def reader_of_file(path: Path, header: Header) -> Read:
-    """Read spans of an image file that is read by windows."""
+    """Read spans of an image file that is read by windows, each below the one before."""
+    block_rows = header.block[0] if header.block else 1
 
     def read(span: Span) -> Image:
         out = np.empty((*span.shape, *header.shape[2:]), header.dtype)
         formats.read_window(path, header, *span, out)
+        if span.bottom % block_rows == 0:
+            # No piece reaches into the next band, and those kept would double what this takes.
+            tiff_windows.forget()
         return out
 
     return read

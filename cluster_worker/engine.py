@@ -24,9 +24,10 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.decoder import WarmDecoders
 from cluster_worker.dispatch import Assignment, Dispatcher
 from cluster_worker.errors import Rejected
-from cluster_worker.files import bytes_of, run_file
+from cluster_worker.files import PIXELS_MAX, bytes_of, run_file
 from cluster_worker.held import Held
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, check_image, plan
@@ -82,9 +83,13 @@ class Job:
         """What became of it."""
         return self.engine.segments.maps.map(self.result_pixels, writable=False)
 
-    def start(self, progress: Progress = ignore) -> None:
-        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
+    def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
+        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`.
+
+        Jobs that are not `first` wait for all that are.
+        """
         self.assignment.progress = progress
+        self.assignment.first = first
         self.engine.dispatcher.submit(self.assignment)
 
     def wait(self, seconds: float | None = None) -> None:
@@ -176,6 +181,8 @@ class Engine:
         self.core = core
         self.catalogue = catalogue()
         self.numbers = itertools.count(1)
+        # For `run_file`; a node's consumer has its own, with its limits.
+        self.decoders = WarmDecoders(PIXELS_MAX)
         self.segments = Segments(Path(scratch_dir))
         try:
             self.dispatcher = Dispatcher(
@@ -425,9 +432,10 @@ class Engine:
         return dict(world.pids) if world else {}
 
     def close(self) -> None:
-        """End the world and remove its memory."""
+        """End the world and its decoders, and remove its memory."""
         self.dispatcher.close()
         self.segments.close()
+        self.decoders.close()
 
     def __enter__(self) -> Self:
         """Begin."""

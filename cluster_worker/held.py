@@ -36,7 +36,7 @@ class Held:
     @cached_property
     def array(self) -> Image:
         """The image itself, no copy; not to be used after the release, nor changed in a run."""
-        return self.pixels.map(writable=True)
+        return self.segments.maps.map(self.pixels, writable=True)
 
     def lend(self) -> Pixels:
         """Let a job read it, until `give_back`.

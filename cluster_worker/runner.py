@@ -26,8 +26,12 @@ from config import VERSION, places
 from config.job import Batch, Job, Message
 from config.settings import WorkerSettings
 
+# Orders under which no job of a batch is begun.
+ENDING = ("cancel", "delete")
 # A row may change between read and claim; beyond so many times something else is wrong.
 CLAIMS_MAX = 5
+# Batches whose recipe is remembered; jobs of one come together.
+BATCHES_MAX = 256
 # Wait before a job is handed back because S3, the table or a world is away: no hot loop.
 BROKEN_SECONDS = 2.0
 # Between two looks whether a job is still there whose pictures are being made.
@@ -70,6 +74,7 @@ class Runner:
         self.storage = storage
         self.worker = worker
         self.draining = threading.Event()
+        self.batches: dict[str, Batch] = {}
         # Told of each row whose message was taken, once it waits no more.
         self.on_taken: Callable[[Job], None] = lambda _: None
 
@@ -99,7 +104,7 @@ class Runner:
 
     def claim(self, message: Message) -> tuple[Job, Batch] | None:
         """Take the job over from whoever held it; None if there is nothing to do."""
-        for _ in range(CLAIMS_MAX):
+        for tried in range(CLAIMS_MAX):
             row = self.rows.get_job(message.batch, message.job)
             if row is None or row.is_final or message.publish < row.publish:
                 state = "missing" if row is None else row.state
@@ -107,8 +112,8 @@ class Runner:
                 if row is not None:
                     self.on_taken(row)
                 return None
-            batch = self.rows.get_batch(message.batch)
-            if batch is None or batch.order in ("cancel", "delete"):
+            batch = self.batch(message.batch, afresh=tried > 0)
+            if batch is None or batch.order in ENDING:
                 self.rows.cancel(row, milliseconds())
                 return None
             claimed = self.rows.claim(row, self.worker, milliseconds())
@@ -116,6 +121,19 @@ class Runner:
                 self.on_taken(claimed)
                 return claimed, batch
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
+
+    def batch(self, batch: str, afresh: bool) -> Batch | None:
+        """Read a batch once: its recipe never changes, and what was ordered a claim checks."""
+        if afresh:
+            self.batches.pop(batch, None)
+        known = self.batches.get(batch)
+        if known is None:
+            known = self.rows.get_batch(batch)
+            if known is not None and known.order not in ENDING:
+                if len(self.batches) >= BATCHES_MAX:
+                    self.batches.clear()
+                self.batches[batch] = known
+        return known
 
     def attempt(self, row: Job, batch: Batch, stages: Stages) -> Verdict:
         """Run one attempt and write its outcome, under the fence of its number."""
@@ -169,7 +187,7 @@ class Runner:
                 if not file.is_streamed:
                     source.unlink()
                 beat.watch(file.job)
-                file.job.start(beat.note)
+                file.job.start(beat.note, first=row.lane == "interactive")
                 self.wait(file.job)
                 stages.add("compute", file.job.spent)
                 beat.check()

@@ -55,3 +55,5 @@ class Done(NamedTuple):
     job: int
     error: Exception | None
     spent: Spent
+    # Done since the last progress was told.
+    tiles: int

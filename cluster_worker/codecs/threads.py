@@ -29,3 +29,13 @@ def in_threads(
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Go through items, none of them None, while a thread makes the next one."""
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, source, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, source, None)
+            yield item

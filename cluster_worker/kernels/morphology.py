@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.kernels import Image, lazily
-from cluster_worker.kernels.strips import by_strips
+from cluster_worker.kernels.strips import by_strips, straight
 from cluster_worker.operations.footprints import Footprint, footprint_of, footprint_reach
 from cluster_worker.tiling import Place
 
@@ -23,28 +23,33 @@ BORDERS = {
     "ignore": "BORDER_CONSTANT",
     "wrap": "BORDER_REPLICATE",
 }
-# From a block, a neighbourhood, the border's mode, and a level for the constant one.
-Filter = Callable[[Image, NDArray[Any], Any, float], Image]
+# From a block, a neighbourhood, the border's mode, and a level for the constant one; some take an
+# array for the result.
+Filter = Callable[..., Image]
 
 
-def least(image: Image, neighbourhood: NDArray[Any], mode: str, level: float) -> Image:
-    """Give each pixel the least value of its neighbourhood; beyond the border nothing counts."""
+def least(
+    image: Image, neighbourhood: NDArray[Any], mode: str, level: float, out: Image | None = None
+) -> Image:
+    """Give each pixel the least value of its neighbourhood."""
     if mode == "ignore":
         level = np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).max
     border = getattr(opencv.cv2, BORDERS[mode])
     found: Image = opencv.cv2.erode(
-        image, neighbourhood, borderType=border, borderValue=(level,) * 4
+        image, neighbourhood, dst=out, borderType=border, borderValue=(level,) * 4
     )
     return found.reshape(image.shape)
 
 
-def greatest(image: Image, neighbourhood: NDArray[Any], mode: str, level: float) -> Image:
+def greatest(
+    image: Image, neighbourhood: NDArray[Any], mode: str, level: float, out: Image | None = None
+) -> Image:
     """Give each pixel the greatest value of its neighbourhood."""
     if mode == "ignore":
         level = -np.inf if image.dtype.kind == "f" else 0
     border = getattr(opencv.cv2, BORDERS[mode])
     found: Image = opencv.cv2.dilate(
-        image, neighbourhood, borderType=border, borderValue=(level,) * 4
+        image, neighbourhood, dst=out, borderType=border, borderValue=(level,) * 4
     )
     return found.reshape(image.shape)
 
@@ -107,14 +112,20 @@ def filtered(
         Another way to the same, which knows what becomes of NaN; `cval` is its level.
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    level = int(cval * np.iinfo(image.dtype).max) if image.dtype.kind == "u" else cval
-
-    def function(strip: Image) -> Image:
-        if strip.dtype == bool:
-            return by(strip.view(np.uint8), neighbourhood, mode, int(level)).view(bool)
-        if strip.dtype.kind == "f" and np.isnan(strip).any():
-            return model(strip, neighbourhood, mode, cval)
-        return by(np.ascontiguousarray(strip), neighbourhood, mode, level)
-
     halo = steps * footprint_reach(footprint, radius, half_width)
-    return by_strips(function, image, halo, place, out)
+    if image.dtype.kind == "f" and np.isnan(image).any():
+        by, level, steps = model, cval, 2
+    else:
+        level = int(cval * np.iinfo(image.dtype).max) if image.dtype.kind == "u" else cval
+        level = int(cval) if image.dtype.kind == "b" else level
+    # OpenCV has no masks.
+    kind = "uint8" if image.dtype == bool else image.dtype
+    target = None if out is None else out.view(kind)
+
+    def apply(part: Image, *result: Image | None) -> Image:
+        return by(part, neighbourhood, mode, level, *result)
+
+    # What lies between two steps is to stay in the cache.
+    run = straight if steps == 1 else by_strips
+    found = run(apply, image.view(kind), halo, place, target)
+    return found.view(image.dtype) if out is None else out

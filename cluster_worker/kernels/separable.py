@@ -14,11 +14,12 @@ WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
 
 
-def half_kernel(sigma: float, truncate: float) -> NDArray[np.float32]:
-    """Give scipy's Gaussian from its centre outwards."""
-    radius = int(truncate * sigma + 0.5)
-    weights = _filters._gaussian_kernel1d(sigma, 0, radius)
-    return np.asarray(weights[radius:], np.float32)
+def kernel_of(sigma: float, truncate: float) -> NDArray[np.float64]:
+    """Give scipy's Gaussian."""
+    weights: NDArray[np.float64] = _filters._gaussian_kernel1d(
+        sigma, 0, int(truncate * sigma + 0.5)
+    )
+    return weights
 
 
 def gaussian(
@@ -52,19 +53,74 @@ def gaussian(
     ndarray
         The core.
     """
+    with core_of(image, place.core.relative_to(place.window), dtype, out) as result:
+        convolve(image, kernel_of(sigma, truncate), mode, cval, dtype, place, result)
+    return result if out is None else out
+
+
+def unsharp_mask(
+    image: Image,
+    radius: float,
+    amount: float,
+    *,
+    statistics: tuple[bool],
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Sharpen a block.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
+    radius, amount
+        As in ``skimage.filters.unsharp_mask``.
+    statistics : tuple of bool
+        Whether any pixel of the whole image is negative.
+    dtype, place, out
+        As in `gaussian`.
+
+    Returns
+    -------
+    ndarray
+        The core.
+    """
+    low = -1.0 if statistics[0] else 0.0
+    with core_of(image, place.core.relative_to(place.window), dtype, out) as result:
+        convolve(image, kernel_of(radius, 4.0), "reflect", 0.0, dtype, place, result, amount, low)
+    return result if out is None else out
+
+
+def convolve(
+    image: Image,
+    weights: NDArray[np.float64],
+    mode: str,
+    cval: float,
+    dtype: str,
+    place: Place,
+    result: Image,
+    amount: float | None = None,
+    low: float = 0.0,
+) -> None:
+    """Blur the core of a block into a result, or sharpen it by an amount."""
     core = place.core.relative_to(place.window)
     channels = image.shape[2] if image.ndim == 3 else 1
-    with core_of(image, core, dtype, out) as result:
-        loops.convolve(
-            rows_of(image),
-            half_kernel(sigma, truncate),
-            channels,
-            BORDERS[mode],
-            np.float32(cval),
-            np.float32(1 / WHITE[str(image.dtype)]),
-            np.float32(WHITE[dtype]),
-            core.top,
-            core.left * channels,
-            rows_of(result),
-        )
-    return result if out is None else out
+    taken, white = WHITE[str(image.dtype)], WHITE[dtype]
+    gain = white / taken
+    loops.convolve(
+        rows_of(image),
+        (weights * gain).astype(np.float32),
+        weights.astype(np.float32),
+        channels,
+        BORDERS[mode],
+        np.float32(cval * taken),
+        amount is not None,
+        np.float32(gain),
+        np.float32(amount or 0),
+        np.float32(low * white),
+        np.float32(white),
+        core.top,
+        core.left * channels,
+        rows_of(result),
+    )

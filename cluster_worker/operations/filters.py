@@ -1,6 +1,7 @@
 """Filters: blur, sharpen, smooth."""
 
 import math
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, util
 
-from cluster_worker.kernels import separable
+from cluster_worker.kernels import medians, separable
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -41,6 +42,10 @@ Border = Literal["nearest", "reflect", "mirror", "constant", "wrap"]
 BorderValue = Annotated[float, Number(-65535, 65535, slider=(0, 1), step=0.01)]
 
 
+# Pixels of the half width up to which a sum of 32-bit floats is as exact as is claimed.
+SUM_REACH_MAX = 160
+
+
 def reach(sigma: float, truncate: float = 4.0) -> int:
     """Half width of a Gaussian kernel cut off at `truncate` standard deviations, as in scipy."""
     return int(truncate * sigma + 0.5)
@@ -55,8 +60,9 @@ def reach(sigma: float, truncate: float = 4.0) -> int:
     kernels=(
         Kernel(
             separable.gaussian,
+            when=lambda sigma, truncate, **_: reach(sigma, truncate) <= SUM_REACH_MAX,
             arrays=0,
-            cost=lambda sigma, truncate, **_: 0.02 + 0.01 * reach(sigma, truncate),
+            cost=lambda sigma, truncate, **_: 0.02 + 0.007 * reach(sigma, truncate),
             tolerance=1e-6,
         ),
     ),
@@ -165,6 +171,18 @@ def difference_of_gaussians(
     return result
 
 
+# A blur is exact to a millionth; more than so many of them are not.
+AMOUNT_MAX = 4
+
+SHARPEN = partial(
+    Kernel,
+    when=lambda radius, amount: reach(radius) <= SUM_REACH_MAX and amount <= AMOUNT_MAX,
+    arrays=0,
+    cost=lambda radius, **_: 0.03 + 0.007 * reach(radius),
+    tolerance=1e-6,
+)
+
+
 @operation(
     "Sharpening",
     "Filters",
@@ -173,6 +191,15 @@ def difference_of_gaussians(
         halo=lambda radius, amount: reach(radius),
     ),
     floats=True,
+    kernels=(
+        # Whole numbers are never negative.
+        SHARPEN(
+            partial(separable.unsharp_mask, statistics=(False,)),
+            takes=("uint8", "uint16"),
+            measures=(),
+        ),
+        SHARPEN(separable.unsharp_mask, takes=("float32",)),
+    ),
 )
 def unsharp_mask(
     image: Image,
@@ -216,6 +243,14 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
     return result
 
 
+def smoothed(
+    image: Image, footprint: Footprint, radius: int, half_width: int | None, mode: Border
+) -> Image:
+    """Give the median of each neighbourhood, of every colour."""
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
+
+
 @operation(
     "Smoothing",
     "Filters",
@@ -229,6 +264,23 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
         0.7 * (2 * footprint_reach(footprint, radius, half_width) + 1) ** 2
     ),
     table=footprint_table,
+    kernels=(
+        Kernel(
+            partial(medians.median, model=smoothed),
+            when=lambda mode, **square: medians.is_sorted(**square),
+            exact=True,
+            arrays=0,
+            cost=lambda radius, **_: 0.03 * radius**2,
+        ),
+        Kernel(
+            partial(medians.median, model=smoothed),
+            takes=("uint8",),
+            when=lambda mode, **square: medians.is_square(**square),
+            exact=True,
+            arrays=2,
+            cost=1.0,
+        ),
+    ),
 )
 def median(
     image: Image,
@@ -257,8 +309,7 @@ def median(
     ----------
     skimage.filters.median
     """
-    neighbourhood = footprint_of(footprint, radius, half_width)
-    return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
+    return smoothed(image, footprint, radius, half_width, mode)
 
 
 def gabor_reach(

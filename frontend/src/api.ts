@@ -27,6 +27,22 @@ export interface Line {
   readonly served: Readonly<Record<Lane, number>>;
 }
 
+/** A picture for this page of what a browser does not show well by itself. */
+export interface ViewPicture {
+  readonly url: string;
+  /** A whole picture's, or `TILES_TYPE`. */
+  readonly type: string;
+  /** Of the image's own pixels, such as uint16. */
+  readonly dtype: string;
+}
+
+export interface Views {
+  readonly original: ViewPicture | null;
+  readonly result: ViewPicture | null;
+  /** Until when pictures on their way are worth waiting for; 0 when none is. */
+  readonly until: number;
+}
+
 /** A job as the API shows it. Times are milliseconds since 1970. */
 export interface JobView {
   readonly job: string;
@@ -47,6 +63,9 @@ export interface JobView {
   readonly changed: number;
   readonly started: number;
   readonly result: Result | null;
+  readonly views: Views;
+  readonly rows: number;
+  readonly columns: number;
 }
 
 /** A presigned POST: the fields go before the file. */
@@ -297,6 +316,14 @@ export const api = {
   async result(url: string): Promise<ArrayBuffer> {
     const response = await fetch(url);
     if (!response.ok) throw new Unreachable(`a result: ${response.status}`);
+    return response.arrayBuffer();
+  },
+
+  /** Fetch some bytes of a file under /files, half open; fewer where it ends before. */
+  async bytes(url: string, start: number, end: number, signal: AbortSignal): Promise<ArrayBuffer> {
+    const headers = { Range: `bytes=${start}-${end - 1}` };
+    const response = await fetch(url, { headers, signal });
+    if (response.status !== 206) throw new Unreachable(`a part of a file: ${response.status}`);
     return response.arrayBuffer();
   },
 

@@ -57,6 +57,7 @@ function inMemory() {
     },
     preview: async () => ({ url: "data:,", margin: null }),
     result: async () => new ArrayBuffer(0),
+    bytes: async () => new ArrayBuffer(0),
     cancelBatch: async (batch) => {
       for (const job of batches.get(batch)?.keys() ?? []) {
         await move(batch, job, { state: "cancelled" });

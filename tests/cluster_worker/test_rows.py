@@ -15,6 +15,7 @@ from cluster_worker import rows as rows_module
 from cluster_worker import storage as storage_module
 from cluster_worker.errors import Broken
 from cluster_worker.rows import Rows
+from cluster_worker.runner import Runner
 from config import places, window
 from config.job import Batch, Job, Message, changed_at
 from config.settings import WorkerSettings
@@ -127,6 +128,23 @@ def test_rows_are_read_as_they_stand(rows, queued):
     assert rows.get_batch(BATCH).steps == ({"operation": "invert"},)
     assert rows.get_job(BATCH, "0" * 16) is None
     assert rows.get_batch("0" * 32) is None
+
+
+def test_a_batch_is_read_once_and_its_cancel_is_heard_all_the_same(rows, table, queued):
+    runner = Runner(settings_for(""), None, None, rows, None, "node 1")
+    read = []
+    rows.client.meta.events.register(
+        "provide-client-params.dynamodb.GetItem",
+        lambda params, **_: read.append(params["Key"]["sk"]),
+    )
+    others = [put(table, replace(queued, job=f"{i}" * 16)) for i in range(2)]
+    for row in (queued, others[0]):
+        claimed, batch = runner.claim(Message(row.batch, row.job, row.publish))
+        assert (claimed.state, batch.steps) == ("running", ({"operation": "invert"},))
+    assert read.count(places.BATCH_SK) == 1
+    order(table, "cancel")
+    assert runner.claim(Message(others[1].batch, others[1].job, others[1].publish)) is None
+    assert rows.get_job(BATCH, others[1].job).state == "cancelled"
 
 
 def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):

@@ -1,42 +1,40 @@
-"""Compiled loops of a symmetric kernel along rows and along columns."""
+"""Compiled loops that weigh neighbours along columns and along rows.
+
+Each sum runs over its taps in one order, whichever loop adds them, so that no bit depends on where
+a tile or a strip was cut.
+"""
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import compiled
+from cluster_worker.kernels.loops.compiling import compiled, multiply_add
 
-# Values of a row that are worked on at a time: with the rows around them they fit the cache.
+# Values of a row that are worked on at a time: with the rows around them they fit the L2 cache.
 STRIP = 3072
+# Values between two rows: no multiple of a page, or rows would displace each other in the cache.
+# There is room for the halo of the widest Gaussian in three colours.
+STRIDE = 10512
+# Rows that are summed up together, so that each row loaded serves as many sums.
+GROUP = 4
+# Values of so many rows that fit the L1 cache.
+BLOCK = 512
 
 
 @compiled
-def load(values, scale, line):
+def load(values, line):
     """Make floats of values."""
     for x in range(line.size):
-        line[x] = np.float32(values[x]) * scale
+        line[x] = np.float32(values[x])
 
 
 @compiled
-def store(line, white, rounds, values):
-    """Make values of floats: whole numbers are cut to their range and rounded."""
-    for x in range(values.size):
-        value = line[x]
-        if rounds:
-            value = np.rint(min(max(value, np.float32(0)), np.float32(1)) * white)
-        values[x] = value
-
-
-@compiled
-def weigh(weight, middle, total):
-    """Begin a sum with the weight's share of the middle."""
-    for x in range(total.size):
-        total[x] = weight * middle[x]
-
-
-@compiled
-def add_pair(weight, before, after, total):
-    """Add what lies as far before the middle as after it."""
-    for x in range(total.size):
-        total[x] += weight * (before[x] + after[x])
+def store(line, white, values):
+    """Make values of floats; those of whole numbers are cut to their range and rounded."""
+    if white == np.float32(1):
+        for x in range(values.size):
+            values[x] = line[x]
+    else:
+        for x in range(values.size):
+            values[x] = np.rint(min(max(line[x], np.float32(0)), white))
 
 
 @compiled
@@ -56,13 +54,13 @@ def beyond(i, length, border):
 
 
 @compiled
-def load_row(rows, y, first, last, border, edge, scale, line):
+def load_row(rows, y, first, last, border, edge, line):
     """Load a strip of a row, which may lie beyond the border."""
     inside = beyond(y, rows.shape[0], border)
     if inside < 0:
         line[:] = edge
     else:
-        load(rows[inside, first:last], scale, line)
+        load(rows[inside, first:last], line)
 
 
 @compiled
@@ -75,42 +73,196 @@ def extend(line, first, last, origin, columns, channels, border, edge):
 
 
 @compiled
-def convolve(rows, weights, channels, border, edge, scale, white, top, left, result):
+def begin_group(lines, weight, totals, count):
+    """Begin the sums of a group of rows with one tap."""
+    for x in range(count):
+        totals[x] = weight * lines[x]
+        totals[x + STRIDE] = weight * lines[x + STRIDE]
+        totals[x + 2 * STRIDE] = weight * lines[x + 2 * STRIDE]
+        totals[x + 3 * STRIDE] = weight * lines[x + 3 * STRIDE]
+
+
+@compiled
+def add_tap(lines, weight, totals, count):
+    """Add one tap to the sums of a group of rows."""
+    for x in range(count):
+        a, b, c, d = x, x + STRIDE, x + 2 * STRIDE, x + 3 * STRIDE
+        totals[a] = multiply_add(weight, lines[a], totals[a])
+        totals[b] = multiply_add(weight, lines[b], totals[b])
+        totals[c] = multiply_add(weight, lines[c], totals[c])
+        totals[d] = multiply_add(weight, lines[d], totals[d])
+
+
+@compiled
+def four_taps(p, q, r, s, first, second, third, fourth, total):
+    """Add four products to a sum."""
+    total = multiply_add(p, first, total)
+    total = multiply_add(q, second, total)
+    total = multiply_add(r, third, total)
+    return multiply_add(s, fourth, total)
+
+
+@compiled
+def add_four_taps(lines, p, q, r, s, totals, count):
+    """Add four taps to the sums of a group of rows: seven rows are loaded for sixteen products."""
+    for x in range(count):
+        a, b, c, d = x, x + STRIDE, x + 2 * STRIDE, x + 3 * STRIDE
+        second, third, fourth = lines[b], lines[c], lines[d]
+        fifth, sixth = lines[x + 4 * STRIDE], lines[x + 5 * STRIDE]
+        seventh = lines[x + 6 * STRIDE]
+        totals[a] = four_taps(p, q, r, s, lines[a], second, third, fourth, totals[a])
+        totals[b] = four_taps(p, q, r, s, second, third, fourth, fifth, totals[b])
+        totals[c] = four_taps(p, q, r, s, third, fourth, fifth, sixth, totals[c])
+        totals[d] = four_taps(p, q, r, s, fourth, fifth, sixth, seventh, totals[d])
+
+
+@compiled
+def weigh_group(lines, weights, totals, count):
+    """Weigh rows from the first of `lines` on, for the four rows of a group."""
+    taps = weights.size
+    for x in range(0, count, BLOCK):
+        size = min(BLOCK, count - x)
+        begin_group(lines[x:], weights[0], totals[x:], size)
+        for k in range(1, taps - 3, 4):
+            p, q, r, s = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            add_four_taps(lines[x + k * STRIDE :], p, q, r, s, totals[x:], size)
+        for k in range(taps - (taps - 1) % 4, taps):
+            add_tap(lines[x + k * STRIDE :], weights[k], totals[x:], size)
+
+
+def weighing(channels):
+    """Make a loop that weighs values of one colour, from the first of a line on.
+
+    With their distance known to the compiler, taps are offsets from one address.
+    """
+
+    @compiled
+    def begin(line, p, total):
+        for x in range(total.size):
+            total[x] = p * line[x]
+
+    @compiled
+    def add_one(line, p, total):
+        for x in range(total.size):
+            total[x] = multiply_add(p, line[x], total[x])
+
+    @compiled
+    def add_eight(line, p, q, r, s, t, u, v, w, total):
+        c, d, e = channels, 2 * channels, 3 * channels
+        for x in range(total.size):
+            y = x + 4 * channels
+            half = four_taps(p, q, r, s, line[x], line[x + c], line[x + d], line[x + e], total[x])
+            total[x] = four_taps(t, u, v, w, line[y], line[y + c], line[y + d], line[y + e], half)
+
+    @compiled
+    def weigh(line, weights, total):
+        taps = weights.size
+        begin(line, weights[0], total)
+        for k in range(1, taps - 7, 8):
+            p, q, r, s = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            t, u, v, w = weights[k + 4], weights[k + 5], weights[k + 6], weights[k + 7]
+            add_eight(line[k * channels :], p, q, r, s, t, u, v, w, total)
+        for k in range(taps - (taps - 1) % 8, taps):
+            add_one(line[k * channels :], weights[k], total)
+
+    return weigh
+
+
+weigh_gray = weighing(1)
+weigh_colours = weighing(3)
+
+
+@compiled
+def weigh_line(line, weights, channels, total):
+    """Weigh values of one colour, from the first of a line on."""
+    if channels == 1:
+        weigh_gray(line, weights, total)
+    else:
+        weigh_colours(line, weights, total)
+
+
+@compiled
+def aligned(count):
+    """Make room for floats that begins where wide vectors are loaded fastest."""
+    room = np.empty(count + 16, np.float32)
+    start = -(room.ctypes.data // 4) % 16
+    return room[start : start + count]
+
+
+@compiled
+def sharpen(values, gain, amount, low, white, blurred):
+    """Add to values what a blur has taken away from them, in place of the blur."""
+    for x in range(blurred.size):
+        value = values[x] * gain
+        sharp = multiply_add(value - blurred[x], amount, value)
+        # Written so that NaN stays.
+        sharp = low if sharp < low else sharp
+        blurred[x] = white if sharp > white else sharp
+
+
+@compiled
+def convolve(
+    rows,
+    down,
+    across,
+    channels,
+    border,
+    edge,
+    sharpens,
+    gain,
+    amount,
+    low,
+    white,
+    top,
+    left,
+    result,
+):
     """Weigh rows with those above and below, then values with those to the left and right.
 
-    `rows` are (rows, columns × channels) of any type; `weights` go from the centre outwards; the
-    result begins at row `top` and value `left`.
+    `rows` are (rows, columns × channels) of any type; `down` and `across` are as long as each
+    other, and odd; `edge` is what lies beyond a constant border; `white` is that of the result,
+    which begins at row `top` and value `left`. If it `sharpens`, it adds `amount` times what the
+    blur takes away: `gain` makes values of the result of those of the rows, and they are cut to
+    `low` and `white`.
     """
     width = rows.shape[1]
-    radius = weights.size - 1
-    taps = 2 * radius + 1
+    radius = down.size // 2
     margin = radius * channels
     columns = width // channels
-    rounds = white != np.float32(1)
-    line = np.empty(STRIP + 2 * margin, np.float32)
-    done = np.empty(STRIP, np.float32)
-    ring = np.empty((taps, STRIP + 2 * margin), np.float32)
-    for start in range(left, left + result.shape[1], STRIP):
-        stop = min(start + STRIP, left + result.shape[1])
+    kept = 2 * radius
+    held = kept + max(kept // 2 // GROUP, 16) * GROUP
+    strip = min(STRIP, STRIDE - 16 - 2 * margin)
+    lines = aligned(held * STRIDE)
+    totals = aligned(GROUP * STRIDE)
+    done = aligned(strip)
+    for start in range(left, left + result.shape[1], strip):
+        stop = min(start + strip, left + result.shape[1])
         first, last = max(start - margin, 0), min(stop + margin, width)
         before, count = first - (start - margin), last - first
-        within = line[before : before + count]
-        total = done[: stop - start]
-        for y in range(top - radius, top + radius):
-            load_row(rows, y, first, last, border, edge, scale, ring[y % taps, :count])
-        for y in range(top, top + result.shape[0]):
-            newest = ring[(y + radius) % taps, :count]
-            load_row(rows, y + radius, first, last, border, edge, scale, newest)
-            weigh(weights[0], ring[y % taps], within)
-            for k in range(1, radius + 1):
-                add_pair(weights[k], ring[(y - k) % taps], ring[(y + k) % taps], within)
-            origin = start - margin
-            extend(line, 0, before, origin, columns, channels, border, edge)
-            end = total.size + 2 * margin
-            extend(line, before + count, end, origin, columns, channels, border, edge)
-            weigh(weights[0], line[margin:], total)
-            for k in range(1, radius + 1):
-                add_pair(
-                    weights[k], line[margin - k * channels :], line[margin + k * channels :], total
-                )
-            store(total, white, rounds, result[y - top, start - left : stop - left])
+        origin = start - margin
+        end = stop - start + 2 * margin
+        filled = 0
+        begun = 0
+        for y in range(0, result.shape[0], GROUP):
+            if begun + kept + GROUP > held:
+                for i in range(kept):
+                    old = (begun + i) * STRIDE
+                    lines[i * STRIDE : i * STRIDE + count] = lines[old : old + count]
+                filled, begun = kept, 0
+            while filled < begun + kept + GROUP:
+                here = filled * STRIDE
+                source = top + y - radius + filled - begun
+                load_row(rows, source, first, last, border, edge, lines[here : here + count])
+                filled += 1
+            weigh_group(lines[begun * STRIDE :], down, totals[before:], count)
+            for i in range(min(GROUP, result.shape[0] - y)):
+                line = totals[i * STRIDE : i * STRIDE + end]
+                extend(line, 0, before, origin, columns, channels, border, edge)
+                extend(line, before + count, end, origin, columns, channels, border, edge)
+                total = done[: stop - start]
+                weigh_line(line, across, channels, total)
+                if sharpens:
+                    middle = (begun + radius + i) * STRIDE + start - first
+                    sharpen(lines[middle:], gain, amount, low, white, total)
+                store(total, white, result[y + i, start - left : stop - left])
+            begun += GROUP

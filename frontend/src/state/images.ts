@@ -109,6 +109,11 @@ export function isActive(image: ImageItem): boolean {
   return image.job?.state === "queued" || image.job?.state === "running";
 }
 
+/** Whether pictures of a finished image are still on their way. */
+export function awaitsViews({ job }: ImageItem, now = Date.now()): boolean {
+  return job?.state === "succeeded" && job.views.until > now;
+}
+
 /** The job whose file can be used again: one that succeeded has a file that is kept and good. */
 export function sourceOf({ batch, recipe, job, former }: ImageItem): Former | null {
   return job?.state === "succeeded" ? { batch, recipe, job } : former;
@@ -283,6 +288,9 @@ function newJob(image: ImageItem, job: string): JobView {
     changed: 0,
     started: 0,
     result: null,
+    views: { original: null, result: null, until: 0 },
+    rows: 0,
+    columns: 0,
   };
 }
 

@@ -5,7 +5,7 @@ import { poll } from "../poller";
 import { fromBody, recipeKey } from "../recipe";
 import { savedJobs } from "../saved";
 import { recipeIn } from "../share";
-import { type ImageItem, countsOf, isActive } from "../state/images";
+import { type ImageItem, awaitsViews, countsOf, isActive } from "../state/images";
 import { texts } from "../texts";
 import { browserWaiting } from "../waiting";
 import type { Desk } from "./desk";
@@ -25,7 +25,8 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
       take(desk, page, restoring);
     },
     onTrouble: (error: unknown, wait?: number) => desk.trouble(error, wait),
-    isNeeded: () => desk.items.some((each) => each.batch === batch && isActive(each)),
+    isNeeded: () =>
+      desk.items.some((each) => each.batch === batch && (isActive(each) || awaitsViews(each))),
     waiting,
   };
   try {
