@@ -9,7 +9,7 @@ SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memor
 
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long check synth deploy cost letters smoke docs catalogue openapi lock
+.PHONY: help run test test-long check bench synth deploy cost letters smoke docs catalogue openapi lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -35,6 +35,10 @@ check: ## Look at format, lint and types, and run the fast tests
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest -m "not slow and not long"
+
+bench: ## Measure beside other libraries, and write docs/bench (PART="operations files" for some)
+	@$(SETUP) bench
+	$(PYTHON) -m tests.benchmarks $(PART)
 
 docs: ## Write docs/operations: a page for each group, with pictures
 	@$(SETUP) check

@@ -7,7 +7,7 @@ import sys
 import threading
 from types import FrameType
 
-from cluster_worker.consumer import Answerer, Consumer
+from cluster_worker.consumer import Answerer, Consumer, Publish, Sender
 from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken
@@ -15,10 +15,11 @@ from cluster_worker.log import event
 from cluster_worker.node import Outside
 from cluster_worker.previews import Previewer
 from cluster_worker.rows import Rows
-from cluster_worker.runner import Runner
+from cluster_worker.runner import Runner, milliseconds
 from cluster_worker.storage import Storage, answering, client
 from config import places
 from config.credentials import signed_in
+from config.job import Job
 from config.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond the ranks, so that one is fetched or stored while others compute.
@@ -53,6 +54,37 @@ class Previews(threading.Thread):
         self.answerer.stopping.set()
 
 
+class Releases(threading.Thread):
+    """Lets held jobs of large batches go when messages of these are taken."""
+
+    def __init__(self, rows: Rows, broker: str) -> None:
+        super().__init__(name="releases")
+        self.rows = rows
+        self.sender = Sender(broker, self.let_go)
+
+    def ask(self, row: Job) -> None:
+        """Note that a message was taken; returns at once."""
+        if row.lane == "bulk":
+            self.sender.asked.put(row)
+
+    def let_go(self, row: Job, publish: Publish) -> None:
+        """Publish what there is room for now."""
+        try:
+            for message in self.rows.let_go(row, milliseconds()):
+                publish(message, places.BULK)
+                self.rows.published(message, milliseconds())
+        except Broken as error:
+            event("held jobs not let go", error=str(error))
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        self.sender.run()
+
+    def stop(self) -> None:
+        """Begin to end; safe in a signal handler."""
+        self.sender.stopping.set()
+
+
 def main() -> int:
     """Run a node until it is told to stop; 2 for bad settings, 1 if its world does not start."""
     try:
@@ -71,15 +103,16 @@ def main() -> int:
     except Broken as error:
         event("not started", error=str(error))
         return 1
-    # Bulk work fills the ranks and no more, so that what comes by the other lane is the next.
-    lanes = {places.JOBS.name: engine.ranks + SPARE_SLOTS, places.BULK.name: engine.ranks}
+    # In each lane, since either may be alone; in the engine the jobs of a small batch go first.
+    lanes = dict.fromkeys((places.JOBS.name, places.BULK.name), engine.ranks + SPARE_SLOTS)
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
     with engine, Decoders(slots, settings) as decoders:
         rows = Rows(settings)
         runner = Runner(settings, engine, decoders, rows, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)
-        previews = Previews(settings, broker)
+        previews, releases = Previews(settings, broker), Releases(rows, broker)
+        runner.on_taken = releases.ask
 
         def ready() -> None:
             event("ready", worker=worker, ranks=engine.ranks, slots=slots, pids=engine.pids())
@@ -92,11 +125,13 @@ def main() -> int:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         previews.start()
+        releases.start()
         with Outside(settings, consumer, rows, worker):
             consumer.run(settings.drain_seconds, runner.draining.set)
         # Told by a signal already, or the drain came from outside.
-        previews.stop()
-        previews.join()
+        for each in (previews, releases):
+            each.stop()
+            each.join()
     event("drained", worker=worker)
     return 0
 

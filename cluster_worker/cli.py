@@ -5,6 +5,7 @@ dip run in.png out.png gaussian sigma=2 + threshold_otsu --ranks 2
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,12 +14,14 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
+from cluster_worker.cost import estimate
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.files import FileJob, check_paths, open_file
 from cluster_worker.formats import titles
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import plan
+from cluster_worker.rates import MEASURED
 
 USAGE_ERROR = 2
 FAILED = 1
@@ -116,6 +119,19 @@ def show_plan(file: FileJob, ranks: int) -> None:
         f"{kind}, on {shared} of {ranks} ranks; about {mib(planned.rank_bytes(shared))} in each "
         f"rank, {mib(between)} between passes {place}"
     )
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"about {duration(estimate(planned, shared, cores, MEASURED).seconds)}, files not counted"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Show a time that is known to a digit or two."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"
 
 
 def mib(count: int) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pika
@@ -19,7 +20,9 @@ import pika.exceptions
 
 from cluster_worker.log import event
 from config import places
-from config.job import Message
+from config.job import Job, Message
+
+Publish = Callable[[Message, places.Queue], None]
 
 # Errors that end a connection; some of those made while connecting are no AMQPError.
 CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
@@ -211,6 +214,52 @@ def verdict_of(message: Message, future: "Future[Verdict]") -> Verdict:
         return future.result()
     event("job crashed", job=message.job, error=repr(error))
     return Verdict.FAULT
+
+
+class Sender:
+    """Publishes what the work in hand asks for, on a thread and a connection of its own.
+
+    Parameters
+    ----------
+    url : str
+        Of the broker.
+    work : callable
+        From a row that was put into `asked`, and a function that publishes a message to a queue
+        and returns when the broker has it; must not raise but what that function does.
+    """
+
+    def __init__(self, url: str, work: Callable[[Job, Publish], None]) -> None:
+        self.parameters = pika.URLParameters(url)
+        self.work = work
+        self.asked: SimpleQueue[Job] = SimpleQueue()
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Send until stopped; a lost connection is made again."""
+        failures = 0
+        while not self.stopping.is_set():
+            try:
+                self.serve()
+            except CONNECTION_ERRORS as error:
+                failures += 1
+                seconds = min(2.0**failures, BACKOFF_SECONDS_MAX) * random.uniform(0.5, 1)  # noqa: S311
+                event("sender lost the broker", error=repr(error), again_in=round(seconds, 1))
+                self.stopping.wait(seconds)
+
+    def serve(self) -> None:
+        """Serve one connection."""
+        with contextlib.closing(pika.BlockingConnection(self.parameters)) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            durable = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent.value)
+
+            def publish(message: Message, queue: places.Queue) -> None:
+                channel.basic_publish("", queue.name, message.to_bytes(), durable, mandatory=True)
+
+            while not self.stopping.is_set():
+                connection.process_data_events(0)
+                with contextlib.suppress(Empty):
+                    self.work(self.asked.get(timeout=TICK_SECONDS), publish)
 
 
 class Answerer:

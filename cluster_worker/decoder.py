@@ -10,6 +10,7 @@ JSON, never unpickled: a child taken over by a file must not take over its paren
 import base64
 import contextlib
 import json
+import math
 import os
 import queue
 import socket
@@ -22,10 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from cluster_worker.codecs.header import Header, Piece
+from cluster_worker.codecs.header import COMPRESSIONS, Header, Piece
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.formats import DTYPES, FORMATS, TILE, check_size
 from cluster_worker.segments import Pixels
+from cluster_worker.stages import NOTHING, Spent
 from config.settings import MIB, WorkerSettings
 
 PIXELS_MAX = 400_000_000
@@ -70,6 +72,7 @@ class Decoder:
         self.memory_bytes_max = memory_bytes_max
         self.seconds_max = seconds_max
         self.child: Child | None = None
+        self.spent = NOTHING
 
     def read_header(self, path: Path, name: str) -> Header:
         """Read what a file says of its image; as `formats.read_header`.
@@ -160,8 +163,18 @@ class Decoder:
         }
         self.ask("read_window", header.name, "decode", asked)
 
+    def forget(self, name: str) -> None:
+        """Let go of the decoded pieces of a file that no more windows will be read of.
+
+        Raises
+        ------
+        Rejected
+            If the child does not answer; the sentence begins with the name.
+        """
+        self.ask("forget", name, "decode", {})
+
     def encode_tiles(
-        self, spool: Path, pixels: Pixels, format: str, name: str
+        self, spool: Path, pixels: Pixels, format: str, name: str, compression: str = ""
     ) -> list[tuple[int, int]]:
         """Encode the tiles of a block that lies in shared memory; as `formats.encode_tiles`.
 
@@ -177,7 +190,13 @@ class Decoder:
         OSError
             If the spool cannot be written.
         """
-        asked = {"spool": str(spool), "pixels": list(pixels), "format": format, "name": name}
+        asked = {
+            "spool": str(spool),
+            "pixels": list(pixels),
+            "format": format,
+            "name": name,
+            "compression": compression,
+        }
         answer = self.ask("encode_tiles", name, "encode", asked)
         return places_of(answer, pixels.shape, name)
 
@@ -220,6 +239,58 @@ class Decoder:
         answer = self.ask("assemble", header.name, "encode", asked, seconds)
         return tuple(str(each) for each in answer["notes"])
 
+    def write_picture(self, path: Path, pixels: Pixels, header: Header) -> None:
+        """Write an image that lies in shared memory as browsers show it; as `drawing`.
+
+        Raises
+        ------
+        Rejected
+            If it takes too much time or memory.
+        OSError
+            If the file cannot be written.
+        """
+        asked = {"path": str(path), "pixels": list(pixels), "header": wire_of(header)}
+        self.ask("picture", header.name, "encode", asked)
+
+    def draw(
+        self, path: Path, image: Pixels | tuple[Path, Header], name: str
+    ) -> Iterator[tuple[int, int]]:
+        """Write an image as a picture in tiles, band by band; as `drawing.Board`.
+
+        Parameters
+        ----------
+        path : Path
+            The file to write; whole after the last band.
+        image : Pixels or (Path, Header)
+            In shared memory, or in a file whose header has a block.
+        name : str
+            Begins every sentence.
+
+        Yields
+        ------
+        int, int
+            Rows drawn, and all rows. The decoder must not be used for other files in between.
+
+        Raises
+        ------
+        Rejected
+            If the file is damaged, or a band takes too much time or memory.
+        OSError
+            If the file cannot be written.
+        """
+        asked: dict[str, Any]
+        if isinstance(image, Pixels):
+            rows, asked = image.shape[0], {"pixels": list(image)}
+        else:
+            source, header = image
+            rows = header.shape[0]
+            asked = {"file": str(source), "header": wire_of(replace(header, icc_profile=b""))}
+        top = 0
+        while top < rows:
+            answer = self.ask("draw", name, "draw", {"path": str(path), "top": top, **asked})
+            top = next_band(answer, top, rows, name)
+            yield top, rows
+
     def ask(
         self,
         what: str,
@@ -231,6 +302,7 @@ class Decoder:
         """Have the child do one thing, and put what goes wrong into words."""
         seconds = self.seconds_max if seconds is None else seconds
         child = self.running()
+        began = time.monotonic()
         try:
             answer = child.ask({"do": what, "seconds": seconds, **asked}, seconds)
         except TimeoutError:
@@ -244,6 +316,7 @@ class Decoder:
             # Interrupted half-way: the next answer would be to this question.
             self.close()
             raise
+        self.spent = self.spent.plus(Spent(time.monotonic() - began, cpu_seconds_of(answer)))
         if "memory" in answer:
             limit = self.memory_bytes_max // MIB
             raise Rejected(f"{name}: needs more than {limit} MiB to {verb}")
@@ -255,6 +328,11 @@ class Decoder:
         if "broken" in answer:
             raise Broken(f"{name}: {answer['broken']}")
         return answer
+
+    def take_spent(self) -> Spent:
+        """Give what the calls since the last time took, with the child's own work."""
+        spent, self.spent = self.spent, NOTHING
+        return spent
 
     def running(self) -> "Child":
         """Give a child that is ready, a new one if the last has died."""
@@ -386,6 +464,7 @@ class Decoders:
     def checkout(self) -> Iterator[Decoder]:
         """Have a decoder for oneself, waiting for one if all are in use."""
         decoder = self.free.get()
+        decoder.take_spent()
         try:
             yield decoder
         finally:
@@ -403,6 +482,38 @@ class Decoders:
             each.close()
 
 
+class WarmDecoders:
+    """Decoders that are started when they are needed, and stay warm for the next files.
+
+    Parameters
+    ----------
+    pixels_max : int
+        Largest image accepted, in rows × columns.
+    """
+
+    def __init__(self, pixels_max: int) -> None:
+        self.pixels_max = pixels_max
+        self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
+
+    @contextmanager
+    def checkout(self) -> Iterator[Decoder]:
+        """Have a decoder for oneself."""
+        try:
+            decoder = self.free.get_nowait()
+        except queue.Empty:
+            decoder = Decoder(self.pixels_max)
+        try:
+            yield decoder
+        finally:
+            self.free.put(decoder)
+
+    def close(self) -> None:
+        """End the children of all that are not in use."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.free.get_nowait().close()
+
+
 def wire_of(header: Header) -> dict[str, Any]:
     """Write a header as JSON has it."""
     return {
@@ -415,6 +526,7 @@ def wire_of(header: Header) -> dict[str, Any]:
         "resolution": header.resolution,
         "notes": list(header.notes),
         "block": header.block,
+        "compression": header.compression,
     }
 
 
@@ -439,14 +551,36 @@ def header_of(wire: Mapping[str, Any], name: str) -> Header:
             resolution=(float(resolution[0]), float(resolution[1])) if resolution else None,
             notes=tuple(str(each) for each in wire["notes"]),
             block=(int(block[0]), int(block[1])) if block else None,
+            compression=str(wire["compression"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
     fits = fits and (header.block is None or min(header.block) > 0)
+    fits = fits and header.compression in COMPRESSIONS
     if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
         raise Rejected(f"{name}: the decoder failed on this file")
     return header
+
+
+def cpu_seconds_of(answer: Mapping[str, Any]) -> float:
+    """Read how long a child says it has worked; what is no such number counts as nothing."""
+    found = answer.get("cpu_seconds")
+    return found if isinstance(found, float) and 0 <= found < math.inf else 0.0
+
+
+def next_band(answer: Mapping[str, Any], top: int, rows: int, name: str) -> int:
+    """Read how far a child has drawn, believing nothing.
+
+    Raises
+    ------
+    Rejected
+        If that is no further than before, or beyond the image.
+    """
+    found = answer.get("next")
+    if not isinstance(found, int) or not top < found <= rows:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return found
 
 
 def places_of(answer: Mapping[str, Any], shape: Sequence[int], name: str) -> list[tuple[int, int]]:

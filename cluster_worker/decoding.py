@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ from typing import Any
 from cluster_worker import formats
 from cluster_worker.codecs import tiff_windows
 from cluster_worker.decoder import header_of, wire_of
+from cluster_worker.drawing import Board, Read, reader_of_array, reader_of_file, write_picture
 from cluster_worker.errors import Rejected
+from cluster_worker.memory import give_back_pages
 from cluster_worker.segments import Pixels
+
+# What is drawn over many questions, one band each.
+BOARD = Board()
 
 # The parent's clock decides; ours only ends a decode whose parent has died.
 GRACE_SECONDS = 2.0
@@ -42,7 +48,9 @@ def main(arguments: list[str]) -> None:
             question = json.loads(line)
             # Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends.
             signal.setitimer(signal.ITIMER_REAL, question["seconds"] + GRACE_SECONDS)
+            worked = time.process_time()
             answer = answer_to(question)
+            answer["cpu_seconds"] = time.process_time() - worked
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.sendall(json.dumps(answer).encode() + b"\n")
 
@@ -95,11 +103,18 @@ def read_window(question: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - called as the others
+    """Let go of the pieces that are kept of a file, and of the pages that they lay in."""
+    tiff_windows.forget()
+    give_back_pages()
+    return {}
+
+
 def encode_tiles(question: Mapping[str, Any]) -> dict[str, Any]:
     """Append the tiles of the shared pixels to the spool."""
     image = pixels_of(question["pixels"]).map(writable=False)
-    spool, kind, name = Path(question["spool"]), question["format"], question["name"]
-    return {"places": formats.encode_tiles(spool, image, kind, name)}
+    asked = (question[each] for each in ("format", "name", "compression"))
+    return {"places": formats.encode_tiles(Path(question["spool"]), image, *asked)}
 
 
 def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,6 +125,29 @@ def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
     shape, dtype, kind = question["shape"], question["dtype"], question["format"]
     notes = formats.assemble(Path(question["path"]), pieces, shape, dtype, kind, header)
     return {"notes": list(notes)}
+
+
+def picture(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the shared pixels as browsers show them."""
+    header = header_of(question["header"], question["header"]["name"])
+    image = pixels_of(question["pixels"]).map(writable=False)
+    write_picture(Path(question["path"]), image, header)
+    return {}
+
+
+def draw(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw the next band of a picture in tiles, and answer where the one after it begins."""
+    shape, dtype, read = image_of(question)
+    return {"next": BOARD.draw(Path(question["path"]), shape, dtype, read, question["top"])}
+
+
+def image_of(question: Mapping[str, Any]) -> tuple[tuple[int, ...], str, Read]:
+    """Find the image that is to be drawn: shared pixels, or a file that is read by windows."""
+    if "pixels" in question:
+        pixels = pixels_of(question["pixels"])
+        return pixels.shape, pixels.dtype, reader_of_array(pixels.map(writable=False))
+    header = header_of(question["header"], question["header"]["name"])
+    return header.shape, header.dtype, reader_of_file(Path(question["file"]), header)
 
 
 def pixels_of(wire: list[Any]) -> Pixels:
@@ -123,8 +161,11 @@ CALLS = {
     "read_pixels": read_pixels,
     "write": write,
     "read_window": read_window,
+    "forget": forget,
     "encode_tiles": encode_tiles,
     "assemble": assemble,
+    "picture": picture,
+    "draw": draw,
 }
 
 

@@ -9,15 +9,18 @@ of the other ranks are bystanders and simply start again.
 """
 
 import contextlib
+import itertools
+import os
 import queue
+import select
+import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
-from multiprocessing.connection import wait
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +28,7 @@ from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.launch import Launched, launch
 from cluster_worker.planning import Order, plan
 from cluster_worker.segments import Pixels
+from cluster_worker.stages import NOTHING, Spent
 from cluster_worker.streams import FileImage, Raw, Spool
 from cluster_worker.wire import Cancel, Done, Progress, Task
 
@@ -33,6 +37,10 @@ CANCEL_SECONDS = 0.8
 # A world that does not start is tried so often before its jobs are told.
 STARTS_MAX = 3
 START_BACKOFF_SECONDS = 1.0
+# The bulk lets so many others pass, each, and then no more: it must come to its end too.
+PASSED_MAX = 16
+# Rings of the bell that are heard at once.
+RINGS = 4096
 
 
 @dataclass(eq=False)
@@ -54,6 +62,11 @@ class Assignment:
     suspect: bool = False
     deadline: float = 0.0
     cancelled: bool = False
+    # Whether it goes before those that are not.
+    first: bool = True
+    passed: int = 0
+    # By the rank that took longest, and by the processors of all.
+    spent: Spent = NOTHING
 
     def task(self) -> Task:
         """Put it in the ranks' words."""
@@ -86,6 +99,8 @@ class Dispatcher:
         self.closing = False
         self.ended = threading.Event()
         self.world: Launched | None = None
+        # Of the bell and the world's ranks.
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.started = Future[None]()
         self.thread = threading.Thread(target=self.run, name="dispatcher", daemon=True)
         self.thread.start()
@@ -114,7 +129,7 @@ class Dispatcher:
         """Have the thread do something; once it has ended, do it here."""
         self.requests.put(request)
         with contextlib.suppress(OSError):
-            self.ringer.send_bytes(b".")
+            os.write(self.ringer.fileno(), b".")
         if self.ended.is_set():
             self.serve_requests()
 
@@ -123,7 +138,7 @@ class Dispatcher:
     def run(self) -> None:
         """Serve until closed."""
         try:
-            self.world = launch(self.ranks, self.folder, self.job_bytes)
+            self.world = self.launched()
         except Exception as error:  # noqa: BLE001 - the engine's constructor raises it
             self.started.set_exception(error)
             return
@@ -153,11 +168,21 @@ class Dispatcher:
             self.listen()
             self.watch_the_clock()
 
+    def launched(self) -> Launched:
+        """Start a world whose ranks will be heard."""
+        world = launch(self.ranks, self.folder, self.job_bytes)
+        self.selector.close()
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.bell, selectors.EVENT_READ)
+        for rank, connection in world.connections.items():
+            self.selector.register(connection, selectors.EVENT_READ, rank)
+        return world
+
     def start_again(self) -> None:
         """Start a new world, with patience; if none starts, its jobs fail as broken."""
         for attempt in range(STARTS_MAX):
             try:
-                self.world = launch(self.ranks, self.folder, self.job_bytes)
+                self.world = self.launched()
                 return
             except Broken as error:
                 problem = error
@@ -186,7 +211,7 @@ class Dispatcher:
 
     def begin(self, job: Assignment, world: Launched, ranks: list[int]) -> None:
         """Send a job to its ranks."""
-        job.ranks, job.error, job.tiles_done = set(ranks), None, 0
+        job.ranks, job.error, job.tiles_done, job.spent = set(ranks), None, 0, NOTHING
         job.tiles_total = plan(job.order).tiles_total(len(ranks))
         job.deadline = time.monotonic() + self.job_seconds
         for rank in ranks:
@@ -202,31 +227,42 @@ class Dispatcher:
             return
         deadlines = [job.deadline for job in self.busy.values()]
         seconds = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-        lost: list[int] = []
-        ready = wait([self.bell, *self.world.connections.values()], seconds)
-        for rank, connection in self.world.connections.items():
-            if connection in ready:
-                try:
-                    while connection.poll(0):
-                        self.hear(rank, connection.recv())
-                except (EOFError, OSError):
-                    lost.append(rank)
+        ready = [key.data for key, _ in self.selector.select(seconds)]
+        lost = [rank for rank in ready if rank is not None and not self.hear_one(rank)]
         if lost:
+            self.hear_out(lost)
             self.mourn(lost)
-        if self.bell in ready:
+        if None in ready:
             self.answer_the_bell()
+
+    def hear_one(self, rank: int) -> bool:
+        """Take in one message of a rank that has sent one; False if the rank is gone."""
+        assert self.world is not None  # noqa: S101 - `listen` has seen it
+        try:
+            message = self.world.connections[rank].recv()
+        except (EOFError, OSError):
+            return False
+        self.hear(rank, message)
+        return True
+
+    def hear_out(self, lost: Sequence[int]) -> None:
+        """Take in what other ranks said before some were lost: who is gone by now was not first."""
+        assert self.world is not None  # noqa: S101 - `listen` has seen it
+        for rank, connection in self.world.connections.items():
+            if rank not in lost:
+                while connection.poll(0) and self.hear_one(rank):
+                    pass
 
     def pause(self, seconds: float) -> None:
         """Wait, but go on serving requests, and not past a close."""
         until = time.monotonic() + seconds
         while not self.closing and (left := until - time.monotonic()) > 0:
-            if self.bell.poll(left):
+            if select.select([self.bell], [], [], left)[0]:
                 self.answer_the_bell()
 
     def answer_the_bell(self) -> None:
         """Silence the bell, then do what was asked for."""
-        while self.bell.poll(0):
-            self.bell.recv_bytes()
+        os.read(self.bell.fileno(), RINGS)
         self.serve_requests()
 
     def serve_requests(self) -> None:
@@ -240,18 +276,23 @@ class Dispatcher:
         if self.closing:
             settle(job, Broken("the engine was closed"))
         elif not job.done.done():
-            self.waiting.append(job)
+            place = place_in_line(self.waiting, job)
+            for each in itertools.islice(self.waiting, place, None):
+                each.passed += 1
+            self.waiting.insert(place, job)
 
     def hear(self, rank: int, message: Progress | Done) -> None:
         """Take in what a rank says."""
         job = self.busy[rank]
-        if isinstance(message, Progress):
+        if message.tiles:
             job.tiles_done += message.tiles
             self.show_progress(job)
+        if isinstance(message, Progress):
             return
         del self.busy[rank]
         job.ranks.discard(rank)
         job.error = job.error or message.error
+        job.spent = beside(job.spent, message.spent)
         if not job.ranks:
             settle(job, job.error)
 
@@ -321,6 +362,24 @@ class Dispatcher:
         if late:
             reason = f"took longer than {self.job_seconds:g} s, the limit for one image"
             self.end_world(set(), {job: Rejected(reason) for job in late})
+
+
+def place_in_line(line: Sequence[Assignment], job: Assignment) -> int:
+    """Find where a job queues: behind all, or before those that still let others pass."""
+    behind = len(line)
+    while job.first and behind and lets_pass(line[behind - 1]):
+        behind -= 1
+    return behind
+
+
+def lets_pass(job: Assignment) -> bool:
+    """Whether a job that is first may go before this one."""
+    return not job.first and job.passed < PASSED_MAX
+
+
+def beside(a: Spent, b: Spent) -> Spent:
+    """Join what was spent at the same time."""
+    return Spent(max(a.seconds, b.seconds), a.cpu_seconds + b.cpu_seconds)
 
 
 def settle(job: Assignment, error: Exception | None) -> None:

@@ -4,26 +4,35 @@ Used alike by the worker's consumer, the command line, tests and notebooks::
 
     with Engine(ranks=4) as engine:
         sharp = engine.run(image, [{"operation": "unsharp_mask", "radius": 2.0}])
+
+An image that is used again, or whose result is, can stay where the ranks work on it::
+
+    with engine.hold(image) as held, engine.run(held, [{"operation": "gaussian"}]) as blurred:
+        for step in ({"operation": "sobel"}, {"operation": "threshold_otsu"}):
+            with engine.run(blurred, [step]) as found:
+                print(found.array.mean())
 """
 
 import itertools
 import json
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.decoder import WarmDecoders
 from cluster_worker.dispatch import Assignment, Dispatcher
 from cluster_worker.errors import Rejected
-from cluster_worker.files import run_file
+from cluster_worker.files import PIXELS_MAX, bytes_of, run_file
+from cluster_worker.held import Held
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import Depth, Order, Plan, plan
+from cluster_worker.planning import Depth, Order, Plan, check_image, plan
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.stages import Spent
 from cluster_worker.streams import FileImage, Raw, Spool
 from config import recipe
 
@@ -67,16 +76,20 @@ class Job:
     @cached_property
     def source(self) -> Image:
         """The image, to be filled."""
-        return self.source_pixels.map(writable=True)
+        return self.engine.segments.maps.map(self.source_pixels, writable=True)
 
     @cached_property
     def result(self) -> Image:
         """What became of it."""
-        return self.result_pixels.map(writable=False)
+        return self.engine.segments.maps.map(self.result_pixels, writable=False)
 
-    def start(self, progress: Progress = ignore) -> None:
-        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`."""
+    def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
+        """Queue the job; the engine's thread calls `progress(tiles done, tiles in all)`.
+
+        Jobs that are not `first` wait for all that are.
+        """
         self.assignment.progress = progress
+        self.assignment.first = first
         self.engine.dispatcher.submit(self.assignment)
 
     def wait(self, seconds: float | None = None) -> None:
@@ -95,9 +108,21 @@ class Job:
         """
         self.assignment.done.result(seconds)
 
+    @property
+    def spent(self) -> Spent:
+        """What the ranks took for it; valid after `wait`."""
+        return self.assignment.spent
+
     def cancel(self) -> None:
         """Give it up; `wait` raises Cancelled."""
         self.engine.dispatcher.cancel(self.assignment)
+
+    def keep(self) -> Held:
+        """Give the result as one that stays after `close`."""
+        pixels = self.result_pixels
+        segment = next(each for each in self.segments if str(each.path) == pixels.path)
+        self.segments.remove(segment)
+        return Held(self.engine.segments, segment, pixels)
 
     def close(self) -> None:
         """Give it up if it is not done, and its memory back; its arrays must not be used any more.
@@ -156,6 +181,8 @@ class Engine:
         self.core = core
         self.catalogue = catalogue()
         self.numbers = itertools.count(1)
+        # For `run_file`; a node's consumer has its own, with its limits.
+        self.decoders = WarmDecoders(PIXELS_MAX)
         self.segments = Segments(Path(scratch_dir))
         try:
             self.dispatcher = Dispatcher(
@@ -165,18 +192,36 @@ class Engine:
             self.segments.close()
             raise
 
+    @overload
     def run(
         self,
         image: Image,
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
         progress: Progress = ignore,
-    ) -> Image:
-        """Run a chain on an array.
+    ) -> Image: ...
+
+    @overload
+    def run(
+        self,
+        image: Held,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+        progress: Progress = ignore,
+    ) -> Held: ...
+
+    def run(
+        self,
+        image: Image | Held,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+        progress: Progress = ignore,
+    ) -> Image | Held:
+        """Run a chain on an array, or on an image that is held.
 
         Parameters
         ----------
-        image : ndarray
+        image : ndarray or Held
             (rows, columns) or (rows, columns, channels) of bool, uint8, uint16, float32 or
             float64; 2 or 4 channels end with alpha, which is left as it is.
         steps : sequence of mapping
@@ -190,8 +235,9 @@ class Engine:
 
         Returns
         -------
-        ndarray
-            A new array.
+        ndarray or Held
+            A new array. Of an image that is held, a result that is held: nothing is copied, it can
+            be the next image, and it must be released.
 
         Raises
         ------
@@ -200,11 +246,60 @@ class Engine:
         Broken
             If ranks died on it.
         """
+        if isinstance(image, Held):
+            with self.prepare_held(image, steps, depth) as job:
+                job.start(progress)
+                job.wait()
+                return job.keep()
         with self.prepare(image.shape, image.dtype.name, steps, depth) as job:
             np.copyto(job.source, image)
             job.start(progress)
             job.wait()
             return job.result.copy()
+
+    def hold(self, image: Image) -> Held:
+        """Copy an image to where the ranks read it, for as many runs as are wanted.
+
+        Parameters
+        ----------
+        image : ndarray
+            As for `run`.
+
+        Returns
+        -------
+        Held
+            To be released, best by ``with``.
+
+        Raises
+        ------
+        Rejected
+            If such an image cannot be run, or there is too little memory.
+        """
+        check_image(image.shape, image.dtype.name)
+        [segment] = self.segments.allocate([image.nbytes], ALLOCATE_SECONDS)
+        pixels = Pixels(str(segment.path), image.shape, image.dtype.name)
+        held = Held(self.segments, segment, pixels)
+        np.copyto(held.array, image)
+        return held
+
+    def prepare_held(
+        self, image: Held, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"
+    ) -> Job:
+        """Plan a chain on a held image; the job may be started at once.
+
+        Raises
+        ------
+        Rejected
+            As for `prepare`, and if the image was released.
+        """
+        source = image.lend()
+        try:
+            job = self.prepared(self.order(source.shape, source.dtype, steps, depth), source)
+        except BaseException:
+            image.give_back()
+            raise
+        job.assignment.done.add_done_callback(lambda _: image.give_back())
+        return job
 
     def prepare(
         self,
@@ -220,15 +315,22 @@ class Engine:
         Rejected
             If steps or image cannot be run, or need more memory than there is.
         """
-        order = self.order(shape, dtype, steps, depth)
+        return self.prepared(self.order(shape, dtype, steps, depth))
+
+    def prepared(self, order: Order, source: Pixels | None = None) -> Job:
+        """Reserve the memory of a job, that of its source too if it does not lie somewhere."""
         planned = plan(order)
-        images = [(planned.shape, planned.dtype), (planned.result_shape, planned.result_dtype)]
-        sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
-        segments = self.segments.allocate(sizes + planned.slots(), ALLOCATE_SECONDS)
-        source, result, *slots = (str(each.path) for each in segments)
+        sizes = [*bytes_of(planned), *planned.slots()]
+        if source is not None:
+            del sizes[0]
+        segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
+        paths = [str(each.path) for each in segments]
+        if source is None:
+            source = Pixels(paths.pop(0), planned.shape, planned.dtype)
+        result, *slots = paths
         return self.assign(
             order,
-            Pixels(source, planned.shape, planned.dtype),
+            source,
             [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
             Pixels(result, planned.result_shape, planned.result_dtype),
             segments,
@@ -330,9 +432,10 @@ class Engine:
         return dict(world.pids) if world else {}
 
     def close(self) -> None:
-        """End the world and remove its memory."""
+        """End the world and its decoders, and remove its memory."""
         self.dispatcher.close()
         self.segments.close()
+        self.decoders.close()
 
     def __enter__(self) -> Self:
         """Begin."""

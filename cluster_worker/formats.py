@@ -34,6 +34,9 @@ MAGIC_BYTES = 12
 # Words by which Pillow and tifffile say that bytes are missing.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
 
+# Words by which Pillow and libjpeg say that memory was refused.
+NO_MEMORY = ("out of memory", "insufficient memory")
+
 __all__ = [
     "DTYPES",
     "FORMATS",
@@ -209,7 +212,9 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
         return FORMATS[format].write(path, image, header)
 
 
-def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Place]:
+def encode_tiles(
+    spool: Path, image: Image, format: str, name: str, compression: str = ""
+) -> list[Place]:
     """Cut a block of an image into tiles, and append each, encoded, to a file.
 
     Parameters
@@ -223,6 +228,8 @@ def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Plac
         Name of one of `FORMATS`.
     name : str
         As the visitor calls the file.
+    compression : str
+        Of the original, as its header has it; the file is put together with that header.
 
     Returns
     -------
@@ -241,7 +248,7 @@ def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Plac
         raise refuse_tiles(name, format)
     check_result(name, str(image.dtype), image.shape, format)
     with in_memory(name):
-        return encode(spool, image)
+        return encode(spool, image, compression)
 
 
 def assemble(
@@ -421,7 +428,7 @@ def rejected(name: str, form: Format, verb: str) -> Iterator[None]:
 def sentence(error: Exception, name: str, form: Format, verb: str) -> str:
     """Word what a codec raised."""
     text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text:
+    if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
         return needs_memory(name, verb)
     if isinstance(error, EOFError) or any(words in text for words in TOO_SHORT):
         return f"{name}: the file ends too early; save or upload it again"

@@ -152,8 +152,9 @@ class Outside:
     def sign(self) -> None:
         """Write the row that says that this node consumes, and how much it holds."""
         in_hand = len(self.consumer.in_hand)
+        seen, served = time.time_ns() // 1_000_000, dict(self.rows.served)
         try:
-            self.rows.put_node(Node(self.worker, in_hand, time.time_ns() // 1_000_000))
+            self.rows.put_node(Node(self.worker, in_hand, seen, served))
         except Broken as error:
             event("no sign given", error=str(error))
 

@@ -16,13 +16,21 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import util
 
+from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
-from cluster_worker.tiling import Span, all_of, core_shape, parts_of, square_side, tiles
+from cluster_worker.tiling import (
+    TILE_COLUMNS,
+    Span,
+    all_of,
+    core_shape,
+    parts_of,
+    square_side,
+    tiles,
+)
 
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
@@ -37,6 +45,8 @@ ROUNDED = ("uint8", "uint16")
 TILE_PIXELS = 1 << 20
 # A kernel that makes no array of a tile's size does best with large ones: few halos, few calls.
 LIGHT_TILE_PIXELS = 1 << 22
+# It takes whole rows, which lie in memory as it wants them; others are cut into shorter ones.
+LIGHT_TILE_COLUMNS = 1 << 16
 # Tiles of dear operations are smaller, but not so small that their halos outweigh them.
 TILE_PIXELS_MIN = 1 << 16
 # Work of a tile, in pixels of a Gaussian: a quarter of a second or so. What would take longer is
@@ -109,6 +119,24 @@ class Buffer(NamedTuple):
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
+class Load(NamedTuple):
+    """Work of one part, for the estimate of time.
+
+    Attributes
+    ----------
+    name : str
+        Of the part's operation.
+    takes : str
+        Type of what it is given.
+    work : float
+        For a pixel of all its colours, the Gaussian of one pixel being about 1.
+    """
+
+    name: str
+    takes: str
+    work: float
+
+
 @dataclass(frozen=True)
 class Pass:
     """Parts that run together on each tile.
@@ -129,6 +157,8 @@ class Pass:
         Bytes that are needed besides, whatever the tile.
     cost : float
         Work for a pixel, the Gaussian of one pixel being 1.
+    loads : tuple of Load
+        The same, of each part.
     """
 
     parts: tuple[Part, ...]
@@ -138,6 +168,7 @@ class Pass:
     arrays: int
     table: int
     cost: float
+    loads: tuple[Load, ...]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -154,6 +185,21 @@ class Pass:
         """Sum of the parts' halos, in pixels."""
         rounds = self.parts[0].rounds
         return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a pixel depends on those within the halo alone, wherever it lies."""
+        return not any(
+            part.whole
+            or part.measures
+            or part.wraps
+            or part.geometry
+            or part.rounds
+            # Cells begin at the image's corner.
+            or part.grid > 1
+            or "place" in part.asks
+            for part in self.parts
+        )
 
     @property
     def work(self) -> float:
@@ -204,6 +250,14 @@ class Plan:
     alpha: "Plan | None"
     float_bytes: int
     density: Density | None
+
+    @property
+    def margin(self) -> int | None:
+        """How far, in pixels, a cut through the source is felt; None if everywhere."""
+        if not all(each.is_local for each in self.passes):
+            return None
+        return sum(each.halo for each in self.passes)
+
     core: tuple[int, int] | None = None
     grid: int = 1
 
@@ -223,14 +277,15 @@ class Plan:
         grid = self.grid_of(each)
         most = TILE_PIXELS if each.arrays else LIGHT_TILE_PIXELS
         pixels = max(int(most / max(each.cost, 1.0)), TILE_PIXELS_MIN)
-        height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid)
+        wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
+        height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid, wide)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # Rounds spread as far as a tile reaches: more tiles would make more rounds.
         if each.parts[0].rounds is None and height * width > max(side**2, TILE_WORK / each.work):
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
-            > WINDOW_TILES_MAX * max(TILE_PIXELS, height * width)
+            > WINDOW_TILES_MAX * max(most, height * width)
             and max(height, width) > grid
             and any(part.geometry for part in each.parts)
         ):
@@ -250,7 +305,8 @@ class Plan:
     def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
         """Cut what a pass is given, for its measures."""
         rows, columns = each.shapes[0]
-        core = self.core or core_shape((rows, columns), 0, ranks, TILE_PIXELS)
+        shape = (rows, columns)
+        core = self.core or core_shape(shape, 0, ranks, TILE_PIXELS, wide=LIGHT_TILE_COLUMNS)
         return tiles((rows, columns), core)
 
     def tiles_total(self, ranks: int) -> int:
@@ -394,6 +450,7 @@ class Link(NamedTuple):
     arrays: int
     table: int
     cost: float
+    takes: str
 
 
 class Chain:
@@ -419,20 +476,23 @@ class Chain:
         Rejected
             If it refuses such an image.
         """
-        before, after = self.shape, part.shape_after(self.shape)
+        before, after, takes = self.shape, part.shape_after(self.shape), self.dtype
         result = try_part(part, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost)
+        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost, takes)
         self.links.append(link)
 
-    def rounds_by_itself(self, dtype: str, shows: tuple[float, float]) -> bool:
+    def rounds_by_itself(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
         """Let the last part round its result to the depth of a picture, if it can."""
         last = self.links[-1]
-        if "dtype" not in last.part.asks or dtype not in ROUNDED:
+        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.part.asks):
             return False
-        if shows != (0, 1) and "shows" not in last.part.asks:
+        if "dtype" in last.part.asks and np.dtype(self.dtype).kind == "f":
+            part = replace(last.part, dtype=dtype, shows=shows)
+        elif "target" in last.part.asks:
+            part = replace(last.part, target=dtype)
+        else:
             return False
-        part = replace(last.part, dtype=dtype, shows=shows)
         self.links[-1] = last._replace(part=part, dtype=dtype)
         self.dtype = dtype
         return True
@@ -559,7 +619,7 @@ def prepare(
     if is_labels(chain.dtype):
         if operation.takes == "mask" and depth == "input":
             chain.add(Part(regions))
-        return operation.kernel(parameters, chain.dtype, depth)
+        return operation.kernel(parameters, chain.dtype, depth, chain.channels)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
         gray = OPERATIONS["rgb2gray"]
@@ -572,10 +632,10 @@ def prepare(
         chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
-    kernel = operation.kernel(parameters, chain.dtype, depth)
+    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     if kernel is None and operation.floats:
         to_float(depth, chain)
-        kernel = operation.kernel(parameters, chain.dtype, depth)
+        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     return kernel
 
 
@@ -604,7 +664,7 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
         elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
-    if chain.dtype != target:
+    if chain.dtype != target and not chain.rounds_by_itself(target):
         chain.add(conversion(chain.dtype, target, "to_depth"))
 
 
@@ -642,6 +702,9 @@ def pass_of(links: Sequence[Link]) -> Pass:
         arrays=max(link.arrays for link in links),
         table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
+        loads=tuple(
+            Load(link.part.name, link.takes, link.cost * prod(link.channels)) for link in links
+        ),
     )
 
 
@@ -671,6 +734,10 @@ def run_part(
         extra["dtype"] = part.dtype
     if "shows" in part.asks:
         extra["shows"] = part.shows
+    if "target" in part.asks:
+        extra["target"] = part.target
+    if "model" in part.asks and part.model is not None:
+        extra["model"] = part.model.function
     if "out" in part.asks:
         extra["out"] = out
     with refusals(part.name):
@@ -707,32 +774,6 @@ def take(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...])
     """Measure one block."""
     extra = {"place": place} if "place" in asked(measure.of) else {}
     return measure.of(block, *earlier, **extra)
-
-
-def to_depth(image: Image, dtype: str) -> Image:
-    """Convert between types as scikit-image does, but clip floats to 0…1 instead of refusing."""
-    target = np.dtype(dtype)
-    if image.dtype == target:
-        return image
-    if target.kind == "f":
-        if image.dtype.kind == "f":
-            return image.astype(target)
-        convert = util.img_as_float64 if dtype == "float64" else util.img_as_float32
-        result: Image = convert(image)
-        return result
-    if target.kind == "b":
-        half = np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5
-        mask: Image = image > half
-        return mask
-    white = np.iinfo(target).max
-    if image.dtype.kind == "b":
-        levels: Image = image.astype(target) * target.type(white)
-    elif image.dtype.kind == "u":
-        levels = util.img_as_ubyte(image) if dtype == "uint8" else util.img_as_uint(image)
-    else:
-        scaled = np.clip(image, 0, 1) * image.dtype.type(white)
-        levels = np.rint(scaled, out=scaled).astype(target)
-    return levels
 
 
 def check_image(shape: tuple[int, ...], dtype: str) -> bool:

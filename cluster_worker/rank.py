@@ -6,6 +6,7 @@ Started by the engine as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.ra
 
 import os
 import resource
+import select
 import socket
 import time
 import warnings
@@ -18,6 +19,7 @@ from pathlib import Path
 from cluster_worker.errors import Broken, Cancelled, in_family
 from cluster_worker.pipeline import Alone, nothing, run
 from cluster_worker.planning import plan
+from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
 from cluster_worker.surfaces import Sink, Source, Surface
 from cluster_worker.warm import warm_up
@@ -33,6 +35,9 @@ class Rank:
     def __init__(self, world: WholeWorld, connection: Connection, tools: Tools) -> None:
         self.world = world
         self.connection = connection
+        # Looked at after every tile: `connection.poll` would make a new one each time.
+        self.inbox = select.poll()
+        self.inbox.register(connection.fileno(), select.POLLIN)
         self.tools = tools
         self.unreported = 0
         self.reported_at = 0.0
@@ -48,11 +53,14 @@ class Rank:
                 return
             if isinstance(message, Task):
                 # A late Cancel, of a job that is already done, is passed over.
-                self.connection.send(Done(message.job, self.outcome(message)))
+                began, worked = time.monotonic(), time.process_time()
+                error = self.outcome(message)
+                spent = Spent(time.monotonic() - began, time.process_time() - worked)
+                self.connection.send(Done(message.job, error, spent, self.unreported))
 
     def outcome(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""
-        self.unreported = 0
+        self.unreported, self.reported_at = 0, time.monotonic()
         team = self.world if task.wide else Alone()
         try:
             with ExitStack() as stack:
@@ -64,8 +72,6 @@ class Rank:
                 run(plan(task.order), source, scratch, result, team, report)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
             return in_family(error)
-        finally:
-            self.tell(task.job)
         return None
 
     def surfaces(self, task: Task, stack: ExitStack) -> tuple[Source, Sequence[Surface], Sink]:
@@ -86,17 +92,11 @@ class Rank:
         """
         self.unreported += tiles
         if time.monotonic() - self.reported_at > REPORT_SECONDS:
-            self.tell(job)
-        while self.connection.poll(0):
+            self.connection.send(Progress(job, self.unreported))
+            self.unreported, self.reported_at = 0, time.monotonic()
+        while self.inbox.poll(0):
             if self.connection.recv() == Cancel(job):
                 raise Cancelled
-
-    def tell(self, job: int) -> None:
-        """Send the tiles counted since the last time."""
-        if self.unreported:
-            self.connection.send(Progress(job, self.unreported))
-        self.unreported = 0
-        self.reported_at = time.monotonic()
 
 
 def limit_memory(job_bytes: int) -> None:

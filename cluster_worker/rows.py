@@ -4,21 +4,23 @@ Every write is conditional on the attempt that this worker holds, the fence: whe
 the job over, or it was cancelled, the write fails, and the method says so by False or None.
 """
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken
 from cluster_worker.storage import answering, client, unanswered
-from config import places
+from config import places, window
 from config.job import (
     UNFINISHED,
     Batch,
     Change,
     Job,
+    Message,
     State,
     batch_not_marked,
     changed_at,
@@ -27,6 +29,7 @@ from config.job import (
 )
 from config.node import Node
 from config.settings import WorkerSettings
+from config.window import Line
 
 # Two transactions that meet on one row, mostly a counter's: the later one is told to come again.
 CONFLICTS_MAX = 12
@@ -52,9 +55,12 @@ class Rows:
     def __init__(self, settings: WorkerSettings) -> None:
         self.table = settings.table
         self.lapse = settings.heartbeat_lapse_seconds * 1000
+        self.window_share = window.share(settings.window_jobs)
         resource = client("dynamodb", settings.dynamodb_endpoint, settings.aws_region)
         # The resource's client takes and gives Python values, and is safe in threads.
         self.client = resource.meta.client
+        # The highest ticket that was claimed here, for each lane: how far its line has come.
+        self.served = dict.fromkeys(places.LANES, 0)
 
     def get_job(self, batch: str, job: str) -> Job | None:
         """Read a job's row; None if there is none."""
@@ -110,7 +116,68 @@ class Rows:
             self.transact(writes)
         except Lost:
             return None
+        self.served[row.lane] = max(row.ticket, self.served[row.lane])
         return self.written(row, "running", now, now + self.lapse, values)
+
+    def let_go(self, row: Job, now: int) -> Iterator[Message]:
+        """Let jobs go that were held first in a job's batch, as far as the window has room.
+
+        Parameters
+        ----------
+        row : Job
+            Whose message was taken, which made room in the share that it is counted in.
+        now : int
+            Milliseconds since 1970.
+
+        Yields
+        ------
+        Message
+            To be published, and told of by `published`; until then the sweep sees to it.
+        """
+        with answering("the table"):
+            found = self.client.query(**window.first_lines(self.table, row))["Items"]
+        for line in map(Line.from_item, found):
+            held = self.get_job(row.batch, line.job)
+            if held is None or held.state != "queued" or not held.held:
+                # It was cancelled, or has ended by another way; its line leads nowhere.
+                self.drop_line(row.batch, line)
+                continue
+            if self.out(row) >= self.window_share:
+                return
+            due, ticket = now + self.lapse, self.draw_ticket(row.lane)
+            writes = window.let_go(self.table, held, line, now, due, ticket, self.window_share)
+            try:
+                self.transact(writes)
+            except Lost:
+                # Another node was first, or the batch is to end.
+                return
+            yield Message(held.batch, held.job, held.publish + 1)
+
+    def drop_line(self, batch: str, line: Line) -> None:
+        """Take a line away that leads nowhere; another node may have done so."""
+        gone = window.drop(self.table, batch, line)
+        with contextlib.suppress(Lost):
+            self.patiently(lambda: self.client.delete_item(**gone))
+
+    def out(self, row: Job) -> int:
+        """Count the messages that wait on the broker in a job's share of its batch's window."""
+        counter = self.get(row.batch, places.counter_sk(row.job))
+        return int(counter.get("out_now", 0)) if counter else 0
+
+    def draw_ticket(self, lane: str) -> int:
+        """Draw the next ticket of a lane."""
+        with answering("the table"):
+            answer = self.client.update_item(**places.next_ticket(self.table, lane))
+        return int(answer["Attributes"]["issued"])
+
+    def published(self, message: Message, now: int) -> None:
+        """Write that the broker has a message; another's word on the job is left."""
+        row = self.get_job(message.batch, message.job)
+        if row is None:
+            return
+        change = update_of(self.table, row, {"published_at": now}, {"publish": message.publish})
+        with contextlib.suppress(Lost):
+            self.patiently(lambda: self.client.update_item(**change))
 
     def progress(self, row: Job, done: int, total: int, now: int) -> bool:
         """Write how many tiles are done, which is the heartbeat too.
@@ -139,7 +206,7 @@ class Rows:
             Milliseconds since 1970.
         **values
             Fields of `Job`: result_key, result_name, result_type, result_bytes, rows, columns,
-            notes.
+            dtype, result_dtype, notes, views_until.
 
         Returns
         -------
@@ -147,6 +214,26 @@ class Rows:
             False if the job is not this attempt's any more; the result is then nobody's.
         """
         return self.settle(row, "succeeded", now, row.kept_until, {"finished": now, **values})
+
+    def show(self, row: Job, now: int, **views: str) -> bool:
+        """Write which pictures of a job that succeeded are there, and that no more will come.
+
+        Parameters
+        ----------
+        row : Job
+            As claimed.
+        now : int
+            Milliseconds since 1970.
+        **views
+            Fields of `Job`: original_view, result_view.
+
+        Returns
+        -------
+        bool
+            False if the job is gone; the pictures are then nobody's.
+        """
+        values = {**views, "views_until": 0, "changed": changed_at(now, row.job)}
+        return self.update(row, values, "succeeded") is not None
 
     def fail(self, row: Job, reason: str, cause: Literal["rejected", "broken"], now: int) -> bool:
         """Write that the job failed, with the reason in one sentence; False if it is not ours."""
@@ -202,9 +289,11 @@ class Rows:
         with answering("the table"):
             self.client.delete_item(TableName=self.table, Key=key)
 
-    def update(self, row: Job, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Change a running row of this attempt; the new row, or None if it is not ours."""
-        change = update_of(self.table, row, values, {"state": "running", "attempt": row.attempt})
+    def update(
+        self, row: Job, values: Mapping[str, Any], state: State = "running"
+    ) -> Mapping[str, Any] | None:
+        """Change a row of this attempt; the new row, or None if it is not ours or so any more."""
+        change = update_of(self.table, row, values, {"state": state, "attempt": row.attempt})
 
         def write() -> Any:
             return self.client.update_item(**change, ReturnValues="ALL_NEW")["Attributes"]

@@ -10,22 +10,30 @@ from typing import Self
 
 from cluster_worker import engine as engines
 from cluster_worker.consumer import Verdict
-from cluster_worker.decoder import Decoders
+from cluster_worker.decoder import Decoder, Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, in_family
 from cluster_worker.files import FileJob
 from cluster_worker.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.rows import Rows
+from cluster_worker.stages import Stages
 from cluster_worker.storage import Storage
+from cluster_worker.views import SECONDS_MAX, Views
 from config import places
 from config.job import Batch, Job, Message
 from config.settings import WorkerSettings
 
+# Orders under which no job of a batch is begun.
+ENDING = ("cancel", "delete")
 # A row may change between read and claim; beyond so many times something else is wrong.
 CLAIMS_MAX = 5
+# Batches whose recipe is remembered; jobs of one come together.
+BATCHES_MAX = 256
 # Wait before a job is handed back because S3, the table or a world is away: no hot loop.
 BROKEN_SECONDS = 2.0
+# Between two looks whether a job is still there whose pictures are being made.
+LOOK_SECONDS = 5.0
 
 
 def milliseconds() -> int:
@@ -58,44 +66,71 @@ class Runner:
         self.storage = storage
         self.worker = worker
         self.draining = threading.Event()
+        self.batches: dict[str, Batch] = {}
+        # Told of each row whose message was taken, once it waits no more.
+        self.on_taken: Callable[[Job], None] = lambda _: None
 
     def run(self, message: Message) -> Verdict:
         """Do the job that a message names, and say what becomes of the message."""
         began = time.monotonic()
+        stages = Stages()
         try:
-            claimed = self.claim(message)
+            with stages.stage("table"):
+                claimed = self.claim(message)
             if claimed is None:
                 return Verdict.DONE
-            verdict = self.attempt(*claimed)
+            verdict = self.attempt(*claimed, stages)
         except Broken as error:
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK
         seconds = round(time.monotonic() - began, 3)
-        event("message settled", job=message.job, verdict=verdict.value, seconds=seconds)
+        event(
+            "message settled",
+            job=message.job,
+            verdict=verdict.value,
+            seconds=seconds,
+            stages=stages.in_words(),
+        )
         return verdict
 
     def claim(self, message: Message) -> tuple[Job, Batch] | None:
         """Take the job over from whoever held it; None if there is nothing to do."""
-        for _ in range(CLAIMS_MAX):
+        for tried in range(CLAIMS_MAX):
             row = self.rows.get_job(message.batch, message.job)
             if row is None or row.is_final or message.publish < row.publish:
                 state = "missing" if row is None else row.state
                 event("message passed over", job=message.job, publish=message.publish, state=state)
+                if row is not None:
+                    self.on_taken(row)
                 return None
-            batch = self.rows.get_batch(message.batch)
-            if batch is None or batch.order in ("cancel", "delete"):
+            batch = self.batch(message.batch, afresh=tried > 0)
+            if batch is None or batch.order in ENDING:
                 self.rows.cancel(row, milliseconds())
                 return None
             claimed = self.rows.claim(row, self.worker, milliseconds())
             if claimed is not None:
+                self.on_taken(claimed)
                 return claimed, batch
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
 
-    def attempt(self, row: Job, batch: Batch) -> Verdict:
+    def batch(self, batch: str, afresh: bool) -> Batch | None:
+        """Read a batch once: its recipe never changes, and what was ordered a claim checks."""
+        if afresh:
+            self.batches.pop(batch, None)
+        known = self.batches.get(batch)
+        if known is None:
+            known = self.rows.get_batch(batch)
+            if known is not None and known.order not in ENDING:
+                if len(self.batches) >= BATCHES_MAX:
+                    self.batches.clear()
+                self.batches[batch] = known
+        return known
+
+    def attempt(self, row: Job, batch: Batch, stages: Stages) -> Verdict:
         """Run one attempt and write its outcome, under the fence of its number."""
         try:
-            self.carry_out(row, batch)
+            self.carry_out(row, batch, stages)
         except Rejected as error:
             self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
@@ -121,33 +156,40 @@ class Runner:
         self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
-    def carry_out(self, row: Job, batch: Batch) -> None:
-        """Fetch, decode, compute, encode, store, finish."""
+    def carry_out(self, row: Job, batch: Batch, stages: Stages) -> None:
+        """Fetch, decode, compute, encode, store, finish; then make the pictures for the page."""
         with ExitStack() as stack:
             folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(dir=self.engine.segments.folder))
             )
-            beat = stack.enter_context(Heartbeat(self.rows, row, self.settings.progress_seconds))
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = folder / "source", folder / "result"
-            self.storage.download(row, source)
-            header = decoder.read_header(source, row.name)
-            beat.check()
-            kind = header.format if batch.format == "same" else batch.format
-            spool = Path(self.settings.spool_dir)
-            file = stack.enter_context(
-                FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
-            )
-            file.read()
-            if not file.is_streamed:
-                source.unlink()
-            beat.watch(file.job)
-            file.job.start(beat.note)
-            self.wait(file.job)
-            beat.check()
-            notes = file.write(target)
-            beat.check()
-            self.store(row, target, FORMATS[kind], header, notes)
+            with Heartbeat(self.rows, row, self.settings.progress_seconds) as beat:
+                with stages.stage("s3"):
+                    self.storage.download(row, source)
+                header = decoder.read_header(source, row.name)
+                beat.check()
+                kind = header.format if batch.format == "same" else batch.format
+                spool = Path(self.settings.spool_dir)
+                file = stack.enter_context(
+                    FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
+                )
+                file.read()
+                stages.add("decode", decoder.take_spent())
+                if not file.is_streamed:
+                    source.unlink()
+                beat.watch(file.job)
+                file.job.start(beat.note, first=row.lane == "interactive")
+                self.wait(file.job)
+                stages.add("compute", file.job.spent)
+                beat.check()
+                notes = file.write(target)
+                stages.add("encode", decoder.take_spent())
+                beat.check()
+                views = Views(file)
+                self.store(row, target, FORMATS[kind], header, notes, views, stages)
+            if views.needed:
+                self.show(row, views, decoder, target)
 
     def wait(self, job: engines.Job) -> None:
         """Wait for the ranks; a drain whose time is over gives the job up."""
@@ -161,32 +203,115 @@ class Runner:
                 return
 
     def store(
-        self, row: Job, path: Path, kind: Format, header: Header, notes: tuple[str, ...]
+        self,
+        row: Job,
+        path: Path,
+        kind: Format,
+        header: Header,
+        notes: tuple[str, ...],
+        views: Views,
+        stages: Stages,
     ) -> None:
         """Write the result under this attempt's own key, then name it in the row."""
         key = places.result_key(row.batch, row.job, row.attempt, kind.extension)
         name = f"{Path(row.name).stem}.{kind.extension}"
         size = path.stat().st_size
-        self.storage.upload(path, key, kind.media_type, name)
-        won = self.rows.succeed(
-            row,
-            milliseconds(),
-            result_key=key,
-            result_name=name,
-            result_type=kind.media_type,
-            result_bytes=size,
-            notes=[*header.notes, *notes],
-            rows=header.shape[0],
-            columns=header.shape[1],
-        )
+        with stages.stage("s3"):
+            self.storage.upload(path, key, kind.media_type, name)
+        now = milliseconds()
+        dtype, result_dtype = views.dtypes
+        with stages.stage("table"):
+            won = self.rows.succeed(
+                row,
+                now,
+                result_key=key,
+                result_name=name,
+                result_type=kind.media_type,
+                result_bytes=size,
+                notes=[*header.notes, *notes],
+                rows=header.shape[0],
+                columns=header.shape[1],
+                dtype=dtype,
+                result_dtype=result_dtype,
+                views_until=now + round(1000 * SECONDS_MAX) if views.needed else 0,
+            )
         if not won:
             raise Cancelled
+
+    def show(self, row: Job, views: Views, decoder: Decoder, target: Path) -> None:
+        """Make the pictures for the page; the job is done without them as well."""
+        began = time.monotonic()
+        wanted = Wanted(self.rows, row, self.draining)
+        keys: dict[str, str] = {}
+        try:
+            with tempfile.TemporaryDirectory(prefix=".dip-", dir=self.settings.spool_dir) as folder:
+                for image in views.needed:
+                    path = views.make(image, decoder, target, Path(folder), wanted.check)
+                    # What is stored for a job that was deleted meanwhile would outlive it.
+                    wanted.look()
+                    keys[f"{image}_view"] = self.store_view(row, image, path)
+                    path.unlink()
+        except (Rejected, Broken, Cancelled, OSError) as error:
+            event("pictures not made", job=row.job, error=repr(error))
+        try:
+            self.rows.show(row, milliseconds(), **keys)
+        except Broken as error:
+            event("pictures not shown", job=row.job, error=str(error))
+        seconds = round(time.monotonic() - began, 3)
+        event("pictures made", job=row.job, pictures=sorted(keys), seconds=seconds)
+
+    def store_view(self, row: Job, image: str, path: Path) -> str:
+        """Write a picture beside the result, and give its key."""
+        extension = path.suffix.removeprefix(".")
+        key = places.view_key(row.batch, row.job, row.attempt, image, extension)
+        name = f"{Path(row.name).stem}-{image}.{extension}"
+        self.storage.upload(path, key, places.VIEW_TYPES[extension], name)
+        return key
 
 
 def sentence(row: Job, error: Exception) -> str:
     """Give the reason as one sentence that begins with the file's name."""
     text = str(error)
     return text if text.startswith(row.name) else f"{row.name}: {text}"
+
+
+class Wanted:
+    """Whether the pictures of a job that succeeded are still wanted.
+
+    Parameters
+    ----------
+    draining : Event
+        Set when this node's time is over.
+    """
+
+    def __init__(self, rows: Rows, row: Job, draining: threading.Event) -> None:
+        self.rows = rows
+        self.row = row
+        self.draining = draining
+        self.began = self.looked = time.monotonic()
+
+    def check(self) -> None:
+        """Look again if that was long ago.
+
+        Raises
+        ------
+        Cancelled
+            If the job is gone, the node has to end, or it has taken too long.
+        Broken
+            If the table does not answer.
+        """
+        now = time.monotonic()
+        if self.draining.is_set() or now - self.began > SECONDS_MAX:
+            raise Cancelled
+        if now - self.looked > LOOK_SECONDS:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the row; raises as `check` does."""
+        self.looked = time.monotonic()
+        found = self.rows.get_job(self.row.batch, self.row.job)
+        if found is None or (found.state, found.attempt) != ("succeeded", self.row.attempt):
+            raise Cancelled
 
 
 class Heartbeat:

@@ -4,12 +4,15 @@ Files, not `multiprocessing.SharedMemory`: Python 3.11 removes such a segment wh
 that attached to it exits.
 """
 
+import contextlib
+import math
 import mmap
 import os
 import shutil
 import tempfile
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +27,10 @@ Image = NDArray[Any]
 # Share of the free memory that segments may take, so that other users of the folder can live.
 SHARE = 0.8
 # Warm segments kept for the next job; touching fresh pages costs ten times as much as reusing.
-WARM_MAX = 8
+# A node holds a few jobs at once, each with two segments or more.
+WARM_MAX = 16
+# Files that a process keeps mapped: those of the jobs in hand, and the warm ones.
+MAPS_MAX = 48
 PREFIX = "dip-"
 # How long a job waits for shared memory that other jobs hold.
 ALLOCATE_SECONDS = 600.0
@@ -39,11 +45,48 @@ class Pixels(NamedTuple):
 
     def map(self, writable: bool) -> Image:
         """Map the image; it stays valid while the file's pages are kept."""
-        with open(self.path, "r+b" if writable else "rb") as file:  # noqa: PTH123 - mode varies
-            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-            pages = mmap.mmap(file.fileno(), 0, access=access)
-        count = int(np.prod(self.shape))
+        return self.within(pages_of(self.path, writable))
+
+    def within(self, pages: mmap.mmap) -> Image:
+        """Give the image in its file's pages."""
+        count = math.prod(self.shape)
         return np.frombuffer(pages, self.dtype, count).reshape(self.shape)
+
+
+def pages_of(path: str, writable: bool) -> mmap.mmap:
+    """Map a file."""
+    with open(path, "r+b" if writable else "rb") as file:  # noqa: PTH123 - mode varies
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        return mmap.mmap(file.fileno(), 0, access=access)
+
+
+class Maps:
+    """Segments that a process keeps mapped; safe to use from many threads.
+
+    A page that is met for the first time in a map costs as much as its share of a quick operation.
+    No two segments of an engine ever have one path, and what is discarded is only let go later:
+    its pages are free at once, see `Segments.discard`.
+    """
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[str, mmap.mmap] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def map(self, pixels: Pixels, writable: bool) -> Image:
+        """Map an image that lies in a segment."""
+        with self.lock:
+            pages = self.kept.pop(pixels.path, None) or pages_of(pixels.path, writable=True)
+            self.kept[pixels.path] = pages
+            if len(self.kept) > MAPS_MAX:
+                self.kept.popitem(last=False)
+        image = pixels.within(pages)
+        image.flags.writeable = writable
+        return image
+
+    def forget(self, path: str) -> None:
+        """Let a file go."""
+        with self.lock:
+            self.kept.pop(path, None)
 
 
 @dataclass(frozen=True)
@@ -68,8 +111,10 @@ class Segments:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         self.limit = int(shutil.disk_usage(parent).free * SHARE)
         self.taken = 0
+        self.held = 0
         self.warm: list[Segment] = []
         self.made = 0
+        self.maps = Maps()
         self.changed = threading.Condition()
 
     def allocate(self, sizes: list[int], seconds: float) -> list[Segment]:
@@ -78,7 +123,7 @@ class Segments:
         Raises
         ------
         Rejected
-            If so much is never free.
+            If so much is never free, or not before held images are released.
         TimeoutError
             If other jobs hold it for too long.
         """
@@ -87,6 +132,12 @@ class Segments:
             raise Rejected(
                 f"the image needs {total / 2**20:.0f} MiB of shared memory; "
                 f"this machine has {self.limit / 2**20:.0f} MiB for it"
+            )
+        if total > self.limit - self.held:
+            # Whoever asks may be the one who holds: waiting could last for ever.
+            raise Rejected(
+                f"the image needs {total / 2**20:.0f} MiB of shared memory; images that are held "
+                f"leave {(self.limit - self.held) / 2**20:.0f} MiB; release some"
             )
         deadline = time.monotonic() + seconds
         with self.changed:
@@ -147,6 +198,17 @@ class Segments:
             self.changed.notify_all()
         self.discard(cold)
 
+    def hold(self, segment: Segment) -> None:
+        """Count a segment as one that no job gives back."""
+        with self.changed:
+            self.held += segment.nbytes
+
+    def let_go(self, segment: Segment) -> None:
+        """Give a held segment back."""
+        with self.changed:
+            self.held -= segment.nbytes
+        self.release([segment])
+
     def cool(self) -> list[Segment]:
         """Part with the oldest warm segments that are too many, or that jobs need the room of."""
         cold: list[Segment] = []
@@ -157,8 +219,12 @@ class Segments:
         return cold
 
     def discard(self, segments: list[Segment]) -> None:
-        """Remove segments for good; who still maps them keeps the pages until it lets go."""
+        """Remove segments for good, and free their pages, though ranks may still map them."""
         for each in segments:
+            self.maps.forget(str(each.path))
+            # Not all file systems can; there the pages are free once nobody maps them.
+            with contextlib.suppress(OSError), pages_of(str(each.path), writable=True) as pages:
+                pages.madvise(mmap.MADV_REMOVE)
             each.path.unlink(missing_ok=True)
 
     def close(self) -> None:

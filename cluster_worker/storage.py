@@ -29,9 +29,10 @@ CHUNK_BYTES = MIB
 # A body that breaks off is not repeated by botocore, since the caller holds the stream.
 DOWNLOADS_MAX = 3
 
-# Results from this size on go up in parts, side by side.
+# Results from this size on go up in parts, side by side, by threads that are made for each.
+PARTS_BYTES = 16 * MIB
 MULTIPART = TransferConfig(
-    multipart_threshold=16 * MIB, multipart_chunksize=16 * MIB, max_concurrency=4
+    multipart_threshold=PARTS_BYTES, multipart_chunksize=PARTS_BYTES, max_concurrency=4
 )
 
 # A result never changes under its key, and is for who knows the batch only.
@@ -118,9 +119,15 @@ class Storage:
             "CacheControl": CACHE_CONTROL,
         }
         with answering("S3"):
-            self.client.upload_file(
-                str(path), self.results, key, ExtraArgs=headers, Config=MULTIPART
-            )
+            if path.stat().st_size < PARTS_BYTES:
+                # Bytes, not a file: for one of those S3 is asked first whether to send it.
+                self.client.put_object(
+                    Bucket=self.results, Key=key, Body=path.read_bytes(), **headers
+                )
+            else:
+                self.client.upload_file(
+                    str(path), self.results, key, ExtraArgs=headers, Config=MULTIPART
+                )
 
 
 def client(service: str, endpoint: str, region: str) -> Any:
@@ -138,6 +145,8 @@ def client(service: str, endpoint: str, region: str) -> Any:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         max_pool_connections=CONNECTIONS,
+        # Each call of ours is tested against a store; to look at its arguments again costs a tenth.
+        parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": TRIES},
         **options,
     )

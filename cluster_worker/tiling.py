@@ -7,6 +7,9 @@ from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
+# Columns of a core, where its rows need not be whole ones.
+TILE_COLUMNS = 4096
+
 
 class Span(NamedTuple):
     """A rectangle: rows and columns, half open, in pixels."""
@@ -140,7 +143,12 @@ def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
 
 
 def core_shape(
-    shape: tuple[int, int], halo: int, parts: int, pixels: int, grid: int = 1
+    shape: tuple[int, int],
+    halo: int,
+    parts: int,
+    pixels: int,
+    grid: int = 1,
+    wide: int = TILE_COLUMNS,
 ) -> tuple[int, int]:
     """Choose the largest core of a tile.
 
@@ -157,6 +165,8 @@ def core_shape(
         About how many pixels a core should have.
     grid : int
         Cores begin at multiples of it.
+    wide : int
+        How many columns a core may have by itself.
 
     Returns
     -------
@@ -167,7 +177,7 @@ def core_shape(
     least = 2 * parts
     # An image of few rows is cut into long tiles, not into many thousands of small ones.
     long = min(pixels // shape[0], -(-shape[1] // least))
-    columns = min(shape[1], max(4096, long, 2 * halo, grid))
+    columns = min(shape[1], max(wide, long, 2 * halo, grid))
     across = -(-shape[1] // columns)
     rows = min(pixels // columns, -(-shape[0] // -(-least // across)))
     rows = max(min(rows, shape[0]), min(2 * halo, shape[0]), min(grid, shape[0]), 1)

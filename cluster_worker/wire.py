@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from cluster_worker.planning import Order
 from cluster_worker.segments import Pixels
+from cluster_worker.stages import Spent
 from cluster_worker.streams import FileImage, Raw, Spool
 
 # Environment variables from the engine to its ranks.
@@ -53,3 +54,6 @@ class Done(NamedTuple):
 
     job: int
     error: Exception | None
+    spent: Spent
+    # Done since the last progress was told.
+    tiles: int

@@ -6,7 +6,7 @@ with a client of its own, change a row and its batch's counters by the same rule
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from config import places
@@ -82,6 +82,10 @@ class Job:
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0
+    # Number in its lane, by which its place in line is told; 0 where none could be drawn.
+    ticket: int = 0
+    # Whether it waits for room in its batch's window, without a message.
+    held: bool = False
     # attempt: the fence that every write of a worker is conditional on.
     attempt: int = 0
     # faults: how often ranks died on this job alone.
@@ -100,6 +104,14 @@ class Job:
     result_bytes: int = 0
     rows: int = 0
     columns: int = 0
+    # Types of the pixels, such as uint16, once they are known.
+    dtype: str = ""
+    result_dtype: str = ""
+    # Pictures for the page, which come after the result: keys of those that are there, and until
+    # when those on their way are worth waiting for, else 0.
+    original_view: str = ""
+    result_view: str = ""
+    views_until: int = 0
     started: int = 0
     finished: int = 0
     due: int = 0
@@ -132,6 +144,11 @@ class Job:
     def is_final(self) -> bool:
         """Whether nothing more will happen to this job by itself."""
         return self.state in FINAL
+
+    @property
+    def is_out(self) -> bool:
+        """Whether a message of it waits on the broker that counts in its batch's window."""
+        return self.lane == "bulk" and self.state == "queued" and not self.held
 
 
 Order = Literal["", "retry", "cancel", "delete"]
@@ -217,6 +234,7 @@ def move(
     now: int,
     due: int,
     change: Change = Change(),
+    room: int | None = None,
 ) -> list[dict[str, Any]]:
     """Build the transaction that moves a job to another state and its batch's counts with it.
 
@@ -234,6 +252,9 @@ def move(
         When the sweep must look at the row next, in milliseconds since 1970.
     change : Change
         Further attributes to set and to require.
+    room : int, optional
+        Most messages that may wait beside each other in this job's share of the window; without
+        it a message that comes back finds its place.
 
     Returns
     -------
@@ -250,10 +271,16 @@ def move(
     values = {"state": to, "changed": changed_at(now, row.job), "due": due, **change.values}
     when = {"state": row.state, "publish": row.publish, **change.when}
     writes: list[dict[str, Any]] = [{"Update": update_of(table, row, values, when)}]
-    if to != row.state:
-        writes.append(
-            {"Update": count(table, row.batch, row.job, {f"n_{row.state}": -1, f"n_{to}": 1})}
-        )
+    by = {f"n_{row.state}": -1, f"n_{to}": 1} if to != row.state else {}
+    moved = replace(row, state=to, held=change.values.get("held", row.held))
+    if moved.is_out != row.is_out:
+        by["out_now"] = moved.is_out - row.is_out
+    if by:
+        counted = count(table, row.batch, row.job, by)
+        if by.get("out_now") == 1 and room is not None:
+            counted["ConditionExpression"] = "attribute_not_exists(#out_now) OR #out_now < :room"
+            counted["ExpressionAttributeValues"][":room"] = room
+        writes.append({"Update": counted})
     return writes
 
 

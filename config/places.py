@@ -8,6 +8,10 @@ from typing import Any
 # job is far lower, but every death of a whole worker counts one delivery for each job it held.
 DELIVERY_LIMIT = 20
 
+# Content types of the pictures that are made for pages, by the ending of their keys: a whole one,
+# and tiles at every zoom in one file.
+VIEW_TYPES = {"png": "image/png", "tiles": "application/x-image-tiles"}
+
 # Counter rows of a batch: enough that two hundred workers rarely meet on one.
 COUNTER_SHARDS = 8
 
@@ -17,8 +21,10 @@ DUE_SHARDS = 4
 
 BATCH_SK = "batch"
 NODES_PK = "nodes"  # no batch has that id
+TICKETS_PK = "tickets"  # nor that one
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
+LINE_PREFIX = "line#"  # jobs that are held; sorts after them
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,17 @@ PREVIEWS = Queue(
 QUEUES = (DEAD_LETTERS, JOBS, BULK, PREVIEWS)
 
 
+def next_ticket(table: str, lane: str) -> dict[str, Any]:
+    """Build the update that draws a lane's next ticket, which its answer names as ``issued``."""
+    return {
+        "TableName": table,
+        "Key": {"pk": TICKETS_PK, "sk": lane},
+        "UpdateExpression": "ADD issued :one",
+        "ExpressionAttributeValues": {":one": 1},
+        "ReturnValues": "UPDATED_NEW",
+    }
+
+
 def upload_key(batch: str, job: str) -> str:
     """Key of the original in the uploads bucket."""
     return f"uploads/{batch}/{job}"
@@ -73,6 +90,11 @@ def result_key(batch: str, job: str, attempt: int, extension: str) -> str:
     Every attempt writes under its own key, so that a late writer never touches the winner's.
     """
     return f"files/{batch}/{job}/{attempt}/result.{extension}"
+
+
+def view_key(batch: str, job: str, attempt: int, image: str, extension: str) -> str:
+    """Key of a picture of an attempt's `original` or `result`, beside the result."""
+    return f"files/{batch}/{job}/{attempt}/{image}-view.{extension}"
 
 
 def job_sk(job: str) -> str:

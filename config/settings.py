@@ -46,6 +46,9 @@ class Places:
     heartbeat_lapse_seconds: int = setting(
         "A running job without a sign of life for so long is queued again", 60
     )
+    window_jobs: int = setting(
+        "Images of one batch that wait on the broker at a time, beyond its first fifty", 1000
+    )
     pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
     upload_bytes_max: int = setting("Largest file accepted, in bytes", 512 * MIB)
 

@@ -119,6 +119,7 @@ class Workers(Construct):
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
             "dynamodb:ConditionCheckItem",
+            "dynamodb:Query",
         )
         allow(role, f"{buckets.uploads.bucket_arn}/uploads/*", "s3:GetObject")
         results = f"{buckets.results.bucket_arn}/files/*"

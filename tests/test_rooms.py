@@ -10,7 +10,7 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 # scipy is what scikit-image itself computes with.
 ARRAYS = {"numpy", "scipy", "skimage"}
-CODECS = {"PIL", "tifffile", "imagecodecs"}
+CODECS = {"PIL", "tifffile", "imagecodecs", "isal"}
 
 # The first line that a file's path begins with holds for it. Modules of the standard library and
 # of a file's own room are always allowed; within cluster_worker, see the second test.
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "infra/": {"aws_cdk", "cdk_nag", "constructs", "chalice", "config"},
     "cluster_worker/kernels/": ARRAYS | {"numba", "llvmlite", "cv2"},
     "cluster_worker/operations/": ARRAYS,
+    "cluster_worker/depths.py": ARRAYS,
     "cluster_worker/planning.py": ARRAYS,
     "cluster_worker/tiling.py": set(),
     "cluster_worker/pipeline.py": {"numpy"},

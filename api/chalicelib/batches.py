@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib import jobs, log, problems
-from chalicelib.fleet import STARTING
+from chalicelib.fleet import START_MINUTES, STARTING
 from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.table import REQUEST_PREFIX, LostRaceError
 from config import places
-from config.job import Batch, Job, batch_not_marked, changed_at, count, time_to_live
+from config.job import UNFINISHED, Batch, Job, batch_not_marked, changed_at, count, time_to_live
 
 # A transaction holds 100 items: these rows, at most eight counters, and the look at the batch.
 JOBS_PER_TRANSACTION = 90
@@ -141,6 +141,22 @@ def notice(parts: Parts) -> str:
     if not parts.fleet.group or any(node.is_there(parts.clock()) for node in parts.table.nodes()):
         return ""
     return STARTING
+
+
+def line(parts: Parts, by_state: Mapping[str, int]) -> dict[str, Any]:
+    """Tell who works and how far the lanes have come, while a batch waits for anything."""
+    nodes = []
+    if any(by_state[state] for state in UNFINISHED):
+        nodes = [node for node in parts.table.nodes() if node.is_there(parts.clock())]
+    is_woken = bool(parts.fleet.group) and not nodes
+    return {
+        "workers": len(nodes),
+        "start_seconds": 60 * START_MINUTES if is_woken else 0,
+        "served": {
+            lane: max((node.served.get(lane, 0) for node in nodes), default=0)
+            for lane in places.LANES
+        },
+    }
 
 
 def estimate(parts: Parts, images: int) -> float | None:
@@ -277,6 +293,7 @@ def show(parts: Parts, batch_id: str, since: str, limit: str) -> dict[str, Any]:
         "kept_until": batch.kept_until,
         "order": batch.order,
         "counts": by_state,
+        "line": line(parts, by_state),
         "jobs": [jobs.view(row) for row in rows],
         "cursor": cursor(rows[-1].changed if rows else since, more, now),
         "more": more,

@@ -3,8 +3,11 @@
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import log, problems, uploads
 from chalicelib.images import UploadError
@@ -12,7 +15,7 @@ from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.table import LostRaceError
-from config import places
+from config import places, window
 from config.job import (
     UNFINISHED,
     Batch,
@@ -48,6 +51,8 @@ AFRESH: Mapping[str, Any] = {
     "result_bytes": 0,
     "rows": 0,
     "columns": 0,
+    "dtype": "",
+    "result_dtype": "",
     "started": 0,
     "finished": 0,
 }
@@ -66,6 +71,8 @@ def view(row: Job) -> dict[str, Any]:
         "name": row.name,
         "state": row.state,
         "tiles": {"done": row.tiles_done, "total": row.tiles_total},
+        "lane": row.lane,
+        "ticket": row.ticket,
         "attempt": row.attempt,
         "reason": row.reason,
         "cause": row.cause,
@@ -79,7 +86,24 @@ def view(row: Job) -> dict[str, Any]:
         "bytes": row.bytes,
         "type": row.type,
         "result": result if row.state == "succeeded" else None,
+        "views": views(row),
     }
+
+
+def views(row: Job) -> dict[str, Any]:
+    """Show where pictures for a page are, of what browsers do not show well by themselves."""
+    return {
+        "original": view_at(row.original_view, row.dtype),
+        "result": view_at(row.result_view, row.result_dtype),
+        "until": row.views_until,
+    }
+
+
+def view_at(key: str, dtype: str) -> dict[str, str] | None:
+    """Show one picture; None if there is none."""
+    if not key:
+        return None
+    return {"url": f"/{key}", "type": places.VIEW_TYPES[key.rpartition(".")[2]], "dtype": dtype}
 
 
 def view_with_form(parts: Parts, row: Job) -> dict[str, Any]:
@@ -310,18 +334,69 @@ def begin_again(parts: Parts, row: Job) -> Job:
 
 
 def queue(parts: Parts, row: Job, values: Mapping[str, Any]) -> Job:
-    """Write the row `queued` under the next publish number, then publish it."""
-    queued = step(
-        parts,
-        row,
-        "queued",
-        parts.clock() + 1000 * parts.settings.republish_seconds,
-        lambda found: {**AFRESH, **values, "publish": found.publish + 1},
-        ("awaiting_upload", "failed", "cancelled"),
-    )
-    log.event("queued", row.batch, job=row.job, publish=queued.publish)
-    send(parts, queued)
+    """Write the row `queued` under the next publish number, then publish it.
+
+    A job that its batch's window has no room for is held, and published later.
+    """
+    ticket = draw_ticket(parts, row)
+
+    def changes(found: Job) -> Mapping[str, Any]:
+        held = found.lane == "bulk" and parts.table.out(found) >= room(parts)
+        numbers = {"publish": found.publish + 1, "ticket": 0 if held else ticket, "held": held}
+        return {**AFRESH, **values, **numbers}
+
+    due = parts.clock() + 1000 * parts.settings.republish_seconds
+    queued = step(parts, row, "queued", due, changes, ("awaiting_upload", "failed", "cancelled"))
+    log.event("queued", row.batch, job=row.job, publish=queued.publish, held=queued.held)
+    if not queued.held:
+        send(parts, queued)
     return queued
+
+
+def room(parts: Parts) -> int:
+    """Tell how many messages may wait in one share of a batch's window."""
+    return window.share(parts.settings.window_jobs)
+
+
+def let_go(parts: Parts, row: Job) -> None:
+    """Publish the jobs of a batch that were held first, as far as its window has room for them.
+
+    Parameters
+    ----------
+    parts : Parts
+        The app's parts.
+    row : Job
+        Any job of the batch; those that share its counter are looked at.
+    """
+    table = parts.table
+    for line in table.first_lines(row):
+        held = table.job(row.batch, line.job)
+        if held is None or held.state != "queued" or not held.held:
+            # It was cancelled, or has ended by another way; its line leads nowhere.
+            with suppress(LostRaceError):
+                table.delete(row.batch, line.sk)
+            continue
+        if table.out(held) >= room(parts):
+            return
+        now = parts.clock()
+        due = now + 1000 * parts.settings.republish_seconds
+        ticket = draw_ticket(parts, held)
+        try:
+            table.transact(window.let_go(table.name, held, line, now, due, ticket, room(parts)))
+        except LostRaceError:
+            # A worker lets go of the same jobs, or the batch is to end.
+            return
+        log.event("let_go", row.batch, job=held.job, publish=held.publish + 1)
+        send(parts, replace(held, publish=held.publish + 1))
+
+
+def draw_ticket(parts: Parts, row: Job) -> int:
+    """Draw a job's ticket, its place in line; 0, which tells of no place, if that fails."""
+    try:
+        return parts.table.draw_ticket(row.lane)
+    except (BotoCoreError, ClientError) as error:
+        log.trouble("no_ticket", row.batch, job=row.job, reason=str(error))
+        return 0
 
 
 def send(parts: Parts, row: Job) -> bool:
@@ -431,7 +506,9 @@ def step(
         if row.state not in begins_in:
             raise MovedOnError(row)
         now, changes = parts.clock(), values(row)
-        writes = move(parts.table.name, row, to, now, due, Change(changes))
+        writes = move(parts.table.name, row, to, now, due, Change(changes), room(parts))
+        if changes.get("held"):
+            writes.append(window.hold(parts.table.name, row, now))
         if in_open_batch:
             writes.append({"ConditionCheck": batch_not_marked(parts.table.name, row.batch)})
         try:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.images import TYPES
+from config import places
 from config.job import STATES
+from config.places import LANES
 from config.settings import ApiSettings
 
 Schema = dict[str, Any]
@@ -205,6 +207,12 @@ ANSWERS: dict[str, Schema] = {
             "name": TEXT,
             "state": {"type": "string", "enum": list(STATES)},
             "tiles": record({"done": SIZE, "total": SIZE}),
+            "lane": {"type": "string", "enum": list(LANES)},
+            "ticket": {
+                **SIZE,
+                "description": "Number in its lane; less `served` of the lane, it tells about how "
+                "many images are ahead. 0 where it has none.",
+            },
             "attempt": {**SIZE, "description": "How often work on it began."},
             "reason": {**TEXT, "description": "Why it failed, in one sentence."},
             "cause": {
@@ -222,6 +230,7 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
             "type": TEXT,
             "result": {"anyOf": [reference("Result"), {"type": "null"}]},
+            "views": reference("Views"),
             "upload": reference("UploadForm"),
         },
         optional=("upload",),
@@ -232,6 +241,36 @@ ANSWERS: dict[str, Schema] = {
             "name": TEXT,
             "type": TEXT,
             "bytes": SIZE,
+        }
+    ),
+    "Views": {
+        **record(
+            {
+                "original": {"anyOf": [reference("View"), {"type": "null"}]},
+                "result": {"anyOf": [reference("View"), {"type": "null"}]},
+                "until": {
+                    **MOMENT,
+                    "description": "Pictures on their way come by then, else never; 0 if none is.",
+                },
+            }
+        ),
+        "description": "Pictures of what browsers do not show well by themselves; they come after "
+        "the result.",
+    },
+    "View": record(
+        {
+            "url": {**TEXT, "description": "Path on the site's own origin."},
+            "type": {
+                "type": "string",
+                "enum": list(places.VIEW_TYPES.values()),
+                "description": "A whole picture, or, of a large image, one file of JPEG tiles at "
+                "every zoom, to be read by ranges.",
+            },
+            "dtype": {
+                **TEXT,
+                "description": "Of the image's own pixels; but for bool and uint8 its contrast is "
+                "stretched.",
+            },
         }
     ),
     "SignedParts": record(
@@ -251,7 +290,16 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "ArrivedParts": record({"part_bytes": SIZE, "arrived": {"type": "array", "items": SIZE}}),
-    "Preview": record({"url": {**TEXT, "description": "The picture, as a data address (PNG)."}}),
+    "Preview": record(
+        {
+            "url": {**TEXT, "description": "The picture, as a data address (PNG)."},
+            "margin": {
+                "type": ["integer", "null"],
+                "description": "Of a picture that was cut out of a larger one, so many pixels "
+                "along the edges may not be as they are there; null if all may be.",
+            },
+        }
+    ),
     "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
     "BatchCreated": record(
         {
@@ -275,6 +323,24 @@ ANSWERS: dict[str, Schema] = {
             "kept_until": MOMENT,
             "order": ORDER,
             "counts": COUNTS,
+            "line": record(
+                {
+                    "workers": {
+                        **SIZE,
+                        "description": "Nodes that work; 0 also while nothing waits for one.",
+                    },
+                    "start_seconds": {
+                        **SIZE,
+                        "description": "About how long a node takes to start, while the first one "
+                        "is started; else 0.",
+                    },
+                    "served": {
+                        "type": "object",
+                        "properties": dict.fromkeys(LANES, SIZE),
+                        "description": "The highest ticket that a node took, for each lane.",
+                    },
+                }
+            ),
             "jobs": {"type": "array", "items": reference("Job")},
             "cursor": {**TEXT, "description": "Pass it as `since` to get what changes next."},
             "more": {"type": "boolean", "description": "Whether to ask again at once."},

@@ -182,12 +182,23 @@ def look_for_upload(parts: Parts, row: Job) -> str:
 def look_for_message(sweep: Sweep, row: Job) -> str:
     """Publish a queued job again, if its message never arrived or is nowhere any more."""
     parts = sweep.parts
+    if row.held:
+        return look_at_held(sweep, row)
     sweep.oldest_ms = max(sweep.oldest_ms, parts.clock() - jobs.changed_ms(row))
     is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
     if is_lost and sweep.is_broker_up:
         return publish_again(sweep, row, {})
     postpone(parts, row, later(parts, row, 1000 * parts.settings.republish_seconds))
     return "waiting"
+
+
+def look_at_held(sweep: Sweep, row: Job) -> str:
+    """Let held jobs go for which there is room, should no worker have done so."""
+    parts = sweep.parts
+    if sweep.is_broker_up:
+        jobs.let_go(parts, row)
+    postpone(parts, row, later(parts, row, 1000 * parts.settings.republish_seconds))
+    return "held"
 
 
 def recover(sweep: Sweep, row: Job) -> str:
@@ -203,7 +214,8 @@ def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
     """Move a job to `queued` under the next publish number, as it was read, and publish it."""
     parts, now = sweep.parts, sweep.parts.clock()
     due = now + 1000 * parts.settings.republish_seconds
-    changes = {**values, "publish": row.publish + 1, "published_at": 0}
+    ticket = jobs.draw_ticket(parts, row)
+    changes = {**values, "publish": row.publish + 1, "published_at": 0, "ticket": ticket}
     # A heartbeat since the row was read has moved its `due`.
     when = {"attempt": row.attempt, "due": row.due}
     parts.table.transact(move(parts.table.name, row, "queued", now, due, Change(changes, when)))
@@ -218,7 +230,8 @@ def expire(parts: Parts, row: Job) -> str:
     for _ in uploads.delete_objects(parts, row.batch, row.job):
         pass
     # A form renewed since the row was read has changed it, and keeps it.
-    emptied = Change({"result_key": "", "etag": ""}, {"changed": row.changed})
+    gone = dict.fromkeys(("result_key", "original_view", "result_view", "etag"), "")
+    emptied = Change({**gone, "views_until": 0}, {"changed": row.changed})
     parts.table.transact(move(parts.table.name, row, "expired", parts.clock(), NEVER, emptied))
     log.event("expired", row.batch, job=row.job, was=row.state)
     return "expired"

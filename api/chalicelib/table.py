@@ -1,4 +1,4 @@
-"""The table: every read and write of rows. Never a scan; every write has a condition."""
+"""The table: every read and write of rows. Never a scan; every write of a row has a condition."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from config import places
+from config import places, window
 from config.job import STATES, Batch, Job
 from config.node import Node
+from config.window import Line
 
 REQUEST_PREFIX = "request#"
 
@@ -133,6 +134,21 @@ class Table:
             KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": places.NODES_PK}
         )
         return [Node.from_item(item) for item in answer["Items"]]
+
+    def out(self, row: Job) -> int:
+        """Count the messages that wait on the broker in a job's share of its batch's window."""
+        item = self._get(row.batch, places.counter_sk(row.job))
+        return int(item.get("out_now", 0)) if item else 0
+
+    def first_lines(self, row: Job) -> list[Line]:
+        """Read which jobs were held first, of those counted with this one."""
+        answer = self.client.query(**window.first_lines(self.name, row))
+        return [Line.from_item(item) for item in answer["Items"]]
+
+    def draw_ticket(self, lane: str) -> int:
+        """Count up the tickets of a lane; who draws later gets a higher one."""
+        answer = self.client.update_item(**places.next_ticket(self.name, lane))
+        return int(answer["Attributes"]["issued"])
 
     def fingerprint(self, batch: str, request: str) -> str | None:
         """Read the fingerprint of the body that came with an idempotency key."""

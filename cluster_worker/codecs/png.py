@@ -1,22 +1,25 @@
 """PNG: 1, 8 and 16 bits gray, 8 and 16 bits RGB, all but the 1-bit ones with alpha too.
 
-Pillow reads what surrounds the pixels, and the pixels themselves as far as they have 8 bits a
-channel or are gray; of deeper ones it would keep 8 bits without a word, so libpng decodes those.
+Pillow reads what surrounds the pixels. The pixels go by bands, as `png_bands` has them; palettes,
+fewer bits, a transparent colour and interlaced pixels are Pillow's too, but not with 16 bits of
+colour, of which it would keep 8 without a word: libpng decodes those.
 """
 
 import re
 import struct
 import zlib
+from collections.abc import Iterator
+from os import SEEK_CUR
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import PIL.Image
-from imagecodecs import PNG as LIBPNG
-from imagecodecs import png_decode, png_encode
+from imagecodecs import png_decode
 from PIL import PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile
 
+from cluster_worker.codecs import png_bands
 from cluster_worker.codecs.header import (
     PROFILE_BYTES_MAX,
     SHORT_LABELS_MAX,
@@ -33,18 +36,13 @@ from cluster_worker.codecs.header import (
     without_channels,
 )
 from cluster_worker.codecs.pillow import ORIENTATION, exif_of, fill, resolution_of
+from cluster_worker.codecs.png_bands import CHECKSUM, CHUNK_HEAD, SIGNATURE, chunk, frame
 from cluster_worker.errors import Rejected
 
 # Pillow's own limit of 1 MiB refuses pictures for a printer's colour profile.
 PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-# Chunks: length, kind, content, checksum over kind and content.
-CHUNK_HEAD = struct.Struct(">I4s")
-CHECKSUM = struct.Struct(">I")
 READ_BYTES = 1 << 20
-IHDR_BYTES = 13
 
 # Chunks of what a result carries over: pixels per metre, and the colour profile.
 RESOLUTION, METRE, INCH_METRES = struct.Struct(">IIB"), 1, 0.0254
@@ -52,13 +50,9 @@ PROFILE_NAME = b"ICC Profile\0\0"
 
 CHANNELS = {"1": 1, "L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 DTYPES = {"1": "bool", "I;16": "uint16"}
+BITS = {"bool": 1, "uint8": 8, "uint16": 16}
 # Channels by the number that stands for the kind of colour.
 DEEP_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
-
-# A photograph of 24 megapixels takes 3.6 s at zlib's usual level 6, and is hardly smaller. Of 16
-# bits, looking for runs only halves the time once more, and the file is no larger.
-COMPRESS_LEVEL = 1
-DEEP_STRATEGY = LIBPNG.STRATEGY.RLE
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -137,10 +131,40 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         check_chunks(opened)
         depth, colour = kind_of(opened)
         file = PngImageFile(opened)
-        if deep_channels(file, depth, colour):
+        if by_bands(file, depth):
+            fill_bands(opened, header.orientation, out)
+        elif deep_channels(file, depth, colour):
             fill_deep(opened, header.orientation, out)
         else:
             fill(file, mode_of(file)[0], header.orientation, out)
+
+
+def by_bands(file: PngImageFile, depth: int) -> bool:
+    """Whether the pixels are stored row after row as an image has them."""
+    plain = file.mode != "P" and "transparency" not in file.info
+    return plain and depth >= 8 and not file.info.get("interlace")
+
+
+def fill_bands(opened: BinaryIO, orientation: int, out: Image) -> None:
+    """Decode a file by bands, and turn its pixels upright."""
+    stored = as_stored(out, orientation)
+    straight = stored if stored.flags.c_contiguous else np.empty(stored.shape, stored.dtype)
+    png_bands.decode(contents_of(opened), straight)
+    if straight is not stored:
+        stored[...] = straight
+
+
+def contents_of(opened: BinaryIO) -> Iterator[bytes]:
+    """Read the chunks of pixels in a file whose chunks are known to be whole."""
+    opened.seek(len(SIGNATURE))
+    kind = b""
+    while kind != b"IEND":
+        length, kind = CHUNK_HEAD.unpack(opened.read(CHUNK_HEAD.size))
+        if kind == b"IDAT":
+            for start in range(0, length, READ_BYTES):
+                yield opened.read(min(READ_BYTES, length - start))
+            length = 0
+        opened.seek(length + CHECKSUM.size, SEEK_CUR)
 
 
 def fill_deep(opened: BinaryIO, orientation: int, out: Image) -> None:
@@ -194,37 +218,16 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
             f"{SHORT_LABELS_MAX}; choose TIFF"
         )
     profile, notes = fitting_profile(image.shape, header)
-    if image.dtype == np.uint16 and image.ndim == 3:
-        write_deep(path, image, profile, header.resolution)
-        return notes
-    options: dict[str, Any] = {}
-    if header.resolution:
-        options["dpi"] = header.resolution
-    picture = PIL.Image.fromarray(image)
-    picture.save(path, "PNG", compress_level=COMPRESS_LEVEL, icc_profile=profile or None, **options)
-    return notes
-
-
-def write_deep(
-    path: Path, image: Image, profile: bytes, resolution: tuple[float, float] | None
-) -> None:
-    """Write 16 bits of colour with libpng, and what it leaves out behind the first chunk."""
-    encoded = png_encode(image, COMPRESS_LEVEL, strategy=DEEP_STRATEGY)
-    start = len(SIGNATURE) + CHUNK_HEAD.size + IHDR_BYTES + CHECKSUM.size
     with path.open("wb") as opened:
-        opened.write(encoded[:start])
+        opened.write(SIGNATURE + frame(image.shape, BITS[image.dtype.name]))
         if profile:
             opened.write(chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile)))
-        if resolution:
-            along = (round(each / INCH_METRES) for each in resolution)
+        if header.resolution:
+            along = (round(each / INCH_METRES) for each in header.resolution)
             opened.write(chunk(b"pHYs", RESOLUTION.pack(*along, METRE)))
-        opened.write(memoryview(encoded)[start:])
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """Put a chunk together."""
-    checksum = CHECKSUM.pack(zlib.crc32(content, zlib.crc32(kind)))
-    return CHUNK_HEAD.pack(len(content), kind) + content + checksum
+        opened.writelines(png_bands.encoded(image))
+        opened.write(chunk(b"IEND", b""))
+    return notes
 
 
 PNG = Format(

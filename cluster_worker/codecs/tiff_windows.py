@@ -1,16 +1,14 @@
 """TIFF by windows: read in parts and put together from parts, for images larger than memory."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import groupby, islice, product
+from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from imagecodecs import deflate_encode, delta_encode, packints_decode
+from imagecodecs import deflate_encode, delta_encode, packints_decode, zstd_encode
 from tifffile import TiffFile, TiffPage, TiffWriter
 
 from cluster_worker.codecs.header import (
@@ -20,11 +18,11 @@ from cluster_worker.codecs.header import (
     Piece,
     Place,
 )
+from cluster_worker.codecs.threads import in_threads
 from cluster_worker.codecs.tiff_page import (
-    COMPRESSION,
-    DEFLATE_LEVEL,
+    LEVEL,
     PALETTE,
-    THREADS,
+    ZSTD,
     check_extent,
     coloured,
     described,
@@ -36,14 +34,11 @@ from cluster_worker.tiling import Span
 
 # Decoded pieces kept between windows: windows overlap by their halos, and strips are wider.
 KEPT_BYTES_MAX = 64 << 20
-# Pieces that are decoded, or tiles that are encoded, before the next are begun.
-BATCH_BYTES = 4 << 20
+# Samples smaller than a byte that are unpacked at once.
+UNPACKED_BYTES = 4 << 20
 
 # Offsets of a classic TIFF have 32 bits; room is left for its tags.
 CLASSIC_BYTES_MAX = (1 << 32) - (1 << 26)
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def read_window(
@@ -221,7 +216,7 @@ class StoredPieces:
         """Unpack rows of samples that are smaller than a byte, a few at a time."""
         page = self.page
         runlen = page.imagewidth * self.samples
-        step = max(1, BATCH_BYTES // runlen)
+        step = max(1, UNPACKED_BYTES // runlen)
         for top in range(0, len(lines), step):
             packed = lines[top : top + step]
             rows = packints_decode(packed.tobytes(), page.dtype, page.bitspersample, runlen=runlen)
@@ -233,7 +228,7 @@ class StoredPieces:
         return out[..., plane : plane + 1] if self.planes > 1 else out
 
 
-def encode_tiles(spool: Path, image: Image) -> list[Place]:
+def encode_tiles(spool: Path, image: Image, compression: str) -> list[Place]:
     """Cut a block of an image into tiles, and append each, compressed, to a file.
 
     Parameters
@@ -243,6 +238,8 @@ def encode_tiles(spool: Path, image: Image) -> list[Place]:
     image : ndarray
         rows × columns [× channels]; its corner lies at multiples of `TILE` in the whole image, and
         it ends there too, or at the whole image's border, where tiles are filled up with zeros.
+    compression : str
+        As the header of the original has it.
 
     Returns
     -------
@@ -260,13 +257,13 @@ def encode_tiles(spool: Path, image: Image) -> list[Place]:
     places: list[Place] = []
     with spool.open("ab") as opened:
         nbytes = TILE * TILE * channels * layered.itemsize
-        for encoded in in_threads(partial(encoded_tile, layered), corners, nbytes):
+        for encoded in in_threads(partial(encoded_tile, layered, compression), corners, nbytes):
             places.append((opened.tell(), len(encoded)))
             opened.write(encoded)
     return places
 
 
-def encoded_tile(image: Image, corner: tuple[int, int]) -> bytes:
+def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> bytes:
     """Compress one tile: whole numbers as differences along the row, masks as packed bits."""
     top, left = corner
     part = image[top : top + TILE, left : left + TILE]
@@ -276,7 +273,8 @@ def encoded_tile(image: Image, corner: tuple[int, int]) -> bytes:
         tile = np.packbits(tile.reshape(TILE, -1), axis=1)
     elif tile.dtype.kind == "u":
         tile = delta_encode(tile, axis=1)
-    encoded: bytes = deflate_encode(tile, DEFLATE_LEVEL)
+    encode = zstd_encode if compression == ZSTD else deflate_encode
+    encoded: bytes = encode(tile, LEVEL)
     return encoded
 
 
@@ -324,7 +322,6 @@ def assemble(
             shape=shape,
             dtype=dtype,
             tile=(TILE, TILE),
-            compression=COMPRESSION,
             predictor=np.dtype(dtype).kind == "u",
             **options,
         )
@@ -341,14 +338,3 @@ def encoded_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
                 if len(encoded) < nbytes:
                     raise EOFError(f"{spool.name} ends before the tile at {offset}")
                 yield encoded
-
-
-def in_threads(
-    call: Callable[[Item], Result], items: Iterable[Item], nbytes: int
-) -> Iterator[Result]:
-    """Map a function over items of so many bytes, in order, a bounded number ahead."""
-    rest = iter(items)
-    size = max(THREADS, BATCH_BYTES // max(1, nbytes))
-    with ThreadPoolExecutor(THREADS) as pool:
-        while batch := list(islice(rest, size)):
-            yield from pool.map(call, batch)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, util
 
-from cluster_worker.kernels import separable
+from cluster_worker.kernels import medians, separable
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -243,6 +243,14 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
     return result
 
 
+def smoothed(
+    image: Image, footprint: Footprint, radius: int, half_width: int | None, mode: Border
+) -> Image:
+    """Give the median of each neighbourhood, of every colour."""
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
+
+
 @operation(
     "Smoothing",
     "Filters",
@@ -256,6 +264,23 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
         0.7 * (2 * footprint_reach(footprint, radius, half_width) + 1) ** 2
     ),
     table=footprint_table,
+    kernels=(
+        Kernel(
+            partial(medians.median, model=smoothed),
+            when=lambda mode, **square: medians.is_sorted(**square),
+            exact=True,
+            arrays=0,
+            cost=lambda radius, **_: 0.03 * radius**2,
+        ),
+        Kernel(
+            partial(medians.median, model=smoothed),
+            takes=("uint8",),
+            when=lambda mode, **square: medians.is_square(**square),
+            exact=True,
+            arrays=2,
+            cost=1.0,
+        ),
+    ),
 )
 def median(
     image: Image,
@@ -284,8 +309,7 @@ def median(
     ----------
     skimage.filters.median
     """
-    neighbourhood = footprint_of(footprint, radius, half_width)
-    return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
+    return smoothed(image, footprint, radius, half_width, mode)
 
 
 def gabor_reach(

@@ -4,6 +4,7 @@ import { Masthead } from "./features/Masthead";
 import { type Tab, Tabs } from "./features/Tabs";
 import { Toast } from "./features/Toast";
 import { Trouble } from "./features/Trouble";
+import { Waking } from "./features/Waking";
 import { Filters } from "./features/filters/Filters";
 import { DropArea } from "./features/images/DropArea";
 import { Images } from "./features/images/Images";
@@ -23,7 +24,10 @@ export function App() {
   return (
     <div className="page">
       <Masthead />
-      <Trouble />
+      <div>
+        <Trouble />
+        <Waking />
+      </div>
       <main className="columns" data-tab={tab}>
         <Images />
         <Viewer />

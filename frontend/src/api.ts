@@ -14,6 +14,35 @@ export interface Result {
   readonly bytes: number;
 }
 
+/** A queue on the broker: small batches have one of their own. */
+export type Lane = "interactive" | "bulk";
+
+/** Who works, and how far the queues have come. */
+export interface Line {
+  /** 0 also while nothing of the batch waits. */
+  readonly workers: number;
+  /** About how long a worker takes to start, while the first one is started; else 0. */
+  readonly start_seconds: number;
+  /** The highest ticket that was taken. */
+  readonly served: Readonly<Record<Lane, number>>;
+}
+
+/** A picture for this page of what a browser does not show well by itself. */
+export interface ViewPicture {
+  readonly url: string;
+  /** A whole picture's, or `TILES_TYPE`. */
+  readonly type: string;
+  /** Of the image's own pixels, such as uint16. */
+  readonly dtype: string;
+}
+
+export interface Views {
+  readonly original: ViewPicture | null;
+  readonly result: ViewPicture | null;
+  /** Until when pictures on their way are worth waiting for; 0 when none is. */
+  readonly until: number;
+}
+
 /** A job as the API shows it. Times are milliseconds since 1970. */
 export interface JobView {
   readonly job: string;
@@ -22,12 +51,19 @@ export interface JobView {
   readonly bytes: number;
   readonly state: JobState;
   readonly tiles: { readonly done: number; readonly total: number };
+  readonly lane: Lane;
+  /** Its number in the lane, or 0. */
+  readonly ticket: number;
   readonly attempt: number;
   readonly reason: string;
   readonly notes: readonly string[];
   readonly created: number;
   readonly changed: number;
+  readonly started: number;
   readonly result: Result | null;
+  readonly views: Views;
+  readonly rows: number;
+  readonly columns: number;
 }
 
 /** A presigned POST: the fields go before the file. */
@@ -50,6 +86,14 @@ export interface CreatedJob {
   readonly name: string;
   readonly state: JobState;
   readonly upload: UploadForm;
+}
+
+export interface CreatedBatch {
+  readonly batch: string;
+  readonly kept_until: number;
+  /** What its images cost, where the service knows its prices. */
+  readonly estimate_usd: number | null;
+  readonly jobs: readonly CreatedJob[];
 }
 
 /** A job whose file is used again. */
@@ -78,11 +122,19 @@ export interface PreviewBody {
   readonly content?: string;
 }
 
+export interface PreviewPicture {
+  readonly url: string;
+  /** Of a crop, pixels along its edges that may not be as they are in the whole; null if all. */
+  readonly margin: number | null;
+}
+
 export interface BatchPage {
   readonly batch: string;
   readonly steps: readonly StepBody[];
   readonly format: Format;
   readonly kept_until: number;
+  readonly counts: Readonly<Record<JobState, number>>;
+  readonly line: Line;
   readonly jobs: readonly JobView[];
   readonly cursor: string;
   readonly more: boolean;
@@ -198,11 +250,7 @@ export const api = {
   operations: (signal?: AbortSignal) => get<Catalogue>("/operations", signal),
 
   createBatch: (body: BatchBody, key: string, signal?: AbortSignal) =>
-    call<{ batch: string; kept_until: number; jobs: CreatedJob[] }>("POST", "/batches", {
-      body,
-      key,
-      signal,
-    }),
+    call<CreatedBatch>("POST", "/batches", { body, key, signal }),
 
   addJobs: (batch: string, images: readonly ImageBody[], key: string, signal?: AbortSignal) =>
     call<{ jobs: CreatedJob[] }>("POST", `/batches/${batch}/jobs`, {
@@ -260,12 +308,20 @@ export const api = {
   },
 
   preview: (body: PreviewBody, signal: AbortSignal) =>
-    call<{ url: string }>("POST", "/previews", { body, signal }),
+    call<PreviewPicture>("POST", "/previews", { body, signal }),
 
   /** Fetch a result. */
   async result(url: string): Promise<ArrayBuffer> {
     const response = await fetch(url);
     if (!response.ok) throw new Unreachable(`a result: ${response.status}`);
+    return response.arrayBuffer();
+  },
+
+  /** Fetch some bytes of a file under /files, half open; fewer where it ends before. */
+  async bytes(url: string, start: number, end: number, signal: AbortSignal): Promise<ArrayBuffer> {
+    const headers = { Range: `bytes=${start}-${end - 1}` };
+    const response = await fetch(url, { headers, signal });
+    if (response.status !== 206) throw new Unreachable(`a part of a file: ${response.status}`);
     return response.arrayBuffer();
   },
 

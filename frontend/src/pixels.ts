@@ -31,6 +31,18 @@ export async function readPixels(image: HTMLImageElement): Promise<Pixels | null
   }
 }
 
+/** Values at a point of a canvas; null where the browser does not give them. */
+export function pixelOf(
+  { canvas, scale }: { readonly canvas: HTMLCanvasElement; readonly scale: number },
+  { x, y }: { readonly x: number; readonly y: number },
+): readonly number[] | null {
+  // By way of a canvas that is read from; reading from one that is drawn on slows that down.
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  if (!context) return null;
+  context.drawImage(canvas, Math.floor(x * scale), Math.floor(y * scale), 1, 1, 0, 0, 1, 1);
+  return valuesAt(context.getImageData(0, 0, 1, 1).data, 0);
+}
+
 function valuesAt(data: Uint8ClampedArray, place: number): number[] {
   const [r = 0, g = 0, b = 0] = data.subarray(place, place + 3);
   return r === g && g === b ? [r] : [r, g, b];

@@ -24,6 +24,9 @@ function duration(ms: number): string {
   return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
 }
 
+// What ends sooner than this is over before it is read.
+const WORTH_TELLING_MS = 1500;
+
 const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
 
 export const texts = {
@@ -110,9 +113,16 @@ export const texts = {
     checking: "Checking the upload",
     cancelling: "Cancelling",
     awaiting_upload: "The upload was not finished. Add the file again.",
-    queued: "In the queue",
-    running: (done: number, total: number) =>
-      total > 1 ? `Processing, tile ${done} of ${total}` : "Processing",
+    waking: "Waits for a worker to start",
+    queued: (ahead: number | null) => {
+      if (ahead === null) return "In the queue";
+      return ahead > 0 ? `In the queue, about ${number.format(ahead)} ahead` : "Next in the queue";
+    },
+    running: (done: number, total: number, left: number) => {
+      if (total < 2) return "Processing";
+      const tiles = `Tile ${number.format(done)} of ${number.format(total)}`;
+      return left > WORTH_TELLING_MS ? `${tiles}, about ${duration(left)} left` : tiles;
+    },
     succeeded: (bytes: number) => `Done, ${size(bytes)}`,
     failed: "Failed, and no reason was given.",
     cancelled: "Cancelled",
@@ -132,11 +142,20 @@ export const texts = {
     heading: "Viewer",
     modes: { before: "Before", split: "Split", after: "After" },
     modesLabel: "What to show",
-    preview: "Preview",
-    approximate: "Approximate preview",
     previewComing: "Preview is coming",
-    previewHint:
-      "Made on a picture of 512 pixels at most, with lengths scaled to it. Process the image for the exact result.",
+    previewCrop: "Show a piece at 100 %",
+    previewWhole: "Show all of it",
+    previews: {
+      scaled: {
+        words: (isApproximate: boolean) => (isApproximate ? "Approximate preview" : "Preview"),
+        hint: "Made on a picture of 512 pixels at most, with lengths scaled to it. Process the image for the exact result.",
+      },
+      crop: {
+        words: (isApproximate: boolean) =>
+          isApproximate ? "Piece at 100 %, approximate" : "Piece at 100 %",
+        hint: "The middle of the image at its full size, as the result will have it; approximate where a filter looks at the whole image. Process the image for the exact result.",
+      },
+    },
     previewOf: (name: string) => `${name}, preview`,
     stage: "Picture: arrow keys move it, plus and minus zoom",
     zoom: "Zoom",
@@ -160,9 +179,16 @@ export const texts = {
       "build a chain of filters on the other,",
       "process, and compare before with after.",
     ],
-    tiff: "Browsers cannot show TIFF pictures. Download the result to look at it.",
-    tiffBefore: "Browsers cannot show TIFF pictures, so there is no “before” to compare with.",
-    tiffWaiting: "Browsers cannot show TIFF pictures. It can be processed all the same.",
+    about: (values: string) => `≈${values}`,
+    tiff: "Browsers cannot show TIFF pictures, and none could be made of this one. Download the result to look at it.",
+    tiffWaiting:
+      "Browsers cannot show TIFF pictures. Process it, then before and after appear here.",
+    coming: "A picture of it that browsers can show is being made.",
+    deepComing: "Deep zoom is coming",
+    stretched: "Contrast stretched",
+    stretchedHint:
+      "This image has more levels than the 256 of a screen: those it uses are spread over them, before and after each by itself. The file keeps its own values.",
+    onlyOne: "Only one of before and after could be made into a picture that browsers show.",
     noBefore: "The original stayed with the page that uploaded it, so there is no “before” here.",
     unshown: "The browser could not show this picture. It may be too large, or damaged.",
     resultUnshown: "The result could not be shown here. Download it, or try again.",
@@ -287,6 +313,9 @@ export const texts = {
     failed: (count: number) => `${number.format(count)} failed`,
     progress: "All images",
     left: (ms: number) => `about ${duration(ms)} left`,
+    ahead: (ahead: number) =>
+      ahead > 0 ? `about ${number.format(ahead)} ahead in the queue` : "next in the queue",
+    cost: (usd: number) => `about US$ ${usd < 0.01 ? "0.01 or less" : usd.toFixed(2)}`,
     needsImages: "Add images to begin.",
     needsFilters: "Add a filter to begin.",
     allOff: "All filters are switched off. Switch one on to begin.",
@@ -295,12 +324,20 @@ export const texts = {
     ready: (count: number) => `${counted(count, "image")} ready.`,
   },
 
+  waking: {
+    starting: "A worker is being started for your images.",
+    left: (ms: number) => `Ready in about ${duration(ms)}.`,
+    late: "It takes longer than usual.",
+    meanwhile: "They keep their place in the queue, also when you close this page.",
+    none: "No worker is there just now. Your images wait in the queue, and go on by themselves.",
+  },
+
   service: {
     offline: "You are offline. Everything goes on when the connection is back.",
     down: "The service does not answer. Nothing is lost; this page tries again by itself.",
     again: (seconds: number) => `Next try in ${seconds} s`,
     trying: "Trying now",
-    gone: "The results at this address are no longer kept.",
+    gone: "The results at this address are no longer kept. Add the images again to process them once more.",
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",
     close: "Close",

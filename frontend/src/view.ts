@@ -19,6 +19,8 @@ export interface Point {
 
 /** One picture pixel as large as this is enough to count pixels. */
 export const SCALE_MAX = 40;
+/** From so large on, pixels are drawn as squares. */
+export const CRISP_SCALE = 3;
 /** One press of + or −, or one notch of a wheel. */
 export const ZOOM = 1.25;
 
@@ -58,6 +60,17 @@ export function held(view: View, picture: Size, stage: Size): View {
     x: along(view.x, picture.width * view.scale, stage.width),
     y: along(view.y, picture.height * view.scale, stage.height),
   };
+}
+
+/** The view of a picture that lies as large as it can in the middle of a scene of another size. */
+export function within(view: View, picture: Size, scene: Size): View {
+  const { scale, x, y } = fittedIn(picture, scene);
+  return { scale: view.scale * scale, x: view.x + view.scale * x, y: view.y + view.scale * y };
+}
+
+function fittedIn(picture: Size, scene: Size): View {
+  const scale = Math.min(scene.width / picture.width, scene.height / picture.height);
+  return centred(picture, scene, scale);
 }
 
 /** The picture's pixel under a point of the stage; null beside the picture. */

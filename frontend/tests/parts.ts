@@ -88,7 +88,13 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     notes: [],
     created: 0,
     changed: 1,
+    started: 0,
+    lane: "interactive",
+    ticket: 0,
     result: null,
+    views: { original: null, result: null, until: 0 },
+    rows: 0,
+    columns: 0,
     ...found,
   };
 }
@@ -99,11 +105,27 @@ export function page(jobs: JobView[], found: Partial<BatchPage> = {}): BatchPage
     steps: [{ operation: "invert" }],
     format: "same",
     kept_until: 0,
+    counts: countsIn(jobs),
+    line: { workers: 1, start_seconds: 0, served: { interactive: 0, bulk: 0 } },
     jobs,
     cursor: "1",
     more: false,
     ...found,
   };
+}
+
+function countsIn(jobs: JobView[]): BatchPage["counts"] {
+  const counts = {
+    awaiting_upload: 0,
+    queued: 0,
+    running: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+    expired: 0,
+  };
+  for (const { state } of jobs) counts[state] += 1;
+  return counts;
 }
 
 export function form(url: string, expires = Infinity): UploadForm {

@@ -44,7 +44,7 @@ function inMemory() {
     createBatch: async ({ images }, key) => {
       requests.push({ call: "create", key, images });
       const batch = `batch ${batches.size + 1}`;
-      return { batch, kept_until: 1, jobs: create(batch, images) };
+      return { batch, kept_until: 1, estimate_usd: null, jobs: create(batch, images) };
     },
     addJobs: async (batch, images, key) => {
       requests.push({ call: `add to ${batch}`, key, images });
@@ -55,8 +55,9 @@ function inMemory() {
     deleteBatch: async (batch) => {
       batches.delete(batch);
     },
-    preview: async () => ({ url: "data:," }),
+    preview: async () => ({ url: "data:,", margin: null }),
     result: async () => new ArrayBuffer(0),
+    bytes: async () => new ArrayBuffer(0),
     cancelBatch: async (batch) => {
       for (const job of batches.get(batch)?.keys() ?? []) {
         await move(batch, job, { state: "cancelled" });

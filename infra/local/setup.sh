@@ -1,8 +1,8 @@
 #!/bin/bash
 # Install and build what is missing, and nothing else: `setup.sh run` for make run, `setup.sh check`
 # for the Python alone, `setup.sh server` for a server of API and site, `setup.sh synth` for make
-# synth, `setup.sh test` for make test. Says what it does, keeps the details in .run/setup.log, and
-# does nothing, in a fraction of a second, when all is there.
+# synth, `setup.sh bench` for make bench, `setup.sh test` for make test. Says what it does, keeps the
+# details in .run/setup.log, and does nothing, in a fraction of a second, when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -56,8 +56,11 @@ install_packages() {
 packages() {
     local missing=()
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-    if [ "$what" = run ] || [ "$what" = test ]; then
+    if [ "$what" = run ] || [ "$what" = test ] || [ "$what" = bench ]; then
         [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
+    fi
+    if [ "$what" = bench ] || [ "$what" = test ]; then
+        command -v vips >/dev/null || missing+=(libvips-tools)
     fi
     if [ "$what" = test ]; then
         command -v chromium >/dev/null || missing+=(chromium)

@@ -7,10 +7,11 @@ import pytest
 from botocore.exceptions import ClientError
 from chalicelib import backlog, batches, letters
 from chalicelib import parts as parts_module
-from chalicelib.fleet import STARTING, Fleet
+from chalicelib.fleet import START_MINUTES, STARTING, Fleet
 from chalicelib.metrics import Metrics
 from chalicelib.parts import broker_url
 from chalicelib.queue import BrokerError, Publisher
+from chalicelib.table import Table
 
 from config import places
 from config.job import Message
@@ -55,10 +56,15 @@ def order(api, number):
     )
 
 
-def sign(api, worker, in_hand=0, ago=0.0):
+def sign(api, worker, in_hand=0, ago=0.0, served=None):
     """Write a node's sign of life, as a worker does."""
-    seen = api.clock() - int(1000 * ago)
-    api.table.client.put_item(TableName=api.table.name, Item=Node(worker, in_hand, seen).to_item())
+    node = Node(worker, in_hand, api.clock() - int(1000 * ago), served or {})
+    api.table.client.put_item(TableName=api.table.name, Item=node.to_item())
+
+
+def line(api, batch):
+    """Read what a batch's page is told of the line."""
+    return api.get(f"/batches/{batch}")[1]["line"]
 
 
 def test_what_waits_and_who_works_is_counted(api, queues):
@@ -133,6 +139,40 @@ def test_a_group_that_does_not_answer_keeps_no_batch_from_being_made(api, group)
 
 def test_without_a_group_nothing_is_said_and_nobody_asked(api):
     assert api.post("/batches", body("a.png"))[1]["notice"] == ""
+
+
+def test_a_batch_that_waits_hears_that_a_node_is_started(api, group):
+    batch, _ = api.queued("a.png")
+    assert line(api, batch)["start_seconds"] == 60 * START_MINUTES
+    sign(api, "one")
+    assert (line(api, batch)["workers"], line(api, batch)["start_seconds"]) == (1, 0)
+
+
+def test_without_a_group_no_node_is_said_to_start(api):
+    batch, _ = api.queued("a.png")
+    assert (line(api, batch)["workers"], line(api, batch)["start_seconds"]) == (0, 0)
+
+
+def test_tickets_tell_how_many_images_are_ahead(api):
+    api.queued("a.png", "b.png")
+    batch, (job,) = api.queued("c.png")
+    sign(api, "one", served={"interactive": 1})
+    sign(api, "gone", ago=GONE_SECONDS + 1, served={"interactive": 9})
+    assert api.row(batch, job).ticket - line(api, batch)["served"]["interactive"] == 2
+    # Sent again, it stands at the end of the line.
+    api.queued("d.png")
+    api.end(batch, job, "failed")
+    api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert api.row(batch, job).ticket == 5
+
+
+def test_a_job_is_queued_also_where_no_ticket_can_be_drawn(api, monkeypatch):
+    def refuse(_table, _lane):
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateItem")
+
+    monkeypatch.setattr(Table, "draw_ticket", refuse)
+    batch, (job,) = api.queued("a.png")
+    assert api.row(batch, job).ticket == 0
 
 
 def test_an_estimate_is_stated_where_prices_are_known(api):

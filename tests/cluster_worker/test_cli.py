@@ -1,6 +1,7 @@
 """The shell command, as a user runs it."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -44,6 +45,18 @@ def test_a_file_is_blurred_on_two_ranks(photograph, tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     np.testing.assert_array_equal(np.asarray(Image.open(target)), blurred(data.astronaut()))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["in.png", "out.png"]
+
+
+@pytest.mark.slow
+def test_a_plan_says_what_it_would_take_and_writes_nothing(photograph, tmp_path):
+    target = tmp_path / "out.png"
+    ran = dip("run", photograph, target, "gaussian", "+", "threshold_otsu", "--plan")
+    first, second, memory, seconds = ran.stdout.splitlines()
+    assert first.startswith("pass 1: gaussian + rgb2gray; ")
+    assert second.startswith("pass 2: threshold_otsu + to_depth; ")
+    assert "MiB in each rank" in memory
+    assert re.fullmatch(r"about \d+ ms, files not counted", seconds)
+    assert not target.exists()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from imagecodecs import Jpeg8Error
 from PIL import Image
 
 from cluster_worker import formats
@@ -145,6 +146,7 @@ def test_damaged_exif_data_does_not_make_a_picture_unreadable(tmp_path):
         (RecursionError(), "cat.jpg: the file is damaged and cannot be read as JPEG"),
         (EOFError(), "cat.jpg: the file ends too early; save or upload it again"),
         (MemoryError(), "cat.jpg: needs more memory to decode than is allowed"),
+        (Jpeg8Error("Insufficient memory (case 4)"), "cat.jpg: needs more memory to decode than"),
     ],
 )
 def test_whatever_a_codec_raises_becomes_one_sentence(error, sentence):

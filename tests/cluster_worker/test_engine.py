@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from cluster_worker import Engine, Rejected
+from cluster_worker.dispatch import PASSED_MAX, Assignment, place_in_line
 from cluster_worker.errors import Broken, Cancelled, RankDied
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pipeline import run_alone
@@ -349,3 +350,23 @@ def test_a_killed_engine_leaves_no_process_and_no_file_of_mpi():
         time.sleep(0.05)
     assert len(pids) == 3
     assert not [each for each in files if Path(each).exists()]
+
+
+def test_a_job_tells_what_its_ranks_took(engine):
+    with engine.prepare(BIG.shape, "uint8", SLOW) as job:
+        job.source[...] = BIG
+        job.start()
+        job.wait(60)
+        assert job.spent.seconds > 0
+        # Both ranks worked, and neither worked longer than it took.
+        assert 0 < job.spent.cpu_seconds <= 2 * job.spent.seconds
+
+
+def test_a_job_of_a_small_batch_goes_before_the_bulk_and_behind_its_own():
+    line = []
+    for number, first in enumerate([False, False, True, False, True]):
+        job = Assignment(number, None, None, (), None, False, None, first=first)
+        line.insert(place_in_line(line, job), job)
+    assert [job.number for job in line] == [2, 4, 0, 1, 3]
+    line[-2].passed = PASSED_MAX
+    assert place_in_line(line, Assignment(5, None, None, (), None, False, None)) == 4

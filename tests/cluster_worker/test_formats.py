@@ -63,6 +63,27 @@ def test_a_jpeg_is_close_to_what_was_written(tmp_path, shape):
     assert abs(pixels.astype(int) - image).max() < 12
 
 
+@pytest.mark.parametrize(
+    "options", [{"subsampling": 2}, {"progressive": True}, {"restart_marker_blocks": 3}]
+)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_jpeg_of_a_camera_is_read_as_other_programs_read_it(tmp_path, options, channels):
+    path = tmp_path / "cat.jpg"
+    Image.fromarray(picture("uint8", 41, 57, *channels)).save(path, quality=80, **options)
+    with Image.open(path) as expected:
+        np.testing.assert_array_equal(read(path)[1], np.asarray(expected))
+
+
+@pytest.mark.parametrize("shape", [(1501, 900, 3), (1200, 1003)])
+def test_a_large_jpeg_is_written_in_bands_as_other_programs_write_it_whole(tmp_path, shape):
+    image, path = picture("uint8", *shape), tmp_path / "cat.jpg"
+    assert formats.write(path, image, "jpeg", header_like(image)) == ()
+    Image.fromarray(image).save(tmp_path / "whole.jpg", quality=95, subsampling=0)
+    with Image.open(path) as found, Image.open(tmp_path / "whole.jpg") as expected:
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    assert b"\xff\xd0" in path.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["jpeg", "png", "tiff"])
 def test_one_channel_is_written_as_gray(tmp_path, name):
     image, path = picture("uint8", 20, 30, 1), tmp_path / "cat"
@@ -143,6 +164,20 @@ def test_tiffs_of_many_layouts_are_read(tmp_path, options, dtype, shape):
     assert pixels.dtype.isnative
     assert header.dtype == dtype
     np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("zstd", "ZSTD"), ("zlib", "ADOBE_DEFLATE"), ("lzw", "ADOBE_DEFLATE")]
+)
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32"])
+def test_zstd_stays_zstd_and_all_else_becomes_deflate(tmp_path, given, kept, dtype):
+    image, path = picture(dtype, 40, 50), tmp_path / "scan.tif"
+    tifffile.imwrite(path, image, compression=given)
+    header, _ = read(path)
+    formats.write(path, image, "tiff", header)
+    with tifffile.TiffFile(path) as file:
+        assert file.pages[0].compression.name == kept
+    np.testing.assert_array_equal(read(path)[1], image)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])

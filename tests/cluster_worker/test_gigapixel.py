@@ -20,12 +20,15 @@ from skimage import data, filters, util
 from cluster_worker import Engine
 from cluster_worker.errors import Cancelled
 from cluster_worker.files import open_file
+from cluster_worker.views import Views
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 SIDE = int(os.environ.get("DIP_SIDE", 32768))
 CROP = min(4096, SIDE // 4)
 PSS_MIB_MAX = 700
+# Of the child that draws pictures: the ranks are idle by then, and measured by the other tests.
+DRAWING_MIB_MAX = 200
 SIGMA = 3.0
 HALO = 12  # four standard deviations
 BINS = 256
@@ -192,6 +195,30 @@ def whole_histogram(band):
     high = max(band(*each).max() for each in bands())
     counts = sum(np.histogram(band(*each), BINS, (low, high))[0] for each in bands())
     return counts, np.histogram_bin_edges(np.empty(0, np.float32), BINS, (low, high))
+
+
+def test_pictures_of_a_gigapixel_are_drawn_in_bounded_memory(scan, tmp_path, capsys):
+    target = tmp_path / "inverted.tif"
+    with (
+        Engine(ranks=2) as engine,
+        open_file(engine, scan, target, [{"operation": "invert"}]) as file,
+    ):
+        file.read()
+        file.job.start()
+        file.job.wait(1000)
+        file.write(target)
+        views = Views(file)
+        assert views.needed == ("original", "result")
+        child = file.decoder.running().process.pid
+        with Watch(child) as drawing, Watch(os.getpid()) as watch:
+            for image in views.needed:
+                began = time.monotonic()
+                path = views.make(image, file.decoder, target, tmp_path, lambda: None)
+                seconds, size = time.monotonic() - began, path.stat().st_size / 2**20
+                say(capsys, f"{SIDE}² {image} in tiles: {seconds:.1f} s, {size:.0f} MiB")
+                path.unlink()
+    say(capsys, f"{drawing.most:.0f} MiB at most (PSS) to draw, {watch.most:.0f} MiB in all")
+    assert drawing.most <= DRAWING_MIB_MAX
 
 
 def test_a_cancelled_gigapixel_frees_the_ranks(scan, tmp_path, capsys):

@@ -15,8 +15,9 @@ from cluster_worker import rows as rows_module
 from cluster_worker import storage as storage_module
 from cluster_worker.errors import Broken
 from cluster_worker.rows import Rows
-from config import places
-from config.job import Batch, Job, changed_at
+from cluster_worker.runner import Runner
+from config import places, window
+from config.job import Batch, Job, Message, changed_at
 from config.settings import WorkerSettings
 from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
 
@@ -129,6 +130,23 @@ def test_rows_are_read_as_they_stand(rows, queued):
     assert rows.get_batch("0" * 32) is None
 
 
+def test_a_batch_is_read_once_and_its_cancel_is_heard_all_the_same(rows, table, queued):
+    runner = Runner(settings_for(""), None, None, rows, None, "node 1")
+    read = []
+    rows.client.meta.events.register(
+        "provide-client-params.dynamodb.GetItem",
+        lambda params, **_: read.append(params["Key"]["sk"]),
+    )
+    others = [put(table, replace(queued, job=f"{i}" * 16)) for i in range(2)]
+    for row in (queued, others[0]):
+        claimed, batch = runner.claim(Message(row.batch, row.job, row.publish))
+        assert (claimed.state, batch.steps) == ("running", ({"operation": "invert"},))
+    assert read.count(places.BATCH_SK) == 1
+    order(table, "cancel")
+    assert runner.claim(Message(others[1].batch, others[1].job, others[1].publish)) is None
+    assert rows.get_job(BATCH, others[1].job).state == "cancelled"
+
+
 def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):
     claimed = rows.claim(queued, "node 1", NOW + 5)
     assert claimed == rows.get_job(BATCH, JOB)
@@ -138,6 +156,42 @@ def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):
     assert counts(table) == {"running": 1}
     item = table.get_item(TableName=TABLE, Key={"pk": BATCH, "sk": places.job_sk(JOB)})["Item"]
     assert item["worker"] == "node 1"
+
+
+def test_the_highest_ticket_that_was_claimed_tells_how_far_its_lane_has_come(rows, table, queued):
+    rows.claim(replace(queued, ticket=7), "node", NOW)
+    assert rows.served == {"interactive": 7, "bulk": 0}
+    again = rows.get_job(BATCH, JOB)
+    rows.claim(replace(again, ticket=3), "node", NOW)
+    assert rows.served["interactive"] == 7
+
+
+def test_a_taken_message_lets_held_jobs_go_as_far_as_there_is_room(rows, table):
+    # Jobs that are counted in one row, so that they share a part of the window.
+    names = [
+        name for n in range(99) if places.shard(name := f"{n:016}", places.COUNTER_SHARDS) == 0
+    ]
+    held = [
+        put(
+            table,
+            Job(BATCH, name, "a.png", 9, "image/png", "queued", NOW, KEPT, lane="bulk", held=True),
+        )
+        for name in names[:4]
+    ]
+    for at, row in enumerate(held):
+        table.put_item(**window.hold(TABLE, row, NOW + at)["Put"])
+    rows.window_share = 2
+    rows.cancel(held[0], NOW)
+    assert [message.job for message in rows.let_go(held[0], NOW)] == names[1:3]
+    assert list(rows.let_go(held[0], NOW)) == []
+    let_go = rows.get_job(BATCH, names[1])
+    assert (let_go.held, let_go.publish, let_go.published_at, let_go.ticket) == (False, 1, 0, 1)
+    rows.published(Message(BATCH, names[1], 1), NOW + 7)
+    assert rows.get_job(BATCH, names[1]).published_at == NOW + 7
+    # A claim makes room for one more.
+    rows.claim(rows.get_job(BATCH, names[2]), "node", NOW)
+    assert [message.job for message in rows.let_go(held[0], NOW)] == names[3:4]
+    assert counts(table) == {"cancelled": 1, "queued": 2, "running": 1}
 
 
 def test_of_many_workers_one_claims_a_job(rows, table, queued):

@@ -1,9 +1,14 @@
 """Segments in shared memory."""
 
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from cluster_worker.errors import Rejected
-from cluster_worker.segments import Segments
+from cluster_worker.segments import MAPS_MAX, Maps, Pixels, Segments
 
 MIB = 1 << 20
 
@@ -44,3 +49,39 @@ def test_memory_that_is_held_is_waited_for_and_memory_that_never_is_there_is_ref
         segments.allocate([5 * MIB], 0.05)
     with pytest.raises(Rejected, match="this machine has 10 MiB"):
         segments.allocate([11 * MIB], 0)
+
+
+def test_an_image_is_mapped_once_and_seen_by_all_who_map_it(segments):
+    (segment,) = segments.allocate([MIB], 0)
+    pixels = Pixels(str(segment.path), (8, 8), "uint16")
+    theirs = Maps()
+    written = segments.maps.map(pixels, writable=True)
+    written[...] = 7
+    for maps in (segments.maps, theirs):
+        seen = maps.map(pixels, writable=False)
+        assert (seen == 7).all()
+        assert not seen.flags.writeable
+    assert np.shares_memory(written, segments.maps.map(pixels, writable=True))
+
+
+def test_a_process_keeps_so_many_maps_and_no_more(segments):
+    maps = Maps()
+    for segment in segments.allocate([4096] * (MAPS_MAX + 3), 0):
+        maps.map(Pixels(str(segment.path), (4, 4), "uint8"), writable=True)
+    assert len(maps.kept) == MAPS_MAX
+
+
+def test_a_discarded_segment_frees_its_pages_though_a_rank_still_maps_it():
+    in_memory = Segments(Path("/dev/shm"))  # noqa: S108 - memory, not a temporary file
+    try:
+        segments = in_memory.allocate([64 * MIB], 0)
+        theirs = Maps().map(Pixels(str(segments[0].path), (64, MIB), "uint8"), writable=True)
+        theirs[...] = 1
+        taken = segments[0].path.stat().st_blocks
+        with segments[0].path.open("rb") as file:
+            in_memory.discard(segments)
+            assert os.fstat(file.fileno()).st_blocks == 0 < taken
+        # Whoever reads there meets nothing, and does not die of it.
+        assert not theirs.any()
+    finally:
+        shutil.rmtree(in_memory.folder)

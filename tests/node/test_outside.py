@@ -199,6 +199,7 @@ def test_a_node_gives_signs_of_life_and_says_goodbye(settings, channel, monkeypa
     with running(settings, work):
         publish(channel, "a")
         eventually(lambda: (found := row_of(settings)) and found.in_hand == 1)
+        assert row_of(settings).served == {"interactive": 0, "bulk": 0}
         assert row_of(settings).is_there(time.time_ns() // 1_000_000)
         work.may_end.set()
         eventually(lambda: row_of(settings).in_hand == 0)

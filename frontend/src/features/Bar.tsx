@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { type Recipe, useRecipe } from "./useRecipe";
 import { type Counts, type ImageItem, countsOf, pending } from "../state/images";
+import { aheadOf } from "../state/line";
 import { useSelected, useWork } from "../state/store";
 import { texts } from "../texts";
 import { Icon } from "./Icon";
@@ -15,6 +16,8 @@ export function Bar() {
   const ready = pending(items, recipe.key).length;
   const isReady = ready > 0 && recipe.steps > 0 && recipe.isSendable;
   const left = useTimeLeft(counts);
+  const ahead = useAhead(items, counts);
+  const imageUsd = useSelected((state) => state.batch?.imageUsd ?? null);
 
   return (
     <footer className="bar">
@@ -23,13 +26,17 @@ export function Bar() {
           <p className="bar-counts">
             <strong>{texts.bar.done(counts.done, counts.sent)}</strong>
             {counts.failed > 0 && <span className="bad">{texts.bar.failed(counts.failed)}</span>}
+            {ahead !== null && <span className="quiet">{texts.bar.ahead(ahead)}</span>}
             {left > 0 && <span className="quiet">{texts.bar.left(left)}</span>}
+            {imageUsd !== null && (
+              <span className="quiet">{texts.bar.cost(imageUsd * counts.sent)}</span>
+            )}
           </p>
         )}
         {counts.active > 0 ? (
           <Progress
             label={texts.bar.progress}
-            value={counts.sent - counts.active}
+            value={counts.sent - counts.active + counts.begun}
             most={counts.sent}
           />
         ) : (
@@ -109,9 +116,17 @@ const TICK_MS = 1000;
 // Earlier than this a rate says little.
 const RATE_MS = 4000;
 
+/** About how many images are ahead of the first of these, as long as none is in work. */
+function useAhead(items: readonly ImageItem[], counts: Counts): number | null {
+  const line = useSelected((state) => state.line);
+  if (counts.queued === 0 || counts.running > 0 || line.workers === 0) return null;
+  const least = items.reduce((so, each) => Math.min(so, aheadOf(each, line) ?? so), Infinity);
+  return least < Infinity ? least : null;
+}
+
 /** Milliseconds until all is done, by how fast the images of this run ended; 0 if unknown. */
-function useTimeLeft({ sent, active }: Counts): number {
-  const ended = sent - active;
+function useTimeLeft({ sent, active, begun }: Counts): number {
+  const ended = sent - active + begun;
   const run = useRef<{ began: number; ended: number } | null>(null);
   const [now, setNow] = useState(0);
   const isActive = active > 0;
@@ -127,5 +142,5 @@ function useTimeLeft({ sent, active }: Counts): number {
   }, [isActive]);
   if (!run.current || now - run.current.began < RATE_MS) return 0;
   const since = ended - run.current.ended;
-  return since > 0 ? (active * (now - run.current.began)) / since : 0;
+  return since > 0 ? ((active - begun) * (now - run.current.began)) / since : 0;
 }

@@ -109,6 +109,11 @@ export function isActive(image: ImageItem): boolean {
   return image.job?.state === "queued" || image.job?.state === "running";
 }
 
+/** Whether pictures of a finished image are still on their way. */
+export function awaitsViews({ job }: ImageItem, now = Date.now()): boolean {
+  return job?.state === "succeeded" && job.views.until > now;
+}
+
 /** The job whose file can be used again: one that succeeded has a file that is kept and good. */
 export function sourceOf({ batch, recipe, job, former }: ImageItem): Former | null {
   return job?.state === "succeeded" ? { batch, recipe, job } : former;
@@ -129,16 +134,26 @@ export interface Counts {
   readonly done: number;
   readonly failed: number;
   readonly active: number;
+  /** Waiting in the queue, and in work. */
+  readonly queued: number;
+  readonly running: number;
+  /** How much of the images that are in work is done, in images. */
+  readonly begun: number;
 }
 
 export function countsOf(items: readonly ImageItem[]): Counts {
-  const counts = { sent: 0, done: 0, failed: 0, active: 0 };
+  const counts = { sent: 0, done: 0, failed: 0, active: 0, queued: 0, running: 0, begun: 0 };
   for (const item of items) {
     const stage = stageOf(item);
     if (stage !== "refused" && stage !== "chosen") counts.sent += 1;
     if (stage === "succeeded") counts.done += 1;
     if (stage === "failed") counts.failed += 1;
     if (isActive(item)) counts.active += 1;
+    if (stage === "queued") counts.queued += 1;
+    if (stage !== "running") continue;
+    counts.running += 1;
+    const { done = 0, total = 0 } = item.job?.tiles ?? {};
+    if (total > 0) counts.begun += done / total;
   }
   return counts;
 }
@@ -263,12 +278,18 @@ function newJob(image: ImageItem, job: string): JobView {
     bytes: image.bytes,
     state: "awaiting_upload",
     tiles: { done: 0, total: 0 },
+    lane: "interactive",
+    ticket: 0,
     attempt: 0,
     reason: "",
     notes: [],
     created: 0,
     changed: 0,
+    started: 0,
     result: null,
+    views: { original: null, result: null, until: 0 },
+    rows: 0,
+    columns: 0,
   };
 }
 

@@ -1,8 +1,10 @@
 /** All that the page knows, and how it changes. Pure. */
 
+import type { BatchPage } from "../api";
 import type { Catalogue, Limits, Operation } from "../recipe";
 import { type Chain, type ChainAction, NO_CHAIN, chainReducer } from "./chain";
 import { type Edits, NO_EDITS, noted, stepped } from "./edits";
+import { type LineState, NO_LINE, heard } from "./line";
 import { type Images, type ImagesAction, NO_IMAGES, imagesReducer } from "./images";
 
 export interface CatalogueState {
@@ -33,6 +35,8 @@ export interface OpenBatch {
   readonly keptUntil: number;
   /** Whether more images may join it: not after it was cancelled as a whole. */
   readonly open: boolean;
+  /** What an image costs, where the service knows its prices. */
+  readonly imageUsd: number | null;
 }
 
 /** Trouble, in words; `until` tells when it is tried again, in milliseconds since 1970, or 0. */
@@ -48,6 +52,7 @@ export interface State {
   readonly chain: Chain;
   readonly edits: Edits;
   readonly batch: OpenBatch | null;
+  readonly line: LineState;
   /** What is wrong with the service or the network, in words, or "". */
   readonly trouble: Trouble | null;
   /** The zip of results that is being made. */
@@ -64,6 +69,7 @@ export const START: State = {
   chain: NO_CHAIN,
   edits: NO_EDITS,
   batch: null,
+  line: NO_LINE,
   trouble: null,
   zip: null,
   milestone: "",
@@ -81,6 +87,7 @@ export type Action =
   | { type: "edit ended" }
   | { type: "batch opened"; batch: OpenBatch }
   | { type: "batch closed"; id: string }
+  | { type: "line heard"; page: BatchPage; now: number }
   | { type: "list cleared" }
   | { type: "trouble changed"; trouble: State["trouble"] }
   | { type: "zip changed"; zip: Zip | null }
@@ -108,6 +115,10 @@ export function reducer(state: State, action: Action): State {
       return state.batch?.id === action.id
         ? { ...state, batch: { ...state.batch, open: false } }
         : state;
+    case "line heard": {
+      const line = heard(state.line, action.page, action.now);
+      return line === state.line ? state : { ...state, line };
+    }
     case "list cleared":
       return { ...state, images: NO_IMAGES, batch: null };
     case "trouble changed":

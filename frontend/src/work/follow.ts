@@ -4,7 +4,7 @@ import { ApiProblem, type BatchPage } from "../api";
 import { poll } from "../poller";
 import { fromBody, recipeKey } from "../recipe";
 import { recipeIn } from "../share";
-import { type ImageItem, countsOf, isActive } from "../state/images";
+import { type ImageItem, awaitsViews, countsOf, isActive } from "../state/images";
 import { texts } from "../texts";
 import { browserWaiting } from "../waiting";
 import type { Desk } from "./desk";
@@ -24,7 +24,8 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
       take(desk, page, restoring);
     },
     onTrouble: (error: unknown, wait?: number) => desk.trouble(error, wait),
-    isNeeded: () => desk.items.some((each) => each.batch === batch && isActive(each)),
+    isNeeded: () =>
+      desk.items.some((each) => each.batch === batch && (isActive(each) || awaitsViews(each))),
     waiting,
   };
   try {
@@ -63,6 +64,7 @@ export function showInAddress(batch: string | null): void {
 
 function take(desk: Desk, page: BatchPage, restoring: boolean): void {
   const before = desk.items;
+  desk.dispatch({ type: "line heard", page, now: desk.waiting.now() });
   const recipe = recipeKey(page.steps, page.format);
   desk.dispatch({ type: "page came", page, recipe, restoring });
   if (desk.items !== before) tellEnds(desk, before);
@@ -90,5 +92,8 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
   const recipe = recipeKey(page.steps, page.format);
   const { batch: id, kept_until: keptUntil } = page;
   // Not open to more images: it may have been cancelled as a whole, which no page tells.
-  desk.dispatch({ type: "batch opened", batch: { id, recipe, keptUntil, open: false } });
+  desk.dispatch({
+    type: "batch opened",
+    batch: { id, recipe, keptUntil, open: false, imageUsd: null },
+  });
 }

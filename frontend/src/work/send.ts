@@ -68,10 +68,11 @@ async function createJobs(
     }
     const { steps, format } = recipe;
     const made = await desk.through(() => desk.api.createBatch({ steps, format, images }, key));
-    const { batch: id, kept_until: keptUntil } = made;
+    const { batch: id, kept_until: keptUntil, estimate_usd: usd } = made;
+    const imageUsd = usd && usd / images.length;
     desk.dispatch({
       type: "batch opened",
-      batch: { id, recipe: recipe.key, keptUntil, open: true },
+      batch: { id, recipe: recipe.key, keptUntil, open: true, imageUsd },
     });
     showInAddress(id);
     start(desk, wanted, id, made.jobs);

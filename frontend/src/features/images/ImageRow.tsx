@@ -1,7 +1,8 @@
 import { memo, useEffect, useState } from "react";
 import { isViewable } from "../../files";
 import { type ImageItem, isActive, stageOf } from "../../state/images";
-import { useDispatch, useWork } from "../../state/store";
+import { NO_LINE } from "../../state/line";
+import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { thumbnailOf } from "../../thumbnails";
 import { Icon } from "../Icon";
@@ -21,7 +22,9 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
   const { image, place, count, isSelected } = props;
   const dispatch = useDispatch();
   const stage = stageOf(image);
-  const words = wordsFor(image);
+  // A row that does not wait hears nothing of the line, and so is not drawn again for it.
+  const line = useSelected((state) => (stage === "queued" ? state.line : NO_LINE));
+  const words = wordsFor(image, line);
   return (
     <li
       className={isSelected ? "row row-selected" : "row"}

@@ -1,8 +1,9 @@
 import { type ImageItem, stageOf } from "../../state/images";
+import { type LineState, aheadOf, leftOf } from "../../state/line";
 import { texts } from "../../texts";
 
 /** What is to be said of an image: one short sentence. */
-export function wordsFor(image: ImageItem): string {
+export function wordsFor(image: ImageItem, line: LineState): string {
   const { job, transfer } = image;
   if (image.cancelling) return texts.stage.cancelling;
   if (image.refusal) return image.refusal;
@@ -14,7 +15,7 @@ export function wordsFor(image: ImageItem): string {
     case "failed":
       return image.trouble || job?.reason || texts.stage.failed;
     case "running":
-      return texts.stage.running(job?.tiles.done ?? 0, job?.tiles.total ?? 0);
+      return texts.stage.running(job?.tiles.done ?? 0, job?.tiles.total ?? 0, leftOf(image));
     case "succeeded":
       return texts.stage.succeeded(job?.result?.bytes ?? 0);
     case "cancelled":
@@ -22,7 +23,8 @@ export function wordsFor(image: ImageItem): string {
     case "awaiting_upload":
       return texts.stage.awaiting_upload;
     case "queued":
-      return texts.stage.queued;
+      if (line.start_seconds > 0) return texts.stage.waking;
+      return texts.stage.queued(aheadOf(image, line));
     case "expired":
       return texts.stage.expired;
     default:

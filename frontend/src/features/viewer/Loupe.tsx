@@ -1,19 +1,30 @@
 import { useEffect, useState } from "react";
 import { type Histogram, type Pixels, readPixels } from "../../pixels";
 import { texts } from "../../texts";
-import type { Point } from "../../view";
+import type { Point, Size } from "../../view";
+
+/** A picture on the stage. */
+export interface Shown {
+  /** All of it; small, if it is in tiles. */
+  readonly image: HTMLImageElement;
+  readonly size: Size;
+  /** Values at a point of the stage; of a picture in tiles only, whose pixels are not at hand. */
+  readonly valuesAt?: (at: Point) => readonly number[] | null;
+}
 
 interface LoupeProps {
-  readonly images: ReadonlyMap<string, HTMLImageElement>;
+  readonly pictures: ReadonlyMap<string, Shown>;
   readonly layers: readonly ("before" | "after")[];
   /** Grows when a picture was loaded. */
   readonly loads: number;
   readonly pixel: Point | null;
+  /** The same place, in pixels of the stage. */
+  readonly at: Point | null;
   readonly hasHistogram: boolean;
 }
 
 /** What the pictures hold: the values under the pointer, and the histograms of both. */
-export function Loupe({ images, layers, loads, pixel, hasHistogram }: LoupeProps) {
+export function Loupe({ pictures, layers, loads, pixel, at, hasHistogram }: LoupeProps) {
   const [read, setRead] = useState<ReadonlyMap<string, Pixels>>(new Map());
   const isWanted = hasHistogram || pixel !== null;
   const shown = layers.join();
@@ -24,14 +35,29 @@ export function Loupe({ images, layers, loads, pixel, hasHistogram }: LoupeProps
     if (!isWanted) return;
     let isCurrent = true;
     void Promise.all(
-      [...images].map(async ([key, image]) => [key, await readPixels(image)] as const),
+      [...pictures].map(async ([key, { image }]) => [key, await readPixels(image)] as const),
     ).then((all) => {
       if (isCurrent) setRead(new Map(all.flatMap(([key, each]) => (each ? [[key, each]] : []))));
     });
     return () => {
       isCurrent = false;
     };
-  }, [isWanted, images, loads, shown]);
+  }, [isWanted, pictures, loads, shown]);
+
+  /** Values of a picture at the pixel of the scene, which the first picture gives its size. */
+  function valuesOf(key: string): string | null {
+    const picture = pictures.get(key);
+    if (!picture || !pixel || !at) return null;
+    if (picture.valuesAt) {
+      const values = picture.valuesAt(at);
+      return values && texts.viewer.about(values.join(" "));
+    }
+    const { size } = picture;
+    const scene = pictures.get("before")?.size ?? size;
+    const column = Math.floor((pixel.x * size.width) / scene.width);
+    const row = Math.floor((pixel.y * size.height) / scene.height);
+    return read.get(key)?.at(column, row).join(" ") ?? null;
+  }
 
   return (
     <div className="loupe">
@@ -50,11 +76,11 @@ export function Loupe({ images, layers, loads, pixel, hasHistogram }: LoupeProps
           <>
             {texts.viewer.place(pixel.x, pixel.y)}
             {layers.map((key) => {
-              const values = valuesOf(read.get(key), images.get(key), pixel, images.get("before"));
+              const values = valuesOf(key);
               return (
                 values && (
                   <span key={key}>
-                    {texts.viewer[key]} <b>{values.join(" ")}</b>
+                    {texts.viewer[key]} <b>{values}</b>
                   </span>
                 )
               );
@@ -64,19 +90,6 @@ export function Loupe({ images, layers, loads, pixel, hasHistogram }: LoupeProps
       </p>
     </div>
   );
-}
-
-/** Values of one picture at a pixel of the scene, which the other one may give the size of. */
-function valuesOf(
-  pixels: Pixels | undefined,
-  image: HTMLImageElement | undefined,
-  { x, y }: Point,
-  scene: HTMLImageElement | undefined,
-): readonly number[] | null {
-  if (!pixels || !image) return null;
-  const { naturalWidth: width, naturalHeight: height } = scene ?? image;
-  const column = Math.floor((x * image.naturalWidth) / width);
-  return pixels.at(column, Math.floor((y * image.naturalHeight) / height));
 }
 
 const HEIGHT = 48;

@@ -11,6 +11,7 @@ import {
 } from "react";
 import { texts } from "../../texts";
 import {
+  CRISP_SCALE,
   type Point,
   type Size,
   type View,
@@ -22,13 +23,17 @@ import {
   zoomed,
 } from "../../view";
 import { Divider } from "./Divider";
-import { Loupe } from "./Loupe";
+import { Loupe, type Shown } from "./Loupe";
+import { Overview } from "./Overview";
+import { Tiles } from "./Tiles";
 import { Zoom } from "./Zoom";
 
 export interface Layer {
   readonly key: "before" | "after";
   readonly source: string;
   readonly title: string;
+  /** Whether the source is a picture in tiles. */
+  readonly isTiled?: boolean;
 }
 
 interface StageProps {
@@ -51,12 +56,12 @@ const STEP = 60;
 export function Stage(props: StageProps) {
   const { layers, split, isBusy, hasHistogram, failure, children, onSplit } = props;
   const box = useRef<HTMLDivElement>(null);
-  const images = useRef(new Map<string, HTMLImageElement>());
+  const pictures = useRef(new Map<string, Shown>());
   const [stage, setStage] = useState<Size | null>(null);
   const [picture, setPicture] = useState<Size | null>(null);
   // null while the whole picture is shown, so that it stays fitted when the stage changes.
   const [moved, setMoved] = useState<View | null>(null);
-  const [pixel, setPixel] = useState<Point | null>(null);
+  const [pointer, setPointer] = useState<Point | null>(null);
   const [isFailed, setFailed] = useState(false);
   const [loads, setLoads] = useState(0);
 
@@ -69,6 +74,13 @@ export function Stage(props: StageProps) {
     observer.observe(current);
     return () => observer.disconnect();
   }, [isFailed]);
+
+  const shown = layers.map(({ key }) => key).join();
+  useEffect(() => {
+    for (const key of pictures.current.keys()) {
+      if (!shown.includes(key)) pictures.current.delete(key);
+    }
+  }, [shown]);
 
   const isReady = stage !== null && picture !== null && stage.width > 0;
   const fit = isReady ? fitted(picture, stage) : null;
@@ -91,8 +103,15 @@ export function Stage(props: StageProps) {
   const fingers = useFingers(zoom, pan);
 
   function hover(event: PointerEvent) {
-    if (!view || !picture) return;
-    setPixel(pixelAt(view, pointOf(event, box.current), picture));
+    setPointer(pointOf(event, box.current));
+  }
+
+  /** Take in a picture that was loaded. */
+  function note(key: Layer["key"], shown: Shown) {
+    pictures.current.set(key, shown);
+    // What comes first gives the scene its size; a result of another size fills it.
+    setPicture((was) => (was && layers.length > 1 && key === "after" ? was : shown.size));
+    setLoads((count) => count + 1);
   }
 
   function onKey(event: KeyboardEvent) {
@@ -126,6 +145,9 @@ export function Stage(props: StageProps) {
       </div>
     );
   }
+  const first = layers.find(({ isTiled }) => isTiled);
+  const opened = first && pictures.current.get(first.key);
+  const small = opened?.valuesAt && opened.image;
   const transform = view ? `translate(${view.x}px, ${view.y}px) scale(${view.scale})` : "scale(0)";
   return (
     <>
@@ -139,49 +161,61 @@ export function Stage(props: StageProps) {
         style={{ "--split": `${100 * split}%` } as CSSProperties}
         onKeyDown={onKey}
         onPointerMove={hover}
-        onPointerLeave={() => setPixel(null)}
+        onPointerLeave={() => setPointer(null)}
         {...fingers}
       >
-        {layers.map(({ key, source, title }) => (
+        {layers.map(({ key, source, title, isTiled }) => (
           <div key={key} className={layers.length > 1 ? `pane pane-${key}` : "pane"}>
-            <img
-              src={source}
-              alt={title}
-              draggable={false}
-              data-crisp={(view?.scale ?? 0) >= 3 || undefined}
-              style={{
-                width: picture?.width,
-                height: picture?.height,
-                transform,
-              }}
-              ref={(element) => {
-                if (element) images.current.set(key, element);
-                else images.current.delete(key);
-              }}
-              onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => {
-                // What comes first gives the scene its size; a result of another size fills it.
-                setPicture((was) =>
-                  was && layers.length > 1 && key === "after"
-                    ? was
-                    : { width: naturalWidth, height: naturalHeight },
-                );
-                setLoads((count) => count + 1);
-              }}
-              onError={() => setFailed(true)}
-            />
+            {isTiled ? (
+              <Tiles
+                source={source}
+                title={title}
+                view={view}
+                scene={picture}
+                onOpen={({ size, small, valuesAt }) => note(key, { size, image: small, valuesAt })}
+                onFail={() => setFailed(true)}
+              />
+            ) : (
+              <img
+                src={source}
+                alt={title}
+                draggable={false}
+                data-crisp={(view?.scale ?? 0) >= CRISP_SCALE || undefined}
+                style={{
+                  width: picture?.width,
+                  height: picture?.height,
+                  transform,
+                }}
+                onLoad={({ currentTarget: image }) => {
+                  const size = { width: image.naturalWidth, height: image.naturalHeight };
+                  note(key, { image, size });
+                }}
+                onError={() => setFailed(true)}
+              />
+            )}
           </div>
         ))}
         {layers.length > 1 && split > 0 && split < 1 && view && (
           <Divider split={split} box={box} onSplit={onSplit} />
         )}
+        {small && view && picture && stage && (
+          <Overview
+            small={small.src}
+            view={view}
+            picture={picture}
+            stage={stage}
+            onMove={(x, y) => pan(x, y)}
+          />
+        )}
         {children}
       </div>
       <div className="stage-foot">
         <Loupe
-          images={images.current}
+          pictures={pictures.current}
           layers={layers.map(({ key }) => key)}
           loads={loads}
-          pixel={pixel}
+          pixel={view && picture && pointer && pixelAt(view, pointer, picture)}
+          at={pointer}
           hasHistogram={hasHistogram}
         />
         <Zoom

@@ -1,13 +1,12 @@
-import { useState } from "react";
-import { addressOf } from "../../addresses";
-import { isViewable } from "../../files";
-import { type ImageItem, isActive, stageOf } from "../../state/images";
+import { useEffect, useState } from "react";
+import { type ImageItem, awaitsViews, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
+import { isDeep, layersOf, stretchedOf } from "./layers";
 import { Icon } from "../Icon";
 import { wordsFor } from "../images/words";
 import { type Preview, usePreview } from "./usePreview";
-import { type Layer, Stage } from "./Stage";
+import { Stage } from "./Stage";
 import "./viewer.css";
 
 type Mode = "before" | "split" | "after";
@@ -48,8 +47,10 @@ function Selected({ image }: { image: ImageItem }) {
   const [mode, setMode] = useState<Mode>("split");
   const [split, setSplit] = useState(0.5);
   const [hasHistogram, setHistogram] = useState(false);
-  const preview = usePreview(image);
-  const layers = layersOf(image, preview.url);
+  const [isCrop, setCrop] = useState(false);
+  const preview = usePreview(image, isCrop);
+  const isComing = useComing(image);
+  const layers = layersOf(image, { preview, isComing });
   const shown = { before: 1, split, after: 0 }[mode];
   return (
     <>
@@ -80,50 +81,68 @@ function Selected({ image }: { image: ImageItem }) {
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
           onSplit={setSplit}
         >
-          <PreviewMark preview={preview} />
+          <PreviewMark preview={preview} isCrop={isCrop} onCrop={setCrop} />
+          {isComing && isDeep(image) && (
+            <p className="preview-mark" data-coming>
+              {texts.viewer.deepComing}
+            </p>
+          )}
+          {stretchedOf(image, layers) && (
+            <p className="preview-mark stretch-mark" title={texts.viewer.stretchedHint}>
+              {texts.viewer.stretched}
+            </p>
+          )}
         </Stage>
       ) : (
-        <p className="stage stage-words">{wordsWithout(image)}</p>
+        <p className="stage stage-words">{wordsWithout(image, isComing)}</p>
       )}
-      <Caption image={image} />
+      <Caption image={image} isComing={isComing} isAlone={layers.length === 1} />
     </>
   );
 }
 
-/** Says that what is seen is no result yet, and how true it is. */
-function PreviewMark({ preview }: { preview: Preview }) {
+interface PreviewMarkProps {
+  readonly preview: Preview;
+  readonly isCrop: boolean;
+  onCrop(isCrop: boolean): void;
+}
+
+/** Says that what is seen is no result yet, and how true it is; a large image also in full size. */
+function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
   const { url, isApproximate, isComing, reason } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
   if (!url && !isComing) return null;
-  const words = isApproximate ? texts.viewer.approximate : texts.viewer.preview;
+  const { words, hint } = texts.viewer.previews[isCrop ? "crop" : "scaled"];
   return (
-    <p
-      className="preview-mark"
-      data-coming={isComing || undefined}
-      title={texts.viewer.previewHint}
-    >
-      {url ? words : texts.viewer.previewComing}
-    </p>
+    <div className="preview-place" onPointerDown={(event) => event.stopPropagation()}>
+      {(isCrop || isApproximate) && (
+        <button type="button" className="preview-turn" onClick={() => onCrop(!isCrop)}>
+          {isCrop ? texts.viewer.previewWhole : texts.viewer.previewCrop}
+        </button>
+      )}
+      <p className="preview-mark" data-coming={isComing || undefined} title={hint}>
+        {url ? words(isApproximate) : texts.viewer.previewComing}
+      </p>
+    </div>
   );
 }
 
-/** The pictures there are of an image: before, after, or both; a preview stands for a result. */
-function layersOf({ name, type, refusal, file, job }: ImageItem, preview = ""): Layer[] {
-  const result = job?.state === "succeeded" ? job.result : null;
-  const layers: Layer[] = [];
-  if (file && isViewable(type) && !refusal) {
-    layers.push({ key: "before", source: addressOf(file), title: texts.viewer.beforeOf(name) });
-  }
-  if (preview) {
-    layers.push({ key: "after", source: preview, title: texts.viewer.previewOf(name) });
-  } else if (result && isViewable(result.type)) {
-    layers.push({ key: "after", source: result.url, title: texts.viewer.afterOf(name) });
-  }
-  return layers;
+/** Whether pictures of an image are on their way; no longer once nobody need wait for them. */
+function useComing(image: ImageItem): boolean {
+  const [, setNow] = useState(0);
+  const until = image.job?.views.until ?? 0;
+  useEffect(() => {
+    const left = until - Date.now();
+    if (left <= 0) return;
+    const timer = setTimeout(() => setNow(Date.now()), left);
+    return () => clearTimeout(timer);
+  }, [until]);
+  return awaitsViews(image);
 }
 
 /** What to say where there is no picture. */
-function wordsWithout({ job, type, refusal }: ImageItem): string {
+function wordsWithout({ job, type, refusal }: ImageItem, isComing: boolean): string {
+  if (isComing) return texts.viewer.coming;
   if (job?.state === "succeeded") return texts.viewer.tiff;
   if (type === "image/tiff" && !refusal) return texts.viewer.tiffWaiting;
   return texts.viewer.nothingYet;
@@ -149,18 +168,26 @@ function Modes({ mode, onMode }: { mode: Mode; onMode(mode: Mode): void }) {
   );
 }
 
+interface CaptionProps {
+  readonly image: ImageItem;
+  readonly isComing: boolean;
+  /** Whether there is nothing to compare the picture with. */
+  readonly isAlone: boolean;
+}
+
 /** What is to be said and done about the image, below its picture. */
-function Caption({ image }: { image: ImageItem }) {
+function Caption({ image, isComing, isAlone }: CaptionProps) {
   const work = useWork();
+  const line = useSelected((state) => state.line);
   const result = image.job?.state === "succeeded" ? image.job.result : null;
   const isFailed = stageOf(image) === "failed";
   const isBad = isFailed || stageOf(image) === "refused";
   return (
     <>
       <div className="caption">
-        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image)}</p>
-        {result && isViewable(result.type) && layersOf(image).length === 1 && (
-          <p className="quiet">{image.file ? texts.viewer.tiffBefore : texts.viewer.noBefore}</p>
+        <p className={isBad ? "bad" : "quiet"}>{wordsFor(image, line)}</p>
+        {result && isAlone && !isComing && (
+          <p className="quiet">{image.file ? texts.viewer.onlyOne : texts.viewer.noBefore}</p>
         )}
         {isFailed && (
           <button type="button" onClick={() => work.retry(image.id)}>

@@ -1,0 +1,137 @@
+"""How long a plan takes on so many ranks: measured rates, multiplied. Pure.
+
+In a pass over n tiles a rank has m = ⌈n / ranks⌉ of them at most. Its work takes
+
+    m · (tile + pixels of a window · Σ work · rate) · max(1, ranks / cores),
+
+but no less than all windows read and all cores written take at the memory's speed. All ranks meet
+at the end of the pass, after each measure, and after each round; a meeting takes ⌈log2 ranks⌉ times
+what that of two ranks does. A job adds what it takes to hand it out and hear that it is done.
+
+The rates are those of one machine (`rates.py`); on another one the estimate is off by the ratio of
+the two. Reading and writing files is not part of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, log2, prod
+
+import numpy as np
+
+from cluster_worker.planning import Load, Pass, Plan, middle
+from cluster_worker.tiling import Span, parts_of
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured on one machine; times in seconds.
+
+    Attributes
+    ----------
+    source : str
+        Where it was measured, and when.
+    job, tile, meeting : float
+        Of handing out a job, of a tile besides its work, and of a meeting of two ranks.
+    bytes_per_second : float
+        What all cores together read from memory and write to it.
+    conversion : float
+        For a unit of work of the conversions between operations.
+    operations : mapping
+        From an operation's name to the seconds for a unit of its work, on whole numbers and on
+        floats. Work is what the operation states as its cost, for a pixel of all colours.
+    """
+
+    source: str
+    job: float
+    tile: float
+    meeting: float
+    bytes_per_second: float
+    conversion: float
+    operations: Mapping[str, tuple[float, float]]
+
+    def rate(self, load: Load) -> float:
+        """Seconds for a unit of a part's work."""
+        whole, floating = self.operations.get(load.name, (self.conversion, self.conversion))
+        return floating if np.dtype(load.takes).kind == "f" else whole
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a plan, by what they are spent on."""
+
+    work: float
+    meetings: float
+    job: float
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.work + self.meetings + self.job
+
+
+def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
+    """Estimate what a plan takes.
+
+    Parameters
+    ----------
+    planned : Plan
+        Of any size.
+    ranks : int
+        That share the image: 1 if it is not worth cutting up.
+    cores : int
+        That these ranks share.
+    rates : Rates
+        Of a machine.
+    """
+    work = sum(work_seconds(planned, each, ranks, cores, rates) for each in planned.passes)
+    count = sum(meetings(planned, i) for i in range(len(planned.passes)))
+    together = count * meeting_seconds(ranks, rates)
+    if planned.alpha:
+        alpha = estimate(planned.alpha, ranks, cores, rates)
+        work, together = work + alpha.work, together + alpha.meetings
+    return Estimate(work, together, rates.job)
+
+
+def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates) -> float:
+    """Seconds of one pass without its meetings."""
+    count = planned.tile_count(each, ranks)
+    spans = each.spans(middle(each.shape, *even_core(planned, each, ranks)))
+    times = 1 + (each.parts[0].rounds.expected if each.parts[0].rounds else 0)
+    one = rates.tile * times + window_seconds(each, spans, rates)
+    work = ceil(count / ranks) * one * max(1.0, ranks / cores)
+    return max(work, count * moved_bytes(planned, each, spans) / rates.bytes_per_second)
+
+
+def even_core(planned: Plan, each: Pass, ranks: int) -> tuple[int, int]:
+    """(rows, columns) of a core as the tiling makes it: as even as it can, not the largest."""
+    grid = planned.grid_of(each)
+    (rows, columns), (height, width) = each.shape, planned.core_of(each, ranks)
+    return ceil(rows / parts_of(rows, height, grid)), ceil(columns / parts_of(columns, width, grid))
+
+
+def window_seconds(each: Pass, spans: list[Span], rates: Rates) -> float:
+    """Seconds of the work on one tile, halos included."""
+    return sum(
+        max(before.pixels, after.pixels) * load.work * rates.rate(load)
+        for load, before, after in zip(each.loads, spans[:-1], spans[1:], strict=True)
+    )
+
+
+def moved_bytes(planned: Plan, each: Pass, spans: list[Span]) -> float:
+    """Bytes that one tile reads from memory and writes to it."""
+    colours = prod(planned.shape[2:])
+    read = spans[0].pixels * colours * np.dtype(each.loads[0].takes).itemsize
+    written = spans[-1].pixels * prod(each.channels) * np.dtype(each.dtype).itemsize
+    return float(read + written)
+
+
+def meetings(planned: Plan, i: int) -> int:
+    """How often the ranks meet in a pass."""
+    first = planned.passes[i].parts[0]
+    rounds = first.rounds.expected if first.rounds else 0
+    return 1 + rounds + len(first.measures) - planned.measures_early(i)
+
+
+def meeting_seconds(ranks: int, rates: Rates) -> float:
+    """Seconds of one meeting."""
+    return rates.meeting * ceil(log2(ranks)) if ranks > 1 else 0.0

@@ -1,0 +1,76 @@
+"""Medians of squares by OpenCV: the same bits as scipy's."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels.strips import by_strips, straight
+from cluster_worker.operations.footprints import Footprint
+from cluster_worker.tiling import Place
+
+opencv = lazily("cluster_worker.kernels.opencv")
+
+# OpenCV's own border repeats the last pixel. Beyond a block that wraps lies more of the image.
+OWN_BORDER = ("nearest", "wrap")
+BORDERS = {
+    "reflect": "BORDER_REFLECT",
+    "mirror": "BORDER_REFLECT_101",
+    "constant": "BORDER_CONSTANT",
+}
+# Sides of squares that it sorts; larger ones it counts, of 8 bits alone.
+SORTED = 5
+
+
+def is_square(footprint: Footprint, radius: int, half_width: int | None) -> bool:
+    """Whether a neighbourhood is a square."""
+    return footprint == "square" or (footprint == "rectangle" and half_width in (None, radius))
+
+
+def is_sorted(footprint: Footprint, radius: int, half_width: int | None) -> bool:
+    """Whether a neighbourhood is a square so small that its pixels are sorted."""
+    return is_square(footprint, radius, half_width) and 2 * radius + 1 <= SORTED
+
+
+def median(
+    image: Image,
+    footprint: Footprint,
+    radius: int,
+    half_width: int | None,
+    mode: str,
+    *,
+    model: Callable[..., Image],
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Give the medians of squares.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of uint8; of uint16 or float32 where the pixels of a square are sorted.
+    footprint, radius, half_width, mode
+        Of the operation.
+    model : callable
+        The operation's function, which knows what becomes of NaN.
+    """
+
+    def apply(part: Image, result: Image | None = None) -> Image:
+        if mode in OWN_BORDER:
+            found: Image = opencv.cv2.medianBlur(part, 2 * radius + 1, dst=result)
+            return found.reshape(part.shape)
+        border = getattr(opencv.cv2, BORDERS[mode])
+        padded = opencv.cv2.copyMakeBorder(part, *(radius,) * 4, border)
+        found = opencv.cv2.medianBlur(padded, 2 * radius + 1)
+        return found[radius:-radius, radius:-radius].reshape(part.shape)
+
+    if image.dtype.kind == "f" and np.isnan(image).any():
+        return by_strips(
+            lambda strip: model(strip, footprint, radius, half_width, mode),
+            image,
+            radius,
+            place,
+            out,
+        )
+    run = straight if mode in OWN_BORDER else by_strips
+    return run(apply, image, radius, place, out)

@@ -1,0 +1,88 @@
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { api } from "../../api";
+import { pixelOf } from "../../pixels";
+import { type TileIndex, readTileIndex } from "../../tiles";
+import { type Point, type Size, type View, within } from "../../view";
+import type { TileCanvas } from "./canvas";
+
+/** A picture in tiles that is open. */
+export interface OpenTiles {
+  readonly size: Size;
+  /** All of it, small. */
+  readonly small: HTMLImageElement;
+  /** Values of the pixel that is seen at a point of the stage. */
+  valuesAt(at: Point): readonly number[] | null;
+}
+
+interface TilesProps {
+  readonly source: string;
+  readonly title: string;
+  readonly view: View | null;
+  /** Size of the scene, which the picture fills. */
+  readonly scene: Size | null;
+  onOpen(tiles: OpenTiles): void;
+  onFail(): void;
+}
+
+/**
+ * A picture in tiles, of which those in sight are fetched and drawn.
+ *
+ * The stage moves it as it moves any picture; nothing listens to the pointer here.
+ */
+export function Tiles({ source, title, view, scene, onOpen, onFail }: TilesProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const [canvas, setCanvas] = useState<TileCanvas | null>(null);
+  const calls = useRef({ onOpen, onFail });
+  calls.current = { onOpen, onFail };
+
+  useEffect(() => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let opened: TileCanvas | null = null;
+    const open = async () => {
+      const read = (start: number, end: number) => api.bytes(source, start, end, signal);
+      // The library is as large as the rest of the site, and few pictures need it.
+      const [{ newTileCanvas }, index] = await Promise.all([
+        import("./canvas"),
+        readTileIndex(read),
+      ]);
+      const small = await smallOf(index, read);
+      if (signal.aborted || !box.current) return URL.revokeObjectURL(small.src);
+      opened = newTileCanvas(box.current, source, index);
+      signal.addEventListener("abort", () => URL.revokeObjectURL(small.src));
+      const { context } = opened;
+      setCanvas(opened);
+      calls.current.onOpen({
+        size: { width: index.width, height: index.height },
+        small,
+        valuesAt: (at) => pixelOf(context(), at),
+      });
+    };
+    open().catch(() => {
+      if (!signal.aborted) calls.current.onFail();
+    });
+    return () => {
+      controller.abort();
+      opened?.close();
+      setCanvas(null);
+    };
+  }, [source]);
+
+  useLayoutEffect(() => {
+    if (canvas && view && scene) canvas.show(within(view, canvas.size, scene));
+  }, [canvas, view, scene]);
+
+  return <div className="tiles" ref={box} role="img" aria-label={title} />;
+}
+
+/** The level that is a single tile. */
+async function smallOf(
+  index: TileIndex,
+  read: (start: number, end: number) => Promise<ArrayBuffer>,
+): Promise<HTMLImageElement> {
+  const content = await read(...index.place(0, 0, 0));
+  const image = new Image();
+  image.src = URL.createObjectURL(new Blob([content], { type: "image/jpeg" }));
+  await image.decode();
+  return image;
+}

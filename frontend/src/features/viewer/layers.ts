@@ -1,0 +1,70 @@
+/** Which pictures the viewer shows of an image, and where each comes from. */
+
+import { addressOf } from "../../addresses";
+import type { ViewPicture } from "../../api";
+import { isViewable } from "../../files";
+import type { ImageItem } from "../../state/images";
+import { texts } from "../../texts";
+import { TILES_TYPE } from "../../tiles";
+import type { Layer } from "./Stage";
+import type { Preview } from "./usePreview";
+
+/** Above so many pixels on a side a picture is shown by tiles, as the service has it. */
+const SIDE_MAX = 4096;
+const PLAIN_DTYPES = ["bool", "uint8"];
+
+interface Found {
+  /** A preview stands for the result; that of a piece for the original too. */
+  readonly preview: Pick<Preview, "url" | "before">;
+  /** Whether pictures for this page are still being made. */
+  readonly isComing: boolean;
+}
+
+/** Before, after, or both. */
+export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[] {
+  const { name, type, refusal, file, job } = image;
+  const result = job?.state === "succeeded" ? job.result : null;
+  const views = viewsOf(image);
+  const local = file && isViewable(type) && !refusal ? file : null;
+  const layers: Layer[] = [];
+  const before = { key: "before", title: texts.viewer.beforeOf(name) } as const;
+  if (preview.before) layers.push({ ...before, source: preview.before });
+  else if (views?.original && !(preview.url && local))
+    layers.push({ ...before, ...at(views.original) });
+  else if (local) layers.push({ ...before, source: addressOf(local) });
+  const after = { key: "after", title: texts.viewer.afterOf(name) } as const;
+  if (preview.url) {
+    layers.push({ key: "after", source: preview.url, title: texts.viewer.previewOf(name) });
+  } else if (result && views?.result) {
+    layers.push({ ...after, ...at(views.result) });
+  } else if (result && isViewable(result.type) && !(isComing && isDeep(image))) {
+    layers.push({ ...after, source: result.url });
+  }
+  return layers;
+}
+
+/** Pictures for this page; of an image that is processed again, that of the original stays. */
+function viewsOf({ job, former }: ImageItem) {
+  if (job?.views.original || job?.views.result) return job.views;
+  return former && { original: former.job.views.original, result: null };
+}
+
+function at({ url, type }: ViewPicture): Pick<Layer, "source" | "isTiled"> {
+  return { source: url, isTiled: type === TILES_TYPE };
+}
+
+/** Whether an image is so large that it is shown by tiles, which browsers need not decode whole. */
+export function isDeep({ job }: ImageItem): boolean {
+  return job !== null && Math.max(job.rows, job.columns) > SIDE_MAX;
+}
+
+/** Whether a picture on the stage has other contrast than its file. */
+export function stretchedOf(image: ImageItem, layers: readonly Layer[]): boolean {
+  const { original, result } = viewsOf(image) ?? {};
+  return [original, result].some(
+    (each) =>
+      each &&
+      !PLAIN_DTYPES.includes(each.dtype) &&
+      layers.some(({ source }) => source === each.url),
+  );
+}

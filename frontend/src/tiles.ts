@@ -1,0 +1,89 @@
+/** Pictures in tiles at every zoom, as the service writes them: an index, then JPEGs. Pure. */
+
+import type { Size } from "./view";
+
+/** What the API calls such a picture. */
+export const TILES_TYPE = "application/x-image-tiles";
+
+// They hold the index of a picture of nearly a gigapixel.
+const FIRST_BYTES = 1 << 16;
+
+const MAGIC = "DIPT";
+const VERSION = 1;
+const HEAD_BYTES = 16;
+const ENTRY_BYTES = 12;
+
+/** One zoom of a picture: its size, and how many tiles cover it. */
+interface Level extends Size {
+  readonly across: number;
+  readonly down: number;
+  /** Place of its first tile in the index. */
+  readonly first: number;
+}
+
+export interface TileIndex extends Size {
+  /** Rows and columns of a tile. */
+  readonly side: number;
+  /** From the smallest, a single tile, to the whole picture. */
+  readonly levels: readonly Level[];
+  /** Where the bytes of a tile lie in the file, half open. */
+  place(level: number, x: number, y: number): readonly [number, number];
+}
+
+/**
+ * Read head and index of a file.
+ *
+ * @param read gives bytes of it, half open, and fewer where it ends before
+ */
+export async function readTileIndex(
+  read: (start: number, end: number) => Promise<ArrayBuffer>,
+): Promise<TileIndex> {
+  const first = await read(0, FIRST_BYTES);
+  const tiles = head(first).levels.reduce((sum, each) => sum + each.across * each.down, 0);
+  const bytes = HEAD_BYTES + ENTRY_BYTES * tiles;
+  return indexOf(bytes <= first.byteLength ? first : await read(0, bytes));
+}
+
+function indexOf(start: ArrayBuffer): TileIndex {
+  const { width, height, side, levels } = head(start);
+  const view = new DataView(start);
+  return {
+    width,
+    height,
+    side,
+    levels,
+    place(level, x, y) {
+      const found = levels[level];
+      if (!found) throw new RangeError(`level: must lie below ${levels.length}, got ${level}`);
+      const at = HEAD_BYTES + ENTRY_BYTES * (found.first + y * found.across + x);
+      const offset = Number(view.getBigUint64(at, true));
+      return [offset, offset + view.getUint32(at + 8, true)];
+    },
+  };
+}
+
+function head(start: ArrayBuffer): Size & Pick<TileIndex, "side" | "levels"> {
+  const view = new DataView(start);
+  const magic = new TextDecoder().decode(start.slice(0, MAGIC.length));
+  if (magic !== MAGIC || view.getUint16(4, true) !== VERSION) {
+    throw new Error(`not a picture in tiles of version ${VERSION}: begins with ${magic}`);
+  }
+  const side = view.getUint16(6, true);
+  const [width, height] = [view.getUint32(8, true), view.getUint32(12, true)];
+  return { width, height, side, levels: levelsOf({ width, height }, side) };
+}
+
+/** In the file the largest comes first. */
+function levelsOf(whole: Size, side: number): readonly Level[] {
+  const levels: Level[] = [];
+  let { width, height } = whole;
+  let first = 0;
+  for (;;) {
+    const [across, down] = [Math.ceil(width / side), Math.ceil(height / side)];
+    levels.push({ width, height, across, down, first });
+    if (across * down === 1) return levels.reverse();
+    first += across * down;
+    width = Math.ceil(width / 2);
+    height = Math.ceil(height / 2);
+  }
+}

@@ -1,0 +1,135 @@
+"""The window: how many messages of one large batch wait on the broker at a time."""
+
+from dataclasses import replace
+
+import pytest
+from chalicelib import batches
+from chalicelib import parts as parts_module
+
+from config import places
+
+pytestmark = pytest.mark.slow
+
+# One message for each of the counter rows that share it.
+WINDOW = 2
+IMAGES = 9
+
+
+@pytest.fixture
+def narrow(api, monkeypatch):
+    """The app with a window of two messages, for all images but a batch's first."""
+    settings = replace(api.parts.settings, window_jobs=WINDOW, republish_seconds=1)
+    api.parts = replace(api.parts, settings=settings)
+    monkeypatch.setattr(parts_module, "_made_once", lambda: api.parts)
+    monkeypatch.setattr(batches, "INTERACTIVE_JOBS_MAX", 1)
+    monkeypatch.setattr(places, "COUNTER_SHARDS", WINDOW)
+    return api
+
+
+@pytest.fixture
+def crowd(narrow):
+    """A batch of nine images, all of them sent."""
+    # Under this key all shares of the window are wanted by several images.
+    return narrow.queued(*(f"{number}.png" for number in range(IMAGES)), key="0" * 32)
+
+
+def taken(api, queues):
+    """Take the bulk lane's messages, as a worker does that then falls silent."""
+    return [message.job for message in queues.take(places.BULK)]
+
+
+def shares(jobs):
+    return {places.counter_sk(job) for job in jobs}
+
+
+def held(api, batch, jobs):
+    return [job for job in jobs if api.row(batch, job).held]
+
+
+def lines(api, batch):
+    rows = api.table.rows_after(batch, places.JOB_PREFIX, 100)
+    return [row["sk"] for row in rows if row["sk"].startswith(places.LINE_PREFIX)]
+
+
+def test_a_batch_publishes_no_more_than_its_window(narrow, queues, crowd):
+    batch, jobs = crowd
+    out = taken(narrow, queues)
+    assert 1 < len(out) <= WINDOW
+    assert len(shares(out)) == len(out)
+    assert sorted([*out, *held(narrow, batch, jobs), jobs[0]]) == sorted(jobs)
+    # To its visitor a held image is queued as the others are.
+    assert narrow.counts(batch) == {"queued": IMAGES}
+
+
+def test_the_next_visitor_waits_behind_the_window_and_not_behind_all(narrow, queues, crowd):
+    _, jobs = narrow.queued("a.png", "b.png")
+    waiting = taken(narrow, queues)
+    assert waiting.index(jobs[1]) == len(waiting) - 1 <= WINDOW
+
+
+def test_every_message_that_is_taken_lets_the_next_one_go(narrow, queues, crowd):
+    batch, jobs = crowd
+    done = []
+    while out := taken(narrow, queues):
+        for job in out:
+            narrow.end(batch, job)
+            narrow.let_go(batch, job)
+        done += out
+        assert all(narrow.table.out(narrow.row(batch, job)) <= 1 for job in jobs)
+    assert sorted([*done, jobs[0]]) == sorted(jobs)
+    assert lines(narrow, batch) == []
+
+
+def test_the_sweep_lets_go_what_no_worker_did(narrow, queues, crowd):
+    batch, jobs = crowd
+    done = []
+    while out := taken(narrow, queues):
+        for job in out:
+            narrow.end(batch, job)
+        done += out
+        narrow.clock.pass_seconds(3600)
+        narrow.sweep()
+    assert sorted([*done, jobs[0]]) == sorted(jobs)
+
+
+def test_a_held_job_whose_message_is_lost_is_published_again(narrow, queues, crowd):
+    batch, _ = crowd
+    (job, *_) = taken(narrow, queues)
+    narrow.end(batch, job)
+    narrow.let_go(batch, job)
+    (lost,) = taken(narrow, queues)
+    queues.take(places.JOBS)
+    narrow.clock.pass_seconds(60)
+    narrow.sweep()
+    assert lost in taken(narrow, queues)
+
+
+def test_a_held_job_is_cancelled_and_its_line_leads_nowhere(narrow, queues, crowd):
+    batch, jobs = crowd
+    out = taken(narrow, queues)
+    for job in held(narrow, batch, jobs):
+        assert narrow.post(f"/batches/{batch}/jobs/{job}/cancel")[1]["state"] == "cancelled"
+    for job in out:
+        narrow.end(batch, job)
+        narrow.let_go(batch, job)
+    assert taken(narrow, queues) == []
+    assert lines(narrow, batch) == []
+
+
+def test_a_job_that_comes_back_to_the_queue_finds_its_place(narrow, queues, crowd):
+    batch, _ = crowd
+    (job, *_) = taken(narrow, queues)
+    narrow.claim(batch, job)
+    narrow.let_go(batch, job)
+    narrow.move(batch, job, "queued")
+    assert narrow.table.out(narrow.row(batch, job)) == 2
+
+
+def test_nothing_is_let_go_in_a_batch_that_is_being_cancelled(narrow, queues, crowd, monkeypatch):
+    batch, _ = crowd
+    (job, *_) = taken(narrow, queues)
+    narrow.end(batch, job)
+    monkeypatch.setattr("chalicelib.orders.FIRST_SLICE_SECONDS", 0.0)
+    narrow.post(f"/batches/{batch}/cancel")
+    narrow.let_go(batch, job)
+    assert taken(narrow, queues) == []

@@ -1,0 +1,33 @@
+"""A large batch on the real app: its window moves on by the worker alone."""
+
+from collections import Counter
+
+import pytest
+
+from infra.local.app import LocalApp
+from tests.app import pictures
+from tests.client import Client
+
+pytestmark = pytest.mark.slow
+
+# Fifty go by the interactive lane; of the others one for each counter row may wait.
+COUNT = 66
+
+
+@pytest.fixture
+def client(tmp_path):
+    """The app with a narrow window and a sweep that comes too late to help."""
+    with (
+        LocalApp(tmp_path, ranks=2, sweep_seconds=600.0, say=print, WINDOW_JOBS="8") as app,
+        Client(app.url) as client,
+    ):
+        yield client
+
+
+def test_a_batch_beyond_its_window_is_done_without_the_sweep(client):
+    image = pictures.png(pictures.small(0))
+    images = [(f"{number}.png", "image/png", image) for number in range(COUNT)]
+    batch, jobs = client.submit([{"operation": "median", "radius": 4}], images)
+    views = client.wait(batch, len(jobs), seconds=120)
+    assert Counter(view["state"] for view in views.values()) == {"succeeded": COUNT}
+    assert {view["attempt"] for view in views.values()} == {1}

@@ -1,0 +1,87 @@
+"""Measure, and write what was found to docs/bench.
+
+`python -m tests.benchmarks [PART …]`; without a name, all parts, each in a process of its own. What
+other parts have found before stays.
+"""
+
+import argparse
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from tests.benchmarks import files, latency, operations, others, rates, report, scaling
+from tests.benchmarks.machine import machine, today
+
+JOBS_SECONDS = 1800
+
+
+def jobs(folder, say):
+    """Run the whole app, and give its figures."""
+    say("the whole app")
+    with (folder / "jobs.json").open("w+") as answer:
+        command = [sys.executable, "-m", "tests.benchmarks.jobs"]
+        subprocess.run(command, stdout=answer, timeout=JOBS_SECONDS, check=True)
+        answer.seek(0)
+        return json.load(answer)
+
+
+PARTS = {
+    "operations": operations.run,
+    "large": partial(operations.run, size="100 MP"),
+    "others": others.run,
+    "files": files.run,
+    "latency": latency.run,
+    "rates": rates.run,
+    "scaling": scaling.run,
+}
+if importlib.util.find_spec("tests.benchmarks.jobs"):
+    PARTS["jobs"] = jobs
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "bench"
+
+
+def main(arguments=None):
+    """Run parts, one after the other, and write the page after each."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; instead of all")
+    names = parser.parse_args(arguments).parts
+    for name in names:
+        if name not in PARTS:
+            parser.error(f"{name}: no part has that name; there are {', '.join(PARTS)}")
+    # Told to end, it still ends its processes and removes its pixels.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if len(names) == 1:
+        measure(names[0], FOLDER)
+        return
+    for name in names or PARTS:
+        subprocess.run([sys.executable, "-m", "tests.benchmarks", name], check=True)
+
+
+def measure(name, folder, **options):
+    """Run one part and write the page."""
+    print(f"{name} on {machine()}", flush=True)
+    say = partial(print, " ", flush=True)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as pixels:
+        keep(folder, name, PARTS[name](Path(pixels), say, **options))
+    report.write(folder)
+
+
+def keep(folder, name, rows):
+    """Write what a part has found beside what the others have."""
+    path = folder / "measured.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    found[name] = {
+        "machine": machine(),
+        "date": today(),
+        "rows": rows,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

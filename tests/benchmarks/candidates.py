@@ -1,0 +1,100 @@
+"""Candidates as the clocks see them: processes of peers, and the engine."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.clock import peak_of, seconds_of
+
+ANSWER_SECONDS = 1800.0
+# Pillow runs a filter on one thread.
+LIBRARIES = (
+    ("scikit-image", 1),
+    ("OpenCV", 1),
+    ("OpenCV", 2),
+    ("libvips", 1),
+    ("libvips", 2),
+    ("dask", 1),
+    ("dask", 2),
+    ("dask-image", 1),
+    ("dask-image", 2),
+    ("Pillow", 1),
+)
+SERIAL = "scikit-image"
+# What numerical libraries start by themselves would be threads on top of those asked for.
+QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class Peer:
+    """A library with so many threads, in a process of its own."""
+
+    def __init__(self, library, threads):
+        self.library = library
+        self.name = library if library in (SERIAL, "Pillow") else f"{library} {threads}"
+        environment = {**os.environ, **QUIET, "VIPS_CONCURRENCY": str(threads)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.peer", library, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def ask(self, question, save="", last=False):
+        """Have it run once, and give the seconds."""
+        line = json.dumps({**question, "save": save, "last": last})
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def hear(self):
+        """Read one answer."""
+        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_SECONDS)
+        line = self.process.stdout.readline() if ready else ""
+        if not line:
+            raise RuntimeError(f"{self.name}: no answer within {ANSWER_SECONDS:g} s, or it ended")
+        return json.loads(line)
+
+    def first(self, question, folder):
+        """Run once outside the clock; give its result and its peak memory, both images included."""
+        path = Path(folder) / "result.npy"
+        with peak_of([self.process.pid]) as peak:
+            self.ask(question, save=str(path))
+        result = np.load(path)
+        path.unlink()
+        return result, peak.bytes
+
+    def close(self):
+        """End it."""
+        with self.process:
+            self.process.terminate()
+
+
+def peers(stack: ExitStack, libraries=LIBRARIES):
+    """Start peers side by side, and end them with the stack."""
+    started = [Peer(*each) for each in libraries]
+    for each in started:
+        stack.callback(each.close)
+    for each in started:
+        each.hear()
+    return started
+
+
+def processes_of(engine):
+    """All processes that work for an engine, this one included."""
+    world = engine.dispatcher.world
+    return [os.getpid(), world.process.pid, *world.pids.values()]
+
+
+def run_held(engine, held, steps):
+    """Time one run of a held image; its result is released outside the clock."""
+    results = []
+    seconds = seconds_of(lambda: results.append(engine.run(held, steps)))
+    results[0].release()
+    return seconds

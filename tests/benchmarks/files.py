@@ -1,0 +1,72 @@
+"""From file to file: decode, blur, encode; beside libvips' own command and a script."""
+
+import os
+import subprocess
+
+import numpy as np
+from PIL import Image
+from skimage import filters, util
+
+from cluster_worker import Engine
+from tests.benchmarks.clock import interleave, seconds_of
+from tests.benchmarks.images import SHAPES, photograph
+
+RANKS = 2
+SIGMA = 2.0
+REPEATS = 5
+SECONDS_MAX = 60.0
+COMMAND_SECONDS = 600
+# Ending, and how libvips and Pillow are told to encode as this app does.
+KINDS = {
+    "JPEG": ("jpg", "[Q=95]", {"quality": 95}),
+    "PNG": ("png", "", {}),
+    "TIFF": ("tif", "[compression=zstd]", {"compression": "zstd"}),
+}
+
+
+def run(folder, say, size="24 MP"):
+    """Give one row for each format."""
+    image = Image.fromarray(photograph(*SHAPES[size]))
+    rows = []
+    with Engine(RANKS) as engine:
+        for kind, (ending, options, given) in KINDS.items():
+            source = folder / f"source.{ending}"
+            image.save(source, **given)
+            target = folder / f"result.{ending}"
+            candidates = candidates_of(engine, source, target, options, given)
+            sizes = {}
+            for name, candidate in candidates.items():
+                candidate()
+                sizes[name] = target.stat().st_size
+            taken = interleave(candidates, REPEATS, SECONDS_MAX)
+            rows.append({"format": kind, "size": size, "seconds": taken, "bytes": sizes})
+            say(f"{kind}: {taken['ours']:.2f} s, vips on two threads {taken['vips 2']:.2f} s")
+    return rows
+
+
+def candidates_of(engine, source, target, options, given):
+    """Give all who do it, each from its name to a callable that gives its seconds."""
+    steps = [{"operation": "gaussian", "sigma": SIGMA}]
+    return {
+        "script": lambda: seconds_of(lambda: script(source, target, given)),
+        "ours": lambda: seconds_of(lambda: engine.run_file(source, target, steps)),
+        "vips 1": lambda: seconds_of(lambda: vips(source, f"{target}{options}", 1)),
+        "vips 2": lambda: seconds_of(lambda: vips(source, f"{target}{options}", 2)),
+    }
+
+
+def script(source, target, options):
+    """Do what a user of Pillow and scikit-image would write; both are imported already."""
+    image = np.asarray(Image.open(source))
+    blurred = filters.gaussian(image, SIGMA, channel_axis=2)
+    Image.fromarray(util.img_as_ubyte(blurred)).save(target, **options)
+
+
+def vips(source, target, threads):
+    """Run libvips' own command."""
+    subprocess.run(
+        ["vips", "gaussblur", str(source), target, str(SIGMA)],
+        env={**os.environ, "VIPS_CONCURRENCY": str(threads)},
+        timeout=COMMAND_SECONDS,
+        check=True,
+    )

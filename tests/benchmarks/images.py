@@ -1,0 +1,49 @@
+"""One photograph for all: made by code, as large as asked for."""
+
+from pathlib import Path
+
+import numpy as np
+from skimage import data, measure
+
+# Rows of a photograph for two columns of three, as cameras have it.
+SHAPES = {
+    "24 MP": (4000, 6000),
+    "100 MP": (8192, 12288),
+    "4 MP": (1632, 2448),
+    "1 MP": (816, 1224),
+    "small": (512, 512),
+    "tiny": (96, 144),
+}
+NOISE = 6
+
+
+def photograph(rows, columns, colours=True):
+    """Lay mirrored copies of a photograph side by side, with a little noise, so that no two tiles
+    are alike and no edge is made where copies meet.
+    """
+    picture = data.astronaut() if colours else data.camera()
+    size = picture.shape[0]
+    tall = np.concatenate([picture, picture[::-1]])
+    square = np.concatenate([tall, tall[:, ::-1]], axis=1)
+    across = (-(-rows // (2 * size)), -(-columns // (2 * size)), 1)[: picture.ndim]
+    image = np.tile(square, across)[:rows, :columns].astype(np.int16)
+    noise = np.random.default_rng(1).integers(-NOISE, NOISE + 1, image.shape, np.int8)
+    return np.clip(image + noise, 0, 255, out=image).astype(np.uint8)
+
+
+def suited(operation, rows, columns):
+    """Make an image that an operation is meant for: colours only where it treats them together."""
+    colours = operation.takes == "picture" and operation.channels in ("rgb", "any")
+    image = photograph(rows, columns, colours)
+    if operation.takes == "mask":
+        return image > 110
+    if operation.takes == "labels":
+        return measure.label(image > 110).astype(np.uint32)
+    return image
+
+
+def put(image, folder, name):
+    """Write an image where other processes can map it."""
+    path = Path(folder) / name
+    path.write_bytes(np.ascontiguousarray(image).tobytes())
+    return {"path": str(path), "shape": list(image.shape), "dtype": str(image.dtype)}

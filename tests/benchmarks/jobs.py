@@ -1,0 +1,194 @@
+"""What a small job costs: `python -m tests.benchmarks.jobs`.
+
+Starts the app's real parts and no worker, queues many small JPEGs, then starts a worker and
+watches it do them: jobs per second, and processor time for a job, by process and by stage. Then
+sends PNGs of 512 × 512 pixels one by one, for the time from `uploaded` to `succeeded`.
+
+Stages are what the worker logs of each job; processes are read from /proc.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from skimage import data
+
+from infra.local.app import LocalApp, has_event
+from infra.local.part import Part, Running
+from tests.app import pictures
+from tests.app.processes import below, command_of, cpu_seconds
+from tests.client import Client
+
+JPEGS, PNGS, RANKS = 500, 40, 2
+# Jobs that warm the worker up, and are not counted.
+WARMING = 20
+SECONDS = 600
+LOOK_SECONDS = 0.002
+STAGES = ("decode", "compute", "encode", "s3", "table")
+
+
+class Worker:
+    """A worker of the app's, with its log."""
+
+    def __init__(self, app):
+        self.log = app.folder / "worker.log"
+        self.running = Running(
+            Part.python("worker", "cluster_worker", **app.environment), app.folder
+        )
+        self.read = 0
+        self.rest = ""
+        self.settled = {}
+        wait_until(lambda: has_event(self.log, "ready"))
+        (ready,) = self.events("ready")
+        self.ranks = [int(pid) for pid in ready["pids"].values()]
+
+    def events(self, name):
+        """List the events of one name so far."""
+        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [each for each in map(json.loads, lines) if each["event"] == name]
+
+    def look(self):
+        """Take in the jobs that were settled since the last look."""
+        with self.log.open() as file:
+            file.seek(self.read)
+            text = self.rest + file.read()
+            self.read = file.tell()
+        *lines, self.rest = text.split("\n")
+        for line in lines:
+            if '"message settled"' in line:
+                found = json.loads(line)
+                self.settled[found["job"]] = found
+
+    def wait(self, count):
+        """Wait until so many jobs are settled."""
+
+        def are_settled():
+            self.look()
+            return len(self.settled) >= count
+
+        wait_until(are_settled)
+
+    def cpu(self):
+        """Give the processor time of consumer, decoders and ranks so far, in seconds."""
+        pids = below(self.running.pid)
+        decoders = [each for each in pids if "cluster_worker.decoding" in command_of(each)]
+        return {
+            "consumer": cpu_seconds(self.running.pid),
+            "decoders": sum(map(cpu_seconds, decoders)),
+            "ranks": sum(map(cpu_seconds, self.ranks)),
+        }
+
+    def stop(self):
+        """End it."""
+        self.running.stop()
+        self.running.wait(SECONDS)
+
+
+def wait_until(is_so):
+    """Look again and again, for a limited time."""
+    until = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(LOOK_SECONDS)
+
+
+def jpegs(count):
+    """Make small photographs of which no two are alike."""
+    return [(f"{i}.jpg", "image/jpeg", pictures.jpeg(pictures.small(i % 97))) for i in range(count)]
+
+
+def many(app, client, count):
+    """Have a new worker do what is in the queue; gives it, and its figures for one job."""
+    batch, _ = client.submit(pictures.BLUR, jpegs(count + WARMING))
+    worker = Worker(app)
+    worker.wait(WARMING)
+    warming = set(worker.settled)
+    before, began = everywhere(app, worker), time.monotonic()
+    worker.wait(count + WARMING)
+    seconds, after = time.monotonic() - began, everywhere(app, worker)
+    counted = [each for job, each in worker.settled.items() if job not in warming]
+    assert all(job["state"] == "succeeded" for job in client.wait(batch, count).values())
+    cpu = {name: 1000 * (after[name] - before[name]) / len(counted) for name in after}
+    stages = {
+        name: 1000 * statistics.mean(each["stages"][name]["cpu_seconds"] for each in counted)
+        for name in STAGES
+    }
+    whole = sum(cpu[name] for name in ("consumer", "decoders", "ranks"))
+    stages["rest"] = whole - sum(stages.values())
+    return worker, {
+        "jobs": len(counted),
+        "jobs_per_second": len(counted) / seconds,
+        "cpu_ms_by_stage": stages,
+        "cpu_ms_of_worker": whole,
+        "cpu_ms_by_process": cpu,
+    }
+
+
+def everywhere(app, worker):
+    """Give the processor time of all parts so far, in seconds."""
+    parts = {name: sum(map(cpu_seconds, below(pid))) for name, pid in app.pids().items()}
+    return worker.cpu() | parts
+
+
+def one_by_one(worker, client, count):
+    """Send PNGs, each when the last is done; gives the medians in milliseconds."""
+    content = pictures.png(data.astronaut())
+    found = [timed(worker, client, content) for _ in range(count + WARMING)][WARMING:]
+    return {name: statistics.median(each[name] for each in found) for name in found[0]}
+
+
+def timed(worker, client, content):
+    """Send one PNG; gives where its milliseconds went."""
+    batch, (job,) = client.create(pictures.BLUR, [("a.png", "image/png", content)])
+    client.upload(job["upload"], content)
+    began, count = time.time(), len(worker.settled)
+    status, _ = client.call("POST", f"/batches/{batch}/jobs/{job['job']}/uploaded")
+    answered = time.time()
+    assert status == 202
+    worker.wait(count + 1)
+    settled = worker.settled[job["job"]]
+    stages = {name: 1000 * settled["stages"][name]["seconds"] for name in STAGES}
+    in_worker = 1000 * settled["seconds"]
+    whole = 1000 * (settled["time"] - began)
+    return {
+        "uploaded_to_succeeded": whole,
+        "without_compute": whole - stages["compute"],
+        "api_answered": 1000 * (answered - began),
+        "before_worker": whole - in_worker,
+        "in_worker": in_worker,
+        **stages,
+        "rest_of_worker": in_worker - sum(stages.values()),
+    }
+
+
+def measure(jpeg_count=JPEGS, png_count=PNGS, ranks=RANKS):
+    """Measure all, on an app of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalApp(Path(folder), ranks=ranks, worker=False) as app,
+        Client(app.url) as client,
+    ):
+        worker, jobs = many(app, client, jpeg_count)
+        try:
+            return {"small_jpegs": jobs, "png_512": one_by_one(worker, client, png_count)}
+        finally:
+            worker.stop()
+
+
+def main():
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jpegs", type=int, default=JPEGS)
+    parser.add_argument("--pngs", type=int, default=PNGS)
+    parser.add_argument("--ranks", type=int, default=RANKS)
+    arguments = parser.parse_args()
+    found = measure(arguments.jpegs, arguments.pngs, arguments.ranks)
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

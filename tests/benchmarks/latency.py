@@ -1,0 +1,48 @@
+"""What a warm run of a small image takes, beside the work alone."""
+
+import statistics
+
+from cluster_worker import Engine
+from cluster_worker.operations import catalogue
+from cluster_worker.pipeline import run_alone
+from cluster_worker.planning import plan
+from config import recipe
+from tests.benchmarks.candidates import run_held
+from tests.benchmarks.clock import seconds_of
+from tests.benchmarks.images import photograph
+
+RANKS = 2
+SIDE = 512
+ROUNDS = 200
+STEPS = ({"operation": "invert"}, {"operation": "gaussian"}, {"operation": "threshold_otsu"})
+
+
+def run(folder, say, rounds=ROUNDS):
+    """Give one row for each operation."""
+    del folder
+    image = photograph(SIDE, SIDE, colours=False)
+    rows = []
+    with Engine(RANKS) as engine, engine.hold(image) as held:
+        for step in STEPS:
+            steps = recipe.check([step], catalogue(), 1)
+            planned = plan(engine.order(image.shape, "uint8", steps))
+            candidates = {
+                "work alone": lambda planned=planned: run_alone(planned, image),
+                "end to end": lambda steps=steps: engine.run(image, steps),
+            }
+            taken = {name: [] for name in ("work alone", "end to end", "resident")}
+            for _ in range(rounds):
+                for name, candidate in candidates.items():
+                    taken[name].append(seconds_of(candidate))
+                taken["resident"].append(run_held(engine, held, steps))
+            rows.append({"operation": step["operation"], "seconds": summary(taken)})
+            say(f"{step['operation']}: {rows[-1]['seconds']['end to end'][0] * 1000:.2f} ms")
+    return rows
+
+
+def summary(taken):
+    """Give the median, and what nineteen of twenty do not exceed."""
+    return {
+        name: (statistics.median(each), statistics.quantiles(each, n=20)[-1])
+        for name, each in taken.items()
+    }

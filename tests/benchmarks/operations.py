@@ -1,0 +1,112 @@
+"""The sixteen operations on photographs, beside every peer, by both clocks."""
+
+from contextlib import ExitStack
+
+from cluster_worker import Engine
+from cluster_worker.operations import catalogue
+from config import recipe
+from tests.benchmarks.candidates import LIBRARIES, SERIAL, peers, processes_of, run_held
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.clock import interleave, peak_of, seconds_of
+from tests.benchmarks.images import SHAPES, photograph, put
+from tests.benchmarks.peers import PEERS
+from tests.benchmarks.pixels import Expected
+from tests.cluster_worker import reference
+
+RANKS = 2
+REPEATS = {"24 MP": 7, "100 MP": 3}
+SECONDS_MAX = {"24 MP": 15.0, "100 MP": 40.0}
+
+
+def run(folder, say, size="24 MP", cases=CASES, libraries=LIBRARIES):
+    """Give one row for each operation.
+
+    Parameters
+    ----------
+    folder : Path
+        In memory.
+    say : callable
+        Told what has been done.
+    size : str
+        Of `SHAPES`.
+    """
+    rows = []
+    with ExitStack() as stack:
+        engine = stack.enter_context(Engine(RANKS, job_memory_bytes_max=12 << 30))
+        started = peers(stack, libraries)
+        for case in cases:
+            rows.append(row(case, size, engine, started, folder))
+            seconds = rows[-1]["seconds"]
+            say(f"{case.name}: {seconds[SERIAL] / seconds['resident']:.1f}×")
+    return rows
+
+
+def shape_of(case, size):
+    """Rows and columns that a case runs on."""
+    rows, columns = SHAPES[size]
+    side = case.share**0.5
+    return int(rows / side), int(columns / side)
+
+
+def row(case, size, engine, started, folder):
+    """Time one operation on one image with all who have it."""
+    steps = recipe.check([case.step], catalogue(), 1)
+    shape = shape_of(case, size)
+    image = photograph(*shape, case.colours)
+    taking_part = [each for each in started if each.name == SERIAL or has(each, case)]
+    warm_up(engine, taking_part, case, steps, folder)
+    question = {"case": case.name, "steps": steps, **put(image, folder, "image")}
+    peaks, pixels, candidates = {}, {}, {}
+    expected = None
+    for each in taking_part:
+        found, peaks[each.name] = each.first(question, folder)
+        expected = Expected.of(found) if each.name == SERIAL else expected
+        pixels[each.name] = expected.share_of_others(found)
+        candidates[each.name] = lambda each=each: each.ask(question)
+    cool(engine)
+    with peak_of(processes_of(engine)) as peak:
+        found = engine.run(image, steps)
+    pixels["resident"], peaks["resident"] = expected.share_of_others(found), peak.bytes
+    if pixels["resident"]:
+        # For pictures this app promises what scikit-image makes of floats of single precision.
+        single, _ = reference.run(image, steps, "input")
+        pixels["resident"] = Expected.of(single).share_of_others(found)
+    with engine.hold(image) as held:
+        candidates["resident"] = lambda: run_held(engine, held, steps)
+        candidates["end to end"] = lambda: seconds_of(lambda: engine.run(image, steps))
+        taken = interleave(candidates, REPEATS.get(size, 2), SECONDS_MAX.get(size, 2.0))
+    for each in taking_part:
+        each.ask(question, last=True)
+    (folder / "image").unlink()
+    return {
+        "operation": case.name,
+        "size": size,
+        "shape": list(image.shape),
+        "target": case.target,
+        "seconds": taken,
+        "pixels": pixels,
+        "memory": {name: each / image.nbytes for name, each in peaks.items()},
+    }
+
+
+def cool(engine):
+    """Have an engine part with the memory that it keeps warm for the next job."""
+    segments = engine.segments
+    with segments.changed:
+        cold, segments.warm = segments.warm, []
+    segments.discard(cold)
+
+
+def has(peer, case):
+    """Whether a peer has such an operation."""
+    return case.name in PEERS.get(peer.library, {})
+
+
+def warm_up(engine, taking_part, case, steps, folder):
+    """Have everybody do it once on a small image, so that nothing is imported in a run."""
+    image = photograph(*SHAPES["tiny"], case.colours)
+    question = {"case": case.name, "steps": steps, **put(image, folder, "warm")}
+    for each in taking_part:
+        each.ask(question, last=True)
+    engine.run(image, steps)
+    (folder / "warm").unlink()

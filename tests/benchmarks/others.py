@@ -1,0 +1,84 @@
+"""Every other operation of the catalogue: two ranks beside serial scikit-image."""
+
+from contextlib import ExitStack
+
+from cluster_worker import Engine
+from cluster_worker.operations import OPERATIONS, catalogue
+from config import recipe
+from tests.benchmarks.candidates import SERIAL, peers, run_held
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.clock import interleave
+from tests.benchmarks.images import put, suited
+
+RANKS = 2
+SHAPES = ((512, 512), (1024, 1024), (2048, 2048), (4000, 6000))
+# The largest shape on which scikit-image will take about so long at most.
+SERIAL_SECONDS_MAX = 3.0
+REPEATS = 5
+SECONDS_MAX = 6.0
+# An operation that takes longer must gain by so much; none may lose by more than the other.
+WORTH_SECONDS = 0.05
+GAIN_MIN = 1.7
+LOSS_MIN = 0.9
+
+
+def run(folder, say, names=None, shapes=SHAPES):
+    """Give one row for each operation.
+
+    Parameters
+    ----------
+    folder : Path
+        In memory.
+    say : callable
+        Told what has been done.
+    names : sequence of str, optional
+        Instead of all that are not among `CASES`.
+    """
+    cased = {case.step["operation"] for case in CASES}
+    names = [name for name in OPERATIONS if name not in cased] if names is None else names
+    rows = []
+    with ExitStack() as stack:
+        engine = stack.enter_context(Engine(RANKS, job_memory_bytes_max=12 << 30))
+        [serial] = peers(stack, [(SERIAL, 1)])
+        for name in names:
+            rows.append(row(OPERATIONS[name], engine, serial, folder, shapes))
+            say(f"{name}: {rows[-1]['seconds'][SERIAL] / rows[-1]['seconds']['resident']:.1f}×")
+    return rows
+
+
+def row(operation, engine, serial, folder, shapes):
+    """Time one operation on the largest image that it does in time."""
+    steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
+    shapes = list(shapes)
+    while True:
+        shape = shapes.pop(0)
+        image = suited(operation, *shape)
+        question = {"steps": steps, **put(image, folder, "image")}
+        seconds = serial.ask(question)
+        grows = shapes[0][0] * shapes[0][1] / (shape[0] * shape[1]) if shapes else 0
+        if not shapes or seconds * grows > SERIAL_SECONDS_MAX:
+            break
+        serial.ask(question, last=True)
+    with engine.hold(image) as held:
+        run_held(engine, held, steps)
+        candidates = {
+            SERIAL: lambda: serial.ask(question),
+            "resident": lambda: run_held(engine, held, steps),
+        }
+        taken = interleave(candidates, REPEATS, SECONDS_MAX)
+    serial.ask(question, last=True)
+    (folder / "image").unlink()
+    return {
+        "operation": operation.name,
+        "kind": operation.kind.name,
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "seconds": taken,
+    }
+
+
+def falls_short(row):
+    """Whether an operation gains too little, or loses."""
+    serial = row["seconds"][SERIAL]
+    gain = serial / row["seconds"]["resident"]
+    return gain < LOSS_MIN or (serial > WORTH_SECONDS and gain < GAIN_MIN)

@@ -1,0 +1,68 @@
+"""One candidate in a process of its own: reads what to run from standard input, line by line.
+
+`python -m tests.benchmarks.peer LIBRARY THREADS`
+"""
+
+import ctypes
+import json
+import sys
+import time
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from cluster_worker.segments import Pixels
+from tests.benchmarks.peers import PEERS, limit_threads
+from tests.cluster_worker import reference
+
+
+@cache
+def mapped(path, shape, dtype):
+    """Map an image; its pages stay in this process."""
+    image = Pixels(path, shape, dtype).map(writable=True)
+    image.sum()
+    return image
+
+
+def work_of(library, question):
+    """Give the function of the image that a question asks for."""
+    if library == "scikit-image":
+        return lambda image: reference.run(image, question["steps"], "native")[0]
+    return PEERS[library][question["case"]]
+
+
+def answer(value):
+    """Write one line to whoever asked."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def main():
+    """Answer until standard input ends."""
+    warnings.simplefilter("ignore")
+    library, threads = sys.argv[1], int(sys.argv[2])
+    limit_threads(threads)
+    answer("ready")
+    for line in sys.stdin:
+        question = json.loads(line)
+        shape = tuple(question["shape"])
+        image = mapped(question["path"], shape, question["dtype"])
+        work = work_of(library, question)
+        began = time.perf_counter()
+        result = work(image)
+        seconds = time.perf_counter() - began
+        if question["save"]:
+            np.save(Path(question["save"]), result)
+        del result
+        if question["last"]:
+            mapped.cache_clear()
+            del image
+            # What the allocator keeps would hide how much the next row needs.
+            ctypes.CDLL(None).malloc_trim(0)
+        answer(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Calibrate the cost model, and write what was measured to cluster_worker/rates.py."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from skimage import util
+
+from cluster_worker import Engine, Rejected, cost
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.planning import plan, to_depth
+from config import recipe
+from tests.benchmarks.candidates import run_held
+from tests.benchmarks.clock import seconds_of
+from tests.benchmarks.images import photograph, suited
+from tests.benchmarks.machine import machine, today
+
+PATH = Path(cost.__file__).with_name("rates.py")
+# An operation that takes longer on the first shape is not tried on the second.
+SHAPES = ((256, 256), (768, 768))
+SECONDS_MAX = 0.15
+REPEATS = 3
+MANY = 16
+INVERT = [{"operation": "invert"}]
+BYTES = 1 << 28
+
+HEAD = '''"""Rates of the cost model, written by `make bench PART=rates`; do not edit by hand."""
+
+from cluster_worker.cost import Rates
+
+MEASURED = Rates(
+    source="{source}",
+    job={job:.3g},
+    tile={tile:.3g},
+    meeting={meeting:.3g},
+    bytes_per_second={bytes_per_second:.3g},
+    conversion={conversion:.3g},
+    operations={{
+{operations}
+    }},
+)
+'''
+
+
+def run(folder, say, names=tuple(OPERATIONS), path=PATH):
+    """Measure all rates; give them as one row, and write them."""
+    del folder
+    job, tile, meeting = overheads()
+    found = {
+        "job": job,
+        "tile": tile,
+        "meeting": meeting,
+        "bytes_per_second": memory_speed(),
+        "conversion": conversion(),
+    }
+    source = f"make bench on {machine()}, {today()}"
+    rates = cost.Rates(source, **found, operations={})
+    with Engine(1, job_memory_bytes_max=12 << 30) as engine:
+        for name in names:
+            pair = rates_of(OPERATIONS[name], engine, rates)
+            rates.operations[name] = pair
+            say(f"{name}: {1e9 * pair[0]:.2f} and {1e9 * pair[1]:.2f} ns")
+    path.write_text(written(rates))
+    return [found | {"operations": len(rates.operations)}]
+
+
+def written(rates):
+    """Give the module's text, as the formatter would have it."""
+    lines = [
+        f'        "{name}": ({whole:.3g}, {floating:.3g}),'
+        for name, (whole, floating) in sorted(rates.operations.items())
+    ]
+    return HEAD.format(**{**vars(rates), "operations": "\n".join(lines)})
+
+
+def overheads():
+    """Seconds of a job, of a tile, and of a meeting of two ranks: as small images show them."""
+    small, larger = photograph(64, 64, colours=False), photograph(64 * MANY, 64, colours=False)
+    otsu = [{"operation": "threshold_otsu"}]
+    with Engine(1, core=(64, 64)) as one, Engine(2, core=(64, 64)) as two:
+        job = least_of(one, small, INVERT)
+        tile = max(least_of(one, larger, INVERT) - job, 0.0) / (MANY - 1)
+        # Each of two ranks has one tile, as the one rank has.
+        pair = photograph(128, 64, colours=False)
+        planned = plan(two.order(pair.shape, "uint8", otsu))
+        count = sum(cost.meetings(planned, i) for i in range(len(planned.passes)))
+        meeting = (least_of(two, pair, otsu) - least_of(one, small, otsu)) / count
+    return job, tile, max(meeting, 0.0)
+
+
+def least_of(engine, image, steps, repeats=MANY):
+    """Fewest seconds of a run, the image being in the engine's memory: others may be at work."""
+    with engine.hold(image) as held:
+        run_held(engine, held, steps)
+        return min(run_held(engine, held, steps) for _ in range(repeats))
+
+
+def memory_speed():
+    """Bytes that all cores together read and write in a second."""
+    cores = len(os.sched_getaffinity(0))
+    sources = [np.ones(BYTES, np.uint8) for _ in range(cores)]
+    targets = [np.ones_like(each) for each in sources]
+    with ThreadPoolExecutor(cores) as pool:
+        copies = [seconds_of(lambda: all_of(pool, sources, targets)) for _ in range(REPEATS)]
+    return 2 * BYTES * cores / min(copies)
+
+
+def all_of(pool, sources, targets):
+    """Copy on all threads, and wait for them."""
+    list(pool.map(np.copyto, targets, sources))
+
+
+def conversion():
+    """Seconds for a unit of work of a conversion: there and back, at a tenth of a unit each."""
+    image = photograph(1024, 1024, colours=False)
+    floats = util.img_as_float32(image)
+
+    def there_and_back():
+        util.img_as_float32(image)
+        to_depth(floats, "uint8")
+
+    return min(seconds_of(there_and_back) for _ in range(REPEATS)) / 2 / image.size / 0.1
+
+
+def rates_of(operation, engine, rates):
+    """Seconds for a unit of an operation's work, on whole numbers and on floats."""
+    steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
+    found = []
+    for floats in (False, True):
+        rate = None
+        for shape in SHAPES:
+            image = suited(operation, *shape)
+            if floats and operation.takes == "picture":
+                image = util.img_as_float32(image)
+            try:
+                seconds = least_of(engine, image, steps, REPEATS)
+            except Rejected:
+                break
+            planned = plan(engine.order(image.shape, image.dtype.name, steps))
+            rate = rate_from(operation.name, planned, seconds, rates)
+            if seconds > SECONDS_MAX:
+                break
+        found.append(rate)
+    whole, floating = found
+    return whole if whole is not None else floating, floating if floating is not None else whole
+
+
+def rate_from(name, planned, seconds, rates):
+    """Take from a run what is not this operation's, and share the rest among its work.
+
+    At least a tenth of the run is the operation's.
+    """
+    alone = cost.estimate(planned, 1, 1, nothing_for(name, rates))
+    unit = cost.estimate(planned, 1, 1, unit_for(name, rates)).work - alone.work
+    return max(seconds - alone.seconds, seconds / 10) / unit
+
+
+def nothing_for(name, rates):
+    """Give the rates at which an operation would cost nothing."""
+    return replace(rates, operations={**rates.operations, name: (0.0, 0.0)})
+
+
+def unit_for(name, rates):
+    """Give the rates at which a unit of an operation's work takes a second."""
+    return replace(rates, operations={**rates.operations, name: (1.0, 1.0)})

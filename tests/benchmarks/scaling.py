@@ -1,0 +1,58 @@
+"""One, two and four ranks on the same images, beside what the cost model says."""
+
+import os
+from contextlib import ExitStack
+
+from cluster_worker import Engine, cost
+from cluster_worker.operations import catalogue
+from cluster_worker.planning import plan
+from cluster_worker.rates import MEASURED
+from config import recipe
+from tests.benchmarks.candidates import run_held
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.clock import interleave
+from tests.benchmarks.images import SHAPES, photograph
+
+RANKS = (1, 2, 4)
+NAMES = ("gaussian σ=2 RGB", "median 5×5", "otsu", "equalize_hist", "CLAHE", "canny", "resize ½")
+REPEATS = 5
+SECONDS_MAX = 40.0
+
+
+def run(folder, say, size="24 MP", names=NAMES, worlds=RANKS):
+    """Give one row for each operation."""
+    del folder
+    rows = []
+    with ExitStack() as stack:
+        engines = {n: stack.enter_context(Engine(n, job_memory_bytes_max=12 << 30)) for n in worlds}
+        for case in CASES:
+            if case.name in names:
+                rows.append(row(case, engines, photograph(*SHAPES[size], case.colours)))
+                seconds = rows[-1]["seconds"]
+                say(f"{case.name}: " + ", ".join(f"{n}: {seconds[n]:.3f} s" for n in seconds))
+    return rows
+
+
+def row(case, engines, image):
+    """Time one operation on every world in turn."""
+    steps = recipe.check([case.step], catalogue(), 1)
+    with ExitStack() as stack:
+        candidates = {}
+        for ranks, engine in engines.items():
+            held = stack.enter_context(engine.hold(image))
+            run_held(engine, held, steps)
+            candidates[str(ranks)] = lambda engine=engine, held=held: run_held(engine, held, steps)
+        taken = interleave(candidates, REPEATS, SECONDS_MAX)
+    return {
+        "operation": case.name,
+        "shape": list(image.shape),
+        "seconds": taken,
+        "model": {str(ranks): said(engine, image, steps) for ranks, engine in engines.items()},
+    }
+
+
+def said(engine, image, steps):
+    """Give the seconds that the cost model says."""
+    planned = plan(engine.order(image.shape, image.dtype.name, steps))
+    ranks = engine.ranks if engine.is_wide(planned) else 1
+    return cost.estimate(planned, ranks, len(os.sched_getaffinity(0)), MEASURED).seconds

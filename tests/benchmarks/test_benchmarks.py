@@ -1,0 +1,99 @@
+"""The benchmarks themselves: every part runs on tiny images and fills the page's columns."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from tests.benchmarks import __main__ as benchmarks
+from tests.benchmarks import rates, report
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.pixels import Expected
+
+pytestmark = pytest.mark.slow
+
+CASE = {each.name: each for each in CASES}
+# One thread of each; two would only start the same libraries again.
+LIBRARIES = [(name, 1) for name in ("scikit-image", "OpenCV", "libvips", "dask", "Pillow")]
+
+
+def rows_of(folder, part):
+    return json.loads((folder / "measured.json").read_text())[part]["rows"]
+
+
+def cells_of(page, first):
+    """Give the cells of the row that begins so."""
+    lines = [line for line in page.splitlines() if line.startswith(f"| {first} |")]
+    return [cell.strip() for cell in lines[0].strip("|").split("|")]
+
+
+def test_operations_are_compared_by_time_pixels_and_memory(tmp_path):
+    cases = [CASE["gaussian σ=2 RGB"], CASE["median 3×3"], CASE["otsu"]]
+    benchmarks.measure("operations", tmp_path, size="tiny", cases=cases, libraries=LIBRARIES)
+    blur, median, otsu = rows_of(tmp_path, "operations")
+    for row in (blur, median, otsu):
+        assert {"scikit-image", "OpenCV 1", "resident", "end to end"} <= set(row["seconds"])
+        assert all(seconds > 0 for seconds in row["seconds"].values())
+        assert row["pixels"]["resident"] == row["pixels"]["scikit-image"] == 0
+        assert set(row["memory"]) == {*row["pixels"]}
+    assert blur["pixels"]["OpenCV 1"] > 0
+    assert median["pixels"]["OpenCV 1"] == median["pixels"]["libvips 1"] == 0
+    assert "Pillow" not in otsu["seconds"]
+    page = (tmp_path / "README.md").read_text()
+    assert len(cells_of(page, "median 3×3")) == len(cells_of(page, "otsu")) == 10
+    assert cells_of(page, "otsu")[-1] == "–"
+    assert (tmp_path / "operations.svg").stat().st_size < 200_000
+
+
+def test_the_other_parts_fill_their_tables_and_leave_what_was_measured_before(tmp_path):
+    shapes = ((64, 64), (96, 96))
+    benchmarks.measure("others", tmp_path, names=["farid", "label", "clear_border"], shapes=shapes)
+    benchmarks.measure("files", tmp_path, size="tiny")
+    benchmarks.measure("latency", tmp_path, rounds=3)
+    benchmarks.measure("scaling", tmp_path, size="tiny", names=["otsu"], worlds=(1, 2))
+    others = [row["operation"] for row in rows_of(tmp_path, "others")]
+    assert others == ["farid", "label", "clear_border"]
+    for row in rows_of(tmp_path, "files"):
+        assert set(row["seconds"]) == {"script", "ours", "vips 1", "vips 2"}
+    page = (tmp_path / "README.md").read_text()
+    for first in ("farid", "JPEG", "PNG", "TIFF", "invert", "otsu", "256"):
+        assert all(cells_of(page, first))
+
+
+def test_calibration_writes_a_module_that_gives_its_rates(tmp_path):
+    path = tmp_path / "rates.py"
+    [found] = rates.run(tmp_path, print, names=["gaussian", "label"], path=path)
+    module = {}
+    exec(path.read_text(), module)  # noqa: S102 - written a line ago
+    measured = module["MEASURED"]
+    assert math.isclose(measured.job, found["job"], rel_tol=0.01)
+    assert set(measured.operations) == {"gaussian", "label"}
+    assert all(rate > 0 for pair in measured.operations.values() for rate in pair)
+    assert measured.bytes_per_second > 0
+
+
+def test_pixels_are_scikit_images_but_for_one_level_at_an_edge_of_rounding():
+    image = np.array([[0.1, 0.2], [10.5 / 255, 0.4]])
+    expected = Expected.of(image)
+    levels = np.rint(image * 255).astype(np.uint8)
+    assert expected.share_of_others(levels) == expected.share_of_others(image) == 0
+    assert expected.share_of_others(image.astype(np.float32)) == 0
+    levels[1, 0] = 11
+    assert expected.share_of_others(levels) == 0
+    levels[1, 0] = 12
+    assert expected.share_of_others(levels) == 0.25
+    levels[0, 1] += 1
+    assert expected.share_of_others(levels) == 0.5
+    assert expected.share_of_others(image + 2e-6) == 1
+    assert expected.share_of_others(levels[:1]) == 1
+
+
+def test_the_page_names_what_misses_its_target():
+    row = {"shape": [9, 9], "target": 2}
+    rows = [
+        row | {"operation": name, "seconds": {"scikit-image": serial, "resident": 1}}
+        for name, serial in (("fast", 3), ("slow", 1))
+    ]
+    assert "Below target: slow." in report.notes_on(rows)
+    assert "No target is missed." in report.notes_on(rows[:1])

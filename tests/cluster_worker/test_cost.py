@@ -1,0 +1,79 @@
+"""The estimate of time: pure arithmetic on plans."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cluster_worker.cost import Rates, estimate
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.planning import Order, plan
+from cluster_worker.rates import MEASURED
+from config import recipe
+
+GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}
+OTSU = {"operation": "threshold_otsu"}
+# One second for a unit of any work, and nothing else.
+WORK = Rates("", 0.0, 0.0, 0.0, float("inf"), 0.0, dict.fromkeys(OPERATIONS, (1.0, 1.0)))
+
+
+def planned(*steps, shape=(4000, 6000), dtype="uint8", core=None):
+    checked = json.dumps(recipe.check(steps, catalogue(), 20))
+    return plan(Order(shape, dtype, checked, core=core))
+
+
+def seconds(chain, ranks=1, cores=64, rates=MEASURED):
+    return estimate(chain, ranks, cores, rates).seconds
+
+
+def test_work_is_shared_among_ranks_and_cores():
+    chain = planned({"operation": "invert"})
+    alone = seconds(chain, 1, rates=WORK)
+    assert alone == pytest.approx(4000 * 6000, rel=0.01)
+    assert seconds(chain, 4, rates=WORK) == pytest.approx(alone / 4, rel=0.1)
+    assert seconds(chain, 4, cores=2, rates=WORK) == pytest.approx(alone / 2, rel=0.1)
+
+
+def test_a_pass_takes_as_long_as_its_busiest_rank():
+    chain = planned({"operation": "invert"}, shape=(50, 10), core=(10, 10))
+    assert seconds(chain, 2, rates=WORK) == 300
+    assert seconds(chain, 8, rates=WORK) == 100
+
+
+def test_halos_are_worked_on_again():
+    whole = planned(GAUSSIAN, shape=(90, 90), core=(90, 90))
+    tiled = planned(GAUSSIAN, shape=(90, 90), core=(30, 30))
+    assert seconds(tiled, rates=WORK) > 2 * seconds(whole, rates=WORK)
+
+
+def test_a_measure_and_a_round_are_meetings():
+    only = replace(WORK, operations={}, meeting=1.0)
+    assert seconds(planned({"operation": "invert"}), 2, rates=only) == 1
+    # Otsu measures the extent, then the histogram, then applies the threshold.
+    assert seconds(planned(OTSU), 2, rates=only) == 3
+    assert seconds(planned(OTSU), 8, rates=only) == 9
+    assert seconds(planned(OTSU), 1, rates=only) == 0
+    rounds = planned({"operation": "denoise_tv_chambolle"})
+    assert seconds(rounds, 2, rates=only) > len(rounds.passes)
+
+
+def test_no_pass_is_faster_than_the_memory():
+    slow = replace(WORK, operations={}, bytes_per_second=1e6)
+    assert seconds(planned({"operation": "invert"}), 64, rates=slow) == pytest.approx(48, rel=0.01)
+
+
+def test_what_moves_alpha_is_counted():
+    turned = {"operation": "rotate"}
+    opaque, clear = (planned(turned, shape=(500, 500, n)) for n in (3, 4))
+    assert seconds(clear, rates=WORK) > seconds(opaque, rates=WORK)
+
+
+def test_every_operation_was_measured_and_more_pixels_take_longer():
+    assert set(MEASURED.operations) == set(OPERATIONS)
+    for name, each in OPERATIONS.items():
+        dtype = "bool" if each.takes != "picture" else "uint8"
+        small, large = (
+            seconds(planned({"operation": name}, shape=(side, side), dtype=dtype))
+            for side in (1024, 4096)
+        )
+        assert 0 < small < large or name == "resize"

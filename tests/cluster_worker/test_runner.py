@@ -1,0 +1,178 @@
+"""A job on a worker, and the pictures that follow it: a real world, moto's S3 and DynamoDB."""
+
+import io
+import secrets
+import shutil
+import threading
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+import tifffile
+from moto.server import ThreadedMotoServer
+from PIL import Image
+from skimage import data
+
+from cluster_worker.consumer import Verdict
+from cluster_worker.decoder import Decoders
+from cluster_worker.engine import Engine
+from cluster_worker.errors import Cancelled
+from cluster_worker.rows import Rows
+from cluster_worker.runner import Runner, Wanted
+from cluster_worker.storage import Storage
+from cluster_worker.viewing import viewable
+from config import places
+from config.job import Batch, Job, Message, changed_at
+from config.settings import WorkerSettings
+from tests.cluster_worker.test_tiles import close_to, levels_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+REGION = "eu-central-1"
+JOB = "c" * 16
+KEPT = 1_800_000_900_000
+
+DEEP = np.tile(data.camera(), (1, 9))[:300]
+SIXTEEN_BITS = data.camera()[:200, :300].astype(np.uint16) * 16
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield WorkerSettings(
+            uploads_bucket="uploads",
+            results_bucket="results",
+            broker_url="amqp://unused",
+            table="jobs",
+            s3_endpoint=url,
+            dynamodb_endpoint=url,
+            aws_region=REGION,
+            spool_dir=str(tmp_path_factory.mktemp("spool")),
+        )
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3(settings):
+    client = boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name=REGION)
+    for bucket in ("uploads", "results"):
+        client.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def runner(settings, s3):
+    resource = boto3.resource(
+        "dynamodb", endpoint_url=settings.dynamodb_endpoint, region_name=REGION
+    )
+    resource.meta.client.create_table(TableName="jobs", **places.TABLE_SCHEMA)
+    resource.meta.client.close()
+    with Engine(1) as engine, Decoders(1, settings) as decoders:
+        yield Runner(settings, engine, decoders, Rows(settings), Storage(settings), "worker")
+
+
+def put(runner, s3, image, steps, format="same"):
+    """Queue a TIFF, and give the message."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, image, tile=(256, 256))
+    # One of its own: a worker reads a batch once.
+    batch_id = secrets.token_hex(16)
+    key = places.upload_key(batch_id, JOB)
+    etag = s3.put_object(Bucket="uploads", Key=key, Body=buffer.getvalue())["ETag"]
+    batch = Batch(batch_id, tuple(steps), format, 0, KEPT)
+    size = len(buffer.getvalue())
+    kind = "image/tiff"
+    job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
+    job = replace(job, publish=1)
+    for item in (batch.to_item(), job.to_item()):
+        runner.rows.client.put_item(TableName="jobs", Item=item)
+    return Message(batch_id, JOB, 1)
+
+
+def row_of(runner, message):
+    return runner.rows.get_job(message.batch, message.job)
+
+
+def stored(s3, key):
+    return s3.get_object(Bucket="results", Key=key)["Body"].read()
+
+
+def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.dtype, row.result_dtype) == ("succeeded", "uint16", "uint16")
+    assert row.views_until == 0
+    for key, image in ((row.original_view, SIXTEEN_BITS), (row.result_view, 65535 - SIXTEEN_BITS)):
+        shown = np.asarray(Image.open(io.BytesIO(stored(s3, key))))
+        np.testing.assert_array_equal(shown, viewable(image))
+
+
+def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
+    message = put(runner, s3, data.camera()[:99], [{"operation": "invert"}], "png")
+    runner.run(message)
+    row = row_of(runner, message)
+    assert row.original_view.endswith("/original-view.png")
+    assert row.result_view == ""
+
+
+@pytest.mark.parametrize("memory", [256 << 20, 1 << 19], ids=["held", "streamed"])
+def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch, tmp_path, memory):
+    monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", memory)
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
+    assert row.state == "succeeded"
+    for key, image in ((row.original_view, DEEP), (row.result_view, 255 - DEEP)):
+        assert key.endswith(".tiles")
+        (tmp_path / "tiles").write_bytes(stored(s3, key))
+        levels = levels_of(tmp_path / "tiles")
+        assert [len(each) for each in levels] == [300, 150, 75, 38, 19]
+        assert close_to(levels[0], image)
+    assert list(Path(runner.settings.spool_dir).iterdir()) == []
+
+
+def test_a_job_is_done_though_its_pictures_cannot_be_made(runner, s3, monkeypatch):
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert row.state == "succeeded"
+    assert (row.original_view, row.result_view, row.views_until) == ("", "", 0)
+    assert stored(s3, row.result_key)
+
+
+def test_a_node_that_has_to_end_makes_no_more_pictures(runner, s3):
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    runner.draining.set()
+    try:
+        assert runner.run(message) is Verdict.DONE
+    finally:
+        runner.draining.clear()
+    row = row_of(runner, message)
+    assert (row.state, row.original_view) == ("succeeded", "")
+
+
+def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
+    wanted = Wanted(runner.rows, row, threading.Event())
+    wanted.look()
+    runner.rows.client.put_item(TableName="jobs", Item=replace(row, state="expired").to_item())
+    with pytest.raises(Cancelled):
+        wanted.look()
+    assert not runner.rows.show(row, 1, original_view="k")

@@ -1,0 +1,24 @@
+"""Where a job's time goes."""
+
+import pytest
+
+from cluster_worker.decoder import cpu_seconds_of
+from cluster_worker.stages import Spent, Stages
+
+
+def test_what_a_stage_takes_is_added_up_even_where_it_fails():
+    stages = Stages()
+    stages.add("s3", Spent(1.0, 0.25))
+    with pytest.raises(ZeroDivisionError), stages.stage("s3"):
+        1 / 0  # noqa: B018
+    stages.add("encode", Spent(0.5, 0.5))
+    spent = stages.spent["s3"]
+    assert spent.seconds >= 1.0
+    assert spent.cpu_seconds >= 0.25
+    assert stages.in_words()["encode"] == {"seconds": 0.5, "cpu_seconds": 0.5}
+
+
+@pytest.mark.parametrize("said", [None, "long", -1.0, float("inf"), float("nan"), True])
+def test_what_a_child_says_of_its_work_is_not_believed_unless_it_is_a_time(said):
+    assert cpu_seconds_of({"cpu_seconds": said}) == 0.0
+    assert cpu_seconds_of({"cpu_seconds": 0.5}) == 0.5

@@ -1,0 +1,52 @@
+"""The ranks of a world as one team, on real MPI."""
+
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+
+import pytest
+
+from cluster_worker.launch import mpiexec
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def in_world(ranks, code):
+    """Run code in every rank of a new world; gives what they print, sorted."""
+    program = "from cluster_worker.world import WholeWorld\nteam = WholeWorld()\n"
+    command = [mpiexec(), "-n", str(ranks), sys.executable, "-m", "mpi4py", "-c"]
+    run = subprocess.run(
+        [*command, program + textwrap.dedent(code)], capture_output=True, text=True, timeout=90
+    )
+    assert run.returncode == 0, run.stderr
+    return sorted(run.stdout.splitlines())
+
+
+def test_every_rank_gets_what_those_with_work_bring():
+    code = """
+        total = team.combine(lambda: team.rank or None, lambda a, b: a + b)
+        print(f"{total}")
+    """
+    assert in_world(3, code) == ["3", "3", "3"]
+
+
+def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
+    code = """
+        import time
+        for late in range(3):
+            def work():
+                time.sleep(0.05 * (team.rank == late))
+                if team.rank == 1:
+                    raise ValueError("no such image")
+            try:
+                team.combine(work, lambda a, b: None)
+            except Exception as error:
+                print(f"{type(error).__name__} {error}")
+        print(team.combine(lambda: None, lambda a, b: None))
+    """
+    said = Counter(in_world(3, code))
+    assert said.pop("None") == 3
+    [(reason, times)] = said.items()
+    assert "no such image" in reason
+    assert times == 9

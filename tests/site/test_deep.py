@@ -1,0 +1,159 @@
+"""Pictures of what browsers do not show well: TIFF, 16 bits, and more pixels than they bear."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from skimage import data
+
+from tests.app import pictures
+from tests.client import Client
+from tests.site.pages import add_filter, choose, process, row, succeeds
+from tests.site.test_access import findings
+
+pytestmark = pytest.mark.slow
+
+ORANGE = (200, 90, 20)
+# By JPEG, twice.
+OFF = 8
+
+
+def wall():
+    """Make a large orange image, somewhat darker to the right."""
+    shade = np.linspace(1, 0.9, 6000)[None, :, None]
+    return np.broadcast_to(np.rint(shade * ORANGE).astype(np.uint8), (5000, 6000, 3))
+
+
+def colour_at(page, across, down):
+    """Look at the stage, as a visitor sees it."""
+    shot = np.asarray(Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB"))
+    return shot[int(down * shot.shape[0]), int(across * shot.shape[1])].astype(int)
+
+
+def ranges_of(page):
+    """Note status and range of all that is asked of pictures in tiles."""
+    asked = []
+    page.on(
+        "response",
+        lambda answer: (
+            asked.append((answer.status, answer.request.headers.get("range")))
+            if answer.url.endswith(".tiles")
+            else None
+        ),
+    )
+    return asked
+
+
+def is_drawn(page):
+    """Wait until both pictures are there."""
+    expect(page.locator(".tiles canvas")).to_have_count(2, timeout=60_000)
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.fixture(scope="module")
+def batch(app):
+    """A large image that was inverted."""
+    with Client(app.url) as client:
+        steps = [{"operation": "invert"}]
+        batch, _ = client.submit(steps, [("wall.jpg", "image/jpeg", pictures.jpeg(wall()))])
+        client.wait(batch, 1)
+        return batch
+
+
+@pytest.fixture
+def deep(page, app, batch):
+    """The page with that image open; gives the ranges that it asked for."""
+    asked = ranges_of(page)
+    # By way of another page: a new fragment alone opens nothing anew.
+    page.goto("about:blank")
+    page.goto(f"{app.url}/#batch={batch}")
+    is_drawn(page)
+    return asked
+
+
+def test_a_tiff_of_sixteen_bits_shows_before_and_after(page):
+    image = data.coffee()[:300, :400].astype(np.uint16) * 16 + 300
+    choose(page, ("coffee.tif", "image/tiff", pictures.tiff(image)))
+    expect(page.get_by_text("Process it, then before and after appear here.")).to_be_visible()
+    add_filter(page, "Inversion")
+    process(page)
+    succeeds(page, "coffee.tif")
+    expect(page.get_by_role("img", name="coffee.tif, before")).to_be_visible()
+    expect(page.get_by_role("img", name="coffee.tif, after")).to_be_visible()
+    expect(page.get_by_text("Contrast stretched")).to_be_visible()
+    page.reload()
+    # The file is on the visitor's computer no more, and its picture is here.
+    expect(page.get_by_role("img", name="coffee.tif, before")).to_be_visible()
+    page.get_by_role("radio", name="After").check()
+    expect(page.get_by_role("slider", name="Divider between before and after")).to_be_hidden()
+
+
+def test_a_large_image_opens_in_tiles_that_come_by_range(page):
+    ranges = ranges_of(page)
+    choose(page, ("wall.jpg", "image/jpeg", pictures.jpeg(wall())))
+    add_filter(page, "Inversion")
+    process(page)
+    succeeds(page, "wall.jpg")
+    is_drawn(page)
+    assert {status for status, _ in ranges} == {206}
+    assert all(re.fullmatch(r"bytes=\d+-\d+", asked) for _, asked in ranges)
+    # Of 120 tiles at full zoom in either picture none is needed while all of it is seen.
+    assert 0 < len(ranges) < 60
+    expect(page.get_by_role("img", name="wall.jpg, before")).to_be_visible()
+    expect(page.get_by_role("img", name="wall.jpg, after")).to_be_visible()
+    assert abs(colour_at(page, 0.3, 0.5) - ORANGE).max() <= 20 + OFF
+    assert abs(colour_at(page, 0.7, 0.3) - (255 - np.array(ORANGE))).max() <= 20 + OFF
+
+
+def test_a_large_image_is_split_zoomed_and_moved_as_any_other(page, deep):
+    divider = page.get_by_role("slider", name="Divider between before and after")
+    divider.press("End")
+    expect(divider).to_have_attribute("aria-valuenow", "99")
+    page.wait_for_timeout(300)
+    assert abs(colour_at(page, 0.7, 0.3) - ORANGE).max() <= 20 + OFF
+    page.get_by_role("radio", name="After").check()
+    page.wait_for_timeout(300)
+    assert abs(colour_at(page, 0.3, 0.5) - (255 - np.array(ORANGE))).max() <= 20 + OFF
+    before = len(deep)
+    expect(page.locator(".overview")).to_be_hidden()
+    page.get_by_role("button", name="100 %").click()
+    expect(page.locator(".overview")).to_be_visible()
+    stage = page.get_by_role("group", name="Picture")
+    box = stage.bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    place = page.locator(".pixel")
+    expect(place).to_contain_text("After ≈")
+    found = place.inner_text()
+    stage.press("ArrowRight")
+    page.mouse.move(box["x"] + 101, box["y"] + 100)
+    expect(place).not_to_have_text(found)
+    page.wait_for_load_state("networkidle")
+    assert len(deep) > before
+    # A press in the overview goes there.
+    corner = page.locator(".overview").bounding_box()
+    page.mouse.click(corner["x"] + 3, corner["y"] + 3)
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    expect(place).to_contain_text("x 2  y 2")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_at_a_picture_in_tiles(page, deep, scheme):
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.get_by_role("button", name="100 %").click()
+    page.get_by_role("button", name="Histogram").click()
+    assert findings(page) == []
+
+
+def test_a_deep_zoom_that_is_gone_says_so_and_can_be_tried_again(page, deep):
+    page.route("**/*.tiles", lambda route: route.fulfill(status=404, body=""))
+    page.reload()
+    succeeds(page, "wall.jpg")
+    expect(page.get_by_text("The result could not be shown here.")).to_be_visible()
+    page.complaints.clear()
+    page.unroute("**/*.tiles")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".tiles canvas")).to_have_count(2)
+    expect(row(page, "wall.jpg")).to_be_visible()
