@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from cluster_worker.codecs.header import Header, Piece
+from cluster_worker.codecs.header import COMPRESSIONS, Header, Piece
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.formats import DTYPES, FORMATS, TILE, check_size
 from cluster_worker.segments import Pixels
@@ -163,8 +163,18 @@ class Decoder:
         }
         self.ask("read_window", header.name, "decode", asked)
 
+    def forget(self, name: str) -> None:
+        """Let go of the decoded pieces of a file that no more windows will be read of.
+
+        Raises
+        ------
+        Rejected
+            If the child does not answer; the sentence begins with the name.
+        """
+        self.ask("forget", name, "decode", {})
+
     def encode_tiles(
-        self, spool: Path, pixels: Pixels, format: str, name: str
+        self, spool: Path, pixels: Pixels, format: str, name: str, compression: str = ""
     ) -> list[tuple[int, int]]:
         """Encode the tiles of a block that lies in shared memory; as `formats.encode_tiles`.
 
@@ -180,7 +190,13 @@ class Decoder:
         OSError
             If the spool cannot be written.
         """
-        asked = {"spool": str(spool), "pixels": list(pixels), "format": format, "name": name}
+        asked = {
+            "spool": str(spool),
+            "pixels": list(pixels),
+            "format": format,
+            "name": name,
+            "compression": compression,
+        }
         answer = self.ask("encode_tiles", name, "encode", asked)
         return places_of(answer, pixels.shape, name)
 
@@ -466,6 +482,38 @@ class Decoders:
             each.close()
 
 
+class WarmDecoders:
+    """Decoders that are started when they are needed, and stay warm for the next files.
+
+    Parameters
+    ----------
+    pixels_max : int
+        Largest image accepted, in rows × columns.
+    """
+
+    def __init__(self, pixels_max: int) -> None:
+        self.pixels_max = pixels_max
+        self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
+
+    @contextmanager
+    def checkout(self) -> Iterator[Decoder]:
+        """Have a decoder for oneself."""
+        try:
+            decoder = self.free.get_nowait()
+        except queue.Empty:
+            decoder = Decoder(self.pixels_max)
+        try:
+            yield decoder
+        finally:
+            self.free.put(decoder)
+
+    def close(self) -> None:
+        """End the children of all that are not in use."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.free.get_nowait().close()
+
+
 def wire_of(header: Header) -> dict[str, Any]:
     """Write a header as JSON has it."""
     return {
@@ -478,6 +526,7 @@ def wire_of(header: Header) -> dict[str, Any]:
         "resolution": header.resolution,
         "notes": list(header.notes),
         "block": header.block,
+        "compression": header.compression,
     }
 
 
@@ -502,11 +551,13 @@ def header_of(wire: Mapping[str, Any], name: str) -> Header:
             resolution=(float(resolution[0]), float(resolution[1])) if resolution else None,
             notes=tuple(str(each) for each in wire["notes"]),
             block=(int(block[0]), int(block[1])) if block else None,
+            compression=str(wire["compression"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
     fits = fits and (header.block is None or min(header.block) > 0)
+    fits = fits and header.compression in COMPRESSIONS
     if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
         raise Rejected(f"{name}: the decoder failed on this file")
     return header

@@ -20,6 +20,7 @@ from cluster_worker.codecs import tiff_windows
 from cluster_worker.decoder import header_of, wire_of
 from cluster_worker.drawing import Board, Read, reader_of_array, reader_of_file, write_picture
 from cluster_worker.errors import Rejected
+from cluster_worker.memory import give_back_pages
 from cluster_worker.segments import Pixels
 
 # What is drawn over many questions, one band each.
@@ -102,11 +103,18 @@ def read_window(question: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - called as the others
+    """Let go of the pieces that are kept of a file, and of the pages that they lay in."""
+    tiff_windows.forget()
+    give_back_pages()
+    return {}
+
+
 def encode_tiles(question: Mapping[str, Any]) -> dict[str, Any]:
     """Append the tiles of the shared pixels to the spool."""
     image = pixels_of(question["pixels"]).map(writable=False)
-    spool, kind, name = Path(question["spool"]), question["format"], question["name"]
-    return {"places": formats.encode_tiles(spool, image, kind, name)}
+    asked = (question[each] for each in ("format", "name", "compression"))
+    return {"places": formats.encode_tiles(Path(question["spool"]), image, *asked)}
 
 
 def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,6 +161,7 @@ CALLS = {
     "read_pixels": read_pixels,
     "write": write,
     "read_window": read_window,
+    "forget": forget,
     "encode_tiles": encode_tiles,
     "assemble": assemble,
     "picture": picture,

@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.cost import estimate, is_worth_cutting
+from cluster_worker.decoder import WarmDecoders
 from cluster_worker.dispatch import Assignment, Dispatcher
 from cluster_worker.errors import Rejected
-from cluster_worker.files import bytes_of, run_file
+from cluster_worker.files import PIXELS_MAX, bytes_of, run_file
 from cluster_worker.held import Held
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, check_image, plan
@@ -188,6 +189,8 @@ class Engine:
         self.core = core
         self.catalogue = catalogue()
         self.numbers = itertools.count(1)
+        # For `run_file`; a node's consumer has its own, with its limits.
+        self.decoders = WarmDecoders(PIXELS_MAX)
         self.segments = Segments(Path(scratch_dir))
         try:
             self.dispatcher = Dispatcher(
@@ -445,9 +448,10 @@ class Engine:
         return dict(world.pids) if world else {}
 
     def close(self) -> None:
-        """End the world and remove its memory."""
+        """End the world and its decoders, and remove its memory."""
         self.dispatcher.close()
         self.segments.close()
+        self.decoders.close()
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -110,7 +110,8 @@ class FileJob:
             segments = engine.segments.allocate([bytes_of(planned)[1]], ALLOCATE_SECONDS)
             result = Pixels(str(segments[0].path), shape, dtype)
             return engine.assign(order, source, scratch, result, segments)
-        self.spool = Spool(str(folder), shape, dtype, self.format, self.header.name)
+        name, compression = self.header.name, self.header.compression
+        self.spool = Spool(str(folder), shape, dtype, self.format, name, compression)
         return engine.assign(order, source, scratch, self.spool)
 
     @property
@@ -170,7 +171,7 @@ def open_file(
         With one sentence, if files or steps cannot be used, or there is too little room.
     """
     kind = check_paths(source, target)
-    with Decoder(pixels_max=PIXELS_MAX) as decoder:
+    with engine.decoders.checkout() as decoder:
         header = decoder.read_header(source, source.name)
         spool = Path(scratch_dir or target.parent)
         with FileJob(engine, decoder, source, header, steps, kind, spool) as file:

@@ -212,7 +212,9 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
         return FORMATS[format].write(path, image, header)
 
 
-def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Place]:
+def encode_tiles(
+    spool: Path, image: Image, format: str, name: str, compression: str = ""
+) -> list[Place]:
     """Cut a block of an image into tiles, and append each, encoded, to a file.
 
     Parameters
@@ -226,6 +228,8 @@ def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Plac
         Name of one of `FORMATS`.
     name : str
         As the visitor calls the file.
+    compression : str
+        Of the original, as its header has it; the file is put together with that header.
 
     Returns
     -------
@@ -244,7 +248,7 @@ def encode_tiles(spool: Path, image: Image, format: str, name: str) -> list[Plac
         raise refuse_tiles(name, format)
     check_result(name, str(image.dtype), image.shape, format)
     with in_memory(name):
-        return encode(spool, image)
+        return encode(spool, image, compression)
 
 
 def assemble(

@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import util
 
+from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
@@ -186,6 +186,21 @@ class Pass:
         return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
 
     @property
+    def is_local(self) -> bool:
+        """Whether a pixel depends on those within the halo alone, wherever it lies."""
+        return not any(
+            part.whole
+            or part.measures
+            or part.wraps
+            or part.geometry
+            or part.rounds
+            # Cells begin at the image's corner.
+            or part.grid > 1
+            or "place" in part.asks
+            for part in self.parts
+        )
+
+    @property
     def work(self) -> float:
         """Work for a pixel of all its colours."""
         return max(self.cost, 0.1) * prod(self.channels)
@@ -234,6 +249,14 @@ class Plan:
     alpha: "Plan | None"
     float_bytes: int
     density: Density | None
+
+    @property
+    def margin(self) -> int | None:
+        """How far, in pixels, a cut through the source is felt; None if everywhere."""
+        if not all(each.is_local for each in self.passes):
+            return None
+        return sum(each.halo for each in self.passes)
+
     core: tuple[int, int] | None = None
     grid: int = 1
 
@@ -261,7 +284,7 @@ class Plan:
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
-            > WINDOW_TILES_MAX * max(TILE_PIXELS, height * width)
+            > WINDOW_TILES_MAX * max(most, height * width)
             and max(height, width) > grid
             and any(part.geometry for part in each.parts)
         ):
@@ -281,7 +304,8 @@ class Plan:
     def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
         """Cut what a pass is given, for its measures."""
         rows, columns = each.shapes[0]
-        core = self.core or core_shape((rows, columns), 0, ranks, TILE_PIXELS)
+        shape = (rows, columns)
+        core = self.core or core_shape(shape, 0, ranks, TILE_PIXELS, wide=LIGHT_TILE_COLUMNS)
         return tiles((rows, columns), core)
 
     def tiles_total(self, ranks: int) -> int:
@@ -457,11 +481,20 @@ class Chain:
         link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost, takes)
         self.links.append(link)
 
-    def round_last(self, dtype: str) -> None:
-        """Let the last part round its result to the depth of a picture by itself."""
+    def rounds_by_itself(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
+        """Let the last part round its result to the depth of a picture, if it can."""
         last = self.links[-1]
-        self.links[-1] = last._replace(part=replace(last.part, dtype=dtype), dtype=dtype)
+        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.part.asks):
+            return False
+        if "dtype" in last.part.asks and np.dtype(self.dtype).kind == "f":
+            part = replace(last.part, dtype=dtype, shows=shows)
+        elif "target" in last.part.asks:
+            part = replace(last.part, target=dtype)
+        else:
+            return False
+        self.links[-1] = last._replace(part=part, dtype=dtype)
         self.dtype = dtype
+        return True
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Take in what an operation has done to the size of a pixel."""
@@ -585,7 +618,7 @@ def prepare(
     if is_labels(chain.dtype):
         if operation.takes == "mask" and depth == "input":
             chain.add(Part(regions))
-        return operation.kernel(parameters, chain.dtype, depth)
+        return operation.kernel(parameters, chain.dtype, depth, chain.channels)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
         gray = OPERATIONS["rgb2gray"]
@@ -598,10 +631,10 @@ def prepare(
         chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
-    kernel = operation.kernel(parameters, chain.dtype, depth)
+    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     if kernel is None and operation.floats:
         to_float(depth, chain)
-        kernel = operation.kernel(parameters, chain.dtype, depth)
+        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     return kernel
 
 
@@ -627,12 +660,10 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
             chain.add(Part(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
-        elif shows is not None:
+        elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
-        elif "dtype" in chain.links[-1].part.asks and target in ROUNDED:
-            chain.round_last(target)
-    if chain.dtype != target:
+    if chain.dtype != target and not chain.rounds_by_itself(target):
         chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
 
 
@@ -692,6 +723,12 @@ def run_part(
         extra["place"] = place
     if "dtype" in part.asks:
         extra["dtype"] = part.dtype
+    if "shows" in part.asks:
+        extra["shows"] = part.shows
+    if "target" in part.asks:
+        extra["target"] = part.target
+    if "model" in part.asks and part.model is not None:
+        extra["model"] = part.model.function
     if "out" in part.asks:
         extra["out"] = out
     with refusals(part.name):
@@ -728,32 +765,6 @@ def take(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...])
     """Measure one block."""
     extra = {"place": place} if "place" in asked(measure.of) else {}
     return measure.of(block, *earlier, **extra)
-
-
-def to_depth(image: Image, dtype: str) -> Image:
-    """Convert between types as scikit-image does, but clip floats to 0…1 instead of refusing."""
-    target = np.dtype(dtype)
-    if image.dtype == target:
-        return image
-    if target.kind == "f":
-        if image.dtype.kind == "f":
-            return image.astype(target)
-        convert = util.img_as_float64 if dtype == "float64" else util.img_as_float32
-        result: Image = convert(image)
-        return result
-    if target.kind == "b":
-        half = np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5
-        mask: Image = image > half
-        return mask
-    white = np.iinfo(target).max
-    if image.dtype.kind == "b":
-        levels: Image = image.astype(target) * target.type(white)
-    elif image.dtype.kind == "u":
-        levels = util.img_as_ubyte(image) if dtype == "uint8" else util.img_as_uint(image)
-    else:
-        scaled = np.clip(image, 0, 1) * image.dtype.type(white)
-        levels = np.rint(scaled, out=scaled).astype(target)
-    return levels
 
 
 def check_image(shape: tuple[int, ...], dtype: str) -> bool:

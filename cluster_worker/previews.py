@@ -15,6 +15,7 @@ from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Cancelled, Rejected
 from cluster_worker.formats import Header
 from cluster_worker.log import event
+from cluster_worker.planning import plan
 from cluster_worker.segments import Pixels
 from cluster_worker.viewing import viewable
 from config.preview import Answer, Question
@@ -90,7 +91,9 @@ class Previewer:
                 job.start()
                 job.wait(SECONDS_MAX + 1)
                 shown = viewable(job.result)
-                return Answer(self.encode(shown, header, Path(folder)))
+                order = self.engine.order(header.shape, header.dtype, question.steps)
+                margin = plan(order).margin
+                return Answer(self.encode(shown, header, Path(folder)), margin=margin)
 
     def held(self, question: Question, folder: Path) -> tuple[Header, NDArray[Any]] | None:
         """Find the picture, or decode it where it came with the question."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.codecs.header import TILE, Header, Piece
 from cluster_worker.decoder import Decoder
+from cluster_worker.memory import give_back_pages
 from cluster_worker.segments import Maps, Pixels
 from cluster_worker.surfaces import Array, Sink, Source, Surface
 from cluster_worker.tiling import Span
@@ -62,7 +63,7 @@ class Tools:
     def source(self, image: "Pixels | FileImage | Raw", stack: ExitStack) -> Source:
         """Open an image for reading, until the stack is closed."""
         if isinstance(image, FileImage):
-            return Windows(image, self)
+            return stack.enter_context(Windows(image, self))
         return self.surface(image, stack)
 
     def sink(self, image: "Pixels | Spool", stack: ExitStack) -> Sink:
@@ -109,7 +110,7 @@ class FileImage(NamedTuple):
     header: Header
 
 
-class Windows:
+class Windows(contextlib.AbstractContextManager["Windows"]):
     """An image file, decoded window by window."""
 
     def __init__(self, image: FileImage, tools: Tools) -> None:
@@ -127,6 +128,12 @@ class Windows:
         pixels = self.tools.buffer((*span.shape, *self.shape[2:]), self.header.dtype)
         self.tools.decoder.read_window(self.path, self.header, span, pixels)
         return pixels.map(writable=False).copy()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Let go of what the file took, here and in the decoder unless that may be at fault."""
+        give_back_pages()
+        if kind is None:
+            self.tools.decoder.forget(self.header.name)
 
 
 class Raw(NamedTuple):
@@ -194,6 +201,8 @@ class Spool(NamedTuple):
         Of the result.
     format, name : str
         Of the file to come; sentences begin with the name.
+    compression : str
+        Of the original, as its header has it.
     """
 
     folder: str
@@ -201,6 +210,7 @@ class Spool(NamedTuple):
     dtype: str
     format: str
     name: str
+    compression: str
 
     def tiles_of(self, rank: int) -> Path:
         """Bytes of one rank's tiles, one after the other."""
@@ -241,7 +251,7 @@ class Tiles(contextlib.AbstractContextManager["Tiles"]):
         top, left = span.top // TILE, span.left // TILE
         columns = -(-span.shape[1] // TILE)
         encoded = self.tools.decoder.encode_tiles(
-            self.path, pixels, self.spool.format, self.spool.name
+            self.path, pixels, self.spool.format, self.spool.name, self.spool.compression
         )
         for i, (offset, count) in enumerate(encoded):
             self.index.append(((top + i // columns) * across + left + i % columns, offset, count))

@@ -62,17 +62,25 @@ class Answer:
         A PNG, or nothing.
     reason : str
         Why there is none, in one sentence; empty where the picture must be sent again.
+    margin : int or None
+        If the picture was cut out of a larger one: pixels along its edges that may not be as the
+        steps would make them there. None where all may be, since a step looks at more than a
+        neighbourhood.
     """
 
     content: bytes = b""
     reason: str = ""
+    margin: int | None = None
 
     def to_bytes(self) -> bytes:
-        """Encode for the broker: the reason on a first line, then the picture as it is."""
-        return json.dumps(self.reason).encode() + b"\n" + self.content
+        """Encode for the broker: the words on a first line, then the picture as it is."""
+        words = {"reason": self.reason, "margin": self.margin}
+        return json.dumps(words).encode() + b"\n" + self.content
 
     @classmethod
     def from_bytes(cls, body: bytes) -> "Answer":
         """Decode from the broker."""
-        reason, _, content = body.partition(b"\n")
-        return cls(content, str(json.loads(reason)))
+        line, _, content = body.partition(b"\n")
+        words = json.loads(line)
+        margin = words["margin"]
+        return cls(content, str(words["reason"]), None if margin is None else int(margin))

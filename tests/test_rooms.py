@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "infra/": {"aws_cdk", "cdk_nag", "constructs", "chalice", "config"},
     "cluster_worker/kernels/": ARRAYS | {"numba", "llvmlite", "cv2"},
     "cluster_worker/operations/": ARRAYS,
+    "cluster_worker/depths.py": ARRAYS,
     "cluster_worker/planning.py": ARRAYS,
     "cluster_worker/tiling.py": set(),
     "cluster_worker/pipeline.py": {"numpy"},

@@ -41,7 +41,8 @@ def make(parts: Parts, raw: str | bytes) -> dict[str, Any]:
         raise Problem(422, answer.reason)
     if not answer.content:
         raise Problem(404, "picture: is not at hand; send its content with the request", "/picture")
-    return {"url": f"data:image/png;base64,{base64.b64encode(answer.content).decode()}"}
+    picture = base64.b64encode(answer.content).decode()
+    return {"url": f"data:image/png;base64,{picture}", "margin": answer.margin}
 
 
 def content_of(body: Mapping[str, Any]) -> bytes:

@@ -290,7 +290,16 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "ArrivedParts": record({"part_bytes": SIZE, "arrived": {"type": "array", "items": SIZE}}),
-    "Preview": record({"url": {**TEXT, "description": "The picture, as a data address (PNG)."}}),
+    "Preview": record(
+        {
+            "url": {**TEXT, "description": "The picture, as a data address (PNG)."},
+            "margin": {
+                "type": ["integer", "null"],
+                "description": "Of a picture that was cut out of a larger one, so many pixels "
+                "along the edges may not be as they are there; null if all may be.",
+            },
+        }
+    ),
     "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
     "BatchCreated": record(
         {

@@ -23,6 +23,9 @@ TILE = 256
 # Types of images in files; labels are of uint32.
 DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
+# How pixels may be compressed besides a format's usual way.
+COMPRESSIONS = ("", "zstd")
+
 # The channels of a result, by their number, and the colour space that a profile must be for.
 COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
@@ -67,6 +70,8 @@ class Header:
     block : tuple of int or None
         (rows, columns) of the pieces in which a window of the file can be read without decoding
         all of it; (1, columns) if any rows can. None if it cannot be read by windows.
+    compression : str
+        One of `COMPRESSIONS`: how a result in this format is compressed too.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Header:
     resolution: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     block: tuple[int, int] | None = None
+    compression: str = ""
 
     @property
     def has_alpha(self) -> bool:
@@ -113,7 +119,7 @@ class Format:
     read_window : callable or None
         (path, header, top, bottom, left, right, out): fills `out` with these rows and columns.
     encode_tiles : callable or None
-        (spool, image): appends the image's tiles to a file and tells where each lies.
+        (spool, image, compression): appends the image's tiles to a file and tells where each lies.
     assemble : callable or None
         (path, pieces, shape, dtype, header of the original) to notes: writes a file of encoded
         tiles.
@@ -132,7 +138,7 @@ class Format:
     read_pixels: Callable[[Path, Header, Image], None]
     write: Callable[[Path, Image, Header], tuple[str, ...]]
     read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
-    encode_tiles: Callable[[Path, Image], list[Place]] | None = None
+    encode_tiles: Callable[[Path, Image, str], list[Place]] | None = None
     assemble: (
         Callable[[Path, Sequence[Piece], Sequence[int], str, Header], tuple[str, ...]] | None
     ) = None

@@ -19,10 +19,11 @@ from cluster_worker.codecs.header import (
 )
 from cluster_worker.codecs.threads import THREADS
 from cluster_worker.codecs.tiff_page import (
-    COMPRESSION,
-    DEFLATE_LEVEL,
+    LEVEL,
     ORIENTATION,
     PALETTE,
+    ZSTD,
+    ZSTD_NUMBER,
     block_of,
     channels_of,
     check_extent,
@@ -66,6 +67,7 @@ def read_header(path: Path, name: str) -> Header:
             resolution=resolution_of(page, orientation),
             notes=notes + dropped,
             block=block_of(page) if orientation == 1 else None,
+            compression=ZSTD if page.compression == ZSTD_NUMBER else "",
         )
 
 
@@ -89,18 +91,18 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a TIFF in the image's own depth: strips, deflated, whole numbers as differences.
+    """Write a TIFF in the image's own depth: strips, whole numbers as differences.
 
+    They are compressed by zstd if the original was, else by deflate, which every program reads.
     Labels are written in 16 bits if the largest fits.
     """
     image = narrowed(without_channels(image))
     options, notes = described(image.shape, header)
     if image.dtype != bool:
-        options["compressionargs"] = {"level": DEFLATE_LEVEL}
+        options["compressionargs"] = {"level": LEVEL}
     imwrite(
         path,
         np.ascontiguousarray(image),
-        compression=COMPRESSION,
         predictor=image.dtype.kind == "u",
         rowsperstrip=max(1, STRIP_BYTES // max(1, image.nbytes // image.shape[0])),
         maxworkers=THREADS,

@@ -8,7 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from imagecodecs import deflate_encode, delta_encode, packints_decode
+from imagecodecs import deflate_encode, delta_encode, packints_decode, zstd_encode
 from tifffile import TiffFile, TiffPage, TiffWriter
 
 from cluster_worker.codecs.header import (
@@ -20,9 +20,9 @@ from cluster_worker.codecs.header import (
 )
 from cluster_worker.codecs.threads import in_threads
 from cluster_worker.codecs.tiff_page import (
-    COMPRESSION,
-    DEFLATE_LEVEL,
+    LEVEL,
     PALETTE,
+    ZSTD,
     check_extent,
     coloured,
     described,
@@ -228,7 +228,7 @@ class StoredPieces:
         return out[..., plane : plane + 1] if self.planes > 1 else out
 
 
-def encode_tiles(spool: Path, image: Image) -> list[Place]:
+def encode_tiles(spool: Path, image: Image, compression: str) -> list[Place]:
     """Cut a block of an image into tiles, and append each, compressed, to a file.
 
     Parameters
@@ -238,6 +238,8 @@ def encode_tiles(spool: Path, image: Image) -> list[Place]:
     image : ndarray
         rows × columns [× channels]; its corner lies at multiples of `TILE` in the whole image, and
         it ends there too, or at the whole image's border, where tiles are filled up with zeros.
+    compression : str
+        As the header of the original has it.
 
     Returns
     -------
@@ -255,13 +257,13 @@ def encode_tiles(spool: Path, image: Image) -> list[Place]:
     places: list[Place] = []
     with spool.open("ab") as opened:
         nbytes = TILE * TILE * channels * layered.itemsize
-        for encoded in in_threads(partial(encoded_tile, layered), corners, nbytes):
+        for encoded in in_threads(partial(encoded_tile, layered, compression), corners, nbytes):
             places.append((opened.tell(), len(encoded)))
             opened.write(encoded)
     return places
 
 
-def encoded_tile(image: Image, corner: tuple[int, int]) -> bytes:
+def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> bytes:
     """Compress one tile: whole numbers as differences along the row, masks as packed bits."""
     top, left = corner
     part = image[top : top + TILE, left : left + TILE]
@@ -271,7 +273,8 @@ def encoded_tile(image: Image, corner: tuple[int, int]) -> bytes:
         tile = np.packbits(tile.reshape(TILE, -1), axis=1)
     elif tile.dtype.kind == "u":
         tile = delta_encode(tile, axis=1)
-    encoded: bytes = deflate_encode(tile, DEFLATE_LEVEL)
+    encode = zstd_encode if compression == ZSTD else deflate_encode
+    encoded: bytes = encode(tile, LEVEL)
     return encoded
 
 
@@ -319,7 +322,6 @@ def assemble(
             shape=shape,
             dtype=dtype,
             tile=(TILE, TILE),
-            compression=COMPRESSION,
             predictor=np.dtype(dtype).kind == "u",
             **options,
         )

@@ -53,21 +53,74 @@ def gaussian(
     ndarray
         The core.
     """
+    with core_of(image, place.core.relative_to(place.window), dtype, out) as result:
+        convolve(image, kernel_of(sigma, truncate), mode, cval, dtype, place, result)
+    return result if out is None else out
+
+
+def unsharp_mask(
+    image: Image,
+    radius: float,
+    amount: float,
+    *,
+    statistics: tuple[bool],
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Sharpen a block.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
+    radius, amount
+        As in ``skimage.filters.unsharp_mask``.
+    statistics : tuple of bool
+        Whether any pixel of the whole image is negative.
+    dtype, place, out
+        As in `gaussian`.
+
+    Returns
+    -------
+    ndarray
+        The core.
+    """
+    low = -1.0 if statistics[0] else 0.0
+    with core_of(image, place.core.relative_to(place.window), dtype, out) as result:
+        convolve(image, kernel_of(radius, 4.0), "reflect", 0.0, dtype, place, result, amount, low)
+    return result if out is None else out
+
+
+def convolve(
+    image: Image,
+    weights: NDArray[np.float64],
+    mode: str,
+    cval: float,
+    dtype: str,
+    place: Place,
+    result: Image,
+    amount: float | None = None,
+    low: float = 0.0,
+) -> None:
+    """Blur the core of a block into a result, or sharpen it by an amount."""
     core = place.core.relative_to(place.window)
     channels = image.shape[2] if image.ndim == 3 else 1
-    black, white = WHITE[str(image.dtype)], WHITE[dtype]
-    weights = kernel_of(sigma, truncate)
-    with core_of(image, core, dtype, out) as result:
-        loops.convolve(
-            rows_of(image),
-            (weights * (white / black)).astype(np.float32),
-            weights.astype(np.float32),
-            channels,
-            BORDERS[mode],
-            np.float32(cval * black),
-            np.float32(white),
-            core.top,
-            core.left * channels,
-            rows_of(result),
-        )
-    return result if out is None else out
+    taken, white = WHITE[str(image.dtype)], WHITE[dtype]
+    gain = white / taken
+    loops.convolve(
+        rows_of(image),
+        (weights * gain).astype(np.float32),
+        weights.astype(np.float32),
+        channels,
+        BORDERS[mode],
+        np.float32(cval * taken),
+        amount is not None,
+        np.float32(gain),
+        np.float32(amount or 0),
+        np.float32(low * white),
+        np.float32(white),
+        core.top,
+        core.left * channels,
+        rows_of(result),
+    )

@@ -6,6 +6,7 @@ give the same bits wherever a tile is cut; hence the arithmetic here.
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from skimage import color, util
 from skimage.color import colorconv, colorlabel
 
+from cluster_worker.kernels import colours
 from cluster_worker.operations.declare import (
     Image,
+    Kernel,
     Measure,
     Number,
     Pointwise,
@@ -26,7 +29,15 @@ from cluster_worker.operations.declare import (
 LUMINANCE = (0.2125, 0.7154, 0.0721)
 
 
-@operation("Grayscale", "Colour", Pointwise(), channels="any", floats=True, tolerance=1e-6)
+@operation(
+    "Grayscale",
+    "Colour",
+    Pointwise(),
+    channels="any",
+    floats=True,
+    tolerance=1e-6,
+    kernels=(Kernel(partial(colours.gray, weights=LUMINANCE), arrays=0, cost=0.03),),
+)
 def rgb2gray(image: Image) -> Image:
     """Turn colours into their luminance; a gray image stays as it is.
 
@@ -107,9 +118,20 @@ def mixed(image: Image, matrix: NDArray[Any]) -> Image:
 
 
 def from_rgb(
-    title: str, shows: tuple[float, float] | None = None, cost: float = 0.8
+    title: str,
+    shows: tuple[float, float] | None = None,
+    cost: float = 0.8,
+    matrix: NDArray[Any] | None = None,
+    offset: tuple[float, float, float] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a conversion of colours, whose last bits are not scikit-image's."""
+    """Declare a conversion of colours, whose last bits are not scikit-image's.
+
+    One that only multiplies by a matrix, and adds an offset, has a kernel.
+    """
+    kernels: tuple[Kernel, ...] = ()
+    if matrix is not None:
+        function = partial(colours.mixed, matrix=matrix, offset=offset)
+        kernels = (Kernel(function, arrays=2, cost=0.1),)
     return operation(
         title,
         "Colour",
@@ -120,6 +142,7 @@ def from_rgb(
         arrays=4,
         cost=cost,
         tolerance=1e-6,
+        kernels=kernels,
     )
 
 
@@ -244,7 +267,7 @@ def rgb2luv(image: Image) -> Image:
     return result
 
 
-@from_rgb("RGB to YUV", (-1.0, 1.0))
+@from_rgb("RGB to YUV", (-1.0, 1.0), matrix=colorconv.yuv_from_rgb)
 def rgb2yuv(image: Image) -> Image:
     """Turn colours into brightness and two differences of colour, as analogue television does.
 
@@ -255,7 +278,7 @@ def rgb2yuv(image: Image) -> Image:
     return mixed(as_float(image), colorconv.yuv_from_rgb)
 
 
-@from_rgb("YUV to RGB")
+@from_rgb("YUV to RGB", matrix=colorconv.rgb_from_yuv)
 def yuv2rgb(image: Image) -> Image:
     """Turn YUV back into colours; the end of a chain that began with rgb2yuv.
 
@@ -266,7 +289,7 @@ def yuv2rgb(image: Image) -> Image:
     return mixed(as_float(image), colorconv.rgb_from_yuv)
 
 
-@from_rgb("RGB to YIQ", (-1.0, 1.0))
+@from_rgb("RGB to YIQ", (-1.0, 1.0), matrix=colorconv.yiq_from_rgb)
 def rgb2yiq(image: Image) -> Image:
     """Turn colours into brightness, orange to blue, and purple to green, as NTSC television does.
 
@@ -277,7 +300,7 @@ def rgb2yiq(image: Image) -> Image:
     return mixed(as_float(image), colorconv.yiq_from_rgb)
 
 
-@from_rgb("RGB to YPbPr", (-1.0, 1.0))
+@from_rgb("RGB to YPbPr", (-1.0, 1.0), matrix=colorconv.ypbpr_from_rgb)
 def rgb2ypbpr(image: Image) -> Image:
     """Turn colours into brightness and two differences of colour, as analogue video has them.
 
@@ -288,7 +311,12 @@ def rgb2ypbpr(image: Image) -> Image:
     return mixed(as_float(image), colorconv.ypbpr_from_rgb)
 
 
-@from_rgb("RGB to YCbCr", (0.0, 255.0))
+@from_rgb(
+    "RGB to YCbCr",
+    (0.0, 255.0),
+    matrix=colorconv.ycbcr_from_rgb,
+    offset=(16.0, 128.0, 128.0),
+)
 def rgb2ycbcr(image: Image) -> Image:
     """Turn colours into brightness and two differences of colour, as digital video has them.
 
@@ -303,7 +331,7 @@ def rgb2ycbcr(image: Image) -> Image:
     return result
 
 
-@from_rgb("RGB to YDbDr", (-1.333, 1.333))
+@from_rgb("RGB to YDbDr", (-1.333, 1.333), matrix=colorconv.ydbdr_from_rgb)
 def rgb2ydbdr(image: Image) -> Image:
     """Turn colours into brightness and two differences of colour, as SECAM television does.
 
@@ -314,7 +342,7 @@ def rgb2ydbdr(image: Image) -> Image:
     return mixed(as_float(image), colorconv.ydbdr_from_rgb)
 
 
-@from_rgb("RGB to RGB CIE")
+@from_rgb("RGB to RGB CIE", matrix=colorconv.rgbcie_from_rgb)
 def rgb2rgbcie(image: Image) -> Image:
     """Turn colours into the three pure lights of the CIE's experiments.
 

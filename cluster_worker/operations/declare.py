@@ -17,6 +17,12 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``dtype``
     The type that its result is to have: float32, or that of the picture which a chain ends in, to
     which it then rounds by itself.
+``shows``
+    With such a type: which of its values become black and white.
+``target``
+    The type of picture that its result is to be rounded to, or None for its own type.
+``model``
+    Of a kernel: the operation's function, with its parameters.
 ``out``
     An array for the core of its result, or None; it returns the core alone.
 """
@@ -59,7 +65,9 @@ __all__ = [
     "operation",
 ]
 
-CONTEXT = ("alpha", "dtype", "history", "out", "place", "statistics")
+CONTEXT = frozenset(
+    ("alpha", "dtype", "history", "model", "out", "place", "shows", "statistics", "target")
+)
 LIST_MAX = 12
 
 
@@ -189,8 +197,8 @@ class Part:
     model : Part, optional
         Of the operation's function, which planning tries instead of a kernel: that would have to
         be loaded.
-    dtype : str
-        What a function that asks for ``dtype`` is told.
+    dtype, shows, target : str, tuple of float, str
+        What a function that asks for them is told.
     name : str
         Begins its errors.
     """
@@ -206,6 +214,8 @@ class Part:
     like: Callable[[Image], Image] | None = None
     model: "Part | None" = None
     dtype: str = "float32"
+    shows: tuple[float, float] = (0, 1)
+    target: str | None = None
     name: str = ""
 
     @cached_property
@@ -240,7 +250,7 @@ def asked(function: Callable[..., Any]) -> frozenset[str]:
     given = function.keywords if isinstance(function, partial) else {}
     parameters = inspect.signature(function).parameters.values()
     wanted = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
-    return frozenset(CONTEXT) & wanted - given.keys()
+    return CONTEXT & wanted - given.keys()
 
 
 # What an operation declares: its kind, which makes parts of parameters.
@@ -415,6 +425,8 @@ class Kernel:
         function is not.
     when : callable
         From the parameters to whether it holds for them.
+    gray : bool
+        Whether it takes no colours.
     exact : bool
         Whether its result is the function's to the last bit. If not, it serves pictures alone:
         with depth "native" the function runs.
@@ -427,6 +439,7 @@ class Kernel:
     function: Callable[..., Any]
     takes: tuple[str, ...] = ("uint8", "uint16", "float32")
     when: Callable[..., bool] = always
+    gray: bool = False
     exact: bool = False
     measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]] | None = None
     arrays: int | None = None
@@ -516,10 +529,17 @@ class Operation(Traits):
             found = kernel.parts(self.kind, parameters, found)
         return tuple(replace(part, name=self.name) for part in found)
 
-    def kernel(self, parameters: Mapping[str, Any], dtype: str, depth: str) -> Kernel | None:
-        """Find the kernel for an image of this type."""
+    def kernel(
+        self,
+        parameters: Mapping[str, Any],
+        dtype: str,
+        depth: str,
+        channels: tuple[int, ...] = (),
+    ) -> Kernel | None:
+        """Find the kernel for an image of this type and these channels."""
         for each in self.kernels:
-            if dtype in each.takes and (each.exact or depth == "input") and each.when(**parameters):
+            fits = dtype in each.takes and not (each.gray and channels)
+            if fits and (each.exact or depth == "input") and each.when(**parameters):
                 return each
         return None
 

@@ -5,8 +5,11 @@ from typing import Any
 
 from skimage import filters
 
-from cluster_worker.operations.declare import Image, Local, each_channel, operation
+from cluster_worker.kernels.slopes import FARID, PREWITT, SCHARR, SOBEL, crosses, slopes
+from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
 from cluster_worker.operations.filters import Border, BorderValue
+
+KERNEL = partial(Kernel, arrays=0, cost=0.03, tolerance=1e-6)
 
 
 def one_pixel(**_: Any) -> int:
@@ -19,7 +22,15 @@ def two_pixels(**_: Any) -> int:
     return 2
 
 
-@operation("Edges (Sobel)", "Edges", Local(one_pixel), floats=True, arrays=5, cost=1.0)
+@operation(
+    "Edges (Sobel)",
+    "Edges",
+    Local(one_pixel),
+    floats=True,
+    arrays=5,
+    cost=1.0,
+    kernels=(KERNEL(partial(slopes, weights=SOBEL)),),
+)
 def sobel(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
     """Show how fast brightness changes: edges are bright, even areas black.
 
@@ -49,6 +60,7 @@ def sobel(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Im
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(slopes, weights=SOBEL, axes=(0,))),),
 )
 def sobel_h(image: Image) -> Image:
     """Show horizontal edges: white where it gets brighter downwards, black if darker.
@@ -70,6 +82,7 @@ def sobel_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(slopes, weights=SOBEL, axes=(1,))),),
 )
 def sobel_v(image: Image) -> Image:
     """Show upright edges: white where it gets brighter to the right, black if darker.
@@ -83,7 +96,15 @@ def sobel_v(image: Image) -> Image:
     return each_channel(filters.sobel_v, image)
 
 
-@operation("Edges (Scharr)", "Edges", Local(one_pixel), floats=True, arrays=5, cost=1.0)
+@operation(
+    "Edges (Scharr)",
+    "Edges",
+    Local(one_pixel),
+    floats=True,
+    arrays=5,
+    cost=1.0,
+    kernels=(KERNEL(partial(slopes, weights=SCHARR)),),
+)
 def scharr(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
     """Show edges bright on black, equally strong in all directions.
 
@@ -113,6 +134,7 @@ def scharr(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> I
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(slopes, weights=SCHARR, axes=(0,))),),
 )
 def scharr_h(image: Image) -> Image:
     """Show horizontal edges: white where it gets brighter downwards, black if darker.
@@ -134,6 +156,7 @@ def scharr_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(slopes, weights=SCHARR, axes=(1,))),),
 )
 def scharr_v(image: Image) -> Image:
     """Show upright edges: white where it gets brighter to the right, black if darker.
@@ -147,7 +170,15 @@ def scharr_v(image: Image) -> Image:
     return each_channel(filters.scharr_v, image)
 
 
-@operation("Edges (Prewitt)", "Edges", Local(one_pixel), floats=True, arrays=5, cost=1.0)
+@operation(
+    "Edges (Prewitt)",
+    "Edges",
+    Local(one_pixel),
+    floats=True,
+    arrays=5,
+    cost=1.0,
+    kernels=(KERNEL(partial(slopes, weights=PREWITT)),),
+)
 def prewitt(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
     """Show edges bright on black, the plainest way.
 
@@ -177,6 +208,7 @@ def prewitt(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> 
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(slopes, weights=PREWITT, axes=(0,))),),
 )
 def prewitt_h(image: Image) -> Image:
     """Show horizontal edges: white where it gets brighter downwards, black if darker.
@@ -198,6 +230,7 @@ def prewitt_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(slopes, weights=PREWITT, axes=(1,))),),
 )
 def prewitt_v(image: Image) -> Image:
     """Show upright edges: white where it gets brighter to the right, black if darker.
@@ -211,7 +244,15 @@ def prewitt_v(image: Image) -> Image:
     return each_channel(filters.prewitt_v, image)
 
 
-@operation("Edges (Farid)", "Edges", Local(two_pixels), floats=True, arrays=5, cost=2.0)
+@operation(
+    "Edges (Farid)",
+    "Edges",
+    Local(two_pixels),
+    floats=True,
+    arrays=5,
+    cost=2.0,
+    kernels=(KERNEL(partial(slopes, weights=FARID)),),
+)
 def farid(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
     """Show edges bright on black, smoothed more than by smaller kernels.
 
@@ -241,6 +282,7 @@ def farid(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Im
     shows=(-1, 1),
     arrays=4,
     cost=1.0,
+    kernels=(KERNEL(partial(slopes, weights=FARID, axes=(0,))),),
 )
 def farid_h(image: Image) -> Image:
     """Show horizontal edges: white where it gets brighter downwards, black if darker.
@@ -262,6 +304,7 @@ def farid_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=1.0,
+    kernels=(KERNEL(partial(slopes, weights=FARID, axes=(1,))),),
 )
 def farid_v(image: Image) -> Image:
     """Show upright edges: white where it gets brighter to the right, black if darker.
@@ -275,7 +318,14 @@ def farid_v(image: Image) -> Image:
     return each_channel(filters.farid_v, image)
 
 
-@operation("Edges (Roberts)", "Edges", Local(one_pixel), floats=True, arrays=5)
+@operation(
+    "Edges (Roberts)",
+    "Edges",
+    Local(one_pixel),
+    floats=True,
+    arrays=5,
+    kernels=(KERNEL(partial(crosses, diagonals=("falling", "rising"))),),
+)
 def roberts(image: Image) -> Image:
     """Show edges bright on black, as sharp as they can be.
 
@@ -296,6 +346,7 @@ def roberts(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(crosses, diagonals=("falling",))),),
 )
 def roberts_pos_diag(image: Image) -> Image:
     """Show differences along falling diagonals: white if brighter to the lower right.
@@ -317,6 +368,7 @@ def roberts_pos_diag(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(partial(crosses, diagonals=("rising",))),),
 )
 def roberts_neg_diag(image: Image) -> Image:
     """Show differences along rising diagonals: white if brighter to the lower left.
@@ -338,6 +390,7 @@ def roberts_neg_diag(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
+    kernels=(KERNEL(crosses),),
 )
 def laplace(image: Image) -> Image:
     """Show where a pixel differs from its four neighbours: white if brighter, black if darker.

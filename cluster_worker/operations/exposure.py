@@ -1,6 +1,7 @@
 """Intensities: curves, ranges and histograms."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
@@ -9,11 +10,15 @@ from numpy.typing import NDArray
 from skimage import color, exposure, util
 from skimage.exposure import _adapthist
 
+from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import core_of, lazily, rows_of, tables
+from cluster_worker.operations.by_levels import TALLY, by_histogram, by_table
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Kernel,
     Measure,
     Number,
     Part,
@@ -52,7 +57,7 @@ def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
     return curve(image).astype(image.dtype)
 
 
-@operation("Gamma", "Intensity", Pointwise(), channels="any", arrays=3)
+@operation("Gamma", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
 def adjust_gamma(
     image: Image,
     gamma: Annotated[float, Number(0, 10, slider=(0.1, 4), step=0.05)] = 1.0,
@@ -84,7 +89,7 @@ def adjust_gamma(
     return by_level(image, lambda levels: (levels / white) ** gamma * white * gain)
 
 
-@operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3)
+@operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
 def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     """Bring out dark detail by a logarithm, or bright detail by its inverse.
 
@@ -109,7 +114,9 @@ def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     return by_level(image, lambda levels: np.log2(1 + levels / white) * white * gain)
 
 
-@operation("Contrast (sigmoid)", "Intensity", Pointwise(), channels="any", arrays=3)
+@operation(
+    "Contrast (sigmoid)", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),)
+)
 def adjust_sigmoid(
     image: Image,
     cutoff: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.5,
@@ -273,7 +280,22 @@ def range_measures(
     return (Measure(partial(digits, ranks=ranks), np.add),) * DIGITS
 
 
-@operation("Stretch contrast", "Intensity", Statistical(range_measures), channels="any", arrays=3)
+def first_digits(histogram: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
+    """Give what `digits` counts of whole numbers, which have one digit."""
+    return histogram[np.newaxis], *(np.zeros(1, np.intp),) * (DIGITS - 1)
+
+
+@operation(
+    "Stretch contrast",
+    "Intensity",
+    Statistical(range_measures),
+    channels="any",
+    arrays=3,
+    kernels=(
+        by_histogram(tables.extent_alone, when=lambda in_range, **_: in_range == "image"),
+        by_histogram(first_digits, when=lambda in_range, **_: in_range == "percentiles"),
+    ),
+)
 def rescale_intensity(
     image: Image,
     in_range: InRange = "image",
@@ -326,6 +348,7 @@ def rescale_intensity(
     channels="any",
     arrays=4,
     cost=2.0,
+    kernels=(by_histogram(tables.extent_and_counts),),
 )
 def equalize_hist(
     image: Image,
@@ -594,6 +617,116 @@ def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     return result
 
 
+# The same for gray images of whole numbers, without floats: a level's bin is looked up.
+
+loops = lazily("cluster_worker.kernels.loops.regions")
+
+
+def bins_of(histogram: NDArray[np.intp], size: int) -> NDArray[np.uint16]:
+    """Give the bin of each level of an image with this histogram."""
+    between = tables.extent(histogram)
+    levels = np.clip(np.arange(histogram.size), *between).astype(between[0].dtype)
+    extent = value_levels(np.array([between]))
+    found = to_levels(levels[np.newaxis], statistics=((extent.min(), extent.max()),))
+    bins: NDArray[np.uint16] = (found[0].astype(np.intp) // size).astype(np.uint16)
+    return bins
+
+
+def counted_regions(
+    image: Image,
+    histogram: NDArray[np.intp],
+    *,
+    place: Place,
+    kernel_size: int | None,
+    size: int,
+    count: int,
+    regions: Regions | None = None,
+) -> NDArray[np.intp]:
+    """Count what a block adds to the histograms of some regions of an image, or of all."""
+    kernel = kernel_of(kernel_size, place.shape)
+    if regions is None:
+        down, across = (range(-(-n // k)) for n, k in zip(place.shape, kernel, strict=True))
+        regions = (down, across)
+    rows = covered(place.window[:2], place.shape[0], kernel[0], regions[0])
+    columns = covered(place.window[2:], place.shape[1], kernel[1], regions[1])
+    counts = np.zeros((len(regions[0]), len(regions[1]), count), np.intp)
+    loops.count(rows_of(image), bins_of(histogram, size), *rows, *columns, counts)
+    return counts
+
+
+def equalized_levels(
+    image: Image,
+    *,
+    place: Place,
+    statistics: tuple[NDArray[np.intp], ...],
+    out: Image | None,
+    kernel_size: int | None,
+    clip_limit: float,
+    size: int,
+    count: int,
+) -> Image:
+    """Map each pixel by the four regions around it, which are counted here if no statistic is."""
+    kernel = kernel_of(kernel_size, place.shape)
+    core, histogram = place.core, statistics[0]
+    if len(statistics) > 1:
+        histograms = statistics[1]
+        regions = (range(histograms.shape[0]), range(histograms.shape[1]))
+    else:
+        regions = (
+            regions_around(core[:2], place.shape[0], kernel[0]),
+            regions_around(core[2:], place.shape[1], kernel[1]),
+        )
+        chosen: dict[str, Any] = {"kernel_size": kernel_size, "size": size, "count": count}
+        histograms = counted_regions(image, histogram, place=place, regions=regions, **chosen)
+    maps = mappings(histograms.tobytes(), histograms.shape, kernel, clip_limit)
+    (above, share), (below, rest) = neighbours(core[:2], place.shape[0], kernel[0], regions[0])
+    (before, near), (after, far) = neighbours(core[2:], place.shape[1], kernel[1], regions[1])
+    inner = core.relative_to(place.window)
+    with core_of(image, inner, "uint16", out) as result:
+        loops.interpolate(
+            rows_of(image[inner.slices]),
+            bins_of(histogram, size),
+            maps.astype(np.int32),
+            *(above, below, before, after),
+            np.stack([share, rest]),
+            np.stack([near, far]),
+            rows_of(result),
+        )
+    return result if out is None else out
+
+
+def from_whole_levels(
+    image: Image, *, statistics: tuple[Extent], dtype: str, out: Image | None
+) -> Image:
+    """Stretch levels to the range of floats, or of a picture, by a table."""
+    levels = np.arange(LEVELS, dtype=np.float32)[np.newaxis]
+    table = to_depth(from_levels(levels, statistics=statistics), dtype)[0]
+    result = np.empty(image.shape, dtype) if out is None else out
+    tables.look_up(image, table, result)
+    return result
+
+
+def fast_adapthist(kernel_size: int | None, clip_limit: float, nbins: int) -> tuple[Part, ...]:
+    """Give the parts for a gray image of whole numbers."""
+    chosen: dict[str, Any] = {
+        "kernel_size": kernel_size,
+        "size": 1 + LEVELS // nbins,
+        "count": nbins,
+    }
+    mapped = Part(
+        partial(equalized_levels, clip_limit=clip_limit, **chosen),
+        measures=TALLY,
+        like=partial(np.asarray, dtype=np.uint16),
+    )
+    if kernel_size is None:
+        regions = Measure(partial(counted_regions, **chosen), np.add)
+        mapped = replace(mapped, measures=(*TALLY, regions))
+    else:
+        mapped = replace(mapped, halo=kernel_size + (kernel_size + 1) // 2)
+    like = partial(np.asarray, dtype=np.float32)
+    return mapped, Part(from_whole_levels, measures=EXTENT, like=like)
+
+
 @operation(
     "Equalise histogram locally (CLAHE)",
     "Intensity",
@@ -602,6 +735,7 @@ def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     floats=True,
     arrays=10,
     cost=10.0,
+    kernels=(Kernel(fast_adapthist, takes=("uint8", "uint16"), gray=True, arrays=2, cost=0.6),),
 )
 def equalize_adapthist(
     kernel_size: Annotated[int | None, Number(8, 1024, unit="px", slider=(16, 512), step=1)] = None,

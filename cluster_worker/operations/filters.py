@@ -171,6 +171,18 @@ def difference_of_gaussians(
     return result
 
 
+# A blur is exact to a millionth; more than so many of them are not.
+AMOUNT_MAX = 4
+
+SHARPEN = partial(
+    Kernel,
+    when=lambda radius, amount: reach(radius) <= SUM_REACH_MAX and amount <= AMOUNT_MAX,
+    arrays=0,
+    cost=lambda radius, **_: 0.03 + 0.007 * reach(radius),
+    tolerance=1e-6,
+)
+
+
 @operation(
     "Sharpening",
     "Filters",
@@ -179,6 +191,15 @@ def difference_of_gaussians(
         halo=lambda radius, amount: reach(radius),
     ),
     floats=True,
+    kernels=(
+        # Whole numbers are never negative.
+        SHARPEN(
+            partial(separable.unsharp_mask, statistics=(False,)),
+            takes=("uint8", "uint16"),
+            measures=(),
+        ),
+        SHARPEN(separable.unsharp_mask, takes=("float32",)),
+    ),
 )
 def unsharp_mask(
     image: Image,

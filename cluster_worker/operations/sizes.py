@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -9,12 +10,14 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters
 
+from cluster_worker.kernels import resampling
 from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
     Geometry,
     Image,
+    Kernel,
     Number,
     Part,
     Place,
@@ -23,6 +26,15 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.filters import reach
 from cluster_worker.operations.sampling import Border, Floats, Indices, Level, Order
+from cluster_worker.operations.taps import (
+    Shares,
+    even_step,
+    own,
+    taps,
+    through_blur,
+    through_zoom,
+    zoomed,
+)
 from cluster_worker.tiling import Span
 
 Shape = tuple[int, int]
@@ -34,11 +46,6 @@ OtherFactor = Annotated[float | None, Number(0.01, 20, slider=(0.1, 4), step=0.0
 Degree = Annotated[int, Number(0, 3, step=1)]
 # What skimage.transform's pyramids take: skimage.filters.gaussian refuses their other modes.
 PyramidBorder = Literal["reflect", "constant", "wrap"]
-
-
-def zoomed(index: Any, length: int, new: int) -> Any:
-    """Give coordinates in an axis of `length` for pixels of one of `new`, as scipy does."""
-    return (index + 0.5) * (length / new) - 0.5
 
 
 def smoothing_for(
@@ -147,9 +154,97 @@ def resizing(
     return sampling.with_clipping(part, order, mode, cval)
 
 
+# From pixels of a resized axis, and by name its length before (`length`) and after (`new`) and the
+# standard deviation of the blur (`sigma`), to what the pixels are made from.
+Way = Callable[..., Shares]
+
+
+def resampled(
+    image: Image,
+    shape_of: Callable[[Shape], Shape],
+    smoothing_of: Callable[[Shape, Shape], tuple[float, float]],
+    way: Way,
+    *,
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Fill a core of the resized image by sums of its rows and columns."""
+    new = shape_of(place.shape)
+    smoothing = smoothing_of(place.shape, new)
+    down, across = (
+        taps(core, after, even_step(before, after), partial(way, length=before, new=after, sigma=s))
+        for core, before, after, s in zip(
+            (place.core[:2], place.core[2:]), place.shape, new, smoothing, strict=True
+        )
+    )
+    return resampling.resample(image, down, across, dtype=dtype, place=place, out=out)
+
+
+def blurred_then_zoomed(
+    pixels: Indices,
+    length: int,
+    new: int,
+    sigma: float,
+    order: int | None,
+    mode: Border,
+    blur_mode: Border,
+) -> Shares:
+    """Sample an axis that is blurred."""
+    order = 1 if order is None else order
+    zoomed_from = through_zoom(own(pixels), length, new, order, mode)
+    return through_blur(zoomed_from, length, sigma, blur_mode)
+
+
+def smoothing_where_smaller(
+    shape: Shape, new: Shape, anti_aliasing: bool, sigma: float | None
+) -> tuple[float, float]:
+    """Give the standard deviations of the blur, which is left out where nothing shrinks."""
+    smaller = new[0] < shape[0] or new[1] < shape[1]
+    return smoothing_for(shape, new, anti_aliasing and smaller, sigma)
+
+
+def resizing_by_sums(
+    shape_of: Callable[[Shape], Shape],
+    order: int | None,
+    mode: Border,
+    cval: float,
+    anti_aliasing: bool,
+    anti_aliasing_sigma: float | None,
+) -> tuple[Part, ...]:
+    """Make the part that resizes, by a kernel."""
+    (part,) = resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
+    smoothing_of = partial(
+        smoothing_where_smaller, anti_aliasing=anti_aliasing, sigma=anti_aliasing_sigma
+    )
+    way = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode=mode)
+    return by_sums(part, shape_of, smoothing_of, way)
+
+
+def by_sums(
+    part: Part,
+    shape_of: Callable[[Shape], Shape],
+    smoothing_of: Callable[[Shape, Shape], tuple[float, float]],
+    way: Way,
+) -> tuple[Part, ...]:
+    """Let a kernel do what a part does."""
+    function = partial(resampled, shape_of=shape_of, smoothing_of=smoothing_of, way=way)
+    return (replace(part, function=function, model=part),)
+
+
+def are_sums(mode: Border, order: int | None, **_: Any) -> bool:
+    """Whether pixels are sums of a few others, of which none lies beyond the opposite border."""
+    return mode not in ("constant", "wrap") and (order is None or order < 2)
+
+
 def fixed_shape(_: Shape, rows: int, columns: int) -> Shape:
     """Give the rows and columns asked for."""
     return rows, columns
+
+
+def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Part, ...]:
+    """Make the part of a resize, by a kernel."""
+    return resizing_by_sums(partial(fixed_shape, rows=rows, columns=columns), **others)
 
 
 @operation(
@@ -161,6 +256,7 @@ def fixed_shape(_: Shape, rows: int, columns: int) -> Shape:
     arrays=6,
     cost=3,
     tolerance=1e-6,
+    kernels=(Kernel(resize_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def resize(
     rows: Size = 256,
@@ -215,6 +311,12 @@ def scaled_shape(shape: Shape, scale: tuple[float, float]) -> Shape:
     return rows, columns
 
 
+def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) -> tuple[Part, ...]:
+    """Make the part of a rescale, by a kernel."""
+    factors = (scale, scale if scale_columns is None else scale_columns)
+    return resizing_by_sums(partial(scaled_shape, scale=factors), **others)
+
+
 @operation(
     "Rescale",
     "Geometry",
@@ -224,6 +326,7 @@ def scaled_shape(shape: Shape, scale: tuple[float, float]) -> Shape:
     arrays=6,
     cost=3,
     tolerance=1e-6,
+    kernels=(Kernel(rescale_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def rescale(
     scale: Factor = 0.5,
@@ -284,6 +387,23 @@ def reduced_shape(shape: Shape, downscale: float) -> Shape:
     return math.ceil(shape[0] / downscale), math.ceil(shape[1] / downscale)
 
 
+def spread_over(_: Shape, __: Shape, sigma: float) -> tuple[float, float]:
+    """Give the standard deviations of a blur that is the same for rows and columns."""
+    return sigma, sigma
+
+
+def reduce_by_sums(
+    downscale: float, sigma: float | None, order: int, mode: Border, cval: float
+) -> tuple[Part, ...]:
+    """Make the part of a smaller level, by a kernel."""
+    spread = 2 * downscale / 6.0 if sigma is None else sigma
+    shape_of = partial(reduced_shape, downscale=downscale)
+    # The blur is counted in by the window of one that shrinks.
+    (part,) = resizing(shape_of, order, mode, cval, anti_aliasing=True, sigma=spread)
+    way = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode="symmetric")
+    return by_sums(part, shape_of, partial(spread_over, sigma=spread), way)
+
+
 @operation(
     "Smaller (pyramid)",
     "Geometry",
@@ -293,6 +413,7 @@ def reduced_shape(shape: Shape, downscale: float) -> Shape:
     arrays=6,
     cost=2,
     tolerance=1e-6,
+    kernels=(Kernel(reduce_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def pyramid_reduce(
     downscale: Annotated[float, Number(1.01, 100, slider=(1.1, 8), step=0.1)] = 2.0,
@@ -333,6 +454,34 @@ def expanded_shape(shape: Shape, upscale: float) -> Shape:
     return math.ceil(upscale * shape[0]), math.ceil(upscale * shape[1])
 
 
+def zoomed_then_blurred(
+    pixels: Indices, length: int, new: int, sigma: float, order: int, mode: Border
+) -> Shares:
+    """Blur an axis that is sampled."""
+    around = through_blur(own(pixels), new, sigma, "symmetric")
+    return through_zoom(around, length, new, order, mode)
+
+
+def expanded_window(core: Span, shape: Shape, halo: int, upscale: float, **others: Any) -> Span:
+    """Give what a core of the blurred result is made from."""
+    shape_of = partial(expanded_shape, upscale=upscale)
+    around = core.grown(halo).clipped(shape_of(shape))
+    return resized_window(around, shape, shape_of, **others, anti_aliasing=False, sigma=None)
+
+
+def expand_by_sums(
+    upscale: float, sigma: float | None, order: int, mode: Border, cval: float
+) -> tuple[Part, ...]:
+    """Make the part of a larger level, by a kernel."""
+    spread = 2 * upscale / 6.0 if sigma is None else sigma
+    shape_of = partial(expanded_shape, upscale=upscale)
+    (part,) = resizing(shape_of, order, mode, cval)
+    window = partial(expanded_window, halo=reach(spread), upscale=upscale, order=order, mode=mode)
+    part = replace(part, geometry=Geometry(shape_of, window))
+    way = partial(zoomed_then_blurred, order=order, mode=mode)
+    return by_sums(part, shape_of, partial(spread_over, sigma=spread), way)
+
+
 @operation(
     "Larger (pyramid)",
     "Geometry",
@@ -342,6 +491,7 @@ def expanded_shape(shape: Shape, upscale: float) -> Shape:
     arrays=6,
     cost=3,
     tolerance=1e-6,
+    kernels=(Kernel(expand_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def pyramid_expand(
     upscale: Annotated[float, Number(1.01, 20, slider=(1.1, 8), step=0.1)] = 2.0,
@@ -393,6 +543,34 @@ def downscaled_window(
     ).clipped(shape)
 
 
+def shares_of_block(pixels: Indices, length: int, factor: int) -> Shares:
+    """Take the mean of a block, in which what lies beyond the border is black."""
+    within = pixels[:, np.newaxis] * factor + np.arange(factor)
+    return Shares(np.minimum(within, length - 1), np.where(within < length, 1 / factor, 0.0))
+
+
+def means_of_blocks(
+    image: Image,
+    factor: int,
+    factor_columns: int | None,
+    cval: float,  # noqa: ARG001 - black, or the kernel does not hold
+    *,
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Fill a core of the downscaled image by sums of its rows and columns."""
+    factors = factor, factor_columns or factor
+    new = downscaled_shape(place.shape, factor, factor_columns)
+    down, across = (
+        taps(core, after, step, partial(shares_of_block, length=before, factor=step))
+        for core, before, after, step in zip(
+            (place.core[:2], place.core[2:]), place.shape, new, factors, strict=True
+        )
+    )
+    return resampling.resample(image, down, across, dtype=dtype, place=place, out=out)
+
+
 @operation(
     "Downscale (mean of blocks)",
     "Geometry",
@@ -403,6 +581,15 @@ def downscaled_window(
     floats=True,
     pixels="scaled",
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            means_of_blocks,
+            when=lambda cval, **_: cval == 0,
+            arrays=0,
+            cost=0.3,
+            tolerance=1e-6,
+        ),
+    ),
 )
 def downscale_local_mean(
     image: Image,
@@ -457,11 +644,11 @@ def mean_window(core: Span, shape: Shape, rows: int, columns: int) -> Span:
 
 
 def mean_shares(
-    core: tuple[int, int], length: int, new: int, kind: Any
+    pixels: Indices, length: int, new: int, kind: Any
 ) -> tuple[list[Indices], list[Floats]]:
-    """Give the pixels that each of a range overlaps, and the shares that it takes of them."""
+    """Give the pixels that those of a resized axis overlap, and their shares of them."""
     breaks = np.linspace(0, length, new + 1, dtype=kind)
-    lower, upper = breaks[core[0] : core[1]], breaks[core[0] + 1 : core[1] + 1]
+    lower, upper = breaks[pixels], breaks[pixels + 1]
     first = np.floor(lower).astype(np.intp)
     count = int((np.ceil(upper) - first).max())
     indices = [np.minimum(first + i, length - 1) for i in range(count)]
@@ -473,6 +660,27 @@ def mean_shares(
     return indices, [share / total for share in shares]
 
 
+def shares_of_area(pixels: Indices, length: int, new: int) -> Shares:
+    """Take the mean of the area that a pixel covers."""
+    indices, shares = mean_shares(pixels, length, new, np.float32)
+    return Shares(np.stack(indices, axis=1), np.stack(shares, axis=1))
+
+
+def means_of_areas(
+    image: Image, rows: int, columns: int, *, dtype: str, place: Place, out: Image | None
+) -> Image:
+    """Fill a core of the resized image by sums of its rows and columns."""
+    down, across = (
+        taps(
+            core, after, even_step(before, after), partial(shares_of_area, length=before, new=after)
+        )
+        for core, before, after in zip(
+            (place.core[:2], place.core[2:]), place.shape, (rows, columns), strict=True
+        )
+    )
+    return resampling.resample(image, down, across, dtype=dtype, place=place, out=out)
+
+
 @operation(
     "Resize (mean of areas)",
     "Geometry",
@@ -481,6 +689,8 @@ def mean_shares(
     pixels="scaled",
     cost=2,
     tolerance=1e-6,
+    # Floats may be no numbers, and must be looked at first.
+    kernels=(Kernel(means_of_areas, ("uint8", "uint16"), arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def resize_local_mean(
     image: Image, rows: Size = 256, columns: Size = 256, *, place: Place
@@ -508,7 +718,7 @@ def resize_local_mean(
         raise ValueError("the image holds NaN or infinity, which would spoil every mean")
     pixels = sampling.plain_pixels(block, place, "edge", 0.0)
     for axis, (span, new) in enumerate(((place.core[:2], rows), (place.core[2:], columns))):
-        indices, shares = mean_shares(span, place.shape[axis], new, block.dtype)
+        indices, shares = mean_shares(np.arange(*span), place.shape[axis], new, block.dtype)
         pixels = pixels._replace(block=sampling.blend(pixels, indices, shares, axis))
     result: Image = pixels.block.astype(block.dtype)
     return result

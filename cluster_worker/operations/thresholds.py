@@ -14,6 +14,8 @@ from scipy import ndimage
 from skimage import filters
 
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import tables
+from cluster_worker.operations.by_levels import by_histogram, by_table
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
@@ -113,7 +115,17 @@ def trimmed(histogram: NDArray[np.intp], values: NDArray[Any]) -> tuple[NDArray[
     return histogram[first : last + 1], values[first : last + 1]
 
 
-@operation("Thresholding (fixed level)", "Thresholds", Pointwise(), channels="gray", arrays=1)
+BY_HISTOGRAM = (by_histogram(tables.extent_and_counts),)
+
+
+@operation(
+    "Thresholding (fixed level)",
+    "Thresholds",
+    Pointwise(),
+    channels="gray",
+    arrays=1,
+    kernels=(by_table(),),
+)
 def threshold(image: Image, level: Share = 0.5) -> Image:
     """Turn pixels brighter than a level white and all others black.
 
@@ -130,7 +142,14 @@ def threshold(image: Image, level: Share = 0.5) -> Image:
     return result
 
 
-@operation("Thresholding (Otsu)", "Thresholds", Statistical(histogram), channels="gray", arrays=3)
+@operation(
+    "Thresholding (Otsu)",
+    "Thresholds",
+    Statistical(histogram),
+    channels="gray",
+    arrays=3,
+    kernels=BY_HISTOGRAM,
+)
 def threshold_otsu(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
     """Turn bright pixels white and dark ones black, at the level that parts them best.
 
@@ -154,7 +173,12 @@ def otsu(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
 
 
 @operation(
-    "Thresholding (isodata)", "Thresholds", Statistical(histogram), channels="gray", arrays=3
+    "Thresholding (isodata)",
+    "Thresholds",
+    Statistical(histogram),
+    channels="gray",
+    arrays=3,
+    kernels=BY_HISTOGRAM,
 )
 def threshold_isodata(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
     """Turn bright pixels white and dark ones black, midway between their two means.
@@ -188,7 +212,14 @@ def isodata(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     return levels[0]
 
 
-@operation("Thresholding (Yen)", "Thresholds", Statistical(histogram), channels="gray", arrays=3)
+@operation(
+    "Thresholding (Yen)",
+    "Thresholds",
+    Statistical(histogram),
+    channels="gray",
+    arrays=3,
+    kernels=BY_HISTOGRAM,
+)
 def threshold_yen(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
     """Turn bright pixels white and dark ones black, at the level with the best correlation.
 
@@ -212,7 +243,12 @@ def yen(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
 
 
 @operation(
-    "Thresholding (triangle)", "Thresholds", Statistical(histogram), channels="gray", arrays=3
+    "Thresholding (triangle)",
+    "Thresholds",
+    Statistical(histogram),
+    channels="gray",
+    arrays=3,
+    kernels=BY_HISTOGRAM,
 )
 def threshold_triangle(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
     """Turn bright pixels white and dark ones black, where the histogram's long tail begins.
@@ -382,6 +418,7 @@ def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]
     channels="gray",
     arrays=6,
     cost=2.0,
+    kernels=BY_HISTOGRAM,
 )
 def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) -> Image:
     """Turn bright pixels white and dark ones black, at the level of least cross entropy.
@@ -467,12 +504,18 @@ def join_totals(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
 
 
+def total_counted(histogram: NDArray[np.intp]) -> tuple[tuple[int, int]]:
+    """Sum an image of whole numbers and count its pixels, from its histogram."""
+    return ((int(histogram @ np.arange(histogram.size)), int(histogram.sum())),)
+
+
 @operation(
     "Thresholding (mean)",
     "Thresholds",
     Statistical((Measure(total, join_totals),)),
     channels="gray",
     arrays=4,
+    kernels=(by_histogram(total_counted),),
 )
 def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image:
     """Turn pixels brighter than the image's mean white and all others black.

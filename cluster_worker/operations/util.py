@@ -2,10 +2,11 @@
 
 from skimage import util
 
+from cluster_worker.operations.by_levels import by_table
 from cluster_worker.operations.declare import Image, Pointwise, operation
 
 
-@operation("Inversion", "Intensity", Pointwise(), arrays=1)
+@operation("Inversion", "Intensity", Pointwise(), arrays=1, kernels=(by_table(),))
 def invert(image: Image) -> Image:
     """Turn an image into its negative: black to white and white to black.
 
@@ -17,7 +18,14 @@ def invert(image: Image) -> Image:
     return result
 
 
-@operation("Mask of the brighter half", "Thresholds", Pointwise(), channels="gray", arrays=1)
+@operation(
+    "Mask of the brighter half",
+    "Thresholds",
+    Pointwise(),
+    channels="gray",
+    arrays=1,
+    kernels=(by_table(),),
+)
 def img_as_bool(image: Image) -> Image:
     """Turn an image into a mask: what is brighter than half of white.
 

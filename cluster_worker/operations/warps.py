@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from skimage import transform
+from skimage import transform, util
 
+from cluster_worker.kernels import warping
 from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
     Image,
+    Kernel,
     Measure,
     Number,
     Part,
@@ -115,6 +118,63 @@ def affine_parts(
     return sampling.with_clipping(part, order, mode, cval)
 
 
+def limits_of(
+    dtype: np.dtype[Any], statistics: tuple[Any, ...], mode: Border, cval: float, reaches: bool
+) -> tuple[float, float]:
+    """Give the range that `sampling.clipped` clips to, for linear sampling in float32."""
+    if not statistics:
+        return -math.inf, math.inf
+    low, high = (float(each) for each in util.img_as_float32(np.asarray(statistics[0], dtype)))
+    if mode == "constant" and reaches:
+        return min(low, cval), max(high, cval)
+    return low, high
+
+
+def affine_coordinates(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
+    """Map rows and columns of a result to those of the image, in single precision."""
+    across_of, down_of = matrix.astype(np.float32)[:2]
+    x, y = columns.astype(np.float32), rows.astype(np.float32)[:, np.newaxis]
+    across = across_of[0] * x + across_of[1] * y + across_of[2]
+    down = down_of[0] * x + down_of[1] * y + down_of[2]
+    return down.astype(np.float64), across.astype(np.float64)
+
+
+def affine_sampled(
+    image: Image,
+    shape_of: Callable[[Shape], Shape],
+    matrix_of: Callable[[Shape], Floats],
+    order: int | None,
+    mode: Border,
+    cval: float,
+    *,
+    place: Place,
+    statistics: tuple[Any, ...] = (),
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Fill a core of an image under an affine mapping, by a kernel."""
+    matrix = matrix_of(place.shape)
+    outermost = corners(all_of(shape_of(place.shape)), matrix)
+    reaches = lies_beyond(*outermost, place.shape, order)
+    limits = limits_of(image.dtype, statistics, mode, cval, reaches)
+    coordinates = partial(affine_coordinates, matrix)
+    return warping.sampled(
+        image, coordinates, mode, cval, limits, dtype=dtype, place=place, out=out
+    )
+
+
+def by_loop(parts: tuple[Part, ...], function: Callable[..., Any]) -> tuple[Part, ...]:
+    """Let a kernel do what a part does, with the same arguments."""
+    (part,) = parts
+    given: Any = part.function
+    return (replace(part, function=partial(function, **given.keywords), model=part),)
+
+
+def is_linear(order: int | None, mode: Border, **_: Any) -> bool:
+    """Whether pixels are means of four, of which none lies at the opposite border."""
+    return order in (None, 1) and mode != "wrap"
+
+
 def same_shape(shape: Shape) -> Shape:
     """Keep rows and columns."""
     return shape
@@ -148,6 +208,11 @@ def rotation_shape(shape: Shape, angle: float, resize: bool) -> Shape:
     return rotation(shape, angle, resize)[1]
 
 
+def rotate_by_loop(**given: Any) -> tuple[Part, ...]:
+    """Make the part of a rotation, by a kernel."""
+    return by_loop(rotate(**given), affine_sampled)
+
+
 @operation(
     "Rotate",
     "Geometry",
@@ -156,6 +221,15 @@ def rotation_shape(shape: Shape, angle: float, resize: bool) -> Shape:
     arrays=6,
     cost=4,
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            rotate_by_loop,
+            when=is_linear,
+            arrays=0,
+            cost=0.5,
+            tolerance=1e-6,
+        ),
+    ),
 )
 def rotate(
     angle: Annotated[float, Number(-360, 360, unit="°", slider=(-180, 180), step=0.5)] = 15.0,
@@ -196,6 +270,11 @@ def affine_matrix(_: Shape, given: Any) -> Floats:
     return matrix
 
 
+def affine_by_loop(**given: Any) -> tuple[Part, ...]:
+    """Make the part of an affine warp, by a kernel."""
+    return by_loop(affine(**given), affine_sampled)
+
+
 @operation(
     "Affine warp",
     "Geometry",
@@ -205,6 +284,15 @@ def affine_matrix(_: Shape, given: Any) -> Floats:
     arrays=6,
     cost=4,
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            affine_by_loop,
+            when=is_linear,
+            arrays=0,
+            cost=0.5,
+            tolerance=1e-6,
+        ),
+    ),
 )
 def affine(
     scale: Factor = 1.0,
@@ -385,6 +473,31 @@ def mapped(
     return sampling.clipped(result, image, statistics[0], order, mode, cval, reaches)
 
 
+def swirl_sampled(
+    image: Image,
+    mode: Border,
+    rotation: float,
+    strength: float,
+    radius: float,
+    *,
+    place: Place,
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Fill a core of a swirled image, by a kernel."""
+    center, decay = swirl_center(place.shape), swirl_decay(radius)
+    coordinates = partial(warping.swirled, center, rotation, strength, decay)
+    limits = -math.inf, math.inf
+    return warping.sampled(image, coordinates, mode, 0.0, limits, dtype=dtype, place=place, out=out)
+
+
+def swirl_by_loop(mode: Border, **given: Any) -> tuple[Part, ...]:
+    """Make the part of a swirl, by a kernel."""
+    (part,) = swirl(mode=mode, **given)
+    stir = {name: given[name] for name in ("rotation", "strength", "radius")}
+    return (replace(part, function=partial(swirl_sampled, mode=mode, **stir), model=part),)
+
+
 @operation(
     "Swirl",
     "Geometry",
@@ -394,6 +507,15 @@ def mapped(
     arrays=6,
     cost=8,
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            swirl_by_loop,
+            when=lambda mode, **others: mode != "constant" and is_linear(mode=mode, **others),
+            arrays=0,
+            cost=3,
+            tolerance=1e-6,
+        ),
+    ),
 )
 def swirl(
     strength: Annotated[float, Number(-100, 100, slider=(-20, 20), step=0.5)] = 5.0,
@@ -500,6 +622,42 @@ def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any
     return mapped(image, outermost=circle, place=place, **sampled)
 
 
+def polar_coordinates(
+    shape: Shape, mapping_of: MappingOf, rows: Floats, columns: Floats
+) -> tuple[Floats, Floats]:
+    """Map rows and columns of an unrolled image to those of the image."""
+    return mapping_of(shape, rows[:, np.newaxis], columns[np.newaxis])
+
+
+def unroll_sampled(
+    image: Image,
+    radius: float | None,
+    mapping_of: MappingOf,
+    order: int | None,
+    mode: Border,
+    cval: float,
+    *,
+    place: Place,
+    statistics: tuple[Any, ...] = (),
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Fill a core of the unrolled image, by a kernel."""
+    coordinates = partial(polar_coordinates, place.shape, mapping_of)
+    width = polar_shape(place.shape, radius)[1]
+    circle = coordinates(np.arange(POLAR_ROWS), np.array([width - 1]))
+    reaches = lies_beyond(*circle, place.shape, order)
+    limits = limits_of(image.dtype, statistics, mode, cval, reaches)
+    return warping.sampled(
+        image, coordinates, mode, cval, limits, dtype=dtype, place=place, out=out
+    )
+
+
+def warp_polar_by_loop(**given: Any) -> tuple[Part, ...]:
+    """Make the part of an unrolled image, by a kernel."""
+    return by_loop(warp_polar(**given), unroll_sampled)
+
+
 @operation(
     "Unroll (polar)",
     "Geometry",
@@ -509,6 +667,15 @@ def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any
     arrays=6,
     cost=6,
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            warp_polar_by_loop,
+            when=is_linear,
+            arrays=0,
+            cost=1,
+            tolerance=1e-6,
+        ),
+    ),
 )
 def warp_polar(
     radius: Annotated[

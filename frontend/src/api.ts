@@ -122,6 +122,12 @@ export interface PreviewBody {
   readonly content?: string;
 }
 
+export interface PreviewPicture {
+  readonly url: string;
+  /** Of a crop, pixels along its edges that may not be as they are in the whole; null if all. */
+  readonly margin: number | null;
+}
+
 export interface BatchPage {
   readonly batch: string;
   readonly steps: readonly StepBody[];
@@ -302,7 +308,7 @@ export const api = {
   },
 
   preview: (body: PreviewBody, signal: AbortSignal) =>
-    call<{ url: string }>("POST", "/previews", { body, signal }),
+    call<PreviewPicture>("POST", "/previews", { body, signal }),
 
   /** Fetch a result. */
   async result(url: string): Promise<ArrayBuffer> {

@@ -1,5 +1,6 @@
 /** A preview: the selected image, scaled down, and the chain scaled with it. */
 
+import type { PreviewPicture } from "./api";
 import type { Operation, Step, StepBody, Value } from "./recipe";
 import { fieldsOf, tidy, toBody } from "./recipe";
 
@@ -13,20 +14,36 @@ export interface Small {
   readonly picture: string;
   /** The file in base64. */
   readonly content: string;
+  /** Whether it holds the pixels as they are. */
+  readonly isLossless: boolean;
   /** Pixels of the small picture for one of the image; 1 where it is small itself. */
   readonly scale: number;
 }
 
-const made = new WeakMap<File, Promise<Small>>();
+/** A piece of an image at its full size, from its middle. */
+export interface Crop extends Small {
+  readonly canvas: OffscreenCanvas;
+  /** Whether each edge is the image's own, where nothing was cut off. */
+  readonly own: Readonly<Record<"left" | "top" | "right" | "bottom", boolean>>;
+}
+
+/** Make what is asked for of a file once. */
+function once<T>(make: (file: File) => Promise<T>): (file: File) => Promise<T> {
+  const made = new WeakMap<File, Promise<T>>();
+  return (file) => {
+    const known = made.get(file);
+    if (known) return known;
+    const coming = make(file);
+    made.set(file, coming);
+    return coming;
+  };
+}
 
 /** Scale an image down, once; rejects where the browser cannot decode it. */
-export function smallOf(file: File): Promise<Small> {
-  const known = made.get(file);
-  if (known) return known;
-  const coming = shrink(file);
-  made.set(file, coming);
-  return coming;
-}
+export const smallOf = once(shrink);
+
+/** Cut a piece out of an image, once; rejects where the browser cannot decode it. */
+export const cropOf = once(cut);
 
 async function shrink(file: File): Promise<Small> {
   const whole = await createImageBitmap(file);
@@ -40,6 +57,28 @@ async function shrink(file: File): Promise<Small> {
     context.drawImage(whole, 0, 0, width, height);
   }
   whole.close();
+  return { ...(await encoded(canvas)), scale };
+}
+
+async function cut(file: File): Promise<Crop> {
+  const whole = await createImageBitmap(file);
+  const width = Math.min(SIDE, whole.width);
+  const height = Math.min(SIDE, whole.height);
+  const left = Math.floor((whole.width - width) / 2);
+  const top = Math.floor((whole.height - height) / 2);
+  const own = {
+    left: left === 0,
+    top: top === 0,
+    right: left + width === whole.width,
+    bottom: top + height === whole.height,
+  };
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d")?.drawImage(whole, -left, -top);
+  whole.close();
+  return { ...(await encoded(canvas)), scale: 1, canvas, own };
+}
+
+async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale">> {
   const exact = await canvas.convertToBlob({ type: "image/png" });
   // Noise hardly packs; such a picture is sent with what a JPEG keeps of it.
   const blob =
@@ -47,7 +86,55 @@ async function shrink(file: File): Promise<Small> {
       ? exact
       : await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
   const bytes = new Uint8Array(await blob.arrayBuffer());
-  return { picture: await sha256(bytes), content: toBase64(bytes), scale };
+  return { picture: await sha256(bytes), content: toBase64(bytes), isLossless: blob === exact };
+}
+
+/** What of a crop lies further than a margin from where it was cut; null if nothing does. */
+export function coreOf(
+  size: { readonly width: number; readonly height: number },
+  own: Crop["own"],
+  margin: number,
+): { x: number; y: number; width: number; height: number } | null {
+  const x = own.left ? 0 : margin;
+  const y = own.top ? 0 : margin;
+  const width = size.width - x - (own.right ? 0 : margin);
+  const height = size.height - y - (own.bottom ? 0 : margin);
+  return width > 0 && height > 0 ? { x, y, width, height } : null;
+}
+
+/**
+ * Before and after of a crop, without the margin that is not as in the whole image.
+ *
+ * @param after the answer's picture
+ */
+export async function trimmed(
+  crop: Crop,
+  after: PreviewPicture,
+): Promise<{ before: string; url: string; isExact: boolean }> {
+  const picture = await createImageBitmap(blobOf(after.url));
+  const core = after.margin === null ? null : coreOf(crop.canvas, crop.own, after.margin);
+  const seen = core ?? { x: 0, y: 0, width: crop.canvas.width, height: crop.canvas.height };
+  const before = await addressOfPart(crop.canvas, seen);
+  const isSameSize = picture.width === crop.canvas.width && picture.height === crop.canvas.height;
+  const url = core && isSameSize ? await addressOfPart(picture, seen) : after.url;
+  picture.close();
+  return { before, url, isExact: crop.isLossless && core !== null && isSameSize };
+}
+
+/** Address of a part of a picture, to be revoked when it is shown no more. */
+async function addressOfPart(
+  picture: OffscreenCanvas | ImageBitmap,
+  { x, y, width, height }: { x: number; y: number; width: number; height: number },
+): Promise<string> {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d")?.drawImage(picture, -x, -y);
+  return URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }));
+}
+
+/** What a data address holds; the page's policy lets none be fetched. */
+function blobOf(address: string): Blob {
+  const [, content = ""] = address.split(",");
+  return new Blob([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))]);
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

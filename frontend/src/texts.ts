@@ -142,11 +142,20 @@ export const texts = {
     heading: "Viewer",
     modes: { before: "Before", split: "Split", after: "After" },
     modesLabel: "What to show",
-    preview: "Preview",
-    approximate: "Approximate preview",
     previewComing: "Preview is coming",
-    previewHint:
-      "Made on a picture of 512 pixels at most, with lengths scaled to it. Process the image for the exact result.",
+    previewCrop: "Show a piece at 100 %",
+    previewWhole: "Show all of it",
+    previews: {
+      scaled: {
+        words: (isApproximate: boolean) => (isApproximate ? "Approximate preview" : "Preview"),
+        hint: "Made on a picture of 512 pixels at most, with lengths scaled to it. Process the image for the exact result.",
+      },
+      crop: {
+        words: (isApproximate: boolean) =>
+          isApproximate ? "Piece at 100 %, approximate" : "Piece at 100 %",
+        hint: "The middle of the image at its full size, as the result will have it; approximate where a filter looks at the whole image. Process the image for the exact result.",
+      },
+    },
     previewOf: (name: string) => `${name}, preview`,
     stage: "Picture: arrow keys move it, plus and minus zoom",
     zoom: "Zoom",
@@ -170,7 +179,7 @@ export const texts = {
       "build a chain of filters on the other,",
       "process, and compare before with after.",
     ],
-    about: (values: string) => `≈ ${values}`,
+    about: (values: string) => `≈${values}`,
     tiff: "Browsers cannot show TIFF pictures, and none could be made of this one. Download the result to look at it.",
     tiffWaiting:
       "Browsers cannot show TIFF pictures. Process it, then before and after appear here.",

@@ -6,7 +6,8 @@ import { TILES_TYPE } from "../src/tiles";
 import { image, view } from "./parts";
 
 const NO_VIEWS: Views = { original: null, result: null, until: 0 };
-const NOTHING = { preview: "", isComing: false };
+const NO_PREVIEW = { url: "", before: "" };
+const NOTHING = { preview: NO_PREVIEW, isComing: false };
 
 const picture = (url: string, type = "image/png", dtype = "uint8") => ({ url, type, dtype });
 
@@ -50,7 +51,7 @@ test("of a TIFF the service's pictures are shown, and their contrast is remarked
 test("a large image is shown in tiles, and its result not before they are there", () => {
   const coming = done("image/jpeg", { until: Date.now() + 1e5 }, 6000);
   expect(awaitsViews(coming)).toBe(true);
-  expect(sources(layersOf(coming, { preview: "", isComing: true }))).toEqual([
+  expect(sources(layersOf(coming, { preview: NO_PREVIEW, isComing: true }))).toEqual([
     ["before", "blob:file", false],
   ]);
   const tiles = { original: picture("/o", TILES_TYPE), result: picture("/r", TILES_TYPE) };
@@ -69,7 +70,7 @@ test("a large image whose tiles never came is shown as browsers can", () => {
 
 test("a preview stands beside the file itself, of which it was made", () => {
   const found = done("image/jpeg", { original: picture("/o", TILES_TYPE) }, 6000);
-  const layers = layersOf(found, { preview: "data:,", isComing: false });
+  const layers = layersOf(found, { preview: { url: "data:,", before: "" }, isComing: false });
   expect(sources(layers)).toEqual([
     ["before", "blob:file", false],
     ["after", "data:,", false],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { scaledBody } from "../src/previewing";
+import { coreOf, scaledBody } from "../src/previewing";
 import { newStep } from "../src/recipe";
 import { CANNY, GAUSSIAN } from "./parts";
 
@@ -22,4 +22,13 @@ test("a picture that is small itself gets the chain as it is, without what is of
   expect(scaledBody(steps, OPERATIONS, 1)).toEqual([
     { operation: "gaussian", sigma: 1, mode: "nearest" },
   ]);
+});
+
+test("of a crop its margin is cut off, but not at the image's own edges", () => {
+  const cut = { left: false, top: false, right: false, bottom: false };
+  const size = { width: 512, height: 512 };
+  expect(coreOf(size, cut, 8)).toEqual({ x: 8, y: 8, width: 496, height: 496 });
+  const own = { ...cut, left: true, bottom: true };
+  expect(coreOf(size, own, 8)).toEqual({ x: 0, y: 8, width: 504, height: 504 });
+  expect(coreOf(size, cut, 256)).toBeNull();
 });

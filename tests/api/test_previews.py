@@ -46,10 +46,10 @@ def answering(queues, answer):
 
 
 def test_a_preview_is_answered_with_its_picture(api, queues):
-    thread, asked = answering(queues, Answer(b"a PNG"))
+    thread, asked = answering(queues, Answer(b"a PNG", margin=3))
     status, found = api.post("/previews", body())
     thread.join(20)
-    assert (status, found) == (200, {"url": "data:image/png;base64," + "YSBQTkc="})
+    assert (status, found) == (200, {"url": "data:image/png;base64," + "YSBQTkc=", "margin": 3})
     assert asked == [Question(HASH, PICTURE, ({"operation": "invert"},))]
 
 

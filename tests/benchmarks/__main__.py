@@ -7,6 +7,7 @@ other parts have found before stays.
 import argparse
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,8 @@ def main(arguments=None):
     for name in names:
         if name not in PARTS:
             parser.error(f"{name}: no part has that name; there are {', '.join(PARTS)}")
+    # Told to end, it still ends its processes and removes its pixels.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if len(names) == 1:
         measure(names[0], FOLDER)
         return

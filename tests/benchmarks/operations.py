@@ -14,7 +14,7 @@ from tests.benchmarks.pixels import Expected
 
 RANKS = 2
 REPEATS = {"24 MP": 7, "100 MP": 3}
-SECONDS_MAX = {"24 MP": 30.0, "100 MP": 60.0}
+SECONDS_MAX = {"24 MP": 15.0, "100 MP": 40.0}
 
 
 def run(folder, say, size="24 MP", cases=CASES, libraries=LIBRARIES):

@@ -138,7 +138,7 @@ def assert_faithful(image, steps):
         if alpha is not None:
             colours = found[..., :-1]
             if depth == "input":
-                np.testing.assert_array_equal(found[..., -1], rounded_to(alpha, image.dtype))
+                compare(found[..., -1], alpha, tolerance, [], image.dtype)
         colours = colours[..., 0] if colours.ndim > expected.ndim else colours
         compare(colours, expected, tolerance, steps, image.dtype if depth == "input" else None)
 

@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from cluster_worker import formats
-from cluster_worker.decoder import Decoder, Decoders, header_of, places_of, wire_of
+from cluster_worker.decoder import Decoder, Decoders, WarmDecoders, header_of, places_of, wire_of
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.formats import Header
 from cluster_worker.segments import Pixels
@@ -245,7 +245,7 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
 def test_a_header_survives_the_way_to_the_child_and_back():
     header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
     assert header_of(wire_of(header), "ü.tif") == header
-    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4))
+    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4), compression="zstd")
     assert header_of(wire_of(header), "ü.tif") == header
 
 
@@ -262,6 +262,7 @@ def test_a_header_survives_the_way_to_the_child_and_back():
         {"block": [3]},
         {"block": [0, 4]},
         {"block": "many"},
+        {"compression": "own"},
     ],
 )
 def test_what_a_child_says_is_not_believed(wrong):
@@ -292,6 +293,18 @@ def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
         assert got.get(timeout=10) in (first, second)
         waiting.join(10)
         pids = [each.child.process.pid for each in decoders.all]
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_warm_decoders_serve_the_next_file_and_end_with_their_owner(cat):
+    decoders = WarmDecoders(1_000_000)
+    with decoders.checkout() as first, decoders.checkout() as second:
+        assert first.read_header(cat[0], "cat.png") == second.read_header(cat[0], "cat.png")
+        pids = {each.child.process.pid for each in (first, second)}
+    with decoders.checkout() as again:
+        again.read_header(cat[0], "cat.png")
+        assert again.child.process.pid in pids
+    decoders.close()
     assert not any(is_alive(pid) for pid in pids)
 
 
@@ -337,6 +350,23 @@ def test_a_child_reads_windows_into_shared_memory(decoder, scan, tmp_path):
         pixels = shared(tmp_path, Header("window", "tiff", part.shape, "uint8"))
         decoder.read_window(path, header, (200, 400, left, left + 350), pixels)
         np.testing.assert_array_equal(pixels.map(writable=False), part)
+
+
+def private_mib(pid):
+    """Memory of a process that nobody shares."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
+
+
+def test_a_child_lets_go_of_the_pieces_of_a_file_when_it_is_told(decoder, tmp_path):
+    image = np.zeros((6144, 6144), np.uint8)
+    path = tmp_path / "zeros.tif"
+    tifffile.imwrite(path, image, tile=(512, 512), compression="adobe_deflate")
+    header = decoder.read_header(path, "zeros.tif")
+    decoder.read_window(path, header, (0, 6144, 0, 6144), shared_like(tmp_path, image))
+    before = private_mib(decoder.child.process.pid)
+    decoder.forget("zeros.tif")
+    assert private_mib(decoder.child.process.pid) < before - 15
 
 
 def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):

@@ -166,6 +166,20 @@ def test_tiffs_of_many_layouts_are_read(tmp_path, options, dtype, shape):
     np.testing.assert_array_equal(pixels, expected)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [("zstd", "ZSTD"), ("zlib", "ADOBE_DEFLATE"), ("lzw", "ADOBE_DEFLATE")]
+)
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32"])
+def test_zstd_stays_zstd_and_all_else_becomes_deflate(tmp_path, given, kept, dtype):
+    image, path = picture(dtype, 40, 50), tmp_path / "scan.tif"
+    tifffile.imwrite(path, image, compression=given)
+    header, _ = read(path)
+    formats.write(path, image, "tiff", header)
+    with tifffile.TiffFile(path) as file:
+        assert file.pages[0].compression.name == kept
+    np.testing.assert_array_equal(read(path)[1], image)
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
 def test_a_tiff_that_counts_from_white_is_turned_round(tmp_path, dtype):
     image, path = picture(dtype, 20, 30), tmp_path / "fax.tif"

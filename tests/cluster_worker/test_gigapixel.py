@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 SIDE = int(os.environ.get("DIP_SIDE", 32768))
 CROP = min(4096, SIDE // 4)
 PSS_MIB_MAX = 700
+# Of the child that draws pictures: the ranks are idle by then, and measured by the other tests.
+DRAWING_MIB_MAX = 200
 SIGMA = 3.0
 HALO = 12  # four standard deviations
 BINS = 256
@@ -198,7 +200,6 @@ def whole_histogram(band):
 def test_pictures_of_a_gigapixel_are_drawn_in_bounded_memory(scan, tmp_path, capsys):
     target = tmp_path / "inverted.tif"
     with (
-        Watch(os.getpid()) as watch,
         Engine(ranks=2) as engine,
         open_file(engine, scan, target, [{"operation": "invert"}]) as file,
     ):
@@ -208,14 +209,16 @@ def test_pictures_of_a_gigapixel_are_drawn_in_bounded_memory(scan, tmp_path, cap
         file.write(target)
         views = Views(file)
         assert views.needed == ("original", "result")
-        for image in views.needed:
-            began = time.monotonic()
-            path = views.make(image, file.decoder, target, tmp_path, lambda: None)
-            seconds, size = time.monotonic() - began, path.stat().st_size / 2**20
-            say(capsys, f"{SIDE}² {image} in tiles: {seconds:.1f} s, {size:.0f} MiB")
-            path.unlink()
-    say(capsys, f"{watch.most:.0f} MiB at most (PSS), with the job before and this test itself")
-    assert watch.most <= PSS_MIB_MAX
+        child = file.decoder.running().process.pid
+        with Watch(child) as drawing, Watch(os.getpid()) as watch:
+            for image in views.needed:
+                began = time.monotonic()
+                path = views.make(image, file.decoder, target, tmp_path, lambda: None)
+                seconds, size = time.monotonic() - began, path.stat().st_size / 2**20
+                say(capsys, f"{SIDE}² {image} in tiles: {seconds:.1f} s, {size:.0f} MiB")
+                path.unlink()
+    say(capsys, f"{drawing.most:.0f} MiB at most (PSS) to draw, {watch.most:.0f} MiB in all")
+    assert drawing.most <= DRAWING_MIB_MAX
 
 
 def test_a_cancelled_gigapixel_frees_the_ranks(scan, tmp_path, capsys):

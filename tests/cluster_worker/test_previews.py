@@ -36,6 +36,29 @@ def test_a_preview_is_what_the_steps_make_of_the_picture(previewer):
     np.testing.assert_array_equal(pictures.pixels(answer.content), expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("steps", "margin"),
+    [
+        (({"operation": "invert"},), 0),
+        (({"operation": "gaussian", "sigma": 2.0}, {"operation": "median", "radius": 3}), 11),
+        (({"operation": "gaussian", "sigma": 2.0}, {"operation": "threshold_otsu"}), None),
+        (({"operation": "canny"},), None),
+        (({"operation": "equalize_adapthist"},), None),
+        (({"operation": "rotate", "angle": 10.0},), None),
+    ],
+)
+def test_within_its_margin_a_crop_is_as_the_whole_picture(previewer, steps, margin):
+    image = data.camera()[100:300, 100:300]
+    crop = ask(previewer, pictures.png(image[40:160, 40:160]), steps)
+    assert crop.margin == margin
+    if margin is not None:
+        whole = pictures.pixels(ask(previewer, pictures.png(image), steps).content)
+        core = pictures.pixels(crop.content)[margin : 120 - margin, margin : 120 - margin]
+        expected = whole[40 + margin : 160 - margin, 40 + margin : 160 - margin]
+        np.testing.assert_array_equal(core, expected)
+
+
 def test_a_gray_picture_that_a_browser_sends_in_colour_is_gray():
     gray = data.camera()[:8, :8]
     opaque = np.full((8, 8), 255, np.uint8)

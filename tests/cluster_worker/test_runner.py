@@ -1,6 +1,7 @@
 """A job on a worker, and the pictures that follow it: a real world, moto's S3 and DynamoDB."""
 
 import io
+import secrets
 import shutil
 import threading
 from collections import namedtuple
@@ -31,7 +32,7 @@ from tests.cluster_worker.test_tiles import close_to, levels_of
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 REGION = "eu-central-1"
-BATCH, JOB = "b" * 32, "c" * 16
+JOB = "c" * 16
 KEPT = 1_800_000_900_000
 
 DEEP = np.tile(data.camera(), (1, 9))[:300]
@@ -86,16 +87,22 @@ def put(runner, s3, image, steps, format="same"):
     """Queue a TIFF, and give the message."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, image, tile=(256, 256))
-    key = places.upload_key(BATCH, JOB)
+    # One of its own: a worker reads a batch once.
+    batch_id = secrets.token_hex(16)
+    key = places.upload_key(batch_id, JOB)
     etag = s3.put_object(Bucket="uploads", Key=key, Body=buffer.getvalue())["ETag"]
-    batch = Batch(BATCH, tuple(steps), format, 0, KEPT)
+    batch = Batch(batch_id, tuple(steps), format, 0, KEPT)
     size = len(buffer.getvalue())
     kind = "image/tiff"
-    job = Job(BATCH, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
+    job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
     job = replace(job, publish=1)
     for item in (batch.to_item(), job.to_item()):
         runner.rows.client.put_item(TableName="jobs", Item=item)
-    return Message(BATCH, JOB, 1)
+    return Message(batch_id, JOB, 1)
+
+
+def row_of(runner, message):
+    return runner.rows.get_job(message.batch, message.job)
 
 
 def stored(s3, key):
@@ -105,7 +112,7 @@ def stored(s3, key):
 def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
     assert runner.run(message) is Verdict.DONE
-    row = runner.rows.get_job(BATCH, JOB)
+    row = row_of(runner, message)
     assert (row.state, row.dtype, row.result_dtype) == ("succeeded", "uint16", "uint16")
     assert row.views_until == 0
     for key, image in ((row.original_view, SIXTEEN_BITS), (row.result_view, 65535 - SIXTEEN_BITS)):
@@ -114,8 +121,9 @@ def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
 
 
 def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
-    runner.run(put(runner, s3, data.camera()[:99], [{"operation": "invert"}], "png"))
-    row = runner.rows.get_job(BATCH, JOB)
+    message = put(runner, s3, data.camera()[:99], [{"operation": "invert"}], "png")
+    runner.run(message)
+    row = row_of(runner, message)
     assert row.original_view.endswith("/original-view.png")
     assert row.result_view == ""
 
@@ -123,8 +131,9 @@ def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 19], ids=["held", "streamed"])
 def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch, tmp_path, memory):
     monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", memory)
-    runner.run(put(runner, s3, DEEP, [{"operation": "invert"}]))
-    row = runner.rows.get_job(BATCH, JOB)
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
     assert row.state == "succeeded"
     for key, image in ((row.original_view, DEEP), (row.result_view, 255 - DEEP)):
         assert key.endswith(".tiles")
@@ -140,7 +149,7 @@ def test_a_job_is_done_though_its_pictures_cannot_be_made(runner, s3, monkeypatc
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
     assert runner.run(message) is Verdict.DONE
-    row = runner.rows.get_job(BATCH, JOB)
+    row = row_of(runner, message)
     assert row.state == "succeeded"
     assert (row.original_view, row.result_view, row.views_until) == ("", "", 0)
     assert stored(s3, row.result_key)
@@ -153,13 +162,14 @@ def test_a_node_that_has_to_end_makes_no_more_pictures(runner, s3):
         assert runner.run(message) is Verdict.DONE
     finally:
         runner.draining.clear()
-    row = runner.rows.get_job(BATCH, JOB)
+    row = row_of(runner, message)
     assert (row.state, row.original_view) == ("succeeded", "")
 
 
 def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
-    runner.run(put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}]))
-    row = runner.rows.get_job(BATCH, JOB)
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
     wanted = Wanted(runner.rows, row, threading.Event())
     wanted.look()
     runner.rows.client.put_item(TableName="jobs", Item=replace(row, state="expired").to_item())

@@ -67,6 +67,16 @@ IMAGES = {
 }
 
 
+def test_files_one_after_the_other_are_decoded_by_one_warm_child(engine, tmp_path):
+    source = written(tmp_path / "in.tif", PHOTOGRAPH)
+    pids = set()
+    for _ in range(2):
+        engine.run_file(source, tmp_path / "out.tif", CHAINS["local"])
+        with engine.decoders.checkout() as decoder:
+            pids.add(decoder.child.process.pid)
+    assert len(pids) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("chain", CHAINS)

@@ -329,7 +329,7 @@ def tiled(folder, image, header, block=(512, 256)):
     for top, left in product(range(0, rows, block[0]), range(0, columns, block[1])):
         part = image[top : top + block[0], left : left + block[1]]
         spool = folder / f"spool-{left // block[1] % 2}"
-        found = formats.encode_tiles(spool, part, "tiff", header.name)
+        found = formats.encode_tiles(spool, part, "tiff", header.name, header.compression)
         tiles = product(
             range(top // TILE, top // TILE + -(-part.shape[0] // TILE)),
             range(left // TILE, left // TILE + -(-part.shape[1] // TILE)),
@@ -341,16 +341,18 @@ def tiled(folder, image, header, block=(512, 256)):
     return path, formats.assemble(path, pieces, image.shape, dtype, "tiff", header)
 
 
+@pytest.mark.parametrize("compression", ["", "zstd"])
 @pytest.mark.parametrize(("dtype", "shape"), KINDS)
-def test_tiles_put_together_are_the_image(tmp_path, dtype, shape):
+def test_tiles_put_together_are_the_image(tmp_path, dtype, shape, compression):
     image = picture(dtype, *shape)
-    path, notes = tiled(tmp_path, image, Header("cat.tif", "tiff", shape, dtype))
+    original = Header("cat.tif", "tiff", shape, dtype, compression=compression)
+    path, notes = tiled(tmp_path, image, original)
     assert notes == ()
     flat = image[..., 0] if shape[2:] == (1,) else image
     np.testing.assert_array_equal(tifffile.imread(path), flat)
     header, pixels = whole(path)
     assert header.dtype == dtype
-    assert header.block == (TILE, TILE)
+    assert (header.block, header.compression) == ((TILE, TILE), compression)
     assert header.has_alpha == (shape[2:] in ((2,), (4,)))
     np.testing.assert_array_equal(pixels, flat)
     found = window(path, header, 0, shape[0], shape[1] // 2, shape[1])

@@ -1,17 +1,26 @@
 """A real chromium on the real app."""
 
+import base64
+import hashlib
 import shutil
+import time
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from infra.local.part import LocalError
+from tests.app import pictures
+from tests.client import Client
+from tests.site.pages import complaints_of
 
 # No look-ups of its own: the tests need the app alone.
 ARGUMENTS = [
     *("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+
+# A busy machine takes its time.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
@@ -25,22 +34,31 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def warm_app(app):
+    """The app, once it answers previews; its first world may start before that of previews."""
+    picture = pictures.png(pictures.small(0))
+    body = {
+        "steps": [{"operation": "invert"}],
+        "picture": hashlib.sha256(picture).hexdigest(),
+        "content": base64.b64encode(picture).decode(),
+    }
+    until = time.monotonic() + 120
+    with Client(app.url) as client:
+        while client.call("POST", "/previews", body)[0] != 200:
+            assert time.monotonic() < until, "no preview was answered in two minutes"
+    return app
+
+
 @pytest.fixture
-def page(app, browser):
+def page(warm_app, browser):
     """The site, opened; fails at the end if the console named an error or a policy was broken."""
     context = browser.new_context(viewport={"width": 1360, "height": 820}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(30_000)
-    complaints = []
-    page.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text) if message.type in ("error", "warning") else None
-        ),
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(page)
     page.complaints = complaints
-    page.goto(app.url)
+    page.goto(warm_app.url)
     yield page
     context.close()
     assert complaints == []

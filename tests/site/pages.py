@@ -5,6 +5,10 @@ import sys
 
 from playwright.sync_api import expect
 
+from config.settings import TOP
+
+AXE = TOP / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+
 
 def row(page, name):
     """Find an image's row."""
@@ -38,6 +42,31 @@ def filters(page):
 def succeeds(page, name):
     """Wait until an image is done."""
     expect(row(page, name)).to_have_attribute("data-job-state", "succeeded", timeout=60_000)
+
+
+def findings(page):
+    """Ask axe what is wrong, after all that moves has come to rest."""
+    page.wait_for_timeout(300)
+    # Through the debugger: the page's policy lets no script of strangers in.
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
+        for each in found["violations"]
+    ]
+
+
+def complaints_of(page):
+    """Note what the console names as errors and warnings, broken policies among them."""
+    complaints = []
+
+    def note(message):
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return complaints
 
 
 def tell(line):

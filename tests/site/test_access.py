@@ -6,25 +6,10 @@ import pytest
 from playwright.sync_api import expect
 from skimage import data
 
-from config.settings import TOP
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, process, row, succeeds
+from tests.site.pages import add_filter, choose, findings, process, row, succeeds
 
 pytestmark = pytest.mark.slow
-
-AXE = TOP / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def findings(page):
-    """Ask axe what is wrong, after all that moves has come to rest."""
-    page.wait_for_timeout(300)
-    # Through the debugger: the page's policy lets no script of strangers in.
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
-        for each in found["violations"]
-    ]
 
 
 def states(page):

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from playwright.sync_api import expect
-from skimage import data
+from skimage import data, filters, morphology
 
 from tests.app import pictures
 from tests.client import Client
@@ -56,6 +56,43 @@ def test_a_scaled_picture_is_marked_approximate_and_lengths_shrink_with_it(page)
     with page.expect_response("**/api/previews"):
         page.get_by_role("spinbutton", name="Sigma").fill("9")
     assert bodies[-1].keys() == {"steps", "picture"}
+
+
+def shown(page, name):
+    """Read the pixels of a picture on the page, which lets no script fetch its address."""
+    url = page.get_by_role("img", name=name).evaluate(
+        """async (image) => {
+            await image.decode();
+            const canvas = document.createElement("canvas");
+            canvas.width = image.naturalWidth;
+            canvas.height = image.naturalHeight;
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            return canvas.toDataURL();
+        }"""
+    )
+    return pictures.pixels(base64.b64decode(url.partition(",")[2]))[..., :3]
+
+
+def test_a_piece_at_full_size_is_as_the_result_will_have_it(page):
+    image = np.tile(data.coffee()[:300, :400], (4, 3, 1))
+    chosen(page, image)
+    add_filter(page, "Smoothing")
+    page.get_by_role("spinbutton", name="Radius").fill("3")
+    page.get_by_role("button", name="Show a piece at 100 %").click()
+    expect(page.get_by_text("Piece at 100 %", exact=True)).to_be_visible()
+    page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
+    # From the middle, without the three pixels that the median reads beyond what was cut out.
+    top, left = (1200 - 512) // 2 + 3, (1200 - 512) // 2 + 3
+    core = (slice(top, top + 506), slice(left, left + 506))
+    np.testing.assert_array_equal(shown(page, "coffee.png, before"), image[core])
+    square = morphology.footprint_rectangle((7, 7))
+    expected = np.dstack([filters.median(image[..., i], square)[core] for i in range(3)])
+    np.testing.assert_array_equal(shown(page, PREVIEW), expected)
+    # What measures the whole image cannot be exact on a piece of it.
+    add_filter(page, "Edge detection")
+    expect(page.get_by_text("Piece at 100 %, approximate")).to_be_visible()
+    page.get_by_role("button", name="Show all of it").click()
+    expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
 
 
 def test_previews_take_a_fraction_of_a_second(page, app, record_property):

@@ -190,12 +190,40 @@ def aligned(count):
 
 
 @compiled
-def convolve(rows, down, across, channels, border, edge, white, top, left, result):
+def sharpen(values, gain, amount, low, white, blurred):
+    """Add to values what a blur has taken away from them, in place of the blur."""
+    for x in range(blurred.size):
+        value = values[x] * gain
+        sharp = multiply_add(value - blurred[x], amount, value)
+        # Written so that NaN stays.
+        sharp = low if sharp < low else sharp
+        blurred[x] = white if sharp > white else sharp
+
+
+@compiled
+def convolve(
+    rows,
+    down,
+    across,
+    channels,
+    border,
+    edge,
+    sharpens,
+    gain,
+    amount,
+    low,
+    white,
+    top,
+    left,
+    result,
+):
     """Weigh rows with those above and below, then values with those to the left and right.
 
     `rows` are (rows, columns × channels) of any type; `down` and `across` are as long as each
     other, and odd; `edge` is what lies beyond a constant border; `white` is that of the result,
-    which begins at row `top` and value `left`.
+    which begins at row `top` and value `left`. If it `sharpens`, it adds `amount` times what the
+    blur takes away: `gain` makes values of the result of those of the rows, and they are cut to
+    `low` and `white`.
     """
     width = rows.shape[1]
     radius = down.size // 2
@@ -227,11 +255,14 @@ def convolve(rows, down, across, channels, border, edge, white, top, left, resul
                 load_row(rows, source, first, last, border, edge, lines[here : here + count])
                 filled += 1
             weigh_group(lines[begun * STRIDE :], down, totals[before:], count)
-            begun += GROUP
             for i in range(min(GROUP, result.shape[0] - y)):
                 line = totals[i * STRIDE : i * STRIDE + end]
                 extend(line, 0, before, origin, columns, channels, border, edge)
                 extend(line, before + count, end, origin, columns, channels, border, edge)
                 total = done[: stop - start]
                 weigh_line(line, across, channels, total)
+                if sharpens:
+                    middle = (begun + radius + i) * STRIDE + start - first
+                    sharpen(lines[middle:], gain, amount, low, white, total)
                 store(total, white, result[y + i, start - left : stop - left])
+            begun += GROUP

@@ -4,6 +4,7 @@ import { forget } from "../addresses";
 import { type Checked, check } from "../files";
 import { isHidden } from "../folders";
 import { scanOf } from "../scan";
+import { inSlices, turn } from "../slices";
 import { type ImageItem, isActive, newImage } from "../state/images";
 import { texts } from "../texts";
 import { lanes } from "../uploader";
@@ -27,15 +28,9 @@ export async function addFiles(
   files: readonly File[],
   isFolder = false,
 ): Promise<void> {
-  // A folder's files come in the order in which they lie on the disk, which is nobody's.
-  if (isFolder) files = files.toSorted((a, b) => ORDER.compare(pathOf(a), pathOf(b)));
   const { limits } = desk.store.get().catalogue;
-  const known = new Set(desk.items.flatMap(({ file }) => (file ? [traitsOf(file)] : [])));
-  const fresh = files.filter((file) => {
-    const isNew = !known.has(traitsOf(file)) && !(isFolder && isHidden(file.name));
-    known.add(traitsOf(file));
-    return isNew;
-  });
+  const sorted = isFolder ? await inOrder(files) : files;
+  const fresh = await newOnes(desk.items, sorted, isFolder);
   const lane = lanes(LOOKS_AT_ONCE);
   const found = await Promise.all(
     fresh.map((file) => lane(() => check(file, limits.upload_bytes_max))),
@@ -43,7 +38,7 @@ export async function addFiles(
   const images = isFolder ? found.filter(({ refusal, isImage }) => !refusal || isImage) : found;
   const others = images.filter((each) => !resumeUpload(desk, each.file));
   const room = Math.max(0, limits.batch_jobs_max - desk.items.length);
-  const added = listed(desk.items, others.slice(0, room));
+  const added = await listed(desk.items, others.slice(0, room));
   if (added.length > 0) desk.dispatch({ type: "images added", items: added });
   if (others.length > room) desk.say(texts.images.full(limits.batch_jobs_max));
   const refused = added.filter((each) => each.refusal).length;
@@ -62,8 +57,29 @@ const LOOKS_AT_ONCE = 16;
 /** As people number files: scan-9 before scan-10. */
 const ORDER = new Intl.Collator("en", { numeric: true });
 
-function pathOf(file: File): string {
-  return file.webkitRelativePath || file.name;
+/** Sort a folder's files, which come as they lie on the disk: in nobody's order. */
+async function inOrder(files: readonly File[]): Promise<File[]> {
+  const paths: (readonly [string, File])[] = [];
+  await inSlices(files, (file) => paths.push([file.webkitRelativePath || file.name, file]));
+  await turn();
+  return paths.sort(([a], [b]) => ORDER.compare(a, b)).map(([, file]) => file);
+}
+
+/** Leave out what is on the list already, and what systems hide in folders. */
+async function newOnes(
+  items: readonly ImageItem[],
+  files: readonly File[],
+  isFolder: boolean,
+): Promise<File[]> {
+  const known = new Set(items.flatMap(({ file }) => (file ? [traitsOf(file)] : [])));
+  const fresh: File[] = [];
+  // To tell a file's size the browser goes to the disk.
+  await inSlices(files, (file) => {
+    const traits = traitsOf(file);
+    if (!known.has(traits) && !(isFolder && isHidden(file.name))) fresh.push(file);
+    known.add(traits);
+  });
+  return fresh;
 }
 
 /** What tells a file from others, across reloads of the page. */
@@ -72,13 +88,18 @@ function traitsOf({ name, size, lastModified }: File): string {
 }
 
 /** Make rows of files; a name that the list has already is remarked on. */
-function listed(items: readonly ImageItem[], found: readonly Checked[]): ImageItem[] {
+async function listed(
+  items: readonly ImageItem[],
+  found: readonly Checked[],
+): Promise<ImageItem[]> {
   const names = new Set(items.map(({ name }) => name));
-  return found.map(({ file, type, refusal }) => {
+  const made: ImageItem[] = [];
+  await inSlices(found, ({ file, type, refusal }) => {
     const remark = names.has(file.name) ? texts.files.sameName : "";
     names.add(file.name);
-    return newImage(randomHex(8), file, { type, refusal, remark });
+    made.push(newImage(randomHex(8), file, { type, refusal, remark }));
   });
+  return made;
 }
 
 function tell(desk: Desk, sentences: readonly (string | false)[]): void {

@@ -35,8 +35,8 @@ export function createWork(store: Store, api: Api) {
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
-    preview: (file: File, steps: readonly Step[], signal: AbortSignal) =>
-      preview(desk, file, steps, signal),
+    preview: (file: File, steps: readonly Step[], isCrop: boolean, signal: AbortSignal) =>
+      preview(desk, file, steps, isCrop, signal),
     say: (sentence: string) => desk.say(sentence),
     copy: (text: string) => copy(desk, text),
     save: (text: string, name: string) => saveText(text, name),

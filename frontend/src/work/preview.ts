@@ -1,32 +1,56 @@
 /** Previews by a warm worker. */
 
-import { ApiProblem } from "../api";
-import { scaledBody, smallOf } from "../previewing";
+import { ApiProblem, type PreviewPicture } from "../api";
+import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing";
 import type { Step } from "../recipe";
 import type { Desk } from "./desk";
 
 // Pictures that a worker has been sent from this page.
 const sent = new Set<string>();
 
-/** Run the steps on a scaled image; the picture itself travels with the first request only. */
+export interface Previewed {
+  /** What the picture was before; "" where the page has it already. */
+  readonly before: string;
+  readonly url: string;
+  readonly isApproximate: boolean;
+}
+
+/** Run the steps on a scaled image, or on a piece of it at its full size. */
 export async function preview(
   desk: Desk,
   file: File,
   steps: readonly Step[],
+  isCrop: boolean,
   signal: AbortSignal,
-): Promise<{ url: string; isApproximate: boolean }> {
+): Promise<Previewed> {
+  if (!isCrop) {
+    const small = await smallOf(file);
+    const { url } = await ask(desk, small, steps, signal);
+    return { before: "", url, isApproximate: small.scale < 1 };
+  }
+  const crop = await cropOf(file);
+  const { before, url, isExact } = await trimmed(crop, await ask(desk, crop, steps, signal));
+  return { before, url, isApproximate: !isExact };
+}
+
+/** Ask for a preview; the picture itself travels with the first request only. */
+async function ask(
+  desk: Desk,
+  { picture, content, scale }: Small,
+  steps: readonly Step[],
+  signal: AbortSignal,
+): Promise<PreviewPicture> {
   const { operations } = desk.store.get().catalogue;
-  const { picture, content, scale } = await smallOf(file);
   const body = { steps: scaledBody(steps, operations, scale), picture };
-  const ask = (withPicture: boolean) =>
+  const send = (withPicture: boolean) =>
     desk.api.preview(withPicture ? { ...body, content } : body, signal);
   signal.throwIfAborted();
   const isKnown = sent.has(picture);
-  const { url } = await ask(!isKnown).catch((error: unknown) => {
+  const answer = await send(!isKnown).catch((error: unknown) => {
     // Another worker than last time, or one that has seen many pictures since.
-    if (isKnown && error instanceof ApiProblem && error.status === 404) return ask(true);
+    if (isKnown && error instanceof ApiProblem && error.status === 404) return send(true);
     throw error;
   });
   sent.add(picture);
-  return { url, isApproximate: scale < 1 };
+  return answer;
 }

@@ -47,9 +47,10 @@ function Selected({ image }: { image: ImageItem }) {
   const [mode, setMode] = useState<Mode>("split");
   const [split, setSplit] = useState(0.5);
   const [hasHistogram, setHistogram] = useState(false);
-  const preview = usePreview(image);
+  const [isCrop, setCrop] = useState(false);
+  const preview = usePreview(image, isCrop);
   const isComing = useComing(image);
-  const layers = layersOf(image, { preview: preview.url, isComing });
+  const layers = layersOf(image, { preview, isComing });
   const shown = { before: 1, split, after: 0 }[mode];
   return (
     <>
@@ -80,7 +81,7 @@ function Selected({ image }: { image: ImageItem }) {
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
           onSplit={setSplit}
         >
-          <PreviewMark preview={preview} />
+          <PreviewMark preview={preview} isCrop={isCrop} onCrop={setCrop} />
           {isComing && isDeep(image) && (
             <p className="preview-mark" data-coming>
               {texts.viewer.deepComing}
@@ -100,20 +101,29 @@ function Selected({ image }: { image: ImageItem }) {
   );
 }
 
-/** Says that what is seen is no result yet, and how true it is. */
-function PreviewMark({ preview }: { preview: Preview }) {
+interface PreviewMarkProps {
+  readonly preview: Preview;
+  readonly isCrop: boolean;
+  onCrop(isCrop: boolean): void;
+}
+
+/** Says that what is seen is no result yet, and how true it is; a large image also in full size. */
+function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
   const { url, isApproximate, isComing, reason } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
   if (!url && !isComing) return null;
-  const words = isApproximate ? texts.viewer.approximate : texts.viewer.preview;
+  const { words, hint } = texts.viewer.previews[isCrop ? "crop" : "scaled"];
   return (
-    <p
-      className="preview-mark"
-      data-coming={isComing || undefined}
-      title={texts.viewer.previewHint}
-    >
-      {url ? words : texts.viewer.previewComing}
-    </p>
+    <div className="preview-place" onPointerDown={(event) => event.stopPropagation()}>
+      {(isCrop || isApproximate) && (
+        <button type="button" className="preview-turn" onClick={() => onCrop(!isCrop)}>
+          {isCrop ? texts.viewer.previewWhole : texts.viewer.previewCrop}
+        </button>
+      )}
+      <p className="preview-mark" data-coming={isComing || undefined} title={hint}>
+        {url ? words(isApproximate) : texts.viewer.previewComing}
+      </p>
+    </div>
   );
 }
 

@@ -7,14 +7,15 @@ import type { ImageItem } from "../../state/images";
 import { texts } from "../../texts";
 import { TILES_TYPE } from "../../tiles";
 import type { Layer } from "./Stage";
+import type { Preview } from "./usePreview";
 
 /** Above so many pixels on a side a picture is shown by tiles, as the service has it. */
 const SIDE_MAX = 4096;
 const PLAIN_DTYPES = ["bool", "uint8"];
 
 interface Found {
-  /** Address of a preview that stands for the result, or "". */
-  readonly preview: string;
+  /** A preview stands for the result; that of a piece for the original too. */
+  readonly preview: Pick<Preview, "url" | "before">;
   /** Whether pictures for this page are still being made. */
   readonly isComing: boolean;
 }
@@ -27,11 +28,13 @@ export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[
   const local = file && isViewable(type) && !refusal ? file : null;
   const layers: Layer[] = [];
   const before = { key: "before", title: texts.viewer.beforeOf(name) } as const;
-  if (views?.original && !(preview && local)) layers.push({ ...before, ...at(views.original) });
+  if (preview.before) layers.push({ ...before, source: preview.before });
+  else if (views?.original && !(preview.url && local))
+    layers.push({ ...before, ...at(views.original) });
   else if (local) layers.push({ ...before, source: addressOf(local) });
   const after = { key: "after", title: texts.viewer.afterOf(name) } as const;
-  if (preview) {
-    layers.push({ key: "after", source: preview, title: texts.viewer.previewOf(name) });
+  if (preview.url) {
+    layers.push({ key: "after", source: preview.url, title: texts.viewer.previewOf(name) });
   } else if (result && views?.result) {
     layers.push({ ...after, ...at(views.result) });
   } else if (result && isViewable(result.type) && !(isComing && isDeep(image))) {

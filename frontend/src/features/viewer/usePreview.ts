@@ -1,5 +1,5 @@
-import { useEffect, useState } from "react";
-import { ApiProblem } from "../../api";
+import { useEffect, useRef, useState } from "react";
+import { ApiProblem, isPassing } from "../../api";
 import { isViewable } from "../../files";
 import { isSendable, recipeOf } from "../../recipe";
 import { type ImageItem, isActive } from "../../state/images";
@@ -8,22 +8,31 @@ import { useSelected, useWork } from "../../state/store";
 export interface Preview {
   /** Address of the picture; "" as long as there is none. */
   readonly url: string;
+  /** Address of what it was before, where that is a piece of the image; else "". */
+  readonly before: string;
   readonly isApproximate: boolean;
   readonly isComing: boolean;
   /** Why there is none, in one sentence, or "". */
   readonly reason: string;
 }
 
-const NONE: Preview = { url: "", isApproximate: false, isComing: false, reason: "" };
+const NONE: Preview = { url: "", before: "", isApproximate: false, isComing: false, reason: "" };
 // A slider moves many times a second; a pause this short is not felt.
 const PAUSE_MS = 60;
+const AGAIN_MS = 2000;
 
-/** What the chain on the page would make of an image; none where its result is there. */
-export function usePreview(image: ImageItem): Preview {
+/**
+ * What the chain on the page would make of an image; none where its result is there.
+ *
+ * @param isCrop whether to show a piece at full size, and not all of it scaled down
+ */
+export function usePreview(image: ImageItem, isCrop: boolean): Preview {
   const { steps, format } = useSelected((state) => state.chain);
   const operations = useSelected((state) => state.catalogue.operations);
   const work = useWork();
   const [preview, setPreview] = useState(NONE);
+  const [tries, setTries] = useState(0);
+  const hasFailed = useRef(false);
   const recipe = recipeOf(steps, format);
   const { type, refusal } = image;
   const file = isViewable(type) && !refusal ? image.file : null;
@@ -42,22 +51,42 @@ export function usePreview(image: ImageItem): Preview {
     const controller = new AbortController();
     const { signal } = controller;
     setPreview((was) => ({ ...was, isComing: true }));
-    const timer = setTimeout(() => {
-      work.preview(file, steps, signal).then(
-        (found) => setPreview({ ...found, isComing: false, reason: "" }),
-        (error: unknown) => {
-          if (signal.aborted) return;
-          const isRefused = error instanceof ApiProblem && error.status === 422;
-          setPreview({ ...NONE, reason: isRefused ? error.message : "" });
-        },
-      );
-    }, PAUSE_MS);
+    const timer = setTimeout(
+      () => {
+        work.preview(file, steps, isCrop, signal).then(
+          (found) => {
+            if (signal.aborted) return release(found);
+            hasFailed.current = false;
+            setPreview({ ...found, isComing: false, reason: "" });
+          },
+          (error: unknown) => {
+            if (signal.aborted) return;
+            // No worker was free in time, or there is none yet.
+            hasFailed.current = isPassing(error);
+            if (hasFailed.current) return setTries((tries) => tries + 1);
+            const isRefused = error instanceof ApiProblem && error.status === 422;
+            setPreview({ ...NONE, reason: isRefused ? error.message : "" });
+          },
+        );
+      },
+      hasFailed.current ? AGAIN_MS : PAUSE_MS,
+    );
     return () => {
       clearTimeout(timer);
       controller.abort();
     };
     // `chain` stands for the steps: those that are off, and their ids, change nothing.
-  }, [isWanted, file, chain, work]);
+  }, [isWanted, file, chain, isCrop, work, tries]);
+
+  const { url, before } = preview;
+  useEffect(() => () => release({ url, before }), [url, before]);
 
   return preview;
+}
+
+/** Let go of pictures that were made on this page. */
+function release(pictures: Pick<Preview, "url" | "before">): void {
+  for (const each of [pictures.url, pictures.before]) {
+    if (each.startsWith("blob:")) URL.revokeObjectURL(each);
+  }
 }

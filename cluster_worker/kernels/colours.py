@@ -1,0 +1,83 @@
+"""Sums of a pixel's colours, from whole numbers without arrays of floats in between."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.depths import to_depth
+from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.tiling import all_of
+
+loops = lazily("cluster_worker.kernels.loops.colours")
+
+# How values of each type become floats of 0…1, and back.
+WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+
+
+def gray(
+    image: Image, *, weights: tuple[float, float, float], dtype: str, out: Image | None
+) -> Image:
+    """Turn colours into a weighted sum of theirs; a gray image stays as it is.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core, of uint8, uint16 or float32.
+    weights : tuple of float
+        Of red, green and blue.
+    dtype : {"float32", "uint8", "uint16"}
+        Of the result; whole numbers are rounded to.
+    out : ndarray or None
+        For the result.
+    """
+    if image.ndim == 2:
+        return to_depth(image, dtype)
+    with core_of(image[..., 0], all_of(image.shape), dtype, out) as result:
+        loops.grays(
+            rows_of(image),
+            np.array(weights, np.float32),
+            np.float32(1 / WHITE[str(image.dtype)]),
+            np.float32(WHITE[dtype]),
+            dtype != "float32",
+            rows_of(result),
+        )
+    return result if out is None else out
+
+
+def mixed(
+    image: Image,
+    *,
+    matrix: NDArray[Any],
+    offset: tuple[float, float, float] | None = None,
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Make each colour of the result a sum of an image's, weighted by a row of a matrix.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core of three colours, of uint8, uint16 or float32.
+    matrix : ndarray
+        3 × 3.
+    offset : tuple of float, optional
+        What is added to each colour of the result.
+    dtype : {"float32", "uint8", "uint16"}
+        Of the result.
+    out : ndarray or None
+        For the result.
+    """
+    with core_of(image, all_of(image.shape), dtype, out) as result:
+        target = result if dtype == "float32" else np.empty(result.shape, np.float32)
+        loops.mixtures(
+            rows_of(image),
+            np.asarray(matrix, np.float32).ravel(),
+            np.float32(1 / WHITE[str(image.dtype)]),
+            rows_of(target),
+        )
+        if offset is not None:
+            target += np.array(offset, np.float32)
+        if target is not result:
+            result[...] = to_depth(target, dtype)
+    return result if out is None else out

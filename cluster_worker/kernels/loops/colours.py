@@ -1,0 +1,58 @@
+"""Compiled loops that weigh the colours of a pixel.
+
+Without products that are added before they are rounded: each pixel is what numpy makes of it.
+"""
+
+import numpy as np
+from numba import njit
+
+compiled = njit(cache=True, error_model="numpy")
+
+
+@compiled
+def grays_of_row(values, weights, scale, white, rounds, result):
+    """Weigh the three colours of each pixel of a row."""
+    red, green, blue = weights[0], weights[1], weights[2]
+    for x in range(result.size):
+        gray = np.float32(values[3 * x]) * scale * red
+        gray += np.float32(values[3 * x + 1]) * scale * green
+        gray += np.float32(values[3 * x + 2]) * scale * blue
+        if rounds:
+            gray = np.rint(min(max(gray, np.float32(0)), np.float32(1)) * white)
+        result[x] = gray
+
+
+@compiled
+def grays(rows, weights, scale, white, rounds, result):
+    """Weigh the three colours of each pixel.
+
+    `rows` are (rows, columns × 3) of any type, which `scale` makes floats of; the result is
+    (rows, columns), and `rounds` to whole numbers up to `white`.
+    """
+    for y in range(result.shape[0]):
+        grays_of_row(rows[y], weights, scale, white, rounds, result[y])
+
+
+@compiled
+def mixtures_of_row(values, weights, scale, result):
+    """Weigh the three colours of each pixel of a row in three ways."""
+    a, b, c = weights[0], weights[1], weights[2]
+    d, e, f = weights[3], weights[4], weights[5]
+    g, h, i = weights[6], weights[7], weights[8]
+    for x in range(result.size // 3):
+        red = np.float32(values[3 * x]) * scale
+        green = np.float32(values[3 * x + 1]) * scale
+        blue = np.float32(values[3 * x + 2]) * scale
+        result[3 * x] = red * a + green * b + blue * c
+        result[3 * x + 1] = red * d + green * e + blue * f
+        result[3 * x + 2] = red * g + green * h + blue * i
+
+
+@compiled
+def mixtures(rows, weights, scale, result):
+    """Weigh the three colours of each pixel in three ways, by a matrix of nine weights.
+
+    `rows` are (rows, columns × 3) of any type, which `scale` makes floats of, as is the result.
+    """
+    for y in range(result.shape[0]):
+        mixtures_of_row(rows[y], weights, scale, result[y])

@@ -1,0 +1,131 @@
+"""Whole numbers by tables: what becomes of each level is found once, and looked up for each pixel.
+
+The table is what the operation's own function makes of an image that holds every level.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.depths import to_depth
+from cluster_worker.kernels import Image, lazily
+
+opencv = lazily("cluster_worker.kernels.opencv")
+
+# Of the rows that numpy looks up at a time: its indices are eight bytes.
+ROWS_BYTES = 1 << 17
+# What OpenCV looks up.
+LOOKED_UP = ("uint8", "uint16", "float32", "float64")
+# OpenCV counts in float32, which is exact up to here.
+COUNT_MAX = 1 << 24
+Histogram = NDArray[np.intp]
+# From a histogram of all levels to what the operation measures.
+Statistics = Callable[[Histogram], tuple[Any, ...]]
+
+
+def tally(image: Image) -> Histogram:
+    """Count the pixels of each level of uint8 or uint16."""
+    levels = 1 << (8 * image.dtype.itemsize)
+    counted = np.zeros(levels, np.intp)
+    rows = image.reshape(len(image), -1)
+    step = max(COUNT_MAX // rows.shape[1], 1)
+    for top in range(0, len(rows), step):
+        found = opencv.cv2.calcHist([rows[top : top + step]], [0], None, [levels], [0, levels])
+        counted += found.ravel().astype(np.intp)
+    return counted
+
+
+def extent(histogram: Histogram) -> tuple[Any, Any]:
+    """Give the least and the greatest level."""
+    dtype = "uint8" if histogram.size == 1 << 8 else "uint16"
+    least, greatest = np.flatnonzero(histogram)[[0, -1]].astype(dtype)
+    return least, greatest
+
+
+def extent_alone(histogram: Histogram) -> tuple[Any, ...]:
+    """Measure what `statistics.EXTENT` does."""
+    return (extent(histogram),)
+
+
+def extent_and_counts(histogram: Histogram) -> tuple[Any, ...]:
+    """Measure least and greatest level, and all counts."""
+    return extent(histogram), histogram
+
+
+@lru_cache(maxsize=8)
+def table_of(
+    model: Callable[..., Image],
+    dtype: str,
+    counted: bytes | None,
+    measured: Statistics,
+    target: str | None,
+) -> Image:
+    """Give what becomes of each level; the tiles of an image ask for the same."""
+    levels = np.arange(np.iinfo(dtype).max + 1).astype(dtype)[np.newaxis]
+    if counted is None:
+        table = model(levels)
+    else:
+        histogram = np.frombuffer(counted, np.intp)
+        # What is not in the image may lie where the operation knows nothing.
+        levels = np.clip(levels, *extent(histogram))
+        table = model(levels, statistics=measured(histogram))
+    row: Image = (table if target is None else to_depth(table, target))[0]
+    return row
+
+
+def looked_up(
+    image: Image,
+    *,
+    measured: Statistics = extent_alone,
+    statistics: tuple[Histogram, ...] = (),
+    model: Callable[..., Image],
+    target: str | None,
+    out: Image | None,
+    **_: Any,
+) -> Image:
+    """Look pixels up in the table of an operation that sees one pixel at a time.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core, of uint8 or uint16.
+    measured : callable
+        If there is a histogram, what becomes of it for the operation.
+    statistics : tuple of ndarray
+        The histogram of the whole image, if the operation measures it.
+    model : callable
+        The operation's function.
+    target : str or None
+        The type to round to.
+    out : ndarray or None
+        For the result.
+    """
+    counted = statistics[0].tobytes() if statistics else None
+    table = table_of(model, str(image.dtype), counted, measured, target)
+    result = np.empty(image.shape, table.dtype) if out is None else out
+    look_up(image, table, result)
+    return result
+
+
+def look_up(image: Image, table: Image, result: Image) -> None:
+    """Replace levels by what a table holds for them, in the fastest way that there is."""
+    ordered = np.arange(table.size)
+    jumps = np.flatnonzero(table[1:] != table[:-1])
+    if table.dtype == bool and len(jumps) == 1 and table[-1]:
+        np.greater(image, image.dtype.type(jumps[0]), out=result)
+    elif table.dtype == image.dtype and len(jumps) == 1 and table[0] == 0:
+        above = opencv.cv2.THRESH_BINARY
+        opencv.cv2.threshold(image, int(jumps[0]), int(table[-1]), above, dst=result)
+    elif table.dtype == image.dtype and np.array_equal(table, ordered):
+        result[...] = image
+    elif table.dtype == image.dtype and np.array_equal(table, ordered[::-1]):
+        np.invert(image, out=result)
+    elif image.dtype == np.uint8 and table.dtype in LOOKED_UP:
+        opencv.cv2.LUT(image, table, dst=result)
+    else:
+        rows = max(ROWS_BYTES // max(image[:1].nbytes, 1), 1)
+        for top in range(0, len(image), rows):
+            result[top : top + rows] = table[image[top : top + rows]]
