@@ -15,8 +15,10 @@ An image that is used again, or whose result is, can stay where the ranks work o
 
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self, overload
@@ -42,12 +44,14 @@ Image = NDArray[Any]
 Progress = Callable[[int, int], None]
 
 STEPS_MAX = 20
+# Work decides what is shared: the memory's speed is that of all cores, which one does not reach.
+UNBOUND = replace(MEASURED, bytes_per_second=math.inf)
 
 
 @lru_cache(maxsize=256)
 def saves(order: Order, ranks: int, cores: int) -> bool:
     """Whether so many ranks do a job enough sooner than one."""
-    alone, shared = (estimate(plan(order), each, cores, MEASURED).seconds for each in (1, ranks))
+    alone, shared = (estimate(plan(order), each, cores, UNBOUND).seconds for each in (1, ranks))
     return is_worth_cutting(alone, shared)
 
 
