@@ -275,12 +275,14 @@ class Plan:
             return self.core
         grid = self.grid_of(each)
         most = TILE_PIXELS if each.arrays else LIGHT_TILE_PIXELS
-        pixels = max(int(most / max(each.cost, 1.0)), TILE_PIXELS_MIN)
+        rounds = each.parts[0].rounds
+        cost = 1.0 if rounds and rounds.far else max(each.cost, 1.0)
+        pixels = max(int(most / cost), TILE_PIXELS_MIN)
         wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
         height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid, wide)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # Rounds spread as far as a tile reaches: more tiles would make more rounds.
-        if each.parts[0].rounds is None and height * width > max(side**2, TILE_WORK / each.work):
+        if rounds is None and height * width > max(side**2, TILE_WORK / each.work):
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))

@@ -159,6 +159,9 @@ class Rounds:
         From what was measured, one value for each round so far, to whether it is over.
     expected : int
         Rounds that it takes about, for the progress.
+    far : bool
+        Whether an update spreads something as far as it goes within its block: tiles are then
+        large however dear a pixel is, since fewer make fewer rounds.
     """
 
     update: Callable[..., Image]
@@ -167,6 +170,7 @@ class Rounds:
     combine: Callable[[Any, Any], Any] = either
     stop: Callable[[Sequence[Any]], bool] = none_changed
     expected: int = 4
+    far: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from skimage import morphology
 
+from cluster_worker.kernels import floods
 from cluster_worker.operations.declare import Image, Measure, Place, Rounds
 
 Codes = NDArray[np.uint64]
@@ -226,21 +226,9 @@ def marked(codes: Image, *, statistics: tuple[Contacts]) -> Image:
 # Reconstruction: an image that grows, or shrinks, within a mask.
 
 
-def is_settled(state: Image, mask: Image, method: str) -> bool:
-    """Whether one step of a reconstruction would change nothing."""
-    if method == "dilation":
-        step = np.minimum(ndimage.maximum_filter(state, 3), mask)
-    else:
-        step = np.maximum(ndimage.minimum_filter(state, 3), mask)
-    return np.array_equal(step, state)
-
-
 def spread(state: Image, mask: Image, *, method: str) -> Image:
-    """Reconstruct within a block, unless it is done."""
-    if is_settled(state, mask, method):
-        return state
-    result: Image = morphology.reconstruction(state, mask, method)
-    return result
+    """Reconstruct within a block."""
+    return floods.reconstructed(state, mask, method)
 
 
 def spread_beside(state: Image, _: Image, method: str) -> Image:
@@ -251,4 +239,4 @@ def spread_beside(state: Image, _: Image, method: str) -> Image:
 
 def reconstruct(method: str) -> Rounds:
     """Reconstruct the first channel of a state within its second, until no tile changes."""
-    return Rounds(partial(spread_beside, method=method))
+    return Rounds(partial(spread_beside, method=method), far=True)

@@ -336,8 +336,8 @@ Method = Literal["dilation", "erosion"]
     "Morphology",
     Composed("propagating"),
     floats=True,
-    arrays=12,
-    cost=60,
+    arrays=8,
+    cost=12,
 )
 def reconstruction(
     seed: Literal["shifted", "eroded"] = "eroded",
@@ -366,7 +366,7 @@ def reconstruction(
     ----------
     skimage.morphology.reconstruction
     """
-    rounds = Rounds(partial(each_colour, partial(spread, method=method)))
+    rounds = Rounds(partial(each_colour, partial(spread, method=method)), far=True)
     if seed == "shifted":
         return (Part(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
     return (Part(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
@@ -394,8 +394,8 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     Composed("propagating"),
     channels="gray",
     floats=True,
-    arrays=12,
-    cost=60,
+    arrays=8,
+    cost=12,
 )
 def h_maxima(h: Height = 0.1) -> Parts:
     """Find the peaks that stand out from their surroundings by a height, as a mask.
@@ -421,8 +421,8 @@ def h_maxima(h: Height = 0.1) -> Parts:
     Composed("propagating"),
     channels="gray",
     floats=True,
-    arrays=12,
-    cost=60,
+    arrays=8,
+    cost=12,
 )
 def h_minima(h: Height = 0.1) -> Parts:
     """Find the hollows that lie below their surroundings by a depth, as a mask.
