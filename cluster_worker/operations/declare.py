@@ -20,7 +20,8 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``shows``
     With such a type: which of its values become black and white.
 ``target``
-    The type of picture that its result is to be rounded to, or None for its own type.
+    The type of picture that its result is to be rounded to, or that of labels, or None for its own
+    type.
 ``model``
     Of a kernel: the operation's function, with its parameters.
 ``out``

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import feature, filters, measure, morphology, segmentation, util
 
+from cluster_worker.kernels import components
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -26,23 +27,22 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.propagation import (
-    FACT_BITS,
+    AS_CODES,
+    AS_MASK,
     Codes,
     Contacts,
+    choose,
     contacts,
     contacts_in,
     each_colour,
-    encode,
     join_contacts,
     marked,
     neighbours,
-    numbers,
     per_region,
     reconstruct,
     refuse_nan,
     refuse_not_finite,
     regions_with,
-    regions_with_sizes,
     run_starts,
     spread,
     structure,
@@ -54,6 +54,11 @@ Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)
 # In the image's own units: with depth "input" that is a share of white.
 Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]
 Parts = tuple[Part, ...]
+
+
+def runs_of_a_tile(**_: Any) -> int:
+    """Bytes of the runs of a tile of two million pixels, no two of which are alike side by side."""
+    return 36 << 20
 
 
 def refuse_pictures(image: Image) -> None:
@@ -75,7 +80,14 @@ def first_channel(block: Image) -> Codes:
 
 
 @operation(
-    "Label regions", "Regions", Composed("propagating"), channels="gray", takes="mask", cost=2
+    "Label regions",
+    "Regions",
+    Composed("propagating"),
+    channels="gray",
+    takes="mask",
+    arrays=0,
+    table=runs_of_a_tile,
+    cost=2,
 )
 def label(
     background: Annotated[int, Number(-1, 65_535, slider=(0, 1), step=1)] = 0,
@@ -100,61 +112,89 @@ def label(
     skimage.measure.label
     """
     return (
-        Part(partial(label_tile, background=background, connectivity=connectivity)),
-        Part(numbered, measures=(contacts(connectivity), Measure(roots_in, join_roots))),
+        Part(
+            partial(label_tile, background=background, connectivity=connectivity),
+            like=like_label_tile,
+        ),
+        Part(numbered, measures=(regions(connectivity),), like=like_numbered),
     )
 
 
-def label_tile(image: Image, *, place: Place, background: int, connectivity: int) -> Image:
+def label_tile(
+    image: Image, *, place: Place, out: Image | None, background: int, connectivity: int
+) -> Image:
     """Give a tile's regions codes; of several values, those beside them as a second channel."""
     if image.dtype.kind == "b":
-        labels = measure.label(image, background, connectivity=connectivity)
-        return encode(labels, np.zeros(labels.max() + 1, np.uint64), place)
+        # scikit-image looks for what is not set, if that is no background.
+        mask = ~image if background == 1 else image
+        return components.regions(mask, 0, connectivity, place, out=out)
     refuse_not_finite(image)
     # scikit-image cuts off what follows the point, too.
     values = image.astype(np.int64)
-    labels = measure.label(values, background, connectivity=connectivity)
-    codes = encode(labels, np.zeros(labels.max() + 1, np.uint64), place)
-    return np.stack([codes, values.view(np.uint64)], axis=2)
+    codes = components.regions(values, background, connectivity, place)
+    return np.stack([codes, values.view(np.uint64)], axis=2, out=out)
+
+
+def like_label_tile(image: Image) -> Image:
+    """Make an image like that of codes, or of codes and values."""
+    codes = AS_CODES(image)
+    return codes if image.dtype.kind == "b" else np.stack([codes, codes], axis=2)
+
+
+def like_numbered(block: Image) -> Image:
+    """Make an image like that of the numbers: scikit-image labels masks with 32 bits."""
+    return first_channel(block).astype(np.int32 if block.ndim == 2 else np.int64)
 
 
 @dataclass(frozen=True)
-class Roots:
-    """The codes of the regions' first pixels, as they were found in each tile."""
+class Regions:
+    """Which codes touch, and the codes of the regions' first pixels as each tile has found them."""
 
+    contacts: Contacts
     found: tuple[Codes, ...]
 
     @cached_property
     def ordered(self) -> Codes:
-        """Give them in reading order."""
-        return np.sort(np.concatenate(self.found))
+        """Give the first codes of all regions in reading order."""
+        codes = np.concatenate(self.found)
+        return np.sort(codes[self.contacts.firsts(codes) == codes])
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int32]:
+        """Give the numbers of the regions whose codes touch others."""
+        return (np.searchsorted(self.ordered, self.contacts.groups[1]) + 1).astype(np.int32)
 
 
-def join_roots(a: Roots, b: Roots) -> Roots:
-    """Roots of two parts."""
-    return Roots(a.found + b.found)
+def regions(connectivity: int) -> Measure:
+    """Measure what all regions of the image need to be numbered."""
+    return Measure(partial(regions_in, connectivity=connectivity), join_regions, halo=1)
 
 
-def roots_in(block: Image, found: Contacts, *, place: Place) -> Roots:
-    """Find the first pixels of regions among a block's."""
-    flat = first_channel(block).ravel()
-    starts = run_starts(flat)
-    codes = flat[starts]
-    here = codes[codes >> FACT_BITS == numbers(starts, place)]
-    return Roots((here[found.firsts(here) == here],))
+def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
+    """Find which codes of a block touch, and the first pixels of its core's regions."""
+    found = components.first_pixels(first_channel(block), place)
+    return Regions(contacts_in(block, connectivity), (found,))
 
 
-def numbered(block: Image, *, statistics: tuple[Contacts, Roots]) -> Image:
+def join_regions(a: Regions, b: Regions) -> Regions:
+    """Regions of two parts."""
+    return Regions(join_contacts(a.contacts, b.contacts), a.found + b.found)
+
+
+def numbered(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[Regions],
+    target: str | None,
+    out: Image | None,
+) -> Image:
     """Replace codes by the regions' numbers in reading order."""
-    found, roots = statistics
-
-    def number(codes: Codes) -> NDArray[np.intp]:
-        places = np.searchsorted(roots.ordered, found.firsts(codes))
-        return np.where(codes == 0, 0, places + 1)
-
-    # scikit-image labels masks with 32 bits.
-    dtype = np.int32 if block.ndim == 2 else np.int64
-    return per_region(first_channel(block), number).astype(dtype)
+    (found,) = statistics
+    given = (place, found.contacts.groups[0], found.numbers, found.ordered)
+    if block.ndim == 2:
+        return components.numbered(block, *given, target or "int32", out)
+    return components.numbered(first_channel(block), *given, "int32").astype(target or np.int64)
 
 
 @operation(
@@ -177,17 +217,28 @@ def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) ->
     """
     sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes, halo=1)
     return (
-        Part(partial(sized, connectivity=connectivity)),
-        Part(partial(without_small, max_size=max_size), measures=(sizes,)),
+        Part(partial(sized, connectivity=connectivity), like=like_sized),
+        Part(partial(without_small, max_size=max_size), measures=(sizes,), like=like_without_small),
     )
 
 
-def sized(image: Image, *, place: Place, connectivity: int) -> Image:
+def sized(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
     """Give the objects of a mask codes with their sizes; labels stay what they are."""
     refuse_pictures(image)
     if image.dtype.kind != "b":
         return image
-    return regions_with_sizes(image, connectivity, place)
+    return components.regions(image, 0, connectivity, place, sized=True, out=out)
+
+
+def like_sized(image: Image) -> Image:
+    """Make an image like that of codes, or of labels."""
+    refuse_pictures(image)
+    return AS_CODES(image) if image.dtype.kind == "b" else image
+
+
+def like_without_small(block: Image) -> Image:
+    """Make an image like the mask, or the labels, without what is small."""
+    return AS_MASK(block) if block.dtype == np.uint64 else block
 
 
 @dataclass(frozen=True)
@@ -232,16 +283,26 @@ def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
     return LabelSizes((labels,), (np.bincount(places, weights=lengths).astype(np.intp),))
 
 
-def without_small(block: Image, *, statistics: tuple[Sizes], max_size: int) -> Image:
+def without_small(
+    block: Image, *, place: Place, statistics: tuple[Sizes], out: Image | None, max_size: int
+) -> Image:
     """Give the mask of what is large, or the labels that are."""
     (sizes,) = statistics
     if isinstance(sizes, Contacts):
-        return per_region(block, lambda codes: sizes.totals(codes) > max_size)
+        return choose(block, place, sizes, max_size, above=True, out=out)
     large = per_region(block, lambda labels: sizes.of(labels) > max_size)
     return np.where(large, block, block.dtype.type(0))
 
 
-@operation("Fill small holes", "Regions", Composed("propagating"), takes="labels", cost=2)
+@operation(
+    "Fill small holes",
+    "Regions",
+    Composed("propagating"),
+    takes="labels",
+    arrays=0,
+    table=runs_of_a_tile,
+    cost=2,
+)
 def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
     """Fill what is small and black in a mask.
 
@@ -257,20 +318,32 @@ def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> P
     skimage.morphology.remove_small_holes
     """
     return (
-        Part(partial(holes, connectivity=connectivity)),
-        Part(partial(without_holes, max_size=max_size), measures=(contacts(connectivity),)),
+        Part(partial(holes, connectivity=connectivity), like=like_holes),
+        Part(
+            partial(without_holes, max_size=max_size),
+            measures=(contacts(connectivity),),
+            like=AS_MASK,
+        ),
     )
 
 
-def holes(image: Image, *, place: Place, connectivity: int) -> Image:
+def holes(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
     """Give a mask's holes codes with their sizes."""
     refuse_pictures(image)
-    return regions_with_sizes(image == 0, connectivity, place)
+    return components.regions(image == 0, 0, connectivity, place, sized=True, out=out)
 
 
-def without_holes(codes: Image, *, statistics: tuple[Contacts], max_size: int) -> Image:
+def like_holes(image: Image) -> Image:
+    """Make an image like that of codes."""
+    refuse_pictures(image)
+    return AS_CODES(image)
+
+
+def without_holes(
+    codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None, max_size: int
+) -> Image:
     """Give the mask in which no small hole is left."""
-    return per_region(codes, lambda each: statistics[0].totals(each) <= max_size)
+    return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
 @operation(
@@ -566,7 +639,16 @@ def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Imag
     return result
 
 
-@operation("Flood", "Regions", Composed("propagating"), channels="gray", floats=True, cost=2)
+@operation(
+    "Flood",
+    "Regions",
+    Composed("propagating"),
+    channels="gray",
+    floats=True,
+    arrays=0,
+    table=runs_of_a_tile,
+    cost=2,
+)
 def flood(
     seed_point: Annotated[tuple[int, ...], Number(0, 1_000_000, unit="px", step=1)] = (0, 0),
     tolerance: Annotated[float | None, Number(0, 65_535, slider=(0, 1), step=0.01)] = None,
@@ -594,28 +676,40 @@ def flood(
     skimage.segmentation.flood
     """
     point = partial(seed_value, seed_point=seed_point)
+    like = partial(like_flooded, seed_point=seed_point)
     reached = partial(
         flooded, seed_point=seed_point, tolerance=tolerance, connectivity=connectivity
     )
     return (
-        Part(reached, measures=(Measure(point, whichever),)),
-        Part(marked, measures=(contacts(connectivity),)),
+        Part(reached, measures=(Measure(point, whichever),), like=like),
+        Part(marked, measures=(contacts(connectivity),), like=AS_MASK),
     )
 
 
-def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
-    """Give the row and column in a block of a point of the image, if it is there.
+def check_point(seed_point: tuple[int, ...]) -> None:
+    """Refuse a point of which there are not two numbers.
 
     Raises
     ------
     ValueError
-        If the point has not two numbers.
+        In one sentence.
     """
     if len(seed_point) != 2:
         raise ValueError(f"seed_point: must be a row and a column, got {len(seed_point)} numbers")
+
+
+def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
+    """Give the row and column in a block of a point of the image, if it is there."""
+    check_point(seed_point)
     row, column = seed_point
     top, bottom, left, right = place.window
     return (row - top, column - left) if top <= row < bottom and left <= column < right else None
+
+
+def like_flooded(image: Image, seed_point: tuple[int, ...]) -> Image:
+    """Make an image like that of codes."""
+    check_point(seed_point)
+    return AS_CODES(image)
 
 
 def seed_value(image: Image, *, place: Place, seed_point: tuple[int, ...]) -> Any:
@@ -634,6 +728,7 @@ def flooded(
     *,
     place: Place,
     statistics: tuple[Any],
+    out: Image | None,
     seed_point: tuple[int, ...],
     tolerance: float | None,
     connectivity: int,
@@ -653,7 +748,7 @@ def flooded(
         if image.dtype.kind != "f":
             low, high = int(max(low, 0)), int(high)
         mask = (image >= low) & (image <= high)
-    return regions_with(marks, mask | marks, connectivity, place)
+    return regions_with(marks, mask | marks, connectivity, place, out)
 
 
 @operation(
