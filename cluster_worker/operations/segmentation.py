@@ -7,13 +7,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology, segmentation, util
+from skimage import feature, filters, morphology, segmentation, util
 
-from cluster_worker.kernels import components
+from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import (
     Composed,
     Image,
-    Iterative,
     Local,
     Measure,
     Number,
@@ -37,7 +36,6 @@ from cluster_worker.operations.propagation import (
     each_colour,
     join_contacts,
     marked,
-    neighbours,
     per_region,
     reconstruct,
     refuse_nan,
@@ -45,7 +43,6 @@ from cluster_worker.operations.propagation import (
     regions_with,
     run_starts,
     spread,
-    structure,
 )
 from cluster_worker.operations.statistics import EXTENT, Extent
 
@@ -346,19 +343,10 @@ def without_holes(
     return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
-@operation(
-    "Clear the border",
-    "Regions",
-    Iterative(lambda buffer_size: Rounds(cleared_further), name="propagating"),
-    takes="labels",
-    cost=2,
-)
+@operation("Clear the border", "Regions", Composed("propagating"), takes="labels", arrays=3, cost=2)
 def clear_border(
-    image: Image,
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
-    *,
-    place: Place,
-) -> Image:
+) -> Parts:
     """Remove the regions that touch the image's border, which may be cut off by it.
 
     Parameters
@@ -374,9 +362,21 @@ def clear_border(
     ----------
     skimage.segmentation.clear_border
     """
+    first = partial(cleared, width=buffer_size + 1)
+    return (Part(first, rounds=Rounds(cleared_further, far=True), like=like_cleared),)
+
+
+def cleared(image: Image, *, place: Place, width: int) -> Image:
+    """Clear what is connected within a block to a border of a width."""
     refuse_pictures(image)
-    kept = within_border(image, place, buffer_size + 1)
-    return np.where(kept, image, image.dtype.type(0))
+    kept = within_border(image, place, width)
+    return image if kept.all() else cleared_further(image * kept, image)
+
+
+def like_cleared(image: Image) -> Image:
+    """Make an image like the cleared one: the same."""
+    refuse_pictures(image)
+    return image
 
 
 def within_border(image: Image, place: Place, width: int) -> Image:
@@ -392,13 +392,9 @@ def within_border(image: Image, place: Place, width: int) -> Image:
 
 def cleared_further(state: Image, image: Image) -> Image:
     """Clear what is connected to something cleared, within a block."""
-    cleared = state != image
-    if not cleared.any():
-        return state
-    labels = measure.label(image)
-    gone = np.zeros(labels.max() + 1, np.bool_)
-    gone[labels[cleared]] = True
-    return np.where(gone[labels], image.dtype.type(0), image)
+    # What is 0 from the beginning is connected to nothing but its like.
+    result: Image = image * floods.dropped(state != 0, image, 2)
+    return result
 
 
 Method = Literal["dilation", "erosion"]
@@ -578,8 +574,8 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     skimage.morphology.local_maxima
     """
     first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
-    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity))
-    return (Part(first, 1, EXTENT, rounds=rounds),)
+    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity), far=True)
+    return (Part(first, 1, EXTENT, rounds=rounds, like=AS_MASK),)
 
 
 @operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
@@ -615,28 +611,17 @@ def peaks(
     refuse_nan(image)
     ((low, high),) = statistics
     # A constant image has no maxima for scikit-image; a constant block may be one.
-    if image.min() == image.max():
-        found = np.full(image.shape, low != high)
-    else:
-        found = morphology.local_maxima(image, connectivity=connectivity)
-    return found if allow_borders else found & within_border(image, place, 1)
+    if low == high:
+        return np.zeros(image.shape, np.bool_)
+    found = floods.highest(image, connectivity)
+    if not allow_borders:
+        found &= within_border(image, place, 1)
+    return floods.dropped(found, image, connectivity)
 
 
 def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
     """Drop the plateaus of a block that go on where they are known to be no maxima."""
-    open_pixels = np.zeros(state.shape, np.bool_)
-    for one, other in neighbours(connectivity):
-        differ = (state[one] != state[other]) & (image[one] == image[other])
-        open_pixels[one] |= differ & state[one]
-        open_pixels[other] |= differ & state[other]
-    if not open_pixels.any():
-        return state
-    labels, count = ndimage.label(state, structure(connectivity))
-    closed = np.ones(count + 1, np.bool_)
-    closed[0] = False
-    closed[labels[open_pixels]] = False
-    result: Image = closed[labels]
-    return result
+    return floods.dropped(state, image, connectivity)
 
 
 @operation(

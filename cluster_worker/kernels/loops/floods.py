@@ -91,3 +91,77 @@ def reconstruct(state, mask, queue, waits):
                         queue[tail] = q
                         tail = tail + 1 if tail + 1 < queue.size else 0
                         count += 1
+
+
+# Columns that are compared at a time before it is asked whether something spreads there.
+STRETCH = 512
+
+# Of values only whether they are equal is asked, so that floats may be given as whole numbers.
+DROPPED = [
+    f"void(uint8[:, ::1], uint{bits}[:, ::1], boolean, int32[::1])" for bits in (8, 16, 32, 64)
+]
+
+
+@njit(cache=True, error_model="numpy")
+def part_ways(state, values, other, their_values):
+    """Whether two lines hold equal values side by side of which only one is left in the state."""
+    found = 0
+    for x in range(state.size):
+        found += (values[x] == their_values[x]) & ((state[x] == 0) != (other[x] == 0))
+    return found > 0
+
+
+@njit(cache=True, error_model="numpy")
+def drop_around(state, values, by_corners, stack, count):
+    """Drop what is connected by equal values to the pixels on a stack."""
+    height, width = state.shape
+    while count > 0:
+        count -= 1
+        y, x = stack[count] // width, stack[count] % width
+        value = values[y, x]
+        for row in range(max(y - 1, 0), min(y + 2, height)):
+            for column in range(max(x - 1, 0), min(x + 2, width)):
+                if state[row, column] == 0 or values[row, column] != value:
+                    continue
+                if by_corners or row == y or column == x:
+                    state[row, column] = 0
+                    stack[count] = row * width + column
+                    count += 1
+
+
+@njit(DROPPED, cache=True, error_model="numpy")
+def drop(state, values, by_corners, stack):
+    """Drop from a state what is connected by equal values to something that is not in it.
+
+    Parameters
+    ----------
+    state : ndarray of uint8
+        (rows, columns): not 0 what is left. It is changed.
+    values : ndarray
+        (rows, columns).
+    by_corners : bool
+        Whether pixels touch by corners as well.
+    stack : ndarray of int32
+        Scratch, one for each pixel.
+    """
+    height, width = state.shape
+    for y in range(height):
+        for left in range(0, width, STRETCH):
+            right = min(left + STRETCH + 1, width)
+            for way in range(4 if by_corners else 2):
+                above = y if way == 0 else max(y - 1, 0)
+                one, skip = way == 3, way in (0, 2)
+                here, there = slice(left + one, right - skip), slice(left + skip, right - one)
+                line, other = state[y, here], state[above, there]
+                level, their_level = values[y, here], values[above, there]
+                if not part_ways(line, level, other, their_level):
+                    continue
+                count = 0
+                for x in range(line.size):
+                    if level[x] == their_level[x] and (line[x] == 0) != (other[x] == 0):
+                        gone = line[x] == 0
+                        row, column = (above, left + skip + x) if gone else (y, left + one + x)
+                        stack[count] = row * width + column
+                        line[x], other[x] = 0, 0
+                        count += 1
+                drop_around(state, values, by_corners, stack, count)
