@@ -17,7 +17,7 @@ from skimage.restoration._denoise import (
 )
 from skimage.restoration._rolling_ball_cy import apply_kernel
 
-from cluster_worker.kernels import variation
+from cluster_worker.kernels import patches, variation
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Composed,
@@ -406,6 +406,17 @@ def nl_means_reach(patch_size: int, patch_distance: int) -> int:
         (2 * patch_distance + 1) ** 2 * (0.3 if fast_mode else 0.035 * patch_size**2)
     ),
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            patches.non_local_means,
+            when=lambda fast_mode, **_: fast_mode,
+            arrays=0,
+            cost=lambda patch_size, patch_distance, **_: (
+                (2 * patch_distance + 1) ** 2 * (0.03 + 0.002 * patch_size)
+            ),
+            tolerance=1e-6,
+        ),
+    ),
 )
 def denoise_nl_means(
     image: Image,
