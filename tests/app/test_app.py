@@ -117,7 +117,7 @@ def test_a_bad_chain_is_refused_with_one_sentence(client, steps, sentence):
 
 def test_a_running_job_can_be_cancelled_and_tried_again(client):
     image = np.tile(data.astronaut(), (3, 3, 1))
-    steps = [{"operation": "median", "radius": 8}]
+    steps = [{"operation": "median", "footprint": "disk", "radius": 8}]
     batch, (job,) = client.submit(steps, [("slow.png", "image/png", pictures.png(image))])
     while client.call("GET", f"/batches/{batch}/jobs/{job}")[1]["state"] == "queued":
         pass

@@ -17,7 +17,7 @@ from tests.machines.conftest import UNIT
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 # Seconds of work for one image on one rank.
-LONG = [{"operation": "median", "radius": 8}] * 4
+LONG = [{"operation": "median", "footprint": "disk", "radius": 8}] * 4
 
 
 def wait_for(what, seconds=300):
