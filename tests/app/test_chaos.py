@@ -50,7 +50,9 @@ def finished(client, batch):
 
 def submit(client, count):
     images = [(f"{i}.png", "image/png", pictures.png(pictures.small(i))) for i in range(count)]
-    return client.submit([{"operation": "median", "footprint": "disk", "radius": 4}, *pictures.BLUR], images)
+    return client.submit(
+        [{"operation": "median", "footprint": "disk", "radius": 4}, *pictures.BLUR], images
+    )
 
 
 def assert_all_right(client, batch, jobs):

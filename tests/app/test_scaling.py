@@ -89,7 +89,9 @@ def test_the_desired_count_rises_with_the_backlog_and_falls_to_zero_after_it(app
         images = [
             (f"{i}.png", "image/png", pictures.png(pictures.small(i % 20))) for i in range(COUNT)
         ]
-        batch, _ = client.submit([{"operation": "median", "footprint": "disk", "radius": 5}], images)
+        batch, _ = client.submit(
+            [{"operation": "median", "footprint": "disk", "radius": 5}], images
+        )
         assert group.desired == 1
         series = []
         until = time.monotonic() + 600
