@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
 from cluster_worker.tiling import (
@@ -650,7 +651,7 @@ def prepare(
 def to_float(depth: Depth, chain: Chain) -> None:
     """Make floats of a picture, if they are not; natively each operation does that itself."""
     if depth == "input" and np.dtype(chain.dtype).kind != "f":
-        chain.add(Part(partial(to_depth, dtype="float32"), name="to_float"))
+        chain.add(conversion(chain.dtype, "float32", "to_float"))
 
 
 def regions(labels: Image) -> Image:
@@ -673,7 +674,15 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
     if chain.dtype != target and not chain.rounds_by_itself(target):
-        chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
+        chain.add(conversion(chain.dtype, target, "to_depth"))
+
+
+def conversion(source: str, target: str, name: str) -> Part:
+    """Give the part that converts from one type to another, by a kernel if there is one."""
+    part = Part(partial(to_depth, dtype=target), name=name)
+    if not depths.converts(source, target):
+        return part
+    return Part(partial(depths.to_depth, dtype=target), model=part, name=name)
 
 
 def groups(links: Sequence[Link]) -> list[list[Link]]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -16,10 +17,12 @@ from skimage.restoration._denoise import (
 )
 from skimage.restoration._rolling_ball_cy import apply_kernel
 
+from cluster_worker.kernels import patches, variation
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Kernel,
     Local,
     Measure,
     Number,
@@ -45,6 +48,13 @@ def single_or_double(image: Image) -> Any:
 # Total variation.
 
 
+def chambolle_by_loop(**given: Any) -> tuple[Part, ...]:
+    """Make the parts, with rounds by a kernel."""
+    start, last = denoise_tv_chambolle(**given)
+    update = partial(chambolle_round_by_loop, **start.rounds.update.keywords)
+    return replace(start, rounds=replace(start.rounds, update=update)), last
+
+
 @operation(
     "Remove noise (total variation, Chambolle)",
     "Restoration",
@@ -53,6 +63,7 @@ def single_or_double(image: Image) -> Any:
     floats=True,
     arrays=16,
     cost=4,
+    kernels=(Kernel(chambolle_by_loop, ("float32", "float64"), exact=True, arrays=8, cost=2),),
 )
 def denoise_tv_chambolle(
     weight: Annotated[float, Number(0.001, 10, slider=(0.01, 1), step=0.01)] = 0.1,
@@ -133,6 +144,26 @@ def chambolle_round(
             found = chambolle_step(planes[..., i], down, across, weight)
             for j, plane in enumerate(found):
                 result[..., own.start + j] = plane
+    return result
+
+
+def chambolle_round_by_loop(
+    state: Image,
+    image: Image,
+    *,
+    history: Sequence[Sequence[int]],
+    weight: float,
+    over: Callable[[Sequence[Sequence[int]], int], bool],
+) -> Image:
+    """Do one round of every colour that is not over, by a kernel."""
+    planes = np.atleast_3d(image)
+    result = np.empty(state.shape, state.dtype)
+    for i in range(planes.shape[2]):
+        if over(history, i):
+            own = slice(CHAMBOLLE * i, CHAMBOLLE * (i + 1))
+            result[..., own] = state[..., own]
+        else:
+            variation.chambolle(state, planes, i, weight, result)
     return result
 
 
@@ -375,6 +406,17 @@ def nl_means_reach(patch_size: int, patch_distance: int) -> int:
         (2 * patch_distance + 1) ** 2 * (0.3 if fast_mode else 0.035 * patch_size**2)
     ),
     tolerance=1e-6,
+    kernels=(
+        Kernel(
+            patches.non_local_means,
+            when=lambda fast_mode, **_: fast_mode,
+            arrays=0,
+            cost=lambda patch_size, patch_distance, **_: (
+                (2 * patch_distance + 1) ** 2 * (0.03 + 0.002 * patch_size)
+            ),
+            tolerance=1e-6,
+        ),
+    ),
 )
 def denoise_nl_means(
     image: Image,

@@ -1,0 +1,178 @@
+"""Compiled loops of non-local means: compare the surroundings of pixels a shift apart.
+
+They take planes, (channels, rows, columns), so that the columns of a row are worked on side by
+side. Each sum runs in one order wherever a tile was cut.
+"""
+
+import numpy as np
+
+from cluster_worker.kernels.loops.compiling import compiled, inlined
+from cluster_worker.kernels.loops.separable import store
+
+# Schraudolph's exponential, as in scikit-image: the upper half of a double is linear in the
+# exponent. There it is made single afterwards; here they are the bits of a single at once, of
+# which the exponent counts from 127 and not from 1023.
+START = 1072632447 - ((1023 - 127) << 20)
+SHIFT = 3
+
+
+@inlined
+def differ(here, there, line):
+    """Begin squared differences."""
+    for x in range(line.size):
+        difference = here[x] - there[x]
+        line[x] = difference * difference
+
+
+@inlined
+def differ_more(here, there, line):
+    """Add the squared differences of one more colour."""
+    for x in range(line.size):
+        difference = here[x] - there[x]
+        line[x] += difference * difference
+
+
+@inlined
+def begin_pair(first, second, total):
+    """Begin a sum with two terms."""
+    for x in range(total.size):
+        total[x] = first[x] + second[x]
+
+
+@inlined
+def add_pair(first, second, total):
+    """Add two terms to a sum."""
+    for x in range(total.size):
+        total[x] += first[x] + second[x]
+
+
+@inlined
+def sum_across(planes, y, other, left, shifted, offset, line, total):
+    """Sum squared differences of two rows along each patch."""
+    for channel in range(planes.shape[0]):
+        here, there = planes[channel, y, left:], planes[channel, other, shifted:]
+        if channel == 0:
+            differ(here, there, line)
+        else:
+            differ_more(here, there, line)
+    begin_pair(line, line[1:], total)
+    for k in range(2, 2 * offset, 2):
+        add_pair(line[k:], line[k + 1 :], total)
+
+
+@inlined
+def sum_down(sums, y, offset, total):
+    """Sum the rows of each patch, from its upper row on; `sums` holds as many, in turn."""
+    rows = 2 * offset
+    begin_pair(sums[y % rows], sums[(y + 1) % rows], total)
+    for k in range(2, rows, 2):
+        add_pair(sums[(y + k) % rows], sums[(y + k + 1) % rows], total)
+
+
+@inlined
+def weigh(sums, noise, slope, limit, bits):
+    """Weigh patches by how much they are alike; gives the bits of floats."""
+    for x in range(bits.size):
+        distance = max(sums[x] - noise, sums.dtype.type(0))
+        weight = (START - np.int32(distance * slope)) << SHIFT
+        # What is no number weighs nothing.
+        bits[x] = weight if sums[x] <= limit else 0
+
+
+@inlined
+def add(weights, total):
+    """Add weights to their sum."""
+    for x in range(weights.size):
+        total[x] += weights[x]
+
+
+@inlined
+def pull(weights, here, there, near):
+    """Weigh the differences of a row from another, and add them to the sum of its own."""
+    for x in range(weights.size):
+        near[x] += weights[x] * (there[x] - here[x])
+
+
+@inlined
+def spread(planes, weights, y, other, left, shifted, totals):
+    """Add a row of weights, and the differences that they weigh, at either end of a shift.
+
+    The sums of weights lie after those of the channels.
+    """
+    channels = planes.shape[0]
+    add(weights, totals[channels, y, left:])
+    add(weights, totals[channels, other, shifted:])
+    for channel in range(channels):
+        here, there = planes[channel, y, left:], planes[channel, other, shifted:]
+        pull(weights, here, there, totals[channel, y, left:])
+        pull(weights, there, here, totals[channel, other, shifted:])
+
+
+@compiled
+def average(planes, offset, reach, noise, slope, limit, totals):
+    """Sum how far what lies around each pixel differs from it, by how alike its surroundings are.
+
+    Parameters
+    ----------
+    planes : ndarray
+        (channels, rows, columns) of float32 or float64, with `offset` and `reach` pixels around
+        those of interest.
+    offset, reach : int
+        Pixels to each side in a patch, and to each side where patches are sought.
+    noise, slope, limit : float
+        What is taken from a sum of squares, what makes it an exponent, and the largest that counts.
+        They have the type of `planes`.
+    totals : ndarray
+        (channels + 1, rows, columns): the sums, and at last those of weights.
+    """
+    channels, rows, columns = planes.shape
+    around = offset + reach
+    line = np.empty(columns + 1, planes.dtype)
+    sums = np.empty((2 * offset, columns), planes.dtype)
+    total = np.empty(columns, planes.dtype)
+    bits = np.empty(columns, np.int32)
+    weights = bits.view(np.float32)
+    totals[:channels] = 0
+    # A pixel is like itself.
+    bits[:1] = START << SHIFT
+    totals[channels] = weights[0]
+    for down in range(-reach, reach + 1):
+        top, bottom = around - max(down, 0), rows - around - min(down, 0)
+        # Of a shift and its opposite, one serves both ends.
+        for across in range(1 if down <= 0 else 0, reach + 1):
+            left = around - across
+            count = columns - around - left
+            # scikit-image's patches lack their first row and their first column.
+            start = left - offset + 1
+            part = line[: count + 2 * offset - 1]
+            for y in range(top - offset + 1, bottom + offset):
+                sum_across(
+                    planes,
+                    y,
+                    y + down,
+                    start,
+                    start + across,
+                    offset,
+                    part,
+                    sums[y % (2 * offset), :count],
+                )
+                centre = y - offset
+                if centre < top:
+                    continue
+                sum_down(sums, centre - offset + 1, offset, total[:count])
+                weigh(total, noise, slope, limit, bits[:count])
+                spread(planes, weights[:count], centre, centre + down, left, left + across, totals)
+
+
+@compiled
+def finish(planes, totals, around, gain, white, result):
+    """Add the mean difference to each pixel, and store (rows, columns × channels)."""
+    channels = planes.shape[0]
+    line = np.empty(result.shape[1], np.float32)
+    for y in range(result.shape[0]):
+        weights = totals[channels, y + around, around:]
+        for channel in range(channels):
+            own, total = planes[channel, y + around, around:], totals[channel, y + around, around:]
+            for x in range(line.size // channels):
+                line[x * channels + channel] = (own[x] + total[x] / weights[x]) * gain
+        store(line, white, result[y])

@@ -1,0 +1,153 @@
+"""Non-local means: averages over places whose surroundings look alike."""
+
+from math import floor, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import util
+
+from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels.separable import WHITE
+from cluster_worker.tiling import Place, Span, tiles
+
+loops = lazily("cluster_worker.kernels.loops.patches")
+
+# (rows, columns) worked on at a time: with their sums they fit the second cache.
+CORE = (128, 384)
+# scikit-image's: patches less alike do not count, and what makes distances exponents.
+DISTANCE_MAX = 5.0
+SLOPE = 1512775.3951951856938
+# Whole numbers below are exact in single precision.
+EXACT = 1 << 24
+# Sums of so many pixels to each side are true enough in single precision.
+SINGLE_REACH_MAX = 10
+# How far the difference of two levels of 8 bits is off, in levels, after each was divided by white
+# and rounded to single precision.
+LEVEL_ERROR = 2.5e-5
+
+
+def non_local_means(
+    image: Image,
+    patch_size: int,
+    patch_distance: int,
+    h: float,
+    fast_mode: bool,  # noqa: ARG001 - what it holds for
+    sigma: float,
+    *,
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Average each pixel of a block with those nearby whose surroundings look alike.
+
+    scikit-image sums squared differences from an integral image, in double precision. Here they
+    are summed patch by patch: of bytes as whole numbers, else in double precision as well. What
+    is averaged are differences from the pixel itself, for which, of bytes, single precision is
+    enough.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
+    patch_size, patch_distance, h, fast_mode, sigma
+        As in ``skimage.restoration.denoise_nl_means``; the fast mode alone.
+    dtype : {"float32", "uint8", "uint16"}
+        Of the result; whole numbers are rounded to.
+    place : Place
+        Of the block, for its core.
+    out : ndarray or None
+        For the result.
+
+    Returns
+    -------
+    ndarray
+        The core.
+    """
+    core = place.core
+    offset, channels = patch_size // 2, image.shape[2] if image.ndim == 3 else 1
+    bounds = bounds_of(offset, channels, h, sigma)
+    levels = (
+        image.dtype == np.uint8
+        and patch_distance <= SINGLE_REACH_MAX
+        and counts_exactly(bounds, offset, channels)
+    )
+    bounds = bounds.in_levels if levels else bounds
+    around = offset + patch_distance
+    white = np.float32(WHITE[dtype])
+    gain = white / np.float32(WHITE["uint8"] if levels else 1)
+    with core_of(image, core.relative_to(place.window), dtype, out) as result:
+        for part in tiles(core.shape, CORE):
+            span = part.relative_to(Span(-core.top, 0, -core.left, 0))
+            planes = planes_of(image, span.grown(around), place, levels)
+            totals = np.empty((channels + 1, *planes.shape[1:]), planes.dtype)
+            numbers = map(planes.dtype.type, bounds)
+            loops.average(planes, offset, patch_distance, *numbers, totals)
+            averaged = np.empty((*part.shape, *image.shape[2:]), dtype)
+            loops.finish(planes, totals, around, gain, white, rows_of(averaged))
+            result[part.slices] = averaged
+    return result if out is None else out
+
+
+class Bounds(NamedTuple):
+    """Of sums of squares: what noise adds, what makes an exponent of them, the largest counted."""
+
+    noise: float
+    slope: float
+    limit: float
+
+    @property
+    def in_levels(self) -> "Bounds":
+        """The same for sums of whole numbers, of differences of levels of 8 bits."""
+        squared = WHITE["uint8"] ** 2
+        limit = min(floor(self.limit * squared), EXACT)
+        return Bounds(self.noise * squared, self.slope / squared, limit)
+
+
+def bounds_of(offset: int, channels: int, h: float, sigma: float) -> Bounds:
+    """Give the bounds for a patch that reaches so far to each side."""
+    scale = channels * (h * (2 * offset + 1)) ** 2
+    noise = 2 * sigma * sigma * terms_of(offset, channels)
+    return Bounds(noise, SLOPE / scale, DISTANCE_MAX * scale + noise)
+
+
+def terms_of(offset: int, channels: int) -> int:
+    """Count the squares of a patch; it lacks its first row and column, as in scikit-image."""
+    return (2 * offset) ** 2 * channels
+
+
+def counts_exactly(bounds: Bounds, offset: int, channels: int) -> bool:
+    """Whether whole numbers, in single precision, find the patches that scikit-image counts.
+
+    Where the limit is nearly a whole number, it decides by how its floats are rounded.
+    """
+    terms = terms_of(offset, channels)
+    most, limit = terms * WHITE["uint8"] ** 2, bounds.limit * WHITE["uint8"] ** 2
+    error = 2 * LEVEL_ERROR * sqrt(terms * limit)
+    return most < EXACT and (limit > most + error or abs(limit - round(limit)) > error)
+
+
+def planes_of(image: Image, window: Span, place: Place, levels: bool) -> NDArray[Any]:
+    """Cut a window out of a block, mirrored at the image border, as planes.
+
+    Parameters
+    ----------
+    image : ndarray
+        The block.
+    window : Span
+        In the whole image; it may reach beyond.
+    place : Place
+        Of the block.
+    levels : bool
+        Whether whole numbers stay what they are, in single precision; else white becomes 1.
+    """
+    inside = window.clipped(place.shape)
+    cut = image[inside.relative_to(place.window).slices]
+    # scikit-image is given single precision, and computes in double.
+    cut = cut.astype(np.float32) if levels else util.img_as_float32(cut).astype(np.float64)
+    beyond = (
+        (inside.top - window.top, window.bottom - inside.bottom),
+        (inside.left - window.left, window.right - inside.right),
+    )
+    planes = np.moveaxis(np.atleast_3d(cut), 2, 0)
+    return np.ascontiguousarray(np.pad(planes, ((0, 0), *beyond), mode="reflect"))
