@@ -13,6 +13,7 @@ from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Kernel,
     Local,
     Measure,
     Number,
@@ -343,7 +344,39 @@ def without_holes(
     return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
-@operation("Clear the border", "Regions", Composed("propagating"), takes="labels", arrays=3, cost=2)
+def clear_border_of_mask(buffer_size: int) -> Parts:
+    """Clear the border of a mask by finding its regions once, without rounds."""
+    first = partial(regions_at_border, width=buffer_size + 1)
+    return (
+        Part(first, like=AS_CODES),
+        Part(without_marked, measures=(contacts(2),), like=AS_MASK),
+    )
+
+
+def regions_at_border(image: Image, *, place: Place, out: Image | None, width: int) -> Image:
+    """Give codes to the regions of a mask; the fact is how much of one lies in the border."""
+    marks = image & ~within_border(image, place, width)
+    return regions_with(marks, image, 2, place, out)
+
+
+def without_marked(
+    codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None
+) -> Image:
+    """Give the mask of the regions whose facts are all 0."""
+    kept = choose(codes, place, statistics[0], 0, above=False, out=out)
+    kept &= codes != 0
+    return kept
+
+
+@operation(
+    "Clear the border",
+    "Regions",
+    Composed("propagating"),
+    takes="labels",
+    arrays=3,
+    cost=2,
+    kernels=(Kernel(clear_border_of_mask, takes=("bool",), gray=True, exact=True, arrays=0),),
+)
 def clear_border(
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
 ) -> Parts:

@@ -1,0 +1,29 @@
+"""Thinning, with a compiled loop."""
+
+import numpy as np
+
+from cluster_worker.kernels import Image, lazily
+
+loops = lazily("cluster_worker.kernels.loops.thinning")
+
+
+def thinned(mask: Image, tables: tuple[bytes, bytes], iterations: int) -> Image:
+    """Thin a mask by some iterations; outside of it nothing is set.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        (rows, columns).
+    tables : tuple of bytes
+        For both halves of an iteration, 1 where a pixel stays, by the code of its neighbours: the
+        lowest bits are the three above, then the three below, left, and right.
+    iterations : int
+        At most 100.
+    """
+    framed = np.pad(mask.view(np.uint8), 1)
+    stays = np.frombuffer(b"".join(tables), np.uint8).reshape(2, 256).copy()
+    scratch = np.empty((2, framed.size), np.int32)
+    nothing = np.zeros(framed.size, np.uint8)
+    loops.thin(framed.reshape(-1), framed.shape[1], stays, iterations, *scratch, nothing)
+    result: Image = framed[1:-1, 1:-1].view(np.bool_)
+    return result
