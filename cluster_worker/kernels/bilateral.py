@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import util
 
+from cluster_worker.depths import to_depth
 from cluster_worker.kernels import Image, core_of, lazily, rows_of
-from cluster_worker.kernels.separable import WHITE
 from cluster_worker.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.bilateral")
@@ -64,18 +64,10 @@ def bilateral(
         for part in tiles(core.shape, CORE):
             span = part.relative_to(Span(-core.top, 0, -core.left, 0))
             planes = planes_of(image, span.grown((side - 1) // 2), place, lift, mode, cval)
-            averaged = np.empty((*part.shape, *image.shape[2:]), dtype)
-            loops.bilateral(
-                planes,
-                side,
-                scale,
-                colours,
-                places,
-                np.float32(lift),
-                np.float32(WHITE[dtype]),
-                rows_of(averaged),
-            )
-            result[part.slices] = averaged
+            averaged = np.empty((*part.shape, *image.shape[2:]), np.float32)
+            lines = rows_of(averaged)
+            loops.bilateral(planes, side, scale, colours, places, np.float32(lift), lines)
+            result[part.slices] = to_depth(averaged, dtype)
     return result if out is None else out
 
 

@@ -7,8 +7,6 @@ side.
 import numpy as np
 from numba import njit
 
-from cluster_worker.kernels.loops.separable import store
-
 # Unlike other loops, without products that are added unrounded: scikit-image's are not.
 compiled = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", forceinline=True)
@@ -86,8 +84,8 @@ def average_row(planes, y, side, scale, table, places, bins, weights, totals):
 
 
 @compiled
-def bilateral(planes, side, scale, table, places, lift, white, result):
-    """Average each pixel with those around it that are of similar colour, and store.
+def bilateral(planes, side, scale, table, places, lift, result):
+    """Average each pixel with those around it that are of similar colour.
 
     Parameters
     ----------
@@ -101,23 +99,19 @@ def bilateral(planes, side, scale, table, places, lift, white, result):
         Weights of bins, and of places as scikit-image reads them, float32.
     lift : float32
         What was taken from the image.
-    white : float32
-        The level of white in the result.
     result : ndarray
-        (rows, columns × channels).
+        (rows, columns × channels) of float32.
     """
     channels, reach = planes.shape[0], (side - 1) // 2
     count = planes.shape[2] - 2 * reach
     bins, weights = np.empty(count, np.int32), np.empty(count, np.float32)
     totals = np.empty((channels + 1, count), np.float32)
-    line = np.empty(count * channels, np.float32)
     for y in range(result.shape[0]):
         average_row(planes, y, side, scale, table, places, bins, weights, totals)
         for channel in range(channels):
-            own = planes[channel, y + reach, reach:]
+            own, line = planes[channel, y + reach, reach:], result[y, channel:]
             for x in range(count):
                 found = totals[channel, x] / totals[channels, x]
                 # Where nothing weighs anything, not even the pixel itself.
                 found = own[x] if np.isnan(found) else found
-                line[x * channels + channel] = (found + lift) * white
-        store(line, white, result[y])
+                line[x * channels] = found + lift
