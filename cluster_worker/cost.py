@@ -21,6 +21,11 @@ import numpy as np
 from cluster_worker.planning import Load, Pass, Plan, middle
 from cluster_worker.tiling import Span, parts_of
 
+# An image is cut over all ranks if that saves so large a share of its time, and so many seconds:
+# less is lost where they do not begin at the same moment, or hold up the images behind this one.
+WORTH_SHARE = 0.1
+WORTH_SECONDS = 0.002
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -90,6 +95,17 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
         alpha = estimate(planned.alpha, ranks, cores, rates)
         work, together = work + alpha.work, together + alpha.meetings
     return Estimate(work, together, rates.job)
+
+
+def is_worth_cutting(alone: float, shared: float) -> bool:
+    """Whether all ranks should share an image.
+
+    Parameters
+    ----------
+    alone, shared : float
+        Seconds that it takes one rank, and all of them.
+    """
+    return alone - shared >= max(WORTH_SHARE * alone, WORTH_SECONDS)
 
 
 def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates) -> float:

@@ -15,15 +15,18 @@ An image that is used again, or whose result is, can stay where the ranks work o
 
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.cost import estimate, is_worth_cutting
 from cluster_worker.decoder import WarmDecoders
 from cluster_worker.dispatch import Assignment, Dispatcher
 from cluster_worker.errors import Rejected
@@ -31,6 +34,7 @@ from cluster_worker.files import PIXELS_MAX, bytes_of, run_file
 from cluster_worker.held import Held
 from cluster_worker.operations import catalogue
 from cluster_worker.planning import Depth, Order, Plan, check_image, plan
+from cluster_worker.rates import MEASURED
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.stages import Spent
 from cluster_worker.streams import FileImage, Raw, Spool
@@ -40,8 +44,15 @@ Image = NDArray[Any]
 Progress = Callable[[int, int], None]
 
 STEPS_MAX = 20
-# Below so many pixels an image goes to one rank: cutting it up would cost more than it saves.
-WIDE_PIXELS = 1 << 20
+# Work decides what is shared: the memory's speed is that of all cores, which one does not reach.
+UNBOUND = replace(MEASURED, bytes_per_second=math.inf)
+
+
+@lru_cache(maxsize=256)
+def saves(order: Order, ranks: int, cores: int) -> bool:
+    """Whether so many ranks do a job enough sooner than one."""
+    alone, shared = (estimate(plan(order), each, cores, UNBOUND).seconds for each in (1, ranks))
+    return is_worth_cutting(alone, shared)
 
 
 def ignore(done: int, total: int) -> None:
@@ -176,7 +187,8 @@ class Engine:
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         core: tuple[int, int] | None = None,
     ) -> None:
-        self.ranks = ranks or len(os.sched_getaffinity(0))
+        self.cores = len(os.sched_getaffinity(0))
+        self.ranks = ranks or self.cores
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
         self.catalogue = catalogue()
@@ -345,7 +357,10 @@ class Engine:
         segments: Sequence[Segment] = (),
     ) -> Job:
         """Make a job of an order and of where its images lie; `segments` are freed with it."""
-        wide = self.is_wide(plan(order))
+        planned = plan(order)
+        # What is read by windows is decoded by the ranks, which no estimate counts.
+        decodes = isinstance(source, FileImage) and self.is_cut(planned)
+        wide = decodes or self.is_wide(order)
         number = next(self.numbers)
         return Job(
             self,
@@ -412,7 +427,7 @@ class Engine:
             raise Rejected(str(error)) from error
         order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core, grid)
         planned = plan(order)
-        need = planned.rank_bytes(self.ranks if self.is_wide(planned) else 1)
+        need = planned.rank_bytes(self.ranks if self.is_wide(order) else 1)
         if need > self.job_memory_bytes_max:
             raise Rejected(
                 f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
@@ -420,11 +435,16 @@ class Engine:
             )
         return order
 
-    def is_wide(self, planned: Plan) -> bool:
+    def is_wide(self, order: Order) -> bool:
         """Whether a job is worth cutting over all ranks."""
-        rows, columns = planned.shape[:2]
-        cut = any(planned.tile_count(each, self.ranks) > 1 for each in planned.passes)
-        return self.ranks > 1 and cut and (bool(self.core) or rows * columns >= WIDE_PIXELS)
+        if not self.is_cut(plan(order)):
+            return False
+        return bool(self.core) or saves(order, self.ranks, self.cores)
+
+    def is_cut(self, planned: Plan) -> bool:
+        """Whether a job has tiles for more ranks than one."""
+        each_has = (planned.tile_count(each, self.ranks) > 1 for each in planned.passes)
+        return self.ranks > 1 and any(each_has)
 
     def pids(self) -> dict[int, int]:
         """Process ids of the ranks, by rank, for whoever watches them."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation, color, statistics
 from cluster_worker.operations.declare import Kernel, Measure, Part, Place, asked
 from cluster_worker.tiling import (
@@ -275,12 +276,14 @@ class Plan:
             return self.core
         grid = self.grid_of(each)
         most = TILE_PIXELS if each.arrays else LIGHT_TILE_PIXELS
-        pixels = max(int(most / max(each.cost, 1.0)), TILE_PIXELS_MIN)
+        rounds = each.parts[0].rounds
+        cost = 1.0 if rounds and rounds.far else max(each.cost, 1.0)
+        pixels = max(int(most / cost), TILE_PIXELS_MIN)
         wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
         height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid, wide)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # Rounds spread as far as a tile reaches: more tiles would make more rounds.
-        if each.parts[0].rounds is None and height * width > max(side**2, TILE_WORK / each.work):
+        if rounds is None and height * width > max(side**2, TILE_WORK / each.work):
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
@@ -486,13 +489,19 @@ class Chain:
         last = self.links[-1]
         if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.part.asks):
             return False
-        if "dtype" in last.part.asks and np.dtype(self.dtype).kind == "f":
-            part = replace(last.part, dtype=dtype, shows=shows)
-        elif "target" in last.part.asks:
-            part = replace(last.part, target=dtype)
-        else:
-            return False
+        if "dtype" not in last.part.asks or np.dtype(self.dtype).kind != "f":
+            return self.gives_by_itself(dtype)
+        part = replace(last.part, dtype=dtype, shows=shows)
         self.links[-1] = last._replace(part=part, dtype=dtype)
+        self.dtype = dtype
+        return True
+
+    def gives_by_itself(self, dtype: str) -> bool:
+        """Let the last part give its result in another type, if it asks for that."""
+        last = self.links[-1]
+        if "target" not in last.part.asks:
+            return False
+        self.links[-1] = last._replace(part=replace(last.part, target=dtype), dtype=dtype)
         self.dtype = dtype
         return True
 
@@ -512,7 +521,8 @@ class Chain:
 def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
     """Run a part on a small image, or its geometry on one pixel of the result."""
     if part.like is not None:
-        return part.like(example)
+        with refusals(part.name):
+            return part.like(example)
     if part.model is not None:
         floats = "dtype" in part.asks
         found = try_part(part.model, to_depth(example, "float32") if floats else example, shape)
@@ -641,7 +651,7 @@ def prepare(
 def to_float(depth: Depth, chain: Chain) -> None:
     """Make floats of a picture, if they are not; natively each operation does that itself."""
     if depth == "input" and np.dtype(chain.dtype).kind != "f":
-        chain.add(Part(partial(to_depth, dtype="float32"), name="to_float"))
+        chain.add(conversion(chain.dtype, "float32", "to_float"))
 
 
 def regions(labels: Image) -> Image:
@@ -653,7 +663,7 @@ def regions(labels: Image) -> Image:
 def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
     """Add what makes a picture of the input's depth; labels stay labels."""
     if is_labels(chain.dtype):
-        if chain.dtype != "uint32":
+        if chain.dtype != "uint32" and not chain.gives_by_itself("uint32"):
             chain.add(Part(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
     target = "uint8" if is_labels(dtype) else dtype
@@ -664,7 +674,15 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
             low, high = shows
             chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
     if chain.dtype != target and not chain.rounds_by_itself(target):
-        chain.add(Part(partial(to_depth, dtype=target), name="to_depth"))
+        chain.add(conversion(chain.dtype, target, "to_depth"))
+
+
+def conversion(source: str, target: str, name: str) -> Part:
+    """Give the part that converts from one type to another, by a kernel if there is one."""
+    part = Part(partial(to_depth, dtype=target), name=name)
+    if not depths.converts(source, target):
+        return part
+    return Part(partial(depths.to_depth, dtype=target), model=part, name=name)
 
 
 def groups(links: Sequence[Link]) -> list[list[Link]]:

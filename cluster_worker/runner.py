@@ -1,10 +1,12 @@
 """What a job does on a worker: claim, fetch, decode, compute, encode, store, finish."""
 
+import functools
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +22,7 @@ from cluster_worker.rows import Rows
 from cluster_worker.stages import Stages
 from cluster_worker.storage import Storage
 from cluster_worker.views import SECONDS_MAX, Views
-from config import places
+from config import VERSION, places
 from config.job import Batch, Job, Message
 from config.settings import WorkerSettings
 
@@ -34,6 +36,12 @@ BATCHES_MAX = 256
 BROKEN_SECONDS = 2.0
 # Between two looks whether a job is still there whose pictures are being made.
 LOOK_SECONDS = 5.0
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Tell what makes results here: the app, and the libraries that pixels depend on."""
+    return {"app": VERSION, **{name: version(name) for name in ("scikit-image", "numpy")}}
 
 
 def milliseconds() -> int:
@@ -229,6 +237,7 @@ class Runner:
                 result_type=kind.media_type,
                 result_bytes=size,
                 notes=[*header.notes, *notes],
+                versions=versions(),
                 rows=header.shape[0],
                 columns=header.shape[1],
                 dtype=dtype,

@@ -98,6 +98,8 @@ class Job:
     reason: str = ""
     cause: Literal["", "rejected", "broken"] = ""
     notes: tuple[str, ...] = ()
+    # What made the result: the app and the libraries that its pixels depend on.
+    versions: Mapping[str, str] = field(default_factory=dict)
     result_key: str = ""
     result_name: str = ""
     result_type: str = ""

@@ -221,6 +221,11 @@ ANSWERS: dict[str, Schema] = {
                 "description": "Whose fault it is: the image's or request's, or the app's.",
             },
             "notes": {"type": "array", "items": TEXT},
+            "versions": {
+                "type": "object",
+                "additionalProperties": TEXT,
+                "description": "What made the result: the app, scikit-image and numpy.",
+            },
             "changed": MOMENT,
             "created": MOMENT,
             "started": MOMENT,

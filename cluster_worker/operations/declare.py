@@ -20,7 +20,8 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``shows``
     With such a type: which of its values become black and white.
 ``target``
-    The type of picture that its result is to be rounded to, or None for its own type.
+    The type of picture that its result is to be rounded to, or that of labels, or None for its own
+    type.
 ``model``
     Of a kernel: the operation's function, with its parameters.
 ``out``
@@ -159,6 +160,9 @@ class Rounds:
         From what was measured, one value for each round so far, to whether it is over.
     expected : int
         Rounds that it takes about, for the progress.
+    far : bool
+        Whether an update spreads something as far as it goes within its block: tiles are then
+        large however dear a pixel is, since fewer make fewer rounds.
     """
 
     update: Callable[..., Image]
@@ -167,6 +171,7 @@ class Rounds:
     combine: Callable[[Any, Any], Any] = either
     stop: Callable[[Sequence[Any]], bool] = none_changed
     expected: int = 4
+    far: bool = False
 
 
 @dataclass(frozen=True)

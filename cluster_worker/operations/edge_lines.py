@@ -110,6 +110,6 @@ def lines_by_quantiles(
     return lines(found, *quantile_values(statistics, shares, found.dtype))
 
 
-def linked(lines: Image, *, place: Place) -> Image:
+def linked(lines: Image, *, place: Place, out: Image | None) -> Image:
     """Give codes to what is connected in a tile; the fact is whether a line begins in it."""
-    return regions_with(lines == 2, lines > 0, 2, place)
+    return regions_with(lines == 2, lines > 0, 2, place, out)

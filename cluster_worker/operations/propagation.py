@@ -16,15 +16,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from skimage import morphology
 
+from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import Image, Measure, Place, Rounds
 
 Codes = NDArray[np.uint64]
 
+# What planning makes of its example instead of codes, and of codes instead of a mask: loops are not
+# loaded to plan.
+AS_CODES = partial(np.asarray, dtype=np.uint64)
+AS_MASK = partial(np.asarray, dtype=np.bool_)
+
 # Low bits of a code hold its fact, the others its number: enough for 2**40 pixels.
-FACT_BITS = 24
-FACT_MAX = (1 << FACT_BITS) - 1
+FACT_MAX = (1 << 24) - 1
 
 # Two views of an image in which the same place holds neighbours; the first two share an edge.
 NEIGHBOURS = (
@@ -94,49 +98,11 @@ def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image
     return result
 
 
-def encode(labels: NDArray[Any], facts: NDArray[Any], place: Place) -> Codes:
-    """Turn a tile's labels into codes; the number is that of the region's first pixel there.
-
-    Parameters
-    ----------
-    labels : ndarray of int
-        Regions from 1, in any order; 0 where there is none.
-    facts : ndarray of uint64
-        One for each label from 0 on.
-    place : Place
-        Of the tile, whose numbers count all pixels of the image in row order, from 1.
-    """
-    flat = labels.ravel()
-    starts = run_starts(flat)
-    first = np.zeros(len(facts), np.intp)
-    # Of equal indices the last assignment stands.
-    first[flat[starts][::-1]] = starts[::-1]
-    table = (numbers(first, place) << FACT_BITS) | np.minimum(facts, FACT_MAX)
-    table[0] = 0
-    codes: Codes = table[labels]
-    return codes
-
-
-def numbers(pixels: NDArray[np.intp], place: Place) -> Codes:
-    """Number a tile's pixels, given in row order of the tile, in row order of the image from 1."""
-    rows, columns = np.divmod(pixels, place.window.right - place.window.left)
-    whole = (rows + place.window.top) * place.shape[1] + columns + place.window.left + 1
-    return whole.astype(np.uint64)
-
-
-def regions_with(marks: Image, mask: Image, connectivity: int, place: Place) -> Codes:
-    """Give codes to the regions of a mask; the fact is whether a region holds a mark."""
-    labels, count = ndimage.label(mask, structure(connectivity))
-    facts = np.zeros(count + 1, np.uint64)
-    facts[labels[marks]] = 1
-    return encode(labels, facts, place)
-
-
-def regions_with_sizes(mask: Image, connectivity: int, place: Place) -> Codes:
-    """Give codes to the regions of a mask; the fact is how many pixels a region has."""
-    labels, count = ndimage.label(mask, structure(connectivity))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    return encode(labels, sizes.astype(np.uint64), place)
+def regions_with(
+    marks: Image, mask: Image, connectivity: int, place: Place, out: Image | None = None
+) -> Codes:
+    """Give codes to the regions of a mask; the fact is how many marks a region holds."""
+    return components.regions(mask, 0, connectivity, place, marks=marks, out=out)
 
 
 @dataclass(frozen=True)
@@ -165,27 +131,13 @@ class Contacts:
         _, first = np.unique(group, return_index=True)
         return codes, codes[first[group]], totals[group]
 
-    def find(self, codes: Codes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Give where codes stand among those that touch others, and whether they are there."""
-        known = self.groups[0]
-        if not known.size:
-            return np.zeros(codes.shape, np.intp), np.zeros(codes.shape, np.bool_)
-        places = np.minimum(np.searchsorted(known, codes), known.size - 1)
-        return places, known[places] == codes
-
     def firsts(self, codes: Codes) -> Codes:
         """Give for each code the one of its region whose number is least."""
-        places, known = self.find(codes)
-        result = codes.copy()
-        result[known] = self.groups[1][places[known]]
-        return result
-
-    def totals(self, codes: Codes) -> NDArray[np.int64]:
-        """Give for each code the sum of its region's facts."""
-        places, known = self.find(codes)
-        result = (codes & FACT_MAX).astype(np.int64)
-        result[known] = self.groups[2][places[known]]
-        return result
+        known, firsts, _ = self.groups
+        if not known.size:
+            return codes
+        places = np.minimum(np.searchsorted(known, codes), known.size - 1)
+        return np.where(known[places] == codes, firsts[places], codes)
 
 
 def join_contacts(a: Contacts, b: Contacts) -> Contacts:
@@ -199,6 +151,8 @@ def contacts_in(block: Image, connectivity: int) -> Contacts:
     A block of rows × columns × 2 holds values beside the codes, and equal values alone touch.
     """
     codes, values = (block, None) if block.ndim == 2 else (block[..., 0], block[..., 1])
+    if values is None:
+        return Contacts((components.touching(codes, connectivity),))
     found = []
     filled = codes != 0
     for one, other in neighbours(connectivity):
@@ -206,8 +160,7 @@ def contacts_in(block: Image, connectivity: int) -> Contacts:
         touch = a != b
         touch &= filled[one]
         touch &= filled[other]
-        if values is not None:
-            touch &= values[one] == values[other]
+        touch &= values[one] == values[other]
         if touch.any():
             found.append(np.unique(np.stack([a[touch], b[touch]], axis=1), axis=0))
     return Contacts(tuple(found))
@@ -218,29 +171,28 @@ def contacts(connectivity: int) -> Measure:
     return Measure(partial(contacts_in, connectivity=connectivity), join_contacts, halo=1)
 
 
-def marked(codes: Image, *, statistics: tuple[Contacts]) -> Image:
+def choose(
+    codes: Codes, place: Place, found: Contacts, limit: int, *, above: bool, out: Image | None
+) -> Image:
+    """Give the mask of the regions whose facts are more than a limit, or if not `above`, all else.
+
+    Where there is no region the sum is 0.
+    """
+    known, _, totals = found.groups
+    return components.chosen(codes, place, known, totals, limit, above, out)
+
+
+def marked(codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None) -> Image:
     """Give the mask of the regions whose facts are not all 0."""
-    return per_region(codes, lambda each: statistics[0].totals(each) > 0)
+    return choose(codes, place, statistics[0], 0, above=True, out=out)
 
 
 # Reconstruction: an image that grows, or shrinks, within a mask.
 
 
-def is_settled(state: Image, mask: Image, method: str) -> bool:
-    """Whether one step of a reconstruction would change nothing."""
-    if method == "dilation":
-        step = np.minimum(ndimage.maximum_filter(state, 3), mask)
-    else:
-        step = np.maximum(ndimage.minimum_filter(state, 3), mask)
-    return np.array_equal(step, state)
-
-
 def spread(state: Image, mask: Image, *, method: str) -> Image:
-    """Reconstruct within a block, unless it is done."""
-    if is_settled(state, mask, method):
-        return state
-    result: Image = morphology.reconstruction(state, mask, method)
-    return result
+    """Reconstruct within a block."""
+    return floods.reconstructed(state, mask, method)
 
 
 def spread_beside(state: Image, _: Image, method: str) -> Image:
@@ -251,4 +203,4 @@ def spread_beside(state: Image, _: Image, method: str) -> Image:
 
 def reconstruct(method: str) -> Rounds:
     """Reconstruct the first channel of a state within its second, until no tile changes."""
-    return Rounds(partial(spread_beside, method=method))
+    return Rounds(partial(spread_beside, method=method), far=True)

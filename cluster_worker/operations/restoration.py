@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import patches
+from cluster_worker.kernels import patches, variation
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -56,6 +57,13 @@ def single_or_double(image: Image) -> Any:
 # Total variation.
 
 
+def chambolle_by_loop(**given: Any) -> tuple[Part, ...]:
+    """Make the parts, with rounds by a kernel."""
+    start, last = denoise_tv_chambolle(**given)
+    update = partial(chambolle_round_by_loop, **start.rounds.update.keywords)
+    return replace(start, rounds=replace(start.rounds, update=update)), last
+
+
 @operation(
     "Remove noise (total variation, Chambolle)",
     "Restoration",
@@ -64,6 +72,7 @@ def single_or_double(image: Image) -> Any:
     floats=True,
     arrays=16,
     cost=4,
+    kernels=(Kernel(chambolle_by_loop, ("float32", "float64"), exact=True, arrays=8, cost=2),),
 )
 def denoise_tv_chambolle(
     weight: Annotated[float, Number(0.001, 10, slider=(0.01, 1), step=0.01)] = 0.1,
@@ -144,6 +153,26 @@ def chambolle_round(
             found = chambolle_step(planes[..., i], down, across, weight)
             for j, plane in enumerate(found):
                 result[..., own.start + j] = plane
+    return result
+
+
+def chambolle_round_by_loop(
+    state: Image,
+    image: Image,
+    *,
+    history: Sequence[Sequence[int]],
+    weight: float,
+    over: Callable[[Sequence[Sequence[int]], int], bool],
+) -> Image:
+    """Do one round of every colour that is not over, by a kernel."""
+    planes = np.atleast_3d(image)
+    result = np.empty(state.shape, state.dtype)
+    for i in range(planes.shape[2]):
+        if over(history, i):
+            own = slice(CHAMBOLLE * i, CHAMBOLLE * (i + 1))
+            result[..., own] = state[..., own]
+        else:
+            variation.chambolle(state, planes, i, weight, result)
     return result
 
 

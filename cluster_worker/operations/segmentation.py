@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology, segmentation, util
+from skimage import feature, filters, morphology, segmentation, util
 
+from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import (
     Composed,
     Image,
-    Iterative,
     Local,
     Measure,
     Number,
@@ -26,26 +26,23 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.propagation import (
-    FACT_BITS,
+    AS_CODES,
+    AS_MASK,
     Codes,
     Contacts,
+    choose,
     contacts,
     contacts_in,
     each_colour,
-    encode,
     join_contacts,
     marked,
-    neighbours,
-    numbers,
     per_region,
     reconstruct,
     refuse_nan,
     refuse_not_finite,
     regions_with,
-    regions_with_sizes,
     run_starts,
     spread,
-    structure,
 )
 from cluster_worker.operations.statistics import EXTENT, Extent
 
@@ -54,6 +51,11 @@ Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)
 # In the image's own units: with depth "input" that is a share of white.
 Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]
 Parts = tuple[Part, ...]
+
+
+def runs_of_a_tile(**_: Any) -> int:
+    """Bytes of the runs of a tile of two million pixels, no two of which are alike side by side."""
+    return 36 << 20
 
 
 def refuse_pictures(image: Image) -> None:
@@ -75,7 +77,14 @@ def first_channel(block: Image) -> Codes:
 
 
 @operation(
-    "Label regions", "Regions", Composed("propagating"), channels="gray", takes="mask", cost=2
+    "Label regions",
+    "Regions",
+    Composed("propagating"),
+    channels="gray",
+    takes="mask",
+    arrays=0,
+    table=runs_of_a_tile,
+    cost=2,
 )
 def label(
     background: Annotated[int, Number(-1, 65_535, slider=(0, 1), step=1)] = 0,
@@ -100,61 +109,89 @@ def label(
     skimage.measure.label
     """
     return (
-        Part(partial(label_tile, background=background, connectivity=connectivity)),
-        Part(numbered, measures=(contacts(connectivity), Measure(roots_in, join_roots))),
+        Part(
+            partial(label_tile, background=background, connectivity=connectivity),
+            like=like_label_tile,
+        ),
+        Part(numbered, measures=(regions(connectivity),), like=like_numbered),
     )
 
 
-def label_tile(image: Image, *, place: Place, background: int, connectivity: int) -> Image:
+def label_tile(
+    image: Image, *, place: Place, out: Image | None, background: int, connectivity: int
+) -> Image:
     """Give a tile's regions codes; of several values, those beside them as a second channel."""
     if image.dtype.kind == "b":
-        labels = measure.label(image, background, connectivity=connectivity)
-        return encode(labels, np.zeros(labels.max() + 1, np.uint64), place)
+        # scikit-image looks for what is not set, if that is no background.
+        mask = ~image if background == 1 else image
+        return components.regions(mask, 0, connectivity, place, out=out)
     refuse_not_finite(image)
     # scikit-image cuts off what follows the point, too.
     values = image.astype(np.int64)
-    labels = measure.label(values, background, connectivity=connectivity)
-    codes = encode(labels, np.zeros(labels.max() + 1, np.uint64), place)
-    return np.stack([codes, values.view(np.uint64)], axis=2)
+    codes = components.regions(values, background, connectivity, place)
+    return np.stack([codes, values.view(np.uint64)], axis=2, out=out)
+
+
+def like_label_tile(image: Image) -> Image:
+    """Make an image like that of codes, or of codes and values."""
+    codes = AS_CODES(image)
+    return codes if image.dtype.kind == "b" else np.stack([codes, codes], axis=2)
+
+
+def like_numbered(block: Image) -> Image:
+    """Make an image like that of the numbers: scikit-image labels masks with 32 bits."""
+    return first_channel(block).astype(np.int32 if block.ndim == 2 else np.int64)
 
 
 @dataclass(frozen=True)
-class Roots:
-    """The codes of the regions' first pixels, as they were found in each tile."""
+class Regions:
+    """Which codes touch, and the codes of the regions' first pixels as each tile has found them."""
 
+    contacts: Contacts
     found: tuple[Codes, ...]
 
     @cached_property
     def ordered(self) -> Codes:
-        """Give them in reading order."""
-        return np.sort(np.concatenate(self.found))
+        """Give the first codes of all regions in reading order."""
+        codes = np.concatenate(self.found)
+        return np.sort(codes[self.contacts.firsts(codes) == codes])
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int32]:
+        """Give the numbers of the regions whose codes touch others."""
+        return (np.searchsorted(self.ordered, self.contacts.groups[1]) + 1).astype(np.int32)
 
 
-def join_roots(a: Roots, b: Roots) -> Roots:
-    """Roots of two parts."""
-    return Roots(a.found + b.found)
+def regions(connectivity: int) -> Measure:
+    """Measure what all regions of the image need to be numbered."""
+    return Measure(partial(regions_in, connectivity=connectivity), join_regions, halo=1)
 
 
-def roots_in(block: Image, found: Contacts, *, place: Place) -> Roots:
-    """Find the first pixels of regions among a block's."""
-    flat = first_channel(block).ravel()
-    starts = run_starts(flat)
-    codes = flat[starts]
-    here = codes[codes >> FACT_BITS == numbers(starts, place)]
-    return Roots((here[found.firsts(here) == here],))
+def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
+    """Find which codes of a block touch, and the first pixels of its core's regions."""
+    found = components.first_pixels(first_channel(block), place)
+    return Regions(contacts_in(block, connectivity), (found,))
 
 
-def numbered(block: Image, *, statistics: tuple[Contacts, Roots]) -> Image:
+def join_regions(a: Regions, b: Regions) -> Regions:
+    """Regions of two parts."""
+    return Regions(join_contacts(a.contacts, b.contacts), a.found + b.found)
+
+
+def numbered(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[Regions],
+    target: str | None,
+    out: Image | None,
+) -> Image:
     """Replace codes by the regions' numbers in reading order."""
-    found, roots = statistics
-
-    def number(codes: Codes) -> NDArray[np.intp]:
-        places = np.searchsorted(roots.ordered, found.firsts(codes))
-        return np.where(codes == 0, 0, places + 1)
-
-    # scikit-image labels masks with 32 bits.
-    dtype = np.int32 if block.ndim == 2 else np.int64
-    return per_region(first_channel(block), number).astype(dtype)
+    (found,) = statistics
+    given = (place, found.contacts.groups[0], found.numbers, found.ordered)
+    if block.ndim == 2:
+        return components.numbered(block, *given, target or "int32", out)
+    return components.numbered(first_channel(block), *given, "int32").astype(target or np.int64)
 
 
 @operation(
@@ -177,17 +214,28 @@ def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) ->
     """
     sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes, halo=1)
     return (
-        Part(partial(sized, connectivity=connectivity)),
-        Part(partial(without_small, max_size=max_size), measures=(sizes,)),
+        Part(partial(sized, connectivity=connectivity), like=like_sized),
+        Part(partial(without_small, max_size=max_size), measures=(sizes,), like=like_without_small),
     )
 
 
-def sized(image: Image, *, place: Place, connectivity: int) -> Image:
+def sized(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
     """Give the objects of a mask codes with their sizes; labels stay what they are."""
     refuse_pictures(image)
     if image.dtype.kind != "b":
         return image
-    return regions_with_sizes(image, connectivity, place)
+    return components.regions(image, 0, connectivity, place, sized=True, out=out)
+
+
+def like_sized(image: Image) -> Image:
+    """Make an image like that of codes, or of labels."""
+    refuse_pictures(image)
+    return AS_CODES(image) if image.dtype.kind == "b" else image
+
+
+def like_without_small(block: Image) -> Image:
+    """Make an image like the mask, or the labels, without what is small."""
+    return AS_MASK(block) if block.dtype == np.uint64 else block
 
 
 @dataclass(frozen=True)
@@ -232,16 +280,26 @@ def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
     return LabelSizes((labels,), (np.bincount(places, weights=lengths).astype(np.intp),))
 
 
-def without_small(block: Image, *, statistics: tuple[Sizes], max_size: int) -> Image:
+def without_small(
+    block: Image, *, place: Place, statistics: tuple[Sizes], out: Image | None, max_size: int
+) -> Image:
     """Give the mask of what is large, or the labels that are."""
     (sizes,) = statistics
     if isinstance(sizes, Contacts):
-        return per_region(block, lambda codes: sizes.totals(codes) > max_size)
+        return choose(block, place, sizes, max_size, above=True, out=out)
     large = per_region(block, lambda labels: sizes.of(labels) > max_size)
     return np.where(large, block, block.dtype.type(0))
 
 
-@operation("Fill small holes", "Regions", Composed("propagating"), takes="labels", cost=2)
+@operation(
+    "Fill small holes",
+    "Regions",
+    Composed("propagating"),
+    takes="labels",
+    arrays=0,
+    table=runs_of_a_tile,
+    cost=2,
+)
 def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
     """Fill what is small and black in a mask.
 
@@ -257,35 +315,38 @@ def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> P
     skimage.morphology.remove_small_holes
     """
     return (
-        Part(partial(holes, connectivity=connectivity)),
-        Part(partial(without_holes, max_size=max_size), measures=(contacts(connectivity),)),
+        Part(partial(holes, connectivity=connectivity), like=like_holes),
+        Part(
+            partial(without_holes, max_size=max_size),
+            measures=(contacts(connectivity),),
+            like=AS_MASK,
+        ),
     )
 
 
-def holes(image: Image, *, place: Place, connectivity: int) -> Image:
+def holes(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
     """Give a mask's holes codes with their sizes."""
     refuse_pictures(image)
-    return regions_with_sizes(image == 0, connectivity, place)
+    return components.regions(image == 0, 0, connectivity, place, sized=True, out=out)
 
 
-def without_holes(codes: Image, *, statistics: tuple[Contacts], max_size: int) -> Image:
-    """Give the mask in which no small hole is left."""
-    return per_region(codes, lambda each: statistics[0].totals(each) <= max_size)
+def like_holes(image: Image) -> Image:
+    """Make an image like that of codes."""
+    refuse_pictures(image)
+    return AS_CODES(image)
 
 
-@operation(
-    "Clear the border",
-    "Regions",
-    Iterative(lambda buffer_size: Rounds(cleared_further), name="propagating"),
-    takes="labels",
-    cost=2,
-)
-def clear_border(
-    image: Image,
-    buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
-    *,
-    place: Place,
+def without_holes(
+    codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None, max_size: int
 ) -> Image:
+    """Give the mask in which no small hole is left."""
+    return choose(codes, place, statistics[0], max_size, above=False, out=out)
+
+
+@operation("Clear the border", "Regions", Composed("propagating"), takes="labels", arrays=3, cost=2)
+def clear_border(
+    buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
+) -> Parts:
     """Remove the regions that touch the image's border, which may be cut off by it.
 
     Parameters
@@ -301,9 +362,21 @@ def clear_border(
     ----------
     skimage.segmentation.clear_border
     """
+    first = partial(cleared, width=buffer_size + 1)
+    return (Part(first, rounds=Rounds(cleared_further, far=True), like=like_cleared),)
+
+
+def cleared(image: Image, *, place: Place, width: int) -> Image:
+    """Clear what is connected within a block to a border of a width."""
     refuse_pictures(image)
-    kept = within_border(image, place, buffer_size + 1)
-    return np.where(kept, image, image.dtype.type(0))
+    kept = within_border(image, place, width)
+    return image if kept.all() else cleared_further(image * kept, image)
+
+
+def like_cleared(image: Image) -> Image:
+    """Make an image like the cleared one: the same."""
+    refuse_pictures(image)
+    return image
 
 
 def within_border(image: Image, place: Place, width: int) -> Image:
@@ -319,13 +392,9 @@ def within_border(image: Image, place: Place, width: int) -> Image:
 
 def cleared_further(state: Image, image: Image) -> Image:
     """Clear what is connected to something cleared, within a block."""
-    cleared = state != image
-    if not cleared.any():
-        return state
-    labels = measure.label(image)
-    gone = np.zeros(labels.max() + 1, np.bool_)
-    gone[labels[cleared]] = True
-    return np.where(gone[labels], image.dtype.type(0), image)
+    # What is 0 from the beginning is connected to nothing but its like.
+    result: Image = image * floods.dropped(state != 0, image, 2)
+    return result
 
 
 Method = Literal["dilation", "erosion"]
@@ -336,8 +405,8 @@ Method = Literal["dilation", "erosion"]
     "Morphology",
     Composed("propagating"),
     floats=True,
-    arrays=12,
-    cost=60,
+    arrays=8,
+    cost=12,
 )
 def reconstruction(
     seed: Literal["shifted", "eroded"] = "eroded",
@@ -366,7 +435,7 @@ def reconstruction(
     ----------
     skimage.morphology.reconstruction
     """
-    rounds = Rounds(partial(each_colour, partial(spread, method=method)))
+    rounds = Rounds(partial(each_colour, partial(spread, method=method)), far=True)
     if seed == "shifted":
         return (Part(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
     return (Part(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
@@ -394,8 +463,8 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     Composed("propagating"),
     channels="gray",
     floats=True,
-    arrays=12,
-    cost=60,
+    arrays=8,
+    cost=12,
 )
 def h_maxima(h: Height = 0.1) -> Parts:
     """Find the peaks that stand out from their surroundings by a height, as a mask.
@@ -421,8 +490,8 @@ def h_maxima(h: Height = 0.1) -> Parts:
     Composed("propagating"),
     channels="gray",
     floats=True,
-    arrays=12,
-    cost=60,
+    arrays=8,
+    cost=12,
 )
 def h_minima(h: Height = 0.1) -> Parts:
     """Find the hollows that lie below their surroundings by a depth, as a mask.
@@ -505,8 +574,8 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     skimage.morphology.local_maxima
     """
     first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
-    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity))
-    return (Part(first, 1, EXTENT, rounds=rounds),)
+    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity), far=True)
+    return (Part(first, 1, EXTENT, rounds=rounds, like=AS_MASK),)
 
 
 @operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
@@ -542,31 +611,29 @@ def peaks(
     refuse_nan(image)
     ((low, high),) = statistics
     # A constant image has no maxima for scikit-image; a constant block may be one.
-    if image.min() == image.max():
-        found = np.full(image.shape, low != high)
-    else:
-        found = morphology.local_maxima(image, connectivity=connectivity)
-    return found if allow_borders else found & within_border(image, place, 1)
+    if low == high:
+        return np.zeros(image.shape, np.bool_)
+    found = floods.highest(image, connectivity)
+    if not allow_borders:
+        found &= within_border(image, place, 1)
+    return floods.dropped(found, image, connectivity)
 
 
 def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
     """Drop the plateaus of a block that go on where they are known to be no maxima."""
-    open_pixels = np.zeros(state.shape, np.bool_)
-    for one, other in neighbours(connectivity):
-        differ = (state[one] != state[other]) & (image[one] == image[other])
-        open_pixels[one] |= differ & state[one]
-        open_pixels[other] |= differ & state[other]
-    if not open_pixels.any():
-        return state
-    labels, count = ndimage.label(state, structure(connectivity))
-    closed = np.ones(count + 1, np.bool_)
-    closed[0] = False
-    closed[labels[open_pixels]] = False
-    result: Image = closed[labels]
-    return result
+    return floods.dropped(state, image, connectivity)
 
 
-@operation("Flood", "Regions", Composed("propagating"), channels="gray", floats=True, cost=2)
+@operation(
+    "Flood",
+    "Regions",
+    Composed("propagating"),
+    channels="gray",
+    floats=True,
+    arrays=0,
+    table=runs_of_a_tile,
+    cost=2,
+)
 def flood(
     seed_point: Annotated[tuple[int, ...], Number(0, 1_000_000, unit="px", step=1)] = (0, 0),
     tolerance: Annotated[float | None, Number(0, 65_535, slider=(0, 1), step=0.01)] = None,
@@ -594,28 +661,40 @@ def flood(
     skimage.segmentation.flood
     """
     point = partial(seed_value, seed_point=seed_point)
+    like = partial(like_flooded, seed_point=seed_point)
     reached = partial(
         flooded, seed_point=seed_point, tolerance=tolerance, connectivity=connectivity
     )
     return (
-        Part(reached, measures=(Measure(point, whichever),)),
-        Part(marked, measures=(contacts(connectivity),)),
+        Part(reached, measures=(Measure(point, whichever),), like=like),
+        Part(marked, measures=(contacts(connectivity),), like=AS_MASK),
     )
 
 
-def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
-    """Give the row and column in a block of a point of the image, if it is there.
+def check_point(seed_point: tuple[int, ...]) -> None:
+    """Refuse a point of which there are not two numbers.
 
     Raises
     ------
     ValueError
-        If the point has not two numbers.
+        In one sentence.
     """
     if len(seed_point) != 2:
         raise ValueError(f"seed_point: must be a row and a column, got {len(seed_point)} numbers")
+
+
+def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
+    """Give the row and column in a block of a point of the image, if it is there."""
+    check_point(seed_point)
     row, column = seed_point
     top, bottom, left, right = place.window
     return (row - top, column - left) if top <= row < bottom and left <= column < right else None
+
+
+def like_flooded(image: Image, seed_point: tuple[int, ...]) -> Image:
+    """Make an image like that of codes."""
+    check_point(seed_point)
+    return AS_CODES(image)
 
 
 def seed_value(image: Image, *, place: Place, seed_point: tuple[int, ...]) -> Any:
@@ -634,6 +713,7 @@ def flooded(
     *,
     place: Place,
     statistics: tuple[Any],
+    out: Image | None,
     seed_point: tuple[int, ...],
     tolerance: float | None,
     connectivity: int,
@@ -653,7 +733,7 @@ def flooded(
         if image.dtype.kind != "f":
             low, high = int(max(low, 0)), int(high)
         mask = (image >= low) & (image <= high)
-    return regions_with(marks, mask | marks, connectivity, place)
+    return regions_with(marks, mask | marks, connectivity, place, out)
 
 
 @operation(

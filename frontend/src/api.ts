@@ -57,6 +57,8 @@ export interface JobView {
   readonly attempt: number;
   readonly reason: string;
   readonly notes: readonly string[];
+  /** What made the result. */
+  readonly versions: Readonly<Record<string, string>>;
   readonly created: number;
   readonly changed: number;
   readonly started: number;

@@ -12,6 +12,8 @@ interface Entry {
   readonly sha256: string;
   /** Place in the manifest's list of recipes. */
   readonly recipe: number;
+  /** Place in the manifest's list of versions. */
+  readonly versions: number;
   readonly notes: readonly string[];
 }
 
@@ -38,6 +40,8 @@ async function* files(
 ) {
   const taken = new Set(["manifest.json"]);
   const recipes = [...new Set(images.map(({ recipe }) => recipe))];
+  // Workers may have been renewed while a batch was done: mostly there is one of these.
+  const versions = [...new Set(images.map(versionsOf))];
   const entries: Entry[] = [];
   for (const image of images) {
     const result = image.job?.result;
@@ -50,6 +54,7 @@ async function* files(
       bytes: content.byteLength,
       sha256: await sha256(content),
       recipe: recipes.indexOf(image.recipe),
+      versions: versions.indexOf(versionsOf(image)),
       notes: image.job?.notes ?? [],
     });
     yield { name, input: content, lastModified: new Date() };
@@ -58,12 +63,18 @@ async function* files(
   const manifest = {
     made: new Date().toISOString(),
     app: "Distributed Image Processing",
-    versions: { catalogue: version },
+    catalogue: version,
+    versions: versions.map((each) => JSON.parse(each) as Record<string, string>),
     recipes: recipes.map(readKey),
     images: entries,
   };
   const input = `${JSON.stringify(manifest, null, 2)}\n`;
   yield { name: "manifest.json", input, lastModified: new Date() };
+}
+
+/** What made an image's result, as text that tells it from others. */
+function versionsOf({ job }: ImageItem): string {
+  return JSON.stringify(job?.versions ?? {});
 }
 
 /** The recipe that a key stands for: see `recipeKey`. */

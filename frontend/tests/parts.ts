@@ -86,6 +86,7 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     attempt: 0,
     reason: "",
     notes: [],
+    versions: { app: "1" },
     created: 0,
     changed: 1,
     started: 0,

@@ -30,7 +30,9 @@ test("results are fetched one after the other, and the manifest comes last", asy
   expect(done).toEqual([1, 2]);
   expect(content).toContain("r (2).png");
   const manifest = JSON.parse(/\{\n {2}"made"[^]*?\n\}\n/.exec(content)?.[0] ?? "");
-  expect(manifest.versions).toEqual({ catalogue: 7 });
+  expect(manifest.catalogue).toBe(7);
+  expect(manifest.versions).toEqual([{ app: "1" }]);
+  expect(manifest.images[1].versions).toBe(0);
   expect(manifest.recipes).toEqual([
     { steps: [{ operation: "gaussian", sigma: 2 }], format: "png" },
   ]);

@@ -38,10 +38,16 @@ def pixels(content):
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
-def blurred(image):
-    """Blur with scikit-image itself, in single precision, rounded once."""
+def assert_blurred(found, image):
+    """Compare with scikit-image's own blur, rounded once."""
     axis = 2 if image.ndim == 3 else None
-    return util.img_as_ubyte(filters.gaussian(util.img_as_float32(image), 2.0, channel_axis=axis))
+    assert_rounded(found, filters.gaussian(util.img_as_float32(image), 2.0, channel_axis=axis))
+
+
+def assert_rounded(found, floats):
+    """Hold levels against floats of 0…1: half a level off, and what floats may differ by."""
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found, floats * 255.0, rtol=0, atol=0.5 + 255e-6)
 
 
 def small(number):

@@ -60,8 +60,8 @@ def assert_all_right(client, batch, jobs):
     _, page = client.call("GET", f"/batches/{batch}?limit=1")
     assert {k: v for k, v in page["counts"].items() if v} == {"succeeded": len(jobs)}
     for i, job in enumerate(jobs):
-        expected = pictures.blurred(median(pictures.small(i)))
-        np.testing.assert_array_equal(pictures.pixels(client.download(views[job])), expected)
+        found = pictures.pixels(client.download(views[job]))
+        pictures.assert_blurred(found, median(pictures.small(i)))
 
 
 def median(image):

@@ -53,6 +53,6 @@ def row(case, engines, image):
 
 def said(engine, image, steps):
     """Give the seconds that the cost model says."""
-    planned = plan(engine.order(image.shape, image.dtype.name, steps))
-    ranks = engine.ranks if engine.is_wide(planned) else 1
-    return cost.estimate(planned, ranks, len(os.sched_getaffinity(0)), MEASURED).seconds
+    order = engine.order(image.shape, image.dtype.name, steps)
+    ranks = engine.ranks if engine.is_wide(order) else 1
+    return cost.estimate(plan(order), ranks, len(os.sched_getaffinity(0)), MEASURED).seconds

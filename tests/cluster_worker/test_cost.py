@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cluster_worker.cost import Rates, estimate
+from cluster_worker.cost import Rates, estimate, is_worth_cutting
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.planning import Order, plan
 from cluster_worker.rates import MEASURED
@@ -26,18 +26,24 @@ def seconds(chain, ranks=1, cores=64, rates=MEASURED):
     return estimate(chain, ranks, cores, rates).seconds
 
 
+def work_of(chain):
+    """Give the work for a pixel in a chain of one pass."""
+    [only] = chain.passes
+    return sum(load.work for load in only.loads)
+
+
 def test_work_is_shared_among_ranks_and_cores():
     chain = planned({"operation": "invert"})
     alone = seconds(chain, 1, rates=WORK)
-    assert alone == pytest.approx(4000 * 6000, rel=0.01)
+    assert alone == pytest.approx(4000 * 6000 * work_of(chain), rel=0.01)
     assert seconds(chain, 4, rates=WORK) == pytest.approx(alone / 4, rel=0.1)
     assert seconds(chain, 4, cores=2, rates=WORK) == pytest.approx(alone / 2, rel=0.1)
 
 
 def test_a_pass_takes_as_long_as_its_busiest_rank():
     chain = planned({"operation": "invert"}, shape=(50, 10), core=(10, 10))
-    assert seconds(chain, 2, rates=WORK) == 300
-    assert seconds(chain, 8, rates=WORK) == 100
+    assert seconds(chain, 2, rates=WORK) == pytest.approx(300 * work_of(chain))
+    assert seconds(chain, 8, rates=WORK) == pytest.approx(100 * work_of(chain))
 
 
 def test_halos_are_worked_on_again():
@@ -49,9 +55,9 @@ def test_halos_are_worked_on_again():
 def test_a_measure_and_a_round_are_meetings():
     only = replace(WORK, operations={}, meeting=1.0)
     assert seconds(planned({"operation": "invert"}), 2, rates=only) == 1
-    # Otsu measures the extent, then the histogram, then applies the threshold.
-    assert seconds(planned(OTSU), 2, rates=only) == 3
-    assert seconds(planned(OTSU), 8, rates=only) == 9
+    # Otsu counts the pixels of each level, then applies the threshold.
+    assert seconds(planned(OTSU), 2, rates=only) == 2
+    assert seconds(planned(OTSU), 8, rates=only) == 6
     assert seconds(planned(OTSU), 1, rates=only) == 0
     rounds = planned({"operation": "denoise_tv_chambolle"})
     assert seconds(rounds, 2, rates=only) > len(rounds.passes)
@@ -77,3 +83,32 @@ def test_every_operation_was_measured_and_more_pixels_take_longer():
             for side in (1024, 4096)
         )
         assert 0 < small < large or name == "resize"
+
+
+@pytest.mark.parametrize(
+    ("alone", "shared", "is_cut"),
+    [
+        (1.0, 0.5, True),
+        (0.0045, 0.0023, True),
+        (0.001, 0.0005, False),  # a gain that is lost while the ranks begin
+        (0.1, 0.098, False),  # limited by memory, which all ranks share
+        (0.1, 0.2, False),
+    ],
+)
+def test_an_image_is_cut_where_that_saves_time_worth_the_trouble(alone, shared, is_cut):
+    assert is_worth_cutting(alone, shared) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("step", "shape", "is_cut"),
+    [
+        ({"operation": "invert"}, (512, 512), False),
+        (GAUSSIAN, (512, 512), False),
+        (GAUSSIAN, (4000, 6000, 3), True),
+        ({"operation": "median"}, (4000, 6000), True),
+        ({"operation": "denoise_nl_means"}, (512, 512), True),
+    ],
+)
+def test_work_decides_whether_an_image_is_cut_and_not_its_pixels_alone(step, shape, is_cut):
+    chain = planned(step, shape=shape)
+    assert is_worth_cutting(*(seconds(chain, ranks, cores=2) for ranks in (1, 2))) is is_cut

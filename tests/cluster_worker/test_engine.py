@@ -27,7 +27,8 @@ from tests.cluster_worker.reference import is_meant_for
 pytestmark = pytest.mark.slow
 
 CATALOGUE = catalogue()
-SLOW = [{"operation": "median", "radius": 3}]
+# No kernel serves a median of disks.
+SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
 BIG = np.random.default_rng(1).integers(0, 255, (1500, 1500), np.uint8)
 
 
@@ -109,7 +110,7 @@ def test_progress_counts_every_tile_of_every_pass(engine):
     engine.run(BIG, [{"operation": "threshold_otsu"}], progress=lambda *each: seen.append(each))
     done, total = seen[-1]
     assert done == total
-    assert total >= 3 * engine.ranks
+    assert total >= 2 * engine.ranks
     assert [each for each, _ in seen] == sorted(each for each, _ in seen)
 
 
@@ -164,7 +165,9 @@ def test_the_death_of_mpiexec_is_survived(engine):
 
 
 def test_a_cancelled_job_frees_the_ranks(engine):
-    with engine.prepare(BIG.shape, "uint8", [{"operation": "median", "radius": 8}]) as job:
+    with engine.prepare(
+        BIG.shape, "uint8", [{"operation": "median", "footprint": "disk", "radius": 8}]
+    ) as job:
         job.source[...] = BIG
         started = threading.Event()
         job.start(lambda done, total: started.set())
@@ -181,14 +184,14 @@ def test_a_cancelled_job_frees_the_ranks(engine):
 def test_a_job_over_its_time_is_rejected_and_the_next_one_runs():
     with Engine(ranks=2, job_seconds_max=1.0) as engine:
         with pytest.raises(Rejected, match="took longer than 1 s, the limit for one image"):
-            engine.run(BIG, [{"operation": "median", "radius": 50}])
+            engine.run(BIG, [{"operation": "median", "footprint": "disk", "radius": 30}])
         small = IMAGES["photograph"]
         assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
 
 
 def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
-    with Engine(ranks=1, job_memory_bytes_max=16 << 20) as engine:
-        with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 16 MiB"):
+    with Engine(ranks=1, job_memory_bytes_max=40 << 20) as engine:
+        with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 40 MiB"):
             engine.run(BIG, [{"operation": "felzenszwalb"}])
         with pytest.raises(Rejected, match=r"MiB of shared memory; this machine has"):
             engine.prepare((2_000_000, 2_000_000), "uint8", [{"operation": "invert"}])
@@ -200,7 +203,7 @@ def test_a_rank_that_runs_out_of_memory_rejects_the_image_and_lives_on(monkeypat
     with Engine(ranks=1, job_memory_bytes_max=8 << 20) as engine:
         before = engine.pids()
         with pytest.raises(Rejected, match="needs more memory than one job may take"):
-            engine.run(np.tile(BIG, (2, 2)), [{"operation": "canny"}])
+            engine.run(np.tile(BIG, (4, 4)), [{"operation": "denoise_wavelet"}])
         assert (engine.run(BIG[:9, :9], [{"operation": "invert"}]) == 255 - BIG[:9, :9]).all()
         assert engine.pids() == before
 

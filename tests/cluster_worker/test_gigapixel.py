@@ -21,6 +21,7 @@ from cluster_worker import Engine
 from cluster_worker.errors import Cancelled
 from cluster_worker.files import open_file
 from cluster_worker.views import Views
+from tests.app.pictures import assert_rounded
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
@@ -32,6 +33,8 @@ DRAWING_MIB_MAX = 200
 SIGMA = 3.0
 HALO = 12  # four standard deviations
 BINS = 256
+# Differences of 1e-6 in a blur are stretched by the equalisation.
+LEVEL_TOLERANCE = 1e-4
 GAUSSIAN = {"operation": "gaussian", "sigma": SIGMA, "mode": "nearest"}
 CHAIN = [GAUSSIAN, {"operation": "equalize_hist"}, {"operation": "threshold_otsu"}]
 
@@ -151,9 +154,8 @@ def test_a_gigapixel_is_blurred_in_bounded_memory(scan, tmp_path, capsys):
     target = tmp_path / "blurred.tif"
     assert run_watched(scan, target, [GAUSSIAN], capsys) <= PSS_MIB_MAX
     top, bottom, left, right = corner()
-    expected = util.img_as_ubyte(blurred(tifffile.imread(scan), *corner()))
     found = tifffile.imread(target)
-    np.testing.assert_array_equal(found[top:bottom, left:right], expected)
+    assert_rounded(found[top:bottom, left:right], blurred(tifffile.imread(scan), *corner()))
     say_peer(scan, tmp_path / "peer.tif", capsys)
 
 
@@ -184,9 +186,12 @@ def test_statistics_of_a_gigapixel_are_those_of_the_whole(scan, tmp_path, capsys
 
     histogram, edges = whole_histogram(lambda *band: equalized(*band, 0, SIDE))
     level = filters.threshold_otsu(hist=(histogram, (edges[:-1] + edges[1:]) / 2))
-    expected = equalized(*corner()) > level
+    expected = equalized(*corner())
     top, bottom, left, right = corner()
-    np.testing.assert_array_equal(tifffile.imread(target)[top:bottom, left:right] > 0, expected)
+    found = tifffile.imread(target)[top:bottom, left:right] > 0
+    # A pixel may fall on the other side only where floats of the blur may differ by as much.
+    off = found != (expected > level)
+    assert np.abs(expected[off] - level).max(initial=0) < LEVEL_TOLERANCE
 
 
 def whole_histogram(band):

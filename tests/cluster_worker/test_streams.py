@@ -164,10 +164,7 @@ def test_a_streamed_job_survives_the_death_of_a_rank(engine, small_memory, tmp_p
 
 
 @pytest.mark.slow
-def test_a_rank_that_cannot_open_its_files_leaves_no_other_waiting(
-    engine, small_memory, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("cluster_worker.engine.WIDE_PIXELS", 1)
+def test_a_rank_that_cannot_open_its_files_leaves_no_other_waiting(engine, small_memory, tmp_path):
     source, target = written(tmp_path / "in.tif", PHOTOGRAPH), tmp_path / "out.tif"
     with open_file(engine, source, target, CHAINS["local"]) as file:
         assert file.job.assignment.wide

@@ -1,8 +1,10 @@
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from config import VERSION
 from config.settings import (
     TOP,
     ApiSettings,
@@ -61,3 +63,8 @@ def test_a_line_that_is_no_setting_is_named(tmp_path: Path):
     (tmp_path / ".env").write_text("TABLE=a\nnonsense\n")
     with pytest.raises(SettingError, match=r"\.env:2: must read NAME=value, got 'nonsense'"):
         read_env_file(tmp_path / ".env")
+
+
+def test_the_app_and_its_package_have_one_version():
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION

@@ -76,7 +76,7 @@ def test_the_script_leaves_a_node_that_works(worker, client):
     views = assert_succeed(client, batch, jobs)
     for number, job in enumerate(jobs):
         found = pictures.pixels(client.download(views[job]))
-        np.testing.assert_array_equal(found, pictures.blurred(pictures.small(number)))
+        pictures.assert_blurred(found, pictures.small(number))
 
 
 def test_the_script_run_again_changes_nothing(worker):

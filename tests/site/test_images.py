@@ -4,11 +4,13 @@ import hashlib
 import json
 import re
 import zipfile
+from importlib.metadata import version
 
 import pytest
 from playwright.sync_api import expect
 from skimage import data
 
+from config import VERSION
 from tests.app import pictures
 from tests.site.pages import add_filter, choose, process, row, succeeds, tell
 
@@ -78,11 +80,15 @@ def test_all_results_come_as_one_zip_whose_manifest_is_true(page):
             assert entry["sha256"] == hashlib.sha256(content).hexdigest()
             expected = 255 - pictures.pixels(image)
             assert (pictures.pixels(content) == expected).all()
+    made_with = {name: version(name) for name in ("scikit-image", "numpy")}
+    assert manifest["versions"] == [{"app": VERSION, **made_with}]
+    assert {entry["versions"] for entry in manifest["images"]} == {0}
     assert manifest["recipes"] == [{"steps": [{"operation": "invert"}], "format": "same"}]
-    # The next image is the only one that is new.
+    # The next image is the only one that is new, also after a reload.
     choose(page, ("d.png", "image/png", pictures.png(pictures.small(9))))
     process(page)
     succeeds(page, "d.png")
+    page.reload()
     with page.expect_download() as caught:
         page.get_by_role("button", name="Download 1 new").click()
     with zipfile.ZipFile(caught.value.path()) as archive:

@@ -13,6 +13,9 @@ config.CPU_FEATURES = get_host_cpu_features().flatten() + ",-prefer-256-bit"
 # pixel of a loop alike, so that no bit depends on where a tile was cut.
 compiled = njit(cache=True, fastmath={"contract"}, error_model="numpy")
 
+# Where each product is to be rounded, as numpy does.
+exactly = njit(cache=True, error_model="numpy")
+
 # For short loops called for each row: a call would count references to every array that it takes.
 inlined = njit(cache=True, fastmath={"contract"}, error_model="numpy", forceinline=True)
 

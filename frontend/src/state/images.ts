@@ -283,6 +283,7 @@ function newJob(image: ImageItem, job: string): JobView {
     attempt: 0,
     reason: "",
     notes: [],
+    versions: {},
     created: 0,
     changed: 0,
     started: 0,

@@ -3,6 +3,7 @@
 import { ApiProblem, type BatchPage } from "../api";
 import { poll } from "../poller";
 import { fromBody, recipeKey } from "../recipe";
+import { savedJobs } from "../saved";
 import { recipeIn } from "../share";
 import { type ImageItem, awaitsViews, countsOf, isActive } from "../state/images";
 import { texts } from "../texts";
@@ -67,7 +68,18 @@ function take(desk: Desk, page: BatchPage, restoring: boolean): void {
   desk.dispatch({ type: "line heard", page, now: desk.waiting.now() });
   const recipe = recipeKey(page.steps, page.format);
   desk.dispatch({ type: "page came", page, recipe, restoring });
+  if (restoring) recallSaved(desk, page);
   if (desk.items !== before) tellEnds(desk, before);
+}
+
+/** Mark the results that were saved before the page was loaded again. */
+function recallSaved(desk: Desk, page: BatchPage): void {
+  const saved = savedJobs();
+  const came = new Set(page.jobs.map(({ job }) => job).filter((job) => saved.has(job)));
+  if (came.size === 0) return;
+  const found = desk.items.filter(({ job, isSaved }) => job && !isSaved && came.has(job.job));
+  if (found.length === 0) return;
+  desk.dispatch({ type: "images downloaded", ids: found.map(({ id }) => id) });
 }
 
 /** Announce failures, and the moment when nothing is under way any more. */

@@ -1,5 +1,6 @@
 /** All results in one file, and their end. */
 
+import { noteSaved } from "../saved";
 import type { ImageItem } from "../state/images";
 import { texts } from "../texts";
 import type { Desk } from "./desk";
@@ -9,6 +10,8 @@ import { saveBlob } from "./outside";
 /** Note that results were saved, so that only new ones need to be the next time. */
 export function noteDownloaded(desk: Desk, ids: readonly string[]): void {
   desk.dispatch({ type: "images downloaded", ids });
+  const saved = new Set(ids);
+  noteSaved(desk.items.flatMap(({ id, job }) => (job && saved.has(id) ? job.job : [])));
 }
 
 /**

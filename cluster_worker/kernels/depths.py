@@ -1,0 +1,46 @@
+"""Conversions between depths, in one go over the pixels."""
+
+import numpy as np
+
+from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.tiling import Place
+
+loops = lazily("cluster_worker.kernels.loops.depths")
+
+# Those that are converted to floats and back.
+WHOLE = {"uint8": 255, "uint16": 65535}
+
+
+def converts(source: str, target: str) -> bool:
+    """Whether `to_depth` converts from one type to another."""
+    return (source in WHOLE and target == "float32") or (source == "float32" and target in WHOLE)
+
+
+def to_depth(image: Image, *, dtype: str, place: Place, out: Image | None) -> Image:
+    """Convert a block as planning does, to the last bit.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of one of the types that it `converts`.
+    dtype : str
+        Of the result.
+    place : Place
+        Of the block.
+    out : ndarray or None
+        For the result.
+
+    Returns
+    -------
+    ndarray
+        The core, which is the block.
+    """
+    core = place.core.relative_to(place.window)
+    values = rows_of(image[core.slices]).reshape(-1)
+    with core_of(image, core, dtype, out) as result:
+        if dtype == "float32":
+            share = np.float32(1 / WHOLE[str(image.dtype)])
+            loops.to_floats(values, share, result.reshape(-1))
+        else:
+            loops.to_levels(values, np.float32(WHOLE[dtype]), result.reshape(-1))
+    return result if out is None else out

@@ -1,0 +1,299 @@
+"""Compiled loops of connected regions: runs of equal pixels, joined where they touch.
+
+The *number* of a pixel counts the pixels of the whole image in row order, from 1. A code is the
+number of a region's first pixel, and below it a fact of `FACT_BITS` bits.
+"""
+
+import numpy as np
+from numba import njit
+
+FACT_BITS = np.uint64(24)
+FACT_MAX = np.uint64((1 << 24) - 1)
+
+# Columns that are compared at a time before it is asked whether there was a contact.
+STRETCH = 512
+
+compiled = njit(cache=True, error_model="numpy")
+# Masks, and what has several values; both are compiled when either is first met.
+COUNTED = ["int64(uint8[:, ::1])", "int64(int64[:, ::1])"]
+FOUND = [
+    f"void({each}[:, ::1], {each}, int64, int32[::1], int32[::1], int32[::1], int32[::1])"
+    for each in ("uint8", "int64")
+]
+
+
+@njit(COUNTED, cache=True, error_model="numpy")
+def count_runs(values):
+    """Count the runs of equal pixels in all rows."""
+    total = 0
+    for y in range(len(values)):
+        line = values[y]
+        before, after = line[:-1], line[1:]
+        changes = 1
+        for x in range(before.size):
+            changes += before[x] != after[x]
+        total += changes
+    return total
+
+
+@compiled
+def root_of(parents, run):
+    """Give the first run of a region as far as it is known, and shorten the way to it."""
+    while parents[run] != run:
+        parents[run] = parents[parents[run]]
+        run = parents[run]
+    return run
+
+
+@njit(FOUND, cache=True, error_model="numpy")
+def find_runs(values, background, reach, starts, stops, parents, rows):
+    """Find the runs that are not background, and join those of equal value that touch.
+
+    Parameters
+    ----------
+    values : ndarray
+        (rows, columns).
+    background : scalar
+        The value that belongs to no region.
+    reach : int
+        1 if pixels touch by corners, 0 if not.
+    starts, stops, parents : ndarray of int32
+        To be filled: where each run begins and ends, and the first run of its region.
+    rows : ndarray of int32
+        To be filled: the first run of each row, and how many runs there are.
+    """
+    count, width = 0, values.shape[1]
+    for y in range(len(values)):
+        line, above, rows[y] = values[y], values[y - 1], count
+        other, last = (rows[y - 1] if y > 0 else 0), count
+        x = 0
+        while x < width:
+            value, start = line[x], x
+            x += 1
+            while x < width and line[x] == value:
+                x += 1
+            if value == background:
+                continue
+            starts[count], stops[count], parents[count] = start, x, count
+            while other < last and stops[other] + reach <= start:
+                other += 1
+            each = other
+            while each < last and starts[each] < x + reach:
+                if above[starts[each]] == value:
+                    a, b = root_of(parents, each), root_of(parents, count)
+                    parents[max(a, b)] = min(a, b)
+                each += 1
+            count += 1
+    rows[len(values)] = count
+    for run in range(count):
+        parents[run] = parents[parents[run]]
+
+
+@compiled
+def add_sizes(starts, stops, parents, facts):
+    """Count the pixels of each region, at its first run."""
+    for run in range(parents.size):
+        facts[parents[run]] += np.uint64(stops[run] - starts[run])
+
+
+@compiled
+def add_marks(marks, starts, stops, parents, rows, facts):
+    """Count the marked pixels of each region, at its first run."""
+    for y in range(len(marks)):
+        line = marks[y]
+        for run in range(rows[y], rows[y + 1]):
+            found = 0
+            for x in range(starts[run], stops[run]):
+                found += line[x]
+            facts[parents[run]] += np.uint64(found)
+
+
+@compiled
+def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
+    """Fill an image with the codes of its regions, 0 where there is none.
+
+    Parameters
+    ----------
+    starts, stops, parents, rows : ndarray of int32
+        As `find_runs` makes them.
+    facts : ndarray of uint64
+        Of each region, at its first run; each becomes the code of its run.
+    first, columns : int
+        The number of the block's first pixel, and the columns of the whole image.
+    codes : ndarray of uint64
+        (rows, columns).
+    """
+    for y in range(len(codes)):
+        line, x = codes[y], 0
+        for run in range(rows[y], rows[y + 1]):
+            if parents[run] == run:
+                number = np.uint64(first + y * columns + starts[run])
+                facts[run] = number << FACT_BITS | min(facts[run], FACT_MAX)
+            else:
+                facts[run] = facts[parents[run]]
+            line[x : starts[run]] = 0
+            line[starts[run] : stops[run]] = facts[run]
+            x = stops[run]
+        line[x:] = 0
+
+
+@compiled
+def differ(a, b):
+    """Whether two lines hold different regions somewhere."""
+    found = 0
+    for x in range(a.size):
+        found += (a[x] != b[x]) & (a[x] != 0) & (b[x] != 0)
+    return found > 0
+
+
+@compiled
+def collect(a, b, pairs, count):
+    """Append the pairs of regions that two lines hold side by side, without repetitions."""
+    for x in range(a.size):
+        if a[x] != b[x] and a[x] != 0 and b[x] != 0:
+            if count > 0 and pairs[count - 1, 0] == a[x] and pairs[count - 1, 1] == b[x]:
+                continue
+            if count == len(pairs):
+                longer = np.empty((2 * count, 2), np.uint64)
+                longer[:count] = pairs
+                pairs = longer
+            pairs[count, 0], pairs[count, 1] = a[x], b[x]
+            count += 1
+    return pairs, count
+
+
+@compiled
+def touching(codes, by_corners):
+    """Find the pairs of codes that touch, as an array of n × 2 in which some may repeat."""
+    pairs, count = np.empty((64, 2), np.uint64), 0
+    height, width = codes.shape
+    for y in range(height):
+        line, above = codes[y], codes[max(y - 1, 0)]
+        for left in range(0, width, STRETCH):
+            right = min(left + STRETCH, width)
+            # One column more, where the next stretch begins.
+            here, over = line[left : right + 1], above[left : right + 1]
+            for way in range(4 if by_corners else 2):
+                other = here if way == 0 else over
+                one, skip = way == 3, way in (0, 2)
+                a = here[one : here.size - skip]
+                b = other[skip : here.size - one]
+                if differ(a, b):
+                    pairs, count = collect(a, b, pairs, count)
+    return pairs[:count]
+
+
+@compiled
+def first_pixels(codes, first, columns):
+    """Collect the codes of the regions whose first pixel is here, in order."""
+    found, count = np.empty(64, np.uint64), 0
+    for y in range(len(codes)):
+        line, number = codes[y], np.uint64(first + y * columns)
+        here = 0
+        for x in range(line.size):
+            here += (line[x] >> FACT_BITS) == number + np.uint64(x)
+        if here == 0:
+            continue
+        if count + here > found.size:
+            longer = np.empty(2 * (count + here), np.uint64)
+            longer[:count] = found[:count]
+            found = longer
+        for x in range(line.size):
+            if (line[x] >> FACT_BITS) == number + np.uint64(x):
+                found[count] = line[x]
+                count += 1
+    return found[:count]
+
+
+@compiled
+def place_of(code, known):
+    """Give where a code stands, or would stand, among others in order."""
+    low, high = 0, known.size
+    while low < high:
+        middle = (low + high) // 2
+        if known[middle] < code:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def number(codes, top, left, columns, known, numbers, roots, result):
+    """Replace codes by the numbers of their regions.
+
+    Parameters
+    ----------
+    codes : ndarray of uint64
+        (rows, columns).
+    top, left, columns : int
+        Where they lie in the whole image, and the columns of that.
+    known, numbers : ndarray
+        The codes of parts that touch others, in order, and the numbers of their regions.
+    roots : ndarray of uint64
+        The first codes of all regions, in order.
+    result : ndarray of int32
+        (rows, columns).
+    """
+    height, width = codes.shape
+    for y in range(height):
+        line, numbered = codes[y], result[y]
+        last, value = np.uint64(0), 0
+        for x in range(width):
+            code = line[x]
+            if code != last:
+                last, value = code, 0
+                if code != 0:
+                    pixel = np.int64(code >> FACT_BITS) - 1
+                    row = pixel // columns - top
+                    column = pixel - (row + top) * columns - left
+                    # What has been looked up stands at the region's first pixel.
+                    if 0 <= row <= y and 0 <= column < width and (row < y or column < x):
+                        value = result[row, column]
+                    else:
+                        place = place_of(code, known)
+                        if place < known.size and known[place] == code:
+                            value = numbers[place]
+                        else:
+                            value = place_of(code, roots) + 1
+            numbered[x] = value
+
+
+@compiled
+def choose(codes, top, left, columns, known, totals, limit, above, result):
+    """Tell where regions have more than a limit, or if not `above`, where they have not.
+
+    Parameters
+    ----------
+    codes, top, left, columns, known
+        As of `number`.
+    totals : ndarray of int64
+        The sums of facts of the regions that `known` belong to.
+    limit : int
+        Which facts are compared with.
+    above : bool
+        Whether those that have more are wanted.
+    result : ndarray of bool
+        (rows, columns).
+    """
+    height, width = codes.shape
+    for y in range(height):
+        line, chosen = codes[y], result[y]
+        last, value = np.uint64(0), not above
+        for x in range(width):
+            code = line[x]
+            if code != last:
+                last, value = code, not above
+                if code != 0:
+                    pixel = np.int64(code >> FACT_BITS) - 1
+                    row = pixel // columns - top
+                    column = pixel - (row + top) * columns - left
+                    if 0 <= row <= y and 0 <= column < width and (row < y or column < x):
+                        value = result[row, column]
+                    else:
+                        total = np.int64(code & FACT_MAX)
+                        place = place_of(code, known)
+                        if place < known.size and known[place] == code:
+                            total = totals[place]
+                        value = (total > limit) == above
+            chosen[x] = value

@@ -1,0 +1,22 @@
+"""Compiled loops that convert between depths."""
+
+import numpy as np
+
+from cluster_worker.kernels.loops.compiling import compiled
+
+
+@compiled
+def to_floats(values, share, floats):
+    """Make floats of whole numbers, of which each is a share of white."""
+    for x in range(values.size):
+        floats[x] = np.float32(values[x]) * share
+
+
+@compiled
+def to_levels(floats, white, levels):
+    """Cut floats to 0…1 and round them to whole numbers; NaN becomes black."""
+    for x in range(floats.size):
+        value = floats[x]
+        value = value if value > np.float32(0) else np.float32(0)
+        value = value if value < np.float32(1) else np.float32(1)
+        levels[x] = np.rint(value * white)

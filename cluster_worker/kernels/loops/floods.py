@@ -1,0 +1,167 @@
+"""Compiled loops that spread something within a block as far as it goes."""
+
+from numba import njit
+
+# Of a float its dilation alone is needed: an erosion is that of the negative.
+RECONSTRUCTED = [
+    "void(float32[:, ::1], float32[:, ::1], int32[::1], uint8[::1])",
+    "void(float64[:, ::1], float64[:, ::1], int32[::1], uint8[::1])",
+]
+
+
+@njit(cache=True, error_model="numpy")
+def raise_to_row(line, other):
+    """Raise pixels to the three of another row that they touch; both begin and end with a frame."""
+    line, before, middle, after = line[1:-1], other[:-2], other[1:-1], other[2:]
+    for x in range(line.size):
+        line[x] = max(line[x], max(before[x], max(middle[x], after[x])))
+
+
+@njit(cache=True, error_model="numpy")
+def cannot_grow(line, limit, next_line, next_limit):
+    """Whether no pixel of a row can raise one of the next row or the one after it."""
+    could = 0
+    here = line[1:-1]
+    for k in range(3):
+        other, most = next_line[k : k + here.size], next_limit[k : k + here.size]
+        for x in range(here.size):
+            could += (other[x] < here[x]) & (other[x] < most[x])
+    other, most = line[2:], limit[2:]
+    for x in range(here.size):
+        could += (other[x] < here[x]) & (other[x] < most[x])
+    return could == 0
+
+
+@njit(RECONSTRUCTED, cache=True, error_model="numpy")
+def reconstruct(state, mask, queue, waits):
+    """Let a state grow below a mask as far as the mask lets it, by corners too.
+
+    The two scans and the queue of Vincent (1993), IEEE Transactions on Image Processing 2(2).
+
+    Parameters
+    ----------
+    state, mask : ndarray
+        (rows + 2, columns + 2), the frame being minus infinity; the state is at most the mask, and
+        is changed.
+    queue : ndarray of int32
+        Scratch, one for each pixel.
+    waits : ndarray of uint8
+        Zeros, one for each pixel.
+    """
+    rows, width = state.shape
+    for y in range(1, rows - 1):
+        line, limit = state[y], mask[y]
+        raise_to_row(line, state[y - 1])
+        last = line[0]
+        for x in range(1, width - 1):
+            last = min(max(last, line[x]), limit[x])
+            line[x] = last
+    flat, most = state.reshape(-1), mask.reshape(-1)
+    head, count = 0, 0
+    for y in range(rows - 2, 0, -1):
+        line, limit = state[y], mask[y]
+        raise_to_row(line, state[y + 1])
+        last = line[width - 1]
+        for x in range(width - 2, 0, -1):
+            last = min(max(last, line[x]), limit[x])
+            line[x] = last
+        if cannot_grow(line, limit, state[y + 1], mask[y + 1]):
+            continue
+        for x in range(width - 2, 0, -1):
+            p = y * width + x
+            for q in (p + 1, p + width - 1, p + width, p + width + 1):
+                if flat[q] < flat[p] and flat[q] < most[q]:
+                    queue[count] = p
+                    waits[p] = 1
+                    count += 1
+                    break
+    tail = count % queue.size
+    while count > 0:
+        p = queue[head]
+        head = head + 1 if head + 1 < queue.size else 0
+        count -= 1
+        waits[p] = 0
+        level = flat[p]
+        for across in (-width, 0, width):
+            for q in (p + across - 1, p + across, p + across + 1):
+                if flat[q] < level and flat[q] < most[q]:
+                    flat[q] = min(level, most[q])
+                    if waits[q] == 0:
+                        waits[q] = 1
+                        queue[tail] = q
+                        tail = tail + 1 if tail + 1 < queue.size else 0
+                        count += 1
+
+
+# Columns that are compared at a time before it is asked whether something spreads there.
+STRETCH = 512
+
+# Of values only whether they are equal is asked, so that floats may be given as whole numbers.
+DROPPED = [
+    f"void(uint8[:, ::1], uint{bits}[:, ::1], boolean, int32[::1])" for bits in (8, 16, 32, 64)
+]
+
+
+@njit(cache=True, error_model="numpy")
+def part_ways(state, values, other, their_values):
+    """Whether two lines hold equal values side by side of which only one is left in the state."""
+    found = 0
+    for x in range(state.size):
+        found += (values[x] == their_values[x]) & ((state[x] == 0) != (other[x] == 0))
+    return found > 0
+
+
+@njit(cache=True, error_model="numpy")
+def drop_around(state, values, by_corners, stack, count):
+    """Drop what is connected by equal values to the pixels on a stack."""
+    height, width = state.shape
+    while count > 0:
+        count -= 1
+        y, x = stack[count] // width, stack[count] % width
+        value = values[y, x]
+        for row in range(max(y - 1, 0), min(y + 2, height)):
+            for column in range(max(x - 1, 0), min(x + 2, width)):
+                if state[row, column] == 0 or values[row, column] != value:
+                    continue
+                if by_corners or row == y or column == x:
+                    state[row, column] = 0
+                    stack[count] = row * width + column
+                    count += 1
+
+
+@njit(DROPPED, cache=True, error_model="numpy")
+def drop(state, values, by_corners, stack):
+    """Drop from a state what is connected by equal values to something that is not in it.
+
+    Parameters
+    ----------
+    state : ndarray of uint8
+        (rows, columns): not 0 what is left. It is changed.
+    values : ndarray
+        (rows, columns).
+    by_corners : bool
+        Whether pixels touch by corners as well.
+    stack : ndarray of int32
+        Scratch, one for each pixel.
+    """
+    height, width = state.shape
+    for y in range(height):
+        for left in range(0, width, STRETCH):
+            right = min(left + STRETCH + 1, width)
+            for way in range(4 if by_corners else 2):
+                above = y if way == 0 else max(y - 1, 0)
+                one, skip = way == 3, way in (0, 2)
+                here, there = slice(left + one, right - skip), slice(left + skip, right - one)
+                line, other = state[y, here], state[above, there]
+                level, their_level = values[y, here], values[above, there]
+                if not part_ways(line, level, other, their_level):
+                    continue
+                count = 0
+                for x in range(line.size):
+                    if level[x] == their_level[x] and (line[x] == 0) != (other[x] == 0):
+                        gone = line[x] == 0
+                        row, column = (above, left + skip + x) if gone else (y, left + one + x)
+                        stack[count] = row * width + column
+                        line[x], other[x] = 0, 0
+                        count += 1
+                drop_around(state, values, by_corners, stack, count)
