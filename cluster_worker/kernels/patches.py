@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import util
 
+from cluster_worker.depths import to_depth
 from cluster_worker.kernels import Image, core_of, lazily, rows_of
 from cluster_worker.kernels.separable import WHITE
 from cluster_worker.tiling import Place, Span, tiles
@@ -74,8 +75,7 @@ def non_local_means(
     )
     bounds = bounds.in_levels if levels else bounds
     around = offset + patch_distance
-    white = np.float32(WHITE[dtype])
-    gain = white / np.float32(WHITE["uint8"] if levels else 1)
+    white = np.float32(WHITE["uint8"] if levels else 1)
     with core_of(image, core.relative_to(place.window), dtype, out) as result:
         for part in tiles(core.shape, CORE):
             span = part.relative_to(Span(-core.top, 0, -core.left, 0))
@@ -83,9 +83,9 @@ def non_local_means(
             totals = np.empty((channels + 1, *planes.shape[1:]), planes.dtype)
             numbers = map(planes.dtype.type, bounds)
             loops.average(planes, offset, patch_distance, *numbers, totals)
-            averaged = np.empty((*part.shape, *image.shape[2:]), dtype)
-            loops.finish(planes, totals, around, gain, white, rows_of(averaged))
-            result[part.slices] = averaged
+            averaged = np.empty((*part.shape, *image.shape[2:]), np.float32)
+            loops.finish(planes, totals, around, white, rows_of(averaged))
+            result[part.slices] = to_depth(averaged, dtype)
     return result if out is None else out
 
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,10 @@ from skimage.restoration._denoise import (
 )
 from skimage.restoration._rolling_ball_cy import apply_kernel
 
+from cluster_worker.depths import to_depth
+from cluster_worker.kernels import bilateral as fast
 from cluster_worker.kernels import patches, variation
+from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Composed,
@@ -35,7 +38,13 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
-from cluster_worker.operations.statistics import EXTENT, Extent, exact_sum, rounded_sum
+from cluster_worker.operations.statistics import (
+    EXTENT,
+    Extent,
+    exact_sum,
+    exact_sum_of,
+    rounded_sum,
+)
 
 Sums = tuple[int, int]
 
@@ -293,6 +302,77 @@ def join_sums(a: Sums, b: Sums) -> Sums:
 DEVIATION = (*EXTENT, Measure(sums, join_sums), Measure(sums_of_squares, join_sums))
 
 
+def deviation(whole: Sums, squares: Sums) -> float:
+    """Give the standard deviation of the whole image."""
+    return float(np.sqrt(rounded_sum(squares[0]) / whole[1]))
+
+
+def bilateral_by_rows(
+    image: Image,
+    win_size: int | None,
+    sigma_color: float | None,
+    sigma_spatial: float,
+    bins: int,
+    mode: str,
+    cval: float,
+    *,
+    statistics: tuple[Any, ...],
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Do what `denoise_bilateral` does by a loop over rows.
+
+    Of whole numbers, which become floats as it goes, a histogram is measured.
+    """
+    if image.dtype.kind == "u":
+        statistics = measured_of(statistics[0].tobytes(), str(image.dtype))
+    extent = statistics[0]
+    refuse_not_finite(extent)
+    if extent[0] == extent[1]:
+        found = to_depth(util.img_as_float32(image[place.inner]), dtype)
+        if out is not None:
+            out[...] = found
+        return found
+    side = window_of(win_size, sigma_spatial)
+    spread = sigma_color or np.float32(deviation(*statistics[1:]))
+    colours = _compute_color_lut(bins, spread, extent[1], dtype=np.float32)
+    places = _compute_spatial_lut(side, sigma_spatial, dtype=np.float32)
+    return fast.bilateral(
+        image,
+        extent,
+        colours,
+        places,
+        side,
+        mode,
+        cval,
+        dtype=dtype,
+        place=place,
+        out=out,
+    )
+
+
+@lru_cache(maxsize=4)
+def measured_of(histogram: bytes, dtype: str) -> tuple[Extent, Sums, Sums]:
+    """Give what `DEVIATION` measures, from a histogram."""
+    counted = np.frombuffer(histogram, np.intp)
+    levels = np.flatnonzero(counted)
+    counted, values = counted[levels], util.img_as_float32(levels.astype(dtype))
+    size = int(counted.sum())
+    whole = exact_sum_of(values, counted), size
+    away = values.astype(np.float64) - rounded_sum(whole[0]) / size
+    return (values[0], values[-1]), whole, (exact_sum_of(away * away, counted), size)
+
+
+# A loop for the bilateral filter.
+BILATERAL = partial(
+    Kernel,
+    bilateral_by_rows,
+    arrays=0,
+    cost=lambda win_size, sigma_spatial, **_: window_of(win_size, sigma_spatial) ** 2 / 15,
+)
+
+
 @operation(
     "Smoothing (bilateral)",
     "Restoration",
@@ -305,6 +385,10 @@ DEVIATION = (*EXTENT, Measure(sums, join_sums), Measure(sums_of_squares, join_su
     arrays=14,
     cost=lambda win_size, sigma_spatial, **_: window_of(win_size, sigma_spatial) ** 2 / 5,
     tolerance=1e-6,
+    kernels=(
+        BILATERAL(takes=TYPES, measures=TALLY, tolerance=1e-6),
+        BILATERAL(takes=("float32",), exact=True),
+    ),
 )
 def denoise_bilateral(
     image: Image,
@@ -380,11 +464,6 @@ def denoise_bilateral(
     if lift:
         result += lift
     return result.reshape(image.shape)
-
-
-def deviation(whole: Sums, squares: Sums) -> float:
-    """Give the standard deviation of the whole image."""
-    return float(np.sqrt(rounded_sum(squares[0]) / whole[1]))
 
 
 def nl_means_reach(patch_size: int, patch_distance: int) -> int:

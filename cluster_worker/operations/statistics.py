@@ -82,6 +82,15 @@ def exact_sum(values: NDArray[Any]) -> int:
     return total
 
 
+def exact_sum_of(values: NDArray[Any], counted: NDArray[np.intp]) -> int:
+    """Sum floats that come so many times each, as `exact_sum` does."""
+    mantissas, exponents = np.frexp(values.astype(np.float64))
+    whole = np.ldexp(mantissas, 53).astype(np.int64).tolist()
+    shifts = (exponents.astype(np.intp) - EXPONENT_MIN).tolist()
+    terms = zip(whole, counted.tolist(), shifts, strict=True)
+    return sum(each * times << shift for each, times, shift in terms)
+
+
 # Exponent of the smallest positive double, as frexp gives it.
 EXPONENT_MIN = -1073
 

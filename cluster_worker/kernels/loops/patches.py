@@ -7,7 +7,6 @@ side. Each sum runs in one order wherever a tile was cut.
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import compiled, inlined
-from cluster_worker.kernels.loops.separable import store
 
 # Schraudolph's exponential, as in scikit-image: the upper half of a double is linear in the
 # exponent. There it is made single afterwards; here they are the bits of a single at once, of
@@ -165,14 +164,13 @@ def average(planes, offset, reach, noise, slope, limit, totals):
 
 
 @compiled
-def finish(planes, totals, around, gain, white, result):
-    """Add the mean difference to each pixel, and store (rows, columns × channels)."""
+def finish(planes, totals, around, white, result):
+    """Add the mean difference to each pixel, and write (rows, columns × channels) of float32."""
     channels = planes.shape[0]
-    line = np.empty(result.shape[1], np.float32)
     for y in range(result.shape[0]):
         weights = totals[channels, y + around, around:]
         for channel in range(channels):
             own, total = planes[channel, y + around, around:], totals[channel, y + around, around:]
-            for x in range(line.size // channels):
-                line[x * channels + channel] = (own[x] + total[x] / weights[x]) * gain
-        store(line, white, result[y])
+            line = result[y, channel:]
+            for x in range(result.shape[1] // channels):
+                line[x * channels] = (own[x] + total[x] / weights[x]) / white
