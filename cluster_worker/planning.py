@@ -197,7 +197,8 @@ class Pass:
             or part.rounds
             # Cells begin at the image's corner.
             or part.grid > 1
-            or "place" in part.asks
+            # A kernel is told its place to find the core; what it stands for may need it.
+            or "place" in (part.model or part).asks
             for part in self.parts
         )
 

@@ -39,9 +39,10 @@ def filters(page):
     return page.locator("legend").all_inner_texts()
 
 
-def succeeds(page, name):
+def succeeds(page, name, seconds=60):
     """Wait until an image is done."""
-    expect(row(page, name)).to_have_attribute("data-job-state", "succeeded", timeout=60_000)
+    state = ("data-job-state", "succeeded")
+    expect(row(page, name)).to_have_attribute(*state, timeout=1000 * seconds)
 
 
 def findings(page):

@@ -124,7 +124,8 @@ def test_from_upload_through_a_cut_connection_and_a_sleeping_worker_to_the_resul
     page.get_by_role("button", name="Try now").click()
     expect(page.get_by_role("alert")).to_have_count(0)
     asleep.supervisor.start(asleep._worker())
-    succeeds(page, "coffee.png")
+    # Its world takes its time to warm up.
+    succeeds(page, "coffee.png", 200)
     expect(waking).to_have_count(0)
     milestone = page.locator("[aria-live=polite]")
     expect(milestone).to_have_text("Finished: 1 image done.")
