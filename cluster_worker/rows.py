@@ -206,7 +206,7 @@ class Rows:
             Milliseconds since 1970.
         **values
             Fields of `Job`: result_key, result_name, result_type, result_bytes, rows, columns,
-            dtype, result_dtype, notes, views_until.
+            dtype, result_dtype, notes, tiles_done, tiles_total, views_until.
 
         Returns
         -------

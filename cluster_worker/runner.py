@@ -195,7 +195,8 @@ class Runner:
                 stages.add("encode", decoder.take_spent())
                 beat.check()
                 views = Views(file)
-                self.store(row, target, FORMATS[kind], header, notes, views, stages)
+                tiles = beat.tiles[1]
+                self.store(row, target, FORMATS[kind], header, notes, views, tiles, stages)
             if views.needed:
                 self.show(row, views, decoder, target)
 
@@ -218,6 +219,7 @@ class Runner:
         header: Header,
         notes: tuple[str, ...],
         views: Views,
+        tiles: int,
         stages: Stages,
     ) -> None:
         """Write the result under this attempt's own key, then name it in the row."""
@@ -242,6 +244,9 @@ class Runner:
                 columns=header.shape[1],
                 dtype=dtype,
                 result_dtype=result_dtype,
+                # A quick job is done before a first write of its progress.
+                tiles_done=tiles,
+                tiles_total=tiles,
                 views_until=now + round(1000 * SECONDS_MAX) if views.needed else 0,
             )
         if not won:
