@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 BIG = np.random.default_rng(1).integers(0, 255, (1500, 1500), np.uint8)
 BLUR = [{"operation": "gaussian", "sigma": 1.5}]
 OTSU = [{"operation": "threshold_otsu"}]
+SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +46,14 @@ def test_pixels_written_into_a_held_image_are_what_the_next_run_reads(engine):
 def test_an_image_released_in_a_run_keeps_its_pixels_until_the_run_is_over(engine):
     held = engine.hold(BIG)
     started = threading.Event()
-    with engine.prepare_held(held, [{"operation": "median", "radius": 3}]) as job:
+    with engine.prepare_held(held, SLOW) as job:
         job.start(lambda done, total: started.set())
         assert started.wait(60)
         held.release()
         assert engine.segments.held == BIG.nbytes
         job.wait(60)
         found = job.result.copy()
-    np.testing.assert_array_equal(found, engine.run(BIG, [{"operation": "median", "radius": 3}]))
+    np.testing.assert_array_equal(found, engine.run(BIG, SLOW))
     assert engine.segments.held == engine.segments.taken == 0
 
 

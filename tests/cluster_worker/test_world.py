@@ -13,8 +13,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def in_world(ranks, code):
-    """Run code in every rank of a new world; gives what they print, sorted."""
-    program = "from cluster_worker.world import WholeWorld\nteam = WholeWorld()\n"
+    """Run code in every rank of a new world; gives what they say, sorted."""
+    program = textwrap.dedent(
+        """
+        import os
+        from cluster_worker.world import WholeWorld
+        team = WholeWorld()
+        def say(text):
+            # In one write, which no other rank's can part.
+            os.write(1, f"{text}\\n".encode())
+        """
+    )
     command = [mpiexec(), "-n", str(ranks), sys.executable, "-m", "mpi4py", "-c"]
     run = subprocess.run(
         [*command, program + textwrap.dedent(code)], capture_output=True, text=True, timeout=90
@@ -26,7 +35,7 @@ def in_world(ranks, code):
 def test_every_rank_gets_what_those_with_work_bring():
     code = """
         total = team.combine(lambda: team.rank or None, lambda a, b: a + b)
-        print(f"{total}")
+        say(total)
     """
     assert in_world(3, code) == ["3", "3", "3"]
 
@@ -42,8 +51,8 @@ def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
             try:
                 team.combine(work, lambda a, b: None)
             except Exception as error:
-                print(f"{type(error).__name__} {error}")
-        print(team.combine(lambda: None, lambda a, b: None))
+                say(f"{type(error).__name__} {error}")
+        say(team.combine(lambda: None, lambda a, b: None))
     """
     said = Counter(in_world(3, code))
     assert said.pop("None") == 3
