@@ -34,6 +34,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 REGION = "eu-central-1"
 JOB = "c" * 16
 KEPT = 1_800_000_900_000
+# moto keeps the buckets and tables of a process until it ends: other files have theirs.
+UPLOADS, RESULTS, TABLE = "runner-uploads", "runner-results", "runner-jobs"
 
 DEEP = np.tile(data.camera(), (1, 9))[:300]
 SIXTEEN_BITS = data.camera()[:200, :300].astype(np.uint16) * 16
@@ -49,10 +51,10 @@ def settings(tmp_path_factory):
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         yield WorkerSettings(
-            uploads_bucket="uploads",
-            results_bucket="results",
+            uploads_bucket=UPLOADS,
+            results_bucket=RESULTS,
             broker_url="amqp://unused",
-            table="jobs",
+            table=TABLE,
             s3_endpoint=url,
             dynamodb_endpoint=url,
             aws_region=REGION,
@@ -64,7 +66,7 @@ def settings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def s3(settings):
     client = boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name=REGION)
-    for bucket in ("uploads", "results"):
+    for bucket in (UPLOADS, RESULTS):
         client.create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
@@ -77,7 +79,7 @@ def runner(settings, s3):
     resource = boto3.resource(
         "dynamodb", endpoint_url=settings.dynamodb_endpoint, region_name=REGION
     )
-    resource.meta.client.create_table(TableName="jobs", **places.TABLE_SCHEMA)
+    resource.meta.client.create_table(TableName=TABLE, **places.TABLE_SCHEMA)
     resource.meta.client.close()
     with Engine(1) as engine, Decoders(1, settings) as decoders:
         yield Runner(settings, engine, decoders, Rows(settings), Storage(settings), "worker")
@@ -90,14 +92,14 @@ def put(runner, s3, image, steps, format="same"):
     # One of its own: a worker reads a batch once.
     batch_id = secrets.token_hex(16)
     key = places.upload_key(batch_id, JOB)
-    etag = s3.put_object(Bucket="uploads", Key=key, Body=buffer.getvalue())["ETag"]
+    etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=buffer.getvalue())["ETag"]
     batch = Batch(batch_id, tuple(steps), format, 0, KEPT)
     size = len(buffer.getvalue())
     kind = "image/tiff"
     job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
     job = replace(job, publish=1)
     for item in (batch.to_item(), job.to_item()):
-        runner.rows.client.put_item(TableName="jobs", Item=item)
+        runner.rows.client.put_item(TableName=TABLE, Item=item)
     return Message(batch_id, JOB, 1)
 
 
@@ -106,7 +108,7 @@ def row_of(runner, message):
 
 
 def stored(s3, key):
-    return s3.get_object(Bucket="results", Key=key)["Body"].read()
+    return s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
 
 
 def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
@@ -172,7 +174,7 @@ def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
     row = row_of(runner, message)
     wanted = Wanted(runner.rows, row, threading.Event())
     wanted.look()
-    runner.rows.client.put_item(TableName="jobs", Item=replace(row, state="expired").to_item())
+    runner.rows.client.put_item(TableName=TABLE, Item=replace(row, state="expired").to_item())
     with pytest.raises(Cancelled):
         wanted.look()
     assert not runner.rows.show(row, 1, original_view="k")
