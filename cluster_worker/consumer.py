@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -39,6 +40,39 @@ class Verdict(Enum):
     HAND_BACK = "handed back"  # the job's attempts and faults are not touched
     FAULT = "faulted"  # queued again, and counted by the broker as a delivery
     DEAD = "dead"  # to the dead letters, from where an operator can send it back
+
+
+def serve_again(
+    who: str,
+    serve: Callable[[], None],
+    stopped: Callable[[], bool],
+    sleep: Callable[[float], object],
+) -> None:
+    """Serve until stopped; a lost connection is made again, with more and more patience.
+
+    Parameters
+    ----------
+    who : str
+        For the log.
+    serve : callable
+        Serves one connection; raises one of `CONNECTION_ERRORS` when that is lost.
+    stopped : callable
+        Whether it is over.
+    sleep : callable
+        Waits so many seconds, but not past a stop.
+    """
+    failures = 0
+    while not stopped():
+        began = time.monotonic()
+        try:
+            serve()
+        except CONNECTION_ERRORS as error:
+            failures = 0 if time.monotonic() - began > STEADY_SECONDS else failures + 1
+            longest = min(2.0 ** (failures - 1), BACKOFF_SECONDS_MAX)
+            # Not all at once: chance spreads the nodes, and keeps no secret.
+            seconds = longest * random.uniform(0.5, 1)  # noqa: S311
+            event("broker lost", who=who, error=repr(error), again_in=round(seconds, 1))
+            sleep(seconds)
 
 
 @dataclass
@@ -96,16 +130,8 @@ class Consumer:
         give_up : callable
             Called once that time is over; makes the jobs still in hand return soon.
         """
-        failures = 0
-        while not self.stopping:
-            began = time.monotonic()
-            try:
-                self.consume(drain_seconds, give_up)
-            except CONNECTION_ERRORS as error:
-                failures = 0 if time.monotonic() - began > STEADY_SECONDS else failures + 1
-                seconds = min(2.0 ** (failures - 1), BACKOFF_SECONDS_MAX) * random.uniform(0.5, 1)  # noqa: S311
-                event("broker lost", error=repr(error), again_in=round(seconds, 1))
-                self.sleep(seconds)
+        consume = partial(self.consume, drain_seconds, give_up)
+        serve_again("jobs", consume, lambda: self.stopping, self.sleep)
         give_up()
         self.pool.shutdown(wait=True, cancel_futures=True)
 
@@ -236,15 +262,7 @@ class Sender:
 
     def run(self) -> None:
         """Send until stopped; a lost connection is made again."""
-        failures = 0
-        while not self.stopping.is_set():
-            try:
-                self.serve()
-            except CONNECTION_ERRORS as error:
-                failures += 1
-                seconds = min(2.0**failures, BACKOFF_SECONDS_MAX) * random.uniform(0.5, 1)  # noqa: S311
-                event("sender lost the broker", error=repr(error), again_in=round(seconds, 1))
-                self.stopping.wait(seconds)
+        serve_again("releases", self.serve, self.stopping.is_set, self.stopping.wait)
 
     def serve(self) -> None:
         """Serve one connection."""
@@ -285,15 +303,7 @@ class Answerer:
 
     def run(self) -> None:
         """Answer until stopped; a lost connection is made again."""
-        failures = 0
-        while not self.stopping.is_set():
-            try:
-                self.serve()
-            except CONNECTION_ERRORS as error:
-                failures += 1
-                seconds = min(2.0**failures, BACKOFF_SECONDS_MAX) * random.uniform(0.5, 1)  # noqa: S311
-                event("previews lost the broker", error=repr(error), again_in=round(seconds, 1))
-                self.stopping.wait(seconds)
+        serve_again("previews", self.serve, self.stopping.is_set, self.stopping.wait)
 
     def serve(self) -> None:
         """Serve one connection."""

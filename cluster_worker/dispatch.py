@@ -228,29 +228,28 @@ class Dispatcher:
         deadlines = [job.deadline for job in self.busy.values()]
         seconds = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         ready = [key.data for key, _ in self.selector.select(seconds)]
-        lost = [rank for rank in ready if rank is not None and not self.hear_one(rank)]
+        world = self.world
+        lost = [rank for rank in ready if rank is not None and not self.hear_one(world, rank)]
         if lost:
-            self.hear_out(lost)
+            self.hear_out(world, lost)
             self.mourn(lost)
         if None in ready:
             self.answer_the_bell()
 
-    def hear_one(self, rank: int) -> bool:
+    def hear_one(self, world: Launched, rank: int) -> bool:
         """Take in one message of a rank that has sent one; False if the rank is gone."""
-        assert self.world is not None  # noqa: S101 - `listen` has seen it
         try:
-            message = self.world.connections[rank].recv()
+            message = world.connections[rank].recv()
         except (EOFError, OSError):
             return False
         self.hear(rank, message)
         return True
 
-    def hear_out(self, lost: Sequence[int]) -> None:
+    def hear_out(self, world: Launched, lost: Sequence[int]) -> None:
         """Take in what other ranks said before some were lost: who is gone by now was not first."""
-        assert self.world is not None  # noqa: S101 - `listen` has seen it
-        for rank, connection in self.world.connections.items():
+        for rank, connection in world.connections.items():
             if rank not in lost:
-                while connection.poll(0) and self.hear_one(rank):
+                while connection.poll(0) and self.hear_one(world, rank):
                     pass
 
     def pause(self, seconds: float) -> None:
