@@ -5,6 +5,7 @@
 
 import json
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations import catalogue
+from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan
 
@@ -20,7 +21,7 @@ Image = NDArray[Any]
 
 
 def warm_up() -> None:
-    """Call every operation once on each type of picture, in colour and in gray.
+    """Call every operation on each type of picture, in colour and in gray.
 
     scikit-image imports lazily, and kernels are compiled for each type that they meet.
     """
@@ -28,15 +29,33 @@ def warm_up() -> None:
     levels: list[Image] = [ramp.astype(np.uint8), ramp.astype(np.uint16)]
     levels.append((ramp / 255).astype(np.float32))
     pictures = levels + [np.stack([each, each, each], axis=2) for each in levels]
-    for entry in catalogue()["operations"]:
-        defaults = {
-            name: each["default"] for name, each in entry["parameters"]["properties"].items()
-        }
-        steps = json.dumps([{"operation": entry["name"], **defaults}])
-        for image in [ramp > 128] if entry["takes"] == "labels" else pictures:
-            # An operation that refuses such an image has been called as well.
-            with suppress(Rejected):
-                run_alone(plan(Order(image.shape, str(image.dtype), steps)), image)
+    for operation in OPERATIONS.values():
+        for steps in map(json.dumps, chains(operation)):
+            for image in [ramp > 128] if operation.takes == "labels" else pictures:
+                # An operation that refuses such an image has been called as well.
+                with suppress(Rejected):
+                    run_alone(plan(Order(image.shape, str(image.dtype), steps)), image)
+
+
+def chains(operation: Operation) -> Iterator[list[dict[str, Any]]]:
+    """Give the chains that an operation is called in.
+
+    One that has kernels stands beside others too: there it gives floats, or is given floats or
+    bytes, where alone it is given and gives what the image is of.
+    """
+    step, blur = step_of(operation), step_of(OPERATIONS["gaussian"])
+    yield [step]
+    if operation.kernels:
+        yield [step, blur]
+        yield [blur, step]
+        # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
+        yield [blur, step_of(OPERATIONS["rank_mean"]), step]
+
+
+def step_of(operation: Operation) -> dict[str, Any]:
+    """Give an operation's step with its defaults."""
+    defaults = {name: each["default"] for name, each in operation.parameters.items()}
+    return {"operation": operation.name, **defaults}
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ from cluster_worker.tiling import Span
 
 Image = NDArray[Any]
 
+# White of each type that kernels take: by it values become floats of 0…1, and back.
+WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+# The loops' numbers of scipy's borders; of "wrap" a block holds what lies beyond.
+BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
+
 
 def lazily(name: str) -> ModuleType:
     """Give a module that is loaded when something of it is first used.
@@ -39,6 +44,11 @@ def lazily(name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def channels_of(image: Image) -> int:
+    """Count the colours side by side in a row of an image."""
+    return int(image.shape[2]) if image.ndim == 3 else 1
 
 
 def rows_of(image: Image) -> Image:

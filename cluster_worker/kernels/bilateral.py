@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from skimage import util
 
 from cluster_worker.depths import to_depth
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels import Image, channels_of, core_of, lazily, rows_of
+from cluster_worker.kernels.planes import as_planes, cut_out
 from cluster_worker.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.bilateral")
@@ -55,7 +56,7 @@ def bilateral(
     ndarray
         The core.
     """
-    core, channels = place.core, image.shape[2] if image.ndim == 3 else 1
+    core, channels = place.core, channels_of(image)
     least, greatest = extent
     lift = min(least, 0)
     # scikit-image divides whole numbers here.
@@ -90,14 +91,6 @@ def planes_of(
         As above.
     """
     inside = window if mode == "wrap" else window.clipped(place.shape)
-    cut = np.atleast_3d(util.img_as_float32(image[inside.relative_to(place.window).slices]))
-    planes = np.moveaxis(cut - lift if lift else cut, 2, 0)
-    beyond = (
-        (inside.top - window.top, window.bottom - inside.bottom),
-        (inside.left - window.left, window.right - inside.right),
-    )
-    if not any(map(any, beyond)):
-        return np.ascontiguousarray(planes)
+    cut = util.img_as_float32(cut_out(image, inside, place))
     level = {"constant_values": cval} if mode == "constant" else {}
-    continued = np.pad(planes, ((0, 0), *beyond), mode=mode, **level)  # type: ignore[call-overload]
-    return np.ascontiguousarray(continued)
+    return as_planes(cut - lift if lift else cut, inside, window, mode, **level)

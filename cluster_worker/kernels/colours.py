@@ -6,13 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.depths import to_depth
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
 from cluster_worker.tiling import all_of
 
 loops = lazily("cluster_worker.kernels.loops.colours")
-
-# How values of each type become floats of 0…1, and back.
-WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
 def gray(

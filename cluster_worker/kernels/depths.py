@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
 from cluster_worker.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.depths")
 
 # Those that are converted to floats and back.
-WHOLE = {"uint8": 255, "uint16": 65535}
+WHOLE = ("uint8", "uint16")
 
 
 def converts(source: str, target: str) -> bool:
@@ -39,8 +39,8 @@ def to_depth(image: Image, *, dtype: str, place: Place, out: Image | None) -> Im
     values = rows_of(image[core.slices]).reshape(-1)
     with core_of(image, core, dtype, out) as result:
         if dtype == "float32":
-            share = np.float32(1 / WHOLE[str(image.dtype)])
+            share = np.float32(1 / WHITE[str(image.dtype)])
             loops.to_floats(values, share, result.reshape(-1))
         else:
-            loops.to_levels(values, np.float32(WHOLE[dtype]), result.reshape(-1))
+            loops.to_levels(values, np.float32(WHITE[dtype]), result.reshape(-1))
     return result if out is None else out

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from skimage import util
 
 from cluster_worker.depths import to_depth
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
-from cluster_worker.kernels.separable import WHITE
+from cluster_worker.kernels import WHITE, Image, channels_of, core_of, lazily, rows_of
+from cluster_worker.kernels.planes import as_planes, cut_out
 from cluster_worker.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.patches")
@@ -66,7 +66,7 @@ def non_local_means(
         The core.
     """
     core = place.core
-    offset, channels = patch_size // 2, image.shape[2] if image.ndim == 3 else 1
+    offset, channels = patch_size // 2, channels_of(image)
     bounds = bounds_of(offset, channels, h, sigma)
     levels = (
         image.dtype == np.uint8
@@ -142,12 +142,7 @@ def planes_of(image: Image, window: Span, place: Place, levels: bool) -> NDArray
         Whether whole numbers stay what they are, in single precision; else white becomes 1.
     """
     inside = window.clipped(place.shape)
-    cut = image[inside.relative_to(place.window).slices]
+    cut = cut_out(image, inside, place)
     # scikit-image is given single precision, and computes in double.
     cut = cut.astype(np.float32) if levels else util.img_as_float32(cut).astype(np.float64)
-    beyond = (
-        (inside.top - window.top, window.bottom - inside.bottom),
-        (inside.left - window.left, window.right - inside.right),
-    )
-    planes = np.moveaxis(np.atleast_3d(cut), 2, 0)
-    return np.ascontiguousarray(np.pad(planes, ((0, 0), *beyond), mode="reflect"))
+    return as_planes(cut, inside, window, "reflect")

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
-from cluster_worker.kernels.separable import WHITE
+from cluster_worker.kernels import WHITE, Image, channels_of, core_of, lazily, rows_of
 from cluster_worker.tiling import Place, all_of
 
 loops = lazily("cluster_worker.kernels.loops.resampling")
@@ -49,7 +48,7 @@ def resample(
     out : ndarray or None
         For the result.
     """
-    channels = image.shape[2] if image.ndim == 3 else 1
+    channels = channels_of(image)
     white = WHITE[dtype]
     with core_of(image, all_of(place.core.shape), dtype, out) as result:
         loops.resample(

@@ -4,14 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import _filters
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels import BORDERS, WHITE, Image, channels_of, core_of, lazily, rows_of
 from cluster_worker.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.separable")
-
-# How values of each type become floats of 0…1, and back.
-WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
-BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
 
 
 def kernel_of(sigma: float, truncate: float) -> NDArray[np.float64]:
@@ -105,7 +101,7 @@ def convolve(
 ) -> None:
     """Blur the core of a block into a result, or sharpen it by an amount."""
     core = place.core.relative_to(place.window)
-    channels = image.shape[2] if image.ndim == 3 else 1
+    channels = channels_of(image)
     taken, white = WHITE[str(image.dtype)], WHITE[dtype]
     gain = white / taken
     loops.convolve(

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import edges
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
-from cluster_worker.kernels.separable import BORDERS, WHITE
+from cluster_worker.kernels import BORDERS, WHITE, Image, channels_of, core_of, lazily, rows_of
 from cluster_worker.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.slopes")
@@ -55,7 +54,7 @@ def slopes(
         The core.
     """
     core = place.core.relative_to(place.window)
-    channels = image.shape[2] if image.ndim == 3 else 1
+    channels = channels_of(image)
     taken, white = WHITE[str(image.dtype)], WHITE[dtype]
     gain, offset = range_mapped(dtype, shows)
     # From the centre outwards.
@@ -106,7 +105,7 @@ def crosses(
         The core.
     """
     core = place.core.relative_to(place.window)
-    channels = image.shape[2] if image.ndim == 3 else 1
+    channels = channels_of(image)
     gain, offset = range_mapped(dtype, shows)
     with core_of(image, core, dtype, out) as result:
         loops.crosses(

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
-from cluster_worker.kernels.separable import WHITE
+from cluster_worker.kernels import WHITE, Image, channels_of, core_of, lazily, rows_of
 from cluster_worker.tiling import Place, all_of
 
 loops = lazily("cluster_worker.kernels.loops.warping")
@@ -65,7 +64,7 @@ def sampled(
             loops.sample(
                 lines,
                 np.array([window.top, window.left, *place.shape]),
-                image.shape[2] if image.ndim == 3 else 1,
+                channels_of(image),
                 BORDERS[border],
                 np.float32(cval * white),
                 np.float32(white / WHITE[str(image.dtype)]),

@@ -32,7 +32,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -252,10 +252,16 @@ class Part:
 
 def asked(function: Callable[..., Any]) -> frozenset[str]:
     """Name what a function asks for by keyword-only parameters, and has not been given yet."""
-    given = function.keywords if isinstance(function, partial) else {}
+    if isinstance(function, partial):
+        return named(function.func) - function.keywords.keys()
+    return named(function)
+
+
+@lru_cache(maxsize=1024)
+def named(function: Callable[..., Any]) -> frozenset[str]:
+    """Name what a function of a module asks for; there are only so many, and tiles ask often."""
     parameters = inspect.signature(function).parameters.values()
-    wanted = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
-    return CONTEXT & wanted - given.keys()
+    return CONTEXT & {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 
 
 # What an operation declares: its kind, which makes parts of parameters.

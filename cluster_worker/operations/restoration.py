@@ -19,7 +19,7 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import patches, variation
+from cluster_worker.kernels import channels_of, patches, variation
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -123,7 +123,7 @@ def chambolle_start(image: Image) -> Image:
         If the image holds NaN or infinity.
     """
     refuse_not_finite(image)
-    colours = image.shape[2] if image.ndim == 3 else 1
+    colours = channels_of(image)
     return np.zeros((*image.shape[:2], CHAMBOLLE * colours), single_or_double(image))
 
 

@@ -1,0 +1,47 @@
+"""A warm process compiles nothing in a job."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Prints which loops were compiled after the warm-up, by chains of any two operations' neighbours.
+CODE = """
+import sys, warnings
+from numba.core.dispatcher import Dispatcher
+from cluster_worker import warm
+from cluster_worker.operations import OPERATIONS
+
+def compiled():
+    return {
+        (module, name): len(each.overloads)
+        for module in [m for m in sys.modules if m.startswith("cluster_worker.kernels.loops.")]
+        for name, each in vars(sys.modules[module]).items()
+        if isinstance(each, Dispatcher)
+    }
+
+warnings.simplefilter("ignore")
+warm.warm_up()
+before = compiled()
+assert before
+
+def between(operation):
+    blur = warm.step_of(OPERATIONS["gaussian"])
+    yield [blur, warm.step_of(operation), blur]
+    step = warm.step_of(operation)
+    for name, each in operation.parameters.items():
+        for option in each.get("enum", ()):
+            yield [{**step, name: option}]
+
+warm.chains = between
+warm.warm_up()
+for loop, count in compiled().items():
+    if count > before.get(loop, 0):
+        print(*loop)
+"""
+
+
+@pytest.mark.slow
+def test_a_job_compiles_nothing_once_the_process_is_warm():
+    ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=240)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
