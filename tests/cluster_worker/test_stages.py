@@ -9,8 +9,8 @@ from cluster_worker.stages import Spent, Stages
 def test_what_a_stage_takes_is_added_up_even_where_it_fails():
     stages = Stages()
     stages.add("s3", Spent(1.0, 0.25))
-    with pytest.raises(ZeroDivisionError), stages.stage("s3"):
-        1 / 0  # noqa: B018
+    with pytest.raises(ValueError, match="no number"), stages.stage("s3"):
+        int("no number")
     stages.add("encode", Spent(0.5, 0.5))
     spent = stages.spent["s3"]
     assert spent.seconds >= 1.0
