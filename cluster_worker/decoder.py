@@ -45,6 +45,10 @@ DYING_SECONDS = 1.0
 # An answer is a header with its colour profile; nothing else comes near this.
 ANSWER_BYTES_MAX = 32 * MIB
 
+# One pool of memory for all of the child's threads, as glibc gives back what the first one holds;
+# and no threads of arithmetic.
+ONE_POOL = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 # All that the child gets of the environment: the node's keys are not for strangers' bytes.
 KEPT_NAMES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR")
 
@@ -381,7 +385,7 @@ class Child:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 # -P: the folder that we run in may hold files named as modules are.
                 [sys.executable, "-P", "-m", "cluster_worker.decoding", *limits],
-                env={**kept, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+                env={**kept, "PYTHONPATH": path, **ONE_POOL},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
