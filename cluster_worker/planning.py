@@ -268,8 +268,20 @@ class Plan:
         both = lcm(grid, each.grid)
         return grid if self.core or both > GRID_MAX else both
 
+    @cached_property
+    def cores(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """What `core_of` has found, by identity of the pass, and ranks: every job asks again."""
+        return {}
+
     def core_of(self, each: Pass, ranks: int) -> tuple[int, int]:
         """Give the largest (rows, columns) of a core in one pass over so many ranks."""
+        found = self.cores.get((id(each), ranks))
+        if found is None:
+            found = self.cores[id(each), ranks] = self.chosen_core(each, ranks)
+        return found
+
+    def chosen_core(self, each: Pass, ranks: int) -> tuple[int, int]:
+        """Choose what `core_of` gives."""
         rows, columns = each.shape
         if each.whole:
             return rows, columns

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 import numpy as np
 
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import turns
 from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
     Geometry,
     Image,
+    Kernel,
     Number,
     Part,
     Place,
@@ -41,7 +43,12 @@ def flip_window(core: Span, shape: Shape, axis: str) -> Span:
 
 
 @operation(
-    "Flip", "Geometry", Geometric(lambda shape, axis: shape, flip_window), arrays=1, cost=0.1
+    "Flip",
+    "Geometry",
+    Geometric(lambda shape, axis: shape, flip_window),
+    arrays=1,
+    cost=0.1,
+    kernels=(Kernel(turns.flip, takes=turns.TYPES, exact=True, arrays=0),),
 )
 def flip(image: Image, axis: Literal["horizontal", "vertical", "both"] = "horizontal") -> Image:
     """Mirror an image, left to right or upside down.
@@ -83,6 +90,7 @@ def turned_window(core: Span, shape: Shape, k: int) -> Span:
     pixels="turned",
     arrays=1,
     cost=0.1,
+    kernels=(Kernel(turns.rot90, takes=turns.TYPES, exact=True, arrays=0),),
 )
 def rot90(image: Image, k: Annotated[int, Number(1, 3, step=1)] = 1) -> Image:
     """Turn an image anticlockwise by quarter turns, without changing a pixel.
@@ -106,6 +114,7 @@ def rot90(image: Image, k: Annotated[int, Number(1, 3, step=1)] = 1) -> Image:
     pixels="turned",
     arrays=1,
     cost=0.1,
+    kernels=(Kernel(turns.transpose, takes=turns.TYPES, exact=True, arrays=0),),
 )
 def transpose(image: Image) -> Image:
     """Swap rows and columns: mirror an image at its falling diagonal.

@@ -22,8 +22,9 @@ HEAD = """# Speed, measured
 
 `make bench` measures everything on this page on the machine at hand and writes it;
 `make bench PART=files` renews one part. All candidates of a row take turns on the same photograph,
-and medians count. Unless said otherwise a figure is how many times faster than **serial
-scikit-image on uint8** (= 1) something is, and *ours* is two MPI ranks.
+and medians count; in its turn, what takes less than 0.1 s runs again until that is over. Unless
+said otherwise a figure is how many times faster than **serial scikit-image on uint8** (= 1)
+something is, and *ours* is two MPI ranks.
 
 - *resident*: the image lies in the engine's memory already, and the result stays there
   (`Engine.hold`). *end to end*: from the caller's array to a new array of the caller's.
