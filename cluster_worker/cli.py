@@ -85,7 +85,7 @@ def run_file(given: argparse.Namespace) -> None:
     if given.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {given.ranks}")
     check_paths(given.source, given.target)
-    with Engine(given.ranks, job_seconds_max=JOB_SECONDS_MAX) as engine:
+    with Engine(given.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
         if given.plan:
             with open_file(engine, given.source, given.target, steps) as file:
                 show_plan(file, engine.ranks)

@@ -84,13 +84,18 @@ class Dispatcher:
         Private, for the world's socket and log.
     job_seconds, job_bytes : float, int
         Limits of one job: wall time, and memory in each rank.
+    warm : bool
+        Whether the ranks load all operations before the first job.
     """
 
-    def __init__(self, ranks: int, folder: Path, job_seconds: float, job_bytes: int) -> None:
+    def __init__(
+        self, ranks: int, folder: Path, job_seconds: float, job_bytes: int, warm: bool
+    ) -> None:
         self.ranks = ranks
         self.folder = folder
         self.job_seconds = job_seconds
         self.job_bytes = job_bytes
+        self.warm = warm
         self.requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.bell, self.ringer = Pipe(duplex=False)
         self.waiting: deque[Assignment] = deque()
@@ -170,7 +175,7 @@ class Dispatcher:
 
     def launched(self) -> Launched:
         """Start a world whose ranks will be heard."""
-        world = launch(self.ranks, self.folder, self.job_bytes)
+        world = launch(self.ranks, self.folder, self.job_bytes, self.warm)
         self.selector.close()
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.bell, selectors.EVENT_READ)

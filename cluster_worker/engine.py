@@ -171,6 +171,9 @@ class Engine:
     core : tuple of int, optional
         Largest (rows, columns) of a tile, instead of one chosen by the image's size; every image
         of more than one such tile is then cut over all ranks.
+    warm : bool
+        Whether the ranks load all operations before the engine is there, which takes them some
+        seconds and 100 MiB each. If not, the first job of an operation waits for what it needs.
 
     Raises
     ------
@@ -186,6 +189,7 @@ class Engine:
         job_memory_bytes_max: int = 4 << 30,
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         core: tuple[int, int] | None = None,
+        warm: bool = True,
     ) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self.ranks = ranks or self.cores
@@ -198,7 +202,7 @@ class Engine:
         self.segments = Segments(Path(scratch_dir))
         try:
             self.dispatcher = Dispatcher(
-                self.ranks, self.segments.folder, job_seconds_max, job_memory_bytes_max
+                self.ranks, self.segments.folder, job_seconds_max, job_memory_bytes_max, warm
             )
         except BaseException:
             self.segments.close()

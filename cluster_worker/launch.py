@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cluster_worker.errors import Broken
-from cluster_worker.wire import MEMORY, SOCKET, Hello, Stop
+from cluster_worker.wire import MEMORY, SOCKET, WARM, Hello, Stop
 
 # The first world on a machine compiles its kernels.
 START_SECONDS = 300.0
@@ -99,8 +99,8 @@ def mpiexec() -> str:
     return found
 
 
-def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
-    """Start a world and wait until every rank is warm.
+def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
+    """Start a world and wait until every rank is there.
 
     Parameters
     ----------
@@ -110,6 +110,8 @@ def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
         Private folder for the socket and the ranks' log.
     job_bytes : int
         Memory that a job may take in each rank.
+    warm : bool
+        Whether they load all operations first.
 
     Raises
     ------
@@ -117,12 +119,12 @@ def launch(ranks: int, folder: Path, job_bytes: int) -> Launched:
         If the world does not come up; with the end of its log.
     """
     try:
-        return start(ranks, folder, job_bytes)
+        return start(ranks, folder, job_bytes, warm)
     except OSError as error:
         raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
 
 
-def start(ranks: int, folder: Path, job_bytes: int) -> Launched:
+def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
     """Start a world; as `launch`, but errors of the system come as they are."""
     address, log = folder / "world.sock", folder / "world.log"
     address.unlink(missing_ok=True)
@@ -136,7 +138,7 @@ def start(ranks: int, folder: Path, job_bytes: int) -> Launched:
                 *(mpiexec(), "-n", str(ranks)),
                 *(sys.executable, "-m", "mpi4py", "-m", "cluster_worker.rank"),
             ],
-            env=environment(address, job_bytes),
+            env=environment(address, job_bytes, warm),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -171,9 +173,14 @@ def accept(world: Launched, ranks: int, listener: socket.socket) -> None:
             world.add(Connection(rank.detach()))
 
 
-def environment(address: Path, job_bytes: int) -> dict[str, str]:
+def environment(address: Path, job_bytes: int, warm: bool) -> dict[str, str]:
     """Give the ranks' environment; the package is found wherever they start."""
     top = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join([top, *filter(None, [os.environ.get("PYTHONPATH")])])
-    given = {SOCKET: str(address), MEMORY: str(job_bytes), "PYTHONPATH": path}
+    given = {
+        SOCKET: str(address),
+        MEMORY: str(job_bytes),
+        WARM: str(int(warm)),
+        "PYTHONPATH": path,
+    }
     return os.environ | ONE_THREAD | KEEP_PAGES | given

@@ -23,7 +23,7 @@ from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
 from cluster_worker.surfaces import Sink, Source, Surface
 from cluster_worker.warm import warm_up
-from cluster_worker.wire import MEMORY, SOCKET, Cancel, Done, Hello, Progress, Stop, Task
+from cluster_worker.wire import MEMORY, SOCKET, WARM, Cancel, Done, Hello, Progress, Stop, Task
 from cluster_worker.world import WholeWorld
 
 REPORT_SECONDS = 0.05
@@ -119,11 +119,12 @@ def shared_files() -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Join the world, warm up, serve."""
+    """Join the world, warm up if asked to, serve."""
     # Division by an empty class in Otsu and the like: scikit-image's own results stand.
     warnings.simplefilter("ignore")
     world = WholeWorld()
-    warm_up()
+    if int(os.environ[WARM]):
+        warm_up()
     limit_memory(int(os.environ[MEMORY]))
     engine = socket.socket(socket.AF_UNIX)
     try:

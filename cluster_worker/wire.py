@@ -10,6 +10,7 @@ from cluster_worker.streams import FileImage, Raw, Spool
 # Environment variables from the engine to its ranks.
 SOCKET = "DIP_WORLD_SOCKET"
 MEMORY = "DIP_JOB_MEMORY_BYTES_MAX"
+WARM = "DIP_RANKS_WARM"
 
 
 class Hello(NamedTuple):
