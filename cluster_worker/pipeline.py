@@ -111,7 +111,9 @@ class Run:
         early: tuple[Any, ...] = ()
         for i, each in enumerate(plan.passes[:-1]):
             follower = plan.passes[i + 1].parts[0] if plan.measures_early(i + 1) else None
-            image, early = self.run_inner(each, image, early, follower)
+            before = image
+            image, early = self.run_inner(each, before, early, follower)
+            before.rest()
         self.run_tiles(plan.passes[-1], image, self.result, early, with_alpha=plan.result_alpha)
 
     def moved_alpha(self, alpha: Source) -> Source:

@@ -129,11 +129,15 @@ class Windows(contextlib.AbstractContextManager["Windows"]):
         self.tools.decoder.read_window(self.path, self.header, span, pixels)
         return pixels.map(writable=False).copy()
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Let go of what the file took, here and in the decoder unless that may be at fault."""
+    def rest(self) -> None:
+        """Let go of what the file took, here and in the decoder."""
         give_back_pages()
+        self.tools.decoder.forget(self.header.name)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Rest, unless the decoder may be at fault."""
         if kind is None:
-            self.tools.decoder.forget(self.header.name)
+            self.rest()
 
 
 class Raw(NamedTuple):
@@ -176,6 +180,10 @@ class Rows(contextlib.AbstractContextManager["Rows"]):
                     raise EOFError("a scratch file ends early")
                 left, offset = left[count:], offset + count
         return block
+
+    def rest(self) -> None:
+        """Let go of the arrays that blocks were read into."""
+        give_back_pages()
 
     def view(self, span: Span) -> None:
         """Give no array: its pixels are not in memory."""

@@ -31,6 +31,9 @@ class Source(Protocol):
     def read(self, span: Span) -> Image:
         """Give the pixels of a span; the caller does not change them."""
 
+    def rest(self) -> None:
+        """Let go of what is kept for the next read: none will come for long, or none at all."""
+
 
 class Sink(Protocol):
     """An image that is written by spans."""
@@ -63,6 +66,9 @@ class Array:
         block: Image = self.array[span.slices]
         return without_axis(block)
 
+    def rest(self) -> None:
+        """Do nothing: nothing is kept but the array."""
+
     def view(self, span: Span) -> Image:
         """Give a view to write into; one colour has no channel axis."""
         return self.read(span)
@@ -89,6 +95,10 @@ class Plane:
     def read(self, span: Span) -> Image:
         """Give the channels taken; one alone has no axis."""
         return without_axis(self.image.read(span)[..., self.channels])
+
+    def rest(self) -> None:
+        """Have the image let go."""
+        self.image.rest()
 
 
 def without_axis(block: Image) -> Image:

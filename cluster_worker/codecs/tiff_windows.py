@@ -33,7 +33,7 @@ from cluster_worker.codecs.tiff_page import (
 from cluster_worker.tiling import Span
 
 # Decoded pieces kept between windows: windows overlap by their halos, and strips are wider.
-KEPT_BYTES_MAX = 64 << 20
+KEPT_BYTES_MAX = 48 << 20
 # Samples smaller than a byte that are unpacked at once.
 UNPACKED_BYTES = 4 << 20
 
