@@ -504,6 +504,8 @@ class Traits:
         Largest difference between two tilings, as a share of the range.
     kernels : tuple of Kernel
         The first that holds is taken.
+    fine : tuple of str
+        Parameters that most leave as they are: a form shows them when it is asked to.
     """
 
     channels: Literal["each", "gray", "rgb", "any"] = "each"
@@ -518,6 +520,7 @@ class Traits:
     tolerance: float = 0.0
     seam: float = 0.0
     kernels: tuple[Kernel, ...] = ()
+    fine: tuple[str, ...] = ("mode", "cval", "truncate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -619,6 +622,7 @@ class operation(Traits):  # noqa: N801 - a decorator
         names = list(inspect.signature(function).parameters)
         parameters = {
             name: schema(name, hints[name], parameter.default, helps[name])
+            | ({"x-fine": True} if name in self.fine else {})
             for name, parameter in inspect.signature(function).parameters.items()
             if name not in asked(function) and not (name == names[0] and name == "image")
         }

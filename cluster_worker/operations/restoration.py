@@ -553,6 +553,7 @@ def denoise_nl_means(
     floats=True,
     arrays=8,
     cost=3,
+    fine=(),
 )
 def denoise_wavelet(
     image: Image,

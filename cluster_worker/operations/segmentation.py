@@ -770,7 +770,11 @@ def flooded(
 
 
 @operation(
-    "Region borders", "Regions", Local(lambda connectivity, mode, background: 1), takes="labels"
+    "Region borders",
+    "Regions",
+    Local(lambda connectivity, mode, background: 1),
+    takes="labels",
+    fine=(),
 )
 def find_boundaries(
     image: Image,

@@ -203,7 +203,7 @@ def padded(
     return pixels._replace(block=pixels.along(rows, 0)).along(columns, 1)
 
 
-@operation("Border", "Geometry", Composed("geometric"), arrays=2, cost=0.2)
+@operation("Border", "Geometry", Composed("geometric"), arrays=2, cost=0.2, fine=())
 def pad(
     top: Pixels = 16,
     bottom: Pixels = 16,

@@ -20,6 +20,8 @@ export interface ParameterSchema {
   readonly "x-unit"?: string;
   readonly "x-slider"?: readonly [number, number];
   readonly "x-step"?: number;
+  /** Most leave it as it is. */
+  readonly "x-fine"?: boolean;
 }
 
 export interface Operation {
@@ -65,6 +67,8 @@ interface FieldBase {
   readonly name: string;
   readonly title: string;
   readonly help: string;
+  /** Most leave it as it is: it is folded away. */
+  readonly fine: boolean;
 }
 
 export interface NumberField extends FieldBase {
@@ -114,7 +118,12 @@ export function fieldsOf(operation: Operation): Field[] {
 
 /** One parameter's field; null for a type without a control here, whose default is then sent. */
 function fieldOf(name: string, schema: ParameterSchema): Field | null {
-  const base = { name, title: schema.title ?? name, help: schema.description ?? "" };
+  const base = {
+    name,
+    title: schema.title ?? name,
+    help: schema.description ?? "",
+    fine: schema["x-fine"] === true,
+  };
   const types: readonly string[] = typeof schema.type === "string" ? [schema.type] : schema.type;
   if (schema.enum) {
     return { ...base, kind: "choice", options: schema.enum, default: String(schema.default) };

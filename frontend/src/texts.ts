@@ -227,6 +227,8 @@ export const texts = {
     resetTo: (value: string) => `Back to ${value}`,
     slider: (title: string) => `${title} slider`,
     automatic: "Automatic",
+    fine: "More settings",
+    fineOf: (title: string) => `More settings of ${title}`,
     automaticFor: (title: string) => `${title} automatic`,
     noFields: "Nothing to set.",
     unknown: "This filter is no longer offered. Remove it to go on.",

@@ -130,3 +130,15 @@ test("what the API said against a parameter stands at that parameter", () => {
   act(() => store.dispatch({ type: "step refused", refusal }));
   expect(document.getElementById("blur-sigma-help")?.textContent).toContain("too much");
 });
+
+test("what most leave as it is shows when asked for, and when it was changed", () => {
+  expect(document.getElementById("blur-mode")).toBeNull();
+  act(() => labelled("More settings of Blurring").click());
+  expect(document.getElementById("blur-mode")).not.toBeNull();
+  act(() => labelled("More settings of Blurring").click());
+  expect(document.getElementById("blur-mode")).toBeNull();
+  act(() =>
+    store.dispatch({ type: "step changed", id: "blur", parameter: "mode", value: "mirror" }),
+  );
+  expect(document.getElementById("blur-mode")).toHaveProperty("value", "mirror");
+});

@@ -24,7 +24,13 @@ export const GAUSSIAN: Operation = {
         "x-unit": "px",
         "x-step": 0.1,
       },
-      mode: { type: "string", title: "Mode", enum: ["nearest", "mirror"], default: "nearest" },
+      mode: {
+        type: "string",
+        title: "Mode",
+        enum: ["nearest", "mirror"],
+        default: "nearest",
+        "x-fine": true,
+      },
     },
   },
 };

@@ -33,6 +33,7 @@ describe("fields", () => {
       name: "sigma",
       title: "Sigma",
       help: "Standard deviation of the kernel.",
+      fine: false,
       integer: false,
       nullable: false,
       minimum: 0.1,

@@ -1,5 +1,19 @@
-import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from "react";
-import { type Operation, type Step, type Value, fieldsOf, problemsOf } from "../../recipe";
+import {
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactNode,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
+import {
+  type Field,
+  type Operation,
+  type Step,
+  type Value,
+  fieldsOf,
+  problemsOf,
+} from "../../recipe";
 import type { Refusal } from "../../state/chain";
 import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";
@@ -31,6 +45,31 @@ export function StepCard(props: StepCardProps) {
     if (refusal) card.current?.scrollIntoView({ block: "nearest" });
   }, [refusal]);
   const isRefusalAtField = fields.some((field) => field.name === refusal?.parameter);
+  const fine = fields.filter((field) => field.fine);
+  // What was changed, or is wrong, is not hidden.
+  const isFineShown = fine.some(
+    (field) =>
+      String(step.values[field.name]) !== String(field.default) || problemAt(field.name) !== "",
+  );
+
+  function problemAt(name: string): string {
+    return problems[name] ?? (refusal?.parameter === name ? refusal.sentence : "");
+  }
+
+  function control(field: Field) {
+    return (
+      <FieldControl
+        key={field.name}
+        id={`${step.id}-${field.name}`}
+        field={field}
+        value={step.values[field.name] ?? null}
+        problem={problemAt(field.name)}
+        onChange={(value: Value) =>
+          dispatch({ type: "step changed", id: step.id, parameter: field.name, value })
+        }
+      />
+    );
+  }
 
   function move(by: -1 | 1, button: HTMLButtonElement) {
     dispatch({ type: "step moved", id: step.id, by });
@@ -106,23 +145,45 @@ export function StepCard(props: StepCardProps) {
         <div className="step-body" hidden={step.isOff}>
           <p className="quiet">{operation?.help ?? texts.filters.unknown}</p>
           {refusal && !isRefusalAtField && <p className="bad">{refusal.sentence}</p>}
-          {fields.map((field) => (
-            <FieldControl
-              key={field.name}
-              id={`${step.id}-${field.name}`}
-              field={field}
-              value={step.values[field.name] ?? null}
-              problem={
-                problems[field.name] ?? (refusal?.parameter === field.name ? refusal.sentence : "")
-              }
-              onChange={(value: Value) =>
-                dispatch({ type: "step changed", id: step.id, parameter: field.name, value })
-              }
-            />
-          ))}
+          {fields.filter((field) => !field.fine).map(control)}
+          {fine.length > 0 && (
+            <Fine isNeeded={isFineShown} title={title}>
+              {fine.map(control)}
+            </Fine>
+          )}
         </div>
       </fieldset>
     </li>
+  );
+}
+
+interface FineProps {
+  /** Whether something in it was changed or is wrong: it opens by itself then. */
+  readonly isNeeded: boolean;
+  readonly title: string;
+  readonly children: ReactNode;
+}
+
+/** Settings that most leave as they are, folded away. */
+function Fine({ isNeeded, title, children }: FineProps) {
+  const [isOpen, setOpen] = useState(isNeeded);
+  useEffect(() => {
+    if (isNeeded) setOpen(true);
+  }, [isNeeded]);
+  return (
+    <>
+      <button
+        type="button"
+        className="plain fine"
+        aria-expanded={isOpen}
+        aria-label={texts.filters.fineOf(title)}
+        onClick={() => setOpen(!isOpen)}
+      >
+        {texts.filters.fine}
+        <Icon name="chevron" />
+      </button>
+      {isOpen && children}
+    </>
   );
 }
 
