@@ -122,6 +122,7 @@ def main() -> int:
             previews.stop()
 
         consumer.on_ready = ready
+        consumer.on_drain = runner.drain
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         previews.start()

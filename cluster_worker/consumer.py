@@ -113,6 +113,8 @@ class Consumer:
         self.came_round = time.monotonic()
         self.connection: Any = None
         self.on_ready: Callable[[], None] = lambda: None
+        # Told when a drain begins, and when its time is over on the monotonic clock.
+        self.on_drain: Callable[[float], None] = lambda until: None
 
     def stop(self, seconds: float | None = None) -> None:
         """Begin to drain, within so many seconds if given; safe in a signal handler."""
@@ -173,6 +175,7 @@ class Consumer:
             if future.cancel():
                 self.settle(message, Verdict.HAND_BACK)
         until = time.monotonic() + seconds
+        self.on_drain(until)
         while self.in_hand:
             if time.monotonic() > until:
                 give_up()

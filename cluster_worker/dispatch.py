@@ -60,6 +60,8 @@ class Assignment:
     ranks: set[int] = field(default_factory=set)
     error: Exception | None = None
     suspect: bool = False
+    # On the monotonic clock; 0 while it waits.
+    began: float = 0.0
     deadline: float = 0.0
     cancelled: bool = False
     # Whether it goes before those that are not.
@@ -218,7 +220,8 @@ class Dispatcher:
         """Send a job to its ranks."""
         job.ranks, job.error, job.tiles_done, job.spent = set(ranks), None, 0, NOTHING
         job.tiles_total = plan(job.order).tiles_total(len(ranks))
-        job.deadline = time.monotonic() + self.job_seconds
+        job.began = time.monotonic()
+        job.deadline = job.began + self.job_seconds
         for rank in ranks:
             self.busy[rank] = job
         for rank in ranks:

@@ -17,6 +17,7 @@ import itertools
 import json
 import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -123,6 +124,16 @@ class Job:
     def spent(self) -> Spent:
         """What the ranks took for it; valid after `wait`."""
         return self.assignment.spent
+
+    def seconds_left(self) -> float:
+        """Estimate what it still takes: by its pace, or by the plan as long as no tile is done."""
+        job = self.assignment
+        spent = time.monotonic() - job.began if job.began else 0.0
+        if job.began and job.tiles_done:
+            return spent * (job.tiles_total - job.tiles_done) / job.tiles_done
+        ranks = self.engine.ranks if job.wide else 1
+        whole = estimate(plan(job.order), ranks, self.engine.cores, MEASURED).seconds
+        return max(whole - spent, 0.0)
 
     def cancel(self) -> None:
         """Give it up; `wait` raises Cancelled."""

@@ -1,6 +1,7 @@
 """What a job does on a worker: claim, fetch, decode, compute, encode, store, finish."""
 
 import functools
+import math
 import tempfile
 import threading
 import time
@@ -73,10 +74,16 @@ class Runner:
         self.rows = rows
         self.storage = storage
         self.worker = worker
+        # Set when this node's time is over, and when that will be, on the monotonic clock.
         self.draining = threading.Event()
+        self.ends = math.inf
         self.batches: dict[str, Batch] = {}
         # Told of each row whose message was taken, once it waits no more.
         self.on_taken: Callable[[Job], None] = lambda _: None
+
+    def drain(self, until: float) -> None:
+        """Hand back what will not be done by a time on the monotonic clock."""
+        self.ends = until
 
     def run(self, message: Message) -> Verdict:
         """Do the job that a message names, and say what becomes of the message."""
@@ -142,7 +149,7 @@ class Runner:
         except Rejected as error:
             self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
-            if self.draining.is_set():
+            if self.ends < math.inf or self.draining.is_set():
                 self.rows.hand_back(row, milliseconds())
                 return Verdict.HAND_BACK
         except RankDied as error:
@@ -201,12 +208,13 @@ class Runner:
                 self.show(row, views, decoder, target)
 
     def wait(self, job: engines.Job) -> None:
-        """Wait for the ranks; a drain whose time is over gives the job up."""
+        """Wait for the ranks; a drain gives up what its time is too short for."""
         while True:
             try:
                 job.wait(1.0)
             except TimeoutError:
-                if self.draining.is_set():
+                late = time.monotonic() + job.seconds_left() > self.ends
+                if late or self.draining.is_set():
                     job.cancel()
             else:
                 return

@@ -1,9 +1,11 @@
 """A job on a worker, and the pictures that follow it: a real world, moto's S3 and DynamoDB."""
 
 import io
+import math
 import secrets
 import shutil
 import threading
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +168,20 @@ def test_a_node_that_has_to_end_makes_no_more_pictures(runner, s3):
         runner.draining.clear()
     row = row_of(runner, message)
     assert (row.state, row.original_view) == ("succeeded", "")
+
+
+def test_a_drain_hands_back_what_its_time_is_too_short_for(runner, s3):
+    long = [{"operation": "median", "footprint": "disk", "radius": 12}]
+    message = put(runner, s3, np.tile(data.camera(), (8, 8)), long, "png")
+    runner.drain(time.monotonic() + 20)
+    try:
+        assert runner.run(message) is Verdict.HAND_BACK
+        # What is done in time is done.
+        quick = put(runner, s3, data.camera(), [{"operation": "invert"}], "png")
+        assert runner.run(quick) is Verdict.DONE
+    finally:
+        runner.ends = math.inf
+    assert row_of(runner, message).state == "queued"
 
 
 def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
