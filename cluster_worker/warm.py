@@ -20,36 +20,46 @@ from cluster_worker.planning import Order, plan
 Image = NDArray[Any]
 
 
-def warm_up() -> None:
-    """Call every operation on each type of picture, in colour and in gray.
+RAMP = np.arange(256).reshape(16, 16)
+MASK = RAMP > 128
+LEVELS: dict[str, Image] = {
+    "uint8": RAMP.astype(np.uint8),
+    "uint16": RAMP.astype(np.uint16),
+    "float32": (RAMP / 255).astype(np.float32),
+}
+# Of each type a gray one and one in colour.
+PICTURES = {name: [each, np.stack([each] * 3, axis=2)] for name, each in LEVELS.items()}
+ALL = [image for images in PICTURES.values() for image in images]
+Steps = list[dict[str, Any]]
 
-    scikit-image imports lazily, and kernels are compiled for each type that they meet.
-    """
-    ramp = np.arange(256).reshape(16, 16)
-    levels: list[Image] = [ramp.astype(np.uint8), ramp.astype(np.uint16)]
-    levels.append((ramp / 255).astype(np.float32))
-    pictures = levels + [np.stack([each, each, each], axis=2) for each in levels]
+
+def warm_up() -> None:
+    """Call every operation: scikit-image imports lazily, and kernels are compiled for each type."""
     for operation in OPERATIONS.values():
-        for steps in map(json.dumps, chains(operation)):
-            for image in [ramp > 128] if operation.takes == "labels" else pictures:
+        for steps, images in calls(operation):
+            for image in images:
                 # An operation that refuses such an image has been called as well.
                 with suppress(Rejected):
-                    run_alone(plan(Order(image.shape, str(image.dtype), steps)), image)
+                    order = Order(image.shape, str(image.dtype), json.dumps(steps))
+                    run_alone(plan(order), image)
 
 
-def chains(operation: Operation) -> Iterator[list[dict[str, Any]]]:
-    """Give the chains that an operation is called in.
+def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
+    """Give the chains that an operation is called in, and the images of each.
 
-    One that has kernels stands beside others too: there it gives floats, or is given floats or
-    bytes, where alone it is given and gives what the image is of.
+    One that has kernels is called with each type of picture. It stands beside others too: there it
+    gives floats, or is given floats or bytes, where alone it is given and gives what the image is
+    of.
     """
     step, blur = step_of(operation), step_of(OPERATIONS["gaussian"])
-    yield [step]
-    if operation.kernels:
-        yield [step, blur]
-        yield [blur, step]
-        # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
-        yield [blur, step_of(OPERATIONS["rank_mean"]), step]
+    on_labels = operation.takes == "labels"
+    if not operation.kernels:
+        yield [step], [MASK] if on_labels else PICTURES["uint8"]
+        return
+    for steps in ([step], [step, blur], [blur, step]):
+        yield steps, [MASK] if on_labels else ALL
+    # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
+    yield [blur, step_of(OPERATIONS["rank_mean"]), step], PICTURES["uint16"]
 
 
 def step_of(operation: Operation) -> dict[str, Any]:

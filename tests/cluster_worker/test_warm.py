@@ -26,14 +26,14 @@ before = compiled()
 assert before
 
 def between(operation):
-    blur = warm.step_of(OPERATIONS["gaussian"])
-    yield [blur, warm.step_of(operation), blur]
-    step = warm.step_of(operation)
+    pictures = [*warm.ALL, warm.MASK]
+    blur, step = warm.step_of(OPERATIONS["gaussian"]), warm.step_of(operation)
+    yield [blur, step, blur], pictures
     for name, each in operation.parameters.items():
         for option in each.get("enum", ()):
-            yield [{**step, name: option}]
+            yield [{**step, name: option}], pictures
 
-warm.chains = between
+warm.calls = between
 warm.warm_up()
 for loop, count in compiled().items():
     if count > before.get(loop, 0):
