@@ -106,6 +106,7 @@ class Rows:
             "finished": 0,
             "tiles_done": 0,
             "tiles_total": 0,
+            "left_ms": 0,
             "reason": "",
             "cause": "",
         }
@@ -179,8 +180,17 @@ class Rows:
         with contextlib.suppress(Lost):
             self.patiently(lambda: self.client.update_item(**change))
 
-    def progress(self, row: Job, done: int, total: int, now: int) -> bool:
-        """Write how many tiles are done, which is the heartbeat too.
+    def progress(self, row: Job, done: int, total: int, left: int, now: int) -> bool:
+        """Write how many tiles are done and what is left, which is the heartbeat too.
+
+        Parameters
+        ----------
+        row : Job
+            As it was claimed.
+        done, total : int
+            Tiles.
+        left, now : int
+            Milliseconds that the rest is estimated to take, and since 1970.
 
         Returns
         -------
@@ -190,6 +200,7 @@ class Rows:
         values = {
             "tiles_done": done,
             "tiles_total": total,
+            "left_ms": left,
             "changed": changed_at(now, row.job),
             "due": now + self.lapse,
         }
@@ -248,7 +259,7 @@ class Rows:
 
     def hand_back(self, row: Job, now: int) -> bool:
         """Put a running job back into the queue without penalty; its message is still there."""
-        values = {"tiles_done": 0, "tiles_total": 0}
+        values = {"tiles_done": 0, "tiles_total": 0, "left_ms": 0}
         return self.settle(row, "queued", now, now + self.lapse, values)
 
     def add_fault(self, row: Job, now: int) -> Job | None:

@@ -353,6 +353,7 @@ class Heartbeat:
         self.lost = threading.Event()
         self.ended = threading.Event()
         self.cancel: Callable[[], None] = lambda: None
+        self.seconds_left: Callable[[], float] = lambda: 0.0
         self.thread = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
 
     def note(self, done: int, total: int) -> None:
@@ -360,8 +361,8 @@ class Heartbeat:
         self.tiles = (done, total)
 
     def watch(self, job: engines.Job) -> None:
-        """Cancel this engine job when the row is lost."""
-        self.cancel = job.cancel
+        """Tell of this engine job, and cancel it when the row is lost."""
+        self.cancel, self.seconds_left = job.cancel, job.seconds_left
         self.check()
 
     def check(self) -> None:
@@ -379,7 +380,8 @@ class Heartbeat:
         """Write until ended."""
         while not self.ended.wait(self.seconds):
             try:
-                ours = self.rows.progress(self.row, *self.tiles, milliseconds())
+                left = round(1000 * self.seconds_left())
+                ours = self.rows.progress(self.row, *self.tiles, left, milliseconds())
             except Broken as error:
                 # The table is away; the lapse of the heartbeat is far longer than one write.
                 event("heartbeat missed", job=self.row.job, error=str(error))

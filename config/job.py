@@ -94,6 +94,8 @@ class Job:
     lapses: int = 0
     tiles_done: int = 0
     tiles_total: int = 0
+    # Milliseconds that its computation was estimated to take still, when that was written last.
+    left_ms: int = 0
     # Why the job failed, in one sentence; cause says whose fault it was.
     reason: str = ""
     cause: Literal["", "rejected", "broken"] = ""

@@ -207,6 +207,11 @@ ANSWERS: dict[str, Schema] = {
             "name": TEXT,
             "state": {"type": "string", "enum": list(STATES)},
             "tiles": record({"done": SIZE, "total": SIZE}),
+            "left": {
+                **SIZE,
+                "description": "Milliseconds that its computation was estimated to take still when "
+                "it last changed; 0 where nobody knows.",
+            },
             "lane": {"type": "string", "enum": list(LANES)},
             "ticket": {
                 **SIZE,

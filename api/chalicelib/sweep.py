@@ -207,7 +207,9 @@ def recover(sweep: Sweep, row: Job) -> str:
     if lapses > LAPSES_MAX:
         jobs.fail(sweep.parts, row, gave_up(lapses), "broken")
         return "given_up"
-    return publish_again(sweep, row, {"lapses": lapses, "tiles_done": 0, "tiles_total": 0})
+    return publish_again(
+        sweep, row, {"lapses": lapses, "tiles_done": 0, "tiles_total": 0, "left_ms": 0}
+    )
 
 
 def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:

@@ -51,6 +51,8 @@ export interface JobView {
   readonly bytes: number;
   readonly state: JobState;
   readonly tiles: { readonly done: number; readonly total: number };
+  /** Milliseconds that it was estimated to take still when it last changed; 0 if unknown. */
+  readonly left: number;
   readonly lane: Lane;
   /** Its number in the lane, or 0. */
   readonly ticket: number;

@@ -37,12 +37,12 @@ test("a wait for a worker begins when images wait and nobody works", () => {
   );
 });
 
-test("tiles tell when a running image will be done", () => {
+test("the worker tells when a running image will be done", () => {
   const tiles = { done: 12, total: 64 };
-  const job = view("a", { state: "running", started: 1000, changed: 13_000, tiles });
+  const job = view("a", { state: "running", left: 52_000, tiles });
   const running = image("a", { job });
   expect(leftOf(running)).toBe(52_000);
   expect(wordsFor(running, NO_LINE)).toBe("Tile 12 of 64, about 52 seconds left");
   expect(countsOf([running]).begun).toBe(12 / 64);
-  expect(leftOf(image("b", { job: { ...job, tiles: { done: 0, total: 64 } } }))).toBe(0);
+  expect(leftOf(image("b", { job: { ...job, state: "queued" } }))).toBe(0);
 });

@@ -89,6 +89,7 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     bytes: 1000,
     state: "queued",
     tiles: { done: 0, total: 0 },
+    left: 0,
     attempt: 0,
     reason: "",
     notes: [],

@@ -206,12 +206,12 @@ def test_a_running_job_is_taken_over_and_its_former_holder_hears_of_it(rows, tab
     former = rows.claim(queued, "node 1", NOW)
     holder = rows.claim(former, "node 2", NOW + 1)
     assert holder.attempt == 2
-    assert not rows.progress(former, 1, 8, NOW + 2)
+    assert not rows.progress(former, 1, 8, 500, NOW + 2)
     assert not rows.succeed(former, NOW + 2, result_key="k")
     assert not rows.fail(former, "no", "broken", NOW + 2)
     assert not rows.hand_back(former, NOW + 2)
     assert rows.add_fault(former, NOW + 2) is None
-    assert rows.progress(holder, 1, 8, NOW + 2)
+    assert rows.progress(holder, 1, 8, 500, NOW + 2)
     assert counts(table) == {"running": 1}
 
 
@@ -230,16 +230,16 @@ def test_a_row_that_was_published_again_since_it_was_read_is_not_claimed(rows, t
 
 def test_progress_is_seen_and_puts_the_sweep_off(rows, queued):
     claimed = rows.claim(queued, "node 1", NOW)
-    assert rows.progress(claimed, 3, 8, NOW + 700)
+    assert rows.progress(claimed, 3, 8, 500, NOW + 700)
     row = rows.get_job(BATCH, JOB)
-    assert (row.tiles_done, row.tiles_total) == (3, 8)
+    assert (row.tiles_done, row.tiles_total, row.left_ms) == (3, 8, 500)
     assert (row.changed, row.due) == (changed_at(NOW + 700, JOB), NOW + 700 + 60_000)
 
 
 def test_a_cancelled_job_takes_no_progress_and_no_result(rows, table, queued):
     claimed = rows.claim(queued, "node 1", NOW)
     assert rows.cancel(claimed, NOW + 1)
-    assert not rows.progress(claimed, 1, 2, NOW + 2)
+    assert not rows.progress(claimed, 1, 2, 500, NOW + 2)
     assert not rows.succeed(claimed, NOW + 2, result_key="k")
     assert rows.get_job(BATCH, JOB).state == "cancelled"
     assert counts(table) == {"cancelled": 1}
@@ -293,7 +293,7 @@ def test_failure_has_a_reason_and_a_cause(rows, table, queued):
 
 def test_a_job_handed_back_costs_nothing_and_can_be_claimed_again(rows, table, queued):
     claimed = rows.claim(queued, "node 1", NOW)
-    rows.progress(claimed, 3, 8, NOW + 1)
+    rows.progress(claimed, 3, 8, 500, NOW + 1)
     assert rows.hand_back(claimed, NOW + 2)
     row = rows.get_job(BATCH, JOB)
     assert (row.state, row.publish, row.faults, row.tiles_done) == ("queued", 1, 0, 0)
@@ -340,7 +340,7 @@ def test_a_table_that_is_away_is_the_nodes_fault(monkeypatch, endpoint):
     with pytest.raises(Broken, match="the table does not answer"):
         away.get_job(BATCH, JOB)
     with pytest.raises(Broken, match="the table does not answer"):
-        away.progress(row, 1, 2, NOW)
+        away.progress(row, 1, 2, 500, NOW)
     with pytest.raises(Broken, match="the table does not answer"):
         away.hand_back(row, NOW)
 

@@ -278,6 +278,7 @@ function newJob(image: ImageItem, job: string): JobView {
     bytes: image.bytes,
     state: "awaiting_upload",
     tiles: { done: 0, total: 0 },
+    left: 0,
     lane: "interactive",
     ticket: 0,
     attempt: 0,

@@ -47,10 +47,7 @@ export function aheadOf(image: ImageItem, { served }: LineState): number | null 
   return Math.max(0, job.ticket - served[job.lane] - 1);
 }
 
-/** Milliseconds until a running image is done, by how long its tiles took; 0 if unknown. */
+/** Milliseconds until a running image is done, as its worker estimates; 0 if unknown. */
 export function leftOf({ job }: ImageItem): number {
-  if (job?.state !== "running" || job.started === 0) return 0;
-  const { done, total } = job.tiles;
-  if (done === 0 || total < 2) return 0;
-  return ((job.changed - job.started) * (total - done)) / done;
+  return job?.state === "running" ? job.left : 0;
 }
