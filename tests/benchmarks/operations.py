@@ -14,7 +14,7 @@ from tests.benchmarks.pixels import Expected
 from tests.cluster_worker import reference
 
 RANKS = 2
-REPEATS = {"24 MP": 7, "100 MP": 3}
+REPEATS = {"24 MP": 7, "100 MP": 2}
 SECONDS_MAX = {"24 MP": 15.0, "100 MP": 40.0}
 
 

@@ -13,9 +13,9 @@ from tests.benchmarks.images import put, suited
 RANKS = 2
 SHAPES = ((512, 512), (1024, 1024), (2048, 2048), (4000, 6000))
 # The largest shape on which scikit-image will take about so long at most.
-SERIAL_SECONDS_MAX = 3.0
-REPEATS = 5
-SECONDS_MAX = 6.0
+SERIAL_SECONDS_MAX = 1.5
+REPEATS = 3
+SECONDS_MAX = 4.0
 # An operation that takes longer must gain by so much; none may lose by more than the other.
 WORTH_SECONDS = 0.05
 GAIN_MIN = 1.7
