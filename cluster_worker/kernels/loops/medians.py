@@ -8,10 +8,7 @@ that a median can have when a last row is added to it.
 from functools import cache
 
 from cluster_worker.kernels.loops.compiling import compiled
-from cluster_worker.kernels.loops.networks import in_order, merged, ranked, wired
-
-# Rows of results that are made together: more of them share more, but no longer fit registers.
-GROUP = 4
+from cluster_worker.kernels.loops.networks import GROUP, in_order, merged, one_of, ranked, wired
 
 
 def squares(radius):
@@ -40,22 +37,13 @@ def squares(radius):
     return network
 
 
-def medians_of(radius):
+def loop_of(radius):
     """Make the loop for squares of one radius."""
     side = 2 * radius + 1
-    choose = wired(squares(radius), GROUP + 2 * radius, side)
-
-    @compiled
-    def medians(kind, source, result, height, count, pixel):
-        (first, down), (target, below) = source, result
-        for start in range(0, height, GROUP):
-            y = min(start, height - GROUP)
-            choose(kind.dtype, (first + y * down, down, pixel), (target + y * below, below), count)
-
-    return medians
+    return wired(squares(radius), GROUP + 2 * radius, side)
 
 
-of_3, of_5, of_7, of_9 = map(medians_of, (1, 2, 3, 4))
+squares_of = one_of([loop_of(radius) for radius in (1, 2, 3, 4)])
 
 
 @compiled
@@ -76,11 +64,4 @@ def medians(kind, radius, source, result, height, count, pixel):
     pixel : int
         Bytes from a pixel to the next.
     """
-    if radius == 1:
-        of_3(kind, source, result, height, count, pixel)
-    elif radius == 2:
-        of_5(kind, source, result, height, count, pixel)
-    elif radius == 3:
-        of_7(kind, source, result, height, count, pixel)
-    else:
-        of_9(kind, source, result, height, count, pixel)
+    squares_of(radius - 1, kind, source, result, height, count, pixel)

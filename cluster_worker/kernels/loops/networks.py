@@ -16,8 +16,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from cluster_worker.kernels.loops.compiling import compiled
+
 # Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
 VECTOR_BYTES = 64
+# Rows of results that are made together: more of them share more, but no longer fit registers.
+GROUP = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +131,41 @@ def wired(network: Network, height: int, width: int) -> Any:
         return types.void(dtype, source, result, count), generate
 
     return run
+
+
+def by_groups(run: Any) -> Any:
+    """Make a loop over all rows of a result of a network's, which gives `GROUP` of them."""
+
+    @compiled
+    def loop(kind, source, result, height, count, pixel):
+        (first, down), (target, below) = source, result
+        for start in range(0, height, GROUP):
+            y = min(start, height - GROUP)
+            run(kind.dtype, (first + y * down, down, pixel), (target + y * below, below), count)
+
+    return loop
+
+
+def one_of(runs: Sequence[Any]) -> Any:
+    """Make the loop of one of several networks, by its number: all are compiled at once."""
+    first = by_groups(runs[0])
+
+    @compiled
+    def only(_, *given):
+        first(*given)
+
+    if len(runs) == 1:
+        return only
+    rest = one_of(runs[1:])
+
+    @compiled
+    def one(number, *given):
+        if number == 0:
+            first(*given)
+        else:
+            rest(number - 1, *given)
+
+    return one
 
 
 class Vectors:
