@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cluster_worker.kernels import Image, channels_of
-from cluster_worker.kernels.planes import as_planes
 from cluster_worker.tiling import Place, Span
 
 # numpy's names for scipy's borders. Beyond a block that wraps lies more of the image already.
@@ -67,52 +65,63 @@ def framed(
     result = out
     if result is None or not is_in_rows(result):
         result = np.empty((*core.shape, *image.shape[2:]), image.dtype)
-    inner, border = parted(core, halo, (image.shape[0], image.shape[1]))
-    pixel = image.itemsize * channels_of(image)
-    if inner is not None:
-        read, written = image[inner.grown(halo).slices], result[inner.relative_to(core).slices]
-        rows, columns = inner.shape
-        loop(rows_at(read), rows_at(written), rows, columns * channels_of(image), pixel)
-    for part in border:
-        made = continued(loop, image, part, halo, mode, level)
-        result[part.relative_to(core).slices] = made.reshape(*part.shape, *image.shape[2:])
+    shape = (image.shape[0], image.shape[1])
+    if core.shape[0] < LEAST[0] or core.shape[1] < LEAST[1]:
+        bottom, right = core.top + LEAST[0], core.left + LEAST[1]
+        whole = core._replace(bottom=max(core.bottom, bottom), right=max(core.right, right))
+        found = np.empty((*whole.shape, *image.shape[2:]), image.dtype)
+        filter_part(loop, continued(image, whole.grown(halo), mode, level), found)
+        result[...] = found[core.relative_to(whole).slices]
+    else:
+        for part in parted(core, halo, shape):
+            window = part.grown(halo)
+            inside = window == window.clipped(shape)
+            read = image[window.slices] if inside else continued(image, window, mode, level)
+            filter_part(loop, read, result[part.relative_to(core).slices])
     if out is not None and result is not out:
         out[...] = result
     return result
 
 
-def continued(
-    loop: Loop, image: Image, part: Span, halo: int, mode: str, level: float
-) -> NDArray[Any]:
-    """Filter a part along the border, which may be smaller than the loop's least result."""
-    rows, columns = (max(*each) for each in zip(part.shape, LEAST, strict=True))
-    whole = Span(part.top, part.top + rows, part.left, part.left + columns)
-    window = whole.grown(halo)
+def filter_part(loop: Loop, read: Image, result: Image) -> None:
+    """Filter a part that is as large as a loop's least result, or larger."""
+    rows, columns, channels = *result.shape[:2], channels_of(result)
+    loop(rows_at(read), rows_at(result), rows, columns * channels, result.itemsize * channels)
+
+
+def continued(image: Image, window: Span, mode: str, level: float) -> Image:
+    """Copy a window of a block that reaches beyond it."""
     inside = window.clipped((image.shape[0], image.shape[1]))
+    beyond = [
+        (inside.top - window.top, window.bottom - inside.bottom),
+        (inside.left - window.left, window.right - inside.right),
+        (0, 0),
+    ]
     constant = {"constant_values": level} if mode == "constant" else {}
-    planes = as_planes(image[inside.slices], inside, window, MODES[mode], **constant)
-    made = np.empty((len(planes), rows, columns), image.dtype)
-    for plane, found in zip(planes, made, strict=True):
-        loop(rows_at(plane), rows_at(found), rows, columns, image.itemsize)
-    return np.moveaxis(made, 0, 2)[: part.shape[0], : part.shape[1]]
+    pad: Any = np.pad  # its types know no mode that is given by name
+    copy: Image = pad(image[inside.slices], beyond[: image.ndim], mode=MODES[mode], **constant)
+    return copy
 
 
-def parted(core: Span, halo: int, shape: tuple[int, int]) -> tuple[Span | None, list[Span]]:
-    """Part a core in what reads nothing beyond the block, and the rest along its border.
+def parted(core: Span, halo: int, shape: tuple[int, int]) -> list[Span]:
+    """Part a core in what reads nothing beyond the block, and its edges along the border.
 
-    The first is None if it were smaller than the loops' least result.
+    Edges are as wide as a loop's least result, and so overlap the inner part. A core that has no
+    inner part as large as that is one part.
     """
     top, bottom = max(core.top, halo), min(core.bottom, shape[0] - halo)
     left, right = max(core.left, halo), min(core.right, shape[1] - halo)
-    if bottom - top < LEAST[0] or right - left < LEAST[1]:
-        return None, [core]
-    rest = [
-        core._replace(bottom=top),
-        core._replace(top=bottom),
-        Span(top, bottom, core.left, left),
-        Span(top, bottom, right, core.right),
+    rows, columns = LEAST
+    if bottom - top < rows or right - left < columns:
+        return [core]
+    inner = Span(top, bottom, left, right)
+    edges = [
+        (core.top < top, core._replace(bottom=max(top, core.top + rows))),
+        (core.bottom > bottom, core._replace(top=min(bottom, core.bottom - rows))),
+        (core.left < left, inner._replace(left=core.left, right=core.left + columns)),
+        (core.right > right, inner._replace(left=core.right - columns, right=core.right)),
     ]
-    return Span(top, bottom, left, right), [each for each in rest if each.pixels]
+    return [inner, *(edge for missing, edge in edges if missing)]
 
 
 def is_in_rows(image: Image) -> bool:
