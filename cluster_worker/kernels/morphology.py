@@ -1,16 +1,19 @@
-"""Least and greatest values of neighbourhoods, by OpenCV: the same bits as scipy's."""
+"""Least and greatest values of neighbourhoods: of small ones by networks, of others by OpenCV."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels.framed import framed
 from cluster_worker.kernels.strips import by_strips, straight
 from cluster_worker.operations.footprints import Footprint, footprint_of, footprint_reach
 from cluster_worker.tiling import Place
 
+loops = lazily("cluster_worker.kernels.loops.extremes")
 opencv = lazily("cluster_worker.kernels.opencv")
 
 TYPES = ("bool", "uint8", "uint16", "float32", "float64")
@@ -23,6 +26,13 @@ BORDERS = {
     "ignore": "BORDER_CONSTANT",
     "wrap": "BORDER_REPLICATE",
 }
+# Neighbourhoods that have networks, for whole numbers. For the four neighbours alone OpenCV is as
+# fast.
+SMALL = [
+    *(footprint_of("square", radius) for radius in (1, 2, 3)),
+    footprint_of("diamond", 2),
+    *(footprint_of("disk", radius) for radius in (2, 3)),
+]
 # From a block, a neighbourhood, the border's mode, and a level for the constant one; some take an
 # array for the result.
 Filter = Callable[..., Image]
@@ -128,4 +138,48 @@ def filtered(
     # What lies between two steps is to stay in the cache.
     run = straight if steps == 1 else by_strips
     found = run(apply, image.view(kind), halo, place, target)
+    return found.view(image.dtype) if out is None else out
+
+
+def number_of(footprint: Footprint, radius: int, half_width: int | None) -> int | None:
+    """Find a neighbourhood among the small ones."""
+    mask = footprint_of(footprint, radius, half_width)
+    return next((i for i, small in enumerate(SMALL) if np.array_equal(small, mask)), None)
+
+
+def is_small(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> bool:
+    """Whether a neighbourhood has a network."""
+    return number_of(footprint, radius, half_width) is not None
+
+
+def spread(
+    image: Image,
+    footprint: Footprint,
+    radius: int,
+    half_width: int | None,
+    mode: str,
+    cval: float,
+    *,
+    brightest: bool,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Give the least or the brightest value of small neighbourhoods.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of bool, uint8 or uint16.
+    footprint, radius, half_width, mode, cval
+        Of the operation; `cval` is a share of white.
+    """
+    values = image.view("uint8") if image.dtype == bool else image
+    white = 1 if image.dtype == bool else np.iinfo(image.dtype).max
+    level = int(cval * white)
+    if mode == "ignore":
+        mode, level = "constant", 0 if brightest else white
+    number = number_of(footprint, radius, half_width)
+    loop = partial(loops.extremes, np.empty(0, values.dtype), brightest, number)
+    target = None if out is None else out.view(values.dtype)
+    found = framed(loop, values, radius, mode, level, place, target)
     return found.view(image.dtype) if out is None else out

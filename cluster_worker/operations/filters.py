@@ -266,14 +266,14 @@ def smoothed(
     table=footprint_table,
     kernels=(
         Kernel(
-            partial(medians.median, model=smoothed),
+            partial(medians.sorted_median, model=smoothed),
             when=lambda mode, **square: medians.is_sorted(**square),
             exact=True,
             arrays=0,
-            cost=lambda radius, **_: 0.03 * radius**2,
+            cost=lambda radius, **_: 0.02 * radius**2,
         ),
         Kernel(
-            partial(medians.median, model=smoothed),
+            medians.counted_median,
             takes=("uint8",),
             when=lambda mode, **square: medians.is_square(**square),
             exact=True,

@@ -125,6 +125,18 @@ def by_strips(by: fast.Filter, function: Callable[..., Image], steps: int) -> Ke
     )
 
 
+def by_networks(brightest: bool) -> Kernel:
+    """Declare the kernel of one erosion or dilation by a small neighbourhood."""
+    return Kernel(
+        partial(fast.spread, brightest=brightest),
+        takes=("bool", "uint8", "uint16"),
+        when=fast.is_small,
+        exact=True,
+        arrays=0,
+        cost=COST_FAST,
+    )
+
+
 @operation(
     "Dilation",
     "Morphology",
@@ -132,7 +144,10 @@ def by_strips(by: fast.Filter, function: Callable[..., Image], steps: int) -> Ke
     cost=work,
     arrays=3,
     table=slanted_table,
-    kernels=(by_strips(fast.greatest, morphology.dilation, 1),),
+    kernels=(
+        by_networks(brightest=True),
+        by_strips(fast.greatest, morphology.dilation, 1),
+    ),
 )
 def dilation(
     image: Image,
@@ -174,7 +189,10 @@ def dilation(
     cost=work,
     arrays=3,
     table=slanted_table,
-    kernels=(by_strips(fast.least, morphology.erosion, 1),),
+    kernels=(
+        by_networks(brightest=False),
+        by_strips(fast.least, morphology.erosion, 1),
+    ),
 )
 def erosion(
     image: Image,

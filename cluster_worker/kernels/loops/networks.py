@@ -1,0 +1,234 @@
+"""Networks of comparators, compiled for many values side by side.
+
+A network is a function of lists of wires, each list in rising order, that gives the wires which are
+wanted. What it does not need is never computed: a comparator of which one side is wanted costs one
+instruction. One of which both are wanted costs little more: the greater of two whole numbers is
+their exclusive or, without the lesser, and most processors have more room for that than for a
+second comparison.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from cluster_worker.kernels.loops.compiling import compiled
+
+# Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
+VECTOR_BYTES = 64
+# Rows of results that are made together: more of them share more, but no longer fit registers.
+GROUP = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Wire:
+    """What is given to a network, or the lesser or the greater of two wires."""
+
+    of: tuple["Wire", "Wire"] | None = None
+    greater: bool = False
+
+
+Wires = Sequence[Wire]
+Network = Callable[..., list[Wire]]
+
+
+def compared(one: Wire, other: Wire) -> tuple[Wire, Wire]:
+    """Give the lesser and the greater of two wires."""
+    pair = (one, other)
+    return Wire(pair), Wire(pair, greater=True)
+
+
+def merged(some: Wires, others: Wires) -> list[Wire]:
+    """Merge two lists in order into one.
+
+    References
+    ----------
+    K. E. Batcher, Sorting networks and their applications, 1968: the odd-even merge.
+    """
+    if not some or not others:
+        return [*some, *others]
+    if len(some) == len(others) == 1:
+        return list(compared(some[0], others[0]))
+    evens, odds = merged(some[::2], others[::2]), merged(some[1::2], others[1::2])
+    first, *evens = evens
+    pairs = [each for two in zip(odds, evens, strict=False) for each in compared(*two)]
+    shorter = min(len(odds), len(evens))
+    return [first, *pairs, *odds[shorter:], *evens[shorter:]]
+
+
+def in_order(wires: Wires) -> list[Wire]:
+    """Sort wires."""
+    if len(wires) < 2:
+        return list(wires)
+    half = len(wires) // 2
+    return merged(in_order(wires[:half]), in_order(wires[half:]))
+
+
+def ranked(rank: int) -> Callable[[Wires, Wires], list[Wire]]:
+    """Make the network that gives one wire of two lists in order: that of a rank, from 0 on.
+
+    It is the least of the greatest of any so many, where each list gives its own least.
+    """
+
+    def network(some: Wires, others: Wires) -> list[Wire]:
+        wanted = rank + 1
+        least = [*some[wanted - 1 : wanted], *others[wanted - 1 : wanted]]
+        for count in range(max(1, wanted - len(others)), min(len(some), wanted - 1) + 1):
+            least.append(compared(some[count - 1], others[wanted - count - 1])[1])
+        while len(least) > 1:
+            least = [*least[2:], compared(least[0], least[1])[0]]
+        return least
+
+    return network
+
+
+def wired(network: Network, height: int, width: int) -> Any:
+    """Make the loop of a network from the pixels around one to pixels of a result.
+
+    Parameters
+    ----------
+    network : callable
+        From lists of wires, one for each row that it reads, to those that are wanted.
+    height, width : int
+        How many rows it reads, and pixels of each.
+
+    Returns
+    -------
+    callable
+        ``run(dtype, source, result, count)``, for compiled loops to call: `source` is (address of
+        the first value, bytes to the next row, bytes to the next pixel), and `result` (address,
+        bytes to the next row), a row for each wire that is wanted. `count` values of each row are
+        computed, as many as a vector holds or more: the last vector overlaps the one before.
+    """
+    rows = [[Wire() for _ in range(width)] for _ in range(height)]
+    wanted = network(*rows)
+
+    @intrinsic
+    def run(_, dtype, source, result, count):
+        def generate(context, builder, _signature, arguments):
+            _, source, result, count = arguments
+            start, down, along = cgutils.unpack_tuple(builder, source)
+            target, below = cgutils.unpack_tuple(builder, result)
+            vectors = Vectors(context, builder, dtype.dtype)
+            zero, lanes = (ir.Constant(count.type, each) for each in (0, vectors.lanes))
+            last = builder.sub(count, lanes)
+            with cgutils.for_range_slice(builder, zero, count, lanes) as (x, _):
+                x = builder.select(builder.icmp_signed("<", x, last), x, last)
+                known = {
+                    wire: vectors.load(start, x, (down, y), (along, k))
+                    for y, wires in enumerate(rows)
+                    for k, wire in enumerate(wires)
+                }
+                compute(builder, wanted, known, vectors.dtype)
+                for y, wire in enumerate(wanted):
+                    vectors.store(known[wire], target, x, (below, y))
+            return context.get_dummy_value()
+
+        return types.void(dtype, source, result, count), generate
+
+    return run
+
+
+def by_groups(run: Any) -> Any:
+    """Make a loop over all rows of a result of a network's, which gives `GROUP` of them."""
+
+    @compiled
+    def loop(kind, source, result, height, count, pixel):
+        (first, down), (target, below) = source, result
+        for start in range(0, height, GROUP):
+            y = min(start, height - GROUP)
+            run(kind.dtype, (first + y * down, down, pixel), (target + y * below, below), count)
+
+    return loop
+
+
+def one_of(runs: Sequence[Any]) -> Any:
+    """Make the loop of one of several networks, by its number: all are compiled at once."""
+    first = by_groups(runs[0])
+
+    @compiled
+    def only(_, *given):
+        first(*given)
+
+    if len(runs) == 1:
+        return only
+    rest = one_of(runs[1:])
+
+    @compiled
+    def one(number, *given):
+        if number == 0:
+            first(*given)
+        else:
+            rest(number - 1, *given)
+
+    return one
+
+
+class Vectors:
+    """Vectors in memory, in code that is being generated."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
+        self.builder = builder
+        self.dtype = dtype
+        self.bytes = dtype.bitwidth // 8
+        self.lanes = VECTOR_BYTES // self.bytes
+        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
+
+    def address(self, start: Any, x: Any, *steps: tuple[Any, int]) -> Any:
+        """Give the address of the vector from value x on, so many steps away."""
+        found = self.builder.add(start, self.builder.mul(x, ir.Constant(x.type, self.bytes)))
+        for step, count in steps:
+            far = self.builder.mul(step, ir.Constant(step.type, count))
+            found = self.builder.add(found, far)
+        return self.builder.inttoptr(found, self.vector.as_pointer())
+
+    def load(self, *place: Any) -> Any:
+        """Load a vector."""
+        return self.builder.load(self.address(*place), align=self.bytes)
+
+    def store(self, value: Any, *place: Any) -> None:
+        """Store a vector."""
+        self.builder.store(value, self.address(*place), align=self.bytes)
+
+
+def compute(builder: Any, wanted: Wires, values: dict[Wire, Any], dtype: Any) -> None:
+    """Generate what the wires that are wanted need, and enter it into their values."""
+    needed = needed_by(wanted, values.keys())
+    lesser = {wire.of: wire for wire in needed if not wire.greater}
+
+    def value_of(wire: Wire) -> Any:
+        if wire not in values:
+            one, other = map(value_of, wire.of or ())
+            if wire.greater and wire.of in lesser and isinstance(dtype, types.Integer):
+                both = builder.xor(one, other)
+                values[wire] = builder.xor(both, value_of(lesser[wire.of]))
+            else:
+                pair = (other, one) if wire.greater else (one, other)
+                values[wire] = builder.select(is_less(builder, dtype, *pair), one, other)
+        return values[wire]
+
+    for wire in wanted:
+        value_of(wire)
+
+
+def is_less(builder: Any, dtype: Any, one: Any, other: Any) -> Any:
+    """Generate a comparison."""
+    if isinstance(dtype, types.Float):
+        return builder.fcmp_ordered("<", one, other)
+    return builder.icmp_unsigned("<", one, other)
+
+
+def needed_by(wanted: Wires, known: Collection[Wire]) -> set[Wire]:
+    """Give the wires that others are made from, besides what is known, and those."""
+    needed: set[Wire] = set()
+    waiting = list(wanted)
+    while waiting:
+        wire = waiting.pop()
+        if wire not in known and wire not in needed:
+            needed.add(wire)
+            waiting += wire.of or ()
+    return needed
