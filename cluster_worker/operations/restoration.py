@@ -19,7 +19,7 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import channels_of, patches, variation
+from cluster_worker.kernels import channels_of, patches, variation, wavelets
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -545,6 +545,31 @@ def denoise_nl_means(
     return denoise(image)
 
 
+def wavelet_by_loop(
+    image: Image,
+    sigma: float | None,
+    wavelet: str,  # noqa: ARG001 - what it holds for
+    mode: str,
+    wavelet_levels: int | None,
+    method: str,
+) -> Image:
+    """Do what `denoise_wavelet` does with its shortest wavelet by loops."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = each_channel(
+            lambda plane: wavelets.denoised(plane, sigma, mode, wavelet_levels, method), image
+        )
+    return unless_unknown(result, image)
+
+
+def unless_unknown(result: Image, image: Image) -> Image:
+    """Leave the colours as they are of which nothing is known: their result is NaN."""
+    if not np.isfinite(image).all():
+        return result
+    unknown = np.isnan(result).any(axis=(0, 1))
+    return np.where(unknown, util.img_as_float(image), result) if unknown.any() else result
+
+
 @operation(
     "Remove noise (wavelets)",
     "Restoration",
@@ -553,6 +578,15 @@ def denoise_nl_means(
     floats=True,
     arrays=8,
     cost=3,
+    kernels=(
+        Kernel(
+            wavelet_by_loop,
+            takes=("float32", "float64"),
+            when=lambda wavelet, **_: wavelet == "db1",
+            exact=True,
+            cost=1,
+        ),
+    ),
 )
 def denoise_wavelet(
     image: Image,
@@ -602,10 +636,7 @@ def denoise_wavelet(
             method=method,
             channel_axis=channel_axis(image),
         )
-    if not np.isfinite(image).all():
-        return result
-    unknown = np.isnan(result).any(axis=(0, 1))
-    return np.where(unknown, util.img_as_float(image), result)
+    return unless_unknown(result, image)
 
 
 # Blur taken away.
