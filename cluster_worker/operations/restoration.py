@@ -19,7 +19,7 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import channels_of, patches, variation, wavelets
+from cluster_worker.kernels import channels_of, exact, patches, variation, wavelets
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -61,7 +61,8 @@ def chambolle_by_loop(**given: Any) -> tuple[Part, ...]:
     """Make the parts, with rounds by a kernel."""
     start, last = denoise_tv_chambolle(**given)
     update = partial(chambolle_round_by_loop, **start.rounds.update.keywords)
-    return replace(start, rounds=replace(start.rounds, update=update)), last
+    rounds = replace(start.rounds, update=update, measure=partial(energies, add_up=exact.exact_sum))
+    return replace(start, rounds=rounds), last
 
 
 @operation(
@@ -193,9 +194,9 @@ def chambolle_step(plane: Image, down: Image, across: Image, weight: float) -> t
     return smooth, (down - 0.25 * steep_down) / norm, (across - 0.25 * steep_across) / norm, energy
 
 
-def energies(_: Image, new: Image) -> tuple[int, ...]:
+def energies(_: Image, new: Image, add_up: Callable[[Image], int] = exact_sum) -> tuple[int, ...]:
     """Sum the energy of each colour, exactly."""
-    return tuple(exact_sum(new[..., i]) for i in range(CHAMBOLLE - 1, new.shape[2], CHAMBOLLE))
+    return tuple(add_up(new[..., i]) for i in range(CHAMBOLLE - 1, new.shape[2], CHAMBOLLE))
 
 
 def join_energies(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Compiled loops of the shortest wavelet, a step: to the last bit what PyWavelets computes."""
 
 import numpy as np
+from numba import types
 
 from cluster_worker.kernels.loops.compiling import exactly
 
@@ -65,3 +66,8 @@ def join(coarse, across, down, slanted, share, image):
         join_pairs(down[y], slanted[y], share, differences)
         lower = image[2 * y + 1] if 2 * y + 1 < rows else lost
         sums_and_differences(sums, differences, share, image[2 * y], lower)
+
+
+# Thresholds may turn single precision into double: which one is met depends on the parameters.
+for kind in (types.float32, types.float64):
+    join.compile((*(kind[:, ::1],) * 4, kind, kind[:, ::1]))
