@@ -167,14 +167,8 @@ def chambolle_round_by_loop(
 ) -> Image:
     """Do one round of every colour that is not over, by a kernel."""
     planes = np.atleast_3d(image)
-    result = np.empty(state.shape, state.dtype)
-    for i in range(planes.shape[2]):
-        if over(history, i):
-            own = slice(CHAMBOLLE * i, CHAMBOLLE * (i + 1))
-            result[..., own] = state[..., own]
-        else:
-            variation.chambolle(state, planes, i, weight, result)
-    return result
+    runs = [not over(history, colour) for colour in range(planes.shape[2])]
+    return variation.chambolle(state, planes, runs, weight)
 
 
 def chambolle_step(plane: Image, down: Image, across: Image, weight: float) -> tuple[Image, ...]:
