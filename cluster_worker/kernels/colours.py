@@ -78,3 +78,36 @@ def mixed(
         if target is not result:
             result[...] = to_depth(target, dtype)
     return result if out is None else out
+
+
+def weighed(
+    image: Image,
+    *,
+    table: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Weigh what the levels of a pixel's colours stand for; what is less than 0 becomes 0.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core of three colours, of uint8 or uint16.
+    table : ndarray
+        What each level stands for.
+    weights : ndarray
+        (3,), for a gray result, or (channels of the result, 3).
+    dtype : {"float32", "uint8", "uint16"}
+        Of the result.
+    out : ndarray or None
+        For the result.
+    """
+    planes = np.ascontiguousarray(np.atleast_2d(weights))
+    gives = image if weights.ndim == 2 else image[..., 0]
+    with core_of(gives, all_of(image.shape), dtype, out) as result:
+        target = result if dtype == "float32" else np.empty(result.shape, np.float32)
+        loops.weighed(rows_of(image), table, planes, rows_of(target))
+        if target is not result:
+            result[...] = to_depth(target, dtype)
+    return result if out is None else out

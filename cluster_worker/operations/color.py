@@ -6,7 +6,7 @@ give the same bits wherever a tile is cut; hence the arithmetic here.
 
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from skimage import color, util
 from skimage.color import colorconv, colorlabel
 
+from cluster_worker.depths import to_depth
 from cluster_worker.kernels import colours
 from cluster_worker.operations.declare import (
     Image,
@@ -361,10 +362,15 @@ Stains = Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", 
 LEAST = 1e-6
 
 
+def darkness_of(image: Image) -> Image:
+    """Give how dark each colour is: 0 where it is white, 1 where it is the least that counts."""
+    darkness: Image = np.log(np.maximum(as_float(image), LEAST)) / np.log(LEAST)
+    return darkness
+
+
 def amounts(image: Image, matrix: NDArray[Any]) -> Image:
     """Give how much of each of three stains is at each pixel, by the logarithm of its colour."""
-    darkness = np.log(np.maximum(as_float(image), LEAST)) / np.log(LEAST)
-    stains = mixed(darkness, matrix.T)
+    stains = mixed(darkness_of(image), matrix.T)
     np.maximum(stains, 0, out=stains)
     return stains
 
@@ -376,8 +382,38 @@ def colours_of(stains: Image, matrix: NDArray[Any]) -> Image:
     return rgb
 
 
+@lru_cache(maxsize=2)
+def darkness_table(dtype: str) -> Image:
+    """Give the darkness of every level of a type, which is converted to floats first."""
+    levels = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
+    return darkness_of(to_depth(levels, "float32"))
+
+
+def amounts_by_table(
+    image: Image,
+    conv_matrix: Stains = "hed",
+    stain: Stain = "all",
+    *,
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Do what `separate_stains` does by a table of each level's darkness."""
+    weights = getattr(color, f"{conv_matrix}_from_rgb").T
+    return colours.weighed(
+        image,
+        table=darkness_table(str(image.dtype)),
+        weights=weights if stain == "all" else weights[number_of(stain)],
+        dtype=dtype,
+        out=out,
+    )
+
+
+# Of whole numbers.
+AMOUNTS = Kernel(amounts_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.5, tolerance=1e-6)
+
+
 def stain_operation(
-    title: str, shows: Literal["extent"] | None
+    title: str, shows: Literal["extent"] | None, *kernels: Kernel
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare an operation on stains, which computes in double precision as scikit-image does."""
     return operation(
@@ -390,10 +426,11 @@ def stain_operation(
         arrays=10,
         cost=3.0,
         tolerance=1e-6,
+        kernels=kernels,
     )
 
 
-@stain_operation("Stains (hematoxylin, eosin, DAB)", "extent")
+@stain_operation("Stains (hematoxylin, eosin, DAB)", "extent", AMOUNTS)
 def rgb2hed(image: Image) -> Image:
     """Turn the colours of a stained slide into the amounts of hematoxylin, eosin and DAB.
 
@@ -415,7 +452,7 @@ def hed2rgb(image: Image) -> Image:
     return colours_of(as_float(image), color.rgb_from_hed)
 
 
-@stain_operation("Amount of one stain", "extent")
+@stain_operation("Amount of one stain", "extent", AMOUNTS)
 def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
     """Turn the colours of a stained slide into the amount of one stain; much of it is bright.
 

@@ -61,6 +61,7 @@ __all__ = [
     "Span",
     "Statistical",
     "Whole",
+    "always",
     "channel_axis",
     "each_channel",
     "operation",

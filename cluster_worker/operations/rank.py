@@ -7,6 +7,7 @@ over the bins, so that they depend on that value.
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,7 +15,17 @@ from numpy.typing import NDArray
 from skimage import util
 from skimage.filters import rank
 
-from cluster_worker.operations.declare import Image, Local, Measure, Number, Statistical, operation
+from cluster_worker.kernels import morphology, ranks
+from cluster_worker.operations.declare import (
+    Image,
+    Kernel,
+    Local,
+    Measure,
+    Number,
+    Statistical,
+    always,
+    operation,
+)
 from cluster_worker.operations.footprints import (
     Footprint,
     HalfWidth,
@@ -43,6 +54,32 @@ GREATEST = (Measure(greatest, np.maximum),)
 # A histogram of 16 bits has 256 times the bins, of which most filters look at each: ten times the
 # work for the local noise, 70 to 200 times for the others.
 DEEP = 100.0
+
+
+def extreme(by: Callable[..., Image]) -> Kernel:
+    """Declare a kernel by the least or the greatest levels."""
+    return Kernel(partial(ranks.extreme, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.1)
+
+
+def between(by: Callable[..., Image]) -> Kernel:
+    """Declare a kernel by the least and the greatest levels."""
+    return Kernel(partial(ranks.between, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.2)
+
+
+def counted(
+    by: ranks.Statistic, cost: float, when: Callable[..., bool] = always, **more: Any
+) -> Kernel:
+    """Declare a kernel by a statistic of each neighbourhood."""
+    function = partial(ranks.ranked, by=by, **more)
+    return Kernel(function, ranks.TYPES, when, exact=True, arrays=0, cost=cost)
+
+
+def has_both(p0: float, p1: float, **_: Any) -> bool:
+    """Whether some pixels lie above one percentile, and some below the other.
+
+    If none do, scikit-image goes by what it finds in memory.
+    """
+    return p0 < 1 and 1 - p1 < 1
 
 
 def ranked(
@@ -118,7 +155,15 @@ def as_levels(plane: Image) -> Image:
     return levels
 
 
-@operation("Local mean", "Rank filters", Local(reach), cost=12.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local mean",
+    "Rank filters",
+    Local(reach),
+    cost=12.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.mean, 0.6),),
+)
 def rank_mean(
     image: Image,
     footprint: Footprint = "disk",
@@ -146,7 +191,13 @@ def rank_mean(
 
 
 @operation(
-    "Local geometric mean", "Rank filters", Local(reach), cost=80.0, cost_deep=DEEP, arrays=3
+    "Local geometric mean",
+    "Rank filters",
+    Local(reach),
+    cost=80.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.geometric_mean, 7.0, outside=ranks.after_last),),
 )
 def rank_geometric_mean(
     image: Image,
@@ -174,7 +225,15 @@ def rank_geometric_mean(
     return ranked(rank.geometric_mean, image, neighbourhood)
 
 
-@operation("Local minimum", "Rank filters", Local(reach), cost=5.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local minimum",
+    "Rank filters",
+    Local(reach),
+    cost=5.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(extreme(morphology.least),),
+)
 def rank_minimum(
     image: Image,
     footprint: Footprint = "disk",
@@ -201,7 +260,15 @@ def rank_minimum(
     return ranked(rank.minimum, image, neighbourhood)
 
 
-@operation("Local maximum", "Rank filters", Local(reach), cost=5.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local maximum",
+    "Rank filters",
+    Local(reach),
+    cost=5.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(extreme(morphology.greatest),),
+)
 def rank_maximum(
     image: Image,
     footprint: Footprint = "disk",
@@ -228,7 +295,15 @@ def rank_maximum(
     return ranked(rank.maximum, image, neighbourhood)
 
 
-@operation("Local percentile", "Rank filters", Local(reach), cost=12.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local percentile",
+    "Rank filters",
+    Local(reach),
+    cost=12.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.percentile, 4.0, outside=ranks.after_last),),
+)
 def rank_percentile(
     image: Image,
     footprint: Footprint = "disk",
@@ -258,7 +333,15 @@ def rank_percentile(
     return ranked(rank.percentile, image, neighbourhood, p0=p0)
 
 
-@operation("Most frequent level", "Rank filters", Local(reach), cost=17.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Most frequent level",
+    "Rank filters",
+    Local(reach),
+    cost=17.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.mode, 7.0, outside=ranks.after_last),),
+)
 def rank_modal(
     image: Image,
     footprint: Footprint = "disk",
@@ -285,7 +368,15 @@ def rank_modal(
     return ranked(rank.modal, image, neighbourhood)
 
 
-@operation("Majority", "Rank filters", Local(reach), cost=17.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Majority",
+    "Rank filters",
+    Local(reach),
+    cost=17.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.mode, 7.0, outside=ranks.after_last),),
+)
 def rank_majority(
     image: Image,
     footprint: Footprint = "disk",
@@ -312,7 +403,15 @@ def rank_majority(
     return ranked(rank.majority, image, neighbourhood)
 
 
-@operation("Local range", "Rank filters", Local(reach), cost=5.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local range",
+    "Rank filters",
+    Local(reach),
+    cost=5.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(between(ranks.extent),),
+)
 def rank_gradient(
     image: Image,
     footprint: Footprint = "disk",
@@ -347,6 +446,7 @@ def rank_gradient(
     cost=110.0,
     cost_deep=DEEP,
     arrays=4,
+    kernels=(counted(ranks.entropy, 15.0, outside=ranks.after_last, gives="float64"),),
 )
 def rank_entropy(
     image: Image,
@@ -383,6 +483,7 @@ def rank_entropy(
     cost=6.0,
     cost_deep=DEEP,
     arrays=3,
+    kernels=(between(ranks.stretched),),
 )
 def rank_autolevel(
     image: Image,
@@ -423,6 +524,7 @@ def rank_autolevel(
     cost=8.0,
     cost_deep=DEEP,
     arrays=3,
+    kernels=(counted(ranks.between_percentiles, 4.0, has_both, outside=ranks.after_last),),
 )
 def rank_autolevel_percentile(
     image: Image,
@@ -462,7 +564,15 @@ def rank_autolevel_percentile(
     return ranked(rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1)
 
 
-@operation("Local contrast", "Rank filters", Local(reach), cost=6.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local contrast",
+    "Rank filters",
+    Local(reach),
+    cost=6.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(between(ranks.nearer_end),),
+)
 def rank_enhance_contrast(
     image: Image,
     footprint: Footprint = "disk",
@@ -496,6 +606,7 @@ def rank_enhance_contrast(
     cost=8.0,
     cost_deep=DEEP,
     arrays=3,
+    kernels=(counted(ranks.equalized, 0.5, outside=ranks.last),),
 )
 def rank_equalize(
     image: Image,
@@ -536,6 +647,7 @@ def rank_equalize(
     cost=11.0,
     cost_deep=DEEP,
     arrays=3,
+    kernels=(counted(ranks.from_mean, 0.6),),
 )
 def rank_subtract_mean(
     image: Image,
@@ -573,7 +685,13 @@ def rank_subtract_mean(
 
 
 @operation(
-    "Thresholding (local mean)", "Rank filters", Local(reach), cost=11.0, cost_deep=DEEP, arrays=3
+    "Thresholding (local mean)",
+    "Rank filters",
+    Local(reach),
+    cost=11.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.above_mean, 0.6, gives="bool"),),
 )
 def rank_threshold(
     image: Image,
@@ -605,7 +723,15 @@ def rank_threshold(
     return ranked(rank.threshold, image, neighbourhood).astype(bool)
 
 
-@operation("Local Otsu level", "Rank filters", Local(reach), cost=70.0, cost_deep=DEEP, arrays=3)
+@operation(
+    "Local Otsu level",
+    "Rank filters",
+    Local(reach),
+    cost=70.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.parting, 25.0, outside=ranks.after_last),),
+)
 def rank_otsu(
     image: Image,
     footprint: Footprint = "disk",
@@ -633,7 +759,13 @@ def rank_otsu(
 
 
 @operation(
-    "Noise", "Rank filters", Statistical(GREATEST, reach), cost=6.0, cost_deep=DEEP, arrays=3
+    "Noise",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=6.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.distance, 0.3),),
 )
 def rank_noise_filter(
     image: Image,
@@ -670,7 +802,13 @@ def rank_noise_filter(
 
 
 @operation(
-    "Mean of similar levels", "Rank filters", Local(reach), cost=19.0, cost_deep=DEEP, arrays=3
+    "Mean of similar levels",
+    "Rank filters",
+    Local(reach),
+    cost=19.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.similar_mean, 4.0, outside=ranks.after_last),),
 )
 def rank_mean_bilateral(
     image: Image,

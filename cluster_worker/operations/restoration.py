@@ -19,7 +19,7 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import channels_of, patches, variation
+from cluster_worker.kernels import channels_of, exact, patches, variation, wavelets
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -61,7 +61,8 @@ def chambolle_by_loop(**given: Any) -> tuple[Part, ...]:
     """Make the parts, with rounds by a kernel."""
     start, last = denoise_tv_chambolle(**given)
     update = partial(chambolle_round_by_loop, **start.rounds.update.keywords)
-    return replace(start, rounds=replace(start.rounds, update=update)), last
+    rounds = replace(start.rounds, update=update, measure=partial(energies, add_up=exact.exact_sum))
+    return replace(start, rounds=rounds), last
 
 
 @operation(
@@ -166,14 +167,8 @@ def chambolle_round_by_loop(
 ) -> Image:
     """Do one round of every colour that is not over, by a kernel."""
     planes = np.atleast_3d(image)
-    result = np.empty(state.shape, state.dtype)
-    for i in range(planes.shape[2]):
-        if over(history, i):
-            own = slice(CHAMBOLLE * i, CHAMBOLLE * (i + 1))
-            result[..., own] = state[..., own]
-        else:
-            variation.chambolle(state, planes, i, weight, result)
-    return result
+    runs = [not over(history, colour) for colour in range(planes.shape[2])]
+    return variation.chambolle(state, planes, runs, weight)
 
 
 def chambolle_step(plane: Image, down: Image, across: Image, weight: float) -> tuple[Image, ...]:
@@ -193,9 +188,9 @@ def chambolle_step(plane: Image, down: Image, across: Image, weight: float) -> t
     return smooth, (down - 0.25 * steep_down) / norm, (across - 0.25 * steep_across) / norm, energy
 
 
-def energies(_: Image, new: Image) -> tuple[int, ...]:
+def energies(_: Image, new: Image, add_up: Callable[[Image], int] = exact_sum) -> tuple[int, ...]:
     """Sum the energy of each colour, exactly."""
-    return tuple(exact_sum(new[..., i]) for i in range(CHAMBOLLE - 1, new.shape[2], CHAMBOLLE))
+    return tuple(add_up(new[..., i]) for i in range(CHAMBOLLE - 1, new.shape[2], CHAMBOLLE))
 
 
 def join_energies(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
@@ -545,6 +540,31 @@ def denoise_nl_means(
     return denoise(image)
 
 
+def wavelet_by_loop(
+    image: Image,
+    sigma: float | None,
+    wavelet: str,  # noqa: ARG001 - what it holds for
+    mode: str,
+    wavelet_levels: int | None,
+    method: str,
+) -> Image:
+    """Do what `denoise_wavelet` does with its shortest wavelet by loops."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = each_channel(
+            lambda plane: wavelets.denoised(plane, sigma, mode, wavelet_levels, method), image
+        )
+    return unless_unknown(result, image)
+
+
+def unless_unknown(result: Image, image: Image) -> Image:
+    """Leave the colours as they are of which nothing is known: their result is NaN."""
+    if not np.isfinite(image).all():
+        return result
+    unknown = np.isnan(result).any(axis=(0, 1))
+    return np.where(unknown, util.img_as_float(image), result) if unknown.any() else result
+
+
 @operation(
     "Remove noise (wavelets)",
     "Restoration",
@@ -554,6 +574,15 @@ def denoise_nl_means(
     arrays=8,
     cost=3,
     fine=(),
+    kernels=(
+        Kernel(
+            wavelet_by_loop,
+            takes=("float32", "float64"),
+            when=lambda wavelet, **_: wavelet == "db1",
+            exact=True,
+            cost=1,
+        ),
+    ),
 )
 def denoise_wavelet(
     image: Image,
@@ -603,10 +632,7 @@ def denoise_wavelet(
             method=method,
             channel_axis=channel_axis(image),
         )
-    if not np.isfinite(image).all():
-        return result
-    unknown = np.isnan(result).any(axis=(0, 1))
-    return np.where(unknown, util.img_as_float(image), result)
+    return unless_unknown(result, image)
 
 
 # Blur taken away.

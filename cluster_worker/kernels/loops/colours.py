@@ -56,3 +56,46 @@ def mixtures(rows, weights, scale, result):
     """
     for y in range(result.shape[0]):
         mixtures_of_row(rows[y], weights, scale, result[y])
+
+
+@compiled
+def weighed_row(values, table, weights, result):
+    """Weigh what the three colours of each pixel of a row stand for, where that is above 0."""
+    red, green, blue = weights[0], weights[1], weights[2]
+    place = np.uint64(0)
+    for x in range(result.size):
+        total = table[values[place]] * red
+        total += table[values[place + np.uint64(1)]] * green
+        total += table[values[place + np.uint64(2)]] * blue
+        result[x] = max(total, 0.0)
+        place += np.uint64(3)
+
+
+@compiled
+def weighed_three(values, table, weights, result):
+    """Weigh what the three colours of each pixel of a row stand for in three ways."""
+    a, b, c = weights[0, 0], weights[0, 1], weights[0, 2]
+    d, e, f = weights[1, 0], weights[1, 1], weights[1, 2]
+    g, h, i = weights[2, 0], weights[2, 1], weights[2, 2]
+    place = np.uint64(0)
+    for _ in range(result.size // 3):
+        red = table[values[place]]
+        green = table[values[place + np.uint64(1)]]
+        blue = table[values[place + np.uint64(2)]]
+        result[place] = max(red * a + green * b + blue * c, 0.0)
+        result[place + np.uint64(1)] = max(red * d + green * e + blue * f, 0.0)
+        result[place + np.uint64(2)] = max(red * g + green * h + blue * i, 0.0)
+        place += np.uint64(3)
+
+
+@compiled
+def weighed(rows, table, weights, result):
+    """Weigh what the levels of each pixel's colours stand for in one way or in three.
+
+    `rows` are (rows, columns × 3) of whole numbers, which the table makes floats of.
+    """
+    for y in range(result.shape[0]):
+        if weights.shape[0] == 1:
+            weighed_row(rows[y], table, weights[0], result[y])
+        else:
+            weighed_three(rows[y], table, weights, result[y])

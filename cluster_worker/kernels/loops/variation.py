@@ -87,34 +87,66 @@ def descend(steep, norm, numbers, dual):
 
 
 @exactly
-def chambolle(state, planes, colour, colours, numbers, result):
-    """Do one round of one colour.
+def keep_four(values, step, kept):
+    """Keep four of `step` values side by side as they are."""
+    place = np.uint64(0)
+    while place < np.uint64(kept.size):
+        for i in range(4):
+            kept[place + np.uint64(i)] = values[place + np.uint64(i)]
+        place += np.uint64(step)
+
+
+@exactly
+def move(rows, kept, state, planes, y, colour, step, numbers, room, result):
+    """Take in a row of one colour, and move the row above, of which that is what lies below."""
+    height, width = planes.shape[0], kept.size
+    own = 4 * colour
+    down, across, plane, correction, smooth = rows[y % 2]
+    if y < height:
+        take_two(state[y, own + 1 :], step, down, across)
+        take(planes[y, colour:], step // 4, plane)
+        correct(kept[: width if y else 0], down, across, plane, correction, smooth)
+        kept[:] = down
+    if y > 0:
+        steep_down, steep_across, norm, energy = room
+        before = rows[(y - 1) % 2]
+        below = smooth if y < height else smooth[:0]
+        slopes(before[4], below, steep_down, steep_across)
+        lengths(steep_down, steep_across, norm)
+        energies(before[3], norm, numbers[0], energy)
+        descend(steep_down, norm, numbers, before[0])
+        descend(steep_across, norm, numbers, before[1])
+        put_four(before[4], before[0], before[1], energy, step, result[y - 1, own:])
+
+
+@exactly
+def chambolle(state, planes, runs, numbers, result):
+    """Do one round of every colour that runs.
 
     State and result have for each colour of a pixel the image so far, the two parts of the dual
-    variable, and the energy; planes have one value. `numbers` are the weight, a quarter of its
+    variable, and the energy; planes have one value. All colours of a row are done before the
+    next, since they share the lines of the cache. `numbers` are the weight, a quarter of its
     inverse, a quarter, and one, in the type of the state.
     """
+    colours = runs.size
     height, width = planes.shape[0], planes.shape[1] // colours
-    own, step = 4 * colour, 4 * colours
     # Two rows in turn: that being moved, and the one below, which is already corrected.
-    rows = np.empty((2, 5, width), state.dtype)
-    above = np.empty(0, state.dtype)
-    steep_down, steep_across, norm, energy = np.empty((4, width), state.dtype)
-    kept = np.empty(width, state.dtype)
+    rows = np.empty((colours, 2, 5, width), state.dtype)
+    kept, room = np.empty((colours, width), state.dtype), np.empty((4, width), state.dtype)
     for y in range(height + 1):
-        down, across, plane, correction, smooth = rows[y % 2]
-        if y < height:
-            take_two(state[y, own + 1 :], step, down, across)
-            take(planes[y, colour:], colours, plane)
-            correct(above, down, across, plane, correction, smooth)
-            kept[:] = down
-        if y > 0:
-            before = rows[(y - 1) % 2]
-            below = smooth if y < height else smooth[:0]
-            slopes(before[4], below, steep_down, steep_across)
-            lengths(steep_down, steep_across, norm)
-            energies(before[3], norm, numbers[0], energy)
-            descend(steep_down, norm, numbers, before[0])
-            descend(steep_across, norm, numbers, before[1])
-            put_four(before[4], before[0], before[1], energy, step, result[y - 1, own:])
-        above = kept
+        for colour in range(colours):
+            if runs[colour]:
+                move(
+                    rows[colour],
+                    kept[colour],
+                    state,
+                    planes,
+                    y,
+                    colour,
+                    4 * colours,
+                    numbers,
+                    room,
+                    result,
+                )
+            elif y < height:
+                keep_four(state[y, 4 * colour :], 4 * colours, result[y, 4 * colour :])

@@ -1,0 +1,332 @@
+"""Compiled loops that slide a neighbourhood along a row and keep its histogram.
+
+A bit for each level tells which ones occur, so that only these are looked at. Planes are (rows + 2
+· reach, columns + 2 · reach), whose type has room for one level more: that of what lies outside.
+Runs are those of `ranks`; `levels` are how many levels there are, and how many words of bits
+may have one that occurs.
+"""
+
+from math import log
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from cluster_worker.kernels.loops.compiling import exactly, inlined_exactly
+
+# Levels of which one word holds the bits.
+WORD = 64
+# As scikit-image turns logarithms into bits.
+LOG_2 = 0.6931471805599453
+
+
+@intrinsic
+def lowest_bit(_, word):  # noqa: ARG001 - numba reads the name
+    """Give the place of the lowest bit of a word that is not 0."""
+
+    def generate(_context, builder, _signature, values):
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def highest_bit(_, word):  # noqa: ARG001 - numba reads the name
+    """Give the place of the highest bit of a word that is not 0."""
+
+    def generate(_context, builder, _signature, values):
+        leading = builder.ctlz(values[0], ir.Constant(ir.IntType(1), 1))
+        return builder.sub(ir.Constant(ir.IntType(64), 63), leading)
+
+    return types.uint64(types.uint64), generate
+
+
+@inlined_exactly
+def put(histogram, bits, level):
+    """Count a level."""
+    histogram[level] += 1
+    bits[level // WORD] |= np.uint64(1) << np.uint64(level % WORD)
+
+
+@inlined_exactly
+def take(histogram, bits, level):
+    """Count a level no more."""
+    left = histogram[level] - 1
+    histogram[level] = left
+    bits[level // WORD] &= ~(np.uint64(left == 0) << np.uint64(level % WORD))
+
+
+@exactly
+def put_all(plane, runs, y, x, histogram, bits):
+    """Count a neighbourhood."""
+    for k in range(runs.shape[0]):
+        for i in range(runs[k, 1], runs[k, 2]):
+            put(histogram, bits, np.uint64(plane[y + runs[k, 0], x + i]))
+
+
+@exactly
+def take_all(plane, runs, y, x, histogram, bits):
+    """Count a neighbourhood no more."""
+    for k in range(runs.shape[0]):
+        for i in range(runs[k, 1], runs[k, 2]):
+            take(histogram, bits, np.uint64(plane[y + runs[k, 0], x + i]))
+
+
+@exactly
+def find_edges(plane, runs, y, leaving, entering):
+    """Find what leaves and what enters as the neighbourhood of a row's first pixel moves on."""
+    for k in range(runs.shape[0]):
+        start = (y + runs[k, 0]) * plane.shape[1]
+        leaving[k] = start + runs[k, 1]
+        entering[k] = start + runs[k, 2]
+
+
+@inlined_exactly
+def move(flat, leaving, entering, x, histogram, bits):
+    """Move a neighbourhood to pixel x from the one before."""
+    before = np.uint64(x - 1)
+    for k in range(leaving.size):
+        take(histogram, bits, np.uint64(flat[leaving[k] + before]))
+        put(histogram, bits, np.uint64(flat[entering[k] + before]))
+
+
+@exactly
+def room(plane, runs, levels):
+    """Make room for a histogram, its bits, and what leaves and enters."""
+    return (
+        np.zeros(levels + 1, np.int32),
+        np.zeros(levels // WORD + 1, np.uint64),
+        np.empty(len(runs), np.uint64),
+        np.empty(len(runs), np.uint64),
+        plane.reshape(-1),
+    )
+
+
+@inlined_exactly
+def least_above(histogram, bits, words, amount):
+    """Give the level up to which more pixels lie than so many."""
+    total, level = 0, np.uint64(0)
+    for i in range(words):
+        word = bits[i]
+        while word:
+            level = np.uint64(i * WORD) + lowest_bit(word)
+            word &= word - np.uint64(1)
+            total += histogram[level]
+            if total > amount:
+                return level
+    return level
+
+
+@inlined_exactly
+def greatest_below(histogram, bits, words, amount):
+    """Give the level down to which more pixels lie than so many."""
+    total, level = 0, np.uint64(0)
+    for i in range(words - 1, -1, -1):
+        word = bits[i]
+        while word:
+            place = highest_bit(word)
+            level = np.uint64(i * WORD) + place
+            word ^= np.uint64(1) << place
+            total += histogram[level]
+            if total > amount:
+                return level
+    return level
+
+
+@inlined_exactly
+def most_frequent(histogram, bits, words):
+    """Give the level that occurs most often, the darkest of several."""
+    most, found = 0, np.uint64(0)
+    for i in range(words):
+        word = bits[i]
+        while word:
+            level = np.uint64(i * WORD) + lowest_bit(word)
+            word &= word - np.uint64(1)
+            if histogram[level] > most:
+                most, found = histogram[level], level
+    return found
+
+
+@inlined_exactly
+def entropy(histogram, bits, words, terms):
+    """Give the entropy, by what each count of a full neighbourhood adds to it."""
+    total = 0.0
+    for i in range(words):
+        word = bits[i]
+        while word:
+            level = np.uint64(i * WORD) + lowest_bit(word)
+            word &= word - np.uint64(1)
+            total -= terms[np.uint64(histogram[level])]
+    return total
+
+
+@exactly
+def entropy_at_border(histogram, bits, words, population):
+    """Give the entropy of so many pixels."""
+    total = 0.0
+    for i in range(words):
+        word = bits[i]
+        while word:
+            level = np.uint64(i * WORD) + lowest_bit(word)
+            word &= word - np.uint64(1)
+            share = histogram[level] / population
+            total -= share * log(share) / LOG_2
+    return total
+
+
+@inlined_exactly
+def sum_of(histogram, bits, words):
+    """Sum the levels of all pixels."""
+    total = 0
+    for i in range(words):
+        word = bits[i]
+        while word:
+            level = np.uint64(i * WORD) + lowest_bit(word)
+            word &= word - np.uint64(1)
+            total += histogram[level] * np.int64(level)
+    return total
+
+
+@inlined_exactly
+def best_parting(histogram, bits, words, population):
+    """Give the level that parts dark from bright best, by Otsu's rule."""
+    total = sum_of(histogram, bits, words)
+    best, found = 0.0, np.uint64(0)
+    dark, dark_total = int(histogram[0]), 0
+    for i in range(words):
+        word = bits[i] & ~np.uint64(i == 0)
+        while word:
+            level = np.uint64(i * WORD) + lowest_bit(word)
+            word &= word - np.uint64(1)
+            count = int(histogram[level])
+            dark += count
+            if dark == population:
+                return found
+            dark_total += count * int(level)
+            bright = population - dark
+            apart = bright * dark_total - np.float64((total - dark_total) * dark)
+            between = (apart * apart) / (dark * bright)
+            if between > best:
+                best, found = between, level
+    return found
+
+
+@inlined_exactly
+def mean_between(histogram, low, high):
+    """Give the mean of the pixels from one level to another, rounded down; black if none is."""
+    total, count = 0, 0
+    numbers = histogram[low : high + 1]
+    for i in range(numbers.size):
+        count += numbers[i]
+        total += numbers[i] * i
+    return total // max(count, 1) + low if count else 0
+
+
+@exactly
+def similar_means(plane, own, runs, levels, darker, brighter, result):
+    """Give the mean of those neighbours of each pixel that are about as bright, rounded down."""
+    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    width, last = result.shape[1], levels[0] - 1
+    for y in range(result.shape[0]):
+        find_edges(plane, runs, y, leaving, entering)
+        put_all(plane, runs, y, 0, histogram, bits)
+        for x in range(width):
+            if x:
+                move(flat, leaving, entering, x, histogram, bits)
+            level = np.int64(own[y, x])
+            low, high = max(level - brighter + 1, 0), min(level + darker - 1, last)
+            result[y, x] = mean_between(histogram, low, high)
+        take_all(plane, runs, y, width - 1, histogram, bits)
+
+
+@exactly
+def percentiles(plane, runs, counts, levels, share, result):
+    """Give the level below which a share of each neighbourhood lies."""
+    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    words, width = levels[1], result.shape[1]
+    for y in range(result.shape[0]):
+        find_edges(plane, runs, y, leaving, entering)
+        put_all(plane, runs, y, 0, histogram, bits)
+        for x in range(width):
+            if x:
+                move(flat, leaving, entering, x, histogram, bits)
+            amount = share * np.float64(counts[y % counts.shape[0], x])
+            result[y, x] = least_above(histogram, bits, words, amount)
+        take_all(plane, runs, y, width - 1, histogram, bits)
+
+
+@exactly
+def between_percentiles(plane, own, runs, counts, levels, low, high, white, result):
+    """Stretch each pixel between two percentiles of its neighbourhood."""
+    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    words, width = levels[1], result.shape[1]
+    from_top = 1.0 - high
+    for y in range(result.shape[0]):
+        find_edges(plane, runs, y, leaving, entering)
+        put_all(plane, runs, y, 0, histogram, bits)
+        for x in range(width):
+            if x:
+                move(flat, leaving, entering, x, histogram, bits)
+            population = np.float64(counts[y % counts.shape[0], x])
+            least = np.int64(least_above(histogram, bits, words, low * population))
+            most = np.int64(greatest_below(histogram, bits, words, from_top * population))
+            if most > least:
+                level = min(max(least, np.int64(own[y, x])), most)
+                result[y, x] = white * (level - least) // (most - least)
+            else:
+                result[y, x] = most - least
+        take_all(plane, runs, y, width - 1, histogram, bits)
+
+
+@exactly
+def modes(plane, runs, levels, result):
+    """Give the level that is most frequent in each neighbourhood."""
+    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    words, width = levels[1], result.shape[1]
+    for y in range(result.shape[0]):
+        find_edges(plane, runs, y, leaving, entering)
+        put_all(plane, runs, y, 0, histogram, bits)
+        for x in range(width):
+            if x:
+                move(flat, leaving, entering, x, histogram, bits)
+            result[y, x] = most_frequent(histogram, bits, words)
+        take_all(plane, runs, y, width - 1, histogram, bits)
+
+
+@exactly
+def entropies(plane, runs, counts, levels, terms, result):
+    """Give the bits that a pixel of each neighbourhood takes.
+
+    `terms` are what each count of a full neighbourhood takes from it.
+    """
+    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    words, width = levels[1], result.shape[1]
+    for y in range(result.shape[0]):
+        find_edges(plane, runs, y, leaving, entering)
+        put_all(plane, runs, y, 0, histogram, bits)
+        for x in range(width):
+            if x:
+                move(flat, leaving, entering, x, histogram, bits)
+            population = counts[y % counts.shape[0], x]
+            if population == terms.size - 1:
+                result[y, x] = entropy(histogram, bits, words, terms)
+            else:
+                result[y, x] = entropy_at_border(histogram, bits, words, np.float64(population))
+        take_all(plane, runs, y, width - 1, histogram, bits)
+
+
+@exactly
+def partings(plane, runs, counts, levels, result):
+    """Give the level that parts the dark from the bright of each neighbourhood best."""
+    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    words, width = levels[1], result.shape[1]
+    for y in range(result.shape[0]):
+        find_edges(plane, runs, y, leaving, entering)
+        put_all(plane, runs, y, 0, histogram, bits)
+        for x in range(width):
+            if x:
+                move(flat, leaving, entering, x, histogram, bits)
+            population = np.float64(counts[y % counts.shape[0], x])
+            result[y, x] = best_parting(histogram, bits, words, population)
+        take_all(plane, runs, y, width - 1, histogram, bits)
