@@ -111,7 +111,7 @@ def convolve(
         channels,
         BORDERS[mode],
         np.float32(cval * taken),
-        amount is not None,
+        loops.BLUR if amount is None else loops.SHARPEN,
         np.float32(gain),
         np.float32(amount or 0),
         np.float32(low * white),
