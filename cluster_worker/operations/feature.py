@@ -20,7 +20,6 @@ from cluster_worker.operations.declare import (
     Number,
     Part,
     Place,
-    channel_axis,
     each_channel,
     operation,
 )
@@ -38,6 +37,7 @@ from cluster_worker.operations.edge_lines import (
 from cluster_worker.operations.filters import reach
 from cluster_worker.operations.propagation import AS_CODES, AS_MASK, contacts, marked
 from cluster_worker.operations.quantiles import quantiles
+from cluster_worker.operations.stars import stars
 
 
 def lines_in_one_go(sigma: float, use_quantiles: bool, **_: Any) -> bool:
@@ -615,9 +615,7 @@ def hog(
     """
     side = pixels_per_cell
     rows, columns = image.shape[:2]
+    floats = image.astype(np.float32 if image.dtype == np.float32 else np.float64, copy=False)
     if min(rows, columns) < side:
-        return np.zeros((rows, columns), np.float32 if image.dtype == np.float32 else np.float64)
-    picture: Image = feature.hog(
-        image, orientations, (side, side), (1, 1), visualize=True, channel_axis=channel_axis(image)
-    )[1]
-    return picture
+        return np.zeros((rows, columns), floats.dtype)
+    return stars(floats, orientations, side)

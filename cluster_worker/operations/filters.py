@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, util
 
-from cluster_worker.kernels import medians, separable
+from cluster_worker.kernels import correlation, medians, separable
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Local,
     Measure,
     Number,
+    Place,
     Statistical,
     Whole,
     channel_axis,
@@ -330,6 +331,35 @@ def gabor_reach(
     return math.ceil(max(along * cosine, across * sine, across * cosine, along * sine, 1))
 
 
+Response = Literal["magnitude", "real", "imaginary"]
+
+
+def gabor_by_loops(
+    image: Image,
+    mode: Border,
+    cval: float,
+    response: Response,
+    *,
+    place: Place,
+    out: Image | None,
+    **shape: Any,
+) -> Image:
+    """Find the stripes of a block in single precision."""
+    kernel = filters.gabor_kernel(**shape, dtype=np.complex64)
+    parts = {"real": (kernel.real,), "imaginary": (kernel.imag,)}
+    found = [
+        correlation.convolved(image, part, mode, cval, place)
+        for part in parts.get(response, (kernel.real, kernel.imag))
+    ]
+    if response == "magnitude":
+        real, imaginary = found
+        found = [np.sqrt(real**2 + imaginary**2)]
+    if out is None:
+        return found[0]
+    out[...] = found[0]
+    return out
+
+
 @operation(
     "Stripes of one direction (Gabor)",
     "Filters",
@@ -342,6 +372,17 @@ def gabor_reach(
     tolerance=1e-6,
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
+    kernels=(
+        Kernel(
+            gabor_by_loops,
+            # Of whole numbers the function's own result may be whole.
+            exact=True,
+            takes=("float32",),
+            gray=True,
+            arrays=4,
+            cost=lambda **given: 0.01 * (2 * gabor_reach(**given) + 1) ** 2,
+        ),
+    ),
 )
 def gabor(
     image: Image,
@@ -354,7 +395,7 @@ def gabor(
     offset: Annotated[float, Number(0, 6.2832, unit="rad", step=0.01)] = 0.0,
     mode: Border = "reflect",
     cval: BorderValue = 0.0,
-    response: Literal["magnitude", "real", "imaginary"] = "magnitude",
+    response: Response = "magnitude",
 ) -> Image:
     """Find stripes and textures of one direction and spacing.
 
