@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import feature, filters
 
+from cluster_worker.kernels import corners
 from cluster_worker.kernels.edge_lines import REACH_MAX
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -272,6 +273,16 @@ def corner_kitchen_rosenfeld(image: Image, mode: Mode = "constant", cval: Beyond
     shows="extent",
     arrays=3,
     cost=lambda window_size: (2 * window_size + 1) ** 4 / 50,
+    kernels=(
+        Kernel(
+            corners.moravec,
+            takes=("float32",),
+            gray=True,
+            exact=True,
+            arrays=1,
+            cost=lambda window_size: (2 * window_size + 1) ** 4 / 500,
+        ),
+    ),
 )
 def corner_moravec(
     image: Image, window_size: Annotated[int, Number(1, 10, unit="px", slider=(1, 4), step=1)] = 1

@@ -110,6 +110,35 @@ def band_reach(low_sigma: float, high_sigma: float | None, truncate: float, **_:
     return reach(low_sigma * 1.6 if high_sigma is None else high_sigma, truncate)
 
 
+def check_band(low_sigma: float, high_sigma: float | None) -> float:
+    """Give the standard deviation of the wider of two kernels.
+
+    Raises
+    ------
+    ValueError
+        If it is less than that of the narrower one.
+    """
+    if high_sigma is not None and high_sigma < low_sigma:
+        raise ValueError(f"high_sigma must be at least low_sigma, {low_sigma} px, got {high_sigma}")
+    return low_sigma * 1.6 if high_sigma is None else high_sigma
+
+
+def difference_by_rows(
+    image: Image,
+    low_sigma: float,
+    high_sigma: float | None,
+    mode: Border,
+    cval: float,
+    truncate: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Keep detail of one size in a block, in single precision."""
+    sigmas = (low_sigma, check_band(low_sigma, high_sigma))
+    return separable.difference(image, sigmas, mode, cval, truncate, place=place, out=out)
+
+
 @operation(
     "Band of detail (difference of Gaussians)",
     "Filters",
@@ -118,6 +147,16 @@ def band_reach(low_sigma: float, high_sigma: float | None, truncate: float, **_:
     shows=(-1, 1),
     arrays=5,
     cost=lambda **given: 2 + 0.2 * band_reach(**given),
+    kernels=(
+        Kernel(
+            difference_by_rows,
+            takes=("float32",),
+            when=lambda **given: band_reach(**given) <= SUM_REACH_MAX,
+            arrays=2,
+            cost=lambda **given: 0.5 + 0.05 * band_reach(**given),
+            tolerance=1e-6,
+        ),
+    ),
 )
 def difference_of_gaussians(
     image: Image,
@@ -158,8 +197,7 @@ def difference_of_gaussians(
     ----------
     skimage.filters.difference_of_gaussians
     """
-    if high_sigma is not None and high_sigma < low_sigma:
-        raise ValueError(f"high_sigma must be at least low_sigma, {low_sigma} px, got {high_sigma}")
+    check_band(low_sigma, high_sigma)
     result: Image = filters.difference_of_gaussians(
         image,
         low_sigma,

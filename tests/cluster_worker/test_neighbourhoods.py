@@ -1,10 +1,11 @@
-"""Loops over whole neighbourhoods, and stars drawn in cells: scikit-image's to the last bit."""
+"""Loops over neighbourhoods, and stars drawn in cells: scikit-image's to the last bit."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 from skimage import data, feature, filters
 
+from cluster_worker.kernels import corners
 from cluster_worker.kernels.correlation import convolved
 from cluster_worker.operations.stars import stars
 from cluster_worker.tiling import Place, Span, all_of
@@ -57,3 +58,13 @@ def test_stars_are_scikit_images(image, orientations, side):
     cell = (side, side)
     expected = feature.hog(image, orientations, cell, (1, 1), visualize=True, channel_axis=axis)[1]
     np.testing.assert_array_equal(stars(image, orientations, side), expected)
+
+
+@pytest.mark.parametrize("window_size", [1, 2, 5])
+@pytest.mark.parametrize("image", [GRAY, spoilt(), GRAY[:3], GRAY[:, :21]])
+def test_moravecs_corners_are_scikit_images(image, window_size):
+    expected = feature.corner_moravec(image, window_size)
+    whole = all_of(image.shape)
+    place = Place(whole, whole, image.shape)
+    found = corners.moravec(np.ascontiguousarray(image), window_size, place=place, out=None)
+    np.testing.assert_array_equal(found, expected)
