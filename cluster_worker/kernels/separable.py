@@ -54,6 +54,39 @@ def gaussian(
     return result if out is None else out
 
 
+def difference(
+    image: Image,
+    sigmas: tuple[float, float],
+    mode: str,
+    cval: float,
+    truncate: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Take a wide Gaussian of a block from a narrow one.
+
+    Parameters
+    ----------
+    image : ndarray of float32
+        (rows, columns) or (rows, columns, channels).
+    sigmas : tuple of float
+        Standard deviations of the narrow one and the wide one.
+    mode, cval, truncate, place, out
+        As in `gaussian`.
+
+    Returns
+    -------
+    ndarray of float32
+        The core.
+    """
+    narrow, wide = (
+        gaussian(image, sigma, mode, cval, truncate, dtype="float32", place=place, out=None)
+        for sigma in sigmas
+    )
+    return np.subtract(narrow, wide, out=narrow if out is None else out)
+
+
 def unsharp_mask(
     image: Image,
     radius: float,
@@ -111,7 +144,7 @@ def convolve(
         channels,
         BORDERS[mode],
         np.float32(cval * taken),
-        amount is not None,
+        loops.BLUR if amount is None else loops.SHARPEN,
         np.float32(gain),
         np.float32(amount or 0),
         np.float32(low * white),

@@ -8,11 +8,15 @@ from scipy import ndimage
 from skimage import filters, util
 from skimage.feature._canny_cy import _nonmaximum_suppression_bilinear
 
+from cluster_worker.kernels import edge_lines
 from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.propagation import refuse_nan, regions_with
 from cluster_worker.operations.quantiles import quantile_values
 
 Border = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
+
+# Of slopes, in units of the image: where a line goes on, and where one begins.
+Thresholds = tuple[float | None, float | None]
 
 
 class Blur(NamedTuple):
@@ -66,19 +70,39 @@ def refuse_crossed(low: float, high: float) -> None:
         raise ValueError(f"low_threshold should be lower than high_threshold, got {low} and {high}")
 
 
-def canny_lines(
-    image: Image, *, place: Place, given: tuple[float | None, float | None], blur: Blur
-) -> Image:
-    """Find the lines of a block; thresholds are in the image's own units."""
-    white = util.dtype_limits(image, clip_negative=False)[1]
+def steepness_of(given: Thresholds, white: float) -> tuple[float, float]:
+    """Give the steepness that thresholds in an image's units mean, in shares of its white.
+
+    Raises
+    ------
+    ValueError
+        If lines begin where they would not go on.
+    """
     low = 0.1 if given[0] is None else given[0] / white
     high = 0.2 if given[1] is None else given[1] / white
     refuse_crossed(low, high)
+    return low, high
+
+
+def canny_lines(image: Image, *, place: Place, given: Thresholds, blur: Blur) -> Image:
+    """Find the lines of a block; thresholds are in the image's own units."""
+    white = util.dtype_limits(image, clip_negative=False)[1]
+    low, high = steepness_of(given, white)
     found = slopes(image, place=place, blur=blur)
     within = place.window.clipped(place.shape).relative_to(place.window).slices
     result = np.zeros(image.shape, np.uint8)
     result[within] = lines(found[within], low, high)
     return result
+
+
+def canny_lines_by_loops(
+    image: Image, *, place: Place, given: Thresholds, blur: Blur, out: Image | None
+) -> Image:
+    """Find the lines of a block in one go over its rows."""
+    # Whatever the image's type, its floats have a white of 1.
+    low, high = steepness_of(given, 1.0)
+    more = blur._asdict() | {"low": low, "high": high}
+    return edge_lines.canny_lines(image, **more, place=place, out=out)
 
 
 def shares_of(low: float | None, high: float | None) -> tuple[float, float]:

@@ -4,21 +4,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil, floor
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage import feature, filters
 
+from cluster_worker.kernels import corners
+from cluster_worker.kernels.edge_lines import REACH_MAX
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Kernel,
     Local,
     Number,
     Part,
     Place,
-    channel_axis,
     each_channel,
     operation,
 )
@@ -26,6 +28,7 @@ from cluster_worker.operations.edge_lines import (
     Blur,
     Border,
     canny_lines,
+    canny_lines_by_loops,
     lines_by_quantiles,
     linked,
     of_magnitude,
@@ -35,6 +38,29 @@ from cluster_worker.operations.edge_lines import (
 from cluster_worker.operations.filters import reach
 from cluster_worker.operations.propagation import AS_CODES, AS_MASK, contacts, marked
 from cluster_worker.operations.quantiles import quantiles
+from cluster_worker.operations.stars import stars
+
+
+def lines_in_one_go(sigma: float, use_quantiles: bool, **_: Any) -> bool:
+    """Whether lines can be found without knowing the slopes of all the image."""
+    return not use_quantiles and reach(sigma) <= REACH_MAX
+
+
+def canny_by_loops(
+    sigma: float,
+    low_threshold: float | None,
+    high_threshold: float | None,
+    mode: Border,
+    cval: float,
+    **more: Any,
+) -> tuple[Part, ...]:
+    """Make the parts of Canny's method, with lines by compiled loops."""
+    thresholds = (low_threshold, high_threshold)
+    blur = Blur(sigma, mode, cval)
+    first, *follow = canny(sigma, *thresholds, mode=mode, cval=cval, **more)
+    lines = partial(canny_lines_by_loops, given=thresholds, blur=blur)
+    return (replace(first, function=lines, model=first), *follow)
+
 
 Threshold = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.01)]
 
@@ -47,6 +73,7 @@ Threshold = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.01)]
     floats=True,
     arrays=12,
     cost=lambda sigma, mode, **_: 5 + sigma * (1 if mode == "constant" else 0.5),
+    kernels=(Kernel(canny_by_loops, when=lines_in_one_go, gray=True, arrays=3, cost=2),),
 )
 def canny(
     sigma: Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1)] = 1.0,
@@ -246,6 +273,16 @@ def corner_kitchen_rosenfeld(image: Image, mode: Mode = "constant", cval: Beyond
     shows="extent",
     arrays=3,
     cost=lambda window_size: (2 * window_size + 1) ** 4 / 50,
+    kernels=(
+        Kernel(
+            corners.moravec,
+            takes=("float32",),
+            gray=True,
+            exact=True,
+            arrays=1,
+            cost=lambda window_size: (2 * window_size + 1) ** 4 / 500,
+        ),
+    ),
 )
 def corner_moravec(
     image: Image, window_size: Annotated[int, Number(1, 10, unit="px", slider=(1, 4), step=1)] = 1
@@ -589,9 +626,7 @@ def hog(
     """
     side = pixels_per_cell
     rows, columns = image.shape[:2]
+    floats = image.astype(np.float32 if image.dtype == np.float32 else np.float64, copy=False)
     if min(rows, columns) < side:
-        return np.zeros((rows, columns), np.float32 if image.dtype == np.float32 else np.float64)
-    picture: Image = feature.hog(
-        image, orientations, (side, side), (1, 1), visualize=True, channel_axis=channel_axis(image)
-    )[1]
-    return picture
+        return np.zeros((rows, columns), floats.dtype)
+    return stars(floats, orientations, side)

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, util
 
-from cluster_worker.kernels import medians, separable
+from cluster_worker.kernels import correlation, medians, separable
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Local,
     Measure,
     Number,
+    Place,
     Statistical,
     Whole,
     channel_axis,
@@ -109,6 +110,35 @@ def band_reach(low_sigma: float, high_sigma: float | None, truncate: float, **_:
     return reach(low_sigma * 1.6 if high_sigma is None else high_sigma, truncate)
 
 
+def check_band(low_sigma: float, high_sigma: float | None) -> float:
+    """Give the standard deviation of the wider of two kernels.
+
+    Raises
+    ------
+    ValueError
+        If it is less than that of the narrower one.
+    """
+    if high_sigma is not None and high_sigma < low_sigma:
+        raise ValueError(f"high_sigma must be at least low_sigma, {low_sigma} px, got {high_sigma}")
+    return low_sigma * 1.6 if high_sigma is None else high_sigma
+
+
+def difference_by_rows(
+    image: Image,
+    low_sigma: float,
+    high_sigma: float | None,
+    mode: Border,
+    cval: float,
+    truncate: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Keep detail of one size in a block, in single precision."""
+    sigmas = (low_sigma, check_band(low_sigma, high_sigma))
+    return separable.difference(image, sigmas, mode, cval, truncate, place=place, out=out)
+
+
 @operation(
     "Band of detail (difference of Gaussians)",
     "Filters",
@@ -117,6 +147,16 @@ def band_reach(low_sigma: float, high_sigma: float | None, truncate: float, **_:
     shows=(-1, 1),
     arrays=5,
     cost=lambda **given: 2 + 0.2 * band_reach(**given),
+    kernels=(
+        Kernel(
+            difference_by_rows,
+            takes=("float32",),
+            when=lambda **given: band_reach(**given) <= SUM_REACH_MAX,
+            arrays=2,
+            cost=lambda **given: 0.5 + 0.05 * band_reach(**given),
+            tolerance=1e-6,
+        ),
+    ),
 )
 def difference_of_gaussians(
     image: Image,
@@ -157,8 +197,7 @@ def difference_of_gaussians(
     ----------
     skimage.filters.difference_of_gaussians
     """
-    if high_sigma is not None and high_sigma < low_sigma:
-        raise ValueError(f"high_sigma must be at least low_sigma, {low_sigma} px, got {high_sigma}")
+    check_band(low_sigma, high_sigma)
     result: Image = filters.difference_of_gaussians(
         image,
         low_sigma,
@@ -330,6 +369,35 @@ def gabor_reach(
     return math.ceil(max(along * cosine, across * sine, across * cosine, along * sine, 1))
 
 
+Response = Literal["magnitude", "real", "imaginary"]
+
+
+def gabor_by_loops(
+    image: Image,
+    mode: Border,
+    cval: float,
+    response: Response,
+    *,
+    place: Place,
+    out: Image | None,
+    **shape: Any,
+) -> Image:
+    """Find the stripes of a block in single precision."""
+    kernel = filters.gabor_kernel(**shape, dtype=np.complex64)
+    parts = {"real": (kernel.real,), "imaginary": (kernel.imag,)}
+    found = [
+        correlation.convolved(image, part, mode, cval, place)
+        for part in parts.get(response, (kernel.real, kernel.imag))
+    ]
+    if response == "magnitude":
+        real, imaginary = found
+        found = [np.sqrt(real**2 + imaginary**2)]
+    if out is None:
+        return found[0]
+    out[...] = found[0]
+    return out
+
+
 @operation(
     "Stripes of one direction (Gabor)",
     "Filters",
@@ -342,6 +410,17 @@ def gabor_reach(
     tolerance=1e-6,
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
+    kernels=(
+        Kernel(
+            gabor_by_loops,
+            # Of whole numbers the function's own result may be whole.
+            exact=True,
+            takes=("float32",),
+            gray=True,
+            arrays=4,
+            cost=lambda **given: 0.01 * (2 * gabor_reach(**given) + 1) ** 2,
+        ),
+    ),
 )
 def gabor(
     image: Image,
@@ -354,7 +433,7 @@ def gabor(
     offset: Annotated[float, Number(0, 6.2832, unit="rad", step=0.01)] = 0.0,
     mode: Border = "reflect",
     cval: BorderValue = 0.0,
-    response: Literal["magnitude", "real", "imaginary"] = "magnitude",
+    response: Response = "magnitude",
 ) -> Image:
     """Find stripes and textures of one direction and spacing.
 

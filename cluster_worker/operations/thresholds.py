@@ -14,17 +14,19 @@ from scipy import ndimage
 from skimage import filters
 
 from cluster_worker.errors import Rejected
-from cluster_worker.kernels import tables
-from cluster_worker.operations.by_levels import by_histogram, by_table
+from cluster_worker.kernels import local, tables
+from cluster_worker.operations.by_levels import TYPES, by_histogram, by_table
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
     Image,
     Iterative,
+    Kernel,
     Local,
     Measure,
     Number,
     Part,
+    Place,
     Pointwise,
     Rounds,
     Statistical,
@@ -599,6 +601,8 @@ def several(pixels: NDArray[Any], values: NDArray[Any], classes: int) -> NDArray
     return levels
 
 
+KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)
+
 Method = Literal["gaussian", "mean", "median"]
 Mode = Literal["reflect", "nearest", "mirror", "constant", "wrap"]
 BlockSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
@@ -626,6 +630,54 @@ def local_cost(block_size: int, method: Method, **_: Any) -> float:
     return 0.6 * block_size**2 if method == "median" else 0.5 + block_size / 18
 
 
+def sigma_of(block_size: int) -> float:
+    """Give the deviation of the Gaussian of which a block holds nearly all."""
+    return (block_size - 1) / 6.0
+
+
+def above_gaussian(
+    image: Image,
+    block_size: int,
+    method: Method,  # noqa: ARG001 - the Gaussian
+    offset: float,
+    mode: Mode,
+    cval: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Tell which pixels of a block exceed the weighted mean of their neighbourhood."""
+    check_odd("block_size", block_size)
+    sigma = sigma_of(block_size)
+    return local.above_gaussian(image, sigma, offset, mode, cval, place=place, out=out)
+
+
+def gaussian_cost(block_size: int, **_: Any) -> float:
+    """Work for a pixel of the kernel of Gaussians."""
+    return 0.1 + block_size / 100
+
+
+def sums_exactly(method: Method, mode: Mode, cval: float, **_: Any) -> bool:
+    """Whether the mean is one of whole numbers, also where the border has a value of its own."""
+    return method == "mean" and (mode != "constant" or cval in (0, 1))
+
+
+def above_mean(
+    image: Image,
+    block_size: int,
+    method: Method,  # noqa: ARG001 - the mean
+    offset: float,
+    mode: Mode,
+    cval: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Tell which pixels of a block exceed the mean of their neighbourhood."""
+    check_odd("block_size", block_size)
+    return local.above_mean(image, block_size, offset, mode, cval, place=place, out=out)
+
+
 @operation(
     "Thresholding (local)",
     "Thresholds",
@@ -634,6 +686,10 @@ def local_cost(block_size: int, method: Method, **_: Any) -> float:
     arrays=5,
     table=lambda block_size, method, **_: square_table(block_size) if method == "median" else 0,
     cost=local_cost,
+    kernels=(
+        KERNEL(above_gaussian, when=lambda method, **_: method == "gaussian", cost=gaussian_cost),
+        KERNEL(above_mean, when=sums_exactly, cost=0.3),
+    ),
 )
 def threshold_local(
     image: Image,
@@ -723,6 +779,14 @@ def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
     return mean, np.sqrt(np.clip(squares - mean * mean, 0, None))
 
 
+def above_niblack(
+    image: Image, window_size: int, k: float, *, place: Place, out: Image | None
+) -> Image:
+    """Tell which pixels of a block exceed Niblack's level."""
+    check_odd("window_size", window_size)
+    return local.above_niblack(image, window_size, k, place=place, out=out)
+
+
 @operation(
     "Thresholding (Niblack)",
     "Thresholds",
@@ -730,6 +794,7 @@ def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
     channels="gray",
     arrays=6,
     cost=lambda window_size, k: 0.5 + window_size / 9,
+    kernels=(KERNEL(above_niblack, cost=0.4),),
 )
 def threshold_niblack(
     image: Image,
@@ -763,6 +828,20 @@ def threshold_niblack(
     return result
 
 
+def above_sauvola(
+    image: Image,
+    window_size: int,
+    k: float,
+    r: float | None,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Tell which pixels of a block exceed Sauvola's level."""
+    check_odd("window_size", window_size)
+    return local.above_sauvola(image, window_size, k, r, place=place, out=out)
+
+
 @operation(
     "Thresholding (Sauvola)",
     "Thresholds",
@@ -770,6 +849,7 @@ def threshold_niblack(
     channels="gray",
     arrays=6,
     cost=lambda window_size, k, r: 0.5 + window_size / 9,
+    kernels=(KERNEL(above_sauvola, cost=0.4),),
 )
 def threshold_sauvola(
     image: Image,

@@ -6,7 +6,7 @@ a tile or a strip was cut.
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import compiled, multiply_add
+from cluster_worker.kernels.loops.compiling import compiled, inlined, multiply_add
 
 # Values of a row that are worked on at a time: with the rows around them they fit the L2 cache.
 STRIP = 3072
@@ -15,18 +15,20 @@ STRIP = 3072
 STRIDE = 10512
 # Rows that are summed up together, so that each row loaded serves as many sums.
 GROUP = 4
-# Values of so many rows that fit the L1 cache.
-BLOCK = 512
+# Values that fit the L1 cache.
+NEAR = 10240
+# What becomes of a blur.
+BLUR, SHARPEN, COMPARE = range(3)
 
 
-@compiled
+@inlined
 def load(values, line):
     """Make floats of values."""
     for x in range(line.size):
         line[x] = np.float32(values[x])
 
 
-@compiled
+@inlined
 def store(line, white, values):
     """Make values of floats; those of whole numbers are cut to their range and rounded."""
     if white == np.float32(1):
@@ -72,7 +74,7 @@ def extend(line, first, last, origin, columns, channels, border, edge):
         line[x] = edge if column < 0 else line[column * channels + value % channels - origin]
 
 
-@compiled
+@inlined
 def begin_group(lines, weight, totals, count):
     """Begin the sums of a group of rows with one tap."""
     for x in range(count):
@@ -82,7 +84,7 @@ def begin_group(lines, weight, totals, count):
         totals[x + 3 * STRIDE] = weight * lines[x + 3 * STRIDE]
 
 
-@compiled
+@inlined
 def add_tap(lines, weight, totals, count):
     """Add one tap to the sums of a group of rows."""
     for x in range(count):
@@ -93,7 +95,7 @@ def add_tap(lines, weight, totals, count):
         totals[d] = multiply_add(weight, lines[d], totals[d])
 
 
-@compiled
+@inlined
 def four_taps(p, q, r, s, first, second, third, fourth, total):
     """Add four products to a sum."""
     total = multiply_add(p, first, total)
@@ -102,7 +104,7 @@ def four_taps(p, q, r, s, first, second, third, fourth, total):
     return multiply_add(s, fourth, total)
 
 
-@compiled
+@inlined
 def add_four_taps(lines, p, q, r, s, totals, count):
     """Add four taps to the sums of a group of rows: seven rows are loaded for sixteen products."""
     for x in range(count):
@@ -120,8 +122,9 @@ def add_four_taps(lines, p, q, r, s, totals, count):
 def weigh_group(lines, weights, totals, count):
     """Weigh rows from the first of `lines` on, for the four rows of a group."""
     taps = weights.size
-    for x in range(0, count, BLOCK):
-        size = min(BLOCK, count - x)
+    block = max(NEAR // (taps + 2 * GROUP) // 64, 2) * 64
+    for x in range(0, count, block):
+        size = min(block, count - x)
         begin_group(lines[x:], weights[0], totals[x:], size)
         for k in range(1, taps - 3, 4):
             p, q, r, s = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
@@ -136,17 +139,17 @@ def weighing(channels):
     With their distance known to the compiler, taps are offsets from one address.
     """
 
-    @compiled
+    @inlined
     def begin(line, p, total):
         for x in range(total.size):
             total[x] = p * line[x]
 
-    @compiled
+    @inlined
     def add_one(line, p, total):
         for x in range(total.size):
             total[x] = multiply_add(p, line[x], total[x])
 
-    @compiled
+    @inlined
     def add_eight(line, p, q, r, s, t, u, v, w, total):
         c, d, e = channels, 2 * channels, 3 * channels
         for x in range(total.size):
@@ -189,7 +192,7 @@ def aligned(count):
     return room[start : start + count]
 
 
-@compiled
+@inlined
 def sharpen(values, gain, amount, low, white, blurred):
     """Add to values what a blur has taken away from them, in place of the blur."""
     for x in range(blurred.size):
@@ -200,6 +203,15 @@ def sharpen(values, gain, amount, low, white, blurred):
         blurred[x] = white if sharp > white else sharp
 
 
+@inlined
+def compare(values, offset, doubt, blurred):
+    """Tell which values exceed a blur less an offset, in its place: 0 or 1, 2 where in doubt."""
+    for x in range(blurred.size):
+        above = values[x] - blurred[x] + offset
+        clear = np.float32(1) if above > 0 else np.float32(0)
+        blurred[x] = np.float32(2) if abs(above) <= doubt else clear
+
+
 @compiled
 def convolve(
     rows,
@@ -208,7 +220,7 @@ def convolve(
     channels,
     border,
     edge,
-    sharpens,
+    ending,
     gain,
     amount,
     low,
@@ -221,9 +233,9 @@ def convolve(
 
     `rows` are (rows, columns × channels) of any type; `down` and `across` are as long as each
     other, and odd; `edge` is what lies beyond a constant border; `white` is that of the result,
-    which begins at row `top` and value `left`. If it `sharpens`, it adds `amount` times what the
-    blur takes away: `gain` makes values of the result of those of the rows, and they are cut to
-    `low` and `white`.
+    which begins at row `top` and value `left`. The `ending` may be SHARPEN: `amount` times what the
+    blur takes away is added, `gain` makes values of the result of those of the rows, and they are
+    cut to `low` and `white`; or COMPARE, with `amount` as the offset and `low` as the doubt.
     """
     width = rows.shape[1]
     radius = down.size // 2
@@ -261,8 +273,10 @@ def convolve(
                 extend(line, before + count, end, origin, columns, channels, border, edge)
                 total = done[: stop - start]
                 weigh_line(line, across, channels, total)
-                if sharpens:
-                    middle = (begun + radius + i) * STRIDE + start - first
+                middle = (begun + radius + i) * STRIDE + start - first
+                if ending == SHARPEN:
                     sharpen(lines[middle:], gain, amount, low, white, total)
+                elif ending == COMPARE:
+                    compare(lines[middle:], amount, low, total)
                 store(total, white, result[y + i, start - left : stop - left])
             begun += GROUP

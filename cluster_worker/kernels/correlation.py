@@ -1,0 +1,51 @@
+"""Neighbourhoods of many weights, to scipy's last bit in single precision."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.kernels import BORDERS, Image, lazily, rows_of
+from cluster_worker.tiling import Place
+
+loops = lazily("cluster_worker.kernels.loops.correlation")
+
+
+def convolved(
+    image: Image, kernel: NDArray[np.floating], mode: str, cval: float, place: Place
+) -> Image:
+    """Convolve the core of a block.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) of float32.
+    kernel : ndarray
+        With odd numbers of rows and columns.
+    mode, cval
+        As in ``scipy.ndimage.convolve``.
+    place : Place
+        Of the block.
+
+    Returns
+    -------
+    ndarray of float32
+        The core.
+    """
+    core = place.core.relative_to(place.window)
+    weights = kernel[::-1, ::-1].astype(np.float64)
+    # scipy leaves out what weighs nothing.
+    there = abs(weights) > np.finfo(np.float64).eps
+    starts = np.append(0, there.sum(axis=1).cumsum())
+    result = np.empty(core.shape, np.float32)
+    loops.correlate(
+        rows_of(image),
+        (weights.shape[0] // 2, weights.shape[1] // 2),
+        starts,
+        np.nonzero(there)[1],
+        weights[there],
+        BORDERS[mode],
+        float(cval),
+        core.top,
+        core.left,
+        result,
+    )
+    return result
