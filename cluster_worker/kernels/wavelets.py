@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-import pywt
 from numpy.typing import NDArray
 from skimage.restoration._denoise import _bayes_thresh, _sigma_est_dwt, _universal_thresh
 
@@ -30,7 +29,8 @@ def denoised(
     sigma, mode, wavelet_levels, method
         As in ``skimage.restoration.denoise_wavelet``.
     """
-    levels = wavelet_levels or max(pywt.dwtn_max_level(plane.shape, "db1") - COARSEST, 1)
+    # As often as the shorter side can be halved.
+    levels = wavelet_levels or max(min(plane.shape).bit_length() - 1 - COARSEST, 1)
     coarse, scales = np.ascontiguousarray(plane), []
     for _ in range(levels):
         coarse, details = parted(coarse)
@@ -43,11 +43,24 @@ def denoised(
         else:
             thresholds = [_universal_thresh(plane, noise)] * 3
         kept = [
-            pywt.threshold(each, value=threshold, mode=mode)
+            lessened(each, threshold) if mode == "soft" else cut(each, threshold)
             for each, threshold in zip(details, thresholds, strict=True)
         ]
         coarse = joined(coarse, kept, shape)
     return coarse.astype(plane.dtype)
+
+
+def lessened(details: NDArray[Any], threshold: Any) -> NDArray[Any]:
+    """Bring details nearer to 0 by a threshold."""
+    kept = 1 - threshold / np.abs(details)
+    np.maximum(kept, 0, out=kept)
+    less: NDArray[Any] = details * kept
+    return less
+
+
+def cut(details: NDArray[Any], threshold: Any) -> NDArray[Any]:
+    """Drop details that are less than a threshold."""
+    return np.where(np.abs(details) < threshold, 0, details)
 
 
 def share_of(dtype: Any) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from skimage import data, restoration, util
 
+from cluster_worker.kernels import exact
 from cluster_worker.kernels.patches import bounds_of, counts_exactly, non_local_means
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.restoration import (
@@ -95,6 +96,20 @@ def test_a_histogram_tells_what_is_measured_of_all_pixels():
 def test_floats_that_come_many_times_sum_exactly():
     values, times = np.array([1e-300, -0.1, 0.0, 3e200]), np.array([3, 2, 5, 1])
     assert exact_sum_of(values, times) == exact_sum(np.repeat(values, times))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[5e-324, -35e-324, 0.0], [-0.0, 1e308, -1e308]],
+        [[2.3e-308, 1.0], [-1e-16, 1e300]],
+        np.random.default_rng(0).normal(size=(40, 36)).astype(np.float32)[:, ::3],
+        np.empty((0, 3)),
+    ],
+    ids=["smallest and largest", "far apart", "single, one of three", "none"],
+)
+def test_a_loop_sums_exactly(values):
+    assert exact.exact_sum(np.asarray(values)) == exact_sum(np.asarray(values))
 
 
 @pytest.mark.parametrize("name", ["denoise_bilateral", "denoise_nl_means"])
