@@ -7,9 +7,10 @@ are summed. A code is a uint64, which no image is, and 0 where there is no regio
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cluster_worker.kernels import components, floods
-from cluster_worker.operations.declare import Image, Measure, Place, Rounds
+from cluster_worker.kernels import components, core_of, floods
+from cluster_worker.operations.declare import Image, Measure, Part, Place, Rounds, Span
 
 Codes = NDArray[np.uint64]
 
@@ -98,13 +99,6 @@ def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image
     return result
 
 
-def regions_with(
-    marks: Image, mask: Image, connectivity: int, place: Place, out: Image | None = None
-) -> Codes:
-    """Give codes to the regions of a mask; the fact is how many marks a region holds."""
-    return components.regions(mask, 0, connectivity, place, marks=marks, out=out)
-
-
 @dataclass(frozen=True)
 class Contacts:
     """Which codes touch in the whole image.
@@ -182,9 +176,198 @@ def choose(
     return components.chosen(codes, place, known, totals, limit, above, out)
 
 
-def marked(codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None) -> Image:
-    """Give the mask of the regions whose facts are not all 0."""
-    return choose(codes, place, statistics[0], 0, above=True, out=out)
+# Where only some regions are wanted, those that hold a mark or those that do not: in a tile they
+# get seats, as `kernels.components` says; where tiles meet, seats touch.
+
+
+# The seats along an edge of a tile, as runs: where they begin, and the seats.
+Edge = tuple[NDArray[np.intp], NDArray[Any]]
+
+
+class Edges(NamedTuple):
+    """The edges of a tile."""
+
+    top: Edge
+    bottom: Edge
+    left: Edge
+    right: Edge
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What meets at the edges of tiles.
+
+    Attributes
+    ----------
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+    wanted : bool
+        Whether those regions are wanted that have marks, or those that have none.
+    tiles, edges : tuple of Span, tuple of Edges
+        Of the tiles that have seats.
+    """
+
+    connectivity: int
+    wanted: bool
+    tiles: tuple[Span, ...] = ()
+    edges: tuple[Edges, ...] = ()
+
+    @cached_property
+    def tables(self) -> tuple[NDArray[np.bool_], ...]:
+        """Tell for each tile which of its seats are wanted."""
+        found = [
+            np.unique(np.concatenate([seats & components.SEAT_MASK for _, seats in edges]))
+            for edges in self.edges
+        ]
+        ends = np.cumsum([0, *(int(seats[-1]) // 2 for seats in found)])
+        marked = np.zeros(ends[-1], np.bool_)
+        for first, seats in zip(ends[:-1], found, strict=True):
+            marked[first - 1 + seats[(seats > 1) & (seats % 2 == 1)].astype(np.int64) // 2] = True
+        pairs = self.pairs(ends[:-1])
+        links = coo_array((np.ones(len(pairs), np.bool_), pairs.T), (marked.size, marked.size))
+        _, group = connected_components(links, directed=False)
+        wanted = (np.bincount(group, weights=marked)[group] > 0) == self.wanted
+        return tuple(
+            np.concatenate([[False, True], np.repeat(wanted[first:end], 2)])
+            for first, end in pairwise(ends)
+        )
+
+    def pairs(self, firsts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the pairs of regions that touch across tiles, n × 2, numbered over all tiles."""
+        found = [np.empty((0, 2), np.int64)]
+        for before, after, low, high, starts in (
+            ("bottom", "top", 0, 1, 2),
+            ("right", "left", 2, 3, 0),
+        ):
+            lengths = max((tile[starts + 1] for tile in self.tiles), default=0)
+            for at in {tile[high] for tile in self.tiles} & {tile[low] for tile in self.tiles}:
+                one, other = np.full((2, lengths), -1), np.full((2, lengths), -1)
+                for tile, edges, first in zip(self.tiles, self.edges, firsts, strict=True):
+                    within = slice(tile[starts], tile[starts + 1])
+                    if tile[high] == at:
+                        one[:, within] = unrolled(getattr(edges, before), within, first)
+                    if tile[low] == at:
+                        other[:, within] = unrolled(getattr(edges, after), within, first)
+                found += touching(one, other, self.connectivity)
+        return np.concatenate(found)
+
+    def fill(self, seats: Image, place: Place, result: Image) -> None:
+        """Fill the result for a core with what is wanted.
+
+        Parameters
+        ----------
+        seats : ndarray
+            (rows, columns), without a halo.
+        place : Place
+            Of the block.
+        result : ndarray
+            (rows, columns), of bool or of labels.
+        """
+        core = place.core
+        touched = [i for i, tile in enumerate(self.tiles) if min(tile.shared(core).shape) > 0]
+        if [self.tiles[i] for i in touched] != [core]:
+            result[...] = 0
+        for i in touched:
+            within = self.tiles[i].shared(core).relative_to(core).slices
+            components.look_up(seats[within], self.tables[i], result[within])
+
+
+def unrolled(edge: Edge, within: slice, first: int) -> NDArray[np.int64]:
+    """Give the regions along an edge, -1 where there is none, and their labels."""
+    starts, seats = edge
+    codes = (seats & components.SEAT_MASK).astype(np.int64) // 2
+    regions = np.where(codes > 0, codes + (first - 1), -1)
+    labels = seats.astype(np.uint64) >> np.uint64(32)
+    lengths = np.diff(starts, append=within.stop - within.start)
+    return np.repeat([regions, labels.astype(np.int64)], lengths, axis=1)
+
+
+def touching(
+    one: NDArray[np.int64], other: NDArray[np.int64], connectivity: int
+) -> Iterator[NDArray[np.int64]]:
+    """Give the pairs of regions of equal labels that touch along two lines, each of 2 × n."""
+    for shift in (0,) if connectivity == 1 else (-1, 0, 1):
+        a = one[:, max(shift, 0) : one.shape[1] + min(shift, 0)]
+        b = other[:, max(-shift, 0) : other.shape[1] + min(-shift, 0)]
+        touch = (a[0] >= 0) & (b[0] >= 0) & (a[1] == b[1])
+        yield np.stack([a[0][touch], b[0][touch]], axis=1)
+
+
+def seams(connectivity: int, *, wanted: bool = True) -> Measure:
+    """Measure what meets at the edges of tiles, as they are made."""
+    return Measure(partial(seams_in, connectivity=connectivity, wanted=wanted), join_seams)
+
+
+def seams_in(block: Image, *, place: Place, connectivity: int, wanted: bool) -> Seams:
+    """Give the edges of a tile."""
+    if block[0, 0] == components.NOTHING:
+        return Seams(connectivity, wanted)
+    lines = [line.copy() for line in (block[0], block[-1], block[:, 0], block[:, -1])]
+    edges = Edges(*((starts, line[starts]) for line in lines for starts in [run_starts(line)]))
+    return Seams(connectivity, wanted, (place.core,), (edges,))
+
+
+def join_seams(a: Seams, b: Seams) -> Seams:
+    """Seams of two parts."""
+    return replace(a, tiles=a.tiles + b.tiles, edges=a.edges + b.edges)
+
+
+def wanted_labels(
+    block: Image, *, place: Place, statistics: tuple[Seams], out: Image | None, dtype: str
+) -> Image:
+    """Give the labels of the regions that are wanted, 0 elsewhere."""
+    with core_of(block, place.window, dtype, out) as result:
+        statistics[0].fill(block, place, result)
+    return result if out is None else out
+
+
+def wanted_mask(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[Seams],
+    target: str | None,
+    out: Image | None,
+) -> Image:
+    """Give the mask of the regions that are wanted, or a picture of it."""
+    kind = target or "bool"
+    return wanted_labels(block, place=place, statistics=statistics, out=out, dtype=kind)
+
+
+def parts_wanted(
+    first: Callable[..., Image],
+    connectivity: int,
+    *,
+    like: Callable[[Image], Image] | None = None,
+    measures: tuple[Measure, ...] = (),
+    wanted: bool = True,
+    dtype: str = "bool",
+) -> tuple[Part, Part]:
+    """Make the parts of an operation that wants some regions.
+
+    Parameters
+    ----------
+    first : callable
+        From a tile to the seats of its regions; it asks for ``place`` and ``out``.
+    connectivity, wanted
+        As of `Seams`.
+    like : callable, optional
+        As of `Part`, if it is not enough to make seats of the right type.
+    measures : tuple of Measure
+        Of the first part.
+    dtype : str
+        "bool", or that of the labels.
+    """
+    masked = dtype == "bool"
+    seats = np.uint32 if masked else np.uint64
+    return (
+        Part(first, measures=measures, like=like or partial(np.asarray, dtype=seats)),
+        Part(
+            wanted_mask if masked else partial(wanted_labels, dtype=dtype),
+            measures=(seams(connectivity, wanted=wanted),),
+            like=partial(np.asarray, dtype=dtype),
+        ),
+    )
 
 
 # Reconstruction: an image that grows, or shrinks, within a mask.

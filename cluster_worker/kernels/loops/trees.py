@@ -24,9 +24,9 @@ def counted_order(image, levels):
         ends[level + 1] += ends[level]
     order = np.empty(image.size, np.int32)
     for place in range(image.size):
-        level = np.int64(image[place])
-        order[ends[level]] = place
-        ends[level] += 1
+        value = np.int64(image[place])
+        order[ends[value]] = place
+        ends[value] += 1
     return order
 
 
