@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, morphology, segmentation, util
+from skimage import color, feature, filters, morphology, segmentation, util
 
-from cluster_worker.kernels import components, floods
+from cluster_worker.kernels import components, floods, modes
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -371,6 +371,7 @@ def regions_at_border(image: Image, *, place: Place, out: Image | None, width: i
             gray=True,
             exact=True,
             arrays=0,
+            cost=0.4,
         )
         for dtype in ("bool", "uint8", "uint16", "uint32")
     ),
@@ -1016,21 +1017,20 @@ def felzenszwalb(
 @operation(
     "Superpixels (quickshift)",
     "Regions",
-    Whole("Ties are settled by random numbers that are drawn for all pixels in order."),
+    Composed("propagating"),
     channels="rgb",
     floats=True,
     arrays=12,
-    cost=lambda kernel_size, **_: 2.0 * (6 * kernel_size + 1) ** 2,
+    cost=lambda kernel_size, **_: 0.1 * (6 * kernel_size + 1) ** 2,
 )
 def quickshift(
-    image: Image,
     ratio: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 1.0,
     kernel_size: Annotated[float, Number(1, 20, unit="px", slider=(1, 10), step=0.5)] = 5,
     max_dist: Annotated[float, Number(0, 1000, slider=(1, 100))] = 10,
     sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
     convert2lab: bool = True,
     rng: Annotated[int, Number(0, 1_000_000, step=1)] = 42,
-) -> Image:
+) -> Parts:
     """Part an image into regions around its most frequent colours; gives labels.
 
     Parameters
@@ -1052,17 +1052,64 @@ def quickshift(
     ----------
     skimage.segmentation.quickshift
     """
-    result: Image = segmentation.quickshift(
-        image,
-        ratio,
-        kernel_size,
-        max_dist,
-        sigma=sigma,
-        convert2lab=convert2lab,
-        rng=rng,
-        channel_axis=2,
+    given: dict[str, Any] = {"ratio": ratio, "sigma": sigma}
+    given |= {"convert2lab": convert2lab, "rng": rng}
+    # A measure of nothing parts the passes: densities are not to be found twice where tiles meet.
+    alone = Measure(nothing_in, nothing_of_both)
+    halo = modes.reach(kernel_size)
+    return (
+        Part(partial(with_noise, **given), whole=True),
+        Part(partial(modes.with_densities, kernel_size=kernel_size), halo, like=np.array),
+        Part(
+            partial(parents_of, kernel_size=kernel_size, max_dist=max_dist),
+            halo,
+            (alone,),
+            like=like_trees,
+        ),
+        Part(modes.trees, whole=True, like=np.array),
     )
-    return result
+
+
+def nothing_in(_: Image) -> None:
+    """Measure nothing."""
+
+
+def nothing_of_both(_: None, __: None) -> None:
+    """Combine what measures nothing."""
+
+
+def with_noise(image: Image, ratio: float, sigma: float, convert2lab: bool, rng: int) -> Image:
+    """Give the colours that quickshift compares, and the noise that settles ties.
+
+    Both are those of scikit-image to the last bit: the matrix product that makes Lab rounds by
+    place, and random numbers are drawn for all pixels in order.
+    """
+    colours = util.img_as_float(image)
+    colours = color.rgb2lab(colours) if convert2lab else colours
+    blurred = filters.gaussian(colours, [sigma, sigma], mode="reflect", channel_axis=2) * ratio
+    noise = np.random.default_rng(rng).normal(scale=0.00001, size=image.shape[:2])
+    return np.dstack([blurred, noise.astype(blurred.dtype, copy=False)])
+
+
+def parents_of(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[None],
+    out: Image | None,
+    kernel_size: float,
+    max_dist: float,
+) -> Image:
+    """Give the number of each pixel's nearest denser one."""
+    del statistics  # of nothing
+    return modes.with_parents(
+        block, place=place, out=out, kernel_size=kernel_size, max_dist=max_dist
+    )
+
+
+def like_trees(block: Image) -> Image:
+    """Make an image like that of pixels' numbers."""
+    return np.zeros(block.shape[:2], np.int64)
 
 
 @operation(

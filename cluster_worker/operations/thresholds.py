@@ -818,7 +818,7 @@ def threshold_sauvola(
     Composed("propagating"),
     channels="gray",
     arrays=2,
-    cost=0.5,
+    cost=0.12,
 )
 def apply_hysteresis_threshold(low: Share = 0.3, high: Share = 0.6) -> tuple[Part, ...]:
     """Turn bright pixels white, and with them the less bright ones that touch them.
