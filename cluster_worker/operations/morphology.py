@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import morphology
 
+from cluster_worker.kernels import axes, trees
 from cluster_worker.kernels import morphology as fast
 from cluster_worker.kernels import thinning as layers
-from cluster_worker.kernels import trees
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -43,6 +43,7 @@ COST_DISTANCE = 7.0
 COST_FAST = 0.01
 COST_FAST_PIXEL = 0.001
 COST_AREA = 2.5
+COST_AXIS = 4.0
 COST_DIAMETER = 3.0
 
 # scikit-image's "min" and "max" are left out: for whole numbers they are "constant" with a level of
@@ -676,6 +677,16 @@ def thin(
     return as_mask(image)
 
 
+def medial_axis_of_mask(image: Image, rng: int) -> Image:
+    """Thin a mask to its medial axis."""
+    if image.all():
+        # scikit-image measures to a place outside the image, for want of background.
+        result: Image = morphology.medial_axis(image, rng=rng)
+        return result
+    ties = np.random.default_rng(rng).permutation(np.arange(np.count_nonzero(image)))
+    return axes.medial_axis(image, ties)
+
+
 @operation(
     "Medial axis",
     "Morphology",
@@ -684,6 +695,11 @@ def thin(
     takes="mask",
     cost=15.0,
     arrays=20,
+    kernels=(
+        Kernel(
+            medial_axis_of_mask, takes=("bool",), gray=True, exact=True, arrays=12, cost=COST_AXIS
+        ),
+    ),
 )
 def medial_axis(
     image: Image, rng: Annotated[int, Number(0, 2**31 - 1, slider=(0, 100), step=1)] = 0
