@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import color, feature, filters, morphology, segmentation, util
 
-from cluster_worker.kernels import components, floods, modes
+from cluster_worker.kernels import clusters, components, floods, modes
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -926,6 +926,18 @@ def summits(distance: Image, mask: Image, min_distance: int) -> Image:
     return markers
 
 
+def slic_of_floats(image: Image, **parameters: Any) -> Image:
+    """Part an image of floats into superpixels.
+
+    Raises
+    ------
+    ValueError
+        If the image holds NaN or infinity.
+    """
+    refuse_not_finite(image)
+    return clusters.slic(image, **parameters)
+
+
 @operation(
     "Superpixels (SLIC)",
     "Regions",
@@ -934,6 +946,7 @@ def summits(distance: Image, mask: Image, min_distance: int) -> Image:
     floats=True,
     arrays=12,
     cost=30,
+    kernels=(Kernel(slic_of_floats, takes=("float32", "float64"), exact=True, cost=15),),
 )
 def slic(
     image: Image,
