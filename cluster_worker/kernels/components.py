@@ -163,12 +163,6 @@ def first_number(place: Place) -> int:
     return place.window.top * place.shape[1] + place.window.left + 1
 
 
-def touching(codes: Codes, connectivity: int) -> Codes:
-    """Give the pairs of codes that touch, n × 2."""
-    pairs = loops.touching(plain(codes), connectivity == 2)
-    return np.unique(pairs, axis=0)
-
-
 def first_pixels(codes: Codes, place: Place) -> Codes:
     """Give the codes of the regions whose first pixel lies in a core, in order."""
     core = plain(codes[place.inner])

@@ -164,13 +164,14 @@ class Regions:
 
 def regions(connectivity: int) -> Measure:
     """Measure what all regions of the image need to be numbered."""
-    return Measure(partial(regions_in, connectivity=connectivity), join_regions, halo=1)
+    return Measure(partial(regions_in, connectivity=connectivity), join_regions)
 
 
 def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
     """Find which codes of a block touch, and the first pixels of its core's regions."""
     found = components.first_pixels(first_channel(block), place)
-    return Regions(contacts_in(block, connectivity), (found,))
+    touch = contacts_in(block, place=place, connectivity=connectivity)
+    return Regions(touch, (found,))
 
 
 def join_regions(a: Regions, b: Regions) -> Regions:
@@ -212,7 +213,7 @@ def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) ->
     ----------
     skimage.morphology.remove_small_objects
     """
-    sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes, halo=1)
+    sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes)
     return (
         Part(partial(sized, connectivity=connectivity), like=like_sized),
         Part(partial(without_small, max_size=max_size), measures=(sizes,), like=like_without_small),
@@ -272,7 +273,7 @@ def join_sizes(a: Any, b: Any) -> Sizes:
 def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
     """Find which codes of a block touch, or count the pixels of its labels."""
     if block.dtype == np.uint64:
-        return contacts_in(block, connectivity)
+        return contacts_in(block, place=place, connectivity=connectivity)
     flat = block[place.inner].ravel()
     starts = run_starts(flat)
     labels, places = np.unique(flat[starts], return_inverse=True)

@@ -11,9 +11,6 @@ from numba import njit
 FACT_BITS = np.uint64(24)
 FACT_MAX = np.uint64((1 << 24) - 1)
 
-# Columns that are compared at a time before it is asked whether there was a contact.
-STRETCH = 512
-
 compiled = njit(cache=True, error_model="numpy")
 # Masks, and what has several values; both are compiled when either is first met.
 VALUES = ("uint8", "uint16", "uint32", "int64")
@@ -148,52 +145,6 @@ def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
             line[starts[run] : stops[run]] = facts[run]
             x = stops[run]
         line[x:] = 0
-
-
-@compiled
-def differ(a, b):
-    """Whether two lines hold different regions somewhere."""
-    found = 0
-    for x in range(a.size):
-        found += (a[x] != b[x]) & (a[x] != 0) & (b[x] != 0)
-    return found > 0
-
-
-@compiled
-def collect(a, b, pairs, count):
-    """Append the pairs of regions that two lines hold side by side, without repetitions."""
-    for x in range(a.size):
-        if a[x] != b[x] and a[x] != 0 and b[x] != 0:
-            if count > 0 and pairs[count - 1, 0] == a[x] and pairs[count - 1, 1] == b[x]:
-                continue
-            if count == len(pairs):
-                longer = np.empty((2 * count, 2), np.uint64)
-                longer[:count] = pairs
-                pairs = longer
-            pairs[count, 0], pairs[count, 1] = a[x], b[x]
-            count += 1
-    return pairs, count
-
-
-@compiled
-def touching(codes, by_corners):
-    """Find the pairs of codes that touch, as an array of n × 2 in which some may repeat."""
-    pairs, count = np.empty((64, 2), np.uint64), 0
-    height, width = codes.shape
-    for y in range(height):
-        line, above = codes[y], codes[max(y - 1, 0)]
-        for left in range(0, width, STRETCH):
-            right = min(left + STRETCH, width)
-            # One column more, where the next stretch begins.
-            here, over = line[left : right + 1], above[left : right + 1]
-            for way in range(4 if by_corners else 2):
-                other = here if way == 0 else over
-                one, skip = way == 3, way in (0, 2)
-                a = here[one : here.size - skip]
-                b = other[skip : here.size - one]
-                if differ(a, b):
-                    pairs, count = collect(a, b, pairs, count)
-    return pairs[:count]
 
 
 @compiled
