@@ -56,6 +56,15 @@ class Span(NamedTuple):
             -(-self.right // grid) * grid,
         )
 
+    def shared(self, other: "Span") -> "Span":
+        """Give what it shares with another; if nothing, it has no positive rows or columns."""
+        return Span(
+            max(self.top, other.top),
+            min(self.bottom, other.bottom),
+            max(self.left, other.left),
+            min(self.right, other.right),
+        )
+
     def clipped(self, shape: tuple[int, int]) -> "Span":
         """Give the part that lies within an image of this shape."""
         rows, columns = shape

@@ -1,14 +1,29 @@
-"""Connected regions and their codes, with compiled loops; what a code is, `propagation` says."""
+"""Connected regions of a tile, with compiled loops.
+
+They are given codes, of which `propagation` says what they are, or where only some regions are
+wanted, *seats*. A seat is 0 where nothing is wanted and 1 where something is. A region that touches
+the tile's edge may go on beyond it: its seats are 2n + 1 if it has marks in this tile, 2n if not,
+where n counts such regions of the tile from 1. Seats of masks are uint32; those of labels are
+uint64, with the label in the upper half. A tile without any begins with `NOTHING`, and what it
+holds besides is not to be read.
+"""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.kernels import Image, core_of, lazily
-from cluster_worker.tiling import Place
+from cluster_worker.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.components")
 
 Codes = NDArray[np.uint64]
+Seats = NDArray[Any]
+
+NOTHING = (1 << 32) - 1
+# Of seats that have labels above them.
+SEAT_MASK = np.uint64(NOTHING)
 
 
 def regions(
@@ -17,7 +32,6 @@ def regions(
     connectivity: int,
     place: Place,
     *,
-    marks: Image | None = None,
     sized: bool = False,
     out: Image | None = None,
 ) -> Codes:
@@ -33,29 +47,109 @@ def regions(
         1 if pixels of a region must share an edge, 2 if a corner will do.
     place : Place
         Of the block, which has no halo.
-    marks : ndarray of bool, optional
-        If given, the facts are how many of them a region holds.
     sized : bool
         Whether the facts are how many pixels a region has.
     out : ndarray of uint64, optional
         For the result.
     """
     values = plain(values)
+    starts, stops, parents, rows = runs_of(values, background, connectivity)
+    facts = np.zeros(rows[-1], np.uint64)
+    if sized:
+        loops.add_sizes(starts, stops, parents, facts)
+    with core_of(values, place.window, "uint64", out) as codes:
+        first = first_number(place)
+        loops.write_codes(starts, stops, parents, rows, facts, first, place.shape[1], codes)
+    return codes if out is None else out
+
+
+def runs_of(values: Image, background: int, connectivity: int) -> tuple[NDArray[np.int32], ...]:
+    """Give the starts and stops of runs, the first run of each one's region, and that of rows."""
     most = loops.count_runs(values)
     starts, stops, parents = np.empty((3, most), np.int32)
     rows = np.empty(len(values) + 1, np.int32)
     none = values.dtype.type(background)
     loops.find_runs(values, none, connectivity - 1, starts, stops, parents, rows)
-    starts, stops, parents = starts[: rows[-1]], stops[: rows[-1]], parents[: rows[-1]]
+    return starts[: rows[-1]], stops[: rows[-1]], parents[: rows[-1]], rows
+
+
+def seated(
+    values: Image,
+    marks: Image | None,
+    connectivity: int,
+    place: Place,
+    *,
+    wanted: bool = True,
+    out: Image | None = None,
+) -> Seats:
+    """Give seats to the regions of a mask, or of equal labels.
+
+    Parameters
+    ----------
+    values : ndarray of bool, or of uint8, uint16 or uint32
+        (rows, columns); 0 belongs to no region.
+    marks : ndarray of bool or None
+        None if no region of the block has any.
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+    place : Place
+        Of the block, which has no halo.
+    wanted : bool
+        Whether those regions are wanted that have marks, or those that have none.
+    out : ndarray, optional
+        For the result.
+    """
+    labelled = values.dtype.kind != "b"
+    values = plain(values)
+    runs = starts, stops, parents, rows = runs_of(values, 0, connectivity)
     facts = np.zeros(rows[-1], np.uint64)
-    if sized:
-        loops.add_sizes(starts, stops, parents, facts)
-    elif marks is not None:
-        loops.add_marks(plain(marks), starts, stops, parents, rows, facts)
-    with core_of(values, place.window, "uint64", out) as codes:
-        first = first_number(place)
-        loops.write_codes(starts, stops, parents, rows, facts, first, place.shape[1], codes)
-    return codes if out is None else out
+    if marks is not None:
+        loops.add_marks(plain(marks), *runs, facts)
+    with core_of(values, place.window, "uint64" if labelled else "uint32", out) as seats:
+        if not loops.write_seats(values, wanted, starts, stops, parents, rows, facts, seats):
+            seats[0, 0] = NOTHING
+    return seats if out is None else out
+
+
+def given(taken: tuple[Span, Image] | None, place: Place, out: Image | None) -> Seats:
+    """Give seats to what is known to be wanted.
+
+    Parameters
+    ----------
+    taken : tuple of Span and ndarray of bool, or None
+        A part of the whole image, and the mask of what is wanted in it.
+    place : Place
+        Of the block, which has no halo.
+    out : ndarray of uint32, optional
+        For the result.
+    """
+    seats = np.empty(place.window.shape, np.uint32) if out is None else out
+    seats[0, 0] = NOTHING
+    if taken is None:
+        return seats
+    span, mask = taken
+    both = span.shared(place.window)
+    if min(both.shape) > 0:
+        seats[...] = 0
+        seats[both.relative_to(place.window).slices] = mask[both.relative_to(span).slices]
+    return seats
+
+
+def look_up(seats: Seats, table: NDArray[np.bool_], result: Image) -> None:
+    """Fill a result with what is wanted: white of a mask, or labels.
+
+    Parameters
+    ----------
+    seats : ndarray of uint32 or uint64
+        (rows, columns).
+    table : ndarray of bool
+        For each seat whether it is wanted.
+    result : ndarray
+        (rows, columns): of bool, uint8 or uint16 for seats of 32 bits, of labels for those of 64.
+    """
+    white = 1 if result.dtype.kind == "b" else np.iinfo(result.dtype).max
+    found = result.view(np.uint8) if result.dtype.kind == "b" else result
+    loops.look_up(np.require(seats, requirements="W"), table, found.dtype.type(white), found)
 
 
 def plain(image: Image) -> Image:
@@ -67,12 +161,6 @@ def plain(image: Image) -> Image:
 def first_number(place: Place) -> int:
     """Give the number in the whole image of a window's first pixel."""
     return place.window.top * place.shape[1] + place.window.left + 1
-
-
-def touching(codes: Codes, connectivity: int) -> Codes:
-    """Give the pairs of codes that touch, n × 2."""
-    pairs = loops.touching(plain(codes), connectivity == 2)
-    return np.unique(pairs, axis=0)
 
 
 def first_pixels(codes: Codes, place: Place) -> Codes:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from cluster_worker.kernels import Image, lazily
+from cluster_worker.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.floods")
 opencv = lazily("cluster_worker.kernels.opencv")
@@ -85,3 +86,48 @@ def highest(image: Image, connectivity: int) -> Image:
     beyond = opencv.cv2.BORDER_REPLICATE
     found: Image = opencv.cv2.dilate(given, near, borderType=beyond).reshape(image.shape) == given
     return found
+
+
+def filled(
+    image: Image, least: Any, greatest: Any, point: tuple[int, int], connectivity: int, place: Place
+) -> tuple[Span, Image] | None:
+    """Flood a block from a point.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns), of whole numbers or floats.
+    least, greatest : scalar
+        Of the image's type: what is flooded besides the point.
+    point : tuple of int
+        Row and column in the block.
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    place : Place
+        Of the block.
+
+    Returns
+    -------
+    span, mask : Span, ndarray of bool
+        A part of the whole image, and what is flooded of it; None if the flood may go on beyond
+        the block.
+    """
+    window = place.window
+    within = window.grown(1).clipped(place.shape).relative_to(window)
+    given = np.require(image, requirements=["C", "W"])
+    given = given.view(np.uint8) if image.dtype.kind == "b" else given
+    between = given.dtype.type(least), given.dtype.type(greatest)
+    mask = np.zeros(image.shape, np.uint8)
+    bounds = np.array([point[0], point[0] + 1, point[1], point[1] + 1])
+    stack = np.empty(image.size, np.int32)
+    if not loops.fill(given, *between, connectivity == 2, np.array(within), bounds, mask, stack):
+        return None
+    taken = Span(*bounds.tolist())
+    cut: Image = mask[taken.slices].view(np.bool_)
+    # In the whole image.
+    return Span(
+        taken.top + window.top,
+        taken.bottom + window.top,
+        taken.left + window.left,
+        taken.right + window.left,
+    ), cut.copy()

@@ -8,9 +8,9 @@ from scipy import ndimage
 from skimage import filters, util
 from skimage.feature._canny_cy import _nonmaximum_suppression_bilinear
 
-from cluster_worker.kernels import edge_lines
+from cluster_worker.kernels import components, edge_lines
 from cluster_worker.operations.declare import Image, Place
-from cluster_worker.operations.propagation import refuse_nan, regions_with
+from cluster_worker.operations.propagation import refuse_nan
 from cluster_worker.operations.quantiles import quantile_values
 
 Border = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
@@ -135,5 +135,5 @@ def lines_by_quantiles(
 
 
 def linked(lines: Image, *, place: Place, out: Image | None) -> Image:
-    """Give codes to what is connected in a tile; the fact is whether a line begins in it."""
-    return regions_with(lines == 2, lines > 0, 2, place, out)
+    """Give seats to what is connected in a tile; marked is where a line begins."""
+    return components.seated(lines > 0, lines == 2, 2, place, out=out)

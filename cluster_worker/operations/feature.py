@@ -36,7 +36,7 @@ from cluster_worker.operations.edge_lines import (
     slopes,
 )
 from cluster_worker.operations.filters import reach
-from cluster_worker.operations.propagation import AS_CODES, AS_MASK, contacts, marked
+from cluster_worker.operations.propagation import parts_wanted
 from cluster_worker.operations.quantiles import quantiles
 from cluster_worker.operations.stars import stars
 
@@ -109,7 +109,7 @@ def canny(
     halo = reach(sigma) + 1
     wraps = mode == "wrap"
     blur = Blur(sigma, mode, cval)
-    follow = (Part(linked, like=AS_CODES), Part(marked, measures=(contacts(2),), like=AS_MASK))
+    follow = parts_wanted(linked, 2)
     given = (low_threshold, high_threshold)
     if not use_quantiles:
         found = partial(canny_lines, given=given, blur=blur)

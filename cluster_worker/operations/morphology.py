@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import morphology
 
+from cluster_worker.kernels import axes, trees
 from cluster_worker.kernels import morphology as fast
 from cluster_worker.kernels import thinning as layers
 from cluster_worker.operations.declare import (
@@ -41,6 +42,9 @@ COST_PIXEL = 0.09
 COST_DISTANCE = 7.0
 COST_FAST = 0.01
 COST_FAST_PIXEL = 0.001
+COST_AREA = 2.5
+COST_AXIS = 4.0
+COST_DIAMETER = 3.0
 
 # scikit-image's "min" and "max" are left out: for whole numbers they are "constant" with a level of
 # 0 or 1, and for floats they would lay infinity round the image.
@@ -691,6 +695,16 @@ def thin(
     return as_mask(image)
 
 
+def medial_axis_of_mask(image: Image, rng: int) -> Image:
+    """Thin a mask to its medial axis."""
+    if image.all():
+        # scikit-image measures to a place outside the image, for want of background.
+        result: Image = morphology.medial_axis(image, rng=rng)
+        return result
+    ties = np.random.default_rng(rng).permutation(np.arange(np.count_nonzero(image)))
+    return axes.medial_axis(image, ties)
+
+
 @operation(
     "Medial axis",
     "Morphology",
@@ -699,6 +713,11 @@ def thin(
     takes="mask",
     cost=15.0,
     arrays=20,
+    kernels=(
+        Kernel(
+            medial_axis_of_mask, takes=("bool",), gray=True, exact=True, arrays=12, cost=COST_AXIS
+        ),
+    ),
 )
 def medial_axis(
     image: Image, rng: Annotated[int, Number(0, 2**31 - 1, slider=(0, 100), step=1)] = 0
@@ -877,7 +896,43 @@ def simplified(
     return each_channel(lambda plane: function(plane, threshold, connectivity), image)
 
 
-@operation("Opening by area", "Morphology", MAX_TREE, cost=100.0, arrays=14)
+def by_area(
+    image: Image, area_threshold: int, connectivity: int, function: Callable[..., Image]
+) -> Image:
+    """Run a filter by the pixels of regions on every colour."""
+    leave = partial(function, by_extent=False)
+    return simplified(leave, image, area_threshold, connectivity)
+
+
+def by_diameter(
+    image: Image, diameter_threshold: int, connectivity: int, function: Callable[..., Image]
+) -> Image:
+    """Run a filter by the rows and columns of regions on every colour."""
+    leave = partial(function, by_extent=True)
+    return simplified(leave, image, diameter_threshold, connectivity)
+
+
+def by_tree(
+    measured: Callable[..., Image], function: Callable[..., Image], *, arrays: int, cost: float
+) -> Kernel:
+    """Declare the kernel of a filter on a tree of regions."""
+    return Kernel(
+        partial(measured, function=function),
+        takes=("uint8", "uint16", "float32", "float64"),
+        exact=True,
+        arrays=arrays,
+        cost=cost,
+    )
+
+
+@operation(
+    "Opening by area",
+    "Morphology",
+    MAX_TREE,
+    cost=100.0,
+    arrays=14,
+    kernels=(by_tree(by_area, trees.opened, arrays=6, cost=COST_AREA),),
+)
 def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Remove bright regions with fewer pixels than a limit; all others keep their exact shape.
 
@@ -895,7 +950,14 @@ def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connecti
     return simplified(morphology.area_opening, image, area_threshold, connectivity)
 
 
-@operation("Closing by area", "Morphology", MAX_TREE, cost=100.0, arrays=14)
+@operation(
+    "Closing by area",
+    "Morphology",
+    MAX_TREE,
+    cost=100.0,
+    arrays=14,
+    kernels=(by_tree(by_area, trees.closed, arrays=6, cost=COST_AREA),),
+)
 def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Fill dark regions with fewer pixels than a limit; all others keep their exact shape.
 
@@ -913,7 +975,14 @@ def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connecti
     return simplified(morphology.area_closing, image, area_threshold, connectivity)
 
 
-@operation("Opening by diameter", "Morphology", MAX_TREE, cost=150.0, arrays=28)
+@operation(
+    "Opening by diameter",
+    "Morphology",
+    MAX_TREE,
+    cost=150.0,
+    arrays=28,
+    kernels=(by_tree(by_diameter, trees.opened, arrays=10, cost=COST_DIAMETER),),
+)
 def diameter_opening(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:
@@ -933,7 +1002,14 @@ def diameter_opening(
     return simplified(morphology.diameter_opening, image, diameter_threshold, connectivity)
 
 
-@operation("Closing by diameter", "Morphology", MAX_TREE, cost=150.0, arrays=28)
+@operation(
+    "Closing by diameter",
+    "Morphology",
+    MAX_TREE,
+    cost=150.0,
+    arrays=28,
+    kernels=(by_tree(by_diameter, trees.closed, arrays=10, cost=COST_DIAMETER),),
+)
 def diameter_closing(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:

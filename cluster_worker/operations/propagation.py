@@ -6,19 +6,19 @@ codes touch is then measured over the whole image; those that do are one region,
 are summed. A code is a uint64, which no image is, and 0 where there is no region.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cluster_worker.kernels import components, floods
-from cluster_worker.operations.declare import Image, Measure, Place, Rounds
+from cluster_worker.kernels import components, core_of, floods
+from cluster_worker.operations.declare import Image, Measure, Part, Place, Rounds, Span
 
 Codes = NDArray[np.uint64]
 
@@ -29,25 +29,6 @@ AS_MASK = partial(np.asarray, dtype=np.bool_)
 
 # Low bits of a code hold its fact, the others its number: enough for 2**40 pixels.
 FACT_MAX = (1 << 24) - 1
-
-# Two views of an image in which the same place holds neighbours; the first two share an edge.
-NEIGHBOURS = (
-    (np.s_[:, :-1], np.s_[:, 1:]),
-    (np.s_[:-1, :], np.s_[1:, :]),
-    (np.s_[:-1, :-1], np.s_[1:, 1:]),
-    (np.s_[:-1, 1:], np.s_[1:, :-1]),
-)
-
-
-def neighbours(connectivity: int) -> Iterator[tuple[Any, Any]]:
-    """Give the views for pixels that share an edge (1), or an edge or a corner (2)."""
-    yield from NEIGHBOURS[: 2 * connectivity]
-
-
-def structure(connectivity: int) -> NDArray[np.bool_]:
-    """Make the neighbourhood of 3 × 3 pixels that a connectivity means."""
-    mask: NDArray[np.bool_] = ndimage.generate_binary_structure(2, connectivity)
-    return mask
 
 
 def each_colour(function: Callable[..., Image], *images: Image) -> Image:
@@ -98,11 +79,89 @@ def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image
     return result
 
 
-def regions_with(
-    marks: Image, mask: Image, connectivity: int, place: Place, out: Image | None = None
-) -> Codes:
-    """Give codes to the regions of a mask; the fact is how many marks a region holds."""
-    return components.regions(mask, 0, connectivity, place, marks=marks, out=out)
+class Edge(NamedTuple):
+    """The regions along an edge of a tile, as runs.
+
+    Attributes
+    ----------
+    length : int
+        In pixels.
+    starts : ndarray of int
+        Where runs begin.
+    regions, labels : ndarray of uint64
+        Of each run its region, 0 if none, and its value: only equal ones touch.
+    """
+
+    length: int
+    starts: NDArray[np.intp]
+    regions: Codes
+    labels: NDArray[np.uint64]
+
+    def unrolled(self) -> NDArray[np.uint64]:
+        """Give regions and labels of all pixels, 2 × length."""
+        lengths = np.diff(self.starts, append=self.length)
+        return np.repeat([self.regions, self.labels], lengths, axis=1)
+
+
+class Edges(NamedTuple):
+    """The edges of a tile."""
+
+    tile: Span
+    top: Edge
+    bottom: Edge
+    left: Edge
+    right: Edge
+
+
+def edges_of(tile: Span, regions: Codes, labels: Image) -> Edges:
+    """Give the edges of a tile, where its regions may touch those of others.
+
+    Parameters
+    ----------
+    tile : Span
+        In the whole image.
+    regions, labels : ndarray
+        (rows, columns).
+    """
+    found = []
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        line = regions[edge]
+        starts = run_starts(line)
+        runs = line[starts].astype(np.uint64), labels[edge][starts].astype(np.uint64)
+        found.append(Edge(line.size, starts, *runs))
+    return Edges(tile, *found)
+
+
+def touching(tiles: Sequence[Edges], connectivity: int) -> Iterator[Codes]:
+    """Give the pairs of regions that touch across the edges of tiles, each time n × 2."""
+    # Tiles that lie below each other touch by whole rows, so that corners are looked at as well.
+    for before, after, low, across in (("bottom", "top", 0, 2), ("right", "left", 2, 0)):
+        length = max((each.tile[across + 1] for each in tiles), default=0)
+        ends: dict[int, list[Edges]] = {}
+        begins: dict[int, list[Edges]] = {}
+        for each in tiles:
+            ends.setdefault(each.tile[low + 1], []).append(each)
+            begins.setdefault(each.tile[low], []).append(each)
+        for at in ends.keys() & begins.keys():
+            lines = np.zeros((2, 2, length), np.uint64)
+            for line, side, found in zip(
+                lines, (before, after), (ends[at], begins[at]), strict=True
+            ):
+                for each in found:
+                    within = slice(each.tile[across], each.tile[across + 1])
+                    line[:, within] = getattr(each, side).unrolled()
+            yield from side_by_side(lines[0], lines[1], connectivity)
+
+
+def side_by_side(
+    one: NDArray[np.uint64], other: NDArray[np.uint64], connectivity: int
+) -> Iterator[Codes]:
+    """Give the pairs of regions of equal labels that touch along two lines, each of 2 × n."""
+    for shift in (0,) if connectivity == 1 else (-1, 0, 1):
+        a = one[:, max(shift, 0) : one.shape[1] + min(shift, 0)]
+        b = other[:, max(-shift, 0) : other.shape[1] + min(-shift, 0)]
+        touch = (a[0] > 0) & (b[0] > 0) & (a[1] == b[1])
+        yield np.stack([a[0][touch], b[0][touch]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -111,16 +170,20 @@ class Contacts:
 
     Attributes
     ----------
-    pairs : tuple of ndarray
-        Each of n × 2 codes, as they were found in one tile.
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+    tiles : tuple of Edges
+        Of all tiles: within one, what touches has one code.
     """
 
-    pairs: tuple[Codes, ...] = ()
+    connectivity: int
+    tiles: tuple[Edges, ...] = ()
 
     @cached_property
     def groups(self) -> tuple[Codes, Codes, NDArray[np.int64]]:
         """Give the codes that touch others, in order, and for each its group's first and total."""
-        pairs = np.concatenate([np.empty((0, 2), np.uint64), *self.pairs])
+        found = touching(self.tiles, self.connectivity)
+        pairs = np.concatenate([np.empty((0, 2), np.uint64), *found])
         codes, ends = np.unique(pairs, return_inverse=True)
         if not codes.size:
             return codes, codes, np.empty(0, np.int64)
@@ -142,33 +205,21 @@ class Contacts:
 
 def join_contacts(a: Contacts, b: Contacts) -> Contacts:
     """Contacts of two parts."""
-    return Contacts(a.pairs + b.pairs)
+    return replace(a, tiles=a.tiles + b.tiles)
 
 
-def contacts_in(block: Image, connectivity: int) -> Contacts:
-    """Find which codes of a block touch.
+def contacts_in(block: Image, *, place: Place, connectivity: int) -> Contacts:
+    """Give the edges of a tile, where its codes may touch others.
 
     A block of rows × columns × 2 holds values beside the codes, and equal values alone touch.
     """
-    codes, values = (block, None) if block.ndim == 2 else (block[..., 0], block[..., 1])
-    if values is None:
-        return Contacts((components.touching(codes, connectivity),))
-    found = []
-    filled = codes != 0
-    for one, other in neighbours(connectivity):
-        a, b = codes[one], codes[other]
-        touch = a != b
-        touch &= filled[one]
-        touch &= filled[other]
-        touch &= values[one] == values[other]
-        if touch.any():
-            found.append(np.unique(np.stack([a[touch], b[touch]], axis=1), axis=0))
-    return Contacts(tuple(found))
+    codes, values = (block, block != 0) if block.ndim == 2 else (block[..., 0], block[..., 1])
+    return Contacts(connectivity, (edges_of(place.core, codes, values),))
 
 
 def contacts(connectivity: int) -> Measure:
-    """Measure which codes touch in the whole image."""
-    return Measure(partial(contacts_in, connectivity=connectivity), join_contacts, halo=1)
+    """Measure which codes touch in the whole image, as its tiles are made."""
+    return Measure(partial(contacts_in, connectivity=connectivity), join_contacts)
 
 
 def choose(
@@ -182,9 +233,159 @@ def choose(
     return components.chosen(codes, place, known, totals, limit, above, out)
 
 
-def marked(codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None) -> Image:
-    """Give the mask of the regions whose facts are not all 0."""
-    return choose(codes, place, statistics[0], 0, above=True, out=out)
+# Where only some regions are wanted, those that hold a mark or those that do not: in a tile they
+# get seats, as `kernels.components` says; where tiles meet, seats touch.
+
+
+@dataclass(frozen=True)
+class Seams:
+    """What meets at the edges of tiles.
+
+    Attributes
+    ----------
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+    wanted : bool
+        Whether those regions are wanted that have marks, or those that have none.
+    tiles : tuple of Edges
+        Of the tiles that have seats.
+    """
+
+    connectivity: int
+    wanted: bool
+    tiles: tuple[Edges, ...] = ()
+
+    @cached_property
+    def tables(self) -> tuple[NDArray[np.bool_], ...]:
+        """Tell for each tile which of its seats are wanted."""
+        found = [np.concatenate([edge.regions for edge in each[1:]]) for each in self.tiles]
+        # Regions that touch edges are numbered over all tiles, from 1.
+        ends = np.cumsum([0, *(seats.max() // 2 for seats in found)], dtype=np.uint64)
+        marked = np.zeros(int(ends[-1]) + 1, np.bool_)
+        for first, seats in zip(ends[:-1], found, strict=True):
+            marked[first + seats[(seats > 1) & (seats % 2 == 1)] // 2] = True
+        numbered = [
+            Edges(each.tile, *(number(edge, first) for edge in each[1:]))
+            for each, first in zip(self.tiles, ends[:-1], strict=True)
+        ]
+        none = np.empty((0, 2), np.uint64)
+        pairs = np.concatenate([none, *touching(numbered, self.connectivity)]).astype(np.int64)
+        links = coo_array((np.ones(len(pairs), np.bool_), pairs.T), (marked.size, marked.size))
+        _, group = connected_components(links, directed=False)
+        wanted = (np.bincount(group, weights=marked)[group] > 0) == self.wanted
+        return tuple(
+            np.concatenate([[False, True], np.repeat(wanted[first + 1 : end + 1], 2)])
+            for first, end in pairwise(ends.astype(np.int64))
+        )
+
+    def fill(self, seats: Image, place: Place, result: Image) -> None:
+        """Fill the result for a core with what is wanted.
+
+        Parameters
+        ----------
+        seats : ndarray
+            (rows, columns), without a halo.
+        place : Place
+            Of the block.
+        result : ndarray
+            (rows, columns), of bool or of labels.
+        """
+        core = place.core
+        shared = [each.tile.shared(core) for each in self.tiles]
+        if core not in shared:
+            result[...] = 0
+        for span, table in zip(shared, self.tables, strict=True):
+            if min(span.shape) > 0:
+                within = span.relative_to(core).slices
+                components.look_up(seats[within], table, result[within])
+
+
+def number(edge: Edge, first: np.uint64) -> Edge:
+    """Number the regions of an edge over all tiles; a seat of 1 goes on nowhere."""
+    regions = edge.regions // 2
+    return edge._replace(regions=np.where(regions > 0, regions + first, 0).astype(np.uint64))
+
+
+def seams(connectivity: int, *, wanted: bool = True) -> Measure:
+    """Measure what meets at the edges of tiles, as they are made."""
+    return Measure(partial(seams_in, connectivity=connectivity, wanted=wanted), join_seams)
+
+
+def seams_in(block: Image, *, place: Place, connectivity: int, wanted: bool) -> Seams:
+    """Give the edges of a tile."""
+    if block[0, 0] == components.NOTHING:
+        return Seams(connectivity, wanted)
+    # Seats of 32 bits have nothing above them.
+    above = np.uint64(32)
+    edges = edges_of(place.core, block, block)
+    split = (
+        edge._replace(regions=edge.regions & components.SEAT_MASK, labels=edge.labels >> above)
+        for edge in edges[1:]
+    )
+    return Seams(connectivity, wanted, (Edges(place.core, *split),))
+
+
+def join_seams(a: Seams, b: Seams) -> Seams:
+    """Seams of two parts."""
+    return replace(a, tiles=a.tiles + b.tiles)
+
+
+def wanted_labels(
+    block: Image, *, place: Place, statistics: tuple[Seams], out: Image | None, dtype: str
+) -> Image:
+    """Give the labels of the regions that are wanted, 0 elsewhere."""
+    with core_of(block, place.window, dtype, out) as result:
+        statistics[0].fill(block, place, result)
+    return result if out is None else out
+
+
+def wanted_mask(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[Seams],
+    target: str | None,
+    out: Image | None,
+) -> Image:
+    """Give the mask of the regions that are wanted, or a picture of it."""
+    kind = target or "bool"
+    return wanted_labels(block, place=place, statistics=statistics, out=out, dtype=kind)
+
+
+def parts_wanted(
+    first: Callable[..., Image],
+    connectivity: int,
+    *,
+    like: Callable[[Image], Image] | None = None,
+    measures: tuple[Measure, ...] = (),
+    wanted: bool = True,
+    dtype: str = "bool",
+) -> tuple[Part, Part]:
+    """Make the parts of an operation that wants some regions.
+
+    Parameters
+    ----------
+    first : callable
+        From a tile to the seats of its regions; it asks for ``place`` and ``out``.
+    connectivity, wanted
+        As of `Seams`.
+    like : callable, optional
+        As of `Part`, if it is not enough to make seats of the right type.
+    measures : tuple of Measure
+        Of the first part.
+    dtype : str
+        "bool", or that of the labels.
+    """
+    masked = dtype == "bool"
+    seats = np.uint32 if masked else np.uint64
+    return (
+        Part(first, measures=measures, like=like or partial(np.asarray, dtype=seats)),
+        Part(
+            wanted_mask if masked else partial(wanted_labels, dtype=dtype),
+            measures=(seams(connectivity, wanted=wanted),),
+            like=partial(np.asarray, dtype=dtype),
+        ),
+    )
 
 
 # Reconstruction: an image that grows, or shrinks, within a mask.

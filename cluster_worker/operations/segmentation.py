@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, morphology, segmentation, util
+from skimage import color, feature, filters, morphology, segmentation, util
 
-from cluster_worker.kernels import components, floods
+from cluster_worker.kernels import clusters, components, floods, modes
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -36,12 +36,11 @@ from cluster_worker.operations.propagation import (
     contacts_in,
     each_colour,
     join_contacts,
-    marked,
+    parts_wanted,
     per_region,
     reconstruct,
     refuse_nan,
     refuse_not_finite,
-    regions_with,
     run_starts,
     spread,
 )
@@ -165,13 +164,14 @@ class Regions:
 
 def regions(connectivity: int) -> Measure:
     """Measure what all regions of the image need to be numbered."""
-    return Measure(partial(regions_in, connectivity=connectivity), join_regions, halo=1)
+    return Measure(partial(regions_in, connectivity=connectivity), join_regions)
 
 
 def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
     """Find which codes of a block touch, and the first pixels of its core's regions."""
     found = components.first_pixels(first_channel(block), place)
-    return Regions(contacts_in(block, connectivity), (found,))
+    touch = contacts_in(block, place=place, connectivity=connectivity)
+    return Regions(touch, (found,))
 
 
 def join_regions(a: Regions, b: Regions) -> Regions:
@@ -213,7 +213,7 @@ def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) ->
     ----------
     skimage.morphology.remove_small_objects
     """
-    sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes, halo=1)
+    sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes)
     return (
         Part(partial(sized, connectivity=connectivity), like=like_sized),
         Part(partial(without_small, max_size=max_size), measures=(sizes,), like=like_without_small),
@@ -273,7 +273,7 @@ def join_sizes(a: Any, b: Any) -> Sizes:
 def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
     """Find which codes of a block touch, or count the pixels of its labels."""
     if block.dtype == np.uint64:
-        return contacts_in(block, connectivity)
+        return contacts_in(block, place=place, connectivity=connectivity)
     flat = block[place.inner].ravel()
     starts = run_starts(flat)
     labels, places = np.unique(flat[starts], return_inverse=True)
@@ -344,28 +344,18 @@ def without_holes(
     return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
-def clear_border_of_mask(buffer_size: int) -> Parts:
-    """Clear the border of a mask by finding its regions once, without rounds."""
+def clear_border_at_once(buffer_size: int, dtype: str) -> Parts:
+    """Clear the border of a mask or labels by finding its regions once, without rounds."""
     first = partial(regions_at_border, width=buffer_size + 1)
-    return (
-        Part(first, like=AS_CODES),
-        Part(without_marked, measures=(contacts(2),), like=AS_MASK),
-    )
+    return parts_wanted(first, 2, wanted=False, dtype=dtype)
 
 
 def regions_at_border(image: Image, *, place: Place, out: Image | None, width: int) -> Image:
-    """Give codes to the regions of a mask; the fact is how much of one lies in the border."""
-    marks = image & ~within_border(image, place, width)
-    return regions_with(marks, image, 2, place, out)
-
-
-def without_marked(
-    codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None
-) -> Image:
-    """Give the mask of the regions whose facts are all 0."""
-    kept = choose(codes, place, statistics[0], 0, above=False, out=out)
-    kept &= codes != 0
-    return kept
+    """Give seats to the regions of a tile; marked is what lies in the border."""
+    kept = within_border(image, place, width)
+    # What is no region has no marks.
+    marks = None if kept.all() else ~kept
+    return components.seated(image, marks, 2, place, wanted=False, out=out)
 
 
 @operation(
@@ -375,7 +365,17 @@ def without_marked(
     takes="labels",
     arrays=3,
     cost=2,
-    kernels=(Kernel(clear_border_of_mask, takes=("bool",), gray=True, exact=True, arrays=0),),
+    kernels=tuple(
+        Kernel(
+            partial(clear_border_at_once, dtype=dtype),
+            takes=(dtype,),
+            gray=True,
+            exact=True,
+            arrays=0,
+            cost=0.4,
+        )
+        for dtype in ("bool", "uint8", "uint16", "uint32")
+    ),
 )
 def clear_border(
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
@@ -657,6 +657,104 @@ def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Imag
     return floods.dropped(state, image, connectivity)
 
 
+class Flood(NamedTuple):
+    """What a flood takes, and the mask of what it has taken if it stays within one tile."""
+
+    least: Any
+    greatest: Any
+    taken: tuple[Span, Image] | None
+
+
+def flood_parts(seed_point: tuple[int, ...], tolerance: float | None, connectivity: int) -> Parts:
+    """Make the parts of a flood."""
+    given: dict[str, Any] = {"seed_point": seed_point, "connectivity": connectivity}
+    found = Measure(partial(flooded_in_tile, tolerance=tolerance, **given), whichever)
+    like = partial(like_flooded, seed_point=seed_point)
+    return parts_wanted(partial(flooded, **given), connectivity, like=like, measures=(found,))
+
+
+def check_point(seed_point: tuple[int, ...]) -> None:
+    """Refuse a point of which there are not two numbers.
+
+    Raises
+    ------
+    ValueError
+        In one sentence.
+    """
+    if len(seed_point) != 2:
+        raise ValueError(f"seed_point: must be a row and a column, got {len(seed_point)} numbers")
+
+
+def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
+    """Give the row and column in a block of a point of the image, if it is there."""
+    check_point(seed_point)
+    row, column = seed_point
+    top, bottom, left, right = place.window
+    return (row - top, column - left) if top <= row < bottom and left <= column < right else None
+
+
+def like_flooded(image: Image, seed_point: tuple[int, ...]) -> Image:
+    """Make an image like that of seats."""
+    check_point(seed_point)
+    return np.asarray(image, np.uint32)
+
+
+def taken_from(value: Any, tolerance: float | None) -> tuple[Any, Any]:
+    """Give the least and the greatest value that a flood takes from a point of some value."""
+    if tolerance is None:
+        return value, value
+    low, high = value.item() - tolerance, value.item() + tolerance
+    if value.dtype.kind != "f":
+        low, high = int(max(low, 0)), int(min(high, np.iinfo(value.dtype).max))
+    return value.dtype.type(low), value.dtype.type(high)
+
+
+def flooded_in_tile(
+    image: Image,
+    *,
+    place: Place,
+    seed_point: tuple[int, ...],
+    tolerance: float | None,
+    connectivity: int,
+) -> Flood | None:
+    """Flood the tile that holds the point; None for any other."""
+    point = within(seed_point, place)
+    if point is None:
+        return None
+    between = taken_from(image[point], tolerance)
+    return Flood(*between, floods.filled(image, *between, point, connectivity, place))
+
+
+def whichever(a: Any, b: Any) -> Any:
+    """Give what has been found."""
+    return b if a is None else a
+
+
+def flooded(
+    image: Image,
+    *,
+    place: Place,
+    statistics: tuple[Flood | None],
+    out: Image | None,
+    seed_point: tuple[int, ...],
+    connectivity: int,
+) -> Image:
+    """Give seats to the regions of a tile that a flood might take; marked is its point."""
+    (flood,) = statistics
+    if flood is None:
+        return components.given(None, place, out)
+    if flood.taken is not None:
+        return components.given(flood.taken, place, out)
+    mask = image == flood.least
+    if flood.least != flood.greatest:
+        mask = (image >= flood.least) & (image <= flood.greatest)
+    point, marks = within(seed_point, place), None
+    if point is not None:
+        marks = np.zeros(image.shape, np.bool_)
+        marks[point] = mask[point] = True
+    return components.seated(mask, marks, connectivity, place, out=out)
+
+
 @operation(
     "Flood",
     "Regions",
@@ -666,6 +764,19 @@ def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Imag
     arrays=0,
     table=runs_of_a_tile,
     cost=2,
+    kernels=(
+        # Equal levels are equal as floats, too.
+        Kernel(
+            flood_parts,
+            takes=("uint8", "uint16"),
+            when=lambda tolerance, **_: tolerance is None,
+            gray=True,
+            exact=True,
+            # Of small tiles, few are looked at.
+            arrays=1,
+            cost=0.3,
+        ),
+    ),
 )
 def flood(
     seed_point: Annotated[tuple[int, ...], Number(0, 1_000_000, unit="px", step=1)] = (0, 0),
@@ -693,80 +804,7 @@ def flood(
     ----------
     skimage.segmentation.flood
     """
-    point = partial(seed_value, seed_point=seed_point)
-    like = partial(like_flooded, seed_point=seed_point)
-    reached = partial(
-        flooded, seed_point=seed_point, tolerance=tolerance, connectivity=connectivity
-    )
-    return (
-        Part(reached, measures=(Measure(point, whichever),), like=like),
-        Part(marked, measures=(contacts(connectivity),), like=AS_MASK),
-    )
-
-
-def check_point(seed_point: tuple[int, ...]) -> None:
-    """Refuse a point of which there are not two numbers.
-
-    Raises
-    ------
-    ValueError
-        In one sentence.
-    """
-    if len(seed_point) != 2:
-        raise ValueError(f"seed_point: must be a row and a column, got {len(seed_point)} numbers")
-
-
-def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
-    """Give the row and column in a block of a point of the image, if it is there."""
-    check_point(seed_point)
-    row, column = seed_point
-    top, bottom, left, right = place.window
-    return (row - top, column - left) if top <= row < bottom and left <= column < right else None
-
-
-def like_flooded(image: Image, seed_point: tuple[int, ...]) -> Image:
-    """Make an image like that of codes."""
-    check_point(seed_point)
-    return AS_CODES(image)
-
-
-def seed_value(image: Image, *, place: Place, seed_point: tuple[int, ...]) -> Any:
-    """Give the value of the point, None if it is not in the block."""
-    point = within(seed_point, place)
-    return None if point is None else image[point]
-
-
-def whichever(a: Any, b: Any) -> Any:
-    """Give the value that has been found."""
-    return b if a is None else a
-
-
-def flooded(
-    image: Image,
-    *,
-    place: Place,
-    statistics: tuple[Any],
-    out: Image | None,
-    seed_point: tuple[int, ...],
-    tolerance: float | None,
-    connectivity: int,
-) -> Image:
-    """Give codes to the regions as bright as the point; the fact is whether it lies in one."""
-    (value,) = statistics
-    marks = np.zeros(image.shape, np.bool_)
-    point = within(seed_point, place)
-    if point is not None:
-        marks[point] = True
-    if value is None:
-        mask = marks
-    elif tolerance is None:
-        mask = image == value
-    else:
-        low, high = value.item() - tolerance, value.item() + tolerance
-        if image.dtype.kind != "f":
-            low, high = int(max(low, 0)), int(high)
-        mask = (image >= low) & (image <= high)
-    return regions_with(marks, mask | marks, connectivity, place, out)
+    return flood_parts(seed_point, tolerance, connectivity)
 
 
 @operation(
@@ -893,6 +931,18 @@ def summits(distance: Image, mask: Image, min_distance: int) -> Image:
     return markers
 
 
+def slic_of_floats(image: Image, **parameters: Any) -> Image:
+    """Part an image of floats into superpixels.
+
+    Raises
+    ------
+    ValueError
+        If the image holds NaN or infinity.
+    """
+    refuse_not_finite(image)
+    return clusters.slic(image, **parameters)
+
+
 @operation(
     "Superpixels (SLIC)",
     "Regions",
@@ -901,6 +951,7 @@ def summits(distance: Image, mask: Image, min_distance: int) -> Image:
     floats=True,
     arrays=12,
     cost=30,
+    kernels=(Kernel(slic_of_floats, takes=("float32", "float64"), exact=True, cost=15),),
 )
 def slic(
     image: Image,
@@ -984,21 +1035,20 @@ def felzenszwalb(
 @operation(
     "Superpixels (quickshift)",
     "Regions",
-    Whole("Ties are settled by random numbers that are drawn for all pixels in order."),
+    Composed("propagating"),
     channels="rgb",
     floats=True,
     arrays=12,
-    cost=lambda kernel_size, **_: 2.0 * (6 * kernel_size + 1) ** 2,
+    cost=lambda kernel_size, **_: 0.1 * (6 * kernel_size + 1) ** 2,
 )
 def quickshift(
-    image: Image,
     ratio: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 1.0,
     kernel_size: Annotated[float, Number(1, 20, unit="px", slider=(1, 10), step=0.5)] = 5,
     max_dist: Annotated[float, Number(0, 1000, slider=(1, 100))] = 10,
     sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
     convert2lab: bool = True,
     rng: Annotated[int, Number(0, 1_000_000, step=1)] = 42,
-) -> Image:
+) -> Parts:
     """Part an image into regions around its most frequent colours; gives labels.
 
     Parameters
@@ -1020,17 +1070,64 @@ def quickshift(
     ----------
     skimage.segmentation.quickshift
     """
-    result: Image = segmentation.quickshift(
-        image,
-        ratio,
-        kernel_size,
-        max_dist,
-        sigma=sigma,
-        convert2lab=convert2lab,
-        rng=rng,
-        channel_axis=2,
+    given: dict[str, Any] = {"ratio": ratio, "sigma": sigma}
+    given |= {"convert2lab": convert2lab, "rng": rng}
+    # A measure of nothing parts the passes: densities are not to be found twice where tiles meet.
+    alone = Measure(nothing_in, nothing_of_both)
+    halo = modes.reach(kernel_size)
+    return (
+        Part(partial(with_noise, **given), whole=True),
+        Part(partial(modes.with_densities, kernel_size=kernel_size), halo, like=np.array),
+        Part(
+            partial(parents_of, kernel_size=kernel_size, max_dist=max_dist),
+            halo,
+            (alone,),
+            like=like_trees,
+        ),
+        Part(modes.trees, whole=True, like=np.array),
     )
-    return result
+
+
+def nothing_in(_: Image) -> None:
+    """Measure nothing."""
+
+
+def nothing_of_both(_: None, __: None) -> None:
+    """Combine what measures nothing."""
+
+
+def with_noise(image: Image, ratio: float, sigma: float, convert2lab: bool, rng: int) -> Image:
+    """Give the colours that quickshift compares, and the noise that settles ties.
+
+    Both are those of scikit-image to the last bit: the matrix product that makes Lab rounds by
+    place, and random numbers are drawn for all pixels in order.
+    """
+    colours = util.img_as_float(image)
+    colours = color.rgb2lab(colours) if convert2lab else colours
+    blurred = filters.gaussian(colours, [sigma, sigma], mode="reflect", channel_axis=2) * ratio
+    noise = np.random.default_rng(rng).normal(scale=0.00001, size=image.shape[:2])
+    return np.dstack([blurred, noise.astype(blurred.dtype, copy=False)])
+
+
+def parents_of(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[None],
+    out: Image | None,
+    kernel_size: float,
+    max_dist: float,
+) -> Image:
+    """Give the number of each pixel's nearest denser one."""
+    del statistics  # of nothing
+    return modes.with_parents(
+        block, place=place, out=out, kernel_size=kernel_size, max_dist=max_dist
+    )
+
+
+def like_trees(block: Image) -> Image:
+    """Make an image like that of pixels' numbers."""
+    return np.zeros(block.shape[:2], np.int64)
 
 
 @operation(

@@ -14,13 +14,12 @@ from scipy import ndimage
 from skimage import filters
 
 from cluster_worker.errors import Rejected
-from cluster_worker.kernels import local, tables
+from cluster_worker.kernels import components, local, tables
 from cluster_worker.operations.by_levels import TYPES, by_histogram, by_table
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
     Image,
-    Iterative,
     Kernel,
     Local,
     Measure,
@@ -28,11 +27,11 @@ from cluster_worker.operations.declare import (
     Part,
     Place,
     Pointwise,
-    Rounds,
     Statistical,
     operation,
 )
 from cluster_worker.operations.footprints import square_table
+from cluster_worker.operations.propagation import parts_wanted
 from cluster_worker.operations.statistics import (
     EXTENT,
     Extent,
@@ -892,30 +891,15 @@ def threshold_sauvola(
     return result
 
 
-def spread(marked: Image, image: Image, low: float, high: float) -> Image:
-    """Mark every region above the low level that holds a marked pixel."""
-    regions, count = ndimage.label(image > min(low, high) * white_of(image))
-    chosen = np.zeros(count + 1, bool)
-    chosen[regions[marked]] = True
-    result: Image = chosen[regions]
-    return result
-
-
 @operation(
     "Thresholding (hysteresis)",
     "Thresholds",
-    Iterative(
-        lambda low, high: Rounds(partial(spread, low=low, high=high)),
-        name="propagating",
-    ),
+    Composed("propagating"),
     channels="gray",
-    arrays=4,
+    arrays=2,
+    cost=0.12,
 )
-def apply_hysteresis_threshold(
-    image: Image,
-    low: Share = 0.3,  # noqa: ARG001 - the rounds spread down to it
-    high: Share = 0.6,
-) -> Image:
+def apply_hysteresis_threshold(low: Share = 0.3, high: Share = 0.6) -> tuple[Part, ...]:
     """Turn bright pixels white, and with them the less bright ones that touch them.
 
     A region brighter than the low level is white if any of its pixels is brighter than the high
@@ -933,5 +917,13 @@ def apply_hysteresis_threshold(
     ----------
     skimage.filters.apply_hysteresis_threshold
     """
-    result: Image = image > high * white_of(image)
-    return result
+    return parts_wanted(partial(bright_regions, low=low, high=high), 1)
+
+
+def bright_regions(
+    image: Image, *, place: Place, out: Image | None, low: float, high: float
+) -> Image:
+    """Give seats to the regions above the low level; marked is what exceeds the high one."""
+    white = white_of(image)
+    bright, brighter = image > min(low, high) * white, image > high * white
+    return components.seated(bright, brighter, 1, place, out=out)

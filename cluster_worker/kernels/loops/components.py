@@ -1,7 +1,8 @@
 """Compiled loops of connected regions: runs of equal pixels, joined where they touch.
 
 The *number* of a pixel counts the pixels of the whole image in row order, from 1. A code is the
-number of a region's first pixel, and below it a fact of `FACT_BITS` bits.
+number of a region's first pixel, and below it a fact of `FACT_BITS` bits. What a *seat* is,
+`kernels.components` says.
 """
 
 import numpy as np
@@ -10,15 +11,24 @@ from numba import njit
 FACT_BITS = np.uint64(24)
 FACT_MAX = np.uint64((1 << 24) - 1)
 
-# Columns that are compared at a time before it is asked whether there was a contact.
-STRETCH = 512
-
 compiled = njit(cache=True, error_model="numpy")
 # Masks, and what has several values; both are compiled when either is first met.
-COUNTED = ["int64(uint8[:, ::1])", "int64(int64[:, ::1])"]
+VALUES = ("uint8", "uint16", "uint32", "int64")
+COUNTED = [f"int64({each}[:, ::1])" for each in VALUES]
 FOUND = [
     f"void({each}[:, ::1], {each}, int64, int32[::1], int32[::1], int32[::1], int32[::1])"
-    for each in ("uint8", "int64")
+    for each in VALUES
+]
+# Seats of a mask, and of labels, which have their values above them.
+SEATED = [
+    f"boolean({each}[:, ::1], boolean, int32[::1], int32[::1], int32[::1], int32[::1],"
+    f" uint64[::1], {seats}[:, ::1])"
+    for each, seats in (("uint8", "uint32"), *((each, "uint64") for each in VALUES[:3]))
+]
+LOOKED_UP = [
+    f"void({seats}[:, :], boolean[::1], {each}, {each}[:, :])"
+    for seats, count in (("uint32", 2), ("uint64", 3))
+    for each in VALUES[:count]
 ]
 
 
@@ -138,52 +148,6 @@ def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
 
 
 @compiled
-def differ(a, b):
-    """Whether two lines hold different regions somewhere."""
-    found = 0
-    for x in range(a.size):
-        found += (a[x] != b[x]) & (a[x] != 0) & (b[x] != 0)
-    return found > 0
-
-
-@compiled
-def collect(a, b, pairs, count):
-    """Append the pairs of regions that two lines hold side by side, without repetitions."""
-    for x in range(a.size):
-        if a[x] != b[x] and a[x] != 0 and b[x] != 0:
-            if count > 0 and pairs[count - 1, 0] == a[x] and pairs[count - 1, 1] == b[x]:
-                continue
-            if count == len(pairs):
-                longer = np.empty((2 * count, 2), np.uint64)
-                longer[:count] = pairs
-                pairs = longer
-            pairs[count, 0], pairs[count, 1] = a[x], b[x]
-            count += 1
-    return pairs, count
-
-
-@compiled
-def touching(codes, by_corners):
-    """Find the pairs of codes that touch, as an array of n × 2 in which some may repeat."""
-    pairs, count = np.empty((64, 2), np.uint64), 0
-    height, width = codes.shape
-    for y in range(height):
-        line, above = codes[y], codes[max(y - 1, 0)]
-        for left in range(0, width, STRETCH):
-            right = min(left + STRETCH, width)
-            # One column more, where the next stretch begins.
-            here, over = line[left : right + 1], above[left : right + 1]
-            for way in range(4 if by_corners else 2):
-                other = here if way == 0 else over
-                one, skip = way == 3, way in (0, 2)
-                a = here[one : here.size - skip]
-                b = other[skip : here.size - one]
-                if differ(a, b):
-                    pairs, count = collect(a, b, pairs, count)
-    return pairs[:count]
-
-
-@compiled
 def first_pixels(codes, first, columns):
     """Collect the codes of the regions whose first pixel is here, in order."""
     found, count = np.empty(64, np.uint64), 0
@@ -297,3 +261,93 @@ def choose(codes, top, left, columns, known, totals, limit, above, result):
                             total = totals[place]
                         value = (total > limit) == above
             chosen[x] = value
+
+
+@compiled
+def reach_edges(starts, stops, parents, rows, width, reaches):
+    """Mark the regions that touch the block's edges, at their first runs."""
+    for y in range(rows.size - 1):
+        outermost = y in (0, rows.size - 2)
+        for run in range(rows[y], rows[y + 1]):
+            if outermost or starts[run] == 0 or stops[run] == width:
+                reaches[parents[run]] = 1
+
+
+@njit(SEATED, cache=True, error_model="numpy")
+def write_seats(values, wanted, starts, stops, parents, rows, facts, seats):
+    """Fill an image with the seats of its regions, 0 where there is none.
+
+    Parameters
+    ----------
+    values : ndarray
+        (rows, columns): what seats of 64 bits have above them.
+    wanted : bool
+        Whether those regions are wanted that have marks, or those that have none.
+    starts, stops, parents, rows : ndarray of int32
+        As `find_runs` makes them.
+    facts : ndarray of uint64
+        The marks of each region, at its first run; each becomes the seat of its run.
+    seats : ndarray of uint32 or uint64
+        (rows, columns).
+
+    Returns
+    -------
+    bool
+        Whether there is any seat; if not, nothing has been written.
+    """
+    width = values.shape[1]
+    reaches = np.zeros(parents.size, np.uint8)
+    reach_edges(starts, stops, parents, rows, width, reaches)
+    waiting, some = np.uint64(1), False
+    for run in range(parents.size):
+        if parents[run] != run:
+            facts[run] = facts[parents[run]]
+            continue
+        has_marks = np.uint64(facts[run] > 0)
+        if reaches[run]:
+            facts[run] = np.uint64(2) * waiting + has_marks
+            waiting += np.uint64(1)
+        else:
+            facts[run] = np.uint64((has_marks == 1) == wanted)
+        some |= facts[run] > 0
+    if not some:
+        return False
+    above = np.uint64(32 if seats.itemsize == 8 else 64)
+    for y in range(len(seats)):
+        line, x = seats[y], 0
+        for run in range(rows[y], rows[y + 1]):
+            seat = facts[run]
+            if above < 64 and seat > 0:
+                seat |= np.uint64(values[y, starts[run]]) << above
+            line[x : starts[run]] = 0
+            line[starts[run] : stops[run]] = seat
+            x = stops[run]
+        line[x:] = 0
+    return True
+
+
+@njit(LOOKED_UP, cache=True, error_model="numpy")
+def look_up(seats, table, white, result):
+    """Fill a result with what is wanted.
+
+    Parameters
+    ----------
+    seats : ndarray of uint32 or uint64
+        (rows, columns).
+    table : ndarray of bool
+        For each seat whether it is wanted.
+    white : scalar
+        What is wanted of seats of 32 bits; of those of 64 it is what they have above them.
+    result : ndarray
+        (rows, columns).
+    """
+    for y in range(len(seats)):
+        line, found = seats[y], result[y]
+        last, value = line[0] - line[0], white - white
+        for x in range(line.size):
+            seat = line[x]
+            if seat != last:
+                last, value = seat, white - white
+                if table[np.uint64(seat) & np.uint64(0xFFFFFFFF)]:
+                    value = (seat >> 32) if seats.itemsize == 8 else white
+            found[x] = value

@@ -165,3 +165,59 @@ def drop(state, values, by_corners, stack):
                         line[x], other[x] = 0, 0
                         count += 1
                 drop_around(state, values, by_corners, stack, count)
+
+
+FILLED = [
+    f"boolean({each}[:, ::1], {each}, {each}, boolean, int64[::1], int64[::1], uint8[:, ::1],"
+    " int32[::1])"
+    for each in ("uint8", "uint16", "uint32", "float32", "float64")
+]
+
+
+@njit(FILLED, cache=True, error_model="numpy")
+def fill(image, least, greatest, by_corners, within, bounds, mask, stack):
+    """Flood an image from a point until it is done, or comes to where the image goes on.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns).
+    least, greatest : scalar
+        What is flooded besides the point.
+    by_corners : bool
+        Whether pixels touch by corners as well.
+    within : ndarray of int64
+        Top, bottom, left and right of all that the image is part of, in its coordinates.
+    bounds : ndarray of int64
+        The same of the point; it becomes that of what is flooded.
+    mask : ndarray of uint8
+        (rows, columns), zeros; 1 where it is flooded.
+    stack : ndarray of int32
+        Scratch, one for each pixel.
+
+    Returns
+    -------
+    bool
+        Whether it is done.
+    """
+    height, width = image.shape
+    top, bottom, left, right = bounds[0], bounds[1], bounds[2], bounds[3]
+    mask[top, left] = 1
+    stack[0] = top * width + left
+    count = 1
+    while count > 0:
+        count -= 1
+        y, x = stack[count] // width, stack[count] % width
+        top, bottom, left, right = min(top, y), max(bottom, y + 1), min(left, x), max(right, x + 1)
+        for row in range(max(y - 1, within[0]), min(y + 2, within[1])):
+            for column in range(max(x - 1, within[2]), min(x + 2, within[3])):
+                if not by_corners and row != y and column != x:
+                    continue
+                if row < 0 or row >= height or column < 0 or column >= width:
+                    return False
+                if mask[row, column] == 0 and least <= image[row, column] <= greatest:
+                    mask[row, column] = 1
+                    stack[count] = row * width + column
+                    count += 1
+    bounds[0], bounds[1], bounds[2], bounds[3] = top, bottom, left, right
+    return True

@@ -1,0 +1,154 @@
+"""Compiled loops that look for the modes of colours and places."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+SUMMED = [
+    f"void({each}[:, :, ::1], {each}[:, ::1], int64[::1], {each}[::1], {each})"
+    for each in ("float32", "float64")
+]
+FOUND = [
+    f"void({each}[:, :, ::1], {each}[:, ::1], int64[::1], {each}[::1], int64[::1], {each},"
+    " int64[:, ::1])"
+    for each in ("float32", "float64")
+]
+
+
+@njit(cache=True, error_model="numpy")
+def distances(planes, y, x, row, first, squares, result):
+    """Fill in the squares of how far the pixels of a row are from one, in colour and place."""
+    red, green, blue = planes[0, row], planes[1, row], planes[2, row]
+    r, g, b = planes[0, y, x], planes[1, y, x], planes[2, y, x]
+    down = squares[abs(row - y)]
+    for k in range(result.size):
+        one, two, three = r - red[first + k], g - green[first + k], b - blue[first + k]
+        total = one * one + two * two + three * three
+        result[k] = total + down + squares[abs(first + k - x)]
+
+
+@njit(SUMMED, cache=True, error_model="numpy")
+def sum_densities(planes, densities, core, squares, factor):
+    """Add to each pixel of a core how near the pixels around it are, in row order.
+
+    Both pixels of a pair are as near to each other: what is found for one is added to the other as
+    well, which has by then been given all that comes before.
+
+    Parameters
+    ----------
+    planes : ndarray
+        (3, rows, columns): colours.
+    densities : ndarray
+        (rows, columns). Outside the core it becomes anything.
+    core : ndarray of int64
+        Top, bottom, left, right.
+    squares : ndarray
+        Squares of whole numbers up to how far the window reaches.
+    factor : float
+        Of squares of distances, to what they are exponents of.
+    """
+    height, width = densities.shape
+    reach = squares.size - 1
+    near = np.empty(2 * reach + 1, planes.dtype)
+    for y in range(max(core[0] - reach, 0), core[1]):
+        for x in range(max(core[2] - reach, 0), min(core[3] + reach, width)):
+            within = core[0] <= y < core[1] and core[2] <= x < core[3]
+            if within:
+                densities[y, x] = densities[y, x] + 1.0
+            bottom, left, right = height, 0, width
+            if not within:
+                bottom, left, right = core[1], core[2], core[3]
+            for row in range(y if within else max(y, core[0]), min(y + reach + 1, bottom)):
+                first = x + 1 if row == y else x - reach
+                first, last = max(first, left), min(x + reach + 1, right)
+                if first >= last:
+                    continue
+                found = near[: last - first]
+                distances(planes, y, x, row, first, squares, found)
+                others = densities[row]
+                for k in range(found.size):
+                    share = math.exp(np.float64(found[k] * factor))
+                    densities[y, x] = densities[y, x] + share
+                    others[first + k] = others[first + k] + share
+
+
+@njit(FOUND, cache=True, error_model="numpy")
+def find_parents(planes, densities, core, squares, numbering, limit, parents):
+    """Find the nearest denser pixel around each pixel of a core, the first of those equally near.
+
+    Parameters
+    ----------
+    planes, densities, core, squares
+        As above; the densities are known around the core as well.
+    numbering : ndarray of int64
+        The number of the block's first pixel in the whole image, and the whole image's columns.
+    limit : float
+        How far away it may be; a pixel that finds none is its own parent.
+    parents : ndarray of int64
+        (rows, columns) of the core: the numbers of the pixels that are found.
+    """
+    height, width = densities.shape
+    reach = squares.size - 1
+    near = np.empty(2 * reach + 1, planes.dtype)
+    for y in range(core[0], core[1]):
+        for x in range(core[2], core[3]):
+            density, closest, best = densities[y, x], np.inf, -1
+            # Rows nearby first: those further away than what is found need no look.
+            for step in range(2 * reach + 1):
+                row = y - (step + 1) // 2 if step % 2 else y + step // 2
+                if row < 0 or row >= height:
+                    continue
+                if squares[abs(row - y)] > closest:
+                    break
+                first, last = max(x - reach, 0), min(x + reach + 1, width)
+                found, others = near[: last - first], densities[row]
+                distances(planes, y, x, row, first, squares, found)
+                least = np.inf
+                for k in range(found.size):
+                    if others[first + k] > density and found[k] < least:
+                        least = found[k]
+                if least > closest or least == np.inf:
+                    continue
+                for k in range(found.size):
+                    if others[first + k] > density and found[k] == least:
+                        place = row * width + first + k
+                        if least < closest or place < best:
+                            closest, best = least, place
+                        break
+            row, column = y, x
+            near[0] = math.sqrt(np.float64(closest))
+            if best >= 0 and not near[0] > limit:
+                row, column = best // width, best % width
+            number = numbering[0] + row * numbering[1] + column
+            parents[y - core[0], x - core[2]] = number
+
+
+@njit("void(int64[::1])", cache=True, error_model="numpy")
+def number_trees(parents):
+    """Replace each pixel's parent by the number of its tree, from 0 in the order of their roots.
+
+    Parameters
+    ----------
+    parents : ndarray of int64
+        (pixels,); a root is its own. It is changed.
+    """
+    for p in range(parents.size):
+        root = p
+        while parents[root] != root:
+            root = parents[root]
+        step = p
+        while parents[step] != root:
+            parents[step], step = root, parents[step]
+    count = 0
+    for p in range(parents.size):
+        if parents[p] == p:
+            count += 1
+            # Below 0, so that it is told from a parent.
+            parents[p] = -count
+    for p in range(parents.size):
+        if parents[p] < 0:
+            continue
+        parents[p] = parents[parents[p]]
+    for p in range(parents.size):
+        parents[p] = -parents[p] - 1
