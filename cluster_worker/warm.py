@@ -46,10 +46,21 @@ def chains(operation: Operation) -> Iterator[list[dict[str, Any]]]:
     step, blur = step_of(operation), step_of(OPERATIONS["gaussian"])
     yield [step]
     if operation.kernels:
+        yield from ([each] for each in others(operation))
         yield [step, blur]
         yield [blur, step]
         # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
         yield [blur, step_of(OPERATIONS["rank_mean"]), step]
+
+
+def others(operation: Operation) -> Iterator[dict[str, Any]]:
+    """Give a step for each kernel that does not hold for the defaults, but for another option."""
+    step = step_of(operation)
+    names = operation.parameters
+    options = [{**step, name: option} for name in names for option in names[name].get("enum", ())]
+    for kernel in operation.kernels:
+        held = [s for s in [step, *options] if kernel.when(**{name: s[name] for name in names})]
+        yield from held[:1] if step not in held else ()
 
 
 def step_of(operation: Operation) -> dict[str, Any]:
