@@ -56,10 +56,20 @@ def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     if not operation.kernels:
         yield [step], [MASK] if on_labels else PICTURES["uint8"]
         return
-    for steps in ([step], [step, blur], [blur, step]):
+    for steps in ([step], *([each] for each in others(operation)), [step, blur], [blur, step]):
         yield steps, [MASK] if on_labels else ALL
     # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
     yield [blur, step_of(OPERATIONS["rank_mean"]), step], PICTURES["uint16"]
+
+
+def others(operation: Operation) -> Iterator[dict[str, Any]]:
+    """Give a step for each kernel that does not hold for the defaults, but for another option."""
+    step = step_of(operation)
+    names = operation.parameters
+    options = [{**step, name: option} for name in names for option in names[name].get("enum", ())]
+    for kernel in operation.kernels:
+        held = [s for s in [step, *options] if kernel.when(**{name: s[name] for name in names})]
+        yield from held[:1] if step not in held else ()
 
 
 def step_of(operation: Operation) -> dict[str, Any]:

@@ -24,9 +24,12 @@ MODES = {
 # The least (rows, columns) of a result that loops make.
 LEAST = (4, 64)
 
-# From (address of the first value, bytes to the next row) of an image and of a result, and from
-# the result's rows, values in each, and bytes of a pixel.
-Loop = Callable[[tuple[int, int], tuple[int, int], int, int, int], None]
+# Of a part: (address of the first value, bytes to the next row) of what is read and of the result,
+# and values in each row of it.
+Part = tuple[tuple[int, int], tuple[int, int], int]
+NONE: Part = ((0, 0), (0, 0), 0)
+# From three parts, their rows, and the bytes of a pixel.
+Loop = Callable[[tuple[Part, ...], int, int], None]
 
 
 def framed(
@@ -70,23 +73,28 @@ def framed(
         bottom, right = core.top + LEAST[0], core.left + LEAST[1]
         whole = core._replace(bottom=max(core.bottom, bottom), right=max(core.right, right))
         found = np.empty((*whole.shape, *image.shape[2:]), image.dtype)
-        filter_part(loop, continued(image, whole.grown(halo), mode, level), found)
+        filter_parts(loop, [(continued(image, whole.grown(halo), mode, level), found)])
         result[...] = found[core.relative_to(whole).slices]
     else:
-        for part in parted(core, halo, shape):
-            window = part.grown(halo)
-            inside = window == window.clipped(shape)
-            read = image[window.slices] if inside else continued(image, window, mode, level)
-            filter_part(loop, read, result[part.relative_to(core).slices])
+        for parts in parted(core, halo, shape):
+            pairs = []
+            for part in parts:
+                window = part.grown(halo)
+                inside = window == window.clipped(shape)
+                read = image[window.slices] if inside else continued(image, window, mode, level)
+                pairs.append((read, result[part.relative_to(core).slices]))
+            filter_parts(loop, pairs)
     if out is not None and result is not out:
         out[...] = result
     return result
 
 
-def filter_part(loop: Loop, read: Image, result: Image) -> None:
-    """Filter a part that is as large as a loop's least result, or larger."""
-    rows, columns, channels = *result.shape[:2], channels_of(result)
-    loop(rows_at(read), rows_at(result), rows, columns * channels, result.itemsize * channels)
+def filter_parts(loop: Loop, pairs: list[tuple[Image, Image]]) -> None:
+    """Filter up to three parts of the same rows, from what is read of each into its result."""
+    shape, size = pairs[0][1].shape, pairs[0][1].itemsize
+    channels = channels_of(pairs[0][1])
+    parts = [(rows_at(read), rows_at(to), to.shape[1] * channels) for read, to in pairs]
+    loop((*parts, NONE, NONE)[:3], shape[0], size * channels)
 
 
 def continued(image: Image, window: Span, mode: str, level: float) -> Image:
@@ -103,25 +111,24 @@ def continued(image: Image, window: Span, mode: str, level: float) -> Image:
     return copy
 
 
-def parted(core: Span, halo: int, shape: tuple[int, int]) -> list[Span]:
+def parted(core: Span, halo: int, shape: tuple[int, int]) -> list[list[Span]]:
     """Part a core in what reads nothing beyond the block, and its edges along the border.
 
-    Edges are as wide as a loop's least result, and so overlap the inner part. A core that has no
-    inner part as large as that is one part.
+    Parts of the same rows are side by side. Edges are as wide as a loop's least result, and so
+    overlap the inner part. A core that has no inner part as large as that is one part.
     """
     top, bottom = max(core.top, halo), min(core.bottom, shape[0] - halo)
     left, right = max(core.left, halo), min(core.right, shape[1] - halo)
     rows, columns = LEAST
     if bottom - top < rows or right - left < columns:
-        return [core]
+        return [[core]]
     inner = Span(top, bottom, left, right)
-    edges = [
-        (core.top < top, core._replace(bottom=max(top, core.top + rows))),
-        (core.bottom > bottom, core._replace(top=min(bottom, core.bottom - rows))),
-        (core.left < left, inner._replace(left=core.left, right=core.left + columns)),
-        (core.right > right, inner._replace(left=core.right - columns, right=core.right)),
-    ]
-    return [inner, *(edge for missing, edge in edges if missing)]
+    above = core._replace(bottom=max(top, core.top + rows))
+    below = core._replace(top=min(bottom, core.bottom - rows))
+    before = inner._replace(left=core.left, right=core.left + columns)
+    after = inner._replace(left=core.right - columns, right=core.right)
+    beside = [before] * (core.left < left) + [after] * (core.right > right)
+    return [[inner, *beside]] + [[above]] * (core.top < top) + [[below]] * (core.bottom > bottom)
 
 
 def is_in_rows(image: Image) -> bool:

@@ -62,7 +62,7 @@ least, greatest = loops_of(False), loops_of(True)
 
 
 @compiled
-def extremes(kind, brightest, number, source, result, height, count, pixel):
+def extremes(kind, brightest, number, parts, height, pixel):
     """Give the least or the greatest values of small neighbourhoods.
 
     Parameters
@@ -73,10 +73,10 @@ def extremes(kind, brightest, number, source, result, height, count, pixel):
         Whether the greatest are wanted.
     number : int
         Of the neighbourhood in `SMALL`.
-    source, result, height, count, pixel
+    parts, height, pixel
         As in `medians`.
     """
     if brightest:
-        greatest(number, kind, source, result, height, count, pixel)
+        greatest(number, kind, parts, height, pixel)
     else:
-        least(number, kind, source, result, height, count, pixel)
+        least(number, kind, parts, height, pixel)

@@ -47,7 +47,7 @@ squares_of = one_of([loop_of(radius) for radius in (1, 2, 3, 4)])
 
 
 @compiled
-def medians(kind, radius, source, result, height, count, pixel):
+def medians(kind, radius, parts, height, pixel):
     """Give the medians of squares.
 
     Parameters
@@ -56,12 +56,14 @@ def medians(kind, radius, source, result, height, count, pixel):
         Any of the images' type: whole numbers without sign, or floats, none of which is NaN.
     radius : int
         From 1 to 4.
-    source, result : tuple of int
-        The address of the first value, and the bytes from one row to the next. The source reaches
-        beyond the result by the radius on every side.
-    height, count : int
-        Rows of the result, and values in each: as many as `GROUP`, and as a vector holds, or more.
+    parts : tuple
+        Three parts of a result, of the same rows: for each the address of the first value that is
+        read and the bytes from one row to the next, the same of the result, and the values in each
+        row: none, or as many as a vector holds or more. What is read reaches beyond the part by
+        the radius on every side.
+    height : int
+        Rows of the parts: as many as `GROUP`, or more.
     pixel : int
         Bytes from a pixel to the next.
     """
-    squares_of(radius - 1, kind, source, result, height, count, pixel)
+    squares_of(radius - 1, kind, parts, height, pixel)

@@ -137,11 +137,11 @@ def by_groups(run: Any) -> Any:
     """Make a loop over all rows of a result of a network's, which gives `GROUP` of them."""
 
     @compiled
-    def loop(kind, source, result, height, count, pixel):
-        (first, down), (target, below) = source, result
+    def loop(kind, parts, height, pixel):
         for start in range(0, height, GROUP):
             y = min(start, height - GROUP)
-            run(kind.dtype, (first + y * down, down, pixel), (target + y * below, below), count)
+            for (first, down), (target, below), count in parts:
+                run(kind.dtype, (first + y * down, down, pixel), (target + y * below, below), count)
 
     return loop
 
