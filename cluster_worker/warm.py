@@ -1,12 +1,16 @@
 """Warm up: import, compile and call everything once, so that no job waits for that.
 
-`python -m cluster_worker.warm` does it on its own: what numba compiles stays in its cache.
+`python -m cluster_worker.warm` does it on its own, on all cores: what numba compiles stays in its
+cache.
 """
 
 import json
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import groupby
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -33,9 +37,9 @@ ALL = [image for images in PICTURES.values() for image in images]
 Steps = list[dict[str, Any]]
 
 
-def warm_up() -> None:
-    """Call every operation: scikit-image imports lazily, and kernels are compiled for each type."""
-    for operation in OPERATIONS.values():
+def warm_up(names: Iterable[str] = OPERATIONS) -> None:
+    """Call operations: scikit-image imports lazily, and kernels are compiled for each type."""
+    for operation in map(OPERATIONS.__getitem__, names):
         for steps, images in calls(operation):
             for image in images:
                 # An operation that refuses such an image has been called as well.
@@ -78,6 +82,20 @@ def step_of(operation: Operation) -> dict[str, Any]:
     return {"operation": operation.name, **defaults}
 
 
-if __name__ == "__main__":
+def compile_all() -> None:
+    """Warm up family by family in as many processes as there are cores, which end then."""
+    # What is called beside all others first: no two processes should compile the same.
+    warm_up(["gaussian", "rank_mean"])
+    families = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].function.__module__)
+    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), quietly) as pool:
+        pool.map(warm_up, [list(names) for _, names in families], chunksize=1)
+
+
+def quietly() -> None:
+    """Say nothing of what small pictures make operations warn of."""
     warnings.simplefilter("ignore")
-    warm_up()
+
+
+if __name__ == "__main__":
+    quietly()
+    compile_all()
