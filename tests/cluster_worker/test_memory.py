@@ -78,7 +78,6 @@ print(peak() - before)
     "step",
     [
         {"operation": "median", "footprint": "disk", "radius": 25},
-        {"operation": "gabor", "frequency": 0.06},
         {"operation": "threshold_local", "method": "median", "block_size": 51},
     ],
     ids=lambda step: step["operation"],
