@@ -8,7 +8,9 @@ import pytest
 # Prints which loops were compiled after the warm-up, by chains of any two operations' neighbours.
 CODE = """
 import sys, warnings
+from numba import config
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
 from cluster_worker import warm
 from cluster_worker.operations import OPERATIONS
 
@@ -24,6 +26,7 @@ warnings.simplefilter("ignore")
 warm.warm_up()
 before = compiled()
 assert before
+assert cpu_target.target_context.codegen().magic_tuple()[-1] == config.CPU_FEATURES
 
 def between(operation):
     pictures = [*warm.ALL, warm.MASK]

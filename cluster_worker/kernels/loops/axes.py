@@ -1,7 +1,8 @@
 """Compiled loops that thin a mask to its medial axis."""
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 DIGIT_BITS = np.uint64(11)
 DIGIT_MASK = np.uint64((1 << 11) - 1)

@@ -5,7 +5,8 @@ side.
 """
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 # Unlike other loops, without products that are added unrounded: scikit-image's are not.
 compiled = njit(cache=True, error_model="numpy")

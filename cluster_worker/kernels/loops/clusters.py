@@ -1,7 +1,8 @@
 """Compiled loops that move the centres of superpixels."""
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 CLUSTERED = [
     f"void({each}[:, :, ::1], {each}[:, ::1], int64[::1], {each}, int64, boolean, int32[:, ::1])"

@@ -4,7 +4,8 @@ Without products that are added before they are rounded: each pixel is what nump
 """
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 compiled = njit(cache=True, error_model="numpy")
 

@@ -1,7 +1,8 @@
-"""How loops are compiled."""
+"""How loops are compiled. They take numba's decorator from here: the first one fixes for what."""
 
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
-from numba import config, njit, types
+from numba import config, types
+from numba import njit as njit
 from numba.extending import intrinsic
 
 # Vectors of 512 bits where the processor has them: LLVM would rather spare it them, which sums of

@@ -6,7 +6,8 @@ number of a region's first pixel, and below it a fact of `FACT_BITS` bits. What 
 """
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 FACT_BITS = np.uint64(24)
 FACT_MAX = np.uint64((1 << 24) - 1)

@@ -1,6 +1,6 @@
 """Compiled loops that spread something within a block as far as it goes."""
 
-from numba import njit
+from cluster_worker.kernels.loops.compiling import njit
 
 # Of a float its dilation alone is needed: an erosion is that of the negative.
 RECONSTRUCTED = [

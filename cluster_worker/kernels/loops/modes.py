@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 SUMMED = [
     f"void({each}[:, :, ::1], {each}[:, ::1], int64[::1], {each}[::1], {each})"

@@ -1,7 +1,8 @@
 """Compiled loops of local histogram equalization: count regions, and map pixels by four of them."""
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 compiled = njit(cache=True, error_model="numpy")
 

@@ -1,7 +1,8 @@
 """A compiled loop that thins a mask, looking again only where something has changed."""
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 SIGNATURE = "void(uint8[::1], int64, uint8[:, ::1], int64, int32[::1], int32[::1], uint8[::1])"
 

@@ -1,7 +1,8 @@
 """Compiled loops of the tree that an image's regions make: from the brightest to all of it."""
 
 import numpy as np
-from numba import njit
+
+from cluster_worker.kernels.loops.compiling import njit
 
 compiled = njit(cache=True, error_model="numpy")
 
