@@ -34,6 +34,11 @@ LEVELS: dict[str, Image] = {
 # Of each type a gray one and one in colour.
 PICTURES = {name: [each, np.stack([each] * 3, axis=2)] for name, each in LEVELS.items()}
 ALL = [image for images in PICTURES.values() for image in images]
+# Colours lie side by side in a row, so that most loops do not tell them from gray.
+GRAY = [gray for gray, _ in PICTURES.values()]
+# Parameters that limit how many rounds are made, and how many are enough here.
+LIMITS = ("max_num_iter", "num_iter")
+ROUNDS = 2
 Steps = list[dict[str, Any]]
 
 
@@ -60,10 +65,11 @@ def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     if not operation.kernels:
         yield [step], [MASK] if on_labels else PICTURES["uint8"]
         return
-    for steps in ([step], *([each] for each in others(operation)), [step, blur], [blur, step]):
-        yield steps, [MASK] if on_labels else ALL
+    yield [step], [MASK] if on_labels else ALL
+    for steps in (*([each] for each in others(operation)), [step, blur], [blur, step]):
+        yield steps, [MASK] if on_labels else GRAY
     # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
-    yield [blur, step_of(OPERATIONS["rank_mean"]), step], PICTURES["uint16"]
+    yield [blur, step_of(OPERATIONS["rank_mean"]), step], PICTURES["uint16"][:1]
 
 
 def others(operation: Operation) -> Iterator[dict[str, Any]]:
@@ -77,8 +83,13 @@ def others(operation: Operation) -> Iterator[dict[str, Any]]:
 
 
 def step_of(operation: Operation) -> dict[str, Any]:
-    """Give an operation's step with its defaults."""
-    defaults = {name: each["default"] for name, each in operation.parameters.items()}
+    """Give an operation's step with its defaults, but for a few rounds where there are many."""
+    defaults = {
+        name: min(each["default"], ROUNDS)
+        if name in LIMITS and each["default"]
+        else each["default"]
+        for name, each in operation.parameters.items()
+    }
     return {"operation": operation.name, **defaults}
 
 

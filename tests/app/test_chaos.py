@@ -17,7 +17,7 @@ from tests.client import Client
 pytestmark = pytest.mark.slow
 
 COUNT = 40
-WARM_UP_SECONDS = 9.0
+WARM_UP_SECONDS = 12.0
 
 
 @pytest.fixture
