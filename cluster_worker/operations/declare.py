@@ -539,10 +539,14 @@ class Operation(Traits):
 
     def parts(self, parameters: Mapping[str, Any], kernel: Kernel | None = None) -> Parts:
         """Give its parts for one set of parameters, by a kernel if one is given."""
-        found = self.kind.parts(self.function, parameters)
-        if kernel is not None:
-            found = kernel.parts(self.kind, parameters, found)
-        return tuple(replace(part, name=self.name) for part in found)
+        found = self.named(self.kind.parts(self.function, parameters))
+        if kernel is None:
+            return found
+        return self.named(kernel.parts(self.kind, parameters, found))
+
+    def named(self, parts: Parts) -> Parts:
+        """Give parts whose errors begin with the operation's name."""
+        return tuple(replace(part, name=self.name) for part in parts)
 
     def kernel(
         self,

@@ -105,6 +105,12 @@ def canny_lines_by_loops(
     return edge_lines.canny_lines(image, **more, place=place, out=out)
 
 
+def like_lines(image: Image, given: Thresholds) -> Image:
+    """Give an image as `canny_lines_by_loops` gives it, if the thresholds let it give any."""
+    steepness_of(given, 1.0)
+    return np.zeros(image.shape, np.uint8)
+
+
 def shares_of(low: float | None, high: float | None) -> tuple[float, float]:
     """Give the shares of pixels that thresholds mean, with what scikit-image takes for None."""
     # By way of percent, as there, which may change the last bit.

@@ -29,6 +29,7 @@ from cluster_worker.operations.edge_lines import (
     Border,
     canny_lines,
     canny_lines_by_loops,
+    like_lines,
     lines_by_quantiles,
     linked,
     of_magnitude,
@@ -59,7 +60,8 @@ def canny_by_loops(
     blur = Blur(sigma, mode, cval)
     first, *follow = canny(sigma, *thresholds, mode=mode, cval=cval, **more)
     lines = partial(canny_lines_by_loops, given=thresholds, blur=blur)
-    return (replace(first, function=lines, model=first), *follow)
+    like = partial(like_lines, given=thresholds)
+    return (replace(first, function=lines, like=like), *follow)
 
 
 Threshold = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.01)]

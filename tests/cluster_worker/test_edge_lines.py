@@ -1,12 +1,17 @@
 """The loops that find Canny's lines give the function's, whatever the border and the tiling."""
 
+import json
+
 import numpy as np
 import pytest
-from skimage import data
+from skimage import data, feature
 
-from cluster_worker.operations import OPERATIONS
+from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.edge_lines import Blur, canny_lines, canny_lines_by_loops
+from cluster_worker.pipeline import run_alone
+from cluster_worker.planning import Order, plan
 from cluster_worker.tiling import Place, Span, all_of
+from config import recipe
 
 GRAY = np.ascontiguousarray(data.camera()[40:130, 100:400])
 FLOATS = GRAY.astype(np.float32) * np.float32(1 / 255)
@@ -50,6 +55,15 @@ def test_whole_numbers_become_the_same_floats():
     expected = canny_lines(FLOATS, **asked)
     assert expected.any()
     np.testing.assert_array_equal(canny_lines_by_loops(GRAY, **asked, out=None), expected)
+
+
+def test_one_threshold_beside_a_default_is_taken_for_whole_numbers():
+    step = {"operation": "canny", "high_threshold": 0.15}
+    steps = json.dumps(recipe.check([step], catalogue(), 1))
+    found = run_alone(plan(Order(GRAY.shape, "uint8", steps)), GRAY)
+    expected = feature.canny(FLOATS, high_threshold=0.15)
+    assert expected.any()
+    np.testing.assert_array_equal(found, expected * np.uint8(255))
 
 
 def test_blocks_that_reach_beyond_the_image_have_the_lines_of_the_whole():
