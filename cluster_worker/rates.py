@@ -7,7 +7,7 @@ MEASURED = Rates(
     job=0.00061,
     tile=7.6e-05,
     meeting=0.000247,
-    bytes_per_second=3.45e+10,
+    bytes_per_second=3.45e10,
     conversion=1e-08,
     operations={
         "adjust_gamma": (7.94e-09, 3.17e-09),

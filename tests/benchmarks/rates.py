@@ -72,7 +72,8 @@ def written(rates):
         f'        "{name}": ({whole:.3g}, {floating:.3g}),'
         for name, (whole, floating) in sorted(rates.operations.items())
     ]
-    return HEAD.format(**{**vars(rates), "operations": "\n".join(lines)})
+    text = HEAD.format(**{**vars(rates), "operations": "\n".join(lines)})
+    return text.replace("e+", "e")
 
 
 def overheads():

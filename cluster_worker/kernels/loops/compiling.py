@@ -17,8 +17,6 @@ compiled = njit(cache=True, fastmath={"contract"}, error_model="numpy")
 # Where each product is to be rounded, as numpy does.
 exactly = njit(cache=True, error_model="numpy")
 
-inlined_exactly = njit(cache=True, error_model="numpy", forceinline=True)
-
 # For short loops called for each row: a call would count references to every array that it takes.
 inlined = njit(cache=True, fastmath={"contract"}, error_model="numpy", forceinline=True)
 exactly_inlined = njit(cache=True, error_model="numpy", forceinline=True)

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from cluster_worker.kernels.loops.compiling import exactly, inlined_exactly
+from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 
 # Levels of which one word holds the bits.
 WORD = 64
@@ -42,14 +42,14 @@ def highest_bit(_, word):  # noqa: ARG001 - numba reads the name
     return types.uint64(types.uint64), generate
 
 
-@inlined_exactly
+@exactly_inlined
 def put(histogram, bits, level):
     """Count a level."""
     histogram[level] += 1
     bits[level // WORD] |= np.uint64(1) << np.uint64(level % WORD)
 
 
-@inlined_exactly
+@exactly_inlined
 def take(histogram, bits, level):
     """Count a level no more."""
     left = histogram[level] - 1
@@ -82,7 +82,7 @@ def find_edges(plane, runs, y, leaving, entering):
         entering[k] = start + runs[k, 2]
 
 
-@inlined_exactly
+@exactly_inlined
 def move(flat, leaving, entering, x, histogram, bits):
     """Move a neighbourhood to pixel x from the one before."""
     before = np.uint64(x - 1)
@@ -103,7 +103,7 @@ def room(plane, runs, levels):
     )
 
 
-@inlined_exactly
+@exactly_inlined
 def least_above(histogram, bits, words, amount):
     """Give the level up to which more pixels lie than so many."""
     total, level = 0, np.uint64(0)
@@ -118,7 +118,7 @@ def least_above(histogram, bits, words, amount):
     return level
 
 
-@inlined_exactly
+@exactly_inlined
 def greatest_below(histogram, bits, words, amount):
     """Give the level down to which more pixels lie than so many."""
     total, level = 0, np.uint64(0)
@@ -134,7 +134,7 @@ def greatest_below(histogram, bits, words, amount):
     return level
 
 
-@inlined_exactly
+@exactly_inlined
 def most_frequent(histogram, bits, words):
     """Give the level that occurs most often, the darkest of several."""
     most, found = 0, np.uint64(0)
@@ -148,7 +148,7 @@ def most_frequent(histogram, bits, words):
     return found
 
 
-@inlined_exactly
+@exactly_inlined
 def entropy(histogram, bits, words, terms):
     """Give the entropy, by what each count of a full neighbourhood adds to it."""
     total = 0.0
@@ -175,7 +175,7 @@ def entropy_at_border(histogram, bits, words, population):
     return total
 
 
-@inlined_exactly
+@exactly_inlined
 def sum_of(histogram, bits, words):
     """Sum the levels of all pixels."""
     total = 0
@@ -188,7 +188,7 @@ def sum_of(histogram, bits, words):
     return total
 
 
-@inlined_exactly
+@exactly_inlined
 def best_parting(histogram, bits, words, population):
     """Give the level that parts dark from bright best, by Otsu's rule."""
     total = sum_of(histogram, bits, words)
@@ -212,7 +212,7 @@ def best_parting(histogram, bits, words, population):
     return found
 
 
-@inlined_exactly
+@exactly_inlined
 def mean_between(histogram, low, high):
     """Give the mean of the pixels from one level to another, rounded down; black if none is."""
     total, count = 0, 0
