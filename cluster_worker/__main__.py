@@ -115,7 +115,15 @@ def main() -> int:
         runner.on_taken = releases.ask
 
         def ready() -> None:
-            event("ready", worker=worker, ranks=engine.ranks, slots=slots, pids=engine.pids())
+            threads = {releases.name: releases.native_id}
+            event(
+                "ready",
+                worker=worker,
+                ranks=engine.ranks,
+                slots=slots,
+                pids=engine.pids(),
+                threads=threads,
+            )
 
         def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
             consumer.stop()

@@ -45,6 +45,7 @@ class Worker:
         wait_until(lambda: has_event(self.log, "ready"))
         (ready,) = self.events("ready")
         self.ranks = [int(pid) for pid in ready["pids"].values()]
+        self.releases = ready["threads"]["releases"]
 
     def events(self, name):
         """List the events of one name so far."""
@@ -82,6 +83,10 @@ class Worker:
             "ranks": sum(map(cpu_seconds, self.ranks)),
         }
 
+    def releases_cpu(self):
+        """Give the processor time of the thread that asks the table for held jobs, in seconds."""
+        return cpu_seconds(f"{self.running.pid}/task/{self.releases}")
+
     def stop(self):
         """End it."""
         self.running.stop()
@@ -108,8 +113,10 @@ def many(app, client, count):
     worker.wait(WARMING)
     warming = set(worker.settled)
     before, began = everywhere(app, worker), time.monotonic()
+    asking = worker.releases_cpu()
     worker.wait(count + WARMING)
     seconds, after = time.monotonic() - began, everywhere(app, worker)
+    asking = worker.releases_cpu() - asking
     counted = [each for job, each in worker.settled.items() if job not in warming]
     assert all(job["state"] == "succeeded" for job in client.wait(batch, count).values())
     cpu = {name: 1000 * (after[name] - before[name]) / len(counted) for name in after}
@@ -117,6 +124,8 @@ def many(app, client, count):
         name: 1000 * statistics.mean(each["stages"][name]["cpu_seconds"] for each in counted)
         for name in STAGES
     }
+    # After the stages, on a thread of its own: whether jobs are held that may be let go.
+    stages["table"] += 1000 * asking / len(counted)
     whole = sum(cpu[name] for name in ("consumer", "decoders", "ranks"))
     stages["rest"] = whole - sum(stages.values())
     return worker, {
@@ -134,17 +143,34 @@ def everywhere(app, worker):
     return worker.cpu() | parts
 
 
-def one_by_one(worker, client, count):
-    """Send PNGs, each when the last is done; gives the medians in milliseconds."""
+def one_by_one(app, worker, client, count):
+    """Send PNGs, each when the last is done; gives the medians in milliseconds.
+
+    Beside them the mean processor time of every process, over the same times.
+    """
     content = pictures.png(data.astronaut())
-    found = [timed(worker, client, content) for _ in range(count + WARMING)][WARMING:]
-    return {name: statistics.median(each[name] for each in found) for name in found[0]}
+    found, cpu = [], []
+    for _ in range(count + WARMING):
+        batch, job = uploaded(client, content)
+        before = everywhere(app, worker)
+        found.append(timed(worker, client, batch, job))
+        after = everywhere(app, worker)
+        cpu.append({name: 1000 * (after[name] - before[name]) for name in after})
+    found, cpu = found[WARMING:], cpu[WARMING:]
+    medians = {name: statistics.median(each[name] for each in found) for name in found[0]}
+    means = {name: statistics.mean(each[name] for each in cpu) for name in cpu[0]}
+    return medians | {"cpu_ms_by_process": means}
 
 
-def timed(worker, client, content):
-    """Send one PNG; gives where its milliseconds went."""
+def uploaded(client, content):
+    """Upload one PNG and say nothing yet; gives its batch and its job."""
     batch, (job,) = client.create(pictures.BLUR, [("a.png", "image/png", content)])
     client.upload(job["upload"], content)
+    return batch, job
+
+
+def timed(worker, client, batch, job):
+    """Say that a job's image is there, and wait; gives where the milliseconds went."""
     began, count = time.time(), len(worker.settled)
     status, _ = client.call("POST", f"/batches/{batch}/jobs/{job['job']}/uploaded")
     answered = time.time()
@@ -174,7 +200,7 @@ def measure(jpeg_count=JPEGS, png_count=PNGS, ranks=RANKS):
     ):
         worker, jobs = many(app, client, jpeg_count)
         try:
-            return {"small_jpegs": jobs, "png_512": one_by_one(worker, client, png_count)}
+            return {"small_jpegs": jobs, "png_512": one_by_one(app, worker, client, png_count)}
         finally:
             worker.stop()
 

@@ -240,12 +240,24 @@ def latency(part):
     )
 
 
+JOBS = {
+    "small_jpegs": "Many small JPEGs, all at once",
+    "png_512": "A PNG of 512 × 512 pixels at a time: where its milliseconds go",
+}
+
+
 def jobs(part):
     """Show what small jobs cost in the whole app."""
-    lines = ["## Small images through the whole app\n", measured_on(part)]
-    for name, figures in part["rows"].items():
-        lines.append(f"### {name}\n")
-        lines.append(table(["", ""], [[key, f"{value:.1f}"] for key, value in flat(figures)]))
+    lines = [
+        "## Small images through the whole app\n",
+        measured_on(part),
+        "Clients, API, queue, worker and moto, which stands in for S3 and DynamoDB (as `aws`), "
+        "share these cores. *Rest* is what the worker takes beside its stages.\n",
+    ]
+    for name, heading in JOBS.items():
+        lines.append(f"### {heading}\n")
+        figures = flat(part["rows"][name])
+        lines.append(table(["", ""], [[key, f"{value:.1f}"] for key, value in figures]))
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import boto3
 import pytest
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
 from infra.local.part import Part
@@ -159,6 +160,23 @@ def test_two_writes_of_one_row_in_a_transaction_are_refused(table):
     twice = add_if("same", "attribute_exists(pk)", {}, "same")
     with pytest.raises(ClientError, match="multiple operations on one item"):
         table.meta.client.transact_write_items(TransactItems=twice)
+
+
+def test_a_query_finds_the_rows_in_its_range_and_pages_through_them(table):
+    for sk in ("a#1", "b#1", "b#2", "b#3", "c#1"):
+        table.put_item(Item={"pk": "ranged", "sk": sk})
+
+    def found(condition, **more):
+        answer = table.query(KeyConditionExpression=Key("pk").eq("ranged") & condition, **more)
+        return [row["sk"] for row in answer["Items"]], answer.get("LastEvaluatedKey")
+
+    assert found(Key("sk").begins_with("b#")) == (["b#1", "b#2", "b#3"], None)
+    assert found(Key("sk").between("b#2", "c#1")) == (["b#2", "b#3", "c#1"], None)
+    assert found(Key("sk").gt("b#3"), ScanIndexForward=False) == (["c#1"], None)
+    assert found(Key("sk").begins_with("d#")) == ([], None)
+    first, place = found(Key("sk").begins_with("b#"), Limit=2)
+    assert first == ["b#1", "b#2"]
+    assert found(Key("sk").begins_with("b#"), ExclusiveStartKey=place) == (["b#3"], None)
 
 
 def form_body(fields, file):
