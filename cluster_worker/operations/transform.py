@@ -153,7 +153,7 @@ def same(image: Image) -> Image:
     return image
 
 
-@operation("Crop", "Geometry", Composed("geometric"), arrays=1, cost=0.1)
+@operation("Crop", "Geometry", Composed("geometric"), arrays=0, cost=0.1)
 def crop(
     top: Pixels = 0, bottom: Pixels = 0, left: Pixels = 0, right: Pixels = 0
 ) -> tuple[Part, ...]:
@@ -192,18 +192,53 @@ def padded_window(core: Span, shape: Shape, top: int, left: int, mode: Border) -
 
 
 def padded(
-    image: Image, top: int, left: int, mode: Border, constant_values: float, *, place: Place
+    image: Image,
+    top: int,
+    left: int,
+    mode: Border,
+    constant_values: float,
+    *,
+    place: Place,
+    out: Image | None = None,
 ) -> Image:
-    """Fill a core of the padded image."""
+    """Fill a core of the padded image: copy what shows the image, and gather the border."""
+    core, (rows, columns) = place.core, place.shape
+    result = np.empty((*core.shape, *image.shape[2:]), image.dtype) if out is None else out
     white = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
     level = constant_values * white
-    pixels = sampling.plain_pixels(image, place, mode, round(level) if white > 1 else level)
-    rows = pixels.located(np.arange(place.core.top, place.core.bottom) - top, 0)
-    columns = pixels.located(np.arange(place.core.left, place.core.right) - left, 1)
-    return pixels._replace(block=pixels.along(rows, 0)).along(columns, 1)
+    level = round(level) if white > 1 else level
+    window = place.window
+    pixels = sampling.Pixels(image, window.top, window.left, place.shape, mode, level)
+    shows = core.shared(Span(top, top + rows, left, left + columns))
+    if min(shows.shape) < 1:
+        shows = Span(core.top, core.top, core.left, core.left)
+    inner = shows.relative_to(core)
+    # A block that wraps may begin before the last row, or column, and end behind the first.
+    first = (shows.top - top - window.top) % rows, (shows.left - left - window.left) % columns
+    height, width = shows.shape
+    result[inner.slices] = image[first[0] :, first[1] :][:height, :width]
+    for each in around(inner, core.shape):
+        if mode == "constant":
+            result[each.slices] = level
+            continue
+        down = pixels.located(np.arange(each.top, each.bottom) + core.top - top, 0)
+        across = pixels.located(np.arange(each.left, each.right) + core.left - left, 1)
+        result[each.slices] = pixels.crossing(down, across)
+    return result
 
 
-@operation("Border", "Geometry", Composed("geometric"), arrays=2, cost=0.2, fine=())
+def around(inner: Span, shape: Shape) -> tuple[Span, ...]:
+    """Part what lies around a span of an image: above, below, on the left, on the right."""
+    rows, columns = shape
+    return (
+        Span(0, inner.top, 0, columns),
+        Span(inner.bottom, rows, 0, columns),
+        Span(inner.top, inner.bottom, 0, inner.left),
+        Span(inner.top, inner.bottom, inner.right, columns),
+    )
+
+
+@operation("Border", "Geometry", Composed("geometric"), arrays=0, cost=0.1, fine=())
 def pad(
     top: Pixels = 16,
     bottom: Pixels = 16,
