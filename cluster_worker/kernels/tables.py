@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.depths import to_depth
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image, lazily, rows_of
 
+loops = lazily("cluster_worker.kernels.loops.tables")
 opencv = lazily("cluster_worker.kernels.opencv")
 
 # Of the rows that numpy looks up at a time: its indices are eight bytes.
@@ -28,9 +29,14 @@ Statistics = Callable[[Histogram], tuple[Any, ...]]
 
 def tally(image: Image) -> Histogram:
     """Count the pixels of each level of uint8 or uint16."""
-    levels = 1 << (8 * image.dtype.itemsize)
+    rows = rows_of(image)
+    if image.dtype == np.uint8:
+        counts = np.zeros((loops.COUNTS, 1 << 8), np.intp)
+        loops.count(rows, counts)
+        total: Histogram = counts.sum(0)
+        return total
+    levels = 1 << 16
     counted = np.zeros(levels, np.intp)
-    rows = image.reshape(len(image), -1)
     step = max(COUNT_MAX // rows.shape[1], 1)
     for top in range(0, len(rows), step):
         found = opencv.cv2.calcHist([rows[top : top + step]], [0], None, [levels], [0, levels])
