@@ -93,6 +93,13 @@ def test_a_file_imports_only_what_its_room_may(path):
         assert top in allowed or (top == "config" and name.startswith("config/")), module
 
 
+def test_kernels_know_no_operations():
+    kernels = [path for path in FILES if path.is_relative_to(TOP / "cluster_worker/kernels")]
+    assert len(kernels) > 20
+    for path in kernels:
+        assert not [each for each in imports(path) if each.startswith("cluster_worker.operations")]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TOP)))
 def test_what_knows_a_library_is_used_only_where_the_parts_are_put_together(path):
     name = str(path.relative_to(TOP))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels.footprints import Footprint
 from cluster_worker.kernels.framed import framed
 from cluster_worker.kernels.strips import by_strips, straight
-from cluster_worker.operations.footprints import Footprint
 from cluster_worker.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.medians")

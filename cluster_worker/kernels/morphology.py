@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels.footprints import SMALL, Footprint, footprint_of, footprint_reach
 from cluster_worker.kernels.framed import framed
 from cluster_worker.kernels.strips import by_strips, straight
-from cluster_worker.operations.footprints import Footprint, footprint_of, footprint_reach
 from cluster_worker.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.extremes")
@@ -26,13 +26,6 @@ BORDERS = {
     "ignore": "BORDER_CONSTANT",
     "wrap": "BORDER_REPLICATE",
 }
-# Neighbourhoods that have networks, for whole numbers. For the four neighbours alone OpenCV is as
-# fast.
-SMALL = [
-    *(footprint_of("square", radius) for radius in (1, 2, 3)),
-    footprint_of("diamond", 2),
-    *(footprint_of("disk", radius) for radius in (2, 3)),
-]
 # From a block, a neighbourhood, the border's mode, and a level for the constant one; some take an
 # array for the result.
 Filter = Callable[..., Image]

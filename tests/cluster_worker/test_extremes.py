@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import morphology
 
-from cluster_worker.operations.footprints import footprint_of
+from cluster_worker.kernels.footprints import footprint_of
 from cluster_worker.operations.morphology import fast
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan

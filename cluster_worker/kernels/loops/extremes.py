@@ -6,9 +6,9 @@ each width, and what the neighbourhoods of two neighbouring results share is com
 
 from functools import cache, partial
 
+from cluster_worker.kernels.footprints import SMALL
 from cluster_worker.kernels.loops.compiling import compiled
 from cluster_worker.kernels.loops.networks import GROUP, compared, one_of, wired
-from cluster_worker.kernels.morphology import SMALL
 
 
 def extreme(mask, greatest, *rows):
