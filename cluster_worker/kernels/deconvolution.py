@@ -10,6 +10,7 @@ from skimage.restoration import uft
 from cluster_worker.kernels import Image, lazily
 
 loops = lazily("cluster_worker.kernels.loops.deconvolution")
+normals = lazily("cluster_worker.kernels.loops.normals")
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
 
@@ -55,6 +56,28 @@ def transfer_of(spread: NDArray[np.floating], shape: tuple[int, int]) -> Spectru
     return found
 
 
+def inverse_of(spectrum: Spectrum, shape: tuple[int, int]) -> Image:
+    """Transform back as ``skimage.restoration.uft.uirfftn`` does, in the spectrum's own memory.
+
+    Parameters
+    ----------
+    spectrum : ndarray
+        (rows, columns // 2 + 1); it is lost.
+    shape : tuple of int
+        (rows, columns) of the image.
+
+    Returns
+    -------
+    ndarray
+        Of that shape.
+    """
+    columns = fft.ifft(spectrum, axis=0, norm="forward", overwrite_x=True)
+    found: Image = fft.irfft(columns, shape[1], axis=1, norm="forward")
+    # Its factor is rounded once, from a long double.
+    found *= found.dtype.type(1 / np.sqrt(np.longdouble(shape[0] * shape[1])))
+    return found
+
+
 def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: bool) -> Image:
     """Do what ``skimage.restoration.wiener`` does.
 
@@ -81,7 +104,7 @@ def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: b
         precision = np.abs(given) ** 2 + balance * np.abs(rough[top : top + many]) ** 2
         loops.invert(floats(given), precision, one, one, floats(given))
     # As there: numpy swaps a product's factors if one has no name, which the last bit shows.
-    return clipped(uft.uirfftn(transfer * uft.urfftn(plane), shape=plane.shape), clip)
+    return clipped(inverse_of(transfer * uft.urfftn(plane), plane.shape), clip)
 
 
 def unsupervised_wiener(
@@ -108,10 +131,12 @@ def unsupervised_wiener(
     spectrum = uft.urfft2(plane)
     generator = np.random.default_rng(rng)
     total, before, sample, scratch = np.zeros((4, *spectrum.shape), spectrum.dtype)
+    real, imaginary = np.empty((2, *spectrum.shape))
     noise, prior = 1.0, 1.0
     for i in range(ROUNDS_MAX):
         precision = noise * power + prior * roughness
-        real, imaginary = (generator.standard_normal(spectrum.shape) for _ in range(2))
+        draw_normals(generator, real)
+        draw_normals(generator, imaginary)
         loops.invert(floats(transfer), precision, kind(noise), kind(1), floats(sample))
         np.multiply(sample, spectrum, out=sample)
         loops.scatter(precision, kind(0.5), real, imaginary, floats(scratch))
@@ -133,7 +158,25 @@ def unsupervised_wiener(
         change = np.sum(np.abs(scratch)) / np.sum(np.abs(total)) / kept
         if i > ROUNDS_MIN and change < THRESHOLD:
             break
-    return clipped(uft.uirfft2(total / kept, shape=plane.shape), clip)
+    return clipped(inverse_of(total / kept, plane.shape), clip)
+
+
+def draw_normals(generator: np.random.Generator, result: NDArray[np.float64]) -> None:
+    """Fill an array with the numbers that ``generator.standard_normal`` would give, and move on.
+
+    Parameters
+    ----------
+    generator : Generator
+        Of `numpy.random.default_rng`, which is a PCG64.
+    result : ndarray
+        Contiguous.
+    """
+    known: Any = generator.bit_generator.state
+    state, step = known["state"]["state"], known["state"]["inc"]
+    halves = np.array([*divmod(state, 1 << 64), *divmod(step, 1 << 64)], np.uint64)
+    normals.fill(halves, result.reshape(-1))
+    high, low = map(int, halves[:2])
+    generator.bit_generator.state = known | {"state": {"state": (high << 64) + low, "inc": step}}
 
 
 def floats(spectrum: Spectrum) -> NDArray[Any]:
