@@ -10,6 +10,10 @@ from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
 from cluster_worker.tiling import all_of
 
 loops = lazily("cluster_worker.kernels.loops.colours")
+levels = lazily("cluster_worker.kernels.loops.depths")
+
+# Of what is made of some rows at a time, so that it stays in the cache between two steps.
+STRIP_BYTES = 1 << 18
 
 
 def gray(
@@ -110,4 +114,48 @@ def weighed(
         loops.weighed(rows_of(image), table, planes, rows_of(target))
         if target is not result:
             result[...] = to_depth(target, dtype)
+    return result if out is None else out
+
+
+def stained(
+    image: Image,
+    *,
+    table: NDArray[np.float64],
+    amounts: NDArray[np.float64],
+    colours: NDArray[np.float64],
+    dtype: str,
+    out: Image | None,
+) -> Image:
+    """Give the colours that one stain has, or three together, by how much of it is at a pixel.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core of three colours, of uint8 or uint16.
+    table : ndarray
+        What each level stands for.
+    amounts : ndarray
+        (stains, 3), by which that is weighed; what is less than 0 becomes 0.
+    colours : ndarray
+        (3, stains): logarithms of the colours of each stain.
+    dtype : {"float32", "uint8", "uint16"}
+        Of the result.
+    out : ndarray or None
+        For the result.
+    """
+    rows = rows_of(image)
+    many = max(STRIP_BYTES // (4 * rows.shape[1]), 1)
+    scratch = np.empty((many, rows.shape[1]), np.float32)
+    weights = np.ascontiguousarray(amounts), np.ascontiguousarray(colours)
+    with core_of(image, all_of(image.shape), dtype, out) as result:
+        for top in range(0, len(rows), many):
+            given = rows[top : top + many]
+            found = scratch[: len(given)]
+            loops.stained(given, table, *weights, found)
+            np.exp(found, out=found)
+            target = rows_of(result)[top : top + many]
+            if dtype == "float32":
+                np.minimum(found, 1, out=target)
+            else:
+                levels.to_levels(found.reshape(-1), np.float32(WHITE[dtype]), target.reshape(-1))
     return result if out is None else out

@@ -408,8 +408,24 @@ def amounts_by_table(
     )
 
 
+def combine_by_table(
+    image: Image, conv_matrix: Stains, stain: Stain, *, dtype: str, out: Image | None
+) -> Image:
+    """Do what `combine_stains` does by a table of each level's darkness."""
+    stains = slice(None) if stain == "all" else [number_of(stain)]
+    return colours.stained(
+        image,
+        table=darkness_table(str(image.dtype)),
+        amounts=getattr(color, f"{conv_matrix}_from_rgb").T[stains],
+        colours=getattr(color, f"rgb_from_{conv_matrix}").T[:, stains] * np.log(LEAST),
+        dtype=dtype,
+        out=out,
+    )
+
+
 # Of whole numbers.
 AMOUNTS = Kernel(amounts_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.5, tolerance=1e-6)
+COLOURS = Kernel(combine_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.4, tolerance=1e-6)
 
 
 def stain_operation(
@@ -475,7 +491,7 @@ def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "f
     return found if stain == "all" else found[..., number_of(stain)]
 
 
-@stain_operation("One stain in its colour", None)
+@stain_operation("One stain in its colour", None, COLOURS)
 def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
     """Show one stain of a stained slide alone, in its own colour, as if there were no other.
 

@@ -19,7 +19,7 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import channels_of, exact, patches, variation, wavelets
+from cluster_worker.kernels import channels_of, deconvolution, exact, patches, variation, wavelets
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -771,6 +771,31 @@ def refuse_smaller(image: Image, side: int) -> None:
         )
 
 
+def by_transform(
+    image: Image,
+    psf: Psf,
+    radius: int,
+    *,
+    function: Callable[..., Image],
+    model: Callable[..., Image],
+    **given: Any,
+) -> Image:
+    """Run a kernel on the Fourier transform of every colour."""
+    refuse_smaller(image, 2 * radius + 1)
+    spread = psf_of(psf, radius)
+    rows, columns = image.shape[:2]
+    if spread.shape == (rows, columns // 2 + 1):
+        # scikit-image takes what is so large for a transform itself.
+        return model(image)
+    return each_channel(lambda plane: function(plane, spread, **given), image)
+
+
+def on_transform(function: Callable[..., Image], arrays: int, cost: float) -> Kernel:
+    """Declare such a kernel, which gives scikit-image's last bit."""
+    kernel = partial(by_transform, function=function)
+    return Kernel(kernel, ("float32", "float64"), exact=True, arrays=arrays, cost=cost)
+
+
 @operation(
     "Undo blur (Wiener)",
     "Restoration",
@@ -778,6 +803,7 @@ def refuse_smaller(image: Image, side: int) -> None:
     floats=True,
     arrays=10,
     cost=1,
+    kernels=(on_transform(deconvolution.wiener, arrays=10, cost=0.7),),
 )
 def wiener(
     image: Image,
@@ -815,6 +841,7 @@ def wiener(
     floats=True,
     arrays=16,
     cost=15,
+    kernels=(on_transform(deconvolution.unsupervised_wiener, arrays=16, cost=10),),
 )
 def unsupervised_wiener(
     image: Image,

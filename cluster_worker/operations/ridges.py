@@ -1,7 +1,8 @@
 """Ridges: lines and vessels, found by second derivatives."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Annotated, Any
 
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import feature
 
+from cluster_worker.kernels import derivatives
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Kernel,
     Local,
     Measure,
     Number,
@@ -26,6 +29,8 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.filters import Border, BorderValue, reach
 
 Weights = NDArray[np.float64]
+# From a block, a scale, and what lies beyond a border, to the curvatures of the block's core.
+Curvatures = Callable[[Image, float, str, float, Place], tuple[Image, Image]]
 
 Sigmas = Annotated[tuple[float, ...], Number(0.3, 50, unit="px", slider=(0.5, 15), step=0.5)]
 SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)
@@ -66,6 +71,11 @@ def ridge_halo(sigmas: Sequence[float], **_: Any) -> int:
 def ridge_cost(sigmas: Sequence[float], **_: Any) -> float:
     """Work for a pixel: ten passes with a kernel for each scale."""
     return sum(3 + 0.2 * len(kernels(sigma)[0]) for sigma in sigmas)
+
+
+def ridge_cost_by_loop(sigmas: Sequence[float], **_: Any) -> float:
+    """Work for a pixel by the kernel."""
+    return ridge_cost(sigmas) / 3
 
 
 def prepared(image: Image, black_ridges: bool) -> Image:
@@ -134,6 +144,41 @@ def curvatures(
     return greater, lesser
 
 
+def curvatures_by_loop(
+    image: Image, sigma: float, mode: str, cval: float, place: Place
+) -> tuple[Image, Image]:
+    """Give what `curvatures` gives, by a compiled loop."""
+    weights = kernels(sigma)
+    middle = around(place, len(weights[0]) // 2)
+    greater, lesser = feature.hessian_matrix_eigvals(
+        derivatives.second(image, weights, mode, cval, middle, place)
+    )
+    return greater, lesser
+
+
+def tubes(
+    image: Image,
+    sigmas: Sequence[float],
+    black_ridges: bool,
+    mode: str,
+    cval: float,
+    *,
+    find: Curvatures,
+    place: Place,
+) -> Image:
+    """Give the greatest curvature of all scales, each by its size."""
+    image = prepared(image, black_ridges)
+    result = np.zeros(place.core.shape, image.dtype)
+    for sigma in sigmas:
+        greater, _ = find(image, sigma, mode, cval, place)
+        np.maximum(result, sigma**2 * np.maximum(greater, 0), out=result)
+    return in_block(result, place)
+
+
+# To the last bit, of images that are floats already.
+BY_LOOP = partial(Kernel, takes=("float32", "float64"), exact=True, cost=ridge_cost_by_loop)
+
+
 @operation(
     "Tubes (Sato)",
     "Ridges",
@@ -145,6 +190,7 @@ def curvatures(
     cost=ridge_cost,
     # The gray that a colour image is turned into first.
     tolerance=1e-6,
+    kernels=(BY_LOOP(partial(tubes, find=curvatures_by_loop)),),
 )
 def sato(
     image: Image,
@@ -174,12 +220,14 @@ def sato(
     ----------
     skimage.filters.sato
     """
-    image = prepared(image, black_ridges)
-    result = np.zeros(place.core.shape, image.dtype)
-    for sigma in sigmas:
-        greater, _ = curvatures(image, sigma, mode, cval, place)
-        np.maximum(result, sigma**2 * np.maximum(greater, 0), out=result)
-    return in_block(result, place)
+    return tubes(image, sigmas, black_ridges, mode, cval, find=curvatures, place=place)
+
+
+def meijering_by_loop(**given: Any) -> Parts:
+    """Make the parts, with responses by the kernel."""
+    first, last = meijering(**given)
+    responses = partial(first.function, find=curvatures_by_loop)
+    return replace(first, function=responses, model=first), last
 
 
 @operation(
@@ -191,6 +239,7 @@ def sato(
     arrays=12,
     cost=ridge_cost,
     tolerance=1e-6,
+    kernels=(BY_LOOP(meijering_by_loop),),
 )
 def meijering(
     sigmas: Sigmas = SIGMAS,
@@ -249,13 +298,14 @@ def neurite_responses(
     mode: str,
     cval: float,
     *,
+    find: Curvatures = curvatures,
     place: Place,
 ) -> Image:
     """Give the response of each scale, as one channel."""
     image = prepared(image, black_ridges)
     found = np.empty((*place.core.shape, len(sigmas)), image.dtype)
     for i, sigma in enumerate(sigmas):
-        greater, lesser = curvatures(image, sigma, mode, cval, place)
+        greater, lesser = find(image, sigma, mode, cval, place)
         first, second = greater + lesser * alpha, greater * alpha + lesser
         stronger = np.where(abs(first) >= abs(second), first, second)
         found[..., i] = np.maximum(stronger, 0)
@@ -272,7 +322,12 @@ def strongest_scale(responses: Image, *, statistics: tuple[Image]) -> Image:
     """Give the greatest of all scales' responses, each as a share of its greatest in the image."""
     (greatest,) = statistics
     shares = responses / np.where(greatest > 0, greatest, greatest.dtype.type(1))
-    return shares if shares.ndim == 2 else shares.max(axis=2)
+    if shares.ndim == 2:
+        return shares
+    result = shares[..., 0].copy()
+    for i in range(1, shares.shape[2]):
+        np.maximum(result, shares[..., i], out=result)
+    return result
 
 
 def norm(greater: Image, lesser: Image) -> Image:
@@ -282,10 +337,17 @@ def norm(greater: Image, lesser: Image) -> Image:
 
 
 def greatest_norm(
-    image: Image, *, place: Place, sigma: float, black_ridges: bool, mode: str, cval: float
+    image: Image,
+    *,
+    place: Place,
+    sigma: float,
+    black_ridges: bool,
+    mode: str,
+    cval: float,
+    find: Curvatures,
 ) -> Any:
     """Greatest size of the Hessian in a core."""
-    return norm(*curvatures(prepared(image, black_ridges), sigma, mode, cval, place)).max()
+    return norm(*find(prepared(image, black_ridges), sigma, mode, cval, place)).max()
 
 
 def vessel_measures(
@@ -294,15 +356,57 @@ def vessel_measures(
     black_ridges: bool,
     mode: str,
     cval: float,
+    find: Curvatures = curvatures,
     **_: Any,
 ) -> tuple[Measure, ...]:
     """Measure what an automatic gamma is made from: scikit-image looks at the first scale alone."""
     if gamma is not None:
         return ()
     greatest = partial(
-        greatest_norm, sigma=sigmas[0], black_ridges=black_ridges, mode=mode, cval=cval
+        greatest_norm, sigma=sigmas[0], black_ridges=black_ridges, mode=mode, cval=cval, find=find
     )
     return (Measure(greatest, np.maximum, ridge_halo(sigmas[:1])),)
+
+
+def vessels(
+    image: Image,
+    sigmas: Sequence[float],
+    beta: float,
+    gamma: float | None,
+    black_ridges: bool,
+    mode: str,
+    cval: float,
+    *,
+    find: Curvatures,
+    place: Place,
+    statistics: tuple[Any, ...] = (),
+) -> Image:
+    """Give the greatest of Frangi's measures of all scales."""
+    image = prepared(image, black_ridges)
+    if gamma is None:
+        # Where nothing curves, gamma does not matter, but must not be 0.
+        gamma = statistics[0] / 2 or 1
+    result = np.zeros(place.core.shape, image.dtype)
+    for sigma in sigmas:
+        found = vesselness(*find(image, sigma, mode, cval, place), beta, gamma)
+        np.maximum(result, found, out=result)
+    return in_block(result, place)
+
+
+def wrinkles(
+    *given: Any,
+    find: Curvatures,
+    place: Place,
+    statistics: tuple[Any, ...] = (),
+    **parameters: Any,
+) -> Image:
+    """Give the same, but 1 wherever that is 0."""
+    found = vessels(*given, **parameters, find=find, place=place, statistics=statistics)
+    found[found <= 0] = 1
+    return found
+
+
+MEASURES_BY_LOOP = partial(vessel_measures, find=curvatures_by_loop)
 
 
 @operation(
@@ -314,6 +418,7 @@ def vessel_measures(
     arrays=12,
     cost=ridge_cost,
     tolerance=1e-6,
+    kernels=(BY_LOOP(partial(vessels, find=curvatures_by_loop), measures=MEASURES_BY_LOOP),),
 )
 def frangi(
     image: Image,
@@ -356,15 +461,8 @@ def frangi(
     ----------
     skimage.filters.frangi
     """
-    image = prepared(image, black_ridges)
-    if gamma is None:
-        # Where nothing curves, gamma does not matter, but must not be 0.
-        gamma = statistics[0] / 2 or 1
-    result = np.zeros(place.core.shape, image.dtype)
-    for sigma in sigmas:
-        found = vesselness(*curvatures(image, sigma, mode, cval, place), beta, gamma)
-        np.maximum(result, found, out=result)
-    return in_block(result, place)
+    given = (image, sigmas, beta, gamma, black_ridges, mode, cval)
+    return vessels(*given, find=curvatures, place=place, statistics=statistics)
 
 
 def vesselness(greater: Image, lesser: Image, beta: float, gamma: float) -> Image:
@@ -390,6 +488,7 @@ def vesselness(greater: Image, lesser: Image, beta: float, gamma: float) -> Imag
     arrays=12,
     cost=ridge_cost,
     tolerance=1e-6,
+    kernels=(BY_LOOP(partial(wrinkles, find=curvatures_by_loop), measures=MEASURES_BY_LOOP),),
 )
 def hessian(
     image: Image,
@@ -432,8 +531,5 @@ def hessian(
     ----------
     skimage.filters.hessian
     """
-    found: Image = frangi(
-        image, sigmas, beta, gamma, black_ridges, mode, cval, place=place, statistics=statistics
-    )
-    found[found <= 0] = 1
-    return found
+    given = (image, sigmas, beta, gamma, black_ridges, mode, cval)
+    return wrinkles(*given, find=curvatures, place=place, statistics=statistics)

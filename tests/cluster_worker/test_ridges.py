@@ -7,7 +7,7 @@ import pytest
 from skimage import feature, filters
 
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.operations.ridges import curvatures, kernels
+from cluster_worker.operations.ridges import curvatures, curvatures_by_loop, kernels
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan, whole_place
 from config import recipe
@@ -26,6 +26,16 @@ def test_a_shortened_kernel_gives_the_same_curvatures(sigma, mode):
     elements = feature.hessian_matrix(NOISE, sigma, mode=mode, use_gaussian_derivatives=True)
     expected = feature.hessian_matrix_eigvals(elements)
     np.testing.assert_array_equal(curvatures(NOISE, sigma, mode, 0.0, whole_place(NOISE)), expected)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 4.0, 50.0])
+@pytest.mark.parametrize("mode", ["reflect", "constant", "nearest", "mirror"])
+@pytest.mark.parametrize("shape", [(70, 83), (1, 9), (13, 1), (9, 1700)])
+def test_a_compiled_loop_gives_the_same_curvatures(sigma, mode, shape):
+    for dtype in ("float32", "float64"):
+        image = np.random.default_rng(8).random(shape).astype(dtype)
+        given = (image, sigma, mode, 0.3, whole_place(image))
+        np.testing.assert_array_equal(curvatures_by_loop(*given), curvatures(*given))
 
 
 def test_the_kernel_of_a_scale_of_one_pixel_ends_where_its_weights_vanish():

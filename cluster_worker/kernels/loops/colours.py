@@ -100,3 +100,54 @@ def weighed(rows, table, weights, result):
             weighed_row(rows[y], table, weights[0], result[y])
         else:
             weighed_three(rows[y], table, weights, result[y])
+
+
+@compiled
+def stained_row(values, table, amounts, colours, result):
+    """Give the logarithms of the colours that the stains of each pixel of a row have."""
+    a, b, c = amounts[0, 0], amounts[0, 1], amounts[0, 2]
+    d, e, f = amounts[1, 0], amounts[1, 1], amounts[1, 2]
+    g, h, i = amounts[2, 0], amounts[2, 1], amounts[2, 2]
+    place = np.uint64(0)
+    for _ in range(result.size // 3):
+        red = table[values[place]]
+        green = table[values[place + np.uint64(1)]]
+        blue = table[values[place + np.uint64(2)]]
+        first = max(red * a + green * b + blue * c, 0.0)
+        second = max(red * d + green * e + blue * f, 0.0)
+        third = max(red * g + green * h + blue * i, 0.0)
+        for k in range(3):
+            total = first * colours[k, 0] + second * colours[k, 1] + third * colours[k, 2]
+            result[place] = total
+            place += np.uint64(1)
+
+
+@compiled
+def stained_by_one(values, table, amounts, colours, result):
+    """Give the logarithms of the colours that one stain of each pixel of a row has."""
+    a, b, c = amounts[0, 0], amounts[0, 1], amounts[0, 2]
+    p, q, r = colours[0, 0], colours[1, 0], colours[2, 0]
+    place = np.uint64(0)
+    for _ in range(result.size // 3):
+        red = table[values[place]]
+        green = table[values[place + np.uint64(1)]]
+        blue = table[values[place + np.uint64(2)]]
+        amount = max(red * a + green * b + blue * c, 0.0)
+        result[place] = amount * p
+        result[place + np.uint64(1)] = amount * q
+        result[place + np.uint64(2)] = amount * r
+        place += np.uint64(3)
+
+
+@compiled
+def stained(rows, table, amounts, colours, result):
+    """Give the logarithms of the colours that one stain of each pixel has, or three together.
+
+    `rows` are (rows, columns × 3) of whole numbers, which the table makes floats of; `amounts` are
+    (stains, 3), of which sums below 0 become 0; `colours` are (3, stains).
+    """
+    for y in range(result.shape[0]):
+        if amounts.shape[0] == 1:
+            stained_by_one(rows[y], table, amounts, colours, result[y])
+        else:
+            stained_row(rows[y], table, amounts, colours, result[y])

@@ -15,27 +15,38 @@ def begin(weight, middle, total):
 
 
 @exactly_inlined
-def add_pair(weight, before, after, total):
-    """Add what lies as far before the middle as after it."""
-    for x in range(total.size):
-        total[x] += (before[x] + after[x]) * weight
+def added(before, after):
+    """Join what weighs the same on both sides of the middle."""
+    return before + after
 
 
-def weighing(step):
+@exactly_inlined
+def subtracted(before, after):
+    """Join what weighs the opposite after the middle."""
+    return before - after
+
+
+def weighing(step, joined=added):
     """Make a loop that weighs values that lie a step apart, in scipy's order.
 
-    With the step known to the compiler, values are offsets from one address.
+    With the step known to the compiler, values are offsets from one address. Its weights go from
+    the first to the middle; `joined` says what those after it are.
     """
+
+    @exactly_inlined
+    def add_pair(weight, before, after, total):
+        for x in range(total.size):
+            total[x] += joined(before[x], after[x]) * weight
 
     @exactly_inlined
     def add_four_pairs(weights, before, after, total):
         p, q, r, s = weights[0], weights[1], weights[2], weights[3]
         for x in range(total.size):
             b, c, d = x + step, x + 2 * step, x + 3 * step
-            found = total[x] + (before[x] + after[d]) * p
-            found += (before[b] + after[c]) * q
-            found += (before[c] + after[b]) * r
-            total[x] = found + (before[d] + after[x]) * s
+            found = total[x] + joined(before[x], after[d]) * p
+            found += joined(before[b], after[c]) * q
+            found += joined(before[c], after[b]) * r
+            total[x] = found + joined(before[d], after[x]) * s
 
     @exactly
     def weigh(lines, weights, total):

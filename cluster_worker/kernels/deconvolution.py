@@ -1,0 +1,189 @@
+"""Wiener's filter, and its search for how noisy an image is, to scikit-image's last bit."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from skimage.restoration import uft
+
+from cluster_worker.kernels import Image, lazily
+
+loops = lazily("cluster_worker.kernels.loops.deconvolution")
+normals = lazily("cluster_worker.kernels.loops.normals")
+
+Spectrum = NDArray[np.complexfloating[Any, Any]]
+
+# scikit-image's Laplacian, the measure of roughness.
+LAPLACIAN = np.array([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]])
+
+# Coefficients that are worked on at a time, so that what is made of them stays in the cache.
+STRIP_PIXELS = 1 << 15
+
+# As scikit-image has them: rounds that are left out of the mean, fewest and most rounds, and the
+# change of the mean that ends them.
+BURN_IN = 15
+ROUNDS_MIN = 30
+ROUNDS_MAX = 200
+THRESHOLD = 1e-4
+
+
+def transfer_of(spread: NDArray[np.floating], shape: tuple[int, int]) -> Spectrum:
+    """Transform what one pixel is spread to, as ``skimage.restoration.uft.ir2tf`` does.
+
+    Most rows are black, and so are their transforms.
+
+    Parameters
+    ----------
+    spread : ndarray
+        (rows, columns) around the pixel, odd, and no more than those of the image.
+    shape : tuple of int
+        (rows, columns) of the image.
+
+    Returns
+    -------
+    ndarray
+        (rows, columns // 2 + 1).
+    """
+    down, across = (side // 2 for side in spread.shape)
+    rows = np.zeros((len(spread), shape[1]), spread.dtype)
+    rows[:, : spread.shape[1]] = spread
+    lines = fft.rfft(np.roll(rows, -across, axis=1), axis=1)
+    spectrum = np.zeros((shape[0], lines.shape[1]), lines.dtype)
+    spectrum[: len(spread) - down] = lines[down:]
+    spectrum[shape[0] - down :] = lines[:down]
+    found: Spectrum = fft.fft(spectrum, axis=0, overwrite_x=True)
+    return found
+
+
+def inverse_of(spectrum: Spectrum, shape: tuple[int, int]) -> Image:
+    """Transform back as ``skimage.restoration.uft.uirfftn`` does, in the spectrum's own memory.
+
+    Parameters
+    ----------
+    spectrum : ndarray
+        (rows, columns // 2 + 1); it is lost.
+    shape : tuple of int
+        (rows, columns) of the image.
+
+    Returns
+    -------
+    ndarray
+        Of that shape.
+    """
+    columns = fft.ifft(spectrum, axis=0, norm="forward", overwrite_x=True)
+    found: Image = fft.irfft(columns, shape[1], axis=1, norm="forward")
+    # Its factor is rounded once, from a long double.
+    found *= found.dtype.type(1 / np.sqrt(np.longdouble(shape[0] * shape[1])))
+    return found
+
+
+def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: bool) -> Image:
+    """Do what ``skimage.restoration.wiener`` does.
+
+    Parameters
+    ----------
+    plane : ndarray
+        (rows, columns) of float32 or float64.
+    spread : ndarray
+        What one pixel was spread to; smaller than the transform of the plane.
+    balance, clip
+        As there.
+
+    Returns
+    -------
+    ndarray
+        Of the plane's shape and type.
+    """
+    one = plane.dtype.type(1)
+    rough = transfer_of(LAPLACIAN, plane.shape).real.astype(plane.dtype)
+    transfer = transfer_of(spread.astype(plane.dtype), plane.shape)
+    many = max(STRIP_PIXELS // transfer.shape[1], 1)
+    for top in range(0, len(transfer), many):
+        given = transfer[top : top + many]
+        precision = np.abs(given) ** 2 + balance * np.abs(rough[top : top + many]) ** 2
+        loops.invert(floats(given), precision, one, one, floats(given))
+    # As there: numpy swaps a product's factors if one has no name, which the last bit shows.
+    return clipped(inverse_of(transfer * uft.urfftn(plane), plane.shape), clip)
+
+
+def unsupervised_wiener(
+    plane: Image, spread: NDArray[np.float64], *, clip: bool, rng: int
+) -> Image:
+    """Do what ``skimage.restoration.unsupervised_wiener`` does, with the same random numbers.
+
+    Parameters
+    ----------
+    plane, spread, clip
+        As of `wiener`.
+    rng : int
+        As there.
+
+    Returns
+    -------
+    ndarray
+        Of the plane's shape and type.
+    """
+    kind = plane.dtype.type
+    rough = transfer_of(LAPLACIAN, plane.shape).real.astype(plane.dtype)
+    transfer = transfer_of(spread.astype(plane.dtype), plane.shape)
+    power, roughness = np.abs(transfer) ** 2, np.abs(rough) ** 2
+    spectrum = uft.urfft2(plane)
+    generator = np.random.default_rng(rng)
+    total, before, sample, scratch = np.zeros((4, *spectrum.shape), spectrum.dtype)
+    real, imaginary = np.empty((2, *spectrum.shape))
+    noise, prior = 1.0, 1.0
+    for i in range(ROUNDS_MAX):
+        precision = noise * power + prior * roughness
+        draw_normals(generator, real)
+        draw_normals(generator, imaginary)
+        loops.invert(floats(transfer), precision, kind(noise), kind(1), floats(sample))
+        np.multiply(sample, spectrum, out=sample)
+        loops.scatter(precision, kind(0.5), real, imaginary, floats(scratch))
+        np.add(sample, scratch, out=sample)
+        np.multiply(sample, transfer, out=scratch)
+        np.subtract(spectrum, scratch, out=scratch)
+        noise = generator.gamma(plane.size / 2, 2 / uft.image_quad_norm(scratch))
+        np.multiply(sample, rough, out=scratch)
+        prior = generator.gamma((plane.size - 1) / 2, 2 / uft.image_quad_norm(scratch))
+        kept = i - BURN_IN
+        if kept < 1:
+            continue
+        total, before = before, total
+        np.add(before, sample, out=total)
+        if kept == 1:
+            continue
+        shares = kind(1) / kind(kept), kind(1) / kind(kept - 1)
+        loops.advance(floats(total), floats(before), *shares, floats(scratch))
+        change = np.sum(np.abs(scratch)) / np.sum(np.abs(total)) / kept
+        if i > ROUNDS_MIN and change < THRESHOLD:
+            break
+    return clipped(inverse_of(total / kept, plane.shape), clip)
+
+
+def draw_normals(generator: np.random.Generator, result: NDArray[np.float64]) -> None:
+    """Fill an array with the numbers that ``generator.standard_normal`` would give, and move on.
+
+    Parameters
+    ----------
+    generator : Generator
+        Of `numpy.random.default_rng`, which is a PCG64.
+    result : ndarray
+        Contiguous.
+    """
+    known: Any = generator.bit_generator.state
+    state, step = known["state"]["state"], known["state"]["inc"]
+    halves = np.array([*divmod(state, 1 << 64), *divmod(step, 1 << 64)], np.uint64)
+    normals.fill(halves, result.reshape(-1))
+    high, low = map(int, halves[:2])
+    generator.bit_generator.state = known | {"state": {"state": (high << 64) + low, "inc": step}}
+
+
+def floats(spectrum: Spectrum) -> NDArray[Any]:
+    """View complex numbers as pairs of floats."""
+    return spectrum.view(spectrum.real.dtype)
+
+
+def clipped(plane: Image, clip: bool) -> Image:
+    """Cut a result to -1…1, if it is to be; NaN stays."""
+    return np.clip(plane, -1, 1, out=plane) if clip else plane
