@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import color, feature, filters, morphology, segmentation, util
 
-from cluster_worker.kernels import basins, clusters, components, floods, modes
+from cluster_worker.kernels import basins, clusters, components, floods, graphs, modes
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -1035,6 +1035,9 @@ def slic(
     floats=True,
     arrays=24,
     cost=30,
+    kernels=(
+        Kernel(graphs.felzenszwalb, takes=("float32", "float64"), exact=True, arrays=34, cost=10),
+    ),
 )
 def felzenszwalb(
     image: Image,
