@@ -19,7 +19,15 @@ from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
-from cluster_worker.kernels import channels_of, deconvolution, exact, patches, variation, wavelets
+from cluster_worker.kernels import (
+    bregman,
+    channels_of,
+    deconvolution,
+    exact,
+    patches,
+    variation,
+    wavelets,
+)
 from cluster_worker.operations.by_levels import TALLY, TYPES
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -47,6 +55,9 @@ from cluster_worker.operations.statistics import (
 )
 
 Sums = tuple[int, int]
+
+# Of a narrower image what lies beyond its rows would take more memory than these.
+BREGMAN_SIDE_MIN = 64
 
 
 def single_or_double(image: Image) -> Any:
@@ -222,6 +233,16 @@ def chambolle_result(state: Image) -> Image:
     return result if result.shape[2] > 1 else result[..., 0]
 
 
+def bregman_of_floats(
+    image: Image, weight: float, max_num_iter: int, eps: float, isotropic: bool
+) -> Image:
+    """Run Bregman's method on several rows at a time, if there are some."""
+    if min(image.shape[:2]) < BREGMAN_SIDE_MIN:
+        found: Image = denoise_tv_bregman(image, weight, max_num_iter, eps, isotropic)
+        return found
+    return bregman.denoised(image, weight, max_num_iter, eps, isotropic=isotropic)
+
+
 @operation(
     "Remove noise (total variation, Bregman)",
     "Restoration",
@@ -230,6 +251,9 @@ def chambolle_result(state: Image) -> Image:
     floats=True,
     arrays=8,
     cost=10,
+    kernels=(
+        Kernel(bregman_of_floats, takes=("float32", "float64"), exact=True, arrays=13, cost=2.5),
+    ),
 )
 def denoise_tv_bregman(
     image: Image,

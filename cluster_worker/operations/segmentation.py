@@ -1,5 +1,6 @@
 """Regions: labels, their borders, and what is left out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal, NamedTuple
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import color, feature, filters, morphology, segmentation, util
 
-from cluster_worker.kernels import clusters, components, floods, modes
+from cluster_worker.kernels import basins, clusters, components, floods, graphs, modes
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -864,6 +865,38 @@ def expand_labels(
     return result
 
 
+def watershed_of_floats(
+    image: Image,
+    on: str,
+    markers: int | None,
+    min_distance: int,
+    connectivity: int,
+    **_: Any,
+) -> Image:
+    """Part an image of floats into basins that are neither compact nor parted by lines."""
+    return basins_on(on, image, markers, min_distance, connectivity, basins.watershed)
+
+
+def basins_on(
+    on: str,
+    image: Image,
+    markers: int | None,
+    min_distance: int,
+    connectivity: int,
+    part: Callable[..., Image],
+) -> Image:
+    """Part an image into basins of what the water rises in."""
+    refuse_nan(image)
+    if on != "distance":
+        relief = filters.sobel(image) if on == "gradient" else image
+        return part(relief, markers, connectivity)
+    mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5)
+    distance = ndimage.distance_transform_edt(mask)
+    # Evenly spaced markers on nothing make scikit-image divide by zero.
+    given = markers if markers and mask.any() else summits(distance, mask, min_distance)
+    return part(-distance, given, connectivity, mask=mask)
+
+
 @operation(
     "Watershed",
     "Regions",
@@ -872,6 +905,15 @@ def expand_labels(
     floats=True,
     arrays=12,
     cost=20,
+    kernels=(
+        Kernel(
+            watershed_of_floats,
+            takes=("float32", "float64"),
+            when=lambda compactness, watershed_line, **_: not (compactness or watershed_line),
+            exact=True,
+            cost=10,
+        ),
+    ),
 )
 def watershed(
     image: Image,
@@ -906,19 +948,8 @@ def watershed(
     ----------
     skimage.segmentation.watershed
     """
-    refuse_nan(image)
-    rest = (connectivity, None)
-    options = {"compactness": compactness, "watershed_line": watershed_line}
-    if on != "distance":
-        relief = filters.sobel(image) if on == "gradient" else image
-        labels: Image = segmentation.watershed(relief, markers, *rest, **options)
-        return labels
-    mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5)
-    distance = ndimage.distance_transform_edt(mask)
-    # Evenly spaced markers on nothing make scikit-image divide by zero.
-    given = markers if markers and mask.any() else summits(distance, mask, min_distance)
-    parted: Image = segmentation.watershed(-distance, given, *rest, mask, **options)
-    return parted
+    part = partial(segmentation.watershed, compactness=compactness, watershed_line=watershed_line)
+    return basins_on(on, image, markers, min_distance, connectivity, part)
 
 
 def summits(distance: Image, mask: Image, min_distance: int) -> Image:
@@ -1004,6 +1035,9 @@ def slic(
     floats=True,
     arrays=24,
     cost=30,
+    kernels=(
+        Kernel(graphs.felzenszwalb, takes=("float32", "float64"), exact=True, arrays=34, cost=10),
+    ),
 )
 def felzenszwalb(
     image: Image,

@@ -1,0 +1,77 @@
+"""Basins of water that rises from markers, with compiled loops."""
+
+import numpy as np
+from scipy import ndimage
+from skimage import segmentation
+from skimage.morphology._util import _offsets_to_raveled_neighbors
+from skimage.segmentation._watershed import _validate_inputs
+
+from cluster_worker.kernels import Image, floods, lazily
+
+loops = lazily("cluster_worker.kernels.loops.basins")
+
+# Of whole numbers of 32 bits, which floats of 32 are compared as.
+SIGN = np.uint32(1 << 31)
+
+
+def watershed(
+    relief: Image, markers: int | Image | None, connectivity: int, mask: Image | None = None
+) -> Image:
+    """Part an image into basins, without lines between them, whatever their shape.
+
+    Parameters
+    ----------
+    relief : ndarray of float32 or float64
+        (rows, columns).
+    markers, connectivity, mask
+        As of ``skimage.segmentation.watershed``.
+
+    Returns
+    -------
+    ndarray
+        Labels of the markers' type.
+    """
+    if np.isnan(relief).any():
+        # What has no order ends up where the moves of scikit-image's heap leave it.
+        labels: Image = segmentation.watershed(relief, markers, connectivity, mask=mask)
+        return labels
+    given = minima(relief, connectivity, mask) if markers is None else markers
+    _, given, inside = _validate_inputs(relief, given, mask, connectivity)
+    framed = np.full([n + 2 for n in relief.shape], -1, np.int32)
+    within = framed[1:-1, 1:-1]
+    np.copyto(within, given, where=inside.view(np.bool_), casting="same_kind")
+    near = ndimage.generate_binary_structure(2, connectivity)
+    loops.flood(
+        np.pad(levels_of(relief), 1).reshape(-1),
+        framed.reshape(-1),
+        np.flatnonzero(framed > 0),
+        _offsets_to_raveled_neighbors(framed.shape, near, (1, 1)),
+        np.empty(framed.size, np.uint64),
+        np.empty(framed.size, np.uint32),
+    )
+    return np.maximum(within, 0, dtype=given.dtype)
+
+
+def minima(relief: Image, connectivity: int, mask: Image | None) -> Image:
+    """Number the plateaus that are lower than all around them, from 1; a flat image has none.
+
+    A mask may cut a plateau in two.
+    """
+    if relief.min() == relief.max():
+        return np.zeros(relief.shape, np.int32)
+    lowest = floods.dropped(floods.highest(-relief, connectivity), relief, connectivity)
+    lowest = lowest if mask is None else lowest & mask
+    near = ndimage.generate_binary_structure(2, connectivity)
+    labels: Image = ndimage.label(lowest, near)[0]
+    return labels
+
+
+def levels_of(relief: Image) -> Image:
+    """Give whole numbers of 32 bits that are ordered as floats are, equal where those are."""
+    if relief.dtype != np.float32:
+        ranks: Image = np.unique(relief, return_inverse=True)[1].astype(np.uint32)
+        return ranks.reshape(relief.shape)
+    # Adding 0 makes the negative zero equal to the other.
+    bits = (relief + np.float32(0)).view(np.uint32)
+    levels: Image = np.where(bits & SIGN, ~bits, bits | SIGN)
+    return levels
