@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 from skimage import segmentation
+
+# Private: the markers and neighbours must come in scikit-image's own order.
 from skimage.morphology._util import _offsets_to_raveled_neighbors
 from skimage.segmentation._watershed import _validate_inputs
 
@@ -10,8 +12,10 @@ from cluster_worker.kernels import Image, floods, lazily
 
 loops = lazily("cluster_worker.kernels.loops.basins")
 
-# Of whole numbers of 32 bits, which floats of 32 are compared as.
+# The bit of a float32 that says whether it is negative.
 SIGN = np.uint32(1 << 31)
+# Of an image with its frame, whose pixels are numbered in 31 bits.
+PIXELS_MAX = 1 << 31
 
 
 def watershed(
@@ -31,18 +35,19 @@ def watershed(
     ndarray
         Labels of the markers' type.
     """
-    if np.isnan(relief).any():
+    if np.isnan(relief).any() or (relief.shape[0] + 2) * (relief.shape[1] + 2) >= PIXELS_MAX:
         # What has no order ends up where the moves of scikit-image's heap leave it.
         labels: Image = segmentation.watershed(relief, markers, connectivity, mask=mask)
         return labels
     given = minima(relief, connectivity, mask) if markers is None else markers
-    _, given, inside = _validate_inputs(relief, given, mask, connectivity)
+    levels = levels_of(relief)
+    given, inside = _validate_inputs(relief, given, mask, connectivity)[1:]
     framed = np.full([n + 2 for n in relief.shape], -1, np.int32)
     within = framed[1:-1, 1:-1]
     np.copyto(within, given, where=inside.view(np.bool_), casting="same_kind")
     near = ndimage.generate_binary_structure(2, connectivity)
     loops.flood(
-        np.pad(levels_of(relief), 1).reshape(-1),
+        np.pad(levels, 1).reshape(-1),
         framed.reshape(-1),
         np.flatnonzero(framed > 0),
         _offsets_to_raveled_neighbors(framed.shape, near, (1, 1)),

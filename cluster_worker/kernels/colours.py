@@ -10,10 +10,11 @@ from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
 from cluster_worker.tiling import all_of
 
 loops = lazily("cluster_worker.kernels.loops.colours")
-levels = lazily("cluster_worker.kernels.loops.depths")
+depths = lazily("cluster_worker.kernels.loops.depths")
 
-# Of what is made of some rows at a time, so that it stays in the cache between two steps.
-STRIP_BYTES = 1 << 18
+# Of logarithms of colours: so many are made at a time that they are still in the cache when
+# colours are made of them.
+LOGARITHMS_BYTES = 1 << 18
 
 
 def gray(
@@ -144,7 +145,7 @@ def stained(
         For the result.
     """
     rows = rows_of(image)
-    many = max(STRIP_BYTES // (4 * rows.shape[1]), 1)
+    many = max(LOGARITHMS_BYTES // (4 * rows.shape[1]), 1)
     scratch = np.empty((many, rows.shape[1]), np.float32)
     weights = np.ascontiguousarray(amounts), np.ascontiguousarray(colours)
     with core_of(image, all_of(image.shape), dtype, out) as result:
@@ -157,5 +158,5 @@ def stained(
             if dtype == "float32":
                 np.minimum(found, 1, out=target)
             else:
-                levels.to_levels(found.reshape(-1), np.float32(WHITE[dtype]), target.reshape(-1))
+                depths.to_levels(found.reshape(-1), np.float32(WHITE[dtype]), target.reshape(-1))
     return result if out is None else out

@@ -95,15 +95,15 @@ def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: b
     ndarray
         Of the plane's shape and type.
     """
-    one = plane.dtype.type(1)
     rough = transfer_of(LAPLACIAN, plane.shape).real.astype(plane.dtype)
     transfer = transfer_of(spread.astype(plane.dtype), plane.shape)
     many = max(STRIP_PIXELS // transfer.shape[1], 1)
     for top in range(0, len(transfer), many):
         given = transfer[top : top + many]
         precision = np.abs(given) ** 2 + balance * np.abs(rough[top : top + many]) ** 2
-        loops.invert(floats(given), precision, one, one, floats(given))
-    # As there: numpy swaps a product's factors if one has no name, which the last bit shows.
+        loops.divide_conjugates(floats(given), precision, plane.dtype.type(1), floats(given))
+    # Written as there: numpy makes a large product in the memory of a factor that has no name, and
+    # then multiplies in the other order, which the last bit shows.
     return clipped(inverse_of(transfer * uft.urfftn(plane), plane.shape), clip)
 
 
@@ -137,9 +137,9 @@ def unsupervised_wiener(
         precision = noise * power + prior * roughness
         draw_normals(generator, real)
         draw_normals(generator, imaginary)
-        loops.invert(floats(transfer), precision, kind(noise), kind(1), floats(sample))
+        loops.divide_conjugates(floats(transfer), precision, kind(noise), floats(sample))
         np.multiply(sample, spectrum, out=sample)
-        loops.scatter(precision, kind(0.5), real, imaginary, floats(scratch))
+        loops.scatter(precision, real, imaginary, floats(scratch))
         np.add(sample, scratch, out=sample)
         np.multiply(sample, transfer, out=scratch)
         np.subtract(spectrum, scratch, out=scratch)
@@ -154,7 +154,7 @@ def unsupervised_wiener(
         if kept == 1:
             continue
         shares = kind(1) / kind(kept), kind(1) / kind(kept - 1)
-        loops.advance(floats(total), floats(before), *shares, floats(scratch))
+        loops.take_shares(floats(total), floats(before), *shares, floats(scratch))
         change = np.sum(np.abs(scratch)) / np.sum(np.abs(total)) / kept
         if i > ROUNDS_MIN and change < THRESHOLD:
             break

@@ -42,7 +42,9 @@ def second(
     list of ndarray
         Three of the core's shape.
     """
-    blur, slope = (each[: each.size // 2 + 1] for each in kernels)
+    blur, slope = (np.ascontiguousarray(each[: each.size // 2 + 1]) for each in kernels)
+    if blur.size > loops.WEIGHTS_MAX:
+        raise ValueError(f"kernels: must have at most 567 weights, got {kernels[0].size}")
     filtered = partial(correlated, border=BORDERS[mode], edge=float(cval))
     first = middle.relative_to(place.window)
     by_row = filtered(rows_of(image), slope, blur, (True, False), first)

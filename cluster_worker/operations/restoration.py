@@ -815,7 +815,7 @@ def by_transform(
 
 
 def on_transform(function: Callable[..., Image], arrays: int, cost: float) -> Kernel:
-    """Declare such a kernel, which gives scikit-image's last bit."""
+    """Declare a kernel on transforms of colours, which gives scikit-image's last bit."""
     kernel = partial(by_transform, function=function)
     return Kernel(kernel, ("float32", "float64"), exact=True, arrays=arrays, cost=cost)
 

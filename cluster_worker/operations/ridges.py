@@ -400,7 +400,7 @@ def wrinkles(
     statistics: tuple[Any, ...] = (),
     **parameters: Any,
 ) -> Image:
-    """Give the same, but 1 wherever that is 0."""
+    """Give what `vessels` gives, but 1 wherever that is 0."""
     found = vessels(*given, **parameters, find=find, place=place, statistics=statistics)
     found[found <= 0] = 1
     return found

@@ -269,15 +269,6 @@ class Pixels(NamedTuple):
                 found[np.broadcast_to(outside, found.shape[:2])] = self.cval
         return found
 
-    def crossing(self, rows: "Located", columns: "Located") -> Image:
-        """Give the pixels where some rows cross some columns, each a list of its own."""
-        found: Image = self.block[np.ix_(rows.inside, columns.inside)]
-        if rows.beyond is not None:
-            found[rows.beyond] = self.cval
-        if columns.beyond is not None:
-            found[:, columns.beyond] = self.cval
-        return found
-
     def along(self, place: "Located", axis: int) -> Image:
         """Give whole rows, or whole columns."""
         found: Image = self.block.take(place.inside, axis)

@@ -894,7 +894,7 @@ def basins_on(
     distance = ndimage.distance_transform_edt(mask)
     # Evenly spaced markers on nothing make scikit-image divide by zero.
     given = markers if markers and mask.any() else summits(distance, mask, min_distance)
-    return part(-distance, given, connectivity, mask=mask)
+    return part(np.negative(distance, out=distance), given, connectivity, mask=mask)
 
 
 @operation(
@@ -903,7 +903,7 @@ def basins_on(
     Whole("Water rises from all markers at once, in one order of all pixels of the image."),
     channels="gray",
     floats=True,
-    arrays=12,
+    arrays=14,
     cost=20,
     kernels=(
         Kernel(
@@ -1033,7 +1033,7 @@ def slic(
     Whole("Regions are joined in the order of all differences of the image, least first."),
     channels="any",
     floats=True,
-    arrays=24,
+    arrays=38,
     cost=30,
     kernels=(
         Kernel(graphs.felzenszwalb, takes=("float32", "float64"), exact=True, arrays=34, cost=10),

@@ -174,12 +174,13 @@ def query(
 
     moto's looks at all rows of the table, and sizes up all that share the hash key.
     """
-    rows = self.items.get(hash_key)
+    table, rows = self, self.items.get(hash_key)
     if rows and comparison and others[INDEX_NAME] is None:
-        self = copy.copy(self)
         kept = {key: row for key, row in rows.items() if key.compare(comparison, values)}
-        self.items = {hash_key: kept}
-    return moto(self, hash_key, comparison, values, *others, **named)
+        # Not by its class, which would keep every table that it makes.
+        table = object.__new__(Table)
+        table.__dict__.update(self.__dict__, items={hash_key: kept})
+    return moto(table, hash_key, comparison, values, *others, **named)
 
 
 def key_of(backend: DynamoDBBackend, kind: str, write: dict[str, Any]) -> Key:

@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from skimage import data
 
+from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.pipeline import Alone, run
+from cluster_worker.pipeline import Alone, run, run_alone
 from cluster_worker.planning import Order, plan
 from cluster_worker.surfaces import Array
 from config import recipe
@@ -43,13 +45,27 @@ def suited(operation):
     return np.ascontiguousarray(data.coffee()[:rows, :columns])
 
 
+def assert_planned(step, image, constant_bytes):
+    steps = json.dumps(recipe.check([step], CATALOGUE, 1))
+    small = np.ascontiguousarray(image[:40, :50])
+    for depth in ("input", "native"):
+        # What is loaded once.
+        with suppress(Rejected):
+            run_alone(plan(Order(small.shape, str(image.dtype), steps, depth)), small)
+        planned = plan(Order(image.shape, str(image.dtype), steps, depth))
+        assert peak_of(planned, image) <= planned.rank_bytes(1) + constant_bytes
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_operation_takes_more_memory_than_planned(name):
-    image = suited(OPERATIONS[name])
-    steps = json.dumps(recipe.check([{"operation": name}], CATALOGUE, 1))
-    for depth in ("input", "native"):
-        planned = plan(Order(image.shape, str(image.dtype), steps, depth))
-        assert peak_of(planned, image) <= planned.rank_bytes(1) + CONSTANT_BYTES
+    assert_planned({"operation": name}, suited(OPERATIONS[name]), CONSTANT_BYTES)
+
+
+@pytest.mark.parametrize(
+    "step", [{"operation": "felzenszwalb"}, {"operation": "watershed", "on": "distance"}]
+)
+def test_an_image_in_gray_takes_no_more_memory_than_planned(step):
+    assert_planned(step, np.ascontiguousarray(data.camera()[:300, :380]), 1 << 20)
 
 
 # Prints by how much a chain on a small image raises the peak of a process.

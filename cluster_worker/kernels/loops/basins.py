@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import njit
+from cluster_worker.kernels.loops.compiling import exactly_inlined, njit
 
 # The lower half of an entry of the heap: where a marker lies, or with the bit below, how many
 # pixels were put there before.
@@ -11,17 +11,15 @@ LATER = np.uint64(1 << 31)
 LOW = np.uint64((1 << 32) - 1)
 HIGH = LOW << HALF
 
-inlined = njit(cache=True, error_model="numpy", forceinline=True)
 
-
-@inlined
+@exactly_inlined
 def rank(entry):
     """Give what entries are compared by: markers of the same level are equal, and come first."""
     later = (entry >> np.uint64(31)) & ONE
     return entry & (HIGH | (np.uint64(0) - later))
 
 
-@inlined
+@exactly_inlined
 def sift_up(heap, hole, entry):
     """Put an entry into a hole, or where what is above does not come later."""
     key = rank(entry)
@@ -34,7 +32,7 @@ def sift_up(heap, hole, entry):
     heap[hole] = entry
 
 
-@inlined
+@exactly_inlined
 def sink(heap, count):
     """Take the first entry off a heap that then has so many.
 
@@ -79,7 +77,7 @@ def flood(levels, labels, markers, steps, heap, pushed):
     steps : ndarray of int64
         What leads from a pixel to its neighbours, in scikit-image's order.
     heap, pushed : ndarray of uint64, ndarray of uint32
-        Scratch, one for each pixel.
+        Scratch, one for each pixel, fewer than 2³¹.
     """
     count, age = np.uint64(0), np.uint64(0)
     for marker in markers:

@@ -6,14 +6,11 @@ side.
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import njit
-
 # Unlike other loops, without products that are added unrounded: scikit-image's are not.
-compiled = njit(cache=True, error_model="numpy")
-inlined = njit(cache=True, error_model="numpy", forceinline=True)
+from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 
 
-@inlined
+@exactly_inlined
 def bins_of_gray(here, there, scale, last, bins):
     """Find the bin of each difference in the table of colours."""
     for x in range(bins.size):
@@ -23,7 +20,7 @@ def bins_of_gray(here, there, scale, last, bins):
         bins[x] = np.int32(place if place < last else last)
 
 
-@inlined
+@exactly_inlined
 def bins_of_colours(first, second, third, fourth, fifth, sixth, scale, last, bins):
     """Find the bin of each distance between colours in their table."""
     for x in range(bins.size):
@@ -33,28 +30,28 @@ def bins_of_colours(first, second, third, fourth, fifth, sixth, scale, last, bin
         bins[x] = np.int32(place if place < last else last)
 
 
-@inlined
+@exactly_inlined
 def look_up(bins, table, share, weights):
     """Weigh by colour and by place."""
     for x in range(bins.size):
         weights[x] = share * table[np.uint32(bins[x])]
 
 
-@inlined
+@exactly_inlined
 def add(weights, total):
     """Add weights to their sum."""
     for x in range(weights.size):
         total[x] += weights[x]
 
 
-@inlined
+@exactly_inlined
 def add_weighed(weights, values, total):
     """Add weighed values to their sum."""
     for x in range(weights.size):
         total[x] += values[x] * weights[x]
 
 
-@inlined
+@exactly_inlined
 def average_row(planes, y, side, scale, table, places, bins, weights, totals):
     """Sum what lies around each pixel of a row, and last the weights."""
     channels, reach = planes.shape[0], (side - 1) // 2
@@ -84,7 +81,7 @@ def average_row(planes, y, side, scale, table, places, bins, weights, totals):
                 add_weighed(weights, planes[channel, i, j:], totals[channel])
 
 
-@compiled
+@exactly
 def bilateral(planes, side, scale, table, places, lift, result):
     """Average each pixel with those around it that are of similar colour.
 

@@ -6,16 +6,25 @@ by a complex one: it multiplies with the inverse.
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import exactly
+from cluster_worker.kernels.loops.compiling import njit
+
+FLOATS = "float32", "float64"
+DIVIDED = [f"void({each}[:, ::1], {each}[:, ::1], {each}, {each}[:, ::1])" for each in FLOATS]
+SCATTERED = [
+    f"void({each}[:, ::1], float64[:, ::1], float64[:, ::1], {each}[:, ::1])" for each in FLOATS
+]
+SHARED = [
+    f"void({each}[:, ::1], {each}[:, ::1], {each}, {each}, {each}[:, ::1])" for each in FLOATS
+]
 
 
-@exactly
-def invert(transfer, precision, gain, one, result):
+@njit(DIVIDED, cache=True, error_model="numpy")
+def divide_conjugates(transfer, precision, gain, result):
     """Multiply conjugates of complex numbers with `gain`, and divide them by real numbers.
 
-    All are (rows, columns) of one type of float, those of complex numbers twice as wide; `one` is
-    1 of that type.
+    All are (rows, columns) of one type of float, those of complex numbers twice as wide.
     """
+    one = precision.dtype.type(1)
     for y in range(precision.shape[0]):
         given, by, found = transfer[y], precision[y], result[y]
         for x in range(by.size):
@@ -24,12 +33,13 @@ def invert(transfer, precision, gain, one, result):
             found[2 * x + 1] = gain * -given[2 * x + 1] * inverse
 
 
-@exactly
-def scatter(precision, half, real, imaginary, result):
+@njit(SCATTERED, cache=True, error_model="numpy")
+def scatter(precision, real, imaginary, result):
     """Divide random complex numbers by the root of twice a precision.
 
-    `real` and `imaginary` are doubles; `half` is 0.5 of the result's type.
+    `real` and `imaginary` are doubles.
     """
+    half = precision.dtype.type(0.5)
     for y in range(precision.shape[0]):
         by, found = precision[y], result[y]
         for x in range(by.size):
@@ -40,8 +50,8 @@ def scatter(precision, half, real, imaginary, result):
             found[2 * x + 1] *= deviation
 
 
-@exactly
-def advance(total, before, share, share_before, result):
+@njit(SHARED, cache=True, error_model="numpy")
+def take_shares(total, before, share, share_before, result):
     """Take shares of what was before from shares of a total."""
     for y in range(total.shape[0]):
         now, then, found = total[y], before[y], result[y]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
+from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, njit
 from cluster_worker.kernels.loops.doubles import subtracted, weigh_across, weighing
 from cluster_worker.kernels.loops.separable import beyond, extend
 
@@ -12,6 +12,14 @@ STRIDE = 1552
 # Rows that are summed up together, and columns: with the rows around them they fit the L1 cache.
 ROWS = 8
 BLOCK = 64
+
+# Of half a kernel, with its middle.
+WEIGHTS_MAX = 284
+CORRELATED = [
+    f"void({each}[:, ::1], float64[::1], float64[::1], boolean, boolean, "
+    f"int64, float64, int64, int64, {each}[:, ::1])"
+    for each in ("float32", "float64")
+]
 
 weigh_down = weighing(STRIDE)
 differ_down = weighing(STRIDE, subtracted)
@@ -38,7 +46,7 @@ def sum_rows(lines, weights, odd, count, totals):
                 weigh_down(lines[here:], weights, totals[here : here + size])
 
 
-@exactly
+@njit(CORRELATED, cache=True, error_model="numpy")
 def correlate(rows, down, across, odd_down, odd_across, border, edge, top, left, result):
     """Weigh neighbours along columns, then along rows.
 
@@ -47,7 +55,7 @@ def correlate(rows, down, across, odd_down, odd_across, border, edge, top, left,
     rows : ndarray
         (rows, columns) of float32 or float64.
     down, across : ndarray of float64
-        Half of each kernel, from its end to its middle, of one length.
+        Half of each kernel, from its end to its middle, of one length, at most `WEIGHTS_MAX`.
     odd_down, odd_across : bool
         Whether the other half is its opposite, or the same.
     border : int

@@ -9,6 +9,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+# Private: numpy's own tables, which it does not give. A test holds the numbers against numpy's.
 from numba.np.random._constants import (
     fi_double,
     ki_double,
