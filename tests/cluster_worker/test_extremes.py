@@ -7,6 +7,7 @@ import pytest
 from skimage import morphology
 
 from cluster_worker.kernels.footprints import footprint_of
+from cluster_worker.kernels.loops import doubles, extremes, medians, separable
 from cluster_worker.operations.morphology import fast
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan
@@ -53,3 +54,9 @@ def test_extremes_of_small_neighbourhoods_are_scikit_images(name, footprint, rad
         for core in (None, (23, 150)):
             found = run_alone(plan(Order(image.shape, dtype, steps, "native", core)), image)
             np.testing.assert_array_equal(planes_of(found), expected)
+
+
+def test_loops_that_functions_make_have_names_of_their_own():
+    made = [extremes.least, extremes.greatest, medians.squares_of, doubles.weigh_down]
+    made += [doubles.weigh_across, separable.weigh_gray, separable.weigh_colours]
+    assert len({(each.__module__, each.py_func.__qualname__) for each in made}) == len(made)

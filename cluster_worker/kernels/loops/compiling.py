@@ -22,6 +22,20 @@ inlined = njit(cache=True, fastmath={"contract"}, error_model="numpy", forceinli
 exactly_inlined = njit(cache=True, error_model="numpy", forceinline=True)
 
 
+def named(*what):
+    """Name a loop that a function makes after what it is made of, before it is compiled.
+
+    Two of one name that are compiled in different processes may get the same symbol. Who loads both
+    from the cache would run one in place of the other.
+    """
+
+    def give(function):
+        function.__qualname__ += "".join(f"_{each}" for each in what)
+        return function
+
+    return give
+
+
 @intrinsic
 def multiply_add(_, factor, other, total):  # noqa: ARG001 - numba reads the names
     """Give factor × other + total, rounded once: the same bits in whatever loop it stands."""

@@ -1,6 +1,6 @@
 """Compiled loops that weigh neighbours in double precision, to scipy's last bit."""
 
-from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
+from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, named
 
 # Values between two rows: no multiple of a page, or rows would displace each other in the cache.
 # There is room for 256 values and the halo of a Gaussian that reaches 134 pixels.
@@ -49,6 +49,7 @@ def weighing(step, joined=added):
             total[x] = found + joined(before[d], after[x]) * s
 
     @exactly
+    @named(step, joined.py_func.__name__)
     def weigh(lines, weights, total):
         radius = weights.size - 1
         begin(weights[radius], lines[radius * step :], total)

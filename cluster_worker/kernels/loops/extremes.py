@@ -51,10 +51,11 @@ def extreme(mask, greatest, *rows):
 def loops_of(greatest):
     """Make the loops for all small neighbourhoods."""
     return one_of(
+        "greatest" if greatest else "least",
         [
             wired(partial(extreme, mask, greatest), GROUP + len(mask) - 1, len(mask))
             for mask in SMALL
-        ]
+        ],
     )
 
 

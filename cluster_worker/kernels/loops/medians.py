@@ -43,7 +43,7 @@ def loop_of(radius):
     return wired(squares(radius), GROUP + 2 * radius, side)
 
 
-squares_of = one_of([loop_of(radius) for radius in (1, 2, 3, 4)])
+squares_of = one_of("medians", [loop_of(radius) for radius in (1, 2, 3, 4)])
 
 
 @compiled

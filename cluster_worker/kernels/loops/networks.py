@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from cluster_worker.kernels.loops.compiling import compiled
+from cluster_worker.kernels.loops.compiling import compiled, named
 
 # Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
 VECTOR_BYTES = 64
@@ -133,10 +133,11 @@ def wired(network: Network, height: int, width: int) -> Any:
     return run
 
 
-def by_groups(run: Any) -> Any:
+def by_groups(name: str, run: Any) -> Any:
     """Make a loop over all rows of a result of a network's, which gives `GROUP` of them."""
 
     @compiled
+    @named(name)
     def loop(kind, parts, height, pixel):
         for start in range(0, height, GROUP):
             y = min(start, height - GROUP)
@@ -146,19 +147,24 @@ def by_groups(run: Any) -> Any:
     return loop
 
 
-def one_of(runs: Sequence[Any]) -> Any:
-    """Make the loop of one of several networks, by its number: all are compiled at once."""
-    first = by_groups(runs[0])
+def one_of(name: str, runs: Sequence[Any]) -> Any:
+    """Make the loop of one of several networks, by its number: all are compiled at once.
+
+    `name` is theirs alone.
+    """
+    first = by_groups(f"{name}_{len(runs)}", runs[0])
 
     @compiled
+    @named(name, len(runs))
     def only(_, *given):
         first(*given)
 
     if len(runs) == 1:
         return only
-    rest = one_of(runs[1:])
+    rest = one_of(name, runs[1:])
 
     @compiled
+    @named(name, len(runs))
     def one(number, *given):
         if number == 0:
             first(*given)

@@ -6,7 +6,7 @@ a tile or a strip was cut.
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import compiled, inlined, multiply_add
+from cluster_worker.kernels.loops.compiling import compiled, inlined, multiply_add, named
 
 # Values of a row that are worked on at a time: with the rows around them they fit the L2 cache.
 STRIP = 3072
@@ -158,6 +158,7 @@ def weighing(channels):
             total[x] = four_taps(t, u, v, w, line[y], line[y + c], line[y + d], line[y + e], half)
 
     @compiled
+    @named(channels)
     def weigh(line, weights, total):
         taps = weights.size
         begin(line, weights[0], total)
