@@ -208,7 +208,6 @@ def padded(
     level = constant_values * white
     level = round(level) if white > 1 else level
     window = place.window
-    pixels = sampling.Pixels(image, window.top, window.left, place.shape, mode, 0)
     shows = core.shared(Span(top, top + rows, left, left + columns))
     if min(shows.shape) < 1:
         shows = Span(core.top, core.top, core.left, core.left)
@@ -221,6 +220,7 @@ def padded(
         if mode == "constant":
             result[each.slices] = level
             continue
+        pixels = sampling.Pixels(image, window.top, window.left, place.shape, mode, level)
         down = pixels.located(np.arange(each.top, each.bottom) + core.top - top, 0)
         across = pixels.located(np.arange(each.left, each.right) + core.left - left, 1)
         result[each.slices] = image[np.ix_(down.inside, across.inside)]
