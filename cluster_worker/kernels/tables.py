@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from cluster_worker.depths import to_depth
 from cluster_worker.kernels import Image, lazily, rows_of
+from cluster_worker.kernels.framed import is_in_rows, rows_at
 
 loops = lazily("cluster_worker.kernels.loops.tables")
 opencv = lazily("cluster_worker.kernels.opencv")
 
-# Of the rows that numpy looks up at a time: its indices are eight bytes.
-ROWS_BYTES = 1 << 17
-# What OpenCV looks up.
-LOOKED_UP = ("uint8", "uint16", "float32", "float64")
 # OpenCV counts in float32, which is exact up to here.
 COUNT_MAX = 1 << 24
 Histogram = NDArray[np.intp]
@@ -29,12 +26,14 @@ Statistics = Callable[[Histogram], tuple[Any, ...]]
 
 def tally(image: Image) -> Histogram:
     """Count the pixels of each level of uint8 or uint16."""
-    rows = rows_of(image)
     if image.dtype == np.uint8:
+        image = image if is_in_rows(image) else np.ascontiguousarray(image)
         counts = np.zeros((loops.COUNTS, 1 << 8), np.intp)
-        loops.count(rows, counts)
+        [source], height, values = lines_of(image)
+        loops.count(source, height, values, counts)
         total: Histogram = counts.sum(0)
         return total
+    rows = rows_of(image)
     levels = 1 << 16
     counted = np.zeros(levels, np.intp)
     step = max(COUNT_MAX // rows.shape[1], 1)
@@ -42,6 +41,17 @@ def tally(image: Image) -> Histogram:
         found = opencv.cv2.calcHist([rows[top : top + step]], [0], None, [levels], [0, levels])
         counted += found.ravel().astype(np.intp)
     return counted
+
+
+def lines_of(*images: Image) -> tuple[list[tuple[int, int]], int, int]:
+    """Give where the rows of images of one shape lie, how many rows there are, and their values.
+
+    Rows without gaps are one.
+    """
+    height, values = len(images[0]), images[0][:1].size
+    if all(each.flags.c_contiguous for each in images):
+        height, values = 1, images[0].size
+    return [rows_at(each) for each in images], height, values
 
 
 def extent(histogram: Histogram) -> tuple[Any, Any]:
@@ -117,21 +127,47 @@ def looked_up(
 
 
 def look_up(image: Image, table: Image, result: Image) -> None:
-    """Replace levels by what a table holds for them, in the fastest way that there is."""
-    ordered = np.arange(table.size)
+    """Replace levels by what a table holds for them.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of uint8 or uint16.
+    table : ndarray
+        (levels,) of any type.
+    result : ndarray
+        Of the image's shape and the table's type.
+    """
+    source = image if is_in_rows(image) else np.ascontiguousarray(image)
+    target = result if is_in_rows(result) else np.empty(result.shape, result.dtype)
+    (start, to), height, values = lines_of(source, target)
+    # Any type is so many bytes.
+    words = np.require(table, requirements=["C", "W"]).view(f"uint{8 * table.itemsize}")
+    is_bytes = image.itemsize == table.itemsize == 1
+    if is_bytes and loops.PERMUTES and values >= loops.VECTOR_BYTES:
+        loops.replace_bytes(words, start, to, height, values)
+    elif not by_comparison(source, table, target):
+        loops.replace(np.empty(0, image.dtype), words, start, to, height, values)
+    if target is not result:
+        result[...] = target
+
+
+def by_comparison(image: Image, table: Image, result: Image) -> bool:
+    """Look levels up without a table, if one comparison or none will do; tell whether it did."""
     jumps = np.flatnonzero(table[1:] != table[:-1])
     if table.dtype == bool and len(jumps) == 1 and table[-1]:
         np.greater(image, image.dtype.type(jumps[0]), out=result)
-    elif table.dtype == image.dtype and len(jumps) == 1 and table[0] == 0:
+        return True
+    if table.dtype != image.dtype:
+        return False
+    levels = np.arange(table.size)
+    if len(jumps) == 1 and table[0] == 0:
         above = opencv.cv2.THRESH_BINARY
         opencv.cv2.threshold(image, int(jumps[0]), int(table[-1]), above, dst=result)
-    elif table.dtype == image.dtype and np.array_equal(table, ordered):
+    elif np.array_equal(table, levels):
         result[...] = image
-    elif table.dtype == image.dtype and np.array_equal(table, ordered[::-1]):
+    elif np.array_equal(table, levels[::-1]):
         np.invert(image, out=result)
-    elif image.dtype == np.uint8 and table.dtype in LOOKED_UP:
-        opencv.cv2.LUT(image, table, dst=result)
     else:
-        rows = max(ROWS_BYTES // max(image[:1].nbytes, 1), 1)
-        for top in range(0, len(image), rows):
-            result[top : top + rows] = table[image[top : top + rows]]
+        return False
+    return True

@@ -17,9 +17,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from cluster_worker.kernels.loops.compiling import compiled, named
+from cluster_worker.kernels.loops.vectors import Vectors
 
-# Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
-VECTOR_BYTES = 64
 # Rows of results that are made together: more of them share more, but no longer fit registers.
 GROUP = 4
 
@@ -172,33 +171,6 @@ def one_of(name: str, runs: Sequence[Any]) -> Any:
             rest(number - 1, *given)
 
     return one
-
-
-class Vectors:
-    """Vectors in memory, in code that is being generated."""
-
-    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
-        self.builder = builder
-        self.dtype = dtype
-        self.bytes = dtype.bitwidth // 8
-        self.lanes = VECTOR_BYTES // self.bytes
-        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
-
-    def address(self, start: Any, x: Any, *steps: tuple[Any, int]) -> Any:
-        """Give the address of the vector from value x on, so many steps away."""
-        found = self.builder.add(start, self.builder.mul(x, ir.Constant(x.type, self.bytes)))
-        for step, count in steps:
-            far = self.builder.mul(step, ir.Constant(step.type, count))
-            found = self.builder.add(found, far)
-        return self.builder.inttoptr(found, self.vector.as_pointer())
-
-    def load(self, *place: Any) -> Any:
-        """Load a vector."""
-        return self.builder.load(self.address(*place), align=self.bytes)
-
-    def store(self, value: Any, *place: Any) -> None:
-        """Store a vector."""
-        self.builder.store(value, self.address(*place), align=self.bytes)
 
 
 def compute(builder: Any, wanted: Wires, values: dict[Wire, Any], dtype: Any) -> None:

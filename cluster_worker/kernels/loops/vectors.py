@@ -1,0 +1,65 @@
+"""Values and vectors of them at addresses, for compiled loops that no array's layout stops.
+
+An address is an integer, as an array's ``ctypes.data`` gives it. Nothing has to be aligned.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+# Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
+VECTOR_BYTES = 64
+
+
+class Vectors:
+    """Vectors in memory, in code that is being generated."""
+
+    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
+        self.builder = builder
+        self.dtype = dtype
+        self.bytes = dtype.bitwidth // 8
+        self.lanes = VECTOR_BYTES // self.bytes
+        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
+
+    def address(self, start: Any, x: Any, *steps: tuple[Any, int]) -> Any:
+        """Give the address of the vector from value x on, so many steps away."""
+        found = self.builder.add(start, self.builder.mul(x, ir.Constant(x.type, self.bytes)))
+        for step, count in steps:
+            far = self.builder.mul(step, ir.Constant(step.type, count))
+            found = self.builder.add(found, far)
+        return self.builder.inttoptr(found, self.vector.as_pointer())
+
+    def load(self, *place: Any) -> Any:
+        """Load a vector."""
+        return self.builder.load(self.address(*place), align=self.bytes)
+
+    def store(self, value: Any, *place: Any) -> None:
+        """Store a vector."""
+        self.builder.store(value, self.address(*place), align=self.bytes)
+
+
+@intrinsic
+def value_at(_, dtype, address):
+    """Load a value of a type from an address."""
+
+    def generate(context, builder, _signature, arguments):
+        kind = context.get_data_type(dtype.dtype)
+        found = builder.load(builder.inttoptr(arguments[1], kind.as_pointer()), align=1)
+        return context.data_model_manager[dtype.dtype].from_data(builder, found)
+
+    return dtype.dtype(dtype, address), generate
+
+
+@intrinsic
+def put_at(_, address, value):
+    """Store a value at an address."""
+
+    def generate(context, builder, _signature, arguments):
+        address, given = arguments
+        given = context.data_model_manager[value].as_data(builder, given)
+        builder.store(given, builder.inttoptr(address, given.type.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(address, value), generate

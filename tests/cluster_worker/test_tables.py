@@ -1,0 +1,57 @@
+"""Levels are counted and looked up alike wherever an image lies and whatever a table holds."""
+
+import numpy as np
+import pytest
+
+from cluster_worker.kernels import tables
+from cluster_worker.kernels.loops import tables as loops
+
+SHAPES = ((1, 1), (5, 7), (3, 200), (33, 70, 3))
+TYPES = ("bool", "uint8", "uint16", "float32", "float64", "int64")
+
+
+def images(dtype):
+    """Give images of every layout: whole, cut out of a larger one, and with rows as columns."""
+    random = np.random.default_rng(1)
+    for rows, columns, *channels in SHAPES:
+        shape = (rows + 2, columns + 3, *channels)
+        larger = random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+        part = larger[1:-1, 2:-1]
+        yield from (part, part.copy(), part.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_counts_every_level(dtype):
+    for image in images(dtype):
+        expected = np.bincount(image.ravel(), minlength=np.iinfo(dtype).max + 1)
+        np.testing.assert_array_equal(tables.tally(image), expected)
+
+
+@pytest.mark.parametrize("permutes", sorted({False, loops.PERMUTES}))
+@pytest.mark.parametrize("target", TYPES)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_looks_every_level_up(dtype, target, permutes, monkeypatch):
+    monkeypatch.setattr(loops, "PERMUTES", permutes)
+    table = np.random.default_rng(2).integers(0, 100, np.iinfo(dtype).max + 1).astype(target)
+    for image in images(dtype):
+        # What lies around a result is not touched.
+        around = np.zeros((image.shape[0] + 2, image.shape[1] + 2, *image.shape[2:]), target)
+        for result in (around[1:-1, 1:-1], np.empty(image.shape, target)):
+            tables.look_up(image, table, result)
+            np.testing.assert_array_equal(result, table[image])
+        around[1:-1, 1:-1] = 0
+        assert not around.any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_looks_up_what_one_comparison_gives(dtype, monkeypatch):
+    monkeypatch.setattr(loops, "PERMUTES", False)
+    levels = np.arange(np.iinfo(dtype).max + 1)
+    white = levels[-1]
+    above = levels > 100
+    same = levels.astype(dtype)
+    for table in (above, (above * white).astype(dtype), same, same[::-1]):
+        for image in images(dtype):
+            result = np.empty(image.shape, table.dtype)
+            tables.look_up(image, table, result)
+            np.testing.assert_array_equal(result, table[image])
