@@ -6,20 +6,21 @@ given copies, continued beyond it.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from cluster_worker.kernels import Image, channels_of
+from cluster_worker.kernels import Image, channels_of, lazily
 from cluster_worker.tiling import Place, Span
 
-# numpy's names for scipy's borders. Beyond a block that wraps lies more of the image already.
+opencv = lazily("cluster_worker.kernels.opencv")
+
+# OpenCV's names for scipy's borders. Beyond a block that wraps lies more of the image already.
 MODES = {
-    "nearest": "edge",
-    "wrap": "edge",
-    "reflect": "symmetric",
-    "mirror": "reflect",
-    "constant": "constant",
+    "nearest": "BORDER_REPLICATE",
+    "wrap": "BORDER_REPLICATE",
+    "reflect": "BORDER_REFLECT",
+    "mirror": "BORDER_REFLECT_101",
+    "constant": "BORDER_CONSTANT",
 }
 # The least (rows, columns) of a result that loops make.
 LEAST = (4, 64)
@@ -100,15 +101,17 @@ def filter_parts(loop: Loop, pairs: list[tuple[Image, Image]]) -> None:
 def continued(image: Image, window: Span, mode: str, level: float) -> Image:
     """Copy a window of a block that reaches beyond it."""
     inside = window.clipped((image.shape[0], image.shape[1]))
-    beyond = [
-        (inside.top - window.top, window.bottom - inside.bottom),
-        (inside.left - window.left, window.right - inside.right),
-        (0, 0),
-    ]
-    constant = {"constant_values": level} if mode == "constant" else {}
-    pad: Any = np.pad  # its types know no mode that is given by name
-    copy: Image = pad(image[inside.slices], beyond[: image.ndim], mode=MODES[mode], **constant)
-    return copy
+    copy: Image = opencv.cv2.copyMakeBorder(
+        image[inside.slices],
+        inside.top - window.top,
+        window.bottom - inside.bottom,
+        inside.left - window.left,
+        window.right - inside.right,
+        getattr(opencv.cv2, MODES[mode]),
+        value=(level,) * 4,
+    )
+    # OpenCV drops the axis of a single colour.
+    return copy.reshape(*window.shape, *image.shape[2:])
 
 
 def parted(core: Span, halo: int, shape: tuple[int, int]) -> list[list[Span]]:
