@@ -34,7 +34,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.files import PIXELS_MAX, bytes_of, run_file
 from cluster_worker.held import Held
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import Depth, Order, Plan, check_image, plan
+from cluster_worker.planning import Depth, Order, check_image, plan
 from cluster_worker.rates import MEASURED
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.stages import Spent
@@ -50,10 +50,21 @@ UNBOUND = replace(MEASURED, bytes_per_second=math.inf)
 
 
 @lru_cache(maxsize=256)
-def saves(order: Order, ranks: int, cores: int) -> bool:
-    """Whether so many ranks do a job enough sooner than one."""
-    alone, shared = (estimate(plan(order), each, cores, UNBOUND).seconds for each in (1, ranks))
+def is_wide(order: Order, ranks: int, cores: int) -> bool:
+    """Whether a job is worth cutting over so many ranks: they do it enough sooner than one."""
+    planned = plan(order)
+    if not planned.is_cut(ranks):
+        return False
+    if order.core:
+        return True
+    alone, shared = (estimate(planned, each, cores, UNBOUND).seconds for each in (1, ranks))
     return is_worth_cutting(alone, shared)
+
+
+@lru_cache(maxsize=256)
+def rank_bytes(order: Order, ranks: int) -> int:
+    """Bytes that a job takes in the busiest of so many ranks."""
+    return plan(order).rank_bytes(ranks)
 
 
 def ignore(done: int, total: int) -> None:
@@ -372,9 +383,8 @@ class Engine:
         segments: Sequence[Segment] = (),
     ) -> Job:
         """Make a job of an order and of where its images lie; `segments` are freed with it."""
-        planned = plan(order)
         # What is read by windows is decoded by the ranks, which no estimate counts.
-        decodes = isinstance(source, FileImage) and self.is_cut(planned)
+        decodes = isinstance(source, FileImage) and plan(order).is_cut(self.ranks)
         wide = decodes or self.is_wide(order)
         number = next(self.numbers)
         return Job(
@@ -441,8 +451,7 @@ class Engine:
         except ValueError as error:
             raise Rejected(str(error)) from error
         order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core, grid)
-        planned = plan(order)
-        need = planned.rank_bytes(self.ranks if self.is_wide(order) else 1)
+        need = rank_bytes(order, self.ranks if self.is_wide(order) else 1)
         if need > self.job_memory_bytes_max:
             raise Rejected(
                 f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
@@ -452,14 +461,7 @@ class Engine:
 
     def is_wide(self, order: Order) -> bool:
         """Whether a job is worth cutting over all ranks."""
-        if not self.is_cut(plan(order)):
-            return False
-        return bool(self.core) or saves(order, self.ranks, self.cores)
-
-    def is_cut(self, planned: Plan) -> bool:
-        """Whether a job has tiles for more ranks than one."""
-        each_has = (planned.tile_count(each, self.ranks) > 1 for each in planned.passes)
-        return self.ranks > 1 and any(each_has)
+        return is_wide(order, self.ranks, self.cores)
 
     def pids(self) -> dict[int, int]:
         """Process ids of the ranks, by rank, for whoever watches them."""

@@ -317,6 +317,10 @@ class Plan:
         grid = self.grid_of(each)
         return parts_of(each.shape[0], height, grid) * parts_of(each.shape[1], width, grid)
 
+    def is_cut(self, ranks: int) -> bool:
+        """Whether there are tiles for more ranks than one."""
+        return ranks > 1 and any(self.tile_count(each, ranks) > 1 for each in self.passes)
+
     def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
         """Cut what a pass is given, for its measures."""
         rows, columns = each.shapes[0]
