@@ -437,7 +437,6 @@ class Engine:
         dtype: str,
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
-        grid: int = 1,
     ) -> Order:
         """Check steps and image, and that the plan's passes fit a rank's memory.
 
@@ -450,14 +449,24 @@ class Engine:
             checked = recipe.check(steps, self.catalogue, STEPS_MAX)
         except ValueError as error:
             raise Rejected(str(error)) from error
-        order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core, grid)
+        order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core)
+        self.check_memory(order)
+        return order
+
+    def check_memory(self, order: Order) -> None:
+        """Check that a plan's passes fit a rank's memory.
+
+        Raises
+        ------
+        Rejected
+            If they do not.
+        """
         need = rank_bytes(order, self.ranks if self.is_wide(order) else 1)
         if need > self.job_memory_bytes_max:
             raise Rejected(
                 f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
                 f"at most {self.job_memory_bytes_max / 2**20:.0f} MiB are allowed"
             )
-        return order
 
     def is_wide(self, order: Order) -> bool:
         """Whether a job is worth cutting over all ranks."""

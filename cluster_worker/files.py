@@ -16,7 +16,7 @@ from cluster_worker.codecs.header import TILE, Header
 from cluster_worker.decoder import Decoder
 from cluster_worker.errors import Rejected
 from cluster_worker.formats import FORMATS, check_result, format_of
-from cluster_worker.planning import Density, Plan, plan
+from cluster_worker.planning import Density, Order, Plan, plan
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels
 from cluster_worker.streams import FileImage, Raw, Spool, reserve
 
@@ -76,24 +76,23 @@ class FileJob:
         self.header = header
         self.format = format
         self.spool: Spool | None = None
-        planned = plan(engine.order(header.shape, header.dtype, steps))
+        order = engine.order(header.shape, header.dtype, steps)
+        planned = plan(order)
         check_result(header.name, planned.result_dtype, planned.result_shape, format)
         with ExitStack() as stack:
             if streams(header, planned, format):
-                self.job = self.streamed(engine, steps, spool, stack)
+                self.job = self.streamed(engine, order, spool, stack)
             else:
-                self.job = engine.prepare(header.shape, header.dtype, steps)
+                self.job = engine.prepared(order)
             stack.callback(self.job.close)
             self.stack = stack.pop_all()
 
-    def streamed(
-        self, engine: "Engine", steps: Sequence[Mapping[str, Any]], spool: Path, stack: ExitStack
-    ) -> "Job":
+    def streamed(self, engine: "Engine", order: Order, spool: Path, stack: ExitStack) -> "Job":
         """Prepare a job from windows of the file to a spool of tiles, or to memory."""
-        order = engine.order(self.header.shape, self.header.dtype, steps)
         held = is_small(plan(order))
         if not held:
-            order = engine.order(self.header.shape, self.header.dtype, steps, grid=TILE)
+            order = order._replace(grid=TILE)
+            engine.check_memory(order)
         planned = plan(order)
         check_room(planned, spool, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=spool))
