@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from functools import partialmethod
 from typing import Any
 
 # Read by moto when it is imported: answer preflights by the bucket's own rules, not with a "*".
@@ -38,12 +37,11 @@ from werkzeug.serving import make_server
 
 from config import places
 from config.settings import Places, load
+from infra.local import quicker
 from infra.local.ports import HOST
 
 # DynamoDB's own limit.
 TRANSACTION_ITEMS_MAX = 100
-# Where moto's query is told of an index, after the limit, the start, the order and the projection.
-INDEX_NAME = 4
 
 Answer = Callable[..., Iterable[bytes]]
 # (code, message, row) as DynamoDB gives for each write of a cancelled transaction.
@@ -54,7 +52,8 @@ Key = tuple[Table, DynamoType, DynamoType | None]
 def main(port: int, origin: str) -> None:
     """Serve until killed."""
     settings = load(Places)
-    take_places()
+    DynamoDBBackend.transact_write_items = transact_write_items
+    quicker.take_places()
     moto = DomainDispatcherApplication(create_backend_app)
     # The page goes by either of the names that a browser on this machine may use.
     origins = [origin, origin.replace(HOST, "localhost")]
@@ -65,12 +64,6 @@ def main(port: int, origin: str) -> None:
     make_places(f"http://{HOST}:{port}", origins, settings)
     sys.stdout.write("ready\n")
     thread.join()
-
-
-def take_places() -> None:
-    """Put this module's methods in the places of moto's."""
-    DynamoDBBackend.transact_write_items = transact_write_items
-    Table.query = partialmethod(query, Table.query)
 
 
 class Handler(MotoRequestHandler):
@@ -159,28 +152,6 @@ def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, A
             raise
         reasons.append((type(error).__name__, str(error), None))
         raise TransactionCanceledException(reasons) from error
-
-
-def query(
-    self: Table,
-    moto: Callable[..., Any],
-    hash_key: DynamoType,
-    comparison: str | None,
-    values: list[DynamoType],
-    *others: Any,
-    **named: Any,
-) -> Any:
-    """Give moto only the rows in the range that is asked for: takes the place of its own method.
-
-    moto's looks at all rows of the table, and sizes up all that share the hash key.
-    """
-    table, rows = self, self.items.get(hash_key)
-    if rows and comparison and others[INDEX_NAME] is None:
-        kept = {key: row for key, row in rows.items() if key.compare(comparison, values)}
-        # Not by its class, which would keep every table that it makes.
-        table = object.__new__(Table)
-        table.__dict__.update(self.__dict__, items={hash_key: kept})
-    return moto(table, hash_key, comparison, values, *others, **named)
 
 
 def key_of(backend: DynamoDBBackend, kind: str, write: dict[str, Any]) -> Key:
