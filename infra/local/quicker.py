@@ -4,7 +4,7 @@ moto stands in for AWS on one machine, where all that it takes is taken from the
 """
 
 from collections.abc import Callable
-from functools import cache, partialmethod
+from functools import cache, lru_cache, partialmethod
 from typing import Any
 
 from moto import backends
@@ -12,10 +12,13 @@ from moto.core.serialize import AttributePicker, AttributePickerContext
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 
 # Where moto's query is told of an index, after the limit, the start, the order and the projection.
 INDEX_NAME = 4
+# Expressions that are kept: the app writes some dozens.
+PARSED_MAX = 256
 # DynamoDB's name of a value with its type, of which each has one of ten.
 TYPED_VALUE = "AttributeValue"
 
@@ -28,6 +31,8 @@ def take_places() -> None:
     backends.list_of_moto_modules = cache(lambda: tuple(names()))
     AttributePicker.__call__ = partialmethod(pick, AttributePicker.__call__)
     DepthFirstTraverser.traverse_node_recursively = traverse
+    # Who changes what was parsed copies it first.
+    UpdateExpressionParser.make = lru_cache(PARSED_MAX)(UpdateExpressionParser.make)
     # They look at all that is below a node: to ask them of the root is enough.
     ActionCountValidator.traverse = ActionCountValidator.verify_action_counts
     OverlappingPathsValidator.traverse = OverlappingPathsValidator.check_for_overlapping_paths

@@ -24,8 +24,8 @@ from tests.app.processes import below, command_of, cpu_seconds
 from tests.client import Client
 
 JPEGS, PNGS, RANKS = 500, 40, 2
-# Jobs that warm the worker up, and are not counted.
-WARMING = 20
+# Jobs that warm the worker up, and are not counted; of the many, while its previews start as well.
+WARMING, MANY_WARMING = 20, 200
 SECONDS = 600
 LOOK_SECONDS = 0.002
 STAGES = ("decode", "compute", "encode", "s3", "table")
@@ -108,13 +108,15 @@ def jpegs(count):
 
 def many(app, client, count):
     """Have a new worker do what is in the queue; gives it, and its figures for one job."""
-    batch, _ = client.submit(pictures.BLUR, jpegs(count + WARMING))
+    batch, _ = client.submit(pictures.BLUR, jpegs(count + MANY_WARMING))
     worker = Worker(app)
-    worker.wait(WARMING)
+    worker.wait(MANY_WARMING)
+    wait_until(lambda: has_event(worker.log, "previews ready"))
+    worker.look()
     warming = set(worker.settled)
     before, began = everywhere(app, worker), time.monotonic()
     asking = worker.releases_cpu()
-    worker.wait(count + WARMING)
+    worker.wait(count + MANY_WARMING)
     seconds, after = time.monotonic() - began, everywhere(app, worker)
     asking = worker.releases_cpu() - asking
     counted = [each for job, each in worker.settled.items() if job not in warming]
