@@ -50,7 +50,7 @@ UNBOUND = replace(MEASURED, bytes_per_second=math.inf)
 
 
 @lru_cache(maxsize=256)
-def is_wide(order: Order, ranks: int, cores: int) -> bool:
+def is_worth_ranks(order: Order, ranks: int, cores: int) -> bool:
     """Whether a job is worth cutting over so many ranks: they do it enough sooner than one."""
     planned = plan(order)
     if not planned.is_cut(ranks):
@@ -470,7 +470,7 @@ class Engine:
 
     def is_wide(self, order: Order) -> bool:
         """Whether a job is worth cutting over all ranks."""
-        return is_wide(order, self.ranks, self.cores)
+        return is_worth_ranks(order, self.ranks, self.cores)
 
     def pids(self) -> dict[int, int]:
         """Process ids of the ranks, by rank, for whoever watches them."""

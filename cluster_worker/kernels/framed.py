@@ -99,7 +99,7 @@ def filter_parts(loop: Loop, pairs: list[tuple[Image, Image]]) -> None:
 
 
 def continued(image: Image, window: Span, mode: str, level: float) -> Image:
-    """Copy a window of a block that reaches beyond it."""
+    """Copy a window of a block, of a type that OpenCV has, that reaches beyond it."""
     inside = window.clipped((image.shape[0], image.shape[1]))
     copy: Image = opencv.cv2.copyMakeBorder(
         image[inside.slices],

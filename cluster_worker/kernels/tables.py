@@ -137,7 +137,18 @@ def look_up(image: Image, table: Image, result: Image) -> None:
         (levels,) of any type.
     result : ndarray
         Of the image's shape and the table's type.
+
+    Raises
+    ------
+    ValueError
+        If one does not fit the others: loops over addresses know no bounds.
     """
+    expected = (image.shape, table.dtype, (np.iinfo(image.dtype).max + 1,))
+    if (result.shape, result.dtype, table.shape) != expected:
+        raise ValueError(
+            f"a table of {table.shape} {table.dtype} and a result of {result.shape} "
+            f"{result.dtype} do not fit an image of {image.shape} {image.dtype}"
+        )
     source = image if is_in_rows(image) else np.ascontiguousarray(image)
     target = result if is_in_rows(result) else np.empty(result.shape, result.dtype)
     (start, to), height, values = lines_of(source, target)

@@ -699,7 +699,7 @@ def from_whole_levels(
     image: Image, *, statistics: tuple[Extent], dtype: str, out: Image | None
 ) -> Image:
     """Stretch levels to the range of floats, or of a picture, by a table."""
-    levels = np.arange(LEVELS, dtype=np.float32)[np.newaxis]
+    levels = np.minimum(np.arange(1 << 16, dtype=np.float32), LEVELS - 1)[np.newaxis]
     table = to_depth(from_levels(levels, statistics=statistics), dtype)[0]
     result = np.empty(image.shape, dtype) if out is None else out
     tables.look_up(image, table, result)

@@ -19,8 +19,8 @@ from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPa
 INDEX_NAME = 4
 # Expressions that are kept: the app writes some dozens.
 PARSED_MAX = 256
-# DynamoDB's name of a value with its type, of which each has one of ten.
-TYPED_VALUE = "AttributeValue"
+# A service, and its name of a value with its type, of which each has one of ten.
+TYPED_VALUE = ("dynamodb", "AttributeValue")
 
 
 def take_places() -> None:
@@ -66,7 +66,8 @@ def pick(self: AttributePicker, moto: Callable[..., Any], context: AttributePick
     moto's looks for each of the ten types by seven other names first, which objects may have.
     """
     parent = getattr(context.shape, "parent", None)
-    if type(context.obj) is dict and parent is not None and parent.name == TYPED_VALUE:
+    name = (context.service_model.service_name, getattr(parent, "name", ""))
+    if name == TYPED_VALUE and type(context.obj) is dict:
         return context.obj.get(context.key)
     return moto(self, context)
 

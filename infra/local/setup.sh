@@ -97,6 +97,8 @@ kernels() {
     sources=$(fingerprint .venv/installed-from cluster_worker/kernels/loops/*.py)
     if is_stamped "$stamp" "$sources"; then return 0; fi
     say "compiling the kernels"
+    # numba compares a loop with its own file alone, not with those that it takes others from.
+    rm -f cluster_worker/kernels/loops/__pycache__/*.nb[ci]
     quietly .venv/bin/python -m cluster_worker.warm
     printf '%s\n' "$sources" >"$stamp"
 }

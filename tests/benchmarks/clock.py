@@ -23,16 +23,16 @@ def interleave(candidates, repeats, seconds_max):
     candidates : mapping
         From name to a callable that gives the seconds it took; it has run once before.
     repeats : int
-        Rounds at most.
+        Rounds at most; of those who are through within a turn, `QUICK_ROUNDS` at least.
     seconds_max : float
-        No new round begins after so long, but for those who are through within a turn.
+        No new round of all begins after so long; those who are that quick go on among themselves.
     """
     taken = {name: [] for name in candidates}
     began = time.monotonic()
     for i in range(max(repeats, QUICK_ROUNDS)):
         is_late = i >= repeats or time.monotonic() - began > seconds_max
         for name, run in candidates.items():
-            if not i or not is_late or taken[name][0] < TURN_SECONDS:
+            if not i or not is_late or min(taken[name]) < TURN_SECONDS:
                 taken[name].append(turn(run))
     return {name: statistics.median(each) for name, each in taken.items()}
 

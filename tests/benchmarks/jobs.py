@@ -28,6 +28,8 @@ JPEGS, PNGS, RANKS = 500, 40, 2
 WARMING, MANY_WARMING = 20, 200
 SECONDS = 600
 LOOK_SECONDS = 0.002
+# What a node says of its previews.
+STARTED = ("ready", "broken")
 STAGES = ("decode", "compute", "encode", "s3", "table")
 
 
@@ -111,7 +113,7 @@ def many(app, client, count):
     batch, _ = client.submit(pictures.BLUR, jpegs(count + MANY_WARMING))
     worker = Worker(app)
     worker.wait(MANY_WARMING)
-    wait_until(lambda: has_event(worker.log, "previews ready"))
+    wait_until(lambda: any(has_event(worker.log, f"previews {state}") for state in STARTED))
     worker.look()
     warming = set(worker.settled)
     before, began = everywhere(app, worker), time.monotonic()
@@ -120,6 +122,7 @@ def many(app, client, count):
     seconds, after = time.monotonic() - began, everywhere(app, worker)
     asking = worker.releases_cpu() - asking
     counted = [each for job, each in worker.settled.items() if job not in warming]
+    assert len(counted) > count // 2, f"only {len(counted)} jobs were left once previews were up"
     assert all(job["state"] == "succeeded" for job in client.wait(batch, count).values())
     cpu = {name: 1000 * (after[name] - before[name]) / len(counted) for name in after}
     stages = {

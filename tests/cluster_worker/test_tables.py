@@ -55,3 +55,23 @@ def test_looks_up_what_one_comparison_gives(dtype, monkeypatch):
             result = np.empty(image.shape, table.dtype)
             tables.look_up(image, table, result)
             np.testing.assert_array_equal(result, table[image])
+
+
+@pytest.mark.parametrize("permutes", sorted({False, loops.PERMUTES}))
+def test_looks_up_in_place(permutes, monkeypatch):
+    monkeypatch.setattr(loops, "PERMUTES", permutes)
+    table = np.random.default_rng(3).permutation(256).astype("uint8")
+    for image in images("uint8"):
+        expected = table[image]
+        tables.look_up(image, table, image)
+        np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "levels"),
+    [((2, 100), "uint8", 256), ((4, 100), "int64", 256), ((4, 100), "uint8", 128)],
+)
+def test_refuses_a_result_or_a_table_that_does_not_fit(shape, dtype, levels):
+    image, table = np.zeros((4, 100), "uint8"), np.zeros(levels, "uint8")
+    with pytest.raises(ValueError, match="do not fit an image of"):
+        tables.look_up(image, table, np.empty(shape, dtype))

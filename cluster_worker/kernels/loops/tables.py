@@ -85,21 +85,26 @@ def permute(_, table, source, target, values):
         table, source, target, values = arguments
         vectors = Vectors(context, builder, types.uint8)
         kind = ir.FunctionType(vectors.vector, [vectors.vector] * 3)
-        among = cgutils.get_or_insert_function(builder.module, kind, PERMUTE)
+        look_up = cgutils.get_or_insert_function(builder.module, kind, PERMUTE)
         zero, lanes, *places = (
             ir.Constant(values.type, each) for each in (0, VECTOR_BYTES, *range(4))
         )
         parts = [vectors.load(table, builder.mul(place, lanes)) for place in places]
-        last = builder.sub(values, lanes)
-        with cgutils.for_range_slice(builder, zero, values, lanes) as (x, _):
-            x = builder.select(builder.icmp_signed("<", x, last), x, last)
-            levels = vectors.load(source, x)
+
+        def put(levels, x):
             low, high = (
-                builder.call(among, [first, levels, second])
+                builder.call(look_up, [first, levels, second])
                 for first, second in (parts[:2], parts[2:])
             )
             is_high = builder.icmp_signed("<", levels, ir.Constant(vectors.vector, None))
             vectors.store(builder.select(is_high, high, low), target, x)
+
+        # The last vector overlaps the one before: it is read first, as the result may lie there.
+        last = builder.sub(values, lanes)
+        rest = vectors.load(source, last)
+        with cgutils.for_range_slice(builder, zero, last, lanes) as (x, _):
+            put(vectors.load(source, x), x)
+        put(rest, last)
         return context.get_dummy_value()
 
     return types.void(table, source, target, values), generate
@@ -115,7 +120,7 @@ def replace_bytes(table, source, target, height, values):
     source, target, height
         As above.
     values : int
-        In each row, `VECTOR_BYTES` at least: the last vector overlaps the one before.
+        In each row, `VECTOR_BYTES` at least.
     """
     (start, down), (to, below) = source, target
     for y in range(height):

@@ -41,15 +41,15 @@ class Vectors:
 
 
 @intrinsic
-def value_at(_, dtype, address):
-    """Load a value of a type from an address."""
+def value_at(_, like, address):
+    """Load a value of an array's type from an address."""
 
     def generate(context, builder, _signature, arguments):
-        kind = context.get_data_type(dtype.dtype)
+        kind = context.get_data_type(like.dtype)
         found = builder.load(builder.inttoptr(arguments[1], kind.as_pointer()), align=1)
-        return context.data_model_manager[dtype.dtype].from_data(builder, found)
+        return context.data_model_manager[like.dtype].from_data(builder, found)
 
-    return dtype.dtype(dtype, address), generate
+    return like.dtype(like, address), generate
 
 
 @intrinsic
