@@ -309,7 +309,7 @@ def smoothed(
             when=lambda mode, **square: medians.is_sorted(**square),
             exact=True,
             arrays=0,
-            cost=lambda radius, **_: 0.02 * radius**2,
+            cost=lambda radius, **_: 0.02 * radius**1.5,
         ),
         Kernel(
             medians.counted_median,
