@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 from infra.local.part import LocalError
 from tests.app import pictures
 from tests.client import Client
-from tests.site.pages import complaints_of
+from tests.site.pages import close, complaints_of
 
 # No look-ups of its own: the tests need the app alone.
 ARGUMENTS = [
@@ -60,5 +60,5 @@ def page(warm_app, browser):
     page.complaints = complaints
     page.goto(warm_app.url)
     yield page
-    context.close()
+    close(page)
     assert complaints == []

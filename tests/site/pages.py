@@ -57,6 +57,12 @@ def findings(page):
     ]
 
 
+def close(page):
+    """End a page; an answer that a test's route has in hand then reaches nobody."""
+    page.unroute_all(behavior="ignoreErrors")
+    page.context.close()
+
+
 def complaints_of(page):
     """Note what the console names as errors and warnings, broken policies among them."""
     complaints = []

@@ -9,7 +9,16 @@ from skimage import data
 
 from infra.local.app import LocalApp
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, complaints_of, findings, process, row, succeeds
+from tests.site.pages import (
+    add_filter,
+    choose,
+    close,
+    complaints_of,
+    findings,
+    process,
+    row,
+    succeeds,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +78,7 @@ def quiet(asleep, browser):
     complaints = complaints_of(page)
     page.goto(asleep.url)
     yield page
-    context.close()
+    close(page)
     assert [each for each in complaints if not each.startswith("Failed to load resource")] == []
 
 
