@@ -95,7 +95,7 @@ def step_of(operation: Operation) -> dict[str, Any]:
 
 def compile_all() -> None:
     """Warm up family by family in as many processes as there are cores, which end then."""
-    # What is called beside all others first: no two processes should compile the same.
+    # What several families call first: no two processes should compile the same.
     warm_up(["gaussian", "rank_mean", "adjust_gamma"])
     families = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].function.__module__)
     with get_context("spawn").Pool(len(os.sched_getaffinity(0)), quietly) as pool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cluster_worker.kernels import Image, lazily
 from cluster_worker.kernels.footprints import Footprint
-from cluster_worker.kernels.framed import framed
+from cluster_worker.kernels.framed import MODES, framed
 from cluster_worker.kernels.strips import by_strips, straight
 from cluster_worker.tiling import Place
 
@@ -17,11 +17,6 @@ opencv = lazily("cluster_worker.kernels.opencv")
 
 # OpenCV's own border repeats the last pixel. Beyond a block that wraps lies more of the image.
 OWN_BORDER = ("nearest", "wrap")
-BORDERS = {
-    "reflect": "BORDER_REFLECT",
-    "mirror": "BORDER_REFLECT_101",
-    "constant": "BORDER_CONSTANT",
-}
 # Radius of the largest squares that are sorted; larger ones are counted, of 8 bits alone.
 SORTED = 4
 
@@ -79,7 +74,7 @@ def counted_median(
         if mode in OWN_BORDER:
             found: Image = opencv.cv2.medianBlur(part, 2 * radius + 1, dst=result)
             return found.reshape(part.shape)
-        border = getattr(opencv.cv2, BORDERS[mode])
+        border = getattr(opencv.cv2, MODES[mode])
         padded = opencv.cv2.copyMakeBorder(part, *(radius,) * 4, border)
         found = opencv.cv2.medianBlur(padded, 2 * radius + 1)
         return found[radius:-radius, radius:-radius].reshape(part.shape)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.kernels import Image, lazily
 from cluster_worker.kernels.footprints import SMALL, Footprint, footprint_of, footprint_reach
-from cluster_worker.kernels.framed import framed
+from cluster_worker.kernels.framed import MODES, framed
 from cluster_worker.kernels.strips import by_strips, straight
 from cluster_worker.tiling import Place
 
@@ -17,15 +17,8 @@ loops = lazily("cluster_worker.kernels.loops.extremes")
 opencv = lazily("cluster_worker.kernels.opencv")
 
 TYPES = ("bool", "uint8", "uint16", "float32", "float64")
-# OpenCV's names for scipy's borders. Beyond a block that wraps lies more of the image already.
-BORDERS = {
-    "reflect": "BORDER_REFLECT",
-    "nearest": "BORDER_REPLICATE",
-    "mirror": "BORDER_REFLECT_101",
-    "constant": "BORDER_CONSTANT",
-    "ignore": "BORDER_CONSTANT",
-    "wrap": "BORDER_REPLICATE",
-}
+# What is ignored is a constant that nothing is further than.
+BORDERS = {**MODES, "ignore": "BORDER_CONSTANT"}
 # From a block, a neighbourhood, the border's mode, and a level for the constant one; some take an
 # array for the result.
 Filter = Callable[..., Image]

@@ -123,7 +123,9 @@ def many(app, client, count):
     asking = worker.releases_cpu() - asking
     counted = [each for job, each in worker.settled.items() if job not in warming]
     assert len(counted) > count // 2, f"only {len(counted)} jobs were left once previews were up"
-    assert all(job["state"] == "succeeded" for job in client.wait(batch, count).values())
+    assert all(
+        job["state"] == "succeeded" for job in client.wait(batch, count + MANY_WARMING).values()
+    )
     cpu = {name: 1000 * (after[name] - before[name]) / len(counted) for name in after}
     stages = {
         name: 1000 * statistics.mean(each["stages"][name]["cpu_seconds"] for each in counted)

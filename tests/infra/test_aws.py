@@ -207,3 +207,47 @@ def test_the_page_may_upload_and_read_the_answer(endpoint, origin):
 def test_another_page_may_not_upload(endpoint):
     asked = {"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"}
     assert request("OPTIONS", f"{endpoint}/uploads", headers=asked).status == 403
+
+
+def test_values_of_every_type_come_back_as_they_went(table):
+    inner = {"S": "a name of a type", "n": Decimal(1), "none": None, "yes": True}
+    values = {"list": [1, "a", inner], "map": {"M": inner}, "bytes": b"\0\xff", "set": {"a", "b"}}
+    put(table, "typed", **values)
+    found = get(table, "typed")
+    assert bytes(found["bytes"].value) == values["bytes"]
+    assert {name: found[name] for name in ("list", "map", "set")} == {
+        name: values[name] for name in ("list", "map", "set")
+    }
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("SET a = :v SET b = :v", "can only be used once"),
+        ("SET a = :v, a = :v", "Two document paths overlap"),
+        ("SET pk = :v", "part of the key"),
+        ("SET a = b.c + :v", "does not exist in the item"),
+    ],
+)
+def test_an_update_that_cannot_be_is_refused_each_time(table, expression, reason):
+    put(table, "refused", n=1)
+    for _ in range(2):
+        with pytest.raises(ClientError, match=reason):
+            table.update_item(
+                Key={"pk": "refused", "sk": "row"},
+                UpdateExpression=expression,
+                ExpressionAttributeValues={":v": 1},
+            )
+    assert get(table, "refused") == {"pk": "refused", "sk": "row", "n": 1}
+
+
+def test_an_expression_does_the_same_to_one_row_after_the_other(table):
+    for pk, n in (("first", 1), ("second", 10)):
+        put(table, pk, n=n)
+        for times in (1, 2):
+            table.update_item(
+                Key={"pk": pk, "sk": "row"},
+                UpdateExpression="SET n = n + :v, m = if_not_exists(m, n)",
+                ExpressionAttributeValues={":v": 5},
+            )
+            assert get(table, pk) == {"pk": pk, "sk": "row", "n": n + 5 * times, "m": n}
