@@ -19,6 +19,8 @@ opencv = lazily("cluster_worker.kernels.opencv")
 
 # OpenCV counts in float32, which is exact up to here.
 COUNT_MAX = 1 << 24
+# Results so large go past the caches, which could not keep them until they are read.
+STREAMED_BYTES = 1 << 20
 Histogram = NDArray[np.intp]
 # From a histogram of all levels to what the operation measures.
 Statistics = Callable[[Histogram], tuple[Any, ...]]
@@ -156,7 +158,8 @@ def look_up(image: Image, table: Image, result: Image) -> None:
     words = np.require(table, requirements=["C", "W"]).view(f"uint{8 * table.itemsize}")
     is_bytes = image.itemsize == table.itemsize == 1
     if is_bytes and loops.PERMUTES and values >= loops.VECTOR_BYTES:
-        loops.replace_bytes(words, start, to, height, values)
+        streams = start != to and result.nbytes >= STREAMED_BYTES
+        loops.replace_bytes(words, start, to, height, values, streams)
     elif not by_comparison(source, table, target):
         loops.replace(np.empty(0, image.dtype), words, start, to, height, values)
     if target is not result:

@@ -43,6 +43,20 @@ def test_looks_every_level_up(dtype, target, permutes, monkeypatch):
         assert not around.any()
 
 
+@pytest.mark.parametrize("columns", [64, 65, 1000, 1024])
+def test_looks_up_past_the_caches_wherever_rows_begin(columns):
+    rows = tables.STREAMED_BYTES // columns + 1
+    random = np.random.default_rng(4)
+    table = random.permutation(256).astype("uint8")
+    image = random.integers(0, 256, (rows, columns), "uint8")
+    for first in range(3):
+        around = np.zeros((rows, columns + 3), "uint8")
+        tables.look_up(image, table, around[:, first : first + columns])
+        np.testing.assert_array_equal(around[:, first : first + columns], table[image])
+        around[:, first : first + columns] = 0
+        assert not around.any()
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_looks_up_what_one_comparison_gives(dtype, monkeypatch):
     monkeypatch.setattr(loops, "PERMUTES", False)

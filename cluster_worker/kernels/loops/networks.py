@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -21,6 +20,9 @@ from cluster_worker.kernels.loops.vectors import Vectors
 
 # Rows of results that are made together: more of them share more, but no longer fit registers.
 GROUP = 4
+# So many vectors before a row of results is written, its memory is asked for: a store that waits
+# for it holds up those behind it.
+AHEAD = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,7 @@ def wired(network: Network, height: int, width: int) -> Any:
             start, down, along = cgutils.unpack_tuple(builder, source)
             target, below = cgutils.unpack_tuple(builder, result)
             vectors = Vectors(context, builder, dtype.dtype)
-            zero, lanes = (ir.Constant(count.type, each) for each in (0, vectors.lanes))
+            zero, lanes, ahead = map(count.type, (0, vectors.lanes, AHEAD * vectors.lanes))
             last = builder.sub(count, lanes)
             with cgutils.for_range_slice(builder, zero, count, lanes) as (x, _):
                 x = builder.select(builder.icmp_signed("<", x, last), x, last)
@@ -122,6 +124,10 @@ def wired(network: Network, height: int, width: int) -> Any:
                     for y, wires in enumerate(rows)
                     for k, wire in enumerate(wires)
                 }
+                further = builder.add(x, ahead)
+                for y in range(len(wanted)):
+                    vectors.fetch(start, x, (down, height + y))
+                    vectors.fetch(target, further, (below, y), writes=True)
                 compute(builder, wanted, known, vectors.dtype)
                 for y, wire in enumerate(wanted):
                     vectors.store(known[wire], target, x, (below, y))

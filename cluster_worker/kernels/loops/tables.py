@@ -8,7 +8,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from cluster_worker.kernels.loops.compiling import njit
-from cluster_worker.kernels.loops.vectors import VECTOR_BYTES, Vectors, put_at, value_at
+from cluster_worker.kernels.loops.vectors import (
+    LINE_BYTES,
+    VECTOR_BYTES,
+    Vectors,
+    fence,
+    put_at,
+    value_at,
+)
 
 # Tables that a loop counts in by turns, one for each byte of a word: neighbours are often alike,
 # and a count that has just been written cannot be read again at once.
@@ -26,7 +33,9 @@ REPLACED = [
     for kind in KINDS
     for bits in (8, 16, 32, 64)
 ]
-PERMUTED = f"void(uint8[::1], {AT}, {AT}, int64, int64)"
+PERMUTED = f"void(uint8[::1], {AT}, {AT}, int64, int64, boolean)"
+# So far ahead levels are asked for that are streamed: the processor alone looks less far.
+AHEAD_BYTES = 1024
 
 
 @njit(COUNTED, cache=True, error_model="numpy")
@@ -78,39 +87,47 @@ def replace(kind, table, source, target, height, values):
 
 
 @intrinsic
-def permute(_, table, source, target, values):
+def permute(_, table, source, target, values, streams):
     """Look the bytes of a row up; there are as many as a vector holds, or more."""
 
     def generate(context, builder, _signature, arguments):
-        table, source, target, values = arguments
+        table, source, target, values, streams = arguments
         vectors = Vectors(context, builder, types.uint8)
         kind = ir.FunctionType(vectors.vector, [vectors.vector] * 3)
         look_up = cgutils.get_or_insert_function(builder.module, kind, PERMUTE)
-        zero, lanes, *places = (
-            ir.Constant(values.type, each) for each in (0, VECTOR_BYTES, *range(4))
-        )
-        parts = [vectors.load(table, builder.mul(place, lanes)) for place in places]
+        zero, lanes, ahead = map(values.type, (0, VECTOR_BYTES, AHEAD_BYTES))
+        parts = [vectors.load(table, values.type(i * VECTOR_BYTES)) for i in range(4)]
 
-        def put(levels, x):
+        def found(levels):
             low, high = (
                 builder.call(look_up, [first, levels, second])
                 for first, second in (parts[:2], parts[2:])
             )
             is_high = builder.icmp_signed("<", levels, ir.Constant(vectors.vector, None))
-            vectors.store(builder.select(is_high, high, low), target, x)
+            return builder.select(is_high, high, low)
+
+        def put(x):
+            vectors.store(found(vectors.load(source, x)), target, x)
 
         # The last vector overlaps the one before: it is read first, as the result may lie there.
         last = builder.sub(values, lanes)
         rest = vectors.load(source, last)
-        with cgutils.for_range_slice(builder, zero, last, lanes) as (x, _):
-            put(vectors.load(source, x), x)
-        put(rest, last)
+        with builder.if_else(streams) as (past, kept):
+            with past:
+                put(zero)
+                line = builder.and_(builder.neg(target), values.type(LINE_BYTES - 1))
+                with cgutils.for_range_slice(builder, line, last, lanes) as (x, _):
+                    vectors.fetch(source, builder.add(x, ahead))
+                    vectors.stream(found(vectors.load(source, x)), target, x)
+            with kept, cgutils.for_range_slice(builder, zero, last, lanes) as (x, _):
+                put(x)
+        vectors.store(found(rest), target, last)
         return context.get_dummy_value()
 
-    return types.void(table, source, target, values), generate
+    return types.void(table, source, target, values, streams), generate
 
 
-def replace_bytes(table, source, target, height, values):
+def replace_bytes(table, source, target, height, values, streams):
     """Look bytes up, a vector of them at once, where the processor `PERMUTES`.
 
     Parameters
@@ -121,10 +138,13 @@ def replace_bytes(table, source, target, height, values):
         As above.
     values : int
         In each row, `VECTOR_BYTES` at least.
+    streams : bool
+        Whether the result, which then lies elsewhere than the levels, goes past the caches.
     """
     (start, down), (to, below) = source, target
     for y in range(height):
-        permute(table.ctypes.data, start + y * down, to + y * below, values)
+        permute(table.ctypes.data, start + y * down, to + y * below, values, streams)
+    fence()
 
 
 if PERMUTES:

@@ -7,10 +7,17 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
 VECTOR_BYTES = 64
+# Of memory that is fetched at once.
+LINE_BYTES = 64
+# Marks of LLVM's prefetch: a line is kept in all caches, and it is one of data.
+KEPT, DATA = 3, 1
+
+INT32, BYTES = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 class Vectors:
@@ -38,6 +45,33 @@ class Vectors:
     def store(self, value: Any, *place: Any) -> None:
         """Store a vector."""
         self.builder.store(value, self.address(*place), align=self.bytes)
+
+    def stream(self, value: Any, *place: Any) -> None:
+        """Store a vector past the caches, where a whole line of memory begins; see `fence`.
+
+        A line that is to be kept in a cache is read before it is written.
+        """
+        stored = self.builder.store(value, self.address(*place), align=LINE_BYTES)
+        stored.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
+
+    def fetch(self, *place: Any, writes: bool = False) -> None:
+        """Have a line of memory brought near that is soon read, or written; it may be no one's."""
+        builder = self.builder
+        address = builder.bitcast(self.address(*place), BYTES)
+        kind = ir.FunctionType(ir.VoidType(), [BYTES, INT32, INT32, INT32])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [address, *map(INT32, (int(writes), KEPT, DATA))])
+
+
+@intrinsic
+def fence(_):
+    """Let nothing that is stored later be seen before what was streamed."""
+
+    def generate(context, builder, _signature, _arguments):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic
