@@ -5,7 +5,7 @@ In a pass over n tiles a rank has m = ⌈n / ranks⌉ of them at most. Its work 
     m · (tile + pixels of a window · Σ work · rate) · max(1, ranks / cores),
 
 but no less than all windows read and all cores written take at the memory's speed. All ranks meet
-at the end of the pass, after each measure, and after each round; a meeting takes ⌈log2 ranks⌉ times
+between two passes, after each measure, and after each round; a meeting takes ⌈log2 ranks⌉ times
 what that of two ranks does. A job adds what it takes to hand it out and hear that it is done.
 
 The rates are those of one machine (`rates.py`); on another one the estimate is off by the ratio of
@@ -89,11 +89,12 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
         Of a machine.
     """
     work = sum(work_seconds(planned, each, ranks, cores, rates) for each in planned.passes)
-    count = sum(meetings(planned, i) for i in range(len(planned.passes)))
+    count = sum(map(planned.meetings, range(len(planned.passes))))
     together = count * meeting_seconds(ranks, rates)
     if planned.alpha:
         alpha = estimate(planned.alpha, ranks, cores, rates)
-        work, together = work + alpha.work, together + alpha.meetings
+        work += alpha.work
+        together += alpha.meetings + meeting_seconds(ranks, rates)
     return Estimate(work, together, rates.job)
 
 
@@ -139,13 +140,6 @@ def moved_bytes(planned: Plan, each: Pass, spans: list[Span]) -> float:
     read = spans[0].pixels * colours * np.dtype(each.loads[0].takes).itemsize
     written = spans[-1].pixels * prod(each.channels) * np.dtype(each.dtype).itemsize
     return float(read + written)
-
-
-def meetings(planned: Plan, i: int) -> int:
-    """How often the ranks meet in a pass."""
-    first = planned.passes[i].parts[0]
-    rounds = first.rounds.expected if first.rounds else 0
-    return 1 + rounds + len(first.measures) - planned.measures_early(i)
 
 
 def meeting_seconds(ranks: int, rates: Rates) -> float:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import MappingProxyType
 
@@ -224,10 +225,11 @@ class Dispatcher:
         job.deadline = job.began + self.job_seconds
         for rank in ranks:
             self.busy[rank] = job
+        task = ForkingPickler.dumps(job.task())
         for rank in ranks:
             # A rank that has just died is noticed by `listen`, with its job among the held.
             with contextlib.suppress(OSError):
-                world.connections[rank].send(job.task())
+                world.connections[rank].send_bytes(task)
 
     def listen(self) -> None:
         """Wait for requests, messages of ranks, and the next deadline."""

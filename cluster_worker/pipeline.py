@@ -44,6 +44,9 @@ class Alone:
         """Do the work; there is nothing to combine it with."""
         return work()
 
+    def give_up(self, error: Exception) -> None:
+        """Do nothing: there is nobody to tell."""
+
 
 def nothing(a: None, b: None) -> None:
     """Combine work that gives no value: only wait for each other."""
@@ -114,7 +117,10 @@ class Run:
             before = image
             image, early = self.run_inner(each, before, early, follower)
             before.rest()
-        self.run_tiles(plan.passes[-1], image, self.result, early, with_alpha=plan.result_alpha)
+        # Nobody waits for the others at the end: whoever asked for the run hears of them all.
+        last = plan.passes[-1]
+        known = self.measure(last, image, early)
+        self.fill(last, image, self.result, known, with_alpha=plan.result_alpha)
 
     def moved_alpha(self, alpha: Source) -> Source:
         """Give alpha where the passes need it."""
@@ -122,7 +128,8 @@ class Run:
             return alpha
         scratch = [next(self.scratch) for _ in self.plan.alpha.buffers]
         moved = next(self.scratch)
-        run(self.plan.alpha, alpha, scratch, moved, self.team, self.report)
+        move = partial(run, self.plan.alpha, alpha, scratch, moved, self.team, self.report)
+        self.team.combine(move, nothing)
         return moved
 
     def run_inner(
@@ -130,29 +137,12 @@ class Run:
     ) -> tuple[Source, tuple[Any, ...]]:
         """Run a pass that others follow; give its result, and what was measured as it was made."""
         target = next(self.scratch)
-        found = self.run_tiles(each, image, target, early, follower)
+        fill = partial(self.fill, each, image, target, self.measure(each, image, early), follower)
+        found = self.team.combine(fill, follower.measures[0].combine if follower else nothing)
         rounds = each.parts[0].rounds
         if rounds is None:
             return target, () if follower is None else (found,)
         return self.iterate(each, rounds, image, target, next(self.scratch)), ()
-
-    def run_tiles(
-        self,
-        each: Pass,
-        image: Source,
-        target: Sink,
-        early: tuple[Any, ...],
-        follower: Part | None = None,
-        *,
-        with_alpha: bool = False,
-    ) -> Any:
-        """Measure what a pass needs and has not been given, then fill its target.
-
-        Gives the first measure of the part that follows, if one asks for it.
-        """
-        statistics = self.measure(each, image, early)
-        fill = partial(self.fill, each, image, target, statistics, follower, with_alpha)
-        return self.team.combine(fill, follower.measures[0].combine if follower else nothing)
 
     def share(self, cores: Sequence[Span]) -> Sequence[Span]:
         """Give this rank's share of the cores."""
@@ -164,10 +154,14 @@ class Run:
         image: Source,
         target: Sink,
         statistics: tuple[Any, ...],
-        follower: Part | None,
-        with_alpha: bool,
+        follower: Part | None = None,
+        *,
+        with_alpha: bool = False,
     ) -> Any:
-        """Run a pass on this rank's tiles, each core into its place in the target."""
+        """Run a pass on this rank's tiles, each core into its place in the target.
+
+        Gives the first measure of the part that follows, if one asks for it.
+        """
         total = None
         for core in self.share(self.plan.tiles(each, self.team.size)):
             out = None if with_alpha and self.alpha is not None else target.view(core)

@@ -340,6 +340,18 @@ class Plan:
                 total += len(self.measure_tiles(each, ranks)) * measures
         return total
 
+    @property
+    def meets(self) -> bool:
+        """Whether ranks wait for each other at all."""
+        return self.alpha is not None or any(map(self.meetings, range(len(self.passes))))
+
+    def meetings(self, i: int) -> int:
+        """How often ranks meet in a pass: after its measures and rounds, and before the next."""
+        first = self.passes[i].parts[0]
+        rounds = first.rounds.expected if first.rounds else 0
+        last = i == len(self.passes) - 1
+        return rounds + len(first.measures) - self.measures_early(i) + (not last)
+
     def measures_early(self, i: int) -> bool:
         """Whether a pass's first measure is taken as the pass before makes its tiles.
 

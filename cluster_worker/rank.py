@@ -11,13 +11,13 @@ import socket
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cluster_worker.errors import Broken, Cancelled, in_family
-from cluster_worker.pipeline import Alone, nothing, run
+from cluster_worker.pipeline import Alone, run
 from cluster_worker.planning import plan
 from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
@@ -64,12 +64,16 @@ class Rank:
         team = self.world if task.wide else Alone()
         try:
             with ExitStack() as stack:
-                opened: list[tuple[Source, Sequence[Surface], Sink]] = []
-                # Together: a rank that cannot open them must not leave the others waiting.
-                team.combine(lambda: opened.append(self.surfaces(task, stack)), nothing)
-                [(source, scratch, result)] = opened
+                planned = plan(task.order)
+                try:
+                    source, scratch, result = self.surfaces(task, stack)
+                except Exception as error:
+                    # The others must not be left waiting where they would meet this rank first.
+                    if planned.meets:
+                        team.give_up(error)
+                    raise
                 report = partial(self.report, task.job)
-                run(plan(task.order), source, scratch, result, team, report)
+                run(planned, source, scratch, result, team, report)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
             return in_family(error)
         return None
@@ -126,6 +130,9 @@ def main() -> None:
     if int(os.environ[WARM]):
         warm_up()
     limit_memory(int(os.environ[MEMORY]))
+    # A rank that is woken does not push the engine aside, which is still about to wake the others.
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     engine = socket.socket(socket.AF_UNIX)
     try:
         engine.connect(os.environ[SOCKET])

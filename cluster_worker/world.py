@@ -1,5 +1,6 @@
 """The ranks of one world. The only room that knows MPI."""
 
+import contextlib
 import os
 import time
 from array import array
@@ -52,6 +53,15 @@ class WholeWorld:
         if total.error is not None:
             raise total.error
         return total.value
+
+    def give_up(self, error: Exception) -> None:
+        """Bring an error to the next `combine` of all ranks, which raises it on the others."""
+
+        def fail() -> None:
+            raise error
+
+        with contextlib.suppress(Exception):
+            self.combine(fail, lambda a, b: None)
 
     def meet(self, brings: bool) -> bool:
         """Wait for all ranks without burning a core; tell whether any of them brings a share."""

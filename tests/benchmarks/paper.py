@@ -75,7 +75,7 @@ def spread(planned, ranks, rates, network, ranks_per_host=RANKS_PER_HOST):
     # Each host brings its own memory.
     together = replace(rates, bytes_per_second=rates.bytes_per_second * hosts)
     one = cost.estimate(planned, ranks, ranks, together)
-    count = sum(cost.meetings(planned, i) for i in range(len(planned.passes)))
+    count = sum(map(planned.meetings, range(len(planned.passes))))
     across = count * ceil(log2(hosts)) * 2 * network.latency if hosts > 1 else 0.0
     near = count * cost.meeting_seconds(here, rates)
     moved = size(planned.shape, planned.dtype) + size(planned.result_shape, planned.result_dtype)

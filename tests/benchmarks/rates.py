@@ -86,7 +86,7 @@ def overheads():
         # Each of two ranks has one tile, as the one rank has.
         pair = photograph(128, 64, colours=False)
         planned = plan(two.order(pair.shape, "uint8", otsu))
-        count = sum(cost.meetings(planned, i) for i in range(len(planned.passes)))
+        count = sum(map(planned.meetings, range(len(planned.passes))))
         meeting = (least_of(two, pair, otsu) - least_of(one, small, otsu)) / count
     return job, tile, max(meeting, 0.0)
 

@@ -54,13 +54,13 @@ def test_halos_are_worked_on_again():
 
 def test_a_measure_and_a_round_are_meetings():
     only = replace(WORK, operations={}, meeting=1.0)
-    assert seconds(planned({"operation": "invert"}), 2, rates=only) == 1
+    assert seconds(planned({"operation": "invert"}), 2, rates=only) == 0
     # Otsu counts the pixels of each level, then applies the threshold.
-    assert seconds(planned(OTSU), 2, rates=only) == 2
-    assert seconds(planned(OTSU), 8, rates=only) == 6
+    assert seconds(planned(OTSU), 2, rates=only) == 1
+    assert seconds(planned(OTSU), 8, rates=only) == 3
     assert seconds(planned(OTSU), 1, rates=only) == 0
     rounds = planned({"operation": "denoise_tv_chambolle"})
-    assert seconds(rounds, 2, rates=only) > len(rounds.passes)
+    assert seconds(rounds, 2, rates=only) > len(rounds.passes) - 1
 
 
 def test_no_pass_is_faster_than_the_memory():

@@ -59,3 +59,21 @@ def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
     [(reason, times)] = said.items()
     assert "no such image" in reason
     assert times == 9
+
+
+def test_who_gives_up_leaves_nobody_waiting():
+    code = """
+        if team.rank == 1:
+            team.give_up(ValueError("no such image"))
+        else:
+            try:
+                team.combine(lambda: 1, lambda a, b: a + b)
+            except Exception as error:
+                say(f"{type(error).__name__} {error}")
+        say(team.combine(lambda: None, lambda a, b: None))
+    """
+    said = Counter(in_world(3, code))
+    assert said.pop("None") == 3
+    [(reason, times)] = said.items()
+    assert "no such image" in reason
+    assert times == 2
