@@ -32,6 +32,15 @@ def in_world(ranks, code):
     return sorted(run.stdout.splitlines())
 
 
+def times_heard(said):
+    """Count who heard why a rank had nothing to bring; all three met once more after it."""
+    counted = Counter(said)
+    assert counted.pop("None") == 3
+    [(reason, times)] = counted.items()
+    assert "no such image" in reason
+    return times
+
+
 def test_every_rank_gets_what_those_with_work_bring():
     code = """
         total = team.combine(lambda: team.rank or None, lambda a, b: a + b)
@@ -54,11 +63,7 @@ def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
                 say(f"{type(error).__name__} {error}")
         say(team.combine(lambda: None, lambda a, b: None))
     """
-    said = Counter(in_world(3, code))
-    assert said.pop("None") == 3
-    [(reason, times)] = said.items()
-    assert "no such image" in reason
-    assert times == 9
+    assert times_heard(in_world(3, code)) == 9
 
 
 def test_who_gives_up_leaves_nobody_waiting():
@@ -72,8 +77,4 @@ def test_who_gives_up_leaves_nobody_waiting():
                 say(f"{type(error).__name__} {error}")
         say(team.combine(lambda: None, lambda a, b: None))
     """
-    said = Counter(in_world(3, code))
-    assert said.pop("None") == 3
-    [(reason, times)] = said.items()
-    assert "no such image" in reason
-    assert times == 2
+    assert times_heard(in_world(3, code)) == 2
