@@ -24,7 +24,7 @@ from cluster_worker.tiling import Span, parts_of
 # An image is cut over all ranks if that saves so large a share of its time, and so many seconds:
 # less is lost where they do not begin at the same moment, or hold up the images behind this one.
 WORTH_SHARE = 0.1
-WORTH_SECONDS = 0.002
+WORTH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
