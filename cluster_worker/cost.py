@@ -6,7 +6,8 @@ In a pass over n tiles a rank has m = ⌈n / ranks⌉ of them at most. Its work 
 
 but no less than all windows read and all cores written take at the memory's speed. All ranks meet
 between two passes, after each measure, and after each round; a meeting takes ⌈log2 ranks⌉ times
-what that of two ranks does. A job adds what it takes to hand it out and hear that it is done.
+what that of two ranks does. A job adds what it takes to hand it out and hear that it is done, and
+more for every rank beside the first: they are told, and heard, one after the other.
 
 The rates are those of one machine (`rates.py`); on another one the estimate is off by the ratio of
 the two. Reading and writing files is not part of it.
@@ -35,8 +36,9 @@ class Rates:
     ----------
     source : str
         Where it was measured, and when.
-    job, tile, meeting : float
-        Of handing out a job, of a tile besides its work, and of a meeting of two ranks.
+    job, further, tile, meeting : float
+        Of handing out a job to one rank, and to a further one, of a tile besides its work, and of
+        a meeting of two ranks.
     bytes_per_second : float
         What all cores together read from memory and write to it.
     conversion : float
@@ -48,6 +50,7 @@ class Rates:
 
     source: str
     job: float
+    further: float
     tile: float
     meeting: float
     bytes_per_second: float
@@ -95,7 +98,7 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
         alpha = estimate(planned.alpha, ranks, cores, rates)
         work += alpha.work
         together += alpha.meetings + meeting_seconds(ranks, rates)
-    return Estimate(work, together, rates.job)
+    return Estimate(work, together, rates.job + rates.further * (ranks - 1))
 
 
 def is_worth_cutting(alone: float, shared: float) -> bool:

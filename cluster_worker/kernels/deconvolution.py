@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 from scipy import fft
 from skimage.restoration import uft
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image, lazily, waves
+from cluster_worker.kernels.waves import Spectrum
 
 loops = lazily("cluster_worker.kernels.loops.deconvolution")
 normals = lazily("cluster_worker.kernels.loops.normals")
-
-Spectrum = NDArray[np.complexfloating[Any, Any]]
 
 # scikit-image's Laplacian, the measure of roughness.
 LAPLACIAN = np.array([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]])
@@ -57,25 +56,8 @@ def transfer_of(spread: NDArray[np.floating], shape: tuple[int, int]) -> Spectru
 
 
 def inverse_of(spectrum: Spectrum, shape: tuple[int, int]) -> Image:
-    """Transform back as ``skimage.restoration.uft.uirfftn`` does, in the spectrum's own memory.
-
-    Parameters
-    ----------
-    spectrum : ndarray
-        (rows, columns // 2 + 1); it is lost.
-    shape : tuple of int
-        (rows, columns) of the image.
-
-    Returns
-    -------
-    ndarray
-        Of that shape.
-    """
-    columns = fft.ifft(spectrum, axis=0, norm="forward", overwrite_x=True)
-    found: Image = fft.irfft(columns, shape[1], axis=1, norm="forward")
-    # Its factor is rounded once, from a long double.
-    found *= found.dtype.type(1 / np.sqrt(np.longdouble(shape[0] * shape[1])))
-    return found
+    """Transform back as ``skimage.restoration.uft.uirfftn`` does; the spectrum is lost."""
+    return waves.inverse_of(spectrum, shape, 1 / np.sqrt(np.longdouble(shape[0] * shape[1])))
 
 
 def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: bool) -> Image:

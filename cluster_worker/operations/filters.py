@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, util
 
-from cluster_worker.kernels import correlation, medians, separable
+from cluster_worker.kernels import correlation, medians, separable, waves
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -504,6 +504,11 @@ def convolved(image: Image, kernel: NDArray[Any], mode: str, cval: float) -> Ima
     return result
 
 
+def by_waves(image: Image, **given: Any) -> Image:
+    """Weigh the waves of every colour."""
+    return each_channel(lambda plane: waves.butterworth(plane, **given), image)
+
+
 @operation(
     "Coarse or fine detail (Butterworth)",
     "Filters",
@@ -512,6 +517,7 @@ def convolved(image: Image, kernel: NDArray[Any], mode: str, cval: float) -> Ima
     shows="extent",
     arrays=8,
     cost=2,
+    kernels=(Kernel(by_waves, ("float32", "float64"), exact=True, arrays=4, cost=1.4),),
 )
 def butterworth(
     image: Image,

@@ -18,11 +18,12 @@ from tests.benchmarks.images import photograph, suited
 from tests.benchmarks.machine import machine, today
 
 PATH = Path(cost.__file__).with_name("rates.py")
-# An operation that takes longer on the first shape is not tried on the second.
-SHAPES = ((256, 256), (768, 768))
+# An operation that takes longer on one shape is not tried on the next.
+SHAPES = ((256, 256), (768, 768), (2304, 2304))
 SECONDS_MAX = 0.15
 REPEATS = 3
-MANY = 16
+# Tiles of an image that shows what one takes, and runs of what takes a millisecond.
+MANY, OFTEN = 16, 100
 INVERT = [{"operation": "invert"}]
 BYTES = 1 << 28
 
@@ -33,6 +34,7 @@ from cluster_worker.cost import Rates
 MEASURED = Rates(
     source="{source}",
     job={job:.3g},
+    further={further:.3g},
     tile={tile:.3g},
     meeting={meeting:.3g},
     bytes_per_second={bytes_per_second:.3g},
@@ -47,11 +49,7 @@ MEASURED = Rates(
 def run(folder, say, names=tuple(OPERATIONS), path=PATH):
     """Measure all rates; give them as one row, and write them."""
     del folder
-    job, tile, meeting = overheads()
-    found = {
-        "job": job,
-        "tile": tile,
-        "meeting": meeting,
+    found = overheads() | {
         "bytes_per_second": memory_speed(),
         "conversion": conversion(),
     }
@@ -77,21 +75,24 @@ def written(rates):
 
 
 def overheads():
-    """Seconds of a job, of a tile, and of a meeting of two ranks: as small images show them."""
-    small, larger = photograph(64, 64, colours=False), photograph(64 * MANY, 64, colours=False)
+    """Seconds of a job, for a second rank, of a tile and of a meeting, as small images show them.
+
+    Each of two ranks has one tile, as the one rank has.
+    """
     otsu = [{"operation": "threshold_otsu"}]
+    small, pair, larger = (photograph(64 * n, 64, colours=False) for n in (1, 2, MANY))
     with Engine(1, core=(64, 64)) as one, Engine(2, core=(64, 64)) as two:
-        job = least_of(one, small, INVERT)
-        tile = max(least_of(one, larger, INVERT) - job, 0.0) / (MANY - 1)
-        # Each of two ranks has one tile, as the one rank has.
-        pair = photograph(128, 64, colours=False)
+        job, shared = least_of(one, small, INVERT), least_of(two, pair, INVERT)
+        tile = (least_of(one, larger, INVERT) - job) / (MANY - 1)
         planned = plan(two.order(pair.shape, "uint8", otsu))
         count = sum(map(planned.meetings, range(len(planned.passes))))
-        meeting = (least_of(two, pair, otsu) - least_of(one, small, otsu)) / count
-    return job, tile, max(meeting, 0.0)
+        measuring = least_of(one, small, otsu) - job
+        meeting = (least_of(two, pair, otsu) - shared - measuring) / count
+    found = {"further": shared - job, "tile": tile, "meeting": meeting}
+    return {"job": job} | {name: max(seconds, 0.0) for name, seconds in found.items()}
 
 
-def least_of(engine, image, steps, repeats=MANY):
+def least_of(engine, image, steps, repeats=OFTEN):
     """Fewest seconds of a run, the image being in the engine's memory: others may be at work."""
     with engine.hold(image) as held:
         run_held(engine, held, steps)

@@ -14,7 +14,7 @@ from config import recipe
 GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}
 OTSU = {"operation": "threshold_otsu"}
 # One second for a unit of any work, and nothing else.
-WORK = Rates("", 0.0, 0.0, 0.0, float("inf"), 0.0, dict.fromkeys(OPERATIONS, (1.0, 1.0)))
+WORK = Rates("", 0.0, 0.0, 0.0, 0.0, float("inf"), 0.0, dict.fromkeys(OPERATIONS, (1.0, 1.0)))
 
 
 def planned(*steps, shape=(4000, 6000), dtype="uint8", core=None):
@@ -63,6 +63,11 @@ def test_a_measure_and_a_round_are_meetings():
     assert seconds(rounds, 2, rates=only) > len(rounds.passes) - 1
 
 
+def test_every_rank_beside_the_first_takes_time_to_be_told():
+    only = replace(WORK, operations={}, job=5.0, further=1.0)
+    assert [seconds(planned(OTSU), ranks, rates=only) for ranks in (1, 2, 8)] == [5, 6, 12]
+
+
 def test_no_pass_is_faster_than_the_memory():
     slow = replace(WORK, operations={}, bytes_per_second=1e6)
     assert seconds(planned({"operation": "invert"}), 64, rates=slow) == pytest.approx(48, rel=0.01)
@@ -90,7 +95,7 @@ def test_every_operation_was_measured_and_more_pixels_take_longer():
     [
         (1.0, 0.5, True),
         (0.0045, 0.0023, True),
-        (0.001, 0.0005, False),  # a gain that is lost while the ranks begin
+        (0.001, 0.0006, False),  # a gain that is lost while the ranks begin
         (0.1, 0.098, False),  # limited by memory, which all ranks share
         (0.1, 0.2, False),
     ],

@@ -1,0 +1,26 @@
+"""Waves are weighed to scikit-image's last bit, whatever the sides and the border."""
+
+import numpy as np
+import pytest
+from skimage import filters
+
+from cluster_worker.kernels.waves import butterworth
+
+# The last is larger than what is weighed at a time.
+SHAPES = ((1, 1), (1, 7), (7, 1), (64, 31), (10, 201), (530, 517))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("cutoff", "high_pass", "order", "squared", "npad"),
+    [(0.005, True, 2.0, True, 0), (0.3, False, 0.5, False, 3), (0.001, True, 6.0, False, 16)],
+)
+def test_butterworth_is_scikit_images(shape, dtype, cutoff, high_pass, order, squared, npad):
+    plane = np.random.default_rng(8).uniform(-0.5, 0.5, shape).astype(dtype)
+    expected = filters.butterworth(
+        plane, cutoff, high_pass, order, squared_butterworth=squared, npad=npad
+    )
+    found = butterworth(plane, cutoff, high_pass, order, squared, npad)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
