@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cluster_worker.kernels import components, core_of, floods
+from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import Image, Measure, Part, Place, Rounds, Span
 
 Codes = NDArray[np.uint64]
@@ -65,9 +65,11 @@ def refuse_not_finite(values: Image) -> None:
         raise ValueError("the image holds NaN or infinity, which cannot be compared")
 
 
-def run_starts(flat: NDArray[Any]) -> NDArray[np.intp]:
-    """Give where runs of equal values begin; there are far fewer of them than pixels."""
-    return np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+def run_starts(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Give where runs of equal values, or rows, begin; there are far fewer of them than pixels."""
+    changes = np.ones(values.shape, np.bool_)
+    np.not_equal(values[1:], values[:-1], out=changes[1:])
+    return np.flatnonzero(changes if values.ndim == 1 else changes.any(axis=1))
 
 
 def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image:
@@ -113,7 +115,7 @@ class Edges(NamedTuple):
     right: Edge
 
 
-def edges_of(tile: Span, regions: Codes, labels: Image) -> Edges:
+def edges_of(tile: Span, regions: Codes, labels: Image | None) -> Edges:
     """Give the edges of a tile, where its regions may touch those of others.
 
     Parameters
@@ -121,14 +123,15 @@ def edges_of(tile: Span, regions: Codes, labels: Image) -> Edges:
     tile : Span
         In the whole image.
     regions, labels : ndarray
-        (rows, columns).
+        (rows, columns); None if all regions have one label.
     """
     found = []
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         line = regions[edge]
         starts = run_starts(line)
-        runs = line[starts].astype(np.uint64), labels[edge][starts].astype(np.uint64)
-        found.append(Edge(line.size, starts, *runs))
+        runs = line[starts].astype(np.uint64)
+        values = runs > 0 if labels is None else labels[edge][starts]
+        found.append(Edge(line.size, starts, runs, values.astype(np.uint64)))
     return Edges(tile, *found)
 
 
@@ -161,7 +164,9 @@ def side_by_side(
         a = one[:, max(shift, 0) : one.shape[1] + min(shift, 0)]
         b = other[:, max(-shift, 0) : other.shape[1] + min(-shift, 0)]
         touch = (a[0] > 0) & (b[0] > 0) & (a[1] == b[1])
-        yield np.stack([a[0][touch], b[0][touch]], axis=1)
+        pairs = np.stack([a[0][touch], b[0][touch]], axis=1)
+        # Two regions mostly touch along many pixels.
+        yield pairs[run_starts(pairs)]
 
 
 @dataclass(frozen=True)
@@ -213,7 +218,7 @@ def contacts_in(block: Image, *, place: Place, connectivity: int) -> Contacts:
 
     A block of rows × columns × 2 holds values beside the codes, and equal values alone touch.
     """
-    codes, values = (block, block != 0) if block.ndim == 2 else (block[..., 0], block[..., 1])
+    codes, values = (block, None) if block.ndim == 2 else (block[..., 0], block[..., 1])
     return Contacts(connectivity, (edges_of(place.core, codes, values),))
 
 
@@ -334,9 +339,9 @@ def wanted_labels(
     block: Image, *, place: Place, statistics: tuple[Seams], out: Image | None, dtype: str
 ) -> Image:
     """Give the labels of the regions that are wanted, 0 elsewhere."""
-    with core_of(block, place.window, dtype, out) as result:
-        statistics[0].fill(block, place, result)
-    return result if out is None else out
+    result = np.empty(place.window.shape, dtype) if out is None else out
+    statistics[0].fill(block, place, result)
+    return result
 
 
 def wanted_mask(
