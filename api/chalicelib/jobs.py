@@ -156,8 +156,8 @@ def fetch(parts: Parts, batch: str, job: str) -> Job:
     Problem
         404 or 410 if batch or job is not there or no longer.
     """
-    live_batch(parts, batch)
-    row = parts.table.job(batch, job)
+    found, row = parts.table.batch_and_job(batch, job)
+    check_live(parts, found)
     if row is None:
         raise problems.not_found("job")
     if row.state == "expired":

@@ -48,6 +48,15 @@ class Table:
         item = self._get(batch, places.job_sk(job))
         return Job.from_item(item) if item else None
 
+    def batch_and_job(self, batch: str, job: str) -> tuple[Batch | None, Job | None]:
+        """Read the rows of a batch and of a job in it, in one request."""
+        own, its = (batch, places.BATCH_SK), (batch, places.job_sk(job))
+        found = self.items([own, its])
+        return (
+            Batch.from_item(found[own]) if own in found else None,
+            Job.from_item(found[its]) if its in found else None,
+        )
+
     def jobs(self, keys: Sequence[Key]) -> list[Job]:
         """Read jobs by (batch, job id), in the order given; those that are gone are left out."""
         wanted = [(batch, places.job_sk(job)) for batch, job in keys]

@@ -17,7 +17,7 @@ from config.settings import MIB
 PART_BYTES = 8 * MIB
 PARTS_MAX = 10_000
 
-NOT_THERE = {"404", "NoSuchKey", "412", "PreconditionFailed"}
+NOT_THERE = {"404", "NoSuchKey"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     Returns
     -------
     Upload or None
-        None if nothing is there yet, or it was replaced while we looked.
+        None if nothing is there yet.
 
     Raises
     ------
@@ -181,21 +181,23 @@ def copy_source(parts: Parts, row: Job) -> None:
 
 def look(parts: Parts, row: Job) -> Upload | None:
     """Look at the file of a job as it lies there; None and raises as `inspect` does."""
-    place = {
-        "Bucket": parts.settings.uploads_bucket,
-        "Key": places.upload_key(row.batch, row.job),
-    }
     try:
-        head = parts.s3.head_object(**place)
-        check_size(row.name, head["ContentLength"], row.bytes, parts.settings.upload_bytes_max)
-        first = parts.s3.get_object(
-            **place, IfMatch=head["ETag"], Range=f"bytes=0-{MAGIC_BYTES - 1}"
-        )["Body"].read()
+        found = parts.s3.get_object(
+            Bucket=parts.settings.uploads_bucket,
+            Key=places.upload_key(row.batch, row.job),
+            Range=f"bytes=0-{MAGIC_BYTES - 1}",
+        )
     except ClientError as error:
-        if error.response["Error"]["Code"] in NOT_THERE:
+        code = error.response["Error"]["Code"]
+        if code in NOT_THERE:
             return None
+        if code == "InvalidRange":
+            # Of a file that is empty no bytes can be had.
+            check_size(row.name, 0, row.bytes, parts.settings.upload_bytes_max)
         raise
-    return Upload(head["ETag"], sniff(row.name, first))
+    size = int(found["ContentRange"].rpartition("/")[2])
+    check_size(row.name, size, row.bytes, parts.settings.upload_bytes_max)
+    return Upload(found["ETag"], sniff(row.name, found["Body"].read()))
 
 
 def abort_all(parts: Parts, prefix: str) -> None:
