@@ -55,6 +55,13 @@ def test_a_file_of_unknown_type_may_be_sent(api, policy):
     assert {"Content-Type": "application/octet-stream"} in conditions
 
 
+def test_a_file_that_arrived_without_a_byte_is_refused(api):
+    batch, (job,) = api.batch()
+    api.arrive(batch, job, b"")
+    status, answer = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert (status, answer["detail"]) == (422, "a.png: the file is empty")
+
+
 def test_a_late_upload_form_is_renewed(api):
     batch, (job,) = api.batch()
     api.clock.pass_seconds(2 * 3600)
