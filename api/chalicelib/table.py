@@ -1,5 +1,6 @@
 """The table: every read and write of rows. Never a scan; every write of a row has a condition."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ LOST_ERRORS = {
 
 # What BatchGetItem takes at once.
 KEYS_PER_READ = 100
+# Before keys are asked for again that DynamoDB had no capacity for; it doubles each time.
+PAUSE_SECONDS = 0.05
+PAUSE_SECONDS_MAX = 1.0
 
 Key = tuple[str, str]
 
@@ -67,6 +71,7 @@ class Table:
         """Read rows by (pk, sk), a hundred at a time."""
         found: dict[Key, Mapping[str, Any]] = {}
         left = [{"pk": pk, "sk": sk} for pk, sk in dict.fromkeys(keys)]
+        pause = PAUSE_SECONDS
         while left:
             now, left = left[:KEYS_PER_READ], left[KEYS_PER_READ:]
             answer = self.client.batch_get_item(
@@ -75,7 +80,11 @@ class Table:
             for item in answer["Responses"].get(self.name, ()):
                 found[item["pk"], item["sk"]] = item
             # DynamoDB hands back what it had no capacity for.
-            left += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            refused = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if refused:
+                time.sleep(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            left += refused
         return found
 
     def summary(self, batch: str) -> tuple[Batch, dict[str, int]] | None:

@@ -17,7 +17,7 @@ from config.settings import MIB
 PART_BYTES = 8 * MIB
 PARTS_MAX = 10_000
 
-NOT_THERE = {"404", "NoSuchKey"}
+NOT_THERE = "NoSuchKey"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def copy_source(parts: Parts, row: Job) -> None:
             CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] in NOT_THERE:
+        if error.response["Error"]["Code"] == NOT_THERE:
             raise UploadError(
                 f"{row.name}: the file that was sent before is no longer kept; send it again"
             ) from error
@@ -189,15 +189,17 @@ def look(parts: Parts, row: Job) -> Upload | None:
         )
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in NOT_THERE:
+        if code == NOT_THERE:
             return None
         if code == "InvalidRange":
             # Of a file that is empty no bytes can be had.
             check_size(row.name, 0, row.bytes, parts.settings.upload_bytes_max)
         raise
-    size = int(found["ContentRange"].rpartition("/")[2])
+    first = found["Body"].read(MAGIC_BYTES)
+    # Some stores give an empty file whole instead of refusing the range.
+    size = int(found.get("ContentRange", f"/{found['ContentLength']}").rpartition("/")[2])
     check_size(row.name, size, row.bytes, parts.settings.upload_bytes_max)
-    return Upload(found["ETag"], sniff(row.name, found["Body"].read()))
+    return Upload(found["ETag"], sniff(row.name, first))
 
 
 def abort_all(parts: Parts, prefix: str) -> None:

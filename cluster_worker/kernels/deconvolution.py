@@ -8,16 +8,13 @@ from scipy import fft
 from skimage.restoration import uft
 
 from cluster_worker.kernels import Image, lazily, waves
-from cluster_worker.kernels.waves import Spectrum
+from cluster_worker.kernels.waves import STRIP_WAVES, Spectrum
 
 loops = lazily("cluster_worker.kernels.loops.deconvolution")
 normals = lazily("cluster_worker.kernels.loops.normals")
 
 # scikit-image's Laplacian, the measure of roughness.
 LAPLACIAN = np.array([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]])
-
-# Coefficients that are worked on at a time, so that what is made of them stays in the cache.
-STRIP_PIXELS = 1 << 15
 
 # As scikit-image has them: rounds that are left out of the mean, fewest and most rounds, and the
 # change of the mean that ends them.
@@ -79,7 +76,7 @@ def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: b
     """
     rough = transfer_of(LAPLACIAN, plane.shape).real.astype(plane.dtype)
     transfer = transfer_of(spread.astype(plane.dtype), plane.shape)
-    many = max(STRIP_PIXELS // transfer.shape[1], 1)
+    many = max(STRIP_WAVES // transfer.shape[1], 1)
     for top in range(0, len(transfer), many):
         given = transfer[top : top + many]
         precision = np.abs(given) ** 2 + balance * np.abs(rough[top : top + many]) ** 2

@@ -10,12 +10,12 @@ from cluster_worker.kernels import Image
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
 
-# Waves that are weighed at a time, so that their gains stay in the cache.
+# Waves that are worked on at a time, so that what is made of them stays in the cache.
 STRIP_WAVES = 1 << 15
 
 
-def inverse_of(spectrum: Spectrum, shape: tuple[int, int], factor: Any) -> Image:
-    """Transform back, in the spectrum's own memory.
+def inverse_of(spectrum: Spectrum, shape: tuple[int, int], factor: np.longdouble) -> Image:
+    """Transform back.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def inverse_of(spectrum: Spectrum, shape: tuple[int, int], factor: Any) -> Image
     shape : tuple of int
         (rows, columns) of the image.
     factor : longdouble
-        What pixels are multiplied with, rounded once.
+        What pixels are multiplied with; it is rounded once.
 
     Returns
     -------
@@ -62,7 +62,11 @@ def butterworth(
     rows, columns = plane.shape
     framed = np.pad(plane, npad, mode="edge") if npad else plane
     down, across = (squared_waves(each, cutoff_frequency_ratio) for each in framed.shape)
-    spectrum = fft.fft(fft.rfft(framed, axis=1), axis=0, overwrite_x=True)
+    shape, size = framed.shape, framed.size
+    spectrum = fft.rfft(framed, axis=1)
+    # What is framed may be many times the plane.
+    del framed
+    spectrum = fft.fft(spectrum, axis=0, overwrite_x=True)
     across = across[: spectrum.shape[1]]
     many = max(STRIP_WAVES // len(across), 1)
     for top in range(0, len(spectrum), many):
@@ -72,7 +76,7 @@ def butterworth(
         if high_pass:
             gains *= waves
         spectrum[top : top + many] *= gains if squared_butterworth else np.sqrt(gains)
-    found = inverse_of(spectrum, framed.shape, 1 / np.longdouble(framed.size))
+    found = inverse_of(spectrum, shape, 1 / np.longdouble(size))
     return found[npad : npad + rows, npad : npad + columns]
 
 

@@ -517,7 +517,7 @@ def by_waves(image: Image, **given: Any) -> Image:
     shows="extent",
     arrays=8,
     cost=2,
-    kernels=(Kernel(by_waves, ("float32", "float64"), exact=True, arrays=4, cost=1.4),),
+    kernels=(Kernel(by_waves, ("float32", "float64"), exact=True, cost=1.4),),
 )
 def butterworth(
     image: Image,

@@ -122,8 +122,10 @@ def edges_of(tile: Span, regions: Codes, labels: Image | None) -> Edges:
     ----------
     tile : Span
         In the whole image.
-    regions, labels : ndarray
-        (rows, columns); None if all regions have one label.
+    regions : ndarray
+        (rows, columns).
+    labels : ndarray or None
+        The same; None if all regions have one label.
     """
     found = []
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):

@@ -35,7 +35,8 @@ speed of the host's link:
     transfer = (source + result) / (hosts · link) + rows of the halos / link
 
 with {tile:.0f} µs for a tile, {meeting:.0f} µs for a meeting of two ranks, and the rates of the
-operations ({source}). Transfer is not hidden behind work here, as it could be.
+operations ({source}). Transfer is not hidden behind work here, as it could be; what it takes to
+tell the ranks of a job is left out.
 """
 
 

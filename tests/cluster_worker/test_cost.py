@@ -95,6 +95,7 @@ def test_every_operation_was_measured_and_more_pixels_take_longer():
     [
         (1.0, 0.5, True),
         (0.0045, 0.0023, True),
+        (0.002, 0.001, True),
         (0.001, 0.0006, False),  # a gain that is lost while the ranks begin
         (0.1, 0.098, False),  # limited by memory, which all ranks share
         (0.1, 0.2, False),

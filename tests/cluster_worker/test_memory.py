@@ -62,7 +62,13 @@ def test_no_operation_takes_more_memory_than_planned(name):
 
 
 @pytest.mark.parametrize(
-    "step", [{"operation": "felzenszwalb"}, {"operation": "watershed", "on": "distance"}]
+    "step",
+    [
+        {"operation": "felzenszwalb"},
+        {"operation": "watershed", "on": "distance"},
+        # As much beside the image as the widest border is beside one of 12 megapixels.
+        {"operation": "butterworth", "npad": 100},
+    ],
 )
 def test_an_image_in_gray_takes_no_more_memory_than_planned(step):
     assert_planned(step, np.ascontiguousarray(data.camera()[:300, :380]), 1 << 20)
