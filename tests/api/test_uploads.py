@@ -1,8 +1,10 @@
+import io
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from chalicelib import parts as parts_module
+from chalicelib import table as table_module
 from chalicelib import uploads
 from chalicelib.images import UploadError, sniff
 
@@ -60,6 +62,40 @@ def test_a_file_that_arrived_without_a_byte_is_refused(api):
     api.arrive(batch, job, b"")
     status, answer = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
     assert (status, answer["detail"]) == (422, "a.png: the file is empty")
+
+
+def test_a_store_that_knows_no_range_of_an_empty_file_may_give_it_whole(api):
+    class Store:
+        def get_object(self, **_):
+            return {"Body": io.BytesIO(), "ContentLength": 0, "ETag": "e"}
+
+    batch, (job,) = api.batch()
+    row = api.row(batch, job)
+    with pytest.raises(UploadError, match=r"^a.png: the file is empty$"):
+        uploads.look(replace(api.parts, s3=Store()), row)
+
+
+def test_rows_that_the_table_had_no_capacity_for_are_asked_for_again(api, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(table_module.time, "sleep", pauses.append)
+    batch, (job,) = api.batch()
+
+    class Busy:
+        """Gives one row of those asked for, and at first none."""
+
+        def batch_get_item(self, **question):
+            asked = question["RequestItems"][api.table.name]
+            given, refused = asked["Keys"][: len(pauses)], asked["Keys"][len(pauses) :]
+            if given:
+                items = {api.table.name: asked | {"Keys": given}}
+                answer = api.table.client.batch_get_item(RequestItems=items)
+            else:
+                answer = {"Responses": {}}
+            return answer | {"UnprocessedKeys": {api.table.name: {"Keys": refused}}}
+
+    found, row = replace(api.table, client=Busy()).batch_and_job(batch, job)
+    assert (found.batch, row.job) == (batch, job)
+    assert pauses == [0.05, 0.1]
 
 
 def test_a_late_upload_form_is_renewed(api):
