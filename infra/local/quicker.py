@@ -3,15 +3,22 @@
 moto stands in for AWS on one machine, where all that it takes is taken from the images.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import cache, lru_cache, partialmethod
 from typing import Any
 
+from botocore.model import StructureShape
 from moto import backends
-from moto.core.serialize import AttributePicker, AttributePickerContext
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.core import responses
+from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.comparisons import ConditionExpressionParser
+from moto.dynamodb.exceptions import ItemSizeTooLarge
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 
@@ -19,8 +26,14 @@ from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPa
 INDEX_NAME = 4
 # Expressions that are kept: the app writes some dozens.
 PARSED_MAX = 256
-# A service, and its name of a value with its type, of which each has one of ten.
-TYPED_VALUE = ("dynamodb", "AttributeValue")
+# Pairs of classes of nodes that are kept: moto has some dozens.
+KINDS_MAX = 1024
+# As much as moto lets a row hold.
+ROW_BYTES_MAX = 405_000
+# DynamoDB's name of a value with its type, of which each has one of ten.
+TYPED_VALUE = "AttributeValue"
+
+is_kind: Callable[[type, Any], bool] = lru_cache(KINDS_MAX)(issubclass)
 
 
 def take_places() -> None:
@@ -29,13 +42,88 @@ def take_places() -> None:
     # It looks into moto's folder, twice for each request.
     names = backends.list_of_moto_modules
     backends.list_of_moto_modules = cache(lambda: tuple(names()))
-    AttributePicker.__call__ = partialmethod(pick, AttributePicker.__call__)
-    DepthFirstTraverser.traverse_node_recursively = traverse
-    # Who changes what was parsed copies it first.
-    UpdateExpressionParser.make = lru_cache(PARSED_MAX)(UpdateExpressionParser.make)
-    # They look at all that is below a node: to ask them of the root is enough.
-    ActionCountValidator.traverse = ActionCountValidator.verify_action_counts
+    serialize_structure = BaseJSONSerializer._serialize_type_structure
+    BaseJSONSerializer._serialize_type_structure = partialmethod(serialize, serialize_structure)
+    # It looks at all members of a class, for each request.
+    responses.method_names_from_class = cache(responses.method_names_from_class)
+    take_expressions()
+    # It measures the whole row for each attribute that is set.
+    LimitedSizeDict.__setitem__ = dict.__setitem__
+    Item.__init__ = partialmethod(make_row, Item.__init__)
+    UpdateExpressionExecutor.execute = partialmethod(execute, UpdateExpressionExecutor.execute)
+
+
+def take_expressions() -> None:
+    """Have each expression parsed once, and what was parsed gone through quickly."""
+    UpdateExpressionParser.make = lru_cache(PARSED_MAX)(parser(UpdateExpressionParser.make))
+    # The parser has asked it already.
+    ActionCountValidator.traverse = lambda self, node: node
+    # It looks at all that is below a node: to ask it of the root is enough.
     OverlappingPathsValidator.traverse = OverlappingPathsValidator.check_for_overlapping_paths
+    DepthFirstTraverser.traverse_node_recursively = traverse
+    Node.__deepcopy__ = copy_node
+    lexed = lru_cache(PARSED_MAX)(lexer(ConditionExpressionParser._lex_condition_expression))
+    ConditionExpressionParser._lex_condition_expression = lambda self: deque(
+        lexed(self.condition_expression)
+    )
+
+
+def parser(moto: Callable[[str], Node]) -> Callable[[str], Node]:
+    """Parse an update into a root with its actions; moto brings it into this form later.
+
+    Until then it visits a clause for each action that follows another.
+    """
+
+    def make(expression: str) -> Node:
+        root = moto(expression)
+        ActionCountValidator().verify_action_counts(root)
+        root.normalize()
+        for action in root.children:
+            action.set_parent(root)
+        return root
+
+    return make
+
+
+def lexer(moto: Callable[[ConditionExpressionParser], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Part a condition into words, for which moto compiles six patterns at each word."""
+    return lambda expression: tuple(moto(ConditionExpressionParser(expression, None, None)))
+
+
+def copy_node(self: Node, memo: dict[int, Any]) -> Node:
+    """Copy what was parsed, for one that changes it."""
+    copied = object.__new__(type(self))
+    copied.__dict__.update(self.__dict__)
+    if self.children is not None:
+        copied.children = [
+            copy_node(child, memo) if is_kind(type(child), Node) else child
+            for child in self.children
+        ]
+        for child in copied.children:
+            if is_kind(type(child), Node):
+                child.set_parent(copied)
+    return copied
+
+
+def make_row(self: Item, moto: Callable[..., None], *others: Any, **named: Any) -> None:
+    """Make a row, unless it is too large."""
+    moto(self, *others, **named)
+    check_size(self)
+
+
+def execute(
+    self: UpdateExpressionExecutor, moto: Callable[..., None], node: Node | None = None
+) -> None:
+    """Carry out an update, unless the row then is too large."""
+    moto(self, node)
+    if node is None:
+        check_size(self.item)
+
+
+def check_size(row: Item) -> None:
+    """Refuse a row that is too large, by moto's measure."""
+    if sum(bytesize(name) + value.size() for name, value in row.attrs.items()) > ROW_BYTES_MAX:
+        raise ItemSizeTooLarge
 
 
 def query(
@@ -60,33 +148,41 @@ def query(
     return moto(table, hash_key, comparison, values, *others, **named)
 
 
-def pick(self: AttributePicker, moto: Callable[..., Any], context: AttributePickerContext) -> Any:
-    """Read a value's type by its name.
+def serialize(
+    self: BaseJSONSerializer,
+    moto: Callable[..., None],
+    serialized: dict[str, Any],
+    value: Any,
+    shape: StructureShape,
+    key: str,
+) -> None:
+    """Serialize a value with its type, by its type.
 
-    moto's looks for each of the ten types by seven other names first, which objects may have.
+    moto's looks for each of the ten types, by seven other names first, which objects may have.
     """
-    parent = getattr(context.shape, "parent", None)
-    name = (context.service_model.service_name, getattr(parent, "name", ""))
-    if name == TYPED_VALUE and type(context.obj) is dict:
-        return context.obj.get(context.key)
-    return moto(self, context)
+    if shape.name != TYPED_VALUE or type(value) is not dict:
+        moto(self, serialized, value, shape, key)
+        return
+    typed: dict[str, Any] = {}
+    for name, content in value.items():
+        self._serialize(typed, content, shape.members[name], name)
+    self._default_serialize(serialized, typed, shape, key)
 
 
 def traverse(self: DepthFirstTraverser, node: Any, child_id: int = -1) -> Any:
     """Process the nodes of a kind, from the leaves up.
 
-    moto's asks for the kinds anew at every node.
+    moto's asks for the kinds anew at every node, and abstract classes are slow to ask.
     """
-    kinds = self.nodes_to_be_processed()
+    kinds = tuple(self.nodes_to_be_processed())
 
-    def visit(node: Any, child_id: int) -> Any:
-        if not isinstance(node, Node):
-            return node
+    def visit(node: Node, child_id: int) -> Node:
         parent = node.parent
         for i, child in enumerate(node.children or ()):
             self.pre_processing_of_child(node, i)
-            visit(child, i)
-        if isinstance(node, kinds):
+            if is_kind(type(child), Node):
+                visit(child, i)
+        if is_kind(type(node), kinds):
             node = self.process(node)
             node.parent = parent
             if parent:

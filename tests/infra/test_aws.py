@@ -227,6 +227,7 @@ def test_values_of_every_type_come_back_as_they_went(table):
         ("SET a = :v, a = :v", "Two document paths overlap"),
         ("SET pk = :v", "part of the key"),
         ("SET a = b.c + :v", "does not exist in the item"),
+        ("SET a = :v, b = :unknown", "attribute value: :unknown"),
     ],
 )
 def test_an_update_that_cannot_be_is_refused_each_time(table, expression, reason):
@@ -251,3 +252,32 @@ def test_an_expression_does_the_same_to_one_row_after_the_other(table):
                 ExpressionAttributeValues={":v": 5},
             )
             assert get(table, pk) == {"pk": pk, "sk": "row", "n": n + 5 * times, "m": n}
+
+
+def test_clauses_of_every_kind_do_their_part_in_one_expression(table):
+    put(table, "clauses", n=1, gone=1, list=[0, 1, 2, 3], labels={"a", "b"})
+    table.update_item(
+        Key={"pk": "clauses", "sk": "row"},
+        # Of a list's elements the last must go first.
+        UpdateExpression="REMOVE gone, #list[0], #list[2] ADD n :v DELETE labels :b SET m = n - :v",
+        ExpressionAttributeNames={"#list": "list"},
+        ExpressionAttributeValues={":v": 5, ":b": {"b"}},
+    )
+    found = get(table, "clauses")
+    assert found.pop("labels") == {"a"}
+    assert found == {"pk": "clauses", "sk": "row", "n": 6, "m": -4, "list": [1, 3]}
+
+
+def test_a_row_may_not_grow_too_large(table):
+    put(table, "large", text="a" * 300_000)
+    with pytest.raises(ClientError, match="size"):
+        put(table, "larger", text="a" * 410_000)
+    with pytest.raises(ClientError, match="size"):
+        table.update_item(
+            Key={"pk": "large", "sk": "row"},
+            UpdateExpression="SET more = :more",
+            ExpressionAttributeValues={":more": "a" * 110_000},
+        )
+    assert get(table, "larger") is None
+    put(table, "large", text="a" * 390_000)
+    assert len(get(table, "large")["text"]) == 390_000
