@@ -73,7 +73,7 @@ def test_a_mask_of_one_bit_is_read_by_another_program(tmp_path):
 @pytest.mark.parametrize("filter", FILTERS)
 @pytest.mark.parametrize(("dtype", "channels"), KINDS)
 def test_filters_are_undone_across_bands(tmp_path, monkeypatch, filter, dtype, channels):
-    monkeypatch.setattr(png_bands, "BAND_BYTES", 20_000)
+    monkeypatch.setattr(png_bands, "READ_BAND_BYTES", 20_000)
     image, path = slopes(dtype, 301, 200, *channels), tmp_path / "cat.png"
     path.write_bytes(png_encode(image, 1, filter=filter))
     np.testing.assert_array_equal(read(path)[1], image)
