@@ -72,6 +72,19 @@ class Rows:
         item = self.get(batch, places.BATCH_SK)
         return Batch.from_item(item) if item else None
 
+    def get_both(self, batch: str, job: str) -> tuple[Job | None, Batch | None]:
+        """Read the rows of a job and of its batch, in one request."""
+        keys = [{"pk": batch, "sk": sk} for sk in (places.job_sk(job), places.BATCH_SK)]
+        asked = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        with answering("the table"):
+            answer = self.client.batch_get_item(RequestItems=asked)
+        if answer.get("UnprocessedKeys"):
+            # There was no capacity for both; each by itself is asked for with patience.
+            return self.get_job(batch, job), self.get_batch(batch)
+        found = {item["sk"]: item for item in answer["Responses"].get(self.table, ())}
+        its, whole = (found.get(key["sk"]) for key in keys)
+        return Job.from_item(its) if its else None, Batch.from_item(whole) if whole else None
+
     def get(self, pk: str, sk: str) -> Mapping[str, Any] | None:
         """Read one row, as it stands now."""
         with answering("the table"):

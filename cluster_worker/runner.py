@@ -16,6 +16,7 @@ from cluster_worker.consumer import Verdict
 from cluster_worker.decoder import Decoder, Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, in_family
+from cluster_worker.fetching import Fetch
 from cluster_worker.files import FileJob
 from cluster_worker.formats import FORMATS, Format, Header
 from cluster_worker.log import event
@@ -90,11 +91,15 @@ class Runner:
         began = time.monotonic()
         stages = Stages()
         try:
-            with stages.stage("table"):
-                claimed = self.claim(message)
-            if claimed is None:
-                return Verdict.DONE
-            verdict = self.attempt(*claimed, stages)
+            with (
+                tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder,
+                Fetch(self.storage, Path(folder, "source")) as upload,
+            ):
+                with stages.stage("table"):
+                    claimed = self.claim(message, upload)
+                if claimed is None:
+                    return Verdict.DONE
+                verdict = self.attempt(*claimed, upload, stages)
         except Broken as error:
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
@@ -109,43 +114,58 @@ class Runner:
         )
         return verdict
 
-    def claim(self, message: Message) -> tuple[Job, Batch] | None:
-        """Take the job over from whoever held it; None if there is nothing to do."""
+    def claim(self, message: Message, upload: Fetch) -> tuple[Job, Batch] | None:
+        """Take the job over from whoever held it, and begin to fetch its upload if that is small.
+
+        Returns
+        -------
+        (Job, Batch) or None
+            None if there is nothing to do.
+        """
         for tried in range(CLAIMS_MAX):
-            row = self.rows.get_job(message.batch, message.job)
+            row, batch = self.read(message, afresh=tried > 0)
             if row is None or row.is_final or message.publish < row.publish:
                 state = "missing" if row is None else row.state
                 event("message passed over", job=message.job, publish=message.publish, state=state)
                 if row is not None:
                     self.on_taken(row)
                 return None
-            batch = self.batch(message.batch, afresh=tried > 0)
             if batch is None or batch.order in ENDING:
                 self.rows.cancel(row, milliseconds())
                 return None
+            upload.begin(row)
             claimed = self.rows.claim(row, self.worker, milliseconds())
             if claimed is not None:
                 self.on_taken(claimed)
                 return claimed, batch
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
 
-    def batch(self, batch: str, afresh: bool) -> Batch | None:
-        """Read a batch once: its recipe never changes, and what was ordered a claim checks."""
-        if afresh:
-            self.batches.pop(batch, None)
-        known = self.batches.get(batch)
-        if known is None:
-            known = self.rows.get_batch(batch)
-            if known is not None and known.order not in ENDING:
-                if len(self.batches) >= BATCHES_MAX:
-                    self.batches.clear()
-                self.batches[batch] = known
-        return known
+    def read(self, message: Message, afresh: bool) -> tuple[Job | None, Batch | None]:
+        """Read a job, and its batch once: its recipe never changes, what is ordered a claim checks.
 
-    def attempt(self, row: Job, batch: Batch, stages: Stages) -> Verdict:
+        Parameters
+        ----------
+        message : Message
+            Names them.
+        afresh : bool
+            Whether to read the batch again.
+        """
+        if afresh:
+            self.batches.pop(message.batch, None)
+        known = self.batches.get(message.batch)
+        if known is not None:
+            return self.rows.get_job(message.batch, message.job), known
+        row, batch = self.rows.get_both(message.batch, message.job)
+        if batch is not None and batch.order not in ENDING:
+            if len(self.batches) >= BATCHES_MAX:
+                self.batches.clear()
+            self.batches[message.batch] = batch
+        return row, batch
+
+    def attempt(self, row: Job, batch: Batch, upload: Fetch, stages: Stages) -> Verdict:
         """Run one attempt and write its outcome, under the fence of its number."""
         try:
-            self.carry_out(row, batch, stages)
+            self.carry_out(row, batch, upload, stages)
         except Rejected as error:
             self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
@@ -171,17 +191,13 @@ class Runner:
         self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
-    def carry_out(self, row: Job, batch: Batch, stages: Stages) -> None:
+    def carry_out(self, row: Job, batch: Batch, upload: Fetch, stages: Stages) -> None:
         """Fetch, decode, compute, encode, store, finish; then make the pictures for the page."""
         with ExitStack() as stack:
-            folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(dir=self.engine.segments.folder))
-            )
             decoder = stack.enter_context(self.decoders.checkout())
-            source, target = folder / "source", folder / "result"
+            source, target = upload.path, upload.path.with_name("result")
             with Heartbeat(self.rows, row, self.settings.progress_seconds) as beat:
-                with stages.stage("s3"):
-                    self.storage.download(row, source)
+                stages.add("s3", upload.finish(row))
                 header = decoder.read_header(source, row.name)
                 beat.check()
                 kind = header.format if batch.format == "same" else batch.format

@@ -59,6 +59,7 @@ ONLY_FOR = {
     },
     "cluster_worker.storage": {
         "cluster_worker/__main__.py",
+        "cluster_worker/fetching.py",
         "cluster_worker/node.py",
         "cluster_worker/runner.py",
         "cluster_worker/rows.py",

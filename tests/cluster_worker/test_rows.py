@@ -85,6 +85,13 @@ def queued(rows, table):
     return put(table, Job(BATCH, JOB, "cat.png", 9, "image/png", "queued", NOW, KEPT, publish=1))
 
 
+class NoUpload:
+    """A file that nobody wants."""
+
+    def begin(self, row):
+        pass
+
+
 def put(table, row):
     """Put a row as if it had just reached its state."""
     table.put_item(TableName=TABLE, Item=row.to_item() | {"changed": changed_at(NOW, row.job)})
@@ -130,21 +137,50 @@ def test_rows_are_read_as_they_stand(rows, queued):
     assert rows.get_batch("0" * 32) is None
 
 
+def test_a_job_and_its_batch_are_read_together(rows, queued):
+    assert rows.get_both(BATCH, JOB) == (rows.get_job(BATCH, JOB), rows.get_batch(BATCH))
+    assert rows.get_both(BATCH, "0" * 16) == (None, rows.get_batch(BATCH))
+    assert rows.get_both("0" * 32, JOB) == (None, None)
+
+
+def test_rows_that_there_is_no_capacity_for_together_are_read_one_by_one(rows, queued):
+    def refuse(**_):
+        return AWSResponse("", 200, {}, None), {
+            "Responses": {TABLE: []},
+            "UnprocessedKeys": {TABLE: {"Keys": [{"pk": {"S": BATCH}, "sk": {"S": "batch"}}]}},
+            "ResponseMetadata": {},
+        }
+
+    rows.client.meta.events.register("before-call.dynamodb.BatchGetItem", refuse)
+    assert rows.get_both(BATCH, JOB) == (rows.get_job(BATCH, JOB), rows.get_batch(BATCH))
+
+
 def test_a_batch_is_read_once_and_its_cancel_is_heard_all_the_same(rows, table, queued):
     runner = Runner(settings_for(""), None, None, rows, None, "node 1")
+    upload = NoUpload()
     read = []
-    rows.client.meta.events.register(
-        "provide-client-params.dynamodb.GetItem",
-        lambda params, **_: read.append(params["Key"]["sk"]),
-    )
+    for call in ("GetItem", "BatchGetItem"):
+        rows.client.meta.events.register(
+            f"provide-client-params.dynamodb.{call}", lambda model, **_: read.append(model.name)
+        )
     others = [put(table, replace(queued, job=f"{i}" * 16)) for i in range(2)]
     for row in (queued, others[0]):
-        claimed, batch = runner.claim(Message(row.batch, row.job, row.publish))
+        claimed, batch = runner.claim(Message(row.batch, row.job, row.publish), upload)
         assert (claimed.state, batch.steps) == ("running", ({"operation": "invert"},))
-    assert read.count(places.BATCH_SK) == 1
+    assert read == ["BatchGetItem", "GetItem"]
     order(table, "cancel")
-    assert runner.claim(Message(others[1].batch, others[1].job, others[1].publish)) is None
+    message = Message(others[1].batch, others[1].job, others[1].publish)
+    assert runner.claim(message, upload) is None
     assert rows.get_job(BATCH, others[1].job).state == "cancelled"
+
+
+def test_a_batch_to_be_cancelled_is_read_again_for_the_next_job(rows, table, queued):
+    runner = Runner(settings_for(""), None, None, rows, None, "node 1")
+    order(table, "cancel")
+    assert runner.claim(Message(BATCH, JOB, 1), NoUpload()) is None
+    order(table, "")
+    other = put(table, replace(queued, job="0" * 16))
+    assert runner.claim(Message(BATCH, other.job, 1), NoUpload()) is not None
 
 
 def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):

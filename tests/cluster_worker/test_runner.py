@@ -22,6 +22,7 @@ from cluster_worker.consumer import Verdict
 from cluster_worker.decoder import Decoders
 from cluster_worker.engine import Engine
 from cluster_worker.errors import Cancelled
+from cluster_worker.fetching import EARLY_BYTES_MAX, Fetch
 from cluster_worker.rows import Rows
 from cluster_worker.runner import Runner, Wanted
 from cluster_worker.storage import Storage
@@ -122,6 +123,44 @@ def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
     for key, image in ((row.original_view, SIXTEEN_BITS), (row.result_view, 65535 - SIXTEEN_BITS)):
         shown = np.asarray(Image.open(io.BytesIO(stored(s3, key))))
         np.testing.assert_array_equal(shown, viewable(image))
+
+
+def test_an_upload_that_is_gone_fails_its_job(runner, s3):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    s3.delete_object(Bucket=UPLOADS, Key=places.upload_key(message.batch, JOB))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.cause) == ("failed", "rejected")
+    assert row.reason == "scan.tif: the upload is gone; upload it again"
+
+
+@pytest.mark.parametrize("size", [1, EARLY_BYTES_MAX + 1], ids=["small", "large"])
+def test_a_small_upload_is_fetched_while_its_job_is_claimed(runner, s3, tmp_path, size):
+    row = Job("d" * 32, JOB, "a", size, "", "queued", 0, KEPT)
+    key = places.upload_key(row.batch, row.job)
+    etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=bytes(size))["ETag"]
+    path = tmp_path / "source"
+    with Fetch(runner.storage, path) as upload:
+        # A row that was changed, as one that is read again before it is claimed.
+        upload.begin(replace(row, etag='"other"'))
+        upload.begin(replace(row, etag=etag))
+    assert path.exists() == (size <= EARLY_BYTES_MAX)
+    with Fetch(runner.storage, path) as upload:
+        upload.begin(replace(row, etag=etag))
+        spent = upload.finish(replace(row, etag=etag))
+        assert path.stat().st_size == size
+        assert min(spent) >= 0
+
+
+def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monkeypatch):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    monkeypatch.setattr("cluster_worker.runner.CLAIMS_MAX", 1)
+    monkeypatch.setattr("cluster_worker.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr(runner.rows, "claim", lambda *_: None)
+    before = set(runner.engine.segments.folder.iterdir())
+    assert runner.run(message) is Verdict.HAND_BACK
+    assert set(runner.engine.segments.folder.iterdir()) == before
+    assert row_of(runner, message).state == "queued"
 
 
 def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
