@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import MappingProxyType
 
@@ -31,7 +30,7 @@ from cluster_worker.planning import Order, plan
 from cluster_worker.segments import Pixels
 from cluster_worker.stages import NOTHING, Spent
 from cluster_worker.streams import FileImage, Raw, Spool
-from cluster_worker.wire import Cancel, Done, Progress, Task
+from cluster_worker.wire import Cancel, Done, Progress, Task, packed, send
 
 # Time to hear a cancel between two tiles; a rank deep in one long call is ended instead.
 CANCEL_SECONDS = 0.8
@@ -225,7 +224,7 @@ class Dispatcher:
         job.deadline = job.began + self.job_seconds
         for rank in ranks:
             self.busy[rank] = job
-        task = ForkingPickler.dumps(job.task())
+        task = packed(job.task())
         for rank in ranks:
             # A rank that has just died is noticed by `listen`, with its job among the held.
             with contextlib.suppress(OSError):
@@ -362,7 +361,7 @@ class Dispatcher:
         if self.world is not None:
             for rank in job.ranks:
                 with contextlib.suppress(OSError):
-                    self.world.connections[rank].send(Cancel(job.number))
+                    send(self.world.connections[rank], Cancel(job.number))
 
     def watch_the_clock(self) -> None:
         """End what takes too long; only ending its rank stops a call that does not return."""

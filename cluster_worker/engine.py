@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -47,6 +47,33 @@ Progress = Callable[[int, int], None]
 STEPS_MAX = 20
 # Work decides what is shared: the memory's speed is that of all cores, which one does not reach.
 UNBOUND = replace(MEASURED, bytes_per_second=math.inf)
+
+# The operations, put together once.
+known = cache(catalogue)
+
+
+def checked(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Check steps, and give them as JSON with every parameter present.
+
+    Raises
+    ------
+    Rejected
+        With one sentence.
+    """
+    try:
+        try:
+            return checked_text(json.dumps(steps))
+        except (TypeError, RecursionError):
+            # There is something in them that JSON has no word for.
+            return json.dumps(recipe.check(steps, known(), STEPS_MAX))
+    except ValueError as error:
+        raise Rejected(str(error)) from error
+
+
+@lru_cache(maxsize=256)
+def checked_text(steps: str) -> str:
+    """Check steps that are JSON; raises ValueError."""
+    return json.dumps(recipe.check(json.loads(steps), known(), STEPS_MAX))
 
 
 @lru_cache(maxsize=256)
@@ -217,7 +244,6 @@ class Engine:
         self.ranks = ranks or self.cores
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
-        self.catalogue = catalogue()
         self.numbers = itertools.count(1)
         # For `run_file`; a node's consumer has its own, with its limits.
         self.decoders = WarmDecoders(PIXELS_MAX)
@@ -445,11 +471,7 @@ class Engine:
         Rejected
             With one sentence.
         """
-        try:
-            checked = recipe.check(steps, self.catalogue, STEPS_MAX)
-        except ValueError as error:
-            raise Rejected(str(error)) from error
-        order = Order(tuple(shape), dtype, json.dumps(checked), depth, self.core)
+        order = Order(tuple(shape), dtype, checked(steps), depth, self.core)
         self.check_memory(order)
         return order
 

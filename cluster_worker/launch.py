@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cluster_worker.errors import Broken
-from cluster_worker.wire import MEMORY, SOCKET, WARM, Hello, Stop
+from cluster_worker.wire import MEMORY, SOCKET, WARM, Hello, Stop, send
 
 # The first world on a machine compiles its kernels.
 START_SECONDS = 300.0
@@ -61,7 +61,7 @@ class Launched:
         """Let every rank leave in order; end those that do not."""
         for connection in self.connections.values():
             with contextlib.suppress(OSError):
-                connection.send(Stop())
+                send(connection, Stop())
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

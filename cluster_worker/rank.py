@@ -23,7 +23,18 @@ from cluster_worker.stages import Spent
 from cluster_worker.streams import Tools
 from cluster_worker.surfaces import Sink, Source, Surface
 from cluster_worker.warm import warm_up
-from cluster_worker.wire import MEMORY, SOCKET, WARM, Cancel, Done, Hello, Progress, Stop, Task
+from cluster_worker.wire import (
+    MEMORY,
+    SOCKET,
+    WARM,
+    Cancel,
+    Done,
+    Hello,
+    Progress,
+    Stop,
+    Task,
+    send,
+)
 from cluster_worker.world import WholeWorld
 
 REPORT_SECONDS = 0.05
@@ -56,7 +67,7 @@ class Rank:
                 began, worked = time.monotonic(), time.process_time()
                 error = self.outcome(message)
                 spent = Spent(time.monotonic() - began, time.process_time() - worked)
-                self.connection.send(Done(message.job, error, spent, self.unreported))
+                send(self.connection, Done(message.job, error, spent, self.unreported))
 
     def outcome(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""
@@ -96,7 +107,7 @@ class Rank:
         """
         self.unreported += tiles
         if time.monotonic() - self.reported_at > REPORT_SECONDS:
-            self.connection.send(Progress(job, self.unreported))
+            send(self.connection, Progress(job, self.unreported))
             self.unreported, self.reported_at = 0, time.monotonic()
         while self.inbox.poll(0):
             if self.connection.recv() == Cancel(job):
@@ -139,7 +150,7 @@ def main() -> None:
     except OSError as error:
         raise Broken(f"rank {world.rank}: the engine does not answer: {error}") from error
     connection = Connection(engine.detach())
-    connection.send(Hello(world.rank, os.getpid(), shared_files()))
+    send(connection, Hello(world.rank, os.getpid(), shared_files()))
     with closing(Tools(Path(os.environ[SOCKET]).parent, world.rank)) as tools:
         Rank(world, connection, tools).serve()
 

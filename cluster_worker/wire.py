@@ -1,5 +1,7 @@
 """What engine and ranks say to each other over their sockets."""
 
+import pickle
+from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from cluster_worker.planning import Order
@@ -58,3 +60,20 @@ class Done(NamedTuple):
     spent: Spent
     # Done since the last progress was told.
     tiles: int
+
+
+Message = Hello | Task | Cancel | Stop | Progress | Done
+
+
+def packed(message: Message) -> bytes:
+    """Write a message as `Connection.recv` reads it.
+
+    `Connection.send` would make a pickler that knows sockets and locks, which takes longer than
+    all the rest.
+    """
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+
+
+def send(connection: Connection, message: Message) -> None:
+    """Send a message."""
+    connection.send_bytes(packed(message))

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -222,6 +223,21 @@ def test_bad_steps_and_images_are_one_sentence(engine):
     both = {"operation": "canny", "low_threshold": 0.9, "high_threshold": 0.1}
     with pytest.raises(Rejected, match=r"^canny: low_threshold should be lower"):
         engine.run(BIG, [both])
+
+
+@pytest.mark.parametrize(
+    "steps", [({"operation": "invert"},), [MappingProxyType({"operation": "invert"})]]
+)
+def test_steps_may_be_of_any_sequence_and_mapping(engine, steps):
+    image = IMAGES["gray photograph"]
+    np.testing.assert_array_equal(engine.run(image, steps), 255 - image)
+
+
+@pytest.mark.parametrize("value", [np.int64(2), {1}, b"2"], ids=["numpy", "set", "bytes"])
+def test_a_parameter_that_json_does_not_know_is_refused(engine, value):
+    steps = [{"operation": "gaussian", "sigma": value}]
+    with pytest.raises(Rejected, match=r"^steps\[0\]\.sigma: must be a number, got "):
+        engine.run(IMAGES["gray photograph"], steps)
 
 
 def test_a_closed_engine_leaves_no_process_and_no_memory():
