@@ -100,7 +100,8 @@ class Runner:
                 if claimed is None:
                     return Verdict.DONE
                 verdict = self.attempt(*claimed, upload, stages)
-        except Broken as error:
+        except (Broken, OSError) as error:
+            # An OSError is that there is no room even for a folder.
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK

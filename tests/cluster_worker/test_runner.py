@@ -163,6 +163,14 @@ def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monk
     assert row_of(runner, message).state == "queued"
 
 
+def test_a_job_is_handed_back_where_no_folder_can_be_made(runner, s3, monkeypatch, tmp_path):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    monkeypatch.setattr("cluster_worker.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr(runner.engine.segments, "folder", tmp_path / "gone")
+    assert runner.run(message) is Verdict.HAND_BACK
+    assert row_of(runner, message).state == "queued"
+
+
 def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
     message = put(runner, s3, data.camera()[:99], [{"operation": "invert"}], "png")
     runner.run(message)
