@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -32,9 +31,6 @@ from config.job import (
 
 # Writers of one row are few: its worker, its visitor and the sweep.
 TRIES = 8
-
-# Draws tickets while S3 is asked.
-ASIDE = ThreadPoolExecutor(thread_name_prefix="ticket")
 
 # When the sweep first looks whether a file arrived of which the browser never told.
 FIRST_LOOK_MS = 120_000
@@ -267,10 +263,8 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
         raise Problem(422, row.reason)
     if row.state != "awaiting_upload":
         raise Problem(409, f"{row.name}: is {row.state}; retry it first")
-    # The page knows that the file is there, so that the ticket will hardly be drawn in vain.
-    ticket = ASIDE.submit(draw_ticket, parts, row)
     try:
-        received = receive(parts, row, ticket.result)
+        received = receive(parts, row)
     except UploadError as error:
         raise Problem(422, str(error)) from error
     except MovedOnError as error:
@@ -285,17 +279,8 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
     return received
 
 
-def receive(parts: Parts, row: Job, ticket: Callable[[], int] | None = None) -> Job | None:
+def receive(parts: Parts, row: Job) -> Job | None:
     """Queue a job whose file arrived; None if it has not.
-
-    Parameters
-    ----------
-    parts : Parts
-        The app's parts.
-    row : Job
-        As it was read.
-    ticket : callable, optional
-        Gives a ticket that was drawn meanwhile; else one is drawn when it is needed.
 
     Raises
     ------
@@ -309,7 +294,7 @@ def receive(parts: Parts, row: Job, ticket: Callable[[], int] | None = None) -> 
         raise
     if upload is None:
         return None
-    return queue(parts, row, {"etag": upload.etag, "type": upload.type}, ticket)
+    return queue(parts, row, {"etag": upload.etag, "type": upload.type})
 
 
 def retry(parts: Parts, batch: str, job: str) -> Job:
@@ -352,22 +337,16 @@ def begin_again(parts: Parts, row: Job) -> Job:
     )
 
 
-def queue(
-    parts: Parts,
-    row: Job,
-    values: Mapping[str, Any],
-    ticket: Callable[[], int] | None = None,
-) -> Job:
+def queue(parts: Parts, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, then publish it.
 
-    A job that its batch's window has no room for is held, and published later. `ticket` is as in
-    `receive`.
+    A job that its batch's window has no room for is held, and published later.
     """
-    drawn = ticket() if ticket else draw_ticket(parts, row)
+    ticket = draw_ticket(parts, row)
 
     def changes(found: Job) -> Mapping[str, Any]:
         held = found.lane == "bulk" and parts.table.out(found) >= room(parts)
-        numbers = {"publish": found.publish + 1, "ticket": 0 if held else drawn, "held": held}
+        numbers = {"publish": found.publish + 1, "ticket": 0 if held else ticket, "held": held}
         return {**AFRESH, **values, **numbers}
 
     due = parts.clock() + 1000 * parts.settings.republish_seconds
