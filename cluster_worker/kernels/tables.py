@@ -90,7 +90,10 @@ def table_of(
         # What is not in the image may lie where the operation knows nothing.
         levels = np.clip(levels, *extent(histogram))
         table = model(levels, statistics=measured(histogram))
-    row: Image = (table if target is None else to_depth(table, target))[0]
+    if target is not None:
+        # Labels keep their numbers.
+        table = table.astype(target) if table.dtype == np.int64 else to_depth(table, target)
+    row: Image = table[0]
     return row
 
 

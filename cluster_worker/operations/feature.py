@@ -130,6 +130,14 @@ Mode = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
 Beyond = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 
 
+def fast_by_loop(
+    image: Image, n: int, threshold: float, *, place: Place, out: Image | None
+) -> Image:
+    """Give the response to the test of FAST by a kernel."""
+    refuse_lines(place.shape)
+    return corners.fast(image, n, threshold, place=place, out=out)
+
+
 def refuse_lines(shape: tuple[int, ...]) -> None:
     """Refuse an image of one row or one column, in which scikit-image sees no corners."""
     if 1 in shape:
@@ -309,11 +317,12 @@ def corner_moravec(
 @operation(
     "Corners (FAST)",
     "Features",
-    Local(lambda n, threshold: 3),
+    Local(lambda n, threshold: corners.CIRCLE_RADIUS),
     channels="gray",
     floats=True,
     shows="extent",
     arrays=3,
+    kernels=(Kernel(fast_by_loop, takes=("float32", "float64"), gray=True, exact=True, arrays=1),),
 )
 def corner_fast(
     image: Image,

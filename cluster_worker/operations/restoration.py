@@ -25,6 +25,7 @@ from cluster_worker.kernels import (
     deconvolution,
     exact,
     patches,
+    rolling,
     variation,
     wavelets,
 )
@@ -908,6 +909,15 @@ def unsupervised_wiener(
     channels="each",
     arrays=4,
     cost=lambda radius: (2 * radius + 1) ** 2 / 28,
+    kernels=(
+        Kernel(
+            rolling.rolled,
+            takes=("uint8", "uint16", "float32", "float64"),
+            exact=True,
+            arrays=3,
+            cost=lambda radius: (2 * radius + 1) ** 2 / 500,
+        ),
+    ),
 )
 def rolling_ball(
     image: Image,

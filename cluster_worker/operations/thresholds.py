@@ -545,6 +545,7 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
     Statistical(lambda classes, nbins: binned(nbins)),
     channels="gray",
     arrays=3,
+    kernels=(by_histogram(tables.extent_and_counts, takes=("uint8",)),),
 )
 def threshold_multiotsu(
     image: Image,

@@ -1,0 +1,77 @@
+"""A ball that is rolled under an image, and feels its background."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.restoration import ball_kernel
+
+from cluster_worker.kernels import Image, core_of, lazily
+from cluster_worker.kernels.planes import as_planes, cut_out
+from cluster_worker.tiling import Place
+
+loops = lazily("cluster_worker.kernels.loops.balls")
+
+
+def rolled(image: Image, radius: int, *, place: Place, out: Image | None) -> Image:
+    """Give the background of a block as a ball feels it.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) or (rows, columns, channels) of uint8, uint16, float32 or float64.
+    radius : int
+        As in ``skimage.restoration.rolling_ball``.
+    place : Place
+        Of the block, for its core.
+    out : ndarray or None
+        For the result.
+
+    Returns
+    -------
+    ndarray
+        The core.
+    """
+    core, window = place.core, place.core.grown(radius)
+    inside = window.clipped(place.shape)
+    points, depths = ball(radius, image.dtype.name)
+    cut = cut_out(image, inside, place).astype(depths.dtype)
+    planes = as_planes(cut, inside, window, "constant", constant_values=np.inf)
+    with core_of(image, core.relative_to(place.window), image.dtype.name, out) as result:
+        for i, plane in enumerate(planes):
+            found = result if image.ndim == 2 else np.empty(core.shape, image.dtype)
+            loops.roll(plane, points, depths, found)
+            if image.ndim == 3:
+                result[..., i] = found
+    return result if out is None else out
+
+
+@lru_cache(maxsize=16)
+def ball(radius: int, dtype: str) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Give the points of a ball, and how far they lie below its top.
+
+    To whole numbers scikit-image adds the depths in double precision, and cuts off what follows the
+    point of the least sum. That is the least sum of depths that were cut off before, of which
+    single precision keeps every bit.
+
+    Parameters
+    ----------
+    radius : int
+        In pixels, and in levels.
+    dtype : str
+        Of the image.
+
+    Returns
+    -------
+    points : ndarray of int32
+        n × 2, with n even: the last may stand there twice.
+    depths : ndarray
+        Of the type that sums have.
+    """
+    whole = not dtype.startswith("float")
+    tops = ball_kernel(radius, 2).astype("float64" if whole else dtype)
+    points: NDArray[np.int32] = np.argwhere(np.isfinite(tops)).astype(np.int32, order="C")
+    points = np.concatenate([points, points[len(points) - len(points) % 2 :]])
+    depths = tops[radius, radius] - tops[tuple(points.T)]
+    return points, np.floor(depths).astype(np.float32) if whole else depths
