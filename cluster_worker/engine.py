@@ -64,7 +64,7 @@ def checked(steps: Sequence[Mapping[str, Any]]) -> str:
         try:
             return checked_text(json.dumps(steps))
         except (TypeError, RecursionError):
-            # There is something in them that JSON has no word for.
+            # JSON has no word for something in them, or they are too deep for it.
             return json.dumps(recipe.check(steps, known(), STEPS_MAX))
     except ValueError as error:
         raise Rejected(str(error)) from error

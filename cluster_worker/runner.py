@@ -91,17 +91,16 @@ class Runner:
         began = time.monotonic()
         stages = Stages()
         try:
-            with (
-                tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder,
-                Fetch(self.storage, Path(folder, "source")) as upload,
-            ):
+            with tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder:
+                upload = Fetch(self.storage, Path(folder, "source"))
                 with stages.stage("table"):
                     claimed = self.claim(message, upload)
                 if claimed is None:
+                    upload.give_up()
                     return Verdict.DONE
                 verdict = self.attempt(*claimed, upload, stages)
         except (Broken, OSError) as error:
-            # An OSError is that there is no room even for a folder.
+            # An OSError is the folder's, which cannot be made or removed.
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK
@@ -198,7 +197,7 @@ class Runner:
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = upload.path, upload.path.with_name("result")
             with Heartbeat(self.rows, row, self.settings.progress_seconds) as beat:
-                stages.add("s3", upload.finish(row))
+                upload.finish(row, stages)
                 header = decoder.read_header(source, row.name)
                 beat.check()
                 kind = header.format if batch.format == "same" else batch.format

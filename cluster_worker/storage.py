@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import boto3
@@ -68,7 +68,8 @@ class Storage:
         """
         for left in reversed(range(DOWNLOADS_MAX)):
             try:
-                self.fetch(row, path)
+                with path.open("wb") as file:
+                    self.fetch(row, file)
             except ClientError as error:
                 code = error.response["Error"]["Code"]
                 if code in MISSING:
@@ -86,11 +87,11 @@ class Storage:
             else:
                 return
 
-    def fetch(self, row: Job, path: Path) -> None:
-        """Fetch an upload once."""
+    def fetch(self, row: Job, file: BinaryIO) -> None:
+        """Fetch an upload once; raises what botocore raises."""
         key = places.upload_key(row.batch, row.job)
         answer = self.client.get_object(Bucket=self.uploads, Key=key, IfMatch=row.etag)
-        with closing(answer["Body"]) as body, path.open("wb") as file:
+        with closing(answer["Body"]) as body:
             for chunk in body.iter_chunks(CHUNK_BYTES):
                 file.write(chunk)
 

@@ -115,6 +115,7 @@ class Workers(Construct):
             role,
             table.table.table_arn,
             "dynamodb:GetItem",
+            "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",

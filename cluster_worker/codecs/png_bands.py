@@ -34,8 +34,9 @@ COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 
 # Bytes of a band before it is deflated; a flush costs five.
 BAND_BYTES = 1 << 20
-# Of one that is inflated: so few that a small image too has one to undo the filters of meanwhile.
-READ_BAND_BYTES = 1 << 18
+# Of one that is inflated: so few that a small image too has one to undo the filters of meanwhile,
+# but for so many rows, of which one is decoded twice.
+READ_BAND_BYTES, READ_BAND_ROWS = 1 << 18, 8
 # A few of them by which its filter is chosen, and the most of them that are taken from one row.
 PATCH_BYTES, PATCH_ROW_BYTES = 1 << 15, 1 << 12
 # Filtered rows that stay in a core's cache meanwhile.
@@ -195,7 +196,7 @@ def decode(contents: Iterable[bytes], out: Image) -> None:
         If there are too few.
     """
     line_bytes = 1 + out[0].nbytes
-    rows = max(1, READ_BAND_BYTES // line_bytes)
+    rows = max(1, READ_BAND_BYTES // line_bytes, min(READ_BAND_ROWS, BAND_BYTES // line_bytes))
     sizes = (line_bytes * len(out[top : top + rows]) for top in range(0, len(out), rows))
     for number, lines in enumerate(one_ahead(inflated(contents, sizes))):
         top = number * rows

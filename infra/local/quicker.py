@@ -3,6 +3,7 @@
 moto stands in for AWS on one machine, where all that it takes is taken from the images.
 """
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from functools import cache, lru_cache, partialmethod
@@ -16,7 +17,6 @@ from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.exceptions import ItemSizeTooLarge
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
@@ -54,7 +54,7 @@ def take_places() -> None:
 
 
 def take_expressions() -> None:
-    """Have each expression parsed once, and what was parsed gone through quickly."""
+    """Have each expression parsed once, or parted into words, and gone through quickly."""
     UpdateExpressionParser.make = lru_cache(PARSED_MAX)(parser(UpdateExpressionParser.make))
     # The parser has asked it already.
     ActionCountValidator.traverse = lambda self, node: node
@@ -71,7 +71,8 @@ def take_expressions() -> None:
 def parser(moto: Callable[[str], Node]) -> Callable[[str], Node]:
     """Parse an update into a root with its actions; moto brings it into this form later.
 
-    Until then it visits a clause for each action that follows another.
+    Until then it visits a clause for each action that follows another. What is wrong with the
+    clauses is so found before a condition is asked.
     """
 
     def make(expression: str) -> Node:
@@ -115,14 +116,21 @@ def execute(
     self: UpdateExpressionExecutor, moto: Callable[..., None], node: Node | None = None
 ) -> None:
     """Carry out an update, unless the row then is too large."""
-    moto(self, node)
-    if node is None:
+    if node is not None:
+        moto(self, node)
+        return
+    before = copy.deepcopy(self.item)
+    moto(self)
+    try:
         check_size(self.item)
+    except ItemSizeTooLarge:
+        self.item.attrs = before.attrs
+        raise
 
 
 def check_size(row: Item) -> None:
-    """Refuse a row that is too large, by moto's measure."""
-    if sum(bytesize(name) + value.size() for name, value in row.attrs.items()) > ROW_BYTES_MAX:
+    """Refuse a row that is too large, as it is in the end."""
+    if row.size() > ROW_BYTES_MAX:
         raise ItemSizeTooLarge
 
 

@@ -86,10 +86,13 @@ def queued(rows, table):
 
 
 class NoUpload:
-    """A file that nobody wants."""
+    """A file that nobody wants; tells of whom it was asked for."""
+
+    def __init__(self):
+        self.begun = []
 
     def begin(self, row):
-        pass
+        self.begun.append(row.job)
 
 
 def put(table, row):
@@ -172,12 +175,16 @@ def test_a_batch_is_read_once_and_its_cancel_is_heard_all_the_same(rows, table, 
     message = Message(others[1].batch, others[1].job, others[1].publish)
     assert runner.claim(message, upload) is None
     assert rows.get_job(BATCH, others[1].job).state == "cancelled"
+    # The batch that is remembered is not known to be cancelled; a claim finds that out.
+    assert upload.begun == [JOB, others[0].job, others[1].job]
 
 
 def test_a_batch_to_be_cancelled_is_read_again_for_the_next_job(rows, table, queued):
     runner = Runner(settings_for(""), None, None, rows, None, "node 1")
     order(table, "cancel")
-    assert runner.claim(Message(BATCH, JOB, 1), NoUpload()) is None
+    upload = NoUpload()
+    assert runner.claim(Message(BATCH, JOB, 1), upload) is None
+    assert upload.begun == []
     order(table, "")
     other = put(table, replace(queued, job="0" * 16))
     assert runner.claim(Message(BATCH, other.job, 1), NoUpload()) is not None

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections import namedtuple
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from cluster_worker.errors import Cancelled
 from cluster_worker.fetching import EARLY_BYTES_MAX, Fetch
 from cluster_worker.rows import Rows
 from cluster_worker.runner import Runner, Wanted
+from cluster_worker.stages import Stages
 from cluster_worker.storage import Storage
 from cluster_worker.viewing import viewable
 from config import places
@@ -134,22 +136,55 @@ def test_an_upload_that_is_gone_fails_its_job(runner, s3):
     assert row.reason == "scan.tif: the upload is gone; upload it again"
 
 
+@pytest.fixture
+def accepted(s3):
+    """A job whose upload lies there, of a size."""
+
+    def make(size):
+        row = Job("d" * 32, JOB, "a", size, "", "queued", 0, KEPT)
+        key = places.upload_key(row.batch, row.job)
+        return replace(row, etag=s3.put_object(Bucket=UPLOADS, Key=key, Body=bytes(size))["ETag"])
+
+    return make
+
+
 @pytest.mark.parametrize("size", [1, EARLY_BYTES_MAX + 1], ids=["small", "large"])
-def test_a_small_upload_is_fetched_while_its_job_is_claimed(runner, s3, tmp_path, size):
-    row = Job("d" * 32, JOB, "a", size, "", "queued", 0, KEPT)
-    key = places.upload_key(row.batch, row.job)
-    etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=bytes(size))["ETag"]
-    path = tmp_path / "source"
-    with Fetch(runner.storage, path) as upload:
-        # A row that was changed, as one that is read again before it is claimed.
-        upload.begin(replace(row, etag='"other"'))
-        upload.begin(replace(row, etag=etag))
-    assert path.exists() == (size <= EARLY_BYTES_MAX)
-    with Fetch(runner.storage, path) as upload:
-        upload.begin(replace(row, etag=etag))
-        spent = upload.finish(replace(row, etag=etag))
-        assert path.stat().st_size == size
-        assert min(spent) >= 0
+def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path, size):
+    row, path, stages = accepted(size), tmp_path / "source", Stages()
+    upload = Fetch(runner.storage, path)
+    # A row that was changed, as one that is read again before it is claimed.
+    upload.begin(replace(row, etag='"other"'))
+    upload.begin(row)
+    if size <= EARLY_BYTES_MAX:
+        assert upload.early.result()[0] == bytes(size)
+    else:
+        assert upload.early is None
+    upload.finish(row, stages)
+    assert path.read_bytes() == bytes(size)
+    assert min(stages.spent["s3"]) > 0
+
+
+def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, monkeypatch, tmp_path):
+    row, path = accepted(5), tmp_path / "source"
+    busy = Fetch(runner.storage, path)
+    busy.early = Future()  # waits behind others, for ever
+    failed = Fetch(runner.storage, path)
+    failed.begin(replace(row, etag='"other"'))
+    for upload in (busy, failed):
+        upload.finish(row, Stages())
+        assert path.read_bytes() == bytes(5)
+        path.unlink()
+
+
+def test_nobody_waits_for_an_upload_whose_job_is_not_claimed(runner, accepted, monkeypatch):
+    row, slow = accepted(5), threading.Event()
+    monkeypatch.setattr(runner.storage, "fetch", lambda *_: slow.wait())
+    upload = Fetch(runner.storage, Path("never"))
+    upload.begin(row)
+    under_way = upload.early
+    upload.give_up()
+    assert not under_way.done() or under_way.cancelled()
+    slow.set()
 
 
 def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -119,12 +120,16 @@ def test_nothing_lets_the_world_in(template):
     assert not [rule for rule in rules if "CidrIp" in rule or "CidrIpv6" in rule]
 
 
+def actions_of(statement):
+    actions = statement["Action"]
+    return {actions} if isinstance(actions, str) else set(actions)
+
+
 def test_what_is_granted_on_everything_is_named_with_its_reason(template):
     for part in ("Api", "Workers"):
         granted = set()
         for statement in template.statements(part):
-            actions = statement["Action"]
-            actions = {actions} if isinstance(actions, str) else set(actions)
+            actions = actions_of(statement)
             assert not [action for action in actions if "*" in action]
             if statement["Resource"] == "*":
                 granted |= actions
@@ -183,6 +188,19 @@ def test_the_table_is_the_one_that_the_code_knows(template):
     assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True}
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("start", "path"), [("Api", "api/chalicelib/table.py"), ("Workers", "cluster_worker/rows.py")]
+)
+def test_every_request_to_the_table_is_granted_to_who_makes_it(template, start, path):
+    granted = set().union(*map(actions_of, template.statements(start)))
+    called = set(re.findall(r"\bclient\.([a-z_]+)\b", (TOP / path).read_text())) - {"meta"}
+    assert {"batch_get_item", "transact_write_items"} <= called
+    # What a transaction does is granted by each of its writes.
+    writes = {"ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"}
+    wanted = {each.title().replace("_", "") for each in called - {"transact_write_items"}} | writes
+    assert {f"dynamodb:{each}" for each in wanted} <= granted
 
 
 def test_the_broker_is_private_and_speaks_tls_to_api_and_workers_alone(template):
