@@ -240,6 +240,10 @@ def like_without_small(block: Image) -> Image:
     return AS_MASK(block) if block.dtype == np.uint64 else block
 
 
+# Labels that are no more than so many times the runs are counted in a table of all of them.
+DENSE = 4
+
+
 @dataclass(frozen=True)
 class LabelSizes:
     """How many pixels each label has, as they were counted in each tile."""
@@ -277,9 +281,20 @@ def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
         return contacts_in(block, place=place, connectivity=connectivity)
     flat = block[place.inner].ravel()
     starts = run_starts(flat)
-    labels, places = np.unique(flat[starts], return_inverse=True)
-    lengths = np.diff(starts, append=flat.size)
-    return LabelSizes((labels,), (np.bincount(places, weights=lengths).astype(np.intp),))
+    labels, counts = summed_up(flat[starts], np.diff(starts, append=flat.size))
+    return LabelSizes((labels,), (counts,))
+
+
+def summed_up(
+    labels: NDArray[Any], lengths: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Give the labels of runs in order, each once, and how long its runs are together."""
+    if labels.max() < DENSE * labels.size:
+        totals = np.bincount(labels, weights=lengths).astype(np.intp)
+        there = np.flatnonzero(totals)
+        return there.astype(labels.dtype), totals[there]
+    found, places = np.unique(labels, return_inverse=True)
+    return found, np.bincount(places, weights=lengths).astype(np.intp)
 
 
 def without_small(
@@ -289,8 +304,9 @@ def without_small(
     (sizes,) = statistics
     if isinstance(sizes, Contacts):
         return choose(block, place, sizes, max_size, above=True, out=out)
-    large = per_region(block, lambda labels: sizes.of(labels) > max_size)
-    return np.where(large, block, block.dtype.type(0))
+    return per_region(
+        block, lambda labels: np.where(sizes.of(labels) > max_size, labels, labels.dtype.type(0))
+    )
 
 
 @operation(
