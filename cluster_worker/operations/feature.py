@@ -613,6 +613,8 @@ def hog(
     image: Image,
     orientations: Annotated[int, Number(1, 36, slider=(4, 18), step=1)] = 9,
     pixels_per_cell: Annotated[int, Number(4, 64, unit="px", slider=(4, 32), step=1)] = 8,
+    *,
+    place: Place,
 ) -> Image:
     """Draw a small star of lines in every cell: along edges, the brighter the stronger they are.
 
@@ -640,4 +642,4 @@ def hog(
     floats = image.astype(np.float32 if image.dtype == np.float32 else np.float64, copy=False)
     if min(rows, columns) < side:
         return np.zeros((rows, columns), floats.dtype)
-    return stars(floats, orientations, side)
+    return stars(floats, orientations, side, place.window)

@@ -1,6 +1,7 @@
 """The picture of oriented gradients: a star of lines in every cell of a grid."""
 
-from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from skimage import draw
 from skimage.feature import _hoghistogram
 from skimage.feature._hog import _hog_channel_gradient
 
-from cluster_worker.operations.declare import Image
+from cluster_worker.operations.declare import Image, Span
 
 Indices = NDArray[np.intp]
 Histograms = NDArray[np.float64]
@@ -45,27 +46,46 @@ def histograms(image: Image, orientations: int, side: int) -> Histograms:
     return found
 
 
-@lru_cache(maxsize=32)
-def lines(
-    orientations: int, side: int, row: int, column: int
-) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Give the pixels of the lines that are drawn in a cell, (row, column) within it.
+class Ends(NamedTuple):
+    """Where the lines of some neighbouring cells end, along rows or along columns.
 
-    As scikit-image draws them, their ends may be rounded otherwise in the first row or column of
-    cells than in any other: 0 stands for it, 1 for the others.
+    Attributes
+    ----------
+    cells : slice
+        Which cells.
+    starts, stops : ndarray of int
+        Of each orientation's line, within a cell.
     """
-    length = side // 2 - 1
-    middle = np.pi * (np.arange(orientations) + 0.5) / orientations
-    top, left = row * side, column * side
-    y, x = top + side // 2, left + side // 2
-    found = []
-    for right, down in zip(length * np.sin(middle), length * np.cos(middle), strict=True):
-        pixels = draw.line(int(y - down), int(x + right), int(y + down), int(x - right))
-        found.append(tuple((int(a) - top, int(b) - left) for a, b in zip(*pixels, strict=True)))
-    return tuple(found)
+
+    cells: slice
+    starts: Indices
+    stops: Indices
 
 
-def stars(image: Image, orientations: int, side: int) -> Image:
+def ends(reach: NDArray[np.float64], side: int, first: int, count: int) -> list[Ends]:
+    """Give where lines end, for runs of cells whose lines end alike.
+
+    As scikit-image draws them, from where a cell lies in the whole image, ends may be rounded
+    otherwise in one cell than in the next.
+
+    Parameters
+    ----------
+    reach : ndarray
+        From the middle of a cell to the end of each orientation's line.
+    side : int
+        Of a cell.
+    first, count : int
+        The first cell, counted in the whole image, and how many there are.
+    """
+    corner = side * (first + np.arange(count))[:, np.newaxis]
+    middle = corner + side // 2
+    starts, stops = ((middle + sign * reach).astype(np.intp) - corner for sign in (-1, 1))
+    changes = np.diff(np.hstack([starts, stops]), axis=0).any(axis=1)
+    edges = [0, *(np.flatnonzero(changes) + 1), count]
+    return [Ends(slice(begin, end), starts[begin], stops[begin]) for begin, end in pairwise(edges)]
+
+
+def stars(image: Image, orientations: int, side: int, window: Span) -> Image:
     """Draw lines along the edges in each cell, as bright as those are strong together.
 
     Parameters
@@ -76,6 +96,8 @@ def stars(image: Image, orientations: int, side: int) -> Image:
         Lines of a star.
     side : int
         Rows and columns of a cell.
+    window : Span
+        Where the image lies in the whole one; it begins with a cell.
 
     Returns
     -------
@@ -85,12 +107,16 @@ def stars(image: Image, orientations: int, side: int) -> Image:
     found = histograms(image, orientations, side)
     down, across = found.shape[:2]
     cells = np.zeros((down, side, across, side), image.dtype)
-    for row, rows in ((0, slice(0, 1)), (1, slice(1, None))):
-        for column, columns in ((0, slice(0, 1)), (1, slice(1, None))):
-            for i, pixels in enumerate(lines(orientations, side, row, column)):
-                strength = found[rows, columns, i]
-                for y, x in pixels:
-                    cells[rows, y, columns, x] += strength
+    length = side // 2 - 1
+    middle = np.pi * (np.arange(orientations) + 0.5) / orientations
+    for rows in ends(length * np.cos(middle), side, window.top // side, down):
+        for columns in ends(length * np.sin(middle), side, window.left // side, across):
+            for i in range(orientations):
+                strength = found[rows.cells, columns.cells, i]
+                # Up and to the right, down and to the left.
+                line = draw.line(rows.starts[i], columns.stops[i], rows.stops[i], columns.starts[i])
+                for y, x in zip(*line, strict=True):
+                    cells[rows.cells, y, columns.cells, x] += strength
     result: Image = np.zeros(image.shape[:2], image.dtype)
     result[: down * side, : across * side] = cells.reshape(down * side, across * side)
     return result

@@ -52,12 +52,15 @@ def test_the_core_of_a_block_is_convolved_as_in_the_whole():
 
 
 @pytest.mark.parametrize("image", [COLOUR, COLOUR[..., 0], COLOUR.astype(np.float64)])
-@pytest.mark.parametrize(("orientations", "side"), [(9, 8), (1, 4), (8, 5), (9, 64), (36, 33)])
+@pytest.mark.parametrize(
+    ("orientations", "side"), [(9, 8), (1, 4), (8, 5), (9, 10), (9, 64), (36, 33)]
+)
 def test_stars_are_scikit_images(image, orientations, side):
     axis = 2 if image.ndim == 3 else None
     cell = (side, side)
     expected = feature.hog(image, orientations, cell, (1, 1), visualize=True, channel_axis=axis)[1]
-    np.testing.assert_array_equal(stars(image, orientations, side), expected)
+    found = stars(image, orientations, side, all_of(image.shape))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("window_size", [1, 2, 5])
