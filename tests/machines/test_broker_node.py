@@ -103,7 +103,7 @@ def test_the_queues_are_there_with_their_limits(url, trusting, machine):
     said = machine.do("rabbitmqctl", "--quiet", "list_queues", "name", "type", "arguments")
     for queue in places.QUEUES:
         (line,) = [line for line in said.splitlines() if line.startswith(queue.name)]
-        assert "quorum" in line
+        assert f"\t{queue.arguments['x-queue-type']}\t" in line
     assert f'"x-delivery-limit",{places.DELIVERY_LIMIT}' in said.replace(" ", "")
     connection = connected(url)
     for queue in places.QUEUES:
