@@ -143,17 +143,45 @@ def query(
     *others: Any,
     **named: Any,
 ) -> Any:
-    """Give moto only the rows in the range that is asked for.
+    """Give moto only the rows in the range that is asked for, or of an index's hash key.
 
-    moto's looks at all rows of the table, and sizes up all that share the hash key.
+    moto's looks at all rows of the table, which it sorts for an index, and sizes up all that share
+    the hash key.
     """
     table, rows = self, self.items.get(hash_key)
-    if rows and comparison and others[INDEX_NAME] is None:
+    if others[INDEX_NAME] is not None:
+        table = narrowed(self, indexed(self, hash_key, others[INDEX_NAME]))
+    elif rows and comparison:
         kept = {key: row for key, row in rows.items() if key.compare(comparison, values)}
-        # Not by its class, which would keep every table that it makes.
-        table = object.__new__(Table)
-        table.__dict__.update(self.__dict__, items={hash_key: kept})
+        table = narrowed(self, {hash_key: kept})
     return moto(table, hash_key, comparison, values, *others, **named)
+
+
+def narrowed(table: Table, items: dict[Any, Any]) -> Table:
+    """Give a table of these rows alone; not by its class, which keeps every table that it makes."""
+    found: Table = object.__new__(Table)
+    found.__dict__.update(table.__dict__, items=items)
+    return found
+
+
+def indexed(table: Table, hash_key: DynamoType | None, name: str) -> dict[Any, Any]:
+    """Give the rows that have a value where an index has its hash key; all if that is not one."""
+    schemas = [each.schema for each in table.all_indexes() if each.name == name]
+    hashes = [key["AttributeName"] for each in schemas for key in each if key["KeyType"] == "HASH"]
+    items: dict[Any, Any] = table.items
+    if hash_key is None or len(hashes) != 1 or not table.range_key_attr:
+        return items
+    (attribute,) = hashes
+
+    def has_it(row: Item) -> bool:
+        found = row.attrs.get(attribute)
+        return found is not None and (found.type, found.value) == (hash_key.type, hash_key.value)
+
+    kept = {
+        key: {sort_key: row for sort_key, row in rows.items() if has_it(row)}
+        for key, rows in items.items()
+    }
+    return {key: rows for key, rows in kept.items() if rows}
 
 
 def serialize(

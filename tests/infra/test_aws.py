@@ -179,6 +179,28 @@ def test_a_query_finds_the_rows_in_its_range_and_pages_through_them(table):
     assert found(Key("sk").begins_with("b#"), ExclusiveStartKey=place) == (["b#3"], None)
 
 
+def test_an_index_is_read_by_its_own_keys_in_its_order_and_page_by_page(table):
+    for pk, shard, due in (
+        ("i", "due#1", 3),
+        ("j", "due#1", 1),
+        ("k", "due#2", 2),
+        ("l", "due#1", 2),
+    ):
+        put(table, pk, due_shard=shard, due=due)
+
+    def found(shard, **more):
+        condition = Key("due_shard").eq(shard) & Key("due").between(1, 9)
+        answer = table.query(IndexName="due", KeyConditionExpression=condition, **more)
+        return [row["pk"] for row in answer["Items"]], answer.get("LastEvaluatedKey")
+
+    assert found("due#1") == (["j", "l", "i"], None)
+    assert found("due#2") == (["k"], None)
+    assert found("due#3") == ([], None)
+    first, place = found("due#1", Limit=2)
+    assert first == ["j", "l"]
+    assert found("due#1", ExclusiveStartKey=place) == (["i"], None)
+
+
 def form_body(fields, file):
     boundary = "----form"
     parts = [
