@@ -7,6 +7,7 @@ import pytest
 from skimage import feature, measure, morphology, segmentation
 
 from cluster_worker.operations import catalogue
+from cluster_worker.operations.segmentation import summed_up
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan
 from config import recipe
@@ -152,3 +153,12 @@ def test_an_edge_is_followed_along_a_coil(core, quantile):
     expected = feature.canny(image, **options)
     assert expected.any()
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("step", [1, 1_000_000], ids=["dense", "sparse"])
+def test_runs_of_labels_are_summed_up_in_order(step):
+    labels = np.array([3, 0, 5, 3, 0, 1], np.uint32) * np.uint32(step)
+    found, counts = summed_up(labels, np.array([10, 1, 7, 5, 2, 4]))
+    assert found.dtype == np.uint32
+    assert found.tolist() == [0, step, 3 * step, 5 * step]
+    assert counts.tolist() == [3, 4, 15, 7]

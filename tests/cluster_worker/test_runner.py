@@ -164,7 +164,7 @@ def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path
     assert min(stages.spent["s3"]) > 0
 
 
-def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, monkeypatch, tmp_path):
+def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, tmp_path):
     row, path = accepted(5), tmp_path / "source"
     busy = Fetch(runner.storage, path)
     busy.early = Future()  # waits behind others, for ever
