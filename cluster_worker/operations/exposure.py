@@ -110,7 +110,9 @@ def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     """
     white = white_of(image)
     if inv:
-        return by_level(image, lambda levels: (2 ** (levels / white) - 1) * white * gain)
+        # What is far brighter than white has no finite power.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return by_level(image, lambda levels: (2 ** (levels / white) - 1) * white * gain)
     return by_level(image, lambda levels: np.log2(1 + levels / white) * white * gain)
 
 

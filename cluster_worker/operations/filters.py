@@ -123,6 +123,11 @@ def check_band(low_sigma: float, high_sigma: float | None) -> float:
     return low_sigma * 1.6 if high_sigma is None else high_sigma
 
 
+def differs_finely(mode: Border, cval: float, **given: Any) -> bool:
+    """Whether two blurs in single precision differ as exactly as is claimed."""
+    return band_reach(**given) <= SUM_REACH_MAX and (mode != "constant" or 0 <= cval <= 1)
+
+
 def difference_by_rows(
     image: Image,
     low_sigma: float,
@@ -151,7 +156,7 @@ def difference_by_rows(
         Kernel(
             difference_by_rows,
             takes=("float32",),
-            when=lambda **given: band_reach(**given) <= SUM_REACH_MAX,
+            when=differs_finely,
             arrays=2,
             cost=lambda **given: 0.5 + 0.05 * band_reach(**given),
             tolerance=1e-6,

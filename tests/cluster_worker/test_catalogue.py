@@ -291,6 +291,19 @@ def assert_parameters(name, examples):
     check()
 
 
+@pytest.mark.parametrize("image", ["photograph", "16 bit", "negative corner"])
+def test_a_border_far_from_the_range_of_a_picture_is_as_exact(image):
+    for sigma in (0.5, 1.0, 2.0, 5.0, 9.0, 15.0):
+        step = {"operation": "difference_of_gaussians", "low_sigma": sigma}
+        step |= {"mode": "constant", "cval": 4.0}
+        assert_faithful(IMAGES[image], recipe.check([step], CATALOGUE, 1))
+
+
+def test_powers_beyond_all_numbers_do_not_warn():
+    steps = [{"operation": "rgb2ycbcr"}, {"operation": "adjust_log", "inv": True, "gain": 0.0}]
+    assert_seamless(IMAGES["photograph"], recipe.check(steps, CATALOGUE, 2), CORES["odd"], "input")
+
+
 def narrow(monkeypatch):
     """Make every halo one pixel smaller."""
     reads = Part.reads
