@@ -28,6 +28,7 @@ from cluster_worker.operations.filters import reach
 from cluster_worker.operations.sampling import Border, Floats, Indices, Level, Order
 from cluster_worker.operations.taps import (
     Shares,
+    Way,
     even_step,
     own,
     taps,
@@ -154,11 +155,6 @@ def resizing(
     return sampling.with_clipping(part, order, mode, cval)
 
 
-# From pixels of a resized axis, and by name its length before (`length`) and after (`new`) and the
-# standard deviation of the blur (`sigma`), to what the pixels are made from.
-Way = Callable[..., Shares]
-
-
 def resampled(
     image: Image,
     shape_of: Callable[[Shape], Shape],
@@ -173,7 +169,7 @@ def resampled(
     new = shape_of(place.shape)
     smoothing = smoothing_of(place.shape, new)
     down, across = (
-        taps(core, after, even_step(before, after), partial(way, length=before, new=after, sigma=s))
+        taps(core, after, even_step(before, after), way, length=before, new=after, sigma=s)
         for core, before, after, s in zip(
             (place.core[:2], place.core[2:]), place.shape, new, smoothing, strict=True
         )
@@ -563,7 +559,7 @@ def means_of_blocks(
     factors = factor, factor_columns or factor
     new = downscaled_shape(place.shape, factor, factor_columns)
     down, across = (
-        taps(core, after, step, partial(shares_of_block, length=before, factor=step))
+        taps(core, after, step, shares_of_block, length=before, factor=step)
         for core, before, after, step in zip(
             (place.core[:2], place.core[2:]), place.shape, new, factors, strict=True
         )
@@ -671,9 +667,7 @@ def means_of_areas(
 ) -> Image:
     """Fill a core of the resized image by sums of its rows and columns."""
     down, across = (
-        taps(
-            core, after, even_step(before, after), partial(shares_of_area, length=before, new=after)
-        )
+        taps(core, after, even_step(before, after), shares_of_area, length=before, new=after)
         for core, before, after in zip(
             (place.core[:2], place.core[2:]), place.shape, (rows, columns), strict=True
         )

@@ -1,6 +1,7 @@
 """What a pixel of a resized image is made from, along one axis: blur and zoom as one sum."""
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from cluster_worker.operations.sampling import Border, Floats, Indices
 
 # Blurs of less are none, as scipy has it.
 NO_BLUR = 1e-15
+# Ranges of axes whose taps are kept: those of a few tiles.
+TAPS_KEPT = 16
 
 
 class Shares(NamedTuple):
@@ -23,6 +26,8 @@ class Shares(NamedTuple):
 
 
 SharesOf = Callable[[Indices], Shares]
+# The same, with what it has to know of the axis by name: its length, and after it was resized.
+Way = Callable[..., Shares]
 
 
 def own(pixels: Indices) -> Shares:
@@ -88,8 +93,11 @@ def gathered(pixels: Indices, step: int, shares_of: SharesOf) -> Taps:
     return Taps(lines[:-1], weights[:-1], step)
 
 
-def taps(core: tuple[int, int], new: int, step: int, shares_of: SharesOf) -> Taps:
+@lru_cache(maxsize=TAPS_KEPT)
+def taps(core: tuple[int, int], new: int, step: int, way: Way, /, **known: float) -> Taps:
     """Give what a range of a resized axis is made from.
+
+    Tiles of one image, and images of one size, ask for the same again.
 
     Parameters
     ----------
@@ -99,11 +107,11 @@ def taps(core: tuple[int, int], new: int, step: int, shares_of: SharesOf) -> Tap
         Pixels of the axis.
     step : int
         How far neighbouring pixels lie apart in the image, if that is a whole number, or 0.
-    shares_of : callable
-        From pixels of the result to their shares.
+    way : callable
+        From pixels of the result, and what is `known` by name, to their shares.
     """
     # Whether a pixel is like others must not depend on the range: the middle one decides.
-    return gathered(np.append(np.arange(*core), new // 2), step, shares_of)
+    return gathered(np.append(np.arange(*core), new // 2), step, partial(way, **known))
 
 
 def even_step(length: int, new: int) -> int:

@@ -2,109 +2,204 @@
 
 import numpy as np
 
-from cluster_worker.kernels.loops.compiling import compiled, multiply_add
+from cluster_worker.kernels.loops.compiling import compiled, inlined, multiply_add, named
 from cluster_worker.kernels.loops.separable import store
 
 # Terms of a sum that are added up one after the other.
-FEW = 15
+FEW = 18
+# Terms that are added in one go, so that a sum is loaded and stored once for all of them.
+AT_ONCE = 6
+# Values of a row that are summed up at a time: they stay in the L1 cache.
+NEAR = 2048
 
 
-@compiled
+@inlined
 def add_one(weight, values, total):
     """Add the weight's share of values."""
     for x in range(total.size):
         total[x] = multiply_add(weight, np.float32(values[x]), total[x])
 
 
-@compiled
-def add_three(weights, one, two, three, total):
-    """Add the shares of three rows of values."""
-    first, second, third = weights[0], weights[1], weights[2]
+@inlined
+def add_six(weights, one, two, three, four, five, six, total):
+    """Add the shares of six rows of values."""
+    p, q, r = weights[0], weights[1], weights[2]
+    s, t, u = weights[3], weights[4], weights[5]
     for x in range(total.size):
-        total[x] += (
-            first * np.float32(one[x]) + second * np.float32(two[x]) + third * np.float32(three[x])
-        )
+        found = multiply_add(p, np.float32(one[x]), total[x])
+        found = multiply_add(q, np.float32(two[x]), found)
+        found = multiply_add(r, np.float32(three[x]), found)
+        found = multiply_add(s, np.float32(four[x]), found)
+        found = multiply_add(t, np.float32(five[x]), found)
+        total[x] = multiply_add(u, np.float32(six[x]), found)
+
+
+@compiled
+def add_few_rows(rows, top, first, weights, total):
+    """Weigh as many rows as there are weights, from one of their values on."""
+    total[:] = np.float32(0)
+    count = weights.size
+    i = 0
+    while i + AT_ONCE <= count:
+        y = top + i
+        one, two, three = rows[y, first:], rows[y + 1, first:], rows[y + 2, first:]
+        four, five, six = rows[y + 3, first:], rows[y + 4, first:], rows[y + 5, first:]
+        add_six(weights[i:], one, two, three, four, five, six, total)
+        i += AT_ONCE
+    while i < count:
+        add_one(weights[i], rows[top + i, first:], total)
+        i += 1
 
 
 @compiled
 def add_rows(rows, top, weights, total, part):
     """Weigh as many rows as there are weights; sums of a few are added up, which rounds less."""
-    total[:] = np.float32(0)
-    count = weights.size
-    for begin in range(0, count, FEW):
-        end = min(begin + FEW, count)
-        few = total if begin == 0 else part
-        few[:] = np.float32(0)
-        i = begin
-        while i + 3 <= end:
-            add_three(weights[i : i + 3], rows[top + i], rows[top + i + 1], rows[top + i + 2], few)
-            i += 3
-        while i < end:
-            add_one(weights[i], rows[top + i], few)
+    for first in range(0, total.size, NEAR):
+        near = total[first : first + NEAR]
+        add_few_rows(rows, top, first, weights[:FEW], near)
+        for begin in range(FEW, weights.size, FEW):
+            few = part[: near.size]
+            add_few_rows(rows, top + begin, first, weights[begin : begin + FEW], few)
+            add_one(np.float32(1), few, near)
+
+
+def weighing_every(step):
+    """Make a loop that weighs neighbours where pixels of the result lie `step` pixels apart.
+
+    With that known to the compiler, neighbours are loaded side by side and then shuffled.
+    """
+
+    @inlined
+    def weigh_one(line, weight, total):
+        for x in range(total.size):
+            total[x] = multiply_add(weight, line[step * x], total[x])
+
+    @inlined
+    def weigh_six(line, weights, total):
+        p, q, r = weights[0], weights[1], weights[2]
+        s, t, u = weights[3], weights[4], weights[5]
+        for x in range(total.size):
+            y = step * x
+            found = multiply_add(p, line[y], total[x])
+            found = multiply_add(q, line[y + 1], found)
+            found = multiply_add(r, line[y + 2], found)
+            found = multiply_add(s, line[y + 3], found)
+            found = multiply_add(t, line[y + 4], found)
+            total[x] = multiply_add(u, line[y + 5], found)
+
+    @compiled
+    @named(step)
+    def weigh(line, weights, total):
+        i = 0
+        while i + AT_ONCE <= weights.size:
+            weigh_six(line[i:], weights[i:], total)
+            i += AT_ONCE
+        while i < weights.size:
+            weigh_one(line[i:], weights[i], total)
             i += 1
-        if begin:
-            add_one(np.float32(1), part, total)
+
+    return weigh
+
+
+every_second, every_third, every_fourth = map(weighing_every, (2, 3, 4))
 
 
 @compiled
-def every_second(line, found):
-    """Take every second value: a loop of its own, since it is compiled to shuffles."""
-    for k in range(found.size):
-        found[k] = line[2 * k]
-
-
-@compiled
-def every(step, line, found):
+def take_every(step, line, found):
     """Take every so-manieth value."""
-    if step == 2:
-        every_second(line, found)
-    else:
-        for k in range(found.size):
-            found[k] = line[step * k]
+    for k in range(found.size):
+        found[k] = line[step * k]
 
 
 @compiled
-def add_evenly(line, weights, step, stride, phases, total):
-    """Weigh neighbours where each pixel of the result lies `step` pixels after the last.
+def weigh_by_phases(line, weights, step, phases, total):
+    """Weigh neighbours where pixels of the result lie further apart.
 
     The line is sorted by the remainder first, so that neighbours of all pixels lie side by side.
     """
     count = weights.size
     for phase in range(min(step, count)):
         length = total.size + (count - 1 - phase) // step
-        every(step * stride, line[phase * stride :], phases[phase, :length])
-    total[:] = np.float32(0)
+        take_every(step, line[phase:], phases[phase, :length])
     i = 0
-    while i + 3 <= count:
-        add_three(
-            weights[i : i + 3],
-            phases[i % step, i // step :],
-            phases[(i + 1) % step, (i + 1) // step :],
+    while i + AT_ONCE <= count:
+        one, two = phases[i % step, i // step :], phases[(i + 1) % step, (i + 1) // step :]
+        three, four = (
             phases[(i + 2) % step, (i + 2) // step :],
-            total,
+            phases[(i + 3) % step, (i + 3) // step :],
         )
-        i += 3
+        five, six = (
+            phases[(i + 4) % step, (i + 4) // step :],
+            phases[(i + 5) % step, (i + 5) // step :],
+        )
+        add_six(weights[i:], one, two, three, four, five, six, total)
+        i += AT_ONCE
     while i < count:
         add_one(weights[i], phases[i % step, i // step :], total)
         i += 1
 
 
 @compiled
-def add_anywhere(line, first, count, weights, stride, total):
+def weigh_evenly(line, weights, step, phases, total):
+    """Weigh neighbours where each pixel of the result lies `step` pixels after the last."""
+    total[:] = np.float32(0)
+    if step == 2:
+        every_second(line, weights, total)
+    elif step == 3:
+        every_third(line, weights, total)
+    elif step == 4:
+        every_fourth(line, weights, total)
+    else:
+        weigh_by_phases(line, weights, step, phases, total)
+
+
+@compiled
+def weigh_anywhere(line, first, count, weights, total):
     """Weigh neighbours where each pixel of the result has weights of its own."""
     for j in range(total.size):
-        own = line[first[j] * stride :]
+        own = line[first[j] :]
         found = np.float32(0)
         for i in range(count[j]):
-            found = multiply_add(weights[j, i], own[i * stride], found)
+            found = multiply_add(weights[j, i], own[i], found)
         total[j] = found
 
 
 @compiled
-def put_every(stride, values, line):
-    """Put values side by side, or between those of other colours."""
-    for j in range(values.size):
-        line[j * stride] = values[j]
+def part_colours(line, planes):
+    """Part a line of pixels into one of each colour."""
+    colours = len(planes)
+    if colours == 3:
+        red, green, blue = planes[0], planes[1], planes[2]
+        for x in range(red.size):
+            red[x], green[x], blue[x] = line[3 * x], line[3 * x + 1], line[3 * x + 2]
+    else:
+        for colour in range(colours):
+            take_every(colours, line[colour:], planes[colour])
+
+
+@compiled
+def join_colours(planes, line):
+    """Make a line of pixels from one of each colour."""
+    colours = len(planes)
+    if colours == 3:
+        red, green, blue = planes[0], planes[1], planes[2]
+        for x in range(red.size):
+            line[3 * x], line[3 * x + 1], line[3 * x + 2] = red[x], green[x], blue[x]
+    else:
+        for colour in range(colours):
+            for x in range(planes.shape[1]):
+                line[colours * x + colour] = planes[colour, x]
+
+
+@compiled
+def runs_of(marks):
+    """Give where marks change, from the first one on to the end."""
+    runs = [0]
+    for i in range(1, marks.size):
+        if marks[i] != marks[i - 1]:
+            runs.append(i)
+    runs.append(marks.size)
+    return runs
 
 
 @compiled
@@ -118,32 +213,33 @@ def resample(rows, channels, down, down_weights, across, across_weights, step, s
     width = rows.shape[1]
     count = len(across)
     first, taps, even = across[:, 0].copy(), across[:, 1].copy(), across[:, 2].copy()
+    runs = runs_of(even)
+    down_weights = down_weights * scale
     line = np.empty(width, np.float32)
-    part = np.empty(width, np.float32)
-    total = np.empty(count, np.float32)
+    part = np.empty(NEAR, np.float32)
     done = np.empty(count * channels, np.float32)
-    most = across_weights.shape[1]
-    phases = np.empty((max(step, 1), count + most), np.float32)
+    planes = line.reshape(1, -1)
+    totals = done.reshape(1, -1)
+    if channels > 1:
+        planes = np.empty((channels, width // channels), np.float32)
+        totals = np.empty((channels, count), np.float32)
+    phases = np.empty((max(step, 1), count + across_weights.shape[1]), np.float32)
     for y in range(out.shape[0]):
-        add_rows(rows, down[y, 0], down_weights[y, : down[y, 1]] * scale, line, part)
-        start = 0
-        while start < count:
-            stop = start + 1
-            while stop < count and even[stop] == even[start]:
-                stop += 1
-            for channel in range(channels):
-                own = done[start:stop] if channels == 1 else total[: stop - start]
-                colour = line[channel:]
+        add_rows(rows, down[y, 0], down_weights[y, : down[y, 1]], line, part)
+        if channels > 1:
+            part_colours(line, planes)
+        for channel in range(channels):
+            colour, own = planes[channel], totals[channel]
+            for run in range(len(runs) - 1):
+                start, stop = runs[run], runs[run + 1]
                 if even[start]:
                     weights = across_weights[start, : taps[start]]
-                    colour = colour[first[start] * channels :]
-                    add_evenly(colour, weights, step, channels, phases, own)
+                    weigh_evenly(colour[first[start] :], weights, step, phases, own[start:stop])
                 else:
                     which = slice(start, stop)
-                    add_anywhere(
-                        colour, first[which], taps[which], across_weights[which], channels, own
+                    weigh_anywhere(
+                        colour, first[which], taps[which], across_weights[which], own[which]
                     )
-                if channels > 1:
-                    put_every(channels, own, done[start * channels + channel :])
-            start = stop
+        if channels > 1:
+            join_colours(totals, done)
         store(done, white, out[y])
