@@ -97,7 +97,7 @@ def compile_all() -> None:
     """Warm up family by family in as many processes as there are cores, which end then."""
     # What several families call first: no two processes should compile the same.
     warm_up(["gaussian", "rank_mean", "adjust_gamma"])
-    families = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].function.__module__)
+    families = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].group)
     with get_context("spawn").Pool(len(os.sched_getaffinity(0)), quietly) as pool:
         pool.map(warm_up, [list(names) for _, names in families], chunksize=1)
 

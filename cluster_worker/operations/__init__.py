@@ -2,26 +2,34 @@
 
 from typing import Any
 
+# The catalogue lists operations in the order in which these come.
+# isort: off
 from cluster_worker.operations import (
+    footprints,
+    propagation,
+    statistics,
     color,
+    filters,
     edges,
     exposure,
     feature,
-    filters,
-    footprints,
     morphology,
-    propagation,
+    isotropic,
+    skeletons,
+    convex_hull,
+    max_trees,
     rank,
     restoration,
     ridges,
     segmentation,
     sizes,
-    statistics,
     thresholds,
     transform,
     util,
     warps,
 )
+
+# isort: on
 from cluster_worker.operations.declare import OPERATIONS, Image, Operation
 
 __all__ = [
@@ -30,11 +38,14 @@ __all__ = [
     "Operation",
     "catalogue",
     "color",
+    "convex_hull",
     "edges",
     "exposure",
     "feature",
     "filters",
     "footprints",
+    "isotropic",
+    "max_trees",
     "morphology",
     "propagation",
     "rank",
@@ -42,6 +53,7 @@ __all__ = [
     "ridges",
     "segmentation",
     "sizes",
+    "skeletons",
     "statistics",
     "thresholds",
     "transform",

@@ -1,4 +1,4 @@
-"""Neighbourhoods as parameters of morphology and rank filters, and the memory that scipy takes."""
+"""Neighbourhoods as parameters of operations, and the memory that scipy takes for them."""
 
 from math import prod
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint
 from cluster_worker.operations.declare import Number
 
 __all__ = [
+    "Connectivity",
     "Footprint",
     "HalfWidth",
     "Radius",
@@ -20,6 +21,8 @@ __all__ = [
 Radius = Annotated[int, Number(1, 50, unit="px", slider=(1, 15), step=1)]
 # How far a rectangle or an ellipse reaches along its row, if not as far as along its column.
 HalfWidth = Annotated[int | None, Number(1, 50, unit="px", slider=(1, 15), step=1)]
+# 1 if neighbours share an edge, 2 if a corner will do.
+Connectivity = Annotated[int, Number(1, 2, step=1)]
 
 
 def border_table(sides: tuple[int, int], pixels: int) -> int:

@@ -1,0 +1,215 @@
+"""Skeletons: masks thinned to lines, layer by layer or along their medial axis."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import morphology
+
+from cluster_worker.kernels import axes
+from cluster_worker.kernels import thinning as layers
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Iterative,
+    Kernel,
+    Number,
+    Part,
+    Rounds,
+    Whole,
+    operation,
+)
+
+# Cost, measured against a Gaussian of one pixel.
+COST_AXIS = 4.0
+
+# Iterations of thinning in one round, and so between two exchanges of halos. An iteration has two
+# halves, each of which looks at the eight neighbours.
+ITERATIONS = 16
+
+# A pixel's neighbours make a code of 8 bits: the three above, the three below, left and right.
+# These are the bits of the neighbours clockwise, from the one above on the left.
+RING = (0, 1, 2, 7, 5, 4, 3, 6)
+
+# For each set of neighbours, the lowest bit being the first of the ring, whether a pixel goes in
+# the first half, the second, or both (3). It is scikit-image's table for the method of Zhang and
+# Suen (1984), which keeps some corners that the conditions in their paper would take, and takes
+# some that they would keep.
+ZHANG_SUEN = (
+    "0001001300311013000000002020303300000000300000000000000020003022"
+    "0000000000000000000000000000000020000000200020003000000030003020"
+    "0031001300000001000000000000000131000000000000002000000000000000"
+    "2313001300000001000000000000000023010001000000003301000022002000"
+)
+
+
+def ring_of_codes() -> list[NDArray[np.bool_]]:
+    """Tell which neighbours each of the 256 codes has, clockwise."""
+    return [np.arange(256) >> bit & 1 == 1 for bit in RING]
+
+
+def zhang_suen() -> tuple[bytes, bytes]:
+    """Make the tables of both halves of an iteration of Zhang and Suen: 1 where a pixel stays."""
+    places = sum(present.astype(int) << i for i, present in enumerate(ring_of_codes()))
+    digits = np.array(list(ZHANG_SUEN))[places]
+    return (~np.isin(digits, ["1", "3"])).tobytes(), (~np.isin(digits, ["2", "3"])).tobytes()
+
+
+def guo_hall() -> tuple[bytes, bytes]:
+    """Make the tables of both halves of an iteration of Guo and Hall (1989)."""
+    return guo_hall_half(0), guo_hall_half(4)
+
+
+def guo_hall_half(turn: int) -> bytes:
+    """Tell for each code whether a pixel stays.
+
+    It goes if one region touches it, if two or three of its neighbours count, and if it is on the
+    side whose turn it is: north and east, or with a half turn south and west.
+    """
+    nw, n, ne, e, se, s, sw, w = ring = ring_of_codes()
+    touched = sum(~a & (b | c) for a, b, c in ((e, ne, n), (n, nw, w), (w, sw, s), (s, se, e)))
+    one_way = sum((a | b).astype(int) for a, b in ((ne, e), (nw, n), (sw, w), (se, s)))
+    other_way = sum((a | b).astype(int) for a, b in ((ne, n), (nw, w), (sw, s), (se, e)))
+    count = np.minimum(one_way, other_way)
+    north, northeast, east, southeast = (ring[(i + turn) % 8] for i in range(1, 5))
+    inner = (northeast | north | ~southeast) & east
+    return np.logical_not((touched == 1) & (count >= 2) & (count <= 3) & ~inner).tobytes()
+
+
+def thinned(
+    state: Image,
+    image: Image,  # noqa: ARG001 - an update is given it; thinning looks at its state alone
+    *,
+    history: Sequence[bool],
+    tables: tuple[bytes, bytes],
+    most: int | None,
+) -> Image:
+    """Thin a mask by one round of iterations, fewer if that makes `most` in all rounds."""
+    left = ITERATIONS if most is None else most - ITERATIONS * len(history)
+    return layers.thinned(state, tables, min(ITERATIONS, left))
+
+
+def thin_enough(history: Sequence[bool], most: int | None) -> bool:
+    """Stop when a round has changed nothing, or when there were `most` iterations."""
+    return not history[-1] or (most is not None and ITERATIONS * len(history) >= most)
+
+
+def thinning(tables: tuple[bytes, bytes], most: int | None = None) -> Rounds:
+    """Make the rounds of a thinning."""
+    return Rounds(
+        update=partial(thinned, tables=tables, most=most),
+        halo=2 * ITERATIONS,
+        stop=partial(thin_enough, most=most),
+    )
+
+
+def as_mask(image: Image) -> Image:
+    """Set what is not 0."""
+    return image.astype(bool)
+
+
+def lee(image: Image) -> Image:
+    """Thin a mask with the method of Lee (1994)."""
+    result: Image = morphology.skeletonize(image, method="lee")
+    return result
+
+
+@operation(
+    "Skeleton",
+    "Morphology",
+    Composed("iterative"),
+    channels="gray",
+    takes="mask",
+    cost=2.0,
+    arrays=3,
+)
+def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Part, ...]:
+    """Thin a mask to lines of one pixel in the middle of its regions.
+
+    Parameters
+    ----------
+    method : str
+        Zhang's method takes off one layer after another. Lee's looks at each pixel in turn after
+        its neighbours were taken off, any distance along a layer, so that one rank must do the
+        whole image.
+
+    References
+    ----------
+    skimage.morphology.skeletonize
+    """
+    if method == "lee":
+        return (Part(lee, whole=True),)
+    return (Part(as_mask, rounds=thinning(zhang_suen())),)
+
+
+@operation(
+    "Thinning",
+    "Morphology",
+    Iterative(lambda max_num_iter: thinning(guo_hall(), max_num_iter)),
+    channels="gray",
+    takes="mask",
+    cost=2.0,
+    arrays=3,
+)
+def thin(
+    image: Image,
+    max_num_iter: Annotated[int | None, Number(1, 10_000, slider=(1, 100), step=1)] = None,
+) -> Image:
+    """Thin a mask to lines of one pixel, or only by some layers.
+
+    Parameters
+    ----------
+    max_num_iter : int, optional
+        How many layers are taken off; without it, as many as there are.
+
+    References
+    ----------
+    skimage.morphology.thin
+    """
+    del max_num_iter  # it ends the rounds
+    return as_mask(image)
+
+
+def medial_axis_of_mask(image: Image, rng: int) -> Image:
+    """Thin a mask to its medial axis."""
+    if image.all():
+        # scikit-image measures to a place outside the image, for want of background.
+        result: Image = morphology.medial_axis(image, rng=rng)
+        return result
+    ties = np.random.default_rng(rng).permutation(np.arange(np.count_nonzero(image)))
+    return axes.medial_axis(image, ties)
+
+
+@operation(
+    "Medial axis",
+    "Morphology",
+    Whole("Pixels are taken off in an order that is drawn at random over the whole image."),
+    channels="gray",
+    takes="mask",
+    cost=15.0,
+    arrays=20,
+    kernels=(
+        Kernel(
+            medial_axis_of_mask, takes=("bool",), gray=True, exact=True, arrays=12, cost=COST_AXIS
+        ),
+    ),
+)
+def medial_axis(
+    image: Image, rng: Annotated[int, Number(0, 2**31 - 1, slider=(0, 100), step=1)] = 0
+) -> Image:
+    """Thin a mask to the pixels that are as far as any from its edges.
+
+    Parameters
+    ----------
+    rng : int
+        Seed of the random order among pixels equally far from an edge; the same seed gives the
+        same result.
+
+    References
+    ----------
+    skimage.morphology.medial_axis
+    """
+    result: Image = morphology.medial_axis(image, rng=rng)
+    return result
