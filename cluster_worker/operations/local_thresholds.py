@@ -1,0 +1,306 @@
+"""Local thresholds: a level for each pixel, from its neighbourhood."""
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from scipy import ndimage
+from skimage import filters
+
+from cluster_worker.errors import Rejected
+from cluster_worker.kernels import local
+from cluster_worker.operations.by_levels import TYPES
+from cluster_worker.operations.color import white_of
+from cluster_worker.operations.declare import Image, Kernel, Local, Number, Place, operation
+from cluster_worker.operations.footprints import square_table
+from cluster_worker.operations.thresholds import Share
+
+KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)
+
+Method = Literal["gaussian", "mean", "median"]
+Mode = Literal["reflect", "nearest", "mirror", "constant", "wrap"]
+BlockSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
+
+
+def check_odd(name: str, size: int) -> None:
+    """Refuse neighbourhoods without a centre.
+
+    Raises
+    ------
+    Rejected
+        If the size is even.
+    """
+    if size % 2 == 0:
+        raise Rejected(f"{name} must be odd, got {size}; use {size + 1}")
+
+
+def local_reach(block_size: int, method: Method, **_: Any) -> int:
+    """How far the local threshold reads: half a block, or four deviations of a sixth of one."""
+    return int(4.0 * (block_size - 1) / 6.0 + 0.5) if method == "gaussian" else block_size // 2
+
+
+def local_cost(block_size: int, method: Method, **_: Any) -> float:
+    """Work for a pixel of the local threshold; a median sorts its whole neighbourhood."""
+    return 0.6 * block_size**2 if method == "median" else 0.5 + block_size / 18
+
+
+def sigma_of(block_size: int) -> float:
+    """Give the deviation of the Gaussian of which a block holds nearly all."""
+    return (block_size - 1) / 6.0
+
+
+def above_gaussian(
+    image: Image,
+    block_size: int,
+    method: Method,  # noqa: ARG001 - the Gaussian
+    offset: float,
+    mode: Mode,
+    cval: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Tell which pixels of a block exceed the weighted mean of their neighbourhood."""
+    check_odd("block_size", block_size)
+    sigma = sigma_of(block_size)
+    return local.above_gaussian(image, sigma, offset, mode, cval, place=place, out=out)
+
+
+def gaussian_cost(block_size: int, **_: Any) -> float:
+    """Work for a pixel of the kernel of Gaussians."""
+    return 0.1 + block_size / 100
+
+
+def sums_exactly(method: Method, mode: Mode, cval: float, **_: Any) -> bool:
+    """Whether the mean is one of whole numbers, also where the border has a value of its own."""
+    return method == "mean" and (mode != "constant" or cval in (0, 1))
+
+
+def above_mean(
+    image: Image,
+    block_size: int,
+    method: Method,  # noqa: ARG001 - the mean
+    offset: float,
+    mode: Mode,
+    cval: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Tell which pixels of a block exceed the mean of their neighbourhood."""
+    check_odd("block_size", block_size)
+    return local.above_mean(image, block_size, offset, mode, cval, place=place, out=out)
+
+
+@operation(
+    "Thresholding (local)",
+    "Thresholds",
+    Local(local_reach),
+    channels="gray",
+    arrays=5,
+    table=lambda block_size, method, **_: square_table(block_size) if method == "median" else 0,
+    cost=local_cost,
+    kernels=(
+        KERNEL(above_gaussian, when=lambda method, **_: method == "gaussian", cost=gaussian_cost),
+        KERNEL(above_mean, when=sums_exactly, cost=0.3),
+    ),
+)
+def threshold_local(
+    image: Image,
+    block_size: BlockSize = 35,
+    method: Method = "gaussian",
+    offset: Annotated[float, Number(-1, 1, slider=(-0.2, 0.2), step=0.01)] = 0.0,
+    mode: Mode = "reflect",
+    cval: Share = 0.0,
+) -> Image:
+    """Turn pixels brighter than their surroundings white; shadows across a page do no harm.
+
+    Parameters
+    ----------
+    block_size : int
+        Rows and columns of the neighbourhood; an odd number.
+    method : str
+        Whether a pixel is compared with a weighted mean, in which near pixels count more, the
+        mean or the median of its neighbourhood.
+    offset : float
+        How much darker than its neighbourhood a pixel may be and still be white, as a share of
+        white; a negative one asks for pixels that are so much brighter.
+    mode : str
+        What lies beyond the image's border: its mirror image (with or without the last pixel
+        twice), its last pixel, one value, or its opposite edge.
+    cval : float
+        That one value, as a share of white.
+
+    Notes
+    -----
+    scikit-image takes the mean by a sum that runs along rows and gathers rounding errors, which
+    part pixels that equal their mean; here every sum stands for itself.
+
+    References
+    ----------
+    skimage.filters.threshold_local
+    """
+    check_odd("block_size", block_size)
+    white = white_of(image)
+    if method == "mean":
+        level = window_mean(as_floats(image), block_size, mode, cval * white)
+        level -= offset * white
+    else:
+        level = filters.threshold_local(
+            image, block_size, method, offset * white, mode, cval=cval * white
+        )
+    result: Image = image > level
+    return result
+
+
+def as_floats(image: Image) -> Image:
+    """Turn whole numbers to floats of the same values, as scikit-image does."""
+    return image if image.dtype.kind == "f" else image.astype(np.float64)
+
+
+def window_mean(image: Image, size: int, mode: str, cval: float = 0.0) -> Image:
+    """Take the mean of the square of floats around each pixel, always adding in one order.
+
+    As in scikit-image the sum is rounded to the image's type before it is divided.
+    """
+    ones = np.ones(size)
+    columns = ndimage.correlate1d(image, ones, 0, np.float64, mode, cval)
+    result: Image = ndimage.correlate1d(columns, ones, 1, np.float64, mode, cval * size)
+    result = result.astype(image.dtype, copy=False)
+    result /= size**2
+    return result
+
+
+WindowSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
+
+
+def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
+    """Take mean and standard deviation of the square of pixels around each pixel.
+
+    The formula is scikit-image's. Beyond the border lies the mirror image, without the last pixel
+    twice.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN or infinity, which scikit-image spreads over all that follows.
+    """
+    floats = as_floats(image)
+    if not np.isfinite(floats).all():
+        raise Rejected("the image holds NaN or infinity, which leave no deviation from a mean")
+    mean = window_mean(floats, size, "mirror")
+    squares = window_mean(floats * floats, size, "mirror")
+    return mean, np.sqrt(np.clip(squares - mean * mean, 0, None))
+
+
+def above_niblack(
+    image: Image, window_size: int, k: float, *, place: Place, out: Image | None
+) -> Image:
+    """Tell which pixels of a block exceed Niblack's level."""
+    check_odd("window_size", window_size)
+    return local.above_niblack(image, window_size, k, place=place, out=out)
+
+
+@operation(
+    "Thresholding (Niblack)",
+    "Thresholds",
+    Local(lambda window_size, k: window_size // 2),
+    channels="gray",
+    arrays=6,
+    cost=lambda window_size, k: 0.5 + window_size / 9,
+    kernels=(KERNEL(above_niblack, cost=0.4),),
+)
+def threshold_niblack(
+    image: Image,
+    window_size: WindowSize = 15,
+    k: Annotated[float, Number(-5, 5, slider=(-1, 1), step=0.05)] = 0.2,
+) -> Image:
+    """Turn pixels white that are brighter than a level found in their surroundings.
+
+    Niblack's method, made for text: the level is the mean of the neighbourhood less `k` times its
+    standard deviation.
+
+    Parameters
+    ----------
+    window_size : int
+        Rows and columns of the neighbourhood; an odd number.
+    k : float
+        How many standard deviations below the mean the level lies.
+
+    Notes
+    -----
+    scikit-image takes sums from an integral image, whose rounding errors decide where a
+    neighbourhood of floats is flat; here every sum stands for itself.
+
+    References
+    ----------
+    skimage.filters.threshold_niblack
+    """
+    check_odd("window_size", window_size)
+    mean, deviation = mean_and_deviation(image, window_size)
+    result: Image = image > mean - k * deviation
+    return result
+
+
+def above_sauvola(
+    image: Image,
+    window_size: int,
+    k: float,
+    r: float | None,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Tell which pixels of a block exceed Sauvola's level."""
+    check_odd("window_size", window_size)
+    return local.above_sauvola(image, window_size, k, r, place=place, out=out)
+
+
+@operation(
+    "Thresholding (Sauvola)",
+    "Thresholds",
+    Local(lambda window_size, k, r: window_size // 2),
+    channels="gray",
+    arrays=6,
+    cost=lambda window_size, k, r: 0.5 + window_size / 9,
+    kernels=(KERNEL(above_sauvola, cost=0.4),),
+)
+def threshold_sauvola(
+    image: Image,
+    window_size: WindowSize = 15,
+    k: Annotated[float, Number(-5, 5, slider=(0, 1), step=0.05)] = 0.2,
+    r: Annotated[float | None, Number(0.001, 1, slider=(0.1, 1), step=0.01)] = None,
+) -> Image:
+    """Turn pixels white that are brighter than a level found in their surroundings.
+
+    Sauvola's method, made for text on stained paper: where a neighbourhood is nearly flat, the
+    level lies further below its mean.
+
+    Parameters
+    ----------
+    window_size : int
+        Rows and columns of the neighbourhood; an odd number.
+    k : float
+        How strongly flat surroundings lower the level.
+    r : float, optional
+        Greatest standard deviation that is expected, as a share of white; automatic is half of
+        the image type's range.
+
+    Notes
+    -----
+    scikit-image takes sums from an integral image, whose rounding errors decide where a
+    neighbourhood of floats is flat; here every sum stands for itself. For floats the automatic
+    `r` is 1, since their range is taken as -1…1.
+
+    References
+    ----------
+    skimage.filters.threshold_sauvola
+    """
+    check_odd("window_size", window_size)
+    if r is None:
+        greatest = 1.0 if image.dtype.kind == "f" else 0.5 * white_of(image)
+    else:
+        greatest = r * white_of(image)
+    mean, deviation = mean_and_deviation(image, window_size)
+    result: Image = image > mean * (1 + k * ((deviation / greatest) - 1))
+    return result
