@@ -1,0 +1,388 @@
+"""Rank filters that set each pixel against the levels around it: contrast, thresholds, noise."""
+
+from typing import Annotated, Any
+
+from numpy.typing import NDArray
+from skimage.filters import rank
+
+from cluster_worker.kernels import ranks
+from cluster_worker.operations.declare import Image, Local, Number, Statistical, operation
+from cluster_worker.operations.footprints import Footprint, HalfWidth, Radius, footprint_of
+from cluster_worker.operations.rank import (
+    DEEP,
+    GREATEST,
+    Share,
+    between,
+    counted,
+    has_both,
+    ranked,
+    reach,
+)
+
+Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1)]
+
+
+@operation(
+    "Local auto level",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=6.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(between(ranks.stretched),),
+)
+def rank_autolevel(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Stretch the contrast within each neighbourhood to the full range.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+
+    References
+    ----------
+    skimage.filters.rank.autolevel
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.autolevel, image, neighbourhood, statistics[0])
+
+
+@operation(
+    "Local auto level (percentiles)",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=8.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.between_percentiles, 4.0, has_both, outside=ranks.after_last),),
+)
+def rank_autolevel_percentile(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    p0: Share = 0.05,
+    p1: Share = 0.95,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Stretch the contrast within each neighbourhood, leaving out its darkest and brightest pixels.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+    p0 : float
+        Share of the neighbourhood's pixels that counts as black.
+    p1 : float
+        Share of the neighbourhood's pixels beyond which all are white.
+
+    Notes
+    -----
+    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+
+    References
+    ----------
+    skimage.filters.rank.autolevel_percentile
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1)
+
+
+@operation(
+    "Local contrast",
+    "Rank filters",
+    Local(reach),
+    cost=6.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(between(ranks.nearer_end),),
+)
+def rank_enhance_contrast(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Turn each pixel into the darkest or the brightest of its neighbourhood, whichever is nearer.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.enhance_contrast
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.enhance_contrast, image, neighbourhood)
+
+
+@operation(
+    "Local equalisation",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=8.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.equalized, 0.5, outside=ranks.last),),
+)
+def rank_equalize(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Even out the histogram of each neighbourhood: detail shows in dark and in bright areas alike.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+
+    References
+    ----------
+    skimage.filters.rank.equalize
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.equalize, image, neighbourhood, statistics[0])
+
+
+@operation(
+    "Difference from the local mean",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=11.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.from_mean, 0.6),),
+)
+def rank_subtract_mean(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Take the local mean away: uneven light goes, mid gray is what equals the mean.
+
+    Half of the difference is added to mid gray.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    Mid gray is half the greatest value of the whole image where that has 16 bits; hence a
+    statistic.
+
+    References
+    ----------
+    skimage.filters.rank.subtract_mean
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.subtract_mean, image, neighbourhood, statistics[0])
+
+
+@operation(
+    "Thresholding (local mean)",
+    "Rank filters",
+    Local(reach),
+    cost=11.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.above_mean, 0.6, gives="bool"),),
+)
+def rank_threshold(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Turn pixels brighter than the mean of their neighbourhood white and all others black.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    scikit-image gives 0 and 1 in the image's type; here it is a mask.
+
+    References
+    ----------
+    skimage.filters.rank.threshold
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.threshold, image, neighbourhood).astype(bool)
+
+
+@operation(
+    "Local Otsu level",
+    "Rank filters",
+    Local(reach),
+    cost=70.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.parting, 25.0, outside=ranks.after_last),),
+)
+def rank_otsu(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+) -> Image:
+    """Show at each pixel the level that best parts the dark from the bright of its neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    References
+    ----------
+    skimage.filters.rank.otsu
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.otsu, image, neighbourhood)
+
+
+@operation(
+    "Noise",
+    "Rank filters",
+    Statistical(GREATEST, reach),
+    cost=6.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.distance, 0.3),),
+)
+def rank_noise_filter(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    statistics: tuple[NDArray[Any]],
+) -> Image:
+    """Show lone specks: how far each pixel is from the nearest value in its neighbourhood.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+
+    Notes
+    -----
+    Where no neighbour is darker, scikit-image measures to black, and where none is brighter to
+    white, which is the greatest value of the whole image where that has 16 bits; hence a
+    statistic.
+
+    References
+    ----------
+    skimage.filters.rank.noise_filter
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.noise_filter, image, neighbourhood, statistics[0])
+
+
+@operation(
+    "Mean of similar levels",
+    "Rank filters",
+    Local(reach),
+    cost=19.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(counted(ranks.similar_mean, 4.0, outside=ranks.after_last),),
+)
+def rank_mean_bilateral(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    s0: Levels = 10,
+    s1: Levels = 10,
+) -> Image:
+    """Smooth with the mean of those neighbours that are about as bright: edges stay sharp.
+
+    Parameters
+    ----------
+    footprint : str
+        Shape of the neighbourhood.
+    radius : int
+        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
+    half_width : int, optional
+        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
+        down.
+    s0 : int
+        How many gray levels darker a neighbour may be to count.
+    s1 : int
+        How many gray levels brighter a neighbour may be to count.
+
+    References
+    ----------
+    skimage.filters.rank.mean_bilateral
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.mean_bilateral, image, neighbourhood, s0=s0, s1=s1)
