@@ -7,7 +7,7 @@ from skimage import data, restoration, util
 from cluster_worker.kernels import exact
 from cluster_worker.kernels.patches import bounds_of, counts_exactly, non_local_means
 from cluster_worker.operations import OPERATIONS
-from cluster_worker.operations.restoration import (
+from cluster_worker.operations.denoising import (
     DEVIATION,
     bilateral_by_rows,
     denoise_bilateral,

@@ -9,7 +9,7 @@ from skimage.restoration import uft
 
 from cluster_worker.kernels.deconvolution import draw_normals, inverse_of, transfer_of
 from cluster_worker.operations import catalogue
-from cluster_worker.operations.restoration import psf_of
+from cluster_worker.operations.deconvolution import psf_of
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan
 from config import recipe
