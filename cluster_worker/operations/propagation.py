@@ -65,11 +65,29 @@ def refuse_not_finite(values: Image) -> None:
         raise ValueError("the image holds NaN or infinity, which cannot be compared")
 
 
+def refuse_pictures(image: Image) -> None:
+    """Refuse what is neither labels nor a mask.
+
+    Raises
+    ------
+    ValueError
+        In one sentence.
+    """
+    if image.ndim == 3 or image.dtype.kind == "f":
+        found = "colours" if image.ndim == 3 else "floats"
+        raise ValueError(f"takes labels or a mask, got {found}; put a threshold before it")
+
+
 def run_starts(values: NDArray[Any]) -> NDArray[np.intp]:
     """Give where runs of equal values, or rows, begin; there are far fewer of them than pixels."""
     changes = np.ones(values.shape, np.bool_)
     np.not_equal(values[1:], values[:-1], out=changes[1:])
     return np.flatnonzero(changes if values.ndim == 1 else changes.any(axis=1))
+
+
+def runs_of_a_tile(**_: Any) -> int:
+    """Bytes of the runs of a tile of two million pixels, no two of which are alike side by side."""
+    return 36 << 20
 
 
 def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image:
@@ -79,6 +97,17 @@ def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image
     values = function(flat[starts])
     result: Image = np.repeat(values, np.diff(starts, append=flat.size)).reshape(codes.shape)
     return result
+
+
+def within_border(image: Image, place: Place, width: int) -> Image:
+    """Give the mask of a block's pixels that lie off the whole image's border of a width."""
+    rows, columns = place.shape
+    kept = np.zeros(image.shape, np.bool_)
+    inner = Span(width, rows - width, width, columns - width).relative_to(place.window)
+    inner = inner.clipped(image.shape[:2])
+    if min(inner.shape) > 0:
+        kept[inner.slices] = True
+    return kept
 
 
 class Edge(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 from skimage import feature, measure, morphology, segmentation
 
 from cluster_worker.operations import catalogue
-from cluster_worker.operations.segmentation import summed_up
+from cluster_worker.operations.labels import summed_up
 from cluster_worker.pipeline import run_alone
 from cluster_worker.planning import Order, plan
 from config import recipe

@@ -1,0 +1,57 @@
+"""Active contours: an outline that moves until it parts an image into two classes."""
+
+from typing import Annotated, Literal
+
+from skimage import segmentation
+
+from cluster_worker.operations.declare import Image, Number, Whole, operation
+
+
+@operation(
+    "Two classes (Chan–Vese)",
+    "Regions",
+    Whole(
+        "Each round needs the means of both classes to the last bit, which sums over tiles miss."
+    ),
+    channels="gray",
+    floats=True,
+    arrays=24,
+    cost=lambda max_num_iter, **_: 2.0 * max_num_iter,
+)
+def chan_vese(
+    image: Image,
+    mu: Annotated[float, Number(0, 10, slider=(0, 1), step=0.01)] = 0.25,
+    lambda1: Annotated[float, Number(0, 100, slider=(0, 5), step=0.1)] = 1.0,
+    lambda2: Annotated[float, Number(0, 100, slider=(0, 5), step=0.1)] = 1.0,
+    tol: Annotated[float, Number(0, 1, slider=(0, 0.1))] = 1e-3,
+    max_num_iter: Annotated[int, Number(1, 2000, slider=(1, 500), step=1)] = 500,
+    dt: Annotated[float, Number(0.01, 10, slider=(0.1, 2), step=0.1)] = 0.5,
+    init_level_set: Literal["checkerboard", "disk", "small disk"] = "checkerboard",
+) -> Image:
+    """Part an image into two classes of brightness with smooth outlines, as a mask.
+
+    Parameters
+    ----------
+    mu : float
+        Weight of the outline's length; more makes it rounder.
+    lambda1 : float
+        Weight of what is not alike in the white class.
+    lambda2 : float
+        Weight of what is not alike in the black class.
+    tol : float
+        Change of a round, for each pixel, at which it is over.
+    max_num_iter : int
+        Rounds at most.
+    dt : float
+        Length of a round's step.
+    init_level_set : str
+        Outline to begin with.
+
+    References
+    ----------
+    skimage.segmentation.chan_vese
+    """
+    result: Image = segmentation.chan_vese(
+        image, mu, lambda1, lambda2, tol, max_num_iter, dt, init_level_set
+    )
+    return result

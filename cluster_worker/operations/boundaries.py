@@ -1,0 +1,66 @@
+"""Boundaries of labels: drawn, or moved outwards."""
+
+from typing import Annotated, Literal
+
+from skimage import segmentation
+
+from cluster_worker.operations.declare import Image, Local, Number, operation
+from cluster_worker.operations.footprints import Connectivity
+from cluster_worker.operations.propagation import refuse_pictures
+
+
+@operation(
+    "Region borders",
+    "Regions",
+    Local(lambda connectivity, mode, background: 1),
+    takes="labels",
+    fine=(),
+)
+def find_boundaries(
+    image: Image,
+    connectivity: Connectivity = 1,
+    mode: Literal["thick", "inner", "outer"] = "thick",
+    background: Annotated[int, Number(0, 65_535, slider=(0, 10), step=1)] = 0,
+) -> Image:
+    """Draw the borders between regions, as a mask.
+
+    Parameters
+    ----------
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    mode : str
+        Which pixels: on both sides of a border ("thick"), those just inside of regions ("inner"),
+        or those of the background around regions, and both sides where two touch ("outer").
+    background : int
+        The label that is no region.
+
+    References
+    ----------
+    skimage.segmentation.find_boundaries
+    """
+    refuse_pictures(image)
+    result: Image = segmentation.find_boundaries(image, connectivity, mode, background)
+    return result
+
+
+@operation(
+    "Expand labels", "Regions", Local(lambda distance: int(distance)), takes="labels", cost=6
+)
+def expand_labels(
+    image: Image,
+    distance: Annotated[float, Number(0, 200, unit="px", slider=(0, 30), step=0.5)] = 1,
+) -> Image:
+    """Grow each label outwards without running into another.
+
+    Parameters
+    ----------
+    distance : float
+        How far a label grows; a pixel takes the label that is nearest.
+
+    References
+    ----------
+    skimage.segmentation.expand_labels
+    """
+    refuse_pictures(image)
+    result: Image = segmentation.expand_labels(image, distance)
+    return result

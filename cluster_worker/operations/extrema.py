@@ -1,0 +1,259 @@
+"""Extrema: peaks and hollows found, or taken away, by reconstruction and on plateaus."""
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from skimage import morphology, util
+
+from cluster_worker.kernels import floods
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Number,
+    Part,
+    Parts,
+    Place,
+    Rounds,
+    each_channel,
+    operation,
+)
+from cluster_worker.operations.footprints import Connectivity
+from cluster_worker.operations.propagation import (
+    AS_MASK,
+    each_colour,
+    reconstruct,
+    refuse_nan,
+    refuse_not_finite,
+    spread,
+    within_border,
+)
+from cluster_worker.operations.statistics import EXTENT, Extent
+
+# In the image's own units: with depth "input" that is a share of white.
+Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]
+Method = Literal["dilation", "erosion"]
+
+
+@operation(
+    "Reconstruction",
+    "Morphology",
+    Composed("propagating"),
+    floats=True,
+    arrays=8,
+    cost=12,
+)
+def reconstruction(
+    seed: Literal["shifted", "eroded"] = "eroded",
+    h: Annotated[float, Number(0, 65_535, slider=(0, 1), step=0.01)] = 0.1,
+    radius: Annotated[int, Number(1, 50, unit="px", slider=(1, 20), step=1)] = 5,
+    method: Method = "dilation",
+) -> Parts:
+    """Take bright detail away and keep the outlines of what is left exactly.
+
+    A seed that lies below the image grows as far as the image lets it; with erosion, a seed that
+    lies above shrinks, which takes dark detail away.
+
+    Parameters
+    ----------
+    seed : str
+        What grows: the image made darker ("shifted") cuts peaks off; the image eroded ("eroded")
+        loses what is small. With erosion: brighter, or dilated.
+    h : float
+        How much darker or brighter a shifted seed is, as a share of white.
+    radius : int
+        Radius of the disk of an eroded seed.
+    method : str
+        Whether the seed grows below the image or shrinks above it.
+
+    References
+    ----------
+    skimage.morphology.reconstruction
+    """
+    rounds = Rounds(partial(each_colour, partial(spread, method=method)), far=True)
+    if seed == "shifted":
+        return (Part(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
+    return (Part(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
+
+
+def shifted(image: Image, h: float) -> Image:
+    """Make an image brighter or darker."""
+    refuse_nan(image)
+    result: Image = image + h
+    return result
+
+
+def eroded(image: Image, radius: int, method: Method) -> Image:
+    """Make a seed that lacks what is small, in floating point."""
+    refuse_nan(image)
+    shrink = morphology.erosion if method == "dilation" else morphology.dilation
+    disk = morphology.disk(radius)
+    dtype = image.dtype if image.dtype.kind == "f" else np.float64
+    return each_channel(lambda plane: shrink(plane, disk), image).astype(dtype)
+
+
+@operation(
+    "Peaks of a height",
+    "Morphology",
+    Composed("propagating"),
+    channels="gray",
+    floats=True,
+    arrays=8,
+    cost=12,
+)
+def h_maxima(h: Height = 0.1) -> Parts:
+    """Find the peaks that stand out from their surroundings by a height, as a mask.
+
+    Parameters
+    ----------
+    h : float
+        How far one must go down from a peak on the way to a higher one, as a share of white.
+
+    References
+    ----------
+    skimage.morphology.h_maxima
+    """
+    return (
+        Part(partial(lowered, h=h), measures=EXTENT, rounds=reconstruct("dilation")),
+        Part(partial(stands_out, h=h, sign=1)),
+    )
+
+
+@operation(
+    "Hollows of a depth",
+    "Morphology",
+    Composed("propagating"),
+    channels="gray",
+    floats=True,
+    arrays=8,
+    cost=12,
+)
+def h_minima(h: Height = 0.1) -> Parts:
+    """Find the hollows that lie below their surroundings by a depth, as a mask.
+
+    Parameters
+    ----------
+    h : float
+        How far one must go up from a hollow on the way to a deeper one, as a share of white.
+
+    References
+    ----------
+    skimage.morphology.h_minima
+    """
+    return (
+        Part(partial(raised, h=h), measures=EXTENT, rounds=reconstruct("erosion")),
+        Part(partial(stands_out, h=h, sign=-1)),
+    )
+
+
+def as_compared(image: Image, between: Extent) -> Image:
+    """Convert an image to floats, in which heights are compared.
+
+    Raises
+    ------
+    ValueError
+        If it has no heights: a mask, NaN, infinity.
+    """
+    if image.dtype.kind == "b":
+        raise ValueError("takes a picture, got a mask, which has no heights")
+    refuse_not_finite(np.asarray(between))
+    return image if image.dtype.kind == "f" else image.astype(np.float64)
+
+
+def rounding(image: Image, values: Image, h: float) -> Any:
+    """Give what scikit-image adds to a height so that rounding does not hide it."""
+    if image.dtype.kind != "f" and h % 1 == 0:
+        return 0
+    return 2 * np.finfo(values.dtype).resolution * np.abs(values)
+
+
+def lowered(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
+    """Give the image lowered by h, and the image, as two channels."""
+    ((low, high),) = statistics
+    values = as_compared(image, (low, high))
+    seed = values - h - rounding(image, values, h)
+    if image.dtype.kind != "f" and h % 1 == 0:
+        seed = np.maximum(seed, 0)
+    return np.stack([values if h > high - low else seed, values], axis=2)
+
+
+def raised(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
+    """Give the image raised by h, and the image, as two channels."""
+    ((low, high),) = statistics
+    values = as_compared(image, (low, high))
+    seed = values + h + rounding(image, values, h)
+    if image.dtype.kind != "f" and h % 1 == 0:
+        seed = np.minimum(seed, np.iinfo(image.dtype).max)
+    return np.stack([values if h > high - low else seed, values], axis=2)
+
+
+def stands_out(state: Image, *, h: float, sign: int) -> Image:
+    """Give the mask of what a reconstruction has taken away by h."""
+    result: Image = sign * (state[..., 1] - state[..., 0]) >= h
+    return result
+
+
+@operation("Local maxima", "Morphology", Composed("propagating"), channels="gray", cost=3)
+def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
+    """Find pixels, and plateaus of equal pixels, that are brighter than all around them.
+
+    Parameters
+    ----------
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    allow_borders : bool
+        Whether a plateau that touches the image's border may be one.
+
+    References
+    ----------
+    skimage.morphology.local_maxima
+    """
+    first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
+    rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity), far=True)
+    return (Part(first, 1, EXTENT, rounds=rounds, like=AS_MASK),)
+
+
+@operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
+def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
+    """Find pixels, and plateaus of equal pixels, that are darker than all around them.
+
+    Parameters
+    ----------
+    connectivity : int
+        1 if neighbours share an edge, 2 if a corner will do.
+    allow_borders : bool
+        Whether a plateau that touches the image's border may be one.
+
+    References
+    ----------
+    skimage.morphology.local_minima
+    """
+    return (
+        Part(partial(util.invert, signed_float=True)),
+        *local_maxima(connectivity, allow_borders),
+    )
+
+
+def peaks(
+    image: Image,
+    *,
+    place: Place,
+    statistics: tuple[Extent],
+    connectivity: int,
+    allow_borders: bool,
+) -> Image:
+    """Find the plateaus of a block that nothing in it is higher than."""
+    refuse_nan(image)
+    ((low, high),) = statistics
+    # A constant image has no maxima for scikit-image; a constant block may be one.
+    if low == high:
+        return np.zeros(image.shape, np.bool_)
+    found = floods.highest(image, connectivity)
+    if not allow_borders:
+        found &= within_border(image, place, 1)
+    return floods.dropped(found, image, connectivity)
+
+
+def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
+    """Drop the plateaus of a block that go on where they are known to be no maxima."""
+    return floods.dropped(state, image, connectivity)

@@ -1,0 +1,225 @@
+"""Superpixels: an image parted into small regions of like colour."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from skimage import color, filters, segmentation, util
+
+from cluster_worker.kernels import clusters, graphs, modes
+from cluster_worker.operations.declare import (
+    Composed,
+    Image,
+    Kernel,
+    Measure,
+    Number,
+    Part,
+    Parts,
+    Place,
+    Whole,
+    channel_axis,
+    operation,
+)
+from cluster_worker.operations.propagation import refuse_not_finite
+
+
+def slic_of_floats(image: Image, **parameters: Any) -> Image:
+    """Part an image of floats into superpixels.
+
+    Raises
+    ------
+    ValueError
+        If the image holds NaN or infinity.
+    """
+    refuse_not_finite(image)
+    return clusters.slic(image, **parameters)
+
+
+@operation(
+    "Superpixels (SLIC)",
+    "Regions",
+    Whole("Each round moves all centres by sums over their pixels, in the order of the pixels."),
+    channels="any",
+    floats=True,
+    arrays=12,
+    cost=30,
+    kernels=(Kernel(slic_of_floats, takes=("float32", "float64"), exact=True, cost=15),),
+)
+def slic(
+    image: Image,
+    n_segments: Annotated[int, Number(1, 100_000, slider=(2, 2000), step=1)] = 100,
+    compactness: Annotated[float, Number(0.001, 1000, slider=(0.1, 50))] = 10.0,
+    max_num_iter: Annotated[int, Number(1, 100, slider=(1, 20), step=1)] = 10,
+    sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
+    enforce_connectivity: bool = True,
+    slic_zero: bool = False,
+) -> Image:
+    """Part an image into small regions of like colour and like size; gives labels.
+
+    Parameters
+    ----------
+    n_segments : int
+        About how many regions.
+    compactness : float
+        More makes regions squarer, less lets them follow colours.
+    max_num_iter : int
+        Rounds of k-means at most.
+    sigma : float
+        Standard deviation of a blur that goes before; 0 for none.
+    enforce_connectivity : bool
+        Whether each region must be in one piece.
+    slic_zero : bool
+        Whether each region finds its own compactness.
+
+    References
+    ----------
+    skimage.segmentation.slic
+    """
+    result: Image = segmentation.slic(
+        image,
+        n_segments,
+        compactness,
+        max_num_iter,
+        sigma,
+        enforce_connectivity=enforce_connectivity,
+        slic_zero=slic_zero,
+        channel_axis=channel_axis(image),
+    )
+    return result
+
+
+@operation(
+    "Superpixels (Felzenszwalb)",
+    "Regions",
+    Whole("Regions are joined in the order of all differences of the image, least first."),
+    channels="any",
+    floats=True,
+    arrays=38,
+    cost=30,
+    kernels=(
+        Kernel(graphs.felzenszwalb, takes=("float32", "float64"), exact=True, arrays=34, cost=10),
+    ),
+)
+def felzenszwalb(
+    image: Image,
+    scale: Annotated[float, Number(0.001, 100_000, slider=(1, 1000))] = 1.0,
+    sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.8,
+    min_size: Annotated[int, Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1)] = 20,
+) -> Image:
+    """Part an image into regions of any size that hold together; gives labels.
+
+    Parameters
+    ----------
+    scale : float
+        More gives larger regions.
+    sigma : float
+        Standard deviation of a blur that goes before.
+    min_size : int
+        Smaller regions are joined to a neighbour.
+
+    References
+    ----------
+    skimage.segmentation.felzenszwalb
+    """
+    result: Image = segmentation.felzenszwalb(
+        image, scale, sigma, min_size, channel_axis=channel_axis(image)
+    )
+    return result
+
+
+@operation(
+    "Superpixels (quickshift)",
+    "Regions",
+    Composed("propagating"),
+    channels="rgb",
+    floats=True,
+    arrays=12,
+    cost=lambda kernel_size, **_: 0.1 * (6 * kernel_size + 1) ** 2,
+)
+def quickshift(
+    ratio: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 1.0,
+    kernel_size: Annotated[float, Number(1, 20, unit="px", slider=(1, 10), step=0.5)] = 5,
+    max_dist: Annotated[float, Number(0, 1000, slider=(1, 100))] = 10,
+    sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
+    convert2lab: bool = True,
+    rng: Annotated[int, Number(0, 1_000_000, step=1)] = 42,
+) -> Parts:
+    """Part an image into regions around its most frequent colours; gives labels.
+
+    Parameters
+    ----------
+    ratio : float
+        How much colour counts against distance; more follows colours.
+    kernel_size : float
+        Width of the Gaussian that smooths the density; more gives fewer regions.
+    max_dist : float
+        How far apart in colour and place two pixels of a region may be; more gives fewer regions.
+    sigma : float
+        Standard deviation of a blur that goes before; 0 for none.
+    convert2lab : bool
+        Whether colours are compared in Lab, where distances are as the eye sees them.
+    rng : int
+        Seed of the random numbers that settle ties.
+
+    References
+    ----------
+    skimage.segmentation.quickshift
+    """
+    given: dict[str, Any] = {"ratio": ratio, "sigma": sigma}
+    given |= {"convert2lab": convert2lab, "rng": rng}
+    # A measure of nothing parts the passes: densities are not to be found twice where tiles meet.
+    alone = Measure(nothing_in, nothing_of_both)
+    halo = modes.reach(kernel_size)
+    return (
+        Part(partial(with_noise, **given), whole=True),
+        Part(partial(modes.with_densities, kernel_size=kernel_size), halo, like=np.array),
+        Part(
+            partial(parents_of, kernel_size=kernel_size, max_dist=max_dist),
+            halo,
+            (alone,),
+            like=like_trees,
+        ),
+        Part(modes.trees, whole=True, like=np.array),
+    )
+
+
+def nothing_in(_: Image) -> None:
+    """Measure nothing."""
+
+
+def nothing_of_both(_: None, __: None) -> None:
+    """Combine what measures nothing."""
+
+
+def with_noise(image: Image, ratio: float, sigma: float, convert2lab: bool, rng: int) -> Image:
+    """Give the colours that quickshift compares, and the noise that settles ties.
+
+    Both are those of scikit-image to the last bit: the matrix product that makes Lab rounds by
+    place, and random numbers are drawn for all pixels in order.
+    """
+    colours = util.img_as_float(image)
+    colours = color.rgb2lab(colours) if convert2lab else colours
+    blurred = filters.gaussian(colours, [sigma, sigma], mode="reflect", channel_axis=2) * ratio
+    noise = np.random.default_rng(rng).normal(scale=0.00001, size=image.shape[:2])
+    return np.dstack([blurred, noise.astype(blurred.dtype, copy=False)])
+
+
+def parents_of(
+    block: Image,
+    *,
+    place: Place,
+    statistics: tuple[None],
+    out: Image | None,
+    kernel_size: float,
+    max_dist: float,
+) -> Image:
+    """Give the number of each pixel's nearest denser one."""
+    del statistics  # of nothing
+    return modes.with_parents(
+        block, place=place, out=out, kernel_size=kernel_size, max_dist=max_dist
+    )
+
+
+def like_trees(block: Image) -> Image:
+    """Make an image like that of pixels' numbers."""
+    return np.zeros(block.shape[:2], np.int64)
