@@ -19,7 +19,7 @@ from math import ceil, log2, prod
 
 import numpy as np
 
-from cluster_worker.planning import Load, Pass, Plan, middle
+from cluster_worker.plans import Load, Pass, Plan, middle
 from cluster_worker.tiling import Span, parts_of
 
 # An image is cut over all ranks if that saves so large a share of its time, and so many seconds:

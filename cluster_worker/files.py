@@ -16,7 +16,8 @@ from cluster_worker.codecs.header import TILE, Header
 from cluster_worker.decoder import Decoder
 from cluster_worker.errors import Rejected
 from cluster_worker.formats import FORMATS, check_result, format_of
-from cluster_worker.planning import Density, Order, Plan, plan
+from cluster_worker.planning import Order, plan
+from cluster_worker.plans import Density, Plan
 from cluster_worker.segments import ALLOCATE_SECONDS, Pixels
 from cluster_worker.streams import FileImage, Raw, Spool, reserve
 

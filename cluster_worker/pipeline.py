@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.blocks import refusals, run_part, take
 from cluster_worker.depths import to_depth
 from cluster_worker.operations.declare import Measure, Part, Rounds, asked
-from cluster_worker.planning import Pass, Plan, refusals, run_part, take
+from cluster_worker.plans import Pass, Plan
 from cluster_worker.surfaces import Array, Plane, Sink, Source, Surface, read
 from cluster_worker.tiling import Place, Span, share
 

@@ -200,7 +200,7 @@ def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
 
 def test_a_rank_that_runs_out_of_memory_rejects_the_image_and_lives_on(monkeypatch):
     # The plan's estimate is switched off, so that the rank itself meets its limit.
-    monkeypatch.setattr("cluster_worker.planning.Plan.rank_bytes", lambda *_: 0)
+    monkeypatch.setattr("cluster_worker.plans.Plan.rank_bytes", lambda *_: 0)
     with Engine(ranks=1, job_memory_bytes_max=8 << 20) as engine:
         before = engine.pids()
         with pytest.raises(Rejected, match="needs more memory than one job may take"):
