@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.depths import to_depth
-from cluster_worker.kernels import Image, lazily, rows_of
-from cluster_worker.kernels.framed import is_in_rows, rows_at
+from cluster_worker.kernels import Image, copies, lazily, rows_of
+from cluster_worker.kernels.copies import STREAMED_BYTES, lines_of
+from cluster_worker.kernels.framed import is_in_rows
 
 loops = lazily("cluster_worker.kernels.loops.tables")
 opencv = lazily("cluster_worker.kernels.opencv")
 
 # OpenCV counts in float32, which is exact up to here.
 COUNT_MAX = 1 << 24
-# Results so large go past the caches, which could not keep them until they are read.
-STREAMED_BYTES = 1 << 20
 Histogram = NDArray[np.intp]
 # From a histogram of all levels to what the operation measures.
 Statistics = Callable[[Histogram], tuple[Any, ...]]
@@ -43,17 +42,6 @@ def tally(image: Image) -> Histogram:
         found = opencv.cv2.calcHist([rows[top : top + step]], [0], None, [levels], [0, levels])
         counted += found.ravel().astype(np.intp)
     return counted
-
-
-def lines_of(*images: Image) -> tuple[list[tuple[int, int]], int, int]:
-    """Give where the rows of images of one shape lie, how many rows there are, and their values.
-
-    Rows without gaps are one.
-    """
-    height, values = len(images[0]), images[0][:1].size
-    if all(each.flags.c_contiguous for each in images):
-        height, values = 1, images[0].size
-    return [rows_at(each) for each in images], height, values
 
 
 def extent(histogram: Histogram) -> tuple[Any, Any]:
@@ -182,9 +170,9 @@ def by_comparison(image: Image, table: Image, result: Image) -> bool:
         above = opencv.cv2.THRESH_BINARY
         opencv.cv2.threshold(image, int(jumps[0]), int(table[-1]), above, dst=result)
     elif np.array_equal(table, levels):
-        result[...] = image
+        copies.copy(image, result)
     elif np.array_equal(table, levels[::-1]):
-        np.invert(image, out=result)
+        copies.invert(image, result)
     else:
         return False
     return True

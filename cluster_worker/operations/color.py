@@ -15,7 +15,7 @@ from skimage import color, util
 from skimage.color import colorconv, colorlabel
 
 from cluster_worker.depths import to_depth
-from cluster_worker.kernels import colours
+from cluster_worker.kernels import colours, copies
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -60,7 +60,11 @@ def rgb2gray(image: Image) -> Image:
 
 @operation("Convert to RGB", "Colour", Pointwise(), channels="any")
 def gray2rgb(
-    image: Image, background: Literal["white", "black"] = "white", *, alpha: Image | None = None
+    image: Image,
+    background: Literal["white", "black"] = "white",
+    *,
+    alpha: Image | None = None,
+    out: Image | None = None,
 ) -> Image:
     """Make an image of three colours, from gray, palette or transparent ones.
 
@@ -75,6 +79,8 @@ def gray2rgb(
     ----------
     skimage.color.gray2rgb, skimage.color.rgba2rgb
     """
+    if alpha is None and out is not None:
+        return copies.copy_colours(image, out)
     rgb: Image = color.gray2rgb(image) if image.ndim == 2 else image
     if alpha is None:
         return rgb

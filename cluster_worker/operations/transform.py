@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from cluster_worker.errors import Rejected
-from cluster_worker.kernels import turns
+from cluster_worker.kernels import copies, turns
 from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
@@ -148,9 +148,12 @@ def cropped_window(core: Span, _: Shape, top: int, left: int) -> Span:
     return Span(core.top + top, core.bottom + top, core.left + left, core.right + left)
 
 
-def same(image: Image) -> Image:
+def same(image: Image, *, out: Image | None = None) -> Image:
     """Leave the pixels as they are."""
-    return image
+    if out is None:
+        return image
+    copies.copy(image, out)
+    return out
 
 
 @operation("Crop", "Geometry", Composed("geometric"), arrays=0, cost=0.1)
@@ -215,7 +218,7 @@ def padded(
     # A block that wraps may begin before the last row, or column, and end behind the first.
     first = (shows.top - top - window.top) % rows, (shows.left - left - window.left) % columns
     height, width = shows.shape
-    result[inner.slices] = image[first[0] :, first[1] :][:height, :width]
+    copies.copy(image[first[0] :, first[1] :][:height, :width], result[inner.slices])
     for each in around(inner, core.shape):
         if mode == "constant":
             result[each.slices] = level

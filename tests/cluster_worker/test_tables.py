@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cluster_worker.kernels import tables
+from cluster_worker.kernels import copies, tables
 from cluster_worker.kernels.loops import tables as loops
 
 SHAPES = ((1, 1), (5, 7), (3, 200), (33, 70, 3))
@@ -45,7 +45,7 @@ def test_looks_every_level_up(dtype, target, permutes, monkeypatch):
 
 @pytest.mark.parametrize("columns", [64, 65, 1000, 1024])
 def test_looks_up_past_the_caches_wherever_rows_begin(columns):
-    rows = tables.STREAMED_BYTES // columns + 1
+    rows = copies.STREAMED_BYTES // columns + 1
     random = np.random.default_rng(4)
     table = random.permutation(256).astype("uint8")
     image = random.integers(0, 256, (rows, columns), "uint8")

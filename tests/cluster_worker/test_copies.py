@@ -1,0 +1,62 @@
+"""Copies are the same wherever an image and its copy lie, and touch nothing around it."""
+
+import numpy as np
+import pytest
+
+from cluster_worker.kernels import copies
+
+SHAPES = ((1, 1), (5, 7), (3, 63), (3, 64), (4, 200), (33, 70, 3), (40, 1000))
+
+
+def images(dtype):
+    """Give images of every layout: whole, cut out of a larger one, and turned or mirrored."""
+    random = np.random.default_rng(1)
+    for rows, columns, *channels in SHAPES:
+        larger = random.integers(0, 256, (rows + 2, columns + 3, *channels)).astype(dtype)
+        part = larger[1:-1, 2:-1]
+        yield from (part, part.copy(), part.swapaxes(0, 1), part[::-1], part[:, ::-1])
+
+
+def targets(image):
+    """Give arrays for a copy at several places, each within one of zeros."""
+    for before, behind in ((0, 0), (1, 2), (17, 64)):
+        shape = (image.shape[0] + 2, before + image.shape[1] + behind, *image.shape[2:])
+        around = np.zeros(shape, image.dtype)
+        yield around, around[1:-1, before : before + image.shape[1]]
+
+
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "float32", "float64"])
+def test_copies_and_inverts(dtype, streams, monkeypatch):
+    monkeypatch.setattr(copies, "STREAMED_BYTES", 0 if streams else 1 << 40)
+    ways = [(copies.copy, np.copy)]
+    if dtype.startswith("uint"):
+        ways.append((copies.invert, np.invert))
+    for image in images(dtype):
+        for way, expected in ways:
+            for around, target in targets(image):
+                way(image, target)
+                np.testing.assert_array_equal(target, expected(image))
+                target[...] = 0
+                assert not around.any()
+
+
+def test_in_place():
+    image = np.random.default_rng(2).integers(0, 256, (1100, 1000), np.uint8)
+    assert image.nbytes > copies.STREAMED_BYTES
+    inverted = image.copy()
+    copies.invert(inverted, inverted)
+    np.testing.assert_array_equal(inverted, np.invert(image))
+    copies.copy(image[:-1], image[1:])
+    np.testing.assert_array_equal(image[1:], np.invert(inverted[:-1]))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "uint32", "float32", "float64"])
+def test_gray_in_each_colour(dtype):
+    for image in images(dtype):
+        shape = (*image.shape[:2], 3)
+        for room in (np.zeros(shape, dtype), np.zeros((*shape[:1], shape[1] + 3, 3), dtype)):
+            target = room[:, : shape[1]]
+            copies.copy_colours(image, target)
+            expected = image if image.ndim == 3 else np.stack([image] * 3, axis=2)
+            np.testing.assert_array_equal(target, expected)
