@@ -1,7 +1,7 @@
 """Least and greatest values of neighbourhoods: of small ones by networks, of others by OpenCV."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,7 @@ def filtered(
     return found.view(image.dtype) if out is None else out
 
 
+@lru_cache
 def number_of(footprint: Footprint, radius: int, half_width: int | None) -> int | None:
     """Find a neighbourhood among the small ones."""
     mask = footprint_of(footprint, radius, half_width)

@@ -24,7 +24,7 @@ def stream_lines(_, source, target, count, flipped):
         bits = builder.insert_element(ir.Constant(vectors.vector, None), flipped, ir.IntType(32)(0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), vectors.lanes), None)
         bits = builder.shuffle_vector(bits, bits, lanes)
-        zero, step = map(count.type, (0, LINE_BYTES))
+        zero, step = map(count.type, (0, vectors.lanes))
         with cgutils.for_range_slice(builder, zero, count, step) as (x, _):
             vectors.stream(builder.xor(vectors.load(source, x), bits), target, x)
         return context.get_dummy_value()

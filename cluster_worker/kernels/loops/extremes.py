@@ -7,8 +7,18 @@ each width, and what the neighbourhoods of two neighbouring results share is com
 from functools import cache, partial
 
 from cluster_worker.kernels.footprints import SMALL
-from cluster_worker.kernels.loops.compiling import compiled
-from cluster_worker.kernels.loops.networks import GROUP, compared, one_of, wired
+from cluster_worker.kernels.loops.compiling import compiled, named
+from cluster_worker.kernels.loops.networks import GROUP, compared, one_of, swept, wired
+from cluster_worker.kernels.loops.vectors import VECTOR_BYTES
+
+
+def furthest_of(greatest, wires):
+    """Give the least or the greatest of some wires, in a list."""
+    while len(wires) > 1:
+        pairs = zip(wires[::2], wires[1::2], strict=False)
+        found = [compared(*pair)[greatest] for pair in pairs]
+        wires = found + wires[len(wires) // 2 * 2 :]
+    return wires
 
 
 def extreme(mask, greatest, *rows):
@@ -30,12 +40,7 @@ def extreme(mask, greatest, *rows):
         wider = further(rows[y][reach - width], rows[y][reach + width])
         return further(around(y, width - 1), wider)
 
-    def furthest(wires):
-        while len(wires) > 1:
-            pairs = zip(wires[::2], wires[1::2], strict=False)
-            wires = [further(*pair) for pair in pairs] + wires[len(wires) // 2 * 2 :]
-        return wires
-
+    furthest = partial(furthest_of, greatest)
     parts = [{(i + y, row.sum() // 2) for y, row in enumerate(mask)} for i in range(GROUP)]
     found = []
     for i, part in enumerate(parts):
@@ -48,15 +53,47 @@ def extreme(mask, greatest, *rows):
     return found
 
 
+def extreme_of_columns(reach, greatest, *rows):
+    """Give the least or the greatest of each column of a group of squares: a network."""
+    wires = [wire for [wire] in rows]
+    found = []
+    for i in range(0, GROUP, 2):
+        # Results go by twos.
+        shared = furthest_of(greatest, wires[i + 1 : i + 2 * reach + 1])
+        found += [furthest_of(greatest, [*shared, wires[y]]) for y in (i, i + 2 * reach + 1)]
+    return [wire for [wire] in found]
+
+
+def loop_of(mask, greatest):
+    """Make the loop for a small neighbourhood."""
+    reach, side = len(mask) // 2, len(mask)
+    height = GROUP + side - 1
+    loop = wired(partial(extreme, mask, greatest), height, side)
+    return in_steps(loop, reach, greatest) if mask.all() else loop
+
+
+def in_steps(loop, reach, greatest):
+    """Make the loop of a square, columns first, from the one that serves the last few values."""
+    side = 2 * reach + 1
+    columns, line = partial(extreme_of_columns, reach, greatest), partial(furthest_of, greatest)
+    gray, colours = (swept(columns, line, GROUP + side - 1, side, apart) for apart in (1, 3))
+
+    @compiled
+    @named(side, greatest)
+    def run(kind, source, result, count):
+        (start, down, pixel), (target, below) = source, result
+        done = max(gray(kind, source, result, count), colours(kind, source, result, count))
+        done = min(done, count - VECTOR_BYTES // kind.itemsize)
+        start, target = start + done * kind.itemsize, target + done * kind.itemsize
+        loop(kind, (start, down, pixel), (target, below), count - done)
+
+    return run
+
+
 def loops_of(greatest):
     """Make the loops for all small neighbourhoods."""
-    return one_of(
-        "greatest" if greatest else "least",
-        [
-            wired(partial(extreme, mask, greatest), GROUP + len(mask) - 1, len(mask))
-            for mask in SMALL
-        ],
-    )
+    name = "greatest" if greatest else "least"
+    return one_of(name, [loop_of(mask, greatest) for mask in SMALL])
 
 
 least, greatest = loops_of(False), loops_of(True)

@@ -100,21 +100,22 @@ def wired(network: Network, height: int, width: int) -> Any:
     Returns
     -------
     callable
-        ``run(dtype, source, result, count)``, for compiled loops to call: `source` is (address of
-        the first value, bytes to the next row, bytes to the next pixel), and `result` (address,
-        bytes to the next row), a row for each wire that is wanted. `count` values of each row are
-        computed, as many as a vector holds or more: the last vector overlaps the one before.
+        ``run(kind, source, result, count)``, for compiled loops to call: `kind` is any array of the
+        values' type, `source` (address of the first value, bytes to the next row, bytes to the
+        next pixel), and `result` (address, bytes to the next row), a row for each wire that is
+        wanted. `count` values of each row are computed, as many as a vector holds or more: the
+        last vector overlaps the one before.
     """
     rows = [[Wire() for _ in range(width)] for _ in range(height)]
     wanted = network(*rows)
 
     @intrinsic
-    def run(_, dtype, source, result, count):
+    def run(_, kind, source, result, count):
         def generate(context, builder, _signature, arguments):
             _, source, result, count = arguments
             start, down, along = cgutils.unpack_tuple(builder, source)
             target, below = cgutils.unpack_tuple(builder, result)
-            vectors = Vectors(context, builder, dtype.dtype)
+            vectors = Vectors(context, builder, kind.dtype)
             zero, lanes, ahead = map(count.type, (0, vectors.lanes, AHEAD * vectors.lanes))
             last = builder.sub(count, lanes)
             with cgutils.for_range_slice(builder, zero, count, lanes) as (x, _):
@@ -133,7 +134,84 @@ def wired(network: Network, height: int, width: int) -> Any:
                     vectors.store(known[wire], target, x, (below, y))
             return context.get_dummy_value()
 
-        return types.void(dtype, source, result, count), generate
+        return types.void(kind, source, result, count), generate
+
+    return run
+
+
+def swept(down: Network, along: Network, height: int, width: int, apart: int) -> Any:
+    """Make the loop of two networks: down the columns of the pixels around one, then along these.
+
+    What the first gives of a column serves all pixels around it: it stays in registers, and
+    neighbours are shifted out of it. Nothing is loaded twice, nor across lines of memory.
+
+    Parameters
+    ----------
+    down, along : callable
+        From a wire of each row, to as many as are made together; from `width` wires to one.
+    height, width : int
+        How many rows the first reads, and pixels the second.
+    apart : int
+        Values from a pixel to the next.
+
+    Returns
+    -------
+    callable
+        ``run(kind, source, result, count)`` as that of `wired`, which gives how many values of
+        each row it has computed: whole vectors, of which the next one can be read as well, and
+        none if pixels do not lie so far apart.
+    """
+    rows = [[Wire()] for _ in range(height)]
+    columns = down(*rows)
+    line = [Wire() for _ in range(width)]
+    wanted = along(line)
+
+    @intrinsic
+    def run(_, kind, source, result, count):
+        def generate(context, builder, _signature, arguments):
+            _, source, result, count = arguments
+            start, step, pixel = cgutils.unpack_tuple(builder, source)
+            target, below = cgutils.unpack_tuple(builder, result)
+            vectors = Vectors(context, builder, kind.dtype)
+            further = (width - 1) * apart
+            if further > vectors.lanes:
+                return count.type(0)
+            zero, lanes = map(count.type, (0, vectors.lanes))
+
+            def columns_at(x):
+                known = {w: vectors.load(start, x, (step, y)) for y, [w] in enumerate(rows)}
+                for y in range(GROUP):
+                    vectors.fetch(start, x, (step, height + y))
+                compute(builder, columns, known, vectors.dtype)
+                return [known[wire] for wire in columns]
+
+            # Vectors that are whole, and followed by one that can be read.
+            whole = builder.sub(
+                builder.sdiv(builder.add(count, count.type(further)), lanes), zero.type(1)
+            )
+            fits = builder.icmp_signed("==", pixel, pixel.type(apart * vectors.bytes))
+            some = builder.and_(fits, builder.icmp_signed(">", whole, zero))
+            done = builder.select(some, builder.mul(whole, lanes), zero)
+            kept = [cgutils.alloca_once(builder, vectors.vector) for _ in columns]
+            with builder.if_then(builder.icmp_signed(">", done, zero)):
+                for value, slot in zip(columns_at(zero), kept, strict=True):
+                    builder.store(value, slot)
+                with cgutils.for_range_slice(builder, zero, done, lanes) as (x, _):
+                    following = columns_at(builder.add(x, lanes))
+                    ahead = builder.add(x, builder.mul(lanes, count.type(AHEAD)))
+                    for y, (slot, after) in enumerate(zip(kept, following, strict=True)):
+                        here = builder.load(slot)
+                        known = {
+                            wire: vectors.shifted(here, after, i * apart)
+                            for i, wire in enumerate(line)
+                        }
+                        compute(builder, wanted, known, vectors.dtype)
+                        vectors.fetch(target, ahead, (below, y), writes=True)
+                        vectors.store(known[wanted[0]], target, x, (below, y))
+                        builder.store(after, slot)
+            return done
+
+        return types.int64(kind, source, result, count), generate
 
     return run
 
@@ -147,7 +225,8 @@ def by_groups(name: str, run: Any) -> Any:
         for start in range(0, height, GROUP):
             y = min(start, height - GROUP)
             for (first, down), (target, below), count in parts:
-                run(kind.dtype, (first + y * down, down, pixel), (target + y * below, below), count)
+                if count:
+                    run(kind, (first + y * down, down, pixel), (target + y * below, below), count)
 
     return loop
 

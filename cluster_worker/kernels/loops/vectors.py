@@ -6,12 +6,14 @@ An address is an integer, as an array's ``ctypes.data`` gives it. Nothing has to
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Bytes of the widest vectors there are. Where they are narrower, the compiler cuts them.
-VECTOR_BYTES = 64
+# Bytes of the widest vectors that the processor has: cut by the compiler, wider ones would take
+# more registers than there are.
+VECTOR_BYTES = 64 if get_host_cpu_features().get("avx512bw") else 32
 # Of memory that is fetched at once.
 LINE_BYTES = 64
 # Marks of LLVM's prefetch: a line is kept in all caches, and it is one of data.
@@ -47,12 +49,18 @@ class Vectors:
         self.builder.store(value, self.address(*place), align=self.bytes)
 
     def stream(self, value: Any, *place: Any) -> None:
-        """Store a vector past the caches, where a whole line of memory begins; see `fence`.
+        """Store a vector past the caches, at a multiple of its bytes; see `fence`.
 
         A line that is to be kept in a cache is read before it is written.
         """
-        stored = self.builder.store(value, self.address(*place), align=LINE_BYTES)
+        stored = self.builder.store(value, self.address(*place), align=VECTOR_BYTES)
         stored.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
+
+    def shifted(self, first: Any, second: Any, count: int) -> Any:
+        """Give the vector from one value of a vector on, which another one follows."""
+        lanes = ir.VectorType(INT32, self.lanes)
+        places = ir.Constant(lanes, [INT32(count + i) for i in range(self.lanes)])
+        return self.builder.shuffle_vector(first, second, places) if count else first
 
     def fetch(self, *place: Any, writes: bool = False) -> None:
         """Have a line of memory brought near that is soon read, or written; it may be no one's."""
