@@ -11,13 +11,21 @@ from typing import NamedTuple
 import numpy as np
 
 from cluster_worker.operations.declare import Part
-from cluster_worker.tiling import TILE_COLUMNS, Span, core_shape, parts_of, square_side, tiles
+from cluster_worker.tiling import (
+    TILE_COLUMNS,
+    Span,
+    core_shape,
+    even_height,
+    parts_of,
+    square_side,
+    tiles,
+)
 
 # Pixels of a tile's core: large enough that a tile's overhead is small beside its work, small
 # enough that a cancel is heard within a second and its arrays stay near the caches.
 TILE_PIXELS = 1 << 20
 # A kernel that makes no array of a tile's size does best with large ones: few halos, few calls.
-LIGHT_TILE_PIXELS = 1 << 22
+LIGHT_TILE_BYTES = 1 << 24
 # It takes whole rows, which lie in memory as it wants them; others are cut into shorter ones.
 LIGHT_TILE_COLUMNS = 1 << 16
 # Tiles of dear operations are smaller, but not so small that their halos outweigh them.
@@ -26,6 +34,9 @@ TILE_PIXELS_MIN = 1 << 16
 # cut into squares, which read the least around them, down to a side that is still worth a tile.
 TILE_WORK = 1 << 23
 TILE_SIDE_MIN = 32
+# A rank has two tiles at least, so that progress shows and a cancel is soon heard, or one of less
+# work than this.
+QUICK_WORK = 1 << 21
 # A tile may read so many times the pixels that it has; where an image is made smaller, it must.
 WINDOW_TILES_MAX = 4
 
@@ -148,6 +159,12 @@ class Pass:
         return max(self.cost, 0.1) * prod(self.channels)
 
     @property
+    def tile_pixels(self) -> int:
+        """About how many pixels a core should have, if its work is cheap."""
+        pixel = prod(self.channels) * np.dtype(self.dtype).itemsize
+        return TILE_PIXELS if self.arrays else LIGHT_TILE_BYTES // pixel
+
+    @property
     def grid(self) -> int:
         """Where cores should begin, so that no part works on a cell twice."""
         return lcm(*(part.grid for part in self.parts))
@@ -228,12 +245,15 @@ class Plan:
         if self.core:
             return self.core
         grid = self.grid_of(each)
-        most = TILE_PIXELS if each.arrays else LIGHT_TILE_PIXELS
+        most = each.tile_pixels
         rounds = each.parts[0].rounds
         cost = 1.0 if rounds and rounds.far else max(each.cost, 1.0)
         pixels = max(int(most / cost), TILE_PIXELS_MIN)
         wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
-        height, width = core_shape((rows, columns), each.halo, ranks, pixels, grid, wide)
+        is_quick = rounds is None and rows * columns * each.work <= QUICK_WORK * ranks
+        least = ranks if is_quick else 2 * ranks
+        height, width = core_shape((rows, columns), each.halo, least, pixels, grid, wide)
+        height = even_height((rows, columns), (height, width), each.halo, ranks)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # Rounds spread as far as a tile reaches: more tiles would make more rounds.
         if rounds is None and height * width > max(side**2, TILE_WORK / each.work):
@@ -265,7 +285,8 @@ class Plan:
         """Cut what a pass is given, for its measures."""
         rows, columns = each.shapes[0]
         shape = (rows, columns)
-        core = self.core or core_shape(shape, 0, ranks, TILE_PIXELS, wide=LIGHT_TILE_COLUMNS)
+        wide = LIGHT_TILE_COLUMNS
+        core = self.core or core_shape(shape, 0, 2 * ranks, each.tile_pixels, wide=wide)
         return tiles((rows, columns), core)
 
     def tiles_total(self, ranks: int) -> int:

@@ -154,7 +154,7 @@ def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
 def core_shape(
     shape: tuple[int, int],
     halo: int,
-    parts: int,
+    least: int,
     pixels: int,
     grid: int = 1,
     wide: int = TILE_COLUMNS,
@@ -168,8 +168,8 @@ def core_shape(
     halo : int
         Of the pass; a core is never thinner than twice the halo, so that no more than half of
         what a thin tile reads is computed again by its neighbours.
-    parts : int
-        How many ranks wait for tiles.
+    least : int
+        How many tiles there should be at least.
     pixels : int
         About how many pixels a core should have.
     grid : int
@@ -182,8 +182,6 @@ def core_shape(
     tuple of int
         (rows, columns). Cores are wide, since rows are contiguous.
     """
-    # Two tiles a rank at least, so that progress shows and a cancel is soon heard.
-    least = 2 * parts
     # An image of few rows is cut into long tiles, not into many thousands of small ones.
     long = min(pixels // shape[0], -(-shape[1] // least))
     columns = min(shape[1], max(wide, long, 2 * halo, grid))
@@ -191,6 +189,23 @@ def core_shape(
     rows = min(pixels // columns, -(-shape[0] // -(-least // across)))
     rows = max(min(rows, shape[0]), min(2 * halo, shape[0]), min(grid, shape[0]), 1)
     return rows, max(columns, 1)
+
+
+def even_height(shape: tuple[int, int], core: tuple[int, int], halo: int, ranks: int) -> int:
+    """Give the rows of a core so that all ranks have as many tiles, if cores are whole rows.
+
+    Parameters
+    ----------
+    shape, core : tuple of int
+        (rows, columns) of the image, and of the largest core.
+    halo : int
+        Of the pass; a core is never thinner than twice the halo.
+    ranks : int
+        How many share the tiles.
+    """
+    parts = -(-shape[0] // core[0])
+    height = -(-shape[0] // (-(-parts // ranks) * ranks))
+    return height if core[1] >= shape[1] and height >= max(2 * halo, 1) else core[0]
 
 
 def square_side(pixels: int, halo: int, least: int, grid: int = 1) -> int:

@@ -4,8 +4,8 @@ The table is what the operation's own function makes of an image that holds ever
 """
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +61,62 @@ def extent_and_counts(histogram: Histogram) -> tuple[Any, ...]:
     return extent(histogram), histogram
 
 
+class Table(NamedTuple):
+    """What becomes of each level.
+
+    Attributes
+    ----------
+    values, words : ndarray
+        (levels,) of any type, and the same as whole numbers of as many bytes.
+    way : callable, optional
+        From an image to its result, if one comparison or none does what the table does.
+    """
+
+    values: Image
+    words: Image
+    way: Callable[[Image, Image], None] | None
+
+    @classmethod
+    def of(cls, values: Image) -> "Table":
+        """Find out how a table is best looked up."""
+        # Any type is so many bytes.
+        words = np.require(values, requirements=["C", "W"]).view(f"uint{8 * values.itemsize}")
+        return cls(values, words, way_of(values))
+
+
+def way_of(table: Image) -> Callable[[Image, Image], None] | None:
+    """Find a way to do what a table does by one comparison or none."""
+    jumps = np.flatnonzero(table[1:] != table[:-1])
+    if table.dtype == bool and len(jumps) == 1 and table[-1]:
+        return partial(compare, level=int(jumps[0]))
+    if table.dtype.kind != "u" or table.size != np.iinfo(table.dtype).max + 1:
+        return None
+    if len(jumps) == 1 and table[0] == 0:
+        return partial(cut, level=int(jumps[0]), white=int(table[-1]))
+    levels = np.arange(table.size)
+    if np.array_equal(table, levels):
+        return copies.copy
+    return copies.invert if np.array_equal(table, levels[::-1]) else None
+
+
+def compare(image: Image, result: Image, level: int) -> None:
+    """Tell which values exceed a level."""
+    np.greater(image, image.dtype.type(level), out=result)
+
+
+def cut(image: Image, result: Image, level: int, white: int) -> None:
+    """Make values that exceed a level white, and others black."""
+    opencv.cv2.threshold(image, level, white, opencv.cv2.THRESH_BINARY, dst=result)
+
+
 @lru_cache(maxsize=8)
 def table_of(
     model: Callable[..., Image],
-    dtype: str,
+    dtype: np.dtype[Any],
     counted: bytes | None,
     measured: Statistics,
     target: str | None,
-) -> Image:
+) -> Table:
     """Give what becomes of each level; the tiles of an image ask for the same."""
     levels = np.arange(np.iinfo(dtype).max + 1).astype(dtype)[np.newaxis]
     if counted is None:
@@ -81,8 +129,7 @@ def table_of(
     if target is not None:
         # Labels keep their numbers.
         table = table.astype(target) if table.dtype == np.int64 else to_depth(table, target)
-    row: Image = table[0]
-    return row
+    return Table.of(table[0])
 
 
 def looked_up(
@@ -113,20 +160,20 @@ def looked_up(
         For the result.
     """
     counted = statistics[0].tobytes() if statistics else None
-    table = table_of(model, str(image.dtype), counted, measured, target)
-    result = np.empty(image.shape, table.dtype) if out is None else out
+    table = table_of(model, image.dtype, counted, measured, target)
+    result = np.empty(image.shape, table.values.dtype) if out is None else out
     look_up(image, table, result)
     return result
 
 
-def look_up(image: Image, table: Image, result: Image) -> None:
+def look_up(image: Image, table: Image | Table, result: Image) -> None:
     """Replace levels by what a table holds for them.
 
     Parameters
     ----------
     image : ndarray
         Of uint8 or uint16.
-    table : ndarray
+    table : ndarray or Table
         (levels,) of any type.
     result : ndarray
         Of the image's shape and the table's type.
@@ -136,43 +183,24 @@ def look_up(image: Image, table: Image, result: Image) -> None:
     ValueError
         If one does not fit the others: loops over addresses know no bounds.
     """
-    expected = (image.shape, table.dtype, (np.iinfo(image.dtype).max + 1,))
-    if (result.shape, result.dtype, table.shape) != expected:
+    table = table if isinstance(table, Table) else Table.of(table)
+    values = table.values
+    expected = (image.shape, values.dtype, (np.iinfo(image.dtype).max + 1,))
+    if (result.shape, result.dtype, values.shape) != expected:
         raise ValueError(
-            f"a table of {table.shape} {table.dtype} and a result of {result.shape} "
+            f"a table of {values.shape} {values.dtype} and a result of {result.shape} "
             f"{result.dtype} do not fit an image of {image.shape} {image.dtype}"
         )
     source = image if is_in_rows(image) else np.ascontiguousarray(image)
     target = result if is_in_rows(result) else np.empty(result.shape, result.dtype)
-    (start, to), height, values = lines_of(source, target)
-    # Any type is so many bytes.
-    words = np.require(table, requirements=["C", "W"]).view(f"uint{8 * table.itemsize}")
-    is_bytes = image.itemsize == table.itemsize == 1
-    if is_bytes and loops.PERMUTES and values >= loops.VECTOR_BYTES:
+    (start, to), height, count = lines_of(source, target)
+    is_bytes = image.itemsize == values.itemsize == 1
+    if is_bytes and loops.PERMUTES and count >= loops.VECTOR_BYTES:
         streams = start != to and result.nbytes >= STREAMED_BYTES
-        loops.replace_bytes(words, start, to, height, values, streams)
-    elif not by_comparison(source, table, target):
-        loops.replace(np.empty(0, image.dtype), words, start, to, height, values)
+        loops.replace_bytes(table.words, start, to, height, count, streams)
+    elif table.way is not None:
+        table.way(source, target)
+    else:
+        loops.replace(np.empty(0, image.dtype), table.words, start, to, height, count)
     if target is not result:
         result[...] = target
-
-
-def by_comparison(image: Image, table: Image, result: Image) -> bool:
-    """Look levels up without a table, if one comparison or none will do; tell whether it did."""
-    jumps = np.flatnonzero(table[1:] != table[:-1])
-    if table.dtype == bool and len(jumps) == 1 and table[-1]:
-        np.greater(image, image.dtype.type(jumps[0]), out=result)
-        return True
-    if table.dtype != image.dtype:
-        return False
-    levels = np.arange(table.size)
-    if len(jumps) == 1 and table[0] == 0:
-        above = opencv.cv2.THRESH_BINARY
-        opencv.cv2.threshold(image, int(jumps[0]), int(table[-1]), above, dst=result)
-    elif np.array_equal(table, levels):
-        copies.copy(image, result)
-    elif np.array_equal(table, levels[::-1]):
-        copies.invert(image, result)
-    else:
-        return False
-    return True

@@ -7,6 +7,7 @@ from cluster_worker.tiling import (
     Place,
     Span,
     core_shape,
+    even_height,
     parts_of,
     share,
     spans,
@@ -67,19 +68,37 @@ def test_shares_hold_every_item_once_and_are_even(count, ranks):
     rows=st.integers(1, 50_000),
     columns=st.integers(1, 50_000),
     halo=st.integers(0, 400),
-    parts=st.integers(1, 64),
+    least=st.integers(1, 128),
 )
-def test_a_chosen_core_has_pixels_and_fits_the_image(rows, columns, halo, parts):
-    height, width = core_shape((rows, columns), halo, parts, 1 << 20)
+def test_a_chosen_core_has_pixels_and_fits_the_image(rows, columns, halo, least):
+    height, width = core_shape((rows, columns), halo, least, 1 << 20)
     assert 1 <= height <= rows
     assert 1 <= width <= columns
 
 
-@given(rows=st.integers(1, 200), parts=st.integers(1, 8))
-def test_an_image_of_few_rows_is_cut_into_few_tiles_but_two_for_each_rank(rows, parts):
-    height, width = core_shape((rows, 100_000_000 // rows), 3, parts, 1 << 20)
+@given(rows=st.integers(1, 200), least=st.integers(1, 16))
+def test_an_image_of_few_rows_is_cut_into_few_tiles_but_as_many_as_asked_for(rows, least):
+    height, width = core_shape((rows, 100_000_000 // rows), 3, least, 1 << 20)
     count = parts_of(rows, height) * parts_of(100_000_000 // rows, width)
-    assert 2 * parts <= count <= 200
+    assert least <= count <= 200
+
+
+@given(
+    rows=st.integers(1, 5000),
+    height=st.integers(1, 5000),
+    halo=st.integers(0, 20),
+    ranks=st.integers(1, 64),
+)
+def test_ranks_have_as_many_tiles_each_if_these_are_not_too_thin(rows, height, halo, ranks):
+    wanted = -(-parts_of(rows, height) // ranks) * ranks
+    even = even_height((rows, 70), (height, 70), halo, ranks)
+    assert 1 <= even <= height
+    assert parts_of(rows, even) <= wanted
+    if rows >= wanted**2 and rows >= 2 * halo * wanted:
+        assert parts_of(rows, even) == wanted
+    else:
+        assert even == height or even >= 2 * halo
+    assert even_height((rows, 71), (height, 70), halo, ranks) == height
 
 
 @given(
