@@ -27,7 +27,7 @@ def lines_of(*images: Image) -> tuple[list[tuple[int, int]], int, int]:
 
 def copy(image: Image, out: Image) -> None:
     """Copy an image into an array of the same shape and type."""
-    if not moved(image, out, flipped=0):
+    if not moved(image, out):
         out[...] = image
 
 
@@ -57,14 +57,46 @@ def invert(image: Image, out: Image) -> None:
         np.invert(image, out=out)
 
 
-def moved(image: Image, out: Image, flipped: int) -> bool:
-    """Move an image past the caches if it is worth it; tell whether it is."""
+def cut(image: Image, out: Image, level: int, white: int) -> None:
+    """Make what exceeds a level white, and the rest black.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of uint8 or uint16.
+    out : ndarray
+        Of the same shape, and of the same type or bool.
+    level, white : int
+        As of the types of both.
+    """
+    is_bytes = image.itemsize == out.itemsize == 1
+    if is_bytes and moved(image, out, kept=0, level=level, white=white):
+        return
+    if out.dtype == bool:
+        np.greater(image, image.dtype.type(level), out=out)
+    else:
+        opencv.cv2.threshold(image, level, white, opencv.cv2.THRESH_BINARY, dst=out)
+
+
+def moved(
+    image: Image, out: Image, kept: int = 255, flipped: int = 0, level: int = 255, white: int = 0
+) -> bool:
+    """Move an image's bytes past the caches if it is worth it, and tell whether it is.
+
+    Parameters
+    ----------
+    image, out : ndarray
+        Of one shape, and types of as many bytes.
+    kept, flipped, level, white : int
+        What becomes of each byte: some bits are kept, some flipped, and above a level some are
+        set.
+    """
     # The loop is loaded as a world warms up, on images that are small.
     move = loops.move
-    alike = image.shape == out.shape and image.dtype == out.dtype
+    alike = image.shape == out.shape and image.itemsize == out.itemsize
     in_rows = is_in_rows(image) and is_in_rows(out)
     if out.nbytes < STREAMED_BYTES or not alike or not in_rows or np.may_share_memory(image, out):
         return False
     (start, to), height, values = lines_of(image, out)
-    move(start, to, height, values * image.itemsize, flipped)
+    move(start, to, height, values * image.itemsize, (kept, flipped, level, white))
     return True

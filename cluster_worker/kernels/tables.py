@@ -20,6 +20,8 @@ opencv = lazily("cluster_worker.kernels.opencv")
 
 # OpenCV counts in float32, which is exact up to here.
 COUNT_MAX = 1 << 24
+# Pixels from which on it is worth to count pairs.
+PAIRED = 1 << 18
 Histogram = NDArray[np.intp]
 # From a histogram of all levels to what the operation measures.
 Statistics = Callable[[Histogram], tuple[Any, ...]]
@@ -28,12 +30,7 @@ Statistics = Callable[[Histogram], tuple[Any, ...]]
 def tally(image: Image) -> Histogram:
     """Count the pixels of each level of uint8 or uint16."""
     if image.dtype == np.uint8:
-        image = image if is_in_rows(image) else np.ascontiguousarray(image)
-        counts = np.zeros((loops.COUNTS, 1 << 8), np.intp)
-        [source], height, values = lines_of(image)
-        loops.count(source, height, values, counts)
-        total: Histogram = counts.sum(0)
-        return total
+        return tally_bytes(image if is_in_rows(image) else np.ascontiguousarray(image))
     rows = rows_of(image)
     levels = 1 << 16
     counted = np.zeros(levels, np.intp)
@@ -42,6 +39,21 @@ def tally(image: Image) -> Histogram:
         found = opencv.cv2.calcHist([rows[top : top + step]], [0], None, [levels], [0, levels])
         counted += found.ravel().astype(np.intp)
     return counted
+
+
+def tally_bytes(image: Image) -> Histogram:
+    """Count the pixels of each level of uint8; the values of a row lie side by side."""
+    total: Histogram
+    [source], height, values = lines_of(image)
+    if image.size < PAIRED:
+        counts = np.zeros((loops.COUNTS, 1 << 8), np.intp)
+        loops.count(source, height, values, counts)
+        total = counts.sum(0)
+        return total
+    pairs, rest = np.zeros((1 << 8, 1 << 8), np.uint32), np.zeros(1 << 8, np.intp)
+    loops.count_pairs(source, height, values, pairs.reshape(-1), rest)
+    total = rest + pairs.sum(0, dtype=np.intp) + pairs.sum(1, dtype=np.intp)
+    return total
 
 
 def extent(histogram: Histogram) -> tuple[Any, Any]:
@@ -88,25 +100,15 @@ def way_of(table: Image) -> Callable[[Image, Image], None] | None:
     """Find a way to do what a table does by one comparison or none."""
     jumps = np.flatnonzero(table[1:] != table[:-1])
     if table.dtype == bool and len(jumps) == 1 and table[-1]:
-        return partial(compare, level=int(jumps[0]))
+        return partial(copies.cut, level=int(jumps[0]), white=1)
     if table.dtype.kind != "u" or table.size != np.iinfo(table.dtype).max + 1:
         return None
     if len(jumps) == 1 and table[0] == 0:
-        return partial(cut, level=int(jumps[0]), white=int(table[-1]))
+        return partial(copies.cut, level=int(jumps[0]), white=int(table[-1]))
     levels = np.arange(table.size)
     if np.array_equal(table, levels):
         return copies.copy
     return copies.invert if np.array_equal(table, levels[::-1]) else None
-
-
-def compare(image: Image, result: Image, level: int) -> None:
-    """Tell which values exceed a level."""
-    np.greater(image, image.dtype.type(level), out=result)
-
-
-def cut(image: Image, result: Image, level: int, white: int) -> None:
-    """Make values that exceed a level white, and others black."""
-    opencv.cv2.threshold(image, level, white, opencv.cv2.THRESH_BINARY, dst=result)
 
 
 @lru_cache(maxsize=8)
@@ -195,11 +197,12 @@ def look_up(image: Image, table: Image | Table, result: Image) -> None:
     target = result if is_in_rows(result) else np.empty(result.shape, result.dtype)
     (start, to), height, count = lines_of(source, target)
     is_bytes = image.itemsize == values.itemsize == 1
-    if is_bytes and loops.PERMUTES and count >= loops.VECTOR_BYTES:
-        streams = start != to and result.nbytes >= STREAMED_BYTES
-        loops.replace_bytes(table.words, start, to, height, count, streams)
-    elif table.way is not None:
+    if table.way is not None:
         table.way(source, target)
+    elif is_bytes and loops.PERMUTES and count >= loops.VECTOR_BYTES:
+        # Where a row ends, bytes are written twice, which is dear past the caches.
+        streams = start != to and height == 1 and result.nbytes >= STREAMED_BYTES
+        loops.replace_bytes(table.words, start, to, height, count, streams)
     else:
         loops.replace(np.empty(0, image.dtype), table.words, start, to, height, count)
     if target is not result:

@@ -18,10 +18,10 @@ def images(dtype):
 
 
 def targets(image):
-    """Give arrays for a copy at several places, each within one of zeros."""
+    """Give arrays for a copy at several places, each within one of ones that are not to change."""
     for before, behind in ((0, 0), (1, 2), (17, 64)):
         shape = (image.shape[0] + 2, before + image.shape[1] + behind, *image.shape[2:])
-        around = np.zeros(shape, image.dtype)
+        around = np.ones(shape, image.dtype)
         yield around, around[1:-1, before : before + image.shape[1]]
 
 
@@ -37,8 +37,27 @@ def test_copies_and_inverts(dtype, streams, monkeypatch):
             for around, target in targets(image):
                 way(image, target)
                 np.testing.assert_array_equal(target, expected(image))
-                target[...] = 0
-                assert not around.any()
+                target[...] = 1
+                assert (around == 1).all()
+
+
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize(
+    ("dtype", "target"),
+    [("uint8", "bool"), ("uint8", "uint8"), ("uint16", "uint16"), ("uint16", "bool")],
+)
+def test_cuts_at_a_level(dtype, target, streams, monkeypatch):
+    monkeypatch.setattr(copies, "STREAMED_BYTES", 0 if streams else 1 << 40)
+    target = dtype if target == "same" else target
+    white = 1 if target == "bool" else np.iinfo(target).max - 1
+    for image in images(dtype):
+        for level in (0, 127, 254):
+            expected = np.where(image > level, white, 0)
+            for around, out in targets(image.astype(target)):
+                copies.cut(image if image.flags.c_contiguous else image.copy(), out, level, white)
+                np.testing.assert_array_equal(out, expected)
+                out[...] = 1
+                assert (around == 1).all()
 
 
 def test_in_place():

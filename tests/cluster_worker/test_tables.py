@@ -20,8 +20,10 @@ def images(dtype):
         yield from (part, part.copy(), part.swapaxes(0, 1))
 
 
+@pytest.mark.parametrize("paired", [0, 1 << 40])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_counts_every_level(dtype):
+def test_counts_every_level(dtype, paired, monkeypatch):
+    monkeypatch.setattr(tables, "PAIRED", paired)
     for image in images(dtype):
         expected = np.bincount(image.ravel(), minlength=np.iinfo(dtype).max + 1)
         np.testing.assert_array_equal(tables.tally(image), expected)

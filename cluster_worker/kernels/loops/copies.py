@@ -11,30 +11,43 @@ from cluster_worker.kernels.loops.vectors import LINE_BYTES, Vectors, fence, put
 
 BYTE = np.empty(0, np.uint8)
 AT = "UniTuple(int64, 2)"
-MOVED = f"void({AT}, {AT}, int64, int64, uint8)"
+MOVED = f"void({AT}, {AT}, int64, int64, UniTuple(uint8, 4))"
 
 
 @intrinsic
-def stream_lines(_, source, target, count, flipped):
+def stream_lines(_, source, target, count, change):
     """Move whole lines of memory: `target` is where one begins, `count` is of bytes."""
 
     def generate(context, builder, _signature, arguments):
-        source, target, count, flipped = arguments
+        source, target, count, change = arguments
         vectors = Vectors(context, builder, types.uint8)
-        bits = builder.insert_element(ir.Constant(vectors.vector, None), flipped, ir.IntType(32)(0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), vectors.lanes), None)
-        bits = builder.shuffle_vector(bits, bits, lanes)
+        black = ir.Constant(vectors.vector, None)
+        kept, flipped, level, white = map(vectors.filled, cgutils.unpack_tuple(builder, change))
         zero, step = map(count.type, (0, vectors.lanes))
         with cgutils.for_range_slice(builder, zero, count, step) as (x, _):
-            vectors.stream(builder.xor(vectors.load(source, x), bits), target, x)
+            value = vectors.load(source, x)
+            above = builder.select(builder.icmp_unsigned(">", value, level), white, black)
+            changed = builder.xor(builder.and_(value, kept), flipped)
+            vectors.stream(builder.or_(changed, above), target, x)
         return context.get_dummy_value()
 
-    return types.void(source, target, count, flipped), generate
+    return types.void(source, target, count, change), generate
+
+
+@njit(cache=True, error_model="numpy")
+def move_bytes(source, target, count, change):
+    """Move bytes the usual way."""
+    kept, flipped, level, white = change
+    for x in range(count):
+        value = value_at(BYTE, source + x)
+        above = white if value > level else np.uint8(0)
+        # Without its type, it would be stored as a word.
+        put_at(target + x, np.uint8(value & kept ^ flipped | above))
 
 
 @njit(MOVED, cache=True, error_model="numpy")
-def move(source, target, height, count, flipped):
-    """Move bytes, and flip bits of each on the way.
+def move(source, target, height, count, change):
+    """Move bytes, and change each on the way.
 
     A line of memory that is streamed in part, or written again at once, is read and written
     several times: where a row ends and the next begins, bytes go the usual way.
@@ -45,17 +58,16 @@ def move(source, target, height, count, flipped):
         Address of the first byte, and bytes to the next row. The two do not overlap.
     height, count : int
         Rows, and bytes in each.
-    flipped : int
-        The bits that are flipped in each byte.
+    change : tuple of int
+        The bits that are kept of each byte, those that are flipped, and a level above which others
+        are set.
     """
     (start, down), (to, below) = source, target
     for y in range(height):
         row, result = start + y * down, to + y * below
         first = min(-result % LINE_BYTES, count)
         last = count - (count - first) % LINE_BYTES
-        for x in range(first):
-            put_at(result + x, value_at(BYTE, row + x) ^ flipped)
-        stream_lines(row + first, result + first, last - first, flipped)
-        for x in range(last, count):
-            put_at(result + x, value_at(BYTE, row + x) ^ flipped)
+        move_bytes(row, result, first, change)
+        stream_lines(row + first, result + first, last - first, change)
+        move_bytes(row + last, result + last, count - last, change)
     fence()

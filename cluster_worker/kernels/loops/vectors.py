@@ -56,6 +56,12 @@ class Vectors:
         stored = self.builder.store(value, self.address(*place), align=VECTOR_BYTES)
         stored.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
 
+    def filled(self, value: Any) -> Any:
+        """Give a vector of one value."""
+        places = ir.Constant(ir.VectorType(INT32, self.lanes), None)
+        first = self.builder.insert_element(ir.Constant(self.vector, None), value, INT32(0))
+        return self.builder.shuffle_vector(first, first, places)
+
     def shifted(self, first: Any, second: Any, count: int) -> Any:
         """Give the vector from one value of a vector on, which another one follows."""
         lanes = ir.VectorType(INT32, self.lanes)
