@@ -35,7 +35,9 @@ def rolled(image: Image, radius: int, *, place: Place, out: Image | None) -> Ima
     """
     core, window = place.core, place.core.grown(radius)
     inside = window.clipped(place.shape)
-    points, depths = ball(radius, image.dtype.name)
+    points, depths = ball(
+        radius, image.dtype.name, *(min(each, radius + 1) for each in place.shape)
+    )
     cut = cut_out(image, inside, place).astype(depths.dtype)
     planes = as_planes(cut, inside, window, "constant", constant_values=np.inf)
     with core_of(image, core.relative_to(place.window), image.dtype.name, out) as result:
@@ -48,7 +50,9 @@ def rolled(image: Image, radius: int, *, place: Place, out: Image | None) -> Ima
 
 
 @lru_cache(maxsize=16)
-def ball(radius: int, dtype: str) -> tuple[NDArray[np.int32], NDArray[Any]]:
+def ball(
+    radius: int, dtype: str, rows: int, columns: int
+) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Give the points of a ball, and how far they lie below its top.
 
     To whole numbers scikit-image adds the depths in double precision, and cuts off what follows the
@@ -61,6 +65,8 @@ def ball(radius: int, dtype: str) -> tuple[NDArray[np.int32], NDArray[Any]]:
         In pixels, and in levels.
     dtype : str
         Of the image.
+    rows, columns : int
+        Of the image: points that lie beyond it wherever the ball is are left out.
 
     Returns
     -------
@@ -72,6 +78,7 @@ def ball(radius: int, dtype: str) -> tuple[NDArray[np.int32], NDArray[Any]]:
     whole = not dtype.startswith("float")
     tops = ball_kernel(radius, 2).astype("float64" if whole else dtype)
     points: NDArray[np.int32] = np.argwhere(np.isfinite(tops)).astype(np.int32, order="C")
+    points = points[(abs(points - radius) < (rows, columns)).all(axis=1)]
     points = np.concatenate([points, points[len(points) - len(points) % 2 :]])
     depths = tops[radius, radius] - tops[tuple(points.T)]
     return points, np.floor(depths).astype(np.float32) if whole else depths

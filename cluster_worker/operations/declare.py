@@ -322,18 +322,21 @@ class Statistical:
         From the operation's parameters to pixels.
     name : str
         "contextual" where the place in the whole matters as well.
+    like : callable, optional
+        As of `Part`.
     """
 
     measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]]
     halo: Halo = lambda **_: 0
     name: str = "statistical"
+    like: Callable[[Image], Image] | None = None
 
     def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
         """Make the part for one set of parameters."""
         measures = self.measures(**parameters) if callable(self.measures) else self.measures
         wraps = parameters.get("mode") == "wrap"
         halo = self.halo(**parameters)
-        return (Part(partial(function, **parameters), halo, measures, wraps),)
+        return (Part(partial(function, **parameters), halo, measures, wraps, like=self.like),)
 
 
 @dataclass(frozen=True)

@@ -165,11 +165,14 @@ def narrowed(table: Table, items: dict[Any, Any]) -> Table:
 
 
 def indexed(table: Table, hash_key: DynamoType | None, name: str) -> dict[Any, Any]:
-    """Give the rows that have a value where an index has its hash key; all if that is not one."""
+    """Give the rows that have a value where an index has its hash key; all if that is not one.
+
+    A number is written in many ways, and is left to moto.
+    """
     schemas = [each.schema for each in table.all_indexes() if each.name == name]
     hashes = [key["AttributeName"] for each in schemas for key in each if key["KeyType"] == "HASH"]
     items: dict[Any, Any] = table.items
-    if hash_key is None or len(hashes) != 1 or not table.range_key_attr:
+    if hash_key is None or hash_key.is_number() or len(hashes) != 1 or not table.range_key_attr:
         return items
     (attribute,) = hashes
 

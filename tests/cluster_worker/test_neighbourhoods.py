@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage import data, feature, filters
+from skimage import data, feature, filters, restoration
 
-from cluster_worker.kernels import corners
+from cluster_worker.kernels import corners, rolling
 from cluster_worker.kernels.correlation import convolved
 from cluster_worker.operations.stars import stars
 from cluster_worker.tiling import Place, Span, all_of
@@ -71,3 +71,13 @@ def test_moravecs_corners_are_scikit_images(image, window_size):
     place = Place(whole, whole, image.shape)
     found = corners.moravec(np.ascontiguousarray(image), window_size, place=place, out=None)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (400, 1), (400, 3), (1, 500), (2, 90), (30, 31)])
+def test_a_ball_larger_than_an_image_is_felt_by_the_points_that_can_lie_in_it(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    whole = Place(all_of(shape), all_of(shape), shape)
+    found = rolling.rolled(image, 60, place=whole, out=None)
+    np.testing.assert_array_equal(found, restoration.rolling_ball(image, radius=60))
+    points, _ = rolling.ball(60, "uint8", *shape)
+    assert len(points) <= (2 * shape[0] - 1) * (2 * shape[1] - 1) + 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage import filters
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue, declare
@@ -353,3 +354,15 @@ def test_an_exact_sum_does_not_depend_on_how_it_is_parted(values, cut):
     total = exact_sum(values[:cut]) + exact_sum(values[cut:])
     assert total == exact_sum(values)
     assert rounded_sum(total) == math.fsum(values)
+
+
+def test_a_plan_does_no_work_that_takes_seconds(monkeypatch):
+    def search(*_, **__):
+        raise AssertionError("levels were searched for")
+
+    monkeypatch.setattr(filters, "threshold_multiotsu", search)
+    plan.cache_clear()
+    steps = recipe.check([{"operation": "threshold_multiotsu", "classes": 5}], catalogue(), 1)
+    for dtype in ("uint8", "float32"):
+        planned = plan(Order((10, 10), dtype, json.dumps(steps)))
+        assert planned.result_dtype == "uint32"

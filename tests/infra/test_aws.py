@@ -308,3 +308,24 @@ def test_a_row_may_not_grow_too_large(table):
         ExpressionAttributeValues={":n": 1},
     )
     assert get(table, "large")["n"] == 1
+
+
+def test_an_index_by_number_finds_it_however_it_is_written(endpoint):
+    attributes = [{"AttributeName": name, "AttributeType": kind} for name, kind in ("sS", "nN")]
+    keys = [{"AttributeName": "s", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}]
+    index = {
+        "IndexName": "by_number",
+        "KeySchema": [{"AttributeName": "n", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    made = boto3.resource("dynamodb", endpoint_url=endpoint, **KEYS).create_table(
+        TableName="numbers",
+        AttributeDefinitions=attributes,
+        KeySchema=keys,
+        GlobalSecondaryIndexes=[index],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    made.put_item(Item={"s": "a", "n": Decimal("1.0")})
+    made.put_item(Item={"s": "b", "n": Decimal(2)})
+    found = made.query(IndexName="by_number", KeyConditionExpression=Key("n").eq(1))["Items"]
+    assert [each["s"] for each in found] == ["a"]
