@@ -115,18 +115,24 @@ def is_worth_cutting(alone: float, shared: float) -> bool:
 def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates) -> float:
     """Seconds of one pass without its meetings."""
     count = planned.tile_count(each, ranks)
-    spans = each.spans(middle(each.shape, *even_core(planned, each, ranks)))
+    spans = each.spans(typical_core(planned, each, ranks))
     times = 1 + (each.parts[0].rounds.expected if each.parts[0].rounds else 0)
     one = rates.tile * times + window_seconds(each, spans, rates)
     work = ceil(count / ranks) * one * max(1.0, ranks / cores)
     return max(work, count * moved_bytes(planned, each, spans) / rates.bytes_per_second)
 
 
-def even_core(planned: Plan, each: Pass, ranks: int) -> tuple[int, int]:
-    """(rows, columns) of a core as the tiling makes it: as even as it can, not the largest."""
+def typical_core(planned: Plan, each: Pass, ranks: int) -> Span:
+    """Give a core in the middle, as large as the tiling makes them, where a cell begins."""
     grid = planned.grid_of(each)
     (rows, columns), (height, width) = each.shape, planned.core_of(each, ranks)
-    return ceil(rows / parts_of(rows, height, grid)), ceil(columns / parts_of(columns, width, grid))
+    height, width = (
+        ceil(rows / parts_of(rows, height, grid)),
+        ceil(columns / parts_of(columns, width, grid)),
+    )
+    around = middle(each.shape, height, width)
+    top, left = around.top // grid * grid, around.left // grid * grid
+    return Span(top, top + height, left, left + width)
 
 
 def window_seconds(each: Pass, spans: list[Span], rates: Rates) -> float:
