@@ -37,8 +37,10 @@ TILE_SIDE_MIN = 32
 # A rank has two tiles at least, so that progress shows and a cancel is soon heard, or one of less
 # work than this.
 QUICK_WORK = 1 << 21
-# A tile may read so many times the pixels that it has; where an image is made smaller, it must.
+# A tile may read so many times the pixels that it has, or that a tile of no more than so many would
+# have; where an image is made smaller, it must.
 WINDOW_TILES_MAX = 4
+WINDOW_TILE_PIXELS = 1 << 22
 
 # Cores begin with the cells of an operation, unless that makes them larger than this.
 GRID_MAX = 1 << 10
@@ -260,7 +262,7 @@ class Plan:
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
-            > WINDOW_TILES_MAX * max(most, height * width)
+            > WINDOW_TILES_MAX * max(min(most, WINDOW_TILE_PIXELS), height * width)
             and max(height, width) > grid
             and any(part.geometry for part in each.parts)
         ):
