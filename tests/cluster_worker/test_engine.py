@@ -191,8 +191,8 @@ def test_a_job_over_its_time_is_rejected_and_the_next_one_runs():
 
 
 def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
-    with Engine(ranks=1, job_memory_bytes_max=40 << 20) as engine:
-        with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 40 MiB"):
+    with Engine(ranks=1, job_memory_bytes_max=130 << 20) as engine:
+        with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 130 MiB"):
             engine.run(BIG, [{"operation": "felzenszwalb"}])
         with pytest.raises(Rejected, match=r"MiB of shared memory; this machine has"):
             engine.prepare((2_000_000, 2_000_000), "uint8", [{"operation": "invert"}])
