@@ -27,7 +27,7 @@ def lines_of(*images: Image) -> tuple[list[tuple[int, int]], int, int]:
 
 def copy(image: Image, out: Image) -> None:
     """Copy an image into an array of the same shape and type."""
-    if not moved(image, out):
+    if image.dtype != out.dtype or not moved(image, out):
         out[...] = image
 
 
@@ -43,7 +43,7 @@ def copy_colours(image: Image, out: Image) -> Image:
     """
     if image.ndim == 3:
         copy(image, out)
-    elif image.itemsize in KINDS:
+    elif image.itemsize in KINDS and is_in_rows(out):
         kind = KINDS[image.itemsize]
         opencv.cv2.cvtColor(image.view(kind), opencv.cv2.COLOR_GRAY2RGB, dst=out.view(kind))
     else:
@@ -74,8 +74,10 @@ def cut(image: Image, out: Image, level: int, white: int) -> None:
         return
     if out.dtype == bool:
         np.greater(image, image.dtype.type(level), out=out)
-    else:
+    elif is_in_rows(out):
         opencv.cv2.threshold(image, level, white, opencv.cv2.THRESH_BINARY, dst=out)
+    else:
+        out[...] = np.where(image > level, out.dtype.type(white), out.dtype.type(0))
 
 
 def moved(

@@ -135,8 +135,8 @@ def parted(core: Span, halo: int, shape: tuple[int, int]) -> list[list[Span]]:
 
 
 def is_in_rows(image: Image) -> bool:
-    """Whether the values of each row lie side by side."""
-    return image[:1].flags.c_contiguous
+    """Whether the values of each row lie side by side, and rows one after the other."""
+    return image[:1].flags.c_contiguous and min(image.strides) >= 0
 
 
 def rows_at(image: Image) -> tuple[int, int]:

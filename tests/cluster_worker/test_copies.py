@@ -23,6 +23,9 @@ def targets(image):
         shape = (image.shape[0] + 2, before + image.shape[1] + behind, *image.shape[2:])
         around = np.ones(shape, image.dtype)
         yield around, around[1:-1, before : before + image.shape[1]]
+    around = np.ones((2 * image.shape[0], 2 * image.shape[1], *image.shape[2:]), image.dtype)
+    for target in (around[: image.shape[0], : image.shape[1]][::-1], around[::2, ::-2]):
+        yield target, target
 
 
 @pytest.mark.parametrize("streams", [True, False])
@@ -74,8 +77,8 @@ def test_in_place():
 def test_gray_in_each_colour(dtype):
     for image in images(dtype):
         shape = (*image.shape[:2], 3)
-        for room in (np.zeros(shape, dtype), np.zeros((*shape[:1], shape[1] + 3, 3), dtype)):
-            target = room[:, : shape[1]]
+        wider = np.zeros((*shape[:1], shape[1] + 3, 3), dtype)
+        for target in (np.zeros(shape, dtype), wider[:, :-3], wider[::-1, 3:], wider[:, :2:-1]):
             copies.copy_colours(image, target)
             expected = image if image.ndim == 3 else np.stack([image] * 3, axis=2)
             np.testing.assert_array_equal(target, expected)

@@ -82,6 +82,7 @@ def in_steps(loop, reach, greatest):
     @named(side, greatest)
     def run(kind, source, result, count):
         (start, down, pixel), (target, below) = source, result
+        # Pixels are as far apart as one of the two has it, or none: the other does nothing.
         done = max(gray(kind, source, result, count), colours(kind, source, result, count))
         done = min(done, count - VECTOR_BYTES // kind.itemsize)
         start, target = start + done * kind.itemsize, target + done * kind.itemsize

@@ -164,7 +164,7 @@ def swept(down: Network, along: Network, height: int, width: int, apart: int) ->
     rows = [[Wire()] for _ in range(height)]
     columns = down(*rows)
     line = [Wire() for _ in range(width)]
-    wanted = along(line)
+    [wanted] = along(line)
 
     @intrinsic
     def run(_, kind, source, result, count):
@@ -205,9 +205,9 @@ def swept(down: Network, along: Network, height: int, width: int, apart: int) ->
                             wire: vectors.shifted(here, after, i * apart)
                             for i, wire in enumerate(line)
                         }
-                        compute(builder, wanted, known, vectors.dtype)
+                        compute(builder, [wanted], known, vectors.dtype)
                         vectors.fetch(target, ahead, (below, y), writes=True)
-                        vectors.store(known[wanted[0]], target, x, (below, y))
+                        vectors.store(known[wanted], target, x, (below, y))
                         builder.store(after, slot)
             return done
 
