@@ -57,6 +57,8 @@ class Order(NamedTuple):
         Largest (rows, columns) of a tile's core, instead of one chosen by size and cost.
     grid : int
         Cores of the result begin at multiples of it, as a file of tiles wants.
+    returns : bool
+        Whether a picture returns to the input's type at the end; if not, floats stay what they are.
     """
 
     shape: tuple[int, ...]
@@ -65,6 +67,7 @@ class Order(NamedTuple):
     depth: Depth = "input"
     core: tuple[int, int] | None = None
     grid: int = 1
+    returns: bool = True
 
 
 @lru_cache(maxsize=256)
@@ -104,17 +107,23 @@ def plan(order: Order) -> Plan:
 
 
 def alpha_plan(order: Order, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
-    """Plan what becomes of alpha: it goes with the pixels where a step moves them."""
+    """Plan what becomes of alpha: it goes with the pixels where a step moves them.
+
+    Where a step consumes it, it is not rounded before.
+    """
     moving: list[Mapping[str, Any]] = []
+    consumed = False
     for step in steps:
         operation = OPERATIONS[step["operation"]]
-        if operation.consumes_alpha:
+        consumed = operation.consumes_alpha
+        if consumed:
             break
         if operation.moves_pixels(step):
             moving.append(step)
     if not moving:
         return None
-    return plan(Order(order.shape[:2], order.dtype, json.dumps(moving), order.depth, order.core))
+    alone = order._replace(shape=order.shape[:2], steps=json.dumps(moving), grid=1)
+    return plan(alone._replace(returns=not consumed))
 
 
 class Link(NamedTuple):
@@ -251,7 +260,7 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
         # Moving pixels leaves their values what they were.
         if not operation.moves_pixels(given):
             shows = operation.shows
-    if order.depth == "input":
+    if order.depth == "input" and order.returns:
         return_to_depth(found, order.dtype, shows)
     if found.links[-1].part.rounds:
         # Rounds end in either of two buffers; what is last must be the result.

@@ -49,10 +49,8 @@ MEASURED = Rates(
 def run(folder, say, names=tuple(OPERATIONS), path=PATH):
     """Measure all rates; give them as one row, and write them."""
     del folder
-    found = overheads() | {
-        "bytes_per_second": memory_speed(),
-        "conversion": conversion(),
-    }
+    before = overheads()
+    found = before | {"bytes_per_second": memory_speed(), "conversion": conversion()}
     source = f"make bench on {machine()}, {today()}"
     rates = cost.Rates(source, **found, operations={})
     with Engine(1, job_memory_bytes_max=12 << 30) as engine:
@@ -60,6 +58,9 @@ def run(folder, say, names=tuple(OPERATIONS), path=PATH):
             pair = rates_of(OPERATIONS[name], engine, rates)
             rates.operations[name] = pair
             say(f"{name}: {1e9 * pair[0]:.2f} and {1e9 * pair[1]:.2f} ns")
+    # The host may be slow for a minute: of the two, the quicker one counts.
+    found |= min(before, overheads(), key=lambda each: each["job"])
+    rates = replace(rates, **found)
     path.write_text(written(rates))
     return [found | {"operations": len(rates.operations)}]
 

@@ -304,6 +304,25 @@ def test_powers_beyond_all_numbers_do_not_warn():
     assert_seamless(IMAGES["photograph"], recipe.check(steps, CATALOGUE, 2), CORES["odd"], "input")
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"operation": "pyramid_expand", "upscale": 3.0},
+        {"operation": "rescale", "scale": 0.5},
+        {"operation": "rescale", "scale": 0.5, "order": 0},
+        {"operation": "rotate", "angle": 20.0},
+        {"operation": "flip"},
+    ],
+)
+def test_transparency_is_not_rounded_before_it_is_consumed(step, dtype):
+    white = np.iinfo(dtype).max
+    image = np.random.default_rng(0).integers(0, white, (61, 70, 4), dtype, endpoint=True)
+    steps = recipe.check([step, {"operation": "gray2rgb"}], CATALOGUE, 2)
+    assert_faithful(image, steps)
+    assert_seamless(image, steps, CORES["odd"], "input")
+
+
 def narrow(monkeypatch):
     """Make every halo one pixel smaller."""
     reads = Part.reads
