@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from skimage import util
@@ -24,6 +25,8 @@ SECONDS_MAX = 0.15
 REPEATS = 3
 # Tiles of an image that shows what one takes, and runs of what takes a millisecond.
 MANY, OFTEN = 16, 100
+# How often overheads are measured before and after all else.
+TURNS = 3
 INVERT = [{"operation": "invert"}]
 BYTES = 1 << 28
 
@@ -49,8 +52,8 @@ MEASURED = Rates(
 def run(folder, say, names=tuple(OPERATIONS), path=PATH):
     """Measure all rates; give them as one row, and write them."""
     del folder
-    before = overheads()
-    found = before | {"bytes_per_second": memory_speed(), "conversion": conversion()}
+    taken = [overheads() for _ in range(TURNS)]
+    found = medians(taken) | {"bytes_per_second": memory_speed(), "conversion": conversion()}
     source = f"make bench on {machine()}, {today()}"
     rates = cost.Rates(source, **found, operations={})
     with Engine(1, job_memory_bytes_max=12 << 30) as engine:
@@ -58,8 +61,8 @@ def run(folder, say, names=tuple(OPERATIONS), path=PATH):
             pair = rates_of(OPERATIONS[name], engine, rates)
             rates.operations[name] = pair
             say(f"{name}: {1e9 * pair[0]:.2f} and {1e9 * pair[1]:.2f} ns")
-    # The host may be slow for a minute: of the two, the quicker one counts.
-    found |= min(before, overheads(), key=lambda each: each["job"])
+    # The host may be slow for a minute.
+    found |= medians(taken + [overheads() for _ in range(TURNS)])
     rates = replace(rates, **found)
     path.write_text(written(rates))
     return [found | {"operations": len(rates.operations)}]
@@ -89,8 +92,12 @@ def overheads():
         count = sum(map(planned.meetings, range(len(planned.passes))))
         measuring = least_of(one, small, otsu) - job
         meeting = (least_of(two, pair, otsu) - shared - measuring) / count
-    found = {"further": shared - job, "tile": tile, "meeting": meeting}
-    return {"job": job} | {name: max(seconds, 0.0) for name, seconds in found.items()}
+    return {"job": job, "further": shared - job, "tile": tile, "meeting": meeting}
+
+
+def medians(taken):
+    """Give the median of each overhead, which cannot be less than none."""
+    return {name: max(median(each[name] for each in taken), 0.0) for name in taken[0]}
 
 
 def least_of(engine, image, steps, repeats=OFTEN):

@@ -61,7 +61,8 @@ def test_the_other_parts_fill_their_tables_and_leave_what_was_measured_before(tm
         assert all(cells_of(page, first))
 
 
-def test_calibration_writes_a_module_that_gives_its_rates(tmp_path):
+def test_calibration_writes_a_module_that_gives_its_rates(tmp_path, monkeypatch):
+    monkeypatch.setattr(rates, "TURNS", 1)
     path = tmp_path / "rates.py"
     [found] = rates.run(tmp_path, print, names=["gaussian", "label"], path=path)
     module = {}
