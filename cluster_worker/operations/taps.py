@@ -26,7 +26,7 @@ class Shares(NamedTuple):
 
 
 SharesOf = Callable[[Indices], Shares]
-# The same, with what it has to know of the axis by name: its length, and after it was resized.
+# The same, with what it has to know by name: lengths before and after, the blur, and such.
 Way = Callable[..., Shares]
 
 

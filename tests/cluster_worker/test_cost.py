@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cluster_worker.cost import Rates, estimate, is_worth_cutting
+from cluster_worker.cost import Rates, estimate, is_worth_cutting, typical_core
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.planning import Order, plan
 from cluster_worker.rates import MEASURED
@@ -118,3 +118,27 @@ def test_an_image_is_cut_where_that_saves_time_worth_the_trouble(alone, shared, 
 def test_work_decides_whether_an_image_is_cut_and_not_its_pixels_alone(step, shape, is_cut):
     chain = planned(step, shape=shape)
     assert is_worth_cutting(*(seconds(chain, ranks, cores=2) for ranks in (1, 2))) is is_cut
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_a_tile_is_estimated_where_a_cell_begins(ranks):
+    chain = planned({"operation": "denoise_nl_means"}, shape=(1500, 700))
+    [each] = chain.passes
+    grid = chain.grid_of(each)
+    core = typical_core(chain, each, ranks)
+    assert grid > 1
+    assert core.top % grid == core.left % grid == 0
+    assert chain.tile_count(each, ranks) > 1
+
+
+def tiles_of(chain, ranks):
+    [each] = chain.passes
+    return chain.tile_count(each, ranks)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_quick_work_is_a_tile_for_each_rank_and_longer_work_two(ranks):
+    assert tiles_of(planned({"operation": "invert"}, shape=(2000, 2000)), ranks) == ranks
+    longer = planned({"operation": "gaussian", "sigma": 20.0}, shape=(4000, 4000, 3))
+    assert tiles_of(longer, ranks) >= 2 * ranks
+    assert tiles_of(longer, ranks) % ranks == 0
