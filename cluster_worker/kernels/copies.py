@@ -31,6 +31,15 @@ def copy(image: Image, out: Image) -> None:
         out[...] = image
 
 
+def clear(out: Image) -> None:
+    """Make an image zero everywhere."""
+    if not is_in_rows(out):
+        out[...] = 0
+        return
+    [start], height, values = lines_of(out)
+    loops.clear(start, height, values * out.itemsize)
+
+
 def copy_colours(image: Image, out: Image) -> Image:
     """Copy an image, if it is gray as each of three colours, and give the copy.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cluster_worker.kernels import components, floods
+from cluster_worker.kernels import components, copies, floods
 from cluster_worker.operations.declare import Image, Measure, Part, Place, Rounds, Span
 
 Codes = NDArray[np.uint64]
@@ -329,7 +329,7 @@ class Seams:
         core = place.core
         shared = [each.tile.shared(core) for each in self.tiles]
         if core not in shared:
-            result[...] = 0
+            copies.clear(result)
         for span, table in zip(shared, self.tables, strict=True):
             if min(span.shape) > 0:
                 within = span.relative_to(core).slices

@@ -63,6 +63,16 @@ def test_cuts_at_a_level(dtype, target, streams, monkeypatch):
                 assert (around == 1).all()
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint16", "float64"])
+def test_clears(dtype):
+    for image in images(dtype):
+        for around, target in targets(image):
+            copies.clear(target)
+            assert not target.any()
+            target[...] = 1
+            assert (around == 1).all()
+
+
 def test_in_place():
     image = np.random.default_rng(2).integers(0, 256, (1100, 1000), np.uint8)
     assert image.nbytes > copies.STREAMED_BYTES

@@ -12,6 +12,7 @@ from cluster_worker.kernels.loops.vectors import LINE_BYTES, Vectors, fence, put
 BYTE = np.empty(0, np.uint8)
 AT = "UniTuple(int64, 2)"
 MOVED = f"void({AT}, {AT}, int64, int64, UniTuple(uint8, 4))"
+CLEARED = f"void({AT}, int64, int64)"
 
 
 @intrinsic
@@ -70,4 +71,36 @@ def move(source, target, height, count, change):
         move_bytes(row, result, first, change)
         stream_lines(row + first, result + first, last - first, change)
         move_bytes(row + last, result + last, count - last, change)
+    fence()
+
+
+@intrinsic
+def stream_zeros(_, target, count):
+    """Clear whole lines of memory: `target` is where one begins, `count` is of bytes."""
+
+    def generate(context, builder, _signature, arguments):
+        target, count = arguments
+        vectors = Vectors(context, builder, types.uint8)
+        none = ir.Constant(vectors.vector, None)
+        zero, step = map(count.type, (0, vectors.lanes))
+        with cgutils.for_range_slice(builder, zero, count, step) as (x, _):
+            vectors.stream(none, target, x)
+        return context.get_dummy_value()
+
+    return types.void(target, count), generate
+
+
+@njit(CLEARED, cache=True, error_model="numpy")
+def clear(target, height, count):
+    """Make bytes zero; `target`, `height` and `count` are those of `move`."""
+    to, below = target
+    for y in range(height):
+        row = to + y * below
+        first = min(-row % LINE_BYTES, count)
+        last = count - (count - first) % LINE_BYTES
+        for x in range(first):
+            put_at(row + x, np.uint8(0))
+        stream_zeros(row + first, last - first)
+        for x in range(last, count):
+            put_at(row + x, np.uint8(0))
     fence()
