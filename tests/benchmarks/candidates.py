@@ -92,6 +92,14 @@ def processes_of(engine):
     return [os.getpid(), world.process.pid, *world.pids.values()]
 
 
+def seconds_in_ranks(engine, held, steps):
+    """Run a held image, and give the seconds of the rank that took longest."""
+    with engine.prepare_held(held, steps) as job:
+        job.start()
+        job.wait()
+        return job.spent.seconds
+
+
 def run_held(engine, held, steps):
     """Time one run of a held image; its result is released outside the clock."""
     results = []

@@ -1,11 +1,20 @@
 """The sixteen operations on photographs, beside every peer, by both clocks."""
 
 from contextlib import ExitStack
+from statistics import median
 
-from cluster_worker import Engine
+from cluster_worker import Engine, cost
 from cluster_worker.operations import catalogue
+from cluster_worker.planning import plan
 from config import recipe
-from tests.benchmarks.candidates import LIBRARIES, SERIAL, peers, processes_of, run_held
+from tests.benchmarks.candidates import (
+    LIBRARIES,
+    SERIAL,
+    peers,
+    processes_of,
+    run_held,
+    seconds_in_ranks,
+)
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.clock import interleave, peak_of, seconds_of
 from tests.benchmarks.images import SHAPES, photograph, put
@@ -14,6 +23,8 @@ from tests.benchmarks.pixels import Expected
 from tests.cluster_worker import reference
 
 RANKS = 2
+# Of what shows where the time of a run goes.
+RUNS = 5
 REPEATS = {"24 MP": 7, "100 MP": 2}
 SECONDS_MAX = {"24 MP": 15.0, "100 MP": 40.0}
 
@@ -75,6 +86,7 @@ def row(case, size, engine, started, folder):
         candidates["resident"] = lambda: run_held(engine, held, steps)
         candidates["end to end"] = lambda: seconds_of(lambda: engine.run(image, steps))
         taken = interleave(candidates, REPEATS.get(size, 2), SECONDS_MAX.get(size, 2.0))
+        in_ranks = median(seconds_in_ranks(engine, held, steps) for _ in range(RUNS))
     for each in taking_part:
         each.ask(question, last=True)
     (folder / "image").unlink()
@@ -84,9 +96,20 @@ def row(case, size, engine, started, folder):
         "shape": list(image.shape),
         "target": case.target,
         "seconds": taken,
+        "in_ranks": in_ranks,
+        "moved": moved_bytes(plan(engine.order(image.shape, image.dtype.name, steps))),
         "pixels": pixels,
         "memory": {name: each / image.nbytes for name, each in peaks.items()},
     }
+
+
+def moved_bytes(planned):
+    """Bytes that all passes together read from memory and write to it."""
+    total = 0.0
+    for each in planned.passes:
+        spans = each.spans(cost.typical_core(planned, each, RANKS))
+        total += planned.tile_count(each, RANKS) * cost.moved_bytes(planned, each, spans)
+    return total
 
 
 def cool(engine):

@@ -1,7 +1,10 @@
 """Calibrate the cost model, and write what was measured to cluster_worker/rates.py."""
 
+import math
+import multiprocessing
 import os
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -10,6 +13,7 @@ import numpy as np
 from skimage import util
 
 from cluster_worker import Engine, Rejected, cost
+from cluster_worker.kernels import copies
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.planning import plan, to_depth
 from config import recipe
@@ -19,16 +23,18 @@ from tests.benchmarks.images import photograph, suited
 from tests.benchmarks.machine import machine, today
 
 PATH = Path(cost.__file__).with_name("rates.py")
-# An operation that takes longer on one shape is not tried on the next.
-SHAPES = ((256, 256), (768, 768), (2304, 2304))
-SECONDS_MAX = 0.15
+# An operation is measured on the largest that will take it about so long at most.
+SHAPES = ((256, 256), (768, 768), (2304, 2304), (4000, 6000))
+SECONDS_MAX = 0.3
 REPEATS = 3
 # Tiles of an image that shows what one takes, and runs of what takes a millisecond.
 MANY, OFTEN = 16, 100
 # How often overheads are measured before and after all else.
 TURNS = 3
 INVERT = [{"operation": "invert"}]
-BYTES = 1 << 28
+# What each core copies again and again, and for how long.
+BYTES = 1 << 26
+COPYING_SECONDS = 1.0
 
 HEAD = '''"""Rates of the cost model, written by `make bench PART=rates`; do not edit by hand."""
 
@@ -108,18 +114,28 @@ def least_of(engine, image, steps, repeats=OFTEN):
 
 
 def memory_speed():
-    """Bytes that all cores together read and write in a second."""
+    """Bytes that all cores together read and write in a second, past their caches."""
     cores = len(os.sched_getaffinity(0))
-    sources = [np.ones(BYTES, np.uint8) for _ in range(cores)]
-    targets = [np.ones_like(each) for each in sources]
-    with ThreadPoolExecutor(cores) as pool:
-        copies = [seconds_of(lambda: all_of(pool, sources, targets)) for _ in range(REPEATS)]
-    return 2 * BYTES * cores / min(copies)
+    context = multiprocessing.get_context("spawn")
+    ready = [context.Barrier(cores)]
+    with ProcessPoolExecutor(cores, context, wait_for_all, ready) as pool:
+        return sum(pool.map(copying_speed, [COPYING_SECONDS] * cores))
 
 
-def all_of(pool, sources, targets):
-    """Copy on all threads, and wait for them."""
-    list(pool.map(np.copyto, targets, sources))
+def wait_for_all(barrier):
+    """Let no core begin before the others have started."""
+    barrier.wait()
+
+
+def copying_speed(seconds):
+    """Bytes that this core reads and writes in a second."""
+    source, target = np.ones(BYTES, np.uint8), np.zeros(BYTES, np.uint8)
+    copies.copy(source, target)
+    count, began = 0, time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds:
+        copies.copy(source, target)
+        count += 1
+    return 2 * BYTES * count / spent
 
 
 def conversion():
@@ -135,12 +151,20 @@ def conversion():
 
 
 def rates_of(operation, engine, rates):
-    """Seconds for a unit of an operation's work, on whole numbers and on floats."""
+    """Seconds for a unit of an operation's work, on whole numbers and on floats.
+
+    What the memory takes of one rank is part of its work; the speed of the memory bounds all ranks
+    together only.
+    """
+    rates = replace(rates, bytes_per_second=math.inf)
     steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
     found = []
     for floats in (False, True):
-        rate = None
+        rate, seconds, before = None, 0.0, 1
         for shape in SHAPES:
+            pixels = math.prod(shape)
+            if seconds * pixels / before > SECONDS_MAX:
+                break
             image = suited(operation, *shape)
             if floats and operation.takes == "picture":
                 image = util.img_as_float32(image)
@@ -149,9 +173,7 @@ def rates_of(operation, engine, rates):
             except Rejected:
                 break
             planned = plan(engine.order(image.shape, image.dtype.name, steps))
-            rate = rate_from(operation.name, planned, seconds, rates)
-            if seconds > SECONDS_MAX:
-                break
+            rate, before = rate_from(operation.name, planned, seconds, rates), pixels
         found.append(rate)
     whole, floating = found
     return whole if whole is not None else floating, floating if floating is not None else whole

@@ -92,10 +92,11 @@ def test_pixels_are_scikit_images_but_for_one_level_at_an_edge_of_rounding():
 
 
 def test_the_page_names_what_misses_its_target():
-    row = {"shape": [9, 9], "target": 2}
+    row = {"shape": [9, 9], "target": 2, "in_ranks": 0.5, "moved": 3e6}
     rows = [
         row | {"operation": name, "seconds": {"scikit-image": serial, "resident": 1}}
         for name, serial in (("fast", 3), ("slow", 1))
     ]
-    assert "Below target: slow." in report.notes_on(rows)
+    notes = report.notes_on(rows)
+    assert "Below target: slow, which takes 1000 ms, 500 of them in the ranks; to move" in notes
     assert "No target is missed." in report.notes_on(rows[:1])
