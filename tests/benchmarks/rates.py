@@ -35,6 +35,8 @@ INVERT = [{"operation": "invert"}]
 # What each core copies again and again, and for how long.
 BYTES = 1 << 26
 COPYING_SECONDS = 1.0
+# For a process to start.
+STARTING_SECONDS = 60.0
 
 HEAD = '''"""Rates of the cost model, written by `make bench PART=rates`; do not edit by hand."""
 
@@ -124,7 +126,7 @@ def memory_speed():
 
 def wait_for_all(barrier):
     """Let no core begin before the others have started."""
-    barrier.wait()
+    barrier.wait(STARTING_SECONDS)
 
 
 def copying_speed(seconds):
