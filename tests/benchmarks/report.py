@@ -143,8 +143,8 @@ def bounds_of(row):
     whole, inside = (milliseconds(each) for each in (row["seconds"]["resident"], row["in_ranks"]))
     moved, speed = row["moved"], MEASURED.bytes_per_second
     return (
-        f"{row['operation']}, which takes {whole} ms, {inside} of them in the ranks; to move "
-        f"{moved / 1e6:.0f} MB takes all cores together {milliseconds(moved / speed)} ms"
+        f"{row['operation']}: {whole} ms (the busiest rank worked for {inside} in runs afterwards, "
+        f"and all cores move its {moved / 1e6:.0f} MB in {milliseconds(moved / speed)})"
     )
 
 

@@ -98,5 +98,5 @@ def test_the_page_names_what_misses_its_target():
         for name, serial in (("fast", 3), ("slow", 1))
     ]
     notes = report.notes_on(rows)
-    assert "Below target: slow, which takes 1000 ms, 500 of them in the ranks; to move" in notes
+    assert "Below target: slow: 1000 ms (the busiest rank worked for 500 in" in notes
     assert "No target is missed." in report.notes_on(rows[:1])
