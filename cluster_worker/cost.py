@@ -14,8 +14,8 @@ the two. Reading and writing files is not part of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import ceil, log2, prod
+from dataclasses import dataclass, replace
+from math import ceil, inf, log2, prod
 
 import numpy as np
 
@@ -56,6 +56,13 @@ class Rates:
     bytes_per_second: float
     conversion: float
     operations: Mapping[str, tuple[float, float]]
+
+    def unbound(self) -> "Rates":
+        """Give the same without the memory's bound, which is that of all cores together.
+
+        One does not reach it; what the memory takes of one rank is part of its work.
+        """
+        return replace(self, bytes_per_second=inf)
 
     def rate(self, load: Load) -> float:
         """Seconds for a unit of a part's work."""

@@ -15,11 +15,9 @@ An image that is used again, or whose result is, can stay where the ranks work o
 
 import itertools
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self, overload
@@ -45,8 +43,8 @@ Image = NDArray[Any]
 Progress = Callable[[int, int], None]
 
 STEPS_MAX = 20
-# Work decides what is shared: the memory's speed is that of all cores, which one does not reach.
-UNBOUND = replace(MEASURED, bytes_per_second=math.inf)
+# Work decides what is shared.
+UNBOUND = MEASURED.unbound()
 
 # The operations, put together once.
 known = cache(catalogue)

@@ -153,12 +153,8 @@ def conversion():
 
 
 def rates_of(operation, engine, rates):
-    """Seconds for a unit of an operation's work, on whole numbers and on floats.
-
-    What the memory takes of one rank is part of its work; the speed of the memory bounds all ranks
-    together only.
-    """
-    rates = replace(rates, bytes_per_second=math.inf)
+    """Seconds for a unit of an operation's work, on whole numbers and on floats."""
+    rates = rates.unbound()
     steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
     found = []
     for floats in (False, True):
