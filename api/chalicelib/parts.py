@@ -30,18 +30,31 @@ TIMEOUTS = {
     "retries": {"total_max_attempts": 3, "mode": "standard"},
 }
 
+# To put a whole file in its place may take S3 longer. It is asked once: a second call would find
+# the first still at work.
+PLACING_TIMEOUTS = {
+    "connect_timeout": 2,
+    "read_timeout": 20,
+    "retries": {"total_max_attempts": 1, "mode": "standard"},
+}
+
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The app's parts. `clock` tells milliseconds since 1970."""
+    """The app's parts.
+
+    `s3_placing` waits longer, for calls that put a whole file in its place; `s3_public` signs for
+    browsers. `clock` tells milliseconds since 1970.
+    """
 
     settings: ApiSettings
     catalogue: Mapping[str, Any]
     bodies: Bodies
     table: Table
     s3: Any
+    s3_placing: Any
     s3_public: Any
     publisher: Publisher
     fleet: Fleet
@@ -75,6 +88,7 @@ def make(settings: ApiSettings) -> Parts:
         bodies=Bodies(catalogue, Limits.of(settings)),
         table=Table(dynamodb.meta.client, settings.table),
         s3=s3_client(settings.aws_region, settings.s3_endpoint),
+        s3_placing=s3_client(settings.aws_region, settings.s3_endpoint, PLACING_TIMEOUTS),
         s3_public=s3_client(
             settings.aws_region, settings.s3_public_endpoint or settings.s3_endpoint
         ),
@@ -98,7 +112,7 @@ def broker_url(settings: ApiSettings) -> str:
     return signed_in(settings.broker_url, found["SecretString"])
 
 
-def s3_client(region: str, endpoint: str) -> Any:
+def s3_client(region: str, endpoint: str, timeouts: Mapping[str, Any] = TIMEOUTS) -> Any:
     """Make a client for S3 at an address, or at AWS.
 
     On AWS the region's own host must be named, or presigned forms lead to the global one, which
@@ -111,7 +125,7 @@ def s3_client(region: str, endpoint: str) -> Any:
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path" if endpoint else "virtual"},
-            **TIMEOUTS,
+            **timeouts,
         ),
     )
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
 from chalicelib.parts import Parts
+from chalicelib.problems import Problem
 from config import places
 from config.job import Job
 from config.settings import MIB
@@ -65,13 +66,20 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     ------
     UploadError
         If its size or its first bytes are wrong, or the file that it should use again is gone.
+    Problem
+        503 if S3 is still putting the file in its place.
     """
     found = look(parts, row)
     if found is None and (row.source or row.upload):
-        if row.source:
-            copy_source(parts, row)
-        elif not join_parts(parts, row):
-            return None
+        try:
+            if row.source:
+                copy_source(parts, row)
+            elif not join_parts(parts, row):
+                return None
+        except ReadTimeoutError as error:
+            raise Problem(
+                503, f"{row.name}: the file is still being put in its place; ask again"
+            ) from error
         found = look(parts, row)
     return found
 
@@ -152,7 +160,7 @@ def join_parts(parts: Parts, row: Job) -> bool:
         return not arrived
     listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
     try:
-        parts.s3.complete_multipart_upload(
+        parts.s3_placing.complete_multipart_upload(
             **multipart(parts, row, row.upload), MultipartUpload={"Parts": listed}
         )
     except ClientError as error:
@@ -166,7 +174,7 @@ def copy_source(parts: Parts, row: Job) -> None:
     bucket = parts.settings.uploads_bucket
     batch, _, job = row.source.partition("/")
     try:
-        parts.s3.copy_object(
+        parts.s3_placing.copy_object(
             Bucket=bucket,
             Key=places.upload_key(row.batch, row.job),
             CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},

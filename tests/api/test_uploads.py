@@ -3,6 +3,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from chalicelib import parts as parts_module
 from chalicelib import table as table_module
 from chalicelib import uploads
@@ -208,6 +209,8 @@ def test_a_source_that_is_no_id_is_said_so(api):
     assert problem["detail"] == 'images[0].source.batch: must be the id of a batch, got "../x"'
 
 
+# What API Gateway waits for an answer.
+GATEWAY_SECONDS = 29
 SIZE = 20 * 2**20
 PARTS = [8 * 2**20, 8 * 2**20, 4 * 2**20]
 
@@ -243,6 +246,34 @@ def test_a_large_file_comes_in_parts_and_goes_on_where_it_was(api):
     # Said twice, as after an answer that was lost.
     assert api.post(f"{at}/uploaded")[0] == 202
     assert api.get(f"{at}/parts")[0] == 409
+
+
+def test_a_large_file_that_takes_long_to_be_joined_is_asked_for_again(api, monkeypatch):
+    class Slow:
+        """Joins the parts, but does not say so in time."""
+
+        def complete_multipart_upload(self, **named):
+            api.s3.complete_multipart_upload(**named)
+            raise ReadTimeoutError(endpoint_url="https://store.example")
+
+    batch, (job,) = api.batch(size=SIZE)
+    at = f"/batches/{batch}/jobs/{job}"
+    api.get(f"{at}/parts")
+    for part in (1, 2, 3):
+        send(api, batch, job, part)
+    slow = replace(api.parts, s3_placing=Slow())
+    monkeypatch.setattr(parts_module, "_made_once", lambda: slow)
+    status, problem = api.post(f"{at}/uploaded")
+    assert status == 503
+    assert problem["detail"] == "a.png: the file is still being put in its place; ask again"
+    status, view = api.post(f"{at}/uploaded")
+    assert (status, view["state"]) == (202, "queued")
+
+
+def test_what_puts_a_whole_file_in_its_place_is_asked_once_and_waited_for(api):
+    config = api.parts.s3_placing.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert api.parts.s3.meta.config.read_timeout < config.read_timeout < GATEWAY_SECONDS
 
 
 def test_a_part_is_signed_with_its_length(api):

@@ -69,7 +69,7 @@ def complaints_of(page):
 
     def note(message):
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            complaints.append(f"{message.text} ({message.location['url']})")
 
     page.on("console", note)
     page.on("pageerror", lambda error: complaints.append(str(error)))
