@@ -126,7 +126,7 @@ def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates
     times = 1 + (each.parts[0].rounds.expected if each.parts[0].rounds else 0)
     one = rates.tile * times + window_seconds(each, spans, rates)
     work = ceil(count / ranks) * one * max(1.0, ranks / cores)
-    return max(work, count * moved_bytes(planned, each, spans) / rates.bytes_per_second)
+    return max(work, moved_bytes(planned, each, ranks) / rates.bytes_per_second)
 
 
 def typical_core(planned: Plan, each: Pass, ranks: int) -> Span:
@@ -150,12 +150,13 @@ def window_seconds(each: Pass, spans: list[Span], rates: Rates) -> float:
     )
 
 
-def moved_bytes(planned: Plan, each: Pass, spans: list[Span]) -> float:
-    """Bytes that one tile reads from memory and writes to it."""
+def moved_bytes(planned: Plan, each: Pass, ranks: int) -> float:
+    """Bytes that all tiles of one pass read from memory and write to it."""
+    spans = each.spans(typical_core(planned, each, ranks))
     colours = prod(planned.shape[2:])
     read = spans[0].pixels * colours * np.dtype(each.loads[0].takes).itemsize
     written = spans[-1].pixels * prod(each.channels) * np.dtype(each.dtype).itemsize
-    return float(read + written)
+    return float(planned.tile_count(each, ranks) * (read + written))
 
 
 def meeting_seconds(ranks: int, rates: Rates) -> float:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -92,12 +93,32 @@ def processes_of(engine):
     return [os.getpid(), world.process.pid, *world.pids.values()]
 
 
-def seconds_in_ranks(engine, held, steps):
-    """Run a held image, and give the seconds of the rank that took longest."""
-    with engine.prepare_held(held, steps) as job:
-        job.start()
-        job.wait()
-        return job.spent.seconds
+class Resident:
+    """An image that is held, through the same steps again and again.
+
+    Attributes
+    ----------
+    in_ranks : list of float
+        Seconds that the busiest rank took, of each run.
+    """
+
+    def __init__(self, engine, held, steps):
+        self.engine = engine
+        self.held = held
+        self.steps = steps
+        self.in_ranks = []
+
+    def run(self):
+        """Time one run; its result is released outside the clock."""
+        began = perf_counter()
+        with self.engine.prepare_held(self.held, self.steps) as job:
+            job.start()
+            job.wait()
+            result = job.keep()
+        seconds = perf_counter() - began
+        result.release()
+        self.in_ranks.append(job.spent.seconds)
+        return seconds
 
 
 def run_held(engine, held, steps):

@@ -10,21 +10,19 @@ from config import recipe
 from tests.benchmarks.candidates import (
     LIBRARIES,
     SERIAL,
+    Resident,
     peers,
     processes_of,
-    run_held,
-    seconds_in_ranks,
 )
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.clock import interleave, peak_of, seconds_of
 from tests.benchmarks.images import SHAPES, photograph, put
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.pixels import Expected
+from tests.benchmarks.rates import memory_speed
 from tests.cluster_worker import reference
 
 RANKS = 2
-# Of what shows where the time of a run goes.
-RUNS = 5
 REPEATS = {"24 MP": 7, "100 MP": 2}
 SECONDS_MAX = {"24 MP": 15.0, "100 MP": 40.0}
 
@@ -42,11 +40,13 @@ def run(folder, say, size="24 MP", cases=CASES, libraries=LIBRARIES):
         Of `SHAPES`.
     """
     rows = []
+    bytes_per_second = memory_speed()
     with ExitStack() as stack:
         engine = stack.enter_context(Engine(RANKS, job_memory_bytes_max=12 << 30))
         started = peers(stack, libraries)
         for case in cases:
-            rows.append(row(case, size, engine, started, folder))
+            found = row(case, size, engine, started, folder)
+            rows.append(found | {"bytes_per_second": bytes_per_second})
             seconds = rows[-1]["seconds"]
             say(f"{case.name}: {seconds[SERIAL] / seconds['resident']:.1f}×")
     return rows
@@ -66,6 +66,7 @@ def row(case, size, engine, started, folder):
     image = photograph(*shape, case.colours)
     taking_part = [each for each in started if each.name == SERIAL or has(each, case)]
     warm_up(engine, taking_part, case, steps, folder)
+    planned = plan(engine.order(image.shape, image.dtype.name, steps))
     question = {"case": case.name, "steps": steps, **put(image, folder, "image")}
     peaks, pixels, candidates = {}, {}, {}
     expected = None
@@ -83,10 +84,10 @@ def row(case, size, engine, started, folder):
         single, _ = reference.run(image, steps, "input")
         pixels["resident"] = Expected.of(single).share_of_others(found)
     with engine.hold(image) as held:
-        candidates["resident"] = lambda: run_held(engine, held, steps)
+        resident = Resident(engine, held, steps)
+        candidates["resident"] = resident.run
         candidates["end to end"] = lambda: seconds_of(lambda: engine.run(image, steps))
         taken = interleave(candidates, REPEATS.get(size, 2), SECONDS_MAX.get(size, 2.0))
-        in_ranks = median(seconds_in_ranks(engine, held, steps) for _ in range(RUNS))
     for each in taking_part:
         each.ask(question, last=True)
     (folder / "image").unlink()
@@ -96,20 +97,11 @@ def row(case, size, engine, started, folder):
         "shape": list(image.shape),
         "target": case.target,
         "seconds": taken,
-        "in_ranks": in_ranks,
-        "moved": moved_bytes(plan(engine.order(image.shape, image.dtype.name, steps))),
+        "in_ranks": median(resident.in_ranks),
+        "moved": sum(cost.moved_bytes(planned, each, RANKS) for each in planned.passes),
         "pixels": pixels,
         "memory": {name: each / image.nbytes for name, each in peaks.items()},
     }
-
-
-def moved_bytes(planned):
-    """Bytes that all passes together read from memory and write to it."""
-    total = 0.0
-    for each in planned.passes:
-        spans = each.spans(cost.typical_core(planned, each, RANKS))
-        total += planned.tile_count(each, RANKS) * cost.moved_bytes(planned, each, spans)
-    return total
 
 
 def cool(engine):

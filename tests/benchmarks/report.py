@@ -4,7 +4,6 @@ import json
 
 import matplotlib as mpl
 
-from cluster_worker.rates import MEASURED
 from tests.benchmarks import paper
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.others import (
@@ -141,10 +140,10 @@ def notes_on(rows):
 def bounds_of(row):
     """Name an operation, and say what bounds its time."""
     whole, inside = (milliseconds(each) for each in (row["seconds"]["resident"], row["in_ranks"]))
-    moved, speed = row["moved"], MEASURED.bytes_per_second
+    moved, speed = row["moved"], row["bytes_per_second"]
     return (
-        f"{row['operation']}: {whole} ms (the busiest rank worked for {inside} in runs afterwards, "
-        f"and all cores move its {moved / 1e6:.0f} MB in {milliseconds(moved / speed)})"
+        f"{row['operation']}: {whole} ms (the busiest rank worked for {inside} of it, and by a "
+        f"plain copy all cores move its {moved / 1e6:.0f} MB in {milliseconds(moved / speed)})"
     )
 
 

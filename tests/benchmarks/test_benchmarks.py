@@ -92,11 +92,12 @@ def test_pixels_are_scikit_images_but_for_one_level_at_an_edge_of_rounding():
 
 
 def test_the_page_names_what_misses_its_target():
-    row = {"shape": [9, 9], "target": 2, "in_ranks": 0.5, "moved": 3e6}
+    row = {"shape": [9, 9], "target": 2, "in_ranks": 0.5, "moved": 3e6, "bytes_per_second": 1e8}
     rows = [
         row | {"operation": name, "seconds": {"scikit-image": serial, "resident": 1}}
         for name, serial in (("fast", 3), ("slow", 1))
     ]
     notes = report.notes_on(rows)
-    assert "Below target: slow: 1000 ms (the busiest rank worked for 500 in" in notes
+    assert "Below target: slow: 1000 ms (the busiest rank worked for 500 of it" in notes
+    assert "move its 3 MB in 30)" in notes
     assert "No target is missed." in report.notes_on(rows[:1])
