@@ -1,16 +1,14 @@
 """Features: edges, corners, spots and texture."""
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from math import ceil, floor
+from math import ceil
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage import feature, filters
 
-from cluster_worker.kernels import corners
+from cluster_worker.kernels import corners, patterns
 from cluster_worker.kernels.edge_lines import REACH_MAX
 from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
@@ -457,7 +455,7 @@ def hessian_matrix_det(
     "Features",
     Local(lambda P, R, method: ceil(R)),  # noqa: N803 - scikit-image's names
     shows="extent",
-    arrays=12,
+    arrays=8,
     cost=lambda P, R, method: 1 + P / 2,  # noqa: N803
 )
 def local_binary_pattern(
@@ -496,102 +494,17 @@ def local_binary_pattern(
         return each_channel(
             lambda plane: local_binary_pattern(plane, P, R, method, place=place), image
         )
-    pixels = image.astype(np.float64)
-    points = list(circle(pixels, P, R, place))
     if method == "var":
-        return variance(points)
-    brighter = np.array([point - pixels >= 0 for point in points])
-    pattern: Callable[[Image], Image] = {
-        "default": binary_pattern,
-        "ror": turned_pattern,
-        "uniform": uniform_pattern,
-        "nri_uniform": placed_pattern,
-    }[method]
-    result: Image = pattern(brighter).astype(np.float64)
-    return result
-
-
-def circle(pixels: Image, count: int, radius: float, place: Place) -> Iterator[Image]:
-    """Interpolate an image at points around each pixel; what lies beyond its border is black."""
-    angles = 2 * np.pi * np.arange(count, dtype=np.double) / count
-    margin = ceil(radius)
-    padded = np.pad(pixels, margin)
-    rows = np.arange(place.window.top, place.window.bottom)[:, np.newaxis]
-    columns = np.arange(place.window.left, place.window.right)
-    for down, right in zip(
-        np.round(-radius * np.sin(angles), 5), np.round(radius * np.cos(angles), 5), strict=True
-    ):
-        below = rows + down - np.floor(rows + down)
-        beside = columns + right - np.floor(columns + right)
-        above, under = (
-            (1 - beside) * moved(padded, margin, row, floor(right))
-            + beside * moved(padded, margin, row, ceil(right))
-            for row in (floor(down), ceil(down))
-        )
-        yield (1 - below) * above + below * under
-
-
-def variance(points: Sequence[Image]) -> Image:
-    """Give the variance of each pixel's points, in scikit-image's order of sums."""
-    total, squares = np.zeros_like(points[0]), np.zeros_like(points[0])
-    for point in points:
-        total += point
-        squares += point * point
-    result: Image = (squares - total * total / len(points)) / len(points)
-    return result
-
-
-def moved(padded: Image, margin: int, down: int, right: int) -> Image:
-    """Give the neighbour of every pixel so far down and to the right."""
-    rows, columns = (length - 2 * margin for length in padded.shape)
-    found: Image = padded[margin + down :, margin + right :][:rows, :columns]
-    return found
-
-
-def binary_pattern(brighter: NDArray[np.bool_]) -> Image:
-    """Give each point one bit."""
-    pattern = np.zeros(brighter.shape[1:], np.int64)
-    for i, point in enumerate(brighter):
-        pattern |= point.astype(np.int64) << i
-    return pattern
-
-
-def turned_pattern(brighter: NDArray[np.bool_]) -> Image:
-    """Give the least number that turning the circle can give."""
-    count = len(brighter)
-    pattern = binary_pattern(brighter)
-    least = pattern.copy()
-    for _ in range(count - 1):
-        pattern = (pattern >> 1) | ((pattern & 1) << (count - 1))
-        np.minimum(least, pattern, out=least)
-    return least
-
-
-def is_uniform(brighter: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether the points change at most twice, from the first to the last."""
-    uniform: NDArray[np.bool_] = (brighter[1:] != brighter[:-1]).sum(axis=0) <= 2
-    return uniform
-
-
-def uniform_pattern(brighter: NDArray[np.bool_]) -> Image:
-    """Count the brighter points, if they lie in one run."""
-    count = len(brighter)
-    pattern: Image = np.where(is_uniform(brighter), brighter.sum(axis=0), count + 1)
-    return pattern
-
-
-def placed_pattern(brighter: NDArray[np.bool_]) -> Image:
-    """Number every run of brighter points by its length and its place on the circle."""
-    count = len(brighter)
-    ones = brighter.sum(axis=0)
-    first_one, first_zero = brighter.argmax(axis=0), (~brighter).argmax(axis=0)
-    turns = np.where(first_one == 0, ones - first_zero, count - first_one)
-    pattern = 1 + (ones - 1) * count + turns
-    pattern[ones == 0] = 0
-    pattern[ones == count] = count * (count - 1) + 1
-    pattern[~is_uniform(brighter)] = count * (count - 1) + 2
-    found: Image = pattern
-    return found
+        return patterns.variance(image, P, R, place)
+    found: Image = patterns.patterns(image, P, R, place)
+    if method != "default":
+        number = {
+            "ror": patterns.turned,
+            "uniform": patterns.uniform,
+            "nri_uniform": patterns.placed,
+        }
+        found = number[method](found, P)
+    return found.astype(np.float64)
 
 
 @operation(

@@ -1,0 +1,103 @@
+"""Local binary patterns: which points on a circle are as bright as the pixel in its middle."""
+
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.kernels import Image, lazily
+from cluster_worker.tiling import Place
+
+loops = lazily("cluster_worker.kernels.loops.patterns")
+
+# A bit for each point, the first the lowest.
+Patterns = NDArray[np.uint32]
+
+
+def patterns(image: Image, count: int, radius: float, place: Place) -> Patterns:
+    """Compare the points around each pixel with it.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns).
+    count : int
+        Number of points, at most 32.
+    radius : float
+        Of the circle, in pixels.
+    place : Place
+        Of the block: where a point lies among pixels is rounded by where it is in the whole.
+
+    Returns
+    -------
+    ndarray of uint32
+        (rows, columns).
+    """
+    found = np.empty(image.shape, np.uint32)
+    loops.compare(*around(image, count, radius, place), found)
+    return found
+
+
+def variance(image: Image, count: int, radius: float, place: Place) -> Image:
+    """Give the variance of the points around each pixel; for the parameters see `patterns`."""
+    found = np.empty(image.shape, np.float64)
+    loops.variances(*around(image, count, radius, place), found)
+    return found
+
+
+def around(
+    image: Image, count: int, radius: float, place: Place
+) -> tuple[Image, int, NDArray[np.int64], Image, Image]:
+    """Give what the loops take: beyond the image's border all is black."""
+    angles = 2 * np.pi * np.arange(count, dtype=np.double) / count
+    down = np.round(-radius * np.sin(angles), 5)
+    right = np.round(radius * np.cos(angles), 5)
+    offsets = np.array([np.floor(down), np.ceil(down), np.floor(right), np.ceil(right)])
+    window = place.window
+    rows = np.arange(window.top, window.bottom) + down[:, np.newaxis]
+    columns = np.arange(window.left, window.right) + right[:, np.newaxis]
+    below, beside = rows - np.floor(rows), columns - np.floor(columns)
+    margin = ceil(radius)
+    padded = np.pad(image.astype(np.float64), margin)
+    return padded, margin, offsets.T.astype(np.int64, order="C"), below, beside
+
+
+def turned(patterns: Patterns, count: int) -> Image:
+    """Give the least number that turning the circle can give."""
+    least: Image = patterns
+    turning: Image = patterns
+    for _ in range(count - 1):
+        turning = (turning >> 1) | ((turning & 1) << (count - 1))
+        least = np.minimum(least, turning)
+    return least
+
+
+def changes(patterns: Patterns, count: int) -> NDArray[np.uint8]:
+    """Count how often points change from dark to bright or back, from the first to the last."""
+    found: NDArray[np.uint8] = np.bitwise_count((patterns ^ patterns >> 1) & (1 << count - 1) - 1)
+    return found
+
+
+def uniform(patterns: Patterns, count: int) -> Image:
+    """Count the brighter points, if they lie in one run; else give one more than there are."""
+    is_uniform = changes(patterns, count) <= 2
+    found: Image = np.where(is_uniform, np.bitwise_count(patterns), np.uint8(count + 1))
+    return found
+
+
+def placed(patterns: Patterns, count: int) -> Image:
+    """Number every run of brighter points by its length and its place on the circle."""
+    ones = np.bitwise_count(patterns).astype(np.int64)
+    first_one, first_zero = lowest(patterns), lowest(~patterns)
+    turns = np.where(first_one == 0, ones - first_zero, count - first_one)
+    found: Image = 1 + (ones - 1) * count + turns
+    found[ones == 0] = 0
+    found[ones == count] = count * (count - 1) + 1
+    found[changes(patterns, count) > 2] = count * (count - 1) + 2
+    return found
+
+
+def lowest(patterns: Patterns) -> NDArray[np.int64]:
+    """Give the place of the lowest bit that is set."""
+    found: NDArray[np.int64] = np.bitwise_count((patterns & -patterns) - 1).astype(np.int64)
+    return found
