@@ -152,6 +152,25 @@ def look_up(seats: Seats, table: NDArray[np.bool_], result: Image) -> None:
     loops.look_up(np.require(seats, requirements="W"), table, found.dtype.type(white), found)
 
 
+def side_by_side(one: Codes, other: Codes, connectivity: int) -> Codes:
+    """Give the pairs of regions of equal labels that touch along two lines.
+
+    Parameters
+    ----------
+    one, other : ndarray of uint64
+        2 × n: the regions along a line, 0 where there is none, and their labels.
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+
+    Returns
+    -------
+    ndarray of uint64
+        (pairs, 2).
+    """
+    found: Codes = loops.side_by_side(one, other, connectivity - 1)
+    return found
+
+
 def plain(image: Image) -> Image:
     """Give an image as loops take it: contiguous, not read-only, and bytes instead of a mask."""
     image = np.require(image, requirements=["C", "W"])

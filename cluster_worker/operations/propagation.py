@@ -82,7 +82,7 @@ def run_starts(values: NDArray[Any]) -> NDArray[np.intp]:
     """Give where runs of equal values, or rows, begin; there are far fewer of them than pixels."""
     changes = np.ones(values.shape, np.bool_)
     np.not_equal(values[1:], values[:-1], out=changes[1:])
-    return np.flatnonzero(changes if values.ndim == 1 else changes.any(axis=1))
+    return np.flatnonzero(changes)
 
 
 def runs_of_a_tile(**_: Any) -> int:
@@ -184,20 +184,7 @@ def touching(tiles: Sequence[Edges], connectivity: int) -> Iterator[Codes]:
                 for each in found:
                     within = slice(each.tile[across], each.tile[across + 1])
                     line[:, within] = getattr(each, side).unrolled()
-            yield from side_by_side(lines[0], lines[1], connectivity)
-
-
-def side_by_side(
-    one: NDArray[np.uint64], other: NDArray[np.uint64], connectivity: int
-) -> Iterator[Codes]:
-    """Give the pairs of regions of equal labels that touch along two lines, each of 2 × n."""
-    for shift in (0,) if connectivity == 1 else (-1, 0, 1):
-        a = one[:, max(shift, 0) : one.shape[1] + min(shift, 0)]
-        b = other[:, max(-shift, 0) : other.shape[1] + min(-shift, 0)]
-        touch = (a[0] > 0) & (b[0] > 0) & (a[1] == b[1])
-        pairs = np.stack([a[0][touch], b[0][touch]], axis=1)
-        # Two regions mostly touch along many pixels.
-        yield pairs[run_starts(pairs)]
+            yield components.side_by_side(lines[0], lines[1], connectivity)
 
 
 @dataclass(frozen=True)

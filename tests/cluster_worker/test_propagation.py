@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage import feature, measure, morphology, segmentation
 
+from cluster_worker.kernels import components
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.labels import summed_up
 from cluster_worker.pipeline import run_alone
@@ -59,6 +60,33 @@ def test_regions_are_numbered_in_reading_order(core, density, connectivity):
         expected = measure.label(image, connectivity=connectivity)
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
+def test_runs_end_where_values_change_wherever_that_is(dtype):
+    rng = np.random.default_rng(6)
+    for width in range(1, 70):
+        lengths = rng.integers(1, 30, 12 * width)
+        values = np.repeat(np.arange(lengths.size) % 2 * 255, lengths)[: 12 * width]
+        image = values.reshape(12, width).astype(dtype)
+        expected = measure.label(image, connectivity=2)
+        np.testing.assert_array_equal(native(image, (5, 41), operation="label"), expected)
+
+
+@pytest.mark.parametrize("connectivity", [1, 2])
+def test_each_pair_that_touches_along_two_lines_is_found(connectivity):
+    rng = np.random.default_rng(7)
+    for length in (1, 2, 300):
+        one, other = rng.integers(0, 20, (2, 2, length)).astype(np.uint64)
+        one[1], other[1] = one[0] % 2, other[0] % 2
+        expected = {
+            (one[0, x], other[0, x + shift])
+            for x in range(length)
+            for shift in range(1 - connectivity, connectivity)
+            if 0 <= x + shift < length and one[1, x] == other[1, x + shift]
+        }
+        found = components.side_by_side(one, other, connectivity)
+        assert {*map(tuple, found)} == {pair for pair in expected if all(pair)}
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -8,11 +8,15 @@ number of a region's first pixel, and below it a fact of `FACT_BITS` bits. What 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import njit
+from cluster_worker.kernels.loops.vectors import value_at
 
 FACT_BITS = np.uint64(24)
 FACT_MAX = np.uint64((1 << 24) - 1)
 
 compiled = njit(cache=True, error_model="numpy")
+# Eight bytes, which are compared at once.
+WORD = np.empty(0, np.uint64)
+BYTE_IN_EACH = np.uint64(0x0101010101010101)
 # Masks, and what has several values; both are compiled when either is first met.
 VALUES = ("uint8", "uint16", "uint32", "int64")
 COUNTED = [f"int64({each}[:, ::1])" for each in VALUES]
@@ -56,6 +60,18 @@ def root_of(parents, run):
     return run
 
 
+@compiled
+def end_of_run(line, x, value):
+    """Give where what is equal to a value ends in a line, from x on."""
+    if line.itemsize == 1:
+        start, eight = line.ctypes.data, np.uint64(value) * BYTE_IN_EACH
+        while x + 8 <= line.size and value_at(WORD, start + x) == eight:
+            x += 8
+    while x < line.size and line[x] == value:
+        x += 1
+    return x
+
+
 @njit(FOUND, cache=True, error_model="numpy")
 def find_runs(values, background, reach, starts, stops, parents, rows):
     """Find the runs that are not background, and join those of equal value that touch.
@@ -80,9 +96,7 @@ def find_runs(values, background, reach, starts, stops, parents, rows):
         x = 0
         while x < width:
             value, start = line[x], x
-            x += 1
-            while x < width and line[x] == value:
-                x += 1
+            x = end_of_run(line, x + 1, value)
             if value == background:
                 continue
             starts[count], stops[count], parents[count] = start, x, count
@@ -149,25 +163,70 @@ def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
 
 
 @compiled
+def largest(line):
+    """Give the largest code of a line, or 0."""
+    found = np.uint64(0)
+    for x in range(line.size):
+        found = max(found, line[x])
+    return found
+
+
+@compiled
 def first_pixels(codes, first, columns):
     """Collect the codes of the regions whose first pixel is here, in order."""
     found, count = np.empty(64, np.uint64), 0
     for y in range(len(codes)):
         line, number = codes[y], np.uint64(first + y * columns)
+        # Of a row where no region begins, all codes are of rows above.
+        if largest(line) >> FACT_BITS < number:
+            continue
         here = 0
         for x in range(line.size):
             here += (line[x] >> FACT_BITS) == number + np.uint64(x)
-        if here == 0:
-            continue
         if count + here > found.size:
             longer = np.empty(2 * (count + here), np.uint64)
             longer[:count] = found[:count]
             found = longer
-        for x in range(line.size):
+        stop, x = count + here, 0
+        while count < stop:
             if (line[x] >> FACT_BITS) == number + np.uint64(x):
                 found[count] = line[x]
                 count += 1
+            x += 1
     return found[:count]
+
+
+@compiled
+def side_by_side(one, other, reach):
+    """Give the pairs of regions of equal labels that touch along two lines.
+
+    Parameters
+    ----------
+    one, other : ndarray of uint64
+        2 × n: the regions along a line, 0 where there is none, and their labels.
+    reach : int
+        1 if pixels touch by corners, 0 if not.
+
+    Returns
+    -------
+    ndarray of uint64
+        (pairs, 2): fewer than pixels, as two regions mostly touch along many of them.
+    """
+    pairs, count = np.empty((64, 2), np.uint64), 0
+    for shift in range(-reach, reach + 1):
+        last, beside = np.uint64(0), np.uint64(0)
+        for x in range(max(-shift, 0), one.shape[1] - max(shift, 0)):
+            a, b = one[0, x], other[0, x + shift]
+            if a == 0 or b == 0 or (a == last and b == beside) or one[1, x] != other[1, x + shift]:
+                continue
+            if count == len(pairs):
+                longer = np.empty((2 * count, 2), np.uint64)
+                longer[:count] = pairs
+                pairs = longer
+            last, beside = a, b
+            pairs[count, 0], pairs[count, 1] = a, b
+            count += 1
+    return pairs[:count]
 
 
 @compiled
