@@ -254,7 +254,8 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
     Raises
     ------
     Problem
-        409 if nothing arrived yet, 422 if it is no image that can be used.
+        409 if nothing arrived yet, 422 if it is no image that can be used, 503 if it is still being
+        put in its place.
     """
     row = fetch(parts, batch, job)
     if row.state in ("queued", "running", "succeeded"):
@@ -267,6 +268,8 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
         received = receive(parts, row)
     except UploadError as error:
         raise Problem(422, str(error)) from error
+    except uploads.StillPlacing as error:
+        raise Problem(503, str(error)) from error
     except MovedOnError as error:
         # Said twice at once, or found by the sweep at the same time.
         if error.row.state in ("queued", "running", "succeeded"):
@@ -286,6 +289,8 @@ def receive(parts: Parts, row: Job) -> Job | None:
     ------
     UploadError
         If the file cannot be used; the row then says so too.
+    StillPlacing
+        As `uploads.inspect`.
     """
     try:
         upload = uploads.inspect(parts, row)
@@ -321,6 +326,8 @@ def begin_again(parts: Parts, row: Job) -> Job:
             upload = uploads.inspect(parts, row)
         except UploadError:
             upload = None
+        except uploads.StillPlacing as error:
+            raise Problem(503, str(error)) from error
         values = {"etag": upload.etag, "type": upload.type} if upload else {"etag": ""}
     if values.get("etag", row.etag):
         return queue(parts, row, values)

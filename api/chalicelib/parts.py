@@ -30,13 +30,8 @@ TIMEOUTS = {
     "retries": {"total_max_attempts": 3, "mode": "standard"},
 }
 
-# To put a whole file in its place may take S3 longer. It is asked once: a second call would find
-# the first still at work.
-PLACING_TIMEOUTS = {
-    "connect_timeout": 2,
-    "read_timeout": 20,
-    "retries": {"total_max_attempts": 1, "mode": "standard"},
-}
+# Of calls that put a whole file in its place: S3 may take minutes, and who waits has a deadline.
+PLACING_TIMEOUTS = TIMEOUTS | {"read_timeout": 60}
 
 _lock = threading.Lock()
 

@@ -172,6 +172,8 @@ def look_for_upload(parts: Parts, row: Job) -> str:
             return "received"
     except UploadError:
         return "rejected"
+    except uploads.StillPlacing as slow:
+        log.trouble("still_placing", row.batch, job=row.job, reason=str(slow))
     waits_until = jobs.changed_ms(row) + 1000 * parts.settings.upload_wait_seconds
     if waits_until <= parts.clock():
         return expire(parts, row)

@@ -1,15 +1,16 @@
 """Uploads: the form that a browser sends a file with, and what is checked once it arrived."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
 from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
 from chalicelib.parts import Parts
-from chalicelib.problems import Problem
 from config import places
 from config.job import Job
 from config.settings import MIB
@@ -19,6 +20,16 @@ PART_BYTES = 8 * MIB
 PARTS_MAX = 10_000
 
 NOT_THERE = "NoSuchKey"
+
+# Until somebody who waits for a file to be put in its place is told to ask again: what else a
+# request does must find room beside it in the gateway's 29 s.
+PLACING_SECONDS = 15.0
+# S3 keeps such a call alive by a space now and then, so that no timeout of its own would end it.
+PLACING = ThreadPoolExecutor(4, thread_name_prefix="placing")
+
+
+class StillPlacing(Exception):
+    """S3 is still putting a file in its place; to be asked for again."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +77,34 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     ------
     UploadError
         If its size or its first bytes are wrong, or the file that it should use again is gone.
-    Problem
-        503 if S3 is still putting the file in its place.
+    StillPlacing
+        If S3 takes long to put it together, or to copy it.
     """
     found = look(parts, row)
     if found is None and (row.source or row.upload):
-        try:
-            if row.source:
-                copy_source(parts, row)
-            elif not join_parts(parts, row):
-                return None
-        except ReadTimeoutError as error:
-            raise Problem(
-                503, f"{row.name}: the file is still being put in its place; ask again"
-            ) from error
+        if row.source:
+            copy_source(parts, row)
+        elif not join_parts(parts, row):
+            return None
         found = look(parts, row)
     return found
+
+
+def placed(row: Job, call: Callable[[], object]) -> None:
+    """Wait for a call that puts a job's file in its place; one that takes longer goes on.
+
+    Raises
+    ------
+    StillPlacing
+        After `PLACING_SECONDS`.
+    """
+    waited_for = PLACING.submit(call)
+    try:
+        waited_for.result(PLACING_SECONDS)
+    except TimeoutError as error:
+        raise StillPlacing(
+            f"{row.name}: the file is still being put in its place; ask again"
+        ) from error
 
 
 def part_bytes(size: int) -> int:
@@ -159,10 +182,13 @@ def join_parts(parts: Parts, row: Job) -> bool:
         # None at all: an earlier call may have joined them, though its answer was lost.
         return not arrived
     listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
+    join = partial(
+        parts.s3_placing.complete_multipart_upload,
+        **multipart(parts, row, row.upload),
+        MultipartUpload={"Parts": listed},
+    )
     try:
-        parts.s3_placing.complete_multipart_upload(
-            **multipart(parts, row, row.upload), MultipartUpload={"Parts": listed}
-        )
+        placed(row, join)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchUpload":
             raise
@@ -173,12 +199,14 @@ def copy_source(parts: Parts, row: Job) -> None:
     """Give a job a copy of another's file, so that either may be deleted without the other."""
     bucket = parts.settings.uploads_bucket
     batch, _, job = row.source.partition("/")
+    copy = partial(
+        parts.s3_placing.copy_object,
+        Bucket=bucket,
+        Key=places.upload_key(row.batch, row.job),
+        CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},
+    )
     try:
-        parts.s3_placing.copy_object(
-            Bucket=bucket,
-            Key=places.upload_key(row.batch, row.job),
-            CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},
-        )
+        placed(row, copy)
     except ClientError as error:
         if error.response["Error"]["Code"] == NOT_THERE:
             raise UploadError(

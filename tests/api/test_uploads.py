@@ -1,12 +1,13 @@
 import io
+import threading
+import time
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 from chalicelib import parts as parts_module
+from chalicelib import sweep, uploads
 from chalicelib import table as table_module
-from chalicelib import uploads
 from chalicelib.images import UploadError, sniff
 
 from config import places
@@ -209,8 +210,6 @@ def test_a_source_that_is_no_id_is_said_so(api):
     assert problem["detail"] == 'images[0].source.batch: must be the id of a batch, got "../x"'
 
 
-# What API Gateway waits for an answer.
-GATEWAY_SECONDS = 29
 SIZE = 20 * 2**20
 PARTS = [8 * 2**20, 8 * 2**20, 4 * 2**20]
 
@@ -248,32 +247,56 @@ def test_a_large_file_comes_in_parts_and_goes_on_where_it_was(api):
     assert api.get(f"{at}/parts")[0] == 409
 
 
-def test_a_large_file_that_takes_long_to_be_joined_is_asked_for_again(api, monkeypatch):
+@pytest.fixture
+def slow_store(api, monkeypatch):
+    """A store that joins parts when it is let go; gives the event that does so."""
+    let_go = threading.Event()
+
     class Slow:
-        """Joins the parts, but does not say so in time."""
-
         def complete_multipart_upload(self, **named):
+            assert let_go.wait(60)
             api.s3.complete_multipart_upload(**named)
-            raise ReadTimeoutError(endpoint_url="https://store.example")
 
-    batch, (job,) = api.batch(size=SIZE)
-    at = f"/batches/{batch}/jobs/{job}"
-    api.get(f"{at}/parts")
-    for part in (1, 2, 3):
-        send(api, batch, job, part)
     slow = replace(api.parts, s3_placing=Slow())
     monkeypatch.setattr(parts_module, "_made_once", lambda: slow)
-    status, problem = api.post(f"{at}/uploaded")
+    monkeypatch.setattr(uploads, "PLACING_SECONDS", 0.2)
+    yield let_go
+    let_go.set()
+
+
+def in_parts(api):
+    """Make a batch of one large file whose parts have all arrived."""
+    batch, (job,) = api.batch(size=SIZE)
+    api.get(f"/batches/{batch}/jobs/{job}/parts")
+    for part in (1, 2, 3):
+        send(api, batch, job, part)
+    return batch, job
+
+
+def test_a_large_file_that_takes_long_to_be_joined_is_asked_for_again(api, slow_store):
+    batch, job = in_parts(api)
+    at = f"/batches/{batch}/jobs/{job}/uploaded"
+    status, problem = api.post(at)
     assert status == 503
     assert problem["detail"] == "a.png: the file is still being put in its place; ask again"
-    status, view = api.post(f"{at}/uploaded")
-    assert (status, view["state"]) == (202, "queued")
+    slow_store.set()
+    # The call goes on meanwhile; whoever asks before it is through is told so once more.
+    until = time.monotonic() + 30
+    while (answer := api.post(at))[0] != 202:
+        assert time.monotonic() < until, answer
+    assert answer[1]["state"] == "queued"
 
 
-def test_what_puts_a_whole_file_in_its_place_is_asked_once_and_waited_for(api):
-    config = api.parts.s3_placing.meta.config
-    assert config.retries["total_max_attempts"] == 1
-    assert api.parts.s3.meta.config.read_timeout < config.read_timeout < GATEWAY_SECONDS
+def test_a_file_that_is_never_joined_keeps_no_sweep_busy_and_expires(api, slow_store):
+    batch, job = in_parts(api)
+    for _ in range(3):
+        due = api.row(batch, job).due
+        api.clock.now = due
+        assert sweep.run(parts_module.parts()) == {"awaited": 1}
+        assert api.row(batch, job).due > due
+    api.clock.pass_seconds(api.parts.settings.upload_wait_seconds)
+    assert sweep.run(parts_module.parts()) == {"expired": 1}
+    assert api.row(batch, job).state == "expired"
 
 
 def test_a_part_is_signed_with_its_length(api):
