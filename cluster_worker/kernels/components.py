@@ -153,20 +153,7 @@ def look_up(seats: Seats, table: NDArray[np.bool_], result: Image) -> None:
 
 
 def side_by_side(one: Codes, other: Codes, connectivity: int) -> Codes:
-    """Give the pairs of regions of equal labels that touch along two lines.
-
-    Parameters
-    ----------
-    one, other : ndarray of uint64
-        2 × n: the regions along a line, 0 where there is none, and their labels.
-    connectivity : int
-        1 if pixels of a region must share an edge, 2 if a corner will do.
-
-    Returns
-    -------
-    ndarray of uint64
-        (pairs, 2).
-    """
+    """Give the pairs of regions that touch along two lines; see the loop."""
     found: Codes = loops.side_by_side(one, other, connectivity - 1)
     return found
 

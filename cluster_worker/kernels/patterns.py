@@ -14,8 +14,8 @@ loops = lazily("cluster_worker.kernels.loops.patterns")
 Patterns = NDArray[np.uint32]
 
 
-def patterns(image: Image, count: int, radius: float, place: Place) -> Patterns:
-    """Compare the points around each pixel with it.
+def compared(image: Image, count: int, radius: float, place: Place) -> Patterns:
+    """Give each pixel a bit for each point on a circle around it that is at least as bright.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def patterns(image: Image, count: int, radius: float, place: Place) -> Patterns:
 
 
 def variance(image: Image, count: int, radius: float, place: Place) -> Image:
-    """Give the variance of the points around each pixel; for the parameters see `patterns`."""
+    """Give the variance of the points around each pixel; for the parameters see `compared`."""
     found = np.empty(image.shape, np.float64)
     loops.variances(*around(image, count, radius, place), found)
     return found
@@ -48,7 +48,7 @@ def variance(image: Image, count: int, radius: float, place: Place) -> Image:
 def around(
     image: Image, count: int, radius: float, place: Place
 ) -> tuple[Image, int, NDArray[np.int64], Image, Image]:
-    """Give what the loops take: beyond the image's border all is black."""
+    """Give what the loops take, whose docstrings tell of it; beyond the image all is black."""
     angles = 2 * np.pi * np.arange(count, dtype=np.double) / count
     down = np.round(-radius * np.sin(angles), 5)
     right = np.round(radius * np.cos(angles), 5)
@@ -58,12 +58,12 @@ def around(
     columns = np.arange(window.left, window.right) + right[:, np.newaxis]
     below, beside = rows - np.floor(rows), columns - np.floor(columns)
     margin = ceil(radius)
-    padded = np.pad(image.astype(np.float64), margin)
+    padded = np.pad(image.astype(np.float64, order="C"), margin)
     return padded, margin, offsets.T.astype(np.int64, order="C"), below, beside
 
 
 def turned(patterns: Patterns, count: int) -> Image:
-    """Give the least number that turning the circle can give."""
+    """Give the least number that turning the circle of `count` points can give."""
     least: Image = patterns
     turning: Image = patterns
     for _ in range(count - 1):
@@ -73,21 +73,21 @@ def turned(patterns: Patterns, count: int) -> Image:
 
 
 def changes(patterns: Patterns, count: int) -> NDArray[np.uint8]:
-    """Count how often points change from dark to bright or back, from the first to the last."""
+    """Count how often `count` points change between dark and bright, from the first to the last."""
     found: NDArray[np.uint8] = np.bitwise_count((patterns ^ patterns >> 1) & (1 << count - 1) - 1)
     return found
 
 
 def uniform(patterns: Patterns, count: int) -> Image:
-    """Count the brighter points, if they lie in one run; else give one more than there are."""
+    """Count the bright ones of `count` points, if they lie in one run; else give `count` + 1."""
     is_uniform = changes(patterns, count) <= 2
     found: Image = np.where(is_uniform, np.bitwise_count(patterns), np.uint8(count + 1))
     return found
 
 
 def placed(patterns: Patterns, count: int) -> Image:
-    """Number every run of brighter points by its length and its place on the circle."""
-    ones = np.bitwise_count(patterns).astype(np.int64)
+    """Number each run of bright points by its length and its place among `count` on the circle."""
+    ones = np.bitwise_count(patterns).astype(np.int16)
     first_one, first_zero = lowest(patterns), lowest(~patterns)
     turns = np.where(first_one == 0, ones - first_zero, count - first_one)
     found: Image = 1 + (ones - 1) * count + turns
@@ -97,7 +97,7 @@ def placed(patterns: Patterns, count: int) -> Image:
     return found
 
 
-def lowest(patterns: Patterns) -> NDArray[np.int64]:
+def lowest(patterns: Patterns) -> NDArray[np.int16]:
     """Give the place of the lowest bit that is set."""
-    found: NDArray[np.int64] = np.bitwise_count((patterns & -patterns) - 1).astype(np.int64)
+    found: NDArray[np.int16] = np.bitwise_count((patterns & -patterns) - 1).astype(np.int16)
     return found

@@ -496,7 +496,7 @@ def local_binary_pattern(
         )
     if method == "var":
         return patterns.variance(image, P, R, place)
-    found: Image = patterns.patterns(image, P, R, place)
+    found: Image = patterns.compared(image, P, R, place)
     if method != "default":
         number = {
             "ror": patterns.turned,

@@ -79,7 +79,7 @@ def refuse_pictures(image: Image) -> None:
 
 
 def run_starts(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Give where runs of equal values, or rows, begin; there are far fewer of them than pixels."""
+    """Give where runs of equal values begin; there are far fewer of them than pixels."""
     changes = np.ones(values.shape, np.bool_)
     np.not_equal(values[1:], values[:-1], out=changes[1:])
     return np.flatnonzero(changes)

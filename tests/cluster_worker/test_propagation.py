@@ -87,6 +87,8 @@ def test_each_pair_that_touches_along_two_lines_is_found(connectivity):
         }
         found = components.side_by_side(one, other, connectivity)
         assert {*map(tuple, found)} == {pair for pair in expected if all(pair)}
+    alike = np.ones((2, 300), np.uint64)
+    assert len(components.side_by_side(alike, alike, connectivity)) == 2 * connectivity - 1
 
 
 @pytest.mark.parametrize("core", CORES)

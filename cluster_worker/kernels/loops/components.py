@@ -64,6 +64,7 @@ def root_of(parents, run):
 def end_of_run(line, x, value):
     """Give where what is equal to a value ends in a line, from x on."""
     if line.itemsize == 1:
+        # The caller holds the line as long as its address is used.
         start, eight = line.ctypes.data, np.uint64(value) * BYTE_IN_EACH
         while x + 8 <= line.size and value_at(WORD, start + x) == eight:
             x += 8
@@ -196,7 +197,7 @@ def first_pixels(codes, first, columns):
     return found[:count]
 
 
-@compiled
+@njit("uint64[:, ::1](uint64[:, ::1], uint64[:, ::1], int64)", cache=True, error_model="numpy")
 def side_by_side(one, other, reach):
     """Give the pairs of regions of equal labels that touch along two lines.
 
@@ -210,7 +211,8 @@ def side_by_side(one, other, reach):
     Returns
     -------
     ndarray of uint64
-        (pairs, 2): fewer than pixels, as two regions mostly touch along many of them.
+        (pairs, 2). Two regions mostly touch along many pixels one after the other, and are then a
+        pair once for each way in which pixels touch.
     """
     pairs, count = np.empty((64, 2), np.uint64), 0
     for shift in range(-reach, reach + 1):

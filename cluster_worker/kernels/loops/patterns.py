@@ -37,7 +37,7 @@ def interpolate(padded, top, left, offsets, below, beside, points):
 
 @njit(f"void({AROUND}, uint32[:, ::1])", cache=True, error_model="numpy")
 def compare(padded, margin, offsets, below, beside, patterns):
-    """Give each pixel a bit for each point that is as bright as it.
+    """Give each pixel a bit for each point that is at least as bright.
 
     Parameters
     ----------
