@@ -1,6 +1,7 @@
 import io
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -260,8 +261,11 @@ def slow_store(api, monkeypatch):
     slow = replace(api.parts, s3_placing=Slow())
     monkeypatch.setattr(parts_module, "_made_once", lambda: slow)
     monkeypatch.setattr(uploads, "PLACING_SECONDS", 0.2)
-    yield let_go
-    let_go.set()
+    # At its end it waits for the calls, which the store must outlive.
+    with ThreadPoolExecutor(4) as placing:
+        monkeypatch.setattr(uploads, "PLACING", placing)
+        yield let_go
+        let_go.set()
 
 
 def in_parts(api):
