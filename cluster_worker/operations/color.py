@@ -165,9 +165,20 @@ def rgb2hsv(image: Image) -> Image:
     ----------
     skimage.color.rgb2hsv
     """
-    result: Image = color.rgb2hsv(image)
+    result = to_hsv(image)
     if image.dtype.kind == "f":
         result[np.isnan(image).any(axis=2), 0] = 0
+    return result
+
+
+def to_hsv(image: Image) -> Image:
+    """Turn colours into hue, saturation and value without a warning.
+
+    The largest of a pixel's colours, by which their spread is divided, may be 0 among negative
+    ones.
+    """
+    with np.errstate(divide="ignore"):
+        result: Image = color.rgb2hsv(image)
     return result
 
 

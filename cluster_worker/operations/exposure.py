@@ -14,7 +14,7 @@ from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import core_of, lazily, rows_of, tables
 from cluster_worker.operations.by_levels import TALLY, by_histogram, by_table
-from cluster_worker.operations.color import white_of
+from cluster_worker.operations.color import to_hsv, white_of
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -431,7 +431,7 @@ def to_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     if image.ndim == 2:
         # The type of what scikit-image makes of it.
         return levels.astype(image.dtype if image.dtype.kind == "f" else np.float64)
-    hsv: Image = color.rgb2hsv(image)
+    hsv = to_hsv(image)
     hsv[..., 2] = levels
     return hsv
 
@@ -615,7 +615,9 @@ def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
         return stretched
     hsv = image.copy()
     hsv[..., 2] = stretched
-    result: Image = color.hsv2rgb(hsv)
+    # The saturation of negative colours may be infinite.
+    with np.errstate(invalid="ignore"):
+        result: Image = color.hsv2rgb(hsv)
     return result
 
 

@@ -299,8 +299,15 @@ def test_a_border_far_from_the_range_of_a_picture_is_as_exact(image):
         assert_faithful(IMAGES[image], recipe.check([step], CATALOGUE, 1))
 
 
-def test_powers_beyond_all_numbers_do_not_warn():
-    steps = [{"operation": "rgb2ycbcr"}, {"operation": "adjust_log", "inv": True, "gain": 0.0}]
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"operation": "rgb2ycbcr"}, {"operation": "adjust_log", "inv": True, "gain": 0.0}],
+        [{"operation": "sobel_h"}, {"operation": "rgb2hsv"}],
+        [{"operation": "sobel_h"}, {"operation": "equalize_adapthist"}],
+    ],
+)
+def test_what_lies_beyond_all_numbers_does_not_warn(steps):
     assert_seamless(IMAGES["photograph"], recipe.check(steps, CATALOGUE, 2), CORES["odd"], "input")
 
 
