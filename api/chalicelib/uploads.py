@@ -91,7 +91,7 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
 
 
 def placed(row: Job, call: Callable[[], object]) -> None:
-    """Wait for a call that puts a job's file in its place; one that takes longer goes on.
+    """Wait for a call that puts a job's file in its place; one that has begun goes on after that.
 
     Raises
     ------
@@ -102,6 +102,8 @@ def placed(row: Job, call: Callable[[], object]) -> None:
     try:
         waited_for.result(PLACING_SECONDS)
     except TimeoutError as error:
+        # One that has not begun, behind others that hang, would be made when nobody wants it.
+        waited_for.cancel()
         raise StillPlacing(
             f"{row.name}: the file is still being put in its place; ask again"
         ) from error

@@ -291,6 +291,19 @@ def test_a_large_file_that_takes_long_to_be_joined_is_asked_for_again(api, slow_
     assert answer[1]["state"] == "queued"
 
 
+def test_what_could_not_begin_to_put_a_file_in_its_place_is_not_done_later(api, monkeypatch):
+    batch, (job,) = api.batch()
+    row, let_go, made = api.row(batch, job), threading.Event(), []
+    monkeypatch.setattr(uploads, "PLACING_SECONDS", 0.1)
+    with ThreadPoolExecutor(1) as placing:
+        monkeypatch.setattr(uploads, "PLACING", placing)
+        for call in (lambda: let_go.wait(60), lambda: made.append("late")):
+            with pytest.raises(uploads.StillPlacing):
+                uploads.placed(row, call)
+        let_go.set()
+    assert made == []
+
+
 def test_a_file_that_is_never_joined_keeps_no_sweep_busy_and_expires(api, slow_store):
     batch, job = in_parts(api)
     for _ in range(3):
