@@ -65,12 +65,12 @@ smoke: ## Send a photograph through a deployed site (URL=https://…)
 	@$(SETUP) check
 	@$(PYTHON) -m infra.smoke $(URL)
 
-catalogue: ## Export the operations to config/catalogue.json
+catalogue: ## Export the operations to config/contract/catalogue.json
 	@$(SETUP) check
-	$(PYTHON) -m cluster_worker.operations > config/catalogue.json.new
-	mv config/catalogue.json.new config/catalogue.json
+	$(PYTHON) -m cluster_worker.operations > config/contract/catalogue.json.new
+	mv config/contract/catalogue.json.new config/contract/catalogue.json
 
-openapi: ## Export the API's contract to config/openapi.json
+openapi: ## Export the API's contract to config/contract/openapi.json
 	@$(SETUP) check
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from cluster_worker.errors import Broken, Rejected
 
 if TYPE_CHECKING:
-    from cluster_worker.engine import Engine
+    from cluster_worker.engine.engine import Engine
 
 __all__ = ["Broken", "Engine", "Rejected"]
 
@@ -13,7 +13,7 @@ __all__ = ["Broken", "Engine", "Rejected"]
 def __getattr__(name: str) -> Any:
     """Import the engine when it is asked for: decoders live in this package and need none of it."""
     if name == "Engine":
-        from cluster_worker.engine import Engine
+        from cluster_worker.engine.engine import Engine
 
         return Engine
     raise AttributeError(name)

@@ -7,20 +7,20 @@ import sys
 import threading
 from types import FrameType
 
-from cluster_worker.consumer import Answerer, Consumer, Publish, Sender
-from cluster_worker.decoder import Decoders
-from cluster_worker.engine import Engine
+from cluster_worker.engine.engine import Engine
 from cluster_worker.errors import Broken
+from cluster_worker.imagefiles.decoder import Decoders
 from cluster_worker.log import event
-from cluster_worker.node import Outside
-from cluster_worker.previews import Previewer
-from cluster_worker.rows import Rows
-from cluster_worker.runner import Runner, milliseconds
-from cluster_worker.storage import Storage, answering, client
-from config import places
-from config.credentials import signed_in
-from config.job import Job
-from config.settings import SettingError, WorkerSettings, load
+from cluster_worker.node.consumer import Answerer, Consumer, Publish, Sender
+from cluster_worker.node.lifecycle import Outside
+from cluster_worker.node.previews import Previewer
+from cluster_worker.node.rows import Rows
+from cluster_worker.node.runner import Runner, milliseconds
+from cluster_worker.node.storage import Storage, answering, client
+from config.contract import places
+from config.contract.credentials import signed_in
+from config.contract.job import Job
+from config.contract.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond the ranks, so that one is fetched or stored while others compute.
 SPARE_SLOTS = 2
@@ -107,7 +107,8 @@ def main() -> int:
     lanes = dict.fromkeys((places.JOBS.name, places.BULK.name), engine.ranks + SPARE_SLOTS)
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
-    with engine, Decoders(slots, settings) as decoders:
+    limits = settings.pixels_max, settings.job_memory_bytes_max, settings.decode_seconds_max
+    with engine, Decoders(slots, *limits) as decoders:
         rows = Rows(settings)
         runner = Runner(settings, engine, decoders, rows, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)

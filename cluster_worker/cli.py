@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from cluster_worker.cost import estimate
-from cluster_worker.engine import Engine
+from cluster_worker.engine.engine import Engine
+from cluster_worker.engine.run_file import FileJob, check_paths, open_file
 from cluster_worker.errors import Broken, Rejected
-from cluster_worker.files import FileJob, check_paths, open_file
-from cluster_worker.formats import titles
+from cluster_worker.imagefiles.formats import titles
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import plan
-from cluster_worker.rates import MEASURED
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.cost import estimate
+from cluster_worker.plan.rates import MEASURED
 
 USAGE_ERROR = 2
 FAILED = 1

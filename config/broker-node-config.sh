@@ -125,7 +125,7 @@ import_definitions() {
     password=$(openssl rand -hex 24)
     file=$(mktemp)
     chown rabbitmq "$file"
-    (cd "$here/.." && DIP_USER=$user DIP_PASSWORD=$password python3 -m config.definitions) >"$file"
+    (cd "$here/.." && DIP_USER=$user DIP_PASSWORD=$password python3 -m config.contract.definitions) >"$file"
     rabbitmqctl --quiet await_startup
     rabbitmqctl --quiet import_definitions "$file"
     rm "$file"

@@ -5,7 +5,7 @@ import sys
 
 from aws_cdk import App
 
-from config.settings import SettingError
+from config.contract.settings import SettingError
 from infra.cost import PriceError
 from infra.settings import load
 from infra.stack import add_stack

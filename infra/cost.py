@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.settings import SettingError
+from config.contract.settings import SettingError
 from infra.settings import StackSettings, load
 
 FILE = Path(__file__).with_name("prices.json")

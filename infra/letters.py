@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from config.settings import TOP, SettingError
+from config.contract.settings import TOP, SettingError
 
 OUTPUT = "DeadLettersFunction"
 

@@ -9,12 +9,12 @@ import os
 import shutil
 from pathlib import Path
 
-from config.settings import TOP
+from config.contract.settings import TOP
 
 # Pure Python, without libraries of their own; a test imports the zip without any other.
 LIBRARIES = ("pika", "fastjsonschema")
 
-CONFIG = ("*.py", "catalogue.json")
+CONFIG = ("*.py", "contract/*.py", "contract/catalogue.json")
 
 # Chalice writes these times into the zip, whose hash would else change with every copy.
 TIME = 1_600_000_000
@@ -32,11 +32,11 @@ def stage(folder: Path) -> Path:
         shutil.copytree(
             package(name), folder / "vendor" / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    config = folder / "vendor" / "config"
-    config.mkdir()
     for pattern in CONFIG:
         for path in sorted((TOP / "config").glob(pattern)):
-            shutil.copy(path, config)
+            copy = folder / "vendor" / path.relative_to(TOP)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(path, copy)
     for path in folder.rglob("*"):
         os.utime(path, (TIME, TIME))
     return folder

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from config.settings import ApiSettings, SettingError, WorkerSettings
+from config.contract.settings import ApiSettings, SettingError, WorkerSettings
 
 PREFIX = "DIP_"
 

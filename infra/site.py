@@ -8,7 +8,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_deployment as deployment
 from constructs import Construct
 
-from config.settings import TOP, SettingError
+from config.contract.settings import TOP, SettingError
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.settings import StackSettings
 from infra.storage import Buckets, bucket_origin

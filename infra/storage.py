@@ -7,14 +7,14 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from config import places
+from config.contract import places
 from infra.settings import StackSettings
 
 TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
 
 
 class JobTable(Construct):
-    """The table with the state of every job, as `config.places` describes it.
+    """The table with the state of every job, as `config.contract.places` describes it.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from infra.broker import Broker
 from infra.grants import allow, group_arn, reach_all
 from infra.logs import log_group

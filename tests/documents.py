@@ -15,9 +15,9 @@ from skimage import color, data
 
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import Whole
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from config import recipe
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 from tests.cluster_worker import reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"

@@ -15,8 +15,16 @@ from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.table import REQUEST_PREFIX, LostRaceError
-from config import places
-from config.job import UNFINISHED, Batch, Job, batch_not_marked, changed_at, count, time_to_live
+from config.contract import places
+from config.contract.job import (
+    UNFINISHED,
+    Batch,
+    Job,
+    batch_not_marked,
+    changed_at,
+    count,
+    time_to_live,
+)
 
 # A transaction holds 100 items: these rows, at most eight counters, and the look at the batch.
 JOBS_PER_TRANSACTION = 90

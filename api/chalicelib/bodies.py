@@ -12,8 +12,8 @@ from fastjsonschema import JsonSchemaValueException
 from chalicelib.images import FORMATS, UploadError, check_size
 from chalicelib.problems import Problem
 from chalicelib.schemas import Limits, components, reference
-from config import recipe
-from config.recipe import show
+from config.contract import recipe
+from config.contract.recipe import show
 
 # A size beyond any file's, which a sentence can still show.
 SIZE_SHOWN_MAX = 10**18
@@ -131,7 +131,7 @@ class Bodies:
 def compile_schema(schemas: Mapping[str, Any], name: str) -> Validate:
     """Compile one component; the others are at hand for its references."""
     root = {**reference(name), "components": {"schemas": schemas}}
-    # Defaults are filled in by config.recipe, so that a sentence can name the step.
+    # Defaults are filled in by config.contract.recipe, so that a sentence can name the step.
     validate: Validate = fastjsonschema.compile(root, use_default=False)
     return validate
 

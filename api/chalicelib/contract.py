@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, built from the schemas that requests are checked against.
 
 ``python -m chalicelib.contract``, with the top folder and `api/` on the path, writes
-`config/openapi.json`.
+`config/contract/openapi.json`.
 """
 
 import json
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.schemas import BATCH_ID, JOB_ID, Limits, Schema, components, reference
-from config.settings import TOP
+from config.contract.settings import TOP
 
-FILE = TOP / "config" / "openapi.json"
+FILE = TOP / "config" / "contract" / "openapi.json"
 
 BATCH = {"name": "batch", "in": "path", "required": True, "schema": BATCH_ID}
 JOB = {"name": "job", "in": "path", "required": True, "schema": JOB_ID}
@@ -186,7 +186,7 @@ def as_json(schema: str | Schema) -> dict[str, Any]:
 
 def export() -> None:
     """Write the document with the default limits."""
-    catalogue = json.loads((TOP / "config" / "catalogue.json").read_text())
+    catalogue = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
     FILE.write_text(json.dumps(document(catalogue, Limits()), indent=1) + "\n")
 
 

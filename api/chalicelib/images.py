@@ -2,7 +2,7 @@
 
 import re
 
-from config.settings import MIB
+from config.contract.settings import MIB
 
 # Patterns of a file's first bytes by content type. TIFF comes in two byte orders and two sizes.
 MAGIC = {

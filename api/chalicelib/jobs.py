@@ -15,8 +15,8 @@ from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.table import LostRaceError
-from config import places, window
-from config.job import (
+from config.contract import places, window
+from config.contract.job import (
     UNFINISHED,
     Batch,
     Change,

@@ -6,8 +6,8 @@ from typing import Any
 from chalicelib import jobs, log
 from chalicelib.parts import Parts
 from chalicelib.problems import Problem
-from config import places
-from config.job import Job, Message
+from config.contract import places
+from config.contract.job import Job, Message
 
 # At most so many at once; the rest is for the next call.
 LETTERS_MAX = 500

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from config import places
+from config.contract import places
 
 logger = logging.getLogger("dip-api")
 

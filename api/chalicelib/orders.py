@@ -14,8 +14,8 @@ from chalicelib import jobs, log, problems, uploads
 from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.table import LostRaceError
-from config import places
-from config.job import UNFINISHED, Batch, Job, Order
+from config.contract import places
+from config.contract.job import UNFINISHED, Batch, Job, Order
 
 FIRST_SLICE_SECONDS = 1.0
 ROWS_PER_READ = 50

@@ -17,11 +17,11 @@ from chalicelib.metrics import Metrics
 from chalicelib.queue import Publisher
 from chalicelib.schemas import Limits
 from chalicelib.table import Table
-from config import settings as config_settings
-from config.credentials import signed_in
-from config.settings import ApiSettings
+from config.contract import settings as config_settings
+from config.contract.credentials import signed_in
+from config.contract.settings import ApiSettings
 
-CATALOGUE_FILE = config_settings.TOP / "config" / "catalogue.json"
+CATALOGUE_FILE = config_settings.TOP / "config" / "contract" / "catalogue.json"
 
 # A request has 29 s at the gateway; a part that does not answer must leave time to say so.
 TIMEOUTS = {

@@ -13,8 +13,8 @@ from chalicelib.images import MAGIC_BYTES, UploadError, sniff
 from chalicelib.parts import Parts, broker_url
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError, Publisher
-from config import places
-from config.preview import Answer, Question
+from config.contract import places
+from config.contract.preview import Answer, Question
 
 # Connections that were used and wait for the next question; one is in use by one request.
 _idle: "queue.LifoQueue[Publisher]" = queue.LifoQueue()

@@ -21,8 +21,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
 
-from config import places
-from config.job import Message
+from config.contract import places
+from config.contract.job import Message
 
 # Amazon's load balancers forget a silent connection after 350 s, without a word to either side.
 IDLE_SECONDS = 240.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.images import TYPES
-from config import places
-from config.job import STATES
-from config.places import LANES
-from config.settings import ApiSettings
+from config.contract import places
+from config.contract.job import STATES
+from config.contract.places import LANES
+from config.contract.settings import ApiSettings
 
 Schema = dict[str, Any]
 

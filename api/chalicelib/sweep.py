@@ -17,8 +17,8 @@ from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.table import Key, LostRaceError
-from config import places
-from config.job import Change, Job, move, update_of
+from config.contract import places
+from config.contract.job import Change, Job, move, update_of
 
 # A schedule's next sweep comes after a minute; what is left then is its work.
 SWEEP_SECONDS = 40.0

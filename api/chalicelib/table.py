@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from config import places, window
-from config.job import STATES, Batch, Job
-from config.node import Node
-from config.window import Line
+from config.contract import places, window
+from config.contract.job import STATES, Batch, Job
+from config.contract.node import Node
+from config.contract.window import Line
 
 REQUEST_PREFIX = "request#"
 

@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 
 from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
 from chalicelib.parts import Parts
-from config import places
-from config.job import Job
-from config.settings import MIB
+from config.contract import places
+from config.contract.job import Job
+from config.contract.settings import MIB
 
 # Small enough that a lost connection costs little, large enough that a file has not too many.
 PART_BYTES = 8 * MIB

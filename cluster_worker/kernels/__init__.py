@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.tiling import Span
+from cluster_worker.pixels.tiling import Span
 
 Image = NDArray[Any]
 

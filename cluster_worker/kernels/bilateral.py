@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import util
 
-from cluster_worker.depths import to_depth
 from cluster_worker.kernels import Image, channels_of, core_of, lazily, rows_of
 from cluster_worker.kernels.planes import as_planes, cut_out
-from cluster_worker.tiling import Place, Span, tiles
+from cluster_worker.pixels.depths import to_depth
+from cluster_worker.pixels.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.bilateral")
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.depths import to_depth
 from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
-from cluster_worker.tiling import all_of
+from cluster_worker.pixels.depths import to_depth
+from cluster_worker.pixels.tiling import all_of
 
 loops = lazily("cluster_worker.kernels.loops.colours")
 depths = lazily("cluster_worker.kernels.loops.depths")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cluster_worker.kernels import Image, core_of, lazily, rows_of
-from cluster_worker.tiling import Place, Span
+from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.corners")
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
-from cluster_worker.tiling import Place
+from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.depths")
 

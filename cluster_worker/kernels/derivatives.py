@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.kernels import BORDERS, Image, lazily, rows_of
-from cluster_worker.tiling import Place, Span
+from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.derivatives")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from cluster_worker.kernels import BORDERS, WHITE, Image, core_of, lazily, rows_of
 from cluster_worker.kernels.separable import kernel_of
-from cluster_worker.tiling import Place
+from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.edge_lines")
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from cluster_worker.kernels import Image, lazily
-from cluster_worker.tiling import Place, Span
+from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.floods")
 opencv = lazily("cluster_worker.kernels.opencv")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cluster_worker.kernels import Image, channels_of, lazily
-from cluster_worker.tiling import Place, Span
+from cluster_worker.pixels.tiling import Place, Span
 
 opencv = lazily("cluster_worker.kernels.opencv")
 

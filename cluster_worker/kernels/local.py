@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.kernels import BORDERS, WHITE, Image, core_of, lazily, rows_of
 from cluster_worker.kernels.separable import kernel_of
-from cluster_worker.tiling import Place
+from cluster_worker.pixels.tiling import Place
 
 blurs = lazily("cluster_worker.kernels.loops.separable")
 loops = lazily("cluster_worker.kernels.loops.local")

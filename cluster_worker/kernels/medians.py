@@ -10,7 +10,7 @@ from cluster_worker.kernels import Image, lazily
 from cluster_worker.kernels.footprints import Footprint
 from cluster_worker.kernels.framed import MODES, framed
 from cluster_worker.kernels.strips import by_strips, straight
-from cluster_worker.tiling import Place
+from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.medians")
 opencv = lazily("cluster_worker.kernels.opencv")

@@ -11,7 +11,7 @@ from cluster_worker.kernels import Image, lazily
 from cluster_worker.kernels.footprints import SMALL, Footprint, footprint_of, footprint_reach
 from cluster_worker.kernels.framed import MODES, framed
 from cluster_worker.kernels.strips import by_strips, straight
-from cluster_worker.tiling import Place
+from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.extremes")
 opencv = lazily("cluster_worker.kernels.opencv")

@@ -18,7 +18,7 @@ from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint
 from cluster_worker.kernels.morphology import filtered, greatest, least
 from cluster_worker.kernels.planes import as_planes, cut_out
 from cluster_worker.kernels.strips import by_strips
-from cluster_worker.tiling import Place, Span, tiles
+from cluster_worker.pixels.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.ranks")
 histograms = lazily("cluster_worker.kernels.loops.histograms")

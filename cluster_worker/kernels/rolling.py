@@ -9,7 +9,7 @@ from skimage.restoration import ball_kernel
 
 from cluster_worker.kernels import Image, core_of, lazily
 from cluster_worker.kernels.planes import as_planes, cut_out
-from cluster_worker.tiling import Place
+from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.balls")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cluster_worker.kernels import Image
-from cluster_worker.tiling import Place, Span
+from cluster_worker.pixels.tiling import Place, Span
 
 # Of what a filter reads at a time: with what it makes of that, it fits the second cache.
 STRIP_BYTES = 1 << 19

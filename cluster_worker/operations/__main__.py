@@ -1,4 +1,4 @@
-"""Print the catalogue as JSON: `python -m cluster_worker.operations > config/catalogue.json`."""
+"""Print the catalogue as JSON: `python -m cluster_worker.operations`."""
 
 import json
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from skimage import segmentation
 
 from cluster_worker.operations.declare import Image, Local, Number, operation
-from cluster_worker.operations.footprints import Connectivity
-from cluster_worker.operations.propagation import refuse_pictures
+from cluster_worker.operations.support.footprints import Connectivity
+from cluster_worker.operations.support.propagation import refuse_pictures
 
 
 @operation(

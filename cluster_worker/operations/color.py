@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from skimage import color, util
 from skimage.color import colorconv, colorlabel
 
-from cluster_worker.depths import to_depth
 from cluster_worker.kernels import colours, copies
 from cluster_worker.operations.declare import (
     Image,
@@ -25,6 +24,7 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
+from cluster_worker.pixels.depths import to_depth
 
 # Weights of ITU-R BT.709 for linear RGB, as in skimage.color.rgb2gray.
 LUMINANCE = (0.2125, 0.7154, 0.0721)

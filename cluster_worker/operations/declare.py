@@ -38,7 +38,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.tiling import Place, Span, all_of
+from cluster_worker.pixels.tiling import Place, Span, all_of
 
 Image = NDArray[Any]
 

@@ -20,7 +20,7 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
-from cluster_worker.operations.restoration import refuse_not_finite, single_or_double
+from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
 
 Psf = Literal["gaussian", "box", "disk"]
 PsfRadius = Annotated[int, Number(1, 25, unit="px", slider=(1, 10), step=1)]

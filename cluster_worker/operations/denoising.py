@@ -12,11 +12,8 @@ from skimage.restoration._denoise import (
     _denoise_bilateral,
 )
 
-from cluster_worker.depths import to_depth
 from cluster_worker.kernels import bilateral as fast
 from cluster_worker.kernels import patches, wavelets
-from cluster_worker.operations.by_levels import TALLY, TYPES
-from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -30,14 +27,17 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
-from cluster_worker.operations.restoration import refuse_not_finite
-from cluster_worker.operations.statistics import (
+from cluster_worker.operations.support.by_levels import TALLY, TYPES
+from cluster_worker.operations.support.cells import CELL, in_cells
+from cluster_worker.operations.support.restoration import refuse_not_finite
+from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,
     exact_sum,
     exact_sum_of,
     rounded_sum,
 )
+from cluster_worker.pixels.depths import to_depth
 
 Sums = tuple[int, int]
 

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from skimage import color, exposure, util
 from skimage.exposure import _adapthist
 
-from cluster_worker.depths import to_depth
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import core_of, lazily, rows_of, tables
-from cluster_worker.operations.by_levels import TALLY, by_histogram, by_table
 from cluster_worker.operations.color import to_hsv, white_of
 from cluster_worker.operations.declare import (
     Composed,
@@ -28,7 +26,9 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
-from cluster_worker.operations.statistics import EXTENT, Extent, counts, join_extents
+from cluster_worker.operations.support.by_levels import TALLY, by_histogram, by_table
+from cluster_worker.operations.support.statistics import EXTENT, Extent, counts, join_extents
+from cluster_worker.pixels.depths import to_depth
 
 Gain = Annotated[float, Number(0, 10, slider=(0, 4), step=0.05)]
 

@@ -18,8 +18,8 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
-from cluster_worker.operations.footprints import Connectivity
-from cluster_worker.operations.propagation import (
+from cluster_worker.operations.support.footprints import Connectivity
+from cluster_worker.operations.support.propagation import (
     AS_MASK,
     each_colour,
     reconstruct,
@@ -28,7 +28,7 @@ from cluster_worker.operations.propagation import (
     spread,
     within_border,
 )
-from cluster_worker.operations.statistics import EXTENT, Extent
+from cluster_worker.operations.support.statistics import EXTENT, Extent
 
 # In the image's own units: with depth "input" that is a share of white.
 Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]

@@ -10,7 +10,6 @@ from skimage import feature, filters
 
 from cluster_worker.kernels import corners, patterns
 from cluster_worker.kernels.edge_lines import REACH_MAX
-from cluster_worker.operations.cells import CELL, in_cells
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -22,7 +21,9 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
-from cluster_worker.operations.edge_lines import (
+from cluster_worker.operations.filters import reach
+from cluster_worker.operations.support.cells import CELL, in_cells
+from cluster_worker.operations.support.edge_lines import (
     Blur,
     Border,
     canny_lines,
@@ -34,10 +35,9 @@ from cluster_worker.operations.edge_lines import (
     shares_of,
     slopes,
 )
-from cluster_worker.operations.filters import reach
-from cluster_worker.operations.propagation import parts_wanted
-from cluster_worker.operations.quantiles import quantiles
-from cluster_worker.operations.stars import stars
+from cluster_worker.operations.support.propagation import parts_wanted
+from cluster_worker.operations.support.quantiles import quantiles
+from cluster_worker.operations.support.stars import stars
 
 
 def lines_in_one_go(sigma: float, use_quantiles: bool, **_: Any) -> bool:

@@ -24,7 +24,7 @@ from cluster_worker.operations.declare import (
     either,
     operation,
 )
-from cluster_worker.operations.footprints import (
+from cluster_worker.operations.support.footprints import (
     Footprint,
     HalfWidth,
     Radius,
@@ -33,7 +33,7 @@ from cluster_worker.operations.footprints import (
     footprint_table,
     square_table,
 )
-from cluster_worker.operations.statistics import some_negative
+from cluster_worker.operations.support.statistics import some_negative
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
 Truncate = Annotated[float, Number(0.5, 10, slider=(1, 6), step=0.5)]

@@ -17,8 +17,8 @@ from cluster_worker.operations.declare import (
     Span,
     operation,
 )
-from cluster_worker.operations.footprints import Connectivity
-from cluster_worker.operations.propagation import parts_wanted, runs_of_a_tile
+from cluster_worker.operations.support.footprints import Connectivity
+from cluster_worker.operations.support.propagation import parts_wanted, runs_of_a_tile
 
 
 class Flood(NamedTuple):

@@ -5,7 +5,7 @@ from functools import partial
 from cluster_worker.kernels import components
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Composed, Image, Part, Place, operation
-from cluster_worker.operations.propagation import parts_wanted
+from cluster_worker.operations.support.propagation import parts_wanted
 from cluster_worker.operations.thresholds import Share
 
 

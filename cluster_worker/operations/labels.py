@@ -20,8 +20,8 @@ from cluster_worker.operations.declare import (
     Rounds,
     operation,
 )
-from cluster_worker.operations.footprints import Connectivity
-from cluster_worker.operations.propagation import (
+from cluster_worker.operations.support.footprints import Connectivity
+from cluster_worker.operations.support.propagation import (
     AS_CODES,
     AS_MASK,
     Codes,

@@ -9,10 +9,10 @@ from skimage import filters
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import local
-from cluster_worker.operations.by_levels import TYPES
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Image, Kernel, Local, Number, Place, operation
-from cluster_worker.operations.footprints import square_table
+from cluster_worker.operations.support.by_levels import TYPES
+from cluster_worker.operations.support.footprints import square_table
 from cluster_worker.operations.thresholds import Share
 
 KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)

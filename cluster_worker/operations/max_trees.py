@@ -8,7 +8,7 @@ from skimage import morphology
 
 from cluster_worker.kernels import trees
 from cluster_worker.operations.declare import Image, Kernel, Number, Whole, each_channel, operation
-from cluster_worker.operations.footprints import Connectivity
+from cluster_worker.operations.support.footprints import Connectivity
 
 # Costs, measured against a Gaussian of one pixel.
 COST_AREA = 2.5

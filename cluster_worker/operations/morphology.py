@@ -10,7 +10,7 @@ from skimage import morphology
 
 from cluster_worker.kernels import morphology as fast
 from cluster_worker.operations.declare import Image, Kernel, Local, Number, each_channel, operation
-from cluster_worker.operations.footprints import (
+from cluster_worker.operations.support.footprints import (
     Footprint,
     HalfWidth,
     Radius,

@@ -25,7 +25,7 @@ from cluster_worker.operations.declare import (
     always,
     operation,
 )
-from cluster_worker.operations.footprints import (
+from cluster_worker.operations.support.footprints import (
     Footprint,
     HalfWidth,
     Radius,

@@ -7,7 +7,6 @@ from skimage.filters import rank
 
 from cluster_worker.kernels import ranks
 from cluster_worker.operations.declare import Image, Local, Number, Statistical, operation
-from cluster_worker.operations.footprints import Footprint, HalfWidth, Radius, footprint_of
 from cluster_worker.operations.rank import (
     DEEP,
     GREATEST,
@@ -18,6 +17,7 @@ from cluster_worker.operations.rank import (
     ranked,
     reach,
 )
+from cluster_worker.operations.support.footprints import Footprint, HalfWidth, Radius, footprint_of
 
 Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1)]
 

@@ -17,7 +17,7 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
-from cluster_worker.operations.restoration import single_or_double
+from cluster_worker.operations.support.restoration import single_or_double
 
 
 @operation(

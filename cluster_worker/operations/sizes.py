@@ -11,7 +11,6 @@ from scipy import ndimage
 from skimage import filters
 
 from cluster_worker.kernels import resampling
-from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
@@ -25,8 +24,9 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.filters import reach
-from cluster_worker.operations.sampling import Border, Floats, Indices, Level, Order
-from cluster_worker.operations.taps import (
+from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support.sampling import Border, Floats, Indices, Level, Order
+from cluster_worker.operations.support.taps import (
     Shares,
     Way,
     even_step,
@@ -36,7 +36,7 @@ from cluster_worker.operations.taps import (
     through_zoom,
     zoomed,
 )
-from cluster_worker.tiling import Span
+from cluster_worker.pixels.tiling import Span
 
 Shape = tuple[int, int]
 

@@ -20,7 +20,7 @@ from cluster_worker.operations.declare import (
     channel_axis,
     operation,
 )
-from cluster_worker.operations.propagation import refuse_not_finite
+from cluster_worker.operations.support.propagation import refuse_not_finite
 
 
 def slic_of_floats(image: Image, **parameters: Any) -> Image:

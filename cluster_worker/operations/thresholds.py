@@ -15,7 +15,6 @@ from skimage import filters
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import tables
-from cluster_worker.operations.by_levels import by_histogram, by_table
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
@@ -27,7 +26,8 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
-from cluster_worker.operations.statistics import (
+from cluster_worker.operations.support.by_levels import by_histogram, by_table
+from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,
     counts,

@@ -21,8 +21,8 @@ from cluster_worker.operations.declare import (
     channel_axis,
     operation,
 )
-from cluster_worker.operations.restoration import refuse_not_finite, single_or_double
-from cluster_worker.operations.statistics import exact_sum, rounded_sum
+from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
+from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 
 # Of a narrower image what lies beyond its rows would take more memory than these.
 BREGMAN_SIDE_MIN = 64

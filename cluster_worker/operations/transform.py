@@ -7,7 +7,6 @@ import numpy as np
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import copies, turns
-from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
@@ -19,8 +18,9 @@ from cluster_worker.operations.declare import (
     Place,
     operation,
 )
-from cluster_worker.operations.sampling import Border, Level
-from cluster_worker.tiling import Span
+from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support.sampling import Border, Level
+from cluster_worker.pixels.tiling import Span
 
 Shape = tuple[int, int]
 

@@ -2,8 +2,8 @@
 
 from skimage import util
 
-from cluster_worker.operations.by_levels import by_table
 from cluster_worker.operations.declare import Image, Pointwise, operation
+from cluster_worker.operations.support.by_levels import by_table
 
 
 @operation("Inversion", "Intensity", Pointwise(), arrays=1, kernels=(by_table(),))

@@ -10,7 +10,6 @@ import numpy as np
 from skimage import transform, util
 
 from cluster_worker.kernels import warping
-from cluster_worker.operations import sampling
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
@@ -23,10 +22,11 @@ from cluster_worker.operations.declare import (
     either,
     operation,
 )
-from cluster_worker.operations.sampling import Border, Box, Floats, Level, Order
 from cluster_worker.operations.sizes import Factor, OtherFactor
-from cluster_worker.operations.statistics import Extent
-from cluster_worker.tiling import Span, all_of
+from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support.sampling import Border, Box, Floats, Level, Order
+from cluster_worker.operations.support.statistics import Extent
+from cluster_worker.pixels.tiling import Span, all_of
 
 Shape = tuple[int, int]
 

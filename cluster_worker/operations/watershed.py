@@ -10,8 +10,8 @@ from skimage import feature, filters, segmentation
 
 from cluster_worker.kernels import basins
 from cluster_worker.operations.declare import Image, Kernel, Number, Whole, operation
-from cluster_worker.operations.footprints import Connectivity
-from cluster_worker.operations.propagation import refuse_nan
+from cluster_worker.operations.support.footprints import Connectivity
+from cluster_worker.operations.support.propagation import refuse_nan
 
 
 def watershed_of_floats(

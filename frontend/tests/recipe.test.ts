@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import exported from "../../config/catalogue.json";
+import exported from "../../config/contract/catalogue.json";
 import {
   type Catalogue,
   type NumberField,

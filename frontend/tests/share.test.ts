@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import catalogue from "../../config/catalogue.json";
+import catalogue from "../../config/contract/catalogue.json";
 import { PRESETS } from "../src/presets";
 import { type Operation, fromBody, isSendable, newStep, toBody } from "../src/recipe";
 import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom, recipeIn } from "../src/share";

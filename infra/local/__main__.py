@@ -5,7 +5,7 @@ import sys
 import time
 from types import FrameType
 
-from config.settings import TOP, LocalSettings, SettingError, load
+from config.contract.settings import TOP, LocalSettings, SettingError, load
 from infra.local import selfcheck
 from infra.local.app import LocalApp
 from infra.local.part import LocalError

@@ -15,7 +15,7 @@ from typing import Any
 from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, ThreadedHTTPServer, create_local_server
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from infra.local.ports import HOST
 
 # What EventBridge sends to a scheduled function, as far as Chalice reads it.

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from infra.local.broker import Broker
 from infra.local.part import LocalError, Part
 from infra.local.ports import HOST, answers, free_ports, is_free
@@ -49,7 +49,7 @@ class LocalApp:
     url : str
         Origin of the site.
     environment : dict
-        What API and worker are told, for `config.settings.load`.
+        What API and worker are told, for `config.contract.settings.load`.
     supervisor : Supervisor
         Watches the parts while the app runs.
 

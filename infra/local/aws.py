@@ -36,8 +36,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from config import places
-from config.settings import Places, load
+from config.contract import places
+from config.contract.settings import Places, load
 from infra.local import quicker
 from infra.local.ports import HOST
 

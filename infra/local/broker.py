@@ -9,7 +9,7 @@ from pathlib import Path
 import pika
 import pika.exceptions
 
-from config import places
+from config.contract import places
 from infra.local.part import LocalError, Part, Running, last_line
 from infra.local.ports import HOST, answers, free_ports
 

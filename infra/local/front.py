@@ -17,7 +17,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from botocore.config import Config
 from yarl import URL
 
-from config.settings import ApiSettings, load
+from config.contract.settings import ApiSettings, load
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.local.ports import HOST
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.settings import TOP
+from config.contract.settings import TOP
 
 GUARD = Path(__file__).with_name("guard.py")
 

@@ -99,7 +99,7 @@ kernels() {
     say "compiling the kernels"
     # numba compares a loop with its own file alone, not with those that it takes others from.
     rm -f cluster_worker/kernels/loops/__pycache__/*.nb[ci]
-    quietly .venv/bin/python -m cluster_worker.warm
+    quietly .venv/bin/python -m cluster_worker.engine.warm
     printf '%s\n' "$sources" >"$stamp"
 }
 
@@ -114,7 +114,7 @@ site() {
         quietly npm --prefix frontend ci --no-audit --no-fund
         printf '%s\n' "$lock" >"$modules/.installed-from"
     fi
-    inputs=$(find frontend docs/operations/pictures config/catalogue.json -type f -not -path '*/node_modules/*' \
+    inputs=$(find frontend docs/operations/pictures config/contract/catalogue.json -type f -not -path '*/node_modules/*' \
         -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | sort -z |
         xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
     if [ -f frontend/dist/index.html ] && is_stamped "$modules/.built-from" "$inputs"; then

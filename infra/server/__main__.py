@@ -10,7 +10,7 @@ import waitress
 from chalice.config import Config
 from chalice.local import create_local_server
 
-from config.settings import TOP, ApiSettings, ServerSettings, SettingError, load
+from config.contract.settings import TOP, ApiSettings, ServerSettings, SettingError, load
 from infra.local import front
 from infra.local.api import SCHEDULED, call_often
 from infra.local.ports import HOST, free_ports

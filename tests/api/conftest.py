@@ -15,9 +15,9 @@ from chalicelib.queue import Publisher
 from chalicelib.table import Table
 from moto import mock_aws
 
-from config import places
-from config.job import Change, Message, move
-from config.settings import ApiSettings
+from config.contract import places
+from config.contract.job import Change, Message, move
+from config.contract.settings import ApiSettings
 from infra.local.broker import Broker
 
 REGION = "eu-central-1"

@@ -9,8 +9,8 @@ from app import app, sweep
 from chalicelib import jobs, log
 from chalicelib import parts as parts_module
 
-from config import places
-from config.settings import TOP
+from config.contract import places
+from config.contract.settings import TOP
 
 IMPORT = """
 import os, sys
@@ -21,7 +21,7 @@ class Watched(UserDict):
         assert name not in settings, f"{name} is read at import"
         return super().__getitem__(name)
 
-from config.settings import ApiSettings
+from config.contract.settings import ApiSettings
 settings = {name.upper() for name in ApiSettings.__dataclass_fields__}
 os.environ = Watched(os.environ)
 import app, boto3
@@ -47,7 +47,7 @@ def test_the_catalogue_is_sent_once(api):
     answer = api.http.get("/operations")
     found = answer.json_body
     limits = found.pop("limits")
-    assert found == json.loads((TOP / "config" / "catalogue.json").read_text())
+    assert found == json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
     assert limits["upload_bytes_max"] == api.parts.settings.upload_bytes_max
     tag = answer.headers["ETag"]
     again = api.http.get("/operations", headers={"If-None-Match": f"W/{tag}"})

@@ -13,10 +13,10 @@ from chalicelib.parts import broker_url
 from chalicelib.queue import BrokerError, Publisher
 from chalicelib.table import Table
 
-from config import places
-from config.job import Message
-from config.node import GONE_SECONDS, Node
-from config.settings import SettingError
+from config.contract import places
+from config.contract.job import Message
+from config.contract.node import GONE_SECONDS, Node
+from config.contract.settings import SettingError
 
 pytestmark = pytest.mark.slow
 

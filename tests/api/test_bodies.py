@@ -5,7 +5,7 @@ from chalicelib.bodies import Bodies
 from chalicelib.problems import Problem
 from chalicelib.schemas import Limits
 
-from config.settings import TOP
+from config.contract.settings import TOP
 
 STEPS = [{"operation": "gaussian"}]
 IMAGE = {"name": "cat.jpg", "bytes": 12345, "type": "image/jpeg"}
@@ -13,7 +13,9 @@ IMAGE = {"name": "cat.jpg", "bytes": 12345, "type": "image/jpeg"}
 
 @pytest.fixture(scope="module")
 def bodies():
-    return Bodies(json.loads((TOP / "config" / "catalogue.json").read_text()), Limits())
+    return Bodies(
+        json.loads((TOP / "config" / "contract" / "catalogue.json").read_text()), Limits()
+    )
 
 
 def refusal(bodies, body):

@@ -7,12 +7,12 @@ from chalicelib import contract
 from chalicelib.schemas import Limits
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from config.settings import TOP
+from config.contract.settings import TOP
 
 
 @pytest.fixture(scope="module")
 def document():
-    catalogue = json.loads((TOP / "config" / "catalogue.json").read_text())
+    catalogue = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
     return contract.document(catalogue, Limits())
 
 

@@ -3,8 +3,8 @@ import time
 import pytest
 from chalicelib.table import LostRaceError, Table
 
-from config import places
-from config.job import Message
+from config.contract import places
+from config.contract.job import Message
 
 
 def test_an_upload_is_checked_queued_and_published(api, queues):

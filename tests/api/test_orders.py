@@ -1,8 +1,8 @@
 import pytest
 from chalicelib import orders
 
-from config import places
-from config.job import Message, batch_not_marked
+from config.contract import places
+from config.contract.job import Message, batch_not_marked
 
 
 def states(api, batch, jobs):

@@ -5,8 +5,8 @@ import threading
 import pytest
 from chalicelib import previews
 
-from config import places
-from config.preview import Answer, Question
+from config.contract import places
+from config.contract.preview import Answer, Question
 
 PICTURE = b"\x89PNG\r\n\x1a\n and pixels"
 HASH = hashlib.sha256(PICTURE).hexdigest()

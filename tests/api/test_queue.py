@@ -10,8 +10,8 @@ import pytest
 from chalicelib import queue
 from chalicelib.queue import BrokerError, Publisher
 
-from config import places
-from config.job import Message
+from config.contract import places
+from config.contract.job import Message
 
 MESSAGE = Message("0" * 32, "1" * 16, 1)
 SECONDS = 1.0

@@ -2,8 +2,8 @@ import pytest
 from chalicelib import sweep, uploads
 from chalicelib.table import LostRaceError
 
-from config import places
-from config.job import Message
+from config.contract import places
+from config.contract.job import Message
 
 
 def test_a_job_whose_publish_was_lost_is_published_again(api, queues, dead_broker):

@@ -11,7 +11,7 @@ from chalicelib import sweep, uploads
 from chalicelib import table as table_module
 from chalicelib.images import UploadError, sniff
 
-from config import places
+from config.contract import places
 
 
 def test_a_form_allows_one_key_one_size_and_one_type(api, policy):

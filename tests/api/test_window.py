@@ -6,7 +6,7 @@ import pytest
 from chalicelib import batches
 from chalicelib import parts as parts_module
 
-from config import places
+from config.contract import places
 
 pytestmark = pytest.mark.slow
 

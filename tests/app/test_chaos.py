@@ -77,7 +77,7 @@ def test_deaths_of_rank_world_and_consumer_lose_and_double_nothing(own_app, clie
     def worker():
         return own_app.pids().get("worker")
 
-    for victim, progress in (("cluster_worker.rank", 4), ("mpiexec -n", 10), ("", 16)):
+    for victim, progress in (("cluster_worker.engine.rank", 4), ("mpiexec -n", 10), ("", 16)):
         wait_for(lambda progress=progress: finished(client, batch) >= progress)
         before = worker()
         pids = wait_for(lambda victim=victim: named(worker(), victim) if worker() else [])
@@ -108,7 +108,7 @@ def test_an_image_that_always_kills_its_rank_fails_with_a_reason_and_lands_in_th
     while (now := view())["state"] != "failed":
         assert time.monotonic() < until, now
         worker = own_app.pids().get("worker")
-        for pid in named(worker, "-m mpi4py -m cluster_worker.rank") if worker else []:
+        for pid in named(worker, "-m mpi4py -m cluster_worker.engine.rank") if worker else []:
             # Warming up takes less than that: this rank is at work on the image.
             if "mpiexec" not in command_of(pid) and cpu_seconds(pid) > WARM_UP_SECONDS:
                 os.kill(pid, signal.SIGKILL)

@@ -78,7 +78,9 @@ class Worker:
     def cpu(self):
         """Give the processor time of consumer, decoders and ranks so far, in seconds."""
         pids = below(self.running.pid)
-        decoders = [each for each in pids if "cluster_worker.decoding" in command_of(each)]
+        decoders = [
+            each for each in pids if "cluster_worker.imagefiles.decoder_child" in command_of(each)
+        ]
         return {
             "consumer": cpu_seconds(self.running.pid),
             "decoders": sum(map(cpu_seconds, decoders)),

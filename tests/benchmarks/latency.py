@@ -4,9 +4,9 @@ import statistics
 
 from cluster_worker import Engine
 from cluster_worker.operations import catalogue
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import plan
-from config import recipe
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 from tests.benchmarks.candidates import run_held
 from tests.benchmarks.clock import seconds_of
 from tests.benchmarks.images import photograph

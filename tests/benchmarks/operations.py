@@ -3,10 +3,11 @@
 from contextlib import ExitStack
 from statistics import median
 
-from cluster_worker import Engine, cost
+from cluster_worker import Engine
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import plan
-from config import recipe
+from cluster_worker.plan import cost
+from cluster_worker.plan.chain import plan
+from config.contract import recipe
 from tests.benchmarks.candidates import (
     LIBRARIES,
     SERIAL,

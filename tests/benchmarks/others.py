@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from cluster_worker import Engine
 from cluster_worker.operations import OPERATIONS, catalogue
-from config import recipe
+from config.contract import recipe
 from tests.benchmarks.candidates import SERIAL, peers, run_held
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.clock import interleave

@@ -6,11 +6,11 @@ from math import ceil, log2, prod
 
 import numpy as np
 
-from cluster_worker import cost
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import Order, plan
-from cluster_worker.rates import MEASURED
-from config import recipe
+from cluster_worker.plan import cost
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.rates import MEASURED
+from config.contract import recipe
 from tests.benchmarks.text import table
 
 RANKS_PER_HOST = 16

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cluster_worker.segments import Pixels
+from cluster_worker.pixels.shared_memory import Pixels
 from tests.benchmarks.peers import PEERS, limit_threads
 from tests.cluster_worker import reference
 

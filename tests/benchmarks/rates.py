@@ -1,4 +1,4 @@
-"""Calibrate the cost model, and write what was measured to cluster_worker/rates.py."""
+"""Calibrate the cost model, and write what was measured to cluster_worker/plan/rates.py."""
 
 import math
 import multiprocessing
@@ -12,11 +12,12 @@ from statistics import median
 import numpy as np
 from skimage import util
 
-from cluster_worker import Engine, Rejected, cost
+from cluster_worker import Engine, Rejected
 from cluster_worker.kernels import copies
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.planning import plan, to_depth
-from config import recipe
+from cluster_worker.plan import cost
+from cluster_worker.plan.chain import plan, to_depth
+from config.contract import recipe
 from tests.benchmarks.candidates import run_held
 from tests.benchmarks.clock import seconds_of
 from tests.benchmarks.images import photograph, suited
@@ -40,7 +41,7 @@ STARTING_SECONDS = 60.0
 
 HEAD = '''"""Rates of the cost model, written by `make bench PART=rates`; do not edit by hand."""
 
-from cluster_worker.cost import Rates
+from cluster_worker.plan.cost import Rates
 
 MEASURED = Rates(
     source="{source}",

@@ -3,11 +3,12 @@
 import os
 from contextlib import ExitStack
 
-from cluster_worker import Engine, cost
+from cluster_worker import Engine
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import plan
-from cluster_worker.rates import MEASURED
-from config import recipe
+from cluster_worker.plan import cost
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.rates import MEASURED
+from config.contract import recipe
 from tests.benchmarks.candidates import run_held
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.clock import interleave

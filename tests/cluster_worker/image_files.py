@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cluster_worker import formats
 from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles import formats
 
 PIXELS_MAX = 1_000_000
 RANDOM = np.random.default_rng(7)

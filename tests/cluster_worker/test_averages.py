@@ -13,8 +13,8 @@ from cluster_worker.operations.denoising import (
     denoise_bilateral,
     measured_of,
 )
-from cluster_worker.operations.statistics import exact_sum, exact_sum_of
-from cluster_worker.tiling import Place, all_of
+from cluster_worker.operations.support.statistics import exact_sum, exact_sum_of
+from cluster_worker.pixels.tiling import Place, all_of
 
 GRAY = np.ascontiguousarray(data.camera()[60:150, 180:300])
 COLOUR = np.ascontiguousarray(data.astronaut()[60:120, 180:250])

@@ -17,9 +17,9 @@ from skimage import util
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import Part
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from config import recipe
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 from tests.cluster_worker import reference
 from tests.cluster_worker.images import IMAGES, NOT_NUMBERS
 from tests.cluster_worker.reference import is_meant_for

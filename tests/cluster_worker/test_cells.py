@@ -7,11 +7,11 @@ import pytest
 from skimage import data
 
 from cluster_worker.operations import catalogue
-from cluster_worker.operations.cells import CELL, cells
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from cluster_worker.tiling import Place, Span
-from config import recipe
+from cluster_worker.operations.support.cells import CELL, cells
+from cluster_worker.pixels.tiling import Place, Span
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 from tests.cluster_worker import reference
 
 CATALOGUE = catalogue()

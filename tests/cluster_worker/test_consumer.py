@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pika
 import pytest
 
-from cluster_worker.consumer import Consumer, Verdict
-from config import places
-from config.job import Message
+from cluster_worker.node.consumer import Consumer, Verdict
+from config.contract import places
+from config.contract.job import Message
 
 pytestmark = pytest.mark.slow
 

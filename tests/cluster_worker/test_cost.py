@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from cluster_worker.cost import Rates, estimate, is_worth_cutting, typical_core
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.planning import Order, plan
-from cluster_worker.rates import MEASURED
-from config import recipe
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.cost import Rates, estimate, is_worth_cutting, typical_core
+from cluster_worker.plan.rates import MEASURED
+from config.contract import recipe
 
 GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}
 OTSU = {"operation": "threshold_otsu"}

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from imagecodecs import Jpeg8Error
 from PIL import Image
 
-from cluster_worker import formats
 from cluster_worker.errors import Rejected
-from cluster_worker.formats import FORMATS, Header
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.formats import FORMATS, Header
 from tests.cluster_worker.image_files import PIXELS_MAX, picture, read, refusal
 
 

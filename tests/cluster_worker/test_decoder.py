@@ -15,12 +15,19 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cluster_worker import formats
-from cluster_worker.decoder import Decoder, Decoders, WarmDecoders, header_of, places_of, wire_of
 from cluster_worker.errors import Broken, Rejected
-from cluster_worker.formats import Header
-from cluster_worker.segments import Pixels
-from config.settings import MIB, WorkerSettings
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.decoder import (
+    Decoder,
+    Decoders,
+    WarmDecoders,
+    header_of,
+    places_of,
+    wire_of,
+)
+from cluster_worker.imagefiles.formats import Header
+from cluster_worker.pixels.shared_memory import Pixels
+from config.contract.settings import MIB
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -191,7 +198,7 @@ def test_a_child_outlives_a_stop_of_the_whole_group_until_its_parent_ends_it(cat
 
 def test_a_child_leaves_when_its_parent_is_killed():
     program = (
-        "from cluster_worker.decoder import Decoder\n"
+        "from cluster_worker.imagefiles.decoder import Decoder\n"
         "import time\n"
         "decoder = Decoder()\n"
         "decoder.start()\n"
@@ -271,13 +278,8 @@ def test_what_a_child_says_is_not_believed(wrong):
         header_of(wire, "cat.png")
 
 
-def worker_settings(**changes):
-    given = {"uploads_bucket": "u", "results_bucket": "r", "broker_url": "amqp://x"}
-    return WorkerSettings(**given, **changes)
-
-
 def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
-    with Decoders(2, worker_settings()) as decoders:
+    with Decoders(2) as decoders:
         with decoders.checkout() as first, decoders.checkout() as second:
             assert first is not second
             got = queue.Queue()
@@ -435,7 +437,7 @@ def test_a_large_result_may_take_longer_than_one_decode(scan, tmp_path, monkeypa
         header = Header("scan.tif", "tiff", image.shape, "uint8")
         places = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
         pieces = [(tmp_path / "spool", *place) for place in places]
-        monkeypatch.setattr("cluster_worker.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
+        monkeypatch.setattr("cluster_worker.imagefiles.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
         result = tmp_path / "result.tif"
         decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header)
         with pytest.raises(Rejected, match=r"scan.tif: took longer than 1e-06 s to decode"):

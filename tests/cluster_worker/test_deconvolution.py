@@ -10,9 +10,9 @@ from skimage.restoration import uft
 from cluster_worker.kernels.deconvolution import draw_normals, inverse_of, transfer_of
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.deconvolution import psf_of
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from config import recipe
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 
 NOISE = np.random.default_rng(5).random((530, 517))
 

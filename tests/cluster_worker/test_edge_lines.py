@@ -7,11 +7,11 @@ import pytest
 from skimage import data, feature
 
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.operations.edge_lines import Blur, canny_lines, canny_lines_by_loops
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from cluster_worker.tiling import Place, Span, all_of
-from config import recipe
+from cluster_worker.operations.support.edge_lines import Blur, canny_lines, canny_lines_by_loops
+from cluster_worker.pixels.tiling import Place, Span, all_of
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 
 GRAY = np.ascontiguousarray(data.camera()[40:130, 100:400])
 FLOATS = GRAY.astype(np.float32) * np.float32(1 / 255)

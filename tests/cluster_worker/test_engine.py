@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.dispatch import PASSED_MAX, Assignment, place_in_line
+from cluster_worker.engine.dispatch import PASSED_MAX, Assignment, place_in_line
 from cluster_worker.errors import Broken, Cancelled, RankDied
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from config import recipe
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 from tests.cluster_worker.images import IMAGES
 from tests.cluster_worker.reference import is_meant_for
 
@@ -204,7 +204,7 @@ def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
 
 def test_a_rank_that_runs_out_of_memory_rejects_the_image_and_lives_on(monkeypatch):
     # The plan's estimate is switched off, so that the rank itself meets its limit.
-    monkeypatch.setattr("cluster_worker.plans.Plan.rank_bytes", lambda *_: 0)
+    monkeypatch.setattr("cluster_worker.plan.passes.Plan.rank_bytes", lambda *_: 0)
     with Engine(ranks=1, job_memory_bytes_max=8 << 20) as engine:
         before = engine.pids()
         with pytest.raises(Rejected, match="needs more memory than one job may take"):
@@ -335,8 +335,8 @@ def test_an_engine_whose_world_does_not_come_up_again_still_cancels_and_closes(m
         raise Broken("no world today")
 
     engine = Engine(ranks=1)
-    monkeypatch.setattr("cluster_worker.dispatch.launch", refuse)
-    monkeypatch.setattr("cluster_worker.dispatch.START_BACKOFF_SECONDS", 5.0)
+    monkeypatch.setattr("cluster_worker.engine.dispatch.launch", refuse)
+    monkeypatch.setattr("cluster_worker.engine.dispatch.START_BACKOFF_SECONDS", 5.0)
     job = engine.prepare(BIG.shape, "uint8", SLOW)
     kill_one(engine)
     job.start()

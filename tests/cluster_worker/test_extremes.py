@@ -9,8 +9,8 @@ from skimage import morphology
 from cluster_worker.kernels.footprints import footprint_of
 from cluster_worker.kernels.loops import doubles, extremes, medians, separable
 from cluster_worker.operations.morphology import fast
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
 
 SHAPES = [(131, 203), (70, 67, 3), (9, 200), (4, 64), (5, 7), (1, 91), (91, 1), (3, 2)]
 NEIGHBOURHOODS = [("square", 1), ("square", 2), ("square", 3), ("diamond", 2), ("disk", 3)]

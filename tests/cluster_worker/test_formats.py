@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms, ImageOps
 
-from cluster_worker import formats
-from cluster_worker.codecs.header import as_stored
 from cluster_worker.errors import Rejected
-from cluster_worker.formats import FORMATS, Header
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.codecs.header import as_stored
+from cluster_worker.imagefiles.formats import FORMATS, Header
 from tests.cluster_worker.image_files import PIXELS_MAX, RANDOM, picture, read, refusal
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -18,9 +18,9 @@ import tifffile
 from skimage import data, filters, util
 
 from cluster_worker import Engine
+from cluster_worker.engine.run_file import open_file
 from cluster_worker.errors import Cancelled
-from cluster_worker.files import open_file
-from cluster_worker.views import Views
+from cluster_worker.node.views import Views
 from tests.app.pictures import assert_rounded
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]

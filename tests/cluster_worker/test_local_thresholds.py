@@ -9,7 +9,7 @@ from cluster_worker.kernels import local
 from cluster_worker.kernels.separable import gaussian, kernel_of
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.local_thresholds import threshold_niblack, threshold_sauvola
-from cluster_worker.tiling import Place, Span, all_of
+from cluster_worker.pixels.tiling import Place, Span, all_of
 
 PHOTOGRAPH = np.ascontiguousarray(data.camera()[100:230, 150:460])
 # Pixels equal the mean of their surroundings but for the last bits of sums.

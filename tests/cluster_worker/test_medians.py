@@ -7,8 +7,8 @@ import pytest
 from skimage import filters
 
 from cluster_worker.kernels.loops.networks import Wire, in_order, merged, ranked
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
 
 SHAPES = [(131, 203), (70, 67, 3), (9, 200), (4, 64), (5, 7), (1, 91), (91, 1), (3, 2)]
 DTYPES = ["uint8", "uint16", "float32"]

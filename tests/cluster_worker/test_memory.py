@@ -12,10 +12,10 @@ from skimage import data
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.pipeline import Alone, run, run_alone
-from cluster_worker.planning import Order, plan
-from cluster_worker.surfaces import Array
-from config import recipe
+from cluster_worker.pixels.surfaces import Array
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import Alone, run, run_alone
+from config.contract import recipe
 
 CATALOGUE = catalogue()
 # Interpreter objects, kernels, and tables of histograms, none of which grow with the image.
@@ -79,8 +79,8 @@ MEASURE = """
 import sys
 from pathlib import Path
 import numpy as np
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
+from cluster_worker.plan.run import run_alone
+from cluster_worker.plan.chain import Order, plan
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()

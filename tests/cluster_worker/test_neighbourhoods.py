@@ -7,8 +7,8 @@ from skimage import data, feature, filters, restoration
 
 from cluster_worker.kernels import corners, rolling
 from cluster_worker.kernels.correlation import convolved
-from cluster_worker.operations.stars import stars
-from cluster_worker.tiling import Place, Span, all_of
+from cluster_worker.operations.support.stars import stars
+from cluster_worker.pixels.tiling import Place, Span, all_of
 
 GRAY = (data.camera()[:90, :300] / 255).astype(np.float32)
 COLOUR = (data.astronaut()[:290, :330] / 255).astype(np.float32)

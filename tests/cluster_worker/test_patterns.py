@@ -5,7 +5,7 @@ import pytest
 from skimage import data, feature
 
 from cluster_worker.operations.feature import local_binary_pattern
-from cluster_worker.tiling import Place, Span
+from cluster_worker.pixels.tiling import Place, Span
 
 IMAGE = data.camera()[100:160, 200:275]
 

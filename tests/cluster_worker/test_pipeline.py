@@ -27,12 +27,12 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
-from cluster_worker.operations.statistics import exact_sum, rounded_sum
-from cluster_worker.pipeline import Alone, run_alone
-from cluster_worker.pipeline import run as run_plan
-from cluster_worker.planning import Order, plan
-from cluster_worker.surfaces import Array, read
-from config import recipe
+from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
+from cluster_worker.pixels.surfaces import Array, read
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import Alone, run_alone
+from cluster_worker.plan.run import run as run_plan
+from config.contract import recipe
 
 IMAGE = np.random.default_rng(2).integers(0, 255, (37, 45), np.uint8)
 CORE = (8, 11)
@@ -42,7 +42,7 @@ CORE = (8, 11)
 def own_catalogue(monkeypatch):
     """Operations that a test declares are gone after it."""
     monkeypatch.setattr(declare, "OPERATIONS", own := dict(OPERATIONS))
-    monkeypatch.setattr("cluster_worker.planning.OPERATIONS", own)
+    monkeypatch.setattr("cluster_worker.plan.chain.OPERATIONS", own)
     plan.cache_clear()
     yield
     plan.cache_clear()

@@ -9,10 +9,10 @@ import skimage.data
 from imagecodecs import PNG, png_decode, png_encode, spng_decode
 from PIL import Image
 
-from cluster_worker import formats
-from cluster_worker.codecs import png_bands
-from cluster_worker.codecs.png_bands import SIGNATURE, Stretch, chunk, frame
-from cluster_worker.formats import Header
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.codecs import png_bands
+from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, Stretch, chunk, frame
+from cluster_worker.imagefiles.formats import Header
 from tests.cluster_worker.image_files import RANDOM, picture, read, refusal
 
 FILTERS = [PNG.FILTER.NONE, PNG.FILTER.SUB, PNG.FILTER.UP, PNG.FILTER.AVG, PNG.FILTER.PAETH]

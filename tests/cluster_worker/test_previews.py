@@ -6,11 +6,11 @@ import pika
 import pytest
 from skimage import data, filters
 
-from cluster_worker.consumer import Answerer
-from cluster_worker.previews import Previewer, plain
-from cluster_worker.viewing import viewable
-from config import places
-from config.preview import Answer, Question
+from cluster_worker.imagefiles.viewing import viewable
+from cluster_worker.node.consumer import Answerer
+from cluster_worker.node.previews import Previewer, plain
+from config.contract import places
+from config.contract.preview import Answer, Question
 from tests.app import pictures
 
 STEPS = ({"operation": "sobel"},)

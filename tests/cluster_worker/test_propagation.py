@@ -9,9 +9,9 @@ from skimage import feature, measure, morphology, segmentation
 from cluster_worker.kernels import components
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.labels import summed_up
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from config import recipe
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 
 CORES = [(1, 3), (5, 7), (16, 40), (200, 200)]
 # A coil goes on by one tile in a round, so that the smallest would take hundreds of rounds.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cluster_worker.operations.quantiles import quantile_values, quantiles
+from cluster_worker.operations.support.quantiles import quantile_values, quantiles
 
 SHARES = (0.0, 0.013, 0.5, 0.9, 1.0)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cluster_worker.blocks import run_part, whole_place
 from cluster_worker.operations import OPERATIONS
+from cluster_worker.plan.blocks import run_part, whole_place
 
 RANKS = [name for name in OPERATIONS if name.startswith("rank_")]
 RANDOM = np.random.default_rng(0)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from skimage import feature, filters
 
-from cluster_worker.blocks import whole_place
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.ridges import curvatures, curvatures_by_loop, kernels
-from cluster_worker.pipeline import run_alone
-from cluster_worker.planning import Order, plan
-from config import recipe
+from cluster_worker.plan.blocks import whole_place
+from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.run import run_alone
+from config.contract import recipe
 
 NOISE = np.random.default_rng(7).random((70, 83))
 

@@ -11,14 +11,14 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from cluster_worker import rows as rows_module
-from cluster_worker import storage as storage_module
 from cluster_worker.errors import Broken
-from cluster_worker.rows import Rows
-from cluster_worker.runner import Runner
-from config import places, window
-from config.job import Batch, Job, Message, changed_at
-from config.settings import WorkerSettings
+from cluster_worker.node import rows as rows_module
+from cluster_worker.node import storage as storage_module
+from cluster_worker.node.rows import Rows
+from cluster_worker.node.runner import Runner
+from config.contract import places, window
+from config.contract.job import Batch, Job, Message, changed_at
+from config.contract.settings import WorkerSettings
 from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]

@@ -19,19 +19,19 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 from skimage import data
 
-from cluster_worker.consumer import Verdict
-from cluster_worker.decoder import Decoders
-from cluster_worker.engine import Engine
+from cluster_worker.engine.engine import Engine
 from cluster_worker.errors import Cancelled
-from cluster_worker.fetching import EARLY_BYTES_MAX, Fetch
-from cluster_worker.rows import Rows
-from cluster_worker.runner import Runner, Wanted
+from cluster_worker.imagefiles.decoder import Decoders
+from cluster_worker.imagefiles.viewing import viewable
+from cluster_worker.node.consumer import Verdict
+from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
+from cluster_worker.node.rows import Rows
+from cluster_worker.node.runner import Runner, Wanted
+from cluster_worker.node.storage import Storage
 from cluster_worker.stages import Stages
-from cluster_worker.storage import Storage
-from cluster_worker.viewing import viewable
-from config import places
-from config.job import Batch, Job, Message, changed_at
-from config.settings import WorkerSettings
+from config.contract import places
+from config.contract.job import Batch, Job, Message, changed_at
+from config.contract.settings import WorkerSettings
 from tests.cluster_worker.test_tiles import close_to, levels_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -86,7 +86,7 @@ def runner(settings, s3):
     )
     resource.meta.client.create_table(TableName=TABLE, **places.TABLE_SCHEMA)
     resource.meta.client.close()
-    with Engine(1) as engine, Decoders(1, settings) as decoders:
+    with Engine(1) as engine, Decoders(1) as decoders:
         yield Runner(settings, engine, decoders, Rows(settings), Storage(settings), "worker")
 
 
@@ -189,8 +189,8 @@ def test_nobody_waits_for_an_upload_whose_job_is_not_claimed(runner, accepted, m
 
 def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monkeypatch):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
-    monkeypatch.setattr("cluster_worker.runner.CLAIMS_MAX", 1)
-    monkeypatch.setattr("cluster_worker.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr("cluster_worker.node.runner.CLAIMS_MAX", 1)
+    monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
     monkeypatch.setattr(runner.rows, "claim", lambda *_: None)
     before = set(runner.engine.segments.folder.iterdir())
     assert runner.run(message) is Verdict.HAND_BACK
@@ -200,7 +200,7 @@ def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monk
 
 def test_a_job_is_handed_back_where_no_folder_can_be_made(runner, s3, monkeypatch, tmp_path):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
-    monkeypatch.setattr("cluster_worker.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
     monkeypatch.setattr(runner.engine.segments, "folder", tmp_path / "gone")
     assert runner.run(message) is Verdict.HAND_BACK
     assert row_of(runner, message).state == "queued"
@@ -216,7 +216,7 @@ def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
 
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 19], ids=["held", "streamed"])
 def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch, tmp_path, memory):
-    monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", memory)
+    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", memory)
     message = put(runner, s3, DEEP, [{"operation": "invert"}])
     runner.run(message)
     row = row_of(runner, message)

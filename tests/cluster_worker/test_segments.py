@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cluster_worker.errors import Rejected
-from cluster_worker.segments import MAPS_MAX, Maps, Pixels, Segments
+from cluster_worker.pixels.shared_memory import MAPS_MAX, Maps, Pixels, Segments
 
 MIB = 1 << 20
 

@@ -9,12 +9,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cluster_worker import storage as storage_module
 from cluster_worker.errors import Broken, Rejected
-from cluster_worker.storage import Storage, disposition
-from config import places
-from config.job import Job
-from config.settings import MIB, WorkerSettings
+from cluster_worker.node import storage as storage_module
+from cluster_worker.node.storage import Storage, disposition
+from config.contract import places
+from config.contract.job import Job
+from config.contract.settings import MIB, WorkerSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 

@@ -17,13 +17,13 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine, Rejected
+from cluster_worker.engine.run_file import open_file
 from cluster_worker.errors import Broken
-from cluster_worker.files import open_file
+from cluster_worker.imagefiles.streams import Raw, Tools, reserve
 from cluster_worker.operations import catalogue
-from cluster_worker.planning import Order, plan
-from cluster_worker.streams import Raw, Tools, reserve
-from cluster_worker.tiling import Span
-from config import recipe
+from cluster_worker.pixels.tiling import Span
+from cluster_worker.plan.chain import Order, plan
+from config.contract import recipe
 
 PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]
 
@@ -37,7 +37,7 @@ def engine():
 @pytest.fixture
 def small_memory(monkeypatch):
     """Nothing is held in memory that can be streamed."""
-    monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", 0)
+    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 0)
 
 
 def written(path, image, **options):
@@ -112,7 +112,7 @@ def test_any_layout_that_has_pieces_is_streamed(engine, small_memory, tmp_path, 
 def test_a_small_result_of_a_streamed_file_is_held_in_any_format(
     engine, monkeypatch, tmp_path, ending
 ):
-    monkeypatch.setattr("cluster_worker.files.MEMORY_BYTES_MAX", 400_000)
+    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 400_000)
     source, target = written(tmp_path / "in.tif", IMAGES["gray"]), tmp_path / f"out.{ending}"
     steps = [{"operation": "equalize_hist"}, {"operation": "resize", "rows": 97, "columns": 112}]
     with open_file(engine, source, target, steps) as file:

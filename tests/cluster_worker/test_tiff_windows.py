@@ -9,10 +9,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cluster_worker import formats
-from cluster_worker.codecs import tiff_windows
 from cluster_worker.errors import Rejected
-from cluster_worker.formats import TILE, Header
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.codecs import tiff_windows
+from cluster_worker.imagefiles.formats import TILE, Header
 from tests.cluster_worker.image_files import picture
 
 PIXELS_MAX = 10_000_000

@@ -8,10 +8,18 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from cluster_worker.codecs.tiles import ENTRY, HEAD, SIDE, Pyramid, halved, level_shapes, tile_count
-from cluster_worker.decoder import Decoder
-from cluster_worker.segments import Pixels
-from cluster_worker.viewing import contrast, looked_at, over_white, viewable
+from cluster_worker.imagefiles.codecs.tiles import (
+    ENTRY,
+    HEAD,
+    SIDE,
+    Pyramid,
+    halved,
+    level_shapes,
+    tile_count,
+)
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.viewing import contrast, looked_at, over_white, viewable
+from cluster_worker.pixels.shared_memory import Pixels
 
 # Of a photograph in tiles, per channel: JPEG of this quality is off by so much on average and at
 # most.

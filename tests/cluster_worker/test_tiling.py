@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_worker.tiling import (
+from cluster_worker.pixels.tiling import (
     Place,
     Span,
     core_shape,

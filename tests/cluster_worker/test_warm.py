@@ -11,7 +11,7 @@ import sys, warnings
 from numba import config
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
-from cluster_worker import warm
+from cluster_worker.engine import warm
 from cluster_worker.operations import OPERATIONS
 
 def compiled():

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from cluster_worker.launch import mpiexec
+from cluster_worker.engine.launch import mpiexec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -17,7 +17,7 @@ def in_world(ranks, code):
     program = textwrap.dedent(
         """
         import os
-        from cluster_worker.world import WholeWorld
+        from cluster_worker.engine.mpi import WholeWorld
         team = WholeWorld()
         def say(text):
             # In one write, which no other rank's can part.

@@ -2,8 +2,18 @@ import dataclasses
 
 import pytest
 
-from config import places
-from config.job import FINAL, STATES, TRANSITIONS, UNFINISHED, Batch, Change, Job, Message, move
+from config.contract import places
+from config.contract.job import (
+    FINAL,
+    STATES,
+    TRANSITIONS,
+    UNFINISHED,
+    Batch,
+    Change,
+    Job,
+    Message,
+    move,
+)
 
 ROW = Job("b" * 32, "j" * 16, "cat.jpg", 10, "image/jpeg", "queued", 1, 2, notes=("a", "b"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster_worker.operations import catalogue
-from config import recipe
+from config.contract import recipe
 
 CATALOGUE = catalogue()
 

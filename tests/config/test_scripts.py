@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from config import places
-from config.definitions import definitions
-from config.settings import TOP
+from config.contract import places
+from config.contract.definitions import definitions
+from config.contract.settings import TOP
 
 CONFIG = TOP / "config"
 SCRIPTS = sorted([*CONFIG.glob("*.sh"), CONFIG / "systemd" / "worker-run"])

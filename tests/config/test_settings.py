@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config import VERSION
-from config.settings import (
+from config.contract.settings import (
     TOP,
     ApiSettings,
     LocalSettings,
@@ -51,7 +51,7 @@ def test_a_setting_of_the_wrong_type_is_one_sentence():
 def test_a_room_overrides_the_top_and_the_environment_overrides_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("config.settings.TOP", tmp_path)
+    monkeypatch.setattr("config.contract.settings.TOP", tmp_path)
     (tmp_path / "api").mkdir()
     (tmp_path / ".env").write_text("TABLE=top\nAWS_REGION=top\nSTEPS_MAX=5\n")
     (tmp_path / "api" / ".env").write_text("# its own\nTABLE=room\nAWS_REGION='room'\n")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from infra.local import app as room
 from infra.local import selfcheck
 from infra.local.app import LocalApp

@@ -4,7 +4,7 @@ import pika
 import pika.exceptions
 import pytest
 
-from config import places
+from config.contract import places
 from infra.local import broker as room
 from infra.local.broker import Broker, connect
 from infra.local.guard import descendants

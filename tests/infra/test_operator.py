@@ -9,9 +9,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from config import places
-from config.job import Message
-from config.settings import TOP
+from config.contract import places
+from config.contract.job import Message
+from config.contract.settings import TOP
 from infra import letters, smoke
 from infra.local.broker import connect
 from infra.local.ports import HOST, free_ports

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from infra.local import selfcheck
 from infra.local.front import API_BODY_BYTES_MAX
 from infra.local.ports import HOST, answers, free_ports

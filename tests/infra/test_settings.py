@@ -1,6 +1,6 @@
 import pytest
 
-from config.settings import SettingError
+from config.contract.settings import SettingError
 from infra.settings import SIZES, load
 
 

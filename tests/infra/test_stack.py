@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from aws_cdk import App
 
-from config import places
-from config.settings import TOP
+from config.contract import places
+from config.contract.settings import TOP
 from infra import rules
 from infra import settings as room
 from infra.grants import ON_ALL
@@ -191,7 +191,8 @@ def test_the_table_is_the_one_that_the_code_knows(template):
 
 
 @pytest.mark.parametrize(
-    ("start", "path"), [("Api", "api/chalicelib/table.py"), ("Workers", "cluster_worker/rows.py")]
+    ("start", "path"),
+    [("Api", "api/chalicelib/table.py"), ("Workers", "cluster_worker/node/rows.py")],
 )
 def test_every_request_to_the_table_is_granted_to_who_makes_it(template, start, path):
     granted = set().union(*map(actions_of, template.statements(start)))
@@ -416,7 +417,7 @@ def test_the_functions_code_is_the_app_its_configuration_and_two_libraries(small
         names = package.namelist()
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"app.py", "chalice", "chalicelib", "config", "fastjsonschema", "pika"}
-    assert "config/catalogue.json" in names
+    assert "config/contract/catalogue.json" in names
     ours = {name for name in names if name.startswith(("chalicelib/", "config/"))}
     assert all(name.endswith((".py", "catalogue.json")) for name in ours), ours
     assert code_of(small).stat().st_size <= 2 * 1024 * 1024
@@ -480,5 +481,5 @@ print(json.dumps([answer["statusCode"], len(body["operations"]), seconds]))
     assert found.returncode == 0, found.stderr
     status, operations, seconds = json.loads(found.stdout)
     sys.stdout.write(f"the functions' code imports in {seconds:.2f} s\n")
-    catalogue = json.loads((TOP / "config" / "catalogue.json").read_text())
+    catalogue = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
     assert (status, operations) == (200, len(catalogue["operations"]))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from infra.local.guard import descendants
 from infra.local.part import LocalError, Part
 from infra.local.supervisor import Supervisor, delay_after

@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from config.settings import TOP
+from config.contract.settings import TOP
 
 STORE = TOP / ".run" / "machines"
 

@@ -11,8 +11,8 @@ import time
 import pika
 import pytest
 
-from config import places
-from config.settings import TOP
+from config.contract import places
+from config.contract.settings import TOP
 from tests.machines.machine import Machine, base, copy_of, copy_sources, lend
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from config.settings import TOP
+from config.contract.settings import TOP
 from tests.machines import rabbitmq4
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]

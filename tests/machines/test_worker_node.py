@@ -104,7 +104,7 @@ def test_the_container_is_bounded_and_may_do_little(worker):
 
 def test_the_container_has_room_on_disk_for_images_larger_than_memory(worker):
     code = (
-        "from config.settings import WorkerSettings, load; import os, pathlib;"
+        "from config.contract.settings import WorkerSettings, load; import os, pathlib;"
         "folder = pathlib.Path(load(WorkerSettings).spool_dir);"
         "(folder / 'x').write_bytes(b'x'); (folder / 'x').unlink();"
         "print(folder, os.statvfs(folder).f_blocks > 0)"

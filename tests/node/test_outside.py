@@ -12,15 +12,15 @@ import pika
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cluster_worker import node as room
-from cluster_worker.consumer import Consumer, Verdict
-from cluster_worker.metadata import Metadata
-from cluster_worker.node import Outside
-from cluster_worker.rows import Rows
-from config import places
-from config.job import Message
-from config.node import Node
-from config.settings import WorkerSettings
+from cluster_worker.node import lifecycle as room
+from cluster_worker.node.consumer import Consumer, Verdict
+from cluster_worker.node.lifecycle import Outside
+from cluster_worker.node.metadata import Metadata
+from cluster_worker.node.rows import Rows
+from config.contract import places
+from config.contract.job import Message
+from config.contract.node import Node
+from config.contract.settings import WorkerSettings
 from tests.infra.processes import eventually
 from tests.node.ec2 import INSTANCE, ec2
 

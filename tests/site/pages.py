@@ -5,7 +5,7 @@ import sys
 
 from playwright.sync_api import expect
 
-from config.settings import TOP
+from config.contract.settings import TOP
 
 AXE = TOP / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 

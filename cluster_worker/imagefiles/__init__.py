@@ -1,0 +1,1 @@
+"""Image files: formats, codecs, windows, the decoder and its killable child."""

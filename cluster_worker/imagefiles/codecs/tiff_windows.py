@@ -1,0 +1,340 @@
+"""TIFF by windows: read in parts and put together from parts, for images larger than memory."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import groupby, product
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+from imagecodecs import deflate_encode, delta_encode, packints_decode, zstd_encode
+from tifffile import TiffFile, TiffPage, TiffWriter
+
+from cluster_worker.imagefiles.codecs.header import (
+    TILE,
+    Header,
+    Image,
+    Piece,
+    Place,
+)
+from cluster_worker.imagefiles.codecs.threads import in_threads
+from cluster_worker.imagefiles.codecs.tiff_page import (
+    LEVEL,
+    PALETTE,
+    ZSTD,
+    check_extent,
+    coloured,
+    described,
+    first_page,
+    reads_by_rows,
+    straighten,
+)
+from cluster_worker.pixels.tiling import Span
+
+# Decoded pieces kept between windows: windows overlap by their halos, and strips are wider.
+KEPT_BYTES_MAX = 48 << 20
+# Samples smaller than a byte that are unpacked at once.
+UNPACKED_BYTES = 4 << 20
+
+# Offsets of a classic TIFF have 32 bits; room is left for its tags.
+CLASSIC_BYTES_MAX = (1 << 32) - (1 << 26)
+
+
+def read_window(
+    path: Path, header: Header, top: int, bottom: int, left: int, right: int, out: Image
+) -> None:
+    """Decode the pieces of a TIFF that meet a window, as `tiff.read_pixels` converts them.
+
+    Parameters
+    ----------
+    path : Path
+        The file that the header was read from.
+    header : Header
+        With a block.
+    top, bottom, left, right : int
+        The window, half open, within the image.
+    out : ndarray
+        Of the window's rows and columns, the header's channels and its dtype.
+
+    Raises
+    ------
+    EOFError
+        If the file ends before its pixels do.
+    ValueError
+        If the header is another file's.
+    """
+    found = path.stat()
+    pieces = pieces_of(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    window = Span(top, bottom, left, right)
+    page = pieces.page
+    if (page.imagelength, page.imagewidth) != header.shape[:2]:
+        raise ValueError(f"the header is of {header.shape}, the file of {page.shape}")
+    if page.photometric == PALETTE:
+        indices = np.empty((*out.shape[:2], 1), page.dtype)
+        pieces.read(window, indices)
+        out[...] = coloured(page, indices[..., 0])
+        return
+    pieces.read(window, out if out.ndim == 3 else out[..., np.newaxis])
+    straighten(page, out)
+
+
+@lru_cache(maxsize=1)
+def pieces_of(path: Path, *identity: int) -> "StoredPieces":
+    """Give what is kept of the file that was read last; its identity is that of its content."""
+    del identity
+    return StoredPieces(path)
+
+
+def forget() -> None:
+    """Let go of what is kept of the last file."""
+    pieces_of.cache_clear()
+
+
+def overlap(one: Span, other: Span) -> Span:
+    """Give the rows and columns that lie in both of two spans that meet."""
+    return Span(
+        max(one.top, other.top),
+        min(one.bottom, other.bottom),
+        max(one.left, other.left),
+        min(one.right, other.right),
+    )
+
+
+class StoredPieces:
+    """The tiles or strips of a file, and those that were decoded last.
+
+    The tags are kept, but no open file: one that was removed would still take its room.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF.
+
+    Raises
+    ------
+    EOFError
+        If a piece lies past the file's end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with TiffFile(path) as file:
+            self.page: TiffPage = first_page(file)
+            check_extent(self.page, path.stat().st_size)
+            self.byteorder = file.byteorder
+        page = self.page
+        self.path = path
+        self.planes: int = page.samplesperpixel if page.planarconfig == 2 else 1
+        self.samples: int = page.samplesperpixel // self.planes
+        self.rows: int = (
+            page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
+        )
+        self.columns: int = page.tilewidth if page.is_tiled else page.imagewidth
+        self.down: int = -(-page.imagelength // self.rows)
+        self.across: int = -(-page.imagewidth // self.columns)
+        self.kept: OrderedDict[int, Image] = OrderedDict()
+        self.kept_bytes = 0
+
+    def read(self, window: Span, out: Image) -> None:
+        """Fill `out`, rows × columns × samples, with a window as it is stored."""
+        mapped = np.memmap(self.path, np.uint8, "r")
+        if reads_by_rows(self.page):
+            for plane, strip in self.meeting(window):
+                self.copy_rows(mapped, plane, strip, window, out)
+            return
+        met = list(self.meeting(window))
+        decoded = in_threads(partial(self.decoded, mapped), met, self.nbytes)
+        for (plane, number), piece in zip(met, decoded, strict=True):
+            self.keep(plane, number, piece)
+            place = self.place(number)
+            part = overlap(place, window)
+            target = self.of_plane(out, plane)[part.relative_to(window).slices]
+            target[...] = piece[part.relative_to(place).slices]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one decoded piece."""
+        itemsize: int = np.dtype(self.page.dtype).itemsize
+        return self.rows * self.columns * self.samples * itemsize
+
+    def meeting(self, window: Span) -> Iterator[tuple[int, int]]:
+        """Number the pieces that meet a window, in each plane."""
+        down = range(window.top // self.rows, -(-window.bottom // self.rows))
+        across = range(window.left // self.columns, -(-window.right // self.columns))
+        for plane, row, column in product(range(self.planes), down, across):
+            yield plane, row * self.across + column
+
+    def place(self, number: int) -> Span:
+        """Tell where a piece lies in the image; tiles reach past its border."""
+        top, left = number // self.across * self.rows, number % self.across * self.columns
+        return Span(top, top + self.rows, left, left + self.columns)
+
+    def index(self, plane: int, number: int) -> int:
+        """Number a piece as the file does: plane after plane."""
+        return plane * self.down * self.across + number
+
+    def decoded(self, mapped: Image, piece: tuple[int, int]) -> Image:
+        """Give a piece, rows × columns × samples, decoded unless it is kept; called by threads."""
+        index = self.index(*piece)
+        kept = self.kept.get(index)
+        if kept is not None:
+            return kept
+        start = self.page.dataoffsets[index]
+        content = mapped[start : start + self.page.databytecounts[index]].tobytes()
+        pixels: Image = self.page.decode(content, index)[0][0]
+        return pixels
+
+    def keep(self, plane: int, number: int, piece: Image) -> None:
+        """Keep a piece for the next windows, and part with those not used for longest."""
+        index = self.index(plane, number)
+        if index not in self.kept:
+            self.kept[index] = piece
+            self.kept_bytes += piece.nbytes
+        self.kept.move_to_end(index)
+        while self.kept_bytes > KEPT_BYTES_MAX:
+            self.kept_bytes -= self.kept.popitem(last=False)[1].nbytes
+
+    def copy_rows(self, mapped: Image, plane: int, strip: int, window: Span, out: Image) -> None:
+        """Copy what a window holds of an uncompressed strip, in the file's byte order."""
+        page, place = self.page, self.place(strip)
+        part = overlap(place, window)
+        target = self.of_plane(out, plane)[part.relative_to(window).slices]
+        bits = page.bitspersample * self.samples
+        row_bytes = -(-page.imagewidth * bits // 8)
+        start = page.dataoffsets[self.index(plane, strip)] + (part.top - place.top) * row_bytes
+        if start + len(target) * row_bytes > len(mapped):
+            raise EOFError("rows are missing")
+        if bits % 8 or page.bitspersample < 8:
+            lines = mapped[start : start + len(target) * row_bytes].reshape(-1, row_bytes)
+            self.unpack_rows(lines, part, target)
+            return
+        kind = np.dtype(page.dtype).newbyteorder(self.byteorder)
+        strides = (row_bytes, bits // 8, kind.itemsize)
+        target[...] = np.ndarray(target.shape, kind, mapped, start + part.left * bits // 8, strides)
+
+    def unpack_rows(self, lines: Image, part: Span, target: Image) -> None:
+        """Unpack rows of samples that are smaller than a byte, a few at a time."""
+        page = self.page
+        runlen = page.imagewidth * self.samples
+        step = max(1, UNPACKED_BYTES // runlen)
+        for top in range(0, len(lines), step):
+            packed = lines[top : top + step]
+            rows = packints_decode(packed.tobytes(), page.dtype, page.bitspersample, runlen=runlen)
+            rows = rows.reshape(len(packed), page.imagewidth, self.samples)
+            target[top : top + step] = rows[:, part.left : part.right]
+
+    def of_plane(self, out: Image, plane: int) -> Image:
+        """View the samples of an image that lie in one plane of the file."""
+        return out[..., plane : plane + 1] if self.planes > 1 else out
+
+
+def encode_tiles(spool: Path, image: Image, compression: str) -> list[Place]:
+    """Cut a block of an image into tiles, and append each, compressed, to a file.
+
+    Parameters
+    ----------
+    spool : Path
+        Made if it is not there; only one may append to it at a time.
+    image : ndarray
+        rows × columns [× channels]; its corner lies at multiples of `TILE` in the whole image, and
+        it ends there too, or at the whole image's border, where tiles are filled up with zeros.
+    compression : str
+        As the header of the original has it.
+
+    Returns
+    -------
+    list of (int, int)
+        Where each tile lies, in row order.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    layered = image if image.ndim == 3 else image[..., np.newaxis]
+    rows, columns, channels = layered.shape
+    corners = product(range(0, rows, TILE), range(0, columns, TILE))
+    places: list[Place] = []
+    with spool.open("ab") as opened:
+        nbytes = TILE * TILE * channels * layered.itemsize
+        for encoded in in_threads(partial(encoded_tile, layered, compression), corners, nbytes):
+            places.append((opened.tell(), len(encoded)))
+            opened.write(encoded)
+    return places
+
+
+def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> bytes:
+    """Compress one tile: whole numbers as differences along the row, masks as packed bits."""
+    top, left = corner
+    part = image[top : top + TILE, left : left + TILE]
+    tile = np.zeros((TILE, TILE, image.shape[2]), image.dtype)
+    tile[: part.shape[0], : part.shape[1]] = part
+    if tile.dtype == bool:
+        tile = np.packbits(tile.reshape(TILE, -1), axis=1)
+    elif tile.dtype.kind == "u":
+        tile = delta_encode(tile, axis=1)
+    encode = zstd_encode if compression == ZSTD else deflate_encode
+    encoded: bytes = encode(tile, LEVEL)
+    return encoded
+
+
+def assemble(
+    path: Path, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
+) -> tuple[str, ...]:
+    """Write a TIFF of tiles that `encode_tiles` has compressed; labels stay of 32 bits.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    pieces : sequence of (Path, int, int)
+        File, offset and bytes of each tile of the whole image, in row order.
+    shape : sequence of int
+        (rows, columns) or (rows, columns, channels) of the image.
+    dtype : str
+        Of the tiles.
+    header : Header
+        Of the original: its colour profile and resolution are carried over.
+
+    Returns
+    -------
+    tuple of str
+        What could not be kept, one sentence each.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer tiles than the image has.
+    EOFError
+        If a file of tiles ends before a tile does.
+    OSError
+        If a file cannot be read or written.
+    """
+    shape = tuple(shape[:2]) if tuple(shape[2:]) == (1,) else tuple(shape)
+    count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
+    if len(pieces) != count:
+        raise ValueError(f"pieces: an image of {shape} has {count} tiles, got {len(pieces)}")
+    options, notes = described(shape, header)
+    size = sum(nbytes for _, _, nbytes in pieces)
+    with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
+        writer.write(
+            encoded_pieces(pieces),
+            shape=shape,
+            dtype=dtype,
+            tile=(TILE, TILE),
+            predictor=np.dtype(dtype).kind == "u",
+            **options,
+        )
+    return notes
+
+
+def encoded_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
+    """Read encoded tiles one after the other."""
+    for spool, run in groupby(pieces, key=itemgetter(0)):
+        with spool.open("rb") as opened:
+            for _, offset, nbytes in run:
+                opened.seek(offset)
+                encoded = opened.read(nbytes)
+                if len(encoded) < nbytes:
+                    raise EOFError(f"{spool.name} ends before the tile at {offset}")
+                yield encoded

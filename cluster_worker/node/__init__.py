@@ -1,0 +1,1 @@
+"""A worker node: consumer, runner, storage and life cycle."""

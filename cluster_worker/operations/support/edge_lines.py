@@ -1,0 +1,145 @@
+"""What Canny's method is made of: slopes, thin lines, and what is connected to where one begins."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from skimage import filters, util
+from skimage.feature._canny_cy import _nonmaximum_suppression_bilinear
+
+from cluster_worker.kernels import components, edge_lines
+from cluster_worker.operations.declare import Image, Place
+from cluster_worker.operations.support.propagation import refuse_nan
+from cluster_worker.operations.support.quantiles import quantile_values
+
+Border = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
+
+# Of slopes, in units of the image: where a line goes on, and where one begins.
+Thresholds = tuple[float | None, float | None]
+
+
+class Blur(NamedTuple):
+    """The Gaussian that goes before, and what it finds beyond the image's border."""
+
+    sigma: float
+    mode: Border
+    cval: float
+
+
+def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
+    """Give the slopes of a blurred block along rows and columns, and how steep they are."""
+    sigma, mode, cval = blur
+    smooth = filters.gaussian(image, sigma, mode=mode, cval=cval)
+    if mode == "constant":
+        inside = filters.gaussian(np.ones_like(smooth), sigma, mode=mode, cval=cval)
+        smooth /= inside + np.finfo(smooth.dtype).eps
+    # Only the blur reads the opposite edge.
+    within = place.window.clipped(place.shape).relative_to(place.window)
+    result = np.zeros((*image.shape, 3), smooth.dtype)
+    down, across, steep = np.moveaxis(result[within.slices], 2, 0)
+    ndimage.sobel(smooth[within.slices], axis=0, output=down)
+    ndimage.sobel(smooth[within.slices], axis=1, output=across)
+    np.multiply(down, down, out=steep)
+    steep += across * across
+    np.sqrt(steep, out=steep)
+    return result
+
+
+def lines(found: Image, low: float, high: float) -> Image:
+    """Thin steep places of a block to lines: 1 where one may go on, 2 where one begins."""
+    # The image's outermost pixels are no lines, nor are the block's, which are halo elsewhere.
+    inner = np.zeros(found.shape[:2], np.bool_)
+    inner[1:-1, 1:-1] = True
+    down, across, steep = (np.ascontiguousarray(found[..., i]) for i in range(3))
+    thin = _nonmaximum_suppression_bilinear(down, across, steep, inner, low)
+    weak = thin > 0
+    found_lines: Image = weak.astype(np.uint8) + (weak & (thin >= high))
+    return found_lines
+
+
+def refuse_crossed(low: float, high: float) -> None:
+    """Refuse thresholds of which the one where lines begin is the lower.
+
+    Raises
+    ------
+    ValueError
+        In one sentence.
+    """
+    if high < low:
+        raise ValueError(f"low_threshold should be lower than high_threshold, got {low} and {high}")
+
+
+def steepness_of(given: Thresholds, white: float) -> tuple[float, float]:
+    """Give the steepness that thresholds in an image's units mean, in shares of its white.
+
+    Raises
+    ------
+    ValueError
+        If lines begin where they would not go on.
+    """
+    low = 0.1 if given[0] is None else given[0] / white
+    high = 0.2 if given[1] is None else given[1] / white
+    refuse_crossed(low, high)
+    return low, high
+
+
+def canny_lines(image: Image, *, place: Place, given: Thresholds, blur: Blur) -> Image:
+    """Find the lines of a block; thresholds are in the image's own units."""
+    white = util.dtype_limits(image, clip_negative=False)[1]
+    low, high = steepness_of(given, white)
+    found = slopes(image, place=place, blur=blur)
+    within = place.window.clipped(place.shape).relative_to(place.window).slices
+    result = np.zeros(image.shape, np.uint8)
+    result[within] = lines(found[within], low, high)
+    return result
+
+
+def canny_lines_by_loops(
+    image: Image, *, place: Place, given: Thresholds, blur: Blur, out: Image | None
+) -> Image:
+    """Find the lines of a block in one go over its rows."""
+    # Whatever the image's type, its floats have a white of 1.
+    low, high = steepness_of(given, 1.0)
+    more = blur._asdict() | {"low": low, "high": high}
+    return edge_lines.canny_lines(image, **more, place=place, out=out)
+
+
+def like_lines(image: Image, given: Thresholds) -> Image:
+    """Give an image as `canny_lines_by_loops` gives it, if the thresholds let it give any."""
+    steepness_of(given, 1.0)
+    return np.zeros(image.shape, np.uint8)
+
+
+def shares_of(low: float | None, high: float | None) -> tuple[float, float]:
+    """Give the shares of pixels that thresholds mean, with what scikit-image takes for None."""
+    # By way of percent, as there, which may change the last bit.
+    return (
+        100.0 * (0.1 if low is None else low) / 100,
+        100.0 * (0.2 if high is None else high) / 100,
+    )
+
+
+def of_magnitude(of: Callable[..., Any], found: Image, *earlier: Any) -> Any:
+    """Measure how steep a block is.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN, which is no rank.
+    """
+    refuse_nan(found[..., 2])
+    return of(found[..., 2], *earlier)
+
+
+def lines_by_quantiles(
+    found: Image, *, statistics: tuple[Any, ...], shares: tuple[float, float]
+) -> Image:
+    """Find the lines of a block; thresholds are quantiles of how steep the whole image is."""
+    refuse_crossed(*shares)
+    return lines(found, *quantile_values(statistics, shares, found.dtype))
+
+
+def linked(lines: Image, *, place: Place, out: Image | None) -> Image:
+    """Give seats to what is connected in a tile; marked is where a line begins."""
+    return components.seated(lines > 0, lines == 2, 2, place, out=out)

@@ -1,0 +1,1 @@
+"""Spans and tiles of images, and where their pixels lie."""

@@ -1,0 +1,417 @@
+"""Plan a chain of steps as passes over tiles. Pure: numbers in, values out.
+
+A step's operation gives *parts*. A pass runs neighbouring parts together on each tile: from the
+core of a result backwards, each part says which span of its input it reads. A part that needs a
+statistic of the whole image, the opposite edge, rounds, or the whole image itself begins a new
+pass, since it must see the finished result of the parts before it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from math import prod
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.errors import Rejected
+from cluster_worker.kernels import depths
+from cluster_worker.operations import OPERATIONS, Operation, color
+from cluster_worker.operations.declare import Kernel, Part, Place
+from cluster_worker.operations.support import statistics
+from cluster_worker.pixels.depths import to_depth
+from cluster_worker.pixels.tiling import Span
+from cluster_worker.plan.blocks import refusals, run_part, whole_place
+from cluster_worker.plan.passes import Density, Load, Pass, Plan
+
+Image = NDArray[Any]
+Depth = Literal["input", "native"]
+
+DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
+
+# Types of pictures to which kernels round by themselves.
+ROUNDED = ("uint8", "uint16")
+
+# Rows and columns of the image that shows what type and channels a part gives. It is no constant,
+# since that has no threshold and no edge.
+EXAMPLE_SIDE = 16
+# Pixels of the window that one pixel of a result is tried on.
+EXAMPLE_WINDOW_MAX = 1 << 16
+
+
+class Order(NamedTuple):
+    """What is asked of a plan; the same order gives the same plan, in engine and ranks.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels); 2 or 4 channels end with alpha.
+    dtype : str
+        One of `DTYPES`; uint32 is a label image.
+    steps : str
+        JSON list, checked, with every parameter present.
+    depth : {"input", "native"}
+        Whether the result returns to the input's type, or keeps what scikit-image makes.
+    core : tuple of int or None
+        Largest (rows, columns) of a tile's core, instead of one chosen by size and cost.
+    grid : int
+        Cores of the result begin at multiples of it, as a file of tiles wants.
+    returns : bool
+        Whether a picture returns to the input's type at the end; if not, floats stay what they are.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    steps: str
+    depth: Depth = "input"
+    core: tuple[int, int] | None = None
+    grid: int = 1
+    returns: bool = True
+
+
+@lru_cache(maxsize=256)
+def plan(order: Order) -> Plan:
+    """Plan a chain.
+
+    Raises
+    ------
+    Rejected
+        If such an image cannot be processed.
+    """
+    source_alpha = check_image(order.shape, order.dtype)
+    steps = json.loads(order.steps)
+    followed = chain(order, steps, source_alpha)
+    links = followed.links
+    last = links[-1]
+    consumed = any("alpha" in link.part.asks for link in links)
+    # Labels are no picture, and have nothing that could show through.
+    result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
+    channels = last.channels
+    if result_alpha:
+        channels = ((channels or (1,))[0] + 1,)
+    return Plan(
+        passes=tuple(pass_of(group) for group in groups(links)),
+        shape=order.shape,
+        dtype=order.dtype,
+        result_shape=last.after + channels,
+        result_dtype=last.dtype,
+        source_alpha=source_alpha,
+        result_alpha=result_alpha,
+        alpha=alpha_plan(order, steps) if source_alpha else None,
+        float_bytes=8 if order.dtype == "float64" or order.depth == "native" else 4,
+        density=followed.density,
+        core=order.core,
+        grid=order.grid,
+    )
+
+
+def alpha_plan(order: Order, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
+    """Plan what becomes of alpha: it goes with the pixels where a step moves them.
+
+    Where a step consumes it, it is not rounded before.
+    """
+    moving: list[Mapping[str, Any]] = []
+    consumed = False
+    for step in steps:
+        operation = OPERATIONS[step["operation"]]
+        consumed = operation.consumes_alpha
+        if consumed:
+            break
+        if operation.moves_pixels(step):
+            moving.append(step)
+    if not moving:
+        return None
+    alone = order._replace(shape=order.shape[:2], steps=json.dumps(moving), grid=1)
+    return plan(alone._replace(returns=not consumed))
+
+
+class Link(NamedTuple):
+    """A part of the chain, and what it makes of the example."""
+
+    part: Part
+    before: tuple[int, int]
+    after: tuple[int, int]
+    channels: tuple[int, ...]
+    dtype: str
+    arrays: int
+    table: int
+    cost: float
+    takes: str
+
+
+class Chain:
+    """Follows type, rows, columns, channels and resolution of an image from part to part."""
+
+    def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
+        self.links: list[Link] = []
+        self.shape = shape
+        self.channels = channels
+        self.dtype = dtype
+        self.density: Density | None = Density()
+
+    @property
+    def example(self) -> Image:
+        """A small image of today's type and channels."""
+        return example_of(self.channels, self.dtype)
+
+    def add(self, part: Part, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
+        """Append a part.
+
+        Raises
+        ------
+        Rejected
+            If it refuses such an image.
+        """
+        before, after, takes = self.shape, part.shape_after(self.shape), self.dtype
+        result = try_part(part, self.example, before)
+        self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
+        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost, takes)
+        self.links.append(link)
+
+    def rounds_by_itself(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
+        """Let the last part round its result to the depth of a picture, if it can."""
+        last = self.links[-1]
+        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.part.asks):
+            return False
+        if "dtype" not in last.part.asks or np.dtype(self.dtype).kind != "f":
+            return self.gives_by_itself(dtype)
+        part = replace(last.part, dtype=dtype, shows=shows)
+        self.links[-1] = last._replace(part=part, dtype=dtype)
+        self.dtype = dtype
+        return True
+
+    def gives_by_itself(self, dtype: str) -> bool:
+        """Let the last part give its result in another type, if it asks for that."""
+        last = self.links[-1]
+        if "target" not in last.part.asks:
+            return False
+        self.links[-1] = last._replace(part=replace(last.part, target=dtype), dtype=dtype)
+        self.dtype = dtype
+        return True
+
+    def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
+        """Take in what an operation has done to the size of a pixel."""
+        if self.density is None or operation.pixels == "lost":
+            self.density = None
+        elif operation.pixels == "turned":
+            across, down, turned = self.density
+            self.density = Density(down, across, not turned)
+        elif operation.pixels == "scaled":
+            across, down, turned = self.density
+            rows, columns = self.shape[0] / before[0], self.shape[1] / before[1]
+            self.density = Density(across * columns, down * rows, turned)
+
+
+def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
+    """Run a part on a small image, or its geometry on one pixel of the result."""
+    if part.like is not None:
+        with refusals(part.name):
+            return part.like(example)
+    if part.model is not None:
+        floats = "dtype" in part.asks
+        found = try_part(part.model, to_depth(example, "float32") if floats else example, shape)
+        return found.astype(part.dtype) if floats else found
+    if part.geometry is None:
+        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
+        return run_part(part, example, whole_place(example), alpha)
+    corner = Span(0, 1, 0, 1)
+    window = part.geometry.window(corner, shape)
+    if window.pixels > EXAMPLE_WINDOW_MAX:
+        # A pixel may be made from a whole gigapixel; what type it has, a few of those tell.
+        shape = min(shape[0], EXAMPLE_SIDE), min(shape[1], EXAMPLE_SIDE)
+        window = part.geometry.window(corner, shape)
+    block = np.zeros(window.shape + example.shape[2:], example.dtype)
+    return run_part(part, block, Place(window, corner, shape))
+
+
+def example_of(channels: tuple[int, ...], dtype: str) -> Image:
+    """Make a small image in which no two neighbours are alike."""
+    ramp = np.arange(EXAMPLE_SIDE**2).reshape(EXAMPLE_SIDE, EXAMPLE_SIDE)
+    kind = np.dtype(dtype).kind
+    image = ramp / ramp.max() if kind == "f" else ramp % 3 == 0 if kind == "b" else ramp
+    return np.broadcast_to(
+        image.reshape(image.shape + (1,) * len(channels)), image.shape + channels
+    ).astype(dtype)
+
+
+def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
+    """Follow an image through the steps, adding the conversions between them."""
+    colours = (3,) if len(order.shape) == 3 and order.shape[2] >= 3 else ()
+    found = Chain((order.shape[0], order.shape[1]), colours, order.dtype)
+    shows: Any = None
+    for given in steps:
+        operation = OPERATIONS[given["operation"]]
+        parameters = {name: value for name, value in given.items() if name != "operation"}
+        check_taken(operation, order.depth, found, alpha)
+        kernel = prepare(operation, parameters, order.depth, found)
+        before = found.shape
+        with refusals(operation.name):
+            parts = operation.parts(parameters, kernel)
+        for part in parts:
+            found.add(
+                part if alpha else without_alpha(part),
+                operation.arrays_of(kernel),
+                0 if kernel else operation.table(**parameters),
+                operation.cost_of(parameters, found.dtype, kernel),
+            )
+        found.change_density(operation, before)
+        alpha = alpha and not operation.consumes_alpha
+        # Moving pixels leaves their values what they were.
+        if not operation.moves_pixels(given):
+            shows = operation.shows
+    if order.depth == "input" and order.returns:
+        return_to_depth(found, order.dtype, shows)
+    if found.links[-1].part.rounds:
+        # Rounds end in either of two buffers; what is last must be the result.
+        found.add(Part(same))
+    return found
+
+
+def without_alpha(part: Part) -> Part:
+    """Give a part that asks for alpha none."""
+    if "alpha" not in part.asks:
+        return part
+    return replace(part, function=partial(part.function, alpha=None))
+
+
+def same(image: Image) -> Image:
+    """Leave an image as it is."""
+    return image
+
+
+def is_labels(dtype: str) -> bool:
+    """Whether images of this type hold labels; pictures have at most 16 bits, without sign."""
+    return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
+
+
+def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
+    """Refuse labels where a picture is meant, and the other way round."""
+    if is_labels(chain.dtype) and operation.takes == "picture":
+        raise Rejected(
+            f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
+        )
+    clear = alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
+    picture = np.dtype(chain.dtype).kind == "f" or chain.channels or clear
+    if operation.takes == "labels" and picture and depth == "input":
+        raise Rejected(
+            f"{operation.name}: takes labels or a mask, got a picture; "
+            "put a threshold and label before it"
+        )
+
+
+def prepare(
+    operation: Operation, parameters: Mapping[str, Any], depth: Depth, chain: Chain
+) -> Kernel | None:
+    """Add the conversions that must go before an operation, and choose its kernel if one holds."""
+    if is_labels(chain.dtype):
+        if operation.takes == "mask" and depth == "input":
+            chain.add(Part(regions))
+        return operation.kernel(parameters, chain.dtype, depth, chain.channels)
+    to_gray = operation.channels == "gray" and len(chain.channels) > 0
+    if to_gray:
+        gray = OPERATIONS["rgb2gray"]
+        kernel = gray.kernel({}, chain.dtype, depth)
+        if kernel is None:
+            to_float(depth, chain)
+        for part in gray.parts({}, kernel):
+            chain.add(part)
+    if operation.channels == "rgb" and not chain.channels:
+        chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
+    if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
+        chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
+    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
+    if kernel is None and operation.floats:
+        to_float(depth, chain)
+        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
+    return kernel
+
+
+def to_float(depth: Depth, chain: Chain) -> None:
+    """Make floats of a picture, if they are not; natively each operation does that itself."""
+    if depth == "input" and np.dtype(chain.dtype).kind != "f":
+        chain.add(conversion(chain.dtype, "float32", "to_float"))
+
+
+def regions(labels: Image) -> Image:
+    """Make a mask of labels: all that has one."""
+    mask: Image = labels != 0
+    return mask
+
+
+def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
+    """Add what makes a picture of the input's depth; labels stay labels."""
+    if is_labels(chain.dtype):
+        if chain.dtype != "uint32" and not chain.gives_by_itself("uint32"):
+            chain.add(Part(partial(np.asarray, dtype=np.uint32), name="to_labels"))
+        return
+    target = "uint8" if is_labels(dtype) else dtype
+    if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
+        if shows == "extent":
+            chain.add(Part(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
+        elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
+            low, high = shows
+            chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
+    if chain.dtype != target and not chain.rounds_by_itself(target):
+        chain.add(conversion(chain.dtype, target, "to_depth"))
+
+
+def conversion(source: str, target: str, name: str) -> Part:
+    """Give the part that converts from one type to another, by a kernel if there is one."""
+    part = Part(partial(to_depth, dtype=target), name=name)
+    if not depths.converts(source, target):
+        return part
+    return Part(partial(depths.to_depth, dtype=target), model=part, name=name)
+
+
+def groups(links: Sequence[Link]) -> list[list[Link]]:
+    """Part a chain into passes."""
+    found: list[list[Link]] = []
+    for link in links:
+        part = link.part
+        needs_all = part.measures or part.rounds or part.wraps or part.whole
+        last = found[-1][0].part if found else None
+        # After one whole tile, or rounds, all ranks share the work again.
+        after = last is not None and (last.rounds or (last.whole and (part.halo or part.geometry)))
+        if last is None or needs_all or after:
+            found.append([])
+        found[-1].append(link)
+    return found
+
+
+def pass_of(links: Sequence[Link]) -> Pass:
+    """Fuse neighbouring parts to one pass."""
+    last = links[-1]
+    return Pass(
+        parts=tuple(link.part for link in links),
+        shapes=(*(link.before for link in links), last.after),
+        channels=last.channels,
+        dtype=last.dtype,
+        arrays=max(link.arrays for link in links),
+        table=max(link.table for link in links),
+        cost=sum(link.cost for link in links),
+        loads=tuple(
+            Load(link.part.name, link.takes, link.cost * prod(link.channels)) for link in links
+        ),
+    )
+
+
+def check_image(shape: tuple[int, ...], dtype: str) -> bool:
+    """Check that an image can be processed, and tell whether it has alpha.
+
+    Raises
+    ------
+    Rejected
+        With one sentence.
+    """
+    if dtype not in DTYPES:
+        raise Rejected(f"image: must be of {', '.join(DTYPES)}, got {dtype}")
+    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
+        raise Rejected(
+            "image: must be rows × columns, or rows × columns × 1 to 4 channels, "
+            f"got {' × '.join(map(str, shape))}"
+        )
+    if min(shape) < 1:
+        raise Rejected(f"image: must hold a pixel, got {' × '.join(map(str, shape))}")
+    return len(shape) == 3 and shape[2] in (2, 4)

@@ -1,0 +1,1 @@
+"""What API, worker and infrastructure agree on. Standard library only."""

@@ -1,0 +1,48 @@
+"""A worker node's sign of life: a row that it writes again and again while it consumes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.contract import places
+
+# Between two signs; and after how long without one a node counts as gone.
+SIGN_SECONDS = 10.0
+GONE_SECONDS = 45.0
+
+# When DynamoDB may drop the row of a node that is gone.
+KEPT_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as it was seen last, at `seen` milliseconds since 1970, with its jobs in hand.
+
+    `served` is the highest ticket that it took, for each lane.
+    """
+
+    worker: str
+    in_hand: int
+    seen: int
+    served: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Node":
+        """Read a row as boto3's resource client returns it."""
+        served = {lane: int(ticket) for lane, ticket in item.get("served", {}).items()}
+        return cls(str(item["sk"]), int(item["in_hand"]), int(item["seen"]), served)
+
+    def to_item(self) -> dict[str, Any]:
+        """Write the row, whoever wrote it before."""
+        return {
+            "pk": places.NODES_PK,
+            "sk": self.worker,
+            "in_hand": self.in_hand,
+            "seen": self.seen,
+            "served": dict(self.served),
+            "ttl": self.seen // 1000 + KEPT_SECONDS,
+        }
+
+    def is_there(self, now: int) -> bool:
+        """Whether the node gave a sign of life lately."""
+        return now - self.seen < 1000 * GONE_SECONDS

@@ -1,0 +1,143 @@
+"""Check a chain of steps against the catalogue, in the same words for API, engine and shell.
+
+The catalogue gives each operation's parameters as JSON Schema; the keywords that it uses (type,
+minimum, maximum, enum) are few, and one sentence must name range and unit together, which no
+general validator does.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+Schema = Mapping[str, Any]
+Step = Mapping[str, Any]
+
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "string": (str,),
+    "null": (type(None),),
+    "array": (list, tuple),
+}
+NOUNS: Mapping[str, str] = {
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "a text",
+    "null": "null",
+    "array": "a list",
+}
+
+
+def check(steps: Any, catalogue: Schema, steps_max: int) -> list[dict[str, Any]]:
+    """Check steps and fill in the defaults.
+
+    Parameters
+    ----------
+    steps : list of mapping
+        Each ``{"operation": name, parameter: value, ...}``.
+    catalogue : mapping
+        As exported to ``config/contract/catalogue.json``.
+    steps_max : int
+        Longest chain accepted.
+
+    Returns
+    -------
+    list of dict
+        The steps with every parameter present.
+
+    Raises
+    ------
+    ValueError
+        With one sentence: where, what rule, what was found.
+    """
+    if not isinstance(steps, Sequence) or isinstance(steps, str | bytes):
+        raise ValueError(f"steps: must be a list, got {show(steps)}")
+    if not 1 <= len(steps) <= steps_max:
+        raise ValueError(f"steps: must hold 1 to {steps_max} operations, got {len(steps)}")
+    operations = {each["name"]: each for each in catalogue["operations"]}
+    return [check_step(f"steps[{i}]", step, operations) for i, step in enumerate(steps)]
+
+
+def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[str, Any]:
+    """Check one step; `where` begins its sentences."""
+    if not isinstance(step, Mapping):
+        raise ValueError(f"{where}: must be an object with an operation, got {show(step)}")
+    name = step.get("operation")
+    if not isinstance(name, str):
+        raise ValueError(f"{where}.operation: must be the name of an operation, got {show(name)}")
+    if name not in operations:
+        raise ValueError(
+            f"{where}.operation: no operation is called {show(name)}{hint(name, operations)}"
+        )
+    properties: Mapping[str, Schema] = operations[name]["parameters"]["properties"]
+    for parameter in step:
+        if parameter != "operation" and parameter not in properties:
+            raise ValueError(
+                f"{where}.{parameter}: {name} has no such parameter"
+                f"{hint(parameter, properties) or list_of(properties)}"
+            )
+    filled: dict[str, Any] = {"operation": name}
+    for parameter, schema in properties.items():
+        value = step.get(parameter, schema["default"])
+        filled[parameter] = check_value(f"{where}.{parameter}", value, schema)
+    return filled
+
+
+def check_value(where: str, value: Any, schema: Schema) -> Any:
+    """Check one parameter's value and return it, whole floats as integers where asked."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds:
+        value = int(value)
+    if not any(is_of(value, kind) for kind in kinds):
+        wanted = " or ".join(NOUNS[kind] for kind in kinds)
+        raise ValueError(f"{where}: must be {wanted}, got {show(value)}")
+    if "items" in schema:
+        return check_list(where, value, schema)
+    if "enum" in schema and value not in schema["enum"]:
+        raise ValueError(f"{where}: must be one of {', '.join(schema['enum'])}, got {show(value)}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+        if not low <= value <= high:
+            unit = f" {schema['x-unit']}" if "x-unit" in schema else ""
+            raise ValueError(f"{where}: must lie between {low} and {high}{unit}, got {show(value)}")
+    return value
+
+
+def check_list(where: str, values: Sequence[Any], schema: Schema) -> list[Any]:
+    """Check a list's length, and each of its items."""
+    least, most = schema["minItems"], schema["maxItems"]
+    if not least <= len(values) <= most:
+        raise ValueError(f"{where}: must hold {least} to {most} values, got {len(values)}")
+    unit = {"x-unit": schema["x-unit"]} if "x-unit" in schema else {}
+    items = {**schema["items"], **unit}
+    return [check_value(f"{where}[{i}]", value, items) for i, value in enumerate(values)]
+
+
+def is_of(value: Any, kind: str) -> bool:
+    """Whether a value is of a JSON Schema type; true and false are no numbers, nor is NaN."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if isinstance(value, float) and math.isnan(value):
+        return False
+    return isinstance(value, TYPES[kind])
+
+
+def hint(name: str, known: Mapping[str, Any]) -> str:
+    """Suggest the nearest known name."""
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def list_of(known: Mapping[str, Any]) -> str:
+    """Tell which names there are."""
+    return f"; it has {', '.join(known)}" if known else "; it has none"
+
+
+def show(value: Any) -> str:
+    """Print a value that a stranger sent, in JSON's words, cut short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,182 @@
+"""Settings: typed values from the environment and `.env` files, read once, at the edge.
+
+A name in the environment wins over the room's own `.env` (in `api/` or `cluster_worker/`), which
+wins over the `.env` at the top. Every setting is listed, with its meaning, in `.env.example`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+TOP = Path(__file__).resolve().parents[2]
+
+MIB = 1024 * 1024
+
+
+class SettingError(ValueError):
+    """A setting is missing or cannot be used; the text is for the operator."""
+
+
+def setting(help: str, default: Any = MISSING) -> Any:
+    """Declare a setting; without a default it must be given."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What API and worker both need: where the parts are, and how long things are kept."""
+
+    aws_region: str = setting("AWS region", "eu-central-1")
+    table: str = setting("DynamoDB table with the state of every job", "dip-jobs")
+    uploads_bucket: str = setting("S3 bucket that visitors upload to")
+    results_bucket: str = setting("S3 bucket of the results, served under /files/")
+    broker_url: str = setting("RabbitMQ as amqp://user:password@host:port/ or amqps://…")
+    broker_secret: str = setting(
+        "Secret in AWS Secrets Manager with username and password of the broker; "
+        "empty when its address holds them",
+        "",
+    )
+    worker_group: str = setting(
+        "Auto Scaling group of the worker nodes; empty when nothing scales them", ""
+    )
+    s3_endpoint: str = setting("S3 as API and workers reach it; empty for AWS", "")
+    dynamodb_endpoint: str = setting("DynamoDB as API and workers reach it; empty for AWS", "")
+    heartbeat_lapse_seconds: int = setting(
+        "A running job without a sign of life for so long is queued again", 60
+    )
+    window_jobs: int = setting(
+        "Images of one batch that wait on the broker at a time, beyond its first fifty", 1000
+    )
+    pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
+    upload_bytes_max: int = setting("Largest file accepted, in bytes", 512 * MIB)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(Places):
+    """What the API reads."""
+
+    s3_public_endpoint: str = setting("S3 as browsers reach it; empty for AWS", "")
+    batch_jobs_max: int = setting("Most images in one batch", 50_000)
+    request_jobs_max: int = setting("Most images in one request", 100)
+    steps_max: int = setting("Longest chain of operations", 20)
+    upload_form_seconds: int = setting("How long an upload form stays valid", 3600)
+    upload_wait_seconds: int = setting("How long a job waits for its upload", 24 * 3600)
+    kept_seconds: int = setting("How long rows, uploads and results are kept", 7 * 24 * 3600)
+    publish_seconds: float = setting("Longest wait for the broker to confirm a message", 5.0)
+    republish_seconds: int = setting(
+        "Age at which the sweep looks again at a job that waits in the queue", 30
+    )
+    metrics_namespace: str = setting(
+        "CloudWatch namespace of the app's own figures; empty to publish none", ""
+    )
+    workers_max: int = setting("Most worker nodes that the group may have", 1)
+    worker_images: int = setting("Images in line for which one node is wanted", 100)
+    thousand_images_usd: float = setting(
+        "Price of 1,000 images, for estimates; 0 to state none", 0.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(Places):
+    """What a worker node reads."""
+
+    ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
+    decode_seconds_max: float = setting("Longest time to decode or encode one file", 60.0)
+    job_seconds_max: float = setting("Longest time one image may compute", 600.0)
+    job_memory_bytes_max: int = setting("Most memory one image may need per rank", 4096 * MIB)
+    fault_limit: int = setting("Deaths of a rank on one job alone before it fails", 2)
+    drain_seconds: float = setting("Time to finish the jobs in hand on SIGTERM", 60.0)
+    progress_seconds: float = setting("Time between two progress writes of one job", 0.5)
+    scratch_dir: str = setting("Folder in memory for pixels and files in work", "/dev/shm")  # noqa: S108
+    spool_dir: str = setting("Folder on disk for images larger than memory", "/var/tmp")  # noqa: S108
+    alive_file: str = setting("File that is touched while the node works; empty for none", "")
+    metadata_endpoint: str = setting(
+        "EC2's metadata service, which tells when the node must go; empty elsewhere", ""
+    )
+    lifecycle_hook: str = setting("Hook that holds the group's end of a node for its drain", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSettings:
+    """What `make run` reads; all else it sets itself."""
+
+    port: int = setting("Port of the site on this machine", 8000)
+    ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
+    sweep_seconds: float = setting("Time between two sweeps on this machine", 5.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What the server of API and site reads on a machine of one's own, besides the API's."""
+
+    listen_host: str = setting("Address that the server listens on", "127.0.0.1")
+    listen_port: int = setting("Port that the server listens on", 8080)
+    api_threads: int = setting("Requests to the API that are answered at once", 16)
+    schedule_seconds: float = setting("Time between two sweeps of the server", 60.0)
+
+
+Settings = TypeVar("Settings", Places, ApiSettings, WorkerSettings, LocalSettings, ServerSettings)
+
+
+def load(
+    kind: type[Settings], room: str = "", environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read settings of one kind.
+
+    Parameters
+    ----------
+    kind : type
+        One of the dataclasses above.
+    room : str
+        Folder whose own `.env` overrides the one at the top, such as ``"api"``.
+    environment : mapping, optional
+        Instead of the process's environment.
+
+    Raises
+    ------
+    SettingError
+        If a setting is missing or of the wrong type.
+    """
+    given = dict(read_env_file(TOP / ".env"))
+    if room:
+        given |= read_env_file(TOP / room / ".env")
+    given |= os.environ if environment is None else environment
+    return kind(**{each.name: value_of(each, given) for each in fields(kind)})
+
+
+def value_of(each: "Field[Any]", given: Mapping[str, str]) -> Any:
+    """Convert one setting's text to its type."""
+    name = each.name.upper()
+    text = given.get(name, "")
+    if text == "":
+        if each.default is MISSING:
+            raise SettingError(f"{name} is not set; copy .env.example to .env and fill it in")
+        return each.default
+    try:
+        return each.type(text) if callable(each.type) else text
+    except ValueError as error:
+        kind = "a whole number" if each.type is int else "a number"
+        raise SettingError(f"{name}: must be {kind}, got {text!r}") from error
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read NAME=value lines; blank lines and lines that begin with # are passed over.
+
+    Raises
+    ------
+    SettingError
+        If another line is found.
+    """
+    if not path.is_file():
+        return {}
+    found = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise SettingError(f"{path}:{number}: must read NAME=value, got {line!r}")
+        found[name.strip()] = value.strip().strip("\"'")
+    return found
