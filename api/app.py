@@ -9,9 +9,9 @@ from chalice.app import Chalice, CloudWatchEvent, Request, Response
 from chalicelib import backlog as backlogs
 from chalicelib import batches, contract, health, jobs, letters, log, orders, previews, problems
 from chalicelib import sweep as sweeping
-from chalicelib.parts import parts
 from chalicelib.problems import NO_STORE
 from chalicelib.schemas import Limits
+from chalicelib.services import services
 
 log.set_up()
 app = Chalice(app_name="dip-api", configure_logs=False)
@@ -54,119 +54,119 @@ def tagged(body: Any) -> Response:
 @app.route("/operations")
 def list_operations() -> Response:
     """Answer with the catalogue."""
-    limits = {name: getattr(parts().settings, name) for name in LIMITS}
-    return tagged({**parts().catalogue, "limits": limits})
+    limits = {name: getattr(services().settings, name) for name in LIMITS}
+    return tagged({**services().catalogue, "limits": limits})
 
 
 @app.route("/openapi.json")
 def get_contract() -> Response:
     """Answer with the contract."""
-    return tagged(contract.document(parts().catalogue, Limits.of(parts().settings)))
+    return tagged(contract.document(services().catalogue, Limits.of(services().settings)))
 
 
 @app.route("/health")
 def get_health() -> Response:
     """Say whether the parts answer."""
-    return health.check(parts())
+    return health.check(services())
 
 
 @app.route("/previews", methods=["POST"])
 def make_preview() -> Response:
     """Run steps on a small picture at once."""
-    return answer(previews.make(parts(), request().raw_body))
+    return answer(previews.make(services(), request().raw_body))
 
 
 @app.route("/batches", methods=["POST"])
 def create_batch() -> Response:
     """Make a batch."""
     key = batches.key_of(request().headers.get("idempotency-key"))
-    return answer(batches.create(parts(), request().raw_body, key), 201)
+    return answer(batches.create(services(), request().raw_body, key), 201)
 
 
 @app.route(BATCH)
 def get_batch(batch: str) -> Response:
     """Show a batch and what changed in it."""
     limit = query("limit", str(batches.PAGE_DEFAULT))
-    return answer(batches.show(parts(), batch, query("since", ""), limit))
+    return answer(batches.show(services(), batch, query("since", ""), limit))
 
 
 @app.route(BATCH, methods=["DELETE"])
 def delete_batch(batch: str) -> Response:
     """Delete a batch."""
-    return answer(orders.give(parts(), batch, "delete"), 202)
+    return answer(orders.give(services(), batch, "delete"), 202)
 
 
 @app.route(BATCH + "/cancel", methods=["POST"])
 def cancel_batch(batch: str) -> Response:
     """Cancel all jobs."""
-    return answer(orders.give(parts(), batch, "cancel"), 202)
+    return answer(orders.give(services(), batch, "cancel"), 202)
 
 
 @app.route(BATCH + "/retry", methods=["POST"])
 def retry_batch(batch: str) -> Response:
     """Retry all failed jobs."""
-    return answer(orders.give(parts(), batch, "retry"), 202)
+    return answer(orders.give(services(), batch, "retry"), 202)
 
 
 @app.route(BATCH + "/jobs", methods=["POST"])
 def add_jobs(batch: str) -> Response:
     """Add jobs to a batch."""
     key = batches.key_of(request().headers.get("idempotency-key"))
-    return answer(batches.add(parts(), batch, request().raw_body, key), 201)
+    return answer(batches.add(services(), batch, request().raw_body, key), 201)
 
 
 @app.route(JOB)
 def get_job(batch: str, job: str) -> Response:
     """Show a job."""
-    return answer(jobs.view(jobs.fetch(parts(), batch, job)))
+    return answer(jobs.view(jobs.fetch(services(), batch, job)))
 
 
 @app.route(JOB + "/upload", methods=["POST"])
 def renew_upload(batch: str, job: str) -> Response:
     """Answer with a fresh upload form."""
-    return answer({"upload": jobs.renew_form(parts(), batch, job)})
+    return answer({"upload": jobs.renew_form(services(), batch, job)})
 
 
 @app.route(JOB + "/parts", methods=["POST"])
 def sign_parts(batch: str, job: str) -> Response:
     """Answer with addresses for parts of an upload."""
-    return answer(jobs.sign_parts(parts(), batch, job, request().raw_body))
+    return answer(jobs.sign_parts(services(), batch, job, request().raw_body))
 
 
 @app.route(JOB + "/parts")
 def list_parts(batch: str, job: str) -> Response:
     """List the parts that arrived."""
-    return answer(jobs.list_parts(parts(), batch, job))
+    return answer(jobs.list_parts(services(), batch, job))
 
 
 @app.route(JOB + "/uploaded", methods=["POST"])
 def complete_upload(batch: str, job: str) -> Response:
     """Check an upload and queue its job."""
-    return answer(jobs.view(jobs.complete_upload(parts(), batch, job)), 202)
+    return answer(jobs.view(jobs.complete_upload(services(), batch, job)), 202)
 
 
 @app.route(JOB + "/retry", methods=["POST"])
 def retry_job(batch: str, job: str) -> Response:
     """Do a job again."""
-    return answer(jobs.view_with_form(parts(), jobs.retry(parts(), batch, job)), 202)
+    return answer(jobs.view_with_form(services(), jobs.retry(services(), batch, job)), 202)
 
 
 @app.route(JOB + "/cancel", methods=["POST"])
 def cancel_job(batch: str, job: str) -> Response:
     """Cancel a job."""
-    return answer(jobs.view(jobs.cancel(parts(), batch, job)), 202)
+    return answer(jobs.view(jobs.cancel(services(), batch, job)), 202)
 
 
 @app.schedule("rate(1 minute)")
 def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     """Put right what was left behind."""
-    return sweeping.run(parts())
+    return sweeping.run(services())
 
 
 @app.schedule("rate(1 minute)")
 def backlog(_event: CloudWatchEvent) -> dict[str, int]:
     """Count what waits and who works."""
-    return backlogs.measure(parts())
+    return backlogs.measure(services())
 
 
 @app.lambda_function()
@@ -174,5 +174,5 @@ def dead_letters(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """List the dead letters; with ``send``, a list of job ids or ``all``, send them back."""
     send = event.get("send")
     if not send:
-        return {"letters": letters.show(parts())}
-    return dict(letters.send_back(parts(), None if send == "all" else send))
+        return {"letters": letters.show(services())}
+    return dict(letters.send_back(services(), None if send == "all" else send))

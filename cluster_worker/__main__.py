@@ -17,7 +17,7 @@ from cluster_worker.node.previews import Previewer
 from cluster_worker.node.rows import Rows
 from cluster_worker.node.runner import Runner, milliseconds
 from cluster_worker.node.storage import Storage, answering, client
-from config.contract import places
+from config.contract import resources
 from config.contract.credentials import signed_in
 from config.contract.job import Job
 from config.contract.settings import SettingError, WorkerSettings, load
@@ -32,7 +32,7 @@ class Previews(threading.Thread):
     def __init__(self, settings: WorkerSettings, broker: str) -> None:
         super().__init__(name="previews")
         self.settings = settings
-        self.answerer = Answerer(broker, places.PREVIEWS, self.answer)
+        self.answerer = Answerer(broker, resources.PREVIEWS, self.answer)
         self.previewer: Previewer | None = None
 
     def answer(self, question: bytes) -> bytes:
@@ -60,21 +60,21 @@ class Releases(threading.Thread):
     def __init__(self, rows: Rows, broker: str) -> None:
         super().__init__(name="releases")
         self.rows = rows
-        self.sender = Sender(broker, self.let_go)
+        self.sender = Sender(broker, self.release)
 
     def ask(self, row: Job) -> None:
         """Note that a message was taken; returns at once."""
         if row.lane == "bulk":
             self.sender.asked.put(row)
 
-    def let_go(self, row: Job, publish: Publish) -> None:
+    def release(self, row: Job, publish: Publish) -> None:
         """Publish what there is room for now."""
         try:
-            for message in self.rows.let_go(row, milliseconds()):
-                publish(message, places.BULK)
+            for message in self.rows.release(row, milliseconds()):
+                publish(message, resources.BULK)
                 self.rows.published(message, milliseconds())
         except Broken as error:
-            event("held jobs not let go", error=str(error))
+            event("waiting jobs not released", error=str(error))
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -104,7 +104,7 @@ def main() -> int:
         event("not started", error=str(error))
         return 1
     # In each lane, since either may be alone; in the engine the jobs of a small batch go first.
-    lanes = dict.fromkeys((places.JOBS.name, places.BULK.name), engine.ranks + SPARE_SLOTS)
+    lanes = dict.fromkeys((resources.JOBS.name, resources.BULK.name), engine.ranks + SPARE_SLOTS)
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
     limits = settings.pixels_max, settings.job_memory_bytes_max, settings.decode_seconds_max

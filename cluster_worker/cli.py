@@ -103,10 +103,10 @@ def run_file(given: argparse.Namespace) -> None:
 
 def show_plan(file: FileJob, ranks: int) -> None:
     """Say what a job will do and need, one pass a line."""
-    planned = plan(file.job.assignment.order)
-    shared = ranks if file.job.assignment.wide else 1
+    planned = plan(file.job.request)
+    shared = ranks if file.job.task.wide else 1
     for number, each in enumerate(planned.passes, start=1):
-        names = " + ".join(part.name or "copy" for part in each.parts)
+        names = " + ".join(part.name or "copy" for part in each.stages)
         height, width = planned.core_of(each, shared)
         print(
             f"pass {number}: {names}; {planned.tile_count(each, shared)} tiles of up to "

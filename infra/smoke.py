@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 from infra.local import selfcheck
-from infra.local.part import LocalError
+from infra.local.process import LocalError
 
 # A node may have to start first.
 SECONDS = 600.0

@@ -7,14 +7,14 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from config.contract import places
+from config.contract import resources
 from infra.settings import StackSettings
 
 TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
 
 
 class JobTable(Construct):
-    """The table with the state of every job, as `config.contract.places` describes it.
+    """The table with the state of every job, as `config.contract.resources` describes it.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class JobTable(Construct):
 
     def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
         super().__init__(scope, id)
-        schema = places.TABLE_SCHEMA
+        schema = resources.TABLE_SCHEMA
         self.table = dynamodb.Table(
             self,
             "Jobs",
@@ -115,7 +115,7 @@ def keys(schema: list[dict[str, str]]) -> dict[str, Any]:
     """Translate a key schema of DynamoDB's own into CDK's words."""
     types = {
         each["AttributeName"]: TYPES[each["AttributeType"]]
-        for each in places.TABLE_SCHEMA["AttributeDefinitions"]
+        for each in resources.TABLE_SCHEMA["AttributeDefinitions"]
     }
     words = {"HASH": "partition_key", "RANGE": "sort_key"}
     return {

@@ -15,7 +15,7 @@ PIXELS, KERNELS, OPERATIONS, PLAN, FILES = (
     WORKER + room for room in ("pixels", "kernels", "operations", "plan", "imagefiles")
 )
 # What every room of the worker may import: they know no room themselves.
-COMMON = {WORKER + "errors", WORKER + "log", WORKER + "stages"}
+COMMON = {WORKER + "errors", WORKER + "log", WORKER + "timings"}
 ARRAYS = {"numpy", "scipy", "skimage"}  # scipy is what scikit-image itself computes with
 CODECS = {"PIL", "tifffile", "imagecodecs", "isal"}
 AWS = {"boto3", "botocore"}
@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "cluster_worker/node/": {"cluster_worker", "config", "numpy", *AWS},
     "cluster_worker/errors.py": set(),
     "cluster_worker/log.py": set(),
-    "cluster_worker/stages.py": set(),
+    "cluster_worker/timings.py": set(),
     "cluster_worker/": {"cluster_worker", "config", "tqdm"},
     "infra/local/": {
         "infra.headers",

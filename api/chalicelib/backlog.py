@@ -3,10 +3,10 @@
 import math
 
 from chalicelib import log
-from chalicelib.parts import Parts
+from chalicelib.services import Services
 
 
-def measure(parts: Parts) -> dict[str, int]:
+def measure(services: Services) -> dict[str, int]:
     """Count and publish.
 
     Returns
@@ -15,22 +15,22 @@ def measure(parts: Parts) -> dict[str, int]:
         ``Waiting`` and ``InHand`` images, ``Nodes`` that consume, ``Wanted`` nodes, and
         ``DeadLetters``; these are the names in CloudWatch too.
     """
-    waiting, dead = parts.publisher.counts()
-    nodes = [node for node in parts.table.nodes() if node.is_there(parts.clock())]
+    waiting, dead = services.publisher.counts()
+    nodes = [node for node in services.table.nodes() if node.is_there(services.clock())]
     in_hand = sum(node.in_hand for node in nodes)
     figures = {
         "Waiting": waiting,
         "InHand": in_hand,
         "Nodes": len(nodes),
-        "Wanted": wanted(parts, waiting + in_hand),
+        "Wanted": wanted(services, waiting + in_hand),
         "DeadLetters": dead,
     }
-    parts.metrics.publish(figures)
+    services.metrics.publish(figures)
     log.event("backlog", "", **figures)
     return figures
 
 
-def wanted(parts: Parts, images: int) -> int:
+def wanted(services: Services, images: int) -> int:
     """Tell how many nodes are wanted for so many images.
 
     Never fewer than there are while there is work, so that no node is ordered away from it; none
@@ -38,5 +38,5 @@ def wanted(parts: Parts, images: int) -> int:
     """
     if images == 0:
         return 0
-    enough = math.ceil(images / parts.settings.worker_images)
-    return max(parts.fleet.desired(), min(enough, parts.settings.workers_max))
+    enough = math.ceil(images / services.settings.worker_images)
+    return max(services.fleet.desired(), min(enough, services.settings.workers_max))

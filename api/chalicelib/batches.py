@@ -12,10 +12,10 @@ from typing import Any
 from chalicelib import jobs, log, problems
 from chalicelib.fleet import START_MINUTES, STARTING
 from chalicelib.jobs import FIRST_LOOK_MS
-from chalicelib.parts import Parts
 from chalicelib.problems import Problem
+from chalicelib.services import Services
 from chalicelib.table import REQUEST_PREFIX, LostRaceError
-from config.contract import places
+from config.contract import resources
 from config.contract.job import (
     UNFINISHED,
     Batch,
@@ -119,69 +119,71 @@ def key_of(header: str | None) -> str:
     return header
 
 
-def create(parts: Parts, raw: str | bytes, key: str) -> dict[str, Any]:
+def create(services: Services, raw: str | bytes, key: str) -> dict[str, Any]:
     """Make a batch with its first jobs."""
-    body = parts.bodies.new_batch(raw)
-    now = parts.clock()
+    body = services.bodies.new_batch(raw)
+    now = services.clock()
     batch = Batch(
         batch=digest(key)[:32],
         steps=tuple(body["steps"]),
         format=body.get("format", "same"),
         created=now,
-        kept_until=now + 1000 * parts.settings.kept_seconds,
+        kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),
     )
     request = Request(batch.batch, key, body)
-    rows = fill(parts, batch, request, parts.table.put_new(batch.to_item()))
+    rows = fill(services, batch, request, services.table.put_new(batch.to_item()))
     log.event("batch_created", batch.batch, jobs=len(rows), steps=len(batch.steps))
     return {
         "batch": batch.batch,
         "kept_until": rows[0].kept_until,
-        "notice": notice(parts),
-        "estimate_usd": estimate(parts, len(rows)),
-        "jobs": [jobs.view_with_form(parts, row) for row in rows],
+        "notice": notice(services),
+        "estimate_usd": estimate(services, len(rows)),
+        "jobs": [jobs.view_with_form(services, row) for row in rows],
     }
 
 
-def notice(parts: Parts) -> str:
+def notice(services: Services) -> str:
     """Wake the first worker, and say so while none is there; "" when images are worked on."""
-    parts.fleet.wake()
-    if not parts.fleet.group or any(node.is_there(parts.clock()) for node in parts.table.nodes()):
+    services.fleet.wake()
+    if not services.fleet.group or any(
+        node.is_there(services.clock()) for node in services.table.nodes()
+    ):
         return ""
     return STARTING
 
 
-def line(parts: Parts, by_state: Mapping[str, int]) -> dict[str, Any]:
+def line(services: Services, by_state: Mapping[str, int]) -> dict[str, Any]:
     """Tell who works and how far the lanes have come, while a batch waits for anything."""
     nodes = []
     if any(by_state[state] for state in UNFINISHED):
-        nodes = [node for node in parts.table.nodes() if node.is_there(parts.clock())]
-    is_woken = bool(parts.fleet.group) and not nodes
+        nodes = [node for node in services.table.nodes() if node.is_there(services.clock())]
+    is_woken = bool(services.fleet.group) and not nodes
     return {
         "workers": len(nodes),
         "start_seconds": 60 * START_MINUTES if is_woken else 0,
         "served": {
             lane: max((node.served.get(lane, 0) for node in nodes), default=0)
-            for lane in places.LANES
+            for lane in resources.LANES
         },
     }
 
 
-def estimate(parts: Parts, images: int) -> float | None:
+def estimate(services: Services, images: int) -> float | None:
     """Tell what images will cost, as far as this installation knows its prices."""
-    price = parts.settings.thousand_images_usd
+    price = services.settings.thousand_images_usd
     return round(images * price / 1000, 6) if price else None
 
 
-def add(parts: Parts, batch_id: str, raw: str | bytes, key: str) -> dict[str, Any]:
+def add(services: Services, batch_id: str, raw: str | bytes, key: str) -> dict[str, Any]:
     """Add jobs to a batch."""
-    body = parts.bodies.more_images(raw)
-    batch = jobs.live_batch(parts, batch_id)
+    body = services.bodies.more_images(raw)
+    batch = jobs.live_batch(services, batch_id)
     request = Request(batch_id, key, body)
-    room = parts.settings.batch_jobs_max - len(body["images"])
-    rows = fill(parts, batch, request, reserve(parts.table.name, request, room))
+    room = services.settings.batch_jobs_max - len(body["images"])
+    rows = fill(services, batch, request, reserve(services.table.name, request, room))
     log.event("jobs_added", batch_id, jobs=len(rows))
-    return {"jobs": [jobs.view_with_form(parts, row) for row in rows]}
+    return {"jobs": [jobs.view_with_form(services, row) for row in rows]}
 
 
 def reserve(table: str, request: Request, room: int) -> dict[str, Any]:
@@ -198,7 +200,9 @@ def reserve(table: str, request: Request, room: int) -> dict[str, Any]:
     }
 
 
-def fill(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, Any]) -> list[Job]:
+def fill(
+    services: Services, batch: Batch, request: Request, opening: Mapping[str, Any]
+) -> list[Job]:
     """Do a request's writes, as far as an earlier try of it has not, and return its jobs.
 
     Raises
@@ -206,20 +210,20 @@ def fill(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, Any
     Problem
         409 if the key came with another body before, or the batch is full or being cancelled.
     """
-    is_first = enter(parts, batch, request, opening)
+    is_first = enter(services, batch, request, opening)
     if not is_first:
-        batch = jobs.live_batch(parts, request.batch)
+        batch = jobs.live_batch(services, request.batch)
     before = batch if "Put" not in opening else replace(batch, jobs=0)
-    rows = request.rows(before, parts.clock())
+    rows = request.rows(before, services.clock())
     for start in range(0, len(rows), JOBS_PER_TRANSACTION):
-        write(parts, rows[start : start + JOBS_PER_TRANSACTION])
+        write(services, rows[start : start + JOBS_PER_TRANSACTION])
     # Of a repeated request the jobs may have gone on.
-    return rows if is_first else parts.table.jobs([(row.batch, row.job) for row in rows])
+    return rows if is_first else services.table.jobs([(row.batch, row.job) for row in rows])
 
 
-def enter(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, Any]) -> bool:
+def enter(services: Services, batch: Batch, request: Request, opening: Mapping[str, Any]) -> bool:
     """Remember a request, once; whether it is seen for the first time."""
-    table = parts.table
+    table = services.table
     for turn in range(jobs.TRIES):
         try:
             table.transact([opening, table.put_new(request.to_item(batch))])
@@ -231,20 +235,20 @@ def enter(parts: Parts, batch: Batch, request: Request, opening: Mapping[str, An
                 raise Problem(
                     409, "Idempotency-Key: came with another body before; take a new one"
                 ) from None
-            check_room(parts, request)
+            check_room(services, request)
             jobs.pause(turn)
         else:
             return True
     raise Problem(503, "others kept changing this batch; try again")
 
 
-def check_room(parts: Parts, request: Request) -> None:
+def check_room(services: Services, request: Request) -> None:
     """Tell why jobs may not be added to a batch, if there is a reason."""
-    batch = parts.table.batch(request.batch)
+    batch = services.table.batch(request.batch)
     if batch is None:
         return
-    jobs.check_open(jobs.check_live(parts, batch))
-    most, more = parts.settings.batch_jobs_max, len(request.body["images"])
+    jobs.check_open(jobs.check_live(services, batch))
+    most, more = services.settings.batch_jobs_max, len(request.body["images"])
     if batch.jobs + more > most:
         raise Problem(
             409,
@@ -253,9 +257,9 @@ def check_room(parts: Parts, request: Request) -> None:
         )
 
 
-def write(parts: Parts, rows: Sequence[Job]) -> None:
+def write(services: Services, rows: Sequence[Job]) -> None:
     """Write new rows and count them, in one transaction; rows that are there are left."""
-    table = parts.table
+    table = services.table
     writes = [table.put_new(row.to_item()) for row in rows]
     writes += counts(table.name, rows)
     writes.append({"ConditionCheck": batch_not_marked(table.name, rows[0].batch)})
@@ -265,7 +269,7 @@ def write(parts: Parts, rows: Sequence[Job]) -> None:
         except LostRaceError:
             if table.job(rows[0].batch, rows[0].job):
                 return
-            jobs.check_open(jobs.live_batch(parts, rows[0].batch))
+            jobs.check_open(jobs.live_batch(services, rows[0].batch))
             jobs.pause(turn)
         else:
             return
@@ -274,25 +278,25 @@ def write(parts: Parts, rows: Sequence[Job]) -> None:
 
 def counts(table: str, rows: Sequence[Job]) -> Iterator[dict[str, Any]]:
     """Build one update per counter row, since a transaction names each row once."""
-    shards = Counter(places.counter_sk(row.job) for row in rows)
-    job_of = {places.counter_sk(row.job): row.job for row in rows}
+    shards = Counter(resources.counter_sk(row.job) for row in rows)
+    job_of = {resources.counter_sk(row.job): row.job for row in rows}
     for shard, number in shards.items():
         yield {"Update": count(table, rows[0].batch, job_of[shard], {"n_awaiting_upload": number})}
 
 
-def show(parts: Parts, batch_id: str, since: str, limit: str) -> dict[str, Any]:
+def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str, Any]:
     """Show a batch with the jobs that changed since a cursor."""
     if since and not CURSOR.fullmatch(since):
         raise Problem(400, "since: must be the cursor of an earlier answer")
     if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_MAX:
         raise Problem(400, f"limit: must lie between 1 and {PAGE_MAX}, got {limit[:20]}")
-    found = parts.table.summary(batch_id)
+    found = services.table.summary(batch_id)
     if found is None:
         raise problems.not_found("batch")
     batch, by_state = found
-    jobs.check_live(parts, batch)
-    now = parts.clock()
-    rows, more = parts.table.changes(batch_id, since.replace("-", "#"), int(limit))
+    jobs.check_live(services, batch)
+    now = services.clock()
+    rows, more = services.table.changes(batch_id, since.replace("-", "#"), int(limit))
     return {
         "batch": batch_id,
         "steps": list(batch.steps),
@@ -301,7 +305,7 @@ def show(parts: Parts, batch_id: str, since: str, limit: str) -> dict[str, Any]:
         "kept_until": batch.kept_until,
         "order": batch.order,
         "counts": by_state,
-        "line": line(parts, by_state),
+        "line": line(services, by_state),
         "jobs": [jobs.view(row) for row in rows],
         "cursor": cursor(rows[-1].changed if rows else since, more, now),
         "more": more,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import Response
 
-from chalicelib.parts import Parts
 from chalicelib.problems import NO_STORE, Problem
 from chalicelib.queue import BrokerError
+from chalicelib.services import Services
 
 
-def check(parts: Parts) -> Response:
+def check(services: Services) -> Response:
     """Ask broker, table and buckets.
 
     Raises
@@ -19,9 +19,9 @@ def check(parts: Parts) -> Response:
         503 with what does not answer.
     """
     found = {
-        "broker": ask(lambda: parts.publisher.waiting()),
-        "table": ask(lambda: parts.table.batch("health")),
-        "bucket": ask(lambda: ask_buckets(parts)),
+        "broker": ask(lambda: services.publisher.waiting()),
+        "table": ask(lambda: services.table.batch("health")),
+        "bucket": ask(lambda: ask_buckets(services)),
     }
     down = [f"{name}: {answer}" for name, answer in found.items() if answer != "ok"]
     if down:
@@ -30,10 +30,10 @@ def check(parts: Parts) -> Response:
     return Response({"status": "ok", **found}, dict(NO_STORE))
 
 
-def ask_buckets(parts: Parts) -> None:
+def ask_buckets(services: Services) -> None:
     """Ask whether both buckets are there."""
-    for bucket in (parts.settings.uploads_bucket, parts.settings.results_bucket):
-        parts.s3.head_bucket(Bucket=bucket)
+    for bucket in (services.settings.uploads_bucket, services.settings.results_bucket):
+        services.s3.head_bucket(Bucket=bucket)
 
 
 def ask(question: Callable[[], object]) -> str:

@@ -11,11 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import log, problems, uploads
 from chalicelib.images import UploadError
-from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
+from chalicelib.services import Services
 from chalicelib.table import LostRaceError
-from config.contract import places, window
+from config.contract import lane_share, resources
 from config.contract.job import (
     UNFINISHED,
     Batch,
@@ -107,13 +107,13 @@ def view_at(key: str, dtype: str) -> dict[str, str] | None:
     """Show one picture; None if there is none."""
     if not key:
         return None
-    return {"url": f"/{key}", "type": places.VIEW_TYPES[key.rpartition(".")[2]], "dtype": dtype}
+    return {"url": f"/{key}", "type": resources.VIEW_TYPES[key.rpartition(".")[2]], "dtype": dtype}
 
 
-def view_with_form(parts: Parts, row: Job) -> dict[str, Any]:
+def view_with_form(services: Services, row: Job) -> dict[str, Any]:
     """Show a job, with the form to send its file with if it waits for one."""
     if row.state == "awaiting_upload":
-        return view(row) | {"upload": uploads.form(parts, row)}
+        return view(row) | {"upload": uploads.form(services, row)}
     return view(row)
 
 
@@ -122,7 +122,7 @@ def changed_ms(row: Job) -> int:
     return int(row.changed.partition("#")[0] or 0)
 
 
-def live_batch(parts: Parts, batch: str) -> Batch:
+def live_batch(services: Services, batch: str) -> Batch:
     """Read a batch that is there.
 
     Raises
@@ -130,14 +130,14 @@ def live_batch(parts: Parts, batch: str) -> Batch:
     Problem
         404 if there is none, 410 if it was deleted or its time is over.
     """
-    return check_live(parts, parts.table.batch(batch))
+    return check_live(services, services.table.batch(batch))
 
 
-def check_live(parts: Parts, found: Batch | None) -> Batch:
+def check_live(services: Services, found: Batch | None) -> Batch:
     """Pass a batch on that can still be read; raises as `live_batch` does."""
     if found is None:
         raise problems.not_found("batch")
-    if found.order == "delete" or found.kept_until <= parts.clock():
+    if found.order == "delete" or found.kept_until <= services.clock():
         raise problems.gone("batch")
     return found
 
@@ -148,7 +148,7 @@ def check_open(batch: Batch) -> None:
         raise Problem(409, "the batch is being cancelled; try again when that is done")
 
 
-def fetch(parts: Parts, batch: str, job: str) -> Job:
+def fetch(services: Services, batch: str, job: str) -> Job:
     """Read a job of a live batch.
 
     Raises
@@ -156,8 +156,8 @@ def fetch(parts: Parts, batch: str, job: str) -> Job:
     Problem
         404 or 410 if batch or job is not there or no longer.
     """
-    found, row = parts.table.batch_and_job(batch, job)
-    check_live(parts, found)
+    found, row = services.table.batch_and_job(batch, job)
+    check_live(services, found)
     if row is None:
         raise problems.not_found("job")
     if row.state == "expired":
@@ -173,16 +173,16 @@ class MovedOnError(Problem):
         self.row = row
 
 
-def renew_form(parts: Parts, batch: str, job: str) -> dict[str, Any]:
+def renew_form(services: Services, batch: str, job: str) -> dict[str, Any]:
     """Sign a fresh form, from when on the job waits anew."""
-    row = fetch(parts, batch, job)
+    row = fetch(services, batch, job)
     if row.state != "awaiting_upload":
         raise Problem(409, f"{row.name}: is {row.state}; only a job that awaits its upload has one")
-    now = parts.clock()
+    now = services.clock()
     try:
-        parts.table.update(
+        services.table.update(
             update_of(
-                parts.table.name,
+                services.table.name,
                 row,
                 {"changed": changed_at(now, row.job)},
                 {"state": row.state, "changed": row.changed},
@@ -190,13 +190,13 @@ def renew_form(parts: Parts, batch: str, job: str) -> dict[str, Any]:
         )
     except LostRaceError:
         log.event("renewal_lost_race", row.batch, job=row.job)
-        row = fetch(parts, batch, job)
+        row = fetch(services, batch, job)
         if row.state != "awaiting_upload":
             raise MovedOnError(row) from None
-    return uploads.form(parts, row)
+    return uploads.form(services, row)
 
 
-def sign_parts(parts: Parts, batch: str, job: str, raw: str | bytes) -> dict[str, Any]:
+def sign_parts(services: Services, batch: str, job: str, raw: str | bytes) -> dict[str, Any]:
     """Sign the addresses of parts; the first call begins the upload in parts.
 
     Raises
@@ -204,51 +204,51 @@ def sign_parts(parts: Parts, batch: str, job: str, raw: str | bytes) -> dict[str
     Problem
         409 if the job awaits no upload, 422 if it has no such parts.
     """
-    numbers = parts.bodies.part_numbers(raw)
-    row = awaiting(parts, batch, job)
+    numbers = services.bodies.part_numbers(raw)
+    row = awaiting(services, batch, job)
     most = uploads.part_count(row.bytes)
     wrong = [number for number in numbers if number > most]
     if wrong:
         raise Problem(422, f"parts: {row.name} has parts 1 to {most}, got {wrong[0]}", "/parts")
     if not row.upload:
-        row = begin_parts(parts, row)
+        row = begin_parts(services, row)
     return {
         "part_bytes": uploads.part_bytes(row.bytes),
-        "parts": [uploads.sign_part(parts, row, number) for number in numbers],
+        "parts": [uploads.sign_part(services, row, number) for number in numbers],
     }
 
 
-def list_parts(parts: Parts, batch: str, job: str) -> dict[str, Any]:
+def list_parts(services: Services, batch: str, job: str) -> dict[str, Any]:
     """Tell which parts S3 has, so that nothing is sent twice."""
-    row = awaiting(parts, batch, job)
+    row = awaiting(services, batch, job)
     return {
         "part_bytes": uploads.part_bytes(row.bytes),
-        "arrived": sorted(uploads.arrived_parts(parts, row)),
+        "arrived": sorted(uploads.arrived_parts(services, row)),
     }
 
 
-def awaiting(parts: Parts, batch: str, job: str) -> Job:
+def awaiting(services: Services, batch: str, job: str) -> Job:
     """Read a job that awaits its upload."""
-    row = fetch(parts, batch, job)
+    row = fetch(services, batch, job)
     if row.state != "awaiting_upload":
         raise Problem(409, f"{row.name}: is {row.state}; only a job that awaits its upload has any")
     return row
 
 
-def begin_parts(parts: Parts, row: Job) -> Job:
+def begin_parts(services: Services, row: Job) -> Job:
     """Begin an upload in parts and note it in the row, unless another request was first."""
-    upload = uploads.begin_parts(parts, row)
-    values = {"upload": upload, "changed": changed_at(parts.clock(), row.job)}
+    upload = uploads.begin_parts(services, row)
+    values = {"upload": upload, "changed": changed_at(services.clock(), row.job)}
     when = {"state": row.state, "upload": ""}
     try:
-        parts.table.update(update_of(parts.table.name, row, values, when))
+        services.table.update(update_of(services.table.name, row, values, when))
     except LostRaceError:
-        uploads.abort_parts(parts, row, upload)
-        return awaiting(parts, row.batch, row.job)
+        uploads.abort_parts(services, row, upload)
+        return awaiting(services, row.batch, row.job)
     return replace(row, upload=upload)
 
 
-def complete_upload(parts: Parts, batch: str, job: str) -> Job:
+def complete_upload(services: Services, batch: str, job: str) -> Job:
     """Check what arrived for a job and queue it; a job that has gone on already is left so.
 
     Raises
@@ -257,7 +257,7 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
         409 if nothing arrived yet, 422 if it is no image that can be used, 503 if it is still being
         put in its place.
     """
-    row = fetch(parts, batch, job)
+    row = fetch(services, batch, job)
     if row.state in ("queued", "running", "succeeded"):
         return row
     if row.state == "failed" and row.cause == "rejected" and not row.etag:
@@ -265,7 +265,7 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
     if row.state != "awaiting_upload":
         raise Problem(409, f"{row.name}: is {row.state}; retry it first")
     try:
-        received = receive(parts, row)
+        received = receive(services, row)
     except UploadError as error:
         raise Problem(422, str(error)) from error
     except uploads.StillPlacing as error:
@@ -278,11 +278,11 @@ def complete_upload(parts: Parts, batch: str, job: str) -> Job:
     if received is None:
         raise Problem(409, f"{row.name}: no upload has arrived yet; send the file first")
     # The upload may have taken longer than idle nodes are kept.
-    parts.fleet.wake()
+    services.fleet.wake()
     return received
 
 
-def receive(parts: Parts, row: Job) -> Job | None:
+def receive(services: Services, row: Job) -> Job | None:
     """Queue a job whose file arrived; None if it has not.
 
     Raises
@@ -293,124 +293,130 @@ def receive(parts: Parts, row: Job) -> Job | None:
         As `uploads.inspect`.
     """
     try:
-        upload = uploads.inspect(parts, row)
+        upload = uploads.inspect(services, row)
     except UploadError as error:
-        fail(parts, row, str(error), "rejected")
+        fail(services, row, str(error), "rejected")
         raise
     if upload is None:
         return None
-    return queue(parts, row, {"etag": upload.etag, "type": upload.type})
+    return queue(services, row, {"etag": upload.etag, "type": upload.type})
 
 
-def retry(parts: Parts, batch: str, job: str) -> Job:
+def retry(services: Services, batch: str, job: str) -> Job:
     """Do a job again that failed or was cancelled; one that is under way is left so."""
-    row = fetch(parts, batch, job)
+    row = fetch(services, batch, job)
     if row.state in UNFINISHED:
         return row
     if row.state == "succeeded":
         raise Problem(409, f"{row.name}: has succeeded; there is nothing to retry")
     try:
-        return begin_again(parts, row)
+        return begin_again(services, row)
     except MovedOnError as error:
         if error.row.state in UNFINISHED:
             return error.row
         raise
 
 
-def begin_again(parts: Parts, row: Job) -> Job:
+def begin_again(services: Services, row: Job) -> Job:
     """Queue a failed or cancelled job, or await its upload if there is none to work on."""
     values: Mapping[str, Any] = {}
     if row.etag and row.cause == "rejected":
         # The worker may have rejected it because the file was replaced: look at it again.
         try:
-            upload = uploads.inspect(parts, row)
+            upload = uploads.inspect(services, row)
         except UploadError:
             upload = None
         except uploads.StillPlacing as error:
             raise Problem(503, str(error)) from error
         values = {"etag": upload.etag, "type": upload.type} if upload else {"etag": ""}
     if values.get("etag", row.etag):
-        return queue(parts, row, values)
+        return queue(services, row, values)
     # Else the sweep would find the bad file again while its replacement is under way.
-    for _ in uploads.delete_objects(parts, row.batch, row.job):
+    for _ in uploads.delete_objects(services, row.batch, row.job):
         pass
     return step(
-        parts,
+        services,
         row,
         "awaiting_upload",
-        parts.clock() + FIRST_LOOK_MS,
+        services.clock() + FIRST_LOOK_MS,
         lambda _: {**AFRESH, "etag": "", "upload": ""},
         ("failed", "cancelled"),
     )
 
 
-def queue(parts: Parts, row: Job, values: Mapping[str, Any]) -> Job:
+def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, then publish it.
 
-    A job that its batch's window has no room for is held, and published later.
+    A job that its batch's window has no room for is waiting, and published later.
     """
-    ticket = draw_ticket(parts, row)
+    ticket = draw_ticket(services, row)
 
     def changes(found: Job) -> Mapping[str, Any]:
-        held = found.lane == "bulk" and parts.table.out(found) >= room(parts)
-        numbers = {"publish": found.publish + 1, "ticket": 0 if held else ticket, "held": held}
+        waiting = found.lane == "bulk" and services.table.out(found) >= room(services)
+        numbers = {
+            "publish": found.publish + 1,
+            "ticket": 0 if waiting else ticket,
+            "waiting": waiting,
+        }
         return {**AFRESH, **values, **numbers}
 
-    due = parts.clock() + 1000 * parts.settings.republish_seconds
-    queued = step(parts, row, "queued", due, changes, ("awaiting_upload", "failed", "cancelled"))
-    log.event("queued", row.batch, job=row.job, publish=queued.publish, held=queued.held)
-    if not queued.held:
-        send(parts, queued)
+    due = services.clock() + 1000 * services.settings.republish_seconds
+    queued = step(services, row, "queued", due, changes, ("awaiting_upload", "failed", "cancelled"))
+    log.event("queued", row.batch, job=row.job, publish=queued.publish, waiting=queued.waiting)
+    if not queued.waiting:
+        send(services, queued)
     return queued
 
 
-def room(parts: Parts) -> int:
+def room(services: Services) -> int:
     """Tell how many messages may wait in one share of a batch's window."""
-    return window.share(parts.settings.window_jobs)
+    return lane_share.share(services.settings.lane_share_jobs)
 
 
-def let_go(parts: Parts, row: Job) -> None:
+def release_waiting(services: Services, row: Job) -> None:
     """Publish the jobs of a batch that were held first, as far as its window has room for them.
 
     Parameters
     ----------
-    parts : Parts
-        The app's parts.
+    services : Services
+        What the API works with.
     row : Job
         Any job of the batch; those that share its counter are looked at.
     """
-    table = parts.table
+    table = services.table
     for line in table.first_lines(row):
-        held = table.job(row.batch, line.job)
-        if held is None or held.state != "queued" or not held.held:
+        waiting = table.job(row.batch, line.job)
+        if waiting is None or waiting.state != "queued" or not waiting.waiting:
             # It was cancelled, or has ended by another way; its line leads nowhere.
             with suppress(LostRaceError):
                 table.delete(row.batch, line.sk)
             continue
-        if table.out(held) >= room(parts):
+        if table.out(waiting) >= room(services):
             return
-        now = parts.clock()
-        due = now + 1000 * parts.settings.republish_seconds
-        ticket = draw_ticket(parts, held)
+        now = services.clock()
+        due = now + 1000 * services.settings.republish_seconds
+        ticket = draw_ticket(services, waiting)
         try:
-            table.transact(window.let_go(table.name, held, line, now, due, ticket, room(parts)))
+            table.transact(
+                lane_share.release(table.name, waiting, line, now, due, ticket, room(services))
+            )
         except LostRaceError:
             # A worker lets go of the same jobs, or the batch is to end.
             return
-        log.event("let_go", row.batch, job=held.job, publish=held.publish + 1)
-        send(parts, replace(held, publish=held.publish + 1))
+        log.event("released", row.batch, job=waiting.job, publish=waiting.publish + 1)
+        send(services, replace(waiting, publish=waiting.publish + 1))
 
 
-def draw_ticket(parts: Parts, row: Job) -> int:
+def draw_ticket(services: Services, row: Job) -> int:
     """Draw a job's ticket, its place in line; 0, which tells of no place, if that fails."""
     try:
-        return parts.table.draw_ticket(row.lane)
+        return services.table.draw_ticket(row.lane)
     except (BotoCoreError, ClientError) as error:
         log.trouble("no_ticket", row.batch, job=row.job, reason=str(error))
         return 0
 
 
-def send(parts: Parts, row: Job) -> bool:
+def send(services: Services, row: Job) -> bool:
     """Publish a queued row's message and note that the broker has it.
 
     Returns
@@ -420,16 +426,16 @@ def send(parts: Parts, row: Job) -> bool:
     """
     try:
         message = Message(row.batch, row.job, row.publish)
-        parts.publisher.publish(message, places.LANES[row.lane])
+        services.publisher.publish(message, resources.LANES[row.lane])
     except BrokerError as error:
         log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
         return False
     try:
-        parts.table.update(
+        services.table.update(
             update_of(
-                parts.table.name,
+                services.table.name,
                 row,
-                {"published_at": parts.clock()},
+                {"published_at": services.clock()},
                 {"publish": row.publish},
             )
         )
@@ -438,39 +444,39 @@ def send(parts: Parts, row: Job) -> bool:
     return True
 
 
-def cancel(parts: Parts, batch: str, job: str) -> Job:
+def cancel(services: Services, batch: str, job: str) -> Job:
     """Cancel a job; its worker sees it at its next write."""
-    row = fetch(parts, batch, job)
+    row = fetch(services, batch, job)
     if row.state == "cancelled":
         return row
     try:
-        return stop(parts, row)
+        return stop(services, row)
     except MovedOnError as error:
         if error.row.state == "cancelled":
             return error.row
         raise
 
 
-def stop(parts: Parts, row: Job) -> Job:
+def stop(services: Services, row: Job) -> Job:
     """Move a job that is not finished to `cancelled`."""
-    now = parts.clock()
+    now = services.clock()
     stopped = step(
-        parts, row, "cancelled", row.kept_until, lambda _: {"finished": now}, UNFINISHED, False
+        services, row, "cancelled", row.kept_until, lambda _: {"finished": now}, UNFINISHED, False
     )
     log.event("cancelled", row.batch, job=row.job)
     return stopped
 
 
-def fail(parts: Parts, row: Job, reason: str, cause: str) -> None:
+def fail(services: Services, row: Job, reason: str, cause: str) -> None:
     """Write a job `failed` as it was read; one that changed meanwhile is left as it is."""
-    values = {"reason": reason, "cause": cause, "finished": parts.clock()}
+    values = {"reason": reason, "cause": cause, "finished": services.clock()}
     try:
-        parts.table.transact(
+        services.table.transact(
             move(
-                parts.table.name,
+                services.table.name,
                 row,
                 "failed",
-                parts.clock(),
+                services.clock(),
                 row.kept_until,
                 Change(values, {"attempt": row.attempt}),
             )
@@ -481,7 +487,7 @@ def fail(parts: Parts, row: Job, reason: str, cause: str) -> None:
 
 
 def step(
-    parts: Parts,
+    services: Services,
     row: Job,
     to: State,
     due: int,
@@ -493,8 +499,8 @@ def step(
 
     Parameters
     ----------
-    parts : Parts
-        The app's parts.
+    services : Services
+        What the API works with.
     row : Job
         The row as it was read.
     to : State
@@ -516,19 +522,19 @@ def step(
     for turn in range(TRIES):
         if row.state not in begins_in:
             raise MovedOnError(row)
-        now, changes = parts.clock(), values(row)
-        writes = move(parts.table.name, row, to, now, due, Change(changes), room(parts))
-        if changes.get("held"):
-            writes.append(window.hold(parts.table.name, row, now))
+        now, changes = services.clock(), values(row)
+        writes = move(services.table.name, row, to, now, due, Change(changes), room(services))
+        if changes.get("waiting"):
+            writes.append(lane_share.wait(services.table.name, row, now))
         if in_open_batch:
-            writes.append({"ConditionCheck": batch_not_marked(parts.table.name, row.batch)})
+            writes.append({"ConditionCheck": batch_not_marked(services.table.name, row.batch)})
         try:
-            parts.table.transact(writes)
+            services.table.transact(writes)
         except LostRaceError:
             pause(turn)
             if in_open_batch:
-                check_open(live_batch(parts, row.batch))
-            found = parts.table.job(row.batch, row.job)
+                check_open(live_batch(services, row.batch))
+            found = services.table.job(row.batch, row.job)
             if found is None:
                 raise problems.gone("job") from None
             row = found

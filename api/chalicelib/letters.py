@@ -4,35 +4,35 @@ from collections.abc import Collection
 from typing import Any
 
 from chalicelib import jobs, log
-from chalicelib.parts import Parts
 from chalicelib.problems import Problem
-from config.contract import places
+from chalicelib.services import Services
+from config.contract import resources
 from config.contract.job import Job, Message
 
 # At most so many at once; the rest is for the next call.
 LETTERS_MAX = 500
 
 
-def show(parts: Parts) -> list[dict[str, Any]]:
+def show(services: Services) -> list[dict[str, Any]]:
     """List the dead letters with their reasons; a batch's id is its key and is not shown."""
-    return [describe(message, find(parts, message)) for message in look(parts)]
+    return [describe(message, find(services, message)) for message in look(services)]
 
 
-def look(parts: Parts) -> list[Message]:
+def look(services: Services) -> list[Message]:
     """Look at all letters, each once."""
-    return list(dict.fromkeys(parts.publisher.dead_letters(LETTERS_MAX)))
+    return list(dict.fromkeys(services.publisher.dead_letters(LETTERS_MAX)))
 
 
-def find(parts: Parts, message: Message) -> Job | None:
+def find(services: Services, message: Message) -> Job | None:
     """Find the job that a letter is of."""
-    return parts.table.job(message.batch, message.job)
+    return services.table.job(message.batch, message.job)
 
 
 def describe(message: Message, row: Job | None) -> dict[str, Any]:
     """Show one letter."""
     return {
         "job": message.job,
-        "batch": places.public_name(message.batch),
+        "batch": resources.public_name(message.batch),
         "name": row.name if row else "",
         "state": row.state if row else "deleted",
         "reason": row.reason if row else "",
@@ -41,13 +41,13 @@ def describe(message: Message, row: Job | None) -> dict[str, Any]:
     }
 
 
-def send_back(parts: Parts, wanted: Collection[str] | None = None) -> dict[str, int]:
+def send_back(services: Services, wanted: Collection[str] | None = None) -> dict[str, int]:
     """Queue the jobs of dead letters again, and take the letters away.
 
     Parameters
     ----------
-    parts : Parts
-        The app's parts.
+    services : Services
+        What the API works with.
     wanted : collection of str, optional
         Job ids; all without it.
 
@@ -59,21 +59,21 @@ def send_back(parts: Parts, wanted: Collection[str] | None = None) -> dict[str, 
     """
     done = {"sent": 0, "dropped": 0, "left": 0}
     settled = []
-    for message in look(parts):
+    for message in look(services):
         if wanted is not None and message.job not in wanted:
             continue
-        what = send(parts, message)
+        what = send(services, message)
         done[what] += 1
         if what != "left":
             settled.append(message)
-    parts.publisher.drop_dead_letters(settled)
+    services.publisher.drop_dead_letters(settled)
     log.event("letters_sent_back", "", **done)
     return done
 
 
-def send(parts: Parts, message: Message) -> str:
+def send(services: Services, message: Message) -> str:
     """Queue the job of one letter again; returns the word for what was done."""
-    row = find(parts, message)
+    row = find(services, message)
     if row is None or row.publish != message.publish:
         return "dropped"
     if row.state in ("queued", "running"):
@@ -82,7 +82,7 @@ def send(parts: Parts, message: Message) -> str:
     if row.state != "failed":
         return "dropped"
     try:
-        jobs.begin_again(parts, row)
+        jobs.begin_again(services, row)
     except Problem as problem:
         if problem.status not in (409, 410):
             raise

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from config.contract import places
+from config.contract import resources
 
 logger = logging.getLogger("dip-api")
 
@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return BATCH_ID.sub(lambda found: places.public_name(found[0]), json.dumps(line))
+        return BATCH_ID.sub(lambda found: resources.public_name(found[0]), json.dumps(line))
 
 
 def set_up() -> None:
@@ -48,12 +48,12 @@ def set_up() -> None:
 def event(name: str, batch: str = "", /, **fields: str | float | None) -> None:
     """Log one event; of the batch only its hash is written."""
     if batch:
-        fields["batch"] = places.public_name(batch)
+        fields["batch"] = resources.public_name(batch)
     logger.info(name, extra={"fields": fields})
 
 
 def trouble(name: str, batch: str = "", /, **fields: str | float | None) -> None:
     """Log one event that an operator should look at."""
     if batch:
-        fields["batch"] = places.public_name(batch)
+        fields["batch"] = resources.public_name(batch)
     logger.warning(name, extra={"fields": fields})

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import jobs, log, problems, uploads
-from chalicelib.parts import Parts
 from chalicelib.problems import Problem
+from chalicelib.services import Services
 from chalicelib.table import LostRaceError
-from config.contract import places
+from config.contract import resources
 from config.contract.job import UNFINISHED, Batch, Job, Order
 
 FIRST_SLICE_SECONDS = 1.0
@@ -28,124 +28,124 @@ REPLACES: Mapping[Order, tuple[Order, ...]] = {
 }
 
 
-def give(parts: Parts, batch_id: str, order: Order) -> dict[str, Any]:
+def give(services: Services, batch_id: str, order: Order) -> dict[str, Any]:
     """Order something for a whole batch and begin with it."""
-    batch = parts.table.batch(batch_id)
+    batch = services.table.batch(batch_id)
     if batch is None:
         raise problems.not_found("batch")
     if batch.order == "delete" and order == "delete":
         return {"batch": batch_id, "order": order}
-    jobs.check_live(parts, batch)
-    now = parts.clock()
+    jobs.check_live(services, batch)
+    now = services.clock()
     try:
         mark(
-            parts,
+            services,
             batch_id,
             {"order": order, "ordered": now, "order_after": "", "due": now},
             REPLACES[order],
         )
     except LostRaceError:
-        jobs.check_open(jobs.live_batch(parts, batch_id))
+        jobs.check_open(jobs.live_batch(services, batch_id))
         raise Problem(503, "others kept changing this batch; try again") from None
     log.event("ordered", batch_id, order=order)
-    carry_out(parts, batch_id, time.monotonic() + FIRST_SLICE_SECONDS)
-    left = parts.table.batch(batch_id)
+    carry_out(services, batch_id, time.monotonic() + FIRST_SLICE_SECONDS)
+    left = services.table.batch(batch_id)
     return {"batch": batch_id, "order": left.order if left else order}
 
 
-def carry_out(parts: Parts, batch_id: str, until: float) -> None:
+def carry_out(services: Services, batch_id: str, until: float) -> None:
     """Carry out a batch's order until a moment of the monotonic clock."""
-    batch = parts.table.batch(batch_id)
+    batch = services.table.batch(batch_id)
     if batch is None or not batch.order:
         return
     try:
         while time.monotonic() < until:
-            rows = parts.table.rows_after(batch_id, batch.order_after, ROWS_PER_READ)
+            rows = services.table.rows_after(batch_id, batch.order_after, ROWS_PER_READ)
             if not rows:
-                finish(parts, batch, until)
+                finish(services, batch, until)
                 return
-            batch = go_through(parts, batch, rows, until)
+            batch = go_through(services, batch, rows, until)
     except (LostRaceError, Problem) as error:
         # Another order came, or a row was too busy; the next sweep goes on from the noted place.
         log.event("order_interrupted", batch_id, order=batch.order, reason=repr(error))
 
 
 def go_through(
-    parts: Parts, batch: Batch, rows: Sequence[Mapping[str, Any]], until: float
+    services: Services, batch: Batch, rows: Sequence[Mapping[str, Any]], until: float
 ) -> Batch:
     """Apply the order to rows while there is time, and note the last that is done."""
     reached = batch.order_after
     try:
         for row in rows:
-            apply(parts, batch, row)
+            apply(services, batch, row)
             reached = str(row["sk"])
             if time.monotonic() > until:
                 break
     finally:
-        note(parts, batch, order_after=reached)
+        note(services, batch, order_after=reached)
     return replace(batch, order_after=reached)
 
 
-def apply(parts: Parts, batch: Batch, item: Mapping[str, Any]) -> None:
+def apply(services: Services, batch: Batch, item: Mapping[str, Any]) -> None:
     """Apply an order to one row."""
     if batch.order == "delete":
-        delete_row(parts, batch.batch, str(item["sk"]))
-    elif str(item["sk"]).startswith(places.JOB_PREFIX):
+        delete_row(services, batch.batch, str(item["sk"]))
+    elif str(item["sk"]).startswith(resources.JOB_PREFIX):
         row = Job.from_item(item)
         try:
             if batch.order == "cancel" and row.state in UNFINISHED:
-                jobs.stop(parts, row)
+                jobs.stop(services, row)
             # One that never had a file can only be helped by its visitor.
             if batch.order == "retry" and row.state == "failed" and row.etag:
-                jobs.begin_again(parts, row)
+                jobs.begin_again(services, row)
         except Problem as problem:
             # Gone another way or gone altogether: nothing is left to be done for this row.
             if problem.status not in (409, 410):
                 raise
 
 
-def delete_row(parts: Parts, batch: str, sk: str) -> None:
+def delete_row(services: Services, batch: str, sk: str) -> None:
     """Delete a row; a worker that is on it fails at its next write and stops."""
     try:
-        parts.table.delete(batch, sk)
+        services.table.delete(batch, sk)
     except LostRaceError:
         log.event("deleted_already", batch)
 
 
-def finish(parts: Parts, batch: Batch, until: float) -> None:
+def finish(services: Services, batch: Batch, until: float) -> None:
     """Close an order that every row has seen; a deletion takes the objects too, and stays."""
     if batch.order != "delete":
-        note(parts, batch, order="", due=0)
+        note(services, batch, order="", due=0)
         log.event("order_done", batch.batch, order=batch.order)
         return
-    for _ in uploads.delete_objects(parts, batch.batch):
+    for _ in uploads.delete_objects(services, batch.batch):
         if time.monotonic() > until:
             return
     # A worker that had not noticed may write one more result, and a form signed before stays good
     # until it ends: look again when each is past.
-    settings, now = parts.settings, parts.clock()
+    settings, now = services.settings, services.clock()
     ends = sorted((settings.heartbeat_lapse_seconds, settings.upload_form_seconds))
     looks = (batch.ordered + 1000 * seconds for seconds in ends)
     next_look = next((look for look in looks if look > now), 0)
-    note(parts, batch, due=next_look)
+    note(services, batch, due=next_look)
     log.event("batch_emptied" if next_look else "order_done", batch.batch, order=batch.order)
 
 
-def postpone(parts: Parts, batch_id: str, due: int) -> None:
+def postpone(services: Services, batch_id: str, due: int) -> None:
     """Have the sweep go on with an order later."""
-    batch = parts.table.batch(batch_id)
+    batch = services.table.batch(batch_id)
     if batch is not None and batch.order:
         with suppress(LostRaceError):
-            note(parts, batch, due=due)
+            note(services, batch, due=due)
 
 
-def note(parts: Parts, batch: Batch, **values: Any) -> None:
+def note(services: Services, batch: Batch, **values: Any) -> None:
     """Set attributes of a batch's row while its order is the one that was read."""
-    mark(parts, batch.batch, values, (batch.order,), batch.ordered)
+    mark(services, batch.batch, values, (batch.order,), batch.ordered)
 
 
 def mark(
-    parts: Parts,
+    services: Services,
     batch: str,
     values: Mapping[str, Any],
     orders: Sequence[Order],
@@ -164,10 +164,10 @@ def mark(
         condition += " AND #ordered = :ordered_before"
         options[":ordered_before"] = ordered
     names = {*values, "order", *(["ordered"] if ordered is not None else [])}
-    parts.table.update(
+    services.table.update(
         {
-            "TableName": parts.table.name,
-            "Key": {"pk": batch, "sk": places.BATCH_SK},
+            "TableName": services.table.name,
+            "Key": {"pk": batch, "sk": resources.BATCH_SK},
             "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
             "ConditionExpression": condition,
             "ExpressionAttributeNames": {f"#{name}": name for name in names},

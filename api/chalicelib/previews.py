@@ -10,17 +10,17 @@ from typing import Any
 
 from chalicelib import log
 from chalicelib.images import MAGIC_BYTES, UploadError, sniff
-from chalicelib.parts import Parts, broker_url
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError, Publisher
-from config.contract import places
+from chalicelib.services import Services, broker_url
+from config.contract import resources
 from config.contract.preview import Answer, Question
 
 # Connections that were used and wait for the next question; one is in use by one request.
 _idle: "queue.LifoQueue[Publisher]" = queue.LifoQueue()
 
 
-def make(parts: Parts, raw: str | bytes) -> dict[str, Any]:
+def make(services: Services, raw: str | bytes) -> dict[str, Any]:
     """Run steps on a picture and answer with what came of it.
 
     Raises
@@ -29,11 +29,11 @@ def make(parts: Parts, raw: str | bytes) -> dict[str, Any]:
         404 if the picture must be sent with the request, 422 if steps or picture cannot be used,
         503 if no worker answered in time.
     """
-    body = parts.bodies.preview(raw)
+    body = services.bodies.preview(raw)
     question = Question(body["picture"], content_of(body), tuple(body["steps"]))
     try:
-        with asker(parts) as publisher:
-            answer = Answer.from_bytes(publisher.ask(question.to_bytes(), places.PREVIEWS))
+        with asker(services) as publisher:
+            answer = Answer.from_bytes(publisher.ask(question.to_bytes(), resources.PREVIEWS))
     except BrokerError as error:
         log.trouble("preview_unanswered", reason=str(error))
         raise Problem(503, "no worker is free for a preview; try again") from error
@@ -68,12 +68,12 @@ def content_of(body: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def asker(parts: Parts) -> Iterator[Publisher]:
+def asker(services: Services) -> Iterator[Publisher]:
     """Have a connection to the broker for oneself: while one waits, others ask on theirs."""
     try:
         publisher = _idle.get_nowait()
     except queue.Empty:
-        publisher = Publisher(lambda: broker_url(parts.settings), places.PREVIEW_SECONDS)
+        publisher = Publisher(lambda: broker_url(services.settings), resources.PREVIEW_SECONDS)
     yield publisher
     # One that failed has let go of its connection, and is dropped.
     _idle.put(publisher)

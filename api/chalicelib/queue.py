@@ -21,7 +21,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 
 # Amazon's load balancers forget a silent connection after 350 s, without a word to either side.
@@ -122,7 +122,7 @@ class Publisher:
         """Host and port of the broker, for sentences."""
         return f"{self._parameters.host}:{self._parameters.port}"
 
-    def publish(self, message: Message, queue: places.Queue = places.JOBS) -> None:
+    def publish(self, message: Message, queue: resources.Queue = resources.JOBS) -> None:
         """Send a message and wait until the broker has it on disk.
 
         Raises
@@ -133,7 +133,7 @@ class Publisher:
         properties = pika.BasicProperties(
             content_type="application/json",
             delivery_mode=pika.DeliveryMode.Persistent.value,
-            message_id=f"{places.public_name(message.batch)}-{message.job}-{message.publish}",
+            message_id=f"{resources.public_name(message.batch)}-{message.job}-{message.publish}",
         )
 
         def send(channel: BlockingChannel) -> None:
@@ -141,7 +141,7 @@ class Publisher:
 
         self._run(send)
 
-    def ask(self, question: bytes, queue: places.Queue) -> bytes:
+    def ask(self, question: bytes, queue: resources.Queue) -> bytes:
         """Send a question and wait for its answer.
 
         Raises
@@ -184,7 +184,9 @@ class Publisher:
         BrokerError
             If the broker does not answer.
         """
-        return self._run(lambda channel: (waiting_in(channel), count(channel, places.DEAD_LETTERS)))
+        return self._run(
+            lambda channel: (waiting_in(channel), count(channel, resources.DEAD_LETTERS))
+        )
 
     def drop_dead_letters(self, settled: Collection[Message]) -> None:
         """Take dead letters away that an operator has seen to; the others stay.
@@ -269,7 +271,7 @@ class Publisher:
             with connection.deadline(remaining(until)):
                 channel = connection.channel()
                 channel.confirm_delivery()
-                for queue in places.QUEUES:
+                for queue in resources.QUEUES:
                     channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
         except BaseException:
             connection.drop()
@@ -290,7 +292,7 @@ def remaining(until: float) -> float:
     return seconds
 
 
-def count(channel: BlockingChannel, queue: places.Queue) -> int:
+def count(channel: BlockingChannel, queue: resources.Queue) -> int:
     """Count the messages ready in a queue."""
     answer = channel.queue_declare(queue.name, passive=True)
     return int(answer.method.message_count)
@@ -298,10 +300,10 @@ def count(channel: BlockingChannel, queue: places.Queue) -> int:
 
 def waiting_in(channel: BlockingChannel) -> int:
     """Count the jobs' messages ready in all lanes."""
-    return sum(count(channel, queue) for queue in places.LANES.values())
+    return sum(count(channel, queue) for queue in resources.LANES.values())
 
 
-def exchange(channel: BlockingChannel, queue: places.Queue, question: bytes) -> bytes:
+def exchange(channel: BlockingChannel, queue: resources.Queue, question: bytes) -> bytes:
     """Send a question and wait for the answer, on the broker's pseudo-queue for answers."""
     key = secrets.token_hex(8)
     answers: list[bytes] = []
@@ -327,7 +329,7 @@ def look_through(
 
     Those that are settled are taken away instead.
     """
-    dead = places.DEAD_LETTERS
+    dead = resources.DEAD_LETTERS
     for _ in range(min(limit, count(channel, dead))):
         method, properties, body = channel.basic_get(dead.name)
         if method is None or body is None:

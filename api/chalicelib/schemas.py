@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.images import TYPES
-from config.contract import places
+from config.contract import resources
 from config.contract.job import STATES
-from config.contract.places import LANES
+from config.contract.resources import LANES
 from config.contract.settings import ApiSettings
 
 Schema = dict[str, Any]
@@ -272,7 +272,7 @@ ANSWERS: dict[str, Schema] = {
             "url": {**TEXT, "description": "Path on the site's own origin."},
             "type": {
                 "type": "string",
-                "enum": list(places.VIEW_TYPES.values()),
+                "enum": list(resources.VIEW_TYPES.values()),
                 "description": "A whole picture, or, of a large image, one file of JPEG tiles at "
                 "every zoom, to be read by ranges.",
             },

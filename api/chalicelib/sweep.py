@@ -13,11 +13,11 @@ from typing import Any
 from chalicelib import jobs, log, orders, uploads
 from chalicelib.images import UploadError
 from chalicelib.jobs import FIRST_LOOK_MS
-from chalicelib.parts import Parts
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
+from chalicelib.services import Services
 from chalicelib.table import Key, LostRaceError
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Change, Job, move, update_of
 
 # A schedule's next sweep comes after a minute; what is left then is its work.
@@ -32,14 +32,14 @@ NEVER = 0
 
 # So often a worker may fall silent over an image before the image is held to be the cause. Each
 # time a new message is sent, so that the broker's own limit never sees it.
-LAPSES_MAX = places.DELIVERY_LIMIT
+LAPSES_MAX = resources.DELIVERY_LIMIT
 
 
 @dataclass
 class Sweep:
     """One sweep: what it knows of the broker, and when it must end on the monotonic clock."""
 
-    parts: Parts
+    services: Services
     until: float
     is_broker_up: bool = True
     # When the queue was seen empty, in milliseconds since 1970; 0 if it was not.
@@ -54,13 +54,13 @@ class Sweep:
         return time.monotonic() < self.until
 
 
-def run(parts: Parts, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
+def run(services: Services, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
     """Sweep once.
 
     Parameters
     ----------
-    parts : Parts
-        The app's parts.
+    services : Services
+        What the API works with.
     seconds : float
         When to stop beginning with rows.
 
@@ -69,13 +69,13 @@ def run(parts: Parts, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
     dict
         How many rows were seen, by what was done.
     """
-    sweep = Sweep(parts, time.monotonic() + seconds)
+    sweep = Sweep(services, time.monotonic() + seconds)
     done: dict[str, int] = {}
     ask_broker(sweep)
     for found in due_rows(sweep):
         what = see_to(sweep, found)
         done[what] = done.get(what, 0) + 1
-    parts.metrics.publish({"OldestWaitingSeconds": sweep.oldest_ms // 1000})
+    services.metrics.publish({"OldestWaitingSeconds": sweep.oldest_ms // 1000})
     log.event("sweep", "", broker="up" if sweep.is_broker_up else "down", **done)
     return done
 
@@ -85,14 +85,14 @@ def ask_broker(sweep: Sweep) -> None:
 
     The dead letters come first, so that no message is sent again for a job that ended there.
     """
-    parts = sweep.parts
+    services = sweep.services
     try:
-        for message in parts.publisher.dead_letters():
-            row = parts.table.job(message.batch, message.job)
+        for message in services.publisher.dead_letters():
+            row = services.table.job(message.batch, message.job)
             if row and row.publish == message.publish and row.state in ("queued", "running"):
-                jobs.fail(parts, row, gave_up(places.DELIVERY_LIMIT + 1), "broken")
-        now = parts.clock()
-        sweep.empty_at = now if parts.publisher.waiting() == 0 else 0
+                jobs.fail(services, row, gave_up(resources.DELIVERY_LIMIT + 1), "broken")
+        now = services.clock()
+        sweep.empty_at = now if services.publisher.waiting() == 0 else 0
     except BrokerError as error:
         sweep.is_broker_up = False
         log.trouble("broker_down", reason=str(error))
@@ -105,8 +105,8 @@ def gave_up(times: int) -> str:
 
 def due_rows(sweep: Sweep) -> Iterator[Job | str]:
     """Read what is due, as jobs, and as ids of batches that something was ordered for."""
-    table, now = sweep.parts.table, sweep.parts.clock()
-    for shard in range(places.DUE_SHARDS):
+    table, now = sweep.services.table, sweep.services.clock()
+    for shard in range(resources.DUE_SHARDS):
         seen: set[Key] = set()
         # What was seen to is due later, so the index is read from its beginning again; it may
         # lag and show a row twice.
@@ -114,16 +114,16 @@ def due_rows(sweep: Sweep) -> Iterator[Job | str]:
             for (pk, sk), item in table.items(keys).items():
                 if not sweep.has_time:
                     return
-                yield pk if sk == places.BATCH_SK else Job.from_item(item)
+                yield pk if sk == resources.BATCH_SK else Job.from_item(item)
             seen.update(keys)
 
 
 def see_to(sweep: Sweep, found: Job | str) -> str:
     """Do what one row needs; returns the word for it."""
-    parts = sweep.parts
+    services = sweep.services
     if isinstance(found, str):
         return see_to_order(sweep, found)
-    if not 0 < found.due <= parts.clock():
+    if not 0 < found.due <= services.clock():
         return "not_due"
     try:
         return act(sweep, found)
@@ -131,9 +131,9 @@ def see_to(sweep: Sweep, found: Job | str) -> str:
         return "lost"
     except Exception:  # noqa: BLE001 - whatever it was, it is logged and the sweep goes on
         # One row must not keep the sweep from the others, now or at the next sweeps.
-        fields = {"job": found.job, "batch": places.public_name(found.batch)}
+        fields = {"job": found.job, "batch": resources.public_name(found.batch)}
         log.logger.exception("sweep_failed_on_row", extra={"fields": fields})
-        postpone(parts, found, parts.clock() + LOOK_AGAIN_MS_MAX)
+        postpone(services, found, services.clock() + LOOK_AGAIN_MS_MAX)
         return "broken"
 
 
@@ -141,73 +141,73 @@ def see_to_order(sweep: Sweep, batch: str) -> str:
     """Go on with what was ordered for a batch; one that fails is tried again later."""
     until = min(sweep.until, time.monotonic() + ORDER_SLICE_SECONDS)
     try:
-        orders.carry_out(sweep.parts, batch, until)
+        orders.carry_out(sweep.services, batch, until)
     except Exception:  # noqa: BLE001 - as for a row: the sweep goes on with the others
-        fields = {"batch": places.public_name(batch)}
+        fields = {"batch": resources.public_name(batch)}
         log.logger.exception("sweep_failed_on_order", extra={"fields": fields})
-        orders.postpone(sweep.parts, batch, sweep.parts.clock() + LOOK_AGAIN_MS_MAX)
+        orders.postpone(sweep.services, batch, sweep.services.clock() + LOOK_AGAIN_MS_MAX)
         return "broken"
     return "orders"
 
 
 def act(sweep: Sweep, row: Job) -> str:
     """Do what one job needs, by its state."""
-    parts = sweep.parts
+    services = sweep.services
     if row.state == "running":
         return recover(sweep, row)
-    if row.kept_until <= parts.clock():
-        return expire(parts, row)
+    if row.kept_until <= services.clock():
+        return expire(services, row)
     if row.state == "awaiting_upload":
-        return look_for_upload(parts, row)
+        return look_for_upload(services, row)
     if row.state == "queued":
         return look_for_message(sweep, row)
-    postpone(parts, row, row.kept_until)
+    postpone(services, row, row.kept_until)
     return "kept"
 
 
-def look_for_upload(parts: Parts, row: Job) -> str:
+def look_for_upload(services: Services, row: Job) -> str:
     """Queue a job whose file arrived though nobody said so; expire it when it waited too long."""
     try:
-        if jobs.receive(parts, row):
+        if jobs.receive(services, row):
             return "received"
     except UploadError:
         return "rejected"
     except uploads.StillPlacing as slow:
         log.trouble("still_placing", row.batch, job=row.job, reason=str(slow))
-    waits_until = jobs.changed_ms(row) + 1000 * parts.settings.upload_wait_seconds
-    if waits_until <= parts.clock():
-        return expire(parts, row)
-    postpone(parts, row, min(waits_until, later(parts, row, FIRST_LOOK_MS)))
+    waits_until = jobs.changed_ms(row) + 1000 * services.settings.upload_wait_seconds
+    if waits_until <= services.clock():
+        return expire(services, row)
+    postpone(services, row, min(waits_until, later(services, row, FIRST_LOOK_MS)))
     return "awaited"
 
 
 def look_for_message(sweep: Sweep, row: Job) -> str:
     """Publish a queued job again, if its message never arrived or is nowhere any more."""
-    parts = sweep.parts
-    if row.held:
+    services = sweep.services
+    if row.waiting:
         return look_at_held(sweep, row)
-    sweep.oldest_ms = max(sweep.oldest_ms, parts.clock() - jobs.changed_ms(row))
+    sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - jobs.changed_ms(row))
     is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
     if is_lost and sweep.is_broker_up:
         return publish_again(sweep, row, {})
-    postpone(parts, row, later(parts, row, 1000 * parts.settings.republish_seconds))
+    postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
     return "waiting"
 
 
 def look_at_held(sweep: Sweep, row: Job) -> str:
     """Let held jobs go for which there is room, should no worker have done so."""
-    parts = sweep.parts
+    services = sweep.services
     if sweep.is_broker_up:
-        jobs.let_go(parts, row)
-    postpone(parts, row, later(parts, row, 1000 * parts.settings.republish_seconds))
-    return "held"
+        jobs.release_waiting(services, row)
+    postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
+    return "waiting"
 
 
 def recover(sweep: Sweep, row: Job) -> str:
     """Queue a job again whose worker gave no sign of life, unless that happens every time."""
     lapses = row.lapses + 1
     if lapses > LAPSES_MAX:
-        jobs.fail(sweep.parts, row, gave_up(lapses), "broken")
+        jobs.fail(sweep.services, row, gave_up(lapses), "broken")
         return "given_up"
     return publish_again(
         sweep, row, {"lapses": lapses, "tiles_done": 0, "tiles_total": 0, "left_ms": 0}
@@ -216,39 +216,43 @@ def recover(sweep: Sweep, row: Job) -> str:
 
 def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
     """Move a job to `queued` under the next publish number, as it was read, and publish it."""
-    parts, now = sweep.parts, sweep.parts.clock()
-    due = now + 1000 * parts.settings.republish_seconds
-    ticket = jobs.draw_ticket(parts, row)
+    services, now = sweep.services, sweep.services.clock()
+    due = now + 1000 * services.settings.republish_seconds
+    ticket = jobs.draw_ticket(services, row)
     changes = {**values, "publish": row.publish + 1, "published_at": 0, "ticket": ticket}
     # A heartbeat since the row was read has moved its `due`.
     when = {"attempt": row.attempt, "due": row.due}
-    parts.table.transact(move(parts.table.name, row, "queued", now, due, Change(changes, when)))
+    services.table.transact(
+        move(services.table.name, row, "queued", now, due, Change(changes, when))
+    )
     log.event("published_again", row.batch, job=row.job, publish=row.publish + 1, was=row.state)
     again = replace(row, state="queued", publish=row.publish + 1, published_at=0)
-    sweep.is_broker_up = sweep.is_broker_up and jobs.send(parts, again)
+    sweep.is_broker_up = sweep.is_broker_up and jobs.send(services, again)
     return "published_again"
 
 
-def expire(parts: Parts, row: Job) -> str:
+def expire(services: Services, row: Job) -> str:
     """Delete what belongs to a job and close its row for good."""
-    for _ in uploads.delete_objects(parts, row.batch, row.job):
+    for _ in uploads.delete_objects(services, row.batch, row.job):
         pass
     # A form renewed since the row was read has changed it, and keeps it.
     gone = dict.fromkeys(("result_key", "original_view", "result_view", "etag"), "")
     emptied = Change({**gone, "views_until": 0}, {"changed": row.changed})
-    parts.table.transact(move(parts.table.name, row, "expired", parts.clock(), NEVER, emptied))
+    services.table.transact(
+        move(services.table.name, row, "expired", services.clock(), NEVER, emptied)
+    )
     log.event("expired", row.batch, job=row.job, was=row.state)
     return "expired"
 
 
-def later(parts: Parts, row: Job, least: int) -> int:
+def later(services: Services, row: Job, least: int) -> int:
     """Tell when to look at a row again: the longer nothing changed, the more rarely."""
-    now = parts.clock()
+    now = services.clock()
     return now + max(least, min(now - jobs.changed_ms(row), LOOK_AGAIN_MS_MAX))
 
 
-def postpone(parts: Parts, row: Job, due: int) -> None:
+def postpone(services: Services, row: Job, due: int) -> None:
     """Have the sweep look at a row later."""
     when = {"state": row.state, "publish": row.publish, "due": row.due}
     with suppress(LostRaceError):
-        parts.table.update(update_of(parts.table.name, row, {"due": due}, when))
+        services.table.update(update_of(services.table.name, row, {"due": due}, when))

@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from config.contract import places, window
+from config.contract import lane_share, resources
 from config.contract.job import STATES, Batch, Job
+from config.contract.lane_share import Line
 from config.contract.node import Node
-from config.contract.window import Line
 
 REQUEST_PREFIX = "request#"
 
@@ -44,17 +44,17 @@ class Table:
 
     def batch(self, batch: str) -> Batch | None:
         """Read a batch's row."""
-        item = self._get(batch, places.BATCH_SK)
+        item = self._get(batch, resources.BATCH_SK)
         return Batch.from_item(item) if item else None
 
     def job(self, batch: str, job: str) -> Job | None:
         """Read a job's row."""
-        item = self._get(batch, places.job_sk(job))
+        item = self._get(batch, resources.job_sk(job))
         return Job.from_item(item) if item else None
 
     def batch_and_job(self, batch: str, job: str) -> tuple[Batch | None, Job | None]:
         """Read the rows of a batch and of a job in it, in one request."""
-        own, its = (batch, places.BATCH_SK), (batch, places.job_sk(job))
+        own, its = (batch, resources.BATCH_SK), (batch, resources.job_sk(job))
         found = self.items([own, its])
         return (
             Batch.from_item(found[own]) if own in found else None,
@@ -63,7 +63,7 @@ class Table:
 
     def jobs(self, keys: Sequence[Key]) -> list[Job]:
         """Read jobs by (batch, job id), in the order given; those that are gone are left out."""
-        wanted = [(batch, places.job_sk(job)) for batch, job in keys]
+        wanted = [(batch, resources.job_sk(job)) for batch, job in keys]
         found = self.items(wanted)
         return [Job.from_item(found[key]) for key in wanted if key in found]
 
@@ -94,12 +94,12 @@ class Table:
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
             ExpressionAttributeValues={
                 ":pk": batch,
-                ":first": places.BATCH_SK,
-                ":last": places.COUNTER_PREFIX + "~",
+                ":first": resources.BATCH_SK,
+                ":last": resources.COUNTER_PREFIX + "~",
             },
             ConsistentRead=True,
         )["Items"]
-        if not items or items[0]["sk"] != places.BATCH_SK:
+        if not items or items[0]["sk"] != resources.BATCH_SK:
             return None
         counts: dict[str, int] = {
             state: sum(int(row.get(f"n_{state}", 0)) for row in items[1:]) for state in STATES
@@ -115,7 +115,7 @@ class Table:
             The jobs, and whether there are more.
         """
         answer = self._query(
-            IndexName=places.CHANGES_INDEX,
+            IndexName=resources.CHANGES_INDEX,
             KeyConditionExpression="pk = :pk AND changed > :since",
             # A string key must not be empty, and every place sorts after a zero.
             ExpressionAttributeValues={":pk": batch, ":since": since or "0"},
@@ -128,7 +128,7 @@ class Table:
         answer = self._query(
             KeyConditionExpression="pk = :pk AND sk > :sk",
             # Jobs and requests sort after everything else that a batch has.
-            ExpressionAttributeValues={":pk": batch, ":sk": max(sk, places.JOB_PREFIX)},
+            ExpressionAttributeValues={":pk": batch, ":sk": max(sk, resources.JOB_PREFIX)},
             Limit=limit,
             ConsistentRead=True,
         )
@@ -138,7 +138,7 @@ class Table:
     def due(self, shard: int, now: int, limit: int) -> list[Key]:
         """Read the keys of rows that the sweep must look at, longest due first."""
         answer = self._query(
-            IndexName=places.DUE_INDEX,
+            IndexName=resources.DUE_INDEX,
             # 0 stands for never.
             KeyConditionExpression="due_shard = :shard AND due BETWEEN :first AND :now",
             ExpressionAttributeValues={":shard": f"due#{shard}", ":first": 1, ":now": now},
@@ -149,23 +149,23 @@ class Table:
     def nodes(self) -> list[Node]:
         """Read the signs of life of all worker nodes, those of nodes that are gone among them."""
         answer = self._query(
-            KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": places.NODES_PK}
+            KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": resources.NODES_PK}
         )
         return [Node.from_item(item) for item in answer["Items"]]
 
     def out(self, row: Job) -> int:
         """Count the messages that wait on the broker in a job's share of its batch's window."""
-        item = self._get(row.batch, places.counter_sk(row.job))
+        item = self._get(row.batch, resources.counter_sk(row.job))
         return int(item.get("out_now", 0)) if item else 0
 
     def first_lines(self, row: Job) -> list[Line]:
         """Read which jobs were held first, of those counted with this one."""
-        answer = self.client.query(**window.first_lines(self.name, row))
+        answer = self.client.query(**lane_share.first_lines(self.name, row))
         return [Line.from_item(item) for item in answer["Items"]]
 
     def draw_ticket(self, lane: str) -> int:
         """Count up the tickets of a lane; who draws later gets a higher one."""
-        answer = self.client.update_item(**places.next_ticket(self.name, lane))
+        answer = self.client.update_item(**resources.next_ticket(self.name, lane))
         return int(answer["Attributes"]["issued"])
 
     def fingerprint(self, batch: str, request: str) -> str | None:

@@ -10,8 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
-from chalicelib.parts import Parts
-from config.contract import places
+from chalicelib.services import Services
+from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB
 
@@ -40,7 +40,7 @@ class Upload:
     type: str
 
 
-def form(parts: Parts, row: Job) -> dict[str, Any]:
+def form(services: Services, row: Job) -> dict[str, Any]:
     """Sign a form with which exactly one file may be sent: this key, this size, this type.
 
     Returns
@@ -48,13 +48,13 @@ def form(parts: Parts, row: Job) -> dict[str, Any]:
     dict
         ``url``, ``fields`` to send before the file, and ``expires`` in milliseconds since 1970.
     """
-    now = parts.clock()
+    now = services.clock()
     # A form must not outlive the job, whose end nobody would clean up after.
-    seconds = min(parts.settings.upload_form_seconds, (row.kept_until - now) // 1000)
+    seconds = min(services.settings.upload_form_seconds, (row.kept_until - now) // 1000)
     content_type = row.type or UNKNOWN_TYPE
-    signed = parts.s3_public.generate_presigned_post(
-        Bucket=parts.settings.uploads_bucket,
-        Key=places.upload_key(row.batch, row.job),
+    signed = services.s3_public.generate_presigned_post(
+        Bucket=services.settings.uploads_bucket,
+        Key=resources.upload_key(row.batch, row.job),
         Fields={"Content-Type": content_type},
         Conditions=[
             {"Content-Type": content_type},
@@ -65,7 +65,7 @@ def form(parts: Parts, row: Job) -> dict[str, Any]:
     return {"url": signed["url"], "fields": signed["fields"], "expires": now + 1000 * seconds}
 
 
-def inspect(parts: Parts, row: Job) -> Upload | None:
+def inspect(services: Services, row: Job) -> Upload | None:
     """Look at what arrived for a job, or was copied for it just now.
 
     Returns
@@ -80,13 +80,13 @@ def inspect(parts: Parts, row: Job) -> Upload | None:
     StillPlacing
         If S3 takes long to put it together, or to copy it.
     """
-    found = look(parts, row)
+    found = look(services, row)
     if found is None and (row.source or row.upload):
         if row.source:
-            copy_source(parts, row)
-        elif not join_parts(parts, row):
+            copy_source(services, row)
+        elif not join_parts(services, row):
             return None
-        found = look(parts, row)
+        found = look(services, row)
     return found
 
 
@@ -119,37 +119,37 @@ def part_count(size: int) -> int:
     return math.ceil(size / part_bytes(size))
 
 
-def begin_parts(parts: Parts, row: Job) -> str:
+def begin_parts(services: Services, row: Job) -> str:
     """Begin an upload in parts; returns its id."""
-    begun = parts.s3.create_multipart_upload(
-        Bucket=parts.settings.uploads_bucket,
-        Key=places.upload_key(row.batch, row.job),
+    begun = services.s3.create_multipart_upload(
+        Bucket=services.settings.uploads_bucket,
+        Key=resources.upload_key(row.batch, row.job),
         ContentType=row.type or UNKNOWN_TYPE,
     )
     return str(begun["UploadId"])
 
 
-def abort_parts(parts: Parts, row: Job, upload: str) -> None:
+def abort_parts(services: Services, row: Job, upload: str) -> None:
     """Give up an upload in parts, and what arrived of it."""
-    parts.s3.abort_multipart_upload(**multipart(parts, row, upload))
+    services.s3.abort_multipart_upload(**multipart(services, row, upload))
 
 
-def multipart(parts: Parts, row: Job, upload: str) -> dict[str, str]:
+def multipart(services: Services, row: Job, upload: str) -> dict[str, str]:
     """Name an upload in parts."""
-    key = places.upload_key(row.batch, row.job)
-    return {"Bucket": parts.settings.uploads_bucket, "Key": key, "UploadId": upload}
+    key = resources.upload_key(row.batch, row.job)
+    return {"Bucket": services.settings.uploads_bucket, "Key": key, "UploadId": upload}
 
 
-def sign_part(parts: Parts, row: Job, number: int) -> dict[str, Any]:
+def sign_part(services: Services, row: Job, number: int) -> dict[str, Any]:
     """Sign the address to which one part is sent: this part, of this length."""
     size = part_bytes(row.bytes)
     length = min(size, row.bytes - (number - 1) * size)
-    now = parts.clock()
-    seconds = min(parts.settings.upload_form_seconds, (row.kept_until - now) // 1000)
-    url = parts.s3_public.generate_presigned_url(
+    now = services.clock()
+    seconds = min(services.settings.upload_form_seconds, (row.kept_until - now) // 1000)
+    url = services.s3_public.generate_presigned_url(
         "upload_part",
         Params={
-            **multipart(parts, row, row.upload),
+            **multipart(services, row, row.upload),
             "PartNumber": number,
             "ContentLength": length,
         },
@@ -158,17 +158,17 @@ def sign_part(parts: Parts, row: Job, number: int) -> dict[str, Any]:
     return {"part": number, "bytes": length, "url": url, "expires": now + 1000 * seconds}
 
 
-def arrived_parts(parts: Parts, row: Job) -> dict[int, str]:
+def arrived_parts(services: Services, row: Job) -> dict[int, str]:
     """List the parts that S3 has whole: their ETags by number; none if the upload is over."""
     if not row.upload:
         return {}
     size = part_bytes(row.bytes)
-    pages = parts.s3.get_paginator("list_parts").paginate(**multipart(parts, row, row.upload))
+    pages = services.s3.get_paginator("list_parts").paginate(**multipart(services, row, row.upload))
     try:
         return {
             each["PartNumber"]: each["ETag"]
             for page in pages
-            for each in page.get("Parts", ())
+            for each in page.get("Services", ())
             if each["Size"] == min(size, row.bytes - (each["PartNumber"] - 1) * size)
         }
     except ClientError as error:
@@ -177,17 +177,17 @@ def arrived_parts(parts: Parts, row: Job) -> dict[int, str]:
         raise
 
 
-def join_parts(parts: Parts, row: Job) -> bool:
+def join_parts(services: Services, row: Job) -> bool:
     """Put the parts together; False if some have not arrived."""
-    arrived = arrived_parts(parts, row)
+    arrived = arrived_parts(services, row)
     if len(arrived) < part_count(row.bytes):
         # None at all: an earlier call may have joined them, though its answer was lost.
         return not arrived
     listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
     join = partial(
-        parts.s3_placing.complete_multipart_upload,
-        **multipart(parts, row, row.upload),
-        MultipartUpload={"Parts": listed},
+        services.s3_placing.complete_multipart_upload,
+        **multipart(services, row, row.upload),
+        MultipartUpload={"Services": listed},
     )
     try:
         placed(row, join)
@@ -197,15 +197,15 @@ def join_parts(parts: Parts, row: Job) -> bool:
     return True
 
 
-def copy_source(parts: Parts, row: Job) -> None:
+def copy_source(services: Services, row: Job) -> None:
     """Give a job a copy of another's file, so that either may be deleted without the other."""
-    bucket = parts.settings.uploads_bucket
+    bucket = services.settings.uploads_bucket
     batch, _, job = row.source.partition("/")
     copy = partial(
-        parts.s3_placing.copy_object,
+        services.s3_placing.copy_object,
         Bucket=bucket,
-        Key=places.upload_key(row.batch, row.job),
-        CopySource={"Bucket": bucket, "Key": places.upload_key(batch, job)},
+        Key=resources.upload_key(row.batch, row.job),
+        CopySource={"Bucket": bucket, "Key": resources.upload_key(batch, job)},
     )
     try:
         placed(row, copy)
@@ -217,12 +217,12 @@ def copy_source(parts: Parts, row: Job) -> None:
         raise
 
 
-def look(parts: Parts, row: Job) -> Upload | None:
+def look(services: Services, row: Job) -> Upload | None:
     """Look at the file of a job as it lies there; None and raises as `inspect` does."""
     try:
-        found = parts.s3.get_object(
-            Bucket=parts.settings.uploads_bucket,
-            Key=places.upload_key(row.batch, row.job),
+        found = services.s3.get_object(
+            Bucket=services.settings.uploads_bucket,
+            Key=resources.upload_key(row.batch, row.job),
             Range=f"bytes=0-{MAGIC_BYTES - 1}",
         )
     except ClientError as error:
@@ -231,29 +231,31 @@ def look(parts: Parts, row: Job) -> Upload | None:
             return None
         if code == "InvalidRange":
             # Of a file that is empty no bytes can be had.
-            check_size(row.name, 0, row.bytes, parts.settings.upload_bytes_max)
+            check_size(row.name, 0, row.bytes, services.settings.upload_bytes_max)
         raise
     first = found["Body"].read(MAGIC_BYTES)
     # Some stores give an empty file whole instead of refusing the range.
     size = int(found.get("ContentRange", f"/{found['ContentLength']}").rpartition("/")[2])
-    check_size(row.name, size, row.bytes, parts.settings.upload_bytes_max)
+    check_size(row.name, size, row.bytes, services.settings.upload_bytes_max)
     return Upload(found["ETag"], sniff(row.name, first))
 
 
-def abort_all(parts: Parts, prefix: str) -> None:
+def abort_all(services: Services, prefix: str) -> None:
     """Give up the uploads in parts under a prefix, so that nobody pays for what arrived."""
-    bucket = parts.settings.uploads_bucket
-    pages = parts.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+    bucket = services.settings.uploads_bucket
+    pages = services.s3.get_paginator("list_multipart_uploads").paginate(
+        Bucket=bucket, Prefix=prefix
+    )
     for page in pages:
         for each in page.get("Uploads", ()):
             # Stores that do not know the prefix list all.
             if each["Key"].startswith(prefix):
-                parts.s3.abort_multipart_upload(
+                services.s3.abort_multipart_upload(
                     Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"]
                 )
 
 
-def delete_objects(parts: Parts, batch: str, job: str = "") -> Iterator[int]:
+def delete_objects(services: Services, batch: str, job: str = "") -> Iterator[int]:
     """Delete the uploads and results of a job, or of a whole batch, a page at a time.
 
     Yields
@@ -261,16 +263,16 @@ def delete_objects(parts: Parts, batch: str, job: str = "") -> Iterator[int]:
     int
         How many objects went, after each page; the caller may stop there and begin anew later.
     """
-    abort_all(parts, places.upload_key(batch, job))
+    abort_all(services, resources.upload_key(batch, job))
     results = f"files/{batch}/" + (f"{job}/" if job else "")
-    uploads = places.upload_key(batch, job)
+    uploads = resources.upload_key(batch, job)
     for bucket, prefix in (
-        (parts.settings.uploads_bucket, uploads),
-        (parts.settings.results_bucket, results),
+        (services.settings.uploads_bucket, uploads),
+        (services.settings.results_bucket, results),
     ):
-        pages = parts.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = services.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:
             keys = [{"Key": each["Key"]} for each in page.get("Contents", ())]
             if keys:
-                parts.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+                services.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
                 yield len(keys)

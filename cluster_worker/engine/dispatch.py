@@ -1,11 +1,11 @@
-"""Hand jobs to ranks, watch them, and mend what breaks.
+"""Assign jobs to ranks, enforce their limits, and restart the world when a rank dies.
 
-One thread owns the world and every job's state while it runs; others reach it through a queue.
-Small jobs go to one free rank each; a wide job waits until all ranks are free and takes them all.
+One thread owns the world and the state of every job; other threads send it calls through a queue.
+A small job runs on one free rank. A wide job waits until all ranks are free and uses them all.
 
-When a rank dies, MPI ends the whole world. The job of the rank that was lost first is a suspect:
-it is tried again with no other job beside it, and fails if it takes a rank down again. The jobs
-of the other ranks are bystanders and simply start again.
+When a rank dies, MPI ends the whole world. The job of the rank that died first is a suspect: it
+runs again with no other job beside it, and fails if a rank dies again. The jobs of the other ranks
+are bystanders and start again.
 """
 
 import contextlib
@@ -19,73 +19,39 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from pathlib import Path
 from types import MappingProxyType
 
+from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.launch import Launched, launch
-from cluster_worker.engine.wire import Cancel, Done, Progress, Task, packed, send
+from cluster_worker.engine.wire import Cancel, Done, Progress, packed, send
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
-from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.chain import Order, plan
-from cluster_worker.stages import NOTHING, Spent
+from cluster_worker.plan.chain import plan
+from cluster_worker.timings import NOTHING, Spent
 
-# Time to hear a cancel between two tiles; a rank deep in one long call is ended instead.
+# A rank checks for a cancel between two tiles. A rank in one long call is ended after this time.
 CANCEL_SECONDS = 0.8
-# A world that does not start is tried so often before its jobs are told.
+# Attempts to start a world before its jobs fail.
 STARTS_MAX = 3
 START_BACKOFF_SECONDS = 1.0
-# The bulk lets so many others pass, each, and then no more: it must come to its end too.
-PASSED_MAX = 16
-# Rings of the bell that are heard at once.
-RINGS = 4096
-
-
-@dataclass(eq=False)
-class Assignment:
-    """One order to run, with where its images lie, and what has become of it so far."""
-
-    number: int
-    order: Order
-    source: Pixels | FileImage
-    scratch: tuple[Pixels | Raw, ...]
-    result: Pixels | Spool
-    wide: bool
-    progress: Callable[[int, int], None]
-    done: "Future[None]" = field(default_factory=Future)
-    tiles_done: int = 0
-    tiles_total: int = 0
-    ranks: set[int] = field(default_factory=set)
-    error: Exception | None = None
-    suspect: bool = False
-    # On the monotonic clock; 0 while it waits.
-    began: float = 0.0
-    deadline: float = 0.0
-    cancelled: bool = False
-    # Whether it goes before those that are not.
-    first: bool = True
-    passed: int = 0
-    # By the rank that took longest, and by the processors of all.
-    spent: Spent = NOTHING
-
-    def task(self) -> Task:
-        """Put it in the ranks' words."""
-        return Task(self.number, self.order, self.source, self.scratch, self.result, self.wide)
+# A bulk job may be overtaken this often; then it keeps its position, so that it runs at last.
+OVERTAKEN_MAX = 16
+# Bytes read from the wake-up pipe at once; each byte is one wake-up.
+WAKEUPS_MAX = 4096
 
 
 class Dispatcher:
-    """The thread that owns a world.
+    """The thread that owns a world of ranks.
 
     Parameters
     ----------
     ranks : int
-        Of the world.
+        Number of ranks of the world.
     folder : Path
-        Private, for the world's socket and log.
+        Private folder for the world's socket and log.
     job_seconds, job_bytes : float, int
-        Limits of one job: wall time, and memory in each rank.
+        Limits of one job: wall time in seconds, and bytes of memory in each rank.
     warm : bool
         Whether the ranks load all operations before the first job.
     """
@@ -98,15 +64,15 @@ class Dispatcher:
         self.job_seconds = job_seconds
         self.job_bytes = job_bytes
         self.warm = warm
-        self.requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self.bell, self.ringer = Pipe(duplex=False)
-        self.waiting: deque[Assignment] = deque()
-        self.suspects: deque[Assignment] = deque()
-        self.busy: dict[int, Assignment] = {}
+        self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.wakeup_receiver, self.wakeup_sender = Pipe(duplex=False)
+        self.waiting: deque[EngineJob] = deque()
+        self.suspects: deque[EngineJob] = deque()
+        self.busy: dict[int, EngineJob] = {}
         self.closing = False
         self.ended = threading.Event()
         self.world: Launched | None = None
-        # Of the bell and the world's ranks.
+        # Watches the wake-up pipe and the sockets of the ranks.
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.started = Future[None]()
         self.thread = threading.Thread(target=self.run, name="dispatcher", daemon=True)
@@ -115,37 +81,37 @@ class Dispatcher:
 
     # Called from any thread.
 
-    def submit(self, job: Assignment) -> None:
+    def submit(self, job: EngineJob) -> None:
         """Queue a job."""
-        self.ask(lambda: self.enqueue(job))
+        self.call_soon(lambda: self.enqueue(job))
 
-    def cancel(self, job: Assignment) -> None:
-        """Give a job up; its future raises Cancelled soon."""
-        self.ask(lambda: self.give_up(job))
+    def cancel(self, job: EngineJob) -> None:
+        """Cancel a job; its future raises Cancelled soon after."""
+        self.call_soon(lambda: self.cancel_now(job))
 
     def close(self) -> None:
-        """End the world; jobs that are not done fail as broken."""
+        """End the world; unfinished jobs fail as broken."""
 
         def begin() -> None:
             self.closing = True
 
-        self.ask(begin)
+        self.call_soon(begin)
         self.thread.join()
 
-    def ask(self, request: Callable[[], None]) -> None:
-        """Have the thread do something; once it has ended, do it here."""
-        self.requests.put(request)
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Run a call on the dispatcher's thread, or here once that thread has ended."""
+        self.calls.put(call)
         with contextlib.suppress(OSError):
-            os.write(self.ringer.fileno(), b".")
+            os.write(self.wakeup_sender.fileno(), b".")
         if self.ended.is_set():
-            self.serve_requests()
+            self.run_calls()
 
-    # Called in the thread alone.
+    # Called on the dispatcher's thread only.
 
     def run(self) -> None:
-        """Serve until closed."""
+        """Start the world, serve until closed, then settle what is left."""
         try:
-            self.world = self.launched()
+            self.world = self.launch_world()
         except Exception as error:  # noqa: BLE001 - the engine's constructor raises it
             self.started.set_exception(error)
             return
@@ -153,7 +119,7 @@ class Dispatcher:
         reason = "the engine was closed"
         try:
             self.serve()
-        except Exception as error:  # noqa: BLE001 - a defect of ours; nobody may wait for ever
+        except Exception as error:  # noqa: BLE001 - a defect of ours; every waiting caller must be told
             reason = f"the engine failed: {type(error).__name__}: {error}"
         if self.world is not None and self.busy:
             self.world.kill()
@@ -162,34 +128,34 @@ class Dispatcher:
         self.closing = True
         for job in {*self.waiting, *self.suspects, *self.busy.values()}:
             settle(job, Broken(reason))
-        # From here on whoever asks serves the requests as well: none is left lying.
+        # From here on `call_soon` runs calls itself, so that none is left in the queue.
         self.ended.set()
-        self.serve_requests()
+        self.run_calls()
 
     def serve(self) -> None:
         """Serve until closed."""
         while not self.closing:
             if self.world is None:
-                self.start_again()
-            self.hand_out()
-            self.listen()
-            self.watch_the_clock()
+                self.restart_world()
+            self.assign_waiting()
+            self.wait_for_events()
+            self.enforce_deadlines()
 
-    def launched(self) -> Launched:
-        """Start a world whose ranks will be heard."""
+    def launch_world(self) -> Launched:
+        """Start a world and watch the sockets of its ranks."""
         world = launch(self.ranks, self.folder, self.job_bytes, self.warm)
         self.selector.close()
         self.selector = selectors.DefaultSelector()
-        self.selector.register(self.bell, selectors.EVENT_READ)
+        self.selector.register(self.wakeup_receiver, selectors.EVENT_READ)
         for rank, connection in world.connections.items():
             self.selector.register(connection, selectors.EVENT_READ, rank)
         return world
 
-    def start_again(self) -> None:
-        """Start a new world, with patience; if none starts, its jobs fail as broken."""
+    def restart_world(self) -> None:
+        """Start a new world, with retries; if none starts, the waiting jobs fail as broken."""
         for attempt in range(STARTS_MAX):
             try:
-                self.world = self.launched()
+                self.world = self.launch_world()
                 return
             except Broken as error:
                 problem = error
@@ -201,120 +167,123 @@ class Dispatcher:
         self.waiting.clear()
         self.suspects.clear()
 
-    def hand_out(self) -> None:
-        """Give waiting jobs to free ranks, first come, first served; suspects when all are free."""
+    def assign_waiting(self) -> None:
+        """Send waiting jobs to free ranks in order; a suspect waits until all ranks are free."""
         if self.world is None:
             return
         while self.suspects or self.waiting:
             free = [rank for rank in self.world.connections if rank not in self.busy]
-            source = self.suspects or self.waiting
-            job = source[0]
-            if not free or ((job.wide or job.suspect) and len(free) < self.ranks):
+            jobs = self.suspects or self.waiting
+            job = jobs[0]
+            if not free or ((job.task.wide or job.suspect) and len(free) < self.ranks):
                 return
             if any(other.suspect for other in self.busy.values()):
                 return
-            source.popleft()
-            self.begin(job, self.world, free if job.wide else free[:1])
+            jobs.popleft()
+            self.begin(job, self.world, free if job.task.wide else free[:1])
 
-    def begin(self, job: Assignment, world: Launched, ranks: list[int]) -> None:
-        """Send a job to its ranks."""
+    def begin(self, job: EngineJob, world: Launched, ranks: list[int]) -> None:
+        """Send a job to ranks and start its clock."""
         job.ranks, job.error, job.tiles_done, job.spent = set(ranks), None, 0, NOTHING
-        job.tiles_total = plan(job.order).tiles_total(len(ranks))
+        job.tiles_total = plan(job.request).tiles_total(len(ranks))
         job.began = time.monotonic()
         job.deadline = job.began + self.job_seconds
         for rank in ranks:
             self.busy[rank] = job
-        task = packed(job.task())
+        task = packed(job.task)
         for rank in ranks:
-            # A rank that has just died is noticed by `listen`, with its job among the held.
+            # If the rank has just died, `wait_for_events` notices it, and the job is in `busy`.
             with contextlib.suppress(OSError):
                 world.connections[rank].send_bytes(task)
 
-    def listen(self) -> None:
-        """Wait for requests, messages of ranks, and the next deadline."""
+    def wait_for_events(self) -> None:
+        """Wait for calls, messages of ranks, or the next deadline, and handle what came."""
         if self.world is None:
             return
         deadlines = [job.deadline for job in self.busy.values()]
         seconds = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         ready = [key.data for key, _ in self.selector.select(seconds)]
         world = self.world
-        lost = [rank for rank in ready if rank is not None and not self.hear_one(world, rank)]
+        lost = [rank for rank in ready if rank is not None and not self.receive_one(world, rank)]
         if lost:
-            self.hear_out(world, lost)
-            self.mourn(lost)
+            self.drain_messages(world, lost)
+            self.on_rank_exit(lost)
         if None in ready:
-            self.answer_the_bell()
+            self.handle_wakeup()
 
-    def hear_one(self, world: Launched, rank: int) -> bool:
-        """Take in one message of a rank that has sent one; False if the rank is gone."""
+    def receive_one(self, world: Launched, rank: int) -> bool:
+        """Receive and handle one message of a rank; return False if the rank is gone."""
         try:
             message = world.connections[rank].recv()
         except (EOFError, OSError):
             return False
-        self.hear(rank, message)
+        self.handle_message(rank, message)
         return True
 
-    def hear_out(self, world: Launched, lost: Sequence[int]) -> None:
-        """Take in what other ranks said before some were lost: who is gone by now was not first."""
+    def drain_messages(self, world: Launched, lost: Sequence[int]) -> None:
+        """Handle what the other ranks sent before they ended too.
+
+        A rank whose last message is Done finished its job, and is not to blame for the loss.
+        """
         for rank, connection in world.connections.items():
             if rank not in lost:
-                while connection.poll(0) and self.hear_one(world, rank):
+                while connection.poll(0) and self.receive_one(world, rank):
                     pass
 
     def pause(self, seconds: float) -> None:
-        """Wait, but go on serving requests, and not past a close."""
+        """Wait for some seconds, but run calls meanwhile; return early when closed."""
         until = time.monotonic() + seconds
         while not self.closing and (left := until - time.monotonic()) > 0:
-            if select.select([self.bell], [], [], left)[0]:
-                self.answer_the_bell()
+            if select.select([self.wakeup_receiver], [], [], left)[0]:
+                self.handle_wakeup()
 
-    def answer_the_bell(self) -> None:
-        """Silence the bell, then do what was asked for."""
-        os.read(self.bell.fileno(), RINGS)
-        self.serve_requests()
+    def handle_wakeup(self) -> None:
+        """Empty the wake-up pipe, then run the calls."""
+        os.read(self.wakeup_receiver.fileno(), WAKEUPS_MAX)
+        self.run_calls()
 
-    def serve_requests(self) -> None:
-        """Do what other threads have asked for."""
+    def run_calls(self) -> None:
+        """Run the calls of other threads."""
         with contextlib.suppress(queue.Empty):
             while True:
-                self.requests.get_nowait()()
+                self.calls.get_nowait()()
 
-    def enqueue(self, job: Assignment) -> None:
-        """Put a job in line, unless it was cancelled before it got here."""
+    def enqueue(self, job: EngineJob) -> None:
+        """Put a job into the queue, unless it was cancelled already."""
         if self.closing:
             settle(job, Broken("the engine was closed"))
         elif not job.done.done():
-            place = place_in_line(self.waiting, job)
-            for each in itertools.islice(self.waiting, place, None):
+            position = queue_position(self.waiting, job)
+            for each in itertools.islice(self.waiting, position, None):
                 each.passed += 1
-            self.waiting.insert(place, job)
+            self.waiting.insert(position, job)
 
-    def hear(self, rank: int, message: Progress | Done) -> None:
-        """Take in what a rank says."""
+    def handle_message(self, rank: int, message: Progress | Done) -> None:
+        """Handle one message of a rank."""
         job = self.busy[rank]
         if message.tiles:
             job.tiles_done += message.tiles
-            self.show_progress(job)
+            self.report_progress(job)
         if isinstance(message, Progress):
             return
         del self.busy[rank]
         job.ranks.discard(rank)
         job.error = job.error or message.error
-        job.spent = beside(job.spent, message.spent)
+        job.spent = parallel(job.spent, message.spent)
         if not job.ranks:
             settle(job, job.error)
 
-    def show_progress(self, job: Assignment) -> None:
-        """Call whoever watches a job; what that raises ends the job, and it alone."""
+    def report_progress(self, job: EngineJob) -> None:
+        """Call the job's progress callback; an error that it raises ends this job only."""
         try:
             job.progress(job.tiles_done, job.tiles_total)
         except Exception as error:  # noqa: BLE001 - the caller's own; `wait` raises it
             job.progress = lambda done, total: None
             job.error = error
-            self.give_up(job)
+            self.cancel_now(job)
 
-    def mourn(self, lost: list[int]) -> None:
-        """A rank has died: end the world, and decide what becomes of each job it held."""
+    def on_rank_exit(self, lost: list[int]) -> None:
+        """End the world after ranks have died, and decide what happens to each of its jobs."""
         blamed = {self.busy[rank] for rank in lost if rank in self.busy}
         reason = "a rank died twice while it worked on this image, once on it alone"
         self.end_world(blamed, {job: RankDied(reason) for job in blamed if job.suspect})
@@ -322,19 +291,19 @@ class Dispatcher:
             job.suspect = True
 
     def end_world(
-        self, blamed: set[Assignment], failed: Mapping[Assignment, Exception] = MappingProxyType({})
+        self, blamed: set[EngineJob], failed: Mapping[EngineJob, Exception] = MappingProxyType({})
     ) -> None:
-        """Kill the world, settle what failed with it, and queue the rest again, at the front.
+        """Kill the world, settle the failed jobs, and queue the others again, at the front.
 
-        In this order: once a job is settled its memory may be another's, so no rank may be alive
-        that still writes there.
+        The world is killed first: once a job is settled, its memory may belong to another job, so
+        no rank may be alive that still writes to it.
         """
         if self.world is not None:
             self.world.kill()
         self.world = None
-        held = sorted(set(self.busy.values()), key=lambda job: -job.number)
+        running = sorted(set(self.busy.values()), key=lambda job: -job.task.job)
         self.busy.clear()
-        for job in held:
+        for job in running:
             job.ranks.clear()
             if job.cancelled:
                 settle(job, job.error or Cancelled())
@@ -343,28 +312,31 @@ class Dispatcher:
             else:
                 (self.suspects if job in blamed else self.waiting).appendleft(job)
 
-    def give_up(self, job: Assignment) -> None:
-        """Cancel a job, wherever it is."""
+    def cancel_now(self, job: EngineJob) -> None:
+        """Cancel a job that waits, runs, or was not queued yet."""
         if job.done.done():
             return
         job.cancelled = True
-        for line in (self.waiting, self.suspects):
-            if job in line:
-                line.remove(job)
+        for jobs in (self.waiting, self.suspects):
+            if job in jobs:
+                jobs.remove(job)
                 settle(job, Cancelled())
                 return
         if not job.ranks:
-            # Not started yet; `enqueue` will find it settled.
+            # Not queued yet; `enqueue` will find it settled.
             settle(job, Cancelled())
             return
         job.deadline = min(job.deadline, time.monotonic() + CANCEL_SECONDS)
         if self.world is not None:
             for rank in job.ranks:
                 with contextlib.suppress(OSError):
-                    send(self.world.connections[rank], Cancel(job.number))
+                    send(self.world.connections[rank], Cancel(job.task.job))
 
-    def watch_the_clock(self) -> None:
-        """End what takes too long; only ending its rank stops a call that does not return."""
+    def enforce_deadlines(self) -> None:
+        """End the world if a job is past its deadline.
+
+        Ending the rank is the only way to stop a call that does not return.
+        """
         now = time.monotonic()
         late = {job for job in self.busy.values() if now >= job.deadline}
         if late:
@@ -372,26 +344,26 @@ class Dispatcher:
             self.end_world(set(), {job: Rejected(reason) for job in late})
 
 
-def place_in_line(line: Sequence[Assignment], job: Assignment) -> int:
-    """Find where a job queues: behind all, or before those that still let others pass."""
-    behind = len(line)
-    while job.first and behind and lets_pass(line[behind - 1]):
+def queue_position(waiting: Sequence[EngineJob], job: EngineJob) -> int:
+    """Return the position of a new job: behind all, or before jobs that may still be overtaken."""
+    behind = len(waiting)
+    while job.first and behind and may_be_overtaken(waiting[behind - 1]):
         behind -= 1
     return behind
 
 
-def lets_pass(job: Assignment) -> bool:
-    """Whether a job that is first may go before this one."""
-    return not job.first and job.passed < PASSED_MAX
+def may_be_overtaken(job: EngineJob) -> bool:
+    """Return whether a job that is `first` may go before this one."""
+    return not job.first and job.passed < OVERTAKEN_MAX
 
 
-def beside(a: Spent, b: Spent) -> Spent:
-    """Join what was spent at the same time."""
+def parallel(a: Spent, b: Spent) -> Spent:
+    """Combine the times of ranks that worked at the same time."""
     return Spent(max(a.seconds, b.seconds), a.cpu_seconds + b.cpu_seconds)
 
 
-def settle(job: Assignment, error: Exception | None) -> None:
-    """Say what became of a job, once."""
+def settle(job: EngineJob, error: Exception | None) -> None:
+    """Set the outcome of a job, once."""
     if job.done.done():
         return
     if error is None:

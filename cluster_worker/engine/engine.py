@@ -24,16 +24,17 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.engine.dispatch import Assignment, Dispatcher
+from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.run_file import PIXELS_MAX, bytes_of, run_file
+from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.decoder import WarmDecoders
 from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import Depth, Order, check_image, plan
+from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
 from cluster_worker.plan.cost import estimate, is_worth_cutting
 from cluster_worker.plan.rates import MEASURED
 from config.contract import recipe
@@ -72,21 +73,21 @@ def checked_text(steps: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def is_worth_ranks(order: Order, ranks: int, cores: int) -> bool:
+def is_worth_ranks(request: PlanRequest, ranks: int, cores: int) -> bool:
     """Whether a job is worth cutting over so many ranks: they do it enough sooner than one."""
-    planned = plan(order)
+    planned = plan(request)
     if not planned.is_cut(ranks):
         return False
-    if order.core:
+    if request.core:
         return True
     alone, shared = (estimate(planned, each, cores, UNBOUND).seconds for each in (1, ranks))
     return is_worth_cutting(alone, shared)
 
 
 @lru_cache(maxsize=256)
-def rank_bytes(order: Order, ranks: int) -> int:
+def rank_bytes(request: PlanRequest, ranks: int) -> int:
     """Bytes that a job takes in the busiest of so many ranks."""
-    return plan(order).rank_bytes(ranks)
+    return plan(request).rank_bytes(ranks)
 
 
 class Engine:
@@ -243,11 +244,11 @@ class Engine:
         """
         source = image.lend()
         try:
-            job = self.prepared(self.order(source.shape, source.dtype, steps, depth), source)
+            job = self.prepared(self.plan_request(source.shape, source.dtype, steps, depth), source)
         except BaseException:
             image.give_back()
             raise
-        job.assignment.done.add_done_callback(lambda _: image.give_back())
+        job.done.add_done_callback(lambda _: image.give_back())
         return job
 
     def prepare(
@@ -264,11 +265,11 @@ class Engine:
         Rejected
             If steps or image cannot be run, or need more memory than there is.
         """
-        return self.prepared(self.order(shape, dtype, steps, depth))
+        return self.prepared(self.plan_request(shape, dtype, steps, depth))
 
-    def prepared(self, order: Order, source: Pixels | None = None) -> EngineJob:
+    def prepared(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
         """Reserve the memory of a job, that of its source too if it does not lie somewhere."""
-        planned = plan(order)
+        planned = plan(request)
         sizes = [*bytes_of(planned), *planned.slots()]
         if source is not None:
             del sizes[0]
@@ -278,7 +279,7 @@ class Engine:
             source = Pixels(paths.pop(0), planned.shape, planned.dtype)
         result, *slots = paths
         return self.assign(
-            order,
+            request,
             source,
             [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
             Pixels(result, planned.result_shape, planned.result_dtype),
@@ -287,24 +288,19 @@ class Engine:
 
     def assign(
         self,
-        order: Order,
+        request: PlanRequest,
         source: Pixels | FileImage,
         scratch: Sequence[Pixels | Raw],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
     ) -> EngineJob:
-        """Make a job of an order and of where its images lie; `segments` are freed with it."""
+        """Make a job from a request and the places of its images; `segments` are freed with it."""
         # What is read by windows is decoded by the ranks, which no estimate counts.
-        decodes = isinstance(source, FileImage) and plan(order).is_cut(self.ranks)
-        wide = decodes or self.is_wide(order)
+        decodes = isinstance(source, FileImage) and plan(request).is_cut(self.ranks)
+        wide = decodes or self.is_wide(request)
         number = next(self.numbers)
-        return EngineJob(
-            self.dispatcher,
-            self.segments,
-            self.cores,
-            Assignment(number, order, source, tuple(scratch), result, wide, ignore),
-            segments,
-        )
+        task = Task(number, request, source, tuple(scratch), result, wide)
+        return EngineJob(task, self.dispatcher, self.segments, self.cores, list(segments))
 
     def run_file(
         self,
@@ -344,13 +340,13 @@ class Engine:
         """
         return run_file(self, Path(source), Path(target), steps, progress, scratch_dir)
 
-    def order(
+    def plan_request(
         self,
         shape: tuple[int, ...],
         dtype: str,
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
-    ) -> Order:
+    ) -> PlanRequest:
         """Check steps and image, and that the plan's passes fit a rank's memory.
 
         Raises
@@ -358,11 +354,11 @@ class Engine:
         Rejected
             With one sentence.
         """
-        order = Order(tuple(shape), dtype, checked(steps), depth, self.core)
-        self.check_memory(order)
-        return order
+        request = PlanRequest(tuple(shape), dtype, checked(steps), depth, self.core)
+        self.check_memory(request)
+        return request
 
-    def check_memory(self, order: Order) -> None:
+    def check_memory(self, request: PlanRequest) -> None:
         """Check that a plan's passes fit a rank's memory.
 
         Raises
@@ -370,16 +366,16 @@ class Engine:
         Rejected
             If they do not.
         """
-        need = rank_bytes(order, self.ranks if self.is_wide(order) else 1)
+        need = rank_bytes(request, self.ranks if self.is_wide(request) else 1)
         if need > self.job_memory_bytes_max:
             raise Rejected(
                 f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
                 f"at most {self.job_memory_bytes_max / 2**20:.0f} MiB are allowed"
             )
 
-    def is_wide(self, order: Order) -> bool:
+    def is_wide(self, request: PlanRequest) -> bool:
         """Whether a job is worth cutting over all ranks."""
-        return is_worth_ranks(order, self.ranks, self.cores)
+        return is_worth_ranks(request, self.ranks, self.cores)
 
     def pids(self) -> dict[int, int]:
         """Process ids of the ranks, by rank, for whoever watches them."""

@@ -35,7 +35,7 @@ from cluster_worker.imagefiles.streams import Tools
 from cluster_worker.pixels.surfaces import Sink, Source, Surface
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.run import Alone, run
-from cluster_worker.stages import Spent
+from cluster_worker.timings import Spent
 
 REPORT_SECONDS = 0.05
 
@@ -75,7 +75,7 @@ class Rank:
         team = self.world if task.wide else Alone()
         try:
             with ExitStack() as stack:
-                planned = plan(task.order)
+                planned = plan(task.request)
                 try:
                     source, scratch, result = self.surfaces(task, stack)
                 except Exception as error:

@@ -19,7 +19,7 @@ from cluster_worker.imagefiles.decoder import Decoder, WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
 from cluster_worker.imagefiles.streams import FileImage, Raw, Spool, reserve
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.passes import Density, Plan
 
 Steps = Sequence[Mapping[str, Any]]
@@ -39,24 +39,24 @@ class Preparer(Protocol):
     segments: Segments
     decoders: WarmDecoders
 
-    def order(self, shape: tuple[int, ...], dtype: str, steps: Steps) -> Order:
+    def plan_request(self, shape: tuple[int, ...], dtype: str, steps: Steps) -> PlanRequest:
         """Check steps and image, and that the plan's passes fit a rank's memory."""
 
-    def check_memory(self, order: Order) -> None:
+    def check_memory(self, request: PlanRequest) -> None:
         """Check that a plan's passes fit a rank's memory."""
 
-    def prepared(self, order: Order) -> EngineJob:
+    def prepared(self, request: PlanRequest) -> EngineJob:
         """Reserve the memory of a job."""
 
     def assign(
         self,
-        order: Order,
+        request: PlanRequest,
         source: Pixels | FileImage,
         scratch: Sequence[Pixels | Raw],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
     ) -> EngineJob:
-        """Make a job of an order and of where its images lie."""
+        """Make a job from a request and the places of its images."""
 
 
 class FileJob:
@@ -103,24 +103,26 @@ class FileJob:
         self.header = header
         self.format = format
         self.spool: Spool | None = None
-        order = engine.order(header.shape, header.dtype, steps)
-        planned = plan(order)
+        request = engine.plan_request(header.shape, header.dtype, steps)
+        planned = plan(request)
         check_result(header.name, planned.result_dtype, planned.result_shape, format)
         with ExitStack() as stack:
             if streams(header, planned, format):
-                self.job = self.streamed(engine, order, spool, stack)
+                self.job = self.streamed(engine, request, spool, stack)
             else:
-                self.job = engine.prepared(order)
+                self.job = engine.prepared(request)
             stack.callback(self.job.close)
             self.stack = stack.pop_all()
 
-    def streamed(self, engine: Preparer, order: Order, spool: Path, stack: ExitStack) -> EngineJob:
+    def streamed(
+        self, engine: Preparer, request: PlanRequest, spool: Path, stack: ExitStack
+    ) -> EngineJob:
         """Prepare a job from windows of the file to a spool of tiles, or to memory."""
-        held = is_small(plan(order))
+        held = is_small(plan(request))
         if not held:
-            order = order._replace(grid=TILE)
-            engine.check_memory(order)
-        planned = plan(order)
+            request = request._replace(grid=TILE)
+            engine.check_memory(request)
+        planned = plan(request)
         check_room(planned, spool, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=spool))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -135,15 +137,15 @@ class FileJob:
         if held:
             segments = engine.segments.allocate([bytes_of(planned)[1]], ALLOCATE_SECONDS)
             result = Pixels(str(segments[0].path), shape, dtype)
-            return engine.assign(order, source, scratch, result, segments)
+            return engine.assign(request, source, scratch, result, segments)
         name, compression = self.header.name, self.header.compression
         self.spool = Spool(str(folder), shape, dtype, self.format, name, compression)
-        return engine.assign(order, source, scratch, self.spool)
+        return engine.assign(request, source, scratch, self.spool)
 
     @property
     def is_streamed(self) -> bool:
         """Whether it is read by windows."""
-        return isinstance(self.job.assignment.source, FileImage)
+        return isinstance(self.job.task.source, FileImage)
 
     def read(self) -> None:
         """Decode the file into memory, unless it is streamed.
@@ -166,7 +168,7 @@ class FileJob:
         OSError
             If the file cannot be written.
         """
-        header, notes = with_density(self.header, plan(self.job.assignment.order).density)
+        header, notes = with_density(self.header, plan(self.job.request).density)
         if self.spool is None:
             return notes + self.decoder.write(path, self.job.result_pixels, self.format, header)
         pieces, shape, dtype = self.spool.pieces(), self.spool.shape, self.spool.dtype

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 
 Image = NDArray[Any]
@@ -49,8 +49,8 @@ def warm_up(names: Iterable[str] = OPERATIONS) -> None:
             for image in images:
                 # An operation that refuses such an image has been called as well.
                 with suppress(Rejected):
-                    order = Order(image.shape, str(image.dtype), json.dumps(steps))
-                    run_alone(plan(order), image)
+                    request = PlanRequest(image.shape, str(image.dtype), json.dumps(steps))
+                    run_alone(plan(request), image)
 
 
 def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:

@@ -1,4 +1,4 @@
-"""What engine and ranks say to each other over their sockets."""
+"""Messages between the engine and its ranks, over sockets."""
 
 import pickle
 from multiprocessing.connection import Connection
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.chain import Order
-from cluster_worker.stages import Spent
+from cluster_worker.plan.chain import PlanRequest
+from cluster_worker.timings import Spent
 
 # Environment variables from the engine to its ranks.
 SOCKET = "DIP_WORLD_SOCKET"
@@ -16,7 +16,7 @@ WARM = "DIP_RANKS_WARM"
 
 
 class Hello(NamedTuple):
-    """A rank is warm and waits for work."""
+    """A rank is warm and waits for tasks."""
 
     rank: int
     pid: int
@@ -28,7 +28,7 @@ class Task(NamedTuple):
     """Run the plan of an order, alone or with all ranks."""
 
     job: int
-    order: Order
+    request: PlanRequest
     source: Pixels | FileImage
     scratch: tuple[Pixels | Raw, ...]
     result: Pixels | Spool
@@ -36,29 +36,29 @@ class Task(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Give a job up after the tile in hand."""
+    """Stop working on a job after the current tile."""
 
     job: int
 
 
 class Stop(NamedTuple):
-    """Leave the world in order."""
+    """End the rank."""
 
 
 class Progress(NamedTuple):
-    """So many tiles more are done."""
+    """`tiles` more tiles are done."""
 
     job: int
     tiles: int
 
 
 class Done(NamedTuple):
-    """A rank has finished its part; the result counts only if none has an error."""
+    """A rank has finished its share of a job; the result is valid only if no rank had an error."""
 
     job: int
     error: Exception | None
     spent: Spent
-    # Done since the last progress was told.
+    # Tiles done since the last Progress.
     tiles: int
 
 
@@ -66,10 +66,10 @@ Message = Hello | Task | Cancel | Stop | Progress | Done
 
 
 def packed(message: Message) -> bytes:
-    """Write a message as `Connection.recv` reads it.
+    """Return a message as bytes that `Connection.recv` reads.
 
-    `Connection.send` would make a pickler that knows sockets and locks, which takes longer than
-    all the rest.
+    `Connection.send` makes a pickler that knows sockets and locks, which takes longer than the rest
+    of the call.
     """
     return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 

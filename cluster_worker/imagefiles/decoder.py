@@ -27,7 +27,7 @@ from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.codecs.header import COMPRESSIONS, Header, Piece
 from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE, check_size
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.stages import NOTHING, Spent
+from cluster_worker.timings import NOTHING, Spent
 
 PIXELS_MAX = 400_000_000
 MIB = 1 << 20

@@ -1,9 +1,9 @@
-"""Faster ways to scikit-image's pixels, which operations name in their declarations.
+"""Kernels: faster functions for the pixels of an operation, named in its declaration.
 
-A kernel is a plain function of a block. What it computes with is OpenCV, where that gives the same
-bits, or loops compiled by numba, in a module of its own beside the kernels: it is loaded when a
-kernel is first called, since a process that only plans need not pay for it. A loop's result must
-not depend on where a tile was cut: each pixel is the same sum in the same order.
+A kernel is a plain function of a block. It computes with OpenCV, where OpenCV gives the same bits,
+or with loops that numba compiles. Each loop module is loaded when a kernel is first called, so that
+a process that only plans does not pay for it. The result of a loop must not depend on where a tile
+was cut: each pixel is the same sum in the same order. README.md has the rules.
 """
 
 import importlib.util
@@ -20,19 +20,25 @@ from cluster_worker.pixels.tiling import Span
 
 Image = NDArray[Any]
 
-# White of each type that kernels take: by it values become floats of 0…1, and back.
+# White in each type that kernels take: values divided by it are floats in 0…1.
 WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
-# The loops' numbers of scipy's borders; of "wrap" a block holds what lies beyond.
+# Numbers that the loops use for scipy's border modes. With "wrap" the block already holds the
+# pixels beyond the border, so that any number will do.
 BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
 
 
 def lazily(name: str) -> ModuleType:
-    """Give a module that is loaded when something of it is first used.
+    """Return a module that is loaded when one of its attributes is first used.
 
     Parameters
     ----------
     name : str
-        Its full name.
+        Full name of the module.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If there is no module of this name.
     """
     if name in sys.modules:
         return sys.modules[name]
@@ -47,12 +53,12 @@ def lazily(name: str) -> ModuleType:
 
 
 def channels_of(image: Image) -> int:
-    """Count the colours side by side in a row of an image."""
+    """Return the number of channels of an image: 1 if it is gray."""
     return int(image.shape[2]) if image.ndim == 3 else 1
 
 
 def rows_of(image: Image) -> Image:
-    """Give an image as rows of values, colours side by side, as compiled loops take it.
+    """Return an image as rows of values, the form that compiled loops take.
 
     Parameters
     ----------
@@ -62,25 +68,29 @@ def rows_of(image: Image) -> Image:
     Returns
     -------
     ndarray
-        (rows, columns × channels), contiguous; a view where the image is.
+        (rows, columns × channels), contiguous and writable: the channels of a pixel lie side by
+        side. It is a view if the image is contiguous and writable, else a copy.
     """
     return np.require(image, requirements=["C", "W"]).reshape(len(image), -1)
 
 
 @contextmanager
 def core_of(image: Image, core: Span, dtype: str, out: Image | None) -> Iterator[Image]:
-    """Give a contiguous array for the core of a block's result, which ends in `out` if given.
+    """Return a context whose value is a contiguous array for the result of a block's core.
+
+    It is `out` itself if that is contiguous. Otherwise it is a new array, which is copied into
+    `out`, if there is one, when the context ends.
 
     Parameters
     ----------
     image : ndarray
-        The block.
+        The block; the result has its channels.
     core : Span
-        In the block's coordinates.
+        The core, in the block's coordinates.
     dtype : str
-        Of the result.
+        Type of the result.
     out : ndarray or None
-        Of the same shape and type.
+        Array of the core's shape and of this type.
     """
     if out is not None and out.flags.c_contiguous:
         yield out

@@ -1,10 +1,10 @@
-"""Basins of water that rises from markers, with compiled loops."""
+"""Watershed segmentation, with compiled loops."""
 
 import numpy as np
 from scipy import ndimage
 from skimage import segmentation
 
-# Private: the markers and neighbours must come in scikit-image's own order.
+# Private functions of scikit-image: markers and neighbours must come in exactly its order.
 from skimage.morphology._util import _offsets_to_raveled_neighbors
 from skimage.segmentation._watershed import _validate_inputs
 
@@ -12,31 +12,33 @@ from cluster_worker.kernels import Image, floods, lazily
 
 loops = lazily("cluster_worker.kernels.loops.basins")
 
-# The bit of a float32 that says whether it is negative.
+# The sign bit of a float32.
 SIGN = np.uint32(1 << 31)
-# Of an image with its frame, whose pixels are numbered in 31 bits.
+# Most pixels of an image with its frame: pixels are numbered in 31 bits.
 PIXELS_MAX = 1 << 31
 
 
 def watershed(
     relief: Image, markers: int | Image | None, connectivity: int, mask: Image | None = None
 ) -> Image:
-    """Part an image into basins, without lines between them, whatever their shape.
+    """Divide an image into basins, as ``skimage.segmentation.watershed`` does.
+
+    No lines are left between the basins, and their compactness is 0.
 
     Parameters
     ----------
     relief : ndarray of float32 or float64
         (rows, columns).
     markers, connectivity, mask
-        As of ``skimage.segmentation.watershed``.
+        As in ``skimage.segmentation.watershed``.
 
     Returns
     -------
     ndarray
-        Labels of the markers' type.
+        (rows, columns): labels, in the type that scikit-image gives to the markers.
     """
     if np.isnan(relief).any() or (relief.shape[0] + 2) * (relief.shape[1] + 2) >= PIXELS_MAX:
-        # What has no order ends up where the moves of scikit-image's heap leave it.
+        # NaN has no order: its labels depend on how scikit-image's own heap moves its entries.
         labels: Image = segmentation.watershed(relief, markers, connectivity, mask=mask)
         return labels
     given = minima(relief, connectivity, mask) if markers is None else markers
@@ -58,9 +60,9 @@ def watershed(
 
 
 def minima(relief: Image, connectivity: int, mask: Image | None) -> Image:
-    """Number the plateaus that are lower than all around them, from 1; a flat image has none.
+    """Label the plateaus that are lower than all their neighbours, from 1.
 
-    A mask may cut a plateau in two.
+    A flat image has none. A mask may cut a plateau in two.
     """
     if relief.min() == relief.max():
         return np.zeros(relief.shape, np.int32)
@@ -72,11 +74,11 @@ def minima(relief: Image, connectivity: int, mask: Image | None) -> Image:
 
 
 def levels_of(relief: Image) -> Image:
-    """Give whole numbers of 32 bits that are ordered as floats are, equal where those are."""
+    """Return uint32 levels that compare as the floats do, and are equal where those are equal."""
     if relief.dtype != np.float32:
         ranks: Image = np.unique(relief, return_inverse=True)[1].astype(np.uint32)
         return ranks.reshape(relief.shape)
-    # Adding 0 makes the negative zero equal to the other.
+    # Adding 0 turns the negative zero into the positive one.
     bits = (relief + np.float32(0)).view(np.uint32)
     levels: Image = np.where(bits & SIGN, ~bits, bits | SIGN)
     return levels

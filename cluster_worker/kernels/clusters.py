@@ -8,36 +8,40 @@ from cluster_worker.kernels import Image, lazily
 
 loops = lazily("cluster_worker.kernels.loops.clusters")
 
-# Of the size that superpixels would have if all had the same: smaller ones are joined to another,
-# larger ones are cut; scikit-image's defaults.
+# scikit-image's defaults, as shares of the mean size of a superpixel: smaller ones are merged into
+# a neighbour, larger ones are cut.
 LEAST_SHARE = 0.5
 MOST_SHARE = 3
 
 
 def colours_of(image: Image, sigma: float, compactness: float) -> Image:
-    """Give what is compared of an image: colours in Lab, or levels, by their weight.
+    """Compute the values that are compared: colours in Lab or gray levels, smoothed and weighted.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) or (rows, columns, 3), of finite floats.
+    sigma : float
+        Standard deviation of the Gaussian, in pixels; 0 does not smooth.
+    compactness : float
+        The values are divided by it.
 
     Returns
     -------
     ndarray
-        (rows, columns, channels).
+        (rows, columns, channels), of the image's type.
     """
     low, high = image.min(), image.max()
     scaled = image - low
     if high != low:
         scaled /= high - low
-    # A depth of one, which scikit-image blurs along too.
+    # scikit-image adds an axis of length one, and smooths along it as well.
     given = scaled[np.newaxis] if image.ndim == 3 else scaled[np.newaxis, ..., np.newaxis]
     given = color.rgb2lab(given) if image.ndim == 3 else given
     if sigma > 0:
         given = filters.gaussian(given, [*np.full(3, sigma, image.dtype), 0], mode="reflect")
-    weighed: Image = np.ascontiguousarray(given * (1.0 / compactness), image.dtype)[0]
-    return weighed
+    weighted: Image = np.ascontiguousarray(given * (1.0 / compactness), image.dtype)[0]
+    return weighted
 
 
 def slic(
@@ -50,14 +54,14 @@ def slic(
     enforce_connectivity: bool,
     slic_zero: bool,
 ) -> Image:
-    """Part an image into superpixels, numbered from 1.
+    """Divide an image into superpixels, numbered from 1.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) or (rows, columns, 3), of finite floats.
     n_segments, compactness, max_num_iter, sigma, enforce_connectivity, slic_zero
-        As of ``skimage.segmentation.slic``.
+        As in ``skimage.segmentation.slic``.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def slic(
     centres[:, 0], centres[:, 1] = np.repeat(rows, columns.size), np.tile(columns, rows.size)
     step = np.float32(max(1.0 if cut.step is None else float(cut.step) for cut in grid))
     weight = image.dtype.type(1.0 / float(step * step))
-    # How far apart they are is found anew from how many there are, as scikit-image does.
+    # scikit-image computes the spacing again, from the number of centres.
     grid = util.regular_grid((1, *image.shape[:2]), len(centres))
     steps = np.array([1 if cut.step is None else int(cut.step) for cut in grid[1:]])
     nearest = np.zeros(image.shape[:2], np.int32)

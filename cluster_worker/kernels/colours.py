@@ -1,4 +1,4 @@
-"""Sums of a pixel's colours, from whole numbers without arrays of floats in between."""
+"""Weighted sums of a pixel's colours, computed from integers without a float image in between."""
 
 from typing import Any
 
@@ -12,26 +12,25 @@ from cluster_worker.pixels.tiling import all_of
 loops = lazily("cluster_worker.kernels.loops.colours")
 depths = lazily("cluster_worker.kernels.loops.depths")
 
-# Of logarithms of colours: so many are made at a time that they are still in the cache when
-# colours are made of them.
+# Bytes of a strip of logarithms: the strip is still in the cache when its colours are computed.
 LOGARITHMS_BYTES = 1 << 18
 
 
 def gray(
     image: Image, *, weights: tuple[float, float, float], dtype: str, out: Image | None
 ) -> Image:
-    """Turn colours into a weighted sum of theirs; a gray image stays as it is.
+    """Compute the weighted sum of the colours of each pixel. A gray image is only converted.
 
     Parameters
     ----------
     image : ndarray
-        A core, of uint8, uint16 or float32.
+        (rows, columns) or (rows, columns, 3): a core, of uint8, uint16 or float32.
     weights : tuple of float
-        Of red, green and blue.
+        Weights of red, green and blue.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result; whole numbers are rounded to.
+        Type of the result; integers are rounded.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     if image.ndim == 2:
         return to_depth(image, dtype)
@@ -55,20 +54,20 @@ def mixed(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Make each colour of the result a sum of an image's, weighted by a row of a matrix.
+    """Multiply the colours of each pixel by a matrix.
 
     Parameters
     ----------
     image : ndarray
-        A core of three colours, of uint8, uint16 or float32.
+        (rows, columns, 3): a core, of uint8, uint16 or float32.
     matrix : ndarray
-        3 × 3.
+        3 × 3: a row holds the weights for one colour of the result.
     offset : tuple of float, optional
-        What is added to each colour of the result.
+        Added to each colour of the result.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result.
+        Type of the result.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     with core_of(image, all_of(image.shape), dtype, out) as result:
         target = result if dtype == "float32" else np.empty(result.shape, np.float32)
@@ -93,24 +92,24 @@ def weighed(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Weigh what the levels of a pixel's colours stand for; what is less than 0 becomes 0.
+    """Compute weighted sums of the table values of each pixel's colours. Negative sums become 0.
 
     Parameters
     ----------
     image : ndarray
-        A core of three colours, of uint8 or uint16.
-    table : ndarray
-        What each level stands for.
-    weights : ndarray
-        (3,), for a gray result, or (channels of the result, 3).
+        (rows, columns, 3): a core, of uint8 or uint16.
+    table : ndarray of float64
+        (levels,): the value of each level.
+    weights : ndarray of float64
+        (3,) for a gray result, or (3, 3) for a result with three channels.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result.
+        Type of the result.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     planes = np.ascontiguousarray(np.atleast_2d(weights))
-    gives = image if weights.ndim == 2 else image[..., 0]
-    with core_of(gives, all_of(image.shape), dtype, out) as result:
+    like = image if weights.ndim == 2 else image[..., 0]
+    with core_of(like, all_of(image.shape), dtype, out) as result:
         target = result if dtype == "float32" else np.empty(result.shape, np.float32)
         loops.weighed(rows_of(image), table, planes, rows_of(target))
         if target is not result:
@@ -127,34 +126,35 @@ def stained(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Give the colours that one stain has, or three together, by how much of it is at a pixel.
+    """Compute the colours of one stain, or of three together, from its amount at each pixel.
 
     Parameters
     ----------
     image : ndarray
-        A core of three colours, of uint8 or uint16.
-    table : ndarray
-        What each level stands for.
-    amounts : ndarray
-        (stains, 3), by which that is weighed; what is less than 0 becomes 0.
-    colours : ndarray
-        (3, stains): logarithms of the colours of each stain.
+        (rows, columns, 3): a core, of uint8 or uint16.
+    table : ndarray of float64
+        (levels,): the value of each level.
+    amounts : ndarray of float64
+        (stains, 3): weights of the table values of a pixel's colours, whose sum is the amount of
+        each stain; a negative amount becomes 0.
+    colours : ndarray of float64
+        (3, stains): logarithms of the colours of each stain, for one or three stains.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result.
+        Type of the result.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     rows = rows_of(image)
-    many = max(LOGARITHMS_BYTES // (4 * rows.shape[1]), 1)
-    scratch = np.empty((many, rows.shape[1]), np.float32)
+    height = max(LOGARITHMS_BYTES // (4 * rows.shape[1]), 1)
+    scratch = np.empty((height, rows.shape[1]), np.float32)
     weights = np.ascontiguousarray(amounts), np.ascontiguousarray(colours)
     with core_of(image, all_of(image.shape), dtype, out) as result:
-        for top in range(0, len(rows), many):
-            given = rows[top : top + many]
+        for top in range(0, len(rows), height):
+            given = rows[top : top + height]
             found = scratch[: len(given)]
             loops.stained(given, table, *weights, found)
             np.exp(found, out=found)
-            target = rows_of(result)[top : top + many]
+            target = rows_of(result)[top : top + height]
             if dtype == "float32":
                 np.minimum(found, 1, out=target)
             else:

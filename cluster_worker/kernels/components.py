@@ -1,11 +1,14 @@
 """Connected regions of a tile, with compiled loops.
 
-They are given codes, of which `propagation` says what they are, or where only some regions are
-wanted, *seats*. A seat is 0 where nothing is wanted and 1 where something is. A region that touches
-the tile's edge may go on beyond it: its seats are 2n + 1 if it has marks in this tile, 2n if not,
-where n counts such regions of the tile from 1. Seats of masks are uint32; those of labels are
-uint64, with the label in the upper half. A tile without any begins with `NOTHING`, and what it
-holds besides is not to be read.
+The pixels of a region get a *code*; the docstring of `operations.support.propagation` defines it.
+Where an operation wants only some regions, pixels get a *seat* instead:
+
+- 0 where the pixel is not wanted, 1 where it is wanted;
+- 2n + 1 or 2n for a region that touches the tile's edge, because it may continue in the next tile:
+  2n + 1 if it has marks in this tile, 2n if not. n counts such regions of the tile from 1.
+
+The seats of a mask are uint32. The seats of labels are uint64, with the label in the upper half. If
+a tile has no seats, its first pixel is `NOTHING` and its other pixels must not be read.
 """
 
 from typing import Any
@@ -22,7 +25,7 @@ Codes = NDArray[np.uint64]
 Seats = NDArray[Any]
 
 NOTHING = (1 << 32) - 1
-# Of seats that have labels above them.
+# The bits of a seat of 64 bits below its label.
 SEAT_MASK = np.uint64(NOTHING)
 
 
@@ -35,7 +38,7 @@ def regions(
     sized: bool = False,
     out: Image | None = None,
 ) -> Codes:
-    """Give codes to the regions of equal values.
+    """Find the regions of equal values, and write their codes.
 
     Parameters
     ----------
@@ -46,9 +49,9 @@ def regions(
     connectivity : int
         1 if pixels of a region must share an edge, 2 if a corner will do.
     place : Place
-        Of the block, which has no halo.
+        Where the block lies in the whole image; it has no halo.
     sized : bool
-        Whether the facts are how many pixels a region has.
+        Whether the fact of a region is its number of pixels in the block; else it is 0.
     out : ndarray of uint64, optional
         For the result.
     """
@@ -64,7 +67,17 @@ def regions(
 
 
 def runs_of(values: Image, background: int, connectivity: int) -> tuple[NDArray[np.int32], ...]:
-    """Give the starts and stops of runs, the first run of each one's region, and that of rows."""
+    """Find the runs of equal values, and which runs belong to one region.
+
+    Returns
+    -------
+    starts, stops : ndarray of int32
+        (runs,): first column of each run, and the column after its last.
+    parents : ndarray of int32
+        (runs,): the first run of each run's region.
+    rows : ndarray of int32
+        (rows + 1,): the first run of each row, and the number of runs.
+    """
     most = loops.count_runs(values)
     starts, stops, parents = np.empty((3, most), np.int32)
     rows = np.empty(len(values) + 1, np.int32)
@@ -82,22 +95,22 @@ def seated(
     wanted: bool = True,
     out: Image | None = None,
 ) -> Seats:
-    """Give seats to the regions of a mask, or of equal labels.
+    """Find the regions of a mask, or of equal labels, and write their seats.
 
     Parameters
     ----------
     values : ndarray of bool, or of uint8, uint16 or uint32
         (rows, columns); 0 belongs to no region.
     marks : ndarray of bool or None
-        None if no region of the block has any.
+        (rows, columns): the marked pixels. None if the block has no marks.
     connectivity : int
         1 if pixels of a region must share an edge, 2 if a corner will do.
     place : Place
-        Of the block, which has no halo.
+        Where the block lies in the whole image; it has no halo.
     wanted : bool
-        Whether those regions are wanted that have marks, or those that have none.
+        Whether the regions with marks are wanted, or those without.
     out : ndarray, optional
-        For the result.
+        Array for the result; None makes a new one.
     """
     labelled = values.dtype.kind != "b"
     values = plain(values)
@@ -112,14 +125,14 @@ def seated(
 
 
 def given(taken: tuple[Span, Image] | None, place: Place, out: Image | None) -> Seats:
-    """Give seats to what is known to be wanted.
+    """Write the seats of pixels that are already known to be wanted.
 
     Parameters
     ----------
     taken : tuple of Span and ndarray of bool, or None
-        A part of the whole image, and the mask of what is wanted in it.
+        A span of the whole image, and the mask of the wanted pixels in it.
     place : Place
-        Of the block, which has no halo.
+        Where the block lies in the whole image; it has no halo.
     out : ndarray of uint32, optional
         For the result.
     """
@@ -136,16 +149,17 @@ def given(taken: tuple[Span, Image] | None, place: Place, out: Image | None) -> 
 
 
 def look_up(seats: Seats, table: NDArray[np.bool_], result: Image) -> None:
-    """Fill a result with what is wanted: white of a mask, or labels.
+    """Fill a result with the wanted pixels: white in a mask, or their labels. All others are 0.
 
     Parameters
     ----------
     seats : ndarray of uint32 or uint64
         (rows, columns).
     table : ndarray of bool
-        For each seat whether it is wanted.
+        For each seat, whether it is wanted.
     result : ndarray
-        (rows, columns): of bool, uint8 or uint16 for seats of 32 bits, of labels for those of 64.
+        (rows, columns): of bool, uint8 or uint16 for seats of 32 bits; of uint8, uint16 or uint32,
+        the type of the labels, for seats of 64 bits.
     """
     white = 1 if result.dtype.kind == "b" else np.iinfo(result.dtype).max
     found = result.view(np.uint8) if result.dtype.kind == "b" else result
@@ -153,24 +167,37 @@ def look_up(seats: Seats, table: NDArray[np.bool_], result: Image) -> None:
 
 
 def side_by_side(one: Codes, other: Codes, connectivity: int) -> Codes:
-    """Give the pairs of regions that touch along two lines; see the loop."""
+    """Return the pairs of regions that touch along two lines.
+
+    Parameters
+    ----------
+    one, other : ndarray of uint64
+        (2, pixels): the regions along a line, 0 where there is none, and their labels.
+    connectivity : int
+        1 if pixels must share an edge, 2 if a corner will do.
+
+    Returns
+    -------
+    ndarray of uint64
+        (pairs, 2). A pair may occur several times.
+    """
     found: Codes = loops.side_by_side(one, other, connectivity - 1)
     return found
 
 
 def plain(image: Image) -> Image:
-    """Give an image as loops take it: contiguous, not read-only, and bytes instead of a mask."""
+    """Return an image in the form that loops take: contiguous, writable, a mask as uint8."""
     image = np.require(image, requirements=["C", "W"])
     return image.view(np.uint8) if image.dtype.kind == "b" else image
 
 
 def first_number(place: Place) -> int:
-    """Give the number in the whole image of a window's first pixel."""
+    """Return the number of a window's first pixel, counted from 1 in row order of the image."""
     return place.window.top * place.shape[1] + place.window.left + 1
 
 
 def first_pixels(codes: Codes, place: Place) -> Codes:
-    """Give the codes of the regions whose first pixel lies in a core, in order."""
+    """Return the codes of the regions whose first pixel lies in a core, in rising order."""
     core = plain(codes[place.inner])
     within = place._replace(window=place.core)
     found: Codes = loops.first_pixels(core, first_number(within), place.shape[1])
@@ -193,15 +220,17 @@ def numbered(
     codes : ndarray of uint64
         (rows, columns), without a halo.
     place : Place
-        Of the block.
-    known, numbers : ndarray
-        The codes of parts that touch others, in order, and the numbers of their regions.
+        Where the block lies in the whole image.
+    known, numbers : ndarray of uint64, ndarray of int32
+        The codes that touch codes of other tiles, in rising order, and the numbers of their
+        regions.
     roots : ndarray of uint64
-        The first codes of all regions, in order.
+        The first code of each region, in rising order. A code that is not in `known` has its
+        position in `roots`, from 1, as its number.
     dtype : {"int32", "uint32"}
-        Of the result.
+        Type of the result.
     out : ndarray, optional
-        For the result.
+        Array for the result; None makes a new one.
     """
     with core_of(codes, place.window, dtype, out) as result:
         given = (plain(codes), *corner(place), known, numbers, roots)
@@ -218,18 +247,18 @@ def chosen(
     above: bool,
     out: Image | None,
 ) -> Image:
-    """Give the mask of the regions with more than a limit, or if not `above` of all else.
+    """Return the mask of the regions whose fact exceeds a limit, or the mask of all other pixels.
 
     Parameters
     ----------
     codes, place, known
-        As of `numbered`.
+        As in `numbered`.
     totals : ndarray of int64
-        The sums of facts of the regions that `known` belong to.
+        For each code in `known`, the sum of facts of its region.
     limit : int
-        Which facts are compared with.
+        The limit of the facts.
     above : bool
-        Whether those that have more are wanted.
+        True for the regions above the limit, False for all other pixels.
     out : ndarray of bool or None
         For the result.
     """
@@ -240,5 +269,5 @@ def chosen(
 
 
 def corner(place: Place) -> tuple[int, int, int]:
-    """Give where a block begins, and the columns of the whole image."""
+    """Return the first row and column of a block, and the columns of the whole image."""
     return place.window.top, place.window.left, place.shape[1]

@@ -1,4 +1,4 @@
-"""Corners, where a place differs from those around it."""
+"""Corner detectors that compare a pixel with its surroundings, with compiled loops."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,15 @@ from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.corners")
 
-# Of the circle that is looked at for FAST.
+# Radius of the circle of FAST, in pixels.
 CIRCLE_RADIUS = 3
-# From rows of the block and where a result begins in them, to that.
+# Takes the rows of the block, the row and column at which the result begins in them, and the result
+# to fill.
 Respond = Callable[[Image, int, int, Image], None]
 
 
 def moravec(image: Image, window_size: int, *, place: Place, out: Image | None) -> Image:
-    """Give Moravec's response of a block, in scikit-image's order of sums.
+    """Compute Moravec's corner response of a block, summed in scikit-image's order.
 
     Parameters
     ----------
@@ -25,24 +26,24 @@ def moravec(image: Image, window_size: int, *, place: Place, out: Image | None) 
     window_size : int
         As in ``skimage.feature.corner_moravec``.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray of float32 or None
         For the result.
 
     Returns
     -------
     ndarray of float32
-        The core; 0 where the surroundings reach beyond the image.
+        The result for the core; 0 where the surroundings of a pixel reach beyond the image.
     """
 
     def respond(rows: Image, top: int, left: int, result: Image) -> None:
         loops.moravec(rows, window_size, top, left, result)
 
-    return where_known(image, 2 * window_size, respond, place, out)
+    return response_inside(image, 2 * window_size, respond, place, out)
 
 
 def fast(image: Image, n: int, threshold: float, *, place: Place, out: Image | None) -> Image:
-    """Give the response of a block to the test of FAST, in scikit-image's order of sums.
+    """Compute the corner response of a block in the FAST test, summed in scikit-image's order.
 
     Parameters
     ----------
@@ -51,37 +52,42 @@ def fast(image: Image, n: int, threshold: float, *, place: Place, out: Image | N
     n, threshold
         As in ``skimage.feature.corner_fast``.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core, of the image's type; 0 where the circle reaches beyond the image.
+        The result for the core, of the image's type; 0 where the circle reaches beyond the image.
     """
 
     def respond(rows: Image, top: int, left: int, result: Image) -> None:
         loops.fast(rows, n, rows.dtype.type(threshold), top, left, result)
 
-    return where_known(image, CIRCLE_RADIUS, respond, place, out)
+    return response_inside(image, CIRCLE_RADIUS, respond, place, out)
 
 
-def where_known(
+def response_inside(
     image: Image, reach: int, respond: Respond, place: Place, out: Image | None
 ) -> Image:
-    """Give a response where all that it looks at lies within the image, and 0 elsewhere.
+    """Compute a response where all pixels that it reads lie within the image; it is 0 elsewhere.
 
     Parameters
     ----------
     image : ndarray
-        The block.
+        (rows, columns): the block.
     reach : int
-        How far around a place is looked.
+        How far the response reads around a pixel, in pixels.
     respond : callable
-        Fills a result.
+        Fills an array with the response.
     place, out
-        As above.
+        As in `moravec`.
+
+    Returns
+    -------
+    ndarray
+        The result for the core, of the image's type.
     """
     core = place.core
     rows, columns = place.shape

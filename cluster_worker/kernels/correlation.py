@@ -1,4 +1,4 @@
-"""Neighbourhoods of many weights, to scipy's last bit in single precision."""
+"""Convolution with a two-dimensional kernel of weights, with the same float32 bits as scipy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +12,27 @@ loops = lazily("cluster_worker.kernels.loops.correlation")
 def convolved(
     image: Image, kernel: NDArray[np.floating], mode: str, cval: float, place: Place
 ) -> Image:
-    """Convolve the core of a block.
+    """Convolve the core of a block with a kernel of weights.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) of float32.
     kernel : ndarray
-        With odd numbers of rows and columns.
+        The weights, with odd numbers of rows and columns.
     mode, cval
         As in ``scipy.ndimage.convolve``.
     place : Place
-        Of the block.
+        Where the block lies in the whole image.
 
     Returns
     -------
     ndarray of float32
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     weights = kernel[::-1, ::-1].astype(np.float64)
-    # scipy leaves out what weighs nothing.
+    # scipy leaves out weights that are nearly zero.
     there = abs(weights) > np.finfo(np.float64).eps
     starts = np.append(0, there.sum(axis=1).cumsum())
     result = np.empty(core.shape, np.float32)

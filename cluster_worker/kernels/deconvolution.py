@@ -1,4 +1,4 @@
-"""Wiener's filter, and its search for how noisy an image is, to scikit-image's last bit."""
+"""Wiener filters with a given or an estimated noise level, with the same bits as scikit-image."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from cluster_worker.kernels.waves import STRIP_WAVES, Spectrum
 loops = lazily("cluster_worker.kernels.loops.deconvolution")
 normals = lazily("cluster_worker.kernels.loops.normals")
 
-# scikit-image's Laplacian, the measure of roughness.
+# scikit-image's Laplacian, which measures roughness.
 LAPLACIAN = np.array([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]])
 
-# As scikit-image has them: rounds that are left out of the mean, fewest and most rounds, and the
-# change of the mean that ends them.
+# scikit-image's defaults: the rounds that the mean leaves out, the fewest and the most rounds, and
+# the change of the mean below which the rounds end.
 BURN_IN = 15
 ROUNDS_MIN = 30
 ROUNDS_MAX = 200
@@ -25,20 +25,21 @@ THRESHOLD = 1e-4
 
 
 def transfer_of(spread: NDArray[np.floating], shape: tuple[int, int]) -> Spectrum:
-    """Transform what one pixel is spread to, as ``skimage.restoration.uft.ir2tf`` does.
+    """Compute the transfer function of a spread, as ``skimage.restoration.uft.ir2tf`` does.
 
-    Most rows are black, and so are their transforms.
+    Most rows of the padded spread are zero: only the others are transformed along axis 1.
 
     Parameters
     ----------
     spread : ndarray
-        (rows, columns) around the pixel, odd, and no more than those of the image.
+        (rows, columns): the image of one pixel, which lies in the middle. Both sides are odd, and
+        no longer than those of the image.
     shape : tuple of int
         (rows, columns) of the image.
 
     Returns
     -------
-    ndarray
+    ndarray of complex
         (rows, columns // 2 + 1).
     """
     down, across = (side // 2 for side in spread.shape)
@@ -53,57 +54,59 @@ def transfer_of(spread: NDArray[np.floating], shape: tuple[int, int]) -> Spectru
 
 
 def inverse_of(spectrum: Spectrum, shape: tuple[int, int]) -> Image:
-    """Transform back as ``skimage.restoration.uft.uirfftn`` does; the spectrum is lost."""
+    """Transform back as ``skimage.restoration.uft.uirfftn`` does. The spectrum is overwritten."""
     return waves.inverse_of(spectrum, shape, 1 / np.sqrt(np.longdouble(shape[0] * shape[1])))
 
 
 def wiener(plane: Image, spread: NDArray[np.float64], balance: float, *, clip: bool) -> Image:
-    """Do what ``skimage.restoration.wiener`` does.
+    """Deconvolve a plane as ``skimage.restoration.wiener`` does.
 
     Parameters
     ----------
     plane : ndarray
         (rows, columns) of float32 or float64.
     spread : ndarray
-        What one pixel was spread to; smaller than the transform of the plane.
+        (rows, columns): the image of one pixel; smaller than the transform of the plane.
     balance, clip
-        As there.
+        As in ``skimage.restoration.wiener``.
 
     Returns
     -------
     ndarray
-        Of the plane's shape and type.
+        Same shape and type as the plane.
     """
     rough = transfer_of(LAPLACIAN, plane.shape).real.astype(plane.dtype)
     transfer = transfer_of(spread.astype(plane.dtype), plane.shape)
-    many = max(STRIP_WAVES // transfer.shape[1], 1)
-    for top in range(0, len(transfer), many):
-        given = transfer[top : top + many]
-        precision = np.abs(given) ** 2 + balance * np.abs(rough[top : top + many]) ** 2
+    height = max(STRIP_WAVES // transfer.shape[1], 1)
+    for top in range(0, len(transfer), height):
+        given = transfer[top : top + height]
+        precision = np.abs(given) ** 2 + balance * np.abs(rough[top : top + height]) ** 2
         loops.divide_conjugates(floats(given), precision, plane.dtype.type(1), floats(given))
-    # Written as there: numpy makes a large product in the memory of a factor that has no name, and
-    # then multiplies in the other order, which the last bit shows.
+    # This expression must be written as in scikit-image. numpy stores a large product in the memory
+    # of a temporary factor, and then multiplies in the other order, which changes the last bit.
     return clipped(inverse_of(transfer * uft.urfftn(plane), plane.shape), clip)
 
 
 def unsupervised_wiener(
     plane: Image, spread: NDArray[np.float64], *, clip: bool, rng: int
 ) -> Image:
-    """Do what ``skimage.restoration.unsupervised_wiener`` does, with the same random numbers.
+    """Deconvolve a plane as ``skimage.restoration.unsupervised_wiener`` does.
+
+    It draws the same random numbers.
 
     Parameters
     ----------
     plane, spread, clip
-        As of `wiener`.
+        As in `wiener`.
     rng : int
-        As there.
+        Seed of the random numbers.
 
     Returns
     -------
     ndarray
-        Of the plane's shape and type.
+        Same shape and type as the plane.
     """
-    kind = plane.dtype.type
+    scalar = plane.dtype.type
     rough = transfer_of(LAPLACIAN, plane.shape).real.astype(plane.dtype)
     transfer = transfer_of(spread.astype(plane.dtype), plane.shape)
     power, roughness = np.abs(transfer) ** 2, np.abs(rough) ** 2
@@ -116,7 +119,7 @@ def unsupervised_wiener(
         precision = noise * power + prior * roughness
         draw_normals(generator, real)
         draw_normals(generator, imaginary)
-        loops.divide_conjugates(floats(transfer), precision, kind(noise), floats(sample))
+        loops.divide_conjugates(floats(transfer), precision, scalar(noise), floats(sample))
         np.multiply(sample, spectrum, out=sample)
         loops.scatter(precision, real, imaginary, floats(scratch))
         np.add(sample, scratch, out=sample)
@@ -132,7 +135,7 @@ def unsupervised_wiener(
         np.add(before, sample, out=total)
         if kept == 1:
             continue
-        shares = kind(1) / kind(kept), kind(1) / kind(kept - 1)
+        shares = scalar(1) / scalar(kept), scalar(1) / scalar(kept - 1)
         loops.take_shares(floats(total), floats(before), *shares, floats(scratch))
         change = np.sum(np.abs(scratch)) / np.sum(np.abs(total)) / kept
         if i > ROUNDS_MIN and change < THRESHOLD:
@@ -141,14 +144,16 @@ def unsupervised_wiener(
 
 
 def draw_normals(generator: np.random.Generator, result: NDArray[np.float64]) -> None:
-    """Fill an array with the numbers that ``generator.standard_normal`` would give, and move on.
+    """Fill an array with the numbers that ``generator.standard_normal`` would return.
+
+    The generator's state advances as it would there.
 
     Parameters
     ----------
     generator : Generator
-        Of `numpy.random.default_rng`, which is a PCG64.
-    result : ndarray
-        Contiguous.
+        A generator made by `numpy.random.default_rng`, whose bit generator is PCG64.
+    result : ndarray of float64
+        A contiguous array.
     """
     known: Any = generator.bit_generator.state
     state, step = known["state"]["state"], known["state"]["inc"]
@@ -159,10 +164,10 @@ def draw_normals(generator: np.random.Generator, result: NDArray[np.float64]) ->
 
 
 def floats(spectrum: Spectrum) -> NDArray[Any]:
-    """View complex numbers as pairs of floats."""
+    """Return a view of complex numbers as pairs of floats."""
     return spectrum.view(spectrum.real.dtype)
 
 
 def clipped(plane: Image, clip: bool) -> Image:
-    """Cut a result to -1…1, if it is to be; NaN stays."""
+    """Clip a plane to -1…1, in place, if `clip` is set; NaN stays."""
     return np.clip(plane, -1, 1, out=plane) if clip else plane

@@ -1,4 +1,4 @@
-"""Conversions between depths, in one go over the pixels."""
+"""Conversions between types of pixels, in one pass over the pixels."""
 
 import numpy as np
 
@@ -7,33 +7,33 @@ from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.depths")
 
-# Those that are converted to floats and back.
+# The integer types that are converted to float32 and back.
 WHOLE = ("uint8", "uint16")
 
 
 def converts(source: str, target: str) -> bool:
-    """Whether `to_depth` converts from one type to another."""
+    """Return whether `to_depth` converts from one type to another."""
     return (source in WHOLE and target == "float32") or (source == "float32" and target in WHOLE)
 
 
 def to_depth(image: Image, *, dtype: str, place: Place, out: Image | None) -> Image:
-    """Convert a block as planning does, to the last bit.
+    """Convert a block with the same bits as `pixels.depths.to_depth`.
 
     Parameters
     ----------
     image : ndarray
-        Of one of the types that it `converts`.
+        The block, of a type that it `converts`.
     dtype : str
-        Of the result.
+        Type of the result.
     place : Place
-        Of the block.
+        Where the block lies in the whole image.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core, which is the block.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     values = rows_of(image[core.slices]).reshape(-1)

@@ -1,4 +1,4 @@
-"""Second derivatives of Gaussians, to scipy's last bit."""
+"""Second derivatives of Gaussians, with the same bits as scipy."""
 
 from functools import partial
 
@@ -21,26 +21,32 @@ def second(
     middle: Span,
     place: Place,
 ) -> list[Image]:
-    """Take slopes of slopes: down and down, down and across, across and across.
+    """Compute the second derivatives of a block: down twice, down and across, across twice.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) of a block, of float32 or float64.
     kernels : tuple of ndarray
-        A Gaussian, and its slope, for ``scipy.ndimage.correlate1d``: of one length, odd, at most
-        567; before and after its middle the one is the same, the other the opposite.
+        The weights of a Gaussian and of its derivative, for ``scipy.ndimage.correlate1d``. Both
+        have the same odd length, at most 567. The first is symmetric about its middle, the second
+        antisymmetric.
     mode, cval
         As in ``scipy.ndimage.correlate1d``.
     middle : Span
-        What the second slopes are taken of, which the first ones are needed for.
+        The span for which the first derivatives are computed; the second ones are taken of it.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
 
     Returns
     -------
     list of ndarray
-        Three of the core's shape.
+        Three arrays of the core's shape and the image's type, in that order.
+
+    Raises
+    ------
+    ValueError
+        If a kernel has more than 567 weights.
     """
     blur, slope = (np.ascontiguousarray(each[: each.size // 2 + 1]) for each in kernels)
     if blur.size > loops.WEIGHTS_MAX:
@@ -67,7 +73,23 @@ def correlated(
     border: int,
     edge: float,
 ) -> Image:
-    """Weigh neighbours along columns, then along rows, for a span of rows and columns."""
+    """Correlate a span with weights along columns, then along rows.
+
+    Parameters
+    ----------
+    rows : ndarray
+        (rows, columns) of float32 or float64.
+    down, across : ndarray of float64
+        The first half of each kernel, from its end to its middle.
+    odd : tuple of bool
+        For each kernel, whether it is antisymmetric about its middle.
+    span : Span
+        The rows and columns of the result, in those of `rows`.
+    border : int
+        Number of the border mode, as in `BORDERS`.
+    edge : float
+        Value beyond the border if the border mode is constant.
+    """
     result = np.empty(span.shape, rows.dtype)
     loops.correlate(rows, down, across, *odd, border, edge, span.top, span.left, result)
     return result

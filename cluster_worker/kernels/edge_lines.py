@@ -1,4 +1,4 @@
-"""The lines of Canny's method, as scikit-image finds them in single precision."""
+"""The edge lines of Canny's method, as scikit-image finds them in single precision."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.edge_lines")
 
-# Pixels that the widest Gaussian reaches.
+# Pixels that the widest Gaussian reaches on each side.
 REACH_MAX = 128
-# What scikit-image takes instead of no threshold.
+# scikit-image uses this value if the low threshold is 0.
 LEAST = 1e-14
 
 
@@ -25,7 +25,7 @@ def canny_lines(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Find the lines of a block: 1 where one may go on, 2 where one begins.
+    """Find the edge lines of a block: 1 where a line may continue, 2 where a line begins.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def canny_lines(
     sigma, mode, cval
         As in ``skimage.feature.canny``.
     low, high : float
-        Thresholds of the slopes of floats of 0…1.
+        Thresholds of the gradient, for an image of floats in 0…1.
     place : Place
-        Of the block, which reaches two pixels further than the Gaussian, for its core.
+        Where the block lies, and its core. The block reaches two pixels further than the Gaussian.
     out : ndarray of uint8 or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray of uint8
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     bounds = place.window.clipped(place.shape).relative_to(place.window)

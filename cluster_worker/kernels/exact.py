@@ -1,4 +1,4 @@
-"""Sums of floats without rounding, so that they do not depend on any order."""
+"""Sums of floats without rounding, so that they do not depend on the order of the values."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from cluster_worker.kernels import lazily
 loops = lazily("cluster_worker.kernels.loops.exact")
 
 EXPONENTS = 1 << 11
-# From a double's exponent, as its bits have it, to what its fraction counts in 2**-1126.
+# The fraction of a double with biased exponent e counts 2**(e + SHIFT) units of 2**-1126.
 SHIFT = 51
 
 
 def exact_sum(values: NDArray[Any]) -> int:
-    """Do what `operations.statistics.exact_sum` does by a loop.
+    """Sum floats exactly, as `operations.statistics.exact_sum` does, with a compiled loop.
 
     Parameters
     ----------
     values : ndarray
-        (rows, columns) of finite floats of 32 or 64 bits; it may be a view of others.
+        (rows, columns) of finite float32 or float64; it may be a view.
 
     Returns
     -------
     int
-        In 2**-1126.
+        The sum in units of 2**-1126.
     """
     upper, lower = np.zeros((2, EXPONENTS), np.int64)
     loops.by_exponents(values, upper, lower)

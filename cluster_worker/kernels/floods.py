@@ -1,4 +1,4 @@
-"""What spreads within a block, with compiled loops."""
+"""Floods and reconstruction within a block, with compiled loops."""
 
 from typing import Any
 
@@ -10,12 +10,25 @@ from cluster_worker.pixels.tiling import Place, Span
 loops = lazily("cluster_worker.kernels.loops.floods")
 opencv = lazily("cluster_worker.kernels.opencv")
 
-# What OpenCV compares.
+# Types that OpenCV dilates.
 COMPARED = ("uint8", "uint16", "float32", "float64")
 
 
 def framed(image: Image, dtype: np.dtype[Any]) -> Image:
-    """Copy an image as floats, with a frame of minus infinity, which nothing spreads from."""
+    """Copy an image as floats, with a frame of minus infinity, from which nothing spreads.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns).
+    dtype : dtype
+        Type of the copy: float32 or float64.
+
+    Returns
+    -------
+    ndarray
+        (rows + 2, columns + 2).
+    """
     rows, columns = image.shape
     result: Image = np.empty((rows + 2, columns + 2), dtype)
     result[[0, -1]] = -np.inf
@@ -32,12 +45,18 @@ def reconstructed(state: Image, mask: Image, method: str) -> Image:
     state : ndarray
         (rows, columns), of float32 or float64.
     mask : ndarray
-        Of the same shape, and of any type whose values the state's can hold.
+        Same shape as the state, of any type whose values fit the state's type.
     method : {"dilation", "erosion"}
-        Whether the state, which must lie below the mask, grows; or lies above it, and shrinks.
+        "dilation": the state lies below the mask and grows. "erosion": it lies above the mask and
+        shrinks.
+
+    Returns
+    -------
+    ndarray
+        Same shape and type as the state.
     """
     grows = method == "dilation"
-    # An erosion is the dilation of the negative, to the last bit.
+    # An erosion is the negative of the dilation of the negative, with the same bits.
     grown = framed(state if grows else -state, state.dtype)
     limit = framed(mask, state.dtype)
     if not grows:
@@ -47,20 +66,25 @@ def reconstructed(state: Image, mask: Image, method: str) -> Image:
     return result if grows else -result
 
 
-def dropped(left: Image, values: Image, connectivity: int) -> Image:
-    """Drop from a mask what is connected by equal values to something that is not in it.
+def dropped(mask: Image, values: Image, connectivity: int) -> Image:
+    """Remove from a mask each pixel that is connected to a pixel outside it through equal values.
 
     Parameters
     ----------
-    left : ndarray of bool
+    mask : ndarray of bool
         (rows, columns).
     values : ndarray
-        Of the same shape, without NaN.
+        Same shape as the mask, without NaN.
     connectivity : int
         1 if pixels must share an edge, 2 if a corner will do.
+
+    Returns
+    -------
+    ndarray of bool
+        The rest of the mask.
     """
-    state = np.array(left, order="C")
-    # Adding 0 makes the negative zero equal to the other.
+    state = np.array(mask, order="C")
+    # Adding 0 turns the negative zero into the positive one: the bits are compared.
     given = values + values.dtype.type(0) if values.dtype.kind == "f" else values
     bits = np.require(given, requirements=["C", "W"]).view(f"u{values.dtype.itemsize}")
     loops.drop(state.view(np.uint8), bits, connectivity == 2, np.empty(state.size, np.int32))
@@ -68,7 +92,7 @@ def dropped(left: Image, values: Image, connectivity: int) -> Image:
 
 
 def highest(image: Image, connectivity: int) -> Image:
-    """Give the mask of the pixels that have no higher neighbour.
+    """Return the mask of the pixels that have no higher neighbour.
 
     Parameters
     ----------
@@ -77,12 +101,12 @@ def highest(image: Image, connectivity: int) -> Image:
     connectivity : int
         1 if neighbours share an edge, 2 if a corner will do.
     """
-    # Whole numbers of 32 bits are exact as floats of 64.
+    # Integers of 32 bits are exact as float64.
     given = image.view(np.uint8) if image.dtype.kind == "b" else image
     given = given if str(given.dtype) in COMPARED else given.astype(np.float64)
     cross_or_square = (opencv.cv2.MORPH_CROSS, opencv.cv2.MORPH_RECT)[connectivity - 1]
     near = opencv.cv2.getStructuringElement(cross_or_square, (3, 3))
-    # What repeats the border beyond it is higher nowhere, infinite values included.
+    # A repeated border adds no higher neighbour, even if pixels are infinite.
     beyond = opencv.cv2.BORDER_REPLICATE
     found: Image = opencv.cv2.dilate(given, near, borderType=beyond).reshape(image.shape) == given
     return found
@@ -96,21 +120,21 @@ def filled(
     Parameters
     ----------
     image : ndarray
-        (rows, columns), of whole numbers or floats.
+        (rows, columns), of bool, integers or floats.
     least, greatest : scalar
-        Of the image's type: what is flooded besides the point.
+        Pixels between these values, both included, are flooded; the point always is.
     point : tuple of int
         Row and column in the block.
     connectivity : int
         1 if neighbours share an edge, 2 if a corner will do.
     place : Place
-        Of the block.
+        Where the block lies in the whole image.
 
     Returns
     -------
     span, mask : Span, ndarray of bool
-        A part of the whole image, and what is flooded of it; None if the flood may go on beyond
-        the block.
+        A span of the whole image, and the mask of the flooded pixels in it. None instead of both
+        if the flood reaches a side of the block beyond which the image continues.
     """
     window = place.window
     within = window.grown(1).clipped(place.shape).relative_to(window)
@@ -124,7 +148,7 @@ def filled(
         return None
     taken = Span(*bounds.tolist())
     cut: Image = mask[taken.slices].view(np.bool_)
-    # In the whole image.
+    # From the block's coordinates to those of the whole image.
     return Span(
         taken.top + window.top,
         taken.bottom + window.top,

@@ -1,4 +1,4 @@
-"""Neighbourhoods: masks of the pixels that a filter reads around each."""
+"""Footprints: masks of the neighbourhood that a filter reads around each pixel."""
 
 from typing import Any, Literal
 
@@ -15,17 +15,18 @@ def footprint_of(shape: Footprint, radius: int, half_width: int | None = None) -
     Parameters
     ----------
     shape : str
-        A rectangle and an ellipse may be wider or narrower than they are high.
+        One of `Footprint`. The width of a rectangle and of an ellipse may differ from their height.
     radius : int
-        How far it reaches from its centre, in pixels; the four tips of a star reach half as far
+        How far it reaches from its centre, in pixels. The four tips of a star reach half as far
         again.
     half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and to the right.
+        How far a rectangle or an ellipse reaches to the left and to the right, in pixels; the
+        radius if it is not given.
 
     Returns
     -------
     ndarray of uint8
-        1 within the neighbourhood.
+        1 within the neighbourhood, 0 outside.
     """
     across = radius if half_width is None else half_width
     if shape == "rectangle":
@@ -46,7 +47,7 @@ def footprint_of(shape: Footprint, radius: int, half_width: int | None = None) -
 
 
 def octagon(radius: int) -> NDArray[np.uint8]:
-    """Make an octagon of 2 · radius + 1 rows whose eight sides are as equal as pixels allow."""
+    """Make an octagon of 2 · radius + 1 rows, with sides as equal in length as pixels allow."""
     side = 2 * radius + 1
     slanted = round(side / (2 + 2**0.5))
     mask: NDArray[np.uint8] = morphology.octagon(side - 2 * slanted, slanted)
@@ -54,14 +55,14 @@ def octagon(radius: int) -> NDArray[np.uint8]:
 
 
 def footprint_reach(shape: Footprint, radius: int, half_width: int | None = None) -> int:
-    """Give how far a neighbourhood reaches from its centre: the halo of what reads it."""
+    """Return how far a neighbourhood reaches from its centre, in pixels: the halo of its filter."""
     if shape in ("rectangle", "ellipse"):
         return max(radius, half_width or 0)
     return radius + radius // 2 if shape == "star" and radius > 1 else radius
 
 
-# Those whose least and greatest whole numbers networks find. For the four neighbours alone OpenCV
-# is as fast.
+# Neighbourhoods whose least and greatest integers are found by networks of comparators. The diamond
+# of radius 1 is not among them: OpenCV is as fast there.
 SMALL = [
     *(footprint_of("square", radius) for radius in (1, 2, 3)),
     footprint_of("diamond", 2),

@@ -1,4 +1,4 @@
-"""Superpixels by the differences of neighbours (Felzenszwalb), with compiled loops."""
+"""Felzenszwalb's graph-based segmentation, with compiled loops."""
 
 import numpy as np
 from skimage import filters, segmentation
@@ -7,19 +7,19 @@ from cluster_worker.kernels import WHITE, Image, lazily
 
 loops = lazily("cluster_worker.kernels.loops.graphs")
 
-# Pixels are numbered in 31 bits.
+# Most pixels of an image: they are numbered in 31 bits.
 PIXELS_MAX = 1 << 31
 
 
 def felzenszwalb(image: Image, scale: float, sigma: float, min_size: int) -> Image:
-    """Part an image into regions that hold together, numbered from 0.
+    """Divide an image into regions of similar pixels, numbered from 0.
 
     Parameters
     ----------
     image : ndarray of float32 or float64
         (rows, columns) or (rows, columns, channels).
     scale, sigma, min_size
-        As of ``skimage.segmentation.felzenszwalb``.
+        As in ``skimage.segmentation.felzenszwalb``.
 
     Returns
     -------
@@ -35,10 +35,10 @@ def felzenszwalb(image: Image, scale: float, sigma: float, min_size: int) -> Ima
     count = rows * (columns - 1) + (rows - 1) * columns + 2 * (rows - 1) * (columns - 1)
     costs, ends = np.empty(count), np.empty((count, 2), np.int32)
     loops.weigh(np.ascontiguousarray(smooth), costs, ends)
-    # Equal ones come in the order that this sort leaves them in, as scikit-image calls it too.
+    # scikit-image calls the same sort, so that equal costs come in the same order.
     order = np.argsort(costs)
     parents, labels = np.empty(rows * columns, np.int32), np.empty((rows, columns), np.int64)
-    # scikit-image's scale is of bytes.
+    # scikit-image divides its scale by 255.
     loops.join(costs, ends, order, scale / WHITE["uint8"], min_size, parents)
     loops.number(parents, labels.reshape(-1))
     return labels

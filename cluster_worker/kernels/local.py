@@ -36,7 +36,7 @@ def above_gaussian(
     offset : float
         As a share of white.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray of bool or None
         For the result.
 

@@ -54,16 +54,16 @@ def non_local_means(
     patch_size, patch_distance, h, fast_mode, sigma
         As in ``skimage.restoration.denoise_nl_means``; the fast mode alone.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result; whole numbers are rounded to.
+        Type of the result; integers are rounded.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     core = place.core
     offset, channels = patch_size // 2, channels_of(image)
@@ -137,7 +137,7 @@ def planes_of(image: Image, window: Span, place: Place, levels: bool) -> NDArray
     window : Span
         In the whole image; it may reach beyond.
     place : Place
-        Of the block.
+        Where the block lies in the whole image.
     levels : bool
         Whether whole numbers stay what they are, in single precision; else white becomes 1.
     """

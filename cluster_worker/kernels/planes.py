@@ -19,7 +19,7 @@ def cut_out(image: Image, inside: Span, place: Place) -> Image:
     inside : Span
         In the whole image.
     place : Place
-        Of the block.
+        Where the block lies in the whole image.
     """
     cut: Image = image[inside.relative_to(place.window).slices]
     return cut

@@ -174,7 +174,7 @@ def ranked(
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     shape = shape_of(footprint, radius, half_width)
     core, most = place.core, int(np.iinfo(image.dtype).max)

@@ -42,11 +42,11 @@ def resample(
     down, across : Taps
         Of the core's rows and columns, in coordinates of the image.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result; whole numbers are rounded to.
+        Type of the result; integers are rounded.
     place : Place
         Its window is the block, its core that of the result.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     channels = channels_of(image)
     white = WHITE[dtype]

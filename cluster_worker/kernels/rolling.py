@@ -24,14 +24,14 @@ def rolled(image: Image, radius: int, *, place: Place, out: Image | None) -> Ima
     radius : int
         As in ``skimage.restoration.rolling_ball``.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     core, window = place.core, place.core.grown(radius)
     inside = window.clipped(place.shape)

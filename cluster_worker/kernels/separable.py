@@ -38,16 +38,16 @@ def gaussian(
     sigma, mode, cval, truncate
         As in ``skimage.filters.gaussian``.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result; whole numbers are rounded to.
+        Type of the result; integers are rounded.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     with core_of(image, place.core.relative_to(place.window), dtype, out) as result:
         convolve(image, kernel_of(sigma, truncate), mode, cval, dtype, place, result)
@@ -113,7 +113,7 @@ def unsharp_mask(
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     low = -1.0 if statistics[0] else 0.0
     with core_of(image, place.core.relative_to(place.window), dtype, out) as result:

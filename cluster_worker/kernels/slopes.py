@@ -40,18 +40,18 @@ def slopes(
     axes : tuple of int
         Along which slopes are found; of both, the steepness.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result; whole numbers are rounded to.
+        Type of the result; integers are rounded.
     shows : tuple of float
         What becomes black and white in whole numbers.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     channels = channels_of(image)
@@ -102,7 +102,7 @@ def crosses(
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     channels = channels_of(image)

@@ -26,14 +26,14 @@ def by_strips(
     halo : int
         Pixels that the function reads on every side of a pixel.
     place : Place
-        Of the block, for its core.
+        Where the block lies, and its core.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     result = np.empty((*core.shape, *image.shape[2:]), image.dtype) if out is None else out
@@ -65,7 +65,7 @@ def straight(
     Returns
     -------
     ndarray
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     result = np.empty((*core.shape, *image.shape[2:]), image.dtype) if out is None else out

@@ -159,7 +159,7 @@ def looked_up(
     target : str or None
         The type to round to.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     counted = statistics[0].tobytes() if statistics else None
     table = table_of(model, image.dtype, counted, measured, target)

@@ -47,11 +47,11 @@ def sampled(
     limits : tuple of float
         Least and greatest value of the result.
     dtype : {"float32", "uint8", "uint16"}
-        Of the result; whole numbers are rounded to.
+        Type of the result; integers are rounded.
     place : Place
         Its window is the block, its core that of the result.
     out : ndarray or None
-        For the result.
+        Array for the result; None makes a new one.
     """
     core, window, white = place.core, place.window, WHITE[dtype]
     step = max(BAND_PIXELS // core.shape[1], 1)

@@ -20,10 +20,10 @@ import pika
 import pika.exceptions
 
 from cluster_worker.log import event
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Job, Message
 
-Publish = Callable[[Message, places.Queue], None]
+Publish = Callable[[Message, resources.Queue], None]
 
 # Errors that end a connection; some of those made while connecting are no AMQPError.
 CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
@@ -149,7 +149,7 @@ class Consumer:
         self.connection = pika.BlockingConnection(self.parameters)
         try:
             channel = self.connection.channel()
-            for queue in places.QUEUES:
+            for queue in resources.QUEUES:
                 channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
             tags = []
             for name, slots in self.slots.items():
@@ -274,7 +274,7 @@ class Sender:
             channel.confirm_delivery()
             durable = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent.value)
 
-            def publish(message: Message, queue: places.Queue) -> None:
+            def publish(message: Message, queue: resources.Queue) -> None:
                 channel.basic_publish("", queue.name, message.to_bytes(), durable, mandatory=True)
 
             while not self.stopping.is_set():
@@ -298,7 +298,7 @@ class Answerer:
         From a question's body to its answer's; must not raise.
     """
 
-    def __init__(self, url: str, queue: places.Queue, work: Callable[[bytes], bytes]) -> None:
+    def __init__(self, url: str, queue: resources.Queue, work: Callable[[bytes], bytes]) -> None:
         self.parameters = pika.URLParameters(url)
         self.queue = queue
         self.work = work

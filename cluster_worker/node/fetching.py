@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from cluster_worker.node.storage import Storage
-from cluster_worker.stages import Spent, Stages
+from cluster_worker.timings import Spent, Timings
 from config.contract.job import Job
 from config.contract.settings import MIB
 
@@ -50,7 +50,7 @@ class Fetch:
         self.storage.fetch(row, content)
         return content.getvalue(), time.thread_time() - began
 
-    def finish(self, row: Job, stages: Stages) -> None:
+    def finish(self, row: Job, timings: Timings) -> None:
         """Have the upload of a claimed job at the path.
 
         Raises
@@ -58,16 +58,16 @@ class Fetch:
         Rejected, Broken
             As `Storage.download`.
         """
-        with stages.stage("s3"):
-            if not self.has_come(stages):
+        with timings.timed("s3"):
+            if not self.has_come(timings):
                 self.storage.download(row, self.path)
 
-    def has_come(self, stages: Stages) -> bool:
+    def has_come(self, timings: Timings) -> bool:
         """Wait for what began early, if it has; whatever was wrong with it, it is fetched again."""
         if self.early is None or self.early.cancel() or self.early.exception() is not None:
             return False
         content, worked = self.early.result()
-        stages.add("s3", Spent(0.0, worked))
+        timings.add("s3", Spent(0.0, worked))
         try:
             self.path.write_bytes(content)
         except OSError:

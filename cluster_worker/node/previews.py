@@ -91,8 +91,8 @@ class Previewer:
                 job.start()
                 job.wait(SECONDS_MAX + 1)
                 shown = viewable(job.result)
-                order = self.engine.order(header.shape, header.dtype, question.steps)
-                margin = plan(order).margin
+                request = self.engine.plan_request(header.shape, header.dtype, question.steps)
+                margin = plan(request).margin
                 return Answer(self.encode(shown, header, Path(folder)), margin=margin)
 
     def held(self, question: Question, folder: Path) -> tuple[Header, NDArray[Any]] | None:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken
 from cluster_worker.node.storage import answering, client, unanswered
-from config.contract import places, window
+from config.contract import lane_share, resources
 from config.contract.job import (
     UNFINISHED,
     Batch,
@@ -27,9 +27,9 @@ from config.contract.job import (
     move,
     update_of,
 )
+from config.contract.lane_share import Line
 from config.contract.node import Node
 from config.contract.settings import WorkerSettings
-from config.contract.window import Line
 
 # Two transactions that meet on one row, mostly a counter's: the later one is told to come again.
 CONFLICTS_MAX = 12
@@ -55,26 +55,26 @@ class Rows:
     def __init__(self, settings: WorkerSettings) -> None:
         self.table = settings.table
         self.lapse = settings.heartbeat_lapse_seconds * 1000
-        self.window_share = window.share(settings.window_jobs)
+        self.share = lane_share.share(settings.lane_share_jobs)
         resource = client("dynamodb", settings.dynamodb_endpoint, settings.aws_region)
         # The resource's client takes and gives Python values, and is safe in threads.
         self.client = resource.meta.client
         # The highest ticket that was claimed here, for each lane: how far its line has come.
-        self.served = dict.fromkeys(places.LANES, 0)
+        self.served = dict.fromkeys(resources.LANES, 0)
 
     def get_job(self, batch: str, job: str) -> Job | None:
         """Read a job's row; None if there is none."""
-        item = self.get(batch, places.job_sk(job))
+        item = self.get(batch, resources.job_sk(job))
         return Job.from_item(item) if item else None
 
     def get_batch(self, batch: str) -> Batch | None:
         """Read a batch's row; None if there is none."""
-        item = self.get(batch, places.BATCH_SK)
+        item = self.get(batch, resources.BATCH_SK)
         return Batch.from_item(item) if item else None
 
     def get_both(self, batch: str, job: str) -> tuple[Job | None, Batch | None]:
         """Read the rows of a job and of its batch, in one request."""
-        keys = [{"pk": batch, "sk": sk} for sk in (places.job_sk(job), places.BATCH_SK)]
+        keys = [{"pk": batch, "sk": sk} for sk in (resources.job_sk(job), resources.BATCH_SK)]
         asked = {self.table: {"Keys": keys, "ConsistentRead": True}}
         with answering("the table"):
             answer = self.client.batch_get_item(RequestItems=asked)
@@ -133,7 +133,7 @@ class Rows:
         self.served[row.lane] = max(row.ticket, self.served[row.lane])
         return self.written(row, "running", now, now + self.lapse, values)
 
-    def let_go(self, row: Job, now: int) -> Iterator[Message]:
+    def release(self, row: Job, now: int) -> Iterator[Message]:
         """Let jobs go that were held first in a job's batch, as far as the window has room.
 
         Parameters
@@ -149,39 +149,39 @@ class Rows:
             To be published, and told of by `published`; until then the sweep sees to it.
         """
         with answering("the table"):
-            found = self.client.query(**window.first_lines(self.table, row))["Items"]
+            found = self.client.query(**lane_share.first_lines(self.table, row))["Items"]
         for line in map(Line.from_item, found):
-            held = self.get_job(row.batch, line.job)
-            if held is None or held.state != "queued" or not held.held:
+            waiting = self.get_job(row.batch, line.job)
+            if waiting is None or waiting.state != "queued" or not waiting.waiting:
                 # It was cancelled, or has ended by another way; its line leads nowhere.
                 self.drop_line(row.batch, line)
                 continue
-            if self.out(row) >= self.window_share:
+            if self.out(row) >= self.share:
                 return
             due, ticket = now + self.lapse, self.draw_ticket(row.lane)
-            writes = window.let_go(self.table, held, line, now, due, ticket, self.window_share)
+            writes = lane_share.release(self.table, waiting, line, now, due, ticket, self.share)
             try:
                 self.transact(writes)
             except Lost:
                 # Another node was first, or the batch is to end.
                 return
-            yield Message(held.batch, held.job, held.publish + 1)
+            yield Message(waiting.batch, waiting.job, waiting.publish + 1)
 
     def drop_line(self, batch: str, line: Line) -> None:
         """Take a line away that leads nowhere; another node may have done so."""
-        gone = window.drop(self.table, batch, line)
+        gone = lane_share.drop(self.table, batch, line)
         with contextlib.suppress(Lost):
             self.patiently(lambda: self.client.delete_item(**gone))
 
     def out(self, row: Job) -> int:
         """Count the messages that wait on the broker in a job's share of its batch's window."""
-        counter = self.get(row.batch, places.counter_sk(row.job))
+        counter = self.get(row.batch, resources.counter_sk(row.job))
         return int(counter.get("out_now", 0)) if counter else 0
 
     def draw_ticket(self, lane: str) -> int:
         """Draw the next ticket of a lane."""
         with answering("the table"):
-            answer = self.client.update_item(**places.next_ticket(self.table, lane))
+            answer = self.client.update_item(**resources.next_ticket(self.table, lane))
         return int(answer["Attributes"]["issued"])
 
     def published(self, message: Message, now: int) -> None:
@@ -309,7 +309,7 @@ class Rows:
 
     def delete_node(self, worker: str) -> None:
         """Take a node's sign of life away."""
-        key = {"pk": places.NODES_PK, "sk": worker}
+        key = {"pk": resources.NODES_PK, "sk": worker}
         with answering("the table"):
             self.client.delete_item(TableName=self.table, Key=key)
 

@@ -23,9 +23,9 @@ from cluster_worker.node.fetching import Fetch
 from cluster_worker.node.rows import Rows
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.views import SECONDS_MAX, Views
-from cluster_worker.stages import Stages
+from cluster_worker.timings import Timings
 from config import VERSION
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Batch, Job, Message
 from config.contract.settings import WorkerSettings
 
@@ -90,16 +90,16 @@ class Runner:
     def run(self, message: Message) -> Verdict:
         """Do the job that a message names, and say what becomes of the message."""
         began = time.monotonic()
-        stages = Stages()
+        timings = Timings()
         try:
             with tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder:
                 upload = Fetch(self.storage, Path(folder, "source"))
-                with stages.stage("table"):
+                with timings.timed("table"):
                     claimed = self.claim(message, upload)
                 if claimed is None:
                     upload.give_up()
                     return Verdict.DONE
-                verdict = self.attempt(*claimed, upload, stages)
+                verdict = self.attempt(*claimed, upload, timings)
         except (Broken, OSError) as error:
             # An OSError is the folder's, which cannot be made or removed.
             event("job put off", job=message.job, error=str(error))
@@ -111,7 +111,7 @@ class Runner:
             job=message.job,
             verdict=verdict.value,
             seconds=seconds,
-            stages=stages.in_words(),
+            stages=timings.as_log(),
         )
         return verdict
 
@@ -163,10 +163,10 @@ class Runner:
             self.batches[message.batch] = batch
         return row, batch
 
-    def attempt(self, row: Job, batch: Batch, upload: Fetch, stages: Stages) -> Verdict:
+    def attempt(self, row: Job, batch: Batch, upload: Fetch, timings: Timings) -> Verdict:
         """Run one attempt and write its outcome, under the fence of its number."""
         try:
-            self.carry_out(row, batch, upload, stages)
+            self.carry_out(row, batch, upload, timings)
         except Rejected as error:
             self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
@@ -192,13 +192,13 @@ class Runner:
         self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
-    def carry_out(self, row: Job, batch: Batch, upload: Fetch, stages: Stages) -> None:
+    def carry_out(self, row: Job, batch: Batch, upload: Fetch, timings: Timings) -> None:
         """Fetch, decode, compute, encode, store, finish; then make the pictures for the page."""
         with ExitStack() as stack:
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = upload.path, upload.path.with_name("result")
             with Heartbeat(self.rows, row, self.settings.progress_seconds) as beat:
-                upload.finish(row, stages)
+                upload.finish(row, timings)
                 header = decoder.read_header(source, row.name)
                 beat.check()
                 kind = header.format if batch.format == "same" else batch.format
@@ -207,20 +207,20 @@ class Runner:
                     FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
                 )
                 file.read()
-                stages.add("decode", decoder.take_spent())
+                timings.add("decode", decoder.take_spent())
                 if not file.is_streamed:
                     source.unlink()
                 beat.watch(file.job)
                 file.job.start(beat.note, first=row.lane == "interactive")
                 self.wait(file.job)
-                stages.add("compute", file.job.spent)
+                timings.add("compute", file.job.spent)
                 beat.check()
                 notes = file.write(target)
-                stages.add("encode", decoder.take_spent())
+                timings.add("encode", decoder.take_spent())
                 beat.check()
                 views = Views(file)
                 tiles = beat.tiles[1]
-                self.store(row, target, FORMATS[kind], header, notes, views, tiles, stages)
+                self.store(row, target, FORMATS[kind], header, notes, views, tiles, timings)
             if views.needed:
                 self.show(row, views, decoder, target)
 
@@ -245,17 +245,17 @@ class Runner:
         notes: tuple[str, ...],
         views: Views,
         tiles: int,
-        stages: Stages,
+        timings: Timings,
     ) -> None:
         """Write the result under this attempt's own key, then name it in the row."""
-        key = places.result_key(row.batch, row.job, row.attempt, kind.extension)
+        key = resources.result_key(row.batch, row.job, row.attempt, kind.extension)
         name = f"{Path(row.name).stem}.{kind.extension}"
         size = path.stat().st_size
-        with stages.stage("s3"):
+        with timings.timed("s3"):
             self.storage.upload(path, key, kind.media_type, name)
         now = milliseconds()
         dtype, result_dtype = views.dtypes
-        with stages.stage("table"):
+        with timings.timed("table"):
             won = self.rows.succeed(
                 row,
                 now,
@@ -302,9 +302,9 @@ class Runner:
     def store_view(self, row: Job, image: str, path: Path) -> str:
         """Write a picture beside the result, and give its key."""
         extension = path.suffix.removeprefix(".")
-        key = places.view_key(row.batch, row.job, row.attempt, image, extension)
+        key = resources.view_key(row.batch, row.job, row.attempt, image, extension)
         name = f"{Path(row.name).stem}-{image}.{extension}"
-        self.storage.upload(path, key, places.VIEW_TYPES[extension], name)
+        self.storage.upload(path, key, resources.VIEW_TYPES[extension], name)
         return key
 
 

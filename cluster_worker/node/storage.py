@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken, Rejected
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, WorkerSettings
 
@@ -89,7 +89,7 @@ class Storage:
 
     def fetch(self, row: Job, file: BinaryIO) -> None:
         """Fetch an upload once; raises what botocore raises."""
-        key = places.upload_key(row.batch, row.job)
+        key = resources.upload_key(row.batch, row.job)
         answer = self.client.get_object(Bucket=self.uploads, Key=key, IfMatch=row.etag)
         with closing(answer["Body"]) as body:
             for chunk in body.iter_chunks(CHUNK_BYTES):
@@ -103,7 +103,7 @@ class Storage:
         path : Path
             The file.
         key : str
-            From `config.contract.places.result_key`.
+            From `config.contract.resources.result_key`.
         media_type : str
             That browsers are told.
         download_name : str

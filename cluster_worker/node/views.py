@@ -44,7 +44,7 @@ class Views:
     """
 
     def __init__(self, file: FileJob) -> None:
-        planned = plan(file.job.assignment.order)
+        planned = plan(file.job.request)
         source = file.header
         self.file = file
         self.shapes = {"original": source.shape, "result": planned.result_shape}

@@ -54,11 +54,11 @@ __all__ = [
     "Measure",
     "Number",
     "Operation",
-    "Part",
     "Place",
     "Pointwise",
     "Rounds",
     "Span",
+    "Stage",
     "Statistical",
     "Whole",
     "always",
@@ -84,7 +84,7 @@ class Number:
     step: float | None = None
 
 
-# What the planner is told: parts.
+# What the planner is told: stages.
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Measure:
     Attributes
     ----------
     of : callable
-        ``of(block, *earlier)``, where `earlier` are the part's statistics measured before. The
+        ``of(block, *earlier)``, where `earlier` are the stage's statistics measured before. The
         block is a core, or a core with a halo if `halo` says so; then `of` asks for ``place`` and
         counts the core alone.
     combine : callable
@@ -144,7 +144,7 @@ def none_changed(history: Sequence[Any]) -> bool:
 class Rounds:
     """A state, as large as the image, that is updated tile by tile until a rule says stop.
 
-    The part's function makes the first state from the image. Every round reads the state of the
+    The stage's function makes the first state from the image. Every round reads the state of the
     round before and writes another, so that the order of the tiles does not matter.
 
     Attributes
@@ -176,7 +176,7 @@ class Rounds:
 
 
 @dataclass(frozen=True)
-class Part:
+class Stage:
     """One function of a block, with what the pass around it must provide.
 
     Attributes
@@ -187,7 +187,7 @@ class Part:
     halo : int
         Pixels that it reads on every side of a pixel.
     measures : tuple of Measure
-        Of the whole of the image that the part is given.
+        Of the whole of the image that the stage is given.
     wraps : bool
         Whether what lies beyond the image's border is its opposite edge.
     geometry, rounds : Geometry or Rounds, optional
@@ -200,7 +200,7 @@ class Part:
     like : callable, optional
         From a small image to another of the result's type and channels, for a function that
         refuses images for what they show, so that planning cannot try it.
-    model : Part, optional
+    model : Stage, optional
         Of the operation's function, which planning tries instead of a kernel: that would have to
         be loaded.
     dtype, shows, target : str, tuple of float, str
@@ -218,7 +218,7 @@ class Part:
     whole: bool = False
     grid: int = 1
     like: Callable[[Image], Image] | None = None
-    model: "Part | None" = None
+    model: "Stage | None" = None
     dtype: str = "float32"
     shows: tuple[float, float] = (0, 1)
     target: str | None = None
@@ -237,7 +237,7 @@ class Part:
     def reads(self, core: Span, shape: tuple[int, int]) -> Span:
         """Give the span of an image of this shape that a core of the result is made from.
 
-        It reaches beyond the image only if the part wraps.
+        It reaches beyond the image only if the stage wraps.
         """
         if self.whole:
             return all_of(shape)
@@ -265,9 +265,9 @@ def named(function: Callable[..., Any]) -> frozenset[str]:
     return CONTEXT & {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 
 
-# What an operation declares: its kind, which makes parts of parameters.
+# What an operation declares: its kind, which makes stages of parameters.
 
-Parts = tuple[Part, ...]
+Stages = tuple[Stage, ...]
 Halo = Callable[..., int]
 
 
@@ -277,9 +277,9 @@ class Pointwise:
 
     name = "pointwise"
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Make the part for one set of parameters."""
-        return (Part(partial(function, **parameters)),)
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        return (Stage(partial(function, **parameters)),)
 
 
 @dataclass(frozen=True)
@@ -301,11 +301,11 @@ class Local:
     grid: Halo = lambda **_: 1
     name = "local"
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Make the part for one set of parameters."""
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
         wraps = parameters.get("mode") == "wrap"
         halo, grid = self.halo(**parameters), self.grid(**parameters)
-        return (Part(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
+        return (Stage(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
 
 
 @dataclass(frozen=True)
@@ -323,7 +323,7 @@ class Statistical:
     name : str
         "contextual" where the place in the whole matters as well.
     like : callable, optional
-        As of `Part`.
+        As of `Stage`.
     """
 
     measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]]
@@ -331,12 +331,12 @@ class Statistical:
     name: str = "statistical"
     like: Callable[[Image], Image] | None = None
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Make the part for one set of parameters."""
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
         measures = self.measures(**parameters) if callable(self.measures) else self.measures
         wraps = parameters.get("mode") == "wrap"
         halo = self.halo(**parameters)
-        return (Part(partial(function, **parameters), halo, measures, wraps, like=self.like),)
+        return (Stage(partial(function, **parameters), halo, measures, wraps, like=self.like),)
 
 
 @dataclass(frozen=True)
@@ -357,29 +357,29 @@ class Geometric:
     window: Callable[..., Span]
     name = "geometric"
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Make the part for one set of parameters."""
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
         geometry = Geometry(partial(self.shape, **parameters), partial(self.window, **parameters))
-        return (Part(partial(function, **parameters), geometry=geometry),)
+        return (Stage(partial(function, **parameters), geometry=geometry),)
 
 
 @dataclass(frozen=True)
 class Composed:
-    """Several parts, one after the other.
+    """Several stages, one after the other.
 
-    The decorated function takes the parameters alone, and returns a tuple of `Part`.
+    The decorated function takes the parameters alone, and returns a tuple of `Stage`.
 
     Attributes
     ----------
     name : str
-        The kind of the part that is hardest to cut: "propagating", "iterative", ...
+        The kind of the stage that is hardest to cut: "propagating", "iterative", ...
     """
 
     name: str
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Ask the function for its parts."""
-        found: Parts = function(**parameters)
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Ask the function for its stages."""
+        found: Stages = function(**parameters)
         return found
 
 
@@ -399,10 +399,10 @@ class Iterative:
     halo: Halo = lambda **_: 0
     name: str = "iterative"
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Make the part for one set of parameters."""
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
         rounds, halo = self.rounds(**parameters), self.halo(**parameters)
-        return (Part(partial(function, **parameters), halo, rounds=rounds),)
+        return (Stage(partial(function, **parameters), halo, rounds=rounds),)
 
 
 @dataclass(frozen=True)
@@ -412,9 +412,9 @@ class Whole:
     why: str
     name = "whole"
 
-    def parts(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Parts:
-        """Make the part for one set of parameters."""
-        return (Part(partial(function, **parameters), whole=True),)
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        return (Stage(partial(function, **parameters), whole=True),)
 
 
 Kind = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Whole
@@ -461,14 +461,16 @@ class Kernel:
     cost: float | Callable[..., float] | None = None
     tolerance: float = 0.0
 
-    def parts(self, kind: Kind, parameters: Mapping[str, Any], models: Parts) -> Parts:
-        """Make the parts for one set of parameters; `models` are those of the function."""
+    def stages(self, kind: Kind, parameters: Mapping[str, Any], models: Stages) -> Stages:
+        """Make the stages for one set of parameters; `models` are those of the function."""
         if isinstance(kind, Statistical) and self.measures is not None:
             kind = replace(kind, measures=self.measures)
-        found = kind.parts(self.function, parameters)
+        found = kind.stages(self.function, parameters)
         if isinstance(kind, Composed):
             return found
-        return tuple(replace(part, model=model) for part, model in zip(found, models, strict=True))
+        return tuple(
+            replace(stage, model=model) for stage, model in zip(found, models, strict=True)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -540,16 +542,16 @@ class Operation(Traits):
     help: str
     source: str
 
-    def parts(self, parameters: Mapping[str, Any], kernel: Kernel | None = None) -> Parts:
-        """Give its parts for one set of parameters, by a kernel if one is given."""
-        found = self.named(self.kind.parts(self.function, parameters))
+    def stages(self, parameters: Mapping[str, Any], kernel: Kernel | None = None) -> Stages:
+        """Give its stages for one set of parameters, by a kernel if one is given."""
+        found = self.named(self.kind.stages(self.function, parameters))
         if kernel is None:
             return found
-        return self.named(kernel.parts(self.kind, parameters, found))
+        return self.named(kernel.stages(self.kind, parameters, found))
 
-    def named(self, parts: Parts) -> Parts:
-        """Give parts whose errors begin with the operation's name."""
-        return tuple(replace(part, name=self.name) for part in parts)
+    def named(self, stages: Stages) -> Stages:
+        """Give stages whose errors begin with the operation's name."""
+        return tuple(replace(stage, name=self.name) for stage in stages)
 
     def kernel(
         self,
@@ -573,7 +575,7 @@ class Operation(Traits):
     def moves_pixels(self, step: Mapping[str, Any]) -> bool:
         """Whether the pixels of its result come from elsewhere, so that alpha must go with them."""
         parameters = {name: value for name, value in step.items() if name != "operation"}
-        return any(part.geometry is not None for part in self.parts(parameters))
+        return any(stage.geometry is not None for stage in self.stages(parameters))
 
     def cost_of(
         self, parameters: Mapping[str, Any], dtype: str = "uint8", kernel: Kernel | None = None

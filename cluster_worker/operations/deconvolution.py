@@ -14,8 +14,8 @@ from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Number,
-    Part,
     Rounds,
+    Stage,
     Whole,
     each_channel,
     operation,
@@ -68,7 +68,7 @@ def richardson_lucy(
     num_iter: Annotated[int, Number(1, 500, slider=(1, 100), step=1)] = 50,
     clip: bool = True,
     filter_epsilon: Annotated[float | None, Number(1e-9, 0.1, slider=(1e-6, 0.01))] = None,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Sharpen what was blurred in a known way, by guessing again and again what would blur to it.
 
     Parameters
@@ -103,7 +103,7 @@ def richardson_lucy(
         stop=partial(has_run, rounds=num_iter),
         expected=num_iter,
     )
-    return Part(lucy_start, rounds=rounds), Part(partial(lucy_result, clip=clip))
+    return Stage(lucy_start, rounds=rounds), Stage(partial(lucy_result, clip=clip))
 
 
 def lucy_start(image: Image) -> Image:

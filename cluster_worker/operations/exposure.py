@@ -19,10 +19,10 @@ from cluster_worker.operations.declare import (
     Kernel,
     Measure,
     Number,
-    Part,
     Place,
     Pointwise,
     Span,
+    Stage,
     Statistical,
     operation,
 )
@@ -710,14 +710,14 @@ def from_whole_levels(
     return result
 
 
-def fast_adapthist(kernel_size: int | None, clip_limit: float, nbins: int) -> tuple[Part, ...]:
+def fast_adapthist(kernel_size: int | None, clip_limit: float, nbins: int) -> tuple[Stage, ...]:
     """Give the parts for a gray image of whole numbers."""
     chosen: dict[str, Any] = {
         "kernel_size": kernel_size,
         "size": 1 + LEVELS // nbins,
         "count": nbins,
     }
-    mapped = Part(
+    mapped = Stage(
         partial(equalized_levels, clip_limit=clip_limit, **chosen),
         measures=TALLY,
         like=partial(np.asarray, dtype=np.uint16),
@@ -728,7 +728,7 @@ def fast_adapthist(kernel_size: int | None, clip_limit: float, nbins: int) -> tu
     else:
         mapped = replace(mapped, halo=kernel_size + (kernel_size + 1) // 2)
     like = partial(np.asarray, dtype=np.float32)
-    return mapped, Part(from_whole_levels, measures=EXTENT, like=like)
+    return mapped, Stage(from_whole_levels, measures=EXTENT, like=like)
 
 
 @operation(
@@ -745,7 +745,7 @@ def equalize_adapthist(
     kernel_size: Annotated[int | None, Number(8, 1024, unit="px", slider=(16, 512), step=1)] = None,
     clip_limit: Annotated[float, Number(0, 1, slider=(0, 0.1), step=0.002)] = 0.01,
     nbins: Annotated[int, Number(2, 4096, slider=(16, 1024), step=1)] = 256,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Bring out detail in every part of an image, in its shadows and in its lights.
 
     Contrast limited adaptive histogram equalization: each pixel is mapped by the histograms of
@@ -769,11 +769,11 @@ def equalize_adapthist(
     middle = partial(equalized, clip_limit=clip_limit, **chosen)
     if kernel_size is None:
         # There are eight by eight or so; their histograms are small beside the image.
-        mapped = Part(middle, measures=(Measure(partial(all_region_counts, **chosen), np.add),))
+        mapped = Stage(middle, measures=(Measure(partial(all_region_counts, **chosen), np.add),))
     else:
-        mapped = Part(middle, kernel_size + (kernel_size + 1) // 2)
+        mapped = Stage(middle, kernel_size + (kernel_size + 1) // 2)
     return (
-        Part(to_levels, measures=(Measure(value_extent, join_extents),)),
+        Stage(to_levels, measures=(Measure(value_extent, join_extents),)),
         mapped,
-        Part(from_levels, measures=(Measure(level_extent, join_extents),)),
+        Stage(from_levels, measures=(Measure(level_extent, join_extents),)),
     )

@@ -11,10 +11,10 @@ from cluster_worker.operations.declare import (
     Composed,
     Image,
     Number,
-    Part,
-    Parts,
     Place,
     Rounds,
+    Stage,
+    Stages,
     each_channel,
     operation,
 )
@@ -48,7 +48,7 @@ def reconstruction(
     h: Annotated[float, Number(0, 65_535, slider=(0, 1), step=0.01)] = 0.1,
     radius: Annotated[int, Number(1, 50, unit="px", slider=(1, 20), step=1)] = 5,
     method: Method = "dilation",
-) -> Parts:
+) -> Stages:
     """Take bright detail away and keep the outlines of what is left exactly.
 
     A seed that lies below the image grows as far as the image lets it; with erosion, a seed that
@@ -72,8 +72,8 @@ def reconstruction(
     """
     rounds = Rounds(partial(each_colour, partial(spread, method=method)), far=True)
     if seed == "shifted":
-        return (Part(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
-    return (Part(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
+        return (Stage(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
+    return (Stage(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
 
 
 def shifted(image: Image, h: float) -> Image:
@@ -101,7 +101,7 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     arrays=8,
     cost=12,
 )
-def h_maxima(h: Height = 0.1) -> Parts:
+def h_maxima(h: Height = 0.1) -> Stages:
     """Find the peaks that stand out from their surroundings by a height, as a mask.
 
     Parameters
@@ -114,8 +114,8 @@ def h_maxima(h: Height = 0.1) -> Parts:
     skimage.morphology.h_maxima
     """
     return (
-        Part(partial(lowered, h=h), measures=EXTENT, rounds=reconstruct("dilation")),
-        Part(partial(stands_out, h=h, sign=1)),
+        Stage(partial(lowered, h=h), measures=EXTENT, rounds=reconstruct("dilation")),
+        Stage(partial(stands_out, h=h, sign=1)),
     )
 
 
@@ -128,7 +128,7 @@ def h_maxima(h: Height = 0.1) -> Parts:
     arrays=8,
     cost=12,
 )
-def h_minima(h: Height = 0.1) -> Parts:
+def h_minima(h: Height = 0.1) -> Stages:
     """Find the hollows that lie below their surroundings by a depth, as a mask.
 
     Parameters
@@ -141,8 +141,8 @@ def h_minima(h: Height = 0.1) -> Parts:
     skimage.morphology.h_minima
     """
     return (
-        Part(partial(raised, h=h), measures=EXTENT, rounds=reconstruct("erosion")),
-        Part(partial(stands_out, h=h, sign=-1)),
+        Stage(partial(raised, h=h), measures=EXTENT, rounds=reconstruct("erosion")),
+        Stage(partial(stands_out, h=h, sign=-1)),
     )
 
 
@@ -194,7 +194,7 @@ def stands_out(state: Image, *, h: float, sign: int) -> Image:
 
 
 @operation("Local maxima", "Morphology", Composed("propagating"), channels="gray", cost=3)
-def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
+def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Stages:
     """Find pixels, and plateaus of equal pixels, that are brighter than all around them.
 
     Parameters
@@ -210,11 +210,11 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     """
     first = partial(peaks, connectivity=connectivity, allow_borders=allow_borders)
     rounds = Rounds(partial(without_open_plateaus, connectivity=connectivity), far=True)
-    return (Part(first, 1, EXTENT, rounds=rounds, like=AS_MASK),)
+    return (Stage(first, 1, EXTENT, rounds=rounds, like=AS_MASK),)
 
 
 @operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
-def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Parts:
+def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Stages:
     """Find pixels, and plateaus of equal pixels, that are darker than all around them.
 
     Parameters
@@ -229,7 +229,7 @@ def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
     skimage.morphology.local_minima
     """
     return (
-        Part(partial(util.invert, signed_float=True)),
+        Stage(partial(util.invert, signed_float=True)),
         *local_maxima(connectivity, allow_borders),
     )
 

@@ -16,8 +16,8 @@ from cluster_worker.operations.declare import (
     Kernel,
     Local,
     Number,
-    Part,
     Place,
+    Stage,
     each_channel,
     operation,
 )
@@ -52,7 +52,7 @@ def canny_by_loops(
     mode: Border,
     cval: float,
     **more: Any,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Make the parts of Canny's method, with lines by compiled loops."""
     thresholds = (low_threshold, high_threshold)
     blur = Blur(sigma, mode, cval)
@@ -82,7 +82,7 @@ def canny(
     use_quantiles: bool = False,
     mode: Border = "constant",
     cval: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Find edges as thin lines with Canny's method.
 
     Parameters
@@ -113,12 +113,12 @@ def canny(
     given = (low_threshold, high_threshold)
     if not use_quantiles:
         found = partial(canny_lines, given=given, blur=blur)
-        return (Part(found, halo + 1, wraps=wraps), *follow)
+        return (Stage(found, halo + 1, wraps=wraps), *follow)
     shares = shares_of(*given)
     measures = tuple(replace(each, of=partial(of_magnitude, each.of)) for each in quantiles(shares))
     return (
-        Part(partial(slopes, blur=blur), halo, wraps=wraps),
-        Part(partial(lines_by_quantiles, shares=shares), 1, measures),
+        Stage(partial(slopes, blur=blur), halo, wraps=wraps),
+        Stage(partial(lines_by_quantiles, shares=shares), 1, measures),
         *follow,
     )
 

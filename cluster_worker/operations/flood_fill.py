@@ -12,9 +12,9 @@ from cluster_worker.operations.declare import (
     Kernel,
     Measure,
     Number,
-    Parts,
     Place,
     Span,
+    Stages,
     operation,
 )
 from cluster_worker.operations.support.footprints import Connectivity
@@ -29,7 +29,7 @@ class Flood(NamedTuple):
     taken: tuple[Span, Image] | None
 
 
-def flood_parts(seed_point: tuple[int, ...], tolerance: float | None, connectivity: int) -> Parts:
+def flood_parts(seed_point: tuple[int, ...], tolerance: float | None, connectivity: int) -> Stages:
     """Make the parts of a flood."""
     given: dict[str, Any] = {"seed_point": seed_point, "connectivity": connectivity}
     found = Measure(partial(flooded_in_tile, tolerance=tolerance, **given), whichever)
@@ -146,7 +146,7 @@ def flood(
     seed_point: Annotated[tuple[int, ...], Number(0, 1_000_000, unit="px", step=1)] = (0, 0),
     tolerance: Annotated[float | None, Number(0, 65_535, slider=(0, 1), step=0.01)] = None,
     connectivity: Connectivity = 2,
-) -> Parts:
+) -> Stages:
     """Find what is connected to a point and as bright, as a mask.
 
     Parameters

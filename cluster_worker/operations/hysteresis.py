@@ -4,7 +4,7 @@ from functools import partial
 
 from cluster_worker.kernels import components
 from cluster_worker.operations.color import white_of
-from cluster_worker.operations.declare import Composed, Image, Part, Place, operation
+from cluster_worker.operations.declare import Composed, Image, Place, Stage, operation
 from cluster_worker.operations.support.propagation import parts_wanted
 from cluster_worker.operations.thresholds import Share
 
@@ -17,7 +17,7 @@ from cluster_worker.operations.thresholds import Share
     arrays=2,
     cost=0.12,
 )
-def apply_hysteresis_threshold(low: Share = 0.3, high: Share = 0.6) -> tuple[Part, ...]:
+def apply_hysteresis_threshold(low: Share = 0.3, high: Share = 0.6) -> tuple[Stage, ...]:
     """Turn bright pixels white, and with them the less bright ones that touch them.
 
     A region brighter than the low level is white if any of its pixels is brighter than the high

@@ -14,10 +14,10 @@ from cluster_worker.operations.declare import (
     Kernel,
     Measure,
     Number,
-    Part,
-    Parts,
     Place,
     Rounds,
+    Stage,
+    Stages,
     operation,
 )
 from cluster_worker.operations.support.footprints import Connectivity
@@ -60,7 +60,7 @@ def first_channel(block: Image) -> Codes:
 def label(
     background: Annotated[int, Number(-1, 65_535, slider=(0, 1), step=1)] = 0,
     connectivity: Connectivity = 2,
-) -> Parts:
+) -> Stages:
     """Give each connected region of a mask a number of its own, from 1, in reading order.
 
     Parameters
@@ -80,11 +80,11 @@ def label(
     skimage.measure.label
     """
     return (
-        Part(
+        Stage(
             partial(label_tile, background=background, connectivity=connectivity),
             like=like_label_tile,
         ),
-        Part(numbered, measures=(regions(connectivity),), like=like_numbered),
+        Stage(numbered, measures=(regions(connectivity),), like=like_numbered),
     )
 
 
@@ -169,7 +169,7 @@ def numbered(
 @operation(
     "Remove small objects", "Regions", Composed("propagating"), takes="labels", arrays=5, cost=2
 )
-def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
+def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) -> Stages:
     """Remove what is small from a mask or from labels.
 
     Parameters
@@ -186,8 +186,10 @@ def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) ->
     """
     sizes = Measure(partial(sizes_in, connectivity=connectivity), join_sizes)
     return (
-        Part(partial(sized, connectivity=connectivity), like=like_sized),
-        Part(partial(without_small, max_size=max_size), measures=(sizes,), like=like_without_small),
+        Stage(partial(sized, connectivity=connectivity), like=like_sized),
+        Stage(
+            partial(without_small, max_size=max_size), measures=(sizes,), like=like_without_small
+        ),
     )
 
 
@@ -288,7 +290,7 @@ def without_small(
     table=runs_of_a_tile,
     cost=2,
 )
-def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Parts:
+def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Stages:
     """Fill what is small and black in a mask.
 
     Parameters
@@ -303,8 +305,8 @@ def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> P
     skimage.morphology.remove_small_holes
     """
     return (
-        Part(partial(holes, connectivity=connectivity), like=like_holes),
-        Part(
+        Stage(partial(holes, connectivity=connectivity), like=like_holes),
+        Stage(
             partial(without_holes, max_size=max_size),
             measures=(contacts(connectivity),),
             like=AS_MASK,
@@ -331,7 +333,7 @@ def without_holes(
     return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
-def clear_border_at_once(buffer_size: int, dtype: str) -> Parts:
+def clear_border_at_once(buffer_size: int, dtype: str) -> Stages:
     """Clear the border of a mask or labels by finding its regions once, without rounds."""
     first = partial(regions_at_border, width=buffer_size + 1)
     return parts_wanted(first, 2, wanted=False, dtype=dtype)
@@ -366,7 +368,7 @@ def regions_at_border(image: Image, *, place: Place, out: Image | None, width: i
 )
 def clear_border(
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
-) -> Parts:
+) -> Stages:
     """Remove the regions that touch the image's border, which may be cut off by it.
 
     Parameters
@@ -383,7 +385,7 @@ def clear_border(
     skimage.segmentation.clear_border
     """
     first = partial(cleared, width=buffer_size + 1)
-    return (Part(first, rounds=Rounds(cleared_further, far=True), like=like_cleared),)
+    return (Stage(first, rounds=Rounds(cleared_further, far=True), like=like_cleared),)
 
 
 def cleared(image: Image, *, place: Place, width: int) -> Image:

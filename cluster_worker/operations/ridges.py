@@ -19,10 +19,10 @@ from cluster_worker.operations.declare import (
     Local,
     Measure,
     Number,
-    Part,
-    Parts,
     Place,
     Span,
+    Stage,
+    Stages,
     Statistical,
     operation,
 )
@@ -223,7 +223,7 @@ def sato(
     return tubes(image, sigmas, black_ridges, mode, cval, find=curvatures, place=place)
 
 
-def meijering_by_loop(**given: Any) -> Parts:
+def meijering_by_loop(**given: Any) -> Stages:
     """Make the parts, with responses by the kernel."""
     first, last = meijering(**given)
     responses = partial(first.function, find=curvatures_by_loop)
@@ -247,7 +247,7 @@ def meijering(
     black_ridges: bool = True,
     mode: Border = "reflect",
     cval: BorderValue = 0.0,
-) -> Parts:
+) -> Stages:
     """Show thin lines such as fibres and wrinkles; the strongest of each size is white.
 
     Parameters
@@ -285,8 +285,8 @@ def meijering(
         cval=cval,
     )
     return (
-        Part(responses, ridge_halo(sigmas), wraps=mode == "wrap"),
-        Part(strongest_scale, measures=(Measure(greatest_of_scales, np.maximum),)),
+        Stage(responses, ridge_halo(sigmas), wraps=mode == "wrap"),
+        Stage(strongest_scale, measures=(Measure(greatest_of_scales, np.maximum),)),
     )
 
 

@@ -18,8 +18,8 @@ from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Number,
-    Part,
     Place,
+    Stage,
     channel_axis,
     operation,
 )
@@ -143,16 +143,16 @@ def resizing(
     cval: float = 0.0,
     anti_aliasing: bool = False,
     sigma: float | None = None,
-) -> tuple[Part, ...]:
-    """Make the parts that resize."""
+) -> tuple[Stage, ...]:
+    """Make the stages that resize."""
     shared: dict[str, Any] = {"shape_of": shape_of, "order": order, "mode": mode, "sigma": sigma}
-    part = Part(
+    stage = Stage(
         partial(resized, **shared, cval=cval, anti_aliasing=anti_aliasing),
         measures=sampling.measures_for_clipping(order, mode),
         wraps=sampling.wraps(mode),
         geometry=Geometry(shape_of, partial(resized_window, **shared, anti_aliasing=anti_aliasing)),
     )
-    return sampling.with_clipping(part, order, mode, cval)
+    return sampling.with_clipping(stage, order, mode, cval)
 
 
 def resampled(
@@ -207,25 +207,25 @@ def resizing_by_sums(
     cval: float,
     anti_aliasing: bool,
     anti_aliasing_sigma: float | None,
-) -> tuple[Part, ...]:
-    """Make the part that resizes, by a kernel."""
-    (part,) = resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
+) -> tuple[Stage, ...]:
+    """Make the stage that resizes, by a kernel."""
+    (stage,) = resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
     smoothing_of = partial(
         smoothing_where_smaller, anti_aliasing=anti_aliasing, sigma=anti_aliasing_sigma
     )
     way = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode=mode)
-    return by_sums(part, shape_of, smoothing_of, way)
+    return by_sums(stage, shape_of, smoothing_of, way)
 
 
 def by_sums(
-    part: Part,
+    stage: Stage,
     shape_of: Callable[[Shape], Shape],
     smoothing_of: Callable[[Shape, Shape], tuple[float, float]],
     way: Way,
-) -> tuple[Part, ...]:
-    """Let a kernel do what a part does."""
+) -> tuple[Stage, ...]:
+    """Let a kernel do what a stage does."""
     function = partial(resampled, shape_of=shape_of, smoothing_of=smoothing_of, way=way)
-    return (replace(part, function=function, model=part),)
+    return (replace(stage, function=function, model=stage),)
 
 
 def are_sums(mode: Border, order: int | None, **_: Any) -> bool:
@@ -238,8 +238,8 @@ def fixed_shape(_: Shape, rows: int, columns: int) -> Shape:
     return rows, columns
 
 
-def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Part, ...]:
-    """Make the part of a resize, by a kernel."""
+def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
+    """Make the stage of a resize, by a kernel."""
     return resizing_by_sums(partial(fixed_shape, rows=rows, columns=columns), **others)
 
 
@@ -262,7 +262,7 @@ def resize(
     cval: Level = 0.0,
     anti_aliasing: bool = True,
     anti_aliasing_sigma: Smoothing = None,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Give an image another size, larger or smaller.
 
     Parameters
@@ -307,8 +307,8 @@ def scaled_shape(shape: Shape, scale: tuple[float, float]) -> Shape:
     return rows, columns
 
 
-def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) -> tuple[Part, ...]:
-    """Make the part of a rescale, by a kernel."""
+def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) -> tuple[Stage, ...]:
+    """Make the stage of a rescale, by a kernel."""
     factors = (scale, scale if scale_columns is None else scale_columns)
     return resizing_by_sums(partial(scaled_shape, scale=factors), **others)
 
@@ -332,7 +332,7 @@ def rescale(
     cval: Level = 0.0,
     anti_aliasing: bool = True,
     anti_aliasing_sigma: Smoothing = None,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Make an image larger or smaller by a factor.
 
     Parameters
@@ -372,10 +372,10 @@ def smoothed(image: Image, sigma: float, mode: str, cval: float) -> Image:
     return result
 
 
-def blurring(sigma: float, mode: str, cval: float) -> Part:
-    """Make the part that blurs."""
+def blurring(sigma: float, mode: str, cval: float) -> Stage:
+    """Make the stage that blurs."""
     blur = partial(smoothed, sigma=sigma, mode=mode, cval=cval)
-    return Part(blur, reach(sigma), wraps=sampling.wraps(mode))
+    return Stage(blur, reach(sigma), wraps=sampling.wraps(mode))
 
 
 def reduced_shape(shape: Shape, downscale: float) -> Shape:
@@ -390,14 +390,14 @@ def spread_over(_: Shape, __: Shape, sigma: float) -> tuple[float, float]:
 
 def reduce_by_sums(
     downscale: float, sigma: float | None, order: int, mode: Border, cval: float
-) -> tuple[Part, ...]:
-    """Make the part of a smaller level, by a kernel."""
+) -> tuple[Stage, ...]:
+    """Make the stage of a smaller level, by a kernel."""
     spread = 2 * downscale / 6.0 if sigma is None else sigma
     shape_of = partial(reduced_shape, downscale=downscale)
     # The blur is counted in by the window of one that shrinks.
-    (part,) = resizing(shape_of, order, mode, cval, anti_aliasing=True, sigma=spread)
+    (stage,) = resizing(shape_of, order, mode, cval, anti_aliasing=True, sigma=spread)
     way = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode="symmetric")
-    return by_sums(part, shape_of, partial(spread_over, sigma=spread), way)
+    return by_sums(stage, shape_of, partial(spread_over, sigma=spread), way)
 
 
 @operation(
@@ -417,7 +417,7 @@ def pyramid_reduce(
     order: Degree = 1,
     mode: PyramidBorder = "reflect",
     cval: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Blur an image and make it smaller, as the next level of a pyramid.
 
     Parameters
@@ -467,15 +467,15 @@ def expanded_window(core: Span, shape: Shape, halo: int, upscale: float, **other
 
 def expand_by_sums(
     upscale: float, sigma: float | None, order: int, mode: Border, cval: float
-) -> tuple[Part, ...]:
-    """Make the part of a larger level, by a kernel."""
+) -> tuple[Stage, ...]:
+    """Make the stage of a larger level, by a kernel."""
     spread = 2 * upscale / 6.0 if sigma is None else sigma
     shape_of = partial(expanded_shape, upscale=upscale)
-    (part,) = resizing(shape_of, order, mode, cval)
+    (stage,) = resizing(shape_of, order, mode, cval)
     window = partial(expanded_window, halo=reach(spread), upscale=upscale, order=order, mode=mode)
-    part = replace(part, geometry=Geometry(shape_of, window))
+    stage = replace(stage, geometry=Geometry(shape_of, window))
     way = partial(zoomed_then_blurred, order=order, mode=mode)
-    return by_sums(part, shape_of, partial(spread_over, sigma=spread), way)
+    return by_sums(stage, shape_of, partial(spread_over, sigma=spread), way)
 
 
 @operation(
@@ -495,7 +495,7 @@ def pyramid_expand(
     order: Degree = 1,
     mode: PyramidBorder = "reflect",
     cval: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Make an image larger and smooth, as the next level of a pyramid.
 
     Parameters
@@ -518,7 +518,7 @@ def pyramid_expand(
     """
     spread = 2 * upscale / 6.0 if sigma is None else sigma
     return (
-        Part(sampling.as_floats),
+        Stage(sampling.as_floats),
         *resizing(partial(expanded_shape, upscale=upscale), order, mode, cval),
         blurring(spread, mode, cval),
     )

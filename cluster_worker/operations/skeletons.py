@@ -16,8 +16,8 @@ from cluster_worker.operations.declare import (
     Iterative,
     Kernel,
     Number,
-    Part,
     Rounds,
+    Stage,
     Whole,
     operation,
 )
@@ -125,7 +125,7 @@ def lee(image: Image) -> Image:
     cost=2.0,
     arrays=3,
 )
-def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Part, ...]:
+def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Stage, ...]:
     """Thin a mask to lines of one pixel in the middle of its regions.
 
     Parameters
@@ -140,8 +140,8 @@ def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Part, ...]:
     skimage.morphology.skeletonize
     """
     if method == "lee":
-        return (Part(lee, whole=True),)
-    return (Part(as_mask, rounds=thinning(zhang_suen())),)
+        return (Stage(lee, whole=True),)
+    return (Stage(as_mask, rounds=thinning(zhang_suen())),)
 
 
 @operation(

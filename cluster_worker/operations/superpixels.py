@@ -13,9 +13,9 @@ from cluster_worker.operations.declare import (
     Kernel,
     Measure,
     Number,
-    Part,
-    Parts,
     Place,
+    Stage,
+    Stages,
     Whole,
     channel_axis,
     operation,
@@ -143,7 +143,7 @@ def quickshift(
     sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
     convert2lab: bool = True,
     rng: Annotated[int, Number(0, 1_000_000, step=1)] = 42,
-) -> Parts:
+) -> Stages:
     """Part an image into regions around its most frequent colours; gives labels.
 
     Parameters
@@ -171,15 +171,15 @@ def quickshift(
     alone = Measure(nothing_in, nothing_of_both)
     halo = modes.reach(kernel_size)
     return (
-        Part(partial(with_noise, **given), whole=True),
-        Part(partial(modes.with_densities, kernel_size=kernel_size), halo, like=np.array),
-        Part(
+        Stage(partial(with_noise, **given), whole=True),
+        Stage(partial(modes.with_densities, kernel_size=kernel_size), halo, like=np.array),
+        Stage(
             partial(parents_of, kernel_size=kernel_size, max_dist=max_dist),
             halo,
             (alone,),
             like=like_trees,
         ),
-        Part(modes.trees, whole=True, like=np.array),
+        Stage(modes.trees, whole=True, like=np.array),
     )
 
 

@@ -21,8 +21,8 @@ from cluster_worker.operations.declare import (
     Image,
     Measure,
     Number,
-    Part,
     Pointwise,
+    Stage,
     Statistical,
     operation,
 )
@@ -290,7 +290,7 @@ def triangle(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
 def threshold_minimum(
     nbins: Bins = 256,
     max_num_iter: Annotated[int, Number(2, 100_000, slider=(100, 10_000), step=100)] = 10_000,
-) -> tuple[Part]:
+) -> tuple[Stage]:
     """Turn bright pixels white and dark ones black, at the valley between two peaks.
 
     The histogram is smoothed until it has two peaks. Images that have one kind of pixel only,
@@ -314,7 +314,7 @@ def threshold_minimum(
     skimage.filters.threshold_minimum
     """
     function = partial(above_valley, nbins=nbins, max_num_iter=max_num_iter)
-    return (Part(function, measures=binned(nbins), like=partial(np.asarray, dtype=bool)),)
+    return (Stage(function, measures=binned(nbins), like=partial(np.asarray, dtype=bool)),)
 
 
 def above_valley(image: Image, nbins: int, max_num_iter: int, *, statistics: Histogram) -> Image:

@@ -15,8 +15,8 @@ from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Number,
-    Part,
     Rounds,
+    Stage,
     Whole,
     channel_axis,
     operation,
@@ -28,7 +28,7 @@ from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 BREGMAN_SIDE_MIN = 64
 
 
-def chambolle_by_loop(**given: Any) -> tuple[Part, ...]:
+def chambolle_by_loop(**given: Any) -> tuple[Stage, ...]:
     """Make the parts, with rounds by a kernel."""
     start, last = denoise_tv_chambolle(**given)
     update = partial(chambolle_round_by_loop, **start.rounds.update.keywords)
@@ -50,7 +50,7 @@ def denoise_tv_chambolle(
     weight: Annotated[float, Number(0.001, 10, slider=(0.01, 1), step=0.01)] = 0.1,
     eps: Annotated[float, Number(1e-7, 0.1, slider=(1e-5, 1e-2))] = 2e-4,
     max_num_iter: Annotated[int, Number(1, 1000, slider=(10, 400), step=10)] = 200,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Smooth noise away and keep edges sharp, so that the image looks painted in flat patches.
 
     Parameters
@@ -79,7 +79,7 @@ def denoise_tv_chambolle(
         stop=partial(all_are_over, over=over),
         expected=min(max_num_iter, 30),
     )
-    return Part(chambolle_start, rounds=rounds), Part(chambolle_result)
+    return Stage(chambolle_start, rounds=rounds), Stage(chambolle_result)
 
 
 # Of each colour: the image so far, the two parts of the dual variable, the energy of each pixel.

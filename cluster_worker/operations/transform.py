@@ -14,8 +14,8 @@ from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Number,
-    Part,
     Place,
+    Stage,
     operation,
 )
 from cluster_worker.operations.support import sampling
@@ -159,7 +159,7 @@ def same(image: Image, *, out: Image | None = None) -> Image:
 @operation("Crop", "Geometry", Composed("geometric"), arrays=0, cost=0.1)
 def crop(
     top: Pixels = 0, bottom: Pixels = 0, left: Pixels = 0, right: Pixels = 0
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Cut off pixels at the sides of an image.
 
     Parameters
@@ -178,7 +178,7 @@ def crop(
     skimage.util.crop, whose crop_width holds the four
     """
     shape_of = partial(cropped_shape, top=top, bottom=bottom, left=left, right=right)
-    return (Part(same, geometry=Geometry(shape_of, partial(cropped_window, top=top, left=left))),)
+    return (Stage(same, geometry=Geometry(shape_of, partial(cropped_window, top=top, left=left))),)
 
 
 def padded_shape(shape: Shape, top: int, bottom: int, left: int, right: int) -> Shape:
@@ -231,7 +231,7 @@ def padded(
 
 
 def around(inner: Span, shape: Shape) -> tuple[Span, ...]:
-    """Part what lies around a span of an image: above, below, on the left, on the right."""
+    """Stage what lies around a span of an image: above, below, on the left, on the right."""
     rows, columns = shape
     return (
         Span(0, inner.top, 0, columns),
@@ -249,7 +249,7 @@ def pad(
     right: Pixels = 16,
     mode: Border = "constant",
     constant_values: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Add a border around an image.
 
     Parameters
@@ -273,7 +273,7 @@ def pad(
     numpy.pad, whose pad_width holds the four
     """
     return (
-        Part(
+        Stage(
             partial(padded, top=top, left=left, mode=mode, constant_values=constant_values),
             wraps=sampling.wraps(mode),
             geometry=Geometry(

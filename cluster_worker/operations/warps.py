@@ -17,8 +17,8 @@ from cluster_worker.operations.declare import (
     Kernel,
     Measure,
     Number,
-    Part,
     Place,
+    Stage,
     either,
     operation,
 )
@@ -106,16 +106,16 @@ def affine_parts(
     order: int | None,
     mode: Border,
     cval: float,
-) -> tuple[Part, ...]:
-    """Make the parts for an affine mapping."""
+) -> tuple[Stage, ...]:
+    """Make the stages for an affine mapping."""
     shared: dict[str, Any] = {"matrix_of": matrix_of, "order": order, "mode": mode}
-    part = Part(
+    stage = Stage(
         partial(affine_warped, **shared, shape_of=shape_of, cval=cval),
         measures=sampling.measures_for_clipping(order, mode),
         wraps=sampling.wraps(mode),
         geometry=Geometry(shape_of, partial(affine_window, **shared)),
     )
-    return sampling.with_clipping(part, order, mode, cval)
+    return sampling.with_clipping(stage, order, mode, cval)
 
 
 def limits_of(
@@ -163,11 +163,11 @@ def affine_sampled(
     )
 
 
-def by_loop(parts: tuple[Part, ...], function: Callable[..., Any]) -> tuple[Part, ...]:
-    """Let a kernel do what a part does, with the same arguments."""
-    (part,) = parts
-    given: Any = part.function
-    return (replace(part, function=partial(function, **given.keywords), model=part),)
+def by_loop(stages: tuple[Stage, ...], function: Callable[..., Any]) -> tuple[Stage, ...]:
+    """Let a kernel do what a stage does, with the same arguments."""
+    (stage,) = stages
+    given: Any = stage.function
+    return (replace(stage, function=partial(function, **given.keywords), model=stage),)
 
 
 def is_linear(order: int | None, mode: Border, **_: Any) -> bool:
@@ -208,8 +208,8 @@ def rotation_shape(shape: Shape, angle: float, resize: bool) -> Shape:
     return rotation(shape, angle, resize)[1]
 
 
-def rotate_by_loop(**given: Any) -> tuple[Part, ...]:
-    """Make the part of a rotation, by a kernel."""
+def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
+    """Make the stage of a rotation, by a kernel."""
     return by_loop(rotate(**given), affine_sampled)
 
 
@@ -237,7 +237,7 @@ def rotate(
     order: Order = None,
     mode: Border = "constant",
     cval: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Rotate an image about its centre.
 
     Parameters
@@ -270,8 +270,8 @@ def affine_matrix(_: Shape, given: Any) -> Floats:
     return matrix
 
 
-def affine_by_loop(**given: Any) -> tuple[Part, ...]:
-    """Make the part of an affine warp, by a kernel."""
+def affine_by_loop(**given: Any) -> tuple[Stage, ...]:
+    """Make the stage of an affine warp, by a kernel."""
     return by_loop(affine(**given), affine_sampled)
 
 
@@ -304,7 +304,7 @@ def affine(
     order: Order = None,
     mode: Border = "constant",
     cval: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Scale, turn, shear and shift an image, about its upper left corner.
 
     Parameters
@@ -491,11 +491,11 @@ def swirl_sampled(
     return warping.sampled(image, coordinates, mode, 0.0, limits, dtype=dtype, place=place, out=out)
 
 
-def swirl_by_loop(mode: Border, **given: Any) -> tuple[Part, ...]:
-    """Make the part of a swirl, by a kernel."""
-    (part,) = swirl(mode=mode, **given)
+def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
+    """Make the stage of a swirl, by a kernel."""
+    (stage,) = swirl(mode=mode, **given)
     stir = {name: given[name] for name in ("rotation", "strength", "radius")}
-    return (replace(part, function=partial(swirl_sampled, mode=mode, **stir), model=part),)
+    return (replace(stage, function=partial(swirl_sampled, mode=mode, **stir), model=stage),)
 
 
 @operation(
@@ -524,7 +524,7 @@ def swirl(
     order: Order = None,
     mode: Border = "reflect",
     cval: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Stir an image about its centre, like cream in coffee.
 
     Parameters
@@ -553,13 +553,13 @@ def swirl(
     measures = sampling.measures_for_clipping(order, mode)
     if mode == "constant" and not sampling.overshoots(order, mode):
         measures += (Measure(partial(maps_beyond, **sampled), either),)
-    part = Part(
+    stage = Stage(
         partial(mapped, **sampled, mode=mode, cval=cval),
         measures=measures,
         wraps=sampling.wraps(mode),
         geometry=Geometry(same_shape, partial(swirl_window, **stir, order=order, mode=mode)),
     )
-    return sampling.with_clipping(part, order, mode, cval)
+    return sampling.with_clipping(stage, order, mode, cval)
 
 
 # One row for each degree.
@@ -653,8 +653,8 @@ def unroll_sampled(
     )
 
 
-def warp_polar_by_loop(**given: Any) -> tuple[Part, ...]:
-    """Make the part of an unrolled image, by a kernel."""
+def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
+    """Make the stage of an unrolled image, by a kernel."""
     return by_loop(warp_polar(**given), unroll_sampled)
 
 
@@ -685,7 +685,7 @@ def warp_polar(
     order: Order = None,
     mode: Border = "constant",
     cval: Level = 0.0,
-) -> tuple[Part, ...]:
+) -> tuple[Stage, ...]:
     """Unroll an image about its centre: one row for each degree, distance from left to right.
 
     Parameters
@@ -711,7 +711,7 @@ def warp_polar(
     unroll: dict[str, Any] = {"radius": radius, "scaling": scaling}
     sampled: dict[str, Any] = {"order": order, "mode": mode}
     mapping_of = partial(polar_mapping, **unroll)
-    part = Part(
+    stage = Stage(
         partial(unrolled, radius=radius, mapping_of=mapping_of, cval=cval, **sampled),
         measures=sampling.measures_for_clipping(order, mode),
         wraps=sampling.wraps(mode),
@@ -719,4 +719,4 @@ def warp_polar(
             partial(polar_shape, radius=radius), partial(polar_window, **unroll, **sampled)
         ),
     )
-    return sampling.with_clipping(part, order, mode, cval)
+    return sampling.with_clipping(stage, order, mode, cval)

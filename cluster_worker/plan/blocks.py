@@ -1,4 +1,4 @@
-"""Run a part on a block of an image, and say in one sentence what it refuses. Pure."""
+"""Run a stage on a block of an image, and say in one sentence what it refuses. Pure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations.declare import Measure, Part, Place, asked
+from cluster_worker.operations.declare import Measure, Place, Stage, asked
 from cluster_worker.pixels.tiling import all_of
 
 Image = NDArray[Any]
@@ -19,17 +19,17 @@ def whole_place(image: Image) -> Place:
     return Place(span, span, span.shape)
 
 
-def run_part(
-    part: Part,
+def run_stage(
+    stage: Stage,
     block: Image,
     place: Place,
     alpha: Image | None = None,
     statistics: tuple[Any, ...] | None = None,
     out: Image | None = None,
 ) -> Image:
-    """Run a part on a block, measuring the block itself where no statistics are given.
+    """Run a stage on a block, measuring the block itself where no statistics are given.
 
-    `out` is an array for its core, which a part that asks for one may give back.
+    `out` is an array for its core, which a stage that asks for one may give back.
 
     Raises
     ------
@@ -37,24 +37,24 @@ def run_part(
         If the operation refuses the image.
     """
     extra: dict[str, Any] = {}
-    if "alpha" in part.asks and alpha is not None:
+    if "alpha" in stage.asks and alpha is not None:
         extra["alpha"] = alpha
-    if "place" in part.asks:
+    if "place" in stage.asks:
         extra["place"] = place
-    if "dtype" in part.asks:
-        extra["dtype"] = part.dtype
-    if "shows" in part.asks:
-        extra["shows"] = part.shows
-    if "target" in part.asks:
-        extra["target"] = part.target
-    if "model" in part.asks and part.model is not None:
-        extra["model"] = part.model.function
-    if "out" in part.asks:
+    if "dtype" in stage.asks:
+        extra["dtype"] = stage.dtype
+    if "shows" in stage.asks:
+        extra["shows"] = stage.shows
+    if "target" in stage.asks:
+        extra["target"] = stage.target
+    if "model" in stage.asks and stage.model is not None:
+        extra["model"] = stage.model.function
+    if "out" in stage.asks:
         extra["out"] = out
-    with refusals(part.name):
-        if part.measures:
-            extra["statistics"] = measured(part, block) if statistics is None else statistics
-        result: Image = part.function(block, **extra)
+    with refusals(stage.name):
+        if stage.measures:
+            extra["statistics"] = measured(stage, block) if statistics is None else statistics
+        result: Image = stage.function(block, **extra)
     return result
 
 
@@ -73,10 +73,10 @@ def refusals(name: str) -> Iterator[None]:
         raise Rejected(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}") from error
 
 
-def measured(part: Part, image: Image) -> tuple[Any, ...]:
+def measured(stage: Stage, image: Image) -> tuple[Any, ...]:
     """Measure all statistics of one array."""
     found: tuple[Any, ...] = ()
-    for measure in part.measures:
+    for measure in stage.measures:
         found += (take(measure, image, whole_place(image), found),)
     return found
 

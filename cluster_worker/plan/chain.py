@@ -1,9 +1,9 @@
 """Plan a chain of steps as passes over tiles. Pure: numbers in, values out.
 
-A step's operation gives *parts*. A pass runs neighbouring parts together on each tile: from the
-core of a result backwards, each part says which span of its input it reads. A part that needs a
+A step's operation gives *stages*. A pass runs neighbouring stages together on each tile: from the
+core of a result backwards, each stage says which span of its input it reads. A stage that needs a
 statistic of the whole image, the opposite edge, rounds, or the whole image itself begins a new
-pass, since it must see the finished result of the parts before it.
+pass, since it must see the finished result of the stages before it.
 """
 
 import json
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation, color
-from cluster_worker.operations.declare import Kernel, Part, Place
+from cluster_worker.operations.declare import Kernel, Place, Stage
 from cluster_worker.operations.support import statistics
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.tiling import Span
-from cluster_worker.plan.blocks import refusals, run_part, whole_place
+from cluster_worker.plan.blocks import refusals, run_stage, whole_place
 from cluster_worker.plan.passes import Density, Load, Pass, Plan
 
 Image = NDArray[Any]
@@ -34,15 +34,15 @@ DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 # Types of pictures to which kernels round by themselves.
 ROUNDED = ("uint8", "uint16")
 
-# Rows and columns of the image that shows what type and channels a part gives. It is no constant,
+# Rows and columns of the image that shows what type and channels a stage gives. It is no constant,
 # since that has no threshold and no edge.
 EXAMPLE_SIDE = 16
 # Pixels of the window that one pixel of a result is tried on.
 EXAMPLE_WINDOW_MAX = 1 << 16
 
 
-class Order(NamedTuple):
-    """What is asked of a plan; the same order gives the same plan, in engine and ranks.
+class PlanRequest(NamedTuple):
+    """What a plan is made from; equal requests give equal plans, in the engine and in all ranks.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Order(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def plan(order: Order) -> Plan:
+def plan(request: PlanRequest) -> Plan:
     """Plan a chain.
 
     Raises
@@ -80,12 +80,12 @@ def plan(order: Order) -> Plan:
     Rejected
         If such an image cannot be processed.
     """
-    source_alpha = check_image(order.shape, order.dtype)
-    steps = json.loads(order.steps)
-    followed = chain(order, steps, source_alpha)
+    source_alpha = check_image(request.shape, request.dtype)
+    steps = json.loads(request.steps)
+    followed = chain(request, steps, source_alpha)
     links = followed.links
     last = links[-1]
-    consumed = any("alpha" in link.part.asks for link in links)
+    consumed = any("alpha" in link.stage.asks for link in links)
     # Labels are no picture, and have nothing that could show through.
     result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
     channels = last.channels
@@ -93,21 +93,21 @@ def plan(order: Order) -> Plan:
         channels = ((channels or (1,))[0] + 1,)
     return Plan(
         passes=tuple(pass_of(group) for group in groups(links)),
-        shape=order.shape,
-        dtype=order.dtype,
+        shape=request.shape,
+        dtype=request.dtype,
         result_shape=last.after + channels,
         result_dtype=last.dtype,
         source_alpha=source_alpha,
         result_alpha=result_alpha,
-        alpha=alpha_plan(order, steps) if source_alpha else None,
-        float_bytes=8 if order.dtype == "float64" or order.depth == "native" else 4,
+        alpha=alpha_plan(request, steps) if source_alpha else None,
+        float_bytes=8 if request.dtype == "float64" or request.depth == "native" else 4,
         density=followed.density,
-        core=order.core,
-        grid=order.grid,
+        core=request.core,
+        grid=request.grid,
     )
 
 
-def alpha_plan(order: Order, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
+def alpha_plan(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
     """Plan what becomes of alpha: it goes with the pixels where a step moves them.
 
     Where a step consumes it, it is not rounded before.
@@ -123,14 +123,14 @@ def alpha_plan(order: Order, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
             moving.append(step)
     if not moving:
         return None
-    alone = order._replace(shape=order.shape[:2], steps=json.dumps(moving), grid=1)
+    alone = request._replace(shape=request.shape[:2], steps=json.dumps(moving), grid=1)
     return plan(alone._replace(returns=not consumed))
 
 
 class Link(NamedTuple):
-    """A part of the chain, and what it makes of the example."""
+    """A stage of the chain, and what it makes of the example."""
 
-    part: Part
+    stage: Stage
     before: tuple[int, int]
     after: tuple[int, int]
     channels: tuple[int, ...]
@@ -142,7 +142,7 @@ class Link(NamedTuple):
 
 
 class Chain:
-    """Follows type, rows, columns, channels and resolution of an image from part to part."""
+    """Follows type, rows, columns, channels and resolution of an image from stage to stage."""
 
     def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
         self.links: list[Link] = []
@@ -156,38 +156,38 @@ class Chain:
         """A small image of today's type and channels."""
         return example_of(self.channels, self.dtype)
 
-    def add(self, part: Part, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
-        """Append a part.
+    def add(self, stage: Stage, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
+        """Append a stage.
 
         Raises
         ------
         Rejected
             If it refuses such an image.
         """
-        before, after, takes = self.shape, part.shape_after(self.shape), self.dtype
-        result = try_part(part, self.example, before)
+        before, after, takes = self.shape, stage.shape_after(self.shape), self.dtype
+        result = try_stage(stage, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        link = Link(part, before, after, self.channels, self.dtype, arrays, table, cost, takes)
+        link = Link(stage, before, after, self.channels, self.dtype, arrays, table, cost, takes)
         self.links.append(link)
 
     def rounds_by_itself(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
-        """Let the last part round its result to the depth of a picture, if it can."""
+        """Let the last stage round its result to the depth of a picture, if it can."""
         last = self.links[-1]
-        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.part.asks):
+        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.asks):
             return False
-        if "dtype" not in last.part.asks or np.dtype(self.dtype).kind != "f":
+        if "dtype" not in last.stage.asks or np.dtype(self.dtype).kind != "f":
             return self.gives_by_itself(dtype)
-        part = replace(last.part, dtype=dtype, shows=shows)
-        self.links[-1] = last._replace(part=part, dtype=dtype)
+        stage = replace(last.stage, dtype=dtype, shows=shows)
+        self.links[-1] = last._replace(stage=stage, dtype=dtype)
         self.dtype = dtype
         return True
 
     def gives_by_itself(self, dtype: str) -> bool:
-        """Let the last part give its result in another type, if it asks for that."""
+        """Let the last stage give its result in another type, if it asks for that."""
         last = self.links[-1]
-        if "target" not in last.part.asks:
+        if "target" not in last.stage.asks:
             return False
-        self.links[-1] = last._replace(part=replace(last.part, target=dtype), dtype=dtype)
+        self.links[-1] = last._replace(stage=replace(last.stage, target=dtype), dtype=dtype)
         self.dtype = dtype
         return True
 
@@ -204,26 +204,26 @@ class Chain:
             self.density = Density(across * columns, down * rows, turned)
 
 
-def try_part(part: Part, example: Image, shape: tuple[int, int]) -> Image:
-    """Run a part on a small image, or its geometry on one pixel of the result."""
-    if part.like is not None:
-        with refusals(part.name):
-            return part.like(example)
-    if part.model is not None:
-        floats = "dtype" in part.asks
-        found = try_part(part.model, to_depth(example, "float32") if floats else example, shape)
-        return found.astype(part.dtype) if floats else found
-    if part.geometry is None:
-        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in part.asks else None
-        return run_part(part, example, whole_place(example), alpha)
+def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
+    """Run a stage on a small image, or its geometry on one pixel of the result."""
+    if stage.like is not None:
+        with refusals(stage.name):
+            return stage.like(example)
+    if stage.model is not None:
+        floats = "dtype" in stage.asks
+        found = try_stage(stage.model, to_depth(example, "float32") if floats else example, shape)
+        return found.astype(stage.dtype) if floats else found
+    if stage.geometry is None:
+        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.asks else None
+        return run_stage(stage, example, whole_place(example), alpha)
     corner = Span(0, 1, 0, 1)
-    window = part.geometry.window(corner, shape)
+    window = stage.geometry.window(corner, shape)
     if window.pixels > EXAMPLE_WINDOW_MAX:
         # A pixel may be made from a whole gigapixel; what type it has, a few of those tell.
         shape = min(shape[0], EXAMPLE_SIDE), min(shape[1], EXAMPLE_SIDE)
-        window = part.geometry.window(corner, shape)
+        window = stage.geometry.window(corner, shape)
     block = np.zeros(window.shape + example.shape[2:], example.dtype)
-    return run_part(part, block, Place(window, corner, shape))
+    return run_stage(stage, block, Place(window, corner, shape))
 
 
 def example_of(channels: tuple[int, ...], dtype: str) -> Image:
@@ -236,22 +236,22 @@ def example_of(channels: tuple[int, ...], dtype: str) -> Image:
     ).astype(dtype)
 
 
-def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
+def chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
     """Follow an image through the steps, adding the conversions between them."""
-    colours = (3,) if len(order.shape) == 3 and order.shape[2] >= 3 else ()
-    found = Chain((order.shape[0], order.shape[1]), colours, order.dtype)
+    colours = (3,) if len(request.shape) == 3 and request.shape[2] >= 3 else ()
+    found = Chain((request.shape[0], request.shape[1]), colours, request.dtype)
     shows: Any = None
     for given in steps:
         operation = OPERATIONS[given["operation"]]
         parameters = {name: value for name, value in given.items() if name != "operation"}
-        check_taken(operation, order.depth, found, alpha)
-        kernel = prepare(operation, parameters, order.depth, found)
+        check_taken(operation, request.depth, found, alpha)
+        kernel = prepare(operation, parameters, request.depth, found)
         before = found.shape
         with refusals(operation.name):
-            parts = operation.parts(parameters, kernel)
-        for part in parts:
+            stages = operation.stages(parameters, kernel)
+        for stage in stages:
             found.add(
-                part if alpha else without_alpha(part),
+                stage if alpha else without_alpha(stage),
                 operation.arrays_of(kernel),
                 0 if kernel else operation.table(**parameters),
                 operation.cost_of(parameters, found.dtype, kernel),
@@ -261,19 +261,19 @@ def chain(order: Order, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chai
         # Moving pixels leaves their values what they were.
         if not operation.moves_pixels(given):
             shows = operation.shows
-    if order.depth == "input" and order.returns:
-        return_to_depth(found, order.dtype, shows)
-    if found.links[-1].part.rounds:
+    if request.depth == "input" and request.returns:
+        return_to_depth(found, request.dtype, shows)
+    if found.links[-1].stage.rounds:
         # Rounds end in either of two buffers; what is last must be the result.
-        found.add(Part(same))
+        found.add(Stage(same))
     return found
 
 
-def without_alpha(part: Part) -> Part:
-    """Give a part that asks for alpha none."""
-    if "alpha" not in part.asks:
-        return part
-    return replace(part, function=partial(part.function, alpha=None))
+def without_alpha(stage: Stage) -> Stage:
+    """Give a stage that asks for alpha none."""
+    if "alpha" not in stage.asks:
+        return stage
+    return replace(stage, function=partial(stage.function, alpha=None))
 
 
 def same(image: Image) -> Image:
@@ -307,7 +307,7 @@ def prepare(
     """Add the conversions that must go before an operation, and choose its kernel if one holds."""
     if is_labels(chain.dtype):
         if operation.takes == "mask" and depth == "input":
-            chain.add(Part(regions))
+            chain.add(Stage(regions))
         return operation.kernel(parameters, chain.dtype, depth, chain.channels)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
@@ -315,12 +315,12 @@ def prepare(
         kernel = gray.kernel({}, chain.dtype, depth)
         if kernel is None:
             to_float(depth, chain)
-        for part in gray.parts({}, kernel):
-            chain.add(part)
+        for stage in gray.stages({}, kernel):
+            chain.add(stage)
     if operation.channels == "rgb" and not chain.channels:
-        chain.add(Part(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
+        chain.add(Stage(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
-        chain.add(Part(partial(to_depth, dtype="bool"), name="to_mask"))
+        chain.add(Stage(partial(to_depth, dtype="bool"), name="to_mask"))
     kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     if kernel is None and operation.floats:
         to_float(depth, chain)
@@ -344,36 +344,38 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
     """Add what makes a picture of the input's depth; labels stay labels."""
     if is_labels(chain.dtype):
         if chain.dtype != "uint32" and not chain.gives_by_itself("uint32"):
-            chain.add(Part(partial(np.asarray, dtype=np.uint32), name="to_labels"))
+            chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
     target = "uint8" if is_labels(dtype) else dtype
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
-            chain.add(Part(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
+            chain.add(Stage(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
         elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
             low, high = shows
-            chain.add(Part(partial(statistics.scale, low=low, high=high), name="to_range"))
+            chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
     if chain.dtype != target and not chain.rounds_by_itself(target):
         chain.add(conversion(chain.dtype, target, "to_depth"))
 
 
-def conversion(source: str, target: str, name: str) -> Part:
-    """Give the part that converts from one type to another, by a kernel if there is one."""
-    part = Part(partial(to_depth, dtype=target), name=name)
+def conversion(source: str, target: str, name: str) -> Stage:
+    """Give the stage that converts from one type to another, by a kernel if there is one."""
+    stage = Stage(partial(to_depth, dtype=target), name=name)
     if not depths.converts(source, target):
-        return part
-    return Part(partial(depths.to_depth, dtype=target), model=part, name=name)
+        return stage
+    return Stage(partial(depths.to_depth, dtype=target), model=stage, name=name)
 
 
 def groups(links: Sequence[Link]) -> list[list[Link]]:
-    """Part a chain into passes."""
+    """Stage a chain into passes."""
     found: list[list[Link]] = []
     for link in links:
-        part = link.part
-        needs_all = part.measures or part.rounds or part.wraps or part.whole
-        last = found[-1][0].part if found else None
+        stage = link.stage
+        needs_all = stage.measures or stage.rounds or stage.wraps or stage.whole
+        last = found[-1][0].stage if found else None
         # After one whole tile, or rounds, all ranks share the work again.
-        after = last is not None and (last.rounds or (last.whole and (part.halo or part.geometry)))
+        after = last is not None and (
+            last.rounds or (last.whole and (stage.halo or stage.geometry))
+        )
         if last is None or needs_all or after:
             found.append([])
         found[-1].append(link)
@@ -381,10 +383,10 @@ def groups(links: Sequence[Link]) -> list[list[Link]]:
 
 
 def pass_of(links: Sequence[Link]) -> Pass:
-    """Fuse neighbouring parts to one pass."""
+    """Fuse neighbouring stages to one pass."""
     last = links[-1]
     return Pass(
-        parts=tuple(link.part for link in links),
+        stages=tuple(link.stage for link in links),
         shapes=(*(link.before for link in links), last.after),
         channels=last.channels,
         dtype=last.dtype,
@@ -392,7 +394,7 @@ def pass_of(links: Sequence[Link]) -> Pass:
         table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
         loads=tuple(
-            Load(link.part.name, link.takes, link.cost * prod(link.channels)) for link in links
+            Load(link.stage.name, link.takes, link.cost * prod(link.channels)) for link in links
         ),
     )
 

@@ -10,7 +10,7 @@ what that of two ranks does. A job adds what it takes to hand it out and hear th
 more for every rank beside the first: they are told, and heard, one after the other.
 
 The rates are those of one machine (`rates.py`); on another one the estimate is off by the ratio of
-the two. Reading and writing files is not part of it.
+the two. Reading and writing files is not stage of it.
 """
 
 from collections.abc import Mapping
@@ -60,12 +60,12 @@ class Rates:
     def unbound(self) -> "Rates":
         """Give the same without the memory's bound, which is that of all cores together.
 
-        One does not reach it; what the memory takes of one rank is part of its work.
+        One does not reach it; what the memory takes of one rank is stage of its work.
         """
         return replace(self, bytes_per_second=inf)
 
     def rate(self, load: Load) -> float:
-        """Seconds for a unit of a part's work."""
+        """Seconds for a unit of a stage's work."""
         whole, floating = self.operations.get(load.name, (self.conversion, self.conversion))
         return floating if np.dtype(load.takes).kind == "f" else whole
 
@@ -123,7 +123,7 @@ def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates
     """Seconds of one pass without its meetings."""
     count = planned.tile_count(each, ranks)
     spans = each.spans(typical_core(planned, each, ranks))
-    times = 1 + (each.parts[0].rounds.expected if each.parts[0].rounds else 0)
+    times = 1 + (each.stages[0].rounds.expected if each.stages[0].rounds else 0)
     one = rates.tile * times + window_seconds(each, spans, rates)
     work = ceil(count / ranks) * one * max(1.0, ranks / cores)
     return max(work, moved_bytes(planned, each, ranks) / rates.bytes_per_second)

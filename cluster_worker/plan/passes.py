@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cluster_worker.operations.declare import Part
+from cluster_worker.operations.declare import Stage
 from cluster_worker.pixels.tiling import (
     TILE_COLUMNS,
     Span,
@@ -73,12 +73,12 @@ class Buffer(NamedTuple):
 
 
 class Load(NamedTuple):
-    """Work of one part, for the estimate of time.
+    """Work of one stage, for the estimate of time.
 
     Attributes
     ----------
     name : str
-        Of the part's operation.
+        Of the stage's operation.
     takes : str
         Type of what it is given.
     work : float
@@ -92,14 +92,14 @@ class Load(NamedTuple):
 
 @dataclass(frozen=True)
 class Pass:
-    """Parts that run together on each tile.
+    """Stages that run together on each tile.
 
     Attributes
     ----------
-    parts : tuple of Part
+    stages : tuple of Stage
         In order; only the first may have measures, rounds, or wrap.
     shapes : tuple of tuple of int
-        (rows, columns) before each part, and after the last.
+        (rows, columns) before each stage, and after the last.
     channels : tuple of int
         Of the result: () or (channels,); alpha is not among them.
     dtype : str
@@ -111,10 +111,10 @@ class Pass:
     cost : float
         Work for a pixel, the Gaussian of one pixel being 1.
     loads : tuple of Load
-        The same, of each part.
+        The same, of each stage.
     """
 
-    parts: tuple[Part, ...]
+    stages: tuple[Stage, ...]
     shapes: tuple[tuple[int, int], ...]
     channels: tuple[int, ...]
     dtype: str
@@ -131,28 +131,28 @@ class Pass:
     @property
     def whole(self) -> bool:
         """Whether the image must be one tile."""
-        return any(part.whole for part in self.parts)
+        return any(stage.whole for stage in self.stages)
 
     @property
     def halo(self) -> int:
-        """Sum of the parts' halos, in pixels."""
-        rounds = self.parts[0].rounds
-        return sum(part.halo for part in self.parts) + (rounds.halo if rounds else 0)
+        """Sum of the stages' halos, in pixels."""
+        rounds = self.stages[0].rounds
+        return sum(stage.halo for stage in self.stages) + (rounds.halo if rounds else 0)
 
     @property
     def is_local(self) -> bool:
         """Whether a pixel depends on those within the halo alone, wherever it lies."""
         return not any(
-            part.whole
-            or part.measures
-            or part.wraps
-            or part.geometry
-            or part.rounds
+            stage.whole
+            or stage.measures
+            or stage.wraps
+            or stage.geometry
+            or stage.rounds
             # Cells begin at the image's corner.
-            or part.grid > 1
+            or stage.grid > 1
             # A kernel is told its place to find the core; what it stands for may need it.
-            or "place" in (part.model or part).asks
-            for part in self.parts
+            or "place" in (stage.model or stage).asks
+            for stage in self.stages
         )
 
     @property
@@ -168,14 +168,14 @@ class Pass:
 
     @property
     def grid(self) -> int:
-        """Where cores should begin, so that no part works on a cell twice."""
-        return lcm(*(part.grid for part in self.parts))
+        """Where cores should begin, so that no stage works on a cell twice."""
+        return lcm(*(stage.grid for stage in self.stages))
 
     def spans(self, core: Span) -> list[Span]:
-        """Give the span before each part, and after the last, for a core of the result."""
+        """Give the span before each stage, and after the last, for a core of the result."""
         found = [core]
-        for part, shape in zip(reversed(self.parts), reversed(self.shapes[:-1]), strict=True):
-            found.append(part.reads(found[-1], shape))
+        for stage, shape in zip(reversed(self.stages), reversed(self.shapes[:-1]), strict=True):
+            found.append(stage.reads(found[-1], shape))
         return found[::-1]
 
 
@@ -248,7 +248,7 @@ class Plan:
             return self.core
         grid = self.grid_of(each)
         most = each.tile_pixels
-        rounds = each.parts[0].rounds
+        rounds = each.stages[0].rounds
         cost = 1.0 if rounds and rounds.far else max(each.cost, 1.0)
         pixels = max(int(most / cost), TILE_PIXELS_MIN)
         wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
@@ -264,7 +264,7 @@ class Plan:
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
             > WINDOW_TILES_MAX * max(min(most, WINDOW_TILE_PIXELS), height * width)
             and max(height, width) > grid
-            and any(part.geometry for part in each.parts)
+            and any(stage.geometry for stage in each.stages)
         ):
             height, width = (height, -(-width // 2)) if width > height else (-(-height // 2), width)
         return height, width
@@ -295,7 +295,7 @@ class Plan:
         """Count the tiles of all passes, those of measures and expected rounds included."""
         total = self.alpha.tiles_total(ranks) if self.alpha else 0
         for i, each in enumerate(self.passes):
-            first = each.parts[0]
+            first = each.stages[0]
             rounds = 1 + (first.rounds.expected if first.rounds else 0)
             total += self.tile_count(each, ranks) * rounds
             measures = len(first.measures) - self.measures_early(i)
@@ -310,7 +310,7 @@ class Plan:
 
     def meetings(self, i: int) -> int:
         """How often ranks meet in a pass: after its measures and rounds, and before the next."""
-        first = self.passes[i].parts[0]
+        first = self.passes[i].stages[0]
         rounds = first.rounds.expected if first.rounds else 0
         last = i == len(self.passes) - 1
         return rounds + len(first.measures) - self.measures_early(i) + (not last)
@@ -320,12 +320,12 @@ class Plan:
 
         That saves reading all of them again.
         """
-        measures = self.passes[i].parts[0].measures
+        measures = self.passes[i].stages[0].measures
         return (
             i > 0
             and bool(measures)
             and measures[0].halo == 0
-            and self.passes[i - 1].parts[0].rounds is None
+            and self.passes[i - 1].stages[0].rounds is None
         )
 
     @cached_property
@@ -348,10 +348,10 @@ class Plan:
             shape = each.shape + each.channels
             if i < len(self.passes) - 1:
                 found.append(Buffer(base + i % 2, shape, each.dtype))
-            if each.parts[0].rounds:
+            if each.stages[0].rounds:
                 spare = 1 - spare if follows_rounds else 0
                 found.append(Buffer(base + 2 + spare, shape, each.dtype))
-            follows_rounds = each.parts[0].rounds is not None
+            follows_rounds = each.stages[0].rounds is not None
         return tuple(found)
 
     def slots(self) -> list[int]:

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.operations.declare import Measure, Part, Rounds, asked
+from cluster_worker.operations.declare import Measure, Rounds, Stage, asked
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.surfaces import Array, Plane, Sink, Source, Surface, read
 from cluster_worker.pixels.tiling import Place, Span, share
-from cluster_worker.plan.blocks import refusals, run_part, take
+from cluster_worker.plan.blocks import refusals, run_stage, take
 from cluster_worker.plan.passes import Pass, Plan
 
 Image = NDArray[Any]
@@ -114,7 +114,7 @@ class Run:
             self.alpha = self.moved_alpha(Plane(self.source, slice(-1, None)))
         early: tuple[Any, ...] = ()
         for i, each in enumerate(plan.passes[:-1]):
-            follower = plan.passes[i + 1].parts[0] if plan.measures_early(i + 1) else None
+            follower = plan.passes[i + 1].stages[0] if plan.measures_early(i + 1) else None
             before = image
             image, early = self.run_inner(each, before, early, follower)
             before.rest()
@@ -134,13 +134,13 @@ class Run:
         return moved
 
     def run_inner(
-        self, each: Pass, image: Source, early: tuple[Any, ...], follower: Part | None
+        self, each: Pass, image: Source, early: tuple[Any, ...], follower: Stage | None
     ) -> tuple[Source, tuple[Any, ...]]:
         """Run a pass that others follow; give its result, and what was measured as it was made."""
         target = next(self.scratch)
         fill = partial(self.fill, each, image, target, self.measure(each, image, early), follower)
         found = self.team.combine(fill, follower.measures[0].combine if follower else nothing)
-        rounds = each.parts[0].rounds
+        rounds = each.stages[0].rounds
         if rounds is None:
             return target, () if follower is None else (found,)
         return self.iterate(each, rounds, image, target, next(self.scratch)), ()
@@ -155,13 +155,13 @@ class Run:
         image: Source,
         target: Sink,
         statistics: tuple[Any, ...],
-        follower: Part | None = None,
+        follower: Stage | None = None,
         *,
         with_alpha: bool = False,
     ) -> Any:
         """Run a pass on this rank's tiles, each core into its place in the target.
 
-        Gives the first measure of the part that follows, if one asks for it.
+        Gives the first measure of the stage that follows, if one asks for it.
         """
         total = None
         for core in self.share(self.plan.tiles(each, self.team.size)):
@@ -188,41 +188,41 @@ class Run:
         statistics: tuple[Any, ...],
         out: Image | None,
     ) -> Image:
-        """Run a pass's parts on one tile; each keeps what the next one reads.
+        """Run a pass's stages on one tile; each keeps what the next one reads.
 
         The last one may leave its result in `out`.
         """
         spans = each.spans(core)
         block = read(image, spans[0])
-        for part, shape, window, kept in zip(
-            each.parts, each.shapes[:-1], spans[:-1], spans[1:], strict=True
+        for stage, shape, window, kept in zip(
+            each.stages, each.shapes[:-1], spans[:-1], spans[1:], strict=True
         ):
             place = Place(window, kept, shape)
             alpha = None
-            if "alpha" in part.asks and self.alpha is not None:
+            if "alpha" in stage.asks and self.alpha is not None:
                 alpha = self.alpha.read(window)
-            known = statistics if part.measures else None
-            last = part is each.parts[-1]
-            block = run_part(part, block, place, alpha, known, out if last else None)
-            if not part.gives_core:
+            known = statistics if stage.measures else None
+            last = stage is each.stages[-1]
+            block = run_stage(stage, block, place, alpha, known, out if last else None)
+            if not stage.gives_core:
                 block = block[place.inner]
         return block
 
     def measure(self, each: Pass, image: Source, early: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Measure the statistics that a pass's first part asks for, over all ranks."""
+        """Measure the statistics that a pass's first stage asks for, over all ranks."""
         statistics = early
-        part = each.parts[0]
-        if len(part.measures) == len(early):
+        stage = each.stages[0]
+        if len(stage.measures) == len(early):
             return statistics
         mine = self.share(self.plan.measure_tiles(each, self.team.size))
-        for wanted in part.measures[len(early) :]:
-            work = partial(self.measure_tiles, part, wanted, image, mine, statistics)
+        for wanted in stage.measures[len(early) :]:
+            work = partial(self.measure_tiles, stage, wanted, image, mine, statistics)
             statistics += (self.team.combine(work, wanted.combine),)
         return statistics
 
     def measure_tiles(
         self,
-        part: Part,
+        stage: Stage,
         wanted: Measure,
         image: Source,
         mine: Sequence[Span],
@@ -233,9 +233,9 @@ class Run:
         rows, columns = image.shape[:2]
         for core in mine:
             window = core.grown(wanted.halo)
-            window = window if part.wraps else window.clipped((rows, columns))
+            window = window if stage.wraps else window.clipped((rows, columns))
             place = Place(window, core, (rows, columns))
-            with refusals(part.name):
+            with refusals(stage.name):
                 found = take(wanted, read(image, window), place, earlier)
                 total = found if total is None else wanted.combine(total, found)
             self.report(1)
@@ -249,7 +249,7 @@ class Run:
         Every round reads one surface and writes the other; all ranks meet between two rounds.
         """
         mine = self.share(self.plan.tiles(each, self.team.size))
-        name = each.parts[0].name
+        name = each.stages[0].name
         history: list[Any] = []
         while not (history and rounds.stop(history)):
             update = partial(self.update, name, rounds, image, state, spare, mine, history)

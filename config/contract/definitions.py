@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from config.contract import places
+from config.contract import resources
 
 VHOST = "/"
 
@@ -50,7 +50,7 @@ def definitions(user: str, password: str, salt: bytes) -> dict[str, Any]:
                 "auto_delete": False,
                 "arguments": queue.arguments,
             }
-            for queue in places.QUEUES
+            for queue in resources.QUEUES
         ],
     }
 

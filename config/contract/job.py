@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from config.contract import places
+from config.contract import resources
 
 State = Literal[
     "awaiting_upload", "queued", "running", "succeeded", "failed", "cancelled", "expired"
@@ -85,7 +85,7 @@ class Job:
     # Number in its lane, by which its place in line is told; 0 where none could be drawn.
     ticket: int = 0
     # Whether it waits for room in its batch's window, without a message.
-    held: bool = False
+    waiting: bool = False
     # attempt: the fence that every write of a worker is conditional on.
     attempt: int = 0
     # faults: how often ranks died on this job alone.
@@ -139,8 +139,8 @@ class Job:
         values["notes"] = list(self.notes)
         return values | {
             "pk": self.batch,
-            "sk": places.job_sk(self.job),
-            "due_shard": places.due_shard(self.job),
+            "sk": resources.job_sk(self.job),
+            "due_shard": resources.due_shard(self.job),
             "ttl": time_to_live(self.kept_until),
         }
 
@@ -152,7 +152,7 @@ class Job:
     @property
     def is_out(self) -> bool:
         """Whether a message of it waits on the broker that counts in its batch's window."""
-        return self.lane == "bulk" and self.state == "queued" and not self.held
+        return self.lane == "bulk" and self.state == "queued" and not self.waiting
 
 
 Order = Literal["", "retry", "cancel", "delete"]
@@ -198,9 +198,9 @@ class Batch:
         """Write a new row. The steps are JSON text, since the table takes no floats."""
         return asdict(self) | {
             "pk": self.batch,
-            "sk": places.BATCH_SK,
+            "sk": resources.BATCH_SK,
             "steps": json.dumps([dict(step) for step in self.steps]),
-            "due_shard": places.due_shard(self.batch),
+            "due_shard": resources.due_shard(self.batch),
             "ttl": time_to_live(self.kept_until),
         }
 
@@ -276,7 +276,7 @@ def move(
     when = {"state": row.state, "publish": row.publish, **change.when}
     writes: list[dict[str, Any]] = [{"Update": update_of(table, row, values, when)}]
     by = {f"n_{row.state}": -1, f"n_{to}": 1} if to != row.state else {}
-    moved = replace(row, state=to, held=change.values.get("held", row.held))
+    moved = replace(row, state=to, waiting=change.values.get("waiting", row.waiting))
     if moved.is_out != row.is_out:
         by["out_now"] = moved.is_out - row.is_out
     if by:
@@ -295,7 +295,7 @@ def update_of(
     names = {f"#{name}": name for name in (*values, *when)}
     return {
         "TableName": table,
-        "Key": {"pk": row.batch, "sk": places.job_sk(row.job)},
+        "Key": {"pk": row.batch, "sk": resources.job_sk(row.job)},
         "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
         "ConditionExpression": " AND ".join(f"#{name} = :when_{name}" for name in when),
         "ExpressionAttributeNames": names,
@@ -308,7 +308,7 @@ def count(table: str, batch: str, job: str, by: Mapping[str, int]) -> dict[str, 
     """Build an update that adds to a batch's counters."""
     return {
         "TableName": table,
-        "Key": {"pk": batch, "sk": places.counter_sk(job)},
+        "Key": {"pk": batch, "sk": resources.counter_sk(job)},
         "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in by),
         "ExpressionAttributeNames": {f"#{name}": name for name in by},
         "ExpressionAttributeValues": {f":{name}": value for name, value in by.items()},
@@ -319,7 +319,7 @@ def batch_not_marked(table: str, batch: str) -> dict[str, Any]:
     """Build the check that nobody asked to cancel or delete the whole batch."""
     return {
         "TableName": table,
-        "Key": {"pk": batch, "sk": places.BATCH_SK},
+        "Key": {"pk": batch, "sk": resources.BATCH_SK},
         "ConditionExpression": "attribute_exists(pk) AND #order IN (:none, :retry)",
         "ExpressionAttributeNames": {"#order": "order"},
         "ExpressionAttributeValues": {":none": "", ":retry": "retry"},

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.contract import places
+from config.contract import resources
 
 # Between two signs; and after how long without one a node counts as gone.
 SIGN_SECONDS = 10.0
@@ -35,7 +35,7 @@ class Node:
     def to_item(self) -> dict[str, Any]:
         """Write the row, whoever wrote it before."""
         return {
-            "pk": places.NODES_PK,
+            "pk": resources.NODES_PK,
             "sk": self.worker,
             "in_hand": self.in_hand,
             "seen": self.seen,

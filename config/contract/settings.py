@@ -25,7 +25,7 @@ def setting(help: str, default: Any = MISSING) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class Endpoints:
     """What API and worker both need: where the parts are, and how long things are kept."""
 
     aws_region: str = setting("AWS region", "eu-central-1")
@@ -46,7 +46,7 @@ class Places:
     heartbeat_lapse_seconds: int = setting(
         "A running job without a sign of life for so long is queued again", 60
     )
-    window_jobs: int = setting(
+    lane_share_jobs: int = setting(
         "Images of one batch that wait on the broker at a time, beyond its first fifty", 1000
     )
     pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
@@ -54,7 +54,7 @@ class Places:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(Places):
+class ApiSettings(Endpoints):
     """What the API reads."""
 
     s3_public_endpoint: str = setting("S3 as browsers reach it; empty for AWS", "")
@@ -79,7 +79,7 @@ class ApiSettings(Places):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(Places):
+class WorkerSettings(Endpoints):
     """What a worker node reads."""
 
     ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
@@ -117,7 +117,9 @@ class ServerSettings:
     schedule_seconds: float = setting("Time between two sweeps of the server", 60.0)
 
 
-Settings = TypeVar("Settings", Places, ApiSettings, WorkerSettings, LocalSettings, ServerSettings)
+Settings = TypeVar(
+    "Settings", Endpoints, ApiSettings, WorkerSettings, LocalSettings, ServerSettings
+)
 
 
 def load(

@@ -8,7 +8,7 @@ from types import FrameType
 from config.contract.settings import TOP, LocalSettings, SettingError, load
 from infra.local import selfcheck
 from infra.local.app import LocalApp
-from infra.local.part import LocalError
+from infra.local.process import LocalError
 
 
 def main() -> int:

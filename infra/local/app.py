@@ -10,8 +10,8 @@ from pathlib import Path
 
 from config.contract.settings import TOP
 from infra.local.broker import Broker
-from infra.local.part import LocalError, Part
 from infra.local.ports import HOST, answers, free_ports, is_free
+from infra.local.process import LocalError, Process
 from infra.local.supervisor import Supervisor
 
 SITE = TOP / "frontend" / "dist"
@@ -155,8 +155,8 @@ class LocalApp:
             "DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
         } | self.settings
 
-    def _aws(self, port: int) -> Part:
-        part = Part.python(
+    def _aws(self, port: int) -> Process:
+        part = Process.python(
             "aws",
             "infra.local.aws",
             f"--port={port}",
@@ -165,8 +165,8 @@ class LocalApp:
         )
         return replace(part, stop_seconds=0.0, loses="all batches and files are lost")
 
-    def _api(self, port: int) -> Part:
-        return Part.python(
+    def _api(self, port: int) -> Process:
+        return Process.python(
             "api",
             "infra.local.api",
             f"--port={port}",
@@ -174,12 +174,12 @@ class LocalApp:
             **self.environment,
         )
 
-    def _worker(self) -> Part:
-        part = Part.python("worker", "cluster_worker", **self.environment)
+    def _worker(self) -> Process:
+        part = Process.python("worker", "cluster_worker", **self.environment)
         return replace(part, stop_seconds=WORKER_STOP_SECONDS)
 
-    def _front(self, api: int) -> Part:
-        return Part.python(
+    def _front(self, api: int) -> Process:
+        return Process.python(
             "front",
             "infra.local.front",
             f"--port={self.port}",

@@ -36,8 +36,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from config.contract import places
-from config.contract.settings import Places, load
+from config.contract import resources
+from config.contract.settings import Endpoints, load
 from infra.local import quicker
 from infra.local.ports import HOST
 
@@ -52,7 +52,7 @@ Key = tuple[Table, DynamoType, DynamoType | None]
 
 def main(port: int, origin: str) -> None:
     """Serve until killed."""
-    settings = load(Places)
+    settings = load(Endpoints)
     DynamoDBBackend.transact_write_items = transact_write_items
     quicker.take_places()
     moto = DomainDispatcherApplication(create_backend_app)
@@ -207,7 +207,7 @@ def put_back(key: Key, item: Item | None) -> None:
         table.items[hash_][range_] = item
 
 
-def make_places(endpoint: str, origins: list[str], settings: Places) -> None:
+def make_places(endpoint: str, origins: list[str], settings: Endpoints) -> None:
     """Make the buckets, which pages from `origins` may upload to, and the table."""
     session = boto3.Session(region_name=settings.aws_region)
     s3 = session.client("s3", endpoint_url=endpoint)
@@ -222,7 +222,7 @@ def make_places(endpoint: str, origins: list[str], settings: Places) -> None:
     }
     s3.put_bucket_cors(Bucket=settings.uploads_bucket, CORSConfiguration={"CORSRules": [rule]})
     table = session.client("dynamodb", endpoint_url=endpoint)
-    table.create_table(TableName=settings.table, **places.TABLE_SCHEMA)
+    table.create_table(TableName=settings.table, **resources.TABLE_SCHEMA)
 
 
 if __name__ == "__main__":

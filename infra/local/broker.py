@@ -9,9 +9,9 @@ from pathlib import Path
 import pika
 import pika.exceptions
 
-from config.contract import places
-from infra.local.part import LocalError, Part, Running, last_line
+from config.contract import resources
 from infra.local.ports import HOST, answers, free_ports
+from infra.local.process import LocalError, Process, Running, last_line
 
 # Debian's wrappers in /usr/sbin change to the user rabbitmq and its folders: pass them by.
 SERVERS = (
@@ -64,7 +64,7 @@ class Broker:
     ----------
     url : str
         For pika and the settings.
-    part : Part
+    part : Process
         How it is started.
     """
 
@@ -79,7 +79,7 @@ class Broker:
         configuration.touch(mode=0o600)
         configuration.write_text(CONFIGURATION.format(host=HOST, port=self.port, password=password))
         (home / "enabled_plugins").write_text("[].\n")
-        self.part = Part(
+        self.part = Process(
             name="broker",
             command=(str(server()),),
             environment=environment(home, self.port, distribution, epmd),
@@ -104,7 +104,7 @@ class Broker:
         """Make the app's queues."""
         connection = connect(self.url)
         channel = connection.channel()
-        for queue in places.QUEUES:
+        for queue in resources.QUEUES:
             channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
             self.declared.append(queue.name)
         connection.close()

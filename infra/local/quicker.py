@@ -87,7 +87,7 @@ def parser(moto: Callable[[str], Node]) -> Callable[[str], Node]:
 
 
 def lexer(moto: Callable[[ConditionExpressionParser], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Part a condition into words, for which moto compiles six patterns at each word."""
+    """Process a condition into words, for which moto compiles six patterns at each word."""
     return lambda expression: tuple(moto(ConditionExpressionParser(expression, None, None)))
 
 

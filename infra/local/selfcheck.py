@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.local.part import LocalError
+from infra.local.process import LocalError
 
 SECONDS = 60.0
 POLL_SECONDS = 0.05

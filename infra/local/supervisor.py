@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from infra.local.part import LocalError, Part, Running, last_line
+from infra.local.process import LocalError, Process, Running, last_line
 
 # As systemd's RestartSec and RestartMaxDelaySec would be set: 1, 2, 4 … 30 s between two starts.
 FIRST_DELAY_SECONDS = 1.0
@@ -79,7 +79,7 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def start(self, part: Part) -> None:
+    def start(self, part: Process) -> None:
         """Start a part and watch it."""
         with self._lock:
             self.parts[part.name] = Running(part, self.folder)

@@ -10,12 +10,12 @@ import pytest
 from app import app
 from chalice.test import Client
 from chalicelib import jobs, sweep
-from chalicelib import parts as parts_module
+from chalicelib import services as services_module
 from chalicelib.queue import Publisher
 from chalicelib.table import Table
 from moto import mock_aws
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Change, Message, move
 from config.contract.settings import ApiSettings
 from infra.local.broker import Broker
@@ -41,9 +41,9 @@ class Clock:
 class Api:
     """What tests do through HTTP and, as a browser or worker would, beside it."""
 
-    def __init__(self, parts, clock):
-        self.parts, self.clock = parts, clock
-        self.table, self.s3 = parts.table, parts.s3
+    def __init__(self, services, clock):
+        self.services, self.clock = services, clock
+        self.table, self.s3 = services.table, services.s3
         self.http = Client(app).http
 
     def call(self, method, path, body=None, **headers):
@@ -74,8 +74,8 @@ class Api:
 
     def arrive(self, batch, job, content=PNG):
         """Put a file where the browser's form would."""
-        bucket = self.parts.settings.uploads_bucket
-        self.s3.put_object(Bucket=bucket, Key=places.upload_key(batch, job), Body=content)
+        bucket = self.services.settings.uploads_bucket
+        self.s3.put_object(Bucket=bucket, Key=resources.upload_key(batch, job), Body=content)
 
     def queued(self, *names, **more):
         """Make a batch whose files arrived and whose jobs are queued."""
@@ -94,7 +94,7 @@ class Api:
         names = {f"#{name}": name for name in values}
         self.table.client.update_item(
             TableName=self.table.name,
-            Key={"pk": batch, "sk": places.job_sk(job)},
+            Key={"pk": batch, "sk": resources.job_sk(job)},
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
@@ -108,7 +108,7 @@ class Api:
 
     def claim(self, batch, job):
         """Begin work on a job."""
-        lapse = 1000 * self.parts.settings.heartbeat_lapse_seconds
+        lapse = 1000 * self.services.settings.heartbeat_lapse_seconds
         attempt = self.row(batch, job).attempt + 1
         self.move(batch, job, "running", self.clock() + lapse, attempt=attempt)
 
@@ -119,14 +119,14 @@ class Api:
             values["result_key"] = self.store_result(batch, job)
         self.move(batch, job, to, self.row(batch, job).kept_until, **values)
 
-    def let_go(self, batch, job):
+    def release(self, batch, job):
         """Let held jobs go, as a worker does that took a message."""
-        jobs.let_go(self.parts, self.row(batch, job))
+        jobs.release_waiting(self.services, self.row(batch, job))
 
     def store_result(self, batch, job, attempt=1):
         """Put a result where a worker would."""
-        key = places.result_key(batch, job, attempt, "png")
-        self.s3.put_object(Bucket=self.parts.settings.results_bucket, Key=key, Body=PNG)
+        key = resources.result_key(batch, job, attempt, "png")
+        self.s3.put_object(Bucket=self.services.settings.results_bucket, Key=key, Body=PNG)
         return key
 
     def state(self, batch, job):
@@ -138,16 +138,16 @@ class Api:
         return {state: number for state, number in found["counts"].items() if number}
 
     def uploads(self):
-        return self.objects(self.parts.settings.uploads_bucket)
+        return self.objects(self.services.settings.uploads_bucket)
 
     def results(self):
-        return self.objects(self.parts.settings.results_bucket)
+        return self.objects(self.services.settings.results_bucket)
 
     def objects(self, bucket):
         return [each["Key"] for each in self.s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
 
     def sweep(self):
-        return sweep.run(self.parts, 30)
+        return sweep.run(self.services, 30)
 
 
 @pytest.fixture(scope="session")
@@ -168,11 +168,11 @@ def queues(broker):
 class Queues:
     def __init__(self, channel):
         self.channel = channel
-        for queue in places.QUEUES:
+        for queue in resources.QUEUES:
             channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
             channel.queue_purge(queue.name)
 
-    def take(self, queue=places.JOBS):
+    def take(self, queue=resources.JOBS):
         """Take all messages out of a queue."""
         found = []
         while True:
@@ -181,7 +181,7 @@ class Queues:
                 return found
             found.append(Message.from_bytes(body))
 
-    def put(self, message, queue=places.DEAD_LETTERS):
+    def put(self, message, queue=resources.DEAD_LETTERS):
         self.channel.confirm_delivery()
         body = message if isinstance(message, bytes) else message.to_bytes()
         self.channel.basic_publish("", queue.name, body)
@@ -198,7 +198,7 @@ def all_parts(broker):
         aws_region=REGION, uploads_bucket="", results_bucket="", broker_url=broker.url
     )
     with mock_aws():
-        made = parts_module.make(settings)
+        made = services_module.make(settings)
         yield made
         made.publisher.close()
 
@@ -219,8 +219,8 @@ def api(all_parts, queues, clock, monkeypatch):
         made.s3.create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
-    table.client.create_table(TableName=table.name, **places.TABLE_SCHEMA)
-    monkeypatch.setattr(parts_module, "_made_once", lambda: made)
+    table.client.create_table(TableName=table.name, **resources.TABLE_SCHEMA)
+    monkeypatch.setattr(services_module, "_made_once", lambda: made)
     yield Api(made, clock)
     # Every transaction of moto copies all tables that there are.
     table.client.delete_table(TableName=table.name)
@@ -230,13 +230,13 @@ def api(all_parts, queues, clock, monkeypatch):
 def dead_broker(api, monkeypatch):
     """Take the broker away; calling the result brings it back."""
     lost = Publisher("amqp://dip:none@127.0.0.1:1/", 2.0)
-    without = replace(api.parts, publisher=lost)
-    monkeypatch.setattr(parts_module, "_made_once", lambda: without)
-    with_it, api.parts = api.parts, without
+    without = replace(api.services, publisher=lost)
+    monkeypatch.setattr(services_module, "_made_once", lambda: without)
+    with_it, api.services = api.services, without
 
     def bring_back():
-        api.parts = with_it
-        monkeypatch.setattr(parts_module, "_made_once", lambda: with_it)
+        api.services = with_it
+        monkeypatch.setattr(services_module, "_made_once", lambda: with_it)
 
     return bring_back
 

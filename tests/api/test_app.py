@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from app import app, sweep
 from chalicelib import jobs, log
-from chalicelib import parts as parts_module
+from chalicelib import services as services_module
 
-from config.contract import places
+from config.contract import resources
 from config.contract.settings import TOP
 
 IMPORT = """
@@ -48,7 +48,7 @@ def test_the_catalogue_is_sent_once(api):
     found = answer.json_body
     limits = found.pop("limits")
     assert found == json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
-    assert limits["upload_bytes_max"] == api.parts.settings.upload_bytes_max
+    assert limits["upload_bytes_max"] == api.services.settings.upload_bytes_max
     tag = answer.headers["ETag"]
     again = api.http.get("/operations", headers={"If-None-Match": f"W/{tag}"})
     assert (again.status_code, again.body) == (304, b"")
@@ -109,7 +109,7 @@ def test_no_line_of_the_log_holds_a_batch_id(api, monkeypatch, capfd):
     assert any("traceback" in json.loads(line) for line in lines)
     assert not any(batch in line for line in lines)
     assert batch not in "".join(capfd.readouterr())
-    assert any(json.loads(line).get("batch") == places.public_name(batch) for line in lines)
+    assert any(json.loads(line).get("batch") == resources.public_name(batch) for line in lines)
 
 
 def test_health_says_that_all_parts_answer(api):
@@ -120,9 +120,9 @@ def test_health_says_that_all_parts_answer(api):
 
 
 def test_health_says_which_part_does_not_answer(api, dead_broker, monkeypatch):
-    settings = replace(api.parts.settings, results_bucket="not-there")
-    broken = replace(api.parts, settings=settings)
-    monkeypatch.setattr(parts_module, "_made_once", lambda: broken)
+    settings = replace(api.services.settings, results_bucket="not-there")
+    broken = replace(api.services, settings=settings)
+    monkeypatch.setattr(services_module, "_made_once", lambda: broken)
     status, problem = api.get("/health")
     assert status == 503
     assert problem["broker"].startswith("the broker at 127.0.0.1:1 refused")

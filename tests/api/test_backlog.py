@@ -6,14 +6,14 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from chalicelib import backlog, batches, letters
-from chalicelib import parts as parts_module
+from chalicelib import services as services_module
 from chalicelib.fleet import START_MINUTES, STARTING, Fleet
 from chalicelib.metrics import Metrics
-from chalicelib.parts import broker_url
 from chalicelib.queue import BrokerError, Publisher
+from chalicelib.services import broker_url
 from chalicelib.table import Table
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 from config.contract.node import GONE_SECONDS, Node
 from config.contract.settings import SettingError
@@ -26,7 +26,7 @@ REGION = "eu-central-1"
 @pytest.fixture
 def group(api, monkeypatch):
     """The app with a group of worker nodes: none at first, three at most."""
-    client = api.parts.fleet.client
+    client = api.services.fleet.client
     name = f"workers-{api.table.name}"
     client.create_launch_configuration(
         LaunchConfigurationName=name, ImageId="ami-12345678", InstanceType="c6i.xlarge"
@@ -39,20 +39,20 @@ def group(api, monkeypatch):
         DesiredCapacity=0,
         AvailabilityZones=[f"{REGION}a"],
     )
-    settings = replace(api.parts.settings, worker_group=name, workers_max=3, worker_images=2)
-    api.parts = replace(api.parts, settings=settings, fleet=Fleet(client, name))
-    monkeypatch.setattr(parts_module, "_made_once", lambda: api.parts)
+    settings = replace(api.services.settings, worker_group=name, workers_max=3, worker_images=2)
+    api.services = replace(api.services, settings=settings, fleet=Fleet(client, name))
+    monkeypatch.setattr(services_module, "_made_once", lambda: api.services)
     return name
 
 
 def desired(api):
-    return Fleet(api.parts.fleet.client, api.parts.fleet.group).desired()
+    return Fleet(api.services.fleet.client, api.services.fleet.group).desired()
 
 
 def order(api, number):
     """Have the group hold so many nodes."""
-    api.parts.fleet.client.set_desired_capacity(
-        AutoScalingGroupName=api.parts.fleet.group, DesiredCapacity=number
+    api.services.fleet.client.set_desired_capacity(
+        AutoScalingGroupName=api.services.fleet.group, DesiredCapacity=number
     )
 
 
@@ -73,7 +73,7 @@ def test_what_waits_and_who_works_is_counted(api, queues):
     sign(api, "one", in_hand=2)
     sign(api, "two")
     sign(api, "gone", in_hand=9, ago=GONE_SECONDS + 1)
-    assert backlog.measure(api.parts) == {
+    assert backlog.measure(api.services) == {
         "Waiting": 3,
         "InHand": 2,
         "Nodes": 2,
@@ -83,9 +83,9 @@ def test_what_waits_and_who_works_is_counted(api, queues):
 
 
 def test_the_figures_are_published_under_their_names(api, queues):
-    client = api.parts.metrics.client
+    client = api.services.metrics.client
     metrics = Metrics(client, f"figures-{api.table.name}")
-    figures = backlog.measure(replace(api.parts, metrics=metrics))
+    figures = backlog.measure(replace(api.services, metrics=metrics))
     found = client.list_metrics(Namespace=metrics.namespace)["Metrics"]
     assert {each["MetricName"] for each in found} == set(figures)
 
@@ -98,7 +98,7 @@ def test_more_nodes_are_wanted_the_more_waits_and_none_is_taken_from_work(
     api, group, images, there, wanted
 ):
     order(api, there)
-    assert backlog.wanted(api.parts, images) == wanted
+    assert backlog.wanted(api.services, images) == wanted
 
 
 def test_the_first_batch_wakes_a_node_and_says_so(api, group):
@@ -122,7 +122,7 @@ def test_a_group_that_has_more_nodes_keeps_them(api, group):
 def test_an_upload_that_took_long_wakes_a_node_again(api, group):
     batch, (job,) = api.batch("a.png")
     order(api, 0)
-    api.parts.fleet._asked = 0.0
+    api.services.fleet._asked = 0.0
     api.arrive(batch, job)
     assert api.post(f"/batches/{batch}/jobs/{job}/uploaded")[0] == 202
     assert desired(api) == 1
@@ -133,7 +133,7 @@ def test_a_group_that_does_not_answer_keeps_no_batch_from_being_made(api, group)
         def describe_auto_scaling_groups(self, **_):
             raise ClientError({"Error": {"Code": "Throttling"}}, "DescribeAutoScalingGroups")
 
-    api.parts = replace(api.parts, fleet=Fleet(Down(), group))
+    api.services = replace(api.services, fleet=Fleet(Down(), group))
     assert api.post("/batches", body("a.png"))[0] == 201
 
 
@@ -176,8 +176,8 @@ def test_a_job_is_queued_also_where_no_ticket_can_be_drawn(api, monkeypatch):
 
 
 def test_an_estimate_is_stated_where_prices_are_known(api):
-    assert batches.estimate(api.parts, 5) is None
-    priced = replace(api.parts, settings=replace(api.parts.settings, thousand_images_usd=0.5))
+    assert batches.estimate(api.services, 5) is None
+    priced = replace(api.services, settings=replace(api.services.settings, thousand_images_usd=0.5))
     assert batches.estimate(priced, 5) == 0.0025
 
 
@@ -201,7 +201,7 @@ def die(api, queues, batch, job, reason="a rank died twice"):
 def test_dead_letters_are_listed_with_their_reasons_and_no_batch_id(api, queues):
     batch, (job,) = api.queued("a.png")
     die(api, queues, batch, job)
-    (letter,) = letters.show(api.parts)
+    (letter,) = letters.show(api.services)
     assert (letter["job"], letter["name"], letter["reason"]) == (job, "a.png", "a rank died twice")
     assert (letter["state"], letter["faults"]) == ("failed", 2)
     assert batch not in str(letter)
@@ -211,13 +211,13 @@ def test_a_letter_sent_back_is_a_queued_job_and_no_letter_any_more(api, queues):
     batch, (first, second) = api.queued("a.png", "b.png")
     for job in (first, second):
         die(api, queues, batch, job)
-    assert letters.send_back(api.parts, [first]) == {"sent": 1, "dropped": 0, "left": 0}
+    assert letters.send_back(api.services, [first]) == {"sent": 1, "dropped": 0, "left": 0}
     row = api.row(batch, first)
     assert (row.state, row.faults, row.reason) == ("queued", 0, "")
     assert queues.take() == [Message(batch, first, row.publish)]
-    assert [each["job"] for each in letters.show(api.parts)] == [second]
-    assert letters.send_back(api.parts) == {"sent": 1, "dropped": 0, "left": 0}
-    assert letters.show(api.parts) == []
+    assert [each["job"] for each in letters.show(api.services)] == [second]
+    assert letters.send_back(api.services) == {"sent": 1, "dropped": 0, "left": 0}
+    assert letters.show(api.services) == []
 
 
 def test_letters_of_jobs_that_are_gone_or_went_on_are_dropped(api, queues):
@@ -226,17 +226,17 @@ def test_letters_of_jobs_that_are_gone_or_went_on_are_dropped(api, queues):
     assert api.post(f"/batches/{batch}/jobs/{job}/retry")[0] == 202
     queues.put(Message("0" * 32, "1" * 16, 1))
     queues.take()
-    assert letters.send_back(api.parts) == {"sent": 0, "dropped": 2, "left": 0}
+    assert letters.send_back(api.services) == {"sent": 0, "dropped": 2, "left": 0}
     assert queues.take() == []
-    assert queues.take(places.DEAD_LETTERS) == []
+    assert queues.take(resources.DEAD_LETTERS) == []
 
 
 def test_a_letter_of_a_job_in_work_is_left(api, queues):
     api.queued("a.png")
     (message,) = queues.take()
     queues.put(message)
-    assert letters.send_back(api.parts) == {"sent": 0, "dropped": 0, "left": 1}
-    assert queues.take(places.DEAD_LETTERS) == [message]
+    assert letters.send_back(api.services) == {"sent": 0, "dropped": 0, "left": 1}
+    assert queues.take(resources.DEAD_LETTERS) == [message]
 
 
 def test_the_operators_function_lists_and_sends(api, queues):
@@ -255,14 +255,16 @@ def test_the_operators_function_lists_and_sends(api, queues):
 def test_a_password_comes_from_its_secret(api):
     client = boto3.client("secretsmanager", region_name=REGION)
     client.create_secret(Name="broker", SecretString='{"username": "dip", "password": "a/b:c"}')
-    settings = replace(api.parts.settings, broker_url="amqps://host:5671", broker_secret="broker")
+    settings = replace(
+        api.services.settings, broker_url="amqps://host:5671", broker_secret="broker"
+    )
     assert broker_url(settings) == "amqps://dip:a%2Fb%3Ac@host:5671"
 
 
 def test_a_secret_that_is_none_is_one_sentence_without_it(api):
     client = boto3.client("secretsmanager", region_name=REGION)
     client.create_secret(Name="other", SecretString="hidden")
-    settings = replace(api.parts.settings, broker_secret="other")
+    settings = replace(api.services.settings, broker_secret="other")
     with pytest.raises(SettingError, match=r"^BROKER_SECRET: must hold JSON") as caught:
         broker_url(settings)
     assert "hidden" not in str(caught.value)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from chalicelib import batches
-from chalicelib import parts as parts_module
+from chalicelib import services as services_module
 from chalicelib.table import LostRaceError, Table
 
 KEY = "0123456789abcdef" * 2
@@ -122,8 +122,8 @@ def test_images_are_added_once_for_a_key(api):
 
 
 def test_a_batch_is_never_fuller_than_its_limit(api, monkeypatch):
-    small = replace(api.parts, settings=replace(api.parts.settings, batch_jobs_max=3))
-    monkeypatch.setattr(parts_module, "_made_once", lambda: small)
+    small = replace(api.services, settings=replace(api.services.settings, batch_jobs_max=3))
+    monkeypatch.setattr(services_module, "_made_once", lambda: small)
     batch, _ = api.batch("a.png", "b.png")
     status, problem = api.post(f"/batches/{batch}/jobs", {"images": images("c", "d")})
     assert status == 409

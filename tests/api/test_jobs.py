@@ -3,7 +3,7 @@ import time
 import pytest
 from chalicelib.table import LostRaceError, Table
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 
 
@@ -11,7 +11,7 @@ def test_an_upload_is_checked_queued_and_published(api, queues):
     batch, (job,) = api.queued()
     row = api.row(batch, job)
     assert (row.state, row.publish, row.published_at) == ("queued", 1, api.clock())
-    bucket, key = api.parts.settings.uploads_bucket, places.upload_key(batch, job)
+    bucket, key = api.services.settings.uploads_bucket, resources.upload_key(batch, job)
     assert row.etag == api.s3.head_object(Bucket=bucket, Key=key)["ETag"]
     assert queues.take() == [Message(batch, job, 1)]
     assert api.counts(batch) == {"queued": 1}
@@ -72,7 +72,7 @@ def test_a_rejected_upload_can_be_sent_again(api):
     api.post(f"/batches/{batch}/jobs/{job}/uploaded")
     status, again = api.post(f"/batches/{batch}/jobs/{job}/retry")
     assert (status, again["state"], again["reason"]) == (202, "awaiting_upload", "")
-    assert again["upload"]["fields"]["key"] == places.upload_key(batch, job)
+    assert again["upload"]["fields"]["key"] == resources.upload_key(batch, job)
     api.arrive(batch, job)
     status, found = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
     assert (status, found["state"]) == (202, "queued")
@@ -165,7 +165,7 @@ def test_a_step_that_lost_a_race_is_taken_from_the_row_as_it_is_now(api, monkeyp
 
 def test_a_result_is_named_by_its_path_on_the_site(api):
     batch, (job,) = api.queued()
-    key = places.result_key(batch, job, 1, "png")
+    key = resources.result_key(batch, job, 1, "png")
     values = {"result_name": "a.png", "result_type": "image/png", "result_bytes": 9}
     api.write(batch, job, state="succeeded", result_key=key, **values)
     _, found = api.get(f"/batches/{batch}/jobs/{job}")

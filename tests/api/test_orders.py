@@ -1,7 +1,7 @@
 import pytest
 from chalicelib import orders
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message, batch_not_marked
 
 
@@ -49,7 +49,7 @@ def test_a_deleted_batch_is_gone_with_all_that_it_had(api):
     assert api.get(f"/batches/{batch}/jobs/{jobs[0]}")[0] == 410
     assert [api.row(batch, job) for job in jobs] == [None, None, None]
     assert api.results() == []
-    assert api.uploads() == [places.upload_key(other, kept)]
+    assert api.uploads() == [resources.upload_key(other, kept)]
     assert api.call("DELETE", f"/batches/{batch}")[0] == 202
 
 
@@ -73,9 +73,9 @@ def test_an_upload_by_a_form_signed_before_the_deletion_is_deleted_when_forms_ha
     api.clock.pass_seconds(100)
     assert api.sweep() == {"orders": 1}
     api.arrive(batch, job)
-    api.clock.pass_seconds(api.parts.settings.upload_form_seconds)
+    api.clock.pass_seconds(api.services.settings.upload_form_seconds)
     assert api.sweep() == {"orders": 1}
-    bucket = api.parts.settings.uploads_bucket
+    bucket = api.services.settings.uploads_bucket
     assert api.s3.list_objects_v2(Bucket=bucket, Prefix=f"uploads/{batch}/")["KeyCount"] == 0
     assert api.sweep() == {}
 
@@ -115,20 +115,20 @@ def test_an_order_that_outlasts_its_request_is_carried_out_by_the_sweep(api, mon
 
 def test_an_order_goes_on_where_it_was_interrupted(api, monkeypatch):
     batch, jobs = api.batch(*"abcd")
-    orders.mark(api.parts, batch, {"order": "cancel", "ordered": 7, "due": 7}, ("",))
+    orders.mark(api.services, batch, {"order": "cancel", "ordered": 7, "due": 7}, ("",))
     stop, calls = orders.jobs.stop, []
 
-    def crash_at_the_third(parts, row):
+    def crash_at_the_third(services, row):
         calls.append(row.job)
         if len(calls) == 3:
             raise ConnectionError("cut off")
-        return stop(parts, row)
+        return stop(services, row)
 
     monkeypatch.setattr(orders.jobs, "stop", crash_at_the_third)
     with pytest.raises(ConnectionError):
-        orders.carry_out(api.parts, batch, float("inf"))
-    assert api.table.batch(batch).order_after == places.job_sk(sorted(jobs)[1])
-    orders.carry_out(api.parts, batch, float("inf"))
+        orders.carry_out(api.services, batch, float("inf"))
+    assert api.table.batch(batch).order_after == resources.job_sk(sorted(jobs)[1])
+    orders.carry_out(api.services, batch, float("inf"))
     assert calls == sorted(jobs)[:3] + sorted(jobs)[2:]
     assert api.counts(batch) == {"cancelled": 4}
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 from chalicelib import previews
 
-from config.contract import places
+from config.contract import resources
 from config.contract.preview import Answer, Question
 
 PICTURE = b"\x89PNG\r\n\x1a\n and pixels"
@@ -31,7 +31,7 @@ def answering(queues, answer):
 
     def work():
         for _method, properties, question in queues.channel.consume(
-            places.PREVIEWS.name, auto_ack=True, inactivity_timeout=20
+            resources.PREVIEWS.name, auto_ack=True, inactivity_timeout=20
         ):
             if question:
                 asked.append(Question.from_bytes(question))
@@ -69,7 +69,7 @@ def test_a_worker_that_cannot_says_why(api, queues, answer, status, words):
 
 
 def test_without_a_worker_a_preview_fails_soon(api, monkeypatch):
-    monkeypatch.setattr(places, "PREVIEW_SECONDS", 0.5)
+    monkeypatch.setattr(resources, "PREVIEW_SECONDS", 0.5)
     status, problem = api.post("/previews", body())
     assert (status, problem["detail"]) == (503, "no worker is free for a preview; try again")
 
@@ -99,4 +99,4 @@ def test_large_batches_go_by_the_bulk_lane_beyond_their_first_images(api, queues
     job = added["jobs"][1]["job"]
     api.arrive(batch, job)
     api.post(f"/batches/{batch}/jobs/{job}/uploaded")
-    assert [message.job for message in queues.take(places.BULK)] == [job]
+    assert [message.job for message in queues.take(resources.BULK)] == [job]

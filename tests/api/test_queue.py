@@ -10,7 +10,7 @@ import pytest
 from chalicelib import queue
 from chalicelib.queue import BrokerError, Publisher
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 
 MESSAGE = Message("0" * 32, "1" * 16, 1)
@@ -53,10 +53,10 @@ def freeze(broker):
 
 def test_a_message_is_persistent_and_tells_no_batch_id_but_in_its_body(publisher, queues):
     publisher.publish(MESSAGE)
-    _, properties, body = queues.channel.basic_get(places.JOBS.name, auto_ack=True)
+    _, properties, body = queues.channel.basic_get(resources.JOBS.name, auto_ack=True)
     assert Message.from_bytes(body) == MESSAGE
     assert properties.delivery_mode == 2
-    assert properties.message_id == f"{places.public_name('0' * 32)}-{'1' * 16}-1"
+    assert properties.message_id == f"{resources.public_name('0' * 32)}-{'1' * 16}-1"
 
 
 def test_one_connection_is_kept_for_all_messages(publisher, queues):
@@ -101,7 +101,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(publisher, queues):
 
 def test_a_queue_that_was_deleted_is_made_again(publisher, queues):
     publisher.publish(MESSAGE)
-    queues.channel.queue_delete(places.JOBS.name)
+    queues.channel.queue_delete(resources.JOBS.name)
     publisher.publish(MESSAGE)
     assert len(queues.take()) == 1
 
@@ -187,7 +187,7 @@ def test_dead_letters_are_looked_at_and_left(publisher, queues):
         queues.put(letter)
     for _ in range(30):
         assert publisher.dead_letters() == letters
-    assert queues.take(places.DEAD_LETTERS) == letters
+    assert queues.take(resources.DEAD_LETTERS) == letters
 
 
 def test_a_long_queue_of_dead_letters_is_seen_over_several_looks(publisher, queues):
@@ -201,5 +201,5 @@ def test_a_long_queue_of_dead_letters_is_seen_over_several_looks(publisher, queu
 def test_a_dead_letter_that_is_no_message_is_left_for_the_operator(publisher, queues):
     queues.put(b"what is this")
     assert publisher.dead_letters() == []
-    _, _, body = queues.channel.basic_get(places.DEAD_LETTERS.name, auto_ack=True)
+    _, _, body = queues.channel.basic_get(resources.DEAD_LETTERS.name, auto_ack=True)
     assert body == b"what is this"

@@ -2,7 +2,7 @@ import pytest
 from chalicelib import sweep, uploads
 from chalicelib.table import LostRaceError
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 
 
@@ -112,7 +112,7 @@ def test_a_job_whose_message_was_given_up_fails_and_the_letter_stays(api, queues
     assert (row.state, row.cause) == ("failed", "broken")
     assert row.reason == "the worker stopped 21 times while this image was in work"
     assert api.counts(batch) == {"failed": 1}
-    assert queues.take(places.DEAD_LETTERS) == [letter]
+    assert queues.take(resources.DEAD_LETTERS) == [letter]
 
 
 def test_a_letter_of_an_older_publish_fails_nothing(api, queues):
@@ -210,10 +210,10 @@ def test_one_row_that_fails_does_not_keep_the_sweep_from_the_others(api, monkeyp
     batch, (first, second) = api.batch("a", "b")
     inspect = uploads.inspect
 
-    def fail_on_the_first(parts, row):
+    def fail_on_the_first(services, row):
         if row.job == first:
             raise ConnectionError("no store")
-        return inspect(parts, row)
+        return inspect(services, row)
 
     monkeypatch.setattr(uploads, "inspect", fail_on_the_first)
     api.arrive(batch, second)
@@ -225,7 +225,7 @@ def test_one_row_that_fails_does_not_keep_the_sweep_from_the_others(api, monkeyp
 def test_a_sweep_ends_when_its_time_is_over(api):
     api.batch(*"abcdef")
     api.clock.pass_seconds(24 * 3600)
-    assert sweep.run(api.parts, 0.0) == {}
+    assert sweep.run(api.services, 0.0) == {}
 
 
 def test_a_row_that_another_sweep_has_moved_is_left(api, monkeypatch):
@@ -233,7 +233,7 @@ def test_a_row_that_another_sweep_has_moved_is_left(api, monkeypatch):
     api.claim(batch, job)
     api.clock.pass_seconds(61)
     row = api.row(batch, job)
-    this = sweep.Sweep(api.parts, float("inf"))
+    this = sweep.Sweep(api.services, float("inf"))
     assert sweep.recover(this, row) == "published_again"
     with pytest.raises(LostRaceError):
         sweep.recover(this, row)

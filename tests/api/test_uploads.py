@@ -6,12 +6,12 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from chalicelib import parts as parts_module
+from chalicelib import services as services_module
 from chalicelib import sweep, uploads
 from chalicelib import table as table_module
 from chalicelib.images import UploadError, sniff
 
-from config.contract import places
+from config.contract import resources
 
 
 def test_a_form_allows_one_key_one_size_and_one_type(api, policy):
@@ -26,8 +26,8 @@ def test_a_form_allows_one_key_one_size_and_one_type(api, policy):
     conditions = policy(job["upload"])["conditions"]
     assert ["content-length-range", 12345, 12345] in conditions
     assert {"Content-Type": "image/jpeg"} in conditions
-    assert {"key": places.upload_key(made["batch"], job["job"])} in conditions
-    assert {"bucket": api.parts.settings.uploads_bucket} in conditions
+    assert {"key": resources.upload_key(made["batch"], job["job"])} in conditions
+    assert {"bucket": api.services.settings.uploads_bucket} in conditions
     assert job["upload"]["fields"]["Content-Type"] == "image/jpeg"
     assert job["upload"]["fields"]["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
     assert job["upload"]["expires"] == api.clock() + 3600 * 1000
@@ -39,15 +39,17 @@ def test_on_aws_a_form_leads_to_the_regions_own_host(api):
         {"steps": [{"operation": "invert"}], "images": [{"name": "a", "bytes": 1}]},
     )
     host = urlsplit(made["jobs"][0]["upload"]["url"]).hostname
-    assert host == f"{api.parts.settings.uploads_bucket}.s3.eu-central-1.amazonaws.com"
+    assert host == f"{api.services.settings.uploads_bucket}.s3.eu-central-1.amazonaws.com"
 
 
 def test_a_form_leads_to_the_address_that_browsers_reach(api, monkeypatch):
-    client = parts_module.s3_client("eu-central-1", "https://store.example:9000")
-    monkeypatch.setattr(parts_module, "_made_once", lambda: replace(api.parts, s3_public=client))
+    client = services_module.s3_client("eu-central-1", "https://store.example:9000")
+    monkeypatch.setattr(
+        services_module, "_made_once", lambda: replace(api.services, s3_public=client)
+    )
     batch, (job,) = api.batch()
     _, fresh = api.post(f"/batches/{batch}/jobs/{job}/upload")
-    bucket = api.parts.settings.uploads_bucket
+    bucket = api.services.settings.uploads_bucket
     assert fresh["upload"]["url"] == f"https://store.example:9000/{bucket}"
 
 
@@ -75,7 +77,7 @@ def test_a_store_that_knows_no_range_of_an_empty_file_may_give_it_whole(api):
     batch, (job,) = api.batch()
     row = api.row(batch, job)
     with pytest.raises(UploadError, match=r"^a.png: the file is empty$"):
-        uploads.look(replace(api.parts, s3=Store()), row)
+        uploads.look(replace(api.services, s3=Store()), row)
 
 
 def test_rows_that_the_table_had_no_capacity_for_are_asked_for_again(api, monkeypatch):
@@ -161,10 +163,10 @@ def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
         api.arrive(batch, job)
         for attempt in (1, 2):
             api.store_result(batch, job, attempt)
-    assert sum(uploads.delete_objects(api.parts, batch, first)) == 3
-    assert api.uploads() == [places.upload_key(batch, second)]
+    assert sum(uploads.delete_objects(api.services, batch, first)) == 3
+    assert api.uploads() == [resources.upload_key(batch, second)]
     assert len(api.results()) == 2
-    assert sum(uploads.delete_objects(api.parts, batch)) == 3
+    assert sum(uploads.delete_objects(api.services, batch)) == 3
     assert api.results() == []
 
 
@@ -183,7 +185,7 @@ def test_a_file_is_used_again_without_being_sent_again(api):
     assert (status, view["state"]) == (202, "queued")
     # Either goes without the other.
     api.call("DELETE", f"/batches/{batch}")
-    assert api.uploads() == [places.upload_key(other, copy)]
+    assert api.uploads() == [resources.upload_key(other, copy)]
 
 
 def test_a_file_that_is_gone_is_not_used_again(api):
@@ -222,8 +224,8 @@ def send(api, batch, job, number, size=None):
     query = parse_qs(urlsplit(found["parts"][0]["url"]).query)
     start = b"\x89PNG\r\n\x1a\n" if number == 1 else b""
     api.s3.upload_part(
-        Bucket=api.parts.settings.uploads_bucket,
-        Key=places.upload_key(batch, job),
+        Bucket=api.services.settings.uploads_bucket,
+        Key=resources.upload_key(batch, job),
         UploadId=query["uploadId"][0],
         PartNumber=number,
         Body=start.ljust(size or PARTS[number - 1], b"x"),
@@ -258,8 +260,8 @@ def slow_store(api, monkeypatch):
             assert let_go.wait(60)
             api.s3.complete_multipart_upload(**named)
 
-    slow = replace(api.parts, s3_placing=Slow())
-    monkeypatch.setattr(parts_module, "_made_once", lambda: slow)
+    slow = replace(api.services, s3_placing=Slow())
+    monkeypatch.setattr(services_module, "_made_once", lambda: slow)
     monkeypatch.setattr(uploads, "PLACING_SECONDS", 0.2)
     # At its end it waits for the calls, which the store must outlive.
     with ThreadPoolExecutor(4) as placing:
@@ -309,10 +311,10 @@ def test_a_file_that_is_never_joined_keeps_no_sweep_busy_and_expires(api, slow_s
     for _ in range(3):
         due = api.row(batch, job).due
         api.clock.now = due
-        assert sweep.run(parts_module.parts()) == {"awaited": 1}
+        assert sweep.run(services_module.services()) == {"awaited": 1}
         assert api.row(batch, job).due > due
-    api.clock.pass_seconds(api.parts.settings.upload_wait_seconds)
-    assert sweep.run(parts_module.parts()) == {"expired": 1}
+    api.clock.pass_seconds(api.services.settings.upload_wait_seconds)
+    assert sweep.run(services_module.services()) == {"expired": 1}
     assert api.row(batch, job).state == "expired"
 
 
@@ -344,6 +346,6 @@ def test_parts_are_given_up_with_their_batch(api):
     batch, (job,) = api.batch(size=SIZE)
     send(api, batch, job, 1)
     api.call("DELETE", f"/batches/{batch}")
-    bucket = api.parts.settings.uploads_bucket
+    bucket = api.services.settings.uploads_bucket
     left = api.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     assert [each for each in left if batch in each["Key"]] == []

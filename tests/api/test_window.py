@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 from chalicelib import batches
-from chalicelib import parts as parts_module
+from chalicelib import services as services_module
 
-from config.contract import places
+from config.contract import resources
 
 pytestmark = pytest.mark.slow
 
@@ -18,11 +18,11 @@ IMAGES = 9
 @pytest.fixture
 def narrow(api, monkeypatch):
     """The app with a window of two messages, for all images but a batch's first."""
-    settings = replace(api.parts.settings, window_jobs=WINDOW, republish_seconds=1)
-    api.parts = replace(api.parts, settings=settings)
-    monkeypatch.setattr(parts_module, "_made_once", lambda: api.parts)
+    settings = replace(api.services.settings, lane_share_jobs=WINDOW, republish_seconds=1)
+    api.services = replace(api.services, settings=settings)
+    monkeypatch.setattr(services_module, "_made_once", lambda: api.services)
     monkeypatch.setattr(batches, "INTERACTIVE_JOBS_MAX", 1)
-    monkeypatch.setattr(places, "COUNTER_SHARDS", WINDOW)
+    monkeypatch.setattr(resources, "COUNTER_SHARDS", WINDOW)
     return api
 
 
@@ -35,20 +35,20 @@ def crowd(narrow):
 
 def taken(api, queues):
     """Take the bulk lane's messages, as a worker does that then falls silent."""
-    return [message.job for message in queues.take(places.BULK)]
+    return [message.job for message in queues.take(resources.BULK)]
 
 
 def shares(jobs):
-    return {places.counter_sk(job) for job in jobs}
+    return {resources.counter_sk(job) for job in jobs}
 
 
-def held(api, batch, jobs):
-    return [job for job in jobs if api.row(batch, job).held]
+def waiting(api, batch, jobs):
+    return [job for job in jobs if api.row(batch, job).waiting]
 
 
 def lines(api, batch):
-    rows = api.table.rows_after(batch, places.JOB_PREFIX, 100)
-    return [row["sk"] for row in rows if row["sk"].startswith(places.LINE_PREFIX)]
+    rows = api.table.rows_after(batch, resources.JOB_PREFIX, 100)
+    return [row["sk"] for row in rows if row["sk"].startswith(resources.LINE_PREFIX)]
 
 
 def test_a_batch_publishes_no_more_than_its_window(narrow, queues, crowd):
@@ -56,7 +56,7 @@ def test_a_batch_publishes_no_more_than_its_window(narrow, queues, crowd):
     out = taken(narrow, queues)
     assert 1 < len(out) <= WINDOW
     assert len(shares(out)) == len(out)
-    assert sorted([*out, *held(narrow, batch, jobs), jobs[0]]) == sorted(jobs)
+    assert sorted([*out, *waiting(narrow, batch, jobs), jobs[0]]) == sorted(jobs)
     # To its visitor a held image is queued as the others are.
     assert narrow.counts(batch) == {"queued": IMAGES}
 
@@ -73,7 +73,7 @@ def test_every_message_that_is_taken_lets_the_next_one_go(narrow, queues, crowd)
     while out := taken(narrow, queues):
         for job in out:
             narrow.end(batch, job)
-            narrow.let_go(batch, job)
+            narrow.release(batch, job)
         done += out
         assert all(narrow.table.out(narrow.row(batch, job)) <= 1 for job in jobs)
     assert sorted([*done, jobs[0]]) == sorted(jobs)
@@ -96,9 +96,9 @@ def test_a_held_job_whose_message_is_lost_is_published_again(narrow, queues, cro
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)
     narrow.end(batch, job)
-    narrow.let_go(batch, job)
+    narrow.release(batch, job)
     (lost,) = taken(narrow, queues)
-    queues.take(places.JOBS)
+    queues.take(resources.JOBS)
     narrow.clock.pass_seconds(60)
     narrow.sweep()
     assert lost in taken(narrow, queues)
@@ -107,11 +107,11 @@ def test_a_held_job_whose_message_is_lost_is_published_again(narrow, queues, cro
 def test_a_held_job_is_cancelled_and_its_line_leads_nowhere(narrow, queues, crowd):
     batch, jobs = crowd
     out = taken(narrow, queues)
-    for job in held(narrow, batch, jobs):
+    for job in waiting(narrow, batch, jobs):
         assert narrow.post(f"/batches/{batch}/jobs/{job}/cancel")[1]["state"] == "cancelled"
     for job in out:
         narrow.end(batch, job)
-        narrow.let_go(batch, job)
+        narrow.release(batch, job)
     assert taken(narrow, queues) == []
     assert lines(narrow, batch) == []
 
@@ -120,7 +120,7 @@ def test_a_job_that_comes_back_to_the_queue_finds_its_place(narrow, queues, crow
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)
     narrow.claim(batch, job)
-    narrow.let_go(batch, job)
+    narrow.release(batch, job)
     narrow.move(batch, job, "queued")
     assert narrow.table.out(narrow.row(batch, job)) == 2
 
@@ -131,5 +131,5 @@ def test_nothing_is_let_go_in_a_batch_that_is_being_cancelled(narrow, queues, cr
     narrow.end(batch, job)
     monkeypatch.setattr("chalicelib.orders.FIRST_SLICE_SECONDS", 0.0)
     narrow.post(f"/batches/{batch}/cancel")
-    narrow.let_go(batch, job)
+    narrow.release(batch, job)
     assert taken(narrow, queues) == []

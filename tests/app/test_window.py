@@ -18,7 +18,7 @@ COUNT = 66
 def client(tmp_path):
     """The app with a narrow window and a sweep that comes too late to help."""
     with (
-        LocalApp(tmp_path, ranks=2, sweep_seconds=600.0, say=print, WINDOW_JOBS="8") as app,
+        LocalApp(tmp_path, ranks=2, sweep_seconds=600.0, say=print, LANE_SHARE_JOBS="8") as app,
         Client(app.url) as client,
     ):
         yield client

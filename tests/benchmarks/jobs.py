@@ -18,7 +18,7 @@ from pathlib import Path
 from skimage import data
 
 from infra.local.app import LocalApp, has_event
-from infra.local.part import Part, Running
+from infra.local.process import Process, Running
 from tests.app import pictures
 from tests.app.processes import below, command_of, cpu_seconds
 from tests.client import Client
@@ -39,7 +39,7 @@ class Worker:
     def __init__(self, app):
         self.log = app.folder / "worker.log"
         self.running = Running(
-            Part.python("worker", "cluster_worker", **app.environment), app.folder
+            Process.python("worker", "cluster_worker", **app.environment), app.folder
         )
         self.read = 0
         self.rest = ""

@@ -8,7 +8,7 @@ import numpy as np
 
 from cluster_worker.operations import catalogue
 from cluster_worker.plan import cost
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.rates import MEASURED
 from config.contract import recipe
 from tests.benchmarks.text import table
@@ -112,7 +112,7 @@ def section():
     ]
     for name, steps in STEPS.items():
         checked = json.dumps(recipe.check(steps, catalogue(), 1))
-        planned = plan(Order(SHAPE, "uint8", checked))
+        planned = plan(PlanRequest(SHAPE, "uint8", checked))
         alone = spread(planned, 1, MEASURED, NETWORK).seconds
         cells = []
         for ranks in RANKS:

@@ -16,8 +16,8 @@ from skimage import util
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.operations.declare import Part
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.operations.declare import Stage
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 from tests.cluster_worker import reference
@@ -33,7 +33,7 @@ DEPTHS = ("input", "native")
 
 def run(image, steps, core=None, depth="input"):
     checked = json.dumps(recipe.check(steps, CATALOGUE, 20))
-    return run_alone(plan(Order(image.shape, str(image.dtype), checked, depth, core)), image)
+    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), checked, depth, core)), image)
 
 
 def outcome(*given):
@@ -332,12 +332,12 @@ def test_transparency_is_not_rounded_before_it_is_consumed(step, dtype):
 
 def narrow(monkeypatch):
     """Make every halo one pixel smaller."""
-    reads = Part.reads
+    reads = Stage.reads
 
     def too_little(part, core, shape):
         return reads(replace(part, halo=part.halo - 1), core, shape)
 
-    monkeypatch.setattr(Part, "reads", too_little)
+    monkeypatch.setattr(Stage, "reads", too_little)
     plan.cache_clear()
 
 

@@ -9,7 +9,7 @@ from skimage import data
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.support.cells import CELL, cells
 from cluster_worker.pixels.tiling import Place, Span
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 from tests.cluster_worker import reference
@@ -24,8 +24,8 @@ STEPS = {
 
 
 def run(steps, core=None):
-    order = Order(IMAGE.shape, str(IMAGE.dtype), json.dumps(steps), "native", core)
-    return run_alone(plan(order), IMAGE)
+    request = PlanRequest(IMAGE.shape, str(IMAGE.dtype), json.dumps(steps), "native", core)
+    return run_alone(plan(request), IMAGE)
 
 
 @pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)

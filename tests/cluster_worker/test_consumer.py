@@ -8,7 +8,7 @@ import pika
 import pytest
 
 from cluster_worker.node.consumer import Consumer, Verdict
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def connected(broker):
 def _empty_queues(broker):
     broker.declare_queues()
     with connected(broker) as channel:
-        for queue in places.QUEUES:
+        for queue in resources.QUEUES:
             channel.queue_purge(queue.name)
 
 
@@ -37,7 +37,7 @@ def channel(broker):
 def publish(channel, *bodies):
     for body in bodies:
         durable = pika.BasicProperties(delivery_mode=2)
-        channel.basic_publish("", places.JOBS.name, body, durable)
+        channel.basic_publish("", resources.JOBS.name, body, durable)
 
 
 def waiting(channel, queue):
@@ -53,7 +53,7 @@ def wait_for(what, seconds=30):
 
 @contextmanager
 def consuming(broker, work, slots=2, drain_seconds=10.0, give_up=lambda: None):
-    consumer = Consumer(broker.url, {places.JOBS.name: slots}, work)
+    consumer = Consumer(broker.url, {resources.JOBS.name: slots}, work)
     thread = threading.Thread(target=consumer.run, args=(drain_seconds, give_up))
     thread.start()
     try:
@@ -74,9 +74,9 @@ def test_a_done_message_is_gone_and_a_dead_one_lies_in_the_dead_letters(broker, 
 
     publish(channel, *(Message("b", job, 1).to_bytes() for job in verdicts))
     with consuming(broker, work):
-        wait_for(lambda: waiting(channel, places.DEAD_LETTERS) == 1)
+        wait_for(lambda: waiting(channel, resources.DEAD_LETTERS) == 1)
     assert sorted(seen) == ["bad", "good"]
-    assert waiting(channel, places.JOBS) == 0
+    assert waiting(channel, resources.JOBS) == 0
 
 
 @pytest.mark.parametrize("first", [Verdict.HAND_BACK, Verdict.FAULT])
@@ -90,7 +90,7 @@ def test_a_message_that_is_handed_back_or_faulted_comes_again(broker, channel, f
     publish(channel, Message("b", "j", 1).to_bytes())
     with consuming(broker, work):
         wait_for(lambda: len(seen) == 2)
-    assert waiting(channel, places.JOBS) == 0
+    assert waiting(channel, resources.JOBS) == 0
 
 
 def test_work_that_raises_is_a_fault_and_the_consumer_goes_on(broker, channel):
@@ -105,13 +105,13 @@ def test_work_that_raises_is_a_fault_and_the_consumer_goes_on(broker, channel):
     publish(channel, Message("b", "j", 1).to_bytes())
     with consuming(broker, work):
         wait_for(lambda: len(seen) == 2)
-    assert waiting(channel, places.JOBS) == 0
+    assert waiting(channel, resources.JOBS) == 0
 
 
 def test_a_strange_message_goes_to_the_dead_letters(broker, channel):
     publish(channel, b"no job")
     with consuming(broker, lambda _: Verdict.DONE):
-        wait_for(lambda: waiting(channel, places.DEAD_LETTERS) == 1)
+        wait_for(lambda: waiting(channel, resources.DEAD_LETTERS) == 1)
 
 
 def test_a_drain_finishes_what_is_in_hand_and_leaves_the_rest(broker, channel):
@@ -130,7 +130,7 @@ def test_a_drain_finishes_what_is_in_hand_and_leaves_the_rest(broker, channel):
         consumer.stop()
         may_end.set()
     assert finished == ["0"]
-    wait_for(lambda: waiting(channel, places.JOBS) == 2)
+    wait_for(lambda: waiting(channel, resources.JOBS) == 2)
 
 
 def test_a_drain_whose_time_is_over_gives_the_job_up(broker, channel):
@@ -144,7 +144,7 @@ def test_a_drain_whose_time_is_over_gives_the_job_up(broker, channel):
     with consuming(broker, work, drain_seconds=0.0, give_up=told.set) as consumer:
         assert begun.wait(30)
         consumer.stop()
-    wait_for(lambda: waiting(channel, places.JOBS) == 1)
+    wait_for(lambda: waiting(channel, resources.JOBS) == 1)
 
 
 def test_a_broker_that_comes_back_finds_the_consumer_and_its_job_is_not_begun_twice(broker):
@@ -167,7 +167,7 @@ def test_a_broker_that_comes_back_finds_the_consumer_and_its_job_is_not_begun_tw
             publish(channel, Message("b", "next", 1).to_bytes())
             wait_for(lambda: "next" in seen, 60)
             may_end.set()
-            wait_for(lambda: waiting(channel, places.JOBS) == 0)
+            wait_for(lambda: waiting(channel, resources.JOBS) == 0)
     assert seen == ["long", "next"]
 
 
@@ -180,7 +180,7 @@ def test_a_message_finished_while_its_connection_dies_is_not_kept_in_hand(
     publish(channel, Message("b", "j", 1).to_bytes())
     with consuming(broker, lambda _: Verdict.DONE) as consumer:
         wait_for(lambda: consumer.connection)
-        wait_for(lambda: not consumer.in_hand and not waiting(channel, places.JOBS))
+        wait_for(lambda: not consumer.in_hand and not waiting(channel, resources.JOBS))
         time.sleep(1)
         assert not consumer.in_hand
 

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.engine.dispatch import PASSED_MAX, Assignment, place_in_line
+from cluster_worker.engine.dispatch import OVERTAKEN_MAX, queue_position
+from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled, RankDied
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 from tests.cluster_worker.images import IMAGES
@@ -35,7 +37,7 @@ BIG = np.random.default_rng(1).integers(0, 255, (1500, 1500), np.uint8)
 
 def alone(image, steps, depth="input"):
     checked = json.dumps(recipe.check(steps, CATALOGUE, 20))
-    return run_alone(plan(Order(image.shape, str(image.dtype), checked, depth)), image)
+    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), checked, depth)), image)
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +294,7 @@ def test_a_job_closed_early_gives_its_memory_back_only_once_no_rank_writes_there
     ranks_then = []
 
     def note(segments):
-        ranks_then.append([job.assignment.ranks for job in jobs if not job.assignment.done.done()])
+        ranks_then.append([job.ranks for job in jobs if not job.done.done()])
         release(segments)
 
     monkeypatch.setattr(engine.segments, "release", note)
@@ -388,8 +390,8 @@ def test_a_job_tells_what_its_ranks_took(engine):
 def test_a_job_of_a_small_batch_goes_before_the_bulk_and_behind_its_own():
     line = []
     for number, first in enumerate([False, False, True, False, True]):
-        job = Assignment(number, None, None, (), None, False, None, first=first)
-        line.insert(place_in_line(line, job), job)
-    assert [job.number for job in line] == [2, 4, 0, 1, 3]
-    line[-2].passed = PASSED_MAX
-    assert place_in_line(line, Assignment(5, None, None, (), None, False, None)) == 4
+        job = EngineJob(Task(number, None, None, (), None, False), None, None, 1, first=first)
+        line.insert(queue_position(line, job), job)
+    assert [job.task.job for job in line] == [2, 4, 0, 1, 3]
+    line[-2].passed = OVERTAKEN_MAX
+    assert queue_position(line, EngineJob(Task(5, None, None, (), None, False), None, None, 1)) == 4

@@ -9,7 +9,7 @@ from skimage import morphology
 from cluster_worker.kernels.footprints import footprint_of
 from cluster_worker.kernels.loops import doubles, extremes, medians, separable
 from cluster_worker.operations.morphology import fast
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 
 SHAPES = [(131, 203), (70, 67, 3), (9, 200), (4, 64), (5, 7), (1, 91), (91, 1), (3, 2)]
@@ -52,7 +52,7 @@ def test_extremes_of_small_neighbourhoods_are_scikit_images(name, footprint, rad
         filtered = getattr(morphology, name)
         expected = [filtered(each, mask, mode=mode, cval=level) for each in planes_of(image)]
         for core in (None, (23, 150)):
-            found = run_alone(plan(Order(image.shape, dtype, steps, "native", core)), image)
+            found = run_alone(plan(PlanRequest(image.shape, dtype, steps, "native", core)), image)
             np.testing.assert_array_equal(planes_of(found), expected)
 
 

@@ -13,7 +13,7 @@ from skimage import data
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.surfaces import Array
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import Alone, run, run_alone
 from config.contract import recipe
 
@@ -51,8 +51,8 @@ def assert_planned(step, image, constant_bytes):
     for depth in ("input", "native"):
         # What is loaded once.
         with suppress(Rejected):
-            run_alone(plan(Order(small.shape, str(image.dtype), steps, depth)), small)
-        planned = plan(Order(image.shape, str(image.dtype), steps, depth))
+            run_alone(plan(PlanRequest(small.shape, str(image.dtype), steps, depth)), small)
+        planned = plan(PlanRequest(image.shape, str(image.dtype), steps, depth))
         assert peak_of(planned, image) <= planned.rank_bytes(1) + constant_bytes
 
 
@@ -80,14 +80,14 @@ import sys
 from pathlib import Path
 import numpy as np
 from cluster_worker.plan.run import run_alone
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 image = np.zeros((90, 90), np.uint8)
-small, planned = (plan(Order((90, 90), "uint8", steps)) for steps in sys.argv[1:])
+small, planned = (plan(PlanRequest((90, 90), "uint8", steps)) for steps in sys.argv[1:])
 run_alone(small, image)  # what is loaded once
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
 before = peak()
@@ -109,6 +109,6 @@ def test_the_tables_of_a_wide_neighbourhood_are_planned(step):
     defaults, steps = (json.dumps(recipe.check([each], CATALOGUE, 1)) for each in (small, step))
     command = [sys.executable, "-c", MEASURE, defaults, steps]
     ran = subprocess.run(command, capture_output=True, timeout=60, check=True)
-    planned = plan(Order((90, 90), "uint8", steps)).rank_bytes(1)
+    planned = plan(PlanRequest((90, 90), "uint8", steps)).rank_bytes(1)
     assert int(ran.stdout) <= planned + CONSTANT_BYTES
     assert planned < 2 * int(ran.stdout)

@@ -19,17 +19,17 @@ from cluster_worker.operations.declare import (
     Iterative,
     Local,
     Measure,
-    Part,
     Place,
     Pointwise,
     Rounds,
     Span,
+    Stage,
     Statistical,
     operation,
 )
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 from cluster_worker.pixels.surfaces import Array, read
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import Alone, run_alone
 from cluster_worker.plan.run import run as run_plan
 from config.contract import recipe
@@ -50,12 +50,12 @@ def own_catalogue(monkeypatch):
 
 def run(image, *names, core=CORE):
     steps = json.dumps([{"operation": name} for name in names])
-    return run_alone(plan(Order(image.shape, str(image.dtype), steps, "native", core)), image)
+    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), steps, "native", core)), image)
 
 
 def planned(*names, shape=IMAGE.shape):
     steps = json.dumps([{"operation": name} for name in names])
-    return plan(Order(shape, "uint8", steps, "native", CORE))
+    return plan(PlanRequest(shape, "uint8", steps, "native", CORE))
 
 
 def sum_of_neighbours(image: Image) -> Image:
@@ -164,7 +164,9 @@ def test_eight_bits_of_a_rank_filter_return_to_sixteen_and_alpha_to_eight():
     image = np.random.default_rng(4).integers(0, 65_535, (20, 31, 2), np.uint16)
     checked = recipe.check([{"operation": "gaussian"}, {"operation": "rank_mean"}], catalogue(), 2)
     found = {
-        depth: run_alone(plan(Order(image.shape, "uint16", json.dumps(checked), depth)), image)
+        depth: run_alone(
+            plan(PlanRequest(image.shape, "uint16", json.dumps(checked), depth)), image
+        )
         for depth in ("input", "native")
     }
     assert (str(found["input"].dtype), str(found["native"].dtype)) == ("uint16", "uint8")
@@ -259,9 +261,9 @@ def test_rounds_end_when_their_rule_says_so_in_whichever_buffer(rounds):
 @pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
 def test_no_tile_is_so_much_work_that_a_cancel_would_wait_for_it(name, dtype):
     checked = recipe.check([{"operation": name}], catalogue(), 1)
-    made = plan(Order((6000, 6000, 3), dtype, json.dumps(checked)))
+    made = plan(PlanRequest((6000, 6000, 3), dtype, json.dumps(checked)))
     for each in made.passes:
-        if not each.whole and each.parts[0].rounds is None:
+        if not each.whole and each.stages[0].rounds is None:
             height, width = made.core_of(each, 2)
             read = (height + 2 * each.halo) * (width + 2 * each.halo)
             assert read * each.cost < 1 << 25
@@ -323,14 +325,14 @@ def test_what_a_part_raises_is_a_sentence_that_names_its_operation():
         return image
 
     @operation("D", "T", Composed("local"))
-    def dislike() -> tuple[Part, ...]:
+    def dislike() -> tuple[Stage, ...]:
         """Refuse.
 
         References
         ----------
         none
         """
-        return (Part(partial(np.asarray)), Part(refuse))
+        return (Stage(partial(np.asarray)), Stage(refuse))
 
     with pytest.raises(Rejected, match=r"^dislike: has a corner$"):
         run(IMAGE[:16, :18], "dislike", core=(8, 9))
@@ -364,5 +366,5 @@ def test_a_plan_does_no_work_that_takes_seconds(monkeypatch):
     plan.cache_clear()
     steps = recipe.check([{"operation": "threshold_multiotsu", "classes": 5}], catalogue(), 1)
     for dtype in ("uint8", "float32"):
-        planned = plan(Order((10, 10), dtype, json.dumps(steps)))
+        planned = plan(PlanRequest((10, 10), dtype, json.dumps(steps)))
         assert planned.result_dtype == "uint32"

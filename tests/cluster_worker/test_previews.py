@@ -9,7 +9,7 @@ from skimage import data, filters
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import Answerer
 from cluster_worker.node.previews import Previewer, plain
-from config.contract import places
+from config.contract import resources
 from config.contract.preview import Answer, Question
 from tests.app import pictures
 
@@ -103,7 +103,7 @@ def test_masks_are_black_and_white_and_deep_images_get_contrast():
 
 @pytest.mark.slow
 def test_questions_are_answered_on_the_connection_that_asked(broker):
-    answerer = Answerer(broker.url, places.PREVIEWS, lambda body: body.upper())
+    answerer = Answerer(broker.url, resources.PREVIEWS, lambda body: body.upper())
     thread = threading.Thread(target=answerer.run)
     thread.start()
     heard = []
@@ -111,12 +111,12 @@ def test_questions_are_answered_on_the_connection_that_asked(broker):
         with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
             channel = connection.channel()
             channel.queue_declare(
-                places.PREVIEWS.name, durable=True, arguments=places.PREVIEWS.arguments
+                resources.PREVIEWS.name, durable=True, arguments=resources.PREVIEWS.arguments
             )
             to = "amq.rabbitmq.reply-to"
             channel.basic_consume(to, lambda *each: heard.append(each[-1]), auto_ack=True)
             channel.basic_publish(
-                "", places.PREVIEWS.name, b"what", pika.BasicProperties(reply_to=to)
+                "", resources.PREVIEWS.name, b"what", pika.BasicProperties(reply_to=to)
             )
             for _ in range(50):
                 connection.process_data_events(0.2)

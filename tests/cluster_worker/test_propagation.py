@@ -9,7 +9,7 @@ from skimage import feature, measure, morphology, segmentation
 from cluster_worker.kernels import components
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.labels import summed_up
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 
@@ -37,7 +37,9 @@ def coil(side):
 
 def native(image, core, **step):
     checked = json.dumps(recipe.check([step], catalogue(), 20))
-    return run_alone(plan(Order(image.shape, str(image.dtype), checked, "native", core)), image)
+    return run_alone(
+        plan(PlanRequest(image.shape, str(image.dtype), checked, "native", core)), image
+    )
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -16,7 +16,7 @@ from cluster_worker.node import rows as rows_module
 from cluster_worker.node import storage as storage_module
 from cluster_worker.node.rows import Rows
 from cluster_worker.node.runner import Runner
-from config.contract import places, window
+from config.contract import lane_share, resources
 from config.contract.job import Batch, Job, Message, changed_at
 from config.contract.settings import WorkerSettings
 from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
@@ -68,7 +68,7 @@ def settings_for(endpoint):
 @pytest.fixture
 def table(endpoint):
     client = boto3.resource("dynamodb", endpoint_url=endpoint, region_name=REGION).meta.client
-    client.create_table(TableName=TABLE, **places.TABLE_SCHEMA)
+    client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
     batch = Batch(BATCH, ({"operation": "invert"},), "same", NOW, KEPT)
     client.put_item(TableName=TABLE, Item=batch.to_item())
     yield client
@@ -105,7 +105,7 @@ def put(table, row):
 def counted(row, by):
     return {
         "TableName": TABLE,
-        "Key": {"pk": row.batch, "sk": places.counter_sk(row.job)},
+        "Key": {"pk": row.batch, "sk": resources.counter_sk(row.job)},
         "UpdateExpression": "ADD #n :by",
         "ExpressionAttributeNames": {"#n": f"n_{row.state}"},
         "ExpressionAttributeValues": {":by": by},
@@ -115,8 +115,8 @@ def counted(row, by):
 def counts(table):
     """States that have jobs, over all counter rows."""
     total = {}
-    for shard in range(places.COUNTER_SHARDS):
-        key = {"pk": BATCH, "sk": f"{places.COUNTER_PREFIX}{shard}"}
+    for shard in range(resources.COUNTER_SHARDS):
+        key = {"pk": BATCH, "sk": f"{resources.COUNTER_PREFIX}{shard}"}
         for name, value in table.get_item(TableName=TABLE, Key=key).get("Item", {}).items():
             if name.startswith("n_"):
                 total[name[2:]] = total.get(name[2:], 0) + int(value)
@@ -126,7 +126,7 @@ def counts(table):
 def order(table, what):
     table.update_item(
         TableName=TABLE,
-        Key={"pk": BATCH, "sk": places.BATCH_SK},
+        Key={"pk": BATCH, "sk": resources.BATCH_SK},
         UpdateExpression="SET #order = :what",
         ExpressionAttributeNames={"#order": "order"},
         ExpressionAttributeValues={":what": what},
@@ -197,7 +197,7 @@ def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):
     assert claimed.due == NOW + 5 + 60_000
     assert claimed.changed == changed_at(NOW + 5, JOB)
     assert counts(table) == {"running": 1}
-    item = table.get_item(TableName=TABLE, Key={"pk": BATCH, "sk": places.job_sk(JOB)})["Item"]
+    item = table.get_item(TableName=TABLE, Key={"pk": BATCH, "sk": resources.job_sk(JOB)})["Item"]
     assert item["worker"] == "node 1"
 
 
@@ -212,28 +212,32 @@ def test_the_highest_ticket_that_was_claimed_tells_how_far_its_lane_has_come(row
 def test_a_taken_message_lets_held_jobs_go_as_far_as_there_is_room(rows, table):
     # Jobs that are counted in one row, so that they share a part of the window.
     names = [
-        name for n in range(99) if places.shard(name := f"{n:016}", places.COUNTER_SHARDS) == 0
+        name
+        for n in range(99)
+        if resources.shard(name := f"{n:016}", resources.COUNTER_SHARDS) == 0
     ]
-    held = [
+    waiting = [
         put(
             table,
-            Job(BATCH, name, "a.png", 9, "image/png", "queued", NOW, KEPT, lane="bulk", held=True),
+            Job(
+                BATCH, name, "a.png", 9, "image/png", "queued", NOW, KEPT, lane="bulk", waiting=True
+            ),
         )
         for name in names[:4]
     ]
-    for at, row in enumerate(held):
-        table.put_item(**window.hold(TABLE, row, NOW + at)["Put"])
+    for at, row in enumerate(waiting):
+        table.put_item(**lane_share.wait(TABLE, row, NOW + at)["Put"])
     rows.window_share = 2
-    rows.cancel(held[0], NOW)
-    assert [message.job for message in rows.let_go(held[0], NOW)] == names[1:3]
-    assert list(rows.let_go(held[0], NOW)) == []
-    let_go = rows.get_job(BATCH, names[1])
-    assert (let_go.held, let_go.publish, let_go.published_at, let_go.ticket) == (False, 1, 0, 1)
+    rows.cancel(waiting[0], NOW)
+    assert [message.job for message in rows.release(waiting[0], NOW)] == names[1:3]
+    assert list(rows.release(waiting[0], NOW)) == []
+    row = rows.get_job(BATCH, names[1])
+    assert (row.waiting, row.publish, row.published_at, row.ticket) == (False, 1, 0, 1)
     rows.published(Message(BATCH, names[1], 1), NOW + 7)
     assert rows.get_job(BATCH, names[1]).published_at == NOW + 7
     # A claim makes room for one more.
     rows.claim(rows.get_job(BATCH, names[2]), "node", NOW)
-    assert [message.job for message in rows.let_go(held[0], NOW)] == names[3:4]
+    assert [message.job for message in rows.release(waiting[0], NOW)] == names[3:4]
     assert counts(table) == {"cancelled": 1, "queued": 2, "running": 1}
 
 
@@ -292,7 +296,7 @@ def test_a_cancelled_job_takes_no_progress_and_no_result(rows, table, queued):
 def test_success_names_the_winners_result(rows, table, queued):
     claimed = rows.claim(queued, "node 1", NOW)
     result = {
-        "result_key": places.result_key(BATCH, JOB, 1, "png"),
+        "result_key": resources.result_key(BATCH, JOB, 1, "png"),
         "result_name": "cat.png",
         "result_type": "image/png",
         "result_bytes": 99,

@@ -28,8 +28,8 @@ from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
 from cluster_worker.node.rows import Rows
 from cluster_worker.node.runner import Runner, Wanted
 from cluster_worker.node.storage import Storage
-from cluster_worker.stages import Stages
-from config.contract import places
+from cluster_worker.timings import Stages
+from config.contract import resources
 from config.contract.job import Batch, Job, Message, changed_at
 from config.contract.settings import WorkerSettings
 from tests.cluster_worker.test_tiles import close_to, levels_of
@@ -84,7 +84,7 @@ def runner(settings, s3):
     resource = boto3.resource(
         "dynamodb", endpoint_url=settings.dynamodb_endpoint, region_name=REGION
     )
-    resource.meta.client.create_table(TableName=TABLE, **places.TABLE_SCHEMA)
+    resource.meta.client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
     resource.meta.client.close()
     with Engine(1) as engine, Decoders(1) as decoders:
         yield Runner(settings, engine, decoders, Rows(settings), Storage(settings), "worker")
@@ -96,7 +96,7 @@ def put(runner, s3, image, steps, format="same"):
     tifffile.imwrite(buffer, image, tile=(256, 256))
     # One of its own: a worker reads a batch once.
     batch_id = secrets.token_hex(16)
-    key = places.upload_key(batch_id, JOB)
+    key = resources.upload_key(batch_id, JOB)
     etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=buffer.getvalue())["ETag"]
     batch = Batch(batch_id, tuple(steps), format, 0, KEPT)
     size = len(buffer.getvalue())
@@ -129,7 +129,7 @@ def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
 
 def test_an_upload_that_is_gone_fails_its_job(runner, s3):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
-    s3.delete_object(Bucket=UPLOADS, Key=places.upload_key(message.batch, JOB))
+    s3.delete_object(Bucket=UPLOADS, Key=resources.upload_key(message.batch, JOB))
     assert runner.run(message) is Verdict.DONE
     row = row_of(runner, message)
     assert (row.state, row.cause) == ("failed", "rejected")
@@ -142,7 +142,7 @@ def accepted(s3):
 
     def make(size):
         row = Job("d" * 32, JOB, "a", size, "", "queued", 0, KEPT)
-        key = places.upload_key(row.batch, row.job)
+        key = resources.upload_key(row.batch, row.job)
         return replace(row, etag=s3.put_object(Bucket=UPLOADS, Key=key, Body=bytes(size))["ETag"])
 
     return make

@@ -12,14 +12,14 @@ from moto.server import ThreadedMotoServer
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.node import storage as storage_module
 from cluster_worker.node.storage import Storage, disposition
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, WorkerSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 BATCH, JOB = "b" * 32, "c" * 16
-KEY = places.upload_key(BATCH, JOB)
+KEY = resources.upload_key(BATCH, JOB)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,7 +97,7 @@ def test_no_room_for_the_upload_is_the_nodes_fault(storage, s3, tmp_path):
 
 @pytest.mark.parametrize("size", [0, 1000, 40 * MIB + 7])
 def test_a_result_is_stored_with_what_a_browser_must_know(storage, s3, tmp_path, size):
-    path, key = tmp_path / "result", places.result_key(BATCH, JOB, 1, "png")
+    path, key = tmp_path / "result", resources.result_key(BATCH, JOB, 1, "png")
     path.write_bytes(bytes(size))
     storage.upload(path, key, "image/png", "Käse.png")
     found = s3.get_object(Bucket="results", Key=key)

@@ -22,7 +22,7 @@ from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.streams import Raw, Tools, reserve
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.tiling import Span
-from cluster_worker.plan.chain import Order, plan
+from cluster_worker.plan.chain import PlanRequest, plan
 from config.contract import recipe
 
 PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]
@@ -128,7 +128,7 @@ def test_a_thumbnail_of_a_gigapixel_is_made_from_windows_that_fit_into_memory():
     steps = json.dumps(
         recipe.check([{"operation": "resize", "rows": 500, "columns": 500}], catalogue(), 1)
     )
-    planned = plan(Order((32_768, 32_768), "uint8", steps))
+    planned = plan(PlanRequest((32_768, 32_768), "uint8", steps))
     assert planned.rank_bytes(2) < 256 << 20
 
 
@@ -169,7 +169,7 @@ def test_a_streamed_job_survives_the_death_of_a_rank(engine, small_memory, tmp_p
 def test_a_rank_that_cannot_open_its_files_leaves_no_other_waiting(engine, small_memory, tmp_path):
     source, target = written(tmp_path / "in.tif", PHOTOGRAPH), tmp_path / "out.tif"
     with open_file(engine, source, target, CHAINS["local"]) as file:
-        assert file.job.assignment.wide
+        assert file.job.task.wide
         file.spool.tiles_of(1).mkdir()
         file.job.start()
         with pytest.raises(Broken, match="IsADirectoryError"):

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import (
     FINAL,
     STATES,
@@ -52,7 +52,7 @@ def test_a_move_changes_the_row_and_both_counters_together(state):
     row = dataclasses.replace(ROW, state=state)
     for to in TRANSITIONS[state]:
         update, *counters = (each["Update"] for each in move("table", row, to, 5, 6))
-        assert update["Key"] == {"pk": ROW.batch, "sk": places.job_sk(ROW.job)}
+        assert update["Key"] == {"pk": ROW.batch, "sk": resources.job_sk(ROW.job)}
         assert update["ExpressionAttributeValues"][":when_state"] == state
         assert update["ExpressionAttributeValues"][":state"] == to
         if to == state:

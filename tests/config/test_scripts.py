@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from config.contract import places
+from config.contract import resources
 from config.contract.definitions import definitions
 from config.contract.settings import TOP
 
@@ -114,9 +114,9 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
 def test_the_brokers_definitions_hold_the_apps_queues_with_their_limits():
     made = definitions("dip", "secret", b"salt")
     queues = {each["name"]: each for each in made["queues"]}
-    assert set(queues) == {queue.name for queue in places.QUEUES}
-    jobs = queues[places.JOBS.name]
-    assert jobs["arguments"] == places.JOBS.arguments
+    assert set(queues) == {queue.name for queue in resources.QUEUES}
+    jobs = queues[resources.JOBS.name]
+    assert jobs["arguments"] == resources.JOBS.arguments
     assert jobs["durable"]
     assert "secret" not in json.dumps(made)
 

@@ -16,8 +16,8 @@ from infra.local import app as room
 from infra.local import selfcheck
 from infra.local.app import LocalApp
 from infra.local.guard import descendants
-from infra.local.part import LocalError
 from infra.local.ports import HOST, answers, free_ports
+from infra.local.process import LocalError
 from tests.infra.processes import (
     THIS_MACHINE,
     addresses_listened_on,

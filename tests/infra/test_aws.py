@@ -8,8 +8,8 @@ import pytest
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
-from infra.local.part import Part
 from infra.local.ports import free_ports
+from infra.local.process import Process
 from infra.local.supervisor import Supervisor
 from tests.infra.web import request
 
@@ -33,7 +33,7 @@ def endpoint(tmp_path_factory):
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
     }
-    part = Part.python("aws", "infra.local.aws", f"--port={port}", f"--origin={ORIGIN}", **names)
+    part = Process.python("aws", "infra.local.aws", f"--port={port}", f"--origin={ORIGIN}", **names)
     with Supervisor(folder, print) as supervisor:
         supervisor.start(part)
         supervisor.await_ready("aws", lambda: "ready" in (folder / "aws.log").read_text(), 60)

@@ -4,12 +4,12 @@ import pika
 import pika.exceptions
 import pytest
 
-from config.contract import places
+from config.contract import resources
 from infra.local import broker as room
 from infra.local.broker import Broker, connect
 from infra.local.guard import descendants
-from infra.local.part import LocalError
 from infra.local.ports import HOST, answers
+from infra.local.process import LocalError
 from tests.infra.processes import (
     THIS_MACHINE,
     addresses_listened_on,
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.slow
 def queue(broker):
     broker.declare_queues()
     connection = connect(broker.url)
-    connection.channel().queue_purge(places.JOBS.name)
+    connection.channel().queue_purge(resources.JOBS.name)
     connection.close()
-    return places.JOBS.name
+    return resources.JOBS.name
 
 
 def test_confirmed_messages_outlive_a_kill_of_the_broker(broker, queue):

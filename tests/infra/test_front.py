@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from infra.local.front import API_BODY_BYTES_MAX
-from infra.local.part import Part
 from infra.local.ports import HOST, answers, free_ports
+from infra.local.process import Process
 from infra.local.supervisor import Supervisor
 from tests.infra.web import request
 
@@ -83,10 +83,10 @@ def fronts(tmp_path_factory, api, site):
     }
     with Supervisor(folder, print) as supervisor:
         arguments = (f"--port={aws}", "--origin=http://127.0.0.1:1")
-        supervisor.start(Part.python("aws", "infra.local.aws", *arguments, **settings))
+        supervisor.start(Process.python("aws", "infra.local.aws", *arguments, **settings))
         for name, port, behind in (("up", up, api), ("down", down, nobody)):
             arguments = (f"--port={port}", f"--api=http://{HOST}:{behind}", f"--site={site}")
-            supervisor.start(Part.python(name, "infra.local.front", *arguments, **settings))
+            supervisor.start(Process.python(name, "infra.local.front", *arguments, **settings))
         supervisor.await_ready("aws", lambda: "ready" in (folder / "aws.log").read_text(), 60)
         keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         s3 = boto3.client("s3", endpoint_url=endpoint, region_name=REGION, **keys)

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 from config.contract.settings import TOP
 from infra import letters, smoke
@@ -49,7 +49,7 @@ def test_dead_letters_are_listed_and_sent_back_on_a_machine_of_ones_own(app):
     channel = connection.channel()
     channel.confirm_delivery()
     letter = Message("0" * 32, "1" * 16, 1)
-    channel.basic_publish("", places.DEAD_LETTERS.name, letter.to_bytes(), mandatory=True)
+    channel.basic_publish("", resources.DEAD_LETTERS.name, letter.to_bytes(), mandatory=True)
     connection.close()
     assert "1111111111111111  deleted" in ask(app)
     assert ask(app, "--send", "all") == "0 sent, 1 dropped, 0 left\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aws_cdk import App
 
-from config.contract import places
+from config.contract import resources
 from config.contract.settings import TOP
 from infra import rules
 from infra import settings as room
@@ -181,7 +181,7 @@ def test_only_pages_of_the_site_may_upload(small, production):
 
 def test_the_table_is_the_one_that_the_code_knows(template):
     table = template.one("AWS::DynamoDB::Table")
-    schema = places.TABLE_SCHEMA
+    schema = resources.TABLE_SCHEMA
     assert table["KeySchema"] == schema["KeySchema"]
     assert table["BillingMode"] == schema["BillingMode"]
     assert table["GlobalSecondaryIndexes"] == schema["GlobalSecondaryIndexes"]

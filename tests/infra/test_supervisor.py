@@ -9,7 +9,7 @@ import pytest
 
 from config.contract.settings import TOP
 from infra.local.guard import descendants
-from infra.local.part import LocalError, Part
+from infra.local.process import LocalError, Process
 from infra.local.supervisor import Supervisor, delay_after
 from tests.infra.processes import eventually, is_alive
 
@@ -27,7 +27,7 @@ time.sleep(1000)
 
 
 def python(name, code, *arguments, **fields):
-    return Part(name, (sys.executable, "-c", code, *arguments), **fields)
+    return Process(name, (sys.executable, "-c", code, *arguments), **fields)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_delay_doubles_to_half_a_minute_and_begins_anew_after_a_minute_well(
 
 
 def test_a_part_that_dies_is_started_again_and_said(supervisor, said):
-    supervisor.start(Part("worker", ("sleep", "1000")))
+    supervisor.start(Process("worker", ("sleep", "1000")))
     supervisor.keep()
     for delay in ("0.05", "0.1"):
         killed = supervisor.pids()["worker"]
@@ -81,13 +81,13 @@ def test_a_part_that_dies_while_it_starts_is_one_sentence_and_not_started_again(
 
 
 def test_a_part_that_never_becomes_ready_is_given_up(supervisor):
-    supervisor.start(Part("api", ("sleep", "1000")))
+    supervisor.start(Process("api", ("sleep", "1000")))
     with pytest.raises(LocalError, match=r"api was not ready within 0\.1 s"):
         supervisor.await_ready("api", lambda: False, 0.1)
 
 
 def test_a_program_that_is_missing_ends_at_once(supervisor):
-    supervisor.start(Part("broker", ("/no/such/program",)))
+    supervisor.start(Process("broker", ("/no/such/program",)))
     with pytest.raises(LocalError, match="cannot run /no/such/program: No such file"):
         supervisor.await_ready("broker", lambda: False, 10)
 
@@ -113,7 +113,7 @@ def test_grandchildren_end_when_their_part_is_killed(supervisor, tmp_path):
 
 
 def test_a_part_ends_when_its_guard_is_killed(supervisor):
-    supervisor.start(Part("worker", ("sleep", "1000")))
+    supervisor.start(Process("worker", ("sleep", "1000")))
     pid = supervisor.pids()["worker"]
     supervisor.parts["worker"].guard.kill()
     eventually(lambda: not is_alive(pid))
@@ -124,11 +124,11 @@ def test_nothing_is_left_when_the_supervisor_itself_is_killed(tmp_path):
     code = f"""
 import sys, time
 from pathlib import Path
-from infra.local.part import Part
+from infra.local.process import Process
 from infra.local.supervisor import Supervisor
 supervisor = Supervisor(Path({str(tmp_path)!r}), print)
 code = {LEAVES_A_GRANDCHILD!r}
-supervisor.start(Part("worker", (sys.executable, "-c", code, {str(note)!r})))
+supervisor.start(Process("worker", (sys.executable, "-c", code, {str(note)!r})))
 time.sleep(1000)
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=TOP) as process:

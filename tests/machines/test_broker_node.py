@@ -11,7 +11,7 @@ import time
 import pika
 import pytest
 
-from config.contract import places
+from config.contract import resources
 from config.contract.settings import TOP
 from tests.machines.machine import Machine, base, copy_of, copy_sources, lend
 
@@ -101,12 +101,12 @@ def test_guest_is_gone(url, trusting, machine):
 
 def test_the_queues_are_there_with_their_limits(url, trusting, machine):
     said = machine.do("rabbitmqctl", "--quiet", "list_queues", "name", "type", "arguments")
-    for queue in places.QUEUES:
+    for queue in resources.QUEUES:
         (line,) = [line for line in said.splitlines() if line.startswith(queue.name)]
         assert f"\t{queue.arguments['x-queue-type']}\t" in line
-    assert f'"x-delivery-limit",{places.DELIVERY_LIMIT}' in said.replace(" ", "")
+    assert f'"x-delivery-limit",{resources.DELIVERY_LIMIT}' in said.replace(" ", "")
     connection = connected(url)
-    for queue in places.QUEUES:
+    for queue in resources.QUEUES:
         # Other arguments than those that are there would be refused.
         connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
     connection.close()
@@ -133,7 +133,7 @@ def test_what_was_confirmed_outlives_a_kill_and_a_boot(url, trusting, machine):
     channel = connection.channel()
     channel.confirm_delivery()
     durable = pika.BasicProperties(delivery_mode=2)
-    channel.basic_publish("", places.DEAD_LETTERS.name, b"kept", durable, mandatory=True)
+    channel.basic_publish("", resources.DEAD_LETTERS.name, b"kept", durable, mandatory=True)
     connection.close()
     # RabbitMQ writes a second later which files are a queue's; see infra/local/broker.py.
     time.sleep(5)
@@ -157,7 +157,7 @@ def waiting(connection, seconds=60):
     until = time.monotonic() + seconds
     while True:
         try:
-            found = connection.channel().queue_declare(places.DEAD_LETTERS.name, passive=True)
+            found = connection.channel().queue_declare(resources.DEAD_LETTERS.name, passive=True)
             return found.method.message_count
         except pika.exceptions.AMQPError:
             assert time.monotonic() < until

@@ -17,7 +17,7 @@ from cluster_worker.node.consumer import Consumer, Verdict
 from cluster_worker.node.lifecycle import Outside
 from cluster_worker.node.metadata import Metadata
 from cluster_worker.node.rows import Rows
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Message
 from config.contract.node import Node
 from config.contract.settings import WorkerSettings
@@ -41,7 +41,7 @@ def aws():
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         url = f"http://{host}:{port}"
         client = boto3.client("dynamodb", endpoint_url=url, region_name=REGION)
-        client.create_table(TableName="jobs", **places.TABLE_SCHEMA)
+        client.create_table(TableName="jobs", **resources.TABLE_SCHEMA)
         client.close()
         yield url
     server.stop()
@@ -75,7 +75,7 @@ def channel(broker):
     broker.declare_queues()
     with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
         channel = connection.channel()
-        channel.queue_purge(places.JOBS.name)
+        channel.queue_purge(resources.JOBS.name)
         yield channel
 
 
@@ -97,7 +97,7 @@ class Work:
 def running(settings, work):
     """Run a node's consumer with its bonds, as `python -m cluster_worker` does."""
     rows = Rows(settings)
-    consumer = Consumer(settings.broker_url, {places.JOBS.name: 2}, work)
+    consumer = Consumer(settings.broker_url, {resources.JOBS.name: 2}, work)
 
     def run():
         with Outside(settings, consumer, rows, "node"):
@@ -116,11 +116,11 @@ def running(settings, work):
 
 def publish(channel, job):
     durable = pika.BasicProperties(delivery_mode=2)
-    channel.basic_publish("", places.JOBS.name, Message("b", job, 1).to_bytes(), durable)
+    channel.basic_publish("", resources.JOBS.name, Message("b", job, 1).to_bytes(), durable)
 
 
 def row_of(settings):
-    item = Rows(settings).get(places.NODES_PK, "node")
+    item = Rows(settings).get(resources.NODES_PK, "node")
     return Node.from_item(item) if item else None
 
 
@@ -154,7 +154,7 @@ def test_an_order_to_go_ends_consuming_and_lets_the_job_in_hand_finish(
         work.may_end.set()
         thread.join(60)
     assert work.finished == ["in hand"]
-    assert channel.queue_declare(places.JOBS.name, passive=True).method.message_count == 1
+    assert channel.queue_declare(resources.JOBS.name, passive=True).method.message_count == 1
     (completed,) = service.called("CompleteLifecycleAction")
     assert completed["LifecycleActionResult"] == "CONTINUE"
     for call in (completed, service.called("RecordLifecycleActionHeartbeat")[0]):
@@ -163,7 +163,7 @@ def test_an_order_to_go_ends_consuming_and_lets_the_job_in_hand_finish(
 
 
 def consumers(channel):
-    return channel.queue_declare(places.JOBS.name, passive=True).method.consumer_count
+    return channel.queue_declare(resources.JOBS.name, passive=True).method.consumer_count
 
 
 def test_a_spot_instance_hands_back_what_does_not_fit_its_time(settings, service, channel):

@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from infra.local.part import LocalError
+from infra.local.process import LocalError
 from tests.app import pictures
 from tests.client import Client
 from tests.site.pages import close, complaints_of

@@ -68,7 +68,7 @@ def sort_by(keys, order, spare):
     keys : ndarray of uint64
         One for each place.
     order, spare : ndarray of int32
-        Places, and scratch.
+        Endpoints, and scratch.
     """
     most = np.uint64(0)
     for key in keys:

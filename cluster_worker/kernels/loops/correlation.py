@@ -50,11 +50,11 @@ def correlate(rows, reach, starts, columns, weights, border, edge, top, left, re
         Of the taps of each row of the neighbourhood: the first, where they lie, and what they
         weigh; one more start ends them.
     border : int
-        Of `BORDERS`.
+        Number of the border mode, as in `BORDERS`.
     edge : float64
-        What lies beyond a constant border.
+        Value beyond the border if the border mode is constant.
     top, left : int
-        Where the result begins.
+        Row and column of `rows` at which the result begins.
     result : ndarray of float32
         (rows, columns).
     """

@@ -59,11 +59,11 @@ def correlate(rows, down, across, odd_down, odd_across, border, edge, top, left,
     odd_down, odd_across : bool
         Whether the other half is its opposite, or the same.
     border : int
-        Of `BORDERS`.
+        Number of the border mode, as in `BORDERS`.
     edge : float64
-        What lies beyond a constant border.
+        Value beyond the border if the border mode is constant.
     top, left : int
-        Where the result begins.
+        Row and column of `rows` at which the result begins.
     result : ndarray
         (rows, columns) of the type of `rows`.
     """

@@ -134,15 +134,15 @@ def find_lines(rows, share, weights, border, edge, low, high, bounds, top, left,
     weights : ndarray of float64
         Half of a Gaussian, from its end to its middle.
     border : int
-        Of `BORDERS`.
+        Number of the border mode, as in `BORDERS`.
     edge : float64
-        What lies beyond a constant border.
+        Value beyond the border if the border mode is constant.
     low, high : float32
         Steepness at which a line goes on, and begins.
     bounds : tuple of int
         First and last row, first and last column of the image in the block, half open.
     top, left : int
-        Where the result begins.
+        Row and column of `rows` at which the result begins.
     result : ndarray of uint8
         (rows, columns).
     """

@@ -64,13 +64,13 @@ def settle(rows, weights, border, edge, offset, top, left, result):
     weights : ndarray of float64
         Half of a Gaussian, from its end to its middle.
     border : int
-        Of `BORDERS`.
+        Number of the border mode, as in `BORDERS`.
     edge : float64
-        What lies beyond a constant border.
+        Value beyond the border if the border mode is constant.
     offset : float64
         How far below the Gaussian's sums the level lies.
     top, left : int
-        Where the result begins.
+        Row and column of `rows` at which the result begins.
     result : ndarray of uint8
         (rows, columns): 0, 1, or DOUBT.
     """

@@ -120,7 +120,7 @@ def above(rows, size, kind, border, edge, parameter, greatest, top, left, result
     parameter, greatest : float64
         The offset from a mean, or the factor k; and Sauvola's r, in levels.
     top, left : int
-        Where the result begins.
+        Row and column of `rows` at which the result begins.
     result : ndarray of bool
         (rows, columns).
     """

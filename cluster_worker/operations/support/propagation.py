@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cluster_worker.kernels import components, copies, floods
-from cluster_worker.operations.declare import Image, Measure, Part, Place, Rounds, Span
+from cluster_worker.operations.declare import Image, Measure, Place, Rounds, Span, Stage
 
 Codes = NDArray[np.uint64]
 
@@ -383,7 +383,7 @@ def parts_wanted(
     measures: tuple[Measure, ...] = (),
     wanted: bool = True,
     dtype: str = "bool",
-) -> tuple[Part, Part]:
+) -> tuple[Stage, Stage]:
     """Make the parts of an operation that wants some regions.
 
     Parameters
@@ -393,7 +393,7 @@ def parts_wanted(
     connectivity, wanted
         As of `Seams`.
     like : callable, optional
-        As of `Part`, if it is not enough to make seats of the right type.
+        As of `Stage`, if it is not enough to make seats of the right type.
     measures : tuple of Measure
         Of the first part.
     dtype : str
@@ -402,8 +402,8 @@ def parts_wanted(
     masked = dtype == "bool"
     seats = np.uint32 if masked else np.uint64
     return (
-        Part(first, measures=measures, like=like or partial(np.asarray, dtype=seats)),
-        Part(
+        Stage(first, measures=measures, like=like or partial(np.asarray, dtype=seats)),
+        Stage(
             wanted_mask if masked else partial(wanted_labels, dtype=dtype),
             measures=(seams(connectivity, wanted=wanted),),
             like=partial(np.asarray, dtype=dtype),

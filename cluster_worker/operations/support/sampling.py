@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import util
 
-from cluster_worker.operations.declare import Image, Measure, Number, Part, Place
+from cluster_worker.operations.declare import Image, Measure, Number, Place, Stage
 from cluster_worker.operations.support.statistics import Extent
 from cluster_worker.pixels.tiling import Span
 
@@ -486,7 +486,7 @@ def clipped_to_bound(image: Image, *, cval: float, statistics: tuple[Extent]) ->
     return result
 
 
-def with_clipping(part: Part, order: int | None, mode: Border, cval: float) -> tuple[Part, ...]:
+def with_clipping(part: Stage, order: int | None, mode: Border, cval: float) -> tuple[Stage, ...]:
     """Let a part that ends with `clipped` be followed by what it needs.
 
     scikit-image extends the range by the constant beyond the border if the result has reached
@@ -496,7 +496,7 @@ def with_clipping(part: Part, order: int | None, mode: Border, cval: float) -> t
     if not overshoots(order, mode):
         return (part,)
     measure = Measure(extent_without_bound, join_numbers_extents)
-    return (part, Part(partial(clipped_to_bound, cval=cval), measures=(measure,)))
+    return (part, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
 
 
 def bands(core: Span) -> Iterator[tuple[slice, Floats, Floats]]:

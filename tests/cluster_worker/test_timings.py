@@ -3,19 +3,19 @@
 import pytest
 
 from cluster_worker.imagefiles.decoder import cpu_seconds_of
-from cluster_worker.stages import Spent, Stages
+from cluster_worker.timings import Spent, Timings
 
 
 def test_what_a_stage_takes_is_added_up_even_where_it_fails():
-    stages = Stages()
-    stages.add("s3", Spent(1.0, 0.25))
-    with pytest.raises(ValueError, match="no number"), stages.stage("s3"):
+    timings = Timings()
+    timings.add("s3", Spent(1.0, 0.25))
+    with pytest.raises(ValueError, match="no number"), timings.timed("s3"):
         int("no number")
-    stages.add("encode", Spent(0.5, 0.5))
-    spent = stages.spent["s3"]
+    timings.add("encode", Spent(0.5, 0.5))
+    spent = timings.spent["s3"]
     assert spent.seconds >= 1.0
     assert spent.cpu_seconds >= 0.25
-    assert stages.in_words()["encode"] == {"seconds": 0.5, "cpu_seconds": 0.5}
+    assert timings.as_log()["encode"] == {"seconds": 0.5, "cpu_seconds": 0.5}
 
 
 @pytest.mark.parametrize("said", [None, "long", -1.0, float("inf"), float("nan"), True])

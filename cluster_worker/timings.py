@@ -23,14 +23,14 @@ class Spent(NamedTuple):
 NOTHING = Spent()
 
 
-class Stages:
+class Timings:
     """Adds up the stages of one job, on the thread that does it."""
 
     def __init__(self) -> None:
         self.spent: dict[str, Spent] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def timed(self, name: str) -> Iterator[None]:
         """Add the time until the context is left, with the work of this thread."""
         began, worked = time.monotonic(), time.thread_time()
         try:
@@ -42,7 +42,7 @@ class Stages:
         """Add time that this thread or another process took."""
         self.spent[name] = self.spent.get(name, NOTHING).plus(spent)
 
-    def in_words(self) -> Mapping[str, Mapping[str, float]]:
+    def as_log(self) -> Mapping[str, Mapping[str, float]]:
         """Give it as a log has it."""
         return {
             name: {unit: round(value, DIGITS) for unit, value in each._asdict().items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config.contract import places
+from config.contract import resources
 from config.contract.job import Change, Job, batch_not_marked, move
 
 # Read at once; what is held beyond is let go when these have made room again.
@@ -32,10 +32,10 @@ class Line:
 
 def share(window: int) -> int:
     """Tell how much of a window one counter row has."""
-    return -(-window // places.COUNTER_SHARDS)
+    return -(-window // resources.COUNTER_SHARDS)
 
 
-def hold(table: str, row: Job, now: int) -> dict[str, Any]:
+def wait(table: str, row: Job, now: int) -> dict[str, Any]:
     """Build the write of a held job's line, which goes with the move of its row."""
     item = {
         "pk": row.batch,
@@ -58,7 +58,7 @@ def first_lines(table: str, row: Job) -> dict[str, Any]:
 
 def prefix(row: Job) -> str:
     """Begin the sort keys of the lines that share this job's counter row."""
-    return f"{places.LINE_PREFIX}{places.shard(row.job, places.COUNTER_SHARDS)}#"
+    return f"{resources.LINE_PREFIX}{resources.shard(row.job, resources.COUNTER_SHARDS)}#"
 
 
 def drop(table: str, batch: str, line: Line) -> dict[str, Any]:
@@ -70,15 +70,15 @@ def drop(table: str, batch: str, line: Line) -> dict[str, Any]:
     }
 
 
-def let_go(
+def release(
     table: str, row: Job, line: Line, now: int, due: int, ticket: int, room: int
 ) -> list[dict[str, Any]]:
     """Build the transaction that gives a held job a message to be published.
 
     It fails if the job is not held any more, the share is full, or the batch is to end.
     """
-    values = {"publish": row.publish + 1, "published_at": 0, "ticket": ticket, "held": False}
-    change = Change(values, {"held": True})
+    values = {"publish": row.publish + 1, "published_at": 0, "ticket": ticket, "waiting": False}
+    change = Change(values, {"waiting": True})
     return [
         *move(table, row, "queued", now, due, change, room),
         {"Delete": drop(table, row.batch, line)},

@@ -37,8 +37,8 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The app's parts.
+class Services:
+    """What the API works with.
 
     `s3_placing` waits longer, for calls that put a whole file in its place; `s3_public` signs for
     browsers. `clock` tells milliseconds since 1970.
@@ -57,18 +57,18 @@ class Parts:
     clock: Callable[[], int]
 
 
-def parts() -> Parts:
-    """Return the app's parts, made at the first call."""
+def services() -> Services:
+    """Return what the API works with, made at the first call."""
     with _lock:
         return _made_once()
 
 
 @functools.cache
-def _made_once() -> Parts:
+def _made_once() -> Services:
     return make(config_settings.load(ApiSettings, "api"))
 
 
-def make(settings: ApiSettings) -> Parts:
+def make(settings: ApiSettings) -> Services:
     """Put the parts together; nothing is contacted yet."""
     catalogue = read_catalogue()
     dynamodb = boto3.resource(
@@ -77,7 +77,7 @@ def make(settings: ApiSettings) -> Parts:
         endpoint_url=settings.dynamodb_endpoint or None,
         config=Config(**TIMEOUTS),
     )
-    return Parts(
+    return Services(
         settings=settings,
         catalogue=catalogue,
         bodies=Bodies(catalogue, Limits.of(settings)),

@@ -21,7 +21,7 @@ class LocalError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Part:
+class Process:
     """What to run.
 
     Attributes
@@ -45,7 +45,7 @@ class Part:
     loses: str = ""
 
     @classmethod
-    def python(cls, name: str, module: str, *arguments: str, **environment: str) -> "Part":
+    def python(cls, name: str, module: str, *arguments: str, **environment: str) -> "Process":
         """Build a part that is a module of this project, run by this interpreter.
 
         Parameters
@@ -76,7 +76,7 @@ class Running:
         When it was started, on the monotonic clock.
     """
 
-    def __init__(self, part: Part, folder: Path) -> None:
+    def __init__(self, part: Process, folder: Path) -> None:
         self.part = part
         self.log = folder / f"{part.name}.log"
         self.since = time.monotonic()
