@@ -227,7 +227,7 @@ def test_a_taken_message_lets_held_jobs_go_as_far_as_there_is_room(rows, table):
     ]
     for at, row in enumerate(waiting):
         table.put_item(**lane_share.wait(TABLE, row, NOW + at)["Put"])
-    rows.window_share = 2
+    rows.share = 2
     rows.cancel(waiting[0], NOW)
     assert [message.job for message in rows.release(waiting[0], NOW)] == names[1:3]
     assert list(rows.release(waiting[0], NOW)) == []
