@@ -4,8 +4,7 @@ All give the mask of the pixels above the level; what comes from the whole image
 mean) is measured over all tiles first.
 """
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,88 +26,24 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.by_levels import by_histogram, by_table
+from cluster_worker.operations.support.cross_entropy import join_levels, levels, li_level
+from cluster_worker.operations.support.histograms import (
+    Histogram,
+    above,
+    binned,
+    binned_type,
+    histogram,
+    level_of,
+)
 from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,
-    counts,
     exact_sum,
-    refuse_not_finite,
     rounded_sum,
 )
 
 Bins = Annotated[int, Number(2, 65536, slider=(16, 1024), step=1)]
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
-Histogram = tuple[Extent, NDArray[np.intp]]
-# From counts and the values that they belong to.
-Level = Callable[..., Any]
-
-
-def histogram(nbins: int) -> tuple[Measure, ...]:
-    """Measure least and greatest value, and a histogram of so many bins if pixels are floats."""
-    return (*EXTENT, Measure(partial(counts, bins=nbins), np.add))
-
-
-def binned(nbins: int) -> tuple[Measure, ...]:
-    """Measure the same, with bins for 16 bits too."""
-    return (*EXTENT, Measure(partial(counts_in_bins, bins=nbins), np.add))
-
-
-def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]:
-    """Count pixels per value of 8 bits, or in bins."""
-    low, high = between
-    return counts(image.astype(binned_type(image), copy=False), (low + 0.0, high + 0.0), bins)
-
-
-def binned_type(image: Image) -> str:
-    """Name the type that an image has for its bins: 16 bits are counted as floats are."""
-    return "float64" if image.dtype == np.uint16 else str(image.dtype)
-
-
-def above(
-    image: Image,
-    method: Level,
-    nbins: int,
-    found: Histogram,
-    *more: Any,
-    dtype: str | None = None,
-) -> Image:
-    """Give the mask of what is brighter than the level that a method finds in a histogram.
-
-    In a constant image nothing is. The histogram is one of `dtype`, if not of the image's own.
-    """
-    (least, greatest), histogram = found
-    level = least
-    if least != greatest:
-        between, counted = (least, greatest), histogram.tobytes()
-        level = level_of(method, dtype or str(image.dtype), between, counted, nbins, *more)
-    mask: Image = image > level
-    return mask
-
-
-@lru_cache(maxsize=8)
-def level_of(
-    method: Level, dtype: str, between: Extent, counted: bytes, nbins: int, *more: Any
-) -> Any:
-    """Find a level; every tile of an image asks for the same one."""
-    histogram = np.frombuffer(counted, np.intp)
-    # Methods divide by what may be nothing, and leave out what comes of it.
-    with np.errstate(all="ignore"):
-        return method(*trimmed(histogram, centers(dtype, between, nbins, histogram)), *more)
-
-
-def centers(dtype: str, between: Extent, nbins: int, histogram: NDArray[np.intp]) -> NDArray[Any]:
-    """Give the values that the bins of a histogram stand for, as scikit-image has them."""
-    if np.dtype(dtype).kind in "bu":
-        return np.arange(histogram.size)
-    edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
-    values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
-    return values
-
-
-def trimmed(histogram: NDArray[np.intp], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cut empty bins off both ends."""
-    first, last = np.flatnonzero(histogram)[[0, -1]]
-    return histogram[first : last + 1], values[first : last + 1]
 
 
 BY_HISTOGRAM = (by_histogram(tables.extent_and_counts),)
@@ -364,49 +299,6 @@ def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
     return last
 
 
-# Li's method on floats: bins, and steps within one, that values are rounded to.
-LI_BINS = 1 << 16
-LI_STEPS = 1 << 30
-
-
-def levels(image: Image, between: Extent) -> NDArray[np.int64]:
-    """Count pixels per value, or for floats in many bins what their means are made of.
-
-    Returns
-    -------
-    ndarray
-        Of floats four rows, in steps above the bin's own start: pixels, their sum, the least and
-        the greatest. Whole numbers, so that those of tiles add up to the same whatever the order.
-
-    Raises
-    ------
-    Rejected
-        If the image holds NaN or infinity.
-    """
-    if image.dtype.kind in "bu":
-        return counts(image, between)
-    refuse_not_finite(between)
-    low, high = map(float, between)
-    share = (image.ravel().astype(np.float64) - low) / ((high - low) or 1.0)
-    steps = (share * (LI_BINS * LI_STEPS - 1)).astype(np.int64)
-    bins, steps = steps // LI_STEPS, steps % LI_STEPS
-    found = np.zeros((4, LI_BINS), np.int64)
-    found[0] = np.bincount(bins, minlength=LI_BINS)
-    found[1] = np.bincount(bins, steps, LI_BINS)
-    found[2] = LI_STEPS
-    np.minimum.at(found[2], bins, steps)
-    np.maximum.at(found[3], bins, steps)
-    return found
-
-
-def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join what was counted in two parts of an image."""
-    joined: NDArray[np.int64] = a + b
-    if a.ndim == 2:
-        joined[2], joined[3] = np.minimum(a[2], b[2]), np.maximum(a[3], b[3])
-    return joined
-
-
 @operation(
     "Thresholding (Li)",
     "Thresholds",
@@ -439,45 +331,6 @@ def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) 
         level = image.dtype.type(level + least) if image.dtype.kind == "f" else level
     mask: Image = image > level
     return mask
-
-
-@lru_cache(maxsize=4)
-def li_level(found: bytes, between: tuple[float, float] | None) -> Any:
-    """Find the level of least cross entropy; of floats, above the least."""
-    if between is not None:
-        low, high = between
-        pixels, sums, least, greatest = np.frombuffer(found, np.int64).reshape(4, -1)
-        there = np.flatnonzero(pixels)
-        scale = (high - low) / (LI_BINS * LI_STEPS - 1)
-        values = (there * LI_STEPS + sums[there] / pixels[there]) * scale
-        weights = pixels[there].astype(np.float64)
-        # Half of what parts two values, as scikit-image has it, if no bin holds two.
-        alone = (least == greatest)[there].all()
-        tolerance = float(np.diff(values).min()) / 2 if alone else (high - low) * 1e-9
-        return li_iterated(values, weights, weights, tolerance)
-    counted = np.frombuffer(found, np.int64)
-    there = np.flatnonzero(counted)
-    exact = counted[there].astype(np.float64)
-    # scikit-image takes the means of whole numbers with counts in float32.
-    values = there - there[0]
-    return li_iterated(values, exact, exact.astype(np.float32), 0.5) + there[0]
-
-
-def li_iterated(
-    values: NDArray[Any], exact: NDArray[Any], weights: NDArray[Any], tolerance: float
-) -> Any:
-    """Iterate to the level of least cross entropy between values that begin at 0."""
-    after = np.average(values, weights=exact)
-    before = -2 * tolerance
-    while abs(after - before) > tolerance:
-        before = after
-        bright = values > before
-        mean_bright = np.average(values[bright], weights=weights[bright])
-        mean_dark = np.average(values[~bright], weights=weights[~bright])
-        if mean_dark == 0:
-            break
-        after = (mean_dark - mean_bright) / (np.log(mean_dark) - np.log(mean_bright))
-    return after
 
 
 def total(image: Image) -> tuple[int, int]:

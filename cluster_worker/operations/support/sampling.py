@@ -5,7 +5,6 @@ is subtracted to find a pixel in a block is a whole number, which is exact.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import util
 
-from cluster_worker.operations.declare import Image, Measure, Number, Place, Stage
-from cluster_worker.operations.support.statistics import Extent
+from cluster_worker.operations.declare import Image, Number, Place
 from cluster_worker.pixels.tiling import Span
 
 Border = Literal["constant", "edge", "symmetric", "reflect", "wrap"]
@@ -386,119 +384,6 @@ def as_floats(image: Image) -> Image:
     return result
 
 
-def numbers_extent(image: Image) -> Extent:
-    """Least and greatest value, NaN left out."""
-    return np.fmin.reduce(image, axis=None), np.fmax.reduce(image, axis=None)
-
-
-def join_numbers_extents(a: Extent, b: Extent) -> Extent:
-    """Extent of two parts, NaN left out."""
-    return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
-
-
-def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...]:
-    """Give the measures that `clipped` needs.
-
-    Weighted means stay within the image's range by themselves; splines overshoot, and a constant
-    beyond the border may lie outside.
-    """
-    if mode != "constant" and (order is None or order < 2):
-        return ()
-    return (Measure(numbers_extent, join_numbers_extents),)
-
-
-def clipped(
-    result: Image,
-    image: Image,
-    between: Extent,
-    order: int,
-    mode: Border,
-    cval: float,
-    reaches: bool,
-) -> Image:
-    """Clip to the range of the whole image, as scikit-image's warps do.
-
-    Parameters
-    ----------
-    result : ndarray
-        Changed in place.
-    image : ndarray
-        Of the type that `between` was measured in.
-    between : tuple
-        Least and greatest value of the whole image.
-    order : int
-        Of the interpolation.
-    mode, cval : str, float
-        What lies beyond the border.
-    reaches : bool
-        Whether some pixel of the whole result comes from beyond the border alone: then, and only
-        then, scikit-image extends the range by `cval`. From order 2 on it is not asked for.
-
-    Returns
-    -------
-    ndarray
-        For the second part of `with_clipping`, where there is one.
-    """
-    limits = np.asarray(between, image.dtype)
-    if result.dtype.kind == "f":
-        limits = as_floats(limits)
-    low, high = limits
-    if overshoots(order, mode):
-        return with_bound(result, low, high, cval)
-    if mode == "constant" and reaches and not low <= cval <= high:
-        fill = filling(cval, result.dtype)
-        if min(low, fill) <= cval <= max(high, fill):
-            added = result.dtype.type(cval)
-            low, high = min(low, added), max(high, added)
-    np.clip(result, low, high, out=result)
-    return result
-
-
-def overshoots(order: int | None, mode: Border) -> bool:
-    """Whether a result can reach the constant beyond the border without coming from there."""
-    return mode == "constant" and order is not None and order > 1
-
-
-def with_bound(result: Image, low: Any, high: Any, cval: float) -> Image:
-    """Clip to a range extended by `cval`, and add a channel for the bound that this crosses.
-
-    Whether the bound holds can be told only from the whole result.
-    """
-    beyond = result.dtype.type(cval)
-    np.clip(result, min(low, beyond), max(high, beyond), out=result)
-    bound = np.full(result.shape[:2], np.clip(beyond, low, high), result.dtype)
-    return np.dstack([result, bound])
-
-
-def extent_without_bound(image: Image) -> Extent:
-    """Least and greatest value, NaN and the bound's channel left out."""
-    return numbers_extent(image[..., :-1])
-
-
-def clipped_to_bound(image: Image, *, cval: float, statistics: tuple[Extent]) -> Image:
-    """Clip to the bound in the last channel, unless the whole result has reached `cval`."""
-    colours, bound = image[..., :-1], image[0, 0, -1]
-    colours = colours[..., 0] if colours.shape[2] == 1 else colours
-    ((least, greatest),) = statistics
-    if least <= cval <= greatest or bound == image.dtype.type(cval):
-        return colours
-    result: Image = np.maximum(colours, bound) if cval < bound else np.minimum(colours, bound)
-    return result
-
-
-def with_clipping(part: Stage, order: int | None, mode: Border, cval: float) -> tuple[Stage, ...]:
-    """Let a part that ends with `clipped` be followed by what it needs.
-
-    scikit-image extends the range by the constant beyond the border if the result has reached
-    it. Up to order 1 that is a matter of geometry; cubics and splines overshoot, so that it has
-    to be measured.
-    """
-    if not overshoots(order, mode):
-        return (part,)
-    measure = Measure(extent_without_bound, join_numbers_extents)
-    return (part, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
-
-
 def bands(core: Span) -> Iterator[tuple[slice, Floats, Floats]]:
     """Cut a core into bands of rows, so that their coordinates take little memory.
 
@@ -563,83 +448,6 @@ def splined(pixels: Pixels, down: Floats, across: Floats, order: int) -> Image:
     return found
 
 
-def warped_affine(
-    block: Image, place: Place, matrix: Floats, order: int, border: Border, cval: float
-) -> Image:
-    """Sample a block under an affine mapping as scikit-image's own fast kernel does.
-
-    It computes in the image's type, and its order 3 is a cubic convolution, not a spline.
-
-    Parameters
-    ----------
-    block : ndarray of float
-        Rows × columns [× channels].
-    place : Place
-        Its core is that of the result.
-    matrix : ndarray
-        3 × 3, from (column, row, 1) of the result to those of the image.
-    order : {1, 3}
-        Linear or cubic.
-    border, cval : str, float
-        What lies beyond the image.
-    """
-    kind = block.dtype
-    across_of, down_of = matrix.astype(kind)[:2]
-    pixels = plain_pixels(block, place, border, cval)
-    interpolated = bilinear if order == 1 else bicubic
-    result = np.empty(place.core.shape + block.shape[2:], kind)
-    for band, rows, columns in bands(place.core):
-        x, y = columns.astype(kind), rows.astype(kind)
-        across = across_of[0] * x + across_of[1] * y + across_of[2]
-        down = down_of[0] * x + down_of[1] * y + down_of[2]
-        result[band] = interpolated(pixels, down, across)
-    return result
-
-
 def over_channels(weights: Floats, pixels: Pixels) -> Floats:
     """Give weights an axis for the channels, if there are any."""
     return weights[..., np.newaxis] if pixels.block.ndim == 3 else weights
-
-
-def bilinear(pixels: Pixels, down: Floats, across: Floats) -> Image:
-    """Weigh the four neighbours."""
-    top, left = np.floor(down), np.floor(across)
-    rows, columns = (
-        [pixels.located(each.astype(np.intp), axis) for each in (low, np.ceil(at))]
-        for axis, low, at in ((0, top, down), (1, left, across))
-    )
-    by_row = over_channels(down - top, pixels)
-    by_column = over_channels(across - left, pixels)
-    upper, lower = (
-        (1 - by_column) * pixels.at(row, columns[0]) + by_column * pixels.at(row, columns[1])
-        for row in rows
-    )
-    result: Image = (1 - by_row) * upper + by_row * lower
-    return result
-
-
-def bicubic(pixels: Pixels, down: Floats, across: Floats) -> Image:
-    """Weigh sixteen neighbours by cubic convolution.
-
-    References
-    ----------
-    R. Keys. Cubic convolution interpolation for digital image processing. IEEE Transactions on
-    Acoustics, Speech, and Signal Processing 29 (1981), 1153-1160.
-    """
-    top, left = np.floor(down), np.floor(across)
-    rows, columns = (
-        [pixels.located(low.astype(np.intp) + i, axis) for i in range(-1, 3)]
-        for axis, low in ((0, top), (1, left))
-    )
-    by_row = over_channels(down - top, pixels)
-    by_column = over_channels(across - left, pixels)
-    lines = [cubic(by_column, [pixels.at(row, column) for column in columns]) for row in rows]
-    return cubic(by_row, lines)
-
-
-def cubic(x: Floats, f: list[Image]) -> Image:
-    """Interpolate between the second and the third of four neighbours."""
-    inner = 3 * (f[1] - f[2]) + f[3] - f[0]
-    inner = 2 * f[0] - 5 * f[1] + 4 * f[2] - f[3] + x * inner
-    result: Image = f[1] + x * (f[2] - f[0] + x * inner) / 2
-    return result
