@@ -1,4 +1,4 @@
-"""Openings and closings by the size of regions, in trees of the regions of all levels."""
+"""Openings and closings by the size of regions, in max-trees: trees of regions of all levels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from cluster_worker.kernels import trees
 from cluster_worker.operations.declare import Image, Kernel, Number, Whole, each_channel, operation
 from cluster_worker.operations.support.footprints import Connectivity
 
-# Costs, measured against a Gaussian of one pixel.
+# Costs relative to a Gaussian of one pixel.
 COST_AREA = 2.5
 COST_DIAMETER = 3.0
 
@@ -22,7 +22,7 @@ Diameter = Annotated[int, Number(1, 10_000, unit="px", slider=(1, 100), step=1)]
 def simplified(
     function: Callable[..., Image], image: Image, threshold: int, connectivity: int
 ) -> Image:
-    """Run one of scikit-image's filters on a tree of regions, on every colour.
+    """Apply one of scikit-image's max-tree filters to every colour.
 
     Raises
     ------
@@ -40,23 +40,23 @@ def simplified(
 def by_area(
     image: Image, area_threshold: int, connectivity: int, function: Callable[..., Image]
 ) -> Image:
-    """Run a filter by the pixels of regions on every colour."""
-    leave = partial(function, by_extent=False)
-    return simplified(leave, image, area_threshold, connectivity)
+    """Apply a kernel that filters regions by their number of pixels to every colour."""
+    by_pixels = partial(function, by_extent=False)
+    return simplified(by_pixels, image, area_threshold, connectivity)
 
 
 def by_diameter(
     image: Image, diameter_threshold: int, connectivity: int, function: Callable[..., Image]
 ) -> Image:
-    """Run a filter by the rows and columns of regions on every colour."""
-    leave = partial(function, by_extent=True)
-    return simplified(leave, image, diameter_threshold, connectivity)
+    """Apply a kernel that filters regions by their rows and columns to every colour."""
+    by_extent = partial(function, by_extent=True)
+    return simplified(by_extent, image, diameter_threshold, connectivity)
 
 
 def by_tree(
     measured: Callable[..., Image], function: Callable[..., Image], *, arrays: int, cost: float
 ) -> Kernel:
-    """Declare the kernel of a filter on a tree of regions."""
+    """Declare the kernel of a max-tree filter."""
     return Kernel(
         partial(measured, function=function),
         takes=("uint8", "uint16", "float32", "float64"),
