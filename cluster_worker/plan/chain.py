@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import depths
-from cluster_worker.operations import OPERATIONS, Operation, color
+from cluster_worker.operations import OPERATIONS, Operation
+from cluster_worker.operations.color import gray2rgb
 from cluster_worker.operations.declare import Kernel, Place, Stage
 from cluster_worker.operations.support import statistics
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.tiling import Span
-from cluster_worker.plan.blocks import refusals, run_stage, whole_place
+from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.passes import Density, Load, Pass, Plan
 
 Image = NDArray[Any]
@@ -82,17 +83,17 @@ def plan(request: PlanRequest) -> Plan:
     """
     source_alpha = check_image(request.shape, request.dtype)
     steps = json.loads(request.steps)
-    followed = chain(request, steps, source_alpha)
-    links = followed.links
+    built = build_chain(request, steps, source_alpha)
+    links = built.links
     last = links[-1]
-    consumed = any("alpha" in link.stage.asks for link in links)
+    consumed = any("alpha" in link.stage.context for link in links)
     # Labels are no picture, and have nothing that could show through.
     result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
     channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
     return Plan(
-        passes=tuple(pass_of(group) for group in groups(links)),
+        passes=tuple(fuse(group) for group in split_into_passes(links)),
         shape=request.shape,
         dtype=request.dtype,
         result_shape=last.after + channels,
@@ -101,7 +102,7 @@ def plan(request: PlanRequest) -> Plan:
         result_alpha=result_alpha,
         alpha=alpha_plan(request, steps) if source_alpha else None,
         float_bytes=8 if request.dtype == "float64" or request.depth == "native" else 4,
-        density=followed.density,
+        density=built.density,
         core=request.core,
         grid=request.grid,
     )
@@ -138,7 +139,7 @@ class Link(NamedTuple):
     arrays: int
     table: int
     cost: float
-    takes: str
+    input_dtype: str
 
 
 class Chain:
@@ -164,28 +165,30 @@ class Chain:
         Rejected
             If it refuses such an image.
         """
-        before, after, takes = self.shape, stage.shape_after(self.shape), self.dtype
+        before, after, input_dtype = self.shape, stage.shape_after(self.shape), self.dtype
         result = try_stage(stage, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        link = Link(stage, before, after, self.channels, self.dtype, arrays, table, cost, takes)
+        link = Link(
+            stage, before, after, self.channels, self.dtype, arrays, table, cost, input_dtype
+        )
         self.links.append(link)
 
-    def rounds_by_itself(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
+    def round_in_last_stage(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
         """Let the last stage round its result to the depth of a picture, if it can."""
         last = self.links[-1]
-        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.asks):
+        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.context):
             return False
-        if "dtype" not in last.stage.asks or np.dtype(self.dtype).kind != "f":
-            return self.gives_by_itself(dtype)
+        if "dtype" not in last.stage.context or np.dtype(self.dtype).kind != "f":
+            return self.convert_in_last_stage(dtype)
         stage = replace(last.stage, dtype=dtype, shows=shows)
         self.links[-1] = last._replace(stage=stage, dtype=dtype)
         self.dtype = dtype
         return True
 
-    def gives_by_itself(self, dtype: str) -> bool:
+    def convert_in_last_stage(self, dtype: str) -> bool:
         """Let the last stage give its result in another type, if it asks for that."""
         last = self.links[-1]
-        if "target" not in last.stage.asks:
+        if "target" not in last.stage.context:
             return False
         self.links[-1] = last._replace(stage=replace(last.stage, target=dtype), dtype=dtype)
         self.dtype = dtype
@@ -207,14 +210,14 @@ class Chain:
 def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
     """Run a stage on a small image, or its geometry on one pixel of the result."""
     if stage.like is not None:
-        with refusals(stage.name):
+        with operation_errors(stage.name):
             return stage.like(example)
     if stage.model is not None:
-        floats = "dtype" in stage.asks
+        floats = "dtype" in stage.context
         found = try_stage(stage.model, to_depth(example, "float32") if floats else example, shape)
         return found.astype(stage.dtype) if floats else found
     if stage.geometry is None:
-        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.asks else None
+        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.context else None
         return run_stage(stage, example, whole_place(example), alpha)
     corner = Span(0, 1, 0, 1)
     window = stage.geometry.window(corner, shape)
@@ -236,7 +239,7 @@ def example_of(channels: tuple[int, ...], dtype: str) -> Image:
     ).astype(dtype)
 
 
-def chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
+def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
     """Follow an image through the steps, adding the conversions between them."""
     colours = (3,) if len(request.shape) == 3 and request.shape[2] >= 3 else ()
     found = Chain((request.shape[0], request.shape[1]), colours, request.dtype)
@@ -244,10 +247,10 @@ def chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool)
     for given in steps:
         operation = OPERATIONS[given["operation"]]
         parameters = {name: value for name, value in given.items() if name != "operation"}
-        check_taken(operation, request.depth, found, alpha)
+        check_kind(operation, request.depth, found, alpha)
         kernel = prepare(operation, parameters, request.depth, found)
         before = found.shape
-        with refusals(operation.name):
+        with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
         for stage in stages:
             found.add(
@@ -271,7 +274,7 @@ def chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool)
 
 def without_alpha(stage: Stage) -> Stage:
     """Give a stage that asks for alpha none."""
-    if "alpha" not in stage.asks:
+    if "alpha" not in stage.context:
         return stage
     return replace(stage, function=partial(stage.function, alpha=None))
 
@@ -286,7 +289,7 @@ def is_labels(dtype: str) -> bool:
     return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
 
 
-def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
+def check_kind(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
     """Refuse labels where a picture is meant, and the other way round."""
     if is_labels(chain.dtype) and operation.takes == "picture":
         raise Rejected(
@@ -318,7 +321,7 @@ def prepare(
         for stage in gray.stages({}, kernel):
             chain.add(stage)
     if operation.channels == "rgb" and not chain.channels:
-        chain.add(Stage(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
+        chain.add(Stage(partial(gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Stage(partial(to_depth, dtype="bool"), name="to_mask"))
     kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
@@ -343,17 +346,17 @@ def regions(labels: Image) -> Image:
 def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
     """Add what makes a picture of the input's depth; labels stay labels."""
     if is_labels(chain.dtype):
-        if chain.dtype != "uint32" and not chain.gives_by_itself("uint32"):
+        if chain.dtype != "uint32" and not chain.convert_in_last_stage("uint32"):
             chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
     target = "uint8" if is_labels(dtype) else dtype
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
             chain.add(Stage(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
-        elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
+        elif not chain.round_in_last_stage(target, shows or (0, 1)) and shows is not None:
             low, high = shows
             chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
-    if chain.dtype != target and not chain.rounds_by_itself(target):
+    if chain.dtype != target and not chain.round_in_last_stage(target):
         chain.add(conversion(chain.dtype, target, "to_depth"))
 
 
@@ -365,7 +368,7 @@ def conversion(source: str, target: str, name: str) -> Stage:
     return Stage(partial(depths.to_depth, dtype=target), model=stage, name=name)
 
 
-def groups(links: Sequence[Link]) -> list[list[Link]]:
+def split_into_passes(links: Sequence[Link]) -> list[list[Link]]:
     """Stage a chain into passes."""
     found: list[list[Link]] = []
     for link in links:
@@ -382,7 +385,7 @@ def groups(links: Sequence[Link]) -> list[list[Link]]:
     return found
 
 
-def pass_of(links: Sequence[Link]) -> Pass:
+def fuse(links: Sequence[Link]) -> Pass:
     """Fuse neighbouring stages to one pass."""
     last = links[-1]
     return Pass(
@@ -394,7 +397,8 @@ def pass_of(links: Sequence[Link]) -> Pass:
         table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
         loads=tuple(
-            Load(link.stage.name, link.takes, link.cost * prod(link.channels)) for link in links
+            Load(link.stage.name, link.input_dtype, link.cost * prod(link.channels))
+            for link in links
         ),
     )
 
