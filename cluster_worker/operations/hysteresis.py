@@ -5,7 +5,7 @@ from functools import partial
 from cluster_worker.kernels import components
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Composed, Image, Place, Stage, operation
-from cluster_worker.operations.support.propagation import parts_wanted
+from cluster_worker.operations.support.propagation import selection_stages
 from cluster_worker.operations.thresholds import Share
 
 
@@ -35,7 +35,7 @@ def apply_hysteresis_threshold(low: Share = 0.3, high: Share = 0.6) -> tuple[Sta
     ----------
     skimage.filters.apply_hysteresis_threshold
     """
-    return parts_wanted(partial(bright_regions, low=low, high=high), 1)
+    return selection_stages(partial(bright_regions, low=low, high=high), 1)
 
 
 def bright_regions(
