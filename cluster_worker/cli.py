@@ -40,11 +40,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for bad input, 1 for our own failure."""
-    given = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # A batch system's SIGTERM must not leave gigabytes of scratch files either.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        given.command(given)
+        options.command(options)
     except Rejected as error:
         print(f"dip: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -79,15 +79,15 @@ def parser() -> Parser:
     return top
 
 
-def run_file(given: argparse.Namespace) -> None:
+def run_file(options: argparse.Namespace) -> None:
     """Run a chain from file to file."""
-    steps = read_recipe(given.recipe) if given.recipe else parse_steps(given.steps)
-    if given.ranks < 0:
-        raise Rejected(f"--ranks: must be at least 1, got {given.ranks}")
-    check_paths(given.source, given.target)
-    with Engine(given.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
-        if given.plan:
-            with open_file(engine, given.source, given.target, steps) as file:
+    steps = read_recipe(options.recipe) if options.recipe else parse_steps(options.steps)
+    if options.ranks < 0:
+        raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
+    check_paths(options.source, options.target)
+    with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
+        if options.plan:
+            with open_file(engine, options.source, options.target, steps) as file:
                 show_plan(file, engine.ranks)
             return
         with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
@@ -96,9 +96,9 @@ def run_file(given: argparse.Namespace) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            notes = engine.run_file(given.source, given.target, steps, show)
+            notes = engine.run_file(options.source, options.target, steps, show)
     for note in notes:
-        print(f"{given.target}: {note}", file=sys.stderr)
+        print(f"{options.target}: {note}", file=sys.stderr)
 
 
 def show_plan(file: FileJob, ranks: int) -> None:
@@ -167,14 +167,14 @@ def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
             steps.append({"operation": word})
             expect_name = False
         elif equals and steps and not expect_name:
-            steps[-1][name] = value_of(text)
+            steps[-1][name] = parse_value(text)
         else:
             wanted = "an operation" if expect_name else "name=value, or + before the next operation"
             raise Rejected(f"steps: expected {wanted}, got {word!r}")
     return steps
 
 
-def value_of(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Read a number, true, false or null; all else is text."""
     try:
         return json.loads(text)
@@ -182,16 +182,16 @@ def value_of(text: str) -> Any:
         return text
 
 
-def show_operations(given: argparse.Namespace) -> None:
+def show_operations(options: argparse.Namespace) -> None:
     """List all operations, one a line, or explain one with its parameters."""
     operations = {each["name"]: each for each in catalogue()["operations"]}
-    if given.name is None:
+    if options.name is None:
         for name, each in operations.items():
             print(f"{name:28} {each['kind']:12} {each['title']}: {each['help'].split('. ')[0]}")
         return
-    if given.name not in operations:
-        raise Rejected(f"{given.name}: no operation has that name; dip operations lists them")
-    each = operations[given.name]
+    if options.name not in operations:
+        raise Rejected(f"{options.name}: no operation has that name; dip operations lists them")
+    each = operations[options.name]
     print(f"{each['name']} · {each['title']} ({each['group']}, {each['kind']})\n{each['help']}")
     print(f"As {each['source']}.")
     for name, schema in each["parameters"]["properties"].items():

@@ -17,7 +17,7 @@ class Cancelled(Exception):
     """The job was cancelled, or taken over by another attempt."""
 
 
-def in_family(error: Exception) -> Exception:
+def classify_error(error: Exception) -> Exception:
     """Put any error into one of the families, so that its sentence can travel."""
     if isinstance(error, Rejected | Broken | Cancelled):
         return error

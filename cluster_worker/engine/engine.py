@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
-from cluster_worker.engine.run_file import PIXELS_MAX, bytes_of, run_file
+from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
-from cluster_worker.imagefiles.decoder import WarmDecoders
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
+from cluster_worker.imagefiles.decoder_pool import WarmDecoders
+from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
@@ -42,13 +42,13 @@ from config.contract import recipe
 Image = NDArray[Any]
 STEPS_MAX = 20
 # Work decides what is shared.
-UNBOUND = MEASURED.unbound()
+COMPUTE_BOUND = MEASURED.compute_bound()
 
 # The operations, put together once.
-known = cache(catalogue)
+operation_catalogue = cache(catalogue)
 
 
-def checked(steps: Sequence[Mapping[str, Any]]) -> str:
+def checked_steps(steps: Sequence[Mapping[str, Any]]) -> str:
     """Check steps, and give them as JSON with every parameter present.
 
     Raises
@@ -58,18 +58,18 @@ def checked(steps: Sequence[Mapping[str, Any]]) -> str:
     """
     try:
         try:
-            return checked_text(json.dumps(steps))
+            return checked_json(json.dumps(steps))
         except (TypeError, RecursionError):
             # JSON has no word for something in them, or they are too deep for it.
-            return json.dumps(recipe.check(steps, known(), STEPS_MAX))
+            return json.dumps(recipe.check(steps, operation_catalogue(), STEPS_MAX))
     except ValueError as error:
         raise Rejected(str(error)) from error
 
 
 @lru_cache(maxsize=256)
-def checked_text(steps: str) -> str:
+def checked_json(steps: str) -> str:
     """Check steps that are JSON; raises ValueError."""
-    return json.dumps(recipe.check(json.loads(steps), known(), STEPS_MAX))
+    return json.dumps(recipe.check(json.loads(steps), operation_catalogue(), STEPS_MAX))
 
 
 @lru_cache(maxsize=256)
@@ -80,7 +80,7 @@ def is_worth_ranks(request: PlanRequest, ranks: int, cores: int) -> bool:
         return False
     if request.core:
         return True
-    alone, shared = (estimate(planned, each, cores, UNBOUND).seconds for each in (1, ranks))
+    alone, shared = (estimate(planned, each, cores, COMPUTE_BOUND).seconds for each in (1, ranks))
     return is_worth_cutting(alone, shared)
 
 
@@ -242,13 +242,15 @@ class Engine:
         Rejected
             As for `prepare`, and if the image was released.
         """
-        source = image.lend()
+        source = image.add_reader()
         try:
-            job = self.prepared(self.plan_request(source.shape, source.dtype, steps, depth), source)
+            job = self.allocate_job(
+                self.plan_request(source.shape, source.dtype, steps, depth), source
+            )
         except BaseException:
-            image.give_back()
+            image.remove_reader()
             raise
-        job.done.add_done_callback(lambda _: image.give_back())
+        job.done.add_done_callback(lambda _: image.remove_reader())
         return job
 
     def prepare(
@@ -265,12 +267,12 @@ class Engine:
         Rejected
             If steps or image cannot be run, or need more memory than there is.
         """
-        return self.prepared(self.plan_request(shape, dtype, steps, depth))
+        return self.allocate_job(self.plan_request(shape, dtype, steps, depth))
 
-    def prepared(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
+    def allocate_job(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
         """Reserve the memory of a job, that of its source too if it does not lie somewhere."""
         planned = plan(request)
-        sizes = [*bytes_of(planned), *planned.slots()]
+        sizes = [*image_bytes(planned), *planned.slots()]
         if source is not None:
             del sizes[0]
         segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
@@ -278,7 +280,7 @@ class Engine:
         if source is None:
             source = Pixels(paths.pop(0), planned.shape, planned.dtype)
         result, *slots = paths
-        return self.assign(
+        return self.make_job(
             request,
             source,
             [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
@@ -286,11 +288,11 @@ class Engine:
             segments,
         )
 
-    def assign(
+    def make_job(
         self,
         request: PlanRequest,
         source: Pixels | FileImage,
-        scratch: Sequence[Pixels | Raw],
+        scratch: Sequence[Pixels | RawFile],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
     ) -> EngineJob:
@@ -354,7 +356,7 @@ class Engine:
         Rejected
             With one sentence.
         """
-        request = PlanRequest(tuple(shape), dtype, checked(steps), depth, self.core)
+        request = PlanRequest(tuple(shape), dtype, checked_steps(steps), depth, self.core)
         self.check_memory(request)
         return request
 

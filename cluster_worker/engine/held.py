@@ -38,8 +38,8 @@ class Held:
         """The image itself, no copy; not to be used after the release, nor changed in a run."""
         return self.segments.maps.map(self.pixels, writable=True)
 
-    def lend(self) -> Pixels:
-        """Let a job read it, until `give_back`.
+    def add_reader(self) -> Pixels:
+        """Let a job read it, until `remove_reader`.
 
         Raises
         ------
@@ -52,13 +52,13 @@ class Held:
             self.readers += 1
         return self.pixels
 
-    def give_back(self) -> None:
+    def remove_reader(self) -> None:
         """Take note that a job reads it no longer."""
         with self.lock:
             self.readers -= 1
             free = self.released and not self.readers
         if free:
-            self.segments.let_go(self.segment)
+            self.segments.release_held(self.segment)
 
     def release(self) -> None:
         """Give its memory back, once no job reads it; a second time does nothing."""
@@ -66,7 +66,7 @@ class Held:
             free = not self.released and not self.readers
             self.released = True
         if free:
-            self.segments.let_go(self.segment)
+            self.segments.release_held(self.segment)
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -27,7 +27,7 @@ KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_":
 
 
 @dataclass
-class Launched:
+class World:
     """A running world: its mpiexec, and a connection and a process handle for each rank."""
 
     process: subprocess.Popen[bytes]
@@ -36,7 +36,7 @@ class Launched:
     pids: dict[int, int] = field(default_factory=dict)
     shared_files: set[Path] = field(default_factory=set)
 
-    def add(self, connection: Connection) -> None:
+    def add_rank(self, connection: Connection) -> None:
         """Take in a rank that has said hello."""
         hello = connection.recv()
         if not isinstance(hello, Hello):
@@ -99,7 +99,7 @@ def mpiexec() -> str:
     return found
 
 
-def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
+def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
     """Start a world and wait until every rank is there.
 
     Parameters
@@ -119,12 +119,12 @@ def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
         If the world does not come up; with the end of its log.
     """
     try:
-        return start(ranks, folder, job_bytes, warm)
+        return start_world(ranks, folder, job_bytes, warm)
     except OSError as error:
         raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
 
 
-def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
+def start_world(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
     """Start a world; as `launch`, but errors of the system come as they are."""
     address, log = folder / "world.sock", folder / "world.log"
     address.unlink(missing_ok=True)
@@ -144,9 +144,9 @@ def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        world = Launched(process)
+        world = World(process)
         try:
-            accept(world, ranks, listener)
+            accept_ranks(world, ranks, listener)
             # All have it mapped now, so that no kill, not even of this process, leaves it behind.
             world.unlink_shared_files()
         except (OSError, EOFError, Broken) as error:
@@ -158,7 +158,7 @@ def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
     return world
 
 
-def accept(world: Launched, ranks: int, listener: socket.socket) -> None:
+def accept_ranks(world: World, ranks: int, listener: socket.socket) -> None:
     """Wait for every rank's hello, as long as the world lives."""
     listener.settimeout(0.2)
     deadline = time.monotonic() + START_SECONDS
@@ -170,7 +170,7 @@ def accept(world: Launched, ranks: int, listener: socket.socket) -> None:
         with contextlib.suppress(TimeoutError):
             rank, _ = listener.accept()
             rank.setblocking(True)
-            world.add(Connection(rank.detach()))
+            world.add_rank(Connection(rank.detach()))
 
 
 def environment(address: Path, job_bytes: int, warm: bool) -> dict[str, str]:

@@ -30,11 +30,11 @@ from cluster_worker.engine.wire import (
     Task,
     send,
 )
-from cluster_worker.errors import Broken, Cancelled, in_family
-from cluster_worker.imagefiles.streams import Tools
+from cluster_worker.errors import Broken, Cancelled, classify_error
+from cluster_worker.imagefiles.streams import FileAccess
 from cluster_worker.pixels.surfaces import Sink, Source, Surface
 from cluster_worker.plan.chain import plan
-from cluster_worker.plan.run import Alone, run
+from cluster_worker.plan.run import SingleRank, run
 from cluster_worker.timings import Spent
 
 REPORT_SECONDS = 0.05
@@ -43,13 +43,13 @@ REPORT_SECONDS = 0.05
 class Rank:
     """A rank with its connection to the engine."""
 
-    def __init__(self, world: WholeWorld, connection: Connection, tools: Tools) -> None:
+    def __init__(self, world: WholeWorld, connection: Connection, files: FileAccess) -> None:
         self.world = world
         self.connection = connection
         # Looked at after every tile: `connection.poll` would make a new one each time.
         self.inbox = select.poll()
         self.inbox.register(connection.fileno(), select.POLLIN)
-        self.tools = tools
+        self.files = files
         self.unreported = 0
         self.reported_at = 0.0
 
@@ -65,14 +65,14 @@ class Rank:
             if isinstance(message, Task):
                 # A late Cancel, of a job that is already done, is passed over.
                 began, worked = time.monotonic(), time.process_time()
-                error = self.outcome(message)
+                error = self.run_task(message)
                 spent = Spent(time.monotonic() - began, time.process_time() - worked)
                 send(self.connection, Done(message.job, error, spent, self.unreported))
 
-    def outcome(self, task: Task) -> Exception | None:
+    def run_task(self, task: Task) -> Exception | None:
         """Run a task and give its error, if any."""
         self.unreported, self.reported_at = 0, time.monotonic()
-        team = self.world if task.wide else Alone()
+        group = self.world if task.wide else SingleRank()
         try:
             with ExitStack() as stack:
                 planned = plan(task.request)
@@ -80,21 +80,21 @@ class Rank:
                     source, scratch, result = self.surfaces(task, stack)
                 except Exception as error:
                     # The others must not be left waiting where they would meet this rank first.
-                    if planned.meets:
-                        team.give_up(error)
+                    if planned.synchronizes:
+                        group.raise_on_others(error)
                     raise
                 report = partial(self.report, task.job)
-                run(planned, source, scratch, result, team, report)
+                run(planned, source, scratch, result, group, report)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
-            return in_family(error)
+            return classify_error(error)
         return None
 
     def surfaces(self, task: Task, stack: ExitStack) -> tuple[Source, Sequence[Surface], Sink]:
         """Open where a task's image comes from, what lies between passes, and where it goes."""
         return (
-            self.tools.source(task.source, stack),
-            [self.tools.surface(each, stack) for each in task.scratch],
-            self.tools.sink(task.result, stack),
+            self.files.source(task.source, stack),
+            [self.files.surface(each, stack) for each in task.scratch],
+            self.files.sink(task.result, stack),
         )
 
     def report(self, job: int, tiles: int) -> None:
@@ -151,8 +151,8 @@ def main() -> None:
         raise Broken(f"rank {world.rank}: the engine does not answer: {error}") from error
     connection = Connection(engine.detach())
     send(connection, Hello(world.rank, os.getpid(), shared_files()))
-    with closing(Tools(Path(os.environ[SOCKET]).parent, world.rank)) as tools:
-        Rank(world, connection, tools).serve()
+    with closing(FileAccess(Path(os.environ[SOCKET]).parent, world.rank)) as files:
+        Rank(world, connection, files).serve()
 
 
 if __name__ == "__main__":

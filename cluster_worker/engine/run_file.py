@@ -15,9 +15,10 @@ import numpy as np
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import TILE, Header
-from cluster_worker.imagefiles.decoder import Decoder, WarmDecoders
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool, reserve
+from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.passes import Density, Plan
@@ -33,7 +34,7 @@ RESULT_SHARE = 0.25
 PIXELS_MAX = 1 << 48
 
 
-class Preparer(Protocol):
+class JobFactory(Protocol):
     """What a `FileJob` needs of an engine; `Engine` has it, and imports this file."""
 
     segments: Segments
@@ -45,14 +46,14 @@ class Preparer(Protocol):
     def check_memory(self, request: PlanRequest) -> None:
         """Check that a plan's passes fit a rank's memory."""
 
-    def prepared(self, request: PlanRequest) -> EngineJob:
+    def allocate_job(self, request: PlanRequest) -> EngineJob:
         """Reserve the memory of a job."""
 
-    def assign(
+    def make_job(
         self,
         request: PlanRequest,
         source: Pixels | FileImage,
-        scratch: Sequence[Pixels | Raw],
+        scratch: Sequence[Pixels | RawFile],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
     ) -> EngineJob:
@@ -66,7 +67,7 @@ class FileJob:
 
     Parameters
     ----------
-    engine : Preparer
+    engine : JobFactory
         Runs it.
     decoder : Decoder
         Decodes and encodes what is held in memory, and puts tiles together.
@@ -90,7 +91,7 @@ class FileJob:
 
     def __init__(
         self,
-        engine: Preparer,
+        engine: JobFactory,
         decoder: Decoder,
         path: Path,
         header: Header,
@@ -107,15 +108,15 @@ class FileJob:
         planned = plan(request)
         check_result(header.name, planned.result_dtype, planned.result_shape, format)
         with ExitStack() as stack:
-            if streams(header, planned, format):
+            if should_stream(header, planned, format):
                 self.job = self.streamed(engine, request, spool, stack)
             else:
-                self.job = engine.prepared(request)
+                self.job = engine.allocate_job(request)
             stack.callback(self.job.close)
             self.stack = stack.pop_all()
 
     def streamed(
-        self, engine: Preparer, request: PlanRequest, spool: Path, stack: ExitStack
+        self, engine: JobFactory, request: PlanRequest, spool: Path, stack: ExitStack
     ) -> EngineJob:
         """Prepare a job from windows of the file to a spool of tiles, or to memory."""
         held = is_small(plan(request))
@@ -129,18 +130,18 @@ class FileJob:
         for slot, size in enumerate(planned.slots()):
             reserve(folder / f"scratch-{slot}", size)
         scratch = tuple(
-            Raw(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
+            RawFile(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
             for each in planned.buffers
         )
         source = FileImage(str(self.path), self.header)
         shape, dtype = planned.result_shape, planned.result_dtype
         if held:
-            segments = engine.segments.allocate([bytes_of(planned)[1]], ALLOCATE_SECONDS)
+            segments = engine.segments.allocate([image_bytes(planned)[1]], ALLOCATE_SECONDS)
             result = Pixels(str(segments[0].path), shape, dtype)
-            return engine.assign(request, source, scratch, result, segments)
+            return engine.make_job(request, source, scratch, result, segments)
         name, compression = self.header.name, self.header.compression
         self.spool = Spool(str(folder), shape, dtype, self.format, name, compression)
-        return engine.assign(request, source, scratch, self.spool)
+        return engine.make_job(request, source, scratch, self.spool)
 
     @property
     def is_streamed(self) -> bool:
@@ -185,7 +186,7 @@ class FileJob:
 
 @contextmanager
 def open_file(
-    engine: Preparer,
+    engine: JobFactory,
     source: Path,
     target: Path,
     steps: Steps,
@@ -225,7 +226,7 @@ def check_paths(source: Path, target: Path) -> str:
 
 
 def run_file(
-    engine: Preparer,
+    engine: JobFactory,
     source: Path,
     target: Path,
     steps: Steps,
@@ -255,19 +256,19 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     return notes
 
 
-def streams(header: Header, planned: Plan, format: str) -> bool:
+def should_stream(header: Header, planned: Plan, format: str) -> bool:
     """Whether a file is read by windows, and written by tiles where the result is large."""
     if header.block is None:
         return False
     if FORMATS[format].encode_tiles is None and not is_small(planned):
         return False
-    held = sum(bytes_of(planned)) + sum(planned.slots())
+    held = sum(image_bytes(planned)) + sum(planned.slots())
     return held > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
 
 
 def is_small(planned: Plan) -> bool:
     """Whether the result of a streamed image is held in memory until it is written."""
-    return bytes_of(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
+    return image_bytes(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
 
 
 def with_density(header: Header, density: Density | None) -> tuple[Header, tuple[str, ...]]:
@@ -280,7 +281,7 @@ def with_density(header: Header, density: Density | None) -> tuple[Header, tuple
     return replace(header, resolution=density.of(header.resolution)), ()
 
 
-def bytes_of(planned: Plan) -> tuple[int, int]:
+def image_bytes(planned: Plan) -> tuple[int, int]:
     """Bytes of source and result."""
     source = math.prod(planned.shape) * np.dtype(planned.dtype).itemsize
     result = math.prod(planned.result_shape) * np.dtype(planned.result_dtype).itemsize
@@ -296,7 +297,7 @@ def check_room(planned: Plan, spool: Path, name: str) -> None:
         With the numbers.
     """
     # The result lies there twice for a moment: as tiles, and put together.
-    need = sum(planned.slots()) + 2 * bytes_of(planned)[1]
+    need = sum(planned.slots()) + 2 * image_bytes(planned)[1]
     free = shutil.disk_usage(spool).free
     if need > free:
         raise Rejected(

@@ -45,7 +45,7 @@ Steps = list[dict[str, Any]]
 def warm_up(names: Iterable[str] = OPERATIONS) -> None:
     """Call operations: scikit-image imports lazily, and kernels are compiled for each type."""
     for operation in map(OPERATIONS.__getitem__, names):
-        for steps, images in calls(operation):
+        for steps, images in chains(operation):
             for image in images:
                 # An operation that refuses such an image has been called as well.
                 with suppress(Rejected):
@@ -53,14 +53,14 @@ def warm_up(names: Iterable[str] = OPERATIONS) -> None:
                     run_alone(plan(request), image)
 
 
-def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
+def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     """Give the chains that an operation is called in, and the images of each.
 
     One that has kernels is called with each type of picture. It stands beside others too: there it
     gives floats, or is given floats or bytes, where alone it is given and gives what the image is
     of.
     """
-    step, blur = step_of(operation), step_of(OPERATIONS["gaussian"])
+    step, blur = default_step(operation), default_step(OPERATIONS["gaussian"])
     on_labels = operation.takes == "labels"
     if not operation.kernels:
         yield [step], [MASK] if on_labels else PICTURES["uint8"]
@@ -69,12 +69,12 @@ def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     for steps in (*([each] for each in others(operation)), [step, blur], [blur, step]):
         yield steps, [MASK] if on_labels else GRAY
     # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
-    yield [blur, step_of(OPERATIONS["rank_mean"]), step], PICTURES["uint16"][:1]
+    yield [blur, default_step(OPERATIONS["rank_mean"]), step], PICTURES["uint16"][:1]
 
 
 def others(operation: Operation) -> Iterator[dict[str, Any]]:
     """Give a step for each kernel that does not hold for the defaults, but for another option."""
-    step = step_of(operation)
+    step = default_step(operation)
     names = operation.parameters
     options = [{**step, name: option} for name in names for option in names[name].get("enum", ())]
     for kernel in operation.kernels:
@@ -82,7 +82,7 @@ def others(operation: Operation) -> Iterator[dict[str, Any]]:
         yield from held[:1] if step not in held else ()
 
 
-def step_of(operation: Operation) -> dict[str, Any]:
+def default_step(operation: Operation) -> dict[str, Any]:
     """Give an operation's step with its defaults, but for a few rounds where there are many."""
     defaults = {
         name: min(each["default"], ROUNDS)
@@ -98,15 +98,15 @@ def compile_all() -> None:
     # What several families call first: no two processes should compile the same.
     warm_up(["gaussian", "rank_mean", "adjust_gamma"])
     families = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].group)
-    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), quietly) as pool:
+    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), ignore_warnings) as pool:
         pool.map(warm_up, [list(names) for _, names in families], chunksize=1)
 
 
-def quietly() -> None:
+def ignore_warnings() -> None:
     """Say nothing of what small pictures make operations warn of."""
     warnings.simplefilter("ignore")
 
 
 if __name__ == "__main__":
-    quietly()
+    ignore_warnings()
     compile_all()

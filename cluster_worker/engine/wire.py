@@ -4,7 +4,7 @@ import pickle
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
+from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import PlanRequest
 from cluster_worker.timings import Spent
@@ -30,7 +30,7 @@ class Task(NamedTuple):
     job: int
     request: PlanRequest
     source: Pixels | FileImage
-    scratch: tuple[Pixels | Raw, ...]
+    scratch: tuple[Pixels | RawFile, ...]
     result: Pixels | Spool
     wide: bool
 

@@ -225,14 +225,14 @@ class Stage:
     name: str = ""
 
     @cached_property
-    def gives_core(self) -> bool:
+    def returns_core(self) -> bool:
         """Whether the function returns the core alone."""
-        return self.geometry is not None or "out" in self.asks
+        return self.geometry is not None or "out" in self.context
 
     @cached_property
-    def asks(self) -> frozenset[str]:
+    def context(self) -> frozenset[str]:
         """What the function wants to be told besides its block."""
-        return asked(self.function)
+        return context_of(self.function)
 
     def reads(self, core: Span, shape: tuple[int, int]) -> Span:
         """Give the span of an image of this shape that a core of the result is made from.
@@ -251,15 +251,15 @@ class Stage:
         return self.geometry.shape(shape) if self.geometry else shape
 
 
-def asked(function: Callable[..., Any]) -> frozenset[str]:
+def context_of(function: Callable[..., Any]) -> frozenset[str]:
     """Name what a function asks for by keyword-only parameters, and has not been given yet."""
     if isinstance(function, partial):
-        return named(function.func) - function.keywords.keys()
-    return named(function)
+        return signature_context(function.func) - function.keywords.keys()
+    return signature_context(function)
 
 
 @lru_cache(maxsize=1024)
-def named(function: Callable[..., Any]) -> frozenset[str]:
+def signature_context(function: Callable[..., Any]) -> frozenset[str]:
     """Name what a function of a module asks for; there are only so many, and tiles ask often."""
     parameters = inspect.signature(function).parameters.values()
     return CONTEXT & {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
@@ -570,7 +570,7 @@ class Operation(Traits):
     @property
     def consumes_alpha(self) -> bool:
         """Whether it lays what is transparent over something."""
-        return "alpha" in asked(self.function)
+        return "alpha" in context_of(self.function)
 
     def moves_pixels(self, step: Mapping[str, Any]) -> bool:
         """Whether the pixels of its result come from elsewhere, so that alpha must go with them."""
@@ -631,10 +631,10 @@ class operation(Traits):  # noqa: N801 - a decorator
         hints = get_type_hints(function, include_extras=True)
         names = list(inspect.signature(function).parameters)
         parameters = {
-            name: schema(name, hints[name], parameter.default, helps[name])
+            name: schema(name, hints[name], parameter.default, helps.get(name))
             | ({"x-fine": True} if name in self.fine else {})
             for name, parameter in inspect.signature(function).parameters.items()
-            if name not in asked(function) and not (name == names[0] and name == "image")
+            if name not in context_of(function) and not (name == names[0] and name == "image")
         }
         OPERATIONS[function.__name__] = Operation(
             name=function.__name__,
@@ -647,12 +647,33 @@ class operation(Traits):  # noqa: N801 - a decorator
         return function
 
 
-def schema(name: str, hint: Any, default: Any, help: str) -> dict[str, Any]:
-    """Turn one annotated parameter into JSON Schema, with unit and slider as extensions."""
-    found: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), "description": help}
+def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, Any]:
+    """Turn one annotated parameter into JSON Schema, with unit and slider as extensions.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    hint : type
+        May be annotated with a `Number`, and with the help that operations share, as a string.
+    default : object
+        Its default.
+    text : str, optional
+        The operation's own help, taken instead of that of the type.
+
+    Raises
+    ------
+    TypeError
+        If neither docstring nor type describe the parameter.
+    """
     number = None
     if get_origin(hint) is Annotated:
-        hint, number = get_args(hint)
+        hint, *notes = get_args(hint)
+        number = next((note for note in notes if isinstance(note, Number)), None)
+        text = text or next((note for note in notes if isinstance(note, str)), None)
+    if not text:
+        raise TypeError(f"{name} has no help; describe it in the docstring or annotate its type")
+    found: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), "description": text}
     limits = {} if number is None else {"minimum": number.low, "maximum": number.high}
     options = [each for each in get_args(hint) if each is not type(None)]
     if get_origin(hint) is Literal:

@@ -3,7 +3,7 @@
 import ctypes
 
 
-def give_back_pages() -> None:
+def trim_heap() -> None:
     """Give the pages that freed arrays lay in back to the system.
 
     glibc keeps them for the next arrays, which is faster, and wrong after a job that was far larger

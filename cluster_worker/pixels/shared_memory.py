@@ -45,9 +45,9 @@ class Pixels(NamedTuple):
 
     def map(self, writable: bool) -> Image:
         """Map the image; it stays valid while the file's pages are kept."""
-        return self.within(pages_of(self.path, writable))
+        return self.view_in(pages_of(self.path, writable))
 
-    def within(self, pages: mmap.mmap) -> Image:
+    def view_in(self, pages: mmap.mmap) -> Image:
         """Give the image in its file's pages."""
         count = math.prod(self.shape)
         return np.frombuffer(pages, self.dtype, count).reshape(self.shape)
@@ -79,11 +79,11 @@ class Maps:
             self.kept[pixels.path] = pages
             if len(self.kept) > MAPS_MAX:
                 self.kept.popitem(last=False)
-        image = pixels.within(pages)
+        image = pixels.view_in(pages)
         image.flags.writeable = writable
         return image
 
-    def forget(self, path: str) -> None:
+    def drop(self, path: str) -> None:
         """Let a file go."""
         with self.lock:
             self.kept.pop(path, None)
@@ -145,12 +145,12 @@ class Segments:
                 if not self.changed.wait(deadline - time.monotonic()):
                     raise TimeoutError("shared memory is held by other jobs")
             self.taken += total
-            cold = self.cool()
-        self.discard(cold)
+            evicted = self.evict()
+        self.discard(evicted)
         found: list[Segment] = []
         try:
             for size in sizes:
-                found.append(self.take_warm(size) or self.make(size))
+                found.append(self.pop_warm(size) or self.make(size))
         except OSError as error:
             self.release(found)
             with self.changed:
@@ -163,7 +163,7 @@ class Segments:
             self.taken += sum(each.nbytes for each in found) - total
         return found
 
-    def take_warm(self, size: int) -> Segment | None:
+    def pop_warm(self, size: int) -> Segment | None:
         """Take the smallest warm segment that fits without wasting more than half of it."""
         with self.changed:
             fitting = [each for each in self.warm if size <= each.nbytes <= 2 * max(size, 1 << 20)]
@@ -194,34 +194,34 @@ class Segments:
         with self.changed:
             self.taken -= sum(each.nbytes for each in segments)
             self.warm.extend(segments)
-            cold = self.cool()
+            evicted = self.evict()
             self.changed.notify_all()
-        self.discard(cold)
+        self.discard(evicted)
 
     def hold(self, segment: Segment) -> None:
         """Count a segment as one that no job gives back."""
         with self.changed:
             self.held += segment.nbytes
 
-    def let_go(self, segment: Segment) -> None:
+    def release_held(self, segment: Segment) -> None:
         """Give a held segment back."""
         with self.changed:
             self.held -= segment.nbytes
         self.release([segment])
 
-    def cool(self) -> list[Segment]:
+    def evict(self) -> list[Segment]:
         """Part with the oldest warm segments that are too many, or that jobs need the room of."""
-        cold: list[Segment] = []
+        evicted: list[Segment] = []
         while len(self.warm) > WARM_MAX or (
             self.warm and self.taken + sum(each.nbytes for each in self.warm) > self.limit
         ):
-            cold.append(self.warm.pop(0))
-        return cold
+            evicted.append(self.warm.pop(0))
+        return evicted
 
     def discard(self, segments: list[Segment]) -> None:
         """Remove segments for good, and free their pages, though ranks may still map them."""
         for each in segments:
-            self.maps.forget(str(each.path))
+            self.maps.drop(str(each.path))
             # Not all file systems can; there the pages are free once nobody maps them.
             with contextlib.suppress(OSError), pages_of(str(each.path), writable=True) as pages:
                 pages.madvise(mmap.MADV_REMOVE)

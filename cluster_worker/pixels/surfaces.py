@@ -1,6 +1,6 @@
 """Where pixels come from and go to, block by block: arrays, and files larger than memory.
 
-A rank opens a surface from a description of it (`Pixels`, `Raw`, ...), which is what engine and
+A rank opens a surface from a description of it (`Pixels`, `RawFile`, ...), which is what engine and
 ranks send each other. Whoever adds a place for pixels adds one class here.
 """
 
@@ -31,7 +31,7 @@ class Source(Protocol):
     def read(self, span: Span) -> Image:
         """Give the pixels of a span; the caller does not change them."""
 
-    def rest(self) -> None:
+    def release_cache(self) -> None:
         """Let go of what is kept for the next read: none will come for long, or none at all."""
 
 
@@ -66,7 +66,7 @@ class Array:
         block: Image = self.array[span.slices]
         return without_axis(block)
 
-    def rest(self) -> None:
+    def release_cache(self) -> None:
         """Do nothing: nothing is kept but the array."""
 
     def view(self, span: Span) -> Image:
@@ -96,9 +96,9 @@ class Plane:
         """Give the channels taken; one alone has no axis."""
         return without_axis(self.image.read(span)[..., self.channels])
 
-    def rest(self) -> None:
+    def release_cache(self) -> None:
         """Have the image let go."""
-        self.image.rest()
+        self.image.release_cache()
 
 
 def without_axis(block: Image) -> Image:

@@ -56,7 +56,7 @@ class Span(NamedTuple):
             -(-self.right // grid) * grid,
         )
 
-    def shared(self, other: "Span") -> "Span":
+    def intersection(self, other: "Span") -> "Span":
         """Give what it shares with another; if nothing, it has no positive rows or columns."""
         return Span(
             max(self.top, other.top),
@@ -135,18 +135,18 @@ def tiles(shape: tuple[int, int], core: tuple[int, int], grid: int = 1) -> list[
 def spans(length: int, step: int, grid: int = 1) -> list[tuple[int, int]]:
     """Cut a length into parts of at most `step`, as even as the grid allows."""
     cells = -(-length // grid)
-    parts = parts_of(length, step, grid)
+    parts = span_count(length, step, grid)
     edges = [min(cells * i // parts * grid, length) for i in range(parts + 1)]
     return list(pairwise(edges))
 
 
-def parts_of(length: int, step: int, grid: int = 1) -> int:
+def span_count(length: int, step: int, grid: int = 1) -> int:
     """Count the parts that `spans` makes, without making them."""
     cells = -(-length // grid)
     return -(-cells // max(step // grid, 1))
 
 
-def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
+def rank_share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
     """Give one rank its run of neighbouring items; the runs differ in length by one at most."""
     return items[len(items) * rank // ranks : len(items) * (rank + 1) // ranks]
 

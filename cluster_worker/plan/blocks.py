@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations.declare import Measure, Place, Stage, asked
+from cluster_worker.operations.declare import Measure, Place, Stage, context_of
 from cluster_worker.pixels.tiling import all_of
 
 Image = NDArray[Any]
@@ -37,29 +37,29 @@ def run_stage(
         If the operation refuses the image.
     """
     extra: dict[str, Any] = {}
-    if "alpha" in stage.asks and alpha is not None:
+    if "alpha" in stage.context and alpha is not None:
         extra["alpha"] = alpha
-    if "place" in stage.asks:
+    if "place" in stage.context:
         extra["place"] = place
-    if "dtype" in stage.asks:
+    if "dtype" in stage.context:
         extra["dtype"] = stage.dtype
-    if "shows" in stage.asks:
+    if "shows" in stage.context:
         extra["shows"] = stage.shows
-    if "target" in stage.asks:
+    if "target" in stage.context:
         extra["target"] = stage.target
-    if "model" in stage.asks and stage.model is not None:
+    if "model" in stage.context and stage.model is not None:
         extra["model"] = stage.model.function
-    if "out" in stage.asks:
+    if "out" in stage.context:
         extra["out"] = out
-    with refusals(stage.name):
+    with operation_errors(stage.name):
         if stage.measures:
-            extra["statistics"] = measured(stage, block) if statistics is None else statistics
+            extra["statistics"] = measure_whole(stage, block) if statistics is None else statistics
         result: Image = stage.function(block, **extra)
     return result
 
 
 @contextmanager
-def refusals(name: str) -> Iterator[None]:
+def operation_errors(name: str) -> Iterator[None]:
     """Put what an operation raises into one sentence that names it.
 
     Raises
@@ -73,15 +73,15 @@ def refusals(name: str) -> Iterator[None]:
         raise Rejected(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}") from error
 
 
-def measured(stage: Stage, image: Image) -> tuple[Any, ...]:
+def measure_whole(stage: Stage, image: Image) -> tuple[Any, ...]:
     """Measure all statistics of one array."""
     found: tuple[Any, ...] = ()
     for measure in stage.measures:
-        found += (take(measure, image, whole_place(image), found),)
+        found += (measure_block(measure, image, whole_place(image), found),)
     return found
 
 
-def take(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...]) -> Any:
+def measure_block(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...]) -> Any:
     """Measure one block."""
-    extra = {"place": place} if "place" in asked(measure.of) else {}
+    extra = {"place": place} if "place" in context_of(measure.of) else {}
     return measure.of(block, *earlier, **extra)

@@ -19,7 +19,7 @@ from math import ceil, inf, log2, prod
 
 import numpy as np
 
-from cluster_worker.pixels.tiling import Span, parts_of
+from cluster_worker.pixels.tiling import Span, span_count
 from cluster_worker.plan.passes import Load, Pass, Plan, middle
 
 # An image is cut over all ranks if that saves so large a share of its time, and so many seconds:
@@ -50,14 +50,14 @@ class Rates:
 
     source: str
     job: float
-    further: float
+    extra_rank: float
     tile: float
-    meeting: float
+    synchronization: float
     bytes_per_second: float
     conversion: float
     operations: Mapping[str, tuple[float, float]]
 
-    def unbound(self) -> "Rates":
+    def compute_bound(self) -> "Rates":
         """Give the same without the memory's bound, which is that of all cores together.
 
         One does not reach it; what the memory takes of one rank is stage of its work.
@@ -67,7 +67,7 @@ class Rates:
     def rate(self, load: Load) -> float:
         """Seconds for a unit of a stage's work."""
         whole, floating = self.operations.get(load.name, (self.conversion, self.conversion))
-        return floating if np.dtype(load.takes).kind == "f" else whole
+        return floating if np.dtype(load.input_dtype).kind == "f" else whole
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class Estimate:
     """Seconds of a plan, by what they are spent on."""
 
     work: float
-    meetings: float
+    synchronization: float
     job: float
 
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.work + self.meetings + self.job
+        return self.work + self.synchronization + self.job
 
 
 def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
@@ -99,13 +99,13 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
         Of a machine.
     """
     work = sum(work_seconds(planned, each, ranks, cores, rates) for each in planned.passes)
-    count = sum(map(planned.meetings, range(len(planned.passes))))
-    together = count * meeting_seconds(ranks, rates)
+    count = sum(map(planned.synchronizations, range(len(planned.passes))))
+    together = count * synchronization_seconds(ranks, rates)
     if planned.alpha:
         alpha = estimate(planned.alpha, ranks, cores, rates)
         work += alpha.work
-        together += alpha.meetings + meeting_seconds(ranks, rates)
-    return Estimate(work, together, rates.job + rates.further * (ranks - 1))
+        together += alpha.synchronization + synchronization_seconds(ranks, rates)
+    return Estimate(work, together, rates.job + rates.extra_rank * (ranks - 1))
 
 
 def is_worth_cutting(alone: float, shared: float) -> bool:
@@ -134,8 +134,8 @@ def typical_core(planned: Plan, each: Pass, ranks: int) -> Span:
     grid = planned.grid_of(each)
     (rows, columns), (height, width) = each.shape, planned.core_of(each, ranks)
     height, width = (
-        ceil(rows / parts_of(rows, height, grid)),
-        ceil(columns / parts_of(columns, width, grid)),
+        ceil(rows / span_count(rows, height, grid)),
+        ceil(columns / span_count(columns, width, grid)),
     )
     around = middle(each.shape, height, width)
     top, left = around.top // grid * grid, around.left // grid * grid
@@ -154,11 +154,11 @@ def moved_bytes(planned: Plan, each: Pass, ranks: int) -> float:
     """Bytes that all tiles of one pass read from memory and write to it."""
     spans = each.spans(typical_core(planned, each, ranks))
     colours = prod(planned.shape[2:])
-    read = spans[0].pixels * colours * np.dtype(each.loads[0].takes).itemsize
+    read = spans[0].pixels * colours * np.dtype(each.loads[0].input_dtype).itemsize
     written = spans[-1].pixels * prod(each.channels) * np.dtype(each.dtype).itemsize
     return float(planned.tile_count(each, ranks) * (read + written))
 
 
-def meeting_seconds(ranks: int, rates: Rates) -> float:
+def synchronization_seconds(ranks: int, rates: Rates) -> float:
     """Seconds of one meeting."""
-    return rates.meeting * ceil(log2(ranks)) if ranks > 1 else 0.0
+    return rates.synchronization * ceil(log2(ranks)) if ranks > 1 else 0.0

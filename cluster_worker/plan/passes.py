@@ -16,7 +16,7 @@ from cluster_worker.pixels.tiling import (
     Span,
     core_shape,
     even_height,
-    parts_of,
+    span_count,
     square_side,
     tiles,
 )
@@ -79,14 +79,14 @@ class Load(NamedTuple):
     ----------
     name : str
         Of the stage's operation.
-    takes : str
+    input_dtype : str
         Type of what it is given.
     work : float
         For a pixel of all its colours, the Gaussian of one pixel being about 1.
     """
 
     name: str
-    takes: str
+    input_dtype: str
     work: float
 
 
@@ -151,7 +151,7 @@ class Pass:
             # Cells begin at the image's corner.
             or stage.grid > 1
             # A kernel is told its place to find the core; what it stands for may need it.
-            or "place" in (stage.model or stage).asks
+            or "place" in (stage.model or stage).context
             for stage in self.stages
         )
 
@@ -236,10 +236,10 @@ class Plan:
         """Give the largest (rows, columns) of a core in one pass over so many ranks."""
         found = self.cores.get((id(each), ranks))
         if found is None:
-            found = self.cores[id(each), ranks] = self.chosen_core(each, ranks)
+            found = self.cores[id(each), ranks] = self.choose_core(each, ranks)
         return found
 
-    def chosen_core(self, each: Pass, ranks: int) -> tuple[int, int]:
+    def choose_core(self, each: Pass, ranks: int) -> tuple[int, int]:
         """Choose what `core_of` gives."""
         rows, columns = each.shape
         if each.whole:
@@ -277,7 +277,7 @@ class Plan:
         """Count the tiles of one pass without making them: an image may have millions."""
         height, width = self.core_of(each, ranks)
         grid = self.grid_of(each)
-        return parts_of(each.shape[0], height, grid) * parts_of(each.shape[1], width, grid)
+        return span_count(each.shape[0], height, grid) * span_count(each.shape[1], width, grid)
 
     def is_cut(self, ranks: int) -> bool:
         """Whether there are tiles for more ranks than one."""
@@ -304,11 +304,11 @@ class Plan:
         return total
 
     @property
-    def meets(self) -> bool:
+    def synchronizes(self) -> bool:
         """Whether ranks wait for each other at all."""
-        return self.alpha is not None or any(map(self.meetings, range(len(self.passes))))
+        return self.alpha is not None or any(map(self.synchronizations, range(len(self.passes))))
 
-    def meetings(self, i: int) -> int:
+    def synchronizations(self, i: int) -> int:
         """How often ranks meet in a pass: after its measures and rounds, and before the next."""
         first = self.passes[i].stages[0]
         rounds = first.rounds.expected if first.rounds else 0

@@ -1,7 +1,7 @@
 """Run a plan's passes over the tiles of one rank. Pure but for the images that it fills.
 
 The same code runs a small image on one rank and a large one on all, in memory or from file to
-file: only the team and the surfaces differ.
+file: only the group and the surfaces differ.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +11,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.operations.declare import Measure, Rounds, Stage, asked
+from cluster_worker.operations.declare import Measure, Rounds, Stage, context_of
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.surfaces import Array, Plane, Sink, Source, Surface, read
-from cluster_worker.pixels.tiling import Place, Span, share
-from cluster_worker.plan.blocks import refusals, run_stage, take
+from cluster_worker.pixels.tiling import Place, Span, rank_share
+from cluster_worker.plan.blocks import measure_block, operation_errors, run_stage
 from cluster_worker.plan.passes import Pass, Plan
 
 Image = NDArray[Any]
 Report = Callable[[int], None]
 
 
-class Team(Protocol):
+class RankGroup(Protocol):
     """The ranks that work on one image together."""
 
     rank: int
@@ -35,8 +35,8 @@ class Team(Protocol):
         """
 
 
-class Alone:
-    """A team of one."""
+class SingleRank:
+    """A group of one."""
 
     rank = 0
     size = 1
@@ -45,7 +45,7 @@ class Alone:
         """Do the work; there is nothing to combine it with."""
         return work()
 
-    def give_up(self, error: Exception) -> None:
+    def raise_on_others(self, error: Exception) -> None:
         """Do nothing: there is nobody to tell."""
 
 
@@ -58,7 +58,7 @@ def run(
     source: Source,
     scratch: Sequence[Surface],
     result: Sink,
-    team: Team,
+    group: RankGroup,
     report: Report,
 ) -> None:
     """Run every pass over this rank's tiles.
@@ -68,10 +68,10 @@ def run(
     plan : Plan
         For exactly this source.
     source, result : Source, Sink
-        The image and what it becomes, alpha included; shared by the team.
+        The image and what it becomes, alpha included; shared by the group.
     scratch : sequence of Surface
-        One for each of the plan's buffers, shared by the team.
-    team : Team
+        One for each of the plan's buffers, shared by the group.
+    group : RankGroup
         The ranks that run the same plan.
     report : callable
         Called after each tile with how many of the plan's tiles that makes; what it raises
@@ -80,9 +80,9 @@ def run(
     Raises
     ------
     Rejected
-        If an operation refuses the image; on every rank of the team.
+        If an operation refuses the image; on every rank of the group.
     """
-    Run(plan, source, iter(scratch), result, team, report).run()
+    Run(plan, source, iter(scratch), result, group, report).run()
 
 
 class Run:
@@ -94,14 +94,14 @@ class Run:
         source: Source,
         scratch: Iterator[Surface],
         result: Sink,
-        team: Team,
+        group: RankGroup,
         report: Report,
     ) -> None:
         self.plan = plan
         self.source = source
         self.scratch = scratch
         self.result = result
-        self.team = team
+        self.group = group
         self.report = report
         self.alpha: Source | None = None
 
@@ -117,7 +117,7 @@ class Run:
             follower = plan.passes[i + 1].stages[0] if plan.measures_early(i + 1) else None
             before = image
             image, early = self.run_inner(each, before, early, follower)
-            before.rest()
+            before.release_cache()
         # Nobody waits for the others at the end: whoever asked for the run hears of them all.
         last = plan.passes[-1]
         known = self.measure(last, image, early)
@@ -129,8 +129,8 @@ class Run:
             return alpha
         scratch = [next(self.scratch) for _ in self.plan.alpha.buffers]
         moved = next(self.scratch)
-        move = partial(run, self.plan.alpha, alpha, scratch, moved, self.team, self.report)
-        self.team.combine(move, nothing)
+        move = partial(run, self.plan.alpha, alpha, scratch, moved, self.group, self.report)
+        self.group.combine(move, nothing)
         return moved
 
     def run_inner(
@@ -139,15 +139,15 @@ class Run:
         """Run a pass that others follow; give its result, and what was measured as it was made."""
         target = next(self.scratch)
         fill = partial(self.fill, each, image, target, self.measure(each, image, early), follower)
-        found = self.team.combine(fill, follower.measures[0].combine if follower else nothing)
+        found = self.group.combine(fill, follower.measures[0].combine if follower else nothing)
         rounds = each.stages[0].rounds
         if rounds is None:
             return target, () if follower is None else (found,)
         return self.iterate(each, rounds, image, target, next(self.scratch)), ()
 
-    def share(self, cores: Sequence[Span]) -> Sequence[Span]:
+    def own_share(self, cores: Sequence[Span]) -> Sequence[Span]:
         """Give this rank's share of the cores."""
-        return share(cores, self.team.rank, self.team.size)
+        return rank_share(cores, self.group.rank, self.group.size)
 
     def fill(
         self,
@@ -164,13 +164,13 @@ class Run:
         Gives the first measure of the stage that follows, if one asks for it.
         """
         total = None
-        for core in self.share(self.plan.tiles(each, self.team.size)):
+        for core in self.own_share(self.plan.tiles(each, self.group.size)):
             out = None if with_alpha and self.alpha is not None else target.view(core)
             block = self.run_tile(each, image, core, statistics, out)
             if follower is not None:
                 wanted = follower.measures[0]
-                with refusals(follower.name):
-                    found = take(wanted, block, Place(core, core, each.shape), ())
+                with operation_errors(follower.name):
+                    found = measure_block(wanted, block, Place(core, core, each.shape), ())
                     total = found if total is None else wanted.combine(total, found)
             if with_alpha and self.alpha is not None:
                 opacity = to_depth(self.alpha.read(core), str(block.dtype))
@@ -199,12 +199,12 @@ class Run:
         ):
             place = Place(window, kept, shape)
             alpha = None
-            if "alpha" in stage.asks and self.alpha is not None:
+            if "alpha" in stage.context and self.alpha is not None:
                 alpha = self.alpha.read(window)
             known = statistics if stage.measures else None
             last = stage is each.stages[-1]
             block = run_stage(stage, block, place, alpha, known, out if last else None)
-            if not stage.gives_core:
+            if not stage.returns_core:
                 block = block[place.inner]
         return block
 
@@ -214,10 +214,10 @@ class Run:
         stage = each.stages[0]
         if len(stage.measures) == len(early):
             return statistics
-        mine = self.share(self.plan.measure_tiles(each, self.team.size))
+        mine = self.own_share(self.plan.measure_tiles(each, self.group.size))
         for wanted in stage.measures[len(early) :]:
             work = partial(self.measure_tiles, stage, wanted, image, mine, statistics)
-            statistics += (self.team.combine(work, wanted.combine),)
+            statistics += (self.group.combine(work, wanted.combine),)
         return statistics
 
     def measure_tiles(
@@ -235,8 +235,8 @@ class Run:
             window = core.grown(wanted.halo)
             window = window if stage.wraps else window.clipped((rows, columns))
             place = Place(window, core, (rows, columns))
-            with refusals(stage.name):
-                found = take(wanted, read(image, window), place, earlier)
+            with operation_errors(stage.name):
+                found = measure_block(wanted, read(image, window), place, earlier)
                 total = found if total is None else wanted.combine(total, found)
             self.report(1)
         return total
@@ -248,12 +248,12 @@ class Run:
 
         Every round reads one surface and writes the other; all ranks meet between two rounds.
         """
-        mine = self.share(self.plan.tiles(each, self.team.size))
+        mine = self.own_share(self.plan.tiles(each, self.group.size))
         name = each.stages[0].name
         history: list[Any] = []
         while not (history and rounds.stop(history)):
             update = partial(self.update, name, rounds, image, state, spare, mine, history)
-            history.append(self.team.combine(update, rounds.combine))
+            history.append(self.group.combine(update, rounds.combine))
             state, spare = spare, state
         self.report(len(mine) * max(rounds.expected - len(history), 0))
         return state
@@ -271,13 +271,13 @@ class Run:
         """Do one round on this rank's tiles, and measure it; None if it has none."""
         total = None
         rows, columns = state.shape[:2]
-        asks = asked(rounds.update)
+        asks = context_of(rounds.update)
         for core in mine:
             place = Place(core.grown(rounds.halo).clipped((rows, columns)), core, (rows, columns))
             told = {"place": place, "history": history}
             extra = {each: told[each] for each in asks}
             old = state.read(place.window)
-            with refusals(name):
+            with operation_errors(name):
                 new = rounds.update(old, image.read(place.window), **extra)[place.inner]
             target.write(core, new)
             found = rounds.measure(old[place.inner], new)
@@ -290,5 +290,5 @@ def run_alone(plan: Plan, source: Image) -> Image:
     """Run a plan in this process; the reference that every world must equal."""
     result = np.empty(plan.result_shape, plan.result_dtype)
     scratch = [Array(np.empty(each.shape, each.dtype)) for each in plan.buffers]
-    run(plan, Array(source), scratch, Array(result), Alone(), lambda tiles: None)
+    run(plan, Array(source), scratch, Array(result), SingleRank(), lambda tiles: None)
     return result

@@ -52,8 +52,8 @@ def test_halos_are_worked_on_again():
     assert seconds(tiled, rates=WORK) > 2 * seconds(whole, rates=WORK)
 
 
-def test_a_measure_and_a_round_are_meetings():
-    only = replace(WORK, operations={}, meeting=1.0)
+def test_a_measure_and_a_round_synchronize_the_ranks():
+    only = replace(WORK, operations={}, synchronization=1.0)
     assert seconds(planned({"operation": "invert"}), 2, rates=only) == 0
     # Otsu counts the pixels of each level, then applies the threshold.
     assert seconds(planned(OTSU), 2, rates=only) == 1
@@ -64,7 +64,7 @@ def test_a_measure_and_a_round_are_meetings():
 
 
 def test_every_rank_beside_the_first_takes_time_to_be_told():
-    only = replace(WORK, operations={}, job=5.0, further=1.0)
+    only = replace(WORK, operations={}, job=5.0, extra_rank=1.0)
     assert [seconds(planned(OTSU), ranks, rates=only) for ranks in (1, 2, 8)] == [5, 6, 12]
 
 

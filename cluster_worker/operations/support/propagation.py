@@ -303,7 +303,7 @@ class Seams:
             (rows, columns): a mask, or labels.
         """
         core = place.core
-        shared = [each.tile.shared(core) for each in self.tiles]
+        shared = [each.tile.intersection(core) for each in self.tiles]
         if core not in shared:
             copies.clear(result)
         for span, table in zip(shared, self.tables, strict=True):
