@@ -500,9 +500,9 @@ def local_binary_pattern(
     found: Image = patterns.compared(image, P, R, place)
     if method != "default":
         number = {
-            "ror": patterns.turned,
+            "ror": patterns.least_rotation,
             "uniform": patterns.uniform,
-            "nri_uniform": patterns.placed,
+            "nri_uniform": patterns.numbered_runs,
         }
         found = number[method](found, P)
     return found.astype(np.float64)

@@ -276,7 +276,7 @@ def rank_threshold(
     cost=70.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.parting, 25.0, outside=ranks.after_last),),
+    kernels=(counted(ranks.otsu, 25.0, outside=ranks.after_last),),
 )
 def rank_otsu(
     image: Image,
