@@ -500,7 +500,7 @@ def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "f
         orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
         hematoxylin and PAS.
     stain : str
-        Which of them, in that order; all three give an image of three channels.
+        Which stain of `conv_matrix`, in its order; "all" gives an image of three channels.
 
     References
     ----------
@@ -523,7 +523,7 @@ def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "fi
         orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
         hematoxylin and PAS.
     stain : str
-        Which of them, in that order; all leave the image nearly as it is.
+        Which stain of `conv_matrix`, in its order; "all" leaves the image nearly unchanged.
 
     References
     ----------

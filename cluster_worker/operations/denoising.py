@@ -273,7 +273,7 @@ def denoise_nl_means(
     *,
     place: Place,
 ) -> Image:
-    """Remove noise and keep texture with non-local means, which average similar patches nearby.
+    """Remove noise, keep texture by non-local means: average nearby pixels with similar patches.
 
     Parameters
     ----------

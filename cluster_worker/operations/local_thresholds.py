@@ -113,7 +113,7 @@ def threshold_local(
     mode: Mode = "reflect",
     cval: Share = 0.0,
 ) -> Image:
-    """Turn pixels brighter than their neighbourhood white, which copes with uneven light.
+    """Turn pixels white if they are brighter than their neighbourhood; this suits uneven light.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def threshold_niblack(
     window_size: WindowSize = 15,
     k: Annotated[float, Number(-5, 5, slider=(-1, 1), step=0.05)] = 0.2,
 ) -> Image:
-    """Turn pixels brighter than a local level white with Niblack's method, made for text.
+    """Turn pixels white if they are brighter than a local level, by Niblack's method for text.
 
     The level is the mean of the neighbourhood minus `k` times its standard deviation.
 
@@ -271,7 +271,7 @@ def threshold_sauvola(
     k: Annotated[float, Number(-5, 5, slider=(0, 1), step=0.05)] = 0.2,
     r: Annotated[float | None, Number(0.001, 1, slider=(0.1, 1), step=0.01)] = None,
 ) -> Image:
-    """Turn pixels brighter than a local level white with Sauvola's method.
+    """Turn pixels white if they are brighter than a local level, by Sauvola's method.
 
     The method is made for text on stained paper: where a neighbourhood is nearly flat, the level
     lies further below its mean.

@@ -127,7 +127,7 @@ def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connecti
 def diameter_opening(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:
-    """Remove bright regions smaller than a limit, whatever their shape; long thin ones stay.
+    """Remove bright regions whose height and width are below a limit; long thin regions stay.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def diameter_opening(
 def diameter_closing(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:
-    """Fill dark regions smaller than a limit, whatever their shape; long thin ones stay.
+    """Fill dark regions whose height and width are below a limit; long thin regions stay.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
 
 
 def lines(found: Image, low: float, high: float) -> Image:
-    """Thin the steep areas of a block to lines: 1 where a line may continue, 2 where one begins."""
+    """Thin the steep areas of a block to lines: 1 where a line can continue, 2 where one begins."""
     # The image's outermost pixels are no lines. The block's other outermost pixels are halo.
     inner = np.zeros(found.shape[:2], np.bool_)
     inner[1:-1, 1:-1] = True

@@ -92,7 +92,7 @@ def exact_sum(values: NDArray[Any]) -> int:
 
 
 def exact_sum_of(values: NDArray[Any], counted: NDArray[np.intp]) -> int:
-    """Return the exact sum of floats of which each occurs `counted` times, as `exact_sum` does."""
+    """Return the exact sum, as `exact_sum` does, of values that occur `counted` times each."""
     mantissas, exponents = np.frexp(values.astype(np.float64))
     whole = np.ldexp(mantissas, 53).astype(np.int64).tolist()
     shifts = (exponents.astype(np.intp) - EXPONENT_MIN).tolist()
