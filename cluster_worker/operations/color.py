@@ -489,7 +489,7 @@ def hed2rgb(image: Image) -> Image:
 
 @stain_operation("Amount of one stain", "extent", AMOUNTS)
 def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
-    """Compute the amount of one stain of a slide by colour deconvolution; much of it is bright.
+    """Compute the amount of one stain by colour deconvolution; pixels with much of it are bright.
 
     Parameters
     ----------

@@ -58,7 +58,8 @@ def reconstruction(
     ----------
     seed : str
         The image that grows: a darker copy of the image ("shifted") cuts peaks off; the eroded
-        image ("eroded") lacks small objects. With erosion it is a brighter copy, or dilated.
+        image ("eroded") lacks small objects. With erosion, it is a brighter copy or the dilated
+        image.
     h : float
         How much darker or brighter a shifted seed is, as a share of white.
     radius : int

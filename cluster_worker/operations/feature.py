@@ -221,7 +221,7 @@ def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
     cost=5,
 )
 def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sigma = 1.0) -> Image:
-    """Compute Förstner's corner measures: how exactly a point can be located, or how round it is.
+    """Compute Förstner's corner measures: the size or the roundness of each point's error ellipse.
 
     Parameters
     ----------
@@ -372,7 +372,7 @@ def shape_index(
     Parameters
     ----------
     sigma : float
-        Standard deviation of the blur that goes before; more looks at larger shapes.
+        Standard deviation of the blur that comes first; a higher value finds larger shapes.
     mode : str
         What lies beyond the image's border: one value, its last pixel, its mirror image (with or
         without the last pixel twice), or the opposite edge.

@@ -80,7 +80,7 @@ def gaussian(
     Parameters
     ----------
     sigma : float
-        Standard deviation of the kernel; more is blurrier.
+        Standard deviation of the kernel; a higher value blurs more.
     mode : str
         What lies beyond the image's border: its last pixel (nearest), its mirror image with the
         last pixel twice (reflect) or once (mirror), a value of its own (constant), or its

@@ -150,7 +150,7 @@ def flood(
     tolerance: Annotated[float | None, Number(0, 65_535, slider=(0, 1), step=0.01)] = None,
     connectivity: Connectivity = 2,
 ) -> Stages:
-    """Select the pixels connected to a point and as bright (flood fill); the result is a mask.
+    """Select pixels connected to a point and about as bright (flood fill); the result is a mask.
 
     Parameters
     ----------

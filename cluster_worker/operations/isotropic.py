@@ -108,7 +108,7 @@ def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     Parameters
     ----------
     radius : float
-        Of the disk.
+        Radius of the disk.
 
     Notes
     -----
@@ -137,7 +137,7 @@ def isotropic_closing(image: Image, radius: Reach = 3.0) -> Image:
     Parameters
     ----------
     radius : float
-        Of the disk.
+        Radius of the disk.
 
     Notes
     -----
