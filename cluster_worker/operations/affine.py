@@ -1,4 +1,4 @@
-"""Geometry: rotate, and warp by an affine mapping."""
+"""Geometry: rotate an image, or warp it by an affine mapping."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.sizes import Factor, OtherFactor
 from cluster_worker.operations.support import clipping, sampling
 from cluster_worker.operations.support.affine_sampling import warped_affine
-from cluster_worker.operations.support.sampling import Border, Floats, Level, Order
+from cluster_worker.operations.support.sampling import Border, Floats, MovedFill, Order
 from cluster_worker.pixels.tiling import Span, all_of
 
 Shape = tuple[int, int]
@@ -35,7 +35,7 @@ Shift = Annotated[float, Number(-100_000, 100_000, unit="px", slider=(-500, 500)
 
 
 def corners(core: Span, matrix: Floats) -> tuple[Floats, Floats]:
-    """Give rows and columns in the image of a core's four outermost pixels."""
+    """Return rows and columns, in the image, of the four corner pixels of a core."""
     x = np.array([core.left, core.right - 1] * 2, np.float64)
     y = np.repeat(np.array([core.top, core.bottom - 1], np.float64), 2)
     across, down = matrix[:2, :2] @ np.stack([x, y]) + matrix[:2, 2:]
@@ -43,7 +43,7 @@ def corners(core: Span, matrix: Floats) -> tuple[Floats, Floats]:
 
 
 def affine_mapping(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
-    """Map rows and columns of a result to those of the image."""
+    """Map rows and columns of a result to those of the image, in float64."""
     across, down = (
         line[0] * columns + line[1] * rows + line[2] for line in matrix[:2].astype(np.float64)
     )
@@ -57,10 +57,10 @@ def affine_window(
     order: int | None,
     mode: Border,
 ) -> Span:
-    """Give what a core of the warped image is made from."""
+    """Compute the span of the image that a core of the warped image reads."""
     down, across = corners(core, matrix_of(shape))
     box = (down.min(), down.max(), across.min(), across.max())
-    return sampling.spanned(box, shape, order, mode)
+    return sampling.needed_span(box, shape, order, mode)
 
 
 def affine_warped(
@@ -74,7 +74,16 @@ def affine_warped(
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Fill a core of an image under an affine mapping."""
+    """Compute a core of an image under an affine mapping.
+
+    Parameters
+    ----------
+    shape_of : callable
+        From (rows, columns) of the image to those of the result.
+    matrix_of : callable
+        From (rows, columns) of the image to the 3 × 3 matrix from (column, row, 1) of the result
+        to those of the image.
+    """
     order = sampling.order_for(image, order)
     block = sampling.as_floats(image) if order > 0 else image
     matrix = matrix_of(place.shape)
@@ -85,20 +94,20 @@ def affine_warped(
         result = sampling.warped(block, place, mapping, order, mode, cval)
     if not statistics:
         return result
-    # A line between two pixels leaves the image only if one of them lies outside.
+    # If a pixel of the result lies beyond the image, so does one of its four corners.
     outermost = corners(all_of(shape_of(place.shape)), matrix)
     reaches = clipping.lies_beyond(*outermost, place.shape, order)
     return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches)
 
 
-def affine_parts(
+def affine_stages(
     shape_of: Callable[[Shape], Shape],
     matrix_of: Callable[[Shape], Floats],
     order: int | None,
     mode: Border,
     cval: float,
 ) -> tuple[Stage, ...]:
-    """Make the stages for an affine mapping."""
+    """Make the stages for an affine mapping; the parameters are those of `affine_warped`."""
     shared: dict[str, Any] = {"matrix_of": matrix_of, "order": order, "mode": mode}
     stage = Stage(
         partial(affine_warped, **shared, shape_of=shape_of, cval=cval),
@@ -110,7 +119,7 @@ def affine_parts(
 
 
 def affine_coordinates(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
-    """Map rows and columns of a result to those of the image, in single precision."""
+    """Map rows, (n,), and columns, (m,), of a result to those of the image, in float32."""
     across_of, down_of = matrix.astype(np.float32)[:2]
     x, y = columns.astype(np.float32), rows.astype(np.float32)[:, np.newaxis]
     across = across_of[0] * x + across_of[1] * y + across_of[2]
@@ -131,7 +140,7 @@ def affine_sampled(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Fill a core of an image under an affine mapping, by a kernel."""
+    """Compute a core of an image under an affine mapping, with a kernel."""
     matrix = matrix_of(place.shape)
     outermost = corners(all_of(shape_of(place.shape)), matrix)
     reaches = clipping.lies_beyond(*outermost, place.shape, order)
@@ -143,24 +152,41 @@ def affine_sampled(
 
 
 def by_loop(stages: tuple[Stage, ...], function: Callable[..., Any]) -> tuple[Stage, ...]:
-    """Let a kernel do what a stage does, with the same arguments."""
+    """Replace the function of a single stage by a kernel with the same arguments."""
     (stage,) = stages
     given: Any = stage.function
     return (replace(stage, function=partial(function, **given.keywords), model=stage),)
 
 
 def is_linear(order: int | None, mode: Border, **_: Any) -> bool:
-    """Whether pixels are means of four, of which none lies at the opposite border."""
+    """Return whether the kernel applies: linear interpolation that does not wrap at the border."""
     return order in (None, 1) and mode != "wrap"
 
 
 def same_shape(shape: Shape) -> Shape:
-    """Keep rows and columns."""
+    """Return the rows and columns unchanged."""
     return shape
 
 
 def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
-    """Give the matrix of a rotation about the centre, and the rows and columns of the result."""
+    """Compute the matrix of a rotation about the centre, and the shape of the result.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (rows, columns) of the image.
+    angle : float
+        Anticlockwise, in degrees.
+    resize : bool
+        Whether the result grows to show the whole rotated image.
+
+    Returns
+    -------
+    matrix : ndarray
+        3 × 3, from (column, row, 1) of the result to those of the image.
+    shape : tuple of int
+        (rows, columns) of the result.
+    """
     rows, columns = shape
     center = np.array((columns, rows)) / 2.0 - 0.5
     turn = (
@@ -178,17 +204,17 @@ def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
 
 
 def rotation_matrix(shape: Shape, angle: float, resize: bool) -> Floats:
-    """Give the matrix of a rotation."""
+    """Compute the matrix of a rotation, as `rotation` does."""
     return rotation(shape, angle, resize)[0]
 
 
 def rotation_shape(shape: Shape, angle: float, resize: bool) -> Shape:
-    """Give rows and columns of a rotated image."""
+    """Compute rows and columns of a rotated image."""
     return rotation(shape, angle, resize)[1]
 
 
 def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the stage of a rotation, by a kernel."""
+    """Make the stage of `rotate` with a kernel."""
     return by_loop(rotate(**given), affine_sampled)
 
 
@@ -215,24 +241,16 @@ def rotate(
     resize: bool = False,
     order: Order = None,
     mode: Border = "constant",
-    cval: Level = 0.0,
+    cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
     """Rotate an image about its centre.
 
     Parameters
     ----------
     angle : float
-        How far, anticlockwise.
+        Angle of the rotation, anticlockwise.
     resize : bool
-        Whether the result grows so that the whole rotated image fits.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic spline, 3
-        cubic. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
+        Whether the result grows to fit the whole rotated image.
 
     References
     ----------
@@ -240,17 +258,23 @@ def rotate(
     """
     turn: dict[str, Any] = {"angle": angle, "resize": resize}
     shape_of, matrix_of = partial(rotation_shape, **turn), partial(rotation_matrix, **turn)
-    return affine_parts(shape_of, matrix_of, order, mode, cval)
+    return affine_stages(shape_of, matrix_of, order, mode, cval)
 
 
 def affine_matrix(_: Shape, given: Any) -> Floats:
-    """Give the matrix from a result's pixels to the image's."""
+    """Compute the matrix from pixels of the result to pixels of the image.
+
+    Parameters
+    ----------
+    given : tuple of (str, value)
+        Arguments of skimage.transform.AffineTransform; a tuple, so that it can be hashed.
+    """
     matrix: Floats = transform.AffineTransform(**dict(given)).inverse.params
     return matrix
 
 
 def affine_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the stage of an affine warp, by a kernel."""
+    """Make the stage of `affine` with a kernel."""
     return by_loop(affine(**given), affine_sampled)
 
 
@@ -282,32 +306,26 @@ def affine(
     translation_rows: Shift = 0.0,
     order: Order = None,
     mode: Border = "constant",
-    cval: Level = 0.0,
+    cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Scale, turn, shear and shift an image, about its upper left corner.
+    """Warp an image by an affine mapping: scale, rotate, shear and shift it.
+
+    The upper left corner is the fixed point of scale, rotation and shear.
 
     Parameters
     ----------
     scale : float
-        Factor of the width, and of the height if that has none of its own.
+        Factor of the width, and of the height if `scale_rows` is null.
     scale_rows : float
-        Another factor for the height. Null means the same.
+        Factor of the height. Null means the same as `scale`.
     rotation : float
-        How far it is turned, clockwise as rows count downwards.
+        Angle of the rotation, clockwise.
     shear : float
-        Angle by which columns lean.
+        Angle of the shear, by which the columns of the image lean.
     translation : float
-        How far it is shifted to the right.
+        How far the image is shifted to the right.
     translation_rows : float
-        How far it is shifted down.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic spline, 3
-        cubic. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
+        How far the image is shifted down.
 
     References
     ----------
@@ -319,4 +337,4 @@ def affine(
         ("shear", shear),
         ("translation", (translation, translation_rows)),
     )
-    return affine_parts(same_shape, partial(affine_matrix, given=given), order, mode, cval)
+    return affine_stages(same_shape, partial(affine_matrix, given=given), order, mode, cval)

@@ -26,8 +26,6 @@ def find_boundaries(
 
     Parameters
     ----------
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
     mode : str
         Which pixels: on both sides of a border ("thick"), those just inside of regions ("inner"),
         or those of the background around regions, and both sides where two touch ("outer").

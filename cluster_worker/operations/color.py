@@ -195,8 +195,14 @@ def hsv2rgb(image: Image) -> Image:
     return result
 
 
-Illuminant = Literal["A", "B", "C", "D50", "D55", "D65", "D75", "E"]
-Observer = Literal["2", "10", "R"]
+Illuminant = Annotated[
+    Literal["A", "B", "C", "D50", "D55", "D65", "D75", "E"],
+    "The light in which white is white; D65 is daylight.",
+]
+Observer = Annotated[
+    Literal["2", "10", "R"],
+    "Width of the field of view, in degrees; R is as the language R has it.",
+]
 
 
 @from_rgb("RGB to XYZ", (0.0, 1.09), cost=2.0)
@@ -236,13 +242,6 @@ def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
 
     Equal distances in Lab look about equally different.
 
-    Parameters
-    ----------
-    illuminant : str
-        The light in which white is white; D65 is daylight.
-    observer : str
-        Width of the field of view, in degrees; R is as the language R has it.
-
     References
     ----------
     skimage.color.rgb2lab
@@ -254,13 +253,6 @@ def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
 @from_rgb("Lab to RGB", cost=2.5)
 def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
     """Convert CIE Lab back to RGB; use it after rgb2lab.
-
-    Parameters
-    ----------
-    illuminant : str
-        The light in which white is white; D65 is daylight.
-    observer : str
-        Width of the field of view, in degrees; R is as the language R has it.
 
     References
     ----------
@@ -376,7 +368,14 @@ def rgb2rgbcie(image: Image) -> Image:
 
 Stain = Literal["all", "first", "second", "third"]
 # The names of scikit-image's matrices.
-Stains = Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"]
+Stains = Annotated[
+    Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"],
+    "The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx "
+    "Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and DAB; "
+    "gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and orange G; "
+    "bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx hematoxylin and "
+    "PAS.",
+]
 # Darker colours count as this one, as in scikit-image: 0 has no logarithm.
 LEAST = 1e-6
 
@@ -493,12 +492,6 @@ def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "f
 
     Parameters
     ----------
-    conv_matrix : str
-        The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx
-        Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and
-        DAB; gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and
-        orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
-        hematoxylin and PAS.
     stain : str
         Which stain of `conv_matrix`, in its order; "all" gives an image of three channels.
 
@@ -516,12 +509,6 @@ def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "fi
 
     Parameters
     ----------
-    conv_matrix : str
-        The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx
-        Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and
-        DAB; gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and
-        orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
-        hematoxylin and PAS.
     stain : str
         Which stain of `conv_matrix`, in its order; "all" leaves the image nearly unchanged.
 

@@ -627,15 +627,14 @@ class operation(Traits):  # noqa: N801 - a decorator
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Read signature and docstring."""
-        summary, helps, source = read_docstring(function)
-        hints = get_type_hints(function, include_extras=True)
-        names = list(inspect.signature(function).parameters)
-        parameters = {
-            name: schema(name, hints[name], parameter.default, helps.get(name))
-            | ({"x-fine": True} if name in self.fine else {})
-            for name, parameter in inspect.signature(function).parameters.items()
-            if name not in context_of(function) and not (name == names[0] and name == "image")
-        }
+        try:
+            summary, helps, source = read_docstring(function)
+            parameters = read_signature(function, helps)
+        except TypeError as error:
+            raise TypeError(f"{function.__name__}: {error}") from error
+        for name in self.fine:
+            if name in parameters:
+                parameters[name]["x-fine"] = True
         OPERATIONS[function.__name__] = Operation(
             name=function.__name__,
             parameters=parameters,
@@ -645,6 +644,33 @@ class operation(Traits):  # noqa: N801 - a decorator
             **vars(self),
         )
         return function
+
+
+def read_signature(
+    function: Callable[..., Any], helps: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Read the parameters of an operation: all but its image and its context.
+
+    Parameters
+    ----------
+    function : callable
+        The operation's.
+    helps : mapping
+        From parameter to its text in the docstring, which is taken instead of that of its type.
+
+    Returns
+    -------
+    dict
+        From parameter to its JSON Schema.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    signature = inspect.signature(function).parameters
+    others = context_of(function) | {name for name in list(signature)[:1] if name == "image"}
+    return {
+        name: schema(name, hints[name], each.default, helps.get(name))
+        for name, each in signature.items()
+        if name not in others
+    }
 
 
 def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, Any]:
@@ -709,6 +735,11 @@ def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str], s
         From parameter to its text.
     source : str
         What the section References names first.
+
+    Raises
+    ------
+    TypeError
+        If there is no section References.
     """
     parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -718,7 +749,9 @@ def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str], s
             r"^(\w+) : .*\n((?: {4}.*\n?)+)", sections.get("Parameters", ""), flags=re.MULTILINE
         )
     }
-    return " ".join(parts[0].split()), helps, sections["References"].split()[0].rstrip(".,;")
+    if not (references := sections.get("References", "").split()):
+        raise TypeError("the docstring has no section References, which names what it computes")
+    return " ".join(parts[0].split()), helps, references[0].rstrip(".,;")
 
 
 def channel_axis(image: Image) -> int | None:

@@ -22,11 +22,16 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
 
-Psf = Literal["gaussian", "box", "disk"]
-PsfRadius = Annotated[int, Number(1, 25, unit="px", slider=(1, 10), step=1)]
+Psf = Annotated[
+    Literal["gaussian", "box", "disk"],
+    "How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.",
+]
+REACH = "How far the blur reaches; for a Gaussian, two standard deviations."
+PsfRadius = Annotated[int, Number(1, 25, unit="px", slider=(1, 10), step=1), REACH]
 # A Fourier transform needs an image at least as large as the point spread function, and the planner
 # tries each operation on an image of 16 × 16 pixels.
-FourierRadius = Annotated[int, Number(1, 7, unit="px", slider=(1, 7), step=1)]
+FourierRadius = Annotated[int, Number(1, 7, unit="px", slider=(1, 7), step=1), REACH]
+Clip = Annotated[bool, "Cut the result to -1…1."]
 
 
 def psf_of(psf: Psf, radius: int) -> Image:
@@ -72,21 +77,15 @@ def richardson_lucy(
     psf: Psf = "gaussian",
     radius: PsfRadius = 2,
     num_iter: Annotated[int, Number(1, 500, slider=(1, 100), step=1)] = 50,
-    clip: bool = True,
+    clip: Clip = True,
     filter_epsilon: Annotated[float | None, Number(1e-9, 0.1, slider=(1e-6, 0.01))] = None,
 ) -> tuple[Stage, ...]:
     """Undo a known blur with the Richardson–Lucy method, which refines an estimate in rounds.
 
     Parameters
     ----------
-    psf : str
-        How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.
-    radius : int
-        How far the blur reaches; for a Gaussian, two standard deviations.
     num_iter : int
         Number of rounds; more rounds give a sharper but noisier result.
-    clip : bool
-        Cut the result to -1…1.
     filter_epsilon : float, optional
         Where the blurred estimate is below this, the correction is 0, which avoids division by
         small numbers.
@@ -201,20 +200,14 @@ def wiener(
     psf: Psf = "gaussian",
     radius: FourierRadius = 2,
     balance: Annotated[float, Number(1e-6, 1000, slider=(0.001, 1), step=0.001)] = 0.1,
-    clip: bool = True,
+    clip: Clip = True,
 ) -> Image:
     """Undo a known blur with a Wiener filter, which limits the noise it amplifies.
 
     Parameters
     ----------
-    psf : str
-        How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.
-    radius : int
-        How far the blur reaches; for a Gaussian, two standard deviations.
     balance : float
         Weight of smoothness; a lower value gives a sharper but noisier result.
-    clip : bool
-        Cut the result to -1…1.
 
     References
     ----------
@@ -238,19 +231,13 @@ def unsupervised_wiener(
     image: Image,
     psf: Psf = "gaussian",
     radius: FourierRadius = 2,
-    clip: bool = True,
+    clip: Clip = True,
     rng: Annotated[int, Number(0, 1_000_000, slider=(0, 100), step=1)] = 0,
 ) -> Image:
     """Undo a known blur with a Wiener filter that estimates the noise itself.
 
     Parameters
     ----------
-    psf : str
-        How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.
-    radius : int
-        How far the blur reaches; for a Gaussian, two standard deviations.
-    clip : bool
-        Cut the result to -1…1.
     rng : int
         Seed of the random numbers that the search uses; the same seed gives the same result.
 

@@ -27,9 +27,11 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TALLY, TYPES
 from cluster_worker.operations.support.cells import CELL, in_cells
 from cluster_worker.operations.support.restoration import refuse_not_finite
+from cluster_worker.operations.support.sampling import Border
 from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,
@@ -161,8 +163,8 @@ def denoise_bilateral(
     sigma_color: Annotated[float | None, Number(0.001, 10, slider=(0.01, 0.5), step=0.01)] = None,
     sigma_spatial: Annotated[float, Number(0.1, 16, unit="px", slider=(0.5, 10), step=0.5)] = 1.0,
     bins: Annotated[int, Number(100, 100_000, slider=(1000, 20_000), step=1000)] = 10_000,
-    mode: Literal["constant", "edge", "symmetric", "reflect", "wrap"] = "constant",
-    cval: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.0,
+    mode: Border = "constant",
+    cval: Fill = 0.0,
     *,
     statistics: tuple[Any, ...],
 ) -> Image:
@@ -179,11 +181,6 @@ def denoise_bilateral(
         Standard deviation of the weights by distance.
     bins : int
         Number of entries in the table of weights by difference in colour.
-    mode : str
-        What lies beyond the image's border: one value, its last pixel (edge), its mirror image
-        with or without the last pixel twice (symmetric, reflect), or the opposite edge.
-    cval : float
-        The value beyond the border, with mode "constant".
 
     Notes
     -----

@@ -7,7 +7,7 @@ from skimage import filters
 
 from cluster_worker.kernels.slopes import FARID, PREWITT, SCHARR, SOBEL, crosses, slopes
 from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
-from cluster_worker.operations.filters import Border, BorderValue
+from cluster_worker.operations.support.borders import Border, FloatFill
 
 KERNEL = partial(Kernel, arrays=0, cost=0.03, tolerance=1e-6)
 
@@ -31,19 +31,10 @@ def two_pixels(**_: Any) -> int:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, weights=SOBEL)),),
 )
-def sobel(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
+def sobel(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Sobel filter; areas of even brightness are black.
 
     The kernel has 3 × 3 pixels and smooths a little along the edge.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
 
     References
     ----------
@@ -105,19 +96,10 @@ def sobel_v(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, weights=SCHARR)),),
 )
-def scharr(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
+def scharr(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Scharr filter; areas of even brightness are black.
 
     The kernel of 3 × 3 pixels is made to respond about equally to edges of all directions.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
 
     References
     ----------
@@ -179,19 +161,10 @@ def scharr_v(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, weights=PREWITT)),),
 )
-def prewitt(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
+def prewitt(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Prewitt filter; areas of even brightness are black.
 
     The kernel has 3 × 3 pixels and weighs the three pixels along the edge equally.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
 
     References
     ----------
@@ -253,20 +226,11 @@ def prewitt_v(image: Image) -> Image:
     cost=2.0,
     kernels=(KERNEL(partial(slopes, weights=FARID)),),
 )
-def farid(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
+def farid(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Farid filter; areas of even brightness are black.
 
     The kernel of 5 × 5 pixels, by Farid and Simoncelli, smooths more than smaller kernels. A
     rotated image has the same edges.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
 
     References
     ----------

@@ -27,10 +27,13 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.by_levels import TALLY, by_histogram, by_table
+from cluster_worker.operations.support.histograms import Bins
 from cluster_worker.operations.support.statistics import EXTENT, Extent, counts, join_extents
 from cluster_worker.pixels.depths import to_depth
 
-Gain = Annotated[float, Number(0, 10, slider=(0, 4), step=0.05)]
+Gain = Annotated[
+    float, Number(0, 10, slider=(0, 4), step=0.05), "What the result is multiplied by."
+]
 
 
 def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
@@ -72,8 +75,6 @@ def adjust_gamma(
     ----------
     gamma : float
         Exponent; values below 1 brighten, values above 1 darken.
-    gain : float
-        What the result is multiplied by.
 
     Notes
     -----
@@ -97,8 +98,6 @@ def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
 
     Parameters
     ----------
-    gain : float
-        What the result is multiplied by.
     inv : bool
         Whether to use the inverse, powers of two, which darkens.
 
@@ -356,16 +355,11 @@ def rescale_intensity(
 )
 def equalize_hist(
     image: Image,
-    nbins: Annotated[int, Number(2, 65536, slider=(16, 1024), step=1)] = 256,
+    nbins: Bins = 256,
     *,
     statistics: tuple[Extent, NDArray[np.intp]],
 ) -> Image:
     """Equalise the histogram: spread intensities so that all are about equally frequent.
-
-    Parameters
-    ----------
-    nbins : int
-        Number of histogram bins for an image of floats; integers have one bin for each value.
 
     Notes
     -----

@@ -212,8 +212,6 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
 
     Parameters
     ----------
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
     allow_borders : bool
         Whether a plateau that touches the image's border may be a maximum.
 
@@ -232,8 +230,6 @@ def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
 
     Parameters
     ----------
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
     allow_borders : bool
         Whether a plateau that touches the image's border may be a minimum.
 

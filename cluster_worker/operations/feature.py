@@ -22,6 +22,7 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.filters import reach
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.cells import CELL, in_cells
 from cluster_worker.operations.support.edge_lines import (
     Blur,
@@ -81,7 +82,7 @@ def canny(
     high_threshold: Threshold = None,
     use_quantiles: bool = False,
     mode: Border = "constant",
-    cval: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.0,
+    cval: Fill = 0.0,
 ) -> tuple[Stage, ...]:
     """Find edges as thin lines with Canny's method.
 
@@ -99,8 +100,6 @@ def canny(
         What lies beyond the image's border for the blur: nothing or a value ("constant"), its last
         pixel ("nearest"), its mirror image with or without the last pixel twice ("reflect",
         "mirror"), or its opposite edge ("wrap").
-    cval : float
-        Value beyond the border where `mode` is "constant".
 
     References
     ----------
@@ -123,9 +122,11 @@ def canny(
     )
 
 
-Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1)]
-Mode = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
-Beyond = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
+Sigma = Annotated[
+    float,
+    Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1),
+    "Standard deviation of the Gaussian over which slopes are gathered.",
+]
 
 
 def fast_by_loop(
@@ -169,8 +170,6 @@ def corner_harris(
         How strictly corners are separated from edges; small values find sharp corners.
     eps : float
         Small number that prevents a division by zero in Noble's formula.
-    sigma : float
-        Standard deviation of the Gaussian over which slopes are gathered.
 
     References
     ----------
@@ -195,11 +194,6 @@ def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
     """Compute the Shi–Tomasi corner response: bright at corners that are good to track.
 
     The response is the smaller eigenvalue of the structure tensor.
-
-    Parameters
-    ----------
-    sigma : float
-        Standard deviation of the Gaussian over which slopes are gathered.
 
     References
     ----------
@@ -228,8 +222,6 @@ def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sig
     response : str
         Which of the two results is shown: w is large where the error ellipse is small, at corners
         and dots; q is 1 where that ellipse is a circle and 0 where it is a line.
-    sigma : float
-        Standard deviation of the Gaussian over which slopes are gathered.
 
     References
     ----------
@@ -253,16 +245,8 @@ def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sig
     arrays=12,
     cost=4,
 )
-def corner_kitchen_rosenfeld(image: Image, mode: Mode = "constant", cval: Beyond = 0.0) -> Image:
+def corner_kitchen_rosenfeld(image: Image, mode: Border = "constant", cval: Fill = 0.0) -> Image:
     """Compute the Kitchen–Rosenfeld corner response: corners are the brightest or darkest points.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: one value, its last pixel, its mirror image (with or
-        without the last pixel twice), or the opposite edge.
-    cval : float
-        The value beyond the border, with mode "constant".
 
     References
     ----------
@@ -362,8 +346,8 @@ NO_BLUR = 0.1
 def shape_index(
     image: Image,
     sigma: Sigma = 1.0,
-    mode: Mode = "constant",
-    cval: Beyond = 0.0,
+    mode: Border = "constant",
+    cval: Fill = 0.0,
     *,
     place: Place,
 ) -> Image:
@@ -373,11 +357,6 @@ def shape_index(
     ----------
     sigma : float
         Standard deviation of the blur that comes first; a higher value finds larger shapes.
-    mode : str
-        What lies beyond the image's border: one value, its last pixel, its mirror image (with or
-        without the last pixel twice), or the opposite edge.
-    cval : float
-        The value beyond the border, with mode "constant".
 
     Notes
     -----

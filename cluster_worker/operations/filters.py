@@ -24,6 +24,7 @@ from cluster_worker.operations.declare import (
     either,
     operation,
 )
+from cluster_worker.operations.support.borders import Border, FloatFill
 from cluster_worker.operations.support.footprints import (
     Footprint,
     HalfWidth,
@@ -36,11 +37,11 @@ from cluster_worker.operations.support.footprints import (
 from cluster_worker.operations.support.statistics import some_negative
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
-Truncate = Annotated[float, Number(0.5, 10, slider=(1, 6), step=0.5)]
-Border = Literal["nearest", "reflect", "mirror", "constant", "wrap"]
-# What lies beyond a border of mode "constant". A picture's floats lie in 0…1, a measurement's need
-# not.
-BorderValue = Annotated[float, Number(-65535, 65535, slider=(0, 1), step=0.01)]
+Truncate = Annotated[
+    float,
+    Number(0.5, 10, slider=(1, 6), step=0.5),
+    "Where the kernel is cut off, in standard deviations.",
+]
 
 
 # Largest half width, in pixels, for which sums of 32-bit floats keep the stated tolerance.
@@ -72,7 +73,7 @@ def gaussian(
     image: Image,
     sigma: Sigma = 1.0,
     mode: Border = "nearest",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     truncate: Truncate = 4.0,
 ) -> Image:
     """Blur with a Gaussian filter, which removes noise and fine detail and keeps large shapes.
@@ -81,14 +82,6 @@ def gaussian(
     ----------
     sigma : float
         Standard deviation of the kernel; a higher value blurs more.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
-    truncate : float
-        Where the kernel is cut off, in standard deviations.
 
     References
     ----------
@@ -170,7 +163,7 @@ def difference_of_gaussians(
         float | None, Number(0.1, 160, unit="px", slider=(0.5, 32), step=0.1)
     ] = None,
     mode: Border = "nearest",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     truncate: Truncate = 4.0,
 ) -> Image:
     """Keep detail of one size with a difference of Gaussians: a blur minus a stronger blur.
@@ -184,14 +177,6 @@ def difference_of_gaussians(
     high_sigma : float, optional
         Standard deviation of the stronger blur; much larger shapes are removed. Automatic is 1.6
         times the weaker one, which finds edges and blobs.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
-    truncate : float
-        Where the kernels are cut off, in standard deviations.
 
     Raises
     ------
@@ -337,13 +322,6 @@ def median(
 
     Parameters
     ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and to the right, if not as far as
-        up and down.
     mode : str
         What lies beyond the image's border: its last pixel (nearest), its mirror image with the
         last pixel twice (reflect) or once (mirror), black (constant), or its opposite edge
@@ -437,7 +415,7 @@ def gabor(
     n_stds: Annotated[float, Number(1, 5, step=0.5)] = 3.0,
     offset: Annotated[float, Number(0, 6.2832, unit="rad", step=0.01)] = 0.0,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     response: Response = "magnitude",
 ) -> Image:
     """Find stripes and textures of one direction and spacing with a Gabor filter.
@@ -460,12 +438,6 @@ def gabor(
         Where the kernel is cut off, in standard deviations.
     offset : float
         Phase of the stripe at the kernel's centre; the magnitude hardly depends on it.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
     response : str
         What is shown: the strength of the stripes (magnitude), or the filtered image itself, with
         bright and dark stripes, by the kernel's even part (real) or its odd part (imaginary).

@@ -159,8 +159,6 @@ def flood(
     tolerance : float, optional
         How much brighter or darker than the point a pixel may be, as a share of white; if it is
         not given, pixels must be equal to the point.
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
 
     Notes
     -----

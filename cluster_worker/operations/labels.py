@@ -67,8 +67,6 @@ def label(
     ----------
     background : int
         The value that is no region and becomes 0; -1 if every value is a region.
-    connectivity : int
-        1 if pixels of a region must share an edge, 2 if a corner will do.
 
     Notes
     -----
@@ -311,8 +309,6 @@ def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> S
     ----------
     max_size : int
         Holes of this number of pixels or fewer are filled.
-    connectivity : int
-        1 if pixels of a hole must share an edge, 2 if a corner will do.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Geometry: sizes by means of the pixels that one covers, in blocks or in areas."""
+"""Geometry: make an image smaller or larger by means over blocks or areas of pixels."""
 
 from typing import Annotated, Any
 
@@ -15,20 +15,21 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.sizes import Shape, Size
 from cluster_worker.operations.support import sampling
-from cluster_worker.operations.support.sampling import Floats, Indices, Level
+from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.sampling import Floats, Indices
 from cluster_worker.operations.support.taps import Shares, even_step, taps
 from cluster_worker.pixels.tiling import Span
 
 
 def downscaled_shape(shape: Shape, factor: int, factor_columns: int | None) -> Shape:
-    """Give the number of blocks, those cut by the border included."""
+    """Return the number of blocks down and across, incomplete blocks at the border included."""
     return -(-shape[0] // factor), -(-shape[1] // (factor_columns or factor))
 
 
 def downscaled_window(
     core: Span, shape: Shape, factor: int, factor_columns: int | None, **_: Any
 ) -> Span:
-    """Give what a core of the downscaled image is made from."""
+    """Compute the span of the image that a core of the downscaled image reads."""
     across = factor_columns or factor
     return Span(
         core.top * factor, core.bottom * factor, core.left * across, core.right * across
@@ -36,7 +37,7 @@ def downscaled_window(
 
 
 def shares_of_block(pixels: Indices, length: int, factor: int) -> Shares:
-    """Take the mean of a block, in which what lies beyond the border is black."""
+    """Compute the shares for means of blocks, where pixels beyond the border are black."""
     within = pixels[:, np.newaxis] * factor + np.arange(factor)
     return Shares(np.minimum(within, length - 1), np.where(within < length, 1 / factor, 0.0))
 
@@ -45,13 +46,13 @@ def means_of_blocks(
     image: Image,
     factor: int,
     factor_columns: int | None,
-    cval: float,  # noqa: ARG001 - black, or the kernel does not hold
+    cval: float,  # noqa: ARG001 - always 0: the kernel is taken only then
     *,
     dtype: str,
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Fill a core of the downscaled image by sums of its rows and columns."""
+    """Compute a core of the downscaled image by sums of rows and columns, with a kernel."""
     factors = factor, factor_columns or factor
     new = downscaled_shape(place.shape, factor, factor_columns)
     down, across = (
@@ -87,21 +88,21 @@ def downscale_local_mean(
     image: Image,
     factor: Annotated[int, Number(1, 100, unit="px", slider=(1, 16), step=1)] = 2,
     factor_columns: Annotated[int | None, Number(1, 100, unit="px", slider=(1, 16), step=1)] = None,
-    cval: Level = 0.0,
+    cval: Fill = 0.0,
     *,
     place: Place,
 ) -> Image:
-    """Make an image smaller: each block of pixels becomes its mean.
+    """Make an image smaller by a whole factor: each pixel becomes the mean of a block of pixels.
 
     Parameters
     ----------
     factor : int
         Height and width of a block.
     factor_columns : int
-        Another width. Null means the same.
+        Width of a block. Null means the same as `factor`.
     cval : float
-        Fills up the last blocks where the image's size is no multiple of the factor, as a share
-        of white.
+        Level that fills the last blocks where the image's size is no multiple of the factor, as
+        a share of white.
 
     References
     ----------
@@ -113,33 +114,49 @@ def downscale_local_mean(
     if any(missing):
         widths = ((0, missing[0]), (0, missing[1]), (0, 0))[: image.ndim]
         image = np.pad(image, widths, constant_values=cval)
-    kind = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
-    total = np.zeros((height, width, *image.shape[2:]), kind)
+    dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
+    total = np.zeros((height, width, *image.shape[2:]), dtype)
     for i in range(down):
-        line = image[i::down, ::across].astype(kind)
+        line = image[i::down, ::across].astype(dtype)
         for j in range(1, across):
             line += image[i::down, j::across]
         total += line
-    total /= kind.type(down * across)
+    total /= dtype.type(down * across)
     return total
 
 
 def mean_range(core: tuple[int, int], length: int, new: int) -> tuple[int, int]:
-    """Give the pixels that a range of a resized axis overlaps, and one more on each side."""
+    """Compute the range that a range of a resized axis covers, and one pixel more on each side."""
     start, stop = (int(each * length // new) for each in core)
     return max(start - 1, 0), min(stop + 2, length)
 
 
 def mean_window(core: Span, shape: Shape, rows: int, columns: int) -> Span:
-    """Give what a core of the resized image is made from."""
+    """Compute the span of the image that a core of the resized image reads."""
     return Span(*mean_range(core[:2], shape[0], rows), *mean_range(core[2:], shape[1], columns))
 
 
 def mean_shares(
-    pixels: Indices, length: int, new: int, kind: Any
+    pixels: Indices, length: int, new: int, dtype: Any
 ) -> tuple[list[Indices], list[Floats]]:
-    """Give the pixels that those of a resized axis overlap, and their shares of them."""
-    breaks = np.linspace(0, length, new + 1, dtype=kind)
+    """Compute which pixels those of a resized axis cover, and by what share.
+
+    Parameters
+    ----------
+    pixels : ndarray of int
+        Pixels of the resized axis.
+    length, new : int
+        Pixels of the axis before and after.
+    dtype : type of float
+        Type of the arithmetic.
+
+    Returns
+    -------
+    indices, shares : list of ndarray
+        One entry for each term of the mean: its pixel and its share for each of `pixels`. The
+        shares of a pixel sum to 1.
+    """
+    breaks = np.linspace(0, length, new + 1, dtype=dtype)
     lower, upper = breaks[pixels], breaks[pixels + 1]
     first = np.floor(lower).astype(np.intp)
     count = int((np.ceil(upper) - first).max())
@@ -153,7 +170,7 @@ def mean_shares(
 
 
 def shares_of_area(pixels: Indices, length: int, new: int) -> Shares:
-    """Take the mean of the area that a pixel covers."""
+    """Compute the shares for means of the area that each pixel covers."""
     indices, shares = mean_shares(pixels, length, new, np.float32)
     return Shares(np.stack(indices, axis=1), np.stack(shares, axis=1))
 
@@ -161,7 +178,7 @@ def shares_of_area(pixels: Indices, length: int, new: int) -> Shares:
 def means_of_areas(
     image: Image, rows: int, columns: int, *, dtype: str, place: Place, out: Image | None
 ) -> Image:
-    """Fill a core of the resized image by sums of its rows and columns."""
+    """Compute a core of the resized image by sums of rows and columns, with a kernel."""
     down, across = (
         taps(core, after, even_step(before, after), shares_of_area, length=before, new=after)
         for core, before, after in zip(
@@ -179,13 +196,13 @@ def means_of_areas(
     pixels="scaled",
     cost=2,
     tolerance=1e-6,
-    # Floats may be no numbers, and must be looked at first.
+    # Floats may hold NaN and must be checked first, so the kernel takes integers alone.
     kernels=(Kernel(means_of_areas, ("uint8", "uint16"), arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def resize_local_mean(
     image: Image, rows: Size = 256, columns: Size = 256, *, place: Place
 ) -> Image:
-    """Give an image another size: each pixel becomes the mean of the area that it covers.
+    """Resize an image: each pixel becomes the mean of the area that it covers.
 
     Parameters
     ----------
@@ -196,8 +213,8 @@ def resize_local_mean(
 
     Notes
     -----
-    scikit-image weighs every pixel of a row, most of them with 0, so that one NaN fills the whole
-    result; such images are refused.
+    scikit-image weighs every pixel of a row, most of them by 0, so that one NaN spreads over the
+    whole result. Such images are refused.
 
     References
     ----------

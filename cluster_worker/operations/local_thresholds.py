@@ -11,14 +11,18 @@ from cluster_worker.errors import Rejected
 from cluster_worker.kernels import local
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Image, Kernel, Local, Number, Place, operation
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TYPES
 from cluster_worker.operations.support.footprints import square_table
-from cluster_worker.operations.thresholds import Share
 
 KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)
 
 Method = Literal["gaussian", "mean", "median"]
-Mode = Literal["reflect", "nearest", "mirror", "constant", "wrap"]
+Mode = Annotated[
+    Literal["reflect", "nearest", "mirror", "constant", "wrap"],
+    "What lies beyond the image's border: its mirror image with the last pixel twice (reflect) or "
+    "once (mirror), its last pixel (nearest), one level (constant), or its opposite edge (wrap).",
+]
 BlockSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
 
 
@@ -111,7 +115,7 @@ def threshold_local(
     method: Method = "gaussian",
     offset: Annotated[float, Number(-1, 1, slider=(-0.2, 0.2), step=0.01)] = 0.0,
     mode: Mode = "reflect",
-    cval: Share = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
     """Turn pixels white if they are brighter than their neighbourhood; this suits uneven light.
 
@@ -125,11 +129,6 @@ def threshold_local(
     offset : float
         How much darker than its neighbourhood a pixel may be and still become white, as a share
         of white; with a negative value it must be brighter by that amount.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), its last pixel, one value, or its opposite edge.
-    cval : float
-        That one value, as a share of white.
 
     Notes
     -----
@@ -172,7 +171,11 @@ def window_mean(image: Image, size: int, mode: str, cval: float = 0.0) -> Image:
     return result
 
 
-WindowSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
+WindowSize = Annotated[
+    int,
+    Number(3, 201, unit="px", slider=(3, 101), step=2),
+    "Rows and columns of the neighbourhood; an odd number.",
+]
 
 
 def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
@@ -222,8 +225,6 @@ def threshold_niblack(
 
     Parameters
     ----------
-    window_size : int
-        Rows and columns of the neighbourhood; an odd number.
     k : float
         How many standard deviations below the mean the level lies.
 
@@ -278,8 +279,6 @@ def threshold_sauvola(
 
     Parameters
     ----------
-    window_size : int
-        Rows and columns of the neighbourhood; an odd number.
     k : float
         How strongly flat surroundings lower the level.
     r : float, optional

@@ -15,8 +15,16 @@ COST_AREA = 2.5
 COST_DIAMETER = 3.0
 
 MAX_TREE = Whole("Whether a region stays depends on its size, which may be that of the image.")
-Area = Annotated[int, Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1)]
-Diameter = Annotated[int, Number(1, 10_000, unit="px", slider=(1, 100), step=1)]
+Area = Annotated[
+    int,
+    Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1),
+    "Regions of this many pixels or more stay.",
+]
+Diameter = Annotated[
+    int,
+    Number(1, 10_000, unit="px", slider=(1, 100), step=1),
+    "Regions of this height or width, or more, stay.",
+]
 
 
 def simplified(
@@ -77,13 +85,6 @@ def by_tree(
 def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Remove bright regions with fewer pixels than a limit; all others keep their exact shape.
 
-    Parameters
-    ----------
-    area_threshold : int
-        Regions of at least so many pixels stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
-
     References
     ----------
     skimage.morphology.area_opening
@@ -101,13 +102,6 @@ def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connecti
 )
 def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Fill dark regions with fewer pixels than a limit; all others keep their exact shape.
-
-    Parameters
-    ----------
-    area_threshold : int
-        Regions of at least so many pixels stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
 
     References
     ----------
@@ -129,13 +123,6 @@ def diameter_opening(
 ) -> Image:
     """Remove bright regions whose height and width are below a limit; long thin regions stay.
 
-    Parameters
-    ----------
-    diameter_threshold : int
-        Regions at least so high or so wide stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
-
     References
     ----------
     skimage.morphology.diameter_opening
@@ -155,13 +142,6 @@ def diameter_closing(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:
     """Fill dark regions whose height and width are below a limit; long thin regions stay.
-
-    Parameters
-    ----------
-    diameter_threshold : int
-        Regions at least so high or so wide stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
 
     References
     ----------

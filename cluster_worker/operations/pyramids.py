@@ -1,4 +1,4 @@
-"""Geometry: the next smaller and the next larger level of a pyramid of images."""
+"""Geometry: the next smaller and the next larger level of an image pyramid."""
 
 import math
 from dataclasses import replace
@@ -24,23 +24,28 @@ from cluster_worker.operations.sizes import (
     are_sums,
     blurred_then_zoomed,
     by_sums,
+    resize_stages,
     resized_window,
-    resizing,
 )
 from cluster_worker.operations.support import sampling
-from cluster_worker.operations.support.sampling import Border, Indices, Level
-from cluster_worker.operations.support.taps import Shares, own, through_blur, through_zoom
+from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.sampling import Border, Indices
+from cluster_worker.operations.support.taps import Shares, identity, through_blur, through_zoom
 from cluster_worker.pixels.tiling import Span
 
-Degree = Annotated[int, Number(0, 3, step=1)]
+Degree = Annotated[int, Number(0, 3, step=1), sampling.DEGREES]
 
 
 # What skimage.transform's pyramids take: skimage.filters.gaussian refuses their other modes.
-PyramidBorder = Literal["reflect", "constant", "wrap"]
+PyramidBorder = Annotated[
+    Literal["reflect", "constant", "wrap"],
+    "What lies beyond the image's border: its mirror image (reflect), one level (constant), or "
+    "its opposite edge (wrap).",
+]
 
 
 def smoothed(image: Image, sigma: float, mode: str, cval: float) -> Image:
-    """Blur as the pyramids do."""
+    """Blur an image as scikit-image's pyramids do."""
     result: Image = filters.gaussian(
         image, sigma, mode=mode, cval=cval, channel_axis=channel_axis(image)
     )
@@ -48,31 +53,31 @@ def smoothed(image: Image, sigma: float, mode: str, cval: float) -> Image:
 
 
 def blurring(sigma: float, mode: str, cval: float) -> Stage:
-    """Make the stage that blurs."""
+    """Make the stage that blurs; `sigma` is in pixels."""
     blur = partial(smoothed, sigma=sigma, mode=mode, cval=cval)
     return Stage(blur, reach(sigma), wraps=sampling.wraps(mode))
 
 
 def reduced_shape(shape: Shape, downscale: float) -> Shape:
-    """Give rows and columns of the next smaller level."""
+    """Return rows and columns of the next smaller level."""
     return math.ceil(shape[0] / downscale), math.ceil(shape[1] / downscale)
 
 
 def spread_over(_: Shape, __: Shape, sigma: float) -> tuple[float, float]:
-    """Give the standard deviations of a blur that is the same for rows and columns."""
+    """Return the standard deviations of a blur that is the same for rows and columns."""
     return sigma, sigma
 
 
 def reduce_by_sums(
     downscale: float, sigma: float | None, order: int, mode: Border, cval: float
 ) -> tuple[Stage, ...]:
-    """Make the stage of a smaller level, by a kernel."""
+    """Make the stage of `pyramid_reduce` with a kernel."""
     spread = 2 * downscale / 6.0 if sigma is None else sigma
     shape_of = partial(reduced_shape, downscale=downscale)
-    # The blur is counted in by the window of one that shrinks.
-    (stage,) = resizing(shape_of, order, mode, cval, anti_aliasing=True, sigma=spread)
-    way = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode="symmetric")
-    return by_sums(stage, shape_of, partial(spread_over, sigma=spread), way)
+    # With anti-aliasing the window of the stage includes the reach of the blur.
+    (stage,) = resize_stages(shape_of, order, mode, cval, anti_aliasing=True, sigma=spread)
+    shares_of = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode="symmetric")
+    return by_sums(stage, shape_of, partial(spread_over, sigma=spread), shares_of)
 
 
 @operation(
@@ -91,23 +96,16 @@ def pyramid_reduce(
     sigma: Smoothing = None,
     order: Degree = 1,
     mode: PyramidBorder = "reflect",
-    cval: Level = 0.0,
+    cval: Fill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Blur an image and make it smaller, as the next level of a pyramid.
+    """Compute the next smaller level of a Gaussian pyramid: blur an image, then make it smaller.
 
     Parameters
     ----------
     downscale : float
-        How many times smaller.
+        How many times smaller the result is.
     sigma : float
-        Standard deviation of the blur. Null means a third of the factor.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline.
-    mode : str
-        What lies beyond the image's border: its mirror image, one level, or the opposite edge.
-    cval : float
-        The level for the mode constant, as a share of white.
+        Standard deviation of the blur, in pixels of the image. Null means a third of the factor.
 
     References
     ----------
@@ -116,25 +114,25 @@ def pyramid_reduce(
     spread = 2 * downscale / 6.0 if sigma is None else sigma
     return (
         blurring(spread, mode, cval),
-        *resizing(partial(reduced_shape, downscale=downscale), order, mode, cval),
+        *resize_stages(partial(reduced_shape, downscale=downscale), order, mode, cval),
     )
 
 
 def expanded_shape(shape: Shape, upscale: float) -> Shape:
-    """Give rows and columns of the next larger level."""
+    """Return rows and columns of the next larger level."""
     return math.ceil(upscale * shape[0]), math.ceil(upscale * shape[1])
 
 
 def zoomed_then_blurred(
     pixels: Indices, length: int, new: int, sigma: float, order: int, mode: Border
 ) -> Shares:
-    """Blur an axis that is sampled."""
-    around = through_blur(own(pixels), new, sigma, "symmetric")
+    """Compute the shares of an axis that is resized, then blurred."""
+    around = through_blur(identity(pixels), new, sigma, "symmetric")
     return through_zoom(around, length, new, order, mode)
 
 
 def expanded_window(core: Span, shape: Shape, halo: int, upscale: float, **others: Any) -> Span:
-    """Give what a core of the blurred result is made from."""
+    """Compute the span of the image that a core of the blurred result reads."""
     shape_of = partial(expanded_shape, upscale=upscale)
     around = core.grown(halo).clipped(shape_of(shape))
     return resized_window(around, shape, shape_of, **others, anti_aliasing=False, sigma=None)
@@ -143,14 +141,14 @@ def expanded_window(core: Span, shape: Shape, halo: int, upscale: float, **other
 def expand_by_sums(
     upscale: float, sigma: float | None, order: int, mode: Border, cval: float
 ) -> tuple[Stage, ...]:
-    """Make the stage of a larger level, by a kernel."""
+    """Make the stage of `pyramid_expand` with a kernel."""
     spread = 2 * upscale / 6.0 if sigma is None else sigma
     shape_of = partial(expanded_shape, upscale=upscale)
-    (stage,) = resizing(shape_of, order, mode, cval)
+    (stage,) = resize_stages(shape_of, order, mode, cval)
     window = partial(expanded_window, halo=reach(spread), upscale=upscale, order=order, mode=mode)
     stage = replace(stage, geometry=Geometry(shape_of, window))
-    way = partial(zoomed_then_blurred, order=order, mode=mode)
-    return by_sums(stage, shape_of, partial(spread_over, sigma=spread), way)
+    shares_of = partial(zoomed_then_blurred, order=order, mode=mode)
+    return by_sums(stage, shape_of, partial(spread_over, sigma=spread), shares_of)
 
 
 @operation(
@@ -169,23 +167,16 @@ def pyramid_expand(
     sigma: Smoothing = None,
     order: Degree = 1,
     mode: PyramidBorder = "reflect",
-    cval: Level = 0.0,
+    cval: Fill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Make an image larger and smooth, as the next level of a pyramid.
+    """Compute the next larger level of a Gaussian pyramid: make an image larger, then blur it.
 
     Parameters
     ----------
     upscale : float
-        How many times larger.
+        How many times larger the result is.
     sigma : float
         Standard deviation of the blur, in pixels of the result. Null means a third of the factor.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline.
-    mode : str
-        What lies beyond the image's border: its mirror image, one level, or the opposite edge.
-    cval : float
-        The level for the mode constant, as a share of white.
 
     References
     ----------
@@ -194,6 +185,6 @@ def pyramid_expand(
     spread = 2 * upscale / 6.0 if sigma is None else sigma
     return (
         Stage(sampling.as_floats),
-        *resizing(partial(expanded_shape, upscale=upscale), order, mode, cval),
+        *resize_stages(partial(expanded_shape, upscale=upscale), order, mode, cval),
         blurring(spread, mode, cval),
     )

@@ -1,4 +1,4 @@
-"""Ridges: lines and vessels, found by second derivatives."""
+"""Ridge filters: lines and vessels, found by second derivatives."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -26,30 +26,45 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
-from cluster_worker.operations.filters import Border, BorderValue, reach
+from cluster_worker.operations.filters import reach
+from cluster_worker.operations.support.borders import Border, FloatFill
 
 Weights = NDArray[np.float64]
-# From a block, a scale, and what lies beyond a border, to the curvatures of the block's core.
+# From a block, a scale, the border mode, its level and the place, to the curvatures of the core.
 Curvatures = Callable[[Image, float, str, float, Place], tuple[Image, Image]]
 
-Sigmas = Annotated[tuple[float, ...], Number(0.3, 50, unit="px", slider=(0.5, 15), step=0.5)]
+Sigmas = Annotated[
+    tuple[float, ...],
+    Number(0.3, 50, unit="px", slider=(0.5, 15), step=0.5),
+    "Sizes to look for: about half the width of the lines.",
+]
 SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)
-Beta = Annotated[float, Number(0.05, 10, slider=(0.1, 2), step=0.05)]
-Gamma = Annotated[float | None, Number(0.001, 10000, slider=(0.01, 1), step=0.01)]
+Beta = Annotated[
+    float,
+    Number(0.05, 10, slider=(0.1, 2), step=0.05),
+    "How round a shape may be and still count as a line; more lets blobs in.",
+]
+Gamma = Annotated[
+    float | None,
+    Number(0.001, 10000, slider=(0.01, 1), step=0.01),
+    "How strong a line must be; a higher value hides faint lines. Automatic is half the strongest "
+    "curvature in the image at the first size.",
+]
+BlackRidges = Annotated[bool, "Whether dark lines are looked for; otherwise bright ones."]
 
 
 @lru_cache(maxsize=64)
 def kernels(sigma: float) -> tuple[Weights, Weights]:
-    """Make the weights of a Gaussian and of its slope, as scikit-image's Hessian has them.
+    """Compute the weights of a Gaussian and of its derivative, as in scikit-image's Hessian.
 
-    It blurs twice by √½ σ, and for σ ≤ 1 cuts the kernel off at 100 standard deviations, where
-    its weights have long become 0, or smaller than what a processor computes with at full speed.
-    These are left out: they change a finite image by less than 1e-300.
+    scikit-image blurs twice by √½ σ. For σ ≤ 1 it cuts the kernel off at 100 standard deviations,
+    far beyond the weights that are 0 or subnormal numbers, which are slow. These are left out
+    here: they change a finite image by less than 1e-300.
 
     Returns
     -------
     blur, slope : ndarray of float64
-        For `scipy.ndimage.correlate1d`; their ends are not 0.
+        For `scipy.ndimage.correlate1d`.
     """
     scaled = 1 / math.sqrt(2) * sigma
     radius = reach(scaled, 8 if sigma > 1 else 100)
@@ -64,27 +79,27 @@ def kernels(sigma: float) -> tuple[Weights, Weights]:
 
 
 def ridge_halo(sigmas: Sequence[float], **_: Any) -> int:
-    """Pixels that a Hessian of the widest of these scales reads: two kernels in a row."""
+    """Return the halo, in pixels, of a Hessian at the largest scale: two kernels in a row."""
     return max(2 * (len(kernels(sigma)[0]) // 2) for sigma in sigmas)
 
 
 def ridge_cost(sigmas: Sequence[float], **_: Any) -> float:
-    """Work for a pixel: ten passes with a kernel for each scale."""
+    """Return the cost for a pixel: ten convolutions for each scale."""
     return sum(3 + 0.2 * len(kernels(sigma)[0]) for sigma in sigmas)
 
 
 def ridge_cost_by_loop(sigmas: Sequence[float], **_: Any) -> float:
-    """Work for a pixel by the kernel."""
+    """Return the cost for a pixel with the compiled loop."""
     return ridge_cost(sigmas) / 3
 
 
 def prepared(image: Image, black_ridges: bool) -> Image:
-    """Turn an image into floats without changing its range; bright ridges become dark ones.
+    """Convert an image to floats without changing its range; negate it to look for bright ridges.
 
     Raises
     ------
     ValueError
-        If it holds NaN or infinity.
+        If the image holds NaN or infinity.
     """
     if image.dtype.kind != "f":
         image = image.astype(np.float64)
@@ -94,7 +109,7 @@ def prepared(image: Image, black_ridges: bool) -> Image:
 
 
 def around(place: Place, halo: int) -> Span:
-    """Span a core with a halo, as far as its block reaches."""
+    """Return the span of a core with a halo, clipped to its block."""
     grown, window = place.core.grown(halo), place.window
     return Span(
         max(grown.top, window.top),
@@ -105,7 +120,7 @@ def around(place: Place, halo: int) -> Span:
 
 
 def in_block(core: Image, place: Place) -> Image:
-    """Put what was made of a core into a block, whose other pixels do not count."""
+    """Place the result of a core in an array as large as its block; the halo is 0 and not used."""
     if place.window == place.core:
         return core
     block = np.zeros(place.window.shape + core.shape[2:], core.dtype)
@@ -116,10 +131,27 @@ def in_block(core: Image, place: Place) -> Image:
 def curvatures(
     image: Image, sigma: float, mode: str, cval: float, place: Place
 ) -> tuple[Image, Image]:
-    """Give the greater and the lesser eigenvalue of the Hessian for each pixel of a core.
+    """Compute the eigenvalues of the Hessian for each pixel of a core.
 
-    As `skimage.feature.hessian_matrix` with Gaussian derivatives has it: a slope of a slope, each
-    blurred by half. Each filter keeps only what the next one reads.
+    As `skimage.feature.hessian_matrix` with Gaussian derivatives: a second derivative is the
+    derivative of a derivative, each with half the blur. Each filter keeps only the pixels that
+    the next one reads.
+
+    Parameters
+    ----------
+    image : ndarray of float
+        (rows, columns) of the block.
+    sigma : float
+        Scale, in pixels.
+    mode, cval : str, float
+        What lies beyond the border, as in scipy.ndimage.
+    place : Place
+        Of the block.
+
+    Returns
+    -------
+    greater, lesser : ndarray
+        Of the core.
     """
     blur, slope = kernels(sigma)
     half = len(blur) // 2
@@ -147,7 +179,7 @@ def curvatures(
 def curvatures_by_loop(
     image: Image, sigma: float, mode: str, cval: float, place: Place
 ) -> tuple[Image, Image]:
-    """Give what `curvatures` gives, by a compiled loop."""
+    """Return the same as `curvatures`, by a compiled loop."""
     weights = kernels(sigma)
     middle = around(place, len(weights[0]) // 2)
     greater, lesser = feature.hessian_matrix_eigvals(
@@ -166,7 +198,7 @@ def tubes(
     find: Curvatures,
     place: Place,
 ) -> Image:
-    """Give the greatest curvature of all scales, each by its size."""
+    """Compute the greatest curvature over all scales, each times the square of its scale."""
     image = prepared(image, black_ridges)
     result = np.zeros(place.core.shape, image.dtype)
     for sigma in sigmas:
@@ -175,7 +207,7 @@ def tubes(
     return in_block(result, place)
 
 
-# To the last bit, of images that are floats already.
+# The loop equals the function to the last bit. It takes images that are floats already.
 BY_LOOP = partial(Kernel, takes=("float32", "float64"), exact=True, cost=ridge_cost_by_loop)
 
 
@@ -188,33 +220,20 @@ BY_LOOP = partial(Kernel, takes=("float32", "float64"), exact=True, cost=ridge_c
     shows="extent",
     arrays=10,
     cost=ridge_cost,
-    # The gray that a colour image is turned into first.
+    # A colour image is first converted to gray, which rounds differently.
     tolerance=1e-6,
     kernels=(BY_LOOP(partial(tubes, find=curvatures_by_loop)),),
 )
 def sato(
     image: Image,
     sigmas: Sigmas = SIGMAS,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     *,
     place: Place,
 ) -> Image:
-    """Show lines and tubes bright on black, the stronger the more contrast they have.
-
-    Parameters
-    ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    """Show lines and tubes with Sato's filter, bright on black; more contrast is brighter.
 
     References
     ----------
@@ -224,7 +243,7 @@ def sato(
 
 
 def meijering_by_loop(**given: Any) -> Stages:
-    """Make the parts, with responses by the kernel."""
+    """Make the stages of `meijering`, with responses by the compiled loop."""
     first, last = meijering(**given)
     responses = partial(first.function, find=curvatures_by_loop)
     return replace(first, function=responses, model=first), last
@@ -244,33 +263,22 @@ def meijering_by_loop(**given: Any) -> Stages:
 def meijering(
     sigmas: Sigmas = SIGMAS,
     alpha: Annotated[float | None, Number(-1, 1, step=0.01)] = None,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
 ) -> Stages:
-    """Show thin lines such as fibres and wrinkles; the strongest of each size is white.
+    """Show thin lines such as nerve fibres with Meijering's filter; the strongest line is white.
 
     Parameters
     ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
     alpha : float, optional
-        How much what happens along a line counts beside what happens across it; automatic is a
-        third.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+        Weight of the curvature along a line, relative to that across it. Automatic is a third.
 
     Notes
     -----
-    scikit-image divides the response of each scale by its greatest value in the image, hence a
-    statistic; and multiplies matrices, whose last bit depends on a pixel's place in its row. Plain
-    sums give the same bits wherever a tile is cut.
+    scikit-image divides the response of each scale by its greatest value in the image, which is
+    measured here as a statistic. It also multiplies matrices, so that the last bit depends on the
+    column of a pixel. Here plain sums are used, which do not depend on the tiling.
 
     References
     ----------
@@ -301,7 +309,7 @@ def neurite_responses(
     find: Curvatures = curvatures,
     place: Place,
 ) -> Image:
-    """Give the response of each scale, as one channel."""
+    """Compute the response of each scale, as one channel each."""
     image = prepared(image, black_ridges)
     found = np.empty((*place.core.shape, len(sigmas)), image.dtype)
     for i, sigma in enumerate(sigmas):
@@ -313,13 +321,13 @@ def neurite_responses(
 
 
 def greatest_of_scales(responses: Image) -> Image:
-    """Greatest response of each scale."""
+    """Return the greatest response of each scale in a core."""
     greatest: Image = responses.max(axis=(0, 1))
     return greatest
 
 
 def strongest_scale(responses: Image, *, statistics: tuple[Image]) -> Image:
-    """Give the greatest of all scales' responses, each as a share of its greatest in the image."""
+    """Return the greatest response over all scales, each divided by its maximum in the image."""
     (greatest,) = statistics
     shares = responses / np.where(greatest > 0, greatest, greatest.dtype.type(1))
     if shares.ndim == 2:
@@ -331,7 +339,7 @@ def strongest_scale(responses: Image, *, statistics: tuple[Image]) -> Image:
 
 
 def norm(greater: Image, lesser: Image) -> Image:
-    """Size of the Hessian."""
+    """Compute the Frobenius norm of the Hessian from its eigenvalues."""
     size: Image = np.sqrt(greater**2 + lesser**2)
     return size
 
@@ -346,7 +354,7 @@ def greatest_norm(
     cval: float,
     find: Curvatures,
 ) -> Any:
-    """Greatest size of the Hessian in a core."""
+    """Return the greatest norm of the Hessian in a core."""
     return norm(*find(prepared(image, black_ridges), sigma, mode, cval, place)).max()
 
 
@@ -359,7 +367,7 @@ def vessel_measures(
     find: Curvatures = curvatures,
     **_: Any,
 ) -> tuple[Measure, ...]:
-    """Measure what an automatic gamma is made from: scikit-image looks at the first scale alone."""
+    """Return the measure for an automatic gamma, at the first scale alone as in scikit-image."""
     if gamma is not None:
         return ()
     greatest = partial(
@@ -381,10 +389,10 @@ def vessels(
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Give the greatest of Frangi's measures of all scales."""
+    """Compute the greatest vesselness over all scales."""
     image = prepared(image, black_ridges)
     if gamma is None:
-        # Where nothing curves, gamma does not matter, but must not be 0.
+        # In an image without curvature gamma has no effect, but it must not be 0.
         gamma = statistics[0] / 2 or 1
     result = np.zeros(place.core.shape, image.dtype)
     for sigma in sigmas:
@@ -400,7 +408,7 @@ def wrinkles(
     statistics: tuple[Any, ...] = (),
     **parameters: Any,
 ) -> Image:
-    """Give what `vessels` gives, but 1 wherever that is 0."""
+    """Return the same as `vessels`, but 1 wherever that is 0."""
     found = vessels(*given, **parameters, find=find, place=place, statistics=statistics)
     found[found <= 0] = 1
     return found
@@ -425,37 +433,19 @@ def frangi(
     sigmas: Sigmas = SIGMAS,
     beta: Beta = 0.5,
     gamma: Gamma = None,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     *,
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Show vessels and other lines bright on black; blobs and faint texture stay black.
-
-    Parameters
-    ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
-    beta : float
-        How round a shape may be and still count as a line; more lets blobs in.
-    gamma : float, optional
-        How strong a line must be; more hides faint ones. Automatic is half the strongest
-        curvature that the image has at the first size.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    """Show vessels and other lines with Frangi's filter, bright on black; blobs stay black.
 
     Notes
     -----
-    The parameter alpha of scikit-image tells plates from lines in volumes; in an image it changes
-    nothing.
+    The parameter alpha of scikit-image separates plates from lines in volumes. It has no effect on
+    images.
 
     References
     ----------
@@ -466,10 +456,10 @@ def frangi(
 
 
 def vesselness(greater: Image, lesser: Image, beta: float, gamma: float) -> Image:
-    """Give Frangi's measure for an image, equations (13) and (15), from the Hessian's eigenvalues.
+    """Compute Frangi's vesselness, equations (13) and (15), from the eigenvalues of the Hessian.
 
-    Where the eigenvalue of greater magnitude is negative there is no dark ridge: raised to 1e-10
-    it makes the ratio so large that the result becomes 0.
+    Where the eigenvalue of greater magnitude is negative, there is no dark ridge. It is then
+    replaced by 1e-10, which makes the ratio so large that the result becomes 0.
     """
     swapped = abs(greater) > abs(lesser)
     along = np.where(swapped, lesser, greater)
@@ -495,37 +485,19 @@ def hessian(
     sigmas: Sigmas = SIGMAS,
     beta: Beta = 0.5,
     gamma: Gamma = None,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     *,
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Show wrinkles and other lines from black to gray; what is no line at all is white.
-
-    Parameters
-    ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
-    beta : float
-        How round a shape may be and still count as a line; more lets blobs in.
-    gamma : float, optional
-        How strong a line must be; more hides faint ones. Automatic is half the strongest
-        curvature that the image has at the first size.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    """Show wrinkles and other lines with the hybrid Hessian filter, dark on white.
 
     Notes
     -----
     As Frangi's filter, but 1 wherever that is 0. The default of gamma is 15 in scikit-image, which
-    suits images of 0…255 alone.
+    suits only images of 0 to 255.
 
     References
     ----------

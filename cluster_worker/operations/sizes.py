@@ -1,4 +1,4 @@
-"""Geometry: the size of an image."""
+"""Geometry: resize and rescale an image."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,12 +21,13 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.filters import reach
 from cluster_worker.operations.support import clipping, sampling
-from cluster_worker.operations.support.sampling import Border, Indices, Level, Order
+from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.sampling import Border, Indices, Order
 from cluster_worker.operations.support.taps import (
     Shares,
-    Way,
+    SharesOf,
     even_step,
-    own,
+    identity,
     taps,
     through_blur,
     through_zoom,
@@ -37,7 +38,17 @@ from cluster_worker.pixels.tiling import Span
 Shape = tuple[int, int]
 
 Size = Annotated[int, Number(1, 100_000, unit="px", slider=(16, 4096), step=1)]
-Smoothing = Annotated[float | None, Number(0, 100, unit="px", slider=(0, 10), step=0.1)]
+AntiAliasing = Annotated[
+    bool,
+    "Whether to blur before making the image smaller, so that fine patterns do not turn into "
+    "coarse ones (aliasing).",
+]
+Smoothing = Annotated[
+    float | None,
+    Number(0, 100, unit="px", slider=(0, 10), step=0.1),
+    "Standard deviation of that blur, in pixels of the image. Null means (f − 1) / 2, where f is "
+    "how many times smaller the result is.",
+]
 Factor = Annotated[float, Number(0.01, 20, slider=(0.1, 4), step=0.05)]
 OtherFactor = Annotated[float | None, Number(0.01, 20, slider=(0.1, 4), step=0.05)]
 
@@ -45,7 +56,22 @@ OtherFactor = Annotated[float | None, Number(0.01, 20, slider=(0.1, 4), step=0.0
 def smoothing_for(
     shape: Shape, new: Shape, anti_aliasing: bool, sigma: float | None
 ) -> tuple[float, float]:
-    """Give the standard deviations of the blur before an image is made smaller, in pixels."""
+    """Compute the standard deviations, in pixels, of the blur before an image is made smaller.
+
+    Parameters
+    ----------
+    shape, new : tuple of int
+        (rows, columns) before and after.
+    anti_aliasing : bool
+        Whether to blur; if not, both are 0.
+    sigma : float, optional
+        Used for rows and columns, if given.
+
+    Returns
+    -------
+    tuple of float
+        For (rows, columns).
+    """
     if not anti_aliasing:
         return 0.0, 0.0
     if sigma is not None:
@@ -63,14 +89,14 @@ def resized_window(
     anti_aliasing: bool,
     sigma: float | None,
 ) -> Span:
-    """Give what a core of the resized image is made from."""
+    """Compute the span of the image that a core of the resized image reads."""
     new = shape_of(shape)
     smoothing = smoothing_for(shape, new, anti_aliasing, sigma)
     edges: list[int] = []
     for axis, (start, stop) in enumerate((core[:2], core[2:])):
         low, high = (zoomed(each, shape[axis], new[axis]) for each in (start, stop - 1))
         around, halo = sampling.NEIGHBOURS, sampling.spline_halo(order) + reach(smoothing[axis])
-        edges += sampling.needed(low - around, high + around, shape[axis], mode, halo)
+        edges += sampling.needed_range(low - around, high + around, shape[axis], mode, halo)
     return Span(*edges)
 
 
@@ -86,7 +112,7 @@ def resized(
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Fill a core of the resized image.
+    """Compute a core of the resized image with scipy's arithmetic.
 
     Raises
     ------
@@ -106,12 +132,12 @@ def resized(
     result = zoom(block, place, new, order, mode, cval)
     if not statistics:
         return result
-    # No pixel of the result lies a whole pixel beyond the border.
+    # No sample lies a whole pixel beyond the border, so none comes from the constant alone.
     return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches=False)
 
 
 def zoom(block: Image, place: Place, new: Shape, order: int, mode: Border, cval: float) -> Image:
-    """Sample a block at the pixels of a core of the resized image: all rows, then all columns."""
+    """Sample a block at the pixels of a core of the resized image: first rows, then columns."""
     pixels = sampling.pixels_of(block, place, order, mode, cval)
     core = place.core
     for axis, (start, stop) in enumerate((core[:2], core[2:])):
@@ -129,7 +155,7 @@ def zoom(block: Image, place: Place, new: Shape, order: int, mode: Border, cval:
     return result
 
 
-def resizing(
+def resize_stages(
     shape_of: Callable[[Shape], Shape],
     order: int | None,
     mode: Border,
@@ -137,7 +163,17 @@ def resizing(
     anti_aliasing: bool = False,
     sigma: float | None = None,
 ) -> tuple[Stage, ...]:
-    """Make the stages that resize."""
+    """Make the stages that resize.
+
+    Parameters
+    ----------
+    shape_of : callable
+        From (rows, columns) of the image to those of the result.
+    order, mode, cval
+        Of the interpolation, as in `resize`.
+    anti_aliasing, sigma : bool, float or None
+        Of the blur, as in `smoothing_for`.
+    """
     shared: dict[str, Any] = {"shape_of": shape_of, "order": order, "mode": mode, "sigma": sigma}
     stage = Stage(
         partial(resized, **shared, cval=cval, anti_aliasing=anti_aliasing),
@@ -152,17 +188,27 @@ def resampled(
     image: Image,
     shape_of: Callable[[Shape], Shape],
     smoothing_of: Callable[[Shape, Shape], tuple[float, float]],
-    way: Way,
+    shares_of: SharesOf,
     *,
     dtype: str,
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Fill a core of the resized image by sums of its rows and columns."""
+    """Compute a core of the resized image as weighted sums of rows and columns, with a kernel.
+
+    Parameters
+    ----------
+    shape_of : callable
+        From (rows, columns) of the image to those of the result.
+    smoothing_of : callable
+        From both shapes to the standard deviations of the blur, for (rows, columns).
+    shares_of : callable
+        From pixels of a resized axis to their shares, as in `taps`.
+    """
     new = shape_of(place.shape)
     smoothing = smoothing_of(place.shape, new)
     down, across = (
-        taps(core, after, even_step(before, after), way, length=before, new=after, sigma=s)
+        taps(core, after, even_step(before, after), shares_of, length=before, new=after, sigma=s)
         for core, before, after, s in zip(
             (place.core[:2], place.core[2:]), place.shape, new, smoothing, strict=True
         )
@@ -179,21 +225,21 @@ def blurred_then_zoomed(
     mode: Border,
     blur_mode: Border,
 ) -> Shares:
-    """Sample an axis that is blurred."""
+    """Compute the shares of an axis that is blurred, then resized."""
     order = 1 if order is None else order
-    zoomed_from = through_zoom(own(pixels), length, new, order, mode)
+    zoomed_from = through_zoom(identity(pixels), length, new, order, mode)
     return through_blur(zoomed_from, length, sigma, blur_mode)
 
 
 def smoothing_where_smaller(
     shape: Shape, new: Shape, anti_aliasing: bool, sigma: float | None
 ) -> tuple[float, float]:
-    """Give the standard deviations of the blur, which is left out where nothing shrinks."""
+    """Compute the standard deviations of the blur; both are 0 if neither axis shrinks."""
     smaller = new[0] < shape[0] or new[1] < shape[1]
     return smoothing_for(shape, new, anti_aliasing and smaller, sigma)
 
 
-def resizing_by_sums(
+def resize_stages_by_sums(
     shape_of: Callable[[Shape], Shape],
     order: int | None,
     mode: Border,
@@ -201,39 +247,39 @@ def resizing_by_sums(
     anti_aliasing: bool,
     anti_aliasing_sigma: float | None,
 ) -> tuple[Stage, ...]:
-    """Make the stage that resizes, by a kernel."""
-    (stage,) = resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
+    """Make the stage that resizes with a kernel."""
+    (stage,) = resize_stages(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
     smoothing_of = partial(
         smoothing_where_smaller, anti_aliasing=anti_aliasing, sigma=anti_aliasing_sigma
     )
-    way = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode=mode)
-    return by_sums(stage, shape_of, smoothing_of, way)
+    shares_of = partial(blurred_then_zoomed, order=order, mode=mode, blur_mode=mode)
+    return by_sums(stage, shape_of, smoothing_of, shares_of)
 
 
 def by_sums(
     stage: Stage,
     shape_of: Callable[[Shape], Shape],
     smoothing_of: Callable[[Shape, Shape], tuple[float, float]],
-    way: Way,
+    shares_of: SharesOf,
 ) -> tuple[Stage, ...]:
-    """Let a kernel do what a stage does."""
-    function = partial(resampled, shape_of=shape_of, smoothing_of=smoothing_of, way=way)
+    """Replace the function of a stage by the kernel `resampled`."""
+    function = partial(resampled, shape_of=shape_of, smoothing_of=smoothing_of, shares_of=shares_of)
     return (replace(stage, function=function, model=stage),)
 
 
 def are_sums(mode: Border, order: int | None, **_: Any) -> bool:
-    """Whether pixels are sums of a few others, of which none lies beyond the opposite border."""
+    """Return whether the kernel applies: each pixel is a sum of pixels near it in the image."""
     return mode not in ("constant", "wrap") and (order is None or order < 2)
 
 
 def fixed_shape(_: Shape, rows: int, columns: int) -> Shape:
-    """Give the rows and columns asked for."""
+    """Return the rows and columns that the user chose."""
     return rows, columns
 
 
 def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
-    """Make the stage of a resize, by a kernel."""
-    return resizing_by_sums(partial(fixed_shape, rows=rows, columns=columns), **others)
+    """Make the stage of `resize` with a kernel."""
+    return resize_stages_by_sums(partial(fixed_shape, rows=rows, columns=columns), **others)
 
 
 @operation(
@@ -252,11 +298,11 @@ def resize(
     columns: Size = 256,
     order: Order = None,
     mode: Border = "reflect",
-    cval: Level = 0.0,
-    anti_aliasing: bool = True,
+    cval: Fill = 0.0,
+    anti_aliasing: AntiAliasing = True,
     anti_aliasing_sigma: Smoothing = None,
 ) -> tuple[Stage, ...]:
-    """Give an image another size, larger or smaller.
+    """Resize an image to given rows and columns by interpolation.
 
     Parameters
     ----------
@@ -264,36 +310,23 @@ def resize(
         Height of the result.
     columns : int
         Width of the result.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white.
-    anti_aliasing : bool
-        Whether to blur before making smaller, so that fine patterns do not turn into coarse
-        ones.
-    anti_aliasing_sigma : float
-        Standard deviation of that blur. Null means half of what the factor exceeds 1 by.
 
     Notes
     -----
-    Anti-aliasing is scikit-image's own choice, None: it blurs where the result is smaller, but no
-    mask, nor whole numbers of which the nearest is taken. Given one number for the blur,
-    scikit-image mixes the colours as well; here each keeps to itself.
+    `anti_aliasing` works as None does in scikit-image: the image is blurred where the result is
+    smaller, except for masks and for integers with order 0. Given one number for the blur,
+    scikit-image also blurs across the colours; here each colour is blurred alone.
 
     References
     ----------
     skimage.transform.resize
     """
     shape_of = partial(fixed_shape, rows=rows, columns=columns)
-    return resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
+    return resize_stages(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
 
 
 def scaled_shape(shape: Shape, scale: tuple[float, float]) -> Shape:
-    """Give rows and columns of a rescaled image, rounded to the nearest even half."""
+    """Return rows and columns of a rescaled image, halves rounded to even, at least 1."""
     rows, columns = (
         max(int(np.round(factor * length)), 1) for factor, length in zip(scale, shape, strict=True)
     )
@@ -301,9 +334,9 @@ def scaled_shape(shape: Shape, scale: tuple[float, float]) -> Shape:
 
 
 def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) -> tuple[Stage, ...]:
-    """Make the stage of a rescale, by a kernel."""
+    """Make the stage of `rescale` with a kernel."""
     factors = (scale, scale if scale_columns is None else scale_columns)
-    return resizing_by_sums(partial(scaled_shape, scale=factors), **others)
+    return resize_stages_by_sums(partial(scaled_shape, scale=factors), **others)
 
 
 @operation(
@@ -322,31 +355,18 @@ def rescale(
     scale_columns: OtherFactor = None,
     order: Order = None,
     mode: Border = "reflect",
-    cval: Level = 0.0,
-    anti_aliasing: bool = True,
+    cval: Fill = 0.0,
+    anti_aliasing: AntiAliasing = True,
     anti_aliasing_sigma: Smoothing = None,
 ) -> tuple[Stage, ...]:
-    """Make an image larger or smaller by a factor.
+    """Resize an image by a factor, by interpolation.
 
     Parameters
     ----------
     scale : float
-        Factor of height and width: 2 is twice as large, 0.5 half.
+        Factor of height and width: 2 makes the image twice as large, 0.5 half as large.
     scale_columns : float
-        Another factor for the width. Null means the same.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white.
-    anti_aliasing : bool
-        Whether to blur before making smaller, so that fine patterns do not turn into coarse
-        ones.
-    anti_aliasing_sigma : float
-        Standard deviation of that blur. Null means half of what the factor exceeds 1 by.
+        Factor of the width. Null means the same as `scale`.
 
     References
     ----------
@@ -354,4 +374,4 @@ def rescale(
     """
     factors = (scale, scale if scale_columns is None else scale_columns)
     shape_of = partial(scaled_shape, scale=factors)
-    return resizing(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
+    return resize_stages(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)

@@ -1,4 +1,4 @@
-"""Geometry: swirl, and unroll into polar coordinates."""
+"""Geometry: swirl an image, or unroll it into polar coordinates."""
 
 import math
 from collections.abc import Callable
@@ -23,16 +23,17 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support import clipping, sampling
-from cluster_worker.operations.support.sampling import Border, Box, Floats, Level, Order
+from cluster_worker.operations.support.sampling import Border, Box, Floats, MovedFill, Order
 from cluster_worker.operations.support.statistics import Extent
 from cluster_worker.pixels.tiling import Span
 
-# From the image's shape, and rows and columns of the result, to rows and columns of the image.
+# From the image's shape, and rows and columns of the result, to rows and columns of the image at
+# which its pixels are sampled.
 MappingOf = Callable[[Shape, Floats, Floats], tuple[Floats, Floats]]
 
 
 def cosine_range(low: float, high: float) -> tuple[float, float]:
-    """Give the least and the greatest cosine of the angles between two, in radians."""
+    """Return the least and the greatest cosine over a range of angles, in radians."""
     ends = math.cos(low), math.cos(high)
     full = 2 * math.pi
     greatest = 1.0 if math.ceil(low / full) * full <= high else max(ends)
@@ -43,14 +44,19 @@ def cosine_range(low: float, high: float) -> tuple[float, float]:
 def sector_box(
     center: tuple[float, float], radii: tuple[float, float], angles: tuple[float, float]
 ) -> Box:
-    """Bound a sector of a ring.
+    """Return the box around a sector of a ring.
 
     Parameters
     ----------
     center : tuple of float
         (row, column).
     radii, angles : tuple of float
-        Least and greatest; angles in radians from the columns' axis towards the rows'.
+        Least and greatest. Angles are in radians, from the axis of columns towards that of rows.
+
+    Returns
+    -------
+    tuple of float
+        Least and greatest row, least and greatest column.
     """
     found: list[float] = []
     for middle, shift in zip(center, (math.pi / 2, 0.0), strict=True):
@@ -63,7 +69,7 @@ def sector_box(
 
 
 def swirl_center(shape: Shape) -> tuple[float, float]:
-    """Give the (row, column) that scikit-image swirls about."""
+    """Return the (row, column) about which scikit-image swirls."""
     return shape[0] / 2, shape[1] / 2
 
 
@@ -72,7 +78,7 @@ def swirl_mapping(
 ) -> tuple[Floats, Floats]:
     """Map rows and columns of a swirled image to those of the image."""
     y0, x0 = swirl_center(shape)
-    # Both as large as the result: numpy rounds sines of repeated elements in another way.
+    # Both are as large as the result, since numpy rounds sines of broadcast arrays differently.
     y = np.repeat(rows - y0, columns.size, axis=1)
     x = np.repeat(columns - x0, rows.size, axis=0)
     away = np.sqrt(x**2 + y**2)
@@ -81,7 +87,7 @@ def swirl_mapping(
 
 
 def swirl_decay(radius: float) -> float:
-    """Give the distance over which the turn falls by a factor of e: to 1/1000 at the radius."""
+    """Return the distance over which the turn falls by a factor of e: to 1/1000 at the radius."""
     return float(radius / 5 * np.log(2))
 
 
@@ -94,14 +100,17 @@ def swirl_window(
     order: int | None,
     mode: Border,
 ) -> Span:
-    """Give what a core of the swirled image is made from: bound by a sector of a ring."""
+    """Compute the span of the image that a core of the swirled image reads.
+
+    The pixels that the core reads lie in a sector of a ring, which bounds the span.
+    """
     y0, x0 = swirl_center(shape)
     top, bottom = core.top - y0, core.bottom - 1 - y0
     left, right = core.left - x0, core.right - 1 - x0
     outer = math.hypot(max(-top, bottom), max(-left, right))
     inner = math.hypot(max(top, -bottom, 0.0), max(left, -right, 0.0))
     if inner == 0:
-        return sampling.spanned(
+        return sampling.needed_span(
             sector_box((y0, x0), (0.0, outer), (0.0, 2 * math.pi)), shape, order, mode
         )
     middle = math.atan2(top + bottom, left + right)
@@ -115,13 +124,16 @@ def swirl_window(
         middle + rotation + min(around) + min(turns),
         middle + rotation + max(around) + max(turns),
     )
-    return sampling.spanned(sector_box((y0, x0), (inner, outer), angles), shape, order, mode)
+    return sampling.needed_span(sector_box((y0, x0), (inner, outer), angles), shape, order, mode)
 
 
 def maps_beyond(
     _: Image, __: Extent, mapping_of: MappingOf, order: int | None, *, place: Place
 ) -> bool:
-    """Whether a pixel of a core, in a result as large as the image, has no neighbour in it."""
+    """Return whether some pixel of a core is sampled where it has no neighbour in the image.
+
+    The result is as large as the image. The block and its extent are not used.
+    """
     return any(
         clipping.lies_beyond(*mapping_of(place.shape, rows, columns), place.shape, order)
         for _, rows, columns in sampling.bands(place.core)
@@ -139,13 +151,14 @@ def mapped(
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Fill a core of an image under any mapping.
+    """Compute a core of an image under any mapping.
 
     Parameters
     ----------
     outermost : Span, optional
-        Pixels of the result one of which has no neighbour in the image if any has none; else it
-        is the second statistic.
+        Pixels of the result that lie farthest out: if any pixel of the result is sampled where it
+        has no neighbour in the image, one of these is. Without it, the second statistic says
+        whether there is such a pixel.
     """
     order = sampling.order_for(image, order)
     block = sampling.as_floats(image) if order > 0 else image
@@ -172,7 +185,7 @@ def swirl_sampled(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Fill a core of a swirled image, by a kernel."""
+    """Compute a core of a swirled image, with a kernel."""
     center, decay = swirl_center(place.shape), swirl_decay(radius)
     coordinates = partial(warping.swirled, center, rotation, strength, decay)
     limits = -math.inf, math.inf
@@ -180,7 +193,7 @@ def swirl_sampled(
 
 
 def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
-    """Make the stage of a swirl, by a kernel."""
+    """Make the stage of `swirl` with a kernel."""
     (stage,) = swirl(mode=mode, **given)
     stir = {name: given[name] for name in ("rotation", "strength", "radius")}
     return (replace(stage, function=partial(swirl_sampled, mode=mode, **stir), model=stage),)
@@ -211,26 +224,18 @@ def swirl(
     rotation: Radians = 0.0,
     order: Order = None,
     mode: Border = "reflect",
-    cval: Level = 0.0,
+    cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Stir an image about its centre, like cream in coffee.
+    """Swirl an image: rotate it about its centre, strongly there and less towards the radius.
 
     Parameters
     ----------
     strength : float
-        How far the centre is turned, in radians; it falls off towards the radius.
+        How far the centre is turned, in radians; the turn falls off towards the radius.
     radius : float
-        Beyond it nearly nothing is stirred.
+        Distance from the centre beyond which almost nothing is turned.
     rotation : float
-        Turns the whole image besides.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
+        Angle by which the whole image is turned as well.
 
     References
     ----------
@@ -255,17 +260,17 @@ POLAR_ROWS = 360
 
 
 def polar_radius(shape: Shape, radius: float | None) -> float:
-    """Give the radius of the circle that is unrolled, in pixels."""
+    """Return the radius of the circle that is unrolled, in pixels."""
     return float(np.sqrt((shape[0] / 2) ** 2 + (shape[1] / 2) ** 2)) if radius is None else radius
 
 
 def polar_shape(shape: Shape, radius: float | None) -> Shape:
-    """Give one row for each degree, and one column for each pixel of the radius."""
+    """Return rows and columns of the result: one row per degree, one column per pixel of radius."""
     return POLAR_ROWS, math.ceil(polar_radius(shape, radius))
 
 
 def polar_distances(shape: Shape, radius: float | None, scaling: str, columns: Floats) -> Floats:
-    """Give the distances from the centre that columns of the result stand for."""
+    """Convert columns of the result to distances from the centre, in pixels."""
     reached = polar_radius(shape, radius)
     width = polar_shape(shape, radius)[1]
     if scaling == "linear":
@@ -292,19 +297,19 @@ def polar_window(
     order: int | None,
     mode: Border,
 ) -> Span:
-    """Give what a core of the unrolled image is made from: a sector of a ring."""
+    """Compute the span of the image that a core of the unrolled image reads: a sector of a ring."""
     ends = np.array([core.left, core.right - 1], np.float64)
     away = polar_distances(shape, radius, scaling, ends)
     radii = float(away.min()), float(away.max())
     step = 2 * math.pi / POLAR_ROWS
     angles = core.top * step, (core.bottom - 1) * step
     center = shape[0] / 2 - 0.5, shape[1] / 2 - 0.5
-    return sampling.spanned(sector_box(center, radii, angles), shape, order, mode)
+    return sampling.needed_span(sector_box(center, radii, angles), shape, order, mode)
 
 
 def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any) -> Image:
-    """Fill a core of the unrolled image."""
-    # The circle in the last column leaves the image if any does.
+    """Compute a core of the unrolled image."""
+    # The last column is the outermost circle: if any column leaves the image, it does.
     width = polar_shape(place.shape, radius)[1]
     circle = Span(0, POLAR_ROWS, width - 1, width)
     return mapped(image, outermost=circle, place=place, **sampled)
@@ -313,7 +318,7 @@ def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any
 def polar_coordinates(
     shape: Shape, mapping_of: MappingOf, rows: Floats, columns: Floats
 ) -> tuple[Floats, Floats]:
-    """Map rows and columns of an unrolled image to those of the image."""
+    """Map rows, (n,), and columns, (m,), of an unrolled image to those of the image."""
     return mapping_of(shape, rows[:, np.newaxis], columns[np.newaxis])
 
 
@@ -330,7 +335,7 @@ def unroll_sampled(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Fill a core of the unrolled image, by a kernel."""
+    """Compute a core of the unrolled image, with a kernel."""
     coordinates = partial(polar_coordinates, place.shape, mapping_of)
     width = polar_shape(place.shape, radius)[1]
     circle = coordinates(np.arange(POLAR_ROWS), np.array([width - 1]))
@@ -342,7 +347,7 @@ def unroll_sampled(
 
 
 def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the stage of an unrolled image, by a kernel."""
+    """Make the stage of `warp_polar` with a kernel."""
     return by_loop(warp_polar(**given), unroll_sampled)
 
 
@@ -372,25 +377,17 @@ def warp_polar(
     scaling: Literal["linear", "log"] = "linear",
     order: Order = None,
     mode: Border = "constant",
-    cval: Level = 0.0,
+    cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Unroll an image about its centre: one row for each degree, distance from left to right.
+    """Unroll an image into polar coordinates: rows are degrees, columns distances from the centre.
 
     Parameters
     ----------
     radius : float
-        Distance that is unrolled. Null means up to the corners.
+        Largest distance from the centre that is shown. Null means up to the corners.
     scaling : str
-        Whether columns stand for equal steps of the distance (linear), or of its logarithm
-        (log), where a change of size becomes a shift.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
+        Whether columns are equal steps of the distance (linear) or of its logarithm (log). With
+        the logarithm, a change of size becomes a shift.
 
     References
     ----------

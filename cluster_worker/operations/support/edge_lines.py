@@ -1,7 +1,7 @@
 """The steps of Canny's method: slopes, thin lines, and the lines connected to strong ones."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -13,7 +13,12 @@ from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.quantiles import quantile_values
 
-Border = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
+Border = Annotated[
+    Literal["constant", "nearest", "reflect", "mirror", "wrap"],
+    "What lies beyond the image's border: one level (constant), its last pixel (nearest), its "
+    "mirror image with the last pixel twice (reflect) or once (mirror), or its opposite edge "
+    "(wrap).",
+]
 
 # Slopes in units of the image: the least at which a line continues, and the least at which one
 # begins. None stands for the default.
