@@ -18,7 +18,7 @@ def warped_affine(
 ) -> Image:
     """Sample a block under an affine mapping as scikit-image's own fast kernel does.
 
-    It computes in the image's type, and its order 3 is a cubic convolution, not a spline.
+    That kernel computes in the image's type. Its order 3 is a cubic convolution, not a spline.
 
     Parameters
     ----------
@@ -32,14 +32,19 @@ def warped_affine(
         Linear or cubic.
     border, cval : str, float
         What lies beyond the image.
+
+    Returns
+    -------
+    ndarray
+        The core, in the block's type.
     """
-    kind = block.dtype
-    across_of, down_of = matrix.astype(kind)[:2]
+    dtype = block.dtype
+    across_of, down_of = matrix.astype(dtype)[:2]
     pixels = plain_pixels(block, place, border, cval)
     interpolated = bilinear if order == 1 else bicubic
-    result = np.empty(place.core.shape + block.shape[2:], kind)
+    result = np.empty(place.core.shape + block.shape[2:], dtype)
     for band, rows, columns in bands(place.core):
-        x, y = columns.astype(kind), rows.astype(kind)
+        x, y = columns.astype(dtype), rows.astype(dtype)
         across = across_of[0] * x + across_of[1] * y + across_of[2]
         down = down_of[0] * x + down_of[1] * y + down_of[2]
         result[band] = interpolated(pixels, down, across)
@@ -47,7 +52,7 @@ def warped_affine(
 
 
 def bilinear(pixels: Pixels, down: Floats, across: Floats) -> Image:
-    """Weigh the four neighbours."""
+    """Interpolate linearly between the four neighbours of each coordinate."""
     top, left = np.floor(down), np.floor(across)
     rows, columns = (
         [pixels.located(each.astype(np.intp), axis) for each in (low, np.ceil(at))]
@@ -64,7 +69,7 @@ def bilinear(pixels: Pixels, down: Floats, across: Floats) -> Image:
 
 
 def bicubic(pixels: Pixels, down: Floats, across: Floats) -> Image:
-    """Weigh sixteen neighbours by cubic convolution.
+    """Interpolate between the sixteen neighbours of each coordinate by cubic convolution.
 
     References
     ----------
@@ -83,7 +88,7 @@ def bicubic(pixels: Pixels, down: Floats, across: Floats) -> Image:
 
 
 def cubic(x: Floats, f: list[Image]) -> Image:
-    """Interpolate between the second and the third of four neighbours."""
+    """Interpolate between the second and the third of four neighbours, at `x` from 0 to 1."""
     inner = 3 * (f[1] - f[2]) + f[3] - f[0]
     inner = 2 * f[0] - 5 * f[1] + 4 * f[2] - f[3] + x * inner
     result: Image = f[1] + x * (f[2] - f[0] + x * inner) / 2

@@ -1,4 +1,4 @@
-"""Clip what is sampled to the range of the whole image, as scikit-image's warps do."""
+"""Clip a sampled image to the range of the whole image, as scikit-image's warps do."""
 
 import math
 from functools import partial
@@ -8,27 +8,27 @@ import numpy as np
 from skimage import util
 
 from cluster_worker.operations.declare import Image, Measure, Stage
-from cluster_worker.operations.support.sampling import Border, Floats, as_floats, filling
+from cluster_worker.operations.support.sampling import Border, Floats, as_floats, fill_value
 from cluster_worker.operations.support.statistics import Extent
 
 Shape = tuple[int, int]
 
 
 def numbers_extent(image: Image) -> Extent:
-    """Least and greatest value, NaN left out."""
+    """Return the least and the greatest value, NaN left out."""
     return np.fmin.reduce(image, axis=None), np.fmax.reduce(image, axis=None)
 
 
 def join_numbers_extents(a: Extent, b: Extent) -> Extent:
-    """Extent of two parts, NaN left out."""
+    """Return the extent of two blocks, NaN left out."""
     return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
 
 
 def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...]:
-    """Give the measures that `clipped` needs.
+    """Return the measures that `clipped` needs, or none.
 
-    Weighted means stay within the image's range by themselves; splines overshoot, and a constant
-    beyond the border may lie outside.
+    Weighted means stay within the image's range, so that they need no clipping. Splines overshoot
+    the range, and a constant beyond the border may lie outside it.
     """
     if mode != "constant" and (order is None or order < 2):
         return ()
@@ -51,7 +51,7 @@ def clipped(
     result : ndarray
         Changed in place.
     image : ndarray
-        Of the type that `between` was measured in.
+        The block; `between` was measured in its type.
     between : tuple
         Least and greatest value of the whole image.
     order : int
@@ -59,13 +59,13 @@ def clipped(
     mode, cval : str, float
         What lies beyond the border.
     reaches : bool
-        Whether some pixel of the whole result comes from beyond the border alone: then, and only
-        then, scikit-image extends the range by `cval`. From order 2 on it is not asked for.
+        Whether some pixel of the whole result comes from beyond the border alone. Only then does
+        scikit-image extend the range by `cval`. Not used where `overshoots` holds.
 
     Returns
     -------
     ndarray
-        For the second part of `with_clipping`, where there is one.
+        The clipped core; where `overshoots` holds, with the extra channel of `with_bound`.
     """
     limits = np.asarray(between, image.dtype)
     if result.dtype.kind == "f":
@@ -74,7 +74,7 @@ def clipped(
     if overshoots(order, mode):
         return with_bound(result, low, high, cval)
     if mode == "constant" and reaches and not low <= cval <= high:
-        fill = filling(cval, result.dtype)
+        fill = fill_value(cval, result.dtype)
         if min(low, fill) <= cval <= max(high, fill):
             added = result.dtype.type(cval)
             low, high = min(low, added), max(high, added)
@@ -83,14 +83,14 @@ def clipped(
 
 
 def overshoots(order: int | None, mode: Border) -> bool:
-    """Whether a result can reach the constant beyond the border without coming from there."""
+    """Return whether a result can reach the constant without a pixel from beyond the border."""
     return mode == "constant" and order is not None and order > 1
 
 
 def with_bound(result: Image, low: Any, high: Any, cval: float) -> Image:
-    """Clip to a range extended by `cval`, and add a channel for the bound that this crosses.
+    """Clip to a range extended by `cval`, and store the original bound in an extra channel.
 
-    Whether the bound holds can be told only from the whole result.
+    Whether that bound applies depends on the whole result: see `clipped_to_bound`.
     """
     beyond = result.dtype.type(cval)
     np.clip(result, min(low, beyond), max(high, beyond), out=result)
@@ -99,7 +99,7 @@ def with_bound(result: Image, low: Any, high: Any, cval: float) -> Image:
 
 
 def extent_without_bound(image: Image) -> Extent:
-    """Least and greatest value, NaN and the bound's channel left out."""
+    """Return the least and the greatest value, NaN and the channel of the bound left out."""
     return numbers_extent(image[..., :-1])
 
 
@@ -114,21 +114,21 @@ def clipped_to_bound(image: Image, *, cval: float, statistics: tuple[Extent]) ->
     return result
 
 
-def with_clipping(part: Stage, order: int | None, mode: Border, cval: float) -> tuple[Stage, ...]:
-    """Let a part that ends with `clipped` be followed by what it needs.
+def with_clipping(stage: Stage, order: int | None, mode: Border, cval: float) -> tuple[Stage, ...]:
+    """Return a stage that ends with `clipped`, and the stage that must follow it, if any.
 
     scikit-image extends the range by the constant beyond the border if the result has reached
-    it. Up to order 1 that is a matter of geometry; cubics and splines overshoot, so that it has
-    to be measured.
+    that constant. Up to order 1 this follows from the geometry. Cubics and splines overshoot, so
+    that it must be measured in the result.
     """
     if not overshoots(order, mode):
-        return (part,)
+        return (stage,)
     measure = Measure(extent_without_bound, join_numbers_extents)
-    return (part, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
+    return (stage, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
 
 
 def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:
-    """Whether some coordinate has no neighbour within the image."""
+    """Return whether some coordinate has no neighbour within the image."""
     away = 0.5 if order == 0 else 1.0
     outside = (down <= -away) | (down >= shape[0] - 1 + away)
     return bool((outside | (across <= -away) | (across >= shape[1] - 1 + away)).any())
@@ -137,7 +137,7 @@ def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -
 def limits_of(
     dtype: np.dtype[Any], statistics: tuple[Any, ...], mode: Border, cval: float, reaches: bool
 ) -> tuple[float, float]:
-    """Give the range that `clipped` clips to, for linear sampling in float32."""
+    """Compute the range that `clipped` clips to, for linear sampling in float32."""
     if not statistics:
         return -math.inf, math.inf
     low, high = (float(each) for each in util.img_as_float32(np.asarray(statistics[0], dtype)))

@@ -1,4 +1,4 @@
-"""Li's threshold: the level of least cross entropy, from what is counted per value or in bins."""
+"""Li's threshold: the level of least cross entropy, from counts per value or sums in bins."""
 
 from functools import lru_cache
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cluster_worker.operations.declare import Image
 from cluster_worker.operations.support.statistics import Extent, counts, refuse_not_finite
 
-# Li's method on floats: bins, and steps within one, that values are rounded to.
+# Li's method on floats: number of bins, and of steps within a bin to which values are rounded.
 LI_BINS = 1 << 16
 
 
@@ -17,13 +17,22 @@ LI_STEPS = 1 << 30
 
 
 def levels(image: Image, between: Extent) -> NDArray[np.int64]:
-    """Count pixels per value, or for floats in many bins what their means are made of.
+    """Count the pixels of each value; for floats, count and sum the pixels in each of many bins.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core.
+    between : tuple
+        Least and greatest value of the whole image.
+
 
     Returns
     -------
     ndarray
-        Of floats four rows, in steps above the bin's own start: pixels, their sum, the least and
-        the greatest. Whole numbers, so that those of tiles add up to the same whatever the order.
+        For integers, the counts. For floats, (4, LI_BINS): the number of pixels in each bin, and
+        their sum, least and greatest value in steps above the start of the bin. All are whole
+        numbers, so that any order of tiles adds up to the same.
 
     Raises
     ------
@@ -47,7 +56,7 @@ def levels(image: Image, between: Extent) -> NDArray[np.int64]:
 
 
 def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join what was counted in two parts of an image."""
+    """Combine the counts of two tiles."""
     joined: NDArray[np.int64] = a + b
     if a.ndim == 2:
         joined[2], joined[3] = np.minimum(a[2], b[2]), np.maximum(a[3], b[3])
@@ -56,7 +65,20 @@ def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]
 
 @lru_cache(maxsize=4)
 def li_level(found: bytes, between: tuple[float, float] | None) -> Any:
-    """Find the level of least cross entropy; of floats, above the least."""
+    """Find the level of least cross entropy.
+
+    Parameters
+    ----------
+    found : bytes
+        What `levels` measured in the whole image, as int64.
+    between : tuple of float, optional
+        Least and greatest value of a float image; None for integers.
+
+    Returns
+    -------
+    float
+        For floats, the level minus the least value of the image.
+    """
     if between is not None:
         low, high = between
         pixels, sums, least, greatest = np.frombuffer(found, np.int64).reshape(4, -1)
@@ -64,14 +86,14 @@ def li_level(found: bytes, between: tuple[float, float] | None) -> Any:
         scale = (high - low) / (LI_BINS * LI_STEPS - 1)
         values = (there * LI_STEPS + sums[there] / pixels[there]) * scale
         weights = pixels[there].astype(np.float64)
-        # Half of what parts two values, as scikit-image has it, if no bin holds two.
+        # Half the least difference of two values, as in scikit-image, if no bin holds two values.
         alone = (least == greatest)[there].all()
         tolerance = float(np.diff(values).min()) / 2 if alone else (high - low) * 1e-9
         return li_iterated(values, weights, weights, tolerance)
     counted = np.frombuffer(found, np.int64)
     there = np.flatnonzero(counted)
     exact = counted[there].astype(np.float64)
-    # scikit-image takes the means of whole numbers with counts in float32.
+    # scikit-image computes the means of integers with counts in float32.
     values = there - there[0]
     return li_iterated(values, exact, exact.astype(np.float32), 0.5) + there[0]
 
@@ -79,7 +101,17 @@ def li_level(found: bytes, between: tuple[float, float] | None) -> Any:
 def li_iterated(
     values: NDArray[Any], exact: NDArray[Any], weights: NDArray[Any], tolerance: float
 ) -> Any:
-    """Iterate to the level of least cross entropy between values that begin at 0."""
+    """Iterate to the level of least cross entropy.
+
+    Parameters
+    ----------
+    values : ndarray
+        Levels, the least of which is 0.
+    exact, weights : ndarray of float
+        Pixels of each level: `exact` for the mean of all, `weights` for those of the two classes.
+    tolerance : float
+        The iteration stops when the level changes by no more than this.
+    """
     after = np.average(values, weights=exact)
     before = -2 * tolerance
     while abs(after - before) > tolerance:
