@@ -65,7 +65,7 @@ def extent(histogram: Histogram) -> tuple[Any, Any]:
 
 
 def extent_alone(histogram: Histogram) -> tuple[Any, ...]:
-    """Return the statistics that `statistics.EXTENT` measures."""
+    """Return the statistics that `operations.support.statistics.EXTENT` measures."""
     return (extent(histogram),)
 
 
