@@ -1,7 +1,8 @@
 """The catalogue: every operation that a chain may use, by name.
 
 Each file of this folder is a family of operations and is imported here, so that its operations
-enter the catalogue. A new file needs no entry.
+enter the catalogue. A new file needs no entry. The folders are no families: `declare` is what an
+operation is declared by, `support` what several families share.
 """
 
 import importlib
@@ -53,14 +54,10 @@ FAMILIES = (
 )
 
 
-# Files of this folder that are no families.
-OTHERS = ("__main__", "declare")
-
-
 def import_families() -> None:
     """Import every file that declares operations, in the catalogue's order."""
     files = sorted(each.name for each in pkgutil.iter_modules(__path__) if not each.ispkg)
-    unnamed = [name for name in files if name not in (*FAMILIES, *OTHERS)]
+    unnamed = [name for name in files if name not in (*FAMILIES, "__main__")]
     for name in (*FAMILIES, *unnamed):
         importlib.import_module(f"{__name__}.{name}")
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import pytest
 
-from cluster_worker.operations import OPERATIONS, declare
-from cluster_worker.operations.declare import Image, Number, Pointwise, operation
+from cluster_worker.operations import OPERATIONS
+from cluster_worker.operations.declare import Image, Number, Pointwise, entries, operation
+from cluster_worker.operations.declare.signatures import read_docstring
 
 Amount = Annotated[float, Number(0, 1), "How much."]
 
@@ -13,7 +14,7 @@ Amount = Annotated[float, Number(0, 1), "How much."]
 @pytest.fixture(autouse=True)
 def own_catalogue(monkeypatch):
     """Remove the operations that a test declares after it."""
-    monkeypatch.setattr(declare, "OPERATIONS", {})
+    monkeypatch.setattr(entries, "OPERATIONS", {})
 
 
 def test_a_parameter_without_help_in_the_docstring_has_that_of_its_type():
@@ -27,7 +28,7 @@ def test_a_parameter_without_help_in_the_docstring_has_that_of_its_type():
         """
         return image
 
-    declared = declare.OPERATIONS["shared"].parameters["amount"]
+    declared = entries.OPERATIONS["shared"].parameters["amount"]
     assert (declared["description"], declared["maximum"]) == ("How much.", 1)
 
 
@@ -47,7 +48,7 @@ def test_the_help_in_the_docstring_is_taken_instead_of_that_of_the_type():
         """
         return image
 
-    assert declare.OPERATIONS["own"].parameters["amount"]["description"] == "How much of nothing."
+    assert entries.OPERATIONS["own"].parameters["amount"]["description"] == "How much of nothing."
 
 
 def test_a_parameter_that_nothing_describes_is_an_error_when_it_is_declared():
@@ -75,5 +76,5 @@ def test_an_operation_without_references_is_an_error_when_it_is_declared():
 
 def test_no_help_describes_what_is_no_parameter():
     for each in OPERATIONS.values():
-        _, helps, _ = declare.read_docstring(each.function)
+        _, helps, _ = read_docstring(each.function)
         assert set(helps) <= set(each.parameters), each.name

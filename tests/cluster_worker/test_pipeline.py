@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skimage import filters
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations import OPERATIONS, catalogue, declare
+from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
@@ -25,6 +25,7 @@ from cluster_worker.operations.declare import (
     Span,
     Stage,
     Statistical,
+    entries,
     operation,
 )
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
@@ -41,7 +42,7 @@ CORE = (8, 11)
 @pytest.fixture(autouse=True)
 def own_catalogue(monkeypatch):
     """Operations that a test declares are gone after it."""
-    monkeypatch.setattr(declare, "OPERATIONS", own := dict(OPERATIONS))
+    monkeypatch.setattr(entries, "OPERATIONS", own := dict(OPERATIONS))
     monkeypatch.setattr("cluster_worker.plan.chain.OPERATIONS", own)
     plan.cache_clear()
     yield
