@@ -18,10 +18,13 @@ ratio of their speeds. The time to read and write files is not included.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil, inf, log2, prod
+from statistics import median
 
 import numpy as np
 
+from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.tiling import Span, span_count
 from cluster_worker.plan.passes import Load, Pass, Plan, middle
 
@@ -74,9 +77,21 @@ class Rates:
         """
         return replace(self, bytes_per_second=inf)
 
+    @cached_property
+    def typical(self) -> tuple[float, float]:
+        """Median of the operations' rates, on integers and on floats.
+
+        Holds for an operation that has not been measured yet.
+        """
+        if not self.operations:
+            return self.conversion, self.conversion
+        whole, floating = zip(*self.operations.values(), strict=True)
+        return median(whole), median(floating)
+
     def rate(self, load: Load) -> float:
         """Return the seconds per unit of a stage's work."""
-        whole, floating = self.operations.get(load.name, (self.conversion, self.conversion))
+        default = self.typical if load.name in OPERATIONS else (self.conversion, self.conversion)
+        whole, floating = self.operations.get(load.name, default)
         return floating if np.dtype(load.input_dtype).kind == "f" else whole
 
 
