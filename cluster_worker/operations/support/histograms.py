@@ -16,8 +16,6 @@ Bins = Annotated[
     "Bins of the histogram for an image of floats; integers have one bin for each value.",
 ]
 Histogram = tuple[Extent, NDArray[np.intp]]
-
-
 # From the counts of a histogram and the values of its bins to a level.
 Level = Callable[..., Any]
 
