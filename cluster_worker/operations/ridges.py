@@ -166,7 +166,9 @@ def meijering(
     mode: Border = "reflect",
     cval: FloatFill = 0.0,
 ) -> Stages:
-    """Show thin lines such as nerve fibres with Meijering's filter; the strongest line is white.
+    """Show thin lines such as nerve fibres with Meijering's filter, bright on black.
+
+    The strongest line of each size is white.
 
     Parameters
     ----------

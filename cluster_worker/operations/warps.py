@@ -226,7 +226,7 @@ def swirl(
     mode: Border = "reflect",
     cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Swirl an image: rotate it about its centre, strongly there and less towards the radius.
+    """Swirl an image: rotate it about its centre, most at the centre and less farther out.
 
     Parameters
     ----------

@@ -101,9 +101,9 @@ def watershed(
     Parameters
     ----------
     on : str
-        What is flooded: the gradient of the image, so that basins end at edges; the image itself;
-        or the distance to the edge of what is brighter than half of white, which separates round
-        objects that touch.
+        What is flooded: the gradient of the image, so that basins end at edges ("gradient"); the
+        image itself; or the distance to the edge of what is brighter than half of white
+        ("distance"), which separates round objects that touch.
     markers : int, optional
         Number of evenly spaced markers. Automatic places them at the minima of the gradient or the
         image, or at the maxima of the distance.
