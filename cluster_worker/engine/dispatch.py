@@ -30,12 +30,13 @@ from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.plan.chain import plan
 from cluster_worker.timings import NOTHING, Spent
 
-# A rank checks for a cancel between two tiles. A rank in one long call is ended after this time.
+# A rank checks for a cancel between two tiles. If it has not stopped after this time, because it is
+# in one long call, the world is killed.
 CANCEL_SECONDS = 0.8
 # Attempts to start a world before its jobs fail.
 STARTS_MAX = 3
 START_BACKOFF_SECONDS = 1.0
-# A bulk job may be overtaken this often; then it keeps its position, so that it runs at last.
+# A job that is not `first` can be overtaken this often. Then it keeps its position in the queue.
 OVERTAKEN_MAX = 16
 # Bytes read from the wake-up pipe at once; each byte is one wake-up.
 WAKEUPS_MAX = 4096
@@ -119,7 +120,7 @@ class Dispatcher:
         reason = "the engine was closed"
         try:
             self.serve()
-        except Exception as error:  # noqa: BLE001 - a defect of ours; every waiting caller must be told
+        except Exception as error:  # noqa: BLE001 - a defect of ours; every job must fail with it
             reason = f"the engine failed: {type(error).__name__}: {error}"
         if self.world is not None and self.busy:
             self.world.kill()

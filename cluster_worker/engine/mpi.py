@@ -1,4 +1,4 @@
-"""The ranks of one world. The only room that knows MPI."""
+"""The ranks of one world as a group. The only file that imports mpi4py."""
 
 import contextlib
 import os
@@ -11,23 +11,24 @@ from mpi4py import MPI
 
 from cluster_worker.errors import classify_error
 
-# MPI's own waiting burns a core. A rank that is a little late is met without sleeping; then ranks
-# look at longer and longer intervals, so that none is noticed later than by so large a share of
-# what it has been waited for, nor by more than the most, where looking costs 1.6 % of a core.
+# MPI's own wait keeps a core busy. So a waiting rank tests for the others itself: first without
+# sleeping, for SPIN_SECONDS, because most ranks are only a little late. Then it sleeps between two
+# tests for this share of the time that it has waited, but for SLEEP_SECONDS_MAX at most. At that
+# interval the tests take 1.6 % of a core.
 SPIN_SECONDS = 0.0005
 SLEEP_SHARE = 1 / 8
 SLEEP_SECONDS_MAX = 0.001
 
 
 class Contribution(NamedTuple):
-    """What one rank brings to a collective step: a value, or why it has none."""
+    """What one rank contributes to `combine`: a value, None, or the error that it raised."""
 
     value: Any
     error: Exception | None
 
 
 class WholeWorld:
-    """All ranks as one team."""
+    """All ranks of the world as one `RankGroup`."""
 
     def __init__(self) -> None:
         self.comm = MPI.COMM_WORLD
@@ -35,17 +36,29 @@ class WholeWorld:
         self.size: int = self.comm.Get_size()
 
     def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
-        """Do this rank's work and give every rank the combined value.
+        """Do this rank's work and return the combined value of all ranks, on every rank.
+
+        Parameters
+        ----------
+        work : callable
+            Returns the value of this rank, or None if it has none.
+        combine : callable
+            Combines two values; it is not called with None.
+
+        Returns
+        -------
+        object
+            None if no rank has a value.
 
         Raises
         ------
         Exception
-            On every rank, the error of the first rank that had one: so no rank waits for another
-            that gave up.
+            On every rank, the error of the first rank that raised one. So no rank waits for a rank
+            that has failed.
         """
         try:
             mine = Contribution(work(), None)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others must hear of it
+        except Exception as error:  # noqa: BLE001 - the other ranks must get any error
             mine = Contribution(None, classify_error(error))
         if not self.synchronize(mine.value is not None or mine.error is not None):
             return None
@@ -55,7 +68,7 @@ class WholeWorld:
         return total.value
 
     def raise_on_others(self, error: Exception) -> None:
-        """Bring an error to the next `combine` of all ranks, which raises it on the others."""
+        """Take part in the next `combine` with an error, which is raised on the other ranks."""
 
         def fail() -> None:
             raise error
@@ -63,10 +76,10 @@ class WholeWorld:
         with contextlib.suppress(Exception):
             self.combine(fail, lambda a, b: None)
 
-    def synchronize(self, brings: bool) -> bool:
-        """Wait for all ranks without burning a core; tell whether any of them brings a share."""
+    def synchronize(self, has_contribution: bool) -> bool:
+        """Wait for all ranks, mostly asleep; return whether any of them has a contribution."""
         found = array("b", [0])
-        request = self.comm.Iallreduce(array("b", [brings]), found, MPI.MAX)
+        request = self.comm.Iallreduce(array("b", [has_contribution]), found, MPI.MAX)
         began = time.monotonic()
         while not request.Test():
             waited = time.monotonic() - began
@@ -78,7 +91,7 @@ class WholeWorld:
 
 
 def merge(a: Contribution, b: Contribution, combine: Callable[[Any, Any], Any]) -> Contribution:
-    """Join the shares of two groups of ranks; None of a rank without work is left out."""
+    """Merge two contributions: the first error if there is one, else the combined values."""
     if a.error is not None or b.error is not None:
         return Contribution(None, a.error or b.error)
     if a.value is None or b.value is None:
