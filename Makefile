@@ -1,10 +1,10 @@
-# Every target sets up what it needs and finds missing; `make help` lists them.
+# Each target installs what it needs and is missing; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
-# Arithmetic alone, with no servers or worlds: these share the cores.
+# These tests only compute, without servers or MPI worlds, so they may share the cores.
 SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memory.py
 
 CDK := infra/node_modules/.bin/cdk
@@ -18,7 +18,7 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); 
 	@$(SETUP) run
 	@exec $(PYTHON) -m infra.local
 
-test: ## Run all tests but the long ones, with real parts
+test: ## Run all tests but the long ones, with a real broker, browser and MPI
 	@$(SETUP) test
 	npm --prefix frontend run check
 	$(PYTHON) -m pytest -m "not long" -n auto $(SHARED)
@@ -29,14 +29,14 @@ test-long: ## Run the tests that take minutes
 	$(PYTHON) -m pytest -m long -n auto $(SHARED)
 	$(PYTHON) -m pytest -m long $(SHARED:%=--ignore=%)
 
-check: ## Look at format, lint and types, and run the fast tests
+check: ## Check format, lint and types, and run the fast tests
 	@$(SETUP) check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest -m "not slow and not long"
 
-bench: ## Measure beside other libraries, and write docs/bench (PART="operations files" for some)
+bench: ## Compare with other libraries, and write docs/bench (PART="operations files" for some)
 	@$(SETUP) bench
 	$(PYTHON) -m tests.benchmarks $(PART)
 
@@ -44,16 +44,16 @@ docs: ## Write docs/operations: a page for each group, with pictures
 	@$(SETUP) check
 	$(PYTHON) -m tests.documents
 
-synth: ## Make the CloudFormation template and check it against the rules (C="-c size=production")
+synth: ## Write the CloudFormation template and check it against the rules (C="-c size=production")
 	@$(SETUP) synth
 	$(CDK) synth --quiet $(C)
 	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
 
-deploy: ## Put the whole app on AWS, or bring what is there up to date (C="-c size=production")
+deploy: ## Deploy the whole app to AWS, or update it (C="-c size=production")
 	@$(SETUP) synth
 	$(CDK) deploy $(C)
 
-cost: ## Print what the chosen settings cost when idle and per 1,000 images (C="-c size=production")
+cost: ## Estimate the cost of the settings, idle and per 1,000 images (C="-c size=production")
 	@$(SETUP) check
 	@$(PYTHON) -m infra.cost $(C)
 
@@ -74,7 +74,7 @@ openapi: ## Export the API's contract to config/contract/openapi.json
 	@$(SETUP) check
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
 
-lock: ## Renew requirements.lock, the worker image's part of it, and frontend/package-lock.json
+lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend/package-lock.json
 	@$(SETUP) check
 	.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --all-extras \
 		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

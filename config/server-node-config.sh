@@ -1,7 +1,7 @@
 #!/bin/bash
-# Make this machine the server of API and site, for a group without AWS: the app in /opt/dip, and a
-# unit that keeps it running. Debian and Amazon Linux; may be run again at any time, and then changes
-# what is not as it should be.
+# Make this machine the server of API and site, for a group without AWS: install the app in /opt/dip
+# and a unit that runs it. For Debian and Amazon Linux. It may be run again at any time; it then
+# changes only what differs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=config/node.sh
@@ -50,7 +50,8 @@ check_part "$part"
 check_readable "$env_file"
 check_readable "$authority"
 
-# The sources, with the site built and the libraries installed; nothing of a user's own.
+# Copy the sources, build the site and install the libraries. Only the listed folders and files are
+# copied, not a user's own settings or data beside them.
 install_app() {
     packages python3 python3 python3.11
     packages npm npm npm
@@ -72,7 +73,7 @@ write_settings() {
     if [ -n "$authority" ] && put "$authority" "$settings/broker-ca.pem" 644; then changed=yes; fi
     if [ -n "$env_file" ]; then
         both=$(mktemp)
-        # shellcheck disable=SC2064  # its name is known now
+        # shellcheck disable=SC2064  # the name of the file is known now
         trap "rm -f $both" EXIT
         cat "$env_file" >"$both"
         if [ -n "$authority" ] || [ -f "$settings/broker-ca.pem" ]; then
