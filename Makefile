@@ -9,7 +9,7 @@ SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memor
 
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long check bench synth deploy cost letters smoke docs catalogue openapi lock
+.PHONY: help run test test-long check bench synth deploy cost letters smoke generate lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,10 +40,6 @@ bench: ## Compare with other libraries, and write docs/bench (PART="operations f
 	@$(SETUP) bench
 	$(PYTHON) -m tests.benchmarks $(PART)
 
-docs: ## Write docs/operations: a page for each group, with pictures
-	@$(SETUP) check
-	$(PYTHON) -m tests.documents
-
 synth: ## Write the CloudFormation template and check it against the rules (C="-c size=production")
 	@$(SETUP) synth
 	$(CDK) synth --quiet $(C)
@@ -65,14 +61,10 @@ smoke: ## Send a photograph through a deployed site (URL=https://…)
 	@$(SETUP) check
 	@$(PYTHON) -m infra.smoke $(URL)
 
-catalogue: ## Export the operations to config/contract/catalogue.json
-	@$(SETUP) check
-	$(PYTHON) -m cluster_worker.operations > config/contract/catalogue.json.new
-	mv config/contract/catalogue.json.new config/contract/catalogue.json
-
-openapi: ## Export the API's contract to config/contract/openapi.json
+generate: ## Write catalogue, OpenAPI document, docs/operations and the lists for review
 	@$(SETUP) check
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
+	$(PYTHON) -m tests.documents
 
 lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend/package-lock.json
 	@$(SETUP) check

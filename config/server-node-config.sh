@@ -57,7 +57,8 @@ install_app() {
     packages npm npm npm
     if [ "$(cd "$here/.." && pwd)" != "$home" ]; then
         run mkdir -p "$home"
-        for each in api config cluster_worker infra frontend pyproject.toml requirements.lock; do
+        # The site shows the pictures of the operations, which lie in docs.
+        for each in api config cluster_worker docs infra frontend pyproject.toml requirements.lock; do
             run cp --recursive --no-target-directory --preserve=mode "$here/../$each" "$home/$each"
         done
     fi

@@ -35,6 +35,8 @@ def stage(folder: Path) -> Path:
             folder / "vendor" / name,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
+    if not (catalogue := TOP / "config" / "contract" / "catalogue.json").is_file():
+        raise FileNotFoundError(f"{catalogue} is not there; run: infra/local/setup.sh synth")
     for pattern in CONFIG:
         for path in sorted((TOP / "config").glob(pattern)):
             copy = folder / "vendor" / path.relative_to(TOP)
