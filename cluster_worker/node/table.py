@@ -1,4 +1,4 @@
-"""A worker node's client of the table: it retries for longer than the API's, and raises `Broken`."""
+"""A worker node's client of the table: it retries longer than the API, and raises `Broken`."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 
