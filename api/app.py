@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 from chalicelib import backlog as backlogs
-from chalicelib import batches, contract, health, jobs, letters, log, orders, previews, problems
+from chalicelib import batches, commands, contract, health, jobs, letters, log, previews, problems
 from chalicelib import sweep as sweeping
 from chalicelib.problems import NO_STORE
 from chalicelib.schemas import Limits
@@ -93,19 +93,19 @@ def get_batch(batch: str) -> Response:
 @app.route(BATCH, methods=["DELETE"])
 def delete_batch(batch: str) -> Response:
     """Delete a batch."""
-    return answer(orders.give(services(), batch, "delete"), 202)
+    return answer(commands.give(services(), batch, "delete"), 202)
 
 
 @app.route(BATCH + "/cancel", methods=["POST"])
 def cancel_batch(batch: str) -> Response:
     """Cancel all jobs."""
-    return answer(orders.give(services(), batch, "cancel"), 202)
+    return answer(commands.give(services(), batch, "cancel"), 202)
 
 
 @app.route(BATCH + "/retry", methods=["POST"])
 def retry_batch(batch: str) -> Response:
     """Retry all failed jobs."""
-    return answer(orders.give(services(), batch, "retry"), 202)
+    return answer(commands.give(services(), batch, "retry"), 202)
 
 
 @app.route(BATCH + "/jobs", methods=["POST"])

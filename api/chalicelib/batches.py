@@ -65,7 +65,7 @@ class Request:
                 name=image["name"],
                 bytes=image["bytes"],
                 type=image.get("type", ""),
-                source=source_of(image),
+                reuse=reuse_of(image),
                 lane="interactive" if batch.jobs + i < INTERACTIVE_JOBS_MAX else "bulk",
                 state="awaiting_upload",
                 created=now,
@@ -77,10 +77,10 @@ class Request:
         ]
 
 
-def source_of(image: Mapping[str, Any]) -> str:
-    """Name the job whose file an image uses again, or ""."""
-    source = image.get("source")
-    return f"{source['batch']}/{source['job']}" if source else ""
+def reuse_of(image: Mapping[str, Any]) -> str:
+    """Return "batch/job" whose file an image uses again, or ""."""
+    reuse = image.get("reuse") or image.get("source")
+    return f"{reuse['batch']}/{reuse['job']}" if reuse else ""
 
 
 def digest(*texts: str) -> str:
@@ -252,7 +252,7 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
         "format": batch.format,
         "created": batch.created,
         "kept_until": batch.kept_until,
-        "order": batch.order,
+        "order": batch.command,
         "counts": by_state,
         "line": line(services, by_state),
         "jobs": [jobs.view(row) for row in rows],

@@ -196,6 +196,8 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
     if rule == "enum":
         choices = ", ".join(each for each in schema["enum"] if each)
         return f"{where}: must be one of {choices}, got {show(value)}"
+    if rule == "not":
+        return f"{where}: must have source or reuse, not both"
     if rule in ("minItems", "maxItems"):
         least, most = schema["minItems"], schema["maxItems"]
         return f"{where}: must hold {least} to {most} {where}, got {len(value)}"

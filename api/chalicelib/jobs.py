@@ -96,14 +96,14 @@ def check_live(services: Services, found: Batch | None) -> Batch:
     """Pass a batch on that can still be read; raises as `live_batch` does."""
     if found is None:
         raise problems.not_found("batch")
-    if found.order == "delete" or found.kept_until <= services.clock():
+    if found.command == "delete" or found.kept_until <= services.clock():
         raise problems.gone("batch")
     return found
 
 
 def check_open(batch: Batch) -> None:
     """Refuse to begin work in a batch that is being cancelled."""
-    if batch.order == "cancel":
+    if batch.command == "cancel":
         raise Problem(409, "the batch is being cancelled; try again when that is done")
 
 

@@ -79,9 +79,14 @@ def requests(limits: Limits) -> dict[str, Schema]:
                     "description": "A job whose file is used again: nothing needs to be sent, only "
                     "`uploaded` be called.",
                 },
+                "reuse": {
+                    **record({"batch": BATCH_ID, "job": JOB_ID}),
+                    "description": "The same as `source`; an image has one of the two at most.",
+                },
             },
-            optional=("type", "source"),
-        ),
+            optional=("type", "source", "reuse"),
+        )
+        | {"not": {"required": ["source", "reuse"]}},
         "NewBatch": record(
             {
                 "steps": reference("Steps"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib import jobs, log, orders, uploads
+from chalicelib import commands, jobs, log, uploads
 from chalicelib.images import UploadError
 from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.problems import Problem
@@ -22,7 +22,7 @@ from config.contract.table_access import Key, Lost
 # A schedule's next sweep comes after a minute; what is left then is its work.
 SWEEP_SECONDS = 40.0
 ROWS_PER_READ = 100
-ORDER_SLICE_SECONDS = 10.0
+COMMAND_SLICE_SECONDS = 10.0
 
 # A row that stays as it is is looked at more and more rarely, at last twice an hour.
 LOOK_AGAIN_MS_MAX = 1_800_000
@@ -101,7 +101,7 @@ def gave_up(times: int) -> str:
 
 
 def due_rows(sweep: Sweep) -> Iterator[Job | str]:
-    """Read what is due, as jobs, and as ids of batches that something was ordered for."""
+    """Read what is due, as jobs, and as ids of batches that have a command."""
     table, now = sweep.services.table, sweep.services.clock()
     for shard in range(resources.DUE_SHARDS):
         seen: set[Key] = set()
@@ -119,7 +119,7 @@ def see_to(sweep: Sweep, found: Job | str) -> str:
     """Do what one row needs; returns the word for it."""
     services = sweep.services
     if isinstance(found, str):
-        return see_to_order(sweep, found)
+        return see_to_command(sweep, found)
     if not 0 < found.due <= services.clock():
         return "not_due"
     try:
@@ -134,17 +134,17 @@ def see_to(sweep: Sweep, found: Job | str) -> str:
         return "broken"
 
 
-def see_to_order(sweep: Sweep, batch: str) -> str:
-    """Go on with what was ordered for a batch; one that fails is tried again later."""
-    until = min(sweep.until, time.monotonic() + ORDER_SLICE_SECONDS)
+def see_to_command(sweep: Sweep, batch: str) -> str:
+    """Go on with a batch's command; one that fails is tried again later."""
+    until = min(sweep.until, time.monotonic() + COMMAND_SLICE_SECONDS)
     try:
-        orders.carry_out(sweep.services, batch, until)
+        commands.carry_out(sweep.services, batch, until)
     except Exception:  # noqa: BLE001 - as for a row: the sweep goes on with the others
         fields = {"batch": resources.public_name(batch)}
-        log.logger.exception("sweep_failed_on_order", extra={"fields": fields})
-        orders.postpone(sweep.services, batch, sweep.services.clock() + LOOK_AGAIN_MS_MAX)
+        log.logger.exception("sweep_failed_on_command", extra={"fields": fields})
+        commands.postpone(sweep.services, batch, sweep.services.clock() + LOOK_AGAIN_MS_MAX)
         return "broken"
-    return "orders"
+    return "commands"
 
 
 def act(sweep: Sweep, row: Job) -> str:

@@ -81,9 +81,9 @@ def inspect(services: Services, row: Job) -> Upload | None:
         If S3 takes long to put it together, or to copy it.
     """
     found = look(services, row)
-    if found is None and (row.source or row.upload):
-        if row.source:
-            copy_source(services, row)
+    if found is None and (row.reuse or row.upload):
+        if row.reuse:
+            copy_reused(services, row)
         elif not join_parts(services, row):
             return None
         found = look(services, row)
@@ -197,10 +197,10 @@ def join_parts(services: Services, row: Job) -> bool:
     return True
 
 
-def copy_source(services: Services, row: Job) -> None:
+def copy_reused(services: Services, row: Job) -> None:
     """Give a job a copy of another's file, so that either may be deleted without the other."""
     bucket = services.settings.uploads_bucket
-    batch, _, job = row.source.partition("/")
+    batch, _, job = row.reuse.partition("/")
     copy = partial(
         services.s3_placing.copy_object,
         Bucket=bucket,

@@ -157,7 +157,7 @@ class Runner:
                 if row is not None:
                     self.on_taken(row)
                 return None
-            if batch is None or batch.order in ENDING:
+            if batch is None or batch.command in ENDING:
                 with suppress(Lost):
                     self.table.cancel(row, milliseconds)
                 return None
@@ -191,7 +191,7 @@ class Runner:
         if known is not None:
             return self.table.job(message.batch, message.job), known
         batch, row = self.table.batch_and_job(message.batch, message.job)
-        if batch is not None and batch.order not in ENDING:
+        if batch is not None and batch.command not in ENDING:
             if len(self.batches) >= BATCHES_MAX:
                 self.batches.clear()
             self.batches[message.batch] = batch

@@ -97,8 +97,8 @@ class Job:
     upload: str = ""
     # Which queue its messages go to.
     lane: Literal["interactive", "bulk"] = "interactive"
-    # "batch/job" whose upload is to be used again, or "".
-    source: str = ""
+    # "batch/job" whose upload is used again, or "".
+    reuse: str = ""
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0
@@ -180,15 +180,15 @@ class Job:
         return self.lane == "bulk" and self.state == "queued" and not self.waiting
 
 
-Order = Literal["", "retry", "cancel", "delete"]
+BatchCommand = Literal["", "retry", "cancel", "delete"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch's row: the recipe that its jobs share, and what was ordered for all of them.
+    """A batch's row: the recipe that its jobs share, and the command for all of them.
 
-    An order other than "" is carried out by the sweep; meanwhile no worker claims a job of a
-    batch that is ordered cancelled or deleted.
+    The sweep carries out a command. While it is ``cancel`` or ``delete``, no worker claims a job
+    of the batch.
     """
 
     batch: str
@@ -197,10 +197,10 @@ class Batch:
     created: int
     kept_until: int
     jobs: int = 0
-    order: Order = ""
-    # When it was ordered, and the sort key up to which it has been carried out.
-    ordered: int = 0
-    order_after: str = ""
+    command: BatchCommand = ""
+    # When the command was given, and the sort key up to which it has been carried out.
+    commanded: int = 0
+    command_after: str = ""
     due: int = 0
 
     @classmethod
@@ -213,9 +213,9 @@ class Batch:
             created=int(item["created"]),
             kept_until=int(item["kept_until"]),
             jobs=int(item["jobs"]),
-            order=item["order"],
-            ordered=int(item["ordered"]),
-            order_after=item["order_after"],
+            command=item["command"],
+            commanded=int(item["commanded"]),
+            command_after=item["command_after"],
             due=int(item["due"]),
         )
 

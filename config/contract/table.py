@@ -108,7 +108,7 @@ class JobTable(TableBatches):
         again : callable, optional
             Reads the row again after a lost race; raises if the move is no longer wanted.
         in_open_batch : bool
-            Whether the batch must not be ordered cancelled or deleted.
+            Whether the batch must not have the command cancel or delete.
 
         Returns
         -------

@@ -1,10 +1,10 @@
-"""Writes to a batch: its requests, its new jobs, and what is ordered for all of them."""
+"""Writes to a batch: its requests, its new jobs, and the command for all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from config.contract.job import Batch, Job
+from config.contract.job import Batch, BatchCommand, Job
 from config.contract.table_access import Lost, turns
 from config.contract.table_reads import TableReads
 from config.contract.writes import (
@@ -89,17 +89,17 @@ class TableBatches(TableReads):
         self,
         batch: str,
         values: Mapping[str, Any],
-        orders: Sequence[str],
-        ordered: int | None = None,
+        commands: Sequence[BatchCommand],
+        commanded: int | None = None,
     ) -> None:
-        """Set attributes of a batch's row, on condition of its order and of when that was given.
+        """Set attributes of a batch's row, if it has one of `commands`, given at `commanded`.
 
         Raises
         ------
         Lost
-            If the batch is gone, or its order is another.
+            If the batch is gone, or its command is another.
         """
-        self.access.update(update_batch(self.name, batch, values, orders, ordered))
+        self.access.update(update_batch(self.name, batch, values, commands, commanded))
 
     def delete_row(self, batch: str, sk: str) -> bool:
         """Delete a row of a batch; False if it was gone already."""

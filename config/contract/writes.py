@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config.contract import resources
-from config.contract.job import TRANSITIONS, Batch, Job, Message, State, changed_at, time_to_live
+from config.contract.job import (
+    TRANSITIONS,
+    Batch,
+    BatchCommand,
+    Job,
+    Message,
+    State,
+    changed_at,
+    time_to_live,
+)
 
 Write = dict[str, Any]
 
@@ -140,12 +149,12 @@ def delete_of(table: str, pk: str, sk: str) -> Write:
 
 
 def batch_is_open(table: str, batch: str) -> Write:
-    """Build the check that a batch is there and nobody ordered it cancelled or deleted."""
+    """Build the check that a batch is there, and its command is neither cancel nor delete."""
     return {
         "TableName": table,
         "Key": {"pk": batch, "sk": resources.BATCH_SK},
-        "ConditionExpression": "attribute_exists(pk) AND #order IN (:none, :retry)",
-        "ExpressionAttributeNames": {"#order": "order"},
+        "ConditionExpression": "attribute_exists(pk) AND #command IN (:none, :retry)",
+        "ExpressionAttributeNames": {"#command": "command"},
         "ExpressionAttributeValues": {":none": "", ":retry": "retry"},
     }
 
@@ -168,16 +177,16 @@ def update_batch(
     table: str,
     batch: str,
     values: Mapping[str, Any],
-    orders: Sequence[str],
-    ordered: int | None = None,
+    commands: Sequence[BatchCommand],
+    commanded: int | None = None,
 ) -> Write:
-    """Build an update of a batch's row, on condition of its order and of when that was given."""
-    options: dict[str, Any] = {f":order_{i}": order for i, order in enumerate(orders)}
-    condition = f"attribute_exists(pk) AND #order IN ({', '.join(options)})"
-    if ordered is not None:
-        condition += " AND #ordered = :ordered_before"
-        options[":ordered_before"] = ordered
-    names = {*values, "order", *(["ordered"] if ordered is not None else [])}
+    """Build an update of a batch's row, if it has one of `commands`, given at `commanded`."""
+    options: dict[str, Any] = {f":command_{i}": command for i, command in enumerate(commands)}
+    condition = f"attribute_exists(pk) AND #command IN ({', '.join(options)})"
+    if commanded is not None:
+        condition += " AND #commanded = :commanded_before"
+        options[":commanded_before"] = commanded
+    names = {*values, "command", *(["commanded"] if commanded is not None else [])}
     return {
         "TableName": table,
         "Key": {"pk": batch, "sk": resources.BATCH_SK},

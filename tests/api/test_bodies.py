@@ -8,6 +8,7 @@ from chalicelib.schemas import Limits
 from config.contract.settings import TOP
 
 STEPS = [{"operation": "gaussian"}]
+FILE = {"batch": "0" * 32, "job": "0" * 16}
 IMAGE = {"name": "cat.jpg", "bytes": 12345, "type": "image/jpeg"}
 
 
@@ -73,7 +74,15 @@ def test_a_broken_rule_is_told_with_its_place(bodies, change, sentence, pointer)
         ({"bytes": True}, "images[0].bytes: must be a whole number, got true"),
         ({"name": ""}, "images[0].name: must have 1 to 255 characters, got 0"),
         ({"name": "a\nb"}, 'images[0].name: must hold no control characters, got "a\\nb"'),
-        ({"key": "x"}, 'images[0]: has no member "key"; it has name, bytes, type, source'),
+        ({"key": "x"}, 'images[0]: has no member "key"; it has name, bytes, type, source, reuse'),
+        (
+            {"source": FILE, "reuse": FILE},
+            "images[0]: must have source or reuse, not both",
+        ),
+        (
+            {"reuse": {"batch": "../x", "job": "0" * 16}},
+            'images[0].reuse.batch: must be the id of a batch, got "../x"',
+        ),
     ],
 )
 def test_an_image_at_fault_is_told_by_its_name(bodies, change, sentence):

@@ -170,17 +170,18 @@ def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
     assert api.results() == []
 
 
-def again(api, batch, job, size=100):
+def again(api, batch, job, size=100, member="source"):
     """Make a batch whose one image uses a file again."""
-    image = {"name": "a.png", "bytes": size, "source": {"batch": batch, "job": job}}
+    image = {"name": "a.png", "bytes": size, member: {"batch": batch, "job": job}}
     status, made = api.post("/batches", {"steps": [{"operation": "invert"}], "images": [image]})
     assert status == 201
     return made["batch"], made["jobs"][0]["job"]
 
 
-def test_a_file_is_used_again_without_being_sent_again(api):
+@pytest.mark.parametrize("member", ["source", "reuse"])
+def test_a_file_is_used_again_without_being_sent_again(api, member):
     batch, (job,) = api.queued()
-    other, copy = again(api, batch, job)
+    other, copy = again(api, batch, job, member=member)
     status, view = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
     assert (status, view["state"]) == (202, "queued")
     # Either goes without the other.

@@ -130,7 +130,7 @@ def test_nothing_is_let_go_in_a_batch_that_is_being_cancelled(narrow, queues, cr
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)
     narrow.end(batch, job)
-    monkeypatch.setattr("chalicelib.orders.FIRST_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("chalicelib.commands.FIRST_SLICE_SECONDS", 0.0)
     narrow.post(f"/batches/{batch}/cancel")
     narrow.release(batch, job)
     assert taken(narrow, queues) == []

@@ -136,12 +136,12 @@ def counts(dynamodb):
     return {state: number for state, number in total.items() if number}
 
 
-def order(dynamodb, what):
+def command(dynamodb, what):
     dynamodb.update_item(
         TableName=TABLE,
         Key={"pk": BATCH, "sk": resources.BATCH_SK},
-        UpdateExpression="SET #order = :what",
-        ExpressionAttributeNames={"#order": "order"},
+        UpdateExpression="SET #command = :what",
+        ExpressionAttributeNames={"#command": "command"},
         ExpressionAttributeValues={":what": what},
     )
 
@@ -187,7 +187,7 @@ def test_a_batch_is_read_once_and_its_cancel_is_noticed_all_the_same(
         claimed, batch = runner.claim(Message(row.batch, row.job, row.publish), upload)
         assert (claimed.state, batch.steps) == ("running", ({"operation": "invert"},))
     assert read == ["BatchGetItem", "GetItem"]
-    order(dynamodb, "cancel")
+    command(dynamodb, "cancel")
     message = Message(others[1].batch, others[1].job, others[1].publish)
     assert runner.claim(message, upload) is None
     assert table.job(BATCH, others[1].job).state == "cancelled"
@@ -196,11 +196,11 @@ def test_a_batch_is_read_once_and_its_cancel_is_noticed_all_the_same(
 
 
 def test_a_batch_to_be_cancelled_is_read_again_for_the_next_job(runner, table, dynamodb, queued):
-    order(dynamodb, "cancel")
+    command(dynamodb, "cancel")
     upload = NoUpload()
     assert runner.claim(Message(BATCH, JOB, 1), upload) is None
     assert upload.begun == []
-    order(dynamodb, "")
+    command(dynamodb, "")
     other = put(dynamodb, replace(queued, job="0" * 16))
     assert runner.claim(Message(BATCH, other.job, 1), NoUpload()) is not None
 
@@ -284,9 +284,9 @@ def test_a_running_job_is_taken_over_and_its_former_holder_hears_of_it(table, dy
 
 @pytest.mark.parametrize("what", ["cancel", "delete"])
 def test_a_job_of_a_batch_that_is_to_end_is_not_claimed(table, dynamodb, queued, what):
-    order(dynamodb, what)
+    command(dynamodb, what)
     assert table.claim(queued, "node 1", NOW) is None
-    order(dynamodb, "retry")
+    command(dynamodb, "retry")
     assert table.claim(queued, "node 1", NOW) is not None
 
 

@@ -1,5 +1,5 @@
 import pytest
-from chalicelib import orders
+from chalicelib import commands
 
 from config.contract import resources
 from config.contract.job import Message
@@ -63,7 +63,7 @@ def test_a_result_that_comes_after_the_deletion_is_deleted_too(api):
     api.sweep()
     assert len(api.results()) == 1
     api.clock.pass_seconds(31)
-    assert api.sweep() == {"orders": 1}
+    assert api.sweep() == {"commands": 1}
     assert api.results() == []
     assert api.get(f"/batches/{batch}")[0] == 410
 
@@ -72,17 +72,17 @@ def test_an_upload_by_a_form_signed_before_the_deletion_is_deleted_when_forms_ha
     batch, (job,) = api.batch("a.png")
     api.call("DELETE", f"/batches/{batch}")
     api.clock.pass_seconds(100)
-    assert api.sweep() == {"orders": 1}
+    assert api.sweep() == {"commands": 1}
     api.arrive(batch, job)
     api.clock.pass_seconds(api.services.settings.upload_form_seconds)
-    assert api.sweep() == {"orders": 1}
+    assert api.sweep() == {"commands": 1}
     bucket = api.services.settings.uploads_bucket
     assert api.s3.list_objects_v2(Bucket=bucket, Prefix=f"uploads/{batch}/")["KeyCount"] == 0
     assert api.sweep() == {}
 
 
 def test_nothing_begins_in_a_batch_that_is_being_cancelled(api, monkeypatch):
-    monkeypatch.setattr(orders, "carry_out", lambda *_: None)
+    monkeypatch.setattr(commands, "carry_out", lambda *_: None)
     batch, (first, _) = api.batch("a", "b")
     api.arrive(batch, first)
     status, answer = api.post(f"/batches/{batch}/cancel")
@@ -102,22 +102,22 @@ def test_nothing_begins_in_a_batch_that_is_being_cancelled(api, monkeypatch):
         )
 
 
-def test_an_order_that_outlasts_its_request_is_carried_out_by_the_sweep(api, monkeypatch):
-    monkeypatch.setattr(orders, "FIRST_SLICE_SECONDS", 0.0)
-    monkeypatch.setattr(orders, "ROWS_PER_READ", 3)
+def test_a_command_that_outlasts_its_request_is_carried_out_by_the_sweep(api, monkeypatch):
+    monkeypatch.setattr(commands, "FIRST_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(commands, "ROWS_PER_READ", 3)
     batch, _ = api.batch(*"abcdefgh")
     _, answer = api.post(f"/batches/{batch}/cancel")
     assert answer["order"] == "cancel"
     assert api.counts(batch) == {"awaiting_upload": 8}
-    assert api.sweep() == {"orders": 1}
+    assert api.sweep() == {"commands": 1}
     assert api.counts(batch) == {"cancelled": 8}
     assert api.get(f"/batches/{batch}")[1]["order"] == ""
 
 
-def test_an_order_goes_on_where_it_was_interrupted(api, monkeypatch):
+def test_a_command_goes_on_where_it_was_interrupted(api, monkeypatch):
     batch, jobs = api.batch(*"abcd")
-    api.table.update_batch(batch, {"order": "cancel", "ordered": 7, "due": 7}, ("",))
-    stop, calls = orders.jobs.stop, []
+    api.table.update_batch(batch, {"command": "cancel", "commanded": 7, "due": 7}, ("",))
+    stop, calls = commands.jobs.stop, []
 
     def crash_at_the_third(services, row):
         calls.append(row.job)
@@ -125,17 +125,17 @@ def test_an_order_goes_on_where_it_was_interrupted(api, monkeypatch):
             raise ConnectionError("cut off")
         return stop(services, row)
 
-    monkeypatch.setattr(orders.jobs, "stop", crash_at_the_third)
+    monkeypatch.setattr(commands.jobs, "stop", crash_at_the_third)
     with pytest.raises(ConnectionError):
-        orders.carry_out(api.services, batch, float("inf"))
-    assert api.table.batch(batch).order_after == resources.job_sk(sorted(jobs)[1])
-    orders.carry_out(api.services, batch, float("inf"))
+        commands.carry_out(api.services, batch, float("inf"))
+    assert api.table.batch(batch).command_after == resources.job_sk(sorted(jobs)[1])
+    commands.carry_out(api.services, batch, float("inf"))
     assert calls == sorted(jobs)[:3] + sorted(jobs)[2:]
     assert api.counts(batch) == {"cancelled": 4}
 
 
 def test_a_deletion_takes_the_place_of_a_cancellation(api, monkeypatch):
-    monkeypatch.setattr(orders, "FIRST_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(commands, "FIRST_SLICE_SECONDS", 0.0)
     batch, _ = api.batch(*"abc")
     api.post(f"/batches/{batch}/cancel")
     api.call("DELETE", f"/batches/{batch}")
@@ -144,6 +144,6 @@ def test_a_deletion_takes_the_place_of_a_cancellation(api, monkeypatch):
     assert api.table.rows_after(batch, "", 10) == []
 
 
-def test_orders_for_a_batch_that_is_not_there_are_not_found(api):
+def test_commands_for_a_batch_that_is_not_there_are_not_found(api):
     assert api.post("/batches/" + "0" * 32 + "/cancel")[0] == 404
     assert api.call("DELETE", "/batches/" + "0" * 32)[0] == 404
