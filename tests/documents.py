@@ -18,7 +18,7 @@ from cluster_worker.operations.declare import Whole
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker import reference
+from tests.cluster_worker.operations import reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"
 CATALOGUE = catalogue()

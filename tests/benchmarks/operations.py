@@ -21,7 +21,7 @@ from tests.benchmarks.images import SHAPES, photograph, put
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.pixels import Expected
 from tests.benchmarks.rates import memory_speed
-from tests.cluster_worker import reference
+from tests.cluster_worker.operations import reference
 
 RANKS = 2
 REPEATS = {"24 MP": 7, "100 MP": 2}

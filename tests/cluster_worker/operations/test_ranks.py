@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cluster_worker.operations import OPERATIONS
-from cluster_worker.plan.blocks import run_part, whole_place
+from cluster_worker.plan.blocks import run_stage, whole_place
 
 RANKS = [name for name in OPERATIONS if name.startswith("rank_")]
 RANDOM = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def test_a_kernel_gives_the_levels_of_scikit_image(name, image):
     operation = OPERATIONS[name]
     for shape in SHAPES:
         [part] = operation.parts(defaults(operation) | shape, operation.kernels[0])
-        found, expected = (run_part(p, image, whole_place(image)) for p in (part, part.model))
+        found, expected = (run_stage(p, image, whole_place(image)) for p in (part, part.model))
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
 
@@ -44,7 +44,7 @@ def test_similar_levels_may_be_none_or_all(between):
     given = defaults(operation) | dict(zip(("s0", "s1"), between, strict=True))
     [part] = operation.parts(given, operation.kernels[0])
     for image in IMAGES.values():
-        found, expected = (run_part(p, image, whole_place(image)) for p in (part, part.model))
+        found, expected = (run_stage(p, image, whole_place(image)) for p in (part, part.model))
         np.testing.assert_array_equal(found, expected)
 
 

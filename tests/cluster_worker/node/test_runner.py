@@ -28,11 +28,11 @@ from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
 from cluster_worker.node.rows import Rows
 from cluster_worker.node.runner import Runner, Wanted
 from cluster_worker.node.storage import Storage
-from cluster_worker.timings import Stages
+from cluster_worker.timings import Timings
 from config.contract import resources
 from config.contract.job import Batch, Job, Message, changed_at
 from config.contract.settings import WorkerSettings
-from tests.cluster_worker.test_tiles import close_to, levels_of
+from tests.cluster_worker.imagefiles.test_tiles import close_to, levels_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -150,7 +150,7 @@ def accepted(s3):
 
 @pytest.mark.parametrize("size", [1, EARLY_BYTES_MAX + 1], ids=["small", "large"])
 def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path, size):
-    row, path, stages = accepted(size), tmp_path / "source", Stages()
+    row, path, stages = accepted(size), tmp_path / "source", Timings()
     upload = Fetch(runner.storage, path)
     # A row that was changed, as one that is read again before it is claimed.
     upload.begin(replace(row, etag='"other"'))
@@ -171,7 +171,7 @@ def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, tmp_path
     failed = Fetch(runner.storage, path)
     failed.begin(replace(row, etag='"other"'))
     for upload in (busy, failed):
-        upload.finish(row, Stages())
+        upload.finish(row, Timings())
         assert path.read_bytes() == bytes(5)
         path.unlink()
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage import feature, filters, measure, morphology, segmentation
 
-from tests.cluster_worker.reference.shared import axis, per_colour, white
+from tests.cluster_worker.operations.reference.shared import axis, per_colour, white
 
 
 def quiet(function, *given, **named):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from skimage import morphology, restoration, util
 
-from tests.cluster_worker.reference.shared import axis, per_colour
+from tests.cluster_worker.operations.reference.shared import axis, per_colour
 
 
 def point_spread(psf, radius):

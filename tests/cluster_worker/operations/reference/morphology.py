@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from skimage import morphology
 
-from tests.cluster_worker.reference.shared import FOOTPRINTS, per_colour, white
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour, white
 
 
 def gray(name):

@@ -24,8 +24,8 @@ from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker.images import IMAGES
-from tests.cluster_worker.reference import is_meant_for
+from tests.cluster_worker.operations.images import IMAGES
+from tests.cluster_worker.operations.reference import is_meant_for
 
 pytestmark = pytest.mark.slow
 

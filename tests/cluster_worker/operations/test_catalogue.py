@@ -3,10 +3,15 @@
 Seamless: any tiling equals our own single tile, bitwise. Faithful: our single tile equals
 scikit-image on the whole image. `make test` looks at every operation on every image in one
 tiling; the other tilings and more parameters are in `make test-long`.
+
+There is one test for each pair (operation, claim), which loops over the images: thousands of small
+tests would take longer to hand out than to run. A failure names the image and the depth.
 """
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -20,10 +25,10 @@ from cluster_worker.operations.declare import Stage
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker import reference
-from tests.cluster_worker.images import IMAGES, NOT_NUMBERS
-from tests.cluster_worker.reference import is_meant_for
-from tests.cluster_worker.reference.shared import white
+from tests.cluster_worker.operations import reference
+from tests.cluster_worker.operations.images import IMAGES, NOT_NUMBERS
+from tests.cluster_worker.operations.reference import is_meant_for
+from tests.cluster_worker.operations.reference.shared import white
 
 CATALOGUE = catalogue()
 CORES = {"odd": (23, 37), "tiny": (7, 5), "strips": (11, 200)}
@@ -37,26 +42,49 @@ def run(image, steps, core=None, depth="input"):
 
 
 def outcome(*given):
-    """Run, and give the sentence where the image is refused."""
+    """Run a chain, and return the sentence if the image is refused."""
     try:
         return run(*given)
     except Rejected as error:
         return str(error)
 
 
+@lru_cache(maxsize=64)
+def whole_outcome(name, each, depth):
+    """Return the outcome of one tile with default parameters; both claims are held against it."""
+    found = outcome(IMAGES[each], default(name), None, depth)
+    if not isinstance(found, str):
+        found.setflags(write=False)
+    return found
+
+
+@contextmanager
+def named(*words):
+    """Add to an error what it was found on."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"on: {', '.join(map(str, words))}")
+        raise
+
+
 def default(name):
     return recipe.check([{"operation": name}], CATALOGUE, 20)
 
 
-PAIRS = [(name, each) for name in OPERATIONS for each in IMAGES if is_meant_for(name, IMAGES[each])]
-CROSSED = [
-    (name, each) for name in OPERATIONS for each in IMAGES if not is_meant_for(name, IMAGES[each])
-]
+def meant_for(name):
+    """Name the images that an operation takes."""
+    return [each for each in IMAGES if is_meant_for(name, IMAGES[each])]
 
 
 def assert_seamless(image, steps, core, depth):
+    assert_same(outcome(image, steps, None, depth), image, steps, core, depth)
+
+
+def assert_same(whole, image, steps, core, depth):
+    """Run by tiles, and compare with the outcome of one tile."""
     given = image.copy()
-    whole, tiled = outcome(image, steps, None, depth), outcome(image, steps, core, depth)
+    tiled = outcome(image, steps, core, depth)
     # A job may be run again after a rank's death: no operation may change its source.
     np.testing.assert_array_equal(image, given)
     if isinstance(whole, str):
@@ -72,29 +100,40 @@ def assert_seamless(image, steps, core, depth):
         np.testing.assert_array_equal(tiled, whole)
 
 
-@pytest.mark.parametrize(("name", "image"), PAIRS)
-def test_tiled_equals_whole(name, image):
-    for depth in DEPTHS:
-        assert_seamless(IMAGES[image], default(name), CORES["odd"], depth)
+def assert_tiling(name, core):
+    """Compare a tiling with one tile, on every image and in both depths."""
+    for each in meant_for(name):
+        for depth in DEPTHS:
+            with named(each, depth):
+                whole = whole_outcome(name, each, depth)
+                assert_same(whole, IMAGES[each], default(name), CORES[core], depth)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_tiled_equals_whole(name):
+    assert_tiling(name, "odd")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("core", ["tiny", "strips"])
-@pytest.mark.parametrize(("name", "image"), PAIRS)
-def test_every_tiling_equals_whole(name, image, core):
-    for depth in DEPTHS:
-        assert_seamless(IMAGES[image], default(name), CORES[core], depth)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_tiling_equals_whole(name, core):
+    assert_tiling(name, core)
 
 
-@pytest.mark.parametrize(("name", "image"), PAIRS)
-def test_a_single_tile_equals_scikit_image(name, image):
-    assert_faithful(IMAGES[image], default(name))
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_single_tile_equals_scikit_image(name):
+    for each in meant_for(name):
+        with named(each):
+            found = {depth: whole_outcome(name, each, depth) for depth in DEPTHS}
+            assert_equal_to_scikit_image(found, IMAGES[each], default(name))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_is_not_meant_for_an_operation_is_refused_in_words(name):
-    for image in (IMAGES[each] for crossed, each in CROSSED if crossed == name):
-        assert "takes" in outcome(image, default(name))
+    for each in IMAGES.keys() - set(meant_for(name)):
+        with named(each):
+            assert "takes" in outcome(IMAGES[each], default(name))
 
 
 @pytest.mark.parametrize(
@@ -109,9 +148,14 @@ def test_what_scikit_image_would_fail_on_is_refused_in_words(name, image, senten
     assert refused.startswith(f"{name}: {sentence}")
 
 
-@pytest.mark.parametrize("image", NOT_NUMBERS.values(), ids=NOT_NUMBERS)
 @pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
-def test_nan_and_infinity_do_what_scikit_image_does_or_are_refused(name, image):
+def test_nan_and_infinity_do_what_scikit_image_does_or_are_refused(name):
+    for each, image in NOT_NUMBERS.items():
+        with named(each):
+            assert_without_numbers(name, image)
+
+
+def assert_without_numbers(name, image):
     with np.errstate(all="ignore"):
         whole = outcome(image, default(name), None, "native")
         assert_seamless(image, default(name), CORES["odd"], "native")
@@ -124,10 +168,14 @@ def test_nan_and_infinity_do_what_scikit_image_does_or_are_refused(name, image):
 
 
 def assert_faithful(image, steps):
+    found = {depth: outcome(image, steps, None, depth) for depth in DEPTHS}
+    assert_equal_to_scikit_image(found, image, steps)
+
+
+def assert_equal_to_scikit_image(outcomes, image, steps):
     """Compare with scikit-image: natively, and in the input's depth before and after rounding."""
-    for depth in DEPTHS:
+    for depth, found in outcomes.items():
         tolerance = tolerance_of(steps, depth)
-        found = outcome(image, steps, None, depth)
         if isinstance(found, str):
             # Refused in words is allowed only where scikit-image refuses as well.
             with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it raises
@@ -144,7 +192,7 @@ def assert_faithful(image, steps):
 
 
 def tolerance_of(steps, depth):
-    """Give the largest difference that steps may make; kernels that make one serve pictures."""
+    """Return the largest difference that steps may make; inexact kernels serve pictures only."""
     asked = [OPERATIONS[step["operation"]] for step in steps]
     some = any(each.tolerance for each in asked)
     if depth == "input":
@@ -153,7 +201,7 @@ def tolerance_of(steps, depth):
 
 
 def range_of(steps):
-    """Give the range that a result lies in, of which a tolerance is a share."""
+    """Return the width of the range of a result; a tolerance is a share of it."""
     shows = OPERATIONS[steps[-1]["operation"]].shows
     return shows[1] - shows[0] if isinstance(shows, tuple) else 1
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from skimage import filters
 
-from tests.cluster_worker.reference.shared import per_colour
+from tests.cluster_worker.operations.reference.shared import per_colour
 
 
 def each(function, image, **parameters):

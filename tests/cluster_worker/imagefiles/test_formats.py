@@ -12,7 +12,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs.header import as_stored
 from cluster_worker.imagefiles.formats import FORMATS, Header
-from tests.cluster_worker.image_files import PIXELS_MAX, RANDOM, picture, read, refusal
+from tests.cluster_worker.imagefiles.image_files import PIXELS_MAX, RANDOM, picture, read, refusal
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

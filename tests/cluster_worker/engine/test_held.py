@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cluster_worker import Engine, Rejected
-from tests.cluster_worker.images import IMAGES
+from tests.cluster_worker.operations.images import IMAGES
 
 pytestmark = pytest.mark.slow
 

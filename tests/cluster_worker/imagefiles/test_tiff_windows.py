@@ -13,7 +13,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import tiff_windows
 from cluster_worker.imagefiles.formats import TILE, Header
-from tests.cluster_worker.image_files import picture
+from tests.cluster_worker.imagefiles.image_files import picture
 
 PIXELS_MAX = 10_000_000
 ROWS, COLUMNS = 3000, 2500
@@ -390,7 +390,7 @@ def test_many_gigapixels_of_nothing_are_put_together_from_one_tile(tmp_path):
 
 
 def test_profile_and_resolution_are_carried_over_to_tiles(tmp_path):
-    from tests.cluster_worker.test_formats import SRGB
+    from tests.cluster_worker.imagefiles.test_formats import SRGB
 
     image = picture("uint8", 300, 300, 3)
     given = Header("a", "png", image.shape, "uint8", icc_profile=SRGB, resolution=(300.0, 150.0))

@@ -5,7 +5,7 @@ import pytest
 from skimage import segmentation
 
 from cluster_worker.kernels import graphs
-from tests.cluster_worker.reference.shared import axis
+from tests.cluster_worker.operations.reference.shared import axis
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -11,7 +11,7 @@ from PIL import Image
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.formats import FORMATS, Header
-from tests.cluster_worker.image_files import PIXELS_MAX, picture, read, refusal
+from tests.cluster_worker.imagefiles.image_files import PIXELS_MAX, picture, read, refusal
 
 
 def small_files(tmp_path):

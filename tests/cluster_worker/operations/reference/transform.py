@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from skimage import transform, util
 
-from tests.cluster_worker.reference.shared import axis, per_colour, white
+from tests.cluster_worker.operations.reference.shared import axis, per_colour, white
 
 
 def quietly(function, *given, **parameters):

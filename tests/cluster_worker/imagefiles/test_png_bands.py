@@ -13,7 +13,7 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import png_bands
 from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, Stretch, chunk, frame
 from cluster_worker.imagefiles.formats import Header
-from tests.cluster_worker.image_files import RANDOM, picture, read, refusal
+from tests.cluster_worker.imagefiles.image_files import RANDOM, picture, read, refusal
 
 FILTERS = [PNG.FILTER.NONE, PNG.FILTER.SUB, PNG.FILTER.UP, PNG.FILTER.AVG, PNG.FILTER.PAETH]
 

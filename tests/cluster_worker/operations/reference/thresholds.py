@@ -3,7 +3,7 @@
 import numpy as np
 from skimage import filters, util
 
-from tests.cluster_worker.reference.shared import white
+from tests.cluster_worker.operations.reference.shared import white
 
 
 def in_bins(image):

@@ -31,7 +31,7 @@ from config.contract.settings import MIB
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-TOP = Path(__file__).resolve().parents[2]
+TOP = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 from skimage import filters, util
 
-from tests.cluster_worker.reference.shared import FOOTPRINTS, axis, per_colour
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, axis, per_colour
 
 
 def gabor(image, response, **parameters):

@@ -5,7 +5,7 @@ import pytest
 from skimage import restoration
 
 from cluster_worker.kernels import bregman
-from tests.cluster_worker.reference.shared import axis
+from tests.cluster_worker.operations.reference.shared import axis
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

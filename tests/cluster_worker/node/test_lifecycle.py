@@ -21,8 +21,8 @@ from config.contract import resources
 from config.contract.job import Message
 from config.contract.node import Node
 from config.contract.settings import WorkerSettings
+from tests.cluster_worker.node.ec2 import INSTANCE, ec2
 from tests.infra.processes import eventually
-from tests.node.ec2 import INSTANCE, ec2
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from skimage import exposure
 
-from tests.cluster_worker.reference.shared import white
+from tests.cluster_worker.operations.reference.shared import white
 
 
 def to_white(function):

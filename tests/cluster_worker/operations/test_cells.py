@@ -12,7 +12,7 @@ from cluster_worker.pixels.tiling import Place, Span
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker import reference
+from tests.cluster_worker.operations import reference
 
 CATALOGUE = catalogue()
 # Wider and higher than a cell, and cut so that its last row and column of cells are narrow.

@@ -5,7 +5,7 @@ import warnings
 from skimage import util
 from skimage.filters import rank
 
-from tests.cluster_worker.reference.shared import FOOTPRINTS, per_colour
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour
 
 
 def ranked(name):
