@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
 # Arithmetic alone, with no servers or worlds: these share the cores.
-SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memory.py
+SHARED := tests/cluster_worker/operations/test_catalogue.py tests/cluster_worker/operations/test_memory.py
 
 CDK := infra/node_modules/.bin/cdk
 
