@@ -1,4 +1,4 @@
-"""The worker: scikit-image pipelines over the ranks of an MPI world."""
+"""The worker: runs scikit-image pipelines on the ranks of an MPI world."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["Broken", "Engine", "Rejected"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the engine when it is asked for: decoders live in this package and need none of it."""
+    """Import the engine on first use: decoder processes import this package without it."""
     if name == "Engine":
         from cluster_worker.engine.engine import Engine
 

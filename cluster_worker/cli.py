@@ -26,25 +26,31 @@ from cluster_worker.plan.rates import MEASURED
 USAGE_ERROR = 2
 FAILED = 1
 
-# Who waits in a shell presses Ctrl-C when it takes too long; a week stands for ever.
+# A week, in effect no limit: the user of a shell presses Ctrl-C when a job takes too long.
 JOB_SECONDS_MAX = 7 * 24 * 3600.0
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence."""
+    """An argument parser that reports an error in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is."""
+        """Print what is wrong and where help is, and exit with code 2."""
         self.exit(USAGE_ERROR, f"dip: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for bad input, 1 for our own failure."""
-    given = parser().parse_args(arguments)
-    # A batch system's SIGTERM must not leave gigabytes of scratch files either.
+    """Run the command line and return its exit code.
+
+    Returns
+    -------
+    int
+        0 for success, 1 for our own failure, 2 for bad input, 130 after Ctrl-C or SIGTERM.
+    """
+    options = parser().parse_args(arguments)
+    # Batch systems end a job by SIGTERM. It must remove gigabytes of scratch files as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        given.command(given)
+        options.command(options)
     except Rejected as error:
         print(f"dip: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -58,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> Parser:
-    """Describe the commands."""
+    """Return the parser of all commands."""
     top = Parser(prog="dip", description="scikit-image pipelines over MPI ranks")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
@@ -79,15 +85,15 @@ def parser() -> Parser:
     return top
 
 
-def run_file(given: argparse.Namespace) -> None:
-    """Run a chain from file to file."""
-    steps = read_recipe(given.recipe) if given.recipe else parse_steps(given.steps)
-    if given.ranks < 0:
-        raise Rejected(f"--ranks: must be at least 1, got {given.ranks}")
-    check_paths(given.source, given.target)
-    with Engine(given.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
-        if given.plan:
-            with open_file(engine, given.source, given.target, steps) as file:
+def run_file(options: argparse.Namespace) -> None:
+    """Run a chain from file to file, or print its plan with ``--plan``."""
+    steps = read_recipe(options.recipe) if options.recipe else parse_steps(options.steps)
+    if options.ranks < 0:
+        raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
+    check_paths(options.source, options.target)
+    with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
+        if options.plan:
+            with open_file(engine, options.source, options.target, steps) as file:
                 show_plan(file, engine.ranks)
             return
         with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
@@ -96,28 +102,28 @@ def run_file(given: argparse.Namespace) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            notes = engine.run_file(given.source, given.target, steps, show)
+            notes = engine.run_file(options.source, options.target, steps, show)
     for note in notes:
-        print(f"{given.target}: {note}", file=sys.stderr)
+        print(f"{options.target}: {note}", file=sys.stderr)
 
 
 def show_plan(file: FileJob, ranks: int) -> None:
-    """Say what a job will do and need, one pass a line."""
+    """Print one line for each pass of a job, then its memory and its estimated time."""
     planned = plan(file.job.request)
     shared = ranks if file.job.task.wide else 1
     for number, each in enumerate(planned.passes, start=1):
-        names = " + ".join(part.name or "copy" for part in each.stages)
+        names = " + ".join(stage.name or "copy" for stage in each.stages)
         height, width = planned.core_of(each, shared)
         print(
             f"pass {number}: {names}; {planned.tile_count(each, shared)} tiles of up to "
             f"{height} × {width} pixels, halo {each.halo}"
         )
-    kind = "by windows of the file" if file.is_streamed else "in memory"
+    method = "by windows of the file" if file.is_streamed else "in memory"
     between = sum(planned.slots())
-    place = "on disk" if file.is_streamed else "in shared memory"
+    where = "on disk" if file.is_streamed else "in shared memory"
     print(
-        f"{kind}, on {shared} of {ranks} ranks; about {mib(planned.rank_bytes(shared))} in each "
-        f"rank, {mib(between)} between passes {place}"
+        f"{method}, on {shared} of {ranks} ranks; about {mib(planned.rank_bytes(shared))} in each "
+        f"rank, {mib(between)} between passes {where}"
     )
     cores = len(os.sched_getaffinity(0))
     print(
@@ -126,7 +132,7 @@ def show_plan(file: FileJob, ranks: int) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Show a time that is known to a digit or two."""
+    """Return a time as text with one or two digits: an estimate is no more exact."""
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 100:
@@ -135,12 +141,18 @@ def duration(seconds: float) -> str:
 
 
 def mib(count: int) -> str:
-    """Show bytes."""
+    """Return a count of bytes as text, in MiB."""
     return f"{count / 2**20:.0f} MiB"
 
 
 def read_recipe(path: Path) -> Any:
-    """Read the steps from a JSON file."""
+    """Read the steps from a JSON file; they are not checked yet.
+
+    Raises
+    ------
+    Rejected
+        If the file cannot be read or holds no JSON.
+    """
     try:
         return json.loads(path.read_text())
     except OSError as error:
@@ -150,12 +162,18 @@ def read_recipe(path: Path) -> Any:
 
 
 def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Read steps as typed: an operation's name, its parameters, `+` before the next.
+    """Convert the words of the command line to steps.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The name of an operation, then its parameters as ``name=value``; ``+`` stands before the
+        next operation.
 
     Raises
     ------
     Rejected
-        If a word is neither.
+        If a word is not what must come next.
     """
     steps: list[dict[str, Any]] = []
     expect_name = True
@@ -167,31 +185,31 @@ def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
             steps.append({"operation": word})
             expect_name = False
         elif equals and steps and not expect_name:
-            steps[-1][name] = value_of(text)
+            steps[-1][name] = parse_value(text)
         else:
             wanted = "an operation" if expect_name else "name=value, or + before the next operation"
             raise Rejected(f"steps: expected {wanted}, got {word!r}")
     return steps
 
 
-def value_of(text: str) -> Any:
-    """Read a number, true, false or null; all else is text."""
+def parse_value(text: str) -> Any:
+    """Convert a word of JSON (a number, true, null, a list) to its value; others stay text."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def show_operations(given: argparse.Namespace) -> None:
-    """List all operations, one a line, or explain one with its parameters."""
+def show_operations(options: argparse.Namespace) -> None:
+    """Print all operations, one per line, or one operation with its parameters."""
     operations = {each["name"]: each for each in catalogue()["operations"]}
-    if given.name is None:
+    if options.name is None:
         for name, each in operations.items():
             print(f"{name:28} {each['kind']:12} {each['title']}: {each['help'].split('. ')[0]}")
         return
-    if given.name not in operations:
-        raise Rejected(f"{given.name}: no operation has that name; dip operations lists them")
-    each = operations[given.name]
+    if options.name not in operations:
+        raise Rejected(f"{options.name}: no operation has that name; dip operations lists them")
+    each = operations[options.name]
     print(f"{each['name']} · {each['title']} ({each['group']}, {each['kind']})\n{each['help']}")
     print(f"As {each['source']}.")
     for name, schema in each["parameters"]["properties"].items():
@@ -200,7 +218,7 @@ def show_operations(given: argparse.Namespace) -> None:
 
 
 def range_of(schema: dict[str, Any]) -> str:
-    """Say which values a parameter takes."""
+    """Return the values that a parameter may have, as text."""
     if "enum" in schema:
         return " | ".join(schema["enum"])
     limits = schema.get("items", schema)

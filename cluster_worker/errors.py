@@ -1,24 +1,30 @@
-"""The two families of failure."""
+"""The two families of failure, `Rejected` and `Broken`, and the end of a cancelled job."""
 
 
 class Rejected(ValueError):
-    """The image or the request is at fault: one sentence to the user, not tried again."""
+    """The image or the request is at fault: one sentence to the user, and no retry."""
 
 
 class Broken(RuntimeError):
-    """The app is at fault: tried again, then dead-lettered, then alarmed."""
+    """The app is at fault: the job is retried, then dead-lettered, and an alarm goes off."""
 
 
 class RankDied(Broken):
-    """Ranks died on one job, tried alone as well: counted as a fault of that job."""
+    """A rank died twice on one job, the second time with no other job running.
+
+    It counts as a fault of that job.
+    """
 
 
 class Cancelled(Exception):
     """The job was cancelled, or taken over by another attempt."""
 
 
-def in_family(error: Exception) -> Exception:
-    """Put any error into one of the families, so that its sentence can travel."""
+def classify_error(error: Exception) -> Exception:
+    """Return any error as one of the families, so that its sentence can be sent on.
+
+    A MemoryError becomes `Rejected`. An error of no family becomes `Broken`.
+    """
     if isinstance(error, Rejected | Broken | Cancelled):
         return error
     if isinstance(error, MemoryError):

@@ -1,22 +1,22 @@
-"""Where a job's time goes: seconds of the clock and of the processors, by stage."""
+"""Wall time and processor time of a job, by phase: s3, table, decode, compute, encode."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-# Digits after the point of what is logged: microseconds.
+# Decimals of the seconds in the log: microseconds.
 DIGITS = 6
 
 
 class Spent(NamedTuple):
-    """Time that passed, and time that processors worked meanwhile."""
+    """Seconds of wall time, and of processor time in the same period."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
     def plus(self, other: "Spent") -> "Spent":
-        """Add what came after."""
+        """Return the sum of both times."""
         return Spent(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
 
 
@@ -24,14 +24,14 @@ NOTHING = Spent()
 
 
 class Timings:
-    """Adds up the stages of one job, on the thread that does it."""
+    """The phases of one job and their times; used by the one thread that runs the job."""
 
     def __init__(self) -> None:
         self.spent: dict[str, Spent] = {}
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Add the time until the context is left, with the work of this thread."""
+        """Add the wall time and this thread's processor time of a ``with`` block to a phase."""
         began, worked = time.monotonic(), time.thread_time()
         try:
             yield
@@ -39,11 +39,11 @@ class Timings:
             self.add(name, Spent(time.monotonic() - began, time.thread_time() - worked))
 
     def add(self, name: str, spent: Spent) -> None:
-        """Add time that this thread or another process took."""
+        """Add a time to a phase; it may have been measured in another process."""
         self.spent[name] = self.spent.get(name, NOTHING).plus(spent)
 
     def as_log(self) -> Mapping[str, Mapping[str, float]]:
-        """Give it as a log has it."""
+        """Return the times as they are logged: phase to seconds and cpu_seconds."""
         return {
             name: {unit: round(value, DIGITS) for unit, value in each._asdict().items()}
             for name, each in self.spent.items()

@@ -160,10 +160,15 @@ def page(group, operations):
     """Write the page of one group."""
     lines = [f"# {group}", "", "[All operations](README.md)", ""]
     for each in operations:
-        lines += [f"## {each.title}", "", f"`{each.name}` · {each.kind.name} · {each.source}", ""]
+        lines += [
+            f"## {each.title}",
+            "",
+            f"`{each.name}` · {each.decomposition.name} · {each.source}",
+            "",
+        ]
         lines += [f"![before and after](pictures/{each.name}.webp)", "", each.help, ""]
-        if isinstance(each.kind, Whole):
-            lines += [f"Runs on one rank: {each.kind.why}", ""]
+        if isinstance(each.decomposition, Whole):
+            lines += [f"Runs on one rank: {each.decomposition.why}", ""]
         if each.parameters:
             lines += ["| parameter | default | values | |", "|---|---|---|---|"]
             lines += [row(name, schema) for name, schema in each.parameters.items()]
@@ -190,15 +195,15 @@ def allowed(schema):
 
 def index():
     """Write the page that lists all."""
-    kinds = Counter(each.kind.name for each in OPERATIONS.values())
+    decompositions = Counter(each.decomposition.name for each in OPERATIONS.values())
     lines = ["# Operations", "", f"{len(OPERATIONS)} operations, by how they are cut:", ""]
     lines += ["| kind | operations |", "|---|---|"]
-    lines += [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
+    lines += [f"| {name} | {count} |" for name, count in sorted(decompositions.items())]
     lines += ["", "What runs on one rank, and why:", "", "| operation | why |", "|---|---|"]
     lines += [
-        f"| `{each.name}` | {each.kind.why} |"
+        f"| `{each.name}` | {each.decomposition.why} |"
         for each in OPERATIONS.values()
-        if isinstance(each.kind, Whole)
+        if isinstance(each.decomposition, Whole)
     ]
     lines += ["", "How far each is from scikit-image: [faithful.md](faithful.md).", ""]
     for group, operations in groups().items():

@@ -168,7 +168,7 @@ def arrived_parts(services: Services, row: Job) -> dict[int, str]:
         return {
             each["PartNumber"]: each["ETag"]
             for page in pages
-            for each in page.get("Services", ())
+            for each in page.get("Parts", ())
             if each["Size"] == min(size, row.bytes - (each["PartNumber"] - 1) * size)
         }
     except ClientError as error:
@@ -187,7 +187,7 @@ def join_parts(services: Services, row: Job) -> bool:
     join = partial(
         services.s3_placing.complete_multipart_upload,
         **multipart(services, row, row.upload),
-        MultipartUpload={"Services": listed},
+        MultipartUpload={"Parts": listed},
     )
     try:
         placed(row, join)

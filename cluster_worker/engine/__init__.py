@@ -1,1 +1,1 @@
-"""Worlds of MPI ranks: start, feed, watch, restart. `mpi.py` alone knows mpi4py."""
+"""Worlds of MPI ranks: start, feed, watch and restart them. Only `mpi.py` imports mpi4py."""

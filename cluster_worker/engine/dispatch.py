@@ -24,18 +24,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cluster_worker.engine.job import EngineJob
-from cluster_worker.engine.launch import Launched, launch
+from cluster_worker.engine.launch import World, launch
 from cluster_worker.engine.wire import Cancel, Done, Progress, packed, send
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.plan.chain import plan
 from cluster_worker.timings import NOTHING, Spent
 
-# A rank checks for a cancel between two tiles. A rank in one long call is ended after this time.
+# A rank checks for a cancel between two tiles. If it has not stopped after this time, because it is
+# in one long call, the world is killed.
 CANCEL_SECONDS = 0.8
 # Attempts to start a world before its jobs fail.
 STARTS_MAX = 3
 START_BACKOFF_SECONDS = 1.0
-# A bulk job may be overtaken this often; then it keeps its position, so that it runs at last.
+# A job that is not `first` can be overtaken this often. Then it keeps its position in the queue.
 OVERTAKEN_MAX = 16
 # Bytes read from the wake-up pipe at once; each byte is one wake-up.
 WAKEUPS_MAX = 4096
@@ -71,7 +72,7 @@ class Dispatcher:
         self.busy: dict[int, EngineJob] = {}
         self.closing = False
         self.ended = threading.Event()
-        self.world: Launched | None = None
+        self.world: World | None = None
         # Watches the wake-up pipe and the sockets of the ranks.
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.started = Future[None]()
@@ -119,7 +120,7 @@ class Dispatcher:
         reason = "the engine was closed"
         try:
             self.serve()
-        except Exception as error:  # noqa: BLE001 - a defect of ours; every waiting caller must be told
+        except Exception as error:  # noqa: BLE001 - a defect of ours; every job must fail with it
             reason = f"the engine failed: {type(error).__name__}: {error}"
         if self.world is not None and self.busy:
             self.world.kill()
@@ -141,7 +142,7 @@ class Dispatcher:
             self.wait_for_events()
             self.enforce_deadlines()
 
-    def launch_world(self) -> Launched:
+    def launch_world(self) -> World:
         """Start a world and watch the sockets of its ranks."""
         world = launch(self.ranks, self.folder, self.job_bytes, self.warm)
         self.selector.close()
@@ -182,7 +183,7 @@ class Dispatcher:
             jobs.popleft()
             self.begin(job, self.world, free if job.task.wide else free[:1])
 
-    def begin(self, job: EngineJob, world: Launched, ranks: list[int]) -> None:
+    def begin(self, job: EngineJob, world: World, ranks: list[int]) -> None:
         """Send a job to ranks and start its clock."""
         job.ranks, job.error, job.tiles_done, job.spent = set(ranks), None, 0, NOTHING
         job.tiles_total = plan(job.request).tiles_total(len(ranks))
@@ -211,7 +212,7 @@ class Dispatcher:
         if None in ready:
             self.handle_wakeup()
 
-    def receive_one(self, world: Launched, rank: int) -> bool:
+    def receive_one(self, world: World, rank: int) -> bool:
         """Receive and handle one message of a rank; return False if the rank is gone."""
         try:
             message = world.connections[rank].recv()
@@ -220,7 +221,7 @@ class Dispatcher:
         self.handle_message(rank, message)
         return True
 
-    def drain_messages(self, world: Launched, lost: Sequence[int]) -> None:
+    def drain_messages(self, world: World, lost: Sequence[int]) -> None:
         """Handle what the other ranks sent before they ended too.
 
         A rank whose last message is Done finished its job, and is not to blame for the loss.

@@ -1,11 +1,12 @@
-"""The engine: any chain of steps on an image, over all ranks of a warm MPI world.
+"""The engine: runs a chain of steps on an image, over all ranks of a warm MPI world.
 
-Used alike by the worker's consumer, the command line, tests and notebooks::
+The worker's consumer, the command line, tests and notebooks all use it::
 
     with Engine(ranks=4) as engine:
         sharp = engine.run(image, [{"operation": "unsharp_mask", "radius": 2.0}])
 
-An image that is used again, or whose result is, can stay where the ranks work on it::
+Hold an image in the engine's memory to run several chains on it, or on their results, without
+copies::
 
     with engine.hold(image) as held, engine.run(held, [{"operation": "gaussian"}]) as blurred:
         for step in ({"operation": "sobel"}, {"operation": "threshold_otsu"}):
@@ -27,11 +28,11 @@ from numpy.typing import NDArray
 from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
-from cluster_worker.engine.run_file import PIXELS_MAX, bytes_of, run_file
+from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
-from cluster_worker.imagefiles.decoder import WarmDecoders
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
+from cluster_worker.imagefiles.decoder_pool import WarmDecoders
+from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
@@ -41,74 +42,81 @@ from config.contract import recipe
 
 Image = NDArray[Any]
 STEPS_MAX = 20
-# Work decides what is shared.
-UNBOUND = MEASURED.unbound()
+# Rates for the choice between one rank and all: the work decides, not the speed of the memory.
+COMPUTE_BOUND = MEASURED.compute_bound()
 
-# The operations, put together once.
-known = cache(catalogue)
+# The exported catalogue, built once.
+operation_catalogue = cache(catalogue)
 
 
-def checked(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Check steps, and give them as JSON with every parameter present.
+def checked_steps(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Check steps, and return them as JSON with every parameter present.
 
     Raises
     ------
     Rejected
-        With one sentence.
+        With one sentence: where, what rule, what was found.
     """
     try:
         try:
-            return checked_text(json.dumps(steps))
+            return checked_json(json.dumps(steps))
         except (TypeError, RecursionError):
-            # JSON has no word for something in them, or they are too deep for it.
-            return json.dumps(recipe.check(steps, known(), STEPS_MAX))
+            # The steps hold what JSON cannot express, or are nested too deeply for it. `check`
+            # raises one sentence that says where. It accepts mappings that are no dict.
+            return json.dumps(recipe.check(steps, operation_catalogue(), STEPS_MAX))
     except ValueError as error:
         raise Rejected(str(error)) from error
 
 
 @lru_cache(maxsize=256)
-def checked_text(steps: str) -> str:
-    """Check steps that are JSON; raises ValueError."""
-    return json.dumps(recipe.check(json.loads(steps), known(), STEPS_MAX))
+def checked_json(steps: str) -> str:
+    """Check steps given as JSON, with a cache; raises ValueError."""
+    return json.dumps(recipe.check(json.loads(steps), operation_catalogue(), STEPS_MAX))
 
 
 @lru_cache(maxsize=256)
 def is_worth_ranks(request: PlanRequest, ranks: int, cores: int) -> bool:
-    """Whether a job is worth cutting over so many ranks: they do it enough sooner than one."""
+    """Return whether to cut a job over all ranks: whether they finish it enough sooner than one."""
     planned = plan(request)
     if not planned.is_cut(ranks):
         return False
     if request.core:
         return True
-    alone, shared = (estimate(planned, each, cores, UNBOUND).seconds for each in (1, ranks))
+    alone, shared = (estimate(planned, each, cores, COMPUTE_BOUND).seconds for each in (1, ranks))
     return is_worth_cutting(alone, shared)
 
 
 @lru_cache(maxsize=256)
 def rank_bytes(request: PlanRequest, ranks: int) -> int:
-    """Bytes that a job takes in the busiest of so many ranks."""
+    """Return the private bytes that a job needs in the busiest of `ranks` ranks."""
     return plan(request).rank_bytes(ranks)
 
 
 class Engine:
-    """A warm MPI world that runs chains of operations.
+    """A warm MPI world that runs chains of operations. Safe to use from many threads.
 
     Parameters
     ----------
     ranks : int
-        MPI ranks; 0 means one for each core that this process may use.
+        Number of MPI ranks; 0 means one for each core that this process may use.
     job_seconds_max : float
-        Longest wall time of one image.
+        Longest wall time of one image, in seconds, from when the ranks begin.
     job_memory_bytes_max : int
-        Most memory that one image may take in a rank, shared pixels not counted.
+        Most private memory that one image may take in each rank, in bytes. Pixels in shared memory
+        are not counted.
     scratch_dir : str or Path
-        Folder in memory for pixels.
+        Folder in memory (a tmpfs) for the pixels.
     core : tuple of int, optional
-        Largest (rows, columns) of a tile, instead of one chosen by the image's size; every image
-        of more than one such tile is then cut over all ranks.
+        Largest (rows, columns) of a tile's core, in pixels, instead of one chosen by the image's
+        size. Every image of more than one such tile is then cut over all ranks.
     warm : bool
-        Whether the ranks load all operations before the engine is there, which takes them some
-        seconds and 100 MiB each. If not, the first job of an operation waits for what it needs.
+        Whether the ranks load all operations before the constructor returns. This takes some
+        seconds, and 100 MiB in each rank. If not, the first job of an operation loads it.
+
+    Attributes
+    ----------
+    ranks, cores : int
+        Number of MPI ranks, and of cores that this process may use.
 
     Raises
     ------
@@ -131,7 +139,7 @@ class Engine:
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
         self.numbers = itertools.count(1)
-        # For `run_file`; a node's consumer has its own, with its limits.
+        # For `run_file`; a node has decoders of its own, with its own limits.
         self.decoders = WarmDecoders(PIXELS_MAX)
         self.segments = Segments(Path(scratch_dir))
         try:
@@ -167,34 +175,42 @@ class Engine:
         depth: Depth = "input",
         progress: Progress = ignore,
     ) -> Image | Held:
-        """Run a chain on an array, or on an image that is held.
+        """Run a chain of steps on an array, or on a held image, and wait for the result.
 
         Parameters
         ----------
         image : ndarray or Held
-            (rows, columns) or (rows, columns, channels) of bool, uint8, uint16, float32 or
-            float64; 2 or 4 channels end with alpha, which is left as it is.
+            (rows, columns) or (rows, columns, channels) with 1 to 4 channels, of bool, uint8,
+            uint16, uint32, float32 or float64. Images of uint32 are labels. With 2 or 4 channels
+            the last one is alpha. It moves with the pixels, and no other step changes it. The
+            result has no alpha after `gray2rgb`, which blends it, or if it is labels.
         steps : sequence of mapping
-            ``[{"operation": "gaussian", "sigma": 2.0}, ...]``, as in the API.
+            1 to 20 steps as in the API: ``[{"operation": "gaussian", "sigma": 2.0}, ...]``.
         depth : {"input", "native"}
-            ``"input"``: compute in float32 from the first step that needs floats, round once at
-            the end, back to the image's type. ``"native"``: exactly the types and values that
-            scikit-image returns.
+            ``"input"``: compute in float32 from the first step that needs floats (float64 if the
+            image has float64), and convert the result once, at the end, to the dtype of the image;
+            labels become uint32, and a picture made of labels uint8. ``"native"``: the dtypes and
+            values that scikit-image returns.
         progress : callable
-            ``progress(tiles done, tiles in all)``.
+            ``progress(tiles done, tiles in all)``; called on the engine's thread. If it raises an
+            error, the job is cancelled and `run` raises the error.
 
         Returns
         -------
         ndarray or Held
-            A new array. Of an image that is held, a result that is held: nothing is copied, it can
-            be the next image, and it must be released.
+            For an array, a new array. For a held image, a held image: its pixels are not copied,
+            it can be the input of the next run, and the caller must release it.
 
         Raises
         ------
         Rejected
-            With one sentence, if steps or image cannot be run.
+            With one sentence, if the steps or the image are not accepted, an operation refuses the
+            image, or the job takes more time or memory than the engine allows.
         Broken
-            If ranks died on it.
+            If ranks died on the job twice, the world does not start again, or the engine was
+            closed.
+        TimeoutError
+            If other jobs use the shared memory for longer than 600 s.
         """
         if isinstance(image, Held):
             with self.prepare_held(image, steps, depth) as job:
@@ -208,7 +224,7 @@ class Engine:
             return job.result.copy()
 
     def hold(self, image: Image) -> Held:
-        """Copy an image to where the ranks read it, for as many runs as are wanted.
+        """Copy an image into the engine's shared memory, for any number of runs.
 
         Parameters
         ----------
@@ -218,12 +234,15 @@ class Engine:
         Returns
         -------
         Held
-            To be released, best by ``with``.
+            The caller must release it, best by a ``with`` block.
 
         Raises
         ------
         Rejected
-            If such an image cannot be run, or there is too little memory.
+            If `run` does not accept images of this shape and dtype, or there is too little shared
+            memory.
+        TimeoutError
+            As for `run`.
         """
         check_image(image.shape, image.dtype.name)
         [segment] = self.segments.allocate([image.nbytes], ALLOCATE_SECONDS)
@@ -237,18 +256,22 @@ class Engine:
     ) -> EngineJob:
         """Plan a chain on a held image; the job may be started at once.
 
+        Parameters and errors are those of `prepare`.
+
         Raises
         ------
         Rejected
-            As for `prepare`, and if the image was released.
+            Also if the image was released.
         """
-        source = image.lend()
+        source = image.add_reader()
         try:
-            job = self.prepared(self.plan_request(source.shape, source.dtype, steps, depth), source)
+            job = self.allocate_job(
+                self.plan_request(source.shape, source.dtype, steps, depth), source
+            )
         except BaseException:
-            image.give_back()
+            image.remove_reader()
             raise
-        job.done.add_done_callback(lambda _: image.give_back())
+        job.done.add_done_callback(lambda _: image.remove_reader())
         return job
 
     def prepare(
@@ -258,19 +281,35 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
     ) -> EngineJob:
-        """Plan a chain and reserve its memory; the caller fills `source` and starts the job.
+        """Plan a chain and reserve its memory; the caller fills `job.source` and starts the job.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the image, as for `run`.
+        dtype : str
+            Name of the image's dtype, such as "uint8".
+        steps, depth
+            As for `run`.
+
+        Returns
+        -------
+        EngineJob
+            The caller must close it, best by a ``with`` block.
 
         Raises
         ------
         Rejected
-            If steps or image cannot be run, or need more memory than there is.
+            If steps, shape or dtype are not accepted, or there is too little memory.
+        TimeoutError
+            As for `run`.
         """
-        return self.prepared(self.plan_request(shape, dtype, steps, depth))
+        return self.allocate_job(self.plan_request(shape, dtype, steps, depth))
 
-    def prepared(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
-        """Reserve the memory of a job, that of its source too if it does not lie somewhere."""
+    def allocate_job(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
+        """Make a job with all its images in shared memory; without `source`, that one too."""
         planned = plan(request)
-        sizes = [*bytes_of(planned), *planned.slots()]
+        sizes = [*image_bytes(planned), *planned.slots()]
         if source is not None:
             del sizes[0]
         segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
@@ -278,7 +317,7 @@ class Engine:
         if source is None:
             source = Pixels(paths.pop(0), planned.shape, planned.dtype)
         result, *slots = paths
-        return self.assign(
+        return self.make_job(
             request,
             source,
             [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
@@ -286,16 +325,16 @@ class Engine:
             segments,
         )
 
-    def assign(
+    def make_job(
         self,
         request: PlanRequest,
         source: Pixels | FileImage,
-        scratch: Sequence[Pixels | Raw],
+        scratch: Sequence[Pixels | RawFile],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
     ) -> EngineJob:
-        """Make a job from a request and the places of its images; `segments` are freed with it."""
-        # What is read by windows is decoded by the ranks, which no estimate counts.
+        """Make a job from a request and its surfaces; closing the job releases `segments`."""
+        # The ranks decode an image that is read by windows. The estimate does not include that.
         decodes = isinstance(source, FileImage) and plan(request).is_cut(self.ranks)
         wide = decodes or self.is_wide(request)
         number = next(self.numbers)
@@ -310,33 +349,34 @@ class Engine:
         progress: Progress = ignore,
         scratch_dir: str | Path | None = None,
     ) -> tuple[str, ...]:
-        """Run a chain from file to file.
+        """Run a chain of steps from file to file, and wait until the result is written.
 
-        A TIFF of tiles or strips whose pixels do not fit into memory is streamed: read by windows,
-        with what passes leave for each other in files on disk, and written by tiles if the result
-        is large too, which only a TIFF can be.
+        A TIFF of tiles or strips whose pixels take much memory is streamed: the ranks read it by
+        windows, and passes leave their results in files on disk. A result that is large too is
+        written tile by tile; its format must be TIFF.
 
         Parameters
         ----------
         source, target : str or Path
-            Image files; the ending of `target` names its format. `target` appears whole or not at
-            all.
+            Image files. The suffix of `target` decides its format. `target` is replaced by the
+            complete new file, or left as it was.
         steps, progress
             As for `run`; the depth is "input".
         scratch_dir : str or Path, optional
-            Folder on disk for what is streamed; by default that of `target`.
+            Folder on disk for the files of a streamed job; by default that of `target`.
 
         Returns
         -------
         tuple of str
-            What could not be kept, one sentence each.
+            One sentence for each property of the source that the target could not keep.
 
         Raises
         ------
         Rejected
-            With one sentence, if files or steps cannot be used, or there is too little room.
-        Broken
-            If ranks died on it.
+            With one sentence: as for `run`, or if a file cannot be read or written, or the disk
+            has too little room.
+        Broken, TimeoutError
+            As for `run`.
         """
         return run_file(self, Path(source), Path(target), steps, progress, scratch_dir)
 
@@ -347,24 +387,24 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
     ) -> PlanRequest:
-        """Check steps and image, and that the plan's passes fit a rank's memory.
+        """Check steps, shape and dtype, and that a rank has the memory for the plan's passes.
 
         Raises
         ------
         Rejected
-            With one sentence.
+            With one sentence, if a check fails.
         """
-        request = PlanRequest(tuple(shape), dtype, checked(steps), depth, self.core)
+        request = PlanRequest(tuple(shape), dtype, checked_steps(steps), depth, self.core)
         self.check_memory(request)
         return request
 
     def check_memory(self, request: PlanRequest) -> None:
-        """Check that a plan's passes fit a rank's memory.
+        """Check that a rank has the memory for the plan's passes.
 
         Raises
         ------
         Rejected
-            If they do not.
+            With the numbers, if it has not.
         """
         need = rank_bytes(request, self.ranks if self.is_wide(request) else 1)
         if need > self.job_memory_bytes_max:
@@ -374,24 +414,27 @@ class Engine:
             )
 
     def is_wide(self, request: PlanRequest) -> bool:
-        """Whether a job is worth cutting over all ranks."""
+        """Return whether the image is cut over all ranks; if not, one rank runs it."""
         return is_worth_ranks(request, self.ranks, self.cores)
 
     def pids(self) -> dict[int, int]:
-        """Process ids of the ranks, by rank, for whoever watches them."""
+        """Return the process ids of the ranks, by rank; empty while the world starts again."""
         world = self.dispatcher.world
         return dict(world.pids) if world else {}
 
     def close(self) -> None:
-        """End the world and its decoders, and remove its memory."""
+        """End the world and the decoders, and remove the shared memory.
+
+        Jobs that are not finished raise `Broken`.
+        """
         self.dispatcher.close()
         self.segments.close()
         self.decoders.close()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the engine itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the world."""
+        """Close the engine."""
         self.close()

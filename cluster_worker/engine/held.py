@@ -13,15 +13,17 @@ Image = NDArray[Any]
 
 
 class Held:
-    """An image in the engine's memory: given by `Engine.hold`, or the result of one that is held.
+    """An image in the engine's memory: from `Engine.hold`, or the result of a run on a held image.
 
     It takes shared memory until it is released, by `release` or at the end of a ``with`` block.
-    Safe to use from many threads; jobs that still read it when it is released are not disturbed.
+    Jobs that still read it then keep the memory until they are done. Thread-safe.
 
     Attributes
     ----------
     pixels : Pixels
-        Where it lies.
+        Path, shape and dtype of the image.
+    readers : int
+        Number of jobs that read it.
     """
 
     def __init__(self, segments: Segments, segment: Segment, pixels: Pixels) -> None:
@@ -35,11 +37,14 @@ class Held:
 
     @cached_property
     def array(self) -> Image:
-        """The image itself, no copy; not to be used after the release, nor changed in a run."""
+        """The image itself, not a copy.
+
+        It must not be used after the release, and not be changed while a run reads it.
+        """
         return self.segments.maps.map(self.pixels, writable=True)
 
-    def lend(self) -> Pixels:
-        """Let a job read it, until `give_back`.
+    def add_reader(self) -> Pixels:
+        """Keep the memory for a job that reads the image, until `remove_reader`.
 
         Raises
         ------
@@ -52,26 +57,26 @@ class Held:
             self.readers += 1
         return self.pixels
 
-    def give_back(self) -> None:
-        """Take note that a job reads it no longer."""
+    def remove_reader(self) -> None:
+        """Note that a job no longer reads the image; free the memory after the last such job."""
         with self.lock:
             self.readers -= 1
             free = self.released and not self.readers
         if free:
-            self.segments.let_go(self.segment)
+            self.segments.release_held(self.segment)
 
     def release(self) -> None:
-        """Give its memory back, once no job reads it; a second time does nothing."""
+        """Release its memory, once no job reads it; a second call does nothing."""
         with self.lock:
             free = not self.released and not self.readers
             self.released = True
         if free:
-            self.segments.let_go(self.segment)
+            self.segments.release_held(self.segment)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the image itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give its memory back."""
+        """Release the image."""
         self.release()

@@ -1,4 +1,4 @@
-"""One image on its way through an engine, from its memory to its result."""
+"""A job of an engine: one image, its steps, its memory and its state."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 
 def ignore(done: int, total: int) -> None:
-    """Progress callback that does nothing."""
+    """Do nothing: the default progress callback."""
 
 
 class JobQueue(Protocol):
@@ -39,7 +39,7 @@ class JobQueue(Protocol):
 
 @dataclass(eq=False)
 class EngineJob:
-    """One image on its way: fill `source`, start the job, wait, read `result`, close the job.
+    """One image to process: fill `source`, start the job, wait, read `result`, close the job.
 
     Attributes
     ----------
@@ -61,10 +61,18 @@ class EngineJob:
         Set once the job has succeeded, failed or been cancelled.
     ranks : set of int
         Ranks that still work on the job.
+    tiles_done, tiles_total : int
+        Progress of the current attempt.
     began, deadline : float
-        On the monotonic clock; 0 while the job waits.
+        Seconds on the monotonic clock; 0 before the job is first sent to ranks.
     passed : int
-        How many jobs have overtaken this one.
+        Number of jobs that have overtaken this one in the queue.
+    error : Exception or None
+        The first error of a rank or of the progress callback.
+    suspect : bool
+        Whether a rank has died on the job, so that it runs with no other job beside it.
+    cancelled : bool
+        Whether the job was cancelled.
     spent : Spent
         Wall time of the slowest rank, and processor time of all ranks.
     """
@@ -95,35 +103,37 @@ class EngineJob:
 
     @property
     def source_pixels(self) -> Pixels:
-        """Where the image lies, alpha included, if it lies in memory."""
+        """The image in shared memory, alpha included; only if it is not read from a file."""
         assert isinstance(self.task.source, Pixels)  # noqa: S101 - a file is read by windows
         return self.task.source
 
     @property
     def result_pixels(self) -> Pixels:
-        """Where the result lies, alpha included, if it lies in memory."""
+        """The result in shared memory, alpha included; only if it is not a spool."""
         assert isinstance(self.task.result, Pixels)  # noqa: S101 - a spool is assembled
         return self.task.result
 
     @cached_property
     def source(self) -> Image:
-        """The image, to be filled by the caller."""
+        """The image as an array, which the caller fills before `start`."""
         return self.memory.maps.map(self.source_pixels, writable=True)
 
     @cached_property
     def result(self) -> Image:
-        """The result, as an array that is valid after `wait` and until `close`."""
+        """The result as a read-only array; valid after `wait` and until `close`."""
         return self.memory.maps.map(self.result_pixels, writable=False)
 
     def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
-        """Queue the job; jobs that are not `first` wait for those that are.
+        """Queue the job.
 
         Parameters
         ----------
         progress : callable
-            ``progress(tiles done, tiles in all)``; called on the engine's thread.
+            ``progress(tiles done, tiles in all)``; called on the engine's thread. If it raises an
+            error, the job is cancelled and `wait` raises the error.
         first : bool
-            Whether to go before jobs that are not first.
+            Whether the job goes before those that are not first. A job can be overtaken only a
+            limited number of times.
         """
         self.progress = progress
         self.first = first
@@ -135,18 +145,22 @@ class EngineJob:
         Raises
         ------
         Rejected
-            If an operation refuses the image, or it takes more time or memory than a job may.
+            If an operation refuses the image, or the job takes more time or memory than allowed.
         Broken
-            If ranks died on it, also when it ran alone.
+            If ranks died on the job twice, the world does not start again, or the engine was
+            closed.
         Cancelled
-            If it was cancelled.
+            If the job was cancelled.
         TimeoutError
-            If it is not done after `seconds`.
+            If the job is not done after `seconds`.
         """
         self.done.result(seconds)
 
     def seconds_left(self) -> float:
-        """Estimate the remaining seconds: by pace, or by the plan before the first tile is done."""
+        """Estimate the remaining seconds, by the pace so far.
+
+        Before the first tile is done, the plan is estimated instead.
+        """
         elapsed = time.monotonic() - self.began if self.began else 0.0
         if self.began and self.tiles_done:
             return elapsed * (self.tiles_total - self.tiles_done) / self.tiles_done
@@ -159,7 +173,7 @@ class EngineJob:
         self.queue.cancel(self)
 
     def keep(self) -> Held:
-        """Return the result as a held image, which stays after `close`."""
+        """Return the result as a held image, whose memory stays after `close`."""
         pixels = self.result_pixels
         segment = next(each for each in self.segments if str(each.path) == pixels.path)
         self.segments.remove(segment)
@@ -168,7 +182,7 @@ class EngineJob:
     def close(self) -> None:
         """Cancel the job if it is not done, and release its memory.
 
-        The arrays of the job must not be used any more. Ranks may still write to them, so the
+        The arrays of the job must not be used afterwards. Ranks may still write to them, so the
         memory is released only when the job is settled.
         """
         segments, self.segments = self.segments, []

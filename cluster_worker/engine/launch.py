@@ -15,20 +15,30 @@ from pathlib import Path
 from cluster_worker.engine.wire import MEMORY, SOCKET, WARM, Hello, Stop, send
 from cluster_worker.errors import Broken
 
-# The first world on a machine compiles its kernels.
+# The first world on a machine compiles all kernels; later ones start much faster.
 START_SECONDS = 300.0
 STOP_SECONDS = 5.0
 
 # One thread in every rank: the ranks are the parallelism.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# Memory that a tile's arrays have used serves the next tile's: fresh pages cost more than the work
-# of a fast kernel. These are glibc's largest values.
+# Freed memory stays in the process for the arrays of the next tile: to touch fresh pages takes
+# longer than a fast kernel. These are glibc's largest values.
 KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
 @dataclass
-class Launched:
-    """A running world: its mpiexec, and a connection and a process handle for each rank."""
+class World:
+    """A running world of ranks.
+
+    Attributes
+    ----------
+    process : Popen
+        mpiexec, which leads a process group of its own.
+    connections, handles, pids : dict
+        For each rank: its socket, its pidfd and its process id.
+    shared_files : set of Path
+        MPI's files in shared memory.
+    """
 
     process: subprocess.Popen[bytes]
     connections: dict[int, Connection] = field(default_factory=dict)
@@ -36,19 +46,25 @@ class Launched:
     pids: dict[int, int] = field(default_factory=dict)
     shared_files: set[Path] = field(default_factory=set)
 
-    def add(self, connection: Connection) -> None:
-        """Take in a rank that has said hello."""
+    def add_rank(self, connection: Connection) -> None:
+        """Receive a rank's Hello, and add the rank.
+
+        Raises
+        ------
+        Broken
+            If the rank sends another message.
+        """
         hello = connection.recv()
         if not isinstance(hello, Hello):
             raise Broken(f"a rank began with {hello!r}")
         self.connections[hello.rank] = connection
         self.pids[hello.rank] = hello.pid
-        # A handle, not a number: a number may be another process's by the time it is used.
+        # A pidfd, not the pid: by the time it is used, the pid may belong to another process.
         self.handles[hello.rank] = os.pidfd_open(hello.pid)
         self.shared_files |= {Path(each) for each in hello.shared_files}
 
     def kill(self) -> None:
-        """End every rank at once."""
+        """Kill every rank at once."""
         for handle in self.handles.values():
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -58,7 +74,7 @@ class Launched:
         self.close()
 
     def stop(self) -> None:
-        """Let every rank leave in order; end those that do not."""
+        """Ask every rank to end; kill the world if it has not ended after STOP_SECONDS."""
         for connection in self.connections.values():
             with contextlib.suppress(OSError):
                 send(connection, Stop())
@@ -69,7 +85,7 @@ class Launched:
         self.close()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close sockets and pidfds, and remove MPI's files."""
         for connection in self.connections.values():
             connection.close()
         for handle in self.handles.values():
@@ -79,13 +95,13 @@ class Launched:
         self.unlink_shared_files()
 
     def unlink_shared_files(self) -> None:
-        """Remove the names of what MPI has in shared memory; ranks that have mapped it keep it."""
+        """Remove MPI's files in shared memory; ranks that have mapped them can still use them."""
         for path in self.shared_files:
             path.unlink(missing_ok=True)
 
 
 def mpiexec() -> str:
-    """Find the launcher: the one beside this Python, else the first on the path.
+    """Return the path of the launcher: the one beside this Python, else the first on the path.
 
     Raises
     ------
@@ -99,40 +115,40 @@ def mpiexec() -> str:
     return found
 
 
-def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
-    """Start a world and wait until every rank is there.
+def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
+    """Start a world and wait until every rank is ready for tasks.
 
     Parameters
     ----------
     ranks : int
-        How many.
+        Number of ranks.
     folder : Path
         Private folder for the socket and the ranks' log.
     job_bytes : int
-        Memory that a job may take in each rank.
+        Private memory that a job may take in each rank, in bytes.
     warm : bool
-        Whether they load all operations first.
+        Whether the ranks load all operations first.
 
     Raises
     ------
     Broken
-        If the world does not come up; with the end of its log.
+        With the end of the log, if the world does not start within START_SECONDS.
     """
     try:
-        return start(ranks, folder, job_bytes, warm)
+        return start_world(ranks, folder, job_bytes, warm)
     except OSError as error:
         raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
 
 
-def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
-    """Start a world; as `launch`, but errors of the system come as they are."""
+def start_world(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
+    """Start a world as `launch` does, but also raise OSError if the system refuses something."""
     address, log = folder / "world.sock", folder / "world.log"
     address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as output:
         listener.bind(str(address))
         listener.listen(ranks)
         process = subprocess.Popen(  # noqa: S603 - our own command
-            # mpiexec ends its ranks on SIGTERM, and gets one if this process is killed.
+            # mpiexec ends its ranks on SIGTERM. The kernel sends it one if this process dies.
             [
                 *("setpriv", "--pdeathsig", "TERM"),
                 *(mpiexec(), "-n", str(ranks)),
@@ -144,10 +160,11 @@ def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        world = Launched(process)
+        world = World(process)
         try:
-            accept(world, ranks, listener)
-            # All have it mapped now, so that no kill, not even of this process, leaves it behind.
+            accept_ranks(world, ranks, listener)
+            # All ranks have mapped MPI's files by now. Without names, the files cannot outlive the
+            # ranks, whatever is killed.
             world.unlink_shared_files()
         except (OSError, EOFError, Broken) as error:
             world.kill()
@@ -158,8 +175,14 @@ def start(ranks: int, folder: Path, job_bytes: int, warm: bool) -> Launched:
     return world
 
 
-def accept(world: Launched, ranks: int, listener: socket.socket) -> None:
-    """Wait for every rank's hello, as long as the world lives."""
+def accept_ranks(world: World, ranks: int, listener: socket.socket) -> None:
+    """Wait until every rank has connected and sent its Hello.
+
+    Raises
+    ------
+    Broken
+        If mpiexec ends first, or a rank takes longer than START_SECONDS.
+    """
     listener.settimeout(0.2)
     deadline = time.monotonic() + START_SECONDS
     while len(world.connections) < ranks:
@@ -170,17 +193,17 @@ def accept(world: Launched, ranks: int, listener: socket.socket) -> None:
         with contextlib.suppress(TimeoutError):
             rank, _ = listener.accept()
             rank.setblocking(True)
-            world.add(Connection(rank.detach()))
+            world.add_rank(Connection(rank.detach()))
 
 
 def environment(address: Path, job_bytes: int, warm: bool) -> dict[str, str]:
-    """Give the ranks' environment; the package is found wherever they start."""
+    """Return the environment of the ranks; they find this package in any working directory."""
     top = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([top, *filter(None, [os.environ.get("PYTHONPATH")])])
-    given = {
+    settings = {
         SOCKET: str(address),
         MEMORY: str(job_bytes),
         WARM: str(int(warm)),
         "PYTHONPATH": path,
     }
-    return os.environ | ONE_THREAD | KEEP_PAGES | given
+    return os.environ | ONE_THREAD | KEEP_PAGES | settings

@@ -1,4 +1,4 @@
-"""The ranks of one world. The only room that knows MPI."""
+"""The ranks of one world as a group. The only file that imports mpi4py."""
 
 import contextlib
 import os
@@ -9,25 +9,26 @@ from typing import Any, NamedTuple
 
 from mpi4py import MPI
 
-from cluster_worker.errors import in_family
+from cluster_worker.errors import classify_error
 
-# MPI's own waiting burns a core. A rank that is a little late is met without sleeping; then ranks
-# look at longer and longer intervals, so that none is noticed later than by so large a share of
-# what it has been waited for, nor by more than the most, where looking costs 1.6 % of a core.
-EAGER_SECONDS = 0.0005
-LATENESS = 1 / 8
-PATIENCE_SECONDS = 0.001
+# MPI's own wait keeps a core busy. So a waiting rank tests for the others itself: first without
+# sleeping, for SPIN_SECONDS, because most ranks are only a little late. Then it sleeps between two
+# tests for this share of the time that it has waited, but for SLEEP_SECONDS_MAX at most. At that
+# interval the tests take 1.6 % of a core.
+SPIN_SECONDS = 0.0005
+SLEEP_SHARE = 1 / 8
+SLEEP_SECONDS_MAX = 0.001
 
 
-class Share(NamedTuple):
-    """What one rank brings to a collective step: a value, or why it has none."""
+class Contribution(NamedTuple):
+    """What one rank contributes to `combine`: a value, None, or the error that it raised."""
 
     value: Any
     error: Exception | None
 
 
 class WholeWorld:
-    """All ranks as one team."""
+    """All ranks of the world as one `RankGroup`."""
 
     def __init__(self) -> None:
         self.comm = MPI.COMM_WORLD
@@ -35,27 +36,39 @@ class WholeWorld:
         self.size: int = self.comm.Get_size()
 
     def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
-        """Do this rank's work and give every rank the combined value.
+        """Do this rank's work and return the combined value of all ranks, on every rank.
+
+        Parameters
+        ----------
+        work : callable
+            Returns the value of this rank, or None if it has none.
+        combine : callable
+            Combines two values; it is not called with None.
+
+        Returns
+        -------
+        object
+            None if no rank has a value.
 
         Raises
         ------
         Exception
-            On every rank, the error of the first rank that had one: so no rank waits for another
-            that gave up.
+            On every rank, the error of the first rank that raised one. So no rank waits for a rank
+            that has failed.
         """
         try:
-            mine = Share(work(), None)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others must hear of it
-            mine = Share(None, in_family(error))
-        if not self.meet(mine.value is not None or mine.error is not None):
+            mine = Contribution(work(), None)
+        except Exception as error:  # noqa: BLE001 - the other ranks must get any error
+            mine = Contribution(None, classify_error(error))
+        if not self.synchronize(mine.value is not None or mine.error is not None):
             return None
-        total: Share = self.comm.allreduce(mine, op=lambda a, b: join(a, b, combine))
+        total: Contribution = self.comm.allreduce(mine, op=lambda a, b: merge(a, b, combine))
         if total.error is not None:
             raise total.error
         return total.value
 
-    def give_up(self, error: Exception) -> None:
-        """Bring an error to the next `combine` of all ranks, which raises it on the others."""
+    def raise_on_others(self, error: Exception) -> None:
+        """Take part in the next `combine` with an error, which is raised on the other ranks."""
 
         def fail() -> None:
             raise error
@@ -63,24 +76,24 @@ class WholeWorld:
         with contextlib.suppress(Exception):
             self.combine(fail, lambda a, b: None)
 
-    def meet(self, brings: bool) -> bool:
-        """Wait for all ranks without burning a core; tell whether any of them brings a share."""
+    def synchronize(self, has_contribution: bool) -> bool:
+        """Wait for all ranks, mostly asleep; return whether any of them has a contribution."""
         found = array("b", [0])
-        request = self.comm.Iallreduce(array("b", [brings]), found, MPI.MAX)
+        request = self.comm.Iallreduce(array("b", [has_contribution]), found, MPI.MAX)
         began = time.monotonic()
         while not request.Test():
             waited = time.monotonic() - began
-            if waited < EAGER_SECONDS:
+            if waited < SPIN_SECONDS:
                 os.sched_yield()
             else:
-                time.sleep(min(waited * LATENESS, PATIENCE_SECONDS))
+                time.sleep(min(waited * SLEEP_SHARE, SLEEP_SECONDS_MAX))
         return bool(found[0])
 
 
-def join(a: Share, b: Share, combine: Callable[[Any, Any], Any]) -> Share:
-    """Join the shares of two groups of ranks; None of a rank without work is left out."""
+def merge(a: Contribution, b: Contribution, combine: Callable[[Any, Any], Any]) -> Contribution:
+    """Merge two contributions: the first error if there is one, else the combined values."""
     if a.error is not None or b.error is not None:
-        return Share(None, a.error or b.error)
+        return Contribution(None, a.error or b.error)
     if a.value is None or b.value is None:
-        return Share(b.value if a.value is None else a.value, None)
-    return Share(combine(a.value, b.value), None)
+        return Contribution(b.value if a.value is None else a.value, None)
+    return Contribution(combine(a.value, b.value), None)

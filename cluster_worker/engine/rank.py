@@ -1,7 +1,8 @@
-"""One MPI rank: wait on the engine's socket, run what comes, report.
+"""One MPI rank: receives tasks on the engine's socket, runs them, and reports to the engine.
 
-Started by the engine as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.engine.rank`; under
-`-m mpi4py` an uncaught exception ends the whole world instead of leaving the others waiting.
+The engine starts it as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.engine.rank`. With
+`-m mpi4py` an uncaught exception ends the whole world; without it the other ranks would wait for
+ever.
 """
 
 import os
@@ -30,31 +31,32 @@ from cluster_worker.engine.wire import (
     Task,
     send,
 )
-from cluster_worker.errors import Broken, Cancelled, in_family
-from cluster_worker.imagefiles.streams import Tools
+from cluster_worker.errors import Broken, Cancelled, classify_error
+from cluster_worker.imagefiles.streams import FileAccess
 from cluster_worker.pixels.surfaces import Sink, Source, Surface
 from cluster_worker.plan.chain import plan
-from cluster_worker.plan.run import Alone, run
+from cluster_worker.plan.run import SingleRank, run
 from cluster_worker.timings import Spent
 
+# Shortest time between two Progress messages.
 REPORT_SECONDS = 0.05
 
 
 class Rank:
     """A rank with its connection to the engine."""
 
-    def __init__(self, world: WholeWorld, connection: Connection, tools: Tools) -> None:
+    def __init__(self, world: WholeWorld, connection: Connection, files: FileAccess) -> None:
         self.world = world
         self.connection = connection
-        # Looked at after every tile: `connection.poll` would make a new one each time.
+        # Polled after every tile. `connection.poll` would make a new poll object each time.
         self.inbox = select.poll()
         self.inbox.register(connection.fileno(), select.POLLIN)
-        self.tools = tools
+        self.files = files
         self.unreported = 0
         self.reported_at = 0.0
 
     def serve(self) -> None:
-        """Run tasks until told to stop, or until the engine is gone."""
+        """Run tasks until the engine sends Stop or closes the connection."""
         while True:
             try:
                 message = self.connection.recv()
@@ -63,47 +65,47 @@ class Rank:
             if isinstance(message, Stop):
                 return
             if isinstance(message, Task):
-                # A late Cancel, of a job that is already done, is passed over.
                 began, worked = time.monotonic(), time.process_time()
-                error = self.outcome(message)
+                error = self.run_task(message)
                 spent = Spent(time.monotonic() - began, time.process_time() - worked)
                 send(self.connection, Done(message.job, error, spent, self.unreported))
+            # Else it is the Cancel of a job that is already done: ignore it.
 
-    def outcome(self, task: Task) -> Exception | None:
-        """Run a task and give its error, if any."""
+    def run_task(self, task: Task) -> Exception | None:
+        """Run a task; return its error, or None."""
         self.unreported, self.reported_at = 0, time.monotonic()
-        team = self.world if task.wide else Alone()
+        group = self.world if task.wide else SingleRank()
         try:
             with ExitStack() as stack:
                 planned = plan(task.request)
                 try:
                     source, scratch, result = self.surfaces(task, stack)
                 except Exception as error:
-                    # The others must not be left waiting where they would meet this rank first.
-                    if planned.meets:
-                        team.give_up(error)
+                    # The other ranks would wait for this one in their first `combine`.
+                    if planned.synchronizes:
+                        group.raise_on_others(error)
                     raise
                 report = partial(self.report, task.job)
-                run(planned, source, scratch, result, team, report)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the engine must hear of it
-            return in_family(error)
+                run(planned, source, scratch, result, group, report)
+        except Exception as error:  # noqa: BLE001 - the engine must get any error
+            return classify_error(error)
         return None
 
     def surfaces(self, task: Task, stack: ExitStack) -> tuple[Source, Sequence[Surface], Sink]:
-        """Open where a task's image comes from, what lies between passes, and where it goes."""
+        """Open the source of a task, its images between passes, and its result."""
         return (
-            self.tools.source(task.source, stack),
-            [self.tools.surface(each, stack) for each in task.scratch],
-            self.tools.sink(task.result, stack),
+            self.files.source(task.source, stack),
+            [self.files.surface(each, stack) for each in task.scratch],
+            self.files.sink(task.result, stack),
         )
 
     def report(self, job: int, tiles: int) -> None:
-        """Count tiles, tell the engine now and then, and hear a cancel.
+        """Count tiles as done, report them to the engine at intervals, and check for a cancel.
 
         Raises
         ------
         Cancelled
-            If the engine asked for it.
+            If the engine has sent a Cancel for this job.
         """
         self.unreported += tiles
         if time.monotonic() - self.reported_at > REPORT_SECONDS:
@@ -115,10 +117,11 @@ class Rank:
 
 
 def limit_memory(job_bytes: int) -> None:
-    """Let a job take so much more than the warm rank has; beyond that it meets a MemoryError.
+    """Limit the memory of this rank to what it has now and `job_bytes` bytes for a job.
 
-    Limits private memory only: shared pixels are reserved and counted by the engine. The limit is
-    soft, since the rank's decoder has one of its own.
+    An allocation beyond the limit raises MemoryError. The limit holds for private memory only: the
+    engine reserves and counts the shared pixels. It is a soft limit, because the rank's decoder
+    sets a limit of its own.
     """
     status = Path("/proc/self/status").read_text().splitlines()
     now = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
@@ -127,21 +130,23 @@ def limit_memory(job_bytes: int) -> None:
 
 
 def shared_files() -> tuple[str, ...]:
-    """Name the files in shared memory that MPI has mapped into this rank."""
+    """Return the paths of the files in shared memory that MPI has mapped into this rank."""
     maps = Path("/proc/self/maps").read_text().splitlines()
     names = {line.split(maxsplit=5)[5] for line in maps if "/dev/shm/mpich" in line}  # noqa: S108
     return tuple(name for name in names if not name.endswith("(deleted)"))
 
 
 def main() -> None:
-    """Join the world, warm up if asked to, serve."""
-    # Division by an empty class in Otsu and the like: scikit-image's own results stand.
+    """Join the world, warm up if the engine wants it, connect to the engine, and serve."""
+    # scikit-image warns, for example, of a division by an empty class in Otsu's method. Its results
+    # are used as they are.
     warnings.simplefilter("ignore")
     world = WholeWorld()
     if int(os.environ[WARM]):
         warm_up()
     limit_memory(int(os.environ[MEMORY]))
-    # A rank that is woken does not push the engine aside, which is still about to wake the others.
+    # With this policy a rank that wakes up does not preempt the engine, which has yet to send the
+    # task to the other ranks.
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     engine = socket.socket(socket.AF_UNIX)
@@ -151,8 +156,8 @@ def main() -> None:
         raise Broken(f"rank {world.rank}: the engine does not answer: {error}") from error
     connection = Connection(engine.detach())
     send(connection, Hello(world.rank, os.getpid(), shared_files()))
-    with closing(Tools(Path(os.environ[SOCKET]).parent, world.rank)) as tools:
-        Rank(world, connection, tools).serve()
+    with closing(FileAccess(Path(os.environ[SOCKET]).parent, world.rank)) as files:
+        Rank(world, connection, files).serve()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From file to file through an engine: in memory where it fits, else by windows."""
+"""Run a chain from file to file on an engine: in memory if the pixels fit, else by windows."""
 
 import math
 import os
@@ -15,88 +15,95 @@ import numpy as np
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import TILE, Header
-from cluster_worker.imagefiles.decoder import Decoder, WarmDecoders
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool, reserve
+from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.passes import Density, Plan
 
 Steps = Sequence[Mapping[str, Any]]
 
-# An image whose pixels (source, result, and between passes) take more than this is streamed.
+# An image is streamed if its pixels (source, result, and between passes) take more bytes than this.
 MEMORY_BYTES_MAX = 256 << 20
-# Share of it that the result of a streamed image may take, to be held and not cut into a file's
-# tiles: a thumbnail's tile of 256 × 256 pixels would be made from a sixteenth of a gigapixel.
+# Share of MEMORY_BYTES_MAX up to which the result of a streamed image is kept in memory. A small
+# result must not be cut into the tiles of a file: one tile of 256 × 256 pixels of a thumbnail would
+# be made from a sixteenth of a gigapixel.
 RESULT_SHARE = 0.25
-# A user's own file may have any size; what it needs of memory and disk is planned.
+# In effect no limit: a user's own file may have any size. Memory and disk are checked in the plan.
 PIXELS_MAX = 1 << 48
 
 
-class Preparer(Protocol):
-    """What a `FileJob` needs of an engine; `Engine` has it, and imports this file."""
+class JobFactory(Protocol):
+    """What a `FileJob` needs of an `Engine`, whose file imports this one."""
 
     segments: Segments
     decoders: WarmDecoders
 
     def plan_request(self, shape: tuple[int, ...], dtype: str, steps: Steps) -> PlanRequest:
-        """Check steps and image, and that the plan's passes fit a rank's memory."""
+        """Check steps, shape and dtype, and that a rank has the memory for the plan's passes."""
 
     def check_memory(self, request: PlanRequest) -> None:
-        """Check that a plan's passes fit a rank's memory."""
+        """Check that a rank has the memory for the plan's passes."""
 
-    def prepared(self, request: PlanRequest) -> EngineJob:
-        """Reserve the memory of a job."""
+    def allocate_job(self, request: PlanRequest) -> EngineJob:
+        """Make a job with all its images in shared memory."""
 
-    def assign(
+    def make_job(
         self,
         request: PlanRequest,
         source: Pixels | FileImage,
-        scratch: Sequence[Pixels | Raw],
+        scratch: Sequence[Pixels | RawFile],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
     ) -> EngineJob:
-        """Make a job from a request and the places of its images."""
+        """Make a job from a request and its surfaces; closing the job releases `segments`."""
 
 
 class FileJob:
-    """An image file on its way to another one.
+    """One image file that is processed to another file.
 
-    Use as a context: `read`, start `job` and wait for it, then `write`.
+    Use it in a ``with`` block: call `read`, start `job` and wait for it, then call `write`.
 
     Parameters
     ----------
-    engine : Preparer
-        Runs it.
+    engine : JobFactory
+        The engine that runs the job.
     decoder : Decoder
-        Decodes and encodes what is held in memory, and puts tiles together.
+        Decodes and encodes images in memory, and assembles a file from tiles.
     path : Path
         The file to read.
     header : Header
-        As read from it.
+        The header of this file.
     steps : sequence of mapping
         The chain, as in the API.
     format : str
         Name of the format to write.
-    spool : Path
-        Folder on disk for what does not fit into memory.
+    scratch_dir : Path
+        Folder on disk for the scratch files of a streamed job.
+
+    Attributes
+    ----------
+    job : EngineJob
+        The job that runs the steps.
 
     Raises
     ------
     Rejected
-        If steps or image cannot be run, with the numbers where there is too little room, or if
-        the format does not hold the result.
+        If steps or image are not accepted, if memory or disk have too little room (with the
+        numbers), or if the format cannot hold the result.
     """
 
     def __init__(
         self,
-        engine: Preparer,
+        engine: JobFactory,
         decoder: Decoder,
         path: Path,
         header: Header,
         steps: Steps,
         format: str,
-        spool: Path,
+        scratch_dir: Path,
     ) -> None:
         self.decoder = decoder
         self.path = path
@@ -107,59 +114,64 @@ class FileJob:
         planned = plan(request)
         check_result(header.name, planned.result_dtype, planned.result_shape, format)
         with ExitStack() as stack:
-            if streams(header, planned, format):
-                self.job = self.streamed(engine, request, spool, stack)
+            if should_stream(header, planned, format):
+                self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
             else:
-                self.job = engine.prepared(request)
+                self.job = engine.allocate_job(request)
             stack.callback(self.job.close)
             self.stack = stack.pop_all()
 
-    def streamed(
-        self, engine: Preparer, request: PlanRequest, spool: Path, stack: ExitStack
+    def make_streamed_job(
+        self, engine: JobFactory, request: PlanRequest, scratch_dir: Path, stack: ExitStack
     ) -> EngineJob:
-        """Prepare a job from windows of the file to a spool of tiles, or to memory."""
-        held = is_small(plan(request))
-        if not held:
+        """Make a job that reads windows of the file, and writes to a spool or to memory."""
+        in_memory = has_small_result(plan(request))
+        if not in_memory:
             request = request._replace(grid=TILE)
             engine.check_memory(request)
         planned = plan(request)
-        check_room(planned, spool, self.header.name)
-        folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=spool))
+        check_room(planned, scratch_dir, self.header.name)
+        folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=scratch_dir))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         for slot, size in enumerate(planned.slots()):
             reserve(folder / f"scratch-{slot}", size)
         scratch = tuple(
-            Raw(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
+            RawFile(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
             for each in planned.buffers
         )
         source = FileImage(str(self.path), self.header)
         shape, dtype = planned.result_shape, planned.result_dtype
-        if held:
-            segments = engine.segments.allocate([bytes_of(planned)[1]], ALLOCATE_SECONDS)
+        if in_memory:
+            segments = engine.segments.allocate([image_bytes(planned)[1]], ALLOCATE_SECONDS)
             result = Pixels(str(segments[0].path), shape, dtype)
-            return engine.assign(request, source, scratch, result, segments)
+            return engine.make_job(request, source, scratch, result, segments)
         name, compression = self.header.name, self.header.compression
         self.spool = Spool(str(folder), shape, dtype, self.format, name, compression)
-        return engine.assign(request, source, scratch, self.spool)
+        return engine.make_job(request, source, scratch, self.spool)
 
     @property
     def is_streamed(self) -> bool:
-        """Whether it is read by windows."""
+        """Whether the ranks read the file by windows."""
         return isinstance(self.job.task.source, FileImage)
 
     def read(self) -> None:
-        """Decode the file into memory, unless it is streamed.
+        """Decode the file into the job's source, unless it is streamed.
 
         Raises
         ------
         Rejected
-            If it is damaged.
+            If the file is damaged.
         """
         if not self.is_streamed:
             self.decoder.read_pixels(self.path, self.header, self.job.source_pixels)
 
     def write(self, path: Path) -> tuple[str, ...]:
-        """Write the result, and give what the format could not keep.
+        """Write the result.
+
+        Returns
+        -------
+        tuple of str
+            One sentence for each property of the source that the format could not keep.
 
         Raises
         ------
@@ -175,64 +187,64 @@ class FileJob:
         return notes + self.decoder.assemble(path, pieces, shape, dtype, self.format, header)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the file job itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give memory and scratch files back."""
+        """Close the job, and remove the scratch files."""
         self.stack.close()
 
 
 @contextmanager
 def open_file(
-    engine: Preparer,
+    engine: JobFactory,
     source: Path,
     target: Path,
     steps: Steps,
     scratch_dir: str | Path | None = None,
 ) -> Iterator[FileJob]:
-    """Prepare a user's own file to be run to another one.
+    """Make a `FileJob` from paths, for a ``with`` block; the parameters are as for `run_file`.
 
     Raises
     ------
     Rejected
-        With one sentence, if files or steps cannot be used, or there is too little room.
+        With one sentence, if files or steps are not accepted, or there is too little room.
     """
-    kind = check_paths(source, target)
+    target_format = check_paths(source, target)
     with engine.decoders.checkout() as decoder:
         header = decoder.read_header(source, source.name)
-        spool = Path(scratch_dir or target.parent)
-        with FileJob(engine, decoder, source, header, steps, kind, spool) as file:
+        folder = Path(scratch_dir or target.parent)
+        with FileJob(engine, decoder, source, header, steps, target_format, folder) as file:
             yield file
 
 
 def check_paths(source: Path, target: Path) -> str:
-    """Check that a file is there, and another can be written, and name the latter's format.
+    """Check that the source exists and the target can be written; return the target's format.
 
     Raises
     ------
     Rejected
-        If not.
+        If a check fails, or the suffix of the target is that of no format.
     """
     if not source.is_file():
         raise Rejected(f"{source}: no such file")
-    kind = format_of(target.name)
+    target_format = format_of(target.name)
     if target.is_dir():
         raise Rejected(f"{target}: cannot be written: it is a folder; name a file in it")
     if not os.access(target.parent, os.W_OK):
         raise Rejected(f"{target}: cannot be written: {target.parent} is no folder to write to")
-    return kind
+    return target_format
 
 
 def run_file(
-    engine: Preparer,
+    engine: JobFactory,
     source: Path,
     target: Path,
     steps: Steps,
     progress: Callable[[int, int], None],
     scratch_dir: str | Path | None,
 ) -> tuple[str, ...]:
-    """Run a chain from file to file; as `Engine.run_file`."""
+    """Run a chain from file to file; see `Engine.run_file`."""
     with open_file(engine, source, target, steps, scratch_dir) as file:
         file.read()
         file.job.start(progress)
@@ -241,7 +253,13 @@ def run_file(
 
 
 def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
-    """Write beside the final name first, so that no half file is ever seen."""
+    """Write to a file beside the target, then rename it: the target is complete or not there.
+
+    Raises
+    ------
+    Rejected
+        If the format cannot hold the result, or the file cannot be written.
+    """
     partial = target.with_name(f".{target.name}.part")
     try:
         notes = file.write(partial)
@@ -249,29 +267,29 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     except OSError as error:
         raise Rejected(f"{target}: cannot be written: {error.strerror}") from error
     finally:
-        # A name that is too long to write is too long to remove.
+        # After a success the file has another name. A name too long to write cannot be removed.
         with suppress(OSError):
             partial.unlink()
     return notes
 
 
-def streams(header: Header, planned: Plan, format: str) -> bool:
-    """Whether a file is read by windows, and written by tiles where the result is large."""
+def should_stream(header: Header, planned: Plan, format: str) -> bool:
+    """Return whether to read a file by windows, and to write it by tiles if the result is large."""
     if header.block is None:
         return False
-    if FORMATS[format].encode_tiles is None and not is_small(planned):
+    if FORMATS[format].encode_tiles is None and not has_small_result(planned):
         return False
-    held = sum(bytes_of(planned)) + sum(planned.slots())
-    return held > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
+    total = sum(image_bytes(planned)) + sum(planned.slots())
+    return total > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
 
 
-def is_small(planned: Plan) -> bool:
-    """Whether the result of a streamed image is held in memory until it is written."""
-    return bytes_of(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
+def has_small_result(planned: Plan) -> bool:
+    """Return whether the result of a streamed image stays in memory until it is written."""
+    return image_bytes(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
 
 
 def with_density(header: Header, density: Density | None) -> tuple[Header, tuple[str, ...]]:
-    """Give the header with the result's resolution, and a note if that has none."""
+    """Return the header with the result's resolution, and a note if the result has none."""
     if header.resolution is None or density == Density():
         return header, ()
     if density is None:
@@ -280,26 +298,26 @@ def with_density(header: Header, density: Density | None) -> tuple[Header, tuple
     return replace(header, resolution=density.of(header.resolution)), ()
 
 
-def bytes_of(planned: Plan) -> tuple[int, int]:
-    """Bytes of source and result."""
+def image_bytes(planned: Plan) -> tuple[int, int]:
+    """Return the size of source and result in bytes."""
     source = math.prod(planned.shape) * np.dtype(planned.dtype).itemsize
     result = math.prod(planned.result_shape) * np.dtype(planned.result_dtype).itemsize
     return source, result
 
 
-def check_room(planned: Plan, spool: Path, name: str) -> None:
-    """Refuse a job whose scratch files and result would not fit on the disk.
+def check_room(planned: Plan, scratch_dir: Path, name: str) -> None:
+    """Check that the disk has room for a job's scratch files and its result.
 
     Raises
     ------
     Rejected
-        With the numbers.
+        With the numbers, if it has not.
     """
-    # The result lies there twice for a moment: as tiles, and put together.
-    need = sum(planned.slots()) + 2 * bytes_of(planned)[1]
-    free = shutil.disk_usage(spool).free
+    # For a moment the disk holds the result twice: as tiles, and as a file.
+    need = sum(planned.slots()) + 2 * image_bytes(planned)[1]
+    free = shutil.disk_usage(scratch_dir).free
     if need > free:
         raise Rejected(
-            f"{name}: needs up to {need / 2**30:.1f} GiB of disk in {spool} for this chain; "
+            f"{name}: needs up to {need / 2**30:.1f} GiB of disk in {scratch_dir} for this chain; "
             f"{free / 2**30:.1f} GiB are free"
         )

@@ -1,7 +1,7 @@
-"""Warm up: import, compile and call everything once, so that no job waits for that.
+"""Warm up a process: import, compile and call everything once, so that no job waits for that.
 
-`python -m cluster_worker.engine.warm` does it on its own, on all cores: what numba compiles
-stays in its cache.
+`python -m cluster_worker.engine.warm` does so in processes on all cores. What numba compiles stays
+in its cache on disk for later processes.
 """
 
 import json
@@ -23,7 +23,6 @@ from cluster_worker.plan.run import run_alone
 
 Image = NDArray[Any]
 
-
 RAMP = np.arange(256).reshape(16, 16)
 MASK = RAMP > 128
 LEVELS: dict[str, Image] = {
@@ -31,59 +30,58 @@ LEVELS: dict[str, Image] = {
     "uint16": RAMP.astype(np.uint16),
     "float32": (RAMP / 255).astype(np.float32),
 }
-# Of each type a gray one and one in colour.
+# For each dtype, a gray picture and one in colour.
 PICTURES = {name: [each, np.stack([each] * 3, axis=2)] for name, each in LEVELS.items()}
 ALL = [image for images in PICTURES.values() for image in images]
-# Colours lie side by side in a row, so that most loops do not tell them from gray.
+# Enough for most kernels: colours lie side by side in a row, so the same loops serve both.
 GRAY = [gray for gray, _ in PICTURES.values()]
-# Parameters that limit how many rounds are made, and how many are enough here.
+# Parameters that limit the number of rounds, and the number that is enough to warm up.
 LIMITS = ("max_num_iter", "num_iter")
 ROUNDS = 2
 Steps = list[dict[str, Any]]
 
 
 def warm_up(names: Iterable[str] = OPERATIONS) -> None:
-    """Call operations: scikit-image imports lazily, and kernels are compiled for each type."""
+    """Call operations, because scikit-image imports lazily and numba compiles per dtype."""
     for operation in map(OPERATIONS.__getitem__, names):
-        for steps, images in calls(operation):
+        for steps, images in chains(operation):
             for image in images:
-                # An operation that refuses such an image has been called as well.
+                # An operation that rejects this image has been called and is warm too.
                 with suppress(Rejected):
                     request = PlanRequest(image.shape, str(image.dtype), json.dumps(steps))
                     run_alone(plan(request), image)
 
 
-def calls(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
-    """Give the chains that an operation is called in, and the images of each.
+def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
+    """Yield chains that contain an operation, each with the images to run it on.
 
-    One that has kernels is called with each type of picture. It stands beside others too: there it
-    gives floats, or is given floats or bytes, where alone it is given and gives what the image is
-    of.
+    An operation with kernels runs on pictures of each dtype. Alone it reads and returns the dtype
+    of the image. Before and after a Gaussian it also returns or reads floats.
     """
-    step, blur = step_of(operation), step_of(OPERATIONS["gaussian"])
+    step, blur = default_step(operation), default_step(OPERATIONS["gaussian"])
     on_labels = operation.takes == "labels"
     if not operation.kernels:
         yield [step], [MASK] if on_labels else PICTURES["uint8"]
         return
     yield [step], [MASK] if on_labels else ALL
-    for steps in (*([each] for each in others(operation)), [step, blur], [blur, step]):
+    for steps in (*([each] for each in other_steps(operation)), [step, blur], [blur, step]):
         yield steps, [MASK] if on_labels else GRAY
-    # A mean of ranks is of 8 bits when it is given floats, also of an image of 16.
-    yield [blur, step_of(OPERATIONS["rank_mean"]), step], PICTURES["uint16"][:1]
+    # `rank_mean` converts floats to 8 bits: so the operation reads uint8 and returns uint16.
+    yield [blur, default_step(OPERATIONS["rank_mean"]), step], PICTURES["uint16"][:1]
 
 
-def others(operation: Operation) -> Iterator[dict[str, Any]]:
-    """Give a step for each kernel that does not hold for the defaults, but for another option."""
-    step = step_of(operation)
+def other_steps(operation: Operation) -> Iterator[dict[str, Any]]:
+    """Yield a step for each kernel that serves other options of the operation than its defaults."""
+    step = default_step(operation)
     names = operation.parameters
     options = [{**step, name: option} for name in names for option in names[name].get("enum", ())]
     for kernel in operation.kernels:
-        held = [s for s in [step, *options] if kernel.when(**{name: s[name] for name in names})]
-        yield from held[:1] if step not in held else ()
+        served = [s for s in [step, *options] if kernel.when(**{name: s[name] for name in names})]
+        yield from served[:1] if step not in served else ()
 
 
-def step_of(operation: Operation) -> dict[str, Any]:
-    """Give an operation's step with its defaults, but for a few rounds where there are many."""
+def default_step(operation: Operation) -> dict[str, Any]:
+    """Return an operation's step with its defaults, but with at most ROUNDS rounds."""
     defaults = {
         name: min(each["default"], ROUNDS)
         if name in LIMITS and each["default"]
@@ -94,19 +92,19 @@ def step_of(operation: Operation) -> dict[str, Any]:
 
 
 def compile_all() -> None:
-    """Warm up family by family in as many processes as there are cores, which end then."""
-    # What several families call first: no two processes should compile the same.
+    """Call all operations, group by group of the catalogue, in one process for each core."""
+    # Call first what several groups use, so that no two processes compile the same kernel.
     warm_up(["gaussian", "rank_mean", "adjust_gamma"])
-    families = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].group)
-    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), quietly) as pool:
-        pool.map(warm_up, [list(names) for _, names in families], chunksize=1)
+    groups = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].group)
+    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), ignore_warnings) as pool:
+        pool.map(warm_up, [list(names) for _, names in groups], chunksize=1)
 
 
-def quietly() -> None:
-    """Say nothing of what small pictures make operations warn of."""
+def ignore_warnings() -> None:
+    """Turn off warnings, which operations raise about such small pictures."""
     warnings.simplefilter("ignore")
 
 
 if __name__ == "__main__":
-    quietly()
+    ignore_warnings()
     compile_all()

@@ -4,7 +4,7 @@ import pickle
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from cluster_worker.imagefiles.streams import FileImage, Raw, Spool
+from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import PlanRequest
 from cluster_worker.timings import Spent
@@ -25,12 +25,22 @@ class Hello(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Run the plan of an order, alone or with all ranks."""
+    """Run a plan, on this rank alone or, if `wide`, on all ranks together.
+
+    Attributes
+    ----------
+    job : int
+        Number of the job in this engine.
+    request : PlanRequest
+        Every rank makes the same plan from it.
+    source, scratch, result : Pixels, FileImage, RawFile or Spool
+        Descriptions of the surfaces; one of `scratch` for each of the plan's buffers.
+    """
 
     job: int
     request: PlanRequest
     source: Pixels | FileImage
-    scratch: tuple[Pixels | Raw, ...]
+    scratch: tuple[Pixels | RawFile, ...]
     result: Pixels | Spool
     wide: bool
 
@@ -53,7 +63,10 @@ class Progress(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A rank has finished its share of a job; the result is valid only if no rank had an error."""
+    """A rank has finished its share of a job.
+
+    The result is valid only if every rank of the job has sent a Done without an error.
+    """
 
     job: int
     error: Exception | None
@@ -68,8 +81,8 @@ Message = Hello | Task | Cancel | Stop | Progress | Done
 def packed(message: Message) -> bytes:
     """Return a message as bytes that `Connection.recv` reads.
 
-    `Connection.send` makes a pickler that knows sockets and locks, which takes longer than the rest
-    of the call.
+    `Connection.send` would create a pickler for sockets and locks first, which takes longer than
+    the rest of the call.
     """
     return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 

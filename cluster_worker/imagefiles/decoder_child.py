@@ -1,7 +1,8 @@
-"""The child that decodes: `python -m cluster_worker.imagefiles.decoder_child SOCKET MEMORY`.
+"""The child process that decodes: `python -m cluster_worker.imagefiles.decoder_child`.
 
-Started and ended by `cluster_worker.imagefiles.decoder`. Reads one JSON line per question
-from an inherited socket and answers with one; ends when the socket does.
+The two arguments are the number of an inherited file descriptor, a socket, and a memory limit in
+bytes. The process reads one JSON line for each question from the socket and answers with one line.
+It ends when the socket is closed. `cluster_worker.imagefiles.decoder` starts and ends it.
 """
 
 import json
@@ -18,41 +19,42 @@ from typing import Any
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import tiff_windows
-from cluster_worker.imagefiles.decoder import header_of, wire_of
+from cluster_worker.imagefiles.decoder_messages import header_from_json, header_to_json
 from cluster_worker.imagefiles.drawing import (
-    Board,
-    Read,
+    ReadSpan,
+    TiledDrawing,
     reader_of_array,
     reader_of_file,
     write_picture,
 )
-from cluster_worker.pixels.memory import give_back_pages
+from cluster_worker.pixels.memory import trim_heap
 from cluster_worker.pixels.shared_memory import Pixels
 
-# What is drawn over many questions, one band each.
-BOARD = Board()
+# The picture in tiles that is drawn now: each question draws one band of it.
+DRAWING = TiledDrawing()
 
-# The parent's clock decides; ours only ends a decode whose parent has died.
+# The parent enforces the time limit. The timer here, this much later, only ends a decode whose
+# parent has died.
 GRACE_SECONDS = 2.0
 
 
 def main(arguments: list[str]) -> None:
-    """Set the limits, load the codecs, then serve until the parent leaves."""
+    """Set the limits, then answer questions until the parent closes the socket."""
     descriptor, memory = int(arguments[0]), int(arguments[1])
-    # Ctrl-C and a service's stop reach the whole group, but jobs in hand are still to be encoded:
-    # the parent ends this process.
+    # Ctrl-C and the stop of a service send their signal to the whole process group. Results of jobs
+    # in hand still have to be encoded then, so the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Private memory only: pixels that are mapped from shared files do not count.
+    # RLIMIT_DATA counts private memory only: pixels mapped from shared files do not count.
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     with socket.socket(fileno=descriptor) as connection, connection.makefile("rb") as questions:
         connection.sendall(b'{"ready": true}\n')
-        # Up to here errors are the operator's business; what C libraries print on a file is not.
+        # Errors up to here are for the operator's log. What C libraries print about a file is not.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         for line in questions:
             question = json.loads(line)
-            # Not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends.
+            # Not PR_SET_PDEATHSIG: that fires when the *thread* that started this process ends.
             signal.setitimer(signal.ITIMER_REAL, question["seconds"] + GRACE_SECONDS)
             worked = time.process_time()
             answer = answer_to(question)
@@ -62,7 +64,7 @@ def main(arguments: list[str]) -> None:
 
 
 def answer_to(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what is asked, and put every error into the answer."""
+    """Carry out a question, and put every error into the answer."""
     try:
         return CALLS[question["do"]](question)
     except Rejected as error:
@@ -73,36 +75,36 @@ def answer_to(question: Mapping[str, Any]) -> dict[str, Any]:
         return {"memory": True}
     except OSError as error:
         return {"refused": [error.errno or 0, error.strerror or str(error)]}
-    except Exception as error:  # noqa: BLE001 - a fault of ours, told to the parent
+    except Exception as error:  # noqa: BLE001 - a defect of this app, reported to the parent
         return {"broken": f"{type(error).__name__}: {error}"}
 
 
 def read_header(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer with the header; a new file begins, so what is kept of the last one goes."""
+    """Read the header of a file, and free the pieces kept of the file before it."""
     tiff_windows.forget()
     path, name = Path(question["path"]), question["name"]
-    return {"header": wire_of(formats.read_header(path, name, question["pixels_max"]))}
+    return {"header": header_to_json(formats.read_header(path, name, question["pixels_max"]))}
 
 
 def read_pixels(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill the shared pixels."""
-    header = header_of(question["header"], question["header"]["name"])
+    """Decode a file into the shared pixels."""
+    header = header_from_json(question["header"], question["header"]["name"])
     out = pixels_of(question["pixels"]).map(writable=True)
     formats.read_pixels(Path(question["path"]), header, out)
     return {}
 
 
 def write(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Encode the shared pixels."""
-    header = header_of(question["header"], question["header"]["name"])
+    """Encode the shared pixels to a file."""
+    header = header_from_json(question["header"], question["header"]["name"])
     image = pixels_of(question["pixels"]).map(writable=False)
     notes = formats.write(Path(question["path"]), image, question["format"], header)
     return {"notes": list(notes)}
 
 
 def read_window(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill the shared pixels with a window."""
-    header = header_of(question["header"], question["header"]["name"])
+    """Decode a window of a file into the shared pixels."""
+    header = header_from_json(question["header"], question["header"]["name"])
     out = pixels_of(question["pixels"]).map(writable=True)
     top, bottom, left, right = question["window"]
     formats.read_window(Path(question["path"]), header, top, bottom, left, right, out)
@@ -110,54 +112,54 @@ def read_window(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - called as the others
-    """Let go of the pieces that are kept of a file, and of the pages that they lay in."""
+    """Free the pieces kept of a file, and return their pages to the system."""
     tiff_windows.forget()
-    give_back_pages()
+    trim_heap()
     return {}
 
 
 def encode_tiles(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Append the tiles of the shared pixels to the spool."""
+    """Encode the tiles of the shared pixels, and append them to the spool."""
     image = pixels_of(question["pixels"]).map(writable=False)
     asked = (question[each] for each in ("format", "name", "compression"))
-    return {"places": formats.encode_tiles(Path(question["spool"]), image, *asked)}
+    return {"ranges": formats.encode_tiles(Path(question["spool"]), image, *asked)}
 
 
 def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a file together from tiles in spools."""
-    header = header_of(question["header"], question["header"]["name"])
+    """Write a file from the encoded tiles in spools."""
+    header = header_from_json(question["header"], question["header"]["name"])
     spools = [Path(each) for each in question["spools"]]
     pieces = [(spools[number], offset, size) for number, offset, size in question["pieces"]]
-    shape, dtype, kind = question["shape"], question["dtype"], question["format"]
-    notes = formats.assemble(Path(question["path"]), pieces, shape, dtype, kind, header)
+    asked = (question[each] for each in ("shape", "dtype", "format"))
+    notes = formats.assemble(Path(question["path"]), pieces, *asked, header)
     return {"notes": list(notes)}
 
 
 def picture(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the shared pixels as browsers show them."""
-    header = header_of(question["header"], question["header"]["name"])
+    """Write the shared pixels as a PNG that browsers can show."""
+    header = header_from_json(question["header"], question["header"]["name"])
     image = pixels_of(question["pixels"]).map(writable=False)
     write_picture(Path(question["path"]), image, header)
     return {}
 
 
 def draw(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw the next band of a picture in tiles, and answer where the one after it begins."""
+    """Draw the next band of a picture in tiles; the answer is the row where the band ends."""
     shape, dtype, read = image_of(question)
-    return {"next": BOARD.draw(Path(question["path"]), shape, dtype, read, question["top"])}
+    return {"next": DRAWING.draw(Path(question["path"]), shape, dtype, read, question["top"])}
 
 
-def image_of(question: Mapping[str, Any]) -> tuple[tuple[int, ...], str, Read]:
-    """Find the image that is to be drawn: shared pixels, or a file that is read by windows."""
+def image_of(question: Mapping[str, Any]) -> tuple[tuple[int, ...], str, ReadSpan]:
+    """Return shape, dtype and reader of the image to draw: shared pixels, or a file by windows."""
     if "pixels" in question:
         pixels = pixels_of(question["pixels"])
         return pixels.shape, pixels.dtype, reader_of_array(pixels.map(writable=False))
-    header = header_of(question["header"], question["header"]["name"])
+    header = header_from_json(question["header"], question["header"]["name"])
     return header.shape, header.dtype, reader_of_file(Path(question["file"]), header)
 
 
 def pixels_of(wire: list[Any]) -> Pixels:
-    """Read where pixels lie."""
+    """Convert the JSON list (path, shape, dtype) to `Pixels`."""
     path, shape, dtype = wire
     return Pixels(path, tuple(shape), dtype)
 

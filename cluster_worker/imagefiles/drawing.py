@@ -1,4 +1,4 @@
-"""Pictures for the page, drawn in the child that decodes: whole, or in tiles band by band."""
+"""Pictures for the page, drawn in the decoder's child process: whole, or in tiles band by band."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,34 +10,41 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import tiff_windows
 from cluster_worker.imagefiles.codecs.header import Header, Image
 from cluster_worker.imagefiles.codecs.tiles import SIDE, Pyramid
-from cluster_worker.imagefiles.viewing import Limits, contrast, looked_at, over_white, viewable
+from cluster_worker.imagefiles.viewing import (
+    Limits,
+    contrast_limits,
+    over_white,
+    sample_windows,
+    viewable,
+)
 from cluster_worker.pixels.surfaces import without_axis
 from cluster_worker.pixels.tiling import Span
 
-# Rows that are drawn at a time: a row of tiles.
+# Rows that are drawn at a time: one row of tiles.
 BAND_ROWS = SIDE
 
 FORMAT = "png"
 
-Read = Callable[[Span], Image]
+# Reads the pixels of a span of an image.
+ReadSpan = Callable[[Span], Image]
 
 
 def write_picture(path: Path, image: Image, header: Header) -> None:
-    """Write an image as browsers show it.
+    """Write an image as a PNG of 8 bits, which every browser shows.
 
     Parameters
     ----------
     path : Path
-        The file to write, a PNG.
+        The file to write.
     image : ndarray
-        Of any depth.
+        (rows, columns) or (rows, columns, channels), of any dtype that files hold.
     header : Header
         Of the original, for its colour profile.
 
     Raises
     ------
     Rejected
-        If there is too little memory for it.
+        If there is too little memory.
     OSError
         If the file cannot be written.
     """
@@ -47,16 +54,16 @@ def write_picture(path: Path, image: Image, header: Header) -> None:
 
 @dataclass
 class Drawing:
-    """A picture in tiles that is under way.
+    """A picture in tiles that is not complete yet.
 
     Attributes
     ----------
     pyramid : Pyramid
-        The file.
+        Writes the file.
     limits : tuple of float or None
-        What is black and what is white, where the image has another depth than eight bits.
+        Values shown as black and as white; None for images of 8 bits and masks.
     drawn : int
-        Rows so far.
+        Rows drawn so far.
     """
 
     pyramid: Pyramid
@@ -64,14 +71,14 @@ class Drawing:
     drawn: int = 0
 
 
-class Board:
-    """The one picture in tiles that a child draws at a time."""
+class TiledDrawing:
+    """Draws pictures in tiles, one at a time, band by band from top to bottom."""
 
     def __init__(self) -> None:
         self.drawing: Drawing | None = None
 
-    def draw(self, path: Path, shape: tuple[int, ...], dtype: str, read: Read, top: int) -> int:
-        """Draw the next band; the first begins a picture, and the last ends it.
+    def draw(self, path: Path, shape: tuple[int, ...], dtype: str, read: ReadSpan, top: int) -> int:
+        """Draw the next band; the first band begins a picture, and the last one completes it.
 
         Parameters
         ----------
@@ -80,21 +87,21 @@ class Board:
         shape, dtype : tuple of int, str
             Of the image.
         read : callable
-            Gives the pixels of a span of it.
+            Reads the pixels of a span of the image.
         top : int
-            Where the band begins; 0 to begin a picture.
+            First row of the band; 0 begins a new picture.
 
         Returns
         -------
         int
-            Where the next band begins; the image's rows when the file is whole.
+            First row of the next band; the number of rows of the image when the file is complete.
 
         Raises
         ------
         OSError
             If the file cannot be written.
         ValueError
-            If the band is not the next one.
+            If the band does not begin where the one before it ended.
         """
         if top == 0:
             self.begin(path, shape, dtype, read)
@@ -110,32 +117,33 @@ class Board:
             self.drawing = None
         return bottom
 
-    def begin(self, path: Path, shape: tuple[int, ...], dtype: str, read: Read) -> None:
-        """Begin a picture; one that was not ended is given up."""
+    def begin(self, path: Path, shape: tuple[int, ...], dtype: str, read: ReadSpan) -> None:
+        """Begin a picture; close the file of one that was not completed."""
         if self.drawing is not None:
             self.drawing.pyramid.close()
         limits = None
         if dtype not in ("uint8", "bool"):
-            limits = contrast(without_axis(read(each)) for each in looked_at(shape))
-        # Alpha lies over white, and gray needs no axis.
+            limits = contrast_limits(without_axis(read(each)) for each in sample_windows(shape))
+        # `over_white` removes alpha, and gray has no channel axis.
         coloured = (3,) if len(shape) == 3 and shape[2] > 2 else ()
         self.drawing = Drawing(Pyramid(path, (*shape[:2], *coloured)), limits)
 
 
-def reader_of_array(image: Image) -> Read:
-    """Read spans of an image in memory."""
+def reader_of_array(image: Image) -> ReadSpan:
+    """Return a function that reads spans of an image in memory."""
     return lambda span: image[span.slices]
 
 
-def reader_of_file(path: Path, header: Header) -> Read:
-    """Read spans of an image file that is read by windows, each below the one before."""
+def reader_of_file(path: Path, header: Header) -> ReadSpan:
+    """Return a function that reads spans of an image file by windows, from top to bottom."""
     block_rows = header.block[0] if header.block else 1
 
     def read(span: Span) -> Image:
         out = np.empty((*span.shape, *header.shape[2:]), header.dtype)
         formats.read_window(path, header, *span, out)
         if span.bottom % block_rows == 0:
-            # No piece reaches into the next band, and those kept would double what this takes.
+            # No piece of the file reaches into the next band. The pieces kept would double the
+            # memory that this takes.
             tiff_windows.forget()
         return out
 

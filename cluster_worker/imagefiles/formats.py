@@ -1,8 +1,8 @@
-"""Image files: which formats there are, and reading and writing them with errors in words.
+"""Image files: the list of formats, and functions that read and write files of any format.
 
-A codec given a stranger's bytes raises anything, SyntaxError, struct.error and MemoryError among
-them. Here all of it becomes `Rejected` with one sentence that names the file. Untrusted files go
-through `cluster_worker.imagefiles.decoder`, which calls these functions in a process that may die.
+A codec may raise any error for a damaged file, even SyntaxError, struct.error or MemoryError. The
+functions here turn all of them into `Rejected` with one sentence that names the file. For untrusted
+files, `cluster_worker.imagefiles.decoder` calls these functions in a child process that may die.
 """
 
 import warnings
@@ -14,11 +14,11 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
     TILE,
+    ByteRange,
     Format,
     Header,
     Image,
     Piece,
-    Place,
     channels_of,
 )
 from cluster_worker.imagefiles.codecs.jpeg import JPEG
@@ -28,13 +28,13 @@ from cluster_worker.imagefiles.codecs.webp import WEBP
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
 
-# Enough to tell every format; WebP is the last to say its name.
+# First bytes that are enough to recognise every format; WebP needs most, as it has "WEBP" at 8.
 MAGIC_BYTES = 12
 
-# Words by which Pillow and tifffile say that bytes are missing.
+# Words in the errors of Pillow and tifffile for files that end too early.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
 
-# Words by which Pillow and libjpeg say that memory was refused.
+# Words in the errors of Pillow and libjpeg for memory that could not be allocated.
 NO_MEMORY = ("out of memory", "insufficient memory")
 
 __all__ = [
@@ -56,14 +56,14 @@ __all__ = [
 
 
 def read_header(path: Path, name: str, pixels_max: int) -> Header:
-    """Read what a file says of its image; no pixels are decoded.
+    """Read the header of a file, without decoding pixels.
 
     Parameters
     ----------
     path : Path
-        The file; its name there does not matter.
+        The file; its extension does not matter.
     name : str
-        As the visitor calls it; begins every sentence.
+        Name that the visitor gave the file; begins every error sentence.
     pixels_max : int
         Largest image accepted, in rows × columns.
 
@@ -75,19 +75,19 @@ def read_header(path: Path, name: str, pixels_max: int) -> Header:
         If there is no such file.
     """
     form = recognise(path, name)
-    with rejected(name, form, "decode"):
+    with reject_codec_errors(name, form, "decode"):
         header = form.read_header(path, name)
     check_size(header, pixels_max)
     return header
 
 
 def check_size(header: Header, pixels_max: int) -> None:
-    """Refuse an image without pixels, or with too many.
+    """Check that an image has at least one pixel and at most `pixels_max`.
 
     Raises
     ------
     Rejected
-        With rows, columns and the limit.
+        If not; the sentence has rows, columns and the limit.
     """
     rows, columns = header.shape[:2]
     if min(rows, columns) < 1:
@@ -100,7 +100,7 @@ def check_size(header: Header, pixels_max: int) -> None:
 
 
 def megapixels(pixels: int) -> str:
-    """Show millions of pixels: whole ones, or three digits of fewer than ten."""
+    """Format a number of pixels as megapixels: three digits below ten, else a whole number."""
     return f"{pixels / 1e6:.3g}" if pixels < 10e6 else f"{pixels // 1_000_000}"
 
 
@@ -115,7 +115,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         From `read_header`.
     out : ndarray
         Of the header's shape and dtype; filled with the upright image. Its content is undefined
-        if the file is refused.
+        after an error.
 
     Raises
     ------
@@ -124,17 +124,17 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
     """
     check_out(out, header.shape, header.dtype)
     form = recognise(path, header.name)
-    with rejected(header.name, form, "decode"):
+    with reject_codec_errors(header.name, form, "decode"):
         form.read_pixels(path, header, out)
 
 
 def read_window(
     path: Path, header: Header, top: int, bottom: int, left: int, right: int, out: Image
 ) -> None:
-    """Decode only those pieces of a file that meet a window.
+    """Decode only those pieces of a file that overlap a window.
 
-    The last pieces are kept for the next window of the same file, so that windows are best asked
-    for in row order.
+    The last pieces are kept for the next window of the same file, so that reading windows in row
+    order is fastest.
 
     Parameters
     ----------
@@ -145,14 +145,15 @@ def read_window(
     top, bottom, left, right : int
         The window's rows and columns, half open, within the image.
     out : ndarray
-        Of the window's rows and columns, the header's channels and its dtype.
+        Of the window's rows and columns, the header's channels and its dtype; filled.
 
     Raises
     ------
     Rejected
         If the file is damaged where it was read.
     ValueError
-        If the file is not one that is read by windows, or the window lies outside of it.
+        If the file cannot be read by windows, the window lies outside of the image, or `out` has
+        another shape or dtype.
     """
     rows, columns = header.shape[:2]
     if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
@@ -164,36 +165,36 @@ def read_window(
     form = recognise(path, header.name)
     if form.read_window is None or header.block is None:
         raise ValueError(f"{header.name}: is not read by windows, as its header says")
-    with rejected(header.name, form, "decode"):
+    with reject_codec_errors(header.name, form, "decode"):
         form.read_window(path, header, top, bottom, left, right, out)
 
 
 def check_out(out: Image, shape: tuple[int, ...], dtype: str) -> None:
-    """Check the array that pixels are to be decoded into.
+    """Check the array that pixels will be decoded into.
 
     Raises
     ------
     ValueError
-        If it does not fit.
+        If it has another shape or dtype.
     """
     if out.shape != shape or out.dtype != dtype:
         raise ValueError(f"out: must be {dtype} of shape {shape}, got {out.dtype} of {out.shape}")
 
 
 def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, ...]:
-    """Write an image in its own depth.
+    """Write an image in its own bit depth.
 
     Parameters
     ----------
     path : Path
         The file to write.
     image : ndarray
-        rows × columns, or rows × columns × 1 to 4 channels, 2 and 4 of which end with alpha;
-        labels have one channel.
+        (rows, columns), or (rows, columns, channels) with 1 to 4 channels; the last of 2 or 4 is
+        alpha. Labels have one channel.
     format : str
         Name of one of `FORMATS`.
     header : Header
-        Of the original: its colour profile and resolution are carried over.
+        Of the original, for its colour profile, resolution and compression.
 
     Returns
     -------
@@ -208,33 +209,33 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
         If the file cannot be written.
     """
     check_result(header.name, str(image.dtype), image.shape, format)
-    with in_memory(header.name):
+    with reject_memory_errors(header.name):
         return FORMATS[format].write(path, image, header)
 
 
 def encode_tiles(
     spool: Path, image: Image, format: str, name: str, compression: str = ""
-) -> list[Place]:
-    """Cut a block of an image into tiles, and append each, encoded, to a file.
+) -> list[ByteRange]:
+    """Cut a block of an image into tiles, encode each tile, and append it to a file.
 
     Parameters
     ----------
     spool : Path
-        Made if it is not there; only one may append to it at a time.
+        Made if it does not exist; only one process may append to it at a time.
     image : ndarray
-        A block whose corner lies at multiples of `TILE` in the whole image, and which ends there
-        too, or at the whole image's border.
+        A block that begins and ends at multiples of `TILE` in the whole image, or ends at the
+        image's border.
     format : str
         Name of one of `FORMATS`.
     name : str
-        As the visitor calls the file.
+        Name that the visitor gave the file; begins the error sentence.
     compression : str
-        Of the original, as its header has it; the file is put together with that header.
+        As in the header that the file will be assembled with.
 
     Returns
     -------
     list of (int, int)
-        Offset and bytes of each tile, in row order.
+        Offset and length in bytes of each tile, in row order.
 
     Raises
     ------
@@ -245,9 +246,9 @@ def encode_tiles(
     """
     encode = FORMATS[format].encode_tiles
     if encode is None:
-        raise refuse_tiles(name, format)
+        raise tiles_refusal(name, format)
     check_result(name, str(image.dtype), image.shape, format)
-    with in_memory(name):
+    with reject_memory_errors(name):
         return encode(spool, image, compression)
 
 
@@ -259,14 +260,14 @@ def assemble(
     format: str,
     header: Header,
 ) -> tuple[str, ...]:
-    """Write a file of tiles that `encode_tiles` has encoded; few of them are in memory at a time.
+    """Write a file from tiles that `encode_tiles` has encoded, holding few of them in memory.
 
     Parameters
     ----------
     path : Path
         The file to write.
     pieces : sequence of (Path, int, int)
-        File, offset and bytes of each tile of the whole image, in row order.
+        File, offset and length in bytes of each tile of the whole image, in row order.
     shape : sequence of int
         (rows, columns) or (rows, columns, channels) of the image.
     dtype : str
@@ -274,7 +275,7 @@ def assemble(
     format : str
         Name of the format that they were encoded in.
     header : Header
-        Of the original: its colour profile and resolution are carried over.
+        Of the original, for its colour profile, resolution and compression.
 
     Returns
     -------
@@ -288,16 +289,16 @@ def assemble(
     OSError
         If a file cannot be read or written.
     """
-    put_together = FORMATS[format].assemble
-    if put_together is None:
-        raise refuse_tiles(header.name, format)
+    assemble_file = FORMATS[format].assemble
+    if assemble_file is None:
+        raise tiles_refusal(header.name, format)
     check_result(header.name, dtype, shape, format)
-    with in_memory(header.name):
-        return put_together(path, pieces, shape, dtype, header)
+    with reject_memory_errors(header.name):
+        return assemble_file(path, pieces, shape, dtype, header)
 
 
-def refuse_tiles(name: str, format: str) -> Rejected:
-    """Word the refusal to write a format tile by tile."""
+def tiles_refusal(name: str, format: str) -> Rejected:
+    """Make the error for a format that cannot be written tile by tile."""
     able = [form.title for form in FORMATS.values() if form.encode_tiles]
     return Rejected(
         f"{name}: the result is too large to be written as {FORMATS[format].title}; "
@@ -306,12 +307,12 @@ def refuse_tiles(name: str, format: str) -> Rejected:
 
 
 def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> None:
-    """Refuse a result that a format does not hold, as can be told before it is made.
+    """Check that a format can hold a result, before the result is computed.
 
     Parameters
     ----------
     name : str
-        As the visitor calls the original.
+        Name that the visitor gave the original; begins the error sentence.
     dtype, shape : str, sequence of int
         Of the result.
     format : str
@@ -320,7 +321,7 @@ def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> No
     Raises
     ------
     Rejected
-        With what was found; the sentence says what to choose.
+        If it cannot; the sentence says what was found and what to choose.
     """
     form = FORMATS[format]
     if dtype not in DTYPES:
@@ -340,7 +341,7 @@ def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> No
 
 
 def refused_dtype(name: str, dtype: str, form: Format) -> str:
-    """Word the refusal of a type that a format does not hold."""
+    """Return the sentence for a dtype that a format cannot hold."""
     if dtype == "uint32":
         return (
             f"{name}: the result has labels, which {form.title} cannot hold; "
@@ -355,8 +356,8 @@ def refused_dtype(name: str, dtype: str, form: Format) -> str:
 
 
 @contextmanager
-def in_memory(name: str) -> Iterator[None]:
-    """Word a lack of memory while a result is encoded, and keep warnings quiet."""
+def reject_memory_errors(name: str) -> Iterator[None]:
+    """Turn MemoryError into `Rejected` while a result is encoded, and silence warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -366,12 +367,14 @@ def in_memory(name: str) -> Iterator[None]:
 
 
 def recognise(path: Path, name: str) -> Format:
-    """Tell a file's format by its first bytes.
+    """Recognise the format of a file by its first bytes.
 
     Raises
     ------
     Rejected
-        If it is of none that this app reads.
+        If this app reads no such format, or the file is empty.
+    OSError
+        If the file cannot be read.
     """
     with path.open("rb") as opened:
         start = opened.read(MAGIC_BYTES)
@@ -386,7 +389,7 @@ def recognise(path: Path, name: str) -> Format:
 
 
 def format_of(name: str) -> str:
-    """Name the format of a file that is to be written, by its extension.
+    """Return the name of the format that a file to be written has by its extension.
 
     Raises
     ------
@@ -402,19 +405,19 @@ def format_of(name: str) -> str:
 
 
 def titles() -> str:
-    """List the formats for a sentence."""
+    """List the titles of all formats for a sentence: "JPEG, PNG, … or TIFF"."""
     *others, last = (form.title for form in FORMATS.values())
     return f"{', '.join(others)} or {last}"
 
 
 def needs_memory(name: str, verb: str) -> str:
-    """Word a lack of memory."""
+    """Return the sentence for a lack of memory."""
     return f"{name}: needs more memory to {verb} than is allowed"
 
 
 @contextmanager
-def rejected(name: str, form: Format, verb: str) -> Iterator[None]:
-    """Turn whatever a codec raises into one sentence, and keep its warnings quiet."""
+def reject_codec_errors(name: str, form: Format, verb: str) -> Iterator[None]:
+    """Turn every error of a codec into `Rejected`, and silence its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -422,11 +425,11 @@ def rejected(name: str, form: Format, verb: str) -> Iterator[None]:
     except Rejected:
         raise
     except Exception as error:
-        raise Rejected(sentence(error, name, form, verb)) from error
+        raise Rejected(codec_failure(error, name, form, verb)) from error
 
 
-def sentence(error: Exception, name: str, form: Format, verb: str) -> str:
-    """Word what a codec raised."""
+def codec_failure(error: Exception, name: str, form: Format, verb: str) -> str:
+    """Return the sentence for an error of a codec."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
         return needs_memory(name, verb)

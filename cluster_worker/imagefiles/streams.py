@@ -1,8 +1,8 @@
-"""Images in files, read and written by windows, so that no image need fit into memory.
+"""Images in files, read and written by windows, so that an image may be larger than memory.
 
-Engine and ranks exchange descriptions (`FileImage`, `Raw`, `Spool`, and `Pixels` for what lies in
-shared memory); a rank opens them with its tools. Strangers' bytes are decoded in a child of the
-rank's, never in the rank.
+Engine and ranks send each other descriptions of images: `FileImage`, `RawFile`, `Spool`, and
+`Pixels` for images in shared memory. A rank opens a description with its `FileAccess`. Untrusted
+files are decoded in a child process of the rank, never in the rank itself.
 """
 
 import contextlib
@@ -18,26 +18,26 @@ from numpy.typing import NDArray
 
 from cluster_worker.imagefiles.codecs.header import TILE, Header, Piece
 from cluster_worker.imagefiles.decoder import Decoder
-from cluster_worker.pixels.memory import give_back_pages
+from cluster_worker.pixels.memory import trim_heap
 from cluster_worker.pixels.shared_memory import Maps, Pixels
 from cluster_worker.pixels.surfaces import Array, Sink, Source, Surface
 from cluster_worker.pixels.tiling import Span
 
 Image = NDArray[Any]
 
-# A row of a spool's index: number of the tile in row order, and where its bytes lie.
+# Columns of a spool's index: number of the tile in row order, and offset and length of its bytes.
 INDEX_COLUMNS = 3
 
 
-class Tools:
-    """What a rank needs for files: a decoder, and a buffer that both see.
+class FileAccess:
+    """Opens images for one rank, with the rank's decoder and a buffer that both processes map.
 
     Parameters
     ----------
     folder : Path
         In memory, for the buffer.
     rank : int
-        Names the rank's own files.
+        Distinguishes this rank's files from those of others.
     """
 
     def __init__(self, folder: Path, rank: int) -> None:
@@ -48,11 +48,11 @@ class Tools:
 
     @cached_property
     def decoder(self) -> Decoder:
-        """The rank's decoder, started when the first file is met."""
+        """The rank's decoder, made when it is first used."""
         return Decoder()
 
     def buffer(self, shape: tuple[int, ...], dtype: str) -> Pixels:
-        """Give shared memory for one block; it lasts until the next call."""
+        """Return shared memory for one block; the next call uses the same memory again."""
         path = self.folder / f"window-{self.rank}"
         needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if needed > self.buffer_bytes or not path.exists():
@@ -60,41 +60,41 @@ class Tools:
             self.buffer_bytes = needed
         return Pixels(str(path), shape, dtype)
 
-    def source(self, image: "Pixels | FileImage | Raw", stack: ExitStack) -> Source:
-        """Open an image for reading, until the stack is closed."""
+    def source(self, image: "Pixels | FileImage | RawFile", stack: ExitStack) -> Source:
+        """Open an image for reading; closing the stack closes it."""
         if isinstance(image, FileImage):
-            return stack.enter_context(Windows(image, self))
+            return stack.enter_context(FileImageSource(image, self))
         return self.surface(image, stack)
 
     def sink(self, image: "Pixels | Spool", stack: ExitStack) -> Sink:
-        """Open an image for writing, until the stack is closed."""
+        """Open an image for writing; closing the stack closes it."""
         if isinstance(image, Spool):
-            return stack.enter_context(Tiles(image, self))
+            return stack.enter_context(SpoolSink(image, self))
         return self.surface(image, stack)
 
-    def surface(self, image: "Pixels | Raw", stack: ExitStack) -> Surface:
-        """Open an image for both, until the stack is closed.
+    def surface(self, image: "Pixels | RawFile", stack: ExitStack) -> Surface:
+        """Open an image for reading and writing; closing the stack closes it.
 
-        A source is mapped writable too, though nobody writes to it: compiled functions of
-        scikit-image refuse arrays that are not.
+        An array is mapped writable even if it is only read: compiled functions of scikit-image
+        refuse arrays that are read-only.
         """
-        if isinstance(image, Raw):
-            return stack.enter_context(Rows(image))
+        if isinstance(image, RawFile):
+            return stack.enter_context(RawFileSurface(image))
         return Array(self.maps.map(image, writable=True))
 
     def close(self) -> None:
-        """End the decoder, if one was started."""
+        """End the decoder, if one was made."""
         if "decoder" in vars(self):
             self.decoder.close()
 
 
 def reserve(path: Path, size: int) -> None:
-    """Make a file of so many bytes that are surely there.
+    """Make a file of at least `size` bytes, with all its blocks allocated.
 
     Raises
     ------
     OSError
-        If there is no room.
+        If the disk or the memory has too little room.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -104,19 +104,19 @@ def reserve(path: Path, size: int) -> None:
 
 
 class FileImage(NamedTuple):
-    """An image file whose header says in which pieces it can be read."""
+    """An image file that is read by windows: its header has a block."""
 
     path: str
     header: Header
 
 
-class Windows(contextlib.AbstractContextManager["Windows"]):
-    """An image file, decoded window by window."""
+class FileImageSource(contextlib.AbstractContextManager["FileImageSource"]):
+    """An opened image file, decoded window by window."""
 
-    def __init__(self, image: FileImage, tools: Tools) -> None:
+    def __init__(self, image: FileImage, files: FileAccess) -> None:
         self.path = Path(image.path)
         self.header = image.header
-        self.tools = tools
+        self.files = files
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -124,34 +124,37 @@ class Windows(contextlib.AbstractContextManager["Windows"]):
         return self.header.shape
 
     def read(self, span: Span) -> Image:
-        """Decode a window; the array is the caller's own, since the buffer is used again."""
-        pixels = self.tools.buffer((*span.shape, *self.shape[2:]), self.header.dtype)
-        self.tools.decoder.read_window(self.path, self.header, span, pixels)
+        """Decode a window into a new array, since the next read overwrites the buffer."""
+        pixels = self.files.buffer((*span.shape, *self.shape[2:]), self.header.dtype)
+        self.files.decoder.read_window(self.path, self.header, span, pixels)
         return pixels.map(writable=False).copy()
 
-    def rest(self) -> None:
-        """Let go of what the file took, here and in the decoder."""
-        give_back_pages()
-        self.tools.decoder.forget(self.header.name)
+    def release_cache(self) -> None:
+        """Free the memory that reading the file took, here and in the decoder."""
+        trim_heap()
+        self.files.decoder.forget(self.header.name)
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Rest, unless the decoder may be at fault."""
-        if kind is None:
-            self.rest()
+    def __exit__(self, exc_type: object, *_: object) -> None:
+        """Free the memory, unless an error ended the context: the decoder may have failed."""
+        if exc_type is None:
+            self.release_cache()
 
 
-class Raw(NamedTuple):
-    """A file of bare pixels in row order: what one pass leaves for the next."""
+class RawFile(NamedTuple):
+    """A file of bare pixels in row order, which one pass writes and the next one reads."""
 
     path: str
     shape: tuple[int, ...]
     dtype: str
 
 
-class Rows(contextlib.AbstractContextManager["Rows"]):
-    """A file of bare pixels. Not mapped: mapped pages would count as memory of the ranks."""
+class RawFileSurface(contextlib.AbstractContextManager["RawFileSurface"]):
+    """An opened file of bare pixels.
 
-    def __init__(self, image: Raw) -> None:
+    It is read and written by calls, not mapped: mapped pages would count as memory of the ranks.
+    """
+
+    def __init__(self, image: RawFile) -> None:
         self.shape = image.shape
         self.dtype = np.dtype(image.dtype)
         self.descriptor = os.open(image.path, os.O_RDWR)
@@ -161,7 +164,13 @@ class Rows(contextlib.AbstractContextManager["Rows"]):
         os.close(self.descriptor)
 
     def pieces(self, span: Span) -> Iterator[tuple[slice, int]]:
-        """Cut a span into runs of neighbouring bytes: its rows, and each one's offset."""
+        """Cut a span into pieces that are contiguous in the file.
+
+        Yields
+        ------
+        slice, int
+            Rows of the span, and the offset of their first byte in the file.
+        """
         columns = self.shape[1]
         pixel = int(np.prod(self.shape[2:])) * self.dtype.itemsize
         rows, width = span.shape
@@ -173,33 +182,33 @@ class Rows(contextlib.AbstractContextManager["Rows"]):
         """Read a block."""
         block = np.empty((*span.shape, *self.shape[2:]), self.dtype)
         for rows, offset in self.pieces(span):
-            left = block[rows].data.cast("B")
-            while left:
-                count = os.preadv(self.descriptor, [left], offset)
+            remaining = block[rows].data.cast("B")
+            while remaining:
+                count = os.preadv(self.descriptor, [remaining], offset)
                 if count == 0:
                     raise EOFError("a scratch file ends early")
-                left, offset = left[count:], offset + count
+                remaining, offset = remaining[count:], offset + count
         return block
 
-    def rest(self) -> None:
-        """Let go of the arrays that blocks were read into."""
-        give_back_pages()
+    def release_cache(self) -> None:
+        """Return the memory of blocks that were read to the system."""
+        trim_heap()
 
     def view(self, span: Span) -> None:
-        """Give no array: its pixels are not in memory."""
+        """Return None: the pixels are not in memory."""
 
     def write(self, span: Span, block: Image) -> None:
         """Write a block."""
         block = np.ascontiguousarray(block, self.dtype)
         for rows, offset in self.pieces(span):
-            left = block[rows].data.cast("B")
-            while left:
-                count = os.pwrite(self.descriptor, left, offset)
-                left, offset = left[count:], offset + count
+            remaining = block[rows].data.cast("B")
+            while remaining:
+                count = os.pwrite(self.descriptor, remaining, offset)
+                remaining, offset = remaining[count:], offset + count
 
 
 class Spool(NamedTuple):
-    """A folder for the encoded tiles of a result, until they are put together to a file.
+    """A folder for the encoded tiles of a result, until a file is assembled from them.
 
     Attributes
     ----------
@@ -208,9 +217,9 @@ class Spool(NamedTuple):
     shape, dtype : tuple of int, str
         Of the result.
     format, name : str
-        Of the file to come; sentences begin with the name.
+        Of the file to write; error sentences begin with the name.
     compression : str
-        Of the original, as its header has it.
+        As in the original's header.
     """
 
     folder: str
@@ -221,15 +230,15 @@ class Spool(NamedTuple):
     compression: str
 
     def tiles_of(self, rank: int) -> Path:
-        """Bytes of one rank's tiles, one after the other."""
+        """Path of the file with one rank's encoded tiles."""
         return Path(self.folder, f"tiles-{rank}")
 
     def index_of(self, rank: int) -> Path:
-        """Where each of one rank's tiles lies."""
+        """Path of the index of one rank's tiles, an array of `INDEX_COLUMNS` columns."""
         return Path(self.folder, f"index-{rank}.npy")
 
     def pieces(self) -> list[Piece]:
-        """Give file, offset and bytes of every tile, in row order."""
+        """Return file, offset and length in bytes of every tile, in row order."""
         found: dict[int, Piece] = {}
         for path in Path(self.folder).glob("index-*.npy"):
             tiles = self.tiles_of(int(path.stem.partition("-")[2]))
@@ -238,34 +247,34 @@ class Spool(NamedTuple):
         return [found[number] for number in range(len(found))]
 
 
-class Tiles(contextlib.AbstractContextManager["Tiles"]):
-    """One rank's tiles of a result, encoded one block after the other."""
+class SpoolSink(contextlib.AbstractContextManager["SpoolSink"]):
+    """Encodes the blocks that one rank computes, as tiles in files of its own in the spool."""
 
-    def __init__(self, spool: Spool, tools: Tools) -> None:
+    def __init__(self, spool: Spool, files: FileAccess) -> None:
         self.spool = spool
-        self.tools = tools
-        self.path = spool.tiles_of(tools.rank)
+        self.files = files
+        self.path = spool.tiles_of(files.rank)
         self.path.write_bytes(b"")
         self.index: list[tuple[int, int, int]] = []
 
     def view(self, span: Span) -> None:
-        """Give no array: its pixels are not in memory."""
+        """Return None: the pixels are not in memory."""
 
     def write(self, span: Span, block: Image) -> None:
-        """Encode the tiles of a block whose corner lies on the grid of tiles."""
-        pixels = self.tools.buffer(block.shape, self.spool.dtype)
+        """Encode the tiles of a block; its corner must lie at multiples of `TILE`."""
+        pixels = self.files.buffer(block.shape, self.spool.dtype)
         pixels.map(writable=True)[...] = block
         across = -(-self.spool.shape[1] // TILE)
         top, left = span.top // TILE, span.left // TILE
         columns = -(-span.shape[1] // TILE)
-        encoded = self.tools.decoder.encode_tiles(
+        encoded = self.files.decoder.encode_tiles(
             self.path, pixels, self.spool.format, self.spool.name, self.spool.compression
         )
         for i, (offset, count) in enumerate(encoded):
             self.index.append(((top + i // columns) * across + left + i % columns, offset, count))
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Write the index, if all went well."""
-        if kind is None:
+    def __exit__(self, exc_type: object, *_: object) -> None:
+        """Write the index, unless an error ended the context."""
+        if exc_type is None:
             index = np.array(self.index, np.int64).reshape(-1, INDEX_COLUMNS)
-            np.save(self.spool.index_of(self.tools.rank), index)
+            np.save(self.spool.index_of(self.files.rank), index)

@@ -1,4 +1,4 @@
-"""Images as a screen shows them: eight bits, with contrast where the depth is another."""
+"""Conversion of images to eight bits for a screen; other bit depths are stretched in contrast."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,44 +9,44 @@ from numpy.typing import NDArray
 from cluster_worker.pixels.tiling import Span
 
 Image = NDArray[Any]
-# What is shown as black, and what as white.
+# The values that are shown as black and as white.
 Limits = tuple[float, float]
 
-# So much of either end is cut off: a hot pixel must not leave all else black.
+# Percent of the pixels ignored at either end: one hot pixel must not make all others black.
 TAIL_PERCENT = 0.5
-# Contrast is found from so many windows of such a side down and across, which is all of an image
-# of up to 2048 pixels a side.
+# The limits are computed from WINDOWS × WINDOWS windows, each WINDOW_SIDE pixels a side. This
+# covers all of an image of up to 2048 pixels a side.
 WINDOWS, WINDOW_SIDE = 8, 256
-# Rows that are stretched at a time: as floats they take four times the room.
+# Rows that are stretched at a time: as float32 they take four times the memory of the result.
 CHUNK_ROWS = 256
-
-SHOWN_AS_IT_IS = (np.dtype(np.uint8), np.dtype(np.bool_))
 
 
 def viewable(image: Image, limits: Limits | None = None) -> Image:
-    """Turn an image into uint8.
+    """Convert an image to uint8 for a screen.
 
-    Masks become black and white; other depths than eight bits are stretched from their darkest to
-    their brightest pixels, all colours alike. Alpha, the last of 2 or 4 channels, keeps its share.
+    Images of uint8 stay as they are, and masks become 0 and 255. All others are stretched so that
+    the limits become 0 and 255, with the same limits for all colours. Alpha, the last of 2 or 4
+    channels, is scaled from its full range.
 
     Parameters
     ----------
     image : ndarray
-        (rows, columns) or (rows, columns, channels) of any depth.
+        (rows, columns) or (rows, columns, channels) of any dtype that files hold.
     limits : tuple of float, optional
-        From `contrast`, where the image is part of a larger one.
+        From `contrast_limits`, if the image is cut from a larger one; computed from the image by
+        default.
 
     Returns
     -------
     ndarray
-        The same shape, of uint8.
+        Of the same shape, uint8.
     """
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.bool_:
         return image.astype(np.uint8) * np.uint8(255)
     if limits is None:
-        limits = contrast(image[span.slices] for span in looked_at(image.shape[:2]))
+        limits = contrast_limits(image[span.slices] for span in sample_windows(image.shape[:2]))
     shown = np.empty(image.shape, np.uint8)
     for top in range(0, len(image), CHUNK_ROWS):
         rows = slice(top, top + CHUNK_ROWS)
@@ -57,15 +57,27 @@ def viewable(image: Image, limits: Limits | None = None) -> Image:
 
 
 def stretched(image: Image, limits: Limits) -> Image:
-    """Scale values between two limits to eight bits."""
+    """Scale values so that the limits become 0 and 255, and clip to uint8."""
     low, high = limits
     scaled = (finite(image) - np.float32(low)) * np.float32(255 / (high - low or 1))
     shown: Image = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return shown
 
 
-def contrast(blocks: Iterable[Image]) -> Limits:
-    """Find what is to be black and what white, from blocks of an image; alpha does not count."""
+def contrast_limits(blocks: Iterable[Image]) -> Limits:
+    """Compute the values to show as black and as white.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        Blocks of one image; their alpha is ignored.
+
+    Returns
+    -------
+    float, float
+        The `TAIL_PERCENT` percentiles from below and above; the smallest and the largest value if
+        these are equal.
+    """
     values = np.concatenate([finite(colours(each)).ravel() for each in blocks])
     low, high = np.percentile(values, (TAIL_PERCENT, 100 - TAIL_PERCENT))
     if low == high:
@@ -73,46 +85,46 @@ def contrast(blocks: Iterable[Image]) -> Limits:
     return float(low), float(high)
 
 
-def looked_at(shape: tuple[int, ...]) -> list[Span]:
-    """Spread windows over an image, or cover all of a small one."""
+def sample_windows(shape: tuple[int, ...]) -> list[Span]:
+    """Return windows spread evenly over an image; on a small image they cover all of it."""
     return [
         Span(top, min(top + WINDOW_SIDE, shape[0]), left, min(left + WINDOW_SIDE, shape[1]))
-        for top in starts(shape[0])
-        for left in starts(shape[1])
+        for top in window_starts(shape[0])
+        for left in window_starts(shape[1])
     ]
 
 
-def starts(length: int) -> list[int]:
-    """Say where windows begin along one side."""
+def window_starts(length: int) -> list[int]:
+    """Return where the windows begin along a side of `length` pixels."""
     if length <= WINDOWS * WINDOW_SIDE:
         return list(range(0, length, WINDOW_SIDE))
     return [(length - WINDOW_SIDE) * i // (WINDOWS - 1) for i in range(WINDOWS)]
 
 
 def finite(image: Image) -> Image:
-    """Give values as floats, with 0 for what is no number."""
+    """Convert values to float32; NaN and infinities become 0."""
     with np.errstate(over="ignore"):
         values = image.astype(np.float32)
     return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def has_alpha(image: Image) -> bool:
-    """Whether the last channel is alpha."""
+    """Return whether the last channel is alpha: the last of 2 or 4."""
     return image.ndim == 3 and image.shape[2] in (2, 4)
 
 
 def colours(image: Image) -> Image:
-    """Leave alpha out."""
+    """View the channels of an image without alpha."""
     return image[..., :-1] if has_alpha(image) else image
 
 
 def opaque(dtype: np.dtype[Any]) -> float:
-    """Give the value of alpha that hides nothing."""
+    """Return the alpha value of a fully opaque pixel."""
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
 
 def over_white(shown: Image) -> Image:
-    """Lay a picture of eight bits with alpha over white; another is left as it is."""
+    """Blend a uint8 picture with its alpha over white; without alpha it is returned unchanged."""
     if not has_alpha(shown):
         return shown
     alpha = shown[..., -1:].astype(np.uint16)

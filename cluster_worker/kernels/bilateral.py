@@ -21,7 +21,7 @@ def bilateral(
     image: Image,
     extent: tuple[float, float],
     colours: Weights,
-    places: Weights,
+    spatial: Weights,
     side: int,
     mode: str,
     cval: float,
@@ -67,7 +67,7 @@ def bilateral(
             planes = planes_of(image, span.grown((side - 1) // 2), place, lift, mode, cval)
             averaged = np.empty((*strip.shape, *image.shape[2:]), np.float32)
             lines = rows_of(averaged)
-            loops.bilateral(planes, side, scale, colours, places, np.float32(lift), lines)
+            loops.bilateral(planes, side, scale, colours, spatial, np.float32(lift), lines)
             result[strip.slices] = to_depth(averaged, dtype)
     return result if out is None else out
 

@@ -141,7 +141,7 @@ def given(taken: tuple[Span, Image] | None, place: Place, out: Image | None) -> 
     if taken is None:
         return seats
     span, mask = taken
-    both = span.shared(place.window)
+    both = span.intersection(place.window)
     if min(both.shape) > 0:
         seats[...] = 0
         seats[both.relative_to(place.window).slices] = mask[both.relative_to(span).slices]

@@ -15,7 +15,7 @@ SHIFT = 51
 
 
 def exact_sum(values: NDArray[Any]) -> int:
-    """Sum floats exactly, as `operations.statistics.exact_sum` does, with a compiled loop.
+    """Sum floats exactly, as `operations.support.statistics.exact_sum` does, with a compiled loop.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Local thresholds: pixels compared with their surroundings, to the last bit."""
+"""Local thresholds: pixels compared with a level of their surroundings, with exact decisions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,28 +22,28 @@ def above_gaussian(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels exceed the Gaussian around them less an offset.
+    """Return the mask of the pixels that exceed a Gaussian blur minus an offset.
 
-    A blur in single precision decides, but where it may err by more than what parts them; there
-    the sums are scipy's.
+    A blur in single precision decides most pixels. Where its error may be larger than the
+    difference, the decision is made with scipy's sums in double precision.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) of uint8 or uint16.
     sigma, mode, cval
-        As in ``skimage.filters.gaussian``; `cval` is a share of white.
+        As in ``skimage.filters.gaussian``, with `cval` as a share of white.
     offset : float
-        As a share of white.
+        The offset, as a share of white.
     place : Place
         Where the block lies, and its core.
     out : ndarray of bool or None
-        For the result.
+        Array for the result; None makes a new one.
 
     Returns
     -------
     ndarray of bool
-        The core.
+        The result for the core.
     """
     core = place.core.relative_to(place.window)
     white = WHITE[str(image.dtype)]
@@ -62,7 +62,7 @@ def above_gaussian(
             blurs.COMPARE,
             np.float32(1),
             np.float32(offset * white),
-            np.float32(doubt(weights) * white),
+            np.float32(error_bound(weights) * white),
             np.float32(1),
             core.top,
             core.left,
@@ -81,11 +81,11 @@ def above_gaussian(
     return result if out is None else out
 
 
-def doubt(weights: NDArray[np.float64]) -> float:
-    """Bound how much a difference from a blur in single precision may err, in shares of white.
+def error_bound(weights: NDArray[np.float64]) -> float:
+    """Return a bound on the error of a pixel's difference from a float32 blur, as a share of white.
 
-    Each product that is added is rounded once, by no more than half a unit of the sum so far;
-    weights, offset and difference are rounded too.
+    Each addition of a product rounds once, by at most half a unit in the last place of the sum so
+    far. The weights, the offset and the difference are rounded as well.
     """
     half_unit = float(np.finfo(np.float32).eps) / 2
     one_way = weights.cumsum().sum() + 2
@@ -102,21 +102,21 @@ def above_mean(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels exceed the mean of the square around them less an offset.
+    """Return the mask of the pixels that exceed the mean of the square around them minus an offset.
 
     Parameters
     ----------
     image, offset, place, out
-        As of `above_gaussian`.
+        As in `above_gaussian`.
     size : int
         Rows and columns of the square; odd.
     mode, cval
-        As in ``scipy.ndimage.uniform_filter``; `cval` is a share of white, 0 or 1.
+        As in ``scipy.ndimage.uniform_filter``, with `cval` as a share of white, 0 or 1.
 
     Returns
     -------
     ndarray of bool
-        The core.
+        The result for the core.
     """
     white = WHITE[str(image.dtype)]
     given = (windows.MEAN, BORDERS[mode], int(cval * white), offset * white, white)
@@ -126,19 +126,19 @@ def above_mean(
 def above_niblack(
     image: Image, window_size: int, k: float, *, place: Place, out: Image | None
 ) -> Image:
-    """Tell which pixels exceed Niblack's level.
+    """Return the mask of the pixels that exceed Niblack's level.
 
     Parameters
     ----------
     image, place, out
-        As of `above_gaussian`.
+        As in `above_gaussian`.
     window_size, k
         As in ``skimage.filters.threshold_niblack``.
 
     Returns
     -------
     ndarray of bool
-        The core.
+        The result for the core.
     """
     given = (windows.NIBLACK, BORDERS["mirror"], 0, k, 1.0)
     return above_level(image, window_size, *given, place=place, out=out)
@@ -153,19 +153,19 @@ def above_sauvola(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels exceed Sauvola's level.
+    """Return the mask of the pixels that exceed Sauvola's level.
 
     Parameters
     ----------
     image, place, out
-        As of `above_gaussian`.
+        As in `above_gaussian`.
     window_size, k, r
-        As in ``skimage.filters.threshold_sauvola``; `r` is a share of white.
+        As in ``skimage.filters.threshold_sauvola``, with `r` as a share of white.
 
     Returns
     -------
     ndarray of bool
-        The core.
+        The result for the core.
     """
     greatest = (0.5 if r is None else r) * WHITE[str(image.dtype)]
     given = (windows.SAUVOLA, BORDERS["mirror"], 0, k, greatest)
@@ -175,7 +175,7 @@ def above_sauvola(
 def above_level(
     image: Image,
     size: int,
-    kind: int,
+    rule: int,
     border: int,
     edge: int,
     parameter: float,
@@ -184,9 +184,17 @@ def above_level(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels of a core exceed a level that is made of sums around them."""
+    """Return the mask of a core's pixels that exceed a level made of the sums of a square.
+
+    Parameters
+    ----------
+    image, place, out
+        As in `above_gaussian`.
+    size, rule, border, edge, parameter, greatest
+        As in the loop `windows.above`.
+    """
     core = place.core.relative_to(place.window)
     with core_of(image, core, "bool", out) as result:
-        given = (size, kind, border, edge, float(parameter), greatest, core.top, core.left)
+        given = (size, rule, border, edge, float(parameter), greatest, core.top, core.left)
         windows.above(rows_of(image), *given, rows_of(result))
     return result if out is None else out

@@ -1,7 +1,7 @@
-"""Quickshift (Vedaldi & Soatto 2008) in parts that can be cut, with compiled loops.
+"""Quickshift (Vedaldi & Soatto 2008) in stages that can run tile by tile, with compiled loops.
 
-A block is (rows, columns, 4): three colours, and a density that begins with noise, which settles
-ties.
+A block is (rows, columns, 4): three colours, and a density. The density starts as noise, which
+breaks ties.
 """
 
 from math import ceil
@@ -17,12 +17,12 @@ loops = lazily("cluster_worker.kernels.loops.modes")
 
 
 def reach(kernel_size: float) -> int:
-    """Pixels that a window reaches in any type of float; in one of them it may be one less."""
+    """Return how far a window may reach, in pixels, in any float type; in one it may be 1 less."""
     return ceil(3 * kernel_size) + 1
 
 
 def squares(block: Image, kernel_size: float) -> Image:
-    """Give the squares of whole numbers up to how far a window reaches in the block's type."""
+    """Return the squares of the integers from 0 to the reach of a window, in the block's type."""
     width = ceil(block.dtype.type(3) * block.dtype.type(kernel_size))
     steps = np.arange(width + 1).astype(block.dtype)
     found: Image = steps * steps
@@ -30,26 +30,31 @@ def squares(block: Image, kernel_size: float) -> Image:
 
 
 def planes_of(block: Image) -> tuple[Image, Image]:
-    """Give colours as planes, and a copy of the densities."""
+    """Return the colours as (3, rows, columns), and a copy of the densities, (rows, columns)."""
     return np.moveaxis(block[..., :3], 2, 0).copy(), block[..., 3].copy()
 
 
 def core_in(place: Place) -> NDArray[np.int64]:
-    """Give where the core lies in the block."""
+    """Return the core in the block's coordinates: top, bottom, left, right."""
     return np.array(place.core.relative_to(place.window), np.int64)
 
 
 def with_densities(block: Image, *, place: Place, kernel_size: float) -> Image:
-    """Add up how near the pixels of a window are to each pixel of the core.
+    """Add to the density of each pixel of the core the Gaussian weights of the pixels around it.
 
     Parameters
     ----------
     block : ndarray
         (rows, columns, 4), of floats.
     place : Place
-        Of the block, which holds the window of each pixel of its core.
+        Where the block lies, and its core. The block holds the window of each pixel of the core.
     kernel_size : float
-        Standard deviation of the Gaussian that distances are weighed by.
+        Standard deviation of the Gaussian that weights the distances.
+
+    Returns
+    -------
+    ndarray
+        (rows, columns, 4): the block with its densities, which are valid in the core only.
     """
     planes, densities = planes_of(block)
     size: Any = block.dtype.type(kernel_size)
@@ -61,21 +66,22 @@ def with_densities(block: Image, *, place: Place, kernel_size: float) -> Image:
 def with_parents(
     block: Image, *, place: Place, out: Image | None, kernel_size: float, max_dist: float
 ) -> Image:
-    """Give the number in the whole image of the nearest denser pixel of each window.
+    """Find for each pixel the nearest pixel of its window that has a higher density.
 
     Parameters
     ----------
     block, place, kernel_size
-        As above.
+        As in `with_densities`.
     out : ndarray of int64 or None
-        For the result.
+        Array for the result; None makes a new one.
     max_dist : float
-        How far away it may be; a pixel that finds none gives its own number.
+        The largest distance, in colour and position. A pixel that finds none is its own parent.
 
     Returns
     -------
     ndarray of int64
-        The core.
+        For each pixel of the core, the number of its parent: pixels of the whole image are numbered
+        from 0 in row order.
     """
     planes, densities = planes_of(block)
     columns = place.shape[1]

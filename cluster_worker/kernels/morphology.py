@@ -1,4 +1,4 @@
-"""Least and greatest values of neighbourhoods: of small ones by networks, of others by OpenCV."""
+"""Least and greatest values of neighbourhoods: networks for small ones, OpenCV for others."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 from cluster_worker.kernels import Image, lazily
 from cluster_worker.kernels.footprints import SMALL, Footprint, footprint_of, footprint_reach
 from cluster_worker.kernels.framed import MODES, framed
-from cluster_worker.kernels.strips import by_strips, straight
+from cluster_worker.kernels.strips import by_strips, direct
 from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.extremes")
 opencv = lazily("cluster_worker.kernels.opencv")
 
 TYPES = ("bool", "uint8", "uint16", "float32", "float64")
-# What is ignored is a constant that nothing is further than.
+# "ignore" is a constant border at the end of the type's range, which never wins.
 BORDERS = {**MODES, "ignore": "BORDER_CONSTANT"}
-# From a block, a neighbourhood, the border's mode, and a level for the constant one; some take an
-# array for the result.
+# Takes a block, a neighbourhood, the border mode, and the level of a constant border; `least` and
+# `greatest` also take an array for the result.
 Filter = Callable[..., Image]
 
 
 def least(
     image: Image, neighbourhood: NDArray[Any], mode: str, level: float, out: Image | None = None
 ) -> Image:
-    """Give each pixel the least value of its neighbourhood."""
+    """Replace each pixel by the least value of its neighbourhood."""
     if mode == "ignore":
         level = np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).max
     border = getattr(opencv.cv2, BORDERS[mode])
@@ -40,7 +40,7 @@ def least(
 def greatest(
     image: Image, neighbourhood: NDArray[Any], mode: str, level: float, out: Image | None = None
 ) -> Image:
-    """Give each pixel the greatest value of its neighbourhood."""
+    """Replace each pixel by the greatest value of its neighbourhood."""
     if mode == "ignore":
         level = -np.inf if image.dtype.kind == "f" else 0
     border = getattr(opencv.cv2, BORDERS[mode])
@@ -51,28 +51,28 @@ def greatest(
 
 
 def opened(image: Image, neighbourhood: NDArray[Any], mode: str, level: float) -> Image:
-    """Shrink, then grow."""
+    """Erode, then dilate."""
     return greatest(
         least(image, neighbourhood, mode, level), neighbourhood[::-1, ::-1], mode, level
     )
 
 
 def closed(image: Image, neighbourhood: NDArray[Any], mode: str, level: float) -> Image:
-    """Grow, then shrink."""
+    """Dilate, then erode."""
     return least(
         greatest(image, neighbourhood, mode, level), neighbourhood[::-1, ::-1], mode, level
     )
 
 
 def above_opened(image: Image, neighbourhood: NDArray[Any], mode: str, level: float) -> Image:
-    """Give what an opening takes away."""
+    """Compute the white top-hat: the image minus its opening."""
     found = opened(image, neighbourhood, mode, level)
     np.subtract(image, found, out=found)
     return found
 
 
 def below_closed(image: Image, neighbourhood: NDArray[Any], mode: str, level: float) -> Image:
-    """Give what a closing adds."""
+    """Compute the black top-hat: the closing minus the image."""
     found = closed(image, neighbourhood, mode, level)
     np.subtract(found, image, out=found)
     return found
@@ -92,20 +92,30 @@ def filtered(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Filter the core of a block.
+    """Filter the core of a block with erosions and dilations.
 
     Parameters
     ----------
     image : ndarray
-        Of one of `TYPES`.
+        The block, of one of `TYPES`.
     footprint, radius, half_width, mode, cval
-        Of the operation; `cval` is a share of white.
+        Parameters of the operation; `cval` is a share of white.
     by : callable
         One of the filters above.
     steps : int
-        How often it goes over the image.
+        Number of erosions and dilations in the filter, one or two.
     model : callable
-        Another way to the same, which knows what becomes of NaN; `cval` is its level.
+        Another implementation of the filter, with `cval` as its level. It is called if the image
+        holds NaN.
+    place : Place
+        Where the block lies, and its core.
+    out : ndarray or None
+        Array for the result; None makes a new one.
+
+    Returns
+    -------
+    ndarray
+        The result for the core, of the image's type.
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
     halo = steps * footprint_reach(footprint, radius, half_width)
@@ -114,28 +124,28 @@ def filtered(
     else:
         level = int(cval * np.iinfo(image.dtype).max) if image.dtype.kind == "u" else cval
         level = int(cval) if image.dtype.kind == "b" else level
-    # OpenCV has no masks.
-    kind = "uint8" if image.dtype == bool else image.dtype
-    target = None if out is None else out.view(kind)
+    # OpenCV has no type for masks.
+    dtype = "uint8" if image.dtype == bool else image.dtype
+    target = None if out is None else out.view(dtype)
 
-    def apply(part: Image, *result: Image | None) -> Image:
-        return by(part, neighbourhood, mode, level, *result)
+    def apply(strip: Image, *result: Image | None) -> Image:
+        return by(strip, neighbourhood, mode, level, *result)
 
-    # What lies between two steps is to stay in the cache.
-    run = straight if steps == 1 else by_strips
-    found = run(apply, image.view(kind), halo, place, target)
+    # Strips keep the image between two steps in the cache.
+    run = direct if steps == 1 else by_strips
+    found = run(apply, image.view(dtype), halo, place, target)
     return found.view(image.dtype) if out is None else out
 
 
 @lru_cache
 def number_of(footprint: Footprint, radius: int, half_width: int | None) -> int | None:
-    """Find a neighbourhood among the small ones."""
+    """Return the index of a neighbourhood in `SMALL`, or None if it is not there."""
     mask = footprint_of(footprint, radius, half_width)
     return next((i for i, small in enumerate(SMALL) if np.array_equal(small, mask)), None)
 
 
 def is_small(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> bool:
-    """Whether a neighbourhood has a network."""
+    """Return whether there is a network for a neighbourhood."""
     return number_of(footprint, radius, half_width) is not None
 
 
@@ -151,14 +161,25 @@ def spread(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Give the least or the brightest value of small neighbourhoods.
+    """Replace each pixel by the least or the greatest value of a small neighbourhood.
 
     Parameters
     ----------
     image : ndarray
-        Of bool, uint8 or uint16.
+        The block, of bool, uint8 or uint16.
     footprint, radius, half_width, mode, cval
-        Of the operation; `cval` is a share of white.
+        Parameters of the operation; `cval` is a share of white.
+    brightest : bool
+        Whether the greatest value is wanted.
+    place : Place
+        Where the block lies, and its core.
+    out : ndarray or None
+        Array for the result; None makes a new one.
+
+    Returns
+    -------
+    ndarray
+        The result for the core, of the image's type.
     """
     values = image.view("uint8") if image.dtype == bool else image
     white = 1 if image.dtype == bool else np.iinfo(image.dtype).max

@@ -1,4 +1,4 @@
-"""OpenCV on one thread: the ranks are the parallelism. Load it by `lazily`."""
+"""OpenCV on one thread, because the ranks already use all cores. Load this module by `lazily`."""
 
 import cv2
 

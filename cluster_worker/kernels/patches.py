@@ -1,4 +1,4 @@
-"""Non-local means: averages over places whose surroundings look alike."""
+"""Non-local means: averages over pixels whose surroundings look alike."""
 
 from math import floor, sqrt
 from typing import Any, NamedTuple
@@ -14,17 +14,18 @@ from cluster_worker.pixels.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.patches")
 
-# (rows, columns) worked on at a time: with their sums they fit the second cache.
+# (rows, columns) of a strip that is averaged at a time: with its sums it fits the L2 cache.
 CORE = (128, 384)
-# scikit-image's: patches less alike do not count, and what makes distances exponents.
+# scikit-image's constants: patches at a larger distance are not counted, and the factor of a
+# distance in Schraudolph's fast exponential.
 DISTANCE_MAX = 5.0
 SLOPE = 1512775.3951951856938
-# Whole numbers below are exact in single precision.
+# Smaller integers are exact in single precision.
 EXACT = 1 << 24
-# Sums of so many pixels to each side are true enough in single precision.
+# Up to this patch distance, in pixels, sums in single precision are accurate enough.
 SINGLE_REACH_MAX = 10
-# How far the difference of two levels of 8 bits is off, in levels, after each was divided by white
-# and rounded to single precision.
+# Error of the difference of two uint8 levels, in levels, if each was divided by white and rounded
+# to single precision before.
 LEVEL_ERROR = 2.5e-5
 
 
@@ -33,26 +34,26 @@ def non_local_means(
     patch_size: int,
     patch_distance: int,
     h: float,
-    fast_mode: bool,  # noqa: ARG001 - what it holds for
+    fast_mode: bool,  # noqa: ARG001 - always true here
     sigma: float,
     *,
     dtype: str,
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Average each pixel of a block with those nearby whose surroundings look alike.
+    """Average each pixel of a block with pixels nearby whose surroundings look alike.
 
-    scikit-image sums squared differences from an integral image, in double precision. Here they
-    are summed patch by patch: of bytes as whole numbers, else in double precision as well. What
-    is averaged are differences from the pixel itself, for which, of bytes, single precision is
-    enough.
+    scikit-image sums squared differences with an integral image, in double precision. Here they are
+    summed patch by patch: as integers for uint8 images where `counts_exactly` allows it, else in
+    double precision as well. Differences from the pixel itself are averaged; for the integers,
+    single precision is enough.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
     patch_size, patch_distance, h, fast_mode, sigma
-        As in ``skimage.restoration.denoise_nl_means``; the fast mode alone.
+        As in ``skimage.restoration.denoise_nl_means``, with the fast mode only.
     dtype : {"float32", "uint8", "uint16"}
         Type of the result; integers are rounded.
     place : Place
@@ -77,20 +78,30 @@ def non_local_means(
     around = offset + patch_distance
     white = np.float32(WHITE["uint8"] if levels else 1)
     with core_of(image, core.relative_to(place.window), dtype, out) as result:
-        for part in tiles(core.shape, CORE):
-            span = part.relative_to(Span(-core.top, 0, -core.left, 0))
+        for strip in tiles(core.shape, CORE):
+            span = strip.relative_to(Span(-core.top, 0, -core.left, 0))
             planes = planes_of(image, span.grown(around), place, levels)
             totals = np.empty((channels + 1, *planes.shape[1:]), planes.dtype)
             numbers = map(planes.dtype.type, bounds)
             loops.average(planes, offset, patch_distance, *numbers, totals)
-            averaged = np.empty((*part.shape, *image.shape[2:]), np.float32)
+            averaged = np.empty((*strip.shape, *image.shape[2:]), np.float32)
             loops.finish(planes, totals, around, white, rows_of(averaged))
-            result[part.slices] = to_depth(averaged, dtype)
+            result[strip.slices] = to_depth(averaged, dtype)
     return result if out is None else out
 
 
 class Bounds(NamedTuple):
-    """Of sums of squares: what noise adds, what makes an exponent of them, the largest counted."""
+    """Constants for the sum of squared differences of two patches.
+
+    Attributes
+    ----------
+    noise : float
+        What noise adds to the sum; it is subtracted.
+    slope : float
+        Factor that turns the rest into an exponent.
+    limit : float
+        Largest sum that is counted.
+    """
 
     noise: float
     slope: float
@@ -98,28 +109,31 @@ class Bounds(NamedTuple):
 
     @property
     def in_levels(self) -> "Bounds":
-        """The same for sums of whole numbers, of differences of levels of 8 bits."""
+        """The same constants for sums of integers: differences of uint8 levels."""
         squared = WHITE["uint8"] ** 2
         limit = min(floor(self.limit * squared), EXACT)
         return Bounds(self.noise * squared, self.slope / squared, limit)
 
 
 def bounds_of(offset: int, channels: int, h: float, sigma: float) -> Bounds:
-    """Give the bounds for a patch that reaches so far to each side."""
+    """Compute the bounds for a patch that reaches `offset` pixels to each side."""
     scale = channels * (h * (2 * offset + 1)) ** 2
     noise = 2 * sigma * sigma * terms_of(offset, channels)
     return Bounds(noise, SLOPE / scale, DISTANCE_MAX * scale + noise)
 
 
 def terms_of(offset: int, channels: int) -> int:
-    """Count the squares of a patch; it lacks its first row and column, as in scikit-image."""
+    """Return the number of squares in a patch, which lacks its first row and column here.
+
+    scikit-image's fast mode leaves them out as well.
+    """
     return (2 * offset) ** 2 * channels
 
 
 def counts_exactly(bounds: Bounds, offset: int, channels: int) -> bool:
-    """Whether whole numbers, in single precision, find the patches that scikit-image counts.
+    """Return whether sums of integers in float32 select the patches that scikit-image counts.
 
-    Where the limit is nearly a whole number, it decides by how its floats are rounded.
+    They do not if the limit is nearly an integer: scikit-image's rounding of floats then decides.
     """
     terms = terms_of(offset, channels)
     most, limit = terms * WHITE["uint8"] ** 2, bounds.limit * WHITE["uint8"] ** 2
@@ -135,14 +149,19 @@ def planes_of(image: Image, window: Span, place: Place, levels: bool) -> NDArray
     image : ndarray
         The block.
     window : Span
-        In the whole image; it may reach beyond.
+        The window, in the whole image; it may reach beyond the border.
     place : Place
         Where the block lies in the whole image.
     levels : bool
-        Whether whole numbers stay what they are, in single precision; else white becomes 1.
+        Whether levels stay integers, in float32; else white becomes 1, in float64.
+
+    Returns
+    -------
+    ndarray
+        (channels, rows, columns), contiguous.
     """
     inside = window.clipped(place.shape)
     cut = cut_out(image, inside, place)
-    # scikit-image is given single precision, and computes in double.
+    # scikit-image gets float32 here, and computes in float64.
     cut = cut.astype(np.float32) if levels else util.img_as_float32(cut).astype(np.float64)
     return as_planes(cut, inside, window, "reflect")

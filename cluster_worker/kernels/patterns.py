@@ -10,12 +10,12 @@ from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.patterns")
 
-# A bit for each point, the first the lowest.
+# A bit for each point; the lowest bit is the first point.
 Patterns = NDArray[np.uint32]
 
 
 def compared(image: Image, count: int, radius: float, place: Place) -> Patterns:
-    """Give each pixel a bit for each point on a circle around it that is at least as bright.
+    """Compute for each pixel which points on a circle around it are at least as bright.
 
     Parameters
     ----------
@@ -24,14 +24,14 @@ def compared(image: Image, count: int, radius: float, place: Place) -> Patterns:
     count : int
         Number of points, at most 32.
     radius : float
-        Of the circle, in pixels.
+        Radius of the circle, in pixels.
     place : Place
-        Of the block: where a point lies among pixels is rounded by where it is in the whole.
+        Where the block lies: coordinates are rounded as in the whole image.
 
     Returns
     -------
     ndarray of uint32
-        (rows, columns).
+        (rows, columns): a bit for each point.
     """
     found = np.empty(image.shape, np.uint32)
     loops.compare(*around(image, count, radius, place), found)
@@ -39,7 +39,10 @@ def compared(image: Image, count: int, radius: float, place: Place) -> Patterns:
 
 
 def variance(image: Image, count: int, radius: float, place: Place) -> Image:
-    """Give the variance of the points around each pixel; for the parameters see `compared`."""
+    """Compute the variance of the points around each pixel, as float64.
+
+    The parameters are those of `compared`.
+    """
     found = np.empty(image.shape, np.float64)
     loops.variances(*around(image, count, radius, place), found)
     return found
@@ -48,7 +51,10 @@ def variance(image: Image, count: int, radius: float, place: Place) -> Image:
 def around(
     image: Image, count: int, radius: float, place: Place
 ) -> tuple[Image, int, NDArray[np.int64], Image, Image]:
-    """Give what the loops take, whose docstrings tell of it; beyond the image all is black."""
+    """Compute the first five arguments of the loops `compare` and `variances`.
+
+    Pixels beyond the block are 0. The parameters are those of `compared`.
+    """
     angles = 2 * np.pi * np.arange(count, dtype=np.double) / count
     down = np.round(-radius * np.sin(angles), 5)
     right = np.round(radius * np.cos(angles), 5)
@@ -62,8 +68,8 @@ def around(
     return padded, margin, offsets.T.astype(np.int64, order="C"), below, beside
 
 
-def turned(patterns: Patterns, count: int) -> Image:
-    """Give the least number that turning the circle of `count` points can give."""
+def least_rotation(patterns: Patterns, count: int) -> Image:
+    """Return the least of the numbers that rotating the circle of `count` points gives."""
     least: Image = patterns
     turning: Image = patterns
     for _ in range(count - 1):
@@ -73,20 +79,24 @@ def turned(patterns: Patterns, count: int) -> Image:
 
 
 def changes(patterns: Patterns, count: int) -> NDArray[np.uint8]:
-    """Count how often `count` points change between dark and bright, from the first to the last."""
+    """Count the changes between dark and bright from the first of `count` points to the last."""
     found: NDArray[np.uint8] = np.bitwise_count((patterns ^ patterns >> 1) & (1 << count - 1) - 1)
     return found
 
 
 def uniform(patterns: Patterns, count: int) -> Image:
-    """Count the bright ones of `count` points, if they lie in one run; else give `count` + 1."""
+    """Return how many of `count` points are bright if they change at most twice, else count + 1."""
     is_uniform = changes(patterns, count) <= 2
     found: Image = np.where(is_uniform, np.bitwise_count(patterns), np.uint8(count + 1))
     return found
 
 
-def placed(patterns: Patterns, count: int) -> Image:
-    """Number each run of bright points by its length and its place among `count` on the circle."""
+def numbered_runs(patterns: Patterns, count: int) -> Image:
+    """Number each run of bright points by its length and its position on the circle.
+
+    `count` is the number of points. No bright points are 0, all bright ones are
+    count · (count - 1) + 1, and patterns that change more than twice are one more than that.
+    """
     ones = np.bitwise_count(patterns).astype(np.int16)
     first_one, first_zero = lowest(patterns), lowest(~patterns)
     turns = np.where(first_one == 0, ones - first_zero, count - first_one)
@@ -98,6 +108,6 @@ def placed(patterns: Patterns, count: int) -> Image:
 
 
 def lowest(patterns: Patterns) -> NDArray[np.int16]:
-    """Give the place of the lowest bit that is set."""
+    """Return the index of the lowest bit that is set."""
     found: NDArray[np.int16] = np.bitwise_count((patterns & -patterns) - 1).astype(np.int16)
     return found

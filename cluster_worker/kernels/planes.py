@@ -1,4 +1,4 @@
-"""Windows of a block as planes, one for each colour, continued beyond the image border."""
+"""Windows of a block as planes, one for each channel, extended beyond the image border."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from cluster_worker.pixels.tiling import Place, Span
 
 
 def cut_out(image: Image, inside: Span, place: Place) -> Image:
-    """Give what lies in a part of the whole image that the block holds.
+    """Return a view of a span of the whole image, which the block holds.
 
     Parameters
     ----------
     image : ndarray
         The block.
     inside : Span
-        In the whole image.
+        The span, in the whole image.
     place : Place
         Where the block lies in the whole image.
     """
@@ -26,16 +26,16 @@ def cut_out(image: Image, inside: Span, place: Place) -> Image:
 
 
 def as_planes(cut: Image, inside: Span, window: Span, mode: str, **level: Any) -> NDArray[Any]:
-    """Continue a part of an image to a window that reaches beyond it.
+    """Extend a span of an image to a window that reaches beyond it, as planes.
 
     Parameters
     ----------
     cut : ndarray
-        (rows, columns) or (rows, columns, channels).
+        (rows, columns) or (rows, columns, channels): the pixels of the span.
     inside, window : Span
-        Where that lies, and where the result shall.
+        The span, and the window, which contains it.
     mode, **level
-        As for ``numpy.pad``.
+        As in ``numpy.pad``.
 
     Returns
     -------
@@ -47,5 +47,5 @@ def as_planes(cut: Image, inside: Span, window: Span, mode: str, **level: Any) -
         (inside.left - window.left, window.right - inside.right),
     )
     planes = np.moveaxis(np.atleast_3d(cut), 2, 0)
-    pad: Any = np.pad  # its types know no mode that is given by name
+    pad: Any = np.pad  # its type stubs accept no mode in a variable
     return np.ascontiguousarray(pad(planes, ((0, 0), *beyond), mode=mode, **level))

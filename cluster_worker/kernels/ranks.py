@@ -1,8 +1,8 @@
-"""Rank filters of whole numbers, to the last bit scikit-image's.
+"""Rank filters of integers, with the same bits as scikit-image.
 
-What lies outside the image is in no neighbourhood. Least and greatest values are OpenCV's; means
-are sums of the runs that a neighbourhood is a stack of; what needs a histogram slides it along
-rows and looks at the levels that occur alone.
+Pixels outside the image belong to no neighbourhood. OpenCV computes least and greatest values.
+Means are sums over the horizontal runs that make up a neighbourhood. Filters that need a histogram
+slide it along each row, and look only at the levels that occur.
 """
 
 import math
@@ -24,59 +24,59 @@ loops = lazily("cluster_worker.kernels.loops.ranks")
 histograms = lazily("cluster_worker.kernels.loops.histograms")
 
 TYPES = ("uint8", "uint16")
-# Pixels that are worked on at a time: with their sums they fit the second cache.
+# Pixels of a strip that is filtered at a time: with its sums it fits the L2 cache.
 STRIP_PIXELS = 1 << 16
-# Logarithms are summed as whole numbers of so small a part.
+# Logarithms are summed as integers in units of 1 / UNIT.
 UNIT = float(1 << 40)
 
 
-# Levels of what lies outside, from the greatest of the type.
+# The level that stands for pixels outside the image, computed from white, the type's last level.
 
 
 def black(_: int) -> int:
-    """Give black."""
+    """Return black."""
     return 0
 
 
 def last(most: int) -> int:
-    """Give white."""
+    """Return white, the last level."""
     return most
 
 
 def after_last(most: int) -> int:
-    """Give the level after white."""
+    """Return the level after white."""
     return most + 1
 
 
 class Shape(NamedTuple):
-    """A neighbourhood, in the square around it.
+    """A neighbourhood, in coordinates of the square around it.
 
     Attributes
     ----------
     mask : ndarray
-        1 within.
+        1 within the neighbourhood.
     reach : int
-        Half the square's side.
+        How far the square reaches from its centre, in pixels.
     runs : ndarray
-        (runs, 3): row, first column, column after the last.
-    places : ndarray
-        (pixels, 2): row and column, without the centre.
+        (runs, 3): row, first column, and the column after the last.
+    offsets : ndarray
+        (pixels, 2): row and column of each pixel except the centre.
     """
 
     mask: NDArray[np.uint8]
     reach: int
     runs: NDArray[np.intp]
-    places: NDArray[np.intp]
+    offsets: NDArray[np.intp]
 
     @property
     def pixels(self) -> int:
-        """How many it holds."""
+        """Number of pixels in the neighbourhood."""
         return int(np.count_nonzero(self.mask))
 
 
 @lru_cache(maxsize=16)
 def shape_of(footprint: Footprint, radius: int, half_width: int | None) -> Shape:
-    """Give a neighbourhood by its runs and its pixels."""
+    """Return a neighbourhood with its runs and its pixels."""
     mask = footprint_of(footprint, radius, half_width)
     reach = footprint_reach(footprint, radius, half_width)
     up, across = mask.shape[0] // 2, mask.shape[1] // 2
@@ -89,22 +89,24 @@ def shape_of(footprint: Footprint, radius: int, half_width: int | None) -> Shape
 
 
 class Strip(NamedTuple):
-    """A strip of a block in one colour, with what a statistic is told of it.
+    """A strip of a block in one colour, with all that a statistic needs to know about it.
 
     Attributes
     ----------
     levels : ndarray
-        With the neighbourhood's reach on every side; what lies outside the image is `outside`.
+        (rows + 2 · reach, columns + 2 · reach): the strip with the reach of the neighbourhood on
+        every side. Pixels outside the image have the level `outside`.
     outside : int
-        As the statistic wants it.
+        The level of pixels outside the image.
     shape : Shape
         The neighbourhood.
     counts : ndarray
-        How many pixels of each neighbourhood lie within the image: one row if all are alike.
+        (rows, columns): how many pixels of each neighbourhood lie within the image. A single row
+        if all rows are alike.
     greatest : int
-        No level of the strip is above it.
+        The greatest level of the strip and its halo in any colour, without `outside`.
     white : int
-        Of the type; of 16 bits the greatest level of the whole image.
+        White of the type. For uint16 it may be the greatest level of the whole image.
     """
 
     levels: Image
@@ -116,25 +118,28 @@ class Strip(NamedTuple):
 
     @property
     def own(self) -> Image:
-        """The pixels themselves."""
+        """The pixels of the strip, without the halo."""
         reach = self.shape.reach
         return self.levels[reach:-reach, reach:-reach]
 
     @property
     def words(self) -> int:
-        """How many words have a bit for each level up to the greatest."""
+        """Number of 64-bit words that hold one bit for each level up to the greatest."""
         return self.greatest // 64 + 1
 
-    def sums(self, worth: NDArray[Any]) -> NDArray[Any]:
-        """Sum what levels are worth; what lies outside is to be worth nothing."""
+    def sums(self, weights: NDArray[Any]) -> NDArray[Any]:
+        """Compute for each pixel the sum of the weights of the levels in its neighbourhood.
+
+        `weights` has an unsigned integer for each level; that of `outside` must be 0.
+        """
         reach = self.shape.reach
         rows, columns = self.levels.shape
-        totals = np.empty((rows - 2 * reach, columns - 2 * reach), worth.dtype)
-        loops.sums(self.levels, worth, self.shape.runs, totals)
+        totals = np.empty((rows - 2 * reach, columns - 2 * reach), weights.dtype)
+        loops.sums(self.levels, weights, self.shape.runs, totals)
         return totals
 
 
-# Fills a result for a strip; it may have parameters.
+# Takes a strip, an array for its result, and the parameters of the operation.
 Statistic = Callable[..., None]
 
 
@@ -152,24 +157,26 @@ def ranked(
     out: Image | None,
     **parameters: float,
 ) -> Image:
-    """Give a statistic of each pixel's neighbourhood.
+    """Compute a statistic of each pixel's neighbourhood.
 
     Parameters
     ----------
     image : ndarray
-        A block, of uint8 or uint16.
+        The block: (rows, columns) or (rows, columns, channels) of uint8 or uint16.
     footprint, radius, half_width, **parameters
-        Of the operation.
+        Parameters of the operation.
     by : callable
         One of the statistics below.
     outside : callable
-        From the greatest level of the type to the level of what lies outside.
+        From white of the type to the level that stands for pixels outside the image.
     gives : str, optional
-        Type of the result, if not the image's.
+        Type of the result; the image's type if it is not given.
     statistics : tuple of ndarray
         The greatest level of each colour in the whole image, if the result depends on it.
-    place, out
-        As for other kernels.
+    place : Place
+        Where the block lies, and its core.
+    out : ndarray or None
+        Array for the result; None makes a new one.
 
     Returns
     -------
@@ -181,27 +188,45 @@ def ranked(
     level, whites = outside(most), whites_of(image, statistics)
     taken = image.dtype if level <= most else np.uint16 if most < level < 1 << 16 else np.uint32
     with core_of(image, core.relative_to(place.window), gives or str(image.dtype), out) as result:
-        for part, window in strips(core, shape.reach):
+        for strip, window in strips(core, shape.reach):
             inside = window.clipped(place.shape)
             cut = cut_out(image, inside, place).astype(taken)
             planes = as_planes(cut, inside, window, "constant", constant_values=level)
             counts, seen = counts_of(shape, inside, window), int(cut.max())
-            made = np.empty(part.shape, result.dtype)
+            made = np.empty(strip.shape, result.dtype)
             for i, (plane, white) in enumerate(zip(planes, whites, strict=True)):
                 by(Strip(plane, level, shape, counts, seen, white), made, **parameters)
-                np.atleast_3d(result)[part.slices][..., i] = made
+                np.atleast_3d(result)[strip.slices][..., i] = made
     return result if out is None else out
 
 
 def strips(core: Span, reach: int) -> Iterator[tuple[Span, Span]]:
-    """Cut a core into strips: each in the core's coordinates, and its window in the image's."""
+    """Cut a core into strips.
+
+    Parameters
+    ----------
+    core : Span
+        The core, in the whole image.
+    reach : int
+        How far the neighbourhood reaches, in pixels.
+
+    Yields
+    ------
+    strip, window : Span
+        The strip in the core's coordinates, and the strip with its halo in the whole image, where
+        it may reach beyond the border.
+    """
     rows = max(STRIP_PIXELS // core.shape[1], 4 * reach, 1)
-    for part in tiles(core.shape, (rows, core.shape[1])):
-        yield part, part.relative_to(Span(-core.top, 0, -core.left, 0)).grown(reach)
+    for strip in tiles(core.shape, (rows, core.shape[1])):
+        yield strip, strip.relative_to(Span(-core.top, 0, -core.left, 0)).grown(reach)
 
 
 def whites_of(image: Image, statistics: tuple[Any, ...]) -> list[int]:
-    """Give white for each colour: of 16 bits the greatest level, but not less than 3."""
+    """Return white for each colour.
+
+    It is the last level of the type. For uint16 with statistics it is the greatest level of the
+    image, but at least 3.
+    """
     colours = int(np.prod(image.shape[2:]))
     if image.dtype == np.uint8 or not statistics:
         return [int(np.iinfo(image.dtype).max)] * colours
@@ -209,10 +234,23 @@ def whites_of(image: Image, statistics: tuple[Any, ...]) -> list[int]:
 
 
 def counts_of(shape: Shape, inside: Span, window: Span) -> NDArray[np.uint32]:
-    """Count the pixels of each neighbourhood that lie within the image."""
+    """Count the pixels of each neighbourhood that lie within the image.
+
+    Parameters
+    ----------
+    shape : Shape
+        The neighbourhood.
+    inside, window : Span
+        The window of a strip clipped to the image, and the window itself.
+
+    Returns
+    -------
+    ndarray of uint32
+        (rows, columns) of the strip, or a single row if no row of the window lies outside.
+    """
     reach = shape.reach
     rows, columns = window.shape
-    # Without rows beyond the border, all rows are alike.
+    # If no row lies beyond the border, all rows are alike.
     if (inside.top, inside.bottom) == (window.top, window.bottom):
         rows = 2 * reach + 1
     within = np.zeros((rows, columns), np.uint8)
@@ -224,47 +262,47 @@ def counts_of(shape: Shape, inside: Span, window: Span) -> NDArray[np.uint32]:
     return counts
 
 
-# By sums of levels.
+# Statistics that need the sums of levels.
 
 
 @lru_cache(maxsize=4)
 def every_level(dtype: str) -> NDArray[np.uint32]:
-    """Give what a level of a type is worth in sums: itself."""
+    """Return all levels of a type: the weights of a sum of levels."""
     return np.arange(np.iinfo(dtype).max + 1, dtype=np.uint32)
 
 
 def mean(strip: Strip, result: Image) -> None:
-    """Give the means, rounded down."""
+    """Compute the means, rounded down."""
     loops.means(strip.sums(every_level(str(strip.levels.dtype))), strip.counts, result)
 
 
 def from_mean(strip: Strip, result: Image) -> None:
-    """Give half the distance from the mean; mid gray is what equals it."""
+    """Compute half the difference from the mean; mid gray stands for no difference."""
     totals = strip.sums(every_level(str(strip.levels.dtype)))
     middle = float((strip.white + 1) // 2 - 1)
     loops.from_means(strip.own, totals, strip.counts, middle, result)
 
 
 def above_mean(strip: Strip, result: Image) -> None:
-    """Tell what is brighter than the mean."""
+    """Compute the mask of the pixels that are brighter than the mean."""
     totals = strip.sums(every_level(str(strip.levels.dtype)))
     loops.above_means(strip.own, totals, strip.counts, result)
 
 
 @lru_cache(maxsize=4)
 def logarithms_of(outside: int) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
-    """Give the logarithm of each level and one, and as a whole number of units.
+    """Return log(level + 1) of each level, as floats and as integers in units of 1 / `UNIT`.
 
-    What lies outside is worth nothing.
+    That of the level `outside`, the last one, is 0.
     """
     logarithms = np.array([math.log(level + 1) for level in range(outside)] + [0.0])
     return logarithms, np.rint(logarithms * UNIT).astype(np.uint64)
 
 
 def geometric_mean(strip: Strip, result: Image) -> None:
-    """Give the geometric means, rounded."""
-    logarithms, worth = logarithms_of(strip.outside)
-    totals = strip.sums(worth)
+    """Compute the geometric means, rounded."""
+    logarithms, weights = logarithms_of(strip.outside)
+    totals = strip.sums(weights)
     loops.geometric_means(
         strip.levels,
         strip.shape.runs,
@@ -277,35 +315,35 @@ def geometric_mean(strip: Strip, result: Image) -> None:
     )
 
 
-# By comparing each pixel with its neighbours.
+# Statistics that compare each pixel with its neighbours.
 
 
 def equalized(strip: Strip, result: Image) -> None:
-    """Give the share of the neighbourhood that is not brighter, up to white."""
-    # The centre is none of the places, and not above itself.
+    """Compute the share of the neighbourhood that is not brighter than the pixel, times white."""
+    # The offsets lack the centre, which is not brighter than itself and must be counted.
     reach = strip.shape.reach
-    places = np.vstack([strip.shape.places, [[reach, reach]]])
-    loops.equalized(strip.levels, strip.own, places, strip.counts, float(strip.white), result)
+    offsets = np.vstack([strip.shape.offsets, [[reach, reach]]])
+    loops.equalized(strip.levels, strip.own, offsets, strip.counts, float(strip.white), result)
 
 
 def distance(strip: Strip, result: Image) -> None:
-    """Give how far the nearest neighbour is."""
+    """Compute the distance of each pixel's level to the nearest level of its neighbours."""
     white = strip.levels.dtype.type(strip.white)
-    loops.distances(strip.levels, strip.own, strip.shape.places, white, result)
+    loops.distances(strip.levels, strip.own, strip.shape.offsets, white, result)
 
 
-# By histograms; what lies outside is the level after the last.
+# Statistics that need a histogram. They need `after_last` as the level outside the image.
 
 
 def percentile(strip: Strip, result: Image, p0: float) -> None:
-    """Give the level below which a share lies."""
+    """Compute the level below which a share `p0` of the neighbourhood lies."""
     histograms.percentiles(
         strip.levels, strip.shape.runs, strip.counts, (strip.outside, strip.words), p0, result
     )
 
 
 def between_percentiles(strip: Strip, result: Image, p0: float, p1: float) -> None:
-    """Stretch between two percentiles."""
+    """Stretch each pixel between two percentiles of its neighbourhood."""
     histograms.between_percentiles(
         strip.levels,
         strip.own,
@@ -320,39 +358,39 @@ def between_percentiles(strip: Strip, result: Image, p0: float, p1: float) -> No
 
 
 def similar_mean(strip: Strip, result: Image, s0: int, s1: int) -> None:
-    """Give the mean of those that are about as bright."""
+    """Compute the mean of the neighbours that are about as bright as the pixel."""
     levels = strip.outside, strip.words
     histograms.similar_means(strip.levels, strip.own, strip.shape.runs, levels, s0, s1, result)
 
 
 def mode(strip: Strip, result: Image) -> None:
-    """Give the most frequent level."""
+    """Compute the most frequent level."""
     histograms.modes(strip.levels, strip.shape.runs, (strip.outside, strip.words), result)
 
 
 @lru_cache(maxsize=8)
 def entropy_terms(pixels: int) -> NDArray[np.float64]:
-    """Give what each count takes from the entropy of so many pixels."""
+    """Return p · log2(p) for each count of a level among `pixels` pixels, with p its share."""
     shares = [count / pixels for count in range(1, pixels + 1)]
     return np.array([0.0] + [share * math.log(share) / math.log(2) for share in shares])
 
 
 def entropy(strip: Strip, result: Image) -> None:
-    """Give the bits that a pixel takes."""
+    """Compute the entropy of the levels, in bits."""
     terms = entropy_terms(strip.shape.pixels)
     histograms.entropies(
         strip.levels, strip.shape.runs, strip.counts, (strip.outside, strip.words), terms, result
     )
 
 
-def parting(strip: Strip, result: Image) -> None:
-    """Give Otsu's level."""
-    histograms.partings(
+def otsu(strip: Strip, result: Image) -> None:
+    """Compute Otsu's threshold."""
+    histograms.otsu_levels(
         strip.levels, strip.shape.runs, strip.counts, (strip.outside, strip.words), result
     )
 
 
-# By least and greatest levels.
+# Filters that need the least and the greatest level.
 
 
 def extreme(
@@ -366,7 +404,10 @@ def extreme(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Give each pixel the least or the greatest level of its neighbourhood."""
+    """Replace each pixel by the least or the greatest level of its neighbourhood.
+
+    `by` is `least` or `greatest`; for the other parameters see `morphology.filtered`.
+    """
     return filtered(
         image,
         footprint,
@@ -393,37 +434,38 @@ def between(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Give what follows from the least and the greatest level of each neighbourhood.
+    """Compute a filter that needs the least and the greatest level of each neighbourhood.
 
     Parameters
     ----------
     image, footprint, radius, half_width, statistics, place, out
-        As for `ranked`.
+        As in `ranked`.
     by : callable
-        From a strip, these two, and white of each colour, to the result; it may be one of them.
+        Takes a strip, its least and its greatest levels, and white of each colour. It returns the
+        result, for which it may overwrite the least or the greatest levels.
     """
     shape, whites = shape_of(footprint, radius, half_width), whites_of(image, statistics)
 
-    def apply(part: Image) -> Image:
-        low = least(part, shape.mask, "ignore", 0)
-        return by(part, low, greatest(part, shape.mask, "ignore", 0), whites)
+    def apply(strip: Image) -> Image:
+        low = least(strip, shape.mask, "ignore", 0)
+        return by(strip, low, greatest(strip, shape.mask, "ignore", 0), whites)
 
     return by_strips(apply, image, shape.reach, place, out)
 
 
 def extent(_: Image, low: Image, high: Image, __: list[int]) -> Image:
-    """Give the range of levels."""
+    """Compute the range of the levels: greatest minus least."""
     return np.subtract(high, low, out=high)
 
 
-def stretched(part: Image, low: Image, high: Image, whites: list[int]) -> Image:
-    """Stretch each pixel's neighbourhood to the full range."""
-    line = np.tile(np.array(whites, np.float64), part.shape[1])
-    loops.stretched(rows_of(part), rows_of(low), rows_of(high), line, rows_of(low))
+def stretched(strip: Image, low: Image, high: Image, whites: list[int]) -> Image:
+    """Stretch each pixel from the range of its neighbourhood to the full range."""
+    line = np.tile(np.array(whites, np.float64), strip.shape[1])
+    loops.stretched(rows_of(strip), rows_of(low), rows_of(high), line, rows_of(low))
     return low
 
 
-def nearer_end(part: Image, low: Image, high: Image, _: list[int]) -> Image:
-    """Give the least or the greatest level, whichever is nearer."""
-    loops.nearer_end(rows_of(part), rows_of(low), rows_of(high), rows_of(low))
+def nearer_end(strip: Image, low: Image, high: Image, _: list[int]) -> Image:
+    """Replace each pixel by the least or the greatest level, whichever is nearer."""
+    loops.nearer_end(rows_of(strip), rows_of(low), rows_of(high), rows_of(low))
     return low

@@ -1,4 +1,4 @@
-"""Other rows and columns: each a sum of some of the image's, in float32, row by row."""
+"""Resampling: each row and column of a result is a weighted sum of an image's, in float32."""
 
 from typing import NamedTuple
 
@@ -12,17 +12,17 @@ loops = lazily("cluster_worker.kernels.loops.resampling")
 
 
 class Taps(NamedTuple):
-    """What the pixels of a result are made from along one axis.
+    """The weighted sums that make the pixels of a result along one axis.
 
     Attributes
     ----------
     lines : ndarray of int
-        (pixels, 3): the first pixel that is weighed, how many are, and whether the weights are
-        the same for all that are marked so.
+        (pixels, 3): for each pixel of the result, the first pixel of its sum, the number of pixels
+        in it, and a mark, 1 or 0. All marked pixels have the same weights.
     weights : ndarray of float32
-        (pixels, most that are weighed).
+        (pixels, pixels in the longest sum).
     step : int
-        How far the first pixel moves from one marked pixel to the next.
+        How far the first pixel of the sum moves from one marked pixel to the next.
     """
 
     lines: NDArray[np.intp]
@@ -33,20 +33,25 @@ class Taps(NamedTuple):
 def resample(
     image: Image, down: Taps, across: Taps, *, dtype: str, place: Place, out: Image | None
 ) -> Image:
-    """Make a core of a result of other rows and columns.
+    """Compute a core of a result that has other rows and columns than the image.
 
     Parameters
     ----------
     image : ndarray
-        (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
+        The block: (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
     down, across : Taps
-        Of the core's rows and columns, in coordinates of the image.
+        The sums of the core's rows and of its columns, in coordinates of the whole image.
     dtype : {"float32", "uint8", "uint16"}
         Type of the result; integers are rounded.
     place : Place
-        Its window is the block, its core that of the result.
+        Its window is the block, in the image. Its core lies in the result.
     out : ndarray or None
         Array for the result; None makes a new one.
+
+    Returns
+    -------
+    ndarray
+        The core.
     """
     channels = channels_of(image)
     white = WHITE[dtype]
@@ -67,7 +72,7 @@ def resample(
 
 
 def moved(lines: NDArray[np.intp], start: int) -> NDArray[np.intp]:
-    """Count pixels from the first of a block."""
+    """Return lines of taps whose first pixels count from the start of a block."""
     lines = lines.copy()
     lines[:, 0] -= start
     return lines

@@ -1,4 +1,4 @@
-"""A ball that is rolled under an image, and feels its background."""
+"""The rolling-ball estimate of an image's background, with a compiled loop."""
 
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ loops = lazily("cluster_worker.kernels.loops.balls")
 
 
 def rolled(image: Image, radius: int, *, place: Place, out: Image | None) -> Image:
-    """Give the background of a block as a ball feels it.
+    """Compute the background of a block: how high a ball below the image can rise at each pixel.
 
     Parameters
     ----------
@@ -53,27 +53,27 @@ def rolled(image: Image, radius: int, *, place: Place, out: Image | None) -> Ima
 def ball(
     radius: int, dtype: str, rows: int, columns: int
 ) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Give the points of a ball, and how far they lie below its top.
+    """Return the points of a ball, and how far each lies below the top of the ball.
 
-    To whole numbers scikit-image adds the depths in double precision, and cuts off what follows the
-    point of the least sum. That is the least sum of depths that were cut off before, of which
-    single precision keeps every bit.
+    For integer images, scikit-image adds the depths in double precision, takes the least sum, and
+    drops its fraction. That equals the least sum of depths whose fractions were dropped before.
+    Such sums are exact in single precision.
 
     Parameters
     ----------
     radius : int
-        In pixels, and in levels.
+        Radius of the ball, in pixels and in levels.
     dtype : str
-        Of the image.
+        Type of the image.
     rows, columns : int
-        Of the image: points that lie beyond it wherever the ball is are left out.
+        Of the image. Points that are never inside an image of this size are left out.
 
     Returns
     -------
     points : ndarray of int32
-        n × 2, with n even: the last may stand there twice.
+        (n, 2): row and column of each point. n is even: the last point may occur twice.
     depths : ndarray
-        Of the type that sums have.
+        (n,): in the type in which sums are computed.
     """
     whole = not dtype.startswith("float")
     tops = ball_kernel(radius, 2).astype("float64" if whole else dtype)

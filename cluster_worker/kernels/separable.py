@@ -1,4 +1,4 @@
-"""Gaussians: the same kernel along rows and along columns, in float32, row by row."""
+"""Gaussian filters: the same weights along columns and along rows, in float32, row by row."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ loops = lazily("cluster_worker.kernels.loops.separable")
 
 
 def kernel_of(sigma: float, truncate: float) -> NDArray[np.float64]:
-    """Give scipy's Gaussian."""
+    """Return scipy's weights of a Gaussian with this standard deviation, in pixels."""
     weights: NDArray[np.float64] = _filters._gaussian_kernel1d(
         sigma, 0, int(truncate * sigma + 0.5)
     )
@@ -64,7 +64,7 @@ def difference(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Take a wide Gaussian of a block from a narrow one.
+    """Subtract a wide Gaussian blur of a block from a narrow one.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def difference(
     Returns
     -------
     ndarray of float32
-        The core.
+        The result for the core.
     """
     narrow, wide = (
         gaussian(image, sigma, mode, cval, truncate, dtype="float32", place=place, out=None)
@@ -97,7 +97,7 @@ def unsharp_mask(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Sharpen a block.
+    """Sharpen a block by unsharp masking.
 
     Parameters
     ----------
@@ -132,7 +132,21 @@ def convolve(
     amount: float | None = None,
     low: float = 0.0,
 ) -> None:
-    """Blur the core of a block into a result, or sharpen it by an amount."""
+    """Blur the core of a block into an array, or sharpen it if there is an amount.
+
+    Parameters
+    ----------
+    image, mode, cval, dtype, place
+        As in `gaussian`.
+    weights : ndarray of float64
+        Weights along either axis, of odd length.
+    result : ndarray
+        Array for the core, contiguous and of type `dtype`.
+    amount : float, optional
+        How much of the difference from the blur is added to the image.
+    low : float
+        Least value of a sharpened pixel, as a share of white.
+    """
     core = place.core.relative_to(place.window)
     channels = channels_of(image)
     taken, white = WHITE[str(image.dtype)], WHITE[dtype]

@@ -1,4 +1,4 @@
-"""Slopes: differences of neighbours, smoothed along the edge, in float32, row by row."""
+"""Gradients: differences of neighbours, smoothed along the edge, in float32, row by row."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ def slopes(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Find the slopes of a block.
+    """Compute the gradient of a block.
 
     Parameters
     ----------
@@ -36,13 +36,14 @@ def slopes(
     mode, cval
         As in ``skimage.filters.sobel``.
     weights : tuple of ndarray
-        Of smoothing, and of differences as scikit-image convolves with them; odd and of one length.
+        Weights for smoothing, and for differences as scikit-image convolves with them. Both have
+        the same odd length.
     axes : tuple of int
-        Along which slopes are found; of both, the steepness.
+        The axis along which the slope is computed; for both, the magnitude of the gradient.
     dtype : {"float32", "uint8", "uint16"}
         Type of the result; integers are rounded.
     shows : tuple of float
-        What becomes black and white in whole numbers.
+        The values that become black and white in an integer result.
     place : Place
         Where the block lies, and its core.
     out : ndarray or None
@@ -57,7 +58,7 @@ def slopes(
     channels = channels_of(image)
     taken, white = WHITE[str(image.dtype)], WHITE[dtype]
     gain, offset = range_mapped(dtype, shows)
-    # From the centre outwards.
+    # Half of the weights, from the centre outwards.
     smooth, differ = (each[len(each) // 2 :: -1].astype(np.float32) for each in weights)
     with core_of(image, core, dtype, out) as result:
         loops.slopes(
@@ -88,14 +89,15 @@ def crosses(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Compare the pixels of a block with their nearest neighbours.
+    """Compute differences of a block's pixels along diagonals, or their Laplacian.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
     diagonals : tuple of {"falling", "rising"}
-        Along which differences are found; of both, the steepness; of none, the curvature.
+        The diagonal along which differences are computed; for both, the magnitude of the gradient;
+        for none, the Laplacian.
     dtype, shows, place, out
         As in `slopes`.
 
@@ -124,14 +126,14 @@ def crosses(
 
 
 def range_mapped(dtype: str, shows: tuple[float, float]) -> tuple[float, float]:
-    """Give factor and offset that make values of a type of what it shows; floats stay as they are.
+    """Return the factor and the offset that map a range to black and white of a type.
 
     Parameters
     ----------
     dtype : {"float32", "uint8", "uint16"}
-        Of a result.
+        Type of the result; float32 is not mapped.
     shows : tuple of float
-        What becomes black and white in whole numbers.
+        The values that become black and white.
     """
     if dtype == "float32":
         return 1.0, 0.0

@@ -1,4 +1,4 @@
-"""Filter the core of a block by a filter of whole images."""
+"""Filter the core of a block with a function that filters whole images."""
 
 from collections.abc import Callable
 
@@ -7,22 +7,22 @@ import numpy as np
 from cluster_worker.kernels import Image
 from cluster_worker.pixels.tiling import Place, Span
 
-# Of what a filter reads at a time: with what it makes of that, it fits the second cache.
+# Bytes of a strip: with the arrays that a filter makes of it, it fits the L2 cache.
 STRIP_BYTES = 1 << 19
 
 
 def by_strips(
     function: Callable[[Image], Image], image: Image, halo: int, place: Place, out: Image | None
 ) -> Image:
-    """Filter strip by strip, so that what lies between two steps of a filter stays in the cache.
+    """Filter strip by strip, so that intermediate arrays of the filter stay in the cache.
 
     Parameters
     ----------
     function : callable
-        From some rows of the block to as many of the result, in the block's type. At the block's
-        own border it does what it does at an image's.
+        Takes some rows of the block, and returns its result for the same rows in the same type. It
+        applies its border rule at the edges of what it is given.
     image : ndarray
-        The block.
+        The block: (rows, columns) or (rows, columns, channels).
     halo : int
         Pixels that the function reads on every side of a pixel.
     place : Place
@@ -46,21 +46,21 @@ def by_strips(
     return result
 
 
-def straight(
+def direct(
     function: Callable[[Image, Image | None], Image],
     image: Image,
     halo: int,
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Filter straight into the result, then the core's edges again, with what lies around them.
+    """Filter the core into the result in one call, then filter its edges again with their halo.
 
     Parameters
     ----------
     function : callable
-        From an image, and an array for its result or None, to the result.
+        Takes an image, and an array for its result or None, and returns the result.
     image, halo, place, out
-        As above.
+        As in `by_strips`.
 
     Returns
     -------
@@ -78,7 +78,17 @@ def straight(
 
 
 def edges(core: Span, width: int, shape: tuple[int, int]) -> list[Span]:
-    """Give the edges of a core that lie within a block of this shape."""
+    """Return the edges of a core beyond which its block continues.
+
+    Parameters
+    ----------
+    core : Span
+        The core, in the block's coordinates.
+    width : int
+        Width of an edge, in pixels.
+    shape : tuple of int
+        (rows, columns) of the block.
+    """
     top, left = min(core.top + width, core.bottom), min(core.left + width, core.right)
     bottom, right = max(core.bottom - width, core.top), max(core.right - width, core.left)
     return [

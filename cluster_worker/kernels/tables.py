@@ -1,6 +1,7 @@
-"""Whole numbers by tables: what becomes of each level is found once, and looked up for each pixel.
+"""Lookup tables for operations that see one pixel at a time, for images of integers.
 
-The table is what the operation's own function makes of an image that holds every level.
+The operation's own function is called once, on an image that holds every level. Its result is the
+table, in which each pixel is looked up.
 """
 
 from collections.abc import Callable
@@ -18,17 +19,17 @@ from cluster_worker.pixels.depths import to_depth
 loops = lazily("cluster_worker.kernels.loops.tables")
 opencv = lazily("cluster_worker.kernels.opencv")
 
-# OpenCV counts in float32, which is exact up to here.
+# OpenCV counts in float32, which is exact up to this number.
 COUNT_MAX = 1 << 24
-# Pixels from which on it is worth to count pairs.
+# Images of this many pixels or more are counted in pairs of pixels, which is then faster.
 PAIRED = 1 << 18
 Histogram = NDArray[np.intp]
-# From a histogram of all levels to what the operation measures.
+# Takes a histogram of all levels, and returns the statistics of the operation.
 Statistics = Callable[[Histogram], tuple[Any, ...]]
 
 
 def tally(image: Image) -> Histogram:
-    """Count the pixels of each level of uint8 or uint16."""
+    """Count the pixels of each level of a uint8 or uint16 image: the histogram has all levels."""
     if image.dtype == np.uint8:
         return tally_bytes(image if is_in_rows(image) else np.ascontiguousarray(image))
     rows = rows_of(image)
@@ -42,7 +43,7 @@ def tally(image: Image) -> Histogram:
 
 
 def tally_bytes(image: Image) -> Histogram:
-    """Count the pixels of each level of uint8; the values of a row lie side by side."""
+    """Count the pixels of each level of a uint8 image; the values of a row must be adjacent."""
     total: Histogram
     [source], height, values = lines_of(image)
     if image.size < PAIRED:
@@ -57,54 +58,57 @@ def tally_bytes(image: Image) -> Histogram:
 
 
 def extent(histogram: Histogram) -> tuple[Any, Any]:
-    """Give the least and the greatest level."""
+    """Return the least and the greatest level that occur, in the type of the levels."""
     dtype = "uint8" if histogram.size == 1 << 8 else "uint16"
     least, greatest = np.flatnonzero(histogram)[[0, -1]].astype(dtype)
     return least, greatest
 
 
 def extent_alone(histogram: Histogram) -> tuple[Any, ...]:
-    """Measure what `statistics.EXTENT` does."""
+    """Return the statistics that `operations.support.statistics.EXTENT` measures."""
     return (extent(histogram),)
 
 
 def extent_and_counts(histogram: Histogram) -> tuple[Any, ...]:
-    """Measure least and greatest level, and all counts."""
+    """Return the extent of the levels, and the histogram."""
     return extent(histogram), histogram
 
 
 class Table(NamedTuple):
-    """What becomes of each level.
+    """The result of each level.
 
     Attributes
     ----------
     values, words : ndarray
-        (levels,) of any type, and the same as whole numbers of as many bytes.
-    way : callable, optional
-        From an image to its result, if one comparison or none does what the table does.
+        (levels,) of any type, and the same bytes as unsigned integers of that size.
+    shortcut : callable, optional
+        ``shortcut(image, out)`` writes what the table would give, with one comparison or none.
     """
 
     values: Image
     words: Image
-    way: Callable[[Image, Image], None] | None
+    shortcut: Callable[[Image, Image], None] | None
 
     @classmethod
     def of(cls, values: Image) -> "Table":
-        """Find out how a table is best looked up."""
-        # Any type is so many bytes.
+        """Make a table of its values, and find its shortcut."""
+        # The loops only move the bytes of a value, whatever its type.
         words = np.require(values, requirements=["C", "W"]).view(f"uint{8 * values.itemsize}")
-        return cls(values, words, way_of(values))
+        return cls(values, words, shortcut_of(values))
 
 
-def way_of(table: Image) -> Callable[[Image, Image], None] | None:
-    """Find a way to do what a table does by one comparison or none."""
+def shortcut_of(table: Image) -> Callable[[Image, Image], None] | None:
+    """Return a function that does the same as a table by one comparison or none, or None.
+
+    There is one for a threshold, a copy, and an inversion.
+    """
     jumps = np.flatnonzero(table[1:] != table[:-1])
     if table.dtype == bool and len(jumps) == 1 and table[-1]:
-        return partial(copies.cut, level=int(jumps[0]), white=1)
+        return partial(copies.threshold, level=int(jumps[0]), white=1)
     if table.dtype.kind != "u" or table.size != np.iinfo(table.dtype).max + 1:
         return None
     if len(jumps) == 1 and table[0] == 0:
-        return partial(copies.cut, level=int(jumps[0]), white=int(table[-1]))
+        return partial(copies.threshold, level=int(jumps[0]), white=int(table[-1]))
     levels = np.arange(table.size)
     if np.array_equal(table, levels):
         return copies.copy
@@ -119,13 +123,27 @@ def table_of(
     measured: Statistics,
     target: str | None,
 ) -> Table:
-    """Give what becomes of each level; the tiles of an image ask for the same."""
+    """Compute the table of an operation. It is cached, since all tiles of an image need the same.
+
+    Parameters
+    ----------
+    model : callable
+        The operation's function.
+    dtype : dtype
+        Type of the image: uint8 or uint16.
+    counted : bytes or None
+        The histogram of the whole image, if the operation needs statistics.
+    measured : callable
+        From the histogram to the statistics.
+    target : str or None
+        Type to round the result to; None keeps the type of the function's result.
+    """
     levels = np.arange(np.iinfo(dtype).max + 1).astype(dtype)[np.newaxis]
     if counted is None:
         table = model(levels)
     else:
         histogram = np.frombuffer(counted, np.intp)
-        # What is not in the image may lie where the operation knows nothing.
+        # Levels outside the image's extent may be values that the operation cannot handle.
         levels = np.clip(levels, *extent(histogram))
         table = model(levels, statistics=measured(histogram))
     if target is not None:
@@ -144,20 +162,20 @@ def looked_up(
     out: Image | None,
     **_: Any,
 ) -> Image:
-    """Look pixels up in the table of an operation that sees one pixel at a time.
+    """Look up the pixels of a core in the table of an operation that sees one pixel at a time.
 
     Parameters
     ----------
     image : ndarray
-        A core, of uint8 or uint16.
+        The core, of uint8 or uint16.
     measured : callable
-        If there is a histogram, what becomes of it for the operation.
+        From the histogram to the statistics of the operation, if there is a histogram.
     statistics : tuple of ndarray
-        The histogram of the whole image, if the operation measures it.
+        The histogram of the whole image, if the operation needs statistics.
     model : callable
         The operation's function.
     target : str or None
-        The type to round to.
+        Type to round the result to; None keeps the type of the function's result.
     out : ndarray or None
         Array for the result; None makes a new one.
     """
@@ -169,21 +187,21 @@ def looked_up(
 
 
 def look_up(image: Image, table: Image | Table, result: Image) -> None:
-    """Replace levels by what a table holds for them.
+    """Replace each level of an image by its value in a table.
 
     Parameters
     ----------
     image : ndarray
-        Of uint8 or uint16.
+        Image of uint8 or uint16.
     table : ndarray or Table
-        (levels,) of any type.
+        (levels,): a value for every level of the image's type, of any type.
     result : ndarray
-        Of the image's shape and the table's type.
+        Array of the image's shape and the table's type; it may be the image.
 
     Raises
     ------
     ValueError
-        If one does not fit the others: loops over addresses know no bounds.
+        If shapes or types do not fit: the loops work on addresses, and check no bounds.
     """
     table = table if isinstance(table, Table) else Table.of(table)
     values = table.values
@@ -197,10 +215,10 @@ def look_up(image: Image, table: Image | Table, result: Image) -> None:
     target = result if is_in_rows(result) else np.empty(result.shape, result.dtype)
     (start, to), height, count = lines_of(source, target)
     is_bytes = image.itemsize == values.itemsize == 1
-    if table.way is not None:
-        table.way(source, target)
+    if table.shortcut is not None:
+        table.shortcut(source, target)
     elif is_bytes and loops.PERMUTES and count >= loops.VECTOR_BYTES:
-        # Where a row ends, bytes are written twice, which is dear past the caches.
+        # The last bytes of a row are written twice, which is expensive past the caches.
         streams = start != to and height == 1 and result.nbytes >= STREAMED_BYTES
         loops.replace_bytes(table.words, start, to, height, count, streams)
     else:

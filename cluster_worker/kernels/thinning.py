@@ -8,17 +8,23 @@ loops = lazily("cluster_worker.kernels.loops.thinning")
 
 
 def thinned(mask: Image, tables: tuple[bytes, bytes], iterations: int) -> Image:
-    """Thin a mask by some iterations; outside of it nothing is set.
+    """Thin a mask by a number of iterations. Pixels beyond its border count as not set.
 
     Parameters
     ----------
     mask : ndarray of bool
         (rows, columns).
     tables : tuple of bytes
-        For both halves of an iteration, 1 where a pixel stays, by the code of its neighbours: the
-        lowest bits are the three above, then the three below, left, and right.
+        A table for each half of an iteration: 1 if a pixel stays, for each code of its neighbours.
+        The bits of a code, lowest first, are the three neighbours above, the three below, the left
+        and the right one.
     iterations : int
         At most 100.
+
+    Returns
+    -------
+    ndarray of bool
+        (rows, columns).
     """
     framed = np.pad(mask.view(np.uint8), 1)
     stays = np.frombuffer(b"".join(tables), np.uint8).reshape(2, 256).copy()

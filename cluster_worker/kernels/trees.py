@@ -1,4 +1,4 @@
-"""Openings and closings by the size of regions, with compiled loops."""
+"""Area and diameter openings and closings, with compiled loops."""
 
 import numpy as np
 from skimage import util
@@ -9,29 +9,37 @@ loops = lazily("cluster_worker.kernels.loops.trees")
 
 
 def opened(image: Image, least: int, connectivity: int, *, by_extent: bool) -> Image:
-    """Lower each pixel until it lies in a region of such pixels that is as large as a limit.
+    """Lower each pixel to the highest level at which its region reaches a minimum size.
+
+    The region at a level is the connected set of pixels that are at least as bright.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns), of uint8, uint16 or floats.
     least : int
-        The limit, in pixels.
+        The minimum size, in pixels.
     connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
+        1 if pixels of a region must share an edge, 2 if a corner will do.
     by_extent : bool
-        Whether a region is as large as it has rows or columns, and not pixels.
+        Whether the size of a region is its number of rows or of columns, whichever is larger.
+        Otherwise it is its number of pixels.
+
+    Returns
+    -------
+    ndarray
+        Same shape and type as the image. If the whole image is too small, it is 0.
     """
     framed = np.pad(image, 1)
     parents = np.full(framed.size, -1, np.int32)
     boxes = np.empty((framed.size if by_extent else 0, 4), np.int32)
     scratch = boxes, parents, np.empty(framed.size, np.int32)
-    loops.leave_large(framed, rising(image), connectivity == 2, least, *scratch)
+    loops.open_regions(framed, rising_order(image), connectivity == 2, least, *scratch)
     return framed[1:-1, 1:-1]
 
 
-def rising(image: Image) -> Image:
-    """Give the places of an image's pixels in rising order, equal ones in row order."""
+def rising_order(image: Image) -> Image:
+    """Return the indices of an image's pixels, sorted by value, and in row order if equal."""
     flat = np.require(image, requirements=["C", "W"]).reshape(-1)
     if image.dtype.kind == "f":
         return np.argsort(flat, kind="stable").astype(np.int32)
@@ -40,9 +48,10 @@ def rising(image: Image) -> Image:
 
 
 def closed(image: Image, least: int, connectivity: int, *, by_extent: bool) -> Image:
-    """Raise each pixel until it lies in a region of such pixels that is as large as a limit.
+    """Raise each pixel to the lowest level at which its region reaches a minimum size.
 
-    It takes what `opened` takes.
+    The region at a level is the connected set of pixels that are at least as dark. The parameters
+    are those of `opened`.
     """
     result: Image = util.invert(
         opened(util.invert(image), least, connectivity, by_extent=by_extent)

@@ -1,4 +1,4 @@
-"""Total variation: a round of Chambolle's iteration, row by row."""
+"""Total variation denoising: one round of Chambolle's iteration, row by row."""
 
 from collections.abc import Sequence
 
@@ -10,32 +10,32 @@ loops = lazily("cluster_worker.kernels.loops.variation")
 
 
 def chambolle(state: Image, planes: Image, runs: Sequence[bool], weight: float) -> Image:
-    """Do one round of every colour that runs, to the last bit as numpy would.
+    """Compute one round for every colour that still runs, with the same bits as numpy.
 
     Parameters
     ----------
     state : ndarray
-        (rows, columns, 4 × colours) of float32 or float64: for each colour the image so far, the
-        two parts of the dual variable, and the energy.
+        (rows, columns, 4 × colours) of float32 or float64: for each colour, the image so far, the
+        two components of the dual variable, and the energy.
     planes : ndarray
-        (rows, columns, colours) of the same type.
+        (rows, columns, colours) of the same type: the image to denoise.
     runs : sequence of bool
-        Which colours do; the others stay as they are.
+        For each colour, whether it still runs; the state of the others is copied.
     weight : float
-        How much is smoothed.
+        Strength of the smoothing.
 
     Returns
     -------
     ndarray
         The next state.
     """
-    kind = state.dtype.type
+    scalar = state.dtype.type
     result = np.empty(state.shape, state.dtype)
     loops.chambolle(
         rows_of(state),
         rows_of(planes),
         np.array(runs),
-        (kind(weight), kind(0.25 / weight), kind(0.25), kind(1)),
+        (scalar(weight), scalar(0.25 / weight), scalar(0.25), scalar(1)),
         rows_of(result),
     )
     return result

@@ -1,4 +1,4 @@
-"""Noise taken away by the shortest wavelet, a step, to the last bit as scikit-image does."""
+"""Denoising with the Haar wavelet, with the same bits as scikit-image."""
 
 import math
 from typing import Any
@@ -11,16 +11,16 @@ from cluster_worker.kernels import Image, lazily
 
 loops = lazily("cluster_worker.kernels.loops.wavelets")
 
-# Coarser scales than these many are left as they are.
+# By default, this many of the coarsest scales are not denoised.
 COARSEST = 3
-# What an image of half the size lacks across, down, and slanted.
+# The detail coefficients of one scale: across, down, and diagonal.
 Details = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def denoised(
     plane: Image, sigma: float | None, mode: str, wavelet_levels: int | None, method: str
 ) -> Image:
-    """Take noise away from one colour.
+    """Denoise one plane of an image.
 
     Parameters
     ----------
@@ -28,12 +28,18 @@ def denoised(
         (rows, columns) of float32 or float64.
     sigma, mode, wavelet_levels, method
         As in ``skimage.restoration.denoise_wavelet``.
+
+    Returns
+    -------
+    ndarray
+        Same shape and type as the plane.
     """
-    # As often as the shorter side can be halved.
+    # As many scales as the shorter side can be halved, without the coarsest.
     levels = wavelet_levels or max(min(plane.shape).bit_length() - 1 - COARSEST, 1)
+    shrink = soft_thresholded if mode == "soft" else hard_thresholded
     coarse, scales = np.ascontiguousarray(plane), []
     for _ in range(levels):
-        coarse, details = parted(coarse)
+        coarse, details = split(coarse)
         scales.append(details)
     noise = _sigma_est_dwt(scales[0][2]) if sigma is None else sigma
     shapes = [plane.shape, *(details[0].shape for details in scales)]
@@ -43,43 +49,42 @@ def denoised(
         else:
             thresholds = [_universal_thresh(plane, noise)] * 3
         kept = [
-            lessened(each, threshold) if mode == "soft" else cut(each, threshold)
-            for each, threshold in zip(details, thresholds, strict=True)
+            shrink(each, threshold) for each, threshold in zip(details, thresholds, strict=True)
         ]
         coarse = joined(coarse, kept, shape)
     return coarse.astype(plane.dtype)
 
 
-def lessened(details: NDArray[Any], threshold: Any) -> NDArray[Any]:
-    """Bring details nearer to 0 by a threshold."""
+def soft_thresholded(details: NDArray[Any], threshold: Any) -> NDArray[Any]:
+    """Shrink details towards 0 by a threshold."""
     kept = 1 - threshold / np.abs(details)
     np.maximum(kept, 0, out=kept)
     less: NDArray[Any] = details * kept
     return less
 
 
-def cut(details: NDArray[Any], threshold: Any) -> NDArray[Any]:
-    """Drop details that are less than a threshold."""
+def hard_thresholded(details: NDArray[Any], threshold: Any) -> NDArray[Any]:
+    """Set details to 0 whose magnitude is below a threshold."""
     return np.where(np.abs(details) < threshold, 0, details)
 
 
-def share_of(dtype: Any) -> Any:
-    """Give what each of two values counts, in their type."""
+def haar_weight(dtype: Any) -> Any:
+    """Return the weight of each value of a pair in the Haar wavelet: the root of 0.5, in a type."""
     return np.dtype(dtype).type(math.sqrt(0.5))
 
 
-def parted(image: Image) -> tuple[Image, Details]:
-    """Give an image of half the size, and what that lacks."""
+def split(image: Image) -> tuple[Image, Details]:
+    """Split an image into one of half the size and its details, one step of the transform."""
     half = tuple((side + 1) // 2 for side in image.shape)
-    coarse, across, down, slanted = (np.empty(half, image.dtype) for _ in range(4))
-    loops.part(image, share_of(image.dtype), coarse, across, down, slanted)
-    return coarse, (across, down, slanted)
+    coarse, across, down, diagonal = (np.empty(half, image.dtype) for _ in range(4))
+    loops.split(image, haar_weight(image.dtype), coarse, across, down, diagonal)
+    return coarse, (across, down, diagonal)
 
 
 def joined(coarse: Image, details: list[Any], shape: tuple[int, ...]) -> Image:
-    """Make an image of this shape of one of half the size and what that lacks."""
-    kind = np.result_type(coarse, *details)
-    image = np.empty(shape, kind)
-    parts = [np.ascontiguousarray(each, kind) for each in (coarse, *details)]
-    loops.join(*parts, share_of(kind), image)
+    """Join an image of half the size and its details into one of this shape; inverts `split`."""
+    dtype = np.result_type(coarse, *details)
+    image = np.empty(shape, dtype)
+    coefficients = [np.ascontiguousarray(each, dtype) for each in (coarse, *details)]
+    loops.join(*coefficients, haar_weight(dtype), image)
     return image

@@ -14,8 +14,9 @@ from typing import Self
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.run_file import FileJob
-from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, in_family
-from cluster_worker.imagefiles.decoder import Decoder, Decoders
+from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, classify_error
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.node.consumer import Verdict
@@ -178,7 +179,7 @@ class Runner:
         except (Broken, OSError) as error:
             # An OSError is this node's: no room for a file, or no process to decode it.
             self.rows.hand_back(row, milliseconds())
-            raise in_family(error) from error
+            raise classify_error(error) from error
         return Verdict.DONE
 
     def fault(self, row: Job, error: RankDied) -> Verdict:

@@ -1,4 +1,4 @@
-"""Active contours: an outline that moves until it parts an image into two classes."""
+"""Active contours: an outline moves until it separates an image into two classes."""
 
 from typing import Annotated, Literal
 
@@ -28,24 +28,26 @@ def chan_vese(
     dt: Annotated[float, Number(0.01, 10, slider=(0.1, 2), step=0.1)] = 0.5,
     init_level_set: Literal["checkerboard", "disk", "small disk"] = "checkerboard",
 ) -> Image:
-    """Part an image into two classes of brightness with smooth outlines, as a mask.
+    """Split an image into two classes of brightness with the Chan–Vese method.
+
+    The result is a mask with smooth outlines.
 
     Parameters
     ----------
     mu : float
-        Weight of the outline's length; more makes it rounder.
+        Weight of the outline's length; a higher value gives a smoother outline.
     lambda1 : float
-        Weight of what is not alike in the white class.
+        Weight of the differences in brightness within the white class.
     lambda2 : float
-        Weight of what is not alike in the black class.
+        Weight of the differences in brightness within the black class.
     tol : float
-        Change of a round, for each pixel, at which it is over.
+        The iteration stops when the level set changes by less than this (root mean square).
     max_num_iter : int
-        Rounds at most.
+        Largest number of iterations.
     dt : float
-        Length of a round's step.
+        Step size of an iteration; larger steps are faster, but may not converge.
     init_level_set : str
-        Outline to begin with.
+        Outline to start from.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Boundaries of labels: drawn, or moved outwards."""
+"""Boundaries of labelled regions: find them, or move them outwards."""
 
 from typing import Annotated, Literal
 
@@ -22,17 +22,15 @@ def find_boundaries(
     mode: Literal["thick", "inner", "outer"] = "thick",
     background: Annotated[int, Number(0, 65_535, slider=(0, 10), step=1)] = 0,
 ) -> Image:
-    """Draw the borders between regions, as a mask.
+    """Find the boundaries between labelled regions; the result is a mask.
 
     Parameters
     ----------
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
     mode : str
         Which pixels: on both sides of a border ("thick"), those just inside of regions ("inner"),
         or those of the background around regions, and both sides where two touch ("outer").
     background : int
-        The label that is no region.
+        Label of the background, which is not a region.
 
     References
     ----------
@@ -50,12 +48,12 @@ def expand_labels(
     image: Image,
     distance: Annotated[float, Number(0, 200, unit="px", slider=(0, 30), step=0.5)] = 1,
 ) -> Image:
-    """Grow each label outwards without running into another.
+    """Grow each labelled region outwards without overlapping its neighbours.
 
     Parameters
     ----------
     distance : float
-        How far a label grows; a pixel takes the label that is nearest.
+        How far regions grow; a pixel within this distance takes the nearest label.
 
     References
     ----------

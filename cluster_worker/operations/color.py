@@ -1,7 +1,8 @@
 """Colour: gray, RGB and RGBA, other colour spaces, stains, and colours for labels.
 
-scikit-image multiplies matrices, whose last bit depends on a pixel's place in its row. Plain sums
-give the same bits wherever a tile is cut; hence the arithmetic here.
+scikit-image multiplies pixels by matrices, and the last bit of such a product depends on the
+pixel's position in its row. This module adds the products one by one instead, so that the result
+has the same bits however the image is cut into tiles.
 """
 
 import warnings
@@ -40,7 +41,7 @@ LUMINANCE = (0.2125, 0.7154, 0.0721)
     kernels=(Kernel(partial(colours.gray, weights=LUMINANCE), arrays=0, cost=0.03),),
 )
 def rgb2gray(image: Image) -> Image:
-    """Turn colours into their luminance; a gray image stays as it is.
+    """Convert colours to gray by their luminance; a gray image is unchanged.
 
     Y = 0.2125 R + 0.7154 G + 0.0721 B.
 
@@ -66,9 +67,9 @@ def gray2rgb(
     alpha: Image | None = None,
     out: Image | None = None,
 ) -> Image:
-    """Make an image of three colours, from gray, palette or transparent ones.
+    """Convert a gray, palette or transparent image to RGB.
 
-    Transparent pixels are laid over the background.
+    Transparent pixels are blended with the background colour.
 
     Parameters
     ----------
@@ -85,14 +86,14 @@ def gray2rgb(
     if alpha is None:
         return rgb
     behind = (1, 1, 1) if background == "white" else (0, 0, 0)
-    # Each to its own range: a mask may have become bool while its alpha is still uint8.
+    # Each is scaled by its own type: a mask may be bool already while its alpha is still uint8.
     opacity = as_float_like(alpha, rgb)
     result: Image = color.rgba2rgb(np.dstack([as_float_like(rgb, rgb), opacity]), behind)
     return result
 
 
 def as_float(image: Image) -> Image:
-    """Convert whole numbers and masks to floats of range 0 to 1, as scikit-image does."""
+    """Convert integers and masks to float64 from 0 to 1, as scikit-image does; keep floats."""
     if image.dtype.kind == "f":
         return image
     result: Image = util.img_as_float64(image)
@@ -100,20 +101,20 @@ def as_float(image: Image) -> Image:
 
 
 def as_float_like(plane: Image, image: Image) -> Image:
-    """Convert to floating point of range 0 to 1, double only if `image` is double."""
+    """Convert to floats from 0 to 1: float64 if `image` is float64, else float32."""
     convert = util.img_as_float64 if image.dtype == np.float64 else util.img_as_float32
     result: Image = convert(plane)
     return result
 
 
 def white_of(image: Image) -> float:
-    """Give the value of white in an image of this type."""
+    """Return the value of white for an image's type: 1 for masks and floats."""
     return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
 
 
 def mixed(image: Image, matrix: NDArray[Any]) -> Image:
-    """Make each colour of the result a sum of an image's, weighted by a row of a matrix."""
-    # Planes of one colour each are several times faster than colours side by side.
+    """Multiply the colours of each pixel by a 3 × 3 matrix."""
+    # Separate colour planes are several times faster than interleaved ones.
     first, second, third = np.ascontiguousarray(np.moveaxis(image, 2, 0))
     result = np.empty_like(image)
     for i, (a, b, c) in enumerate(matrix.astype(image.dtype)):
@@ -131,9 +132,10 @@ def from_rgb(
     matrix: NDArray[Any] | None = None,
     offset: tuple[float, float, float] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a conversion of colours, whose last bits are not scikit-image's.
+    """Declare a colour conversion whose last bits may differ from scikit-image's.
 
-    One that only multiplies by a matrix, and adds an offset, has a kernel.
+    Pass `matrix`, and `offset` if there is one, for a conversion that does nothing else: it then
+    has a kernel.
     """
     kernels: tuple[Kernel, ...] = ()
     if matrix is not None:
@@ -155,11 +157,11 @@ def from_rgb(
 
 @operation("RGB to HSV", "Colour", Pointwise(), channels="rgb", floats=True, arrays=4, cost=11.0)
 def rgb2hsv(image: Image) -> Image:
-    """Turn colours into hue, saturation and value, each from 0 to 1.
+    """Convert RGB to HSV: hue, saturation and value, each from 0 to 1.
 
     Notes
     -----
-    Where a colour is NaN, scikit-image leaves the hue as it finds it in memory; here it is 0.
+    Where a colour is NaN, scikit-image leaves the hue uninitialised; here it is 0.
 
     References
     ----------
@@ -172,10 +174,9 @@ def rgb2hsv(image: Image) -> Image:
 
 
 def to_hsv(image: Image) -> Image:
-    """Turn colours into hue, saturation and value without a warning.
+    """Convert RGB to HSV without a warning of a division by 0.
 
-    The largest of a pixel's colours, by which their spread is divided, may be 0 among negative
-    ones.
+    The conversion divides by the largest colour of a pixel, which may be 0 if others are negative.
     """
     with np.errstate(divide="ignore"):
         result: Image = color.rgb2hsv(image)
@@ -184,7 +185,7 @@ def to_hsv(image: Image) -> Image:
 
 @operation("HSV to RGB", "Colour", Pointwise(), channels="rgb", floats=True, arrays=14, cost=6.5)
 def hsv2rgb(image: Image) -> Image:
-    """Turn hue, saturation and value back into colours; the end of a chain that began with rgb2hsv.
+    """Convert HSV (hue, saturation and value) back to RGB; use it after rgb2hsv.
 
     References
     ----------
@@ -194,13 +195,19 @@ def hsv2rgb(image: Image) -> Image:
     return result
 
 
-Illuminant = Literal["A", "B", "C", "D50", "D55", "D65", "D75", "E"]
-Observer = Literal["2", "10", "R"]
+Illuminant = Annotated[
+    Literal["A", "B", "C", "D50", "D55", "D65", "D75", "E"],
+    "The light in which white is white; D65 is daylight.",
+]
+Observer = Annotated[
+    Literal["2", "10", "R"],
+    "Width of the field of view, in degrees; R is as the language R has it.",
+]
 
 
 @from_rgb("RGB to XYZ", (0.0, 1.09), cost=2.0)
 def rgb2xyz(image: Image) -> Image:
-    """Turn colours into X, Y and Z of CIE 1931: what the eye's receptors see, in linear light.
+    """Convert RGB to CIE 1931 XYZ, the standard space of perceived colours, in linear light.
 
     References
     ----------
@@ -215,7 +222,7 @@ def rgb2xyz(image: Image) -> Image:
 
 @from_rgb("XYZ to RGB", cost=2.0)
 def xyz2rgb(image: Image) -> Image:
-    """Turn X, Y and Z of CIE 1931 back into colours; the end of a chain that began with rgb2xyz.
+    """Convert CIE 1931 XYZ back to RGB; use it after rgb2xyz.
 
     References
     ----------
@@ -231,16 +238,9 @@ def xyz2rgb(image: Image) -> Image:
 
 @from_rgb("RGB to Lab", (-128.0, 128.0), cost=3.0)
 def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
-    """Turn colours into lightness (0 to 100), green to red, and blue to yellow, of CIE Lab.
+    """Convert RGB to CIE Lab: lightness (0 to 100), green to red, and blue to yellow.
 
-    Equal distances look about equally different.
-
-    Parameters
-    ----------
-    illuminant : str
-        The light in which white is white; D65 is daylight.
-    observer : str
-        Width of the field of view, in degrees; R is as the language R has it.
+    Equal distances in Lab look about equally different.
 
     References
     ----------
@@ -252,21 +252,14 @@ def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
 
 @from_rgb("Lab to RGB", cost=2.5)
 def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
-    """Turn CIE Lab back into colours; the end of a chain that began with rgb2lab.
-
-    Parameters
-    ----------
-    illuminant : str
-        The light in which white is white; D65 is daylight.
-    observer : str
-        Width of the field of view, in degrees; R is as the language R has it.
+    """Convert CIE Lab back to RGB; use it after rgb2lab.
 
     References
     ----------
     skimage.color.lab2rgb
     """
     with warnings.catch_warnings():
-        # Of colours that no screen has; they become the nearest ones.
+        # scikit-image warns of colours with a negative Z, which it sets to 0.
         warnings.simplefilter("ignore", UserWarning)
         xyz = color.lab2xyz(image, illuminant, observer)
     result: Image = xyz2rgb(xyz)
@@ -275,7 +268,7 @@ def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
 
 @from_rgb("RGB to Luv", (-176.0, 176.0), cost=3.0)
 def rgb2luv(image: Image) -> Image:
-    """Turn colours into lightness (0 to 100) and two of colour, of CIE Luv.
+    """Convert RGB to CIE Luv: lightness (0 to 100), and the colour coordinates u and v.
 
     References
     ----------
@@ -287,7 +280,7 @@ def rgb2luv(image: Image) -> Image:
 
 @from_rgb("RGB to YUV", (-1.0, 1.0), matrix=colorconv.yuv_from_rgb)
 def rgb2yuv(image: Image) -> Image:
-    """Turn colours into brightness and two differences of colour, as analogue television does.
+    """Convert RGB to YUV: brightness and two colour differences, as in analogue television.
 
     References
     ----------
@@ -298,7 +291,7 @@ def rgb2yuv(image: Image) -> Image:
 
 @from_rgb("YUV to RGB", matrix=colorconv.rgb_from_yuv)
 def yuv2rgb(image: Image) -> Image:
-    """Turn YUV back into colours; the end of a chain that began with rgb2yuv.
+    """Convert YUV back to RGB; use it after rgb2yuv.
 
     References
     ----------
@@ -309,7 +302,7 @@ def yuv2rgb(image: Image) -> Image:
 
 @from_rgb("RGB to YIQ", (-1.0, 1.0), matrix=colorconv.yiq_from_rgb)
 def rgb2yiq(image: Image) -> Image:
-    """Turn colours into brightness, orange to blue, and purple to green, as NTSC television does.
+    """Convert RGB to YIQ: brightness, orange to blue, purple to green, as in NTSC television.
 
     References
     ----------
@@ -320,7 +313,7 @@ def rgb2yiq(image: Image) -> Image:
 
 @from_rgb("RGB to YPbPr", (-1.0, 1.0), matrix=colorconv.ypbpr_from_rgb)
 def rgb2ypbpr(image: Image) -> Image:
-    """Turn colours into brightness and two differences of colour, as analogue video has them.
+    """Convert RGB to YPbPr: brightness and two colour differences, as in analogue video.
 
     References
     ----------
@@ -336,9 +329,9 @@ def rgb2ypbpr(image: Image) -> Image:
     offset=(16.0, 128.0, 128.0),
 )
 def rgb2ycbcr(image: Image) -> Image:
-    """Turn colours into brightness and two differences of colour, as digital video has them.
+    """Convert RGB to YCbCr: brightness and two colour differences, as in digital video.
 
-    Brightness goes from 16 to 235, the differences from 16 to 240 with no colour at 128.
+    Brightness ranges from 16 to 235, the differences from 16 to 240; gray has differences of 128.
 
     References
     ----------
@@ -351,7 +344,7 @@ def rgb2ycbcr(image: Image) -> Image:
 
 @from_rgb("RGB to YDbDr", (-1.333, 1.333), matrix=colorconv.ydbdr_from_rgb)
 def rgb2ydbdr(image: Image) -> Image:
-    """Turn colours into brightness and two differences of colour, as SECAM television does.
+    """Convert RGB to YDbDr: brightness and two colour differences, as in SECAM television.
 
     References
     ----------
@@ -362,7 +355,7 @@ def rgb2ydbdr(image: Image) -> Image:
 
 @from_rgb("RGB to RGB CIE", matrix=colorconv.rgbcie_from_rgb)
 def rgb2rgbcie(image: Image) -> Image:
-    """Turn colours into the three pure lights of the CIE's experiments.
+    """Convert RGB to CIE RGB, whose primaries are three monochromatic lights.
 
     References
     ----------
@@ -371,29 +364,37 @@ def rgb2rgbcie(image: Image) -> Image:
     return mixed(as_float(image), colorconv.rgbcie_from_rgb)
 
 
-# Stains of microscope slides: how much of each is at a pixel.
+# Stains of microscope slides: the amount of each stain at a pixel.
 
 Stain = Literal["all", "first", "second", "third"]
-# As scikit-image names its matrices.
-Stains = Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"]
+# The names of scikit-image's matrices.
+Stains = Annotated[
+    Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"],
+    "The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx "
+    "Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and DAB; "
+    "gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and orange G; "
+    "bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx hematoxylin and "
+    "PAS.",
+]
+# Darker colours count as this one, as in scikit-image: 0 has no logarithm.
 LEAST = 1e-6
 
 
 def darkness_of(image: Image) -> Image:
-    """Give how dark each colour is: 0 where it is white, 1 where it is the least that counts."""
+    """Return the darkness of each colour: from 0 for white to 1 for `LEAST` and less."""
     darkness: Image = np.log(np.maximum(as_float(image), LEAST)) / np.log(LEAST)
     return darkness
 
 
 def amounts(image: Image, matrix: NDArray[Any]) -> Image:
-    """Give how much of each of three stains is at each pixel, by the logarithm of its colour."""
+    """Compute the amounts of three stains from the logarithms of each pixel's colours."""
     stains = mixed(darkness_of(image), matrix.T)
     np.maximum(stains, 0, out=stains)
     return stains
 
 
 def colours_of(stains: Image, matrix: NDArray[Any]) -> Image:
-    """Give the colours that amounts of three stains have."""
+    """Compute the RGB colours that the amounts of three stains produce."""
     rgb: Image = np.exp(mixed(stains * np.log(LEAST), matrix.T))
     np.clip(rgb, 0, 1, out=rgb)
     return rgb
@@ -401,7 +402,7 @@ def colours_of(stains: Image, matrix: NDArray[Any]) -> Image:
 
 @lru_cache(maxsize=2)
 def darkness_table(dtype: str) -> Image:
-    """Give the darkness of every level of a type, which is converted to floats first."""
+    """Return the darkness of every level of an integer type, as float32."""
     levels = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
     return darkness_of(to_depth(levels, "float32"))
 
@@ -414,12 +415,12 @@ def amounts_by_table(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Do what `separate_stains` does by a table of each level's darkness."""
+    """Compute `separate_stains` with a table of the darkness of each level."""
     weights = getattr(color, f"{conv_matrix}_from_rgb").T
     return colours.weighed(
         image,
         table=darkness_table(str(image.dtype)),
-        weights=weights if stain == "all" else weights[number_of(stain)],
+        weights=weights if stain == "all" else weights[stain_index(stain)],
         dtype=dtype,
         out=out,
     )
@@ -428,8 +429,8 @@ def amounts_by_table(
 def combine_by_table(
     image: Image, conv_matrix: Stains, stain: Stain, *, dtype: str, out: Image | None
 ) -> Image:
-    """Do what `combine_stains` does by a table of each level's darkness."""
-    stains = slice(None) if stain == "all" else [number_of(stain)]
+    """Compute `combine_stains` with a table of the darkness of each level."""
+    stains = slice(None) if stain == "all" else [stain_index(stain)]
     return colours.stained(
         image,
         table=darkness_table(str(image.dtype)),
@@ -440,7 +441,7 @@ def combine_by_table(
     )
 
 
-# Of whole numbers.
+# Kernels for images of integers.
 AMOUNTS = Kernel(amounts_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.5, tolerance=1e-6)
 COLOURS = Kernel(combine_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.4, tolerance=1e-6)
 
@@ -465,7 +466,7 @@ def stain_operation(
 
 @stain_operation("Stains (hematoxylin, eosin, DAB)", "extent", AMOUNTS)
 def rgb2hed(image: Image) -> Image:
-    """Turn the colours of a stained slide into the amounts of hematoxylin, eosin and DAB.
+    """Compute the amounts of hematoxylin, eosin and DAB in the colours of a stained slide.
 
     References
     ----------
@@ -476,7 +477,7 @@ def rgb2hed(image: Image) -> Image:
 
 @stain_operation("Stains to RGB", None)
 def hed2rgb(image: Image) -> Image:
-    """Turn amounts of stains back into colours; the end of a chain that began with rgb2hed.
+    """Convert amounts of hematoxylin, eosin and DAB back to RGB; use it after rgb2hed.
 
     References
     ----------
@@ -487,41 +488,29 @@ def hed2rgb(image: Image) -> Image:
 
 @stain_operation("Amount of one stain", "extent", AMOUNTS)
 def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
-    """Turn the colours of a stained slide into the amount of one stain; much of it is bright.
+    """Compute the amount of one stain by colour deconvolution; pixels with much of it are bright.
 
     Parameters
     ----------
-    conv_matrix : str
-        The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx
-        Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and
-        DAB; gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and
-        orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
-        hematoxylin and PAS.
     stain : str
-        Which of them, in that order; all three give an image of three channels.
+        Which stain of `conv_matrix`, in its order; "all" gives an image of three channels.
 
     References
     ----------
     skimage.color.separate_stains
     """
     found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
-    return found if stain == "all" else found[..., number_of(stain)]
+    return found if stain == "all" else found[..., stain_index(stain)]
 
 
 @stain_operation("One stain in its colour", None, COLOURS)
 def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
-    """Show one stain of a stained slide alone, in its own colour, as if there were no other.
+    """Show one stain of a slide in its own colour, without the other stains.
 
     Parameters
     ----------
-    conv_matrix : str
-        The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx
-        Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and
-        DAB; gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and
-        orange G; bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx
-        hematoxylin and PAS.
     stain : str
-        Which of them, in that order; all leave the image nearly as it is.
+        Which stain of `conv_matrix`, in its order; "all" leaves the image nearly unchanged.
 
     References
     ----------
@@ -529,13 +518,13 @@ def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "fi
     """
     found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
     if stain != "all":
-        others = [i for i in range(3) if i != number_of(stain)]
+        others = [i for i in range(3) if i != stain_index(stain)]
         found[..., others] = 0
     return colours_of(found, getattr(color, f"rgb_from_{conv_matrix}"))
 
 
-def number_of(stain: Stain) -> int:
-    """Give the channel of a stain."""
+def stain_index(stain: Stain) -> int:
+    """Return the channel of a stain, from 0."""
     return ("first", "second", "third").index(stain)
 
 
@@ -554,7 +543,7 @@ def label2rgb(
     *,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
-    """Give every region of a label image a colour; ten colours take turns, the background is black.
+    """Colour each region of a label image with one of ten colours; the background is black.
 
     Parameters
     ----------
@@ -563,7 +552,7 @@ def label2rgb(
 
     Notes
     -----
-    The colours go by the order of all labels that the whole image holds.
+    The colours are assigned in the order of the labels that the whole image holds.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The convex hull of all that a mask shows, found from the hulls of its tiles."""
+"""Convex hull of the set pixels of a mask, computed from the hulls of its tiles."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,17 @@ Points = NDArray[np.int64]
 
 
 def outline(image: Image, *, place: Place) -> Points:
-    """Find the corners of the convex hull of what is set, as (row, column) in the whole image."""
+    """Return the corners of the convex hull of a tile's set pixels.
+
+    Returns
+    -------
+    ndarray of int64
+        (corners, 2): row and column in the whole image, in pixels.
+    """
     mask = image.astype(bool)
     rows, columns = mask.shape
-    # The first and the last pixel of each row hold every corner; so do those of each column.
+    # Every corner is the first or the last set pixel of its row, and also of its column. Scan the
+    # rows or the columns, whichever are fewer.
     across = mask if rows <= columns else mask.T
     lines = np.flatnonzero(across.any(axis=1))
     first = across[lines].argmax(axis=1)
@@ -26,9 +33,10 @@ def outline(image: Image, *, place: Place) -> Points:
 
 
 def corners(points: NDArray[Any]) -> Points:
-    """Find the corners of the convex hull of points with whole coordinates, in a fixed order.
+    """Return the corners of the convex hull of points with integer coordinates, in a fixed order.
 
-    Exact, so that the hull of the parts' corners is the hull of all. Andrew's monotone chain.
+    Andrew's monotone chain. The arithmetic is exact, so that the hull of the corners of all tiles
+    is the hull of the whole image.
     """
     ordered = sorted({(int(row), int(column)) for row, column in points})
     if len(ordered) > 1:
@@ -37,7 +45,7 @@ def corners(points: NDArray[Any]) -> Points:
 
 
 def chain(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Keep the points of an ordered sequence at which a line round them turns left."""
+    """Return one half of the hull of sorted points: those at which it turns left."""
     line: list[tuple[int, int]] = []
     for point in points:
         while len(line) > 1 and bend(line[-2], line[-1], point) <= 0:
@@ -47,12 +55,12 @@ def chain(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def bend(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> int:
-    """Twice the area of a triangle, positive if it turns left."""
+    """Return twice the signed area of a triangle; it is positive if a, b, c turn left."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def join_outlines(a: Points, b: Points) -> Points:
-    """Corners of the hull round two hulls."""
+    """Return the corners of the hull around two hulls."""
     return corners(np.concatenate([a, b]))
 
 
@@ -72,28 +80,28 @@ def convex_hull_image(
     place: Place,
     statistics: tuple[Points],
 ) -> Image:
-    """Fill the smallest convex shape around everything that a mask shows.
+    """Fill the convex hull of a mask: the smallest convex shape around all its white pixels.
 
     Parameters
     ----------
     offset_coordinates : bool
-        Whether a pixel is taken as a small square, and not as the point in its middle. Points in
-        one line have no hull.
+        Whether a pixel counts with the midpoints of its four sides, rather than with its centre
+        alone. Points in one line have no hull.
     include_borders : bool
-        Whether pixels on the very edge of the shape belong to it.
+        Whether pixels exactly on the edge of the shape belong to it.
 
     Notes
     -----
-    The edges' slopes are fractions of whole numbers: the test of a pixel is exact. Every pixel
-    that is not 0 counts; scikit-image says so too, but cuts floats off to whole numbers of 8 bits,
-    in which one half is 0.
+    Pixels are tested against the hull with integer arithmetic, which is exact. Every pixel that is
+    not 0 counts. scikit-image documents the same, but converts floats to 8-bit integers, so that
+    0.5 becomes 0.
 
     References
     ----------
     skimage.morphology.convex_hull_image
     """
     (found,) = statistics
-    # In half pixels, so that the middles of a pixel's sides are whole numbers.
+    # In half pixels, so that the midpoints of a pixel's sides have integer coordinates.
     vertices = 2 * found
     if offset_coordinates and len(found):
         sides = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
@@ -107,7 +115,7 @@ def convex_hull_image(
 
 
 def between(vertices: Points, rows: NDArray[np.int64], closed: bool) -> tuple[Points, Points]:
-    """Find the first and the last column of a convex polygon in each row.
+    """Return the first and the last column of a convex polygon in each row.
 
     Parameters
     ----------

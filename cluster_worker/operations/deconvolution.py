@@ -1,4 +1,4 @@
-"""Deconvolution: the blur of a known point spread function taken away."""
+"""Deconvolution: undo the blur of a known point spread function."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,15 +22,26 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
 
-Psf = Literal["gaussian", "box", "disk"]
-PsfRadius = Annotated[int, Number(1, 25, unit="px", slider=(1, 10), step=1)]
-# A Fourier transform needs an image as large as the point spread function, and the planner tries
-# each operation on one of 16 × 16.
-FourierRadius = Annotated[int, Number(1, 7, unit="px", slider=(1, 7), step=1)]
+Psf = Annotated[
+    Literal["gaussian", "box", "disk"],
+    "How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.",
+]
+REACH = "How far the blur reaches; for a Gaussian, two standard deviations."
+PsfRadius = Annotated[int, Number(1, 25, unit="px", slider=(1, 10), step=1), REACH]
+# A Fourier transform needs an image at least as large as the point spread function, and the planner
+# tries each operation on an image of 16 × 16 pixels.
+FourierRadius = Annotated[int, Number(1, 7, unit="px", slider=(1, 7), step=1), REACH]
+Clip = Annotated[bool, "Cut the result to -1…1."]
 
 
 def psf_of(psf: Psf, radius: int) -> Image:
-    """Give a point spread function: what has become of one bright pixel; its sum is 1."""
+    """Return a point spread function: the image of one bright pixel, with a sum of 1.
+
+    Returns
+    -------
+    ndarray of float64
+        (2 radius + 1, 2 radius + 1). The standard deviation of a Gaussian is half the radius.
+    """
     along = np.arange(-radius, radius + 1)
     if psf == "gaussian":
         mask = np.exp(-(along**2 + along[:, np.newaxis] ** 2) / (2 * (radius / 2) ** 2))
@@ -41,12 +52,12 @@ def psf_of(psf: Psf, radius: int) -> Image:
 
 
 def spread_by(plane: Image, psf: Psf, radius: int) -> Image:
-    """Blur a plane with a point spread function; beyond its border it is black."""
+    """Blur a plane with a point spread function; pixels beyond the plane's border are black."""
     spread = psf_of(psf, radius)
     if psf == "disk":
         found: Image = ndimage.correlate(plane, spread, mode="constant")
         return found
-    # The others are products of a column and a row.
+    # The other functions are separable into a column and a row.
     row = spread.sum(axis=0)
     found = ndimage.correlate1d(plane, row, axis=0, mode="constant")
     return np.asarray(ndimage.correlate1d(found, row, axis=1, mode="constant"))
@@ -66,31 +77,25 @@ def richardson_lucy(
     psf: Psf = "gaussian",
     radius: PsfRadius = 2,
     num_iter: Annotated[int, Number(1, 500, slider=(1, 100), step=1)] = 50,
-    clip: bool = True,
+    clip: Clip = True,
     filter_epsilon: Annotated[float | None, Number(1e-9, 0.1, slider=(1e-6, 0.01))] = None,
 ) -> tuple[Stage, ...]:
-    """Sharpen what was blurred in a known way, by guessing again and again what would blur to it.
+    """Undo a known blur with the Richardson–Lucy method, which refines an estimate in rounds.
 
     Parameters
     ----------
-    psf : str
-        How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.
-    radius : int
-        How far the blur reaches; for a Gaussian, two standard deviations.
     num_iter : int
-        Rounds; more is sharper, and noisier.
-    clip : bool
-        Cut the result to -1…1.
+        Number of rounds; more rounds give a sharper but noisier result.
     filter_epsilon : float, optional
-        Where a guess blurs to less than this it is not corrected, which avoids division by nearly
-        0.
+        Where the blurred estimate is below this, the correction is 0, which avoids division by
+        small numbers.
 
     Notes
     -----
-    scikit-image convolves by Fourier transforms of the whole image. Here sums are taken directly,
-    and in double precision whatever the image; in single precision scikit-image's rounding
-    reaches 4e-6 after 50 rounds. There is no light less than none: negative values are taken for
-    0, as with them scikit-image's result hangs on its rounding.
+    scikit-image convolves by Fourier transforms of the whole image. Here the sums are computed
+    directly, and always in double precision: in single precision, scikit-image's rounding error
+    reaches 4e-6 after 50 rounds. Negative values are treated as 0, because with them
+    scikit-image's result depends on its rounding errors.
 
     References
     ----------
@@ -107,7 +112,7 @@ def richardson_lucy(
 
 
 def lucy_start(image: Image) -> Image:
-    """Make the first guess, even gray.
+    """Return the first estimate: 0.5 everywhere.
 
     Raises
     ------
@@ -121,9 +126,9 @@ def lucy_start(image: Image) -> Image:
 def lucy_round(
     state: Image, image: Image, *, psf: Psf, radius: int, filter_epsilon: float | None
 ) -> Image:
-    """Correct a guess by how far it blurs to the image."""
+    """Correct an estimate by the ratio of the image to the blurred estimate."""
     blur = partial(spread_by, psf=psf, radius=radius)
-    # As scikit-image has it, against division by 0.
+    # scikit-image adds the same number to avoid division by 0.
     blurred = each_channel(blur, state.astype(np.float64)) + 1e-12
     ratio = np.maximum(image, 0) / blurred
     if filter_epsilon:
@@ -133,22 +138,22 @@ def lucy_round(
 
 
 def nothing(_: Image, __: Image) -> bool:
-    """Measure nothing."""
+    """Return False: the stop rule only counts rounds."""
     return False
 
 
 def has_run(history: Sequence[bool], rounds: int) -> bool:
-    """Whether so many rounds are over."""
+    """Return whether `rounds` rounds are done."""
     return len(history) >= rounds
 
 
 def lucy_result(state: Image, clip: bool) -> Image:
-    """Cut a result to the range that scikit-image has."""
+    """Clip a result to scikit-image's range, -1…1, if `clip` is set."""
     return np.clip(state, -1, 1) if clip else state
 
 
 def refuse_smaller(image: Image, side: int) -> None:
-    """Refuse an image that is smaller than what its Fourier transform is multiplied with."""
+    """Raise ValueError if an image has fewer than `side` rows or columns."""
     rows, columns = image.shape[:2]
     if min(rows, columns) < side:
         raise ValueError(
@@ -165,18 +170,18 @@ def by_transform(
     model: Callable[..., Image],
     **given: Any,
 ) -> Image:
-    """Run a kernel on the Fourier transform of every colour."""
+    """Run a kernel that works on Fourier transforms on every colour plane."""
     refuse_smaller(image, 2 * radius + 1)
     spread = psf_of(psf, radius)
     rows, columns = image.shape[:2]
     if spread.shape == (rows, columns // 2 + 1):
-        # scikit-image takes what is so large for a transform itself.
+        # scikit-image takes an array of this shape for a Fourier transform.
         return model(image)
     return each_channel(lambda plane: function(plane, spread, **given), image)
 
 
 def on_transform(function: Callable[..., Image], arrays: int, cost: float) -> Kernel:
-    """Declare a kernel on transforms of colours, which gives scikit-image's last bit."""
+    """Declare a kernel on Fourier transforms that equals scikit-image to the last bit."""
     kernel = partial(by_transform, function=function)
     return Kernel(kernel, ("float32", "float64"), exact=True, arrays=arrays, cost=cost)
 
@@ -195,20 +200,14 @@ def wiener(
     psf: Psf = "gaussian",
     radius: FourierRadius = 2,
     balance: Annotated[float, Number(1e-6, 1000, slider=(0.001, 1), step=0.001)] = 0.1,
-    clip: bool = True,
+    clip: Clip = True,
 ) -> Image:
-    """Sharpen what was blurred in a known way, in one step that keeps noise down.
+    """Undo a known blur with a Wiener filter, which limits the noise it amplifies.
 
     Parameters
     ----------
-    psf : str
-        How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.
-    radius : int
-        How far the blur reaches; for a Gaussian, two standard deviations.
     balance : float
-        How smooth the result must be; less is sharper, and noisier.
-    clip : bool
-        Cut the result to -1…1.
+        Weight of smoothness; a lower value gives a sharper but noisier result.
 
     References
     ----------
@@ -232,21 +231,15 @@ def unsupervised_wiener(
     image: Image,
     psf: Psf = "gaussian",
     radius: FourierRadius = 2,
-    clip: bool = True,
+    clip: Clip = True,
     rng: Annotated[int, Number(0, 1_000_000, slider=(0, 100), step=1)] = 0,
 ) -> Image:
-    """Sharpen what was blurred in a known way, and find out how noisy it is.
+    """Undo a known blur with a Wiener filter that estimates the noise itself.
 
     Parameters
     ----------
-    psf : str
-        How it was blurred: a Gaussian, a square, or a disk as of a lens out of focus.
-    radius : int
-        How far the blur reaches; for a Gaussian, two standard deviations.
-    clip : bool
-        Cut the result to -1…1.
     rng : int
-        Seed of the random numbers by which it searches; the same seed gives the same result.
+        Seed of the random numbers that the search uses; the same seed gives the same result.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Denoising by averages over what looks alike, and by wavelets."""
+"""Denoising by averages over similar pixels or patches, and by wavelets."""
 
 import warnings
 from functools import lru_cache, partial
@@ -27,9 +27,11 @@ from cluster_worker.operations.declare import (
     each_channel,
     operation,
 )
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TALLY, TYPES
 from cluster_worker.operations.support.cells import CELL, in_cells
 from cluster_worker.operations.support.restoration import refuse_not_finite
+from cluster_worker.operations.support.sampling import Border
 from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,
@@ -43,24 +45,24 @@ Sums = tuple[int, int]
 
 
 def window_of(win_size: int | None, sigma_spatial: float) -> int:
-    """Side of the bilateral window: as given, or three standard deviations to each side."""
+    """Return the side of the bilateral window in pixels; by default, 3 sigma to each side."""
     return win_size or max(5, 2 * int(np.ceil(3 * sigma_spatial)) + 1)
 
 
 def sums(image: Image, between: Extent) -> Sums:
-    """Sum and count the values of an image, exactly."""
+    """Return the exact sum of an image's values, and their number."""
     refuse_not_finite(between)
     return exact_sum(util.img_as_float(image)), image.size
 
 
 def sums_of_squares(image: Image, _: Extent, whole: Sums) -> Sums:
-    """Sum and count the squares of how far values lie from the mean of the whole, exactly."""
+    """Return the exact sum of squared differences from the whole image's mean, and their number."""
     away = util.img_as_float64(image) - rounded_sum(whole[0]) / whole[1]
     return exact_sum(away * away), image.size
 
 
 def join_sums(a: Sums, b: Sums) -> Sums:
-    """Add the sums of two parts."""
+    """Add the sums and numbers of two sets of tiles."""
     return a[0] + b[0], a[1] + b[1]
 
 
@@ -68,7 +70,7 @@ DEVIATION = (*EXTENT, Measure(sums, join_sums), Measure(sums_of_squares, join_su
 
 
 def deviation(whole: Sums, squares: Sums) -> float:
-    """Give the standard deviation of the whole image."""
+    """Return the standard deviation of the whole image."""
     return float(np.sqrt(rounded_sum(squares[0]) / whole[1]))
 
 
@@ -86,9 +88,9 @@ def bilateral_by_rows(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Do what `denoise_bilateral` does by a loop over rows.
+    """Compute `denoise_bilateral` with a compiled loop over rows.
 
-    Of whole numbers, which become floats as it goes, a histogram is measured.
+    The loop converts integers to floats itself; their only statistic is a histogram.
     """
     if image.dtype.kind == "u":
         statistics = measured_of(statistics[0].tobytes(), str(image.dtype))
@@ -102,12 +104,12 @@ def bilateral_by_rows(
     side = window_of(win_size, sigma_spatial)
     spread = sigma_color or np.float32(deviation(*statistics[1:]))
     colours = _compute_color_lut(bins, spread, extent[1], dtype=np.float32)
-    places = _compute_spatial_lut(side, sigma_spatial, dtype=np.float32)
+    spatial = _compute_spatial_lut(side, sigma_spatial, dtype=np.float32)
     return fast.bilateral(
         image,
         extent,
         colours,
-        places,
+        spatial,
         side,
         mode,
         cval,
@@ -119,7 +121,7 @@ def bilateral_by_rows(
 
 @lru_cache(maxsize=4)
 def measured_of(histogram: bytes, dtype: str) -> tuple[Extent, Sums, Sums]:
-    """Give what `DEVIATION` measures, from a histogram."""
+    """Return what `DEVIATION` measures, computed from a histogram."""
     counted = np.frombuffer(histogram, np.intp)
     levels = np.flatnonzero(counted)
     counted, values = counted[levels], util.img_as_float32(levels.astype(dtype))
@@ -129,7 +131,7 @@ def measured_of(histogram: bytes, dtype: str) -> tuple[Extent, Sums, Sums]:
     return (values[0], values[-1]), whole, (exact_sum_of(away * away, counted), size)
 
 
-# A loop for the bilateral filter.
+# Kernel of the bilateral filter, for types that are stated below.
 BILATERAL = partial(
     Kernel,
     bilateral_by_rows,
@@ -161,38 +163,34 @@ def denoise_bilateral(
     sigma_color: Annotated[float | None, Number(0.001, 10, slider=(0.01, 0.5), step=0.01)] = None,
     sigma_spatial: Annotated[float, Number(0.1, 16, unit="px", slider=(0.5, 10), step=0.5)] = 1.0,
     bins: Annotated[int, Number(100, 100_000, slider=(1000, 20_000), step=1000)] = 10_000,
-    mode: Literal["constant", "edge", "symmetric", "reflect", "wrap"] = "constant",
-    cval: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.0,
+    mode: Border = "constant",
+    cval: Fill = 0.0,
     *,
     statistics: tuple[Any, ...],
 ) -> Image:
-    """Smooth surfaces and keep edges: average with the neighbours that are of similar colour.
+    """Smooth surfaces and keep edges with a bilateral filter, which averages similar neighbours.
 
     Parameters
     ----------
     win_size : int, optional
-        Side of the window that is averaged; automatic is six times the sigma of places.
+        Side of the window that is averaged; automatic is six times `sigma_spatial`, at least 5.
     sigma_color : float, optional
-        How far a similar colour may lie, as a share of white; automatic is the standard deviation
-        of the whole image.
+        Standard deviation of the weights by difference in colour, as a share of white; automatic
+        is the standard deviation of the whole image.
     sigma_spatial : float
-        How far a neighbour may lie.
+        Standard deviation of the weights by distance.
     bins : int
-        How finely weights of colours are tabulated.
-    mode : str
-        What lies beyond the image's border: one value, its last pixel (edge), its mirror image
-        with or without the last pixel twice (symmetric, reflect), or the opposite edge.
-    cval : float
-        The value beyond the border, with mode "constant".
+        Number of entries in the table of weights by difference in colour.
 
     Notes
     -----
-    The table of colours reaches to the greatest value of the whole image, and the automatic sigma
-    is that of the whole; hence the statistics. scikit-image returns an image of one value as it
-    is, of whatever type; here it becomes floats as any other. scikit-image 0.26 reads its table
-    of places with rows one shorter than it has, so that the window is sheared; so does this. In a
-    window much wider than the sigma of places no pixel then weighs anything, and scikit-image
-    gives NaN; here such a pixel stays as it is.
+    The statistics are needed because the table of weights by difference in colour ends at the
+    greatest value of the whole image, and because the automatic `sigma_color` is that of the whole
+    image. scikit-image returns a constant image unchanged, in its own type; here it becomes floats
+    like any other. scikit-image 0.26 reads its table of weights by distance with a row length
+    that is one too short, which shears the window; the result here is the same. In a window much
+    wider than `sigma_spatial`, all weights can then be 0, and scikit-image returns NaN; here such
+    a pixel is unchanged.
 
     References
     ----------
@@ -206,7 +204,7 @@ def denoise_bilateral(
     spread = sigma_color or pixels.dtype.type(deviation(*statistics[1:]))
     side = window_of(win_size, sigma_spatial)
     table = _compute_color_lut(bins, spread, greatest, dtype=pixels.dtype)
-    places = _compute_spatial_lut(side, sigma_spatial, dtype=pixels.dtype)
+    spatial = _compute_spatial_lut(side, sigma_spatial, dtype=pixels.dtype)
     lift = least if least < 0 else 0
     planes = np.ascontiguousarray(np.atleast_3d(pixels - lift if lift else pixels))
     result = np.empty_like(planes)
@@ -220,11 +218,11 @@ def denoise_bilateral(
         mode,
         cval,
         table,
-        places,
+        spatial,
         np.empty(planes.shape[2], planes.dtype),
         result,
     )
-    # Where nothing weighs anything, not even the pixel itself.
+    # The result is NaN where all weights are 0, even that of the pixel itself.
     np.copyto(result, planes, where=np.isnan(result))
     if lift:
         result += lift
@@ -232,7 +230,7 @@ def denoise_bilateral(
 
 
 def nl_means_reach(patch_size: int, patch_distance: int) -> int:
-    """Pixels that a pixel's patches reach."""
+    """Return how far the patches around a pixel reach, in pixels."""
     return patch_size // 2 + patch_distance
 
 
@@ -272,25 +270,26 @@ def denoise_nl_means(
     *,
     place: Place,
 ) -> Image:
-    """Take noise away and keep texture: average with places nearby whose surroundings look alike.
+    """Remove noise, keep texture by non-local means: average nearby pixels with similar patches.
 
     Parameters
     ----------
     patch_size : int
-        Side of the surroundings that are compared.
+        Side of the patches that are compared.
     patch_distance : int
-        How far such places are sought.
+        How far from a pixel similar patches are searched for.
     h : float
-        How unlike they may be, as a share of white; more is smoother.
+        How different patches may be, as a share of white; a higher value smooths more.
     fast_mode : bool
-        Compare by sums, with equal weight for all of the surroundings, which is quicker.
+        Whether all pixels of a patch have the same weight, which is faster; otherwise pixels near
+        its centre weigh more.
     sigma : float
         Standard deviation of the noise if it is known, as a share of white; 0 if it is not.
 
     Notes
     -----
-    The fast mode takes sums from an integral image, whose rounding depends on where it begins;
-    hence it is run in cells of a fixed grid. NaN spoils the rest of a cell.
+    The fast mode takes sums from an integral image, whose rounding depends on where it begins.
+    Therefore it runs in cells of a fixed grid. A NaN spoils the rest of its cell.
 
     References
     ----------
@@ -298,7 +297,8 @@ def denoise_nl_means(
     """
 
     def denoise(block: Image) -> Image:
-        # It drops axes of one, and given another axis than -1 then fails to move it back.
+        # The function drops axes of length 1. If the channel axis is not -1, it then fails to move
+        # it back.
         axis = None if block.ndim == 2 else -1
         found: Image = restoration.denoise_nl_means(
             block, patch_size, patch_distance, h, fast_mode, sigma, channel_axis=axis
@@ -313,26 +313,26 @@ def denoise_nl_means(
 def wavelet_by_loop(
     image: Image,
     sigma: float | None,
-    wavelet: str,  # noqa: ARG001 - what it holds for
+    wavelet: str,  # noqa: ARG001 - always db1
     mode: str,
     wavelet_levels: int | None,
     method: str,
 ) -> Image:
-    """Do what `denoise_wavelet` does with its shortest wavelet by loops."""
+    """Compute `denoise_wavelet` for its shortest wavelet, db1, with compiled loops."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = each_channel(
             lambda plane: wavelets.denoised(plane, sigma, mode, wavelet_levels, method), image
         )
-    return unless_unknown(result, image)
+    return replace_nan_planes(result, image)
 
 
-def unless_unknown(result: Image, image: Image) -> Image:
-    """Leave the colours as they are of which nothing is known: their result is NaN."""
+def replace_nan_planes(result: Image, image: Image) -> Image:
+    """Replace colour planes that became NaN by those of the image, if the image is finite."""
     if not np.isfinite(image).all():
         return result
-    unknown = np.isnan(result).any(axis=(0, 1))
-    return np.where(unknown, util.img_as_float(image), result) if unknown.any() else result
+    lost = np.isnan(result).any(axis=(0, 1))
+    return np.where(lost, util.img_as_float(image), result) if lost.any() else result
 
 
 @operation(
@@ -362,26 +362,26 @@ def denoise_wavelet(
     wavelet_levels: Annotated[int | None, Number(1, 12, slider=(1, 8), step=1)] = None,
     method: Literal["BayesShrink", "VisuShrink"] = "BayesShrink",
 ) -> Image:
-    """Take noise away by dropping what is faint in a wavelet transform.
+    """Remove noise by thresholding the coefficients of a wavelet transform.
 
     Parameters
     ----------
     sigma : float, optional
         Standard deviation of the noise; automatic is estimated from the finest detail.
     wavelet : str
-        Shape of the waves: db1 is a step; the longer ones are smoother.
+        The wavelet: db1 (Haar) is a step; the longer ones are smoother.
     mode : str
-        Whether what is not dropped is lessened as well (soft) or kept (hard).
+        Whether coefficients above the threshold are reduced as well (soft) or kept (hard).
     wavelet_levels : int, optional
-        How many scales are looked at; automatic leaves out the three coarsest.
+        Number of scales; automatic leaves out the three coarsest.
     method : str
-        A threshold for every scale and direction (BayesShrink), or one for all that drops nearly
-        all noise and smooths more (VisuShrink).
+        One threshold for each scale and direction (BayesShrink), or a single threshold that
+        removes nearly all noise and smooths more (VisuShrink).
 
     Notes
     -----
-    Where the finest detail of a colour is nothing but 0 there is no noise to estimate, and
-    scikit-image gives NaN; here that colour stays as it is.
+    If the finest coefficients of a colour are all 0, there is no noise to estimate, and
+    scikit-image returns NaN; here that colour is unchanged.
 
     References
     ----------
@@ -391,7 +391,7 @@ def denoise_wavelet(
         # scikit-image cannot subtract masks.
         image = util.img_as_float(image)
     with warnings.catch_warnings():
-        # Of too many levels for a small image, and of estimates from no detail.
+        # It warns of too many levels for a small image, and of estimates without detail.
         warnings.simplefilter("ignore")
         result: Image = restoration.denoise_wavelet(
             image,
@@ -402,4 +402,4 @@ def denoise_wavelet(
             method=method,
             channel_axis=channel_axis(image),
         )
-    return unless_unknown(result, image)
+    return replace_nan_planes(result, image)

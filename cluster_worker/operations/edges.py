@@ -7,18 +7,18 @@ from skimage import filters
 
 from cluster_worker.kernels.slopes import FARID, PREWITT, SCHARR, SOBEL, crosses, slopes
 from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
-from cluster_worker.operations.filters import Border, BorderValue
+from cluster_worker.operations.support.borders import Border, FloatFill
 
 KERNEL = partial(Kernel, arrays=0, cost=0.03, tolerance=1e-6)
 
 
 def one_pixel(**_: Any) -> int:
-    """Halo of a kernel of 3 × 3 pixels."""
+    """Return the halo of a kernel of 3 × 3 pixels."""
     return 1
 
 
 def two_pixels(**_: Any) -> int:
-    """Halo of a kernel of 5 × 5 pixels."""
+    """Return the halo of a kernel of 5 × 5 pixels."""
     return 2
 
 
@@ -31,19 +31,10 @@ def two_pixels(**_: Any) -> int:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, weights=SOBEL)),),
 )
-def sobel(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
-    """Show how fast brightness changes: edges are bright, even areas black.
+def sobel(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+    """Compute the strength of edges with the Sobel filter; areas of even brightness are black.
 
-    Sobel's kernel of 3 × 3 pixels, which smooths a little along the edge.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    The kernel has 3 × 3 pixels and smooths a little along the edge.
 
     References
     ----------
@@ -63,9 +54,9 @@ def sobel(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Im
     kernels=(KERNEL(partial(slopes, weights=SOBEL, axes=(0,))),),
 )
 def sobel_h(image: Image) -> Image:
-    """Show horizontal edges: white where it gets brighter downwards, black if darker.
+    """Find horizontal edges with the Sobel filter: white where brightness increases downwards.
 
-    Sobel's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -85,9 +76,9 @@ def sobel_h(image: Image) -> Image:
     kernels=(KERNEL(partial(slopes, weights=SOBEL, axes=(1,))),),
 )
 def sobel_v(image: Image) -> Image:
-    """Show upright edges: white where it gets brighter to the right, black if darker.
+    """Find vertical edges with the Sobel filter: white where brightness increases to the right.
 
-    Sobel's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -105,19 +96,10 @@ def sobel_v(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, weights=SCHARR)),),
 )
-def scharr(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
-    """Show edges bright on black, equally strong in all directions.
+def scharr(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+    """Compute the strength of edges with the Scharr filter; areas of even brightness are black.
 
-    Scharr's kernel of 3 × 3 pixels, which favours no direction more than it must.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    The kernel of 3 × 3 pixels is made to respond about equally to edges of all directions.
 
     References
     ----------
@@ -137,9 +119,9 @@ def scharr(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> I
     kernels=(KERNEL(partial(slopes, weights=SCHARR, axes=(0,))),),
 )
 def scharr_h(image: Image) -> Image:
-    """Show horizontal edges: white where it gets brighter downwards, black if darker.
+    """Find horizontal edges with the Scharr filter: white where brightness increases downwards.
 
-    Scharr's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -159,9 +141,9 @@ def scharr_h(image: Image) -> Image:
     kernels=(KERNEL(partial(slopes, weights=SCHARR, axes=(1,))),),
 )
 def scharr_v(image: Image) -> Image:
-    """Show upright edges: white where it gets brighter to the right, black if darker.
+    """Find vertical edges with the Scharr filter: white where brightness increases to the right.
 
-    Scharr's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -179,19 +161,10 @@ def scharr_v(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, weights=PREWITT)),),
 )
-def prewitt(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
-    """Show edges bright on black, the plainest way.
+def prewitt(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+    """Compute the strength of edges with the Prewitt filter; areas of even brightness are black.
 
-    Prewitt's kernel of 3 × 3 pixels, which weighs the three pixels along the edge alike.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    The kernel has 3 × 3 pixels and weighs the three pixels along the edge equally.
 
     References
     ----------
@@ -211,9 +184,9 @@ def prewitt(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> 
     kernels=(KERNEL(partial(slopes, weights=PREWITT, axes=(0,))),),
 )
 def prewitt_h(image: Image) -> Image:
-    """Show horizontal edges: white where it gets brighter downwards, black if darker.
+    """Find horizontal edges with the Prewitt filter: white where brightness increases downwards.
 
-    Prewitt's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -233,9 +206,9 @@ def prewitt_h(image: Image) -> Image:
     kernels=(KERNEL(partial(slopes, weights=PREWITT, axes=(1,))),),
 )
 def prewitt_v(image: Image) -> Image:
-    """Show upright edges: white where it gets brighter to the right, black if darker.
+    """Find vertical edges with the Prewitt filter: white where brightness increases to the right.
 
-    Prewitt's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -253,19 +226,11 @@ def prewitt_v(image: Image) -> Image:
     cost=2.0,
     kernels=(KERNEL(partial(slopes, weights=FARID)),),
 )
-def farid(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Image:
-    """Show edges bright on black, smoothed more than by smaller kernels.
+def farid(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+    """Compute the strength of edges with the Farid filter; areas of even brightness are black.
 
-    The kernel of 5 × 5 pixels by Farid and Simoncelli; a turned image gives the same edges.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    The kernel of 5 × 5 pixels, by Farid and Simoncelli, smooths more than smaller kernels. A
+    rotated image has the same edges.
 
     References
     ----------
@@ -285,9 +250,9 @@ def farid(image: Image, mode: Border = "reflect", cval: BorderValue = 0.0) -> Im
     kernels=(KERNEL(partial(slopes, weights=FARID, axes=(0,))),),
 )
 def farid_h(image: Image) -> Image:
-    """Show horizontal edges: white where it gets brighter downwards, black if darker.
+    """Find horizontal edges with the Farid filter: white where brightness increases downwards.
 
-    Farid's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -307,9 +272,9 @@ def farid_h(image: Image) -> Image:
     kernels=(KERNEL(partial(slopes, weights=FARID, axes=(1,))),),
 )
 def farid_v(image: Image) -> Image:
-    """Show upright edges: white where it gets brighter to the right, black if darker.
+    """Find vertical edges with the Farid filter: white where brightness increases to the right.
 
-    Farid's kernel; even areas are gray.
+    Edges where it decreases are black, areas of even brightness gray.
 
     References
     ----------
@@ -327,9 +292,9 @@ def farid_v(image: Image) -> Image:
     kernels=(KERNEL(partial(crosses, diagonals=("falling", "rising"))),),
 )
 def roberts(image: Image) -> Image:
-    """Show edges bright on black, as sharp as they can be.
+    """Compute the strength of edges with Roberts' cross; areas of even brightness are black.
 
-    Roberts' cross, the smallest kernel there is: 2 × 2 pixels.
+    The kernel has only 2 × 2 pixels, which keeps edges as sharp as possible.
 
     References
     ----------
@@ -349,9 +314,9 @@ def roberts(image: Image) -> Image:
     kernels=(KERNEL(partial(crosses, diagonals=("falling",))),),
 )
 def roberts_pos_diag(image: Image) -> Image:
-    """Show differences along falling diagonals: white if brighter to the lower right.
+    """Compute differences along falling diagonals (Roberts): white if brighter to the lower right.
 
-    It is black where it gets darker that way; even areas are gray.
+    Pixels are black if it is darker there; areas of even brightness are gray.
 
     References
     ----------
@@ -371,9 +336,9 @@ def roberts_pos_diag(image: Image) -> Image:
     kernels=(KERNEL(partial(crosses, diagonals=("rising",))),),
 )
 def roberts_neg_diag(image: Image) -> Image:
-    """Show differences along rising diagonals: white if brighter to the lower left.
+    """Compute differences along rising diagonals (Roberts): white if brighter to the lower left.
 
-    It is black where it gets darker that way; even areas are gray.
+    Pixels are black if it is darker there; areas of even brightness are gray.
 
     References
     ----------
@@ -393,14 +358,14 @@ def roberts_neg_diag(image: Image) -> Image:
     kernels=(KERNEL(crosses),),
 )
 def laplace(image: Image) -> Image:
-    """Show where a pixel differs from its four neighbours: white if brighter, black if darker.
+    """Apply the Laplace operator: white where a pixel is brighter than its four neighbours.
 
-    Even areas and even slopes are gray.
+    Pixels darker than their neighbours are black; areas of even brightness and even slopes are
+    gray.
 
     Notes
     -----
-    The parameter ksize of scikit-image 0.26 changes nothing: its kernel is always the one of
-    3 × 3 pixels.
+    In scikit-image 0.26 the parameter ksize has no effect: the kernel always has 3 × 3 pixels.
 
     References
     ----------

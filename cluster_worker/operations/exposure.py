@@ -27,21 +27,25 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.by_levels import TALLY, by_histogram, by_table
+from cluster_worker.operations.support.histograms import Bins
 from cluster_worker.operations.support.statistics import EXTENT, Extent, counts, join_extents
 from cluster_worker.pixels.depths import to_depth
 
-Gain = Annotated[float, Number(0, 10, slider=(0, 4), step=0.05)]
+Gain = Annotated[
+    float, Number(0, 10, slider=(0, 4), step=0.05), "What the result is multiplied by."
+]
 
 
 def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
-    """Give every pixel what a curve makes of its level; whole numbers look it up in a table.
+    """Apply a curve to the level of every pixel; for integers, through a table of all levels.
 
     Parameters
     ----------
     image : ndarray
         Of any type.
     curve : callable
-        From levels to floats of the same range; what is brighter than white becomes white.
+        From levels to floats of the same range; for integers, results brighter than white become
+        white.
 
     Raises
     ------
@@ -63,20 +67,19 @@ def adjust_gamma(
     gamma: Annotated[float, Number(0, 10, slider=(0.1, 4), step=0.05)] = 1.0,
     gain: Gain = 1.0,
 ) -> Image:
-    """Brighten or darken the middle tones; black and white stay.
+    """Brighten or darken the middle tones with a gamma curve; black and white are unchanged.
 
     Each intensity, as a share of white, is raised to the power `gamma`.
 
     Parameters
     ----------
     gamma : float
-        Below 1 is brighter, above 1 darker.
-    gain : float
-        What the result is multiplied by.
+        Exponent; values below 1 brighten, values above 1 darken.
 
     Notes
     -----
-    What becomes brighter than white is white; scikit-image lets 16 bits wrap around to black.
+    Results brighter than white become white; in scikit-image, those of 16 bits wrap around to
+    black.
 
     References
     ----------
@@ -91,18 +94,16 @@ def adjust_gamma(
 
 @operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
 def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
-    """Bring out dark detail by a logarithm, or bright detail by its inverse.
+    """Bring out dark detail with a logarithmic curve, or bright detail with its inverse.
 
     Parameters
     ----------
-    gain : float
-        What the result is multiplied by.
     inv : bool
-        Whether to take powers of two instead, which darkens.
+        Whether to use the inverse, powers of two, which darkens.
 
     Notes
     -----
-    What becomes brighter than white is white; scikit-image lets it wrap around to black.
+    Results brighter than white become white; in scikit-image they wrap around to black.
 
     References
     ----------
@@ -110,7 +111,7 @@ def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     """
     white = white_of(image)
     if inv:
-        # What is far brighter than white has no finite power.
+        # The powers of values far above white overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             return by_level(image, lambda levels: (2 ** (levels / white) - 1) * white * gain)
     return by_level(image, lambda levels: np.log2(1 + levels / white) * white * gain)
@@ -125,16 +126,16 @@ def adjust_sigmoid(
     gain: Annotated[float, Number(0, 50, slider=(1, 20), step=0.5)] = 10.0,
     inv: bool = False,
 ) -> Image:
-    """Raise the contrast around one level; what is far from it becomes black or white.
+    """Raise the contrast around one level with a sigmoid curve; other levels go to black or white.
 
     Parameters
     ----------
     cutoff : float
         The level that becomes mid gray, as a share of white.
     gain : float
-        Steepness of the curve there.
+        Steepness of the curve at that level.
     inv : bool
-        Whether to turn the result into its negative.
+        Whether to invert the result.
 
     References
     ----------
@@ -273,7 +274,7 @@ Percent = Annotated[float, Number(0, 100, unit="%", slider=(0, 100), step=0.1)]
 def range_measures(
     in_range: InRange, lower_percentile: float, upper_percentile: float
 ) -> tuple[Measure, ...]:
-    """Give the measures that find the range to be stretched."""
+    """Return the measures that find the range to stretch."""
     if in_range == "dtype":
         return ()
     if in_range == "image":
@@ -306,14 +307,14 @@ def rescale_intensity(
     *,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Stretch the intensities so that the darkest pixels become black and the brightest white.
+    """Stretch the contrast linearly: the darkest pixels become black, the brightest white.
 
     Parameters
     ----------
     in_range : str
-        What becomes black and white: the image's least and greatest value, two percentiles (so
-        that a few odd pixels do not count), or the limits of its type, which leaves whole numbers
-        as they are.
+        Which values become black and white: the image's minimum and maximum, two percentiles (so
+        that a few outliers have no effect), or the limits of its type, which leaves integers
+        unchanged.
     lower_percentile : float
         Share of the pixels that become black, if `in_range` is "percentiles".
     upper_percentile : float
@@ -354,16 +355,11 @@ def rescale_intensity(
 )
 def equalize_hist(
     image: Image,
-    nbins: Annotated[int, Number(2, 65536, slider=(16, 1024), step=1)] = 256,
+    nbins: Bins = 256,
     *,
     statistics: tuple[Extent, NDArray[np.intp]],
 ) -> Image:
-    """Spread the intensities so that all are about equally frequent; detail shows everywhere.
-
-    Parameters
-    ----------
-    nbins : int
-        Levels that are told apart in an image of floats; whole numbers have one for each value.
+    """Equalise the histogram: spread intensities so that all are about equally frequent.
 
     Notes
     -----
@@ -390,21 +386,21 @@ def equalize_hist(
     return flatter
 
 
-# Contrast limited adaptive histogram equalization, after scikit-image's own.
+# Contrast limited adaptive histogram equalization (CLAHE), as in scikit-image.
 
-# Levels that it works with.
+# Number of levels that it works with.
 LEVELS = _adapthist.NR_OF_GRAY
 Regions = tuple[range, range]
 
 
 def value_levels(image: Image) -> Image:
-    """Give the brightness of pixels in 16 bits: of colours, their value as HSV has it."""
+    """Return the brightness of pixels as uint16; the brightness of a colour is its V of HSV."""
     levels: Image = util.img_as_uint(image if image.ndim == 2 else image.max(axis=2))
     return levels
 
 
 def value_extent(image: Image) -> Extent:
-    """Least and greatest brightness, in 16 bits.
+    """Return the least and the greatest brightness, as uint16.
 
     Raises
     ------
@@ -418,7 +414,7 @@ def value_extent(image: Image) -> Extent:
 
 
 def to_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
-    """Put brightness in levels; of colours keep hue and saturation, as HSV has them.
+    """Convert brightness to levels; of colours, keep the hue and saturation of HSV.
 
     Returns
     -------
@@ -429,7 +425,7 @@ def to_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     stretched = exposure.rescale_intensity(value_levels(image), (low, high), (0, LEVELS - 1))
     levels: Image = np.round(stretched).astype(np.uint16)
     if image.ndim == 2:
-        # The type of what scikit-image makes of it.
+        # The type that scikit-image returns.
         return levels.astype(image.dtype if image.dtype.kind == "f" else np.float64)
     hsv = to_hsv(image)
     hsv[..., 2] = levels
@@ -437,19 +433,22 @@ def to_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
 
 
 def brightness(image: Image) -> Image:
-    """Give a view of what is equalized: gray, or the last of hue, saturation and level."""
+    """Return a view of what is equalized: a gray image, or the last channel of a colour image."""
     return image if image.ndim == 2 else image[..., 2]
 
 
 def kernel_of(kernel_size: int | None, shape: tuple[int, int]) -> tuple[int, int]:
-    """Give (rows, columns) of a region; if no size is asked for, an eighth of the image's."""
+    """Return (rows, columns) of a region; by default, an eighth of the image's."""
     if kernel_size is None:
         return max(shape[0] // 8, 1), max(shape[1] // 8, 1)
     return kernel_size, kernel_size
 
 
-def sources(length: int, kernel: int) -> NDArray[np.intp]:
-    """Give the row that each row of the regions is taken from; the last is filled by reflection."""
+def reflected_rows(length: int, kernel: int) -> NDArray[np.intp]:
+    """Return the image row that each row of the regions reads.
+
+    The last region may extend beyond the image; its rows there read reflected image rows.
+    """
     rows: NDArray[np.intp] = np.pad(np.arange(length), (0, -length % kernel), mode="reflect")
     return rows
 
@@ -462,47 +461,63 @@ def region_counts(
     bins: tuple[int, int],
     regions: Regions,
 ) -> NDArray[np.intp]:
-    """Count what a block adds to the histograms of some regions.
+    """Count the pixels that a block adds to the histograms of some regions.
 
     Parameters
     ----------
     levels : ndarray
-        The block's.
+        (rows, columns) of the block.
     window : Span
-        Where it lies in the image.
+        Where the block lies in the image.
     shape, kernel : tuple of int
         (rows, columns) of the image and of a region.
     bins : tuple of int
-        How many there are, and how many levels each holds.
+        Number of bins, and number of levels in each bin.
     regions : tuple of range
-        Of rows and of columns.
+        The regions: their rows and their columns in the grid of all regions.
 
     Returns
     -------
-    ndarray
-        Rows of regions × columns of regions × bins.
+    ndarray of int
+        (rows of regions, columns of regions, bins).
     """
     count, size = bins
     rows, down = covered(window[:2], shape[0], kernel[0], regions[0])
     columns, across = covered(window[2:], shape[1], kernel[1], regions[1])
-    place = (down[:, None] * len(regions[1]) + across) * count
-    place = place + levels[np.ix_(rows, columns)].astype(np.intp) // size
-    found = np.bincount(place.ravel(), minlength=len(regions[0]) * len(regions[1]) * count)
+    index = (down[:, None] * len(regions[1]) + across) * count
+    index = index + levels[np.ix_(rows, columns)].astype(np.intp) // size
+    found = np.bincount(index.ravel(), minlength=len(regions[0]) * len(regions[1]) * count)
     return found.reshape(len(regions[0]), len(regions[1]), count)
 
 
 def covered(
     window: tuple[int, int], length: int, kernel: int, regions: range
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give the rows of a block that regions are made of, each with the region's number."""
-    source = sources(length, kernel)
-    filled = np.arange(regions.start * kernel, regions.stop * kernel)
-    here = (source[filled] >= window[0]) & (source[filled] < window[1])
-    return source[filled[here]] - window[0], filled[here] // kernel - regions.start
+    """Return the rows of a block that regions read, and for each the region that reads it.
+
+    Parameters
+    ----------
+    window : tuple of int
+        First row of the block, and the row after its last.
+    length, kernel : int
+        Rows of the image and of a region.
+    regions : range
+        The regions.
+
+    Returns
+    -------
+    rows, numbers : ndarray of int
+        Rows counted in the block, and regions counted from the first of `regions`. A row occurs
+        twice where a region reads it by reflection as well.
+    """
+    rows = reflected_rows(length, kernel)
+    read = np.arange(regions.start * kernel, regions.stop * kernel)
+    here = (rows[read] >= window[0]) & (rows[read] < window[1])
+    return rows[read[here]] - window[0], read[here] // kernel - regions.start
 
 
 def regions_around(span: tuple[int, int], length: int, kernel: int) -> range:
-    """Name the regions whose histograms the pixels of a span are mapped by."""
+    """Return the range of the regions whose histograms map the rows of a span."""
     last = -(-length // kernel) - 1
     first_row, last_row = span[0] + kernel // 2, span[1] - 1 + kernel // 2
     return range(
@@ -513,7 +528,7 @@ def regions_around(span: tuple[int, int], length: int, kernel: int) -> range:
 def all_region_counts(
     image: Image, *, place: Place, kernel_size: int | None, bins: tuple[int, int]
 ) -> NDArray[np.intp]:
-    """Count what a tile adds to the histograms of all regions of the image."""
+    """Count the pixels that a tile adds to the histograms of all regions of the image."""
     kernel = kernel_of(kernel_size, place.shape)
     down, across = (range(-(-n // k)) for n, k in zip(place.shape, kernel, strict=True))
     levels = brightness(image)
@@ -524,9 +539,9 @@ def all_region_counts(
 def mappings(
     counted: bytes, shape: tuple[int, ...], kernel: tuple[int, int], clip_limit: float
 ) -> NDArray[np.intp]:
-    """Turn histograms of regions into what each bin is mapped to.
+    """Compute from the histograms of regions the level that each bin is mapped to.
 
-    The tiles of an image often ask for the same ones.
+    The results are cached, because the tiles of an image often have the same histograms.
     """
     pixels = kernel[0] * kernel[1]
     limit = int(np.clip(clip_limit * pixels, 1, None)) if clip_limit > 0 else pixels
@@ -545,9 +560,9 @@ def equalized(
     clip_limit: float,
     bins: tuple[int, int],
 ) -> Image:
-    """Map each pixel by the four regions around it, weighted by their distance.
+    """Map each pixel by the histograms of the four regions around it, weighted by distance.
 
-    Without statistics, the regions are counted in the block itself.
+    Without statistics, the histograms are counted in the block itself.
     """
     kernel = kernel_of(kernel_size, place.shape)
     core = place.core
@@ -576,10 +591,10 @@ def interpolated(
     kernel: tuple[int, int],
     regions: Regions,
 ) -> NDArray[np.uint16]:
-    """Map the bins of a core by the four regions around each pixel."""
+    """Map the bins of a core by the mappings of the four regions around each pixel."""
     down = neighbours(core[:2], shape[0], kernel[0], regions[0])
     across = neighbours(core[2:], shape[1], kernel[1], regions[1])
-    # In scikit-image's order and types, so that it is the same to the last bit.
+    # The sum has scikit-image's order and types, so that the last bits are the same.
     result = np.zeros(bin_of.shape, np.float32)
     for row, row_weight in down:
         for column, column_weight in across:
@@ -591,7 +606,7 @@ def interpolated(
 def neighbours(
     span: tuple[int, int], length: int, kernel: int, regions: range
 ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Give each row of a span the regions above and below it, each with its weight."""
+    """Return the regions above, and those below, each row of a span, with their weights."""
     rows = np.arange(*span) + kernel // 2
     last = -(-length // kernel) - 1
     weight = rows % kernel / kernel
@@ -602,13 +617,13 @@ def neighbours(
 
 
 def level_extent(image: Image) -> Extent:
-    """Least and greatest level."""
+    """Return the least and the greatest level."""
     levels = brightness(image)
     return levels.min(), levels.max()
 
 
 def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
-    """Stretch levels to the range of floats, and return to colours."""
+    """Stretch levels to the range of floats, and convert colours back to RGB."""
     low, high = map(float, statistics[0])
     stretched: Image = exposure.rescale_intensity(brightness(image), (low, high))
     if image.ndim == 2:
@@ -621,13 +636,13 @@ def from_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     return result
 
 
-# The same for gray images of whole numbers, without floats: a level's bin is looked up.
+# The same for gray images of integers, without floats: a table holds the bin of each level.
 
 loops = lazily("cluster_worker.kernels.loops.regions")
 
 
 def bins_of(histogram: NDArray[np.intp], size: int) -> NDArray[np.uint16]:
-    """Give the bin of each level of an image with this histogram."""
+    """Return the bin of each level of an image with this histogram."""
     between = tables.extent(histogram)
     levels = np.clip(np.arange(histogram.size), *between).astype(between[0].dtype)
     extent = value_levels(np.array([between]))
@@ -646,7 +661,7 @@ def counted_regions(
     count: int,
     regions: Regions | None = None,
 ) -> NDArray[np.intp]:
-    """Count what a block adds to the histograms of some regions of an image, or of all."""
+    """Count the pixels that a block adds to the histograms of some regions, or of all."""
     kernel = kernel_of(kernel_size, place.shape)
     if regions is None:
         down, across = (range(-(-n // k)) for n, k in zip(place.shape, kernel, strict=True))
@@ -669,7 +684,10 @@ def equalized_levels(
     size: int,
     count: int,
 ) -> Image:
-    """Map each pixel by the four regions around it, which are counted here if no statistic is."""
+    """Map each pixel by the histograms of the four regions around it.
+
+    If these are not among the statistics, they are counted in the block itself.
+    """
     kernel = kernel_of(kernel_size, place.shape)
     core, histogram = place.core, statistics[0]
     if len(statistics) > 1:
@@ -702,7 +720,7 @@ def equalized_levels(
 def from_whole_levels(
     image: Image, *, statistics: tuple[Extent], dtype: str, out: Image | None
 ) -> Image:
-    """Stretch levels to the range of floats, or of a picture, by a table."""
+    """Stretch levels to the range of floats, or of a picture's type, with a table."""
     levels = np.minimum(np.arange(1 << 16, dtype=np.float32), LEVELS - 1)[np.newaxis]
     table = to_depth(from_levels(levels, statistics=statistics), dtype)[0]
     result = np.empty(image.shape, dtype) if out is None else out
@@ -711,7 +729,7 @@ def from_whole_levels(
 
 
 def fast_adapthist(kernel_size: int | None, clip_limit: float, nbins: int) -> tuple[Stage, ...]:
-    """Give the parts for a gray image of whole numbers."""
+    """Return the stages for a gray image of integers."""
     chosen: dict[str, Any] = {
         "kernel_size": kernel_size,
         "size": 1 + LEVELS // nbins,
@@ -746,7 +764,7 @@ def equalize_adapthist(
     clip_limit: Annotated[float, Number(0, 1, slider=(0, 0.1), step=0.002)] = 0.01,
     nbins: Annotated[int, Number(2, 4096, slider=(16, 1024), step=1)] = 256,
 ) -> tuple[Stage, ...]:
-    """Bring out detail in every part of an image, in its shadows and in its lights.
+    """Bring out detail in shadows and in highlights by equalising the histogram locally.
 
     Contrast limited adaptive histogram equalization: each pixel is mapped by the histograms of
     the regions around it. Colours keep their hue and saturation.
@@ -756,8 +774,8 @@ def equalize_adapthist(
     kernel_size : int, optional
         Rows and columns of a region; automatic is an eighth of the image's.
     clip_limit : float
-        How far contrast may be raised: the greatest share of a region's pixels that one bin of
-        its histogram may hold; 0 sets no limit.
+        Limit of the contrast: the greatest share of a region's pixels that one bin of its
+        histogram may hold; 0 sets no limit.
     nbins : int
         Bins of a histogram.
 
@@ -768,7 +786,7 @@ def equalize_adapthist(
     chosen: dict[str, Any] = {"kernel_size": kernel_size, "bins": (nbins, 1 + LEVELS // nbins)}
     middle = partial(equalized, clip_limit=clip_limit, **chosen)
     if kernel_size is None:
-        # There are eight by eight or so; their histograms are small beside the image.
+        # There are about 8 × 8 regions, and their histograms are small beside the image.
         mapped = Stage(middle, measures=(Measure(partial(all_region_counts, **chosen), np.add),))
     else:
         mapped = Stage(middle, kernel_size + (kernel_size + 1) // 2)

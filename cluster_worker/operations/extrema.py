@@ -1,4 +1,4 @@
-"""Extrema: peaks and hollows found, or taken away, by reconstruction and on plateaus."""
+"""Extrema: find or remove peaks and hollows, by reconstruction and by plateaus."""
 
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -49,16 +49,17 @@ def reconstruction(
     radius: Annotated[int, Number(1, 50, unit="px", slider=(1, 20), step=1)] = 5,
     method: Method = "dilation",
 ) -> Stages:
-    """Take bright detail away and keep the outlines of what is left exactly.
+    """Remove bright detail by morphological reconstruction, which keeps other outlines exactly.
 
-    A seed that lies below the image grows as far as the image lets it; with erosion, a seed that
-    lies above shrinks, which takes dark detail away.
+    A seed that lies below the image grows as far as the image allows. With erosion, a seed that
+    lies above the image shrinks, which removes dark detail.
 
     Parameters
     ----------
     seed : str
-        What grows: the image made darker ("shifted") cuts peaks off; the image eroded ("eroded")
-        loses what is small. With erosion: brighter, or dilated.
+        The image that grows: a darker copy of the image ("shifted") cuts peaks off; the eroded
+        image ("eroded") lacks small objects. With erosion, it is a brighter copy or the dilated
+        image.
     h : float
         How much darker or brighter a shifted seed is, as a share of white.
     radius : int
@@ -77,14 +78,14 @@ def reconstruction(
 
 
 def shifted(image: Image, h: float) -> Image:
-    """Make an image brighter or darker."""
+    """Return the image plus `h`."""
     refuse_nan(image)
     result: Image = image + h
     return result
 
 
 def eroded(image: Image, radius: int, method: Method) -> Image:
-    """Make a seed that lacks what is small, in floating point."""
+    """Return a seed without small objects: the image eroded or dilated by a disk, as floats."""
     refuse_nan(image)
     shrink = morphology.erosion if method == "dilation" else morphology.dilation
     disk = morphology.disk(radius)
@@ -102,12 +103,13 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     cost=12,
 )
 def h_maxima(h: Height = 0.1) -> Stages:
-    """Find the peaks that stand out from their surroundings by a height, as a mask.
+    """Find the peaks that rise above their surroundings by a height; the result is a mask.
 
     Parameters
     ----------
     h : float
-        How far one must go down from a peak on the way to a higher one, as a share of white.
+        How far brightness must fall from a peak before it rises to a higher one, as a share of
+        white.
 
     References
     ----------
@@ -129,12 +131,13 @@ def h_maxima(h: Height = 0.1) -> Stages:
     cost=12,
 )
 def h_minima(h: Height = 0.1) -> Stages:
-    """Find the hollows that lie below their surroundings by a depth, as a mask.
+    """Find the hollows that lie below their surroundings by a depth; the result is a mask.
 
     Parameters
     ----------
     h : float
-        How far one must go up from a hollow on the way to a deeper one, as a share of white.
+        How far brightness must rise from a hollow before it falls to a deeper one, as a share of
+        white.
 
     References
     ----------
@@ -152,7 +155,7 @@ def as_compared(image: Image, between: Extent) -> Image:
     Raises
     ------
     ValueError
-        If it has no heights: a mask, NaN, infinity.
+        If the image is a mask, or holds NaN or infinity.
     """
     if image.dtype.kind == "b":
         raise ValueError("takes a picture, got a mask, which has no heights")
@@ -161,14 +164,14 @@ def as_compared(image: Image, between: Extent) -> Image:
 
 
 def rounding(image: Image, values: Image, h: float) -> Any:
-    """Give what scikit-image adds to a height so that rounding does not hide it."""
+    """Return what scikit-image adds to a height so that rounding errors do not hide a peak."""
     if image.dtype.kind != "f" and h % 1 == 0:
         return 0
     return 2 * np.finfo(values.dtype).resolution * np.abs(values)
 
 
 def lowered(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
-    """Give the image lowered by h, and the image, as two channels."""
+    """Return the image lowered by `h`, and the image itself, as two channels."""
     ((low, high),) = statistics
     values = as_compared(image, (low, high))
     seed = values - h - rounding(image, values, h)
@@ -178,7 +181,7 @@ def lowered(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
 
 
 def raised(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
-    """Give the image raised by h, and the image, as two channels."""
+    """Return the image raised by `h`, and the image itself, as two channels."""
     ((low, high),) = statistics
     values = as_compared(image, (low, high))
     seed = values + h + rounding(image, values, h)
@@ -188,21 +191,29 @@ def raised(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
 
 
 def stands_out(state: Image, *, h: float, sign: int) -> Image:
-    """Give the mask of what a reconstruction has taken away by h."""
+    """Return the mask of the pixels that a reconstruction has changed by `h` or more.
+
+    Parameters
+    ----------
+    state : ndarray
+        (rows, columns, 2): the reconstruction, and the image.
+    h : float
+        Height, in units of the image.
+    sign : int
+        1 for peaks, -1 for hollows.
+    """
     result: Image = sign * (state[..., 1] - state[..., 0]) >= h
     return result
 
 
 @operation("Local maxima", "Morphology", Composed("propagating"), channels="gray", cost=3)
 def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Stages:
-    """Find pixels, and plateaus of equal pixels, that are brighter than all around them.
+    """Find local maxima: pixels and plateaus of equal pixels that are brighter than all around.
 
     Parameters
     ----------
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
     allow_borders : bool
-        Whether a plateau that touches the image's border may be one.
+        Whether a plateau that touches the image's border may be a maximum.
 
     References
     ----------
@@ -215,14 +226,12 @@ def local_maxima(connectivity: Connectivity = 2, allow_borders: bool = True) -> 
 
 @operation("Local minima", "Morphology", Composed("propagating"), channels="gray", cost=3)
 def local_minima(connectivity: Connectivity = 2, allow_borders: bool = True) -> Stages:
-    """Find pixels, and plateaus of equal pixels, that are darker than all around them.
+    """Find local minima: pixels and plateaus of equal pixels that are darker than all around.
 
     Parameters
     ----------
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
     allow_borders : bool
-        Whether a plateau that touches the image's border may be one.
+        Whether a plateau that touches the image's border may be a minimum.
 
     References
     ----------
@@ -242,10 +251,10 @@ def peaks(
     connectivity: int,
     allow_borders: bool,
 ) -> Image:
-    """Find the plateaus of a block that nothing in it is higher than."""
+    """Return the mask of the plateaus that have no higher neighbour in the block."""
     refuse_nan(image)
     ((low, high),) = statistics
-    # A constant image has no maxima for scikit-image; a constant block may be one.
+    # scikit-image finds no maxima in a constant image, but a constant block may be a maximum.
     if low == high:
         return np.zeros(image.shape, np.bool_)
     found = floods.highest(image, connectivity)
@@ -255,5 +264,5 @@ def peaks(
 
 
 def without_open_plateaus(state: Image, image: Image, connectivity: int) -> Image:
-    """Drop the plateaus of a block that go on where they are known to be no maxima."""
+    """Drop the plateaus of a block that contain a pixel known not to belong to a maximum."""
     return floods.dropped(state, image, connectivity)

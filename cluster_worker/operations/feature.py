@@ -22,6 +22,7 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.filters import reach
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.cells import CELL, in_cells
 from cluster_worker.operations.support.edge_lines import (
     Blur,
@@ -35,13 +36,13 @@ from cluster_worker.operations.support.edge_lines import (
     shares_of,
     slopes,
 )
-from cluster_worker.operations.support.propagation import parts_wanted
+from cluster_worker.operations.support.propagation import selection_stages
 from cluster_worker.operations.support.quantiles import quantiles
 from cluster_worker.operations.support.stars import stars
 
 
-def lines_in_one_go(sigma: float, use_quantiles: bool, **_: Any) -> bool:
-    """Whether lines can be found without knowing the slopes of all the image."""
+def lines_are_local(sigma: float, use_quantiles: bool, **_: Any) -> bool:
+    """Return whether one kernel can find the lines of a block from its own pixels alone."""
     return not use_quantiles and reach(sigma) <= REACH_MAX
 
 
@@ -53,7 +54,7 @@ def canny_by_loops(
     cval: float,
     **more: Any,
 ) -> tuple[Stage, ...]:
-    """Make the parts of Canny's method, with lines by compiled loops."""
+    """Return the stages of Canny's method, with lines found by compiled loops."""
     thresholds = (low_threshold, high_threshold)
     blur = Blur(sigma, mode, cval)
     first, *follow = canny(sigma, *thresholds, mode=mode, cval=cval, **more)
@@ -73,7 +74,7 @@ Threshold = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.01)]
     floats=True,
     arrays=12,
     cost=lambda sigma, mode, **_: 5 + sigma * (1 if mode == "constant" else 0.5),
-    kernels=(Kernel(canny_by_loops, when=lines_in_one_go, gray=True, arrays=3, cost=2),),
+    kernels=(Kernel(canny_by_loops, when=lines_are_local, gray=True, arrays=3, cost=2),),
 )
 def canny(
     sigma: Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1)] = 1.0,
@@ -81,26 +82,24 @@ def canny(
     high_threshold: Threshold = None,
     use_quantiles: bool = False,
     mode: Border = "constant",
-    cval: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 0.0,
+    cval: Fill = 0.0,
 ) -> tuple[Stage, ...]:
     """Find edges as thin lines with Canny's method.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the blur that goes before; more finds fewer, coarser edges.
+        Standard deviation of the blur that comes first; a higher value finds fewer, coarser edges.
     low_threshold : float, optional
-        Slope at which an edge is still followed; automatic is 0.1.
+        Slope down to which an edge is followed; automatic is 0.1.
     high_threshold : float, optional
         Slope at which an edge begins; automatic is 0.2.
     use_quantiles : bool
-        Whether the thresholds are shares of the pixels, those of gentler slopes, instead of slopes.
+        Whether a threshold is the share of pixels with gentler slopes, instead of a slope.
     mode : str
         What lies beyond the image's border for the blur: nothing or a value ("constant"), its last
         pixel ("nearest"), its mirror image with or without the last pixel twice ("reflect",
         "mirror"), or its opposite edge ("wrap").
-    cval : float
-        Value beyond the border where `mode` is "constant".
 
     References
     ----------
@@ -109,7 +108,7 @@ def canny(
     halo = reach(sigma) + 1
     wraps = mode == "wrap"
     blur = Blur(sigma, mode, cval)
-    follow = parts_wanted(linked, 2)
+    follow = selection_stages(linked, 2)
     given = (low_threshold, high_threshold)
     if not use_quantiles:
         found = partial(canny_lines, given=given, blur=blur)
@@ -123,21 +122,23 @@ def canny(
     )
 
 
-Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1)]
-Mode = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
-Beyond = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
+Sigma = Annotated[
+    float,
+    Number(0.1, 100, unit="px", slider=(0.3, 10), step=0.1),
+    "Standard deviation of the Gaussian over which slopes are gathered.",
+]
 
 
 def fast_by_loop(
     image: Image, n: int, threshold: float, *, place: Place, out: Image | None
 ) -> Image:
-    """Give the response to the test of FAST by a kernel."""
+    """Compute the response of the FAST corner test with a compiled loop."""
     refuse_lines(place.shape)
     return corners.fast(image, n, threshold, place=place, out=out)
 
 
 def refuse_lines(shape: tuple[int, ...]) -> None:
-    """Refuse an image of one row or one column, in which scikit-image sees no corners."""
+    """Raise ValueError for an image of one row or column: scikit-image finds no corners there."""
     if 1 in shape:
         raise ValueError("the image must have two rows and two columns or more, it has only one")
 
@@ -159,18 +160,16 @@ def corner_harris(
     eps: Annotated[float, Number(1e-12, 1, slider=(1e-6, 0.1))] = 1e-6,
     sigma: Sigma = 1.0,
 ) -> Image:
-    """Show how much each place looks like a corner: bright at corners, dark along edges.
+    """Compute the Harris corner response: bright at corners, dark along edges.
 
     Parameters
     ----------
     method : str
-        Formula of the response: with the factor k, or without it as Noble has it, with eps.
+        Formula of the response: the one with the factor `k`, or Noble's, which has `eps` instead.
     k : float
-        How strictly corners are told from edges; small values find sharp corners.
+        How strictly corners are separated from edges; small values find sharp corners.
     eps : float
-        Small number that keeps the division of the second method from being by zero.
-    sigma : float
-        Standard deviation of the Gaussian over which slopes are gathered.
+        Small number that prevents a division by zero in Noble's formula.
 
     References
     ----------
@@ -192,14 +191,9 @@ def corner_harris(
     cost=4,
 )
 def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
-    """Show how much each place looks like a corner that can be followed from image to image.
+    """Compute the Shi–Tomasi corner response: bright at corners that are good to track.
 
     The response is the smaller eigenvalue of the structure tensor.
-
-    Parameters
-    ----------
-    sigma : float
-        Standard deviation of the Gaussian over which slopes are gathered.
 
     References
     ----------
@@ -221,22 +215,20 @@ def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
     cost=5,
 )
 def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sigma = 1.0) -> Image:
-    """Show how sharply each place can be located, or how round its surroundings are.
+    """Compute Förstner's corner measures: the size or the roundness of each point's error ellipse.
 
     Parameters
     ----------
     response : str
         Which of the two results is shown: w is large where the error ellipse is small, at corners
         and dots; q is 1 where that ellipse is a circle and 0 where it is a line.
-    sigma : float
-        Standard deviation of the Gaussian over which slopes are gathered.
 
     References
     ----------
     skimage.feature.corner_foerstner
     """
     refuse_lines(image.shape)
-    # The square of a tiny trace may vanish.
+    # The square of a tiny trace may underflow to 0.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         sharpness, roundness = feature.corner_foerstner(image, sigma)
     result: Image = sharpness if response == "w" else roundness
@@ -253,16 +245,8 @@ def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sig
     arrays=12,
     cost=4,
 )
-def corner_kitchen_rosenfeld(image: Image, mode: Mode = "constant", cval: Beyond = 0.0) -> Image:
-    """Show how much an edge turns at each place: far from mid gray at corners.
-
-    Parameters
-    ----------
-    mode : str
-        What lies beyond the image's border: one value, its last pixel, its mirror image (with or
-        without the last pixel twice), or the opposite edge.
-    cval : float
-        The value beyond the border, with mode "constant".
+def corner_kitchen_rosenfeld(image: Image, mode: Border = "constant", cval: Fill = 0.0) -> Image:
+    """Compute the Kitchen–Rosenfeld corner response: corners are the brightest or darkest points.
 
     References
     ----------
@@ -295,14 +279,14 @@ def corner_kitchen_rosenfeld(image: Image, mode: Mode = "constant", cval: Beyond
 def corner_moravec(
     image: Image, window_size: Annotated[int, Number(1, 10, unit="px", slider=(1, 4), step=1)] = 1
 ) -> Image:
-    """Show how much each place differs from its surroundings in every direction.
+    """Compute the Moravec corner response: how much a window differs from its neighbour windows.
 
-    It is the oldest of the corner detectors; slanted edges disturb it.
+    It is the oldest corner detector; it also responds to slanted edges.
 
     Parameters
     ----------
     window_size : int
-        How far a place and its surroundings reach.
+        How far the windows reach from their centre.
 
     References
     ----------
@@ -327,14 +311,14 @@ def corner_fast(
     n: Annotated[int, Number(1, 16, unit="px", slider=(8, 16), step=1)] = 12,
     threshold: Annotated[float, Number(0, 1, slider=(0, 0.5), step=0.01)] = 0.15,
 ) -> Image:
-    """Show corners by a quick test: a circle of 16 pixels around, many in a row brighter or darker.
+    """Find corners with the FAST test, which compares a pixel with a circle of 16 pixels around it.
 
     Parameters
     ----------
     n : int
         How many pixels in a row on the circle must be brighter, or darker, than the centre.
     threshold : float
-        By how much they must be, as a share of white.
+        By how much they must be brighter or darker, as a share of white.
 
     References
     ----------
@@ -362,27 +346,22 @@ NO_BLUR = 0.1
 def shape_index(
     image: Image,
     sigma: Sigma = 1.0,
-    mode: Mode = "constant",
-    cval: Beyond = 0.0,
+    mode: Border = "constant",
+    cval: Fill = 0.0,
     *,
     place: Place,
 ) -> Image:
-    """Show how brightness is curved at each place: hollows dark, saddles gray, hills bright.
+    """Compute the shape index of brightness: hollows are dark, saddles gray, hills bright.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the blur that goes before; more looks at larger shapes.
-    mode : str
-        What lies beyond the image's border: one value, its last pixel, its mirror image (with or
-        without the last pixel twice), or the opposite edge.
-    cval : float
-        The value beyond the border, with mode "constant".
+        Standard deviation of the blur that comes first; a higher value finds larger shapes.
 
     Notes
     -----
-    scikit-image gives NaN where the image is flat, since there is no shape. Here it is 0, mid
-    gray, as no picture of whole numbers holds NaN.
+    scikit-image returns NaN where the image is flat, because it has no shape there. Here the
+    result is 0, mid gray, because a picture of integers cannot hold NaN.
 
     References
     ----------
@@ -390,7 +369,7 @@ def shape_index(
     """
     refuse_lines(place.shape)
     smooth = filters.gaussian(image, sigma, mode=mode, cval=cval)
-    # Only the blur reads the opposite edge.
+    # With mode "wrap" the block contains pixels of the opposite edge, which only the blur reads.
     inside = place.window.clipped(place.shape).relative_to(place.window)
     result: Image = np.zeros_like(smooth)
     curved = feature.shape_index(smooth[inside.slices], NO_BLUR)
@@ -399,7 +378,7 @@ def shape_index(
 
 
 def box_side(sigma: float) -> int:
-    """Side of the largest box that stands for the second derivative of a Gaussian."""
+    """Return the side of the largest box that approximates a Gaussian's second derivative."""
     return int(3 * sigma) | 1
 
 
@@ -424,18 +403,19 @@ def hessian_matrix_det(
     *,
     place: Place,
 ) -> Image:
-    """Show round spots of one size: bright and dark ones both light up.
+    """Find round spots of one size (determinant of the Hessian); light and dark ones become bright.
 
     Parameters
     ----------
     sigma : float
-        Size of the spots that answer most, as the standard deviation of a Gaussian.
+        Size of the spots with the strongest response, as the standard deviation of a Gaussian.
     approximate : bool
-        Use boxes instead of Gaussians: equally fast for any size, and coarse for small ones.
+        Whether to use boxes instead of Gaussians: equally fast for any size, but coarse for small
+        ones.
 
     Notes
     -----
-    The boxes are sums from an integral image, whose rounding depends on where it begins; hence
+    The boxes are sums from an integral image, whose rounding depends on where it begins. Therefore
     they are summed in cells of a fixed grid.
 
     References
@@ -466,7 +446,7 @@ def local_binary_pattern(
     *,
     place: Place,
 ) -> Image:
-    """Show texture: each pixel becomes the pattern of brighter and darker points around it.
+    """Compute local binary patterns, which describe texture by the brighter points around a pixel.
 
     Parameters
     ----------
@@ -475,16 +455,16 @@ def local_binary_pattern(
     R : float
         Radius of the circle.
     method : str
-        How a pattern becomes a number: one bit for each point, the least number that turning the
-        circle can give (ror), the count of brighter points if they lie in one run (uniform), the
-        run with its place (nri_uniform), or the points' variance (var).
+        How a pattern becomes a number: one bit for each point (default), the smallest number that
+        rotating the circle can give (ror), the number of brighter points if they form one run
+        (uniform), the run and its position (nri_uniform), or the variance of the points (var).
 
     Notes
     -----
-    Whether a point between pixels is as bright as the centre may hang on the last bit, which
-    depends on the pixel's row and column in the whole image. Hence the points are interpolated
-    here, in scikit-image's arithmetic but at their place in the whole. Where all points
-    are equal scikit-image's variance is NaN; here it is 0.
+    Whether a point between pixels is as bright as the centre may depend on the last bit, and this
+    bit depends on the pixel's row and column in the whole image. Therefore the points are
+    interpolated here, with scikit-image's arithmetic, at their position in the whole image. Where
+    all points are equal, scikit-image's variance is NaN; here it is 0.
 
     References
     ----------
@@ -499,9 +479,9 @@ def local_binary_pattern(
     found: Image = patterns.compared(image, P, R, place)
     if method != "default":
         number = {
-            "ror": patterns.turned,
+            "ror": patterns.least_rotation,
             "uniform": patterns.uniform,
-            "nri_uniform": patterns.placed,
+            "nri_uniform": patterns.numbered_runs,
         }
         found = number[method](found, P)
     return found.astype(np.float64)
@@ -529,22 +509,22 @@ def hog(
     *,
     place: Place,
 ) -> Image:
-    """Draw a small star of lines in every cell: along edges, the brighter the stronger they are.
+    """Draw the histogram of oriented gradients (HOG): in every cell, a star of lines along edges.
 
-    It is the picture of the histogram of oriented gradients; of colours, the one with the
-    steepest slope counts.
+    Stronger edges give brighter lines. Of the colours of a pixel, the one with the steepest slope
+    counts.
 
     Parameters
     ----------
     orientations : int
-        Into how many directions slopes are sorted.
+        Number of directions into which slopes are sorted.
     pixels_per_cell : int
         Rows and columns of a cell.
 
     Notes
     -----
-    scikit-image refuses an image smaller than a cell; here it is black, as is what is left over
-    beside the last cell.
+    scikit-image refuses an image smaller than a cell; here the result is black. So are the pixels
+    that are left over beside the last cell.
 
     References
     ----------

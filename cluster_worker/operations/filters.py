@@ -24,6 +24,7 @@ from cluster_worker.operations.declare import (
     either,
     operation,
 )
+from cluster_worker.operations.support.borders import Border, FloatFill
 from cluster_worker.operations.support.footprints import (
     Footprint,
     HalfWidth,
@@ -36,19 +37,19 @@ from cluster_worker.operations.support.footprints import (
 from cluster_worker.operations.support.statistics import some_negative
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
-Truncate = Annotated[float, Number(0.5, 10, slider=(1, 6), step=0.5)]
-Border = Literal["nearest", "reflect", "mirror", "constant", "wrap"]
-# What lies beyond a border of mode "constant". A picture's floats lie in 0…1, a measurement's need
-# not.
-BorderValue = Annotated[float, Number(-65535, 65535, slider=(0, 1), step=0.01)]
+Truncate = Annotated[
+    float,
+    Number(0.5, 10, slider=(1, 6), step=0.5),
+    "Where the kernel is cut off, in standard deviations.",
+]
 
 
-# Pixels of the half width up to which a sum of 32-bit floats is as exact as is claimed.
+# Largest half width, in pixels, for which sums of 32-bit floats keep the stated tolerance.
 SUM_REACH_MAX = 160
 
 
 def reach(sigma: float, truncate: float = 4.0) -> int:
-    """Half width of a Gaussian kernel cut off at `truncate` standard deviations, as in scipy."""
+    """Return a Gaussian's half width, cut off at `truncate` standard deviations as in scipy."""
     return int(truncate * sigma + 0.5)
 
 
@@ -72,23 +73,15 @@ def gaussian(
     image: Image,
     sigma: Sigma = 1.0,
     mode: Border = "nearest",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     truncate: Truncate = 4.0,
 ) -> Image:
-    """Blur with a Gaussian: noise and fine detail go, large shapes stay.
+    """Blur with a Gaussian filter, which removes noise and fine detail and keeps large shapes.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the kernel; more is blurrier.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
-    truncate : float
-        Where the kernel is cut off, in standard deviations.
+        Standard deviation of the kernel; a higher value blurs more.
 
     References
     ----------
@@ -106,12 +99,12 @@ def gaussian(
 
 
 def band_reach(low_sigma: float, high_sigma: float | None, truncate: float, **_: Any) -> int:
-    """Half width of the wider of two kernels, which by itself is 1.6 times the narrower one."""
+    """Return the half width of the wider of two kernels, by default 1.6 times the narrower."""
     return reach(low_sigma * 1.6 if high_sigma is None else high_sigma, truncate)
 
 
 def check_band(low_sigma: float, high_sigma: float | None) -> float:
-    """Give the standard deviation of the wider of two kernels.
+    """Return the standard deviation of the wider of two kernels.
 
     Raises
     ------
@@ -123,8 +116,8 @@ def check_band(low_sigma: float, high_sigma: float | None) -> float:
     return low_sigma * 1.6 if high_sigma is None else high_sigma
 
 
-def differs_finely(mode: Border, cval: float, **given: Any) -> bool:
-    """Whether two blurs in single precision differ as exactly as is claimed."""
+def keeps_tolerance(mode: Border, cval: float, **given: Any) -> bool:
+    """Return whether a difference of two blurs in single precision keeps the stated tolerance."""
     return band_reach(**given) <= SUM_REACH_MAX and (mode != "constant" or 0 <= cval <= 1)
 
 
@@ -139,7 +132,7 @@ def difference_by_rows(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Keep detail of one size in a block, in single precision."""
+    """Compute the difference of two blurs of a block in single precision."""
     sigmas = (low_sigma, check_band(low_sigma, high_sigma))
     return separable.difference(image, sigmas, mode, cval, truncate, place=place, out=out)
 
@@ -156,7 +149,7 @@ def difference_by_rows(
         Kernel(
             difference_by_rows,
             takes=("float32",),
-            when=differs_finely,
+            when=keeps_tolerance,
             arrays=2,
             cost=lambda **given: 0.5 + 0.05 * band_reach(**given),
             tolerance=1e-6,
@@ -170,33 +163,25 @@ def difference_of_gaussians(
         float | None, Number(0.1, 160, unit="px", slider=(0.5, 32), step=0.1)
     ] = None,
     mode: Border = "nearest",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     truncate: Truncate = 4.0,
 ) -> Image:
-    """Keep detail of one size: a blurred image less an even more blurred one.
+    """Keep detail of one size with a difference of Gaussians: a blur minus a stronger blur.
 
-    Gray is where nothing of that size is.
+    Areas without detail of that size are gray.
 
     Parameters
     ----------
     low_sigma : float
-        Standard deviation of the weaker blur; detail much smaller is taken away.
+        Standard deviation of the weaker blur; much smaller detail is removed.
     high_sigma : float, optional
-        Standard deviation of the stronger blur; shapes much larger are taken away. Automatic is
-        1.6 times the weaker one, which finds edges and blobs.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
-    truncate : float
-        Where the kernels are cut off, in standard deviations.
+        Standard deviation of the stronger blur; much larger shapes are removed. Automatic is 1.6
+        times the weaker one, which finds edges and blobs.
 
     Raises
     ------
     ValueError
-        If the stronger blur is the weaker one.
+        If `high_sigma` is less than `low_sigma`.
 
     References
     ----------
@@ -215,7 +200,7 @@ def difference_of_gaussians(
     return result
 
 
-# A blur is exact to a millionth; more than so many of them are not.
+# Sharpening multiplies the error of the blur by `amount`; up to this one it keeps the tolerance.
 AMOUNT_MAX = 4
 
 SHARPEN = partial(
@@ -236,7 +221,7 @@ SHARPEN = partial(
     ),
     floats=True,
     kernels=(
-        # Whole numbers are never negative.
+        # Unsigned integers are never negative: there is nothing to measure.
         SHARPEN(
             partial(separable.unsharp_mask, statistics=(False,)),
             takes=("uint8", "uint16"),
@@ -252,7 +237,7 @@ def unsharp_mask(
     *,
     statistics: tuple[bool],
 ) -> Image:
-    """Sharpen by adding what a blur takes away.
+    """Sharpen with an unsharp mask: add the difference between the image and its blur.
 
     Parameters
     ----------
@@ -263,9 +248,9 @@ def unsharp_mask(
 
     Notes
     -----
-    scikit-image clips to -1…1 if any pixel of the whole image is negative, else to 0…1; hence a
-    statistic. Given a tile it looks at that tile alone, so a tile without negative pixels, in an
-    image that has some, is clipped here.
+    scikit-image clips to -1…1 if any pixel of the image is negative, else to 0…1. Given a tile, it
+    looks at the pixels of that tile alone. Therefore a statistic measures whether the whole image
+    has negative pixels; if so, tiles without any are clipped to -1…1 here.
 
     References
     ----------
@@ -279,7 +264,7 @@ def unsharp_mask(
 
 
 def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
-    """Sharpen an image of floats without negative pixels as part of one that has some."""
+    """Sharpen a tile of floats without negative pixels, from an image that has some."""
     blurred = filters.gaussian(
         image, radius, mode="reflect", preserve_range=True, channel_axis=channel_axis(image)
     )
@@ -290,7 +275,7 @@ def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
 def smoothed(
     image: Image, footprint: Footprint, radius: int, half_width: int | None, mode: Border
 ) -> Image:
-    """Give the median of each neighbourhood, of every colour."""
+    """Return the median of each pixel's neighbourhood, for every colour."""
     neighbourhood = footprint_of(footprint, radius, half_width)
     return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
 
@@ -333,17 +318,10 @@ def median(
     half_width: HalfWidth = None,
     mode: Border = "nearest",
 ) -> Image:
-    """Smooth with the median of each neighbourhood: specks go, edges stay sharp.
+    """Smooth with a median filter, which removes specks and keeps edges sharp.
 
     Parameters
     ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and to the right, if not as far as
-        up and down.
     mode : str
         What lies beyond the image's border: its last pixel (nearest), its mirror image with the
         last pixel twice (reflect) or once (mirror), black (constant), or its opposite edge
@@ -365,7 +343,7 @@ def gabor_reach(
     n_stds: float,
     **_: Any,
 ) -> int:
-    """Half the longer side of a Gabor kernel, as scikit-image cuts it."""
+    """Return half the longer side of a Gabor kernel in pixels, as scikit-image cuts it off."""
     octaves = 2.0**bandwidth
     automatic = math.sqrt(math.log(2) / 2) / math.pi * (octaves + 1) / (octaves - 1) / frequency
     along = n_stds * (sigma_x or automatic)
@@ -387,12 +365,12 @@ def gabor_by_loops(
     out: Image | None,
     **shape: Any,
 ) -> Image:
-    """Find the stripes of a block in single precision."""
+    """Compute the Gabor filter of a block in single precision."""
     kernel = filters.gabor_kernel(**shape, dtype=np.complex64)
-    parts = {"real": (kernel.real,), "imaginary": (kernel.imag,)}
+    weights = {"real": (kernel.real,), "imaginary": (kernel.imag,)}
     found = [
-        correlation.convolved(image, part, mode, cval, place)
-        for part in parts.get(response, (kernel.real, kernel.imag))
+        correlation.convolved(image, each, mode, cval, place)
+        for each in weights.get(response, (kernel.real, kernel.imag))
     ]
     if response == "magnitude":
         real, imaginary = found
@@ -411,14 +389,14 @@ def gabor_by_loops(
     floats=True,
     shows="extent",
     arrays=5,
-    # The gray that a colour image is turned into first.
+    # For the conversion of a colour image to gray.
     tolerance=1e-6,
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
     kernels=(
         Kernel(
             gabor_by_loops,
-            # Of whole numbers the function's own result may be whole.
+            # Not for integers: the function's own result may be integers for them.
             exact=True,
             takes=("float32",),
             gray=True,
@@ -437,19 +415,19 @@ def gabor(
     n_stds: Annotated[float, Number(1, 5, step=0.5)] = 3.0,
     offset: Annotated[float, Number(0, 6.2832, unit="rad", step=0.01)] = 0.0,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     response: Response = "magnitude",
 ) -> Image:
-    """Find stripes and textures of one direction and spacing.
+    """Find stripes and textures of one direction and spacing with a Gabor filter.
 
     Parameters
     ----------
     frequency : float
-        How many stripes there are in a pixel; one divided by their spacing.
+        Stripes per pixel: 1 divided by their spacing.
     theta : float
-        Direction across the stripes; 0 finds upright ones.
+        Direction across the stripes; 0 finds vertical stripes.
     bandwidth : float
-        How much the spacing may differ; less wants more stripes beside each other.
+        How much the spacing may vary; a lower value needs more stripes side by side.
     sigma_x : float, optional
         Standard deviation of the kernel across the stripes; automatic follows from frequency and
         bandwidth.
@@ -459,22 +437,16 @@ def gabor(
     n_stds : float
         Where the kernel is cut off, in standard deviations.
     offset : float
-        Where in a stripe the kernel's middle lies, as a phase; the magnitude hardly depends on it.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+        Phase of the stripe at the kernel's centre; the magnitude hardly depends on it.
     response : str
-        What is shown: how strong the stripes are (magnitude), or the filtered image itself, with
-        bright and dark stripes, by a kernel that is even (real) or odd (imaginary).
+        What is shown: the strength of the stripes (magnitude), or the filtered image itself, with
+        bright and dark stripes, by the kernel's even part (real) or its odd part (imaginary).
 
     Notes
     -----
-    scikit-image keeps whole numbers whole, so that with depth "native" the real and imaginary
-    responses of an 8-bit image are cut to 8 bits and negative ones wrap around. The magnitude is
-    always computed in floating point.
+    For an image of integers, scikit-image returns integers: with depth "native" the real and
+    imaginary responses of an 8-bit image are cut to 8 bits, and negative ones wrap around. The
+    magnitude is always computed in floating point.
 
     References
     ----------
@@ -510,7 +482,7 @@ def convolved(image: Image, kernel: NDArray[Any], mode: str, cval: float) -> Ima
 
 
 def by_waves(image: Image, **given: Any) -> Image:
-    """Weigh the waves of every colour."""
+    """Apply a Butterworth filter to every colour."""
     return each_channel(lambda plane: waves.butterworth(plane, **given), image)
 
 
@@ -534,21 +506,21 @@ def butterworth(
     squared_butterworth: bool = True,
     npad: Annotated[int, Number(0, 1000, unit="px", slider=(0, 100), step=1)] = 0,
 ) -> Image:
-    """Keep fine detail and take away slow changes of brightness, or the other way round.
+    """Keep fine detail and remove slow changes of brightness, or the reverse (Butterworth filter).
 
     Parameters
     ----------
     cutoff_frequency_ratio : float
-        Where fine begins, in waves in a pixel: 0.01 is a wave of 100 pixels.
+        Lowest frequency of fine detail, in waves per pixel: 0.01 is a wave of 100 pixels.
     high_pass : bool
-        Whether fine detail is kept; otherwise what is coarse.
+        Whether fine detail is kept; otherwise coarse detail is.
     order : float
-        How sharply fine is told from coarse; too sharp makes ripples.
+        How sharply fine detail is separated from coarse; a high value makes ripples.
     squared_butterworth : bool
-        Whether the gain is halved at the cutoff, rather than being 0.7 there.
+        Whether the gain at the cutoff is 0.5, rather than 0.7.
     npad : int
-        Pixels by which the image is continued over its borders first, so that opposite edges do
-        not disturb each other.
+        Pixels by which the image is first extended beyond its borders, so that opposite edges do
+        not affect each other.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Flood fill: what is connected to one point of the image and about as bright."""
+"""Flood fill: select the pixels that are connected to a point and about as bright."""
 
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -18,39 +18,42 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.footprints import Connectivity
-from cluster_worker.operations.support.propagation import parts_wanted, runs_of_a_tile
+from cluster_worker.operations.support.propagation import runs_of_a_tile, selection_stages
 
 
 class Flood(NamedTuple):
-    """What a flood takes, and the mask of what it has taken if it stays within one tile."""
+    """The flood from a point, as measured in the tile that holds the point.
+
+    Attributes
+    ----------
+    least, greatest : scalar
+        Range of the values that the flood takes, both included.
+    taken : tuple of Span and ndarray of bool, or None
+        A span of the whole image and the mask of the flooded pixels in it, if the flood stays
+        within the tile. None if it may continue in other tiles.
+    """
 
     least: Any
     greatest: Any
     taken: tuple[Span, Image] | None
 
 
-def flood_parts(seed_point: tuple[int, ...], tolerance: float | None, connectivity: int) -> Stages:
-    """Make the parts of a flood."""
+def flood_stages(seed_point: tuple[int, ...], tolerance: float | None, connectivity: int) -> Stages:
+    """Return the stages of a flood."""
     given: dict[str, Any] = {"seed_point": seed_point, "connectivity": connectivity}
-    found = Measure(partial(flooded_in_tile, tolerance=tolerance, **given), whichever)
+    found = Measure(partial(flooded_in_tile, tolerance=tolerance, **given), first_found)
     like = partial(like_flooded, seed_point=seed_point)
-    return parts_wanted(partial(flooded, **given), connectivity, like=like, measures=(found,))
+    return selection_stages(partial(flooded, **given), connectivity, like=like, measures=(found,))
 
 
 def check_point(seed_point: tuple[int, ...]) -> None:
-    """Refuse a point of which there are not two numbers.
-
-    Raises
-    ------
-    ValueError
-        In one sentence.
-    """
+    """Raise ValueError if a point is not two numbers, its row and its column."""
     if len(seed_point) != 2:
         raise ValueError(f"seed_point: must be a row and a column, got {len(seed_point)} numbers")
 
 
-def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
-    """Give the row and column in a block of a point of the image, if it is there."""
+def position_in_block(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
+    """Return the row and column of a point in a block, or None if it lies elsewhere."""
     check_point(seed_point)
     row, column = seed_point
     top, bottom, left, right = place.window
@@ -58,13 +61,13 @@ def within(seed_point: tuple[int, ...], place: Place) -> tuple[int, int] | None:
 
 
 def like_flooded(image: Image, seed_point: tuple[int, ...]) -> Image:
-    """Make an image like that of seats."""
+    """Return an image of the type of seats, after a check of the point."""
     check_point(seed_point)
     return np.asarray(image, np.uint32)
 
 
-def taken_from(value: Any, tolerance: float | None) -> tuple[Any, Any]:
-    """Give the least and the greatest value that a flood takes from a point of some value."""
+def flooded_range(value: Any, tolerance: float | None) -> tuple[Any, Any]:
+    """Return the least and the greatest value that a flood takes, from the value of its point."""
     if tolerance is None:
         return value, value
     low, high = value.item() - tolerance, value.item() + tolerance
@@ -81,16 +84,16 @@ def flooded_in_tile(
     tolerance: float | None,
     connectivity: int,
 ) -> Flood | None:
-    """Flood the tile that holds the point; None for any other."""
-    point = within(seed_point, place)
+    """Flood the tile that holds the point; return None for any other tile."""
+    point = position_in_block(seed_point, place)
     if point is None:
         return None
-    between = taken_from(image[point], tolerance)
+    between = flooded_range(image[point], tolerance)
     return Flood(*between, floods.filled(image, *between, point, connectivity, place))
 
 
-def whichever(a: Any, b: Any) -> Any:
-    """Give what has been found."""
+def first_found(a: Any, b: Any) -> Any:
+    """Return the first of two values that is not None."""
     return b if a is None else a
 
 
@@ -103,7 +106,7 @@ def flooded(
     seed_point: tuple[int, ...],
     connectivity: int,
 ) -> Image:
-    """Give seats to the regions of a tile that a flood might take; marked is its point."""
+    """Return the seats of the regions of a tile that the flood may take; its point is the mark."""
     (flood,) = statistics
     if flood is None:
         return components.given(None, place, out)
@@ -112,7 +115,7 @@ def flooded(
     mask = image == flood.least
     if flood.least != flood.greatest:
         mask = (image >= flood.least) & (image <= flood.greatest)
-    point, marks = within(seed_point, place), None
+    point, marks = position_in_block(seed_point, place), None
     if point is not None:
         marks = np.zeros(image.shape, np.bool_)
         marks[point] = mask[point] = True
@@ -129,14 +132,14 @@ def flooded(
     table=runs_of_a_tile,
     cost=2,
     kernels=(
-        # Equal levels are equal as floats, too.
+        # Equal integers are equal as floats, too.
         Kernel(
-            flood_parts,
+            flood_stages,
             takes=("uint8", "uint16"),
             when=lambda tolerance, **_: tolerance is None,
             gray=True,
             exact=True,
-            # Of small tiles, few are looked at.
+            # Not 0, so that tiles are small: a flood then examines only the few that it reaches.
             arrays=1,
             cost=0.3,
         ),
@@ -147,25 +150,23 @@ def flood(
     tolerance: Annotated[float | None, Number(0, 65_535, slider=(0, 1), step=0.01)] = None,
     connectivity: Connectivity = 2,
 ) -> Stages:
-    """Find what is connected to a point and as bright, as a mask.
+    """Select pixels connected to a point and about as bright (flood fill); the result is a mask.
 
     Parameters
     ----------
     seed_point : list of int
-        Row and column of the point, from 0. One outside of the image floods nothing.
+        Row and column of the point, from 0. A point outside the image selects nothing.
     tolerance : float, optional
-        How much brighter or darker than the point a pixel may be, as a share of white; none if
-        it must be equal.
-    connectivity : int
-        1 if neighbours share an edge, 2 if a corner will do.
+        How much brighter or darker than the point a pixel may be, as a share of white; if it is
+        not given, pixels must be equal to the point.
 
     Notes
     -----
-    For whole numbers scikit-image cuts off what follows the point in the least value that is
-    flooded, so that a tolerance of 0.5 reaches one level down and none up. So does this.
+    For integers, scikit-image truncates the least and the greatest value that are flooded, so that
+    a tolerance of 0.5 reaches one level down and none up. The result here is the same.
 
     References
     ----------
     skimage.segmentation.flood
     """
-    return flood_parts(seed_point, tolerance, connectivity)
+    return flood_stages(seed_point, tolerance, connectivity)

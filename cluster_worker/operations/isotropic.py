@@ -1,4 +1,4 @@
-"""Isotropic morphology: masks grow and shrink by an exact distance on all sides."""
+"""Isotropic morphology: grow and shrink masks by an exact distance on all sides."""
 
 from typing import Annotated
 
@@ -7,19 +7,19 @@ from skimage import morphology
 
 from cluster_worker.operations.declare import Image, Local, Number, operation
 
-# Cost, measured against a Gaussian of one pixel.
+# Cost relative to a Gaussian of one pixel.
 COST_DISTANCE = 7.0
 
 Reach = Annotated[float, Number(0.5, 200, unit="px", slider=(1, 30), step=0.5)]
 
 
 def shrunk(mask: Image, radius: float) -> Image:
-    """Keep what lies farther than `radius` from every pixel that is not set.
+    """Keep the pixels that lie farther than `radius` pixels from every pixel that is not set.
 
     Notes
     -----
-    Where no pixel is off, scipy measures the distance to a place outside the image; here
-    nothing shrinks then, so that a tile without background does what the whole image does.
+    If all pixels are set, scipy measures distances to a point outside the image. Here nothing
+    shrinks then, so that a tile without background gives the same result as the whole image.
     """
     if mask.all():
         return np.ones(mask.shape, bool)
@@ -28,7 +28,7 @@ def shrunk(mask: Image, radius: float) -> Image:
 
 
 def grown(mask: Image, radius: float) -> Image:
-    """Set what lies within `radius` of a pixel that is set, and nothing where none is."""
+    """Set all pixels within `radius` pixels of a set one; an empty mask stays empty."""
     if not mask.any():
         return np.zeros(mask.shape, bool)
     result: Image = morphology.isotropic_dilation(mask, radius)
@@ -45,7 +45,7 @@ def grown(mask: Image, radius: float) -> Image:
     arrays=14,
 )
 def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
-    """Shrink a mask by an exact distance on all sides.
+    """Erode a mask by a disk: shrink it by an exact distance on all sides.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
 
     Notes
     -----
-    In a mask without background scikit-image measures distances to a place outside the image;
+    In a mask without background, scikit-image measures distances to a point outside the image;
     here nothing shrinks then.
 
     References
@@ -74,7 +74,7 @@ def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
     arrays=14,
 )
 def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
-    """Grow a mask by an exact distance on all sides.
+    """Dilate a mask by a disk: grow it by an exact distance on all sides.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
 
     Notes
     -----
-    In an empty mask scikit-image measures distances to a place outside the image; here nothing
+    In an empty mask, scikit-image measures distances to a point outside the image; here nothing
     grows then.
 
     References
@@ -103,16 +103,16 @@ def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
     arrays=14,
 )
 def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
-    """Remove from a mask what a disk does not fit into; corners become round.
+    """Open a mask by a disk: remove what the disk does not fit into, and round corners.
 
     Parameters
     ----------
     radius : float
-        Of the disk.
+        Radius of the disk.
 
     Notes
     -----
-    In a mask without background scikit-image measures distances to a place outside the image;
+    In a mask without background, scikit-image measures distances to a point outside the image;
     here nothing shrinks then.
 
     References
@@ -132,16 +132,16 @@ def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     arrays=14,
 )
 def isotropic_closing(image: Image, radius: Reach = 3.0) -> Image:
-    """Fill the gaps of a mask that a disk does not fit into.
+    """Close a mask by a disk: fill gaps that the disk does not fit into.
 
     Parameters
     ----------
     radius : float
-        Of the disk.
+        Radius of the disk.
 
     Notes
     -----
-    In an empty mask scikit-image measures distances to a place outside the image; here nothing
+    In an empty mask, scikit-image measures distances to a point outside the image; here nothing
     grows then.
 
     References

@@ -1,4 +1,4 @@
-"""Labels: the regions of a mask numbered, and small ones or those at the border left out."""
+"""Labels: number the regions of a mask, and remove small regions or those at the border."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -30,12 +30,12 @@ from cluster_worker.operations.support.propagation import (
     contacts,
     contacts_in,
     join_contacts,
-    parts_wanted,
     per_region,
     refuse_not_finite,
     refuse_pictures,
     run_starts,
     runs_of_a_tile,
+    selection_stages,
     within_border,
 )
 
@@ -43,7 +43,7 @@ Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)
 
 
 def first_channel(block: Image) -> Codes:
-    """Give the codes of a block that may hold values beside them."""
+    """Return the codes of a block, which may hold values as a second channel."""
     return block if block.ndim == 2 else block[..., 0]
 
 
@@ -61,19 +61,17 @@ def label(
     background: Annotated[int, Number(-1, 65_535, slider=(0, 1), step=1)] = 0,
     connectivity: Connectivity = 2,
 ) -> Stages:
-    """Give each connected region of a mask a number of its own, from 1, in reading order.
+    """Number the connected regions of a mask from 1, in reading order.
 
     Parameters
     ----------
     background : int
-        The value that is no region and becomes 0; -1 if every value is one.
-    connectivity : int
-        1 if pixels of a region must share an edge, 2 if a corner will do.
+        The value that is no region and becomes 0; -1 if every value is a region.
 
     Notes
     -----
-    Of an image of several values, as depth "native" may be given, neighbours of equal value make
-    a region. The numbers of all regions are kept while it runs: 8 bytes for each.
+    With depth "native" an image may have several values: neighbours of equal value then form a
+    region. 8 bytes are kept for each region while the operation runs.
 
     References
     ----------
@@ -91,62 +89,70 @@ def label(
 def label_tile(
     image: Image, *, place: Place, out: Image | None, background: int, connectivity: int
 ) -> Image:
-    """Give a tile's regions codes; of several values, those beside them as a second channel."""
+    """Return the codes of a tile's regions, with the values as a second channel if not a mask."""
     if image.dtype.kind == "b":
-        # scikit-image looks for what is not set, if that is no background.
+        # With background 1, scikit-image labels the pixels that are not set.
         mask = ~image if background == 1 else image
         return components.regions(mask, 0, connectivity, place, out=out)
     refuse_not_finite(image)
-    # scikit-image cuts off what follows the point, too.
+    # scikit-image truncates floats to integers, too.
     values = image.astype(np.int64)
     codes = components.regions(values, background, connectivity, place)
     return np.stack([codes, values.view(np.uint64)], axis=2, out=out)
 
 
 def like_label_tile(image: Image) -> Image:
-    """Make an image like that of codes, or of codes and values."""
+    """Return an image of the type and channels that `label_tile` returns."""
     codes = AS_CODES(image)
     return codes if image.dtype.kind == "b" else np.stack([codes, codes], axis=2)
 
 
 def like_numbered(block: Image) -> Image:
-    """Make an image like that of the numbers: scikit-image labels masks with 32 bits."""
+    """Return an image of the type of the numbers: 32 bits for masks, as in scikit-image."""
     return first_channel(block).astype(np.int32 if block.ndim == 2 else np.int64)
 
 
 @dataclass(frozen=True)
 class Regions:
-    """Which codes touch, and the codes of the regions' first pixels as each tile has found them."""
+    """What is needed to number all regions of the image.
+
+    Attributes
+    ----------
+    contacts : Contacts
+        Which codes touch.
+    found : tuple of ndarray of uint64
+        For each tile, the codes of its regions' first pixels.
+    """
 
     contacts: Contacts
     found: tuple[Codes, ...]
 
     @cached_property
     def ordered(self) -> Codes:
-        """Give the first codes of all regions in reading order."""
+        """First codes of all regions, in reading order."""
         codes = np.concatenate(self.found)
         return np.sort(codes[self.contacts.firsts(codes) == codes])
 
     @cached_property
     def numbers(self) -> NDArray[np.int32]:
-        """Give the numbers of the regions whose codes touch others."""
+        """Numbers of the regions whose codes touch others, in the order of `contacts.groups`."""
         return (np.searchsorted(self.ordered, self.contacts.groups[1]) + 1).astype(np.int32)
 
 
 def regions(connectivity: int) -> Measure:
-    """Measure what all regions of the image need to be numbered."""
+    """Return the measure of what is needed to number all regions of the image."""
     return Measure(partial(regions_in, connectivity=connectivity), join_regions)
 
 
 def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
-    """Find which codes of a block touch, and the first pixels of its core's regions."""
+    """Return the contacts of a block, and the first pixels of the regions of its core."""
     found = components.first_pixels(first_channel(block), place)
     touch = contacts_in(block, place=place, connectivity=connectivity)
     return Regions(touch, (found,))
 
 
 def join_regions(a: Regions, b: Regions) -> Regions:
-    """Regions of two parts."""
+    """Join the regions of two sets of tiles."""
     return Regions(join_contacts(a.contacts, b.contacts), a.found + b.found)
 
 
@@ -158,7 +164,7 @@ def numbered(
     target: str | None,
     out: Image | None,
 ) -> Image:
-    """Replace codes by the regions' numbers in reading order."""
+    """Replace codes by the numbers of their regions, in reading order."""
     (found,) = statistics
     given = (place, found.contacts.groups[0], found.numbers, found.ordered)
     if block.ndim == 2:
@@ -170,12 +176,12 @@ def numbered(
     "Remove small objects", "Regions", Composed("propagating"), takes="labels", arrays=5, cost=2
 )
 def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) -> Stages:
-    """Remove what is small from a mask or from labels.
+    """Remove small objects from a mask or from labels.
 
     Parameters
     ----------
     max_size : int
-        Objects of so many pixels or fewer become background.
+        Objects of this number of pixels or fewer become background.
     connectivity : int
         Of a mask: 1 if pixels of an object must share an edge, 2 if a corner will do. All pixels
         of one label are one object.
@@ -194,7 +200,7 @@ def remove_small_objects(max_size: Size = 64, connectivity: Connectivity = 1) ->
 
 
 def sized(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
-    """Give the objects of a mask codes with their sizes; labels stay what they are."""
+    """Return codes with sizes for the objects of a mask; labels are returned unchanged."""
     refuse_pictures(image)
     if image.dtype.kind != "b":
         return image
@@ -202,37 +208,43 @@ def sized(image: Image, *, place: Place, out: Image | None, connectivity: int) -
 
 
 def like_sized(image: Image) -> Image:
-    """Make an image like that of codes, or of labels."""
+    """Return an image of the type that `sized` returns: of codes, or of labels."""
     refuse_pictures(image)
     return AS_CODES(image) if image.dtype.kind == "b" else image
 
 
 def like_without_small(block: Image) -> Image:
-    """Make an image like the mask, or the labels, without what is small."""
+    """Return an image of the type that `without_small` returns: a mask, or labels."""
     return AS_MASK(block) if block.dtype == np.uint64 else block
 
 
-# Labels that are no more than so many times the runs are counted in a table of all of them.
+# Labels less than this many times the number of runs are counted in a table of all labels.
 DENSE = 4
 
 
 @dataclass(frozen=True)
 class LabelSizes:
-    """How many pixels each label has, as they were counted in each tile."""
+    """Number of pixels of each label.
+
+    Attributes
+    ----------
+    labels, counts : tuple of ndarray
+        For each tile, its labels and the pixels of each in that tile.
+    """
 
     labels: tuple[NDArray[Any], ...]
     counts: tuple[NDArray[np.intp], ...]
 
     @cached_property
     def summed(self) -> tuple[NDArray[Any], NDArray[np.intp]]:
-        """Give the labels in order, and the sum for each."""
-        labels, places = np.unique(np.concatenate(self.labels), return_inverse=True)
+        """Labels of the whole image in ascending order, and the pixels of each."""
+        labels, indices = np.unique(np.concatenate(self.labels), return_inverse=True)
         counts = np.zeros(labels.size, np.intp)
-        np.add.at(counts, places, np.concatenate(self.counts))
+        np.add.at(counts, indices, np.concatenate(self.counts))
         return labels, counts
 
     def of(self, labels: NDArray[Any]) -> NDArray[np.intp]:
-        """Give the pixels of labels that the image has."""
+        """Return the number of pixels of each of some labels, which the image must contain."""
         known, counts = self.summed
         return counts[np.searchsorted(known, labels)]
 
@@ -241,14 +253,14 @@ Sizes = Contacts | LabelSizes
 
 
 def join_sizes(a: Any, b: Any) -> Sizes:
-    """Sizes of two parts."""
+    """Join the sizes of two sets of tiles."""
     if isinstance(a, Contacts):
         return join_contacts(a, b)
     return LabelSizes(a.labels + b.labels, a.counts + b.counts)
 
 
 def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
-    """Find which codes of a block touch, or count the pixels of its labels."""
+    """Return the contacts of a block of codes, or count the pixels of a block of labels."""
     if block.dtype == np.uint64:
         return contacts_in(block, place=place, connectivity=connectivity)
     flat = block[place.inner].ravel()
@@ -260,19 +272,19 @@ def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
 def summed_up(
     labels: NDArray[Any], lengths: NDArray[np.intp]
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Give the labels of runs in order, each once, and how long its runs are together."""
+    """Return the labels of runs in ascending order, each once, and the total length of its runs."""
     if labels.max() < DENSE * labels.size:
         totals = np.bincount(labels, weights=lengths).astype(np.intp)
         there = np.flatnonzero(totals)
         return there.astype(labels.dtype), totals[there]
-    found, places = np.unique(labels, return_inverse=True)
-    return found, np.bincount(places, weights=lengths).astype(np.intp)
+    found, indices = np.unique(labels, return_inverse=True)
+    return found, np.bincount(indices, weights=lengths).astype(np.intp)
 
 
 def without_small(
     block: Image, *, place: Place, statistics: tuple[Sizes], out: Image | None, max_size: int
 ) -> Image:
-    """Give the mask of what is large, or the labels that are."""
+    """Return the mask, or the labels, without small objects."""
     (sizes,) = statistics
     if isinstance(sizes, Contacts):
         return choose(block, place, sizes, max_size, above=True, out=out)
@@ -291,14 +303,12 @@ def without_small(
     cost=2,
 )
 def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> Stages:
-    """Fill what is small and black in a mask.
+    """Fill small holes in a mask.
 
     Parameters
     ----------
     max_size : int
-        Holes of so many pixels or fewer are filled.
-    connectivity : int
-        1 if pixels of a hole must share an edge, 2 if a corner will do.
+        Holes of this number of pixels or fewer are filled.
 
     References
     ----------
@@ -315,13 +325,13 @@ def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> S
 
 
 def holes(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
-    """Give a mask's holes codes with their sizes."""
+    """Return codes with sizes for the holes of a mask."""
     refuse_pictures(image)
     return components.regions(image == 0, 0, connectivity, place, sized=True, out=out)
 
 
 def like_holes(image: Image) -> Image:
-    """Make an image like that of codes."""
+    """Return an image of the type of codes."""
     refuse_pictures(image)
     return AS_CODES(image)
 
@@ -329,20 +339,20 @@ def like_holes(image: Image) -> Image:
 def without_holes(
     codes: Image, *, place: Place, statistics: tuple[Contacts], out: Image | None, max_size: int
 ) -> Image:
-    """Give the mask in which no small hole is left."""
+    """Return the mask without small holes."""
     return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
 def clear_border_at_once(buffer_size: int, dtype: str) -> Stages:
-    """Clear the border of a mask or labels by finding its regions once, without rounds."""
+    """Return stages that clear the border with one search for regions, without rounds."""
     first = partial(regions_at_border, width=buffer_size + 1)
-    return parts_wanted(first, 2, wanted=False, dtype=dtype)
+    return selection_stages(first, 2, wanted=False, dtype=dtype)
 
 
 def regions_at_border(image: Image, *, place: Place, out: Image | None, width: int) -> Image:
-    """Give seats to the regions of a tile; marked is what lies in the border."""
+    """Return the seats of the regions of a tile; pixels in the image's border are marks."""
     kept = within_border(image, place, width)
-    # What is no region has no marks.
+    # Marks on background pixels have no effect, so that all border pixels can be marked.
     marks = None if kept.all() else ~kept
     return components.seated(image, marks, 2, place, wanted=False, out=out)
 
@@ -369,16 +379,16 @@ def regions_at_border(image: Image, *, place: Place, out: Image | None, width: i
 def clear_border(
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
 ) -> Stages:
-    """Remove the regions that touch the image's border, which may be cut off by it.
+    """Remove the regions that touch the image's border, because they may be cut off there.
 
     Parameters
     ----------
     buffer_size : int
-        How far from the border a region must stay to be kept.
+        Pixels by which the border is widened; regions that reach into it are removed.
 
     Notes
     -----
-    Where the border so widened holds all of the image, nothing is left; scikit-image raises.
+    If the widened border covers the whole image, nothing is left; scikit-image raises an error.
 
     References
     ----------
@@ -389,20 +399,20 @@ def clear_border(
 
 
 def cleared(image: Image, *, place: Place, width: int) -> Image:
-    """Clear what is connected within a block to a border of a width."""
+    """Clear the regions of a block that reach into the border of `width` pixels."""
     refuse_pictures(image)
     kept = within_border(image, place, width)
     return image if kept.all() else cleared_further(image * kept, image)
 
 
 def like_cleared(image: Image) -> Image:
-    """Make an image like the cleared one: the same."""
+    """Return the image itself: the result has its type."""
     refuse_pictures(image)
     return image
 
 
 def cleared_further(state: Image, image: Image) -> Image:
-    """Clear what is connected to something cleared, within a block."""
-    # What is 0 from the beginning is connected to nothing but its like.
+    """Clear the pixels of a block that are connected to cleared pixels of the same region."""
+    # Background pixels are 0 from the beginning, but connect only to other background pixels.
     result: Image = image * floods.dropped(state != 0, image, 2)
     return result

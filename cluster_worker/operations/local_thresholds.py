@@ -1,4 +1,4 @@
-"""Local thresholds: a level for each pixel, from its neighbourhood."""
+"""Local thresholds: each pixel is compared with a level computed from its neighbourhood."""
 
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -11,19 +11,23 @@ from cluster_worker.errors import Rejected
 from cluster_worker.kernels import local
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Image, Kernel, Local, Number, Place, operation
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TYPES
 from cluster_worker.operations.support.footprints import square_table
-from cluster_worker.operations.thresholds import Share
 
 KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)
 
 Method = Literal["gaussian", "mean", "median"]
-Mode = Literal["reflect", "nearest", "mirror", "constant", "wrap"]
+Mode = Annotated[
+    Literal["reflect", "nearest", "mirror", "constant", "wrap"],
+    "What lies beyond the image's border: its mirror image with the last pixel twice (reflect) or "
+    "once (mirror), its last pixel (nearest), one level (constant), or its opposite edge (wrap).",
+]
 BlockSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
 
 
 def check_odd(name: str, size: int) -> None:
-    """Refuse neighbourhoods without a centre.
+    """Check that a neighbourhood has a centre pixel.
 
     Raises
     ------
@@ -35,17 +39,17 @@ def check_odd(name: str, size: int) -> None:
 
 
 def local_reach(block_size: int, method: Method, **_: Any) -> int:
-    """How far the local threshold reads: half a block, or four deviations of a sixth of one."""
+    """Return the halo of the local threshold: half a block, or four deviations of the Gaussian."""
     return int(4.0 * (block_size - 1) / 6.0 + 0.5) if method == "gaussian" else block_size // 2
 
 
 def local_cost(block_size: int, method: Method, **_: Any) -> float:
-    """Work for a pixel of the local threshold; a median sorts its whole neighbourhood."""
+    """Return the cost per pixel of the local threshold; a median sorts its whole neighbourhood."""
     return 0.6 * block_size**2 if method == "median" else 0.5 + block_size / 18
 
 
 def sigma_of(block_size: int) -> float:
-    """Give the deviation of the Gaussian of which a block holds nearly all."""
+    """Return the standard deviation of the Gaussian for a block: a sixth of the block."""
     return (block_size - 1) / 6.0
 
 
@@ -60,19 +64,19 @@ def above_gaussian(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels of a block exceed the weighted mean of their neighbourhood."""
+    """Return the mask of a block's pixels above the weighted mean of their neighbourhood."""
     check_odd("block_size", block_size)
     sigma = sigma_of(block_size)
     return local.above_gaussian(image, sigma, offset, mode, cval, place=place, out=out)
 
 
 def gaussian_cost(block_size: int, **_: Any) -> float:
-    """Work for a pixel of the kernel of Gaussians."""
+    """Return the cost per pixel of the Gaussian kernel."""
     return 0.1 + block_size / 100
 
 
 def sums_exactly(method: Method, mode: Mode, cval: float, **_: Any) -> bool:
-    """Whether the mean is one of whole numbers, also where the border has a value of its own."""
+    """Return whether the mean is one of integers, including the value beyond the border."""
     return method == "mean" and (mode != "constant" or cval in (0, 1))
 
 
@@ -87,7 +91,7 @@ def above_mean(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels of a block exceed the mean of their neighbourhood."""
+    """Return the mask of a block's pixels above the mean of their neighbourhood."""
     check_odd("block_size", block_size)
     return local.above_mean(image, block_size, offset, mode, cval, place=place, out=out)
 
@@ -111,30 +115,26 @@ def threshold_local(
     method: Method = "gaussian",
     offset: Annotated[float, Number(-1, 1, slider=(-0.2, 0.2), step=0.01)] = 0.0,
     mode: Mode = "reflect",
-    cval: Share = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
-    """Turn pixels brighter than their surroundings white; shadows across a page do no harm.
+    """Turn pixels white if they are brighter than their neighbourhood; this suits uneven light.
 
     Parameters
     ----------
     block_size : int
         Rows and columns of the neighbourhood; an odd number.
     method : str
-        Whether a pixel is compared with a weighted mean, in which near pixels count more, the
-        mean or the median of its neighbourhood.
+        Whether a pixel is compared with a mean of its neighbourhood in which near pixels weigh
+        more (gaussian), with its mean, or with its median.
     offset : float
-        How much darker than its neighbourhood a pixel may be and still be white, as a share of
-        white; a negative one asks for pixels that are so much brighter.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), its last pixel, one value, or its opposite edge.
-    cval : float
-        That one value, as a share of white.
+        How much darker than its neighbourhood a pixel may be and still become white, as a share
+        of white; with a negative value it must be brighter by that amount.
 
     Notes
     -----
-    scikit-image takes the mean by a sum that runs along rows and gathers rounding errors, which
-    part pixels that equal their mean; here every sum stands for itself.
+    scikit-image computes the mean with a running sum along rows, which accumulates rounding
+    errors: of pixels equal to their mean, some become white and others do not. Here every sum is
+    computed separately.
 
     References
     ----------
@@ -154,14 +154,14 @@ def threshold_local(
 
 
 def as_floats(image: Image) -> Image:
-    """Turn whole numbers to floats of the same values, as scikit-image does."""
+    """Convert integers to float64 of the same values, as scikit-image does; keep floats."""
     return image if image.dtype.kind == "f" else image.astype(np.float64)
 
 
 def window_mean(image: Image, size: int, mode: str, cval: float = 0.0) -> Image:
-    """Take the mean of the square of floats around each pixel, always adding in one order.
+    """Compute the mean of the square window around each pixel; the sum is always in one order.
 
-    As in scikit-image the sum is rounded to the image's type before it is divided.
+    The sum is rounded to the image's type before it is divided, as in scikit-image.
     """
     ones = np.ones(size)
     columns = ndimage.correlate1d(image, ones, 0, np.float64, mode, cval)
@@ -171,19 +171,23 @@ def window_mean(image: Image, size: int, mode: str, cval: float = 0.0) -> Image:
     return result
 
 
-WindowSize = Annotated[int, Number(3, 201, unit="px", slider=(3, 101), step=2)]
+WindowSize = Annotated[
+    int,
+    Number(3, 201, unit="px", slider=(3, 101), step=2),
+    "Rows and columns of the neighbourhood; an odd number.",
+]
 
 
 def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
-    """Take mean and standard deviation of the square of pixels around each pixel.
+    """Compute the mean and the standard deviation of the square window around each pixel.
 
-    The formula is scikit-image's. Beyond the border lies the mirror image, without the last pixel
-    twice.
+    The formula is scikit-image's. Beyond the border lies the mirror image, which does not repeat
+    the last pixel.
 
     Raises
     ------
     Rejected
-        If the image holds NaN or infinity, which scikit-image spreads over all that follows.
+        If the image holds NaN or infinity, which scikit-image spreads over all pixels that follow.
     """
     floats = as_floats(image)
     if not np.isfinite(floats).all():
@@ -196,7 +200,7 @@ def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
 def above_niblack(
     image: Image, window_size: int, k: float, *, place: Place, out: Image | None
 ) -> Image:
-    """Tell which pixels of a block exceed Niblack's level."""
+    """Return the mask of a block's pixels above Niblack's level."""
     check_odd("window_size", window_size)
     return local.above_niblack(image, window_size, k, place=place, out=out)
 
@@ -215,22 +219,19 @@ def threshold_niblack(
     window_size: WindowSize = 15,
     k: Annotated[float, Number(-5, 5, slider=(-1, 1), step=0.05)] = 0.2,
 ) -> Image:
-    """Turn pixels white that are brighter than a level found in their surroundings.
+    """Turn pixels white if they are brighter than a local level, by Niblack's method for text.
 
-    Niblack's method, made for text: the level is the mean of the neighbourhood less `k` times its
-    standard deviation.
+    The level is the mean of the neighbourhood minus `k` times its standard deviation.
 
     Parameters
     ----------
-    window_size : int
-        Rows and columns of the neighbourhood; an odd number.
     k : float
         How many standard deviations below the mean the level lies.
 
     Notes
     -----
     scikit-image takes sums from an integral image, whose rounding errors decide where a
-    neighbourhood of floats is flat; here every sum stands for itself.
+    neighbourhood of floats is flat; here every sum is computed separately.
 
     References
     ----------
@@ -251,7 +252,7 @@ def above_sauvola(
     place: Place,
     out: Image | None,
 ) -> Image:
-    """Tell which pixels of a block exceed Sauvola's level."""
+    """Return the mask of a block's pixels above Sauvola's level."""
     check_odd("window_size", window_size)
     return local.above_sauvola(image, window_size, k, r, place=place, out=out)
 
@@ -271,26 +272,24 @@ def threshold_sauvola(
     k: Annotated[float, Number(-5, 5, slider=(0, 1), step=0.05)] = 0.2,
     r: Annotated[float | None, Number(0.001, 1, slider=(0.1, 1), step=0.01)] = None,
 ) -> Image:
-    """Turn pixels white that are brighter than a level found in their surroundings.
+    """Turn pixels white if they are brighter than a local level, by Sauvola's method.
 
-    Sauvola's method, made for text on stained paper: where a neighbourhood is nearly flat, the
-    level lies further below its mean.
+    The method is made for text on stained paper: where a neighbourhood is nearly flat, the level
+    lies further below its mean.
 
     Parameters
     ----------
-    window_size : int
-        Rows and columns of the neighbourhood; an odd number.
     k : float
         How strongly flat surroundings lower the level.
     r : float, optional
-        Greatest standard deviation that is expected, as a share of white; automatic is half of
-        the image type's range.
+        Greatest standard deviation that is expected, as a share of white; automatic is half the
+        range of the image's type.
 
     Notes
     -----
     scikit-image takes sums from an integral image, whose rounding errors decide where a
-    neighbourhood of floats is flat; here every sum stands for itself. For floats the automatic
-    `r` is 1, since their range is taken as -1…1.
+    neighbourhood of floats is flat; here every sum is computed separately. For floats the
+    automatic `r` is 1, because their range is taken as -1…1.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Openings and closings by the size of regions, in trees of the regions of all levels."""
+"""Openings and closings by the size of regions, in max-trees: trees of regions of all levels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,19 +10,27 @@ from cluster_worker.kernels import trees
 from cluster_worker.operations.declare import Image, Kernel, Number, Whole, each_channel, operation
 from cluster_worker.operations.support.footprints import Connectivity
 
-# Costs, measured against a Gaussian of one pixel.
+# Costs relative to a Gaussian of one pixel.
 COST_AREA = 2.5
 COST_DIAMETER = 3.0
 
 MAX_TREE = Whole("Whether a region stays depends on its size, which may be that of the image.")
-Area = Annotated[int, Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1)]
-Diameter = Annotated[int, Number(1, 10_000, unit="px", slider=(1, 100), step=1)]
+Area = Annotated[
+    int,
+    Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1),
+    "Regions of this many pixels or more stay.",
+]
+Diameter = Annotated[
+    int,
+    Number(1, 10_000, unit="px", slider=(1, 100), step=1),
+    "Regions of this height or width, or more, stay.",
+]
 
 
 def simplified(
     function: Callable[..., Image], image: Image, threshold: int, connectivity: int
 ) -> Image:
-    """Run one of scikit-image's filters on a tree of regions, on every colour.
+    """Apply one of scikit-image's max-tree filters to every colour.
 
     Raises
     ------
@@ -40,23 +48,23 @@ def simplified(
 def by_area(
     image: Image, area_threshold: int, connectivity: int, function: Callable[..., Image]
 ) -> Image:
-    """Run a filter by the pixels of regions on every colour."""
-    leave = partial(function, by_extent=False)
-    return simplified(leave, image, area_threshold, connectivity)
+    """Apply a kernel that filters regions by their number of pixels to every colour."""
+    by_pixels = partial(function, by_extent=False)
+    return simplified(by_pixels, image, area_threshold, connectivity)
 
 
 def by_diameter(
     image: Image, diameter_threshold: int, connectivity: int, function: Callable[..., Image]
 ) -> Image:
-    """Run a filter by the rows and columns of regions on every colour."""
-    leave = partial(function, by_extent=True)
-    return simplified(leave, image, diameter_threshold, connectivity)
+    """Apply a kernel that filters regions by their rows and columns to every colour."""
+    by_extent = partial(function, by_extent=True)
+    return simplified(by_extent, image, diameter_threshold, connectivity)
 
 
 def by_tree(
     measured: Callable[..., Image], function: Callable[..., Image], *, arrays: int, cost: float
 ) -> Kernel:
-    """Declare the kernel of a filter on a tree of regions."""
+    """Declare the kernel of a max-tree filter."""
     return Kernel(
         partial(measured, function=function),
         takes=("uint8", "uint16", "float32", "float64"),
@@ -77,13 +85,6 @@ def by_tree(
 def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Remove bright regions with fewer pixels than a limit; all others keep their exact shape.
 
-    Parameters
-    ----------
-    area_threshold : int
-        Regions of at least so many pixels stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
-
     References
     ----------
     skimage.morphology.area_opening
@@ -101,13 +102,6 @@ def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connecti
 )
 def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Fill dark regions with fewer pixels than a limit; all others keep their exact shape.
-
-    Parameters
-    ----------
-    area_threshold : int
-        Regions of at least so many pixels stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
 
     References
     ----------
@@ -127,14 +121,7 @@ def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connecti
 def diameter_opening(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:
-    """Remove bright regions smaller than a limit, whatever their shape; long thin ones stay.
-
-    Parameters
-    ----------
-    diameter_threshold : int
-        Regions at least so high or so wide stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
+    """Remove bright regions whose height and width are below a limit; long thin regions stay.
 
     References
     ----------
@@ -154,14 +141,7 @@ def diameter_opening(
 def diameter_closing(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
 ) -> Image:
-    """Fill dark regions smaller than a limit, whatever their shape; long thin ones stay.
-
-    Parameters
-    ----------
-    diameter_threshold : int
-        Regions at least so high or so wide stay.
-    connectivity : int
-        1 if regions touch at the sides of pixels, 2 if at their corners as well.
+    """Fill dark regions whose height and width are below a limit; long thin regions stay.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Morphology with a footprint: dilation, erosion, and what is made of the two."""
+"""Morphology with a footprint: dilation, erosion, and their combinations."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from skimage import morphology
 
 from cluster_worker.kernels import morphology as fast
-from cluster_worker.operations.declare import Image, Kernel, Local, Number, each_channel, operation
+from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
+from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.footprints import (
     Footprint,
     HalfWidth,
@@ -19,42 +20,46 @@ from cluster_worker.operations.support.footprints import (
     footprint_table,
 )
 
-# Costs, measured against a Gaussian of one pixel.
+# Costs relative to a Gaussian of one pixel.
 COST_SEPARATE = 1.5
 COST_PIXEL = 0.09
 COST_FAST = 0.01
 COST_FAST_PIXEL = 0.001
 
-# scikit-image's "min" and "max" are left out: for whole numbers they are "constant" with a level of
-# 0 or 1, and for floats they would lay infinity round the image.
-Border = Literal["reflect", "ignore", "nearest", "mirror", "wrap", "constant"]
-Cval = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
+# scikit-image's "min" and "max" are left out: for integers they equal "constant" with a level of 0
+# or 1, and for floats they would surround the image with infinity.
+Border = Annotated[
+    Literal["reflect", "ignore", "nearest", "mirror", "wrap", "constant"],
+    "What lies beyond the image's border: its mirror image with the last pixel twice (reflect) or "
+    "once (mirror), nothing (ignore), its last pixel (nearest), its opposite edge (wrap), or one "
+    "level (constant).",
+]
 
 
-def once(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
-    """Halo of one erosion or dilation."""
+def reach_once(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
+    """Return the halo of one erosion or dilation, in pixels."""
     return footprint_reach(footprint, radius, half_width)
 
 
-def twice(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
-    """Halo of an erosion and a dilation, one after the other."""
+def reach_twice(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
+    """Return the halo of an erosion and a dilation in a row, in pixels."""
     return 2 * footprint_reach(footprint, radius, half_width)
 
 
 def work(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> float:
-    """Cost of one erosion or dilation: a square goes by rows and columns, others by pixel."""
+    """Return the cost of one erosion or dilation; rectangles are separable and cost less."""
     if footprint in ("square", "rectangle"):
         return COST_SEPARATE
     return 1.0 + COST_PIXEL * int(footprint_of(footprint, radius, half_width).sum())
 
 
 def work_twice(**parameters: Any) -> float:
-    """Cost of an erosion and a dilation."""
+    """Return the cost of an erosion and a dilation."""
     return 2 * work(**parameters)
 
 
 def fast_work(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> float:
-    """Cost of an erosion or dilation by its kernel."""
+    """Return the cost of one erosion or dilation with its kernel."""
     mask = footprint_of(footprint, radius, half_width)
     pixels = sum(mask.shape) if footprint in ("square", "rectangle") else int(mask.sum())
     return COST_FAST + COST_FAST_PIXEL * pixels
@@ -69,14 +74,23 @@ def filtered(
 ) -> Image:
     """Run one of scikit-image's gray filters on every colour.
 
-    `cval` is a share of white, since the image's type may be any.
+    Parameters
+    ----------
+    function : callable
+        From skimage.morphology.
+    image : ndarray
+        A block.
+    neighbourhood : ndarray
+        The footprint.
+    mode, cval : str, float
+        What lies beyond the border. `cval` is a share of white.
 
     Raises
     ------
     ValueError
-        If the image holds NaN and the neighbourhood is a full rectangle. scipy then goes along
-        rows and columns and keeps the least value so far, so that what follows a NaN depends on
-        where the image begins.
+        If the image holds NaN and the neighbourhood is a full rectangle. scipy then filters along
+        rows and columns and keeps the least value so far, so that the result after a NaN would
+        depend on where a block begins.
     """
     if image.dtype.kind == "f" and neighbourhood.all() and np.isnan(image).any():
         raise ValueError("takes no image with NaN for a neighbourhood that is a rectangle")
@@ -87,14 +101,24 @@ def filtered(
 def slanted_table(
     footprint: Footprint, radius: int, half_width: int | None = None, **_: Any
 ) -> int:
-    """Give the bytes by which scipy filters with a footprint; a rectangle goes by its sides."""
+    """Return the bytes of the table that scipy makes for a footprint; rectangles need none."""
     if footprint in ("square", "rectangle"):
         return 0
     return footprint_table(footprint, radius, half_width)
 
 
 def by_strips(by: fast.Filter, function: Callable[..., Image], steps: int) -> Kernel:
-    """Declare the kernel of a filter that goes over the image so many times."""
+    """Declare the kernel of a filter that takes `steps` erosions or dilations.
+
+    Parameters
+    ----------
+    by : callable
+        The filter, from kernels.morphology.
+    function : callable
+        The same filter of skimage.morphology.
+    steps : int
+        Erosions and dilations in it.
+    """
 
     def model(image: Image, neighbourhood: NDArray[Any], mode: Border, cval: float) -> Image:
         return filtered(function, image, neighbourhood, mode, cval)
@@ -109,7 +133,7 @@ def by_strips(by: fast.Filter, function: Callable[..., Image], steps: int) -> Ke
 
 
 def by_networks(brightest: bool) -> Kernel:
-    """Declare the kernel of one erosion or dilation by a small neighbourhood."""
+    """Declare the kernel of one erosion or dilation with a small neighbourhood."""
     return Kernel(
         partial(fast.spread, brightest=brightest),
         takes=("bool", "uint8", "uint16"),
@@ -123,7 +147,7 @@ def by_networks(brightest: bool) -> Kernel:
 @operation(
     "Dilation",
     "Morphology",
-    Local(once),
+    Local(reach_once),
     cost=work,
     arrays=3,
     table=slanted_table,
@@ -138,24 +162,11 @@ def dilation(
     radius: Radius = 1,
     half_width: HalfWidth = None,
     mode: Border = "reflect",
-    cval: Cval = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
-    """Grow bright regions: each pixel takes the brightest value of its neighbourhood.
+    """Dilate an image: each pixel takes the brightest value of its neighbourhood.
 
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, or one level.
-    cval : float
-        That level, as a share of white, if `mode` is constant.
+    Bright regions grow.
 
     References
     ----------
@@ -168,7 +179,7 @@ def dilation(
 @operation(
     "Erosion",
     "Morphology",
-    Local(once),
+    Local(reach_once),
     cost=work,
     arrays=3,
     table=slanted_table,
@@ -183,24 +194,11 @@ def erosion(
     radius: Radius = 1,
     half_width: HalfWidth = None,
     mode: Border = "reflect",
-    cval: Cval = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
-    """Shrink bright regions: each pixel takes the darkest value of its neighbourhood.
+    """Erode an image: each pixel takes the darkest value of its neighbourhood.
 
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, or one level.
-    cval : float
-        That level, as a share of white, if `mode` is constant.
+    Bright regions shrink.
 
     References
     ----------
@@ -213,7 +211,7 @@ def erosion(
 @operation(
     "Opening",
     "Morphology",
-    Local(twice),
+    Local(reach_twice),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -225,26 +223,11 @@ def opening(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     mode: Border = "reflect",
-    cval: Cval = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
-    """Remove bright specks and thin bright lines; what is larger keeps its shape.
+    """Open an image: remove bright details that are smaller than the neighbourhood.
 
-    An erosion, then a dilation with the same neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, or one level.
-    cval : float
-        That level, as a share of white, if `mode` is constant.
+    An erosion, then a dilation with the same neighbourhood. Larger regions keep their shape.
 
     References
     ----------
@@ -257,7 +240,7 @@ def opening(
 @operation(
     "Closing",
     "Morphology",
-    Local(twice),
+    Local(reach_twice),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -269,26 +252,11 @@ def closing(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     mode: Border = "reflect",
-    cval: Cval = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
-    """Fill dark specks and thin dark gaps; what is larger keeps its shape.
+    """Close an image: fill dark details that are smaller than the neighbourhood.
 
-    A dilation, then an erosion with the same neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, or one level.
-    cval : float
-        That level, as a share of white, if `mode` is constant.
+    A dilation, then an erosion with the same neighbourhood. Larger regions keep their shape.
 
     References
     ----------
@@ -301,7 +269,7 @@ def closing(
 @operation(
     "Top hat (bright)",
     "Morphology",
-    Local(twice),
+    Local(reach_twice),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -313,26 +281,11 @@ def white_tophat(
     radius: Radius = 5,
     half_width: HalfWidth = None,
     mode: Border = "reflect",
-    cval: Cval = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
-    """Keep only the bright details that are smaller than the neighbourhood, on black.
+    """Show only the bright details that are smaller than the neighbourhood, on black.
 
-    The image minus its opening.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, or one level.
-    cval : float
-        That level, as a share of white, if `mode` is constant.
+    The white top hat: the image minus its opening.
 
     References
     ----------
@@ -345,7 +298,7 @@ def white_tophat(
 @operation(
     "Top hat (dark)",
     "Morphology",
-    Local(twice),
+    Local(reach_twice),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -357,26 +310,11 @@ def black_tophat(
     radius: Radius = 5,
     half_width: HalfWidth = None,
     mode: Border = "reflect",
-    cval: Cval = 0.0,
+    cval: Fill = 0.0,
 ) -> Image:
     """Show only the dark details that are smaller than the neighbourhood, bright on black.
 
-    The closing minus the image.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-    mode : str
-        What lies beyond the image's border: its mirror image (with or without the last pixel
-        twice), nothing, its last pixel, the opposite edge, or one level.
-    cval : float
-        That level, as a share of white, if `mode` is constant.
+    The black top hat: the closing minus the image.
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""Rank filters: statistics of each pixel's neighbourhood, from its histogram.
+"""Rank filters: statistics of each pixel's neighbourhood, computed from its histogram.
 
-scikit-image computes them on 8 or 16 bits and turns floats into 8 bits. With 16 bits the histogram
-has as many bins as the greatest value of the whole image needs; some filters stretch their result
-over the bins, so that they depend on that value.
+scikit-image computes them on 8 or 16 bits and converts floats to 8 bits. With 16 bits the histogram
+has as many bins as the greatest value of the whole image needs. Some filters stretch their result
+over these bins, so that the result depends on the greatest value.
 """
 
 import warnings
@@ -37,45 +37,57 @@ Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 
 
 def reach(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
-    """Halo of a rank filter."""
+    """Return the halo of a rank filter, in pixels."""
     return footprint_reach(footprint, radius, half_width)
 
 
 def greatest(image: Image) -> NDArray[Any]:
-    """Greatest value of each colour."""
+    """Return the greatest value of each colour."""
     found: NDArray[Any] = image.max(axis=(0, 1))
     return found
 
 
 GREATEST = (Measure(greatest, np.maximum),)
 
-# A histogram of 16 bits has 256 times the bins, of which most filters look at each: ten times the
-# work for the local noise, 70 to 200 times for the others.
+# A 16-bit histogram has 256 times as many bins, and most filters read every bin: ten times the work
+# for the local noise, 70 to 200 times for the others.
 DEEP = 100.0
 
 
-def extreme(by: Callable[..., Image]) -> Kernel:
-    """Declare a kernel by the least or the greatest levels."""
+def extreme_kernel(by: Callable[..., Image]) -> Kernel:
+    """Declare the kernel of a filter that takes the least or the greatest level."""
     return Kernel(partial(ranks.extreme, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.1)
 
 
-def between(by: Callable[..., Image]) -> Kernel:
-    """Declare a kernel by the least and the greatest levels."""
+def range_kernel(by: Callable[..., Image]) -> Kernel:
+    """Declare the kernel of a filter that uses the least and the greatest level."""
     return Kernel(partial(ranks.between, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.2)
 
 
-def counted(
+def histogram_kernel(
     by: ranks.Statistic, cost: float, when: Callable[..., bool] = always, **more: Any
 ) -> Kernel:
-    """Declare a kernel by a statistic of each neighbourhood."""
+    """Declare the kernel of a filter that uses the histogram of each neighbourhood.
+
+    Parameters
+    ----------
+    by : callable
+        The statistic, from kernels.ranks.
+    cost : float
+        Relative to a Gaussian of one pixel.
+    when : callable
+        From the parameters to whether the kernel applies.
+    **more
+        For `kernels.ranks.ranked`.
+    """
     function = partial(ranks.ranked, by=by, **more)
     return Kernel(function, ranks.TYPES, when, exact=True, arrays=0, cost=cost)
 
 
 def has_both(p0: float, p1: float, **_: Any) -> bool:
-    """Whether some pixels lie above one percentile, and some below the other.
+    """Return whether some pixels lie above the first percentile, and some below the second.
 
-    If none do, scikit-image goes by what it finds in memory.
+    If none do, the result of scikit-image depends on uninitialized memory.
     """
     return p0 < 1 and 1 - p1 < 1
 
@@ -100,7 +112,7 @@ def ranked(
     most : ndarray, optional
         Greatest value of each colour in the whole image, if the result depends on it.
     **parameters
-        Of the function.
+        Parameters of the function.
     """
     if image.ndim == 2:
         return ranked_plane(function, image, neighbourhood, most, parameters)
@@ -120,15 +132,16 @@ def ranked_plane(
     most: Any,
     parameters: dict[str, float],
 ) -> Image:
-    """Run a rank filter on one colour, with the bins that the whole image has."""
+    """Run a rank filter on one colour, with as many bins as the whole image has."""
     levels = as_levels(plane)
     with warnings.catch_warnings():
-        # It warns that many bins are slow.
+        # scikit-image warns that many bins are slow.
         warnings.simplefilter("ignore", UserWarning)
         if most is None or levels.dtype == np.uint8 or levels.max() == most:
             result: Image = function(levels, neighbourhood, **parameters)
             return result
-        # One more row holds the greatest value; masked, it is in no neighbourhood.
+        # An extra row holds the greatest value, so that there are bins up to it. The row is masked
+        # and counts in no neighbourhood.
         row = ((0, 1), (0, 0))
         seen = np.pad(np.ones(levels.shape, np.uint8), row)
         levels = np.pad(levels, row, constant_values=most)
@@ -136,12 +149,12 @@ def ranked_plane(
 
 
 def as_levels(plane: Image) -> Image:
-    """Turn floats into 8 bits, as scikit-image does before a rank filter.
+    """Convert floats to 8 bits, as scikit-image does before a rank filter.
 
     Raises
     ------
     ValueError
-        If the image is a mask, or does not lie in -1 to 1.
+        If the image is a mask, or a float image with values outside -1 to 1 or NaN.
     """
     if plane.dtype == bool:
         raise ValueError("takes gray levels or colours, and this image is a mask")
@@ -160,7 +173,7 @@ def as_levels(plane: Image) -> Image:
     cost=12.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.mean, 0.6),),
+    kernels=(histogram_kernel(ranks.mean, 0.6),),
 )
 def rank_mean(
     image: Image,
@@ -168,17 +181,7 @@ def rank_mean(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Smooth with the mean of each neighbourhood, rounded down.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Smooth an image by the mean of each neighbourhood, rounded down.
 
     References
     ----------
@@ -195,7 +198,7 @@ def rank_mean(
     cost=80.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.geometric_mean, 7.0, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.geometric_mean, 7.0, outside=ranks.after_last),),
 )
 def rank_geometric_mean(
     image: Image,
@@ -203,17 +206,9 @@ def rank_geometric_mean(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Smooth with the geometric mean of each neighbourhood, which single bright pixels sway little.
+    """Smooth an image by the geometric mean of each neighbourhood.
 
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    Single bright pixels change it less than the arithmetic mean.
 
     References
     ----------
@@ -230,7 +225,7 @@ def rank_geometric_mean(
     cost=5.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(extreme(morphology.least),),
+    kernels=(extreme_kernel(morphology.least),),
 )
 def rank_minimum(
     image: Image,
@@ -238,17 +233,7 @@ def rank_minimum(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Give each pixel the darkest value of its neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Set each pixel to the darkest value of its neighbourhood.
 
     References
     ----------
@@ -265,7 +250,7 @@ def rank_minimum(
     cost=5.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(extreme(morphology.greatest),),
+    kernels=(extreme_kernel(morphology.greatest),),
 )
 def rank_maximum(
     image: Image,
@@ -273,17 +258,7 @@ def rank_maximum(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Give each pixel the brightest value of its neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Set each pixel to the brightest value of its neighbourhood.
 
     References
     ----------
@@ -300,7 +275,7 @@ def rank_maximum(
     cost=12.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.percentile, 4.0, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.percentile, 4.0, outside=ranks.after_last),),
 )
 def rank_percentile(
     image: Image,
@@ -309,19 +284,13 @@ def rank_percentile(
     half_width: HalfWidth = None,
     p0: Share = 0.5,
 ) -> Image:
-    """Give each pixel the value below which a share of its neighbourhood lies; half is the median.
+    """Set each pixel to a percentile of its neighbourhood, such as the median.
 
     Parameters
     ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
     p0 : float
-        The share: 0 is the darkest pixel, 1 the brightest.
+        Share of the neighbourhood that lies below the value: 0 takes the darkest pixel, 0.5 the
+        median, 1 the brightest.
 
     References
     ----------
@@ -338,7 +307,7 @@ def rank_percentile(
     cost=17.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.mode, 7.0, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.mode, 7.0, outside=ranks.after_last),),
 )
 def rank_modal(
     image: Image,
@@ -346,17 +315,7 @@ def rank_modal(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Give each pixel the most frequent value of its neighbourhood, the darkest of several.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Set each pixel to the most frequent value of its neighbourhood, the darkest of several.
 
     References
     ----------
@@ -373,7 +332,7 @@ def rank_modal(
     cost=17.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.mode, 7.0, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.mode, 7.0, outside=ranks.after_last),),
 )
 def rank_majority(
     image: Image,
@@ -381,17 +340,7 @@ def rank_majority(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Give each pixel the value that most of its neighbourhood has; as rank_modal does.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Set each pixel to the value that most pixels of its neighbourhood have; equals rank_modal.
 
     References
     ----------
@@ -408,7 +357,7 @@ def rank_majority(
     cost=5.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(between(ranks.extent),),
+    kernels=(range_kernel(ranks.extent),),
 )
 def rank_gradient(
     image: Image,
@@ -416,17 +365,7 @@ def rank_gradient(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Show edges and texture: the brightest less the darkest pixel of each neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Show edges and texture: the brightest minus the darkest value of each neighbourhood.
 
     References
     ----------
@@ -444,7 +383,7 @@ def rank_gradient(
     cost=110.0,
     cost_deep=DEEP,
     arrays=4,
-    kernels=(counted(ranks.entropy, 15.0, outside=ranks.after_last, gives="float64"),),
+    kernels=(histogram_kernel(ranks.entropy, 15.0, outside=ranks.after_last, gives="float64"),),
 )
 def rank_entropy(
     image: Image,
@@ -452,19 +391,9 @@ def rank_entropy(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Show how varied each neighbourhood is: flat areas are dark, texture is bright.
+    """Show the entropy of each neighbourhood: flat areas are dark, texture is bright.
 
-    The bits that its histogram takes for a pixel.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    The entropy of its histogram, in bits per pixel.
 
     References
     ----------

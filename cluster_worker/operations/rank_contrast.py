@@ -1,4 +1,4 @@
-"""Rank filters that set each pixel against the levels around it: contrast, thresholds, noise."""
+"""Rank filters that compare each pixel with the levels around it: contrast, thresholds, noise."""
 
 from typing import Annotated, Any
 
@@ -11,9 +11,9 @@ from cluster_worker.operations.rank import (
     DEEP,
     GREATEST,
     Share,
-    between,
-    counted,
     has_both,
+    histogram_kernel,
+    range_kernel,
     ranked,
     reach,
 )
@@ -29,7 +29,7 @@ Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1
     cost=6.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(between(ranks.stretched),),
+    kernels=(range_kernel(ranks.stretched),),
 )
 def rank_autolevel(
     image: Image,
@@ -41,19 +41,10 @@ def rank_autolevel(
 ) -> Image:
     """Stretch the contrast within each neighbourhood to the full range.
 
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-
     Notes
     -----
-    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+    White is the greatest value of the whole image for 16 bits, which is why it is measured as a
+    statistic.
 
     References
     ----------
@@ -70,7 +61,7 @@ def rank_autolevel(
     cost=8.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.between_percentiles, 4.0, has_both, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.between_percentiles, 4.0, has_both, outside=ranks.after_last),),
 )
 def rank_autolevel_percentile(
     image: Image,
@@ -82,25 +73,19 @@ def rank_autolevel_percentile(
     *,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
-    """Stretch the contrast within each neighbourhood, leaving out its darkest and brightest pixels.
+    """Stretch the contrast within each neighbourhood between two percentiles of its levels.
 
     Parameters
     ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
     p0 : float
-        Share of the neighbourhood's pixels that counts as black.
+        Share of the neighbourhood's pixels that become black, the darkest first.
     p1 : float
-        Share of the neighbourhood's pixels beyond which all are white.
+        Share of the neighbourhood's pixels above which all become white.
 
     Notes
     -----
-    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+    White is the greatest value of the whole image for 16 bits, which is why it is measured as a
+    statistic.
 
     References
     ----------
@@ -117,7 +102,7 @@ def rank_autolevel_percentile(
     cost=6.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(between(ranks.nearer_end),),
+    kernels=(range_kernel(ranks.nearer_end),),
 )
 def rank_enhance_contrast(
     image: Image,
@@ -125,17 +110,7 @@ def rank_enhance_contrast(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Turn each pixel into the darkest or the brightest of its neighbourhood, whichever is nearer.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Set each pixel to the darkest or the brightest value around it, whichever is nearer.
 
     References
     ----------
@@ -152,7 +127,7 @@ def rank_enhance_contrast(
     cost=8.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.equalized, 0.5, outside=ranks.last),),
+    kernels=(histogram_kernel(ranks.equalized, 0.5, outside=ranks.last),),
 )
 def rank_equalize(
     image: Image,
@@ -162,21 +137,12 @@ def rank_equalize(
     *,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
-    """Even out the histogram of each neighbourhood: detail shows in dark and in bright areas alike.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Equalize the histogram of each neighbourhood: details show in dark and in bright areas.
 
     Notes
     -----
-    White is the greatest value of the whole image where that has 16 bits; hence a statistic.
+    White is the greatest value of the whole image for 16 bits, which is why it is measured as a
+    statistic.
 
     References
     ----------
@@ -193,7 +159,7 @@ def rank_equalize(
     cost=11.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.from_mean, 0.6),),
+    kernels=(histogram_kernel(ranks.from_mean, 0.6),),
 )
 def rank_subtract_mean(
     image: Image,
@@ -203,24 +169,14 @@ def rank_subtract_mean(
     *,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
-    """Take the local mean away: uneven light goes, mid gray is what equals the mean.
+    """Subtract the local mean, which removes uneven light.
 
-    Half of the difference is added to mid gray.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    Half of the difference is added to mid gray, so that a pixel equal to the mean is mid gray.
 
     Notes
     -----
-    Mid gray is half the greatest value of the whole image where that has 16 bits; hence a
-    statistic.
+    Mid gray is half the greatest value of the whole image for 16 bits, which is why that value is
+    measured as a statistic.
 
     References
     ----------
@@ -237,7 +193,7 @@ def rank_subtract_mean(
     cost=11.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.above_mean, 0.6, gives="bool"),),
+    kernels=(histogram_kernel(ranks.above_mean, 0.6, gives="bool"),),
 )
 def rank_threshold(
     image: Image,
@@ -247,19 +203,9 @@ def rank_threshold(
 ) -> Image:
     """Turn pixels brighter than the mean of their neighbourhood white and all others black.
 
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
-
     Notes
     -----
-    scikit-image gives 0 and 1 in the image's type; here it is a mask.
+    scikit-image returns 0 and 1 in the image's type; here the result is a mask.
 
     References
     ----------
@@ -276,7 +222,7 @@ def rank_threshold(
     cost=70.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.parting, 25.0, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.otsu, 25.0, outside=ranks.after_last),),
 )
 def rank_otsu(
     image: Image,
@@ -284,17 +230,7 @@ def rank_otsu(
     radius: Radius = 3,
     half_width: HalfWidth = None,
 ) -> Image:
-    """Show at each pixel the level that best parts the dark from the bright of its neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Set each pixel to Otsu's threshold of its neighbourhood.
 
     References
     ----------
@@ -311,7 +247,7 @@ def rank_otsu(
     cost=6.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.distance, 0.3),),
+    kernels=(histogram_kernel(ranks.distance, 0.3),),
 )
 def rank_noise_filter(
     image: Image,
@@ -321,23 +257,13 @@ def rank_noise_filter(
     *,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
-    """Show lone specks: how far each pixel is from the nearest value in its neighbourhood.
-
-    Parameters
-    ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
+    """Show isolated noise: the difference of each pixel from the nearest level around it.
 
     Notes
     -----
-    Where no neighbour is darker, scikit-image measures to black, and where none is brighter to
-    white, which is the greatest value of the whole image where that has 16 bits; hence a
-    statistic.
+    Where no neighbour is darker, scikit-image takes the difference from black, and where none is
+    brighter, that from white. White is the greatest value of the whole image for 16 bits, which
+    is why it is measured as a statistic.
 
     References
     ----------
@@ -354,7 +280,7 @@ def rank_noise_filter(
     cost=19.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(counted(ranks.similar_mean, 4.0, outside=ranks.after_last),),
+    kernels=(histogram_kernel(ranks.similar_mean, 4.0, outside=ranks.after_last),),
 )
 def rank_mean_bilateral(
     image: Image,
@@ -364,17 +290,10 @@ def rank_mean_bilateral(
     s0: Levels = 10,
     s1: Levels = 10,
 ) -> Image:
-    """Smooth with the mean of those neighbours that are about as bright: edges stay sharp.
+    """Smooth an image by the mean of those neighbours with similar levels; edges stay sharp.
 
     Parameters
     ----------
-    footprint : str
-        Shape of the neighbourhood.
-    radius : int
-        How far the neighbourhood reaches from its centre; the tips of a star half as far again.
-    half_width : int, optional
-        How far a rectangle or an ellipse reaches to the left and right, if not as far as up and
-        down.
     s0 : int
         How many gray levels darker a neighbour may be to count.
     s1 : int

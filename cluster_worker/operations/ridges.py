@@ -1,17 +1,12 @@
-"""Ridges: lines and vessels, found by second derivatives."""
+"""Ridge filters: lines and vessels, found by second derivatives."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
-from skimage import feature
 
-from cluster_worker.kernels import derivatives
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -20,71 +15,61 @@ from cluster_worker.operations.declare import (
     Measure,
     Number,
     Place,
-    Span,
     Stage,
     Stages,
     Statistical,
     operation,
 )
-from cluster_worker.operations.filters import Border, BorderValue, reach
+from cluster_worker.operations.support.borders import Border, FloatFill
+from cluster_worker.operations.support.curvatures import (
+    Curvatures,
+    curvatures,
+    curvatures_by_loop,
+    kernels,
+)
 
-Weights = NDArray[np.float64]
-# From a block, a scale, and what lies beyond a border, to the curvatures of the block's core.
-Curvatures = Callable[[Image, float, str, float, Place], tuple[Image, Image]]
-
-Sigmas = Annotated[tuple[float, ...], Number(0.3, 50, unit="px", slider=(0.5, 15), step=0.5)]
+Sigmas = Annotated[
+    tuple[float, ...],
+    Number(0.3, 50, unit="px", slider=(0.5, 15), step=0.5),
+    "Sizes to look for: about half the width of the lines.",
+]
 SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)
-Beta = Annotated[float, Number(0.05, 10, slider=(0.1, 2), step=0.05)]
-Gamma = Annotated[float | None, Number(0.001, 10000, slider=(0.01, 1), step=0.01)]
-
-
-@lru_cache(maxsize=64)
-def kernels(sigma: float) -> tuple[Weights, Weights]:
-    """Make the weights of a Gaussian and of its slope, as scikit-image's Hessian has them.
-
-    It blurs twice by √½ σ, and for σ ≤ 1 cuts the kernel off at 100 standard deviations, where
-    its weights have long become 0, or smaller than what a processor computes with at full speed.
-    These are left out: they change a finite image by less than 1e-300.
-
-    Returns
-    -------
-    blur, slope : ndarray of float64
-        For `scipy.ndimage.correlate1d`; their ends are not 0.
-    """
-    scaled = 1 / math.sqrt(2) * sigma
-    radius = reach(scaled, 8 if sigma > 1 else 100)
-    impulse = np.zeros(2 * radius + 1)
-    impulse[radius] = 1
-    blur, slope = (
-        ndimage.gaussian_filter1d(impulse, scaled, order=order, mode="constant", radius=radius)
-        for order in (0, 1)
-    )
-    kept = np.maximum(blur, abs(slope)) >= np.finfo(np.float64).tiny
-    return blur[kept][::-1].copy(), slope[kept][::-1].copy()
+Beta = Annotated[
+    float,
+    Number(0.05, 10, slider=(0.1, 2), step=0.05),
+    "How round a shape may be and still count as a line; a higher value lets blobs in.",
+]
+Gamma = Annotated[
+    float | None,
+    Number(0.001, 10000, slider=(0.01, 1), step=0.01),
+    "How strong a line must be; a higher value hides faint lines. Automatic is half the strongest "
+    "curvature in the image at the first size.",
+]
+BlackRidges = Annotated[bool, "Whether dark lines are looked for; otherwise bright ones."]
 
 
 def ridge_halo(sigmas: Sequence[float], **_: Any) -> int:
-    """Pixels that a Hessian of the widest of these scales reads: two kernels in a row."""
+    """Return the halo, in pixels, of a Hessian at the largest scale: two kernels in a row."""
     return max(2 * (len(kernels(sigma)[0]) // 2) for sigma in sigmas)
 
 
 def ridge_cost(sigmas: Sequence[float], **_: Any) -> float:
-    """Work for a pixel: ten passes with a kernel for each scale."""
+    """Return the cost for a pixel: ten convolutions for each scale."""
     return sum(3 + 0.2 * len(kernels(sigma)[0]) for sigma in sigmas)
 
 
 def ridge_cost_by_loop(sigmas: Sequence[float], **_: Any) -> float:
-    """Work for a pixel by the kernel."""
+    """Return the cost for a pixel with the compiled loop."""
     return ridge_cost(sigmas) / 3
 
 
 def prepared(image: Image, black_ridges: bool) -> Image:
-    """Turn an image into floats without changing its range; bright ridges become dark ones.
+    """Convert an image to floats without changing its range; negate it to look for bright ridges.
 
     Raises
     ------
     ValueError
-        If it holds NaN or infinity.
+        If the image holds NaN or infinity.
     """
     if image.dtype.kind != "f":
         image = image.astype(np.float64)
@@ -93,67 +78,13 @@ def prepared(image: Image, black_ridges: bool) -> Image:
     return image if black_ridges else -image
 
 
-def around(place: Place, halo: int) -> Span:
-    """Span a core with a halo, as far as its block reaches."""
-    grown, window = place.core.grown(halo), place.window
-    return Span(
-        max(grown.top, window.top),
-        min(grown.bottom, window.bottom),
-        max(grown.left, window.left),
-        min(grown.right, window.right),
-    )
-
-
 def in_block(core: Image, place: Place) -> Image:
-    """Put what was made of a core into a block, whose other pixels do not count."""
+    """Place the result of a core in an array as large as its block; the halo is 0 and not used."""
     if place.window == place.core:
         return core
     block = np.zeros(place.window.shape + core.shape[2:], core.dtype)
     block[place.inner] = core
     return block
-
-
-def curvatures(
-    image: Image, sigma: float, mode: str, cval: float, place: Place
-) -> tuple[Image, Image]:
-    """Give the greater and the lesser eigenvalue of the Hessian for each pixel of a core.
-
-    As `skimage.feature.hessian_matrix` with Gaussian derivatives has it: a slope of a slope, each
-    blurred by half. Each filter keeps only what the next one reads.
-    """
-    blur, slope = kernels(sigma)
-    half = len(blur) // 2
-    outer, middle = around(place, 2 * half), around(place, half)
-    block = image[outer.relative_to(place.window).slices]
-
-    def filtered(block: Image, down: Weights, across: Weights, outer: Span, inner: Span) -> Image:
-        rows, columns = inner.relative_to(outer).slices
-        found: Image = ndimage.correlate1d(block, down, axis=0, mode=mode, cval=cval)[rows]
-        ndimage.correlate1d(found, across, axis=1, output=found, mode=mode, cval=cval)
-        return found[:, columns]
-
-    by_row = filtered(block, slope, blur, outer, middle)
-    by_column = filtered(block, blur, slope, outer, middle)
-    greater, lesser = feature.hessian_matrix_eigvals(
-        [
-            filtered(by_row, slope, blur, middle, place.core),
-            filtered(by_row, blur, slope, middle, place.core),
-            filtered(by_column, blur, slope, middle, place.core),
-        ]
-    )
-    return greater, lesser
-
-
-def curvatures_by_loop(
-    image: Image, sigma: float, mode: str, cval: float, place: Place
-) -> tuple[Image, Image]:
-    """Give what `curvatures` gives, by a compiled loop."""
-    weights = kernels(sigma)
-    middle = around(place, len(weights[0]) // 2)
-    greater, lesser = feature.hessian_matrix_eigvals(
-        derivatives.second(image, weights, mode, cval, middle, place)
-    )
-    return greater, lesser
 
 
 def tubes(
@@ -166,7 +97,7 @@ def tubes(
     find: Curvatures,
     place: Place,
 ) -> Image:
-    """Give the greatest curvature of all scales, each by its size."""
+    """Compute the greatest curvature over all scales, each times the square of its scale."""
     image = prepared(image, black_ridges)
     result = np.zeros(place.core.shape, image.dtype)
     for sigma in sigmas:
@@ -175,7 +106,7 @@ def tubes(
     return in_block(result, place)
 
 
-# To the last bit, of images that are floats already.
+# The loop equals the function to the last bit. It takes images that are floats already.
 BY_LOOP = partial(Kernel, takes=("float32", "float64"), exact=True, cost=ridge_cost_by_loop)
 
 
@@ -188,33 +119,20 @@ BY_LOOP = partial(Kernel, takes=("float32", "float64"), exact=True, cost=ridge_c
     shows="extent",
     arrays=10,
     cost=ridge_cost,
-    # The gray that a colour image is turned into first.
+    # A colour image is first converted to gray, which rounds differently.
     tolerance=1e-6,
     kernels=(BY_LOOP(partial(tubes, find=curvatures_by_loop)),),
 )
 def sato(
     image: Image,
     sigmas: Sigmas = SIGMAS,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     *,
     place: Place,
 ) -> Image:
-    """Show lines and tubes bright on black, the stronger the more contrast they have.
-
-    Parameters
-    ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    """Show lines and tubes with Sato's filter, bright on black; more contrast is brighter.
 
     References
     ----------
@@ -224,7 +142,7 @@ def sato(
 
 
 def meijering_by_loop(**given: Any) -> Stages:
-    """Make the parts, with responses by the kernel."""
+    """Make the stages of `meijering`, with responses by the compiled loop."""
     first, last = meijering(**given)
     responses = partial(first.function, find=curvatures_by_loop)
     return replace(first, function=responses, model=first), last
@@ -244,33 +162,24 @@ def meijering_by_loop(**given: Any) -> Stages:
 def meijering(
     sigmas: Sigmas = SIGMAS,
     alpha: Annotated[float | None, Number(-1, 1, step=0.01)] = None,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
 ) -> Stages:
-    """Show thin lines such as fibres and wrinkles; the strongest of each size is white.
+    """Show thin lines such as nerve fibres with Meijering's filter, bright on black.
+
+    The strongest line of each size is white.
 
     Parameters
     ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
     alpha : float, optional
-        How much what happens along a line counts beside what happens across it; automatic is a
-        third.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+        Weight of the curvature along a line, relative to that across it. Automatic is a third.
 
     Notes
     -----
-    scikit-image divides the response of each scale by its greatest value in the image, hence a
-    statistic; and multiplies matrices, whose last bit depends on a pixel's place in its row. Plain
-    sums give the same bits wherever a tile is cut.
+    scikit-image divides the response of each scale by its greatest value in the image, which is
+    measured here as a statistic. It also multiplies matrices, so that the last bit depends on the
+    column of a pixel. Here plain sums are used, which do not depend on the tiling.
 
     References
     ----------
@@ -301,7 +210,7 @@ def neurite_responses(
     find: Curvatures = curvatures,
     place: Place,
 ) -> Image:
-    """Give the response of each scale, as one channel."""
+    """Compute the response of each scale, as one channel each."""
     image = prepared(image, black_ridges)
     found = np.empty((*place.core.shape, len(sigmas)), image.dtype)
     for i, sigma in enumerate(sigmas):
@@ -313,13 +222,13 @@ def neurite_responses(
 
 
 def greatest_of_scales(responses: Image) -> Image:
-    """Greatest response of each scale."""
+    """Return the greatest response of each scale in a core."""
     greatest: Image = responses.max(axis=(0, 1))
     return greatest
 
 
 def strongest_scale(responses: Image, *, statistics: tuple[Image]) -> Image:
-    """Give the greatest of all scales' responses, each as a share of its greatest in the image."""
+    """Return the greatest response over all scales, each divided by its maximum in the image."""
     (greatest,) = statistics
     shares = responses / np.where(greatest > 0, greatest, greatest.dtype.type(1))
     if shares.ndim == 2:
@@ -331,7 +240,7 @@ def strongest_scale(responses: Image, *, statistics: tuple[Image]) -> Image:
 
 
 def norm(greater: Image, lesser: Image) -> Image:
-    """Size of the Hessian."""
+    """Compute the Frobenius norm of the Hessian from its eigenvalues."""
     size: Image = np.sqrt(greater**2 + lesser**2)
     return size
 
@@ -346,7 +255,7 @@ def greatest_norm(
     cval: float,
     find: Curvatures,
 ) -> Any:
-    """Greatest size of the Hessian in a core."""
+    """Return the greatest norm of the Hessian in a core."""
     return norm(*find(prepared(image, black_ridges), sigma, mode, cval, place)).max()
 
 
@@ -359,7 +268,7 @@ def vessel_measures(
     find: Curvatures = curvatures,
     **_: Any,
 ) -> tuple[Measure, ...]:
-    """Measure what an automatic gamma is made from: scikit-image looks at the first scale alone."""
+    """Return the measure for an automatic gamma, at the first scale alone as in scikit-image."""
     if gamma is not None:
         return ()
     greatest = partial(
@@ -381,10 +290,10 @@ def vessels(
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Give the greatest of Frangi's measures of all scales."""
+    """Compute the greatest vesselness over all scales."""
     image = prepared(image, black_ridges)
     if gamma is None:
-        # Where nothing curves, gamma does not matter, but must not be 0.
+        # In an image without curvature gamma has no effect, but it must not be 0.
         gamma = statistics[0] / 2 or 1
     result = np.zeros(place.core.shape, image.dtype)
     for sigma in sigmas:
@@ -400,7 +309,7 @@ def wrinkles(
     statistics: tuple[Any, ...] = (),
     **parameters: Any,
 ) -> Image:
-    """Give what `vessels` gives, but 1 wherever that is 0."""
+    """Return the same as `vessels`, but 1 wherever that is 0."""
     found = vessels(*given, **parameters, find=find, place=place, statistics=statistics)
     found[found <= 0] = 1
     return found
@@ -425,37 +334,19 @@ def frangi(
     sigmas: Sigmas = SIGMAS,
     beta: Beta = 0.5,
     gamma: Gamma = None,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     *,
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Show vessels and other lines bright on black; blobs and faint texture stay black.
-
-    Parameters
-    ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
-    beta : float
-        How round a shape may be and still count as a line; more lets blobs in.
-    gamma : float, optional
-        How strong a line must be; more hides faint ones. Automatic is half the strongest
-        curvature that the image has at the first size.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    """Show vessels and other lines with Frangi's filter, bright on black; blobs stay black.
 
     Notes
     -----
-    The parameter alpha of scikit-image tells plates from lines in volumes; in an image it changes
-    nothing.
+    The parameter alpha of scikit-image separates plates from lines in volumes. It has no effect on
+    images.
 
     References
     ----------
@@ -466,10 +357,10 @@ def frangi(
 
 
 def vesselness(greater: Image, lesser: Image, beta: float, gamma: float) -> Image:
-    """Give Frangi's measure for an image, equations (13) and (15), from the Hessian's eigenvalues.
+    """Compute Frangi's vesselness, equations (13) and (15), from the eigenvalues of the Hessian.
 
-    Where the eigenvalue of greater magnitude is negative there is no dark ridge: raised to 1e-10
-    it makes the ratio so large that the result becomes 0.
+    Where the eigenvalue of greater magnitude is negative, there is no dark ridge. It is then
+    replaced by 1e-10, which makes the ratio so large that the result becomes 0.
     """
     swapped = abs(greater) > abs(lesser)
     along = np.where(swapped, lesser, greater)
@@ -495,37 +386,19 @@ def hessian(
     sigmas: Sigmas = SIGMAS,
     beta: Beta = 0.5,
     gamma: Gamma = None,
-    black_ridges: bool = True,
+    black_ridges: BlackRidges = True,
     mode: Border = "reflect",
-    cval: BorderValue = 0.0,
+    cval: FloatFill = 0.0,
     *,
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Show wrinkles and other lines from black to gray; what is no line at all is white.
-
-    Parameters
-    ----------
-    sigmas : list of float
-        Sizes to look for: about half the width of the lines.
-    beta : float
-        How round a shape may be and still count as a line; more lets blobs in.
-    gamma : float, optional
-        How strong a line must be; more hides faint ones. Automatic is half the strongest
-        curvature that the image has at the first size.
-    black_ridges : bool
-        Whether dark lines are looked for; otherwise bright ones.
-    mode : str
-        What lies beyond the image's border: its last pixel (nearest), its mirror image with the
-        last pixel twice (reflect) or once (mirror), a value of its own (constant), or its
-        opposite edge (wrap).
-    cval : float
-        Value beyond the border if the mode is constant; 0 is black, 1 is white.
+    """Show wrinkles and other lines with the hybrid Hessian filter, dark on white.
 
     Notes
     -----
     As Frangi's filter, but 1 wherever that is 0. The default of gamma is 15 in scikit-image, which
-    suits images of 0…255 alone.
+    suits only images of 0 to 255.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The uneven background of an image, as a ball rolled under it feels it."""
+"""The rolling ball algorithm: estimate the uneven background of an image."""
 
 from functools import partial
 from typing import Annotated
@@ -43,17 +43,19 @@ def rolling_ball(
     *,
     place: Place,
 ) -> Image:
-    """Show the uneven background on which bright things lie, as a ball rolled under them feels it.
+    """Estimate the uneven background under bright objects with the rolling ball algorithm.
+
+    The background is the surface that a ball reaches when it rolls under the image's levels.
 
     Parameters
     ----------
     radius : int
-        Of the ball, in pixels and in levels of brightness; larger than the things that are to
-        vanish. Its square is what the work grows with.
+        Radius of the ball, in pixels and in levels of brightness. It should be larger than the
+        objects that are to vanish. The work grows with its square.
 
     Notes
     -----
-    scikit-image rolls under a block and all of its halo. Here only the core is rolled under.
+    scikit-image would compute a block with all of its halo. Here only the core is computed.
 
     References
     ----------
@@ -63,22 +65,22 @@ def rolling_ball(
 
 
 def roll_under_core(plane: Image, radius: int, place: Place) -> Image:
-    """Give the background of a block's core; the rest is 0."""
-    kind = single_or_double(plane)
-    ball = restoration.ball_kernel(radius, 2).astype(kind)
-    depth = ball[radius, radius] - ball
-    depth[np.isinf(ball)] = np.inf
+    """Compute the background of a block's core; the rest of the result is 0."""
+    dtype = single_or_double(plane)
+    ball = restoration.ball_kernel(radius, 2).astype(dtype)
+    below_top = ball[radius, radius] - ball
+    below_top[np.isinf(ball)] = np.inf
     core, window = place.core, place.window
     beyond = core.grown(radius)
     padding = (
         (window.top - beyond.top, beyond.bottom - window.bottom),
         (window.left - beyond.left, beyond.right - window.right),
     )
-    padded = np.pad(plane.astype(kind), padding, constant_values=np.inf)
+    padded = np.pad(plane.astype(dtype), padding, constant_values=np.inf)
     found = apply_kernel(
         padded.reshape(-1),
-        depth.reshape(-1),
-        np.zeros(core.pixels, kind),
+        below_top.reshape(-1),
+        np.zeros(core.pixels, dtype),
         np.array(core.shape, np.intp),
         np.array(padded.shape, np.intp),
         np.array(ball.shape, np.intp),

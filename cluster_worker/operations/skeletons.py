@@ -1,4 +1,4 @@
-"""Skeletons: masks thinned to lines, layer by layer or along their medial axis."""
+"""Skeletons: thin a mask to lines, layer by layer or to its medial axis."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,21 +22,21 @@ from cluster_worker.operations.declare import (
     operation,
 )
 
-# Cost, measured against a Gaussian of one pixel.
+# Cost relative to a Gaussian of one pixel.
 COST_AXIS = 4.0
 
-# Iterations of thinning in one round, and so between two exchanges of halos. An iteration has two
-# halves, each of which looks at the eight neighbours.
+# Iterations of thinning in one round: halos are exchanged only between rounds. An iteration has two
+# halves, each of which reads the eight neighbours.
 ITERATIONS = 16
 
-# A pixel's neighbours make a code of 8 bits: the three above, the three below, left and right.
-# These are the bits of the neighbours clockwise, from the one above on the left.
+# The neighbours of a pixel make a code of 8 bits: the three above, the three below, left and right.
+# These are the bits in clockwise order, from the upper left neighbour.
 RING = (0, 1, 2, 7, 5, 4, 3, 6)
 
-# For each set of neighbours, the lowest bit being the first of the ring, whether a pixel goes in
-# the first half, the second, or both (3). It is scikit-image's table for the method of Zhang and
-# Suen (1984), which keeps some corners that the conditions in their paper would take, and takes
-# some that they would keep.
+# For each set of neighbours (the lowest bit is the first of the ring): 1 if the pixel is removed in
+# the first half of an iteration, 2 if in the second, 3 if in both. This is scikit-image's table for
+# the method of Zhang and Suen (1984). It keeps some corners that the conditions in their paper
+# would remove, and removes some that they would keep.
 ZHANG_SUEN = (
     "0001001300311013000000002020303300000000300000000000000020003022"
     "0000000000000000000000000000000020000000200020003000000030003020"
@@ -46,14 +46,14 @@ ZHANG_SUEN = (
 
 
 def ring_of_codes() -> list[NDArray[np.bool_]]:
-    """Tell which neighbours each of the 256 codes has, clockwise."""
+    """Return, for each neighbour in clockwise order, which of the 256 codes have it."""
     return [np.arange(256) >> bit & 1 == 1 for bit in RING]
 
 
 def zhang_suen() -> tuple[bytes, bytes]:
-    """Make the tables of both halves of an iteration of Zhang and Suen: 1 where a pixel stays."""
-    places = sum(present.astype(int) << i for i, present in enumerate(ring_of_codes()))
-    digits = np.array(list(ZHANG_SUEN))[places]
+    """Make the tables of both halves of an iteration of Zhang and Suen: 1 where a pixel is kept."""
+    entries = sum(present.astype(int) << i for i, present in enumerate(ring_of_codes()))
+    digits = np.array(list(ZHANG_SUEN))[entries]
     return (~np.isin(digits, ["1", "3"])).tobytes(), (~np.isin(digits, ["2", "3"])).tobytes()
 
 
@@ -63,10 +63,15 @@ def guo_hall() -> tuple[bytes, bytes]:
 
 
 def guo_hall_half(turn: int) -> bytes:
-    """Tell for each code whether a pixel stays.
+    """Make the table of one half of an iteration of Guo and Hall: 1 where a pixel is kept.
 
-    It goes if one region touches it, if two or three of its neighbours count, and if it is on the
-    side whose turn it is: north and east, or with a half turn south and west.
+    A pixel is removed if exactly one region touches it, if it has two or three neighbours by their
+    count, and if it lies on the side that this half removes.
+
+    Parameters
+    ----------
+    turn : {0, 4}
+        0 for the north and east sides, 4 (a half turn of the ring) for south and west.
     """
     nw, n, ne, e, se, s, sw, w = ring = ring_of_codes()
     touched = sum(~a & (b | c) for a, b, c in ((e, ne, n), (n, nw, w), (w, sw, s), (s, se, e)))
@@ -80,33 +85,34 @@ def guo_hall_half(turn: int) -> bytes:
 
 def thinned(
     state: Image,
-    image: Image,  # noqa: ARG001 - an update is given it; thinning looks at its state alone
+    image: Image,  # noqa: ARG001 - every update is given the image; thinning needs only its state
     *,
     history: Sequence[bool],
     tables: tuple[bytes, bytes],
-    most: int | None,
+    max_num_iter: int | None,
 ) -> Image:
-    """Thin a mask by one round of iterations, fewer if that makes `most` in all rounds."""
-    left = ITERATIONS if most is None else most - ITERATIONS * len(history)
+    """Thin a mask by one round of iterations, up to `max_num_iter` in all rounds together."""
+    left = ITERATIONS if max_num_iter is None else max_num_iter - ITERATIONS * len(history)
     return layers.thinned(state, tables, min(ITERATIONS, left))
 
 
-def thin_enough(history: Sequence[bool], most: int | None) -> bool:
-    """Stop when a round has changed nothing, or when there were `most` iterations."""
-    return not history[-1] or (most is not None and ITERATIONS * len(history) >= most)
+def is_thinned(history: Sequence[bool], max_num_iter: int | None) -> bool:
+    """Return whether the last round changed nothing, or `max_num_iter` iterations are done."""
+    done = ITERATIONS * len(history)
+    return not history[-1] or (max_num_iter is not None and done >= max_num_iter)
 
 
-def thinning(tables: tuple[bytes, bytes], most: int | None = None) -> Rounds:
-    """Make the rounds of a thinning."""
+def thinning(tables: tuple[bytes, bytes], max_num_iter: int | None = None) -> Rounds:
+    """Declare the rounds of thinning, with the tables of both halves of an iteration."""
     return Rounds(
-        update=partial(thinned, tables=tables, most=most),
+        update=partial(thinned, tables=tables, max_num_iter=max_num_iter),
         halo=2 * ITERATIONS,
-        stop=partial(thin_enough, most=most),
+        stop=partial(is_thinned, max_num_iter=max_num_iter),
     )
 
 
 def as_mask(image: Image) -> Image:
-    """Set what is not 0."""
+    """Convert an image to a mask of the pixels that are not 0."""
     return image.astype(bool)
 
 
@@ -126,14 +132,14 @@ def lee(image: Image) -> Image:
     arrays=3,
 )
 def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Stage, ...]:
-    """Thin a mask to lines of one pixel in the middle of its regions.
+    """Thin a mask to its skeleton: lines of one pixel in the middle of its regions.
 
     Parameters
     ----------
     method : str
-        Zhang's method takes off one layer after another. Lee's looks at each pixel in turn after
-        its neighbours were taken off, any distance along a layer, so that one rank must do the
-        whole image.
+        Zhang's method removes one layer after another. Lee's method visits pixels one by one, and
+        each depends on the pixels removed before it, so that one rank must process the whole
+        image.
 
     References
     ----------
@@ -157,25 +163,25 @@ def thin(
     image: Image,
     max_num_iter: Annotated[int | None, Number(1, 10_000, slider=(1, 100), step=1)] = None,
 ) -> Image:
-    """Thin a mask to lines of one pixel, or only by some layers.
+    """Thin a mask to lines of one pixel, or by a given number of layers.
 
     Parameters
     ----------
     max_num_iter : int, optional
-        How many layers are taken off; without it, as many as there are.
+        Number of layers to remove; automatic removes all.
 
     References
     ----------
     skimage.morphology.thin
     """
-    del max_num_iter  # it ends the rounds
+    del max_num_iter  # used by the rounds alone
     return as_mask(image)
 
 
 def medial_axis_of_mask(image: Image, rng: int) -> Image:
-    """Thin a mask to its medial axis."""
+    """Thin a mask to its medial axis with a kernel."""
     if image.all():
-        # scikit-image measures to a place outside the image, for want of background.
+        # Without background scikit-image measures distances to a point outside the image.
         result: Image = morphology.medial_axis(image, rng=rng)
         return result
     ties = np.random.default_rng(rng).permutation(np.arange(np.count_nonzero(image)))
@@ -199,7 +205,7 @@ def medial_axis_of_mask(image: Image, rng: int) -> Image:
 def medial_axis(
     image: Image, rng: Annotated[int, Number(0, 2**31 - 1, slider=(0, 100), step=1)] = 0
 ) -> Image:
-    """Thin a mask to the pixels that are as far as any from its edges.
+    """Thin a mask to its medial axis: the pixels with more than one nearest edge point.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Superpixels: an image parted into small regions of like colour."""
+"""Superpixels: split an image into small regions of similar colour."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from cluster_worker.operations.support.propagation import refuse_not_finite
 
 
 def slic_of_floats(image: Image, **parameters: Any) -> Image:
-    """Part an image of floats into superpixels.
+    """Compute SLIC superpixels of a float image with a kernel.
 
     Raises
     ------
@@ -54,22 +54,24 @@ def slic(
     enforce_connectivity: bool = True,
     slic_zero: bool = False,
 ) -> Image:
-    """Part an image into small regions of like colour and like size; gives labels.
+    """Split an image into small regions of similar colour and size with SLIC.
+
+    The result is a label image.
 
     Parameters
     ----------
     n_segments : int
-        About how many regions.
+        Approximate number of regions.
     compactness : float
-        More makes regions squarer, less lets them follow colours.
+        A higher value makes regions squarer, a lower one lets them follow colours.
     max_num_iter : int
-        Rounds of k-means at most.
+        Most rounds of k-means.
     sigma : float
-        Standard deviation of a blur that goes before; 0 for none.
+        Standard deviation of the blur that is applied first; 0 for none.
     enforce_connectivity : bool
-        Whether each region must be in one piece.
+        Whether each region must be connected.
     slic_zero : bool
-        Whether each region finds its own compactness.
+        Whether the compactness is adapted to each region (SLICO).
 
     References
     ----------
@@ -106,16 +108,18 @@ def felzenszwalb(
     sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.8,
     min_size: Annotated[int, Number(1, 1_000_000, unit="px", slider=(1, 1000), step=1)] = 20,
 ) -> Image:
-    """Part an image into regions of any size that hold together; gives labels.
+    """Split an image into regions of any size with Felzenszwalb's graph-based method.
+
+    The result is a label image.
 
     Parameters
     ----------
     scale : float
-        More gives larger regions.
+        A higher value makes regions larger.
     sigma : float
-        Standard deviation of a blur that goes before.
+        Standard deviation of the blur that is applied first.
     min_size : int
-        Smaller regions are joined to a neighbour.
+        Smallest size of a region; smaller ones are merged with a neighbour.
 
     References
     ----------
@@ -144,22 +148,25 @@ def quickshift(
     convert2lab: bool = True,
     rng: Annotated[int, Number(0, 1_000_000, step=1)] = 42,
 ) -> Stages:
-    """Part an image into regions around its most frequent colours; gives labels.
+    """Split an image into regions around its most frequent colours with quick shift.
+
+    The result is a label image.
 
     Parameters
     ----------
     ratio : float
-        How much colour counts against distance; more follows colours.
+        Weight of colour against distance; a higher value follows colours.
     kernel_size : float
-        Width of the Gaussian that smooths the density; more gives fewer regions.
+        Width of the Gaussian that smooths the density; a higher value makes fewer regions.
     max_dist : float
-        How far apart in colour and place two pixels of a region may be; more gives fewer regions.
+        Largest distance, in colour and position, between linked pixels of a region; a higher value
+        makes fewer regions.
     sigma : float
-        Standard deviation of a blur that goes before; 0 for none.
+        Standard deviation of the blur that is applied first; 0 for none.
     convert2lab : bool
-        Whether colours are compared in Lab, where distances are as the eye sees them.
+        Whether colours are compared in CIELAB, where distances match what the eye sees.
     rng : int
-        Seed of the random numbers that settle ties.
+        Seed of the random numbers that break ties.
 
     References
     ----------
@@ -167,8 +174,9 @@ def quickshift(
     """
     given: dict[str, Any] = {"ratio": ratio, "sigma": sigma}
     given |= {"convert2lab": convert2lab, "rng": rng}
-    # A measure of nothing parts the passes: densities are not to be found twice where tiles meet.
-    alone = Measure(nothing_in, nothing_of_both)
+    # A stage with a measure begins a new pass. Without one, the two stages would be fused, and
+    # tiles would compute the densities of their halos twice.
+    separate = Measure(measure_nothing, combine_nothing)
     halo = modes.reach(kernel_size)
     return (
         Stage(partial(with_noise, **given), whole=True),
@@ -176,26 +184,32 @@ def quickshift(
         Stage(
             partial(parents_of, kernel_size=kernel_size, max_dist=max_dist),
             halo,
-            (alone,),
+            (separate,),
             like=like_trees,
         ),
         Stage(modes.trees, whole=True, like=np.array),
     )
 
 
-def nothing_in(_: Image) -> None:
+def measure_nothing(_: Image) -> None:
     """Measure nothing."""
 
 
-def nothing_of_both(_: None, __: None) -> None:
-    """Combine what measures nothing."""
+def combine_nothing(_: None, __: None) -> None:
+    """Combine two measures of nothing."""
 
 
 def with_noise(image: Image, ratio: float, sigma: float, convert2lab: bool, rng: int) -> Image:
-    """Give the colours that quickshift compares, and the noise that settles ties.
+    """Return the colours that quick shift compares, and the noise that breaks ties.
 
-    Both are those of scikit-image to the last bit: the matrix product that makes Lab rounds by
-    place, and random numbers are drawn for all pixels in order.
+    Both equal those of scikit-image to the last bit, which takes the whole image: the matrix
+    product of the conversion to Lab rounds by the position of a pixel, and random numbers are drawn
+    for all pixels in order.
+
+    Returns
+    -------
+    ndarray of float
+        (rows, columns, 4): three colours and the noise.
     """
     colours = util.img_as_float(image)
     colours = color.rgb2lab(colours) if convert2lab else colours
@@ -213,13 +227,13 @@ def parents_of(
     kernel_size: float,
     max_dist: float,
 ) -> Image:
-    """Give the number of each pixel's nearest denser one."""
-    del statistics  # of nothing
+    """Return, for each pixel, the number of its nearest denser pixel."""
+    del statistics  # `measure_nothing` finds none
     return modes.with_parents(
         block, place=place, out=out, kernel_size=kernel_size, max_dist=max_dist
     )
 
 
 def like_trees(block: Image) -> Image:
-    """Make an image like that of pixels' numbers."""
+    """Return an example of the result of `parents_of` for planning."""
     return np.zeros(block.shape[:2], np.int64)

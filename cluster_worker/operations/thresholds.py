@@ -1,11 +1,10 @@
-"""Thresholds: bright pixels from dark ones, by a level given or found in the image.
+"""Thresholds: separate bright pixels from dark ones by a level, given or found in the image.
 
-All give the mask of the pixels above the level; what comes from the whole image (a histogram, a
-mean) is measured over all tiles first.
+The result is the mask of the pixels above the level, or class numbers for several levels. What
+depends on the whole image (a histogram, a mean) is measured over all tiles first.
 """
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,88 +26,24 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.by_levels import by_histogram, by_table
+from cluster_worker.operations.support.cross_entropy import join_levels, levels, li_level
+from cluster_worker.operations.support.histograms import (
+    Bins,
+    Histogram,
+    above,
+    binned,
+    binned_type,
+    histogram,
+    level_of,
+)
 from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,
-    counts,
     exact_sum,
-    refuse_not_finite,
     rounded_sum,
 )
 
-Bins = Annotated[int, Number(2, 65536, slider=(16, 1024), step=1)]
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
-Histogram = tuple[Extent, NDArray[np.intp]]
-# From counts and the values that they belong to.
-Level = Callable[..., Any]
-
-
-def histogram(nbins: int) -> tuple[Measure, ...]:
-    """Measure least and greatest value, and a histogram of so many bins if pixels are floats."""
-    return (*EXTENT, Measure(partial(counts, bins=nbins), np.add))
-
-
-def binned(nbins: int) -> tuple[Measure, ...]:
-    """Measure the same, with bins for 16 bits too."""
-    return (*EXTENT, Measure(partial(counts_in_bins, bins=nbins), np.add))
-
-
-def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]:
-    """Count pixels per value of 8 bits, or in bins."""
-    low, high = between
-    return counts(image.astype(binned_type(image), copy=False), (low + 0.0, high + 0.0), bins)
-
-
-def binned_type(image: Image) -> str:
-    """Name the type that an image has for its bins: 16 bits are counted as floats are."""
-    return "float64" if image.dtype == np.uint16 else str(image.dtype)
-
-
-def above(
-    image: Image,
-    method: Level,
-    nbins: int,
-    found: Histogram,
-    *more: Any,
-    dtype: str | None = None,
-) -> Image:
-    """Give the mask of what is brighter than the level that a method finds in a histogram.
-
-    In a constant image nothing is. The histogram is one of `dtype`, if not of the image's own.
-    """
-    (least, greatest), histogram = found
-    level = least
-    if least != greatest:
-        between, counted = (least, greatest), histogram.tobytes()
-        level = level_of(method, dtype or str(image.dtype), between, counted, nbins, *more)
-    mask: Image = image > level
-    return mask
-
-
-@lru_cache(maxsize=8)
-def level_of(
-    method: Level, dtype: str, between: Extent, counted: bytes, nbins: int, *more: Any
-) -> Any:
-    """Find a level; every tile of an image asks for the same one."""
-    histogram = np.frombuffer(counted, np.intp)
-    # Methods divide by what may be nothing, and leave out what comes of it.
-    with np.errstate(all="ignore"):
-        return method(*trimmed(histogram, centers(dtype, between, nbins, histogram)), *more)
-
-
-def centers(dtype: str, between: Extent, nbins: int, histogram: NDArray[np.intp]) -> NDArray[Any]:
-    """Give the values that the bins of a histogram stand for, as scikit-image has them."""
-    if np.dtype(dtype).kind in "bu":
-        return np.arange(histogram.size)
-    edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
-    values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
-    return values
-
-
-def trimmed(histogram: NDArray[np.intp], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cut empty bins off both ends."""
-    first, last = np.flatnonzero(histogram)[[0, -1]]
-    return histogram[first : last + 1], values[first : last + 1]
 
 
 BY_HISTOGRAM = (by_histogram(tables.extent_and_counts),)
@@ -147,14 +82,9 @@ def threshold(image: Image, level: Share = 0.5) -> Image:
     kernels=BY_HISTOGRAM,
 )
 def threshold_otsu(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
-    """Turn bright pixels white and dark ones black, at the level that parts them best.
+    """Turn pixels above Otsu's threshold white and all others black.
 
-    Otsu's method: the level with the greatest variance between the two classes.
-
-    Parameters
-    ----------
-    nbins : int
-        Levels that are told apart in an image of floats; whole numbers have one for each value.
+    Otsu's method finds the level with the greatest variance between the two classes.
 
     References
     ----------
@@ -164,7 +94,7 @@ def threshold_otsu(image: Image, nbins: Bins = 256, *, statistics: Histogram) ->
 
 
 def otsu(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
-    """Find the level with the greatest variance between what is below and above."""
+    """Find the level with the greatest variance between the pixels below and above it."""
     return filters.threshold_otsu(hist=(pixels, values))
 
 
@@ -177,15 +107,10 @@ def otsu(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     kernels=BY_HISTOGRAM,
 )
 def threshold_isodata(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
-    """Turn bright pixels white and dark ones black, midway between their two means.
+    """Turn pixels above the isodata threshold white and all others black.
 
-    Ridler and Calvard's method: the lowest level that lies halfway between the mean of the pixels
-    below it and the mean of those above.
-
-    Parameters
-    ----------
-    nbins : int
-        Levels that are told apart in an image of floats; whole numbers have one for each value.
+    Ridler and Calvard's method finds the lowest level midway between the mean of the pixels below
+    it and the mean of those above it.
 
     References
     ----------
@@ -195,12 +120,12 @@ def threshold_isodata(image: Image, nbins: Bins = 256, *, statistics: Histogram)
 
 
 def isodata(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
-    """Find the lowest level midway between the means of what is below and above.
+    """Find the lowest level midway between the means of the pixels below and above it.
 
     Raises
     ------
     Rejected
-        If there is none, to within the width of a bin.
+        If there is no such level, to within the width of a bin.
     """
     levels = filters.threshold_isodata(hist=(pixels, values), return_all=True)
     if len(levels) == 0:
@@ -217,14 +142,10 @@ def isodata(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     kernels=BY_HISTOGRAM,
 )
 def threshold_yen(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
-    """Turn bright pixels white and dark ones black, at the level with the best correlation.
+    """Turn pixels above Yen's threshold white and all others black.
 
-    Yen's method keeps small bright things that Otsu's may miss.
-
-    Parameters
-    ----------
-    nbins : int
-        Levels that are told apart in an image of floats; whole numbers have one for each value.
+    Yen's method finds the level with the greatest correlation of the two classes. It keeps small
+    bright objects that Otsu's method may miss.
 
     References
     ----------
@@ -247,19 +168,14 @@ def yen(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     kernels=BY_HISTOGRAM,
 )
 def threshold_triangle(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
-    """Turn bright pixels white and dark ones black, where the histogram's long tail begins.
+    """Turn pixels above the triangle threshold white and all others black.
 
-    A line is laid from the histogram's peak to the far end of its tail; the level is where the
-    histogram lies farthest below it. Suits images that are mostly background.
-
-    Parameters
-    ----------
-    nbins : int
-        Levels that are told apart in an image of floats; whole numbers have one for each value.
+    A line connects the peak of the histogram with the end of its longer tail. The level is where
+    the histogram lies farthest below the line. Suits images that are mostly background.
 
     Notes
     -----
-    The arithmetic is scikit-image's, which takes no histogram.
+    The arithmetic is that of scikit-image, whose function takes no histogram.
 
     References
     ----------
@@ -271,7 +187,7 @@ def threshold_triangle(image: Image, nbins: Bins = 256, *, statistics: Histogram
 def triangle(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     """Find the level farthest below the line from the peak to the end of the longer tail.
 
-    Both ends of the histogram hold something.
+    The first and the last bin must not be empty.
     """
     peak = int(np.argmax(pixels))
     tail_is_right = peak < pixels.size - 1 - peak
@@ -291,23 +207,22 @@ def threshold_minimum(
     nbins: Bins = 256,
     max_num_iter: Annotated[int, Number(2, 100_000, slider=(100, 10_000), step=100)] = 10_000,
 ) -> tuple[Stage]:
-    """Turn bright pixels white and dark ones black, at the valley between two peaks.
+    """Turn pixels above the valley between the histogram's two peaks white and all others black.
 
-    The histogram is smoothed until it has two peaks. Images that have one kind of pixel only,
-    or more than two, are refused.
+    The histogram is smoothed until it has two peaks. Images for which this fails are refused.
 
     Parameters
     ----------
     nbins : int
-        Levels that are told apart in an image of floats or 16 bits; 8 bits have one for each
+        Bins of the histogram for an image of floats or 16 bits; 8 bits have one bin for each
         value.
     max_num_iter : int
-        Rounds of smoothing after which it gives up.
+        Most rounds of smoothing; an image that needs more is refused.
 
     Notes
     -----
-    scikit-image tells all 65 536 levels of 16 bits apart, which takes minutes and finds two peaks
-    in hardly any image; here they are counted in bins as floats are.
+    scikit-image keeps all 65 536 levels of 16 bits apart, which takes minutes and finds two peaks
+    in hardly any image. Here 16-bit images are counted in bins, as floats are.
 
     References
     ----------
@@ -318,7 +233,7 @@ def threshold_minimum(
 
 
 def above_valley(image: Image, nbins: int, max_num_iter: int, *, statistics: Histogram) -> Image:
-    """Give the mask of what is brighter than the valley between two peaks of the histogram.
+    """Return the mask of the pixels above the valley between two peaks of the histogram.
 
     Raises
     ------
@@ -332,9 +247,9 @@ def above_valley(image: Image, nbins: int, max_num_iter: int, *, statistics: His
 
 
 def valley(pixels: NDArray[Any], values: NDArray[Any], max_num_iter: int) -> Any:
-    """Find the lowest level between the two peaks of a histogram that is smoothed until it has two.
+    """Smooth a histogram until it has two peaks, and find its lowest level between them.
 
-    The arithmetic is scikit-image's, but for a loop over the levels in Python.
+    The arithmetic is that of scikit-image, which however loops over the levels in Python.
 
     Raises
     ------
@@ -356,55 +271,12 @@ def valley(pixels: NDArray[Any], values: NDArray[Any], max_num_iter: int) -> Any
 
 
 def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
-    """Give the last level of each peak: falls that do not follow another fall."""
+    """Return the last level of each peak: where a histogram begins to fall."""
     steps = np.sign(np.diff(smooth))
     moving = np.flatnonzero(steps)
     falls = steps[moving] < 0
     last: NDArray[np.intp] = moving[falls & ~np.concatenate([[False], falls[:-1]])]
     return last
-
-
-# Li's method on floats: bins, and steps within one, that values are rounded to.
-LI_BINS = 1 << 16
-LI_STEPS = 1 << 30
-
-
-def levels(image: Image, between: Extent) -> NDArray[np.int64]:
-    """Count pixels per value, or for floats in many bins what their means are made of.
-
-    Returns
-    -------
-    ndarray
-        Of floats four rows, in steps above the bin's own start: pixels, their sum, the least and
-        the greatest. Whole numbers, so that those of tiles add up to the same whatever the order.
-
-    Raises
-    ------
-    Rejected
-        If the image holds NaN or infinity.
-    """
-    if image.dtype.kind in "bu":
-        return counts(image, between)
-    refuse_not_finite(between)
-    low, high = map(float, between)
-    share = (image.ravel().astype(np.float64) - low) / ((high - low) or 1.0)
-    steps = (share * (LI_BINS * LI_STEPS - 1)).astype(np.int64)
-    bins, steps = steps // LI_STEPS, steps % LI_STEPS
-    found = np.zeros((4, LI_BINS), np.int64)
-    found[0] = np.bincount(bins, minlength=LI_BINS)
-    found[1] = np.bincount(bins, steps, LI_BINS)
-    found[2] = LI_STEPS
-    np.minimum.at(found[2], bins, steps)
-    np.maximum.at(found[3], bins, steps)
-    return found
-
-
-def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join what was counted in two parts of an image."""
-    joined: NDArray[np.int64] = a + b
-    if a.ndim == 2:
-        joined[2], joined[3] = np.minimum(a[2], b[2]), np.maximum(a[3], b[3])
-    return joined
 
 
 @operation(
@@ -417,15 +289,15 @@ def join_levels(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]
     kernels=BY_HISTOGRAM,
 )
 def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) -> Image:
-    """Turn bright pixels white and dark ones black, at the level of least cross entropy.
+    """Turn pixels above Li's threshold white and all others black.
 
-    Li's method: the level at which an image of two values, the means below and above, tells most
-    of the image.
+    Li's method finds the level of least cross entropy: there, an image of only two values, the
+    means of both classes, is closest to the original.
 
     Notes
     -----
-    Whole numbers are counted one by one, as scikit-image does. Floats are summed in 65 536 bins,
-    so that the level may differ in its last digits.
+    Integers are counted value by value, as in scikit-image. Floats are summed in 65 536 bins, so
+    that the level may differ in its last digits.
 
     References
     ----------
@@ -439,45 +311,6 @@ def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) 
         level = image.dtype.type(level + least) if image.dtype.kind == "f" else level
     mask: Image = image > level
     return mask
-
-
-@lru_cache(maxsize=4)
-def li_level(found: bytes, between: tuple[float, float] | None) -> Any:
-    """Find the level of least cross entropy; of floats, above the least."""
-    if between is not None:
-        low, high = between
-        pixels, sums, least, greatest = np.frombuffer(found, np.int64).reshape(4, -1)
-        there = np.flatnonzero(pixels)
-        scale = (high - low) / (LI_BINS * LI_STEPS - 1)
-        values = (there * LI_STEPS + sums[there] / pixels[there]) * scale
-        weights = pixels[there].astype(np.float64)
-        # Half of what parts two values, as scikit-image has it, if no bin holds two.
-        alone = (least == greatest)[there].all()
-        tolerance = float(np.diff(values).min()) / 2 if alone else (high - low) * 1e-9
-        return li_iterated(values, weights, weights, tolerance)
-    counted = np.frombuffer(found, np.int64)
-    there = np.flatnonzero(counted)
-    exact = counted[there].astype(np.float64)
-    # scikit-image takes the means of whole numbers with counts in float32.
-    values = there - there[0]
-    return li_iterated(values, exact, exact.astype(np.float32), 0.5) + there[0]
-
-
-def li_iterated(
-    values: NDArray[Any], exact: NDArray[Any], weights: NDArray[Any], tolerance: float
-) -> Any:
-    """Iterate to the level of least cross entropy between values that begin at 0."""
-    after = np.average(values, weights=exact)
-    before = -2 * tolerance
-    while abs(after - before) > tolerance:
-        before = after
-        bright = values > before
-        mean_bright = np.average(values[bright], weights=weights[bright])
-        mean_dark = np.average(values[~bright], weights=weights[~bright])
-        if mean_dark == 0:
-            break
-        after = (mean_dark - mean_bright) / (np.log(mean_dark) - np.log(mean_bright))
-    return after
 
 
 def total(image: Image) -> tuple[int, int]:
@@ -496,12 +329,12 @@ def total(image: Image) -> tuple[int, int]:
 
 
 def join_totals(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
-    """Total of two parts of an image."""
+    """Add the sums and the pixel counts of two tiles."""
     return a[0] + b[0], a[1] + b[1]
 
 
 def total_counted(histogram: NDArray[np.intp]) -> tuple[tuple[int, int]]:
-    """Sum an image of whole numbers and count its pixels, from its histogram."""
+    """Compute the sum and the pixel count of an integer image from its histogram."""
     return ((int(histogram @ np.arange(histogram.size)), int(histogram.sum())),)
 
 
@@ -518,8 +351,8 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
 
     Notes
     -----
-    The sum of floats is exact and rounded once; scikit-image's own depends on the order in which
-    it adds, and may be off by the last digits.
+    The sum of floats is exact and rounded once. That of scikit-image depends on the order of its
+    additions, and its last digits may differ.
 
     References
     ----------
@@ -537,7 +370,7 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
 @operation(
     "Thresholding (several levels)",
     "Thresholds",
-    # Many classes of an image that holds every level take seconds, which a plan has not.
+    # `like`: planning must not run the method itself, which can take seconds for many classes.
     Statistical(lambda classes, nbins: binned(nbins), like=partial(np.zeros_like, dtype=np.int64)),
     channels="gray",
     arrays=3,
@@ -550,22 +383,22 @@ def threshold_multiotsu(
     *,
     statistics: Histogram,
 ) -> Image:
-    """Part an image into regions of dark, middle and bright pixels, numbered from 0.
+    """Split an image into classes of brightness; return their numbers, from 0 for the darkest.
 
-    Otsu's method for several classes: the levels with the greatest variance between them.
+    Otsu's method for several classes finds the levels with the greatest variance between classes.
 
     Parameters
     ----------
     classes : int
-        How many kinds of region to tell apart.
+        Number of classes.
     nbins : int
-        Levels that are told apart in an image of floats or 16 bits; 8 bits have one for each
+        Bins of the histogram for an image of floats or 16 bits; 8 bits have one bin for each
         value.
 
     Notes
     -----
-    scikit-image tells all 65 536 levels of 16 bits apart, for which it needs 8.6 GB with three
-    classes and days with four; here they are counted in bins as floats are.
+    scikit-image keeps all 65 536 levels of 16 bits apart, for which it needs 8.6 GB with three
+    classes and days with four. Here 16-bit images are counted in bins, as floats are.
 
     References
     ----------
@@ -575,13 +408,13 @@ def threshold_multiotsu(
     if least == greatest:
         raise Rejected(f"the image has 1 level, which cannot make {classes} regions")
     counted = histogram.tobytes()
-    found = level_of(several, binned_type(image), statistics[0], counted, nbins, classes)
+    found = level_of(multiotsu_levels, binned_type(image), statistics[0], counted, nbins, classes)
     result: Image = np.digitize(image, found)
     return result
 
 
-def several(pixels: NDArray[Any], values: NDArray[Any], classes: int) -> NDArray[Any]:
-    """Find the levels with the greatest variance between so many classes.
+def multiotsu_levels(pixels: NDArray[Any], values: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Find the levels with the greatest variance between `classes` classes.
 
     Raises
     ------

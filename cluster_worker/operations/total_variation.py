@@ -1,4 +1,4 @@
-"""Denoising by total variation, in rounds over the image: Chambolle's and Bregman's."""
+"""Total variation denoising in rounds over the image, with Chambolle's and Bregman's methods."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,12 +24,12 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 
-# Of a narrower image what lies beyond its rows would take more memory than these.
+# The kernel pads every row. In a narrower image the padding would take more memory than the image.
 BREGMAN_SIDE_MIN = 64
 
 
 def chambolle_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the parts, with rounds by a kernel."""
+    """Make the stages of `denoise_tv_chambolle`, with a kernel for the rounds."""
     start, last = denoise_tv_chambolle(**given)
     update = partial(chambolle_round_by_loop, **start.rounds.update.keywords)
     rounds = replace(start.rounds, update=update, measure=partial(energies, add_up=exact.exact_sum))
@@ -51,21 +51,23 @@ def denoise_tv_chambolle(
     eps: Annotated[float, Number(1e-7, 0.1, slider=(1e-5, 1e-2))] = 2e-4,
     max_num_iter: Annotated[int, Number(1, 1000, slider=(10, 400), step=10)] = 200,
 ) -> tuple[Stage, ...]:
-    """Smooth noise away and keep edges sharp, so that the image looks painted in flat patches.
+    """Remove noise and keep edges sharp by total variation denoising with Chambolle's method.
+
+    Areas become flat patches.
 
     Parameters
     ----------
     weight : float
-        How much is smoothed; more is flatter.
+        Strength of the smoothing; a higher value makes areas flatter.
     eps : float
-        When to stop: when a round changes the energy by less than this share of the first.
+        Stop when a round changes the energy by less than this share of the first round's energy.
     max_num_iter : int
-        Most rounds that are run.
+        Most rounds.
 
     Notes
     -----
-    Each colour stops by a rule of its own. The energy of the whole image is summed exactly, so
-    that any tiling stops after the same round.
+    Each colour stops on its own. The energy of the whole image is summed exactly, so that every
+    tiling stops after the same round.
 
     References
     ----------
@@ -82,12 +84,13 @@ def denoise_tv_chambolle(
     return Stage(chambolle_start, rounds=rounds), Stage(chambolle_result)
 
 
-# Of each colour: the image so far, the two parts of the dual variable, the energy of each pixel.
+# Planes for each colour: the image so far, the two components of the dual variable, and the energy
+# of each pixel.
 CHAMBOLLE = 4
 
 
 def chambolle_start(image: Image) -> Image:
-    """Make the first state, all zero.
+    """Return the first state, all zero: (rows, columns, CHAMBOLLE · colours).
 
     Raises
     ------
@@ -107,7 +110,21 @@ def chambolle_round(
     weight: float,
     over: Callable[[Sequence[Sequence[int]], int], bool],
 ) -> Image:
-    """Do one round of every colour that is not over."""
+    """Compute one round for every colour that has not stopped.
+
+    Parameters
+    ----------
+    state : ndarray
+        (rows, columns, CHAMBOLLE · colours), of the round before.
+    image : ndarray
+        The block.
+    history : sequence
+        For each round so far, the exact sums of the energy of each colour.
+    weight : float
+        As in `denoise_tv_chambolle`.
+    over : callable
+        ``over(history, colour)``: whether a colour has stopped.
+    """
     planes = np.atleast_3d(util.img_as_float(image))
     result = np.empty_like(state)
     for i in range(planes.shape[2]):
@@ -130,14 +147,14 @@ def chambolle_round_by_loop(
     weight: float,
     over: Callable[[Sequence[Sequence[int]], int], bool],
 ) -> Image:
-    """Do one round of every colour that is not over, by a kernel."""
+    """Compute the same as `chambolle_round`, with a kernel."""
     planes = np.atleast_3d(image)
     runs = [not over(history, colour) for colour in range(planes.shape[2])]
     return variation.chambolle(state, planes, runs, weight)
 
 
 def chambolle_step(plane: Image, down: Image, across: Image, weight: float) -> tuple[Image, ...]:
-    """Give one colour's image, its next dual variable, and the energy of each pixel."""
+    """Compute one colour's image, its next dual variable (two planes), and the energy per pixel."""
     correction = -(down + across)
     correction[1:] += down[:-1]
     correction[:, 1:] += across[:, :-1]
@@ -154,19 +171,22 @@ def chambolle_step(plane: Image, down: Image, across: Image, weight: float) -> t
 
 
 def energies(_: Image, new: Image, add_up: Callable[[Image], int] = exact_sum) -> tuple[int, ...]:
-    """Sum the energy of each colour, exactly."""
+    """Compute the exact sum of the energy of each colour."""
     return tuple(add_up(new[..., i]) for i in range(CHAMBOLLE - 1, new.shape[2], CHAMBOLLE))
 
 
 def join_energies(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
-    """Add the energies of two parts."""
+    """Add the energies of two tiles."""
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
 def chambolle_is_over(
     history: Sequence[Sequence[int]], colour: int, eps: float, max_num_iter: int
 ) -> bool:
-    """Whether a colour changes no more; one without energy never does."""
+    """Return whether a colour has converged or reached its last round.
+
+    A colour without energy stops after the first round.
+    """
     energy = [rounded_sum(each[colour]) for each in history]
     if len(energy) >= max_num_iter or (energy and energy[0] == 0):
         return True
@@ -177,12 +197,12 @@ def chambolle_is_over(
 def all_are_over(
     history: Sequence[Sequence[int]], over: Callable[[Sequence[Sequence[int]], int], bool]
 ) -> bool:
-    """Whether every colour is over."""
+    """Return whether every colour has stopped."""
     return all(over(history, colour) for colour in range(len(history[-1])))
 
 
 def chambolle_result(state: Image) -> Image:
-    """Take the image out of the state."""
+    """Return the image from the last state."""
     result: Image = state[..., ::CHAMBOLLE]
     return result if result.shape[2] > 1 else result[..., 0]
 
@@ -190,7 +210,10 @@ def chambolle_result(state: Image) -> Image:
 def bregman_of_floats(
     image: Image, weight: float, max_num_iter: int, eps: float, isotropic: bool
 ) -> Image:
-    """Run Bregman's method on several rows at a time, if there are some."""
+    """Run Bregman's method with a kernel, which works on several rows at a time, or without one.
+
+    Images with a side below `BREGMAN_SIDE_MIN` pixels take scikit-image's function.
+    """
     if min(image.shape[:2]) < BREGMAN_SIDE_MIN:
         found: Image = denoise_tv_bregman(image, weight, max_num_iter, eps, isotropic)
         return found
@@ -216,24 +239,27 @@ def denoise_tv_bregman(
     eps: Annotated[float, Number(1e-7, 0.1, slider=(1e-5, 1e-2))] = 1e-3,
     isotropic: bool = True,
 ) -> Image:
-    """Smooth noise away and keep edges sharp, by a method that usually takes fewer rounds.
+    """Remove noise and keep edges sharp by total variation denoising with split Bregman.
+
+    It usually takes fewer rounds than Chambolle's method.
 
     Parameters
     ----------
     weight : float
-        How true to the image the result is; less is smoother.
+        How close the result stays to the image; a lower value is smoother.
     max_num_iter : int
-        Most rounds that are run.
+        Most rounds.
     eps : float
-        When to stop: when a round changes pixels by less than this in the mean.
+        Stop when a round changes pixels by less than this on average.
     isotropic : bool
-        Treat slanted edges as upright and level ones, else prefer the latter.
+        Whether edges of all directions are treated alike; otherwise horizontal and vertical edges
+        are preferred.
 
     Notes
     -----
-    scikit-image begins the second colour from what the first has left, and the third from the
-    second; so does this. Of an image of one row or column it reads memory beyond the image; that
-    is refused.
+    As in scikit-image, the second colour starts from the state that the first has left, and the
+    third from that of the second. For an image of one row or column scikit-image reads memory
+    beyond the image; such images are refused.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Geometry: direction and place of the pixels, none of which changes its value."""
+"""Geometry: flip, turn, transpose, crop and pad; no pixel changes its value."""
 
 from functools import partial
 from typing import Annotated, Literal
@@ -19,7 +19,8 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support import sampling
-from cluster_worker.operations.support.sampling import Border, Level
+from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.sampling import Border
 from cluster_worker.pixels.tiling import Span
 
 Shape = tuple[int, int]
@@ -28,12 +29,12 @@ Pixels = Annotated[int, Number(0, 100_000, unit="px", slider=(0, 500), step=1)]
 
 
 def reversed_range(start: int, stop: int, length: int) -> tuple[int, int]:
-    """Give a range as it lies when its axis is reversed."""
+    """Return where a half-open range lies after its axis is reversed."""
     return length - stop, length - start
 
 
 def flip_window(core: Span, shape: Shape, axis: str) -> Span:
-    """Give what a core of the flipped image is made from."""
+    """Compute the span of the image that a core of the flipped image shows."""
     rows, columns = core[:2], core[2:]
     if axis != "horizontal":
         rows = reversed_range(*rows, shape[0])
@@ -56,8 +57,8 @@ def flip(image: Image, axis: Literal["horizontal", "vertical", "both"] = "horizo
     Parameters
     ----------
     axis : str
-        Along which direction pixels change places: horizontal swaps left and right, vertical
-        swaps top and bottom.
+        Direction in which pixels move: horizontal swaps left and right, vertical swaps top and
+        bottom, both does both.
 
     References
     ----------
@@ -69,12 +70,12 @@ def flip(image: Image, axis: Literal["horizontal", "vertical", "both"] = "horizo
 
 
 def turned_shape(shape: Shape, k: int) -> Shape:
-    """Give rows and columns after quarter turns."""
+    """Return rows and columns after `k` quarter turns."""
     return shape[::-1] if k % 2 else shape
 
 
 def turned_window(core: Span, shape: Shape, k: int) -> Span:
-    """Give what a core of the turned image is made from."""
+    """Compute the span of the image that a core of the turned image shows."""
     rows, columns = core[:2], core[2:]
     if k == 1:
         return Span(*columns, *reversed_range(*rows, shape[1]))
@@ -93,12 +94,12 @@ def turned_window(core: Span, shape: Shape, k: int) -> Span:
     kernels=(Kernel(turns.rot90, takes=turns.TYPES, exact=True, arrays=0),),
 )
 def rot90(image: Image, k: Annotated[int, Number(1, 3, step=1)] = 1) -> Image:
-    """Turn an image anticlockwise by quarter turns, without changing a pixel.
+    """Rotate an image anticlockwise by quarter turns, without interpolation.
 
     Parameters
     ----------
     k : int
-        How many quarter turns.
+        Number of quarter turns.
 
     References
     ----------
@@ -117,7 +118,7 @@ def rot90(image: Image, k: Annotated[int, Number(1, 3, step=1)] = 1) -> Image:
     kernels=(Kernel(turns.transpose, takes=turns.TYPES, exact=True, arrays=0),),
 )
 def transpose(image: Image) -> Image:
-    """Swap rows and columns: mirror an image at its falling diagonal.
+    """Swap rows and columns: mirror an image at the diagonal from its upper left corner.
 
     References
     ----------
@@ -127,12 +128,12 @@ def transpose(image: Image) -> Image:
 
 
 def cropped_shape(shape: Shape, top: int, bottom: int, left: int, right: int) -> Shape:
-    """Give rows and columns that are left.
+    """Return the rows and columns that remain.
 
     Raises
     ------
     Rejected
-        If none are.
+        If no pixel remains.
     """
     rows, columns = shape[0] - top - bottom, shape[1] - left - right
     if min(rows, columns) < 1:
@@ -144,12 +145,12 @@ def cropped_shape(shape: Shape, top: int, bottom: int, left: int, right: int) ->
 
 
 def cropped_window(core: Span, _: Shape, top: int, left: int) -> Span:
-    """Give what a core of the cropped image is made from."""
+    """Compute the span of the image that a core of the cropped image shows."""
     return Span(core.top + top, core.bottom + top, core.left + left, core.right + left)
 
 
 def same(image: Image, *, out: Image | None = None) -> Image:
-    """Leave the pixels as they are."""
+    """Return the pixels unchanged, in `out` if it is given."""
     if out is None:
         return image
     copies.copy(image, out)
@@ -160,7 +161,7 @@ def same(image: Image, *, out: Image | None = None) -> Image:
 def crop(
     top: Pixels = 0, bottom: Pixels = 0, left: Pixels = 0, right: Pixels = 0
 ) -> tuple[Stage, ...]:
-    """Cut off pixels at the sides of an image.
+    """Crop an image: cut off rows and columns at its sides.
 
     Parameters
     ----------
@@ -182,15 +183,15 @@ def crop(
 
 
 def padded_shape(shape: Shape, top: int, bottom: int, left: int, right: int) -> Shape:
-    """Give rows and columns with the border."""
+    """Return the rows and columns of the image with its border."""
     return shape[0] + top + bottom, shape[1] + left + right
 
 
 def padded_window(core: Span, shape: Shape, top: int, left: int, mode: Border) -> Span:
-    """Give what a core of the padded image is made from."""
+    """Compute the span of the image that a core of the padded image reads."""
     return Span(
-        *sampling.needed(core.top - top, core.bottom - 1 - top, shape[0], mode),
-        *sampling.needed(core.left - left, core.right - 1 - left, shape[1], mode),
+        *sampling.needed_range(core.top - top, core.bottom - 1 - top, shape[0], mode),
+        *sampling.needed_range(core.left - left, core.right - 1 - left, shape[1], mode),
     )
 
 
@@ -204,20 +205,28 @@ def padded(
     place: Place,
     out: Image | None = None,
 ) -> Image:
-    """Fill a core of the padded image: copy what shows the image, and gather the border."""
+    """Compute a core of the padded image: copy the image's own pixels and fill the border.
+
+    Parameters
+    ----------
+    top, left : int
+        Rows and columns of the border above and left of the image.
+    mode, constant_values : str, float
+        What the border shows, as in `pad`.
+    """
     core, (rows, columns) = place.core, place.shape
     result = np.empty((*core.shape, *image.shape[2:]), image.dtype) if out is None else out
     white = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
     level = constant_values * white
     level = round(level) if white > 1 else level
     window = place.window
-    shows = core.shared(Span(top, top + rows, left, left + columns))
-    if min(shows.shape) < 1:
-        shows = Span(core.top, core.top, core.left, core.left)
-    inner = shows.relative_to(core)
-    # A block that wraps may begin before the last row, or column, and end behind the first.
-    first = (shows.top - top - window.top) % rows, (shows.left - left - window.left) % columns
-    height, width = shows.shape
+    shown = core.intersection(Span(top, top + rows, left, left + columns))
+    if min(shown.shape) < 1:
+        shown = Span(core.top, core.top, core.left, core.left)
+    inner = shown.relative_to(core)
+    # With "wrap" a block may begin near the end of an axis and continue at its start.
+    first = (shown.top - top - window.top) % rows, (shown.left - left - window.left) % columns
+    height, width = shown.shape
     copies.copy(image[first[0] :, first[1] :][:height, :width], result[inner.slices])
     for each in around(inner, core.shape):
         if mode == "constant":
@@ -231,7 +240,7 @@ def padded(
 
 
 def around(inner: Span, shape: Shape) -> tuple[Span, ...]:
-    """Stage what lies around a span of an image: above, below, on the left, on the right."""
+    """Cut what lies around a span of an image into spans: above, below, left and right."""
     rows, columns = shape
     return (
         Span(0, inner.top, 0, columns),
@@ -248,9 +257,9 @@ def pad(
     left: Pixels = 16,
     right: Pixels = 16,
     mode: Border = "constant",
-    constant_values: Level = 0.0,
+    constant_values: Fill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Add a border around an image.
+    """Pad an image: add a border around it.
 
     Parameters
     ----------

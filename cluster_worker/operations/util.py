@@ -1,4 +1,4 @@
-"""Intensities: inversion, and masks."""
+"""Intensities: inversion, and the mask of the brighter half."""
 
 from skimage import util
 
@@ -8,7 +8,7 @@ from cluster_worker.operations.support.by_levels import by_table
 
 @operation("Inversion", "Intensity", Pointwise(), arrays=1, kernels=(by_table(),))
 def invert(image: Image) -> Image:
-    """Turn an image into its negative: black to white and white to black.
+    """Invert an image: black becomes white and white becomes black.
 
     References
     ----------
@@ -27,7 +27,7 @@ def invert(image: Image) -> Image:
     kernels=(by_table(),),
 )
 def img_as_bool(image: Image) -> Image:
-    """Turn an image into a mask: what is brighter than half of white.
+    """Convert an image to a mask of the pixels brighter than half of white.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Geometry: rotate, shear, swirl and unroll."""
+"""Geometry: swirl an image, or unroll it into polar coordinates."""
 
 import math
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from skimage import transform, util
 
 from cluster_worker.kernels import warping
+from cluster_worker.operations.affine import Radians, Shape, by_loop, is_linear, same_shape
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
@@ -22,329 +22,18 @@ from cluster_worker.operations.declare import (
     either,
     operation,
 )
-from cluster_worker.operations.sizes import Factor, OtherFactor
-from cluster_worker.operations.support import sampling
-from cluster_worker.operations.support.sampling import Border, Box, Floats, Level, Order
+from cluster_worker.operations.support import clipping, sampling
+from cluster_worker.operations.support.sampling import Border, Box, Floats, MovedFill, Order
 from cluster_worker.operations.support.statistics import Extent
-from cluster_worker.pixels.tiling import Span, all_of
+from cluster_worker.pixels.tiling import Span
 
-Shape = tuple[int, int]
-
-# From the image's shape, and rows and columns of the result, to rows and columns of the image.
+# From the image's shape, and rows and columns of the result, to rows and columns of the image at
+# which its pixels are sampled.
 MappingOf = Callable[[Shape, Floats, Floats], tuple[Floats, Floats]]
-Radians = Annotated[float, Number(-6.3, 6.3, unit="rad", slider=(-3.2, 3.2), step=0.01)]
-Shift = Annotated[float, Number(-100_000, 100_000, unit="px", slider=(-500, 500), step=1)]
-
-
-def corners(core: Span, matrix: Floats) -> tuple[Floats, Floats]:
-    """Give rows and columns in the image of a core's four outermost pixels."""
-    x = np.array([core.left, core.right - 1] * 2, np.float64)
-    y = np.repeat(np.array([core.top, core.bottom - 1], np.float64), 2)
-    across, down = matrix[:2, :2] @ np.stack([x, y]) + matrix[:2, 2:]
-    return down, across
-
-
-def affine_mapping(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
-    """Map rows and columns of a result to those of the image."""
-    across, down = (
-        line[0] * columns + line[1] * rows + line[2] for line in matrix[:2].astype(np.float64)
-    )
-    return down, across
-
-
-def affine_window(
-    core: Span,
-    shape: Shape,
-    matrix_of: Callable[[Shape], Floats],
-    order: int | None,
-    mode: Border,
-) -> Span:
-    """Give what a core of the warped image is made from."""
-    down, across = corners(core, matrix_of(shape))
-    box = (down.min(), down.max(), across.min(), across.max())
-    return sampling.spanned(box, shape, order, mode)
-
-
-def affine_warped(
-    image: Image,
-    shape_of: Callable[[Shape], Shape],
-    matrix_of: Callable[[Shape], Floats],
-    order: int | None,
-    mode: Border,
-    cval: float,
-    *,
-    place: Place,
-    statistics: tuple[Any, ...] = (),
-) -> Image:
-    """Fill a core of an image under an affine mapping."""
-    order = sampling.order_for(image, order)
-    block = sampling.as_floats(image) if order > 0 else image
-    matrix = matrix_of(place.shape)
-    if order in (1, 3):
-        result = sampling.warped_affine(block, place, matrix, order, mode, cval)
-    else:
-        mapping = partial(affine_mapping, matrix)
-        result = sampling.warped(block, place, mapping, order, mode, cval)
-    if not statistics:
-        return result
-    # A line between two pixels leaves the image only if one of them lies outside.
-    outermost = corners(all_of(shape_of(place.shape)), matrix)
-    reaches = lies_beyond(*outermost, place.shape, order)
-    return sampling.clipped(result, image, statistics[0], order, mode, cval, reaches)
-
-
-def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:
-    """Whether some coordinate has no neighbour within the image."""
-    away = 0.5 if order == 0 else 1.0
-    outside = (down <= -away) | (down >= shape[0] - 1 + away)
-    return bool((outside | (across <= -away) | (across >= shape[1] - 1 + away)).any())
-
-
-def affine_parts(
-    shape_of: Callable[[Shape], Shape],
-    matrix_of: Callable[[Shape], Floats],
-    order: int | None,
-    mode: Border,
-    cval: float,
-) -> tuple[Stage, ...]:
-    """Make the stages for an affine mapping."""
-    shared: dict[str, Any] = {"matrix_of": matrix_of, "order": order, "mode": mode}
-    stage = Stage(
-        partial(affine_warped, **shared, shape_of=shape_of, cval=cval),
-        measures=sampling.measures_for_clipping(order, mode),
-        wraps=sampling.wraps(mode),
-        geometry=Geometry(shape_of, partial(affine_window, **shared)),
-    )
-    return sampling.with_clipping(stage, order, mode, cval)
-
-
-def limits_of(
-    dtype: np.dtype[Any], statistics: tuple[Any, ...], mode: Border, cval: float, reaches: bool
-) -> tuple[float, float]:
-    """Give the range that `sampling.clipped` clips to, for linear sampling in float32."""
-    if not statistics:
-        return -math.inf, math.inf
-    low, high = (float(each) for each in util.img_as_float32(np.asarray(statistics[0], dtype)))
-    if mode == "constant" and reaches:
-        return min(low, cval), max(high, cval)
-    return low, high
-
-
-def affine_coordinates(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
-    """Map rows and columns of a result to those of the image, in single precision."""
-    across_of, down_of = matrix.astype(np.float32)[:2]
-    x, y = columns.astype(np.float32), rows.astype(np.float32)[:, np.newaxis]
-    across = across_of[0] * x + across_of[1] * y + across_of[2]
-    down = down_of[0] * x + down_of[1] * y + down_of[2]
-    return down.astype(np.float64), across.astype(np.float64)
-
-
-def affine_sampled(
-    image: Image,
-    shape_of: Callable[[Shape], Shape],
-    matrix_of: Callable[[Shape], Floats],
-    order: int | None,
-    mode: Border,
-    cval: float,
-    *,
-    place: Place,
-    statistics: tuple[Any, ...] = (),
-    dtype: str,
-    out: Image | None,
-) -> Image:
-    """Fill a core of an image under an affine mapping, by a kernel."""
-    matrix = matrix_of(place.shape)
-    outermost = corners(all_of(shape_of(place.shape)), matrix)
-    reaches = lies_beyond(*outermost, place.shape, order)
-    limits = limits_of(image.dtype, statistics, mode, cval, reaches)
-    coordinates = partial(affine_coordinates, matrix)
-    return warping.sampled(
-        image, coordinates, mode, cval, limits, dtype=dtype, place=place, out=out
-    )
-
-
-def by_loop(stages: tuple[Stage, ...], function: Callable[..., Any]) -> tuple[Stage, ...]:
-    """Let a kernel do what a stage does, with the same arguments."""
-    (stage,) = stages
-    given: Any = stage.function
-    return (replace(stage, function=partial(function, **given.keywords), model=stage),)
-
-
-def is_linear(order: int | None, mode: Border, **_: Any) -> bool:
-    """Whether pixels are means of four, of which none lies at the opposite border."""
-    return order in (None, 1) and mode != "wrap"
-
-
-def same_shape(shape: Shape) -> Shape:
-    """Keep rows and columns."""
-    return shape
-
-
-def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
-    """Give the matrix of a rotation about the centre, and the rows and columns of the result."""
-    rows, columns = shape
-    center = np.array((columns, rows)) / 2.0 - 0.5
-    turn = (
-        transform.SimilarityTransform(translation=-center)
-        + transform.SimilarityTransform(rotation=np.deg2rad(angle))
-        + transform.SimilarityTransform(translation=center)
-    )
-    if resize:
-        outermost = np.array([[0, 0], [0, rows - 1], [columns - 1, rows - 1], [columns - 1, 0]])
-        reached = turn.inverse(outermost)
-        low, high = reached.min(axis=0), reached.max(axis=0)
-        columns, rows = (int(each) for each in np.around(high - low + 1))
-        turn = transform.SimilarityTransform(translation=tuple(low)) + turn
-    return turn.params, (rows, columns)
-
-
-def rotation_matrix(shape: Shape, angle: float, resize: bool) -> Floats:
-    """Give the matrix of a rotation."""
-    return rotation(shape, angle, resize)[0]
-
-
-def rotation_shape(shape: Shape, angle: float, resize: bool) -> Shape:
-    """Give rows and columns of a rotated image."""
-    return rotation(shape, angle, resize)[1]
-
-
-def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the stage of a rotation, by a kernel."""
-    return by_loop(rotate(**given), affine_sampled)
-
-
-@operation(
-    "Rotate",
-    "Geometry",
-    Composed("geometric"),
-    floats=True,
-    arrays=6,
-    cost=4,
-    tolerance=1e-6,
-    kernels=(
-        Kernel(
-            rotate_by_loop,
-            when=is_linear,
-            arrays=0,
-            cost=0.5,
-            tolerance=1e-6,
-        ),
-    ),
-)
-def rotate(
-    angle: Annotated[float, Number(-360, 360, unit="°", slider=(-180, 180), step=0.5)] = 15.0,
-    resize: bool = False,
-    order: Order = None,
-    mode: Border = "constant",
-    cval: Level = 0.0,
-) -> tuple[Stage, ...]:
-    """Rotate an image about its centre.
-
-    Parameters
-    ----------
-    angle : float
-        How far, anticlockwise.
-    resize : bool
-        Whether the result grows so that the whole rotated image fits.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic spline, 3
-        cubic. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
-
-    References
-    ----------
-    skimage.transform.rotate
-    """
-    turn: dict[str, Any] = {"angle": angle, "resize": resize}
-    shape_of, matrix_of = partial(rotation_shape, **turn), partial(rotation_matrix, **turn)
-    return affine_parts(shape_of, matrix_of, order, mode, cval)
-
-
-def affine_matrix(_: Shape, given: Any) -> Floats:
-    """Give the matrix from a result's pixels to the image's."""
-    matrix: Floats = transform.AffineTransform(**dict(given)).inverse.params
-    return matrix
-
-
-def affine_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the stage of an affine warp, by a kernel."""
-    return by_loop(affine(**given), affine_sampled)
-
-
-@operation(
-    "Affine warp",
-    "Geometry",
-    Composed("geometric"),
-    floats=True,
-    pixels="lost",
-    arrays=6,
-    cost=4,
-    tolerance=1e-6,
-    kernels=(
-        Kernel(
-            affine_by_loop,
-            when=is_linear,
-            arrays=0,
-            cost=0.5,
-            tolerance=1e-6,
-        ),
-    ),
-)
-def affine(
-    scale: Factor = 1.0,
-    scale_rows: OtherFactor = None,
-    rotation: Radians = 0.0,
-    shear: Annotated[float, Number(-1.5, 1.5, unit="rad", slider=(-1, 1), step=0.01)] = 0.2,
-    translation: Shift = 0.0,
-    translation_rows: Shift = 0.0,
-    order: Order = None,
-    mode: Border = "constant",
-    cval: Level = 0.0,
-) -> tuple[Stage, ...]:
-    """Scale, turn, shear and shift an image, about its upper left corner.
-
-    Parameters
-    ----------
-    scale : float
-        Factor of the width, and of the height if that has none of its own.
-    scale_rows : float
-        Another factor for the height. Null means the same.
-    rotation : float
-        How far it is turned, clockwise as rows count downwards.
-    shear : float
-        Angle by which columns lean.
-    translation : float
-        How far it is shifted to the right.
-    translation_rows : float
-        How far it is shifted down.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic spline, 3
-        cubic. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
-
-    References
-    ----------
-    skimage.transform.AffineTransform, with skimage.transform.warp
-    """
-    given = (
-        ("scale", (scale, scale if scale_rows is None else scale_rows)),
-        ("rotation", rotation),
-        ("shear", shear),
-        ("translation", (translation, translation_rows)),
-    )
-    return affine_parts(same_shape, partial(affine_matrix, given=given), order, mode, cval)
 
 
 def cosine_range(low: float, high: float) -> tuple[float, float]:
-    """Give the least and the greatest cosine of the angles between two, in radians."""
+    """Return the least and the greatest cosine over a range of angles, in radians."""
     ends = math.cos(low), math.cos(high)
     full = 2 * math.pi
     greatest = 1.0 if math.ceil(low / full) * full <= high else max(ends)
@@ -355,14 +44,19 @@ def cosine_range(low: float, high: float) -> tuple[float, float]:
 def sector_box(
     center: tuple[float, float], radii: tuple[float, float], angles: tuple[float, float]
 ) -> Box:
-    """Bound a sector of a ring.
+    """Return the box around a sector of a ring.
 
     Parameters
     ----------
     center : tuple of float
         (row, column).
     radii, angles : tuple of float
-        Least and greatest; angles in radians from the columns' axis towards the rows'.
+        Least and greatest. Angles are in radians, from the axis of columns towards that of rows.
+
+    Returns
+    -------
+    tuple of float
+        Least and greatest row, least and greatest column.
     """
     found: list[float] = []
     for middle, shift in zip(center, (math.pi / 2, 0.0), strict=True):
@@ -375,7 +69,7 @@ def sector_box(
 
 
 def swirl_center(shape: Shape) -> tuple[float, float]:
-    """Give the (row, column) that scikit-image swirls about."""
+    """Return the (row, column) about which scikit-image swirls."""
     return shape[0] / 2, shape[1] / 2
 
 
@@ -384,7 +78,7 @@ def swirl_mapping(
 ) -> tuple[Floats, Floats]:
     """Map rows and columns of a swirled image to those of the image."""
     y0, x0 = swirl_center(shape)
-    # Both as large as the result: numpy rounds sines of repeated elements in another way.
+    # Both are as large as the result, since numpy rounds sines of broadcast arrays differently.
     y = np.repeat(rows - y0, columns.size, axis=1)
     x = np.repeat(columns - x0, rows.size, axis=0)
     away = np.sqrt(x**2 + y**2)
@@ -393,7 +87,7 @@ def swirl_mapping(
 
 
 def swirl_decay(radius: float) -> float:
-    """Give the distance over which the turn falls by a factor of e: to 1/1000 at the radius."""
+    """Return the distance over which the turn falls by a factor of e: to 1/1000 at the radius."""
     return float(radius / 5 * np.log(2))
 
 
@@ -406,14 +100,17 @@ def swirl_window(
     order: int | None,
     mode: Border,
 ) -> Span:
-    """Give what a core of the swirled image is made from: bound by a sector of a ring."""
+    """Compute the span of the image that a core of the swirled image reads.
+
+    The pixels that the core reads lie in a sector of a ring, which bounds the span.
+    """
     y0, x0 = swirl_center(shape)
     top, bottom = core.top - y0, core.bottom - 1 - y0
     left, right = core.left - x0, core.right - 1 - x0
     outer = math.hypot(max(-top, bottom), max(-left, right))
     inner = math.hypot(max(top, -bottom, 0.0), max(left, -right, 0.0))
     if inner == 0:
-        return sampling.spanned(
+        return sampling.needed_span(
             sector_box((y0, x0), (0.0, outer), (0.0, 2 * math.pi)), shape, order, mode
         )
     middle = math.atan2(top + bottom, left + right)
@@ -427,15 +124,18 @@ def swirl_window(
         middle + rotation + min(around) + min(turns),
         middle + rotation + max(around) + max(turns),
     )
-    return sampling.spanned(sector_box((y0, x0), (inner, outer), angles), shape, order, mode)
+    return sampling.needed_span(sector_box((y0, x0), (inner, outer), angles), shape, order, mode)
 
 
 def maps_beyond(
     _: Image, __: Extent, mapping_of: MappingOf, order: int | None, *, place: Place
 ) -> bool:
-    """Whether a pixel of a core, in a result as large as the image, has no neighbour in it."""
+    """Return whether some pixel of a core is sampled where it has no neighbour in the image.
+
+    The result is as large as the image. The block and its extent are not used.
+    """
     return any(
-        lies_beyond(*mapping_of(place.shape, rows, columns), place.shape, order)
+        clipping.lies_beyond(*mapping_of(place.shape, rows, columns), place.shape, order)
         for _, rows, columns in sampling.bands(place.core)
     )
 
@@ -451,13 +151,14 @@ def mapped(
     place: Place,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
-    """Fill a core of an image under any mapping.
+    """Compute a core of an image under any mapping.
 
     Parameters
     ----------
     outermost : Span, optional
-        Pixels of the result one of which has no neighbour in the image if any has none; else it
-        is the second statistic.
+        Pixels of the result that lie farthest out: if any pixel of the result is sampled where it
+        has no neighbour in the image, one of these is. Without it, the second statistic says
+        whether there is such a pixel.
     """
     order = sampling.order_for(image, order)
     block = sampling.as_floats(image) if order > 0 else image
@@ -469,8 +170,8 @@ def mapped(
         reaches = len(statistics) > 1 and statistics[1]
     else:
         found = (mapping(rows, columns) for _, rows, columns in sampling.bands(outermost))
-        reaches = any(lies_beyond(*each, place.shape, order) for each in found)
-    return sampling.clipped(result, image, statistics[0], order, mode, cval, reaches)
+        reaches = any(clipping.lies_beyond(*each, place.shape, order) for each in found)
+    return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches)
 
 
 def swirl_sampled(
@@ -484,7 +185,7 @@ def swirl_sampled(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Fill a core of a swirled image, by a kernel."""
+    """Compute a core of a swirled image, with a kernel."""
     center, decay = swirl_center(place.shape), swirl_decay(radius)
     coordinates = partial(warping.swirled, center, rotation, strength, decay)
     limits = -math.inf, math.inf
@@ -492,7 +193,7 @@ def swirl_sampled(
 
 
 def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
-    """Make the stage of a swirl, by a kernel."""
+    """Make the stage of `swirl` with a kernel."""
     (stage,) = swirl(mode=mode, **given)
     stir = {name: given[name] for name in ("rotation", "strength", "radius")}
     return (replace(stage, function=partial(swirl_sampled, mode=mode, **stir), model=stage),)
@@ -523,26 +224,18 @@ def swirl(
     rotation: Radians = 0.0,
     order: Order = None,
     mode: Border = "reflect",
-    cval: Level = 0.0,
+    cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Stir an image about its centre, like cream in coffee.
+    """Swirl an image: rotate it about its centre, most at the centre and less farther out.
 
     Parameters
     ----------
     strength : float
-        How far the centre is turned, in radians; it falls off towards the radius.
+        How far the centre is turned, in radians; the turn falls off towards the radius.
     radius : float
-        Beyond it nearly nothing is stirred.
+        Distance from the centre beyond which almost nothing is turned.
     rotation : float
-        Turns the whole image besides.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
+        Angle by which the whole image is turned as well.
 
     References
     ----------
@@ -550,8 +243,8 @@ def swirl(
     """
     stir: dict[str, Any] = {"rotation": rotation, "strength": strength, "radius": radius}
     sampled: dict[str, Any] = {"mapping_of": partial(swirl_mapping, **stir), "order": order}
-    measures = sampling.measures_for_clipping(order, mode)
-    if mode == "constant" and not sampling.overshoots(order, mode):
+    measures = clipping.measures_for_clipping(order, mode)
+    if mode == "constant" and not clipping.overshoots(order, mode):
         measures += (Measure(partial(maps_beyond, **sampled), either),)
     stage = Stage(
         partial(mapped, **sampled, mode=mode, cval=cval),
@@ -559,7 +252,7 @@ def swirl(
         wraps=sampling.wraps(mode),
         geometry=Geometry(same_shape, partial(swirl_window, **stir, order=order, mode=mode)),
     )
-    return sampling.with_clipping(stage, order, mode, cval)
+    return clipping.with_clipping(stage, order, mode, cval)
 
 
 # One row for each degree.
@@ -567,17 +260,17 @@ POLAR_ROWS = 360
 
 
 def polar_radius(shape: Shape, radius: float | None) -> float:
-    """Give the radius of the circle that is unrolled, in pixels."""
+    """Return the radius of the circle that is unrolled, in pixels."""
     return float(np.sqrt((shape[0] / 2) ** 2 + (shape[1] / 2) ** 2)) if radius is None else radius
 
 
 def polar_shape(shape: Shape, radius: float | None) -> Shape:
-    """Give one row for each degree, and one column for each pixel of the radius."""
+    """Return rows and columns of the result: one row per degree, one column per pixel of radius."""
     return POLAR_ROWS, math.ceil(polar_radius(shape, radius))
 
 
 def polar_distances(shape: Shape, radius: float | None, scaling: str, columns: Floats) -> Floats:
-    """Give the distances from the centre that columns of the result stand for."""
+    """Convert columns of the result to distances from the centre, in pixels."""
     reached = polar_radius(shape, radius)
     width = polar_shape(shape, radius)[1]
     if scaling == "linear":
@@ -604,19 +297,19 @@ def polar_window(
     order: int | None,
     mode: Border,
 ) -> Span:
-    """Give what a core of the unrolled image is made from: a sector of a ring."""
+    """Compute the span of the image that a core of the unrolled image reads: a sector of a ring."""
     ends = np.array([core.left, core.right - 1], np.float64)
     away = polar_distances(shape, radius, scaling, ends)
     radii = float(away.min()), float(away.max())
     step = 2 * math.pi / POLAR_ROWS
     angles = core.top * step, (core.bottom - 1) * step
     center = shape[0] / 2 - 0.5, shape[1] / 2 - 0.5
-    return sampling.spanned(sector_box(center, radii, angles), shape, order, mode)
+    return sampling.needed_span(sector_box(center, radii, angles), shape, order, mode)
 
 
 def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any) -> Image:
-    """Fill a core of the unrolled image."""
-    # The circle in the last column leaves the image if any does.
+    """Compute a core of the unrolled image."""
+    # The last column is the outermost circle: if any column leaves the image, it does.
     width = polar_shape(place.shape, radius)[1]
     circle = Span(0, POLAR_ROWS, width - 1, width)
     return mapped(image, outermost=circle, place=place, **sampled)
@@ -625,7 +318,7 @@ def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any
 def polar_coordinates(
     shape: Shape, mapping_of: MappingOf, rows: Floats, columns: Floats
 ) -> tuple[Floats, Floats]:
-    """Map rows and columns of an unrolled image to those of the image."""
+    """Map rows, (n,), and columns, (m,), of an unrolled image to those of the image."""
     return mapping_of(shape, rows[:, np.newaxis], columns[np.newaxis])
 
 
@@ -642,19 +335,19 @@ def unroll_sampled(
     dtype: str,
     out: Image | None,
 ) -> Image:
-    """Fill a core of the unrolled image, by a kernel."""
+    """Compute a core of the unrolled image, with a kernel."""
     coordinates = partial(polar_coordinates, place.shape, mapping_of)
     width = polar_shape(place.shape, radius)[1]
     circle = coordinates(np.arange(POLAR_ROWS), np.array([width - 1]))
-    reaches = lies_beyond(*circle, place.shape, order)
-    limits = limits_of(image.dtype, statistics, mode, cval, reaches)
+    reaches = clipping.lies_beyond(*circle, place.shape, order)
+    limits = clipping.limits_of(image.dtype, statistics, mode, cval, reaches)
     return warping.sampled(
         image, coordinates, mode, cval, limits, dtype=dtype, place=place, out=out
     )
 
 
 def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
-    """Make the stage of an unrolled image, by a kernel."""
+    """Make the stage of `warp_polar` with a kernel."""
     return by_loop(warp_polar(**given), unroll_sampled)
 
 
@@ -684,25 +377,17 @@ def warp_polar(
     scaling: Literal["linear", "log"] = "linear",
     order: Order = None,
     mode: Border = "constant",
-    cval: Level = 0.0,
+    cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Unroll an image about its centre: one row for each degree, distance from left to right.
+    """Unroll an image into polar coordinates: rows are degrees, columns distances from the centre.
 
     Parameters
     ----------
     radius : float
-        Distance that is unrolled. Null means up to the corners.
+        Largest distance from the centre that is shown. Null means up to the corners.
     scaling : str
-        Whether columns stand for equal steps of the distance (linear), or of its logarithm
-        (log), where a change of size becomes a shift.
-    order : int
-        How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic
-        spline. Null means 1, and 0 for a mask.
-    mode : str
-        What lies beyond the image's border: one level, the last pixel, the mirror image with or
-        without the last pixel twice (symmetric, reflect), or the opposite edge (wrap).
-    cval : float
-        The level for the mode constant, as a share of white; transparency takes it as well.
+        Whether columns are equal steps of the distance (linear) or of its logarithm (log). With
+        the logarithm, a change of size becomes a shift.
 
     References
     ----------
@@ -713,10 +398,10 @@ def warp_polar(
     mapping_of = partial(polar_mapping, **unroll)
     stage = Stage(
         partial(unrolled, radius=radius, mapping_of=mapping_of, cval=cval, **sampled),
-        measures=sampling.measures_for_clipping(order, mode),
+        measures=clipping.measures_for_clipping(order, mode),
         wraps=sampling.wraps(mode),
         geometry=Geometry(
             partial(polar_shape, radius=radius), partial(polar_window, **unroll, **sampled)
         ),
     )
-    return sampling.with_clipping(stage, order, mode, cval)
+    return clipping.with_clipping(stage, order, mode, cval)

@@ -1,4 +1,4 @@
-"""The watershed: basins of an image in which water rises from markers."""
+"""The watershed transform: split an image into basins around markers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ def watershed_of_floats(
     connectivity: int,
     **_: Any,
 ) -> Image:
-    """Part an image of floats into basins that are neither compact nor parted by lines."""
+    """Compute the watershed of a float image with a kernel, without compactness or lines."""
     return basins_on(on, image, markers, min_distance, connectivity, basins.watershed)
 
 
@@ -32,18 +32,39 @@ def basins_on(
     markers: int | None,
     min_distance: int,
     connectivity: int,
-    part: Callable[..., Image],
+    flood: Callable[..., Image],
 ) -> Image:
-    """Part an image into basins of what the water rises in."""
+    """Choose the relief that is flooded and its markers, and compute the basins.
+
+    Parameters
+    ----------
+    on, markers, min_distance, connectivity
+        As in `watershed`.
+    image : ndarray
+        (rows, columns), the whole image.
+    flood : callable
+        ``flood(relief, markers, connectivity)`` returns the labels of the basins. It also takes
+        ``mask``.
+
+    Returns
+    -------
+    ndarray of int
+        Labels.
+
+    Raises
+    ------
+    ValueError
+        If the image holds NaN.
+    """
     refuse_nan(image)
     if on != "distance":
         relief = filters.sobel(image) if on == "gradient" else image
-        return part(relief, markers, connectivity)
+        return flood(relief, markers, connectivity)
     mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5)
     distance = ndimage.distance_transform_edt(mask)
-    # Evenly spaced markers on nothing make scikit-image divide by zero.
+    # scikit-image divides by zero if it is to space markers evenly on an empty mask.
     given = markers if markers and mask.any() else summits(distance, mask, min_distance)
-    return part(np.negative(distance, out=distance), given, connectivity, mask=mask)
+    return flood(np.negative(distance, out=distance), given, connectivity, mask=mask)
 
 
 @operation(
@@ -73,36 +94,38 @@ def watershed(
     compactness: Annotated[float, Number(0, 1000, slider=(0, 1))] = 0.0,
     watershed_line: bool = False,
 ) -> Image:
-    """Part an image into basins, as water would that rises from markers; gives labels.
+    """Split an image into basins with the watershed transform, by flooding from markers.
+
+    The result is a label image.
 
     Parameters
     ----------
     on : str
-        What the water rises in: the image's slopes ("gradient"), so that basins end at edges; the
-        image itself; or, for what is brighter than half of white, how far it is to the edge
-        ("distance"), which parts round things that touch.
+        What is flooded: the gradient of the image, so that basins end at edges ("gradient"); the
+        image itself; or the distance to the edge of what is brighter than half of white
+        ("distance"), which separates round objects that touch.
     markers : int, optional
-        How many markers, evenly spaced. None: where slopes or image are least, or where the
-        distance to the edge is greatest.
+        Number of evenly spaced markers. Automatic places them at the minima of the gradient or the
+        image, or at the maxima of the distance.
     min_distance : int
-        How far apart the greatest distances are, where they are the markers.
+        Least distance between two maxima of the distance, where these are the markers.
     connectivity : int
         1 if water flows over edges of pixels only, 2 if over corners as well.
     compactness : float
-        More makes the basins rounder and more alike.
+        A higher value makes basins more compact and more equal in size.
     watershed_line : bool
-        Whether a line of one pixel with the label 0 parts the basins.
+        Whether a line of one pixel, with the label 0, separates the basins.
 
     References
     ----------
     skimage.segmentation.watershed
     """
-    part = partial(segmentation.watershed, compactness=compactness, watershed_line=watershed_line)
-    return basins_on(on, image, markers, min_distance, connectivity, part)
+    flood = partial(segmentation.watershed, compactness=compactness, watershed_line=watershed_line)
+    return basins_on(on, image, markers, min_distance, connectivity, flood)
 
 
 def summits(distance: Image, mask: Image, min_distance: int) -> Image:
-    """Number the greatest distances to the edge."""
+    """Return a label image with one marker at each local maximum of the distance to the edge."""
     points = feature.peak_local_max(
         distance, min_distance, exclude_border=False, labels=mask.astype(np.uint8)
     )

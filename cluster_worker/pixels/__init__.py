@@ -1,1 +1,1 @@
-"""Spans and tiles of images, and where their pixels lie."""
+"""Spans and tiles of images, surfaces, shared memory, and conversions between dtypes."""

@@ -1,4 +1,4 @@
-"""Convert images between types, as scikit-image's ``img_as_*`` functions do. Pure."""
+"""Convert images between dtypes as scikit-image's ``img_as_*`` functions do. Pure."""
 
 from typing import Any
 
@@ -9,19 +9,21 @@ Image = NDArray[Any]
 
 
 def to_depth(image: Image, dtype: str) -> Image:
-    """Convert between types as scikit-image does, but clip floats to 0…1 instead of refusing.
+    """Convert an image to another dtype as scikit-image does, but clip floats outside 0…1.
+
+    scikit-image raises an error for such floats.
 
     Parameters
     ----------
     image : ndarray
-        Of bool, whole numbers or floats, of any shape.
+        Bool, integers or floats; any shape.
     dtype : str
-        The type to convert to: "bool", "uint8", "uint16", "float32" or "float64".
+        "bool", "uint8", "uint16", "float32" or "float64".
 
     Returns
     -------
     ndarray
-        The image itself if it has the type already.
+        Same shape. The image itself, not a copy, if it has this dtype already.
 
     References
     ----------
@@ -48,10 +50,10 @@ def to_depth(image: Image, dtype: str) -> Image:
 
 
 def to_floats(image: Image, target: np.dtype[Any]) -> Image:
-    """Convert to floats; the greatest whole number of the image's type becomes 1."""
+    """Convert to floats; the greatest integer of the image's dtype becomes 1."""
     if image.dtype.kind in "fb":
         return image.astype(target)
-    # Computed in a type of at least the bytes of the image's: 64 bits do not fit into float32.
+    # Compute in a float type at least as wide as the image's: float32 cannot hold 64 bits.
     exact = target if target.itemsize >= image.dtype.itemsize else np.dtype(np.float64)
     floats = np.multiply(image, 1.0 / np.iinfo(image.dtype).max, dtype=exact)
     if image.dtype.kind == "i":
@@ -60,9 +62,9 @@ def to_floats(image: Image, target: np.dtype[Any]) -> Image:
 
 
 def to_levels(image: Image, target: np.dtype[Any]) -> Image:
-    """Convert whole numbers of one width to those of another."""
+    """Convert unsigned integers of one width to another, so that white stays white."""
     if target.itemsize < image.dtype.itemsize:
         return (image >> 8 * (image.dtype.itemsize - target.itemsize)).astype(target)
-    share = np.iinfo(target).max // np.iinfo(image.dtype).max
-    levels: Image = np.multiply(image, share, dtype=target)
+    factor = np.iinfo(target).max // np.iinfo(image.dtype).max
+    levels: Image = np.multiply(image, factor, dtype=target)
     return levels

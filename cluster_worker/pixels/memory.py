@@ -1,13 +1,13 @@
-"""Memory of this process, between pieces of work that need much of it."""
+"""The heap of this process: return memory to the system after a job that needed much of it."""
 
 import ctypes
 
 
-def give_back_pages() -> None:
-    """Give the pages that freed arrays lay in back to the system.
+def trim_heap() -> None:
+    """Return the pages of freed arrays to the system.
 
-    glibc keeps them for the next arrays, which is faster, and wrong after a job that was far larger
-    than the next one will be. Other C libraries are left alone.
+    glibc keeps these pages for later arrays, which is faster. It is wrong after a job that was far
+    larger than the next ones. With other C libraries this function does nothing.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

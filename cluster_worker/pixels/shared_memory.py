@@ -1,7 +1,7 @@
 """Pixels in shared memory: files that engine, ranks and decoders map.
 
-Files, not `multiprocessing.SharedMemory`: Python 3.11 removes such a segment when any process
-that attached to it exits.
+Plain files, not `multiprocessing.SharedMemory`: Python 3.11 removes such a segment as soon as any
+process that attached to it exits.
 """
 
 import contextlib
@@ -24,48 +24,50 @@ from cluster_worker.errors import Rejected
 
 Image = NDArray[Any]
 
-# Share of the free memory that segments may take, so that other users of the folder can live.
-SHARE = 0.8
-# Warm segments kept for the next job; touching fresh pages costs ten times as much as reusing.
-# A node holds a few jobs at once, each with two segments or more.
+# Share of the folder's free memory that segments may take; the rest is for its other users.
+MEMORY_SHARE = 0.8
+# Segments kept warm for the next jobs: writing to fresh pages takes ten times as long as to used
+# ones. A node has a few jobs at once, each with at least two segments.
 WARM_MAX = 16
-# Files that a process keeps mapped: those of the jobs in hand, and the warm ones.
+# Files that a process keeps mapped: those of its current jobs, and the warm ones.
 MAPS_MAX = 48
 PREFIX = "dip-"
-# How long a job waits for shared memory that other jobs hold.
+# How long a job waits for shared memory that other jobs use.
 ALLOCATE_SECONDS = 600.0
 
 
 class Pixels(NamedTuple):
-    """Where an image lies: a file and how to read it."""
+    """An image in shared memory: the path of its file, its shape and its dtype."""
 
     path: str
     shape: tuple[int, ...]
     dtype: str
 
     def map(self, writable: bool) -> Image:
-        """Map the image; it stays valid while the file's pages are kept."""
-        return self.within(pages_of(self.path, writable))
+        """Map the file and return the image; the array keeps the map open."""
+        return self.view_in(pages_of(self.path, writable))
 
-    def within(self, pages: mmap.mmap) -> Image:
-        """Give the image in its file's pages."""
+    def view_in(self, pages: mmap.mmap) -> Image:
+        """Return the image as a view of its file's mapped pages."""
         count = math.prod(self.shape)
         return np.frombuffer(pages, self.dtype, count).reshape(self.shape)
 
 
 def pages_of(path: str, writable: bool) -> mmap.mmap:
-    """Map a file."""
+    """Map a whole file."""
     with open(path, "r+b" if writable else "rb") as file:  # noqa: PTH123 - mode varies
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
         return mmap.mmap(file.fileno(), 0, access=access)
 
 
 class Maps:
-    """Segments that a process keeps mapped; safe to use from many threads.
+    """The segments that a process keeps mapped, the least recently used first. Thread-safe.
 
-    A page that is met for the first time in a map costs as much as its share of a quick operation.
-    No two segments of an engine ever have one path, and what is discarded is only let go later:
-    its pages are free at once, see `Segments.discard`.
+    Reuse of a map saves time: the first access to a page of a new map costs about as much as a
+    fast operation takes for the pixels of that page.
+
+    A path is safe as a key, because no two segments of an engine ever have the same path. A process
+    may keep a discarded segment mapped for a while: `Segments.discard` frees its pages at once.
     """
 
     def __init__(self) -> None:
@@ -73,43 +75,54 @@ class Maps:
         self.lock = threading.Lock()
 
     def map(self, pixels: Pixels, writable: bool) -> Image:
-        """Map an image that lies in a segment."""
+        """Return an image that lies in a segment, by a kept map if there is one."""
         with self.lock:
             pages = self.kept.pop(pixels.path, None) or pages_of(pixels.path, writable=True)
             self.kept[pixels.path] = pages
             if len(self.kept) > MAPS_MAX:
                 self.kept.popitem(last=False)
-        image = pixels.within(pages)
+        image = pixels.view_in(pages)
         image.flags.writeable = writable
         return image
 
-    def forget(self, path: str) -> None:
-        """Let a file go."""
+    def drop(self, path: str) -> None:
+        """Stop keeping the map of a file."""
         with self.lock:
             self.kept.pop(path, None)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A file of reserved pages."""
+    """A file in shared memory whose pages are reserved."""
 
     path: Path
     nbytes: int
 
 
 class Segments:
-    """The segments of one engine, kept warm between jobs and limited in total.
+    """The segments of one engine: limited in total, and kept warm between jobs. Thread-safe.
 
     Parameters
     ----------
     parent : Path
-        Folder in memory, such as /dev/shm.
+        Folder in memory, such as /dev/shm. Segments lie in a new folder in it.
+
+    Attributes
+    ----------
+    limit : int
+        Bytes that all segments may take.
+    taken : int
+        Bytes of the segments that are in use: those of jobs, and those of held images.
+    held : int
+        Bytes of the segments of held images.
+    warm : list of Segment
+        Segments that are not in use, the oldest first.
     """
 
     def __init__(self, parent: Path) -> None:
         sweep(parent)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-        self.limit = int(shutil.disk_usage(parent).free * SHARE)
+        self.limit = int(shutil.disk_usage(parent).free * MEMORY_SHARE)
         self.taken = 0
         self.held = 0
         self.warm: list[Segment] = []
@@ -118,14 +131,22 @@ class Segments:
         self.changed = threading.Condition()
 
     def allocate(self, sizes: list[int], seconds: float) -> list[Segment]:
-        """Reserve segments of these sizes, all together, so that no two jobs wait for each other.
+        """Reserve segments for one job: all at once, so that jobs cannot deadlock.
+
+        Parameters
+        ----------
+        sizes : list of int
+            Least size of each segment, in bytes.
+        seconds : float
+            How long to wait for memory that other jobs use.
 
         Raises
         ------
         Rejected
-            If so much is never free, or not before held images are released.
+            If the sum exceeds the limit, or what held images leave of it, or if the system has no
+            room.
         TimeoutError
-            If other jobs hold it for too long.
+            If other jobs still use the memory after `seconds`.
         """
         total = sum(sizes)
         if total > self.limit:
@@ -134,7 +155,7 @@ class Segments:
                 f"this machine has {self.limit / 2**20:.0f} MiB for it"
             )
         if total > self.limit - self.held:
-            # Whoever asks may be the one who holds: waiting could last for ever.
+            # The caller may hold these images itself, so waiting could last for ever.
             raise Rejected(
                 f"the image needs {total / 2**20:.0f} MiB of shared memory; images that are held "
                 f"leave {(self.limit - self.held) / 2**20:.0f} MiB; release some"
@@ -145,12 +166,12 @@ class Segments:
                 if not self.changed.wait(deadline - time.monotonic()):
                     raise TimeoutError("shared memory is held by other jobs")
             self.taken += total
-            cold = self.cool()
-        self.discard(cold)
+            evicted = self.evict()
+        self.discard(evicted)
         found: list[Segment] = []
         try:
             for size in sizes:
-                found.append(self.take_warm(size) or self.make(size))
+                found.append(self.pop_warm(size) or self.make(size))
         except OSError as error:
             self.release(found)
             with self.changed:
@@ -159,12 +180,15 @@ class Segments:
                 f"the image needs {total / 2**20:.0f} MiB of shared memory: {error.strerror}"
             ) from error
         with self.changed:
-            # A warm segment may be larger than what was asked for.
+            # A warm segment may be larger than needed.
             self.taken += sum(each.nbytes for each in found) - total
         return found
 
-    def take_warm(self, size: int) -> Segment | None:
-        """Take the smallest warm segment that fits without wasting more than half of it."""
+    def pop_warm(self, size: int) -> Segment | None:
+        """Remove and return the smallest warm segment that fits, or None.
+
+        It may be twice as large as needed, and 2 MiB in any case.
+        """
         with self.changed:
             fitting = [each for each in self.warm if size <= each.nbytes <= 2 * max(size, 1 << 20)]
             if not fitting:
@@ -174,7 +198,7 @@ class Segments:
             return best
 
     def make(self, size: int) -> Segment:
-        """Make a segment; its pages are reserved now, so that no writer meets a SIGBUS later."""
+        """Make a segment and reserve its pages, so that no writer gets a SIGBUS later."""
         with self.changed:
             self.made += 1
             path = self.folder / f"{self.made}"
@@ -190,50 +214,53 @@ class Segments:
         return Segment(path, size)
 
     def release(self, segments: list[Segment]) -> None:
-        """Give segments back; the newest few stay warm."""
+        """Release the segments of a job; the newest stay warm."""
         with self.changed:
             self.taken -= sum(each.nbytes for each in segments)
             self.warm.extend(segments)
-            cold = self.cool()
+            evicted = self.evict()
             self.changed.notify_all()
-        self.discard(cold)
+        self.discard(evicted)
 
     def hold(self, segment: Segment) -> None:
-        """Count a segment as one that no job gives back."""
+        """Count a segment as held: no job will release it."""
         with self.changed:
             self.held += segment.nbytes
 
-    def let_go(self, segment: Segment) -> None:
-        """Give a held segment back."""
+    def release_held(self, segment: Segment) -> None:
+        """Release a held segment."""
         with self.changed:
             self.held -= segment.nbytes
         self.release([segment])
 
-    def cool(self) -> list[Segment]:
-        """Part with the oldest warm segments that are too many, or that jobs need the room of."""
-        cold: list[Segment] = []
+    def evict(self) -> list[Segment]:
+        """Remove the oldest warm segments while there are too many or jobs need their memory.
+
+        The caller holds the lock, and discards what is returned after it has released the lock.
+        """
+        evicted: list[Segment] = []
         while len(self.warm) > WARM_MAX or (
             self.warm and self.taken + sum(each.nbytes for each in self.warm) > self.limit
         ):
-            cold.append(self.warm.pop(0))
-        return cold
+            evicted.append(self.warm.pop(0))
+        return evicted
 
     def discard(self, segments: list[Segment]) -> None:
-        """Remove segments for good, and free their pages, though ranks may still map them."""
+        """Remove the files of segments and free their pages, even if ranks still map them."""
         for each in segments:
-            self.maps.forget(str(each.path))
-            # Not all file systems can; there the pages are free once nobody maps them.
+            self.maps.drop(str(each.path))
+            # Some file systems cannot do this. Their pages are freed with the last map.
             with contextlib.suppress(OSError), pages_of(str(each.path), writable=True) as pages:
                 pages.madvise(mmap.MADV_REMOVE)
             each.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove everything."""
+        """Remove the folder with all segments."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def sweep(parent: Path) -> None:
-    """Remove folders of engines whose process is gone."""
+    """Remove the folders of engines whose process no longer exists."""
     for folder in parent.glob(f"{PREFIX}*-*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():

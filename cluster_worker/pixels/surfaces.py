@@ -1,7 +1,8 @@
-"""Where pixels come from and go to, block by block: arrays, and files larger than memory.
+"""Surfaces: images that are read and written block by block.
 
-A rank opens a surface from a description of it (`Pixels`, `Raw`, ...), which is what engine and
-ranks send each other. Whoever adds a place for pixels adds one class here.
+They may be arrays, or files larger than memory. Engine and ranks send each other descriptions of
+surfaces (`Pixels`, `RawFile`, ...), and each rank opens them. A new kind of storage is one new
+class with the methods of `Source` or `Sink`.
 """
 
 from dataclasses import dataclass
@@ -26,23 +27,32 @@ class Source(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows, columns, and channels if it has an axis of them."""
+        """(rows, columns) or (rows, columns, channels)."""
 
     def read(self, span: Span) -> Image:
-        """Give the pixels of a span; the caller does not change them."""
+        """Return the pixels of a span; the caller must not change them.
 
-    def rest(self) -> None:
-        """Let go of what is kept for the next read: none will come for long, or none at all."""
+        Returns
+        -------
+        ndarray
+            (rows, columns), or (rows, columns, channels) if the image has several channels.
+        """
+
+    def release_cache(self) -> None:
+        """Free what is kept for faster reads: the next read comes much later, or never."""
 
 
 class Sink(Protocol):
     """An image that is written by spans."""
 
     def view(self, span: Span) -> Image | None:
-        """Give the array that the pixels of a span may be left in, if there is one."""
+        """Return an array that the pixels of a span may be computed into, or None.
+
+        A caller that has filled this array does not call `write`.
+        """
 
     def write(self, span: Span, block: Image) -> None:
-        """Take the pixels of a span; no two ranks write the same ones."""
+        """Write the pixels of a span; no two ranks write the same pixels."""
 
 
 class Surface(Source, Sink, Protocol):
@@ -51,7 +61,7 @@ class Surface(Source, Sink, Protocol):
 
 @dataclass(frozen=True)
 class Array:
-    """An array as a surface; what it reads are views."""
+    """An array as a surface; `read` returns views of it."""
 
     array: Image
 
@@ -62,19 +72,19 @@ class Array:
         return shape
 
     def read(self, span: Span) -> Image:
-        """Give a view; one colour has no channel axis."""
+        """Return a view; a single channel has no channel axis."""
         block: Image = self.array[span.slices]
         return without_axis(block)
 
-    def rest(self) -> None:
-        """Do nothing: nothing is kept but the array."""
+    def release_cache(self) -> None:
+        """Do nothing: reads need no cache."""
 
     def view(self, span: Span) -> Image:
-        """Give a view to write into; one colour has no channel axis."""
+        """Return a view to write into; a single channel has no channel axis."""
         return self.read(span)
 
     def write(self, span: Span, block: Image) -> None:
-        """Copy a block in."""
+        """Copy a block into the array."""
         target = self.array[span.slices]
         target[...] = block.reshape(target.shape)
 
@@ -88,31 +98,31 @@ class Plane:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Rows and columns of the image, and the channels taken."""
+        """(rows, columns, channels): those of the image, but only the selected channels."""
         *rest, channels = self.image.shape
         return (*rest, len(range(channels)[self.channels]))
 
     def read(self, span: Span) -> Image:
-        """Give the channels taken; one alone has no axis."""
+        """Return the selected channels of a span; a single channel has no channel axis."""
         return without_axis(self.image.read(span)[..., self.channels])
 
-    def rest(self) -> None:
-        """Have the image let go."""
-        self.image.rest()
+    def release_cache(self) -> None:
+        """Release the cache of the image."""
+        self.image.release_cache()
 
 
 def without_axis(block: Image) -> Image:
-    """Drop the channel axis of one channel."""
+    """Return the block without its channel axis if it has a single channel."""
     return block[..., 0] if block.ndim == 3 and block.shape[2] == 1 else block
 
 
 def read(image: Source, span: Span) -> Image:
-    """Read a span that may reach beyond the border, where the opposite edge lies.
+    """Read a span; pixels beyond the image's border are those of the opposite edge.
 
     Returns
     -------
     ndarray
-        A view where the image gives one.
+        A view if the span lies within the image and the image returns views, else a copy.
     """
     rows, columns = image.shape[:2]
     if span == span.clipped((rows, columns)):
@@ -129,7 +139,7 @@ def read(image: Source, span: Span) -> Image:
 
 
 def wrapped(start: int, stop: int, length: int) -> list[tuple[int, int]]:
-    """Cut a range that repeats every `length` into ranges within one period."""
+    """Cut a range of positions modulo `length` into ranges within 0…`length`, in order."""
     found = []
     while start < stop:
         low = start % length

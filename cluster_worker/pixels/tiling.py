@@ -1,4 +1,4 @@
-"""Cut an image into tiles, and share tiles among ranks. Arithmetic only."""
+"""Cut an image into tiles, and share the tiles among ranks. Arithmetic only."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,12 +7,12 @@ from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 
-# Columns of a core, where its rows need not be whole ones.
+# Most columns of a core, if its rows need not be rows of the whole image.
 TILE_COLUMNS = 4096
 
 
 class Span(NamedTuple):
-    """A rectangle: rows and columns, half open, in pixels."""
+    """A rectangle of pixels: rows `top` to `bottom - 1`, columns `left` to `right - 1`."""
 
     top: int
     bottom: int
@@ -21,21 +21,21 @@ class Span(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """For indexing an image's first two axes."""
+        """Index of the rectangle for the first two axes of an image."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Its (rows, columns)."""
+        """(rows, columns)."""
         return self.bottom - self.top, self.right - self.left
 
     @property
     def pixels(self) -> int:
-        """How many pixels it holds."""
+        """Number of pixels."""
         return (self.bottom - self.top) * (self.right - self.left)
 
     def relative_to(self, outer: "Span") -> "Span":
-        """Give the same rectangle in the coordinates of one around it."""
+        """Return the same rectangle in the coordinates of a rectangle around it."""
         return Span(
             self.top - outer.top,
             self.bottom - outer.top,
@@ -44,11 +44,11 @@ class Span(NamedTuple):
         )
 
     def grown(self, halo: int) -> "Span":
-        """Give the rectangle with a halo on every side; it may reach beyond the image."""
+        """Return the rectangle with a halo on every side; it may reach beyond the image."""
         return Span(self.top - halo, self.bottom + halo, self.left - halo, self.right + halo)
 
     def aligned(self, grid: int) -> "Span":
-        """Give the smallest rectangle around it whose edges are multiples of a grid."""
+        """Return the smallest rectangle around it whose edges are multiples of `grid`."""
         return Span(
             self.top // grid * grid,
             -(-self.bottom // grid) * grid,
@@ -56,8 +56,8 @@ class Span(NamedTuple):
             -(-self.right // grid) * grid,
         )
 
-    def shared(self, other: "Span") -> "Span":
-        """Give what it shares with another; if nothing, it has no positive rows or columns."""
+    def intersection(self, other: "Span") -> "Span":
+        """Return the rectangle that both cover; if there is none, its shape is not positive."""
         return Span(
             max(self.top, other.top),
             min(self.bottom, other.bottom),
@@ -66,7 +66,7 @@ class Span(NamedTuple):
         )
 
     def clipped(self, shape: tuple[int, int]) -> "Span":
-        """Give the part that lies within an image of this shape."""
+        """Return the rectangle without what lies outside an image of this shape."""
         rows, columns = shape
         return Span(
             max(self.top, 0), min(self.bottom, rows), max(self.left, 0), min(self.right, columns)
@@ -74,7 +74,7 @@ class Span(NamedTuple):
 
 
 def all_of(shape: tuple[int, ...]) -> Span:
-    """Span a whole image."""
+    """Return the span of a whole image of this shape."""
     return Span(0, shape[0], 0, shape[1])
 
 
@@ -84,11 +84,11 @@ class Place(NamedTuple):
     Attributes
     ----------
     window : Span
-        The block that a function is given.
+        The block that a function receives.
     core : Span
-        What counts of its result, in the coordinates of the result.
+        What is kept of the function's result, in the coordinates of the result.
     shape : tuple of int
-        (rows, columns) of the whole image that the block is part of.
+        (rows, columns) of the whole image that the block is cut from.
     """
 
     window: Span
@@ -97,7 +97,7 @@ class Place(NamedTuple):
 
     @property
     def inner(self) -> tuple[slice, slice]:
-        """For cutting the core out of the block, where both lie in the same coordinates."""
+        """Index of the core in the block, if result and image have the same coordinates."""
         return self.core.relative_to(self.window).slices
 
 
@@ -111,12 +111,12 @@ def tiles(shape: tuple[int, int], core: tuple[int, int], grid: int = 1) -> list[
     core : tuple of int
         Largest (rows, columns) of a core, in pixels.
     grid : int
-        Cores begin at multiples of it; it may make a core larger than asked for.
+        Cores begin at multiples of it, in pixels. If it exceeds `core`, so do the cores.
 
     Returns
     -------
     list of Span
-        In row order.
+        In row order; the cores tile the image exactly.
 
     Raises
     ------
@@ -133,95 +133,101 @@ def tiles(shape: tuple[int, int], core: tuple[int, int], grid: int = 1) -> list[
 
 
 def spans(length: int, step: int, grid: int = 1) -> list[tuple[int, int]]:
-    """Cut a length into parts of at most `step`, as even as the grid allows."""
+    """Cut a length into (start, stop) of at most `step`, as even as the grid allows."""
     cells = -(-length // grid)
-    parts = parts_of(length, step, grid)
-    edges = [min(cells * i // parts * grid, length) for i in range(parts + 1)]
+    count = span_count(length, step, grid)
+    edges = [min(cells * i // count * grid, length) for i in range(count + 1)]
     return list(pairwise(edges))
 
 
-def parts_of(length: int, step: int, grid: int = 1) -> int:
-    """Count the parts that `spans` makes, without making them."""
+def span_count(length: int, step: int, grid: int = 1) -> int:
+    """Return the length of what `spans` returns, without making it."""
     cells = -(-length // grid)
     return -(-cells // max(step // grid, 1))
 
 
-def share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
-    """Give one rank its run of neighbouring items; the runs differ in length by one at most."""
+def rank_share(items: Sequence[Item], rank: int, ranks: int) -> Sequence[Item]:
+    """Return one rank's share: neighbouring items, at most one more than another rank has."""
     return items[len(items) * rank // ranks : len(items) * (rank + 1) // ranks]
 
 
 def core_shape(
     shape: tuple[int, int],
     halo: int,
-    least: int,
+    tiles_min: int,
     pixels: int,
     grid: int = 1,
-    wide: int = TILE_COLUMNS,
+    columns_max: int = TILE_COLUMNS,
 ) -> tuple[int, int]:
-    """Choose the largest core of a tile.
+    """Choose the largest core of a pass. Cores are wide, because rows are contiguous in memory.
 
     Parameters
     ----------
     shape : tuple of int
-        (rows, columns) of the image.
+        (rows, columns) of the image, in pixels.
     halo : int
-        Of the pass; a core is never thinner than twice the halo, so that no more than half of
-        what a thin tile reads is computed again by its neighbours.
-    least : int
-        How many tiles there should be at least.
+        Halo of the pass, in pixels. A core is at least twice as thick, so that at most half of what
+        a thin tile reads is halo.
+    tiles_min : int
+        Number of tiles to reach, if halo and grid permit.
     pixels : int
-        About how many pixels a core should have.
+        Number of pixels that a core should have, roughly.
     grid : int
-        Cores begin at multiples of it.
-    wide : int
-        How many columns a core may have by itself.
+        Cores begin at multiples of it, in pixels.
+    columns_max : int
+        Most columns of a core, unless the image has few rows, or halo or grid need more.
 
     Returns
     -------
     tuple of int
-        (rows, columns). Cores are wide, since rows are contiguous.
+        (rows, columns), in pixels; at least 1 × 1.
     """
-    # An image of few rows is cut into long tiles, not into many thousands of small ones.
-    long = min(pixels // shape[0], -(-shape[1] // least))
-    columns = min(shape[1], max(wide, long, 2 * halo, grid))
+    # Cut an image of few rows into long tiles instead of many thousands of small ones.
+    long = min(pixels // shape[0], -(-shape[1] // tiles_min))
+    columns = min(shape[1], max(columns_max, long, 2 * halo, grid))
     across = -(-shape[1] // columns)
-    rows = min(pixels // columns, -(-shape[0] // -(-least // across)))
+    rows = min(pixels // columns, -(-shape[0] // -(-tiles_min // across)))
     rows = max(min(rows, shape[0]), min(2 * halo, shape[0]), min(grid, shape[0]), 1)
     return rows, max(columns, 1)
 
 
 def even_height(shape: tuple[int, int], core: tuple[int, int], halo: int, ranks: int) -> int:
-    """Give the rows of a core so that all ranks have as many tiles, if cores are whole rows.
+    """Reduce the rows of a core so that all ranks get equally many tiles.
 
     Parameters
     ----------
     shape, core : tuple of int
-        (rows, columns) of the image, and of the largest core.
+        (rows, columns) of the image, and of the largest core, in pixels.
     halo : int
-        Of the pass; a core is never thinner than twice the halo.
+        Halo of the pass, in pixels. A core is at least twice as thick.
     ranks : int
-        How many share the tiles.
+        Number of ranks that share the tiles.
+
+    Returns
+    -------
+    int
+        Rows of a core. Those of `core` if it is narrower than the image, or if cores would get
+        thinner than twice the halo.
     """
-    parts = -(-shape[0] // core[0])
-    height = -(-shape[0] // (-(-parts // ranks) * ranks))
+    count = -(-shape[0] // core[0])
+    height = -(-shape[0] // (-(-count // ranks) * ranks))
     return height if core[1] >= shape[1] and height >= max(2 * halo, 1) else core[0]
 
 
-def square_side(pixels: int, halo: int, least: int, grid: int = 1) -> int:
-    """Choose the side of a square core for work that is dear.
+def square_side(pixels: int, halo: int, side_min: int, grid: int = 1) -> int:
+    """Choose the side of a square core, in pixels, for an expensive pass.
 
     Parameters
     ----------
     pixels : int
-        How many pixels a core should have at most, if halo, `least` and grid let it.
+        Most pixels of a core, if `halo`, `side_min` and `grid` permit.
     halo : int
-        Of the pass; a core is never thinner than four times the halo: as much is then read around
-        it as around a long core that is twice as thick as the halo.
-    least : int
-        Shortest side.
+        Halo of the pass, in pixels. The side is at least four times as long. The share of halo in a
+        tile is then about that of a long core that is twice as thick as the halo.
+    side_min : int
+        Shortest side, in pixels.
     grid : int
-        Cores begin at multiples of it.
+        The side is a multiple of it, rounded down, so that cores begin at multiples of it.
     """
-    side = max(isqrt(pixels), 4 * halo, least)
+    side = max(isqrt(pixels), 4 * halo, side_min)
     return max(side // grid, 1) * grid

@@ -1,1 +1,1 @@
-"""From a recipe to passes over tiles, and how they run. Pure: no I/O, no MPI."""
+"""Plan a recipe as passes over tiles, and run the passes. Pure: no I/O, no MPI."""

@@ -1,4 +1,4 @@
-"""Run a stage on a block of an image, and say in one sentence what it refuses. Pure."""
+"""Run or measure one stage on one block, with its errors as one sentence each. Pure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations.declare import Measure, Place, Stage, asked
+from cluster_worker.operations.declare import Measure, Place, Stage, context_of
 from cluster_worker.pixels.tiling import all_of
 
 Image = NDArray[Any]
 
 
 def whole_place(image: Image) -> Place:
-    """Place of a block that is the whole image."""
+    """Return the place of a block that is the whole image."""
     span = all_of(image.shape)
     return Place(span, span, span.shape)
 
@@ -27,45 +27,65 @@ def run_stage(
     statistics: tuple[Any, ...] | None = None,
     out: Image | None = None,
 ) -> Image:
-    """Run a stage on a block, measuring the block itself where no statistics are given.
+    """Run a stage on a block.
 
-    `out` is an array for its core, which a stage that asks for one may give back.
+    Parameters
+    ----------
+    stage : Stage
+        Its function receives the block, and what it asks for of the following.
+    block : ndarray
+        (rows, columns) or (rows, columns, channels), halo included.
+    place : Place
+        Where the block lies in the image.
+    alpha : ndarray, optional
+        (rows, columns): the block's alpha.
+    statistics : tuple, optional
+        One for each of the stage's measures. If None, they are measured on the block itself.
+    out : ndarray, optional
+        For the core of the result. The stage may fill and return it, or return another array.
+
+    Returns
+    -------
+    ndarray
+        The core if `stage.returns_core`, else the whole block.
 
     Raises
     ------
     Rejected
         If the operation refuses the image.
     """
-    extra: dict[str, Any] = {}
-    if "alpha" in stage.asks and alpha is not None:
-        extra["alpha"] = alpha
-    if "place" in stage.asks:
-        extra["place"] = place
-    if "dtype" in stage.asks:
-        extra["dtype"] = stage.dtype
-    if "shows" in stage.asks:
-        extra["shows"] = stage.shows
-    if "target" in stage.asks:
-        extra["target"] = stage.target
-    if "model" in stage.asks and stage.model is not None:
-        extra["model"] = stage.model.function
-    if "out" in stage.asks:
-        extra["out"] = out
-    with refusals(stage.name):
+    context: dict[str, Any] = {}
+    if "alpha" in stage.context and alpha is not None:
+        context["alpha"] = alpha
+    if "place" in stage.context:
+        context["place"] = place
+    if "dtype" in stage.context:
+        context["dtype"] = stage.dtype
+    if "shows" in stage.context:
+        context["shows"] = stage.shows
+    if "target" in stage.context:
+        context["target"] = stage.target
+    if "model" in stage.context and stage.model is not None:
+        context["model"] = stage.model.function
+    if "out" in stage.context:
+        context["out"] = out
+    with operation_errors(stage.name):
         if stage.measures:
-            extra["statistics"] = measured(stage, block) if statistics is None else statistics
-        result: Image = stage.function(block, **extra)
+            context["statistics"] = (
+                measure_whole(stage, block) if statistics is None else statistics
+            )
+        result: Image = stage.function(block, **context)
     return result
 
 
 @contextmanager
-def refusals(name: str) -> Iterator[None]:
-    """Put what an operation raises into one sentence that names it.
+def operation_errors(name: str) -> Iterator[None]:
+    """Turn a ValueError in a ``with`` block into `Rejected` with the operation's name in front.
 
     Raises
     ------
     Rejected
-        If it refuses the image.
+        With the first line of the error.
     """
     try:
         yield
@@ -73,15 +93,15 @@ def refusals(name: str) -> Iterator[None]:
         raise Rejected(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}") from error
 
 
-def measured(stage: Stage, image: Image) -> tuple[Any, ...]:
-    """Measure all statistics of one array."""
-    found: tuple[Any, ...] = ()
+def measure_whole(stage: Stage, image: Image) -> tuple[Any, ...]:
+    """Measure all statistics of a stage on one array that is the whole image."""
+    statistics: tuple[Any, ...] = ()
     for measure in stage.measures:
-        found += (take(measure, image, whole_place(image), found),)
-    return found
+        statistics += (measure_block(measure, image, whole_place(image), statistics),)
+    return statistics
 
 
-def take(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...]) -> Any:
-    """Measure one block."""
-    extra = {"place": place} if "place" in asked(measure.of) else {}
-    return measure.of(block, *earlier, **extra)
+def measure_block(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...]) -> Any:
+    """Measure one statistic of one block; `earlier` are the statistics measured before it."""
+    context = {"place": place} if "place" in context_of(measure.of) else {}
+    return measure.of(block, *earlier, **context)

@@ -1,9 +1,9 @@
 """Plan a chain of steps as passes over tiles. Pure: numbers in, values out.
 
-A step's operation gives *stages*. A pass runs neighbouring stages together on each tile: from the
-core of a result backwards, each stage says which span of its input it reads. A stage that needs a
-statistic of the whole image, the opposite edge, rounds, or the whole image itself begins a new
-pass, since it must see the finished result of the stages before it.
+The operation of a step has one or more *stages*. A pass runs neighbouring stages together on each
+tile: going backwards from a core of the result, each stage states which span of its input it
+reads. A stage begins a new pass if it needs a statistic of the whole image, the opposite edge,
+rounds, or the whole image as one block: the stages before it must be finished on all tiles then.
 """
 
 import json
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import depths
-from cluster_worker.operations import OPERATIONS, Operation, color
+from cluster_worker.operations import OPERATIONS, Operation
+from cluster_worker.operations.color import gray2rgb
 from cluster_worker.operations.declare import Kernel, Place, Stage
 from cluster_worker.operations.support import statistics
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.tiling import Span
-from cluster_worker.plan.blocks import refusals, run_stage, whole_place
+from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.passes import Density, Load, Pass, Plan
 
 Image = NDArray[Any]
@@ -31,13 +32,14 @@ Depth = Literal["input", "native"]
 
 DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
-# Types of pictures to which kernels round by themselves.
+# Dtypes of pictures to which kernels can round their own result.
 ROUNDED = ("uint8", "uint16")
 
-# Rows and columns of the image that shows what type and channels a stage gives. It is no constant,
-# since that has no threshold and no edge.
+# Rows and columns of the example, on which the planner runs each stage to find the dtype and the
+# channels of its result. The example is not constant: a constant image has no threshold and no
+# edge.
 EXAMPLE_SIDE = 16
-# Pixels of the window that one pixel of a result is tried on.
+# Most pixels of the window that the planner makes for one pixel of a geometric stage's result.
 EXAMPLE_WINDOW_MAX = 1 << 16
 
 
@@ -47,19 +49,20 @@ class PlanRequest(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-        (rows, columns) or (rows, columns, channels); 2 or 4 channels end with alpha.
+        (rows, columns) or (rows, columns, channels); with 2 or 4 channels the last one is alpha.
     dtype : str
         One of `DTYPES`; uint32 is a label image.
     steps : str
-        JSON list, checked, with every parameter present.
+        The steps as a JSON list, checked, with every parameter present.
     depth : {"input", "native"}
-        Whether the result returns to the input's type, or keeps what scikit-image makes.
+        Whether the result is converted to the input's dtype, or keeps scikit-image's dtype.
     core : tuple of int or None
         Largest (rows, columns) of a tile's core, instead of one chosen by size and cost.
     grid : int
-        Cores of the result begin at multiples of it, as a file of tiles wants.
+        Cores of the result begin at multiples of it, in pixels, as the tiles of a file do.
     returns : bool
-        Whether a picture returns to the input's type at the end; if not, floats stay what they are.
+        With depth "input": whether the result is converted to the input's dtype at the end. If
+        not, a float result stays as it is.
     """
 
     shape: tuple[int, ...]
@@ -73,26 +76,26 @@ class PlanRequest(NamedTuple):
 
 @lru_cache(maxsize=256)
 def plan(request: PlanRequest) -> Plan:
-    """Plan a chain.
+    """Plan a chain of steps on an image. Plans are cached.
 
     Raises
     ------
     Rejected
-        If such an image cannot be processed.
+        If the image cannot be processed by these steps.
     """
     source_alpha = check_image(request.shape, request.dtype)
     steps = json.loads(request.steps)
-    followed = chain(request, steps, source_alpha)
-    links = followed.links
+    chain = build_chain(request, steps, source_alpha)
+    links = chain.links
     last = links[-1]
-    consumed = any("alpha" in link.stage.asks for link in links)
-    # Labels are no picture, and have nothing that could show through.
+    consumed = any("alpha" in link.stage.context for link in links)
+    # A label image is no picture and has no alpha.
     result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
     channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
     return Plan(
-        passes=tuple(pass_of(group) for group in groups(links)),
+        passes=tuple(fuse(group) for group in split_into_passes(links)),
         shape=request.shape,
         dtype=request.dtype,
         result_shape=last.after + channels,
@@ -101,16 +104,22 @@ def plan(request: PlanRequest) -> Plan:
         result_alpha=result_alpha,
         alpha=alpha_plan(request, steps) if source_alpha else None,
         float_bytes=8 if request.dtype == "float64" or request.depth == "native" else 4,
-        density=followed.density,
+        density=chain.density,
         core=request.core,
         grid=request.grid,
     )
 
 
 def alpha_plan(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
-    """Plan what becomes of alpha: it goes with the pixels where a step moves them.
+    """Plan the steps that move pixels, for alpha alone: alpha moves with the pixels.
 
-    Where a step consumes it, it is not rounded before.
+    Steps from the first one that consumes alpha on are left out. If there is such a step, the plan
+    does not round alpha, because that step computes with it.
+
+    Returns
+    -------
+    Plan or None
+        None if no step moves pixels.
     """
     moving: list[Mapping[str, Any]] = []
     consumed = False
@@ -128,7 +137,19 @@ def alpha_plan(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Plan
 
 
 class Link(NamedTuple):
-    """A stage of the chain, and what it makes of the example."""
+    """A stage of the chain, and what the planner found by running it on the example.
+
+    Attributes
+    ----------
+    before, after : tuple of int
+        (rows, columns) of the image before and after the stage.
+    channels, dtype : tuple of int, str
+        Of the stage's result; channels are () or (channels,), without alpha.
+    arrays, table, cost
+        As in `Pass`.
+    input_dtype : str
+        Dtype of the stage's input.
+    """
 
     stage: Stage
     before: tuple[int, int]
@@ -138,11 +159,22 @@ class Link(NamedTuple):
     arrays: int
     table: int
     cost: float
-    takes: str
+    input_dtype: str
 
 
 class Chain:
-    """Follows type, rows, columns, channels and resolution of an image from stage to stage."""
+    """The stages so far, and what an image is after the last one.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (rows, columns).
+    channels : tuple of int
+        () or (channels,), without alpha.
+    dtype : str
+    density : Density or None
+        Resolution relative to that of the source; None if it differs between pixels.
+    """
 
     def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
         self.links: list[Link] = []
@@ -153,46 +185,51 @@ class Chain:
 
     @property
     def example(self) -> Image:
-        """A small image of today's type and channels."""
+        """A small image of the current dtype and channels."""
         return example_of(self.channels, self.dtype)
 
     def add(self, stage: Stage, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
-        """Append a stage.
+        """Append a stage, and run it on the example to find its result's dtype and channels.
 
         Raises
         ------
         Rejected
-            If it refuses such an image.
+            If it refuses the example.
         """
-        before, after, takes = self.shape, stage.shape_after(self.shape), self.dtype
+        before, after, input_dtype = self.shape, stage.shape_after(self.shape), self.dtype
         result = try_stage(stage, self.example, before)
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        link = Link(stage, before, after, self.channels, self.dtype, arrays, table, cost, takes)
+        link = Link(
+            stage, before, after, self.channels, self.dtype, arrays, table, cost, input_dtype
+        )
         self.links.append(link)
 
-    def rounds_by_itself(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
-        """Let the last stage round its result to the depth of a picture, if it can."""
+    def round_in_last_stage(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
+        """Have the last stage scale and round its result to a dtype; return whether it can.
+
+        `shows` are the values of the result that become black and white.
+        """
         last = self.links[-1]
-        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.asks):
+        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.context):
             return False
-        if "dtype" not in last.stage.asks or np.dtype(self.dtype).kind != "f":
-            return self.gives_by_itself(dtype)
+        if "dtype" not in last.stage.context or np.dtype(self.dtype).kind != "f":
+            return self.convert_in_last_stage(dtype)
         stage = replace(last.stage, dtype=dtype, shows=shows)
         self.links[-1] = last._replace(stage=stage, dtype=dtype)
         self.dtype = dtype
         return True
 
-    def gives_by_itself(self, dtype: str) -> bool:
-        """Let the last stage give its result in another type, if it asks for that."""
+    def convert_in_last_stage(self, dtype: str) -> bool:
+        """Have the last stage return its result in another dtype; return whether it can."""
         last = self.links[-1]
-        if "target" not in last.stage.asks:
+        if "target" not in last.stage.context:
             return False
         self.links[-1] = last._replace(stage=replace(last.stage, target=dtype), dtype=dtype)
         self.dtype = dtype
         return True
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
-        """Take in what an operation has done to the size of a pixel."""
+        """Update the density after an operation; `before` are the (rows, columns) before it."""
         if self.density is None or operation.pixels == "lost":
             self.density = None
         elif operation.pixels == "turned":
@@ -205,21 +242,25 @@ class Chain:
 
 
 def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
-    """Run a stage on a small image, or its geometry on one pixel of the result."""
+    """Run a stage on the example to find its result's dtype and channels.
+
+    A geometric stage computes one pixel only, from a block of zeros. `shape` are the (rows,
+    columns) of the real image.
+    """
     if stage.like is not None:
-        with refusals(stage.name):
+        with operation_errors(stage.name):
             return stage.like(example)
     if stage.model is not None:
-        floats = "dtype" in stage.asks
+        floats = "dtype" in stage.context
         found = try_stage(stage.model, to_depth(example, "float32") if floats else example, shape)
         return found.astype(stage.dtype) if floats else found
     if stage.geometry is None:
-        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.asks else None
+        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.context else None
         return run_stage(stage, example, whole_place(example), alpha)
     corner = Span(0, 1, 0, 1)
     window = stage.geometry.window(corner, shape)
     if window.pixels > EXAMPLE_WINDOW_MAX:
-        # A pixel may be made from a whole gigapixel; what type it has, a few of those tell.
+        # One pixel may be computed from a gigapixel. A small image gives the same dtype.
         shape = min(shape[0], EXAMPLE_SIDE), min(shape[1], EXAMPLE_SIDE)
         window = stage.geometry.window(corner, shape)
     block = np.zeros(window.shape + example.shape[2:], example.dtype)
@@ -227,7 +268,7 @@ def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
 
 
 def example_of(channels: tuple[int, ...], dtype: str) -> Image:
-    """Make a small image in which no two neighbours are alike."""
+    """Return a small image in which neighbouring pixels differ."""
     ramp = np.arange(EXAMPLE_SIDE**2).reshape(EXAMPLE_SIDE, EXAMPLE_SIDE)
     kind = np.dtype(dtype).kind
     image = ramp / ramp.max() if kind == "f" else ramp % 3 == 0 if kind == "b" else ramp
@@ -236,58 +277,70 @@ def example_of(channels: tuple[int, ...], dtype: str) -> Image:
     ).astype(dtype)
 
 
-def chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
-    """Follow an image through the steps, adding the conversions between them."""
+def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
+    """Build the stages of all steps, with the conversions between them.
+
+    Raises
+    ------
+    Rejected
+        If an operation cannot take the image that the steps before it give.
+    """
     colours = (3,) if len(request.shape) == 3 and request.shape[2] >= 3 else ()
-    found = Chain((request.shape[0], request.shape[1]), colours, request.dtype)
+    chain = Chain((request.shape[0], request.shape[1]), colours, request.dtype)
     shows: Any = None
-    for given in steps:
-        operation = OPERATIONS[given["operation"]]
-        parameters = {name: value for name, value in given.items() if name != "operation"}
-        check_taken(operation, request.depth, found, alpha)
-        kernel = prepare(operation, parameters, request.depth, found)
-        before = found.shape
-        with refusals(operation.name):
+    for step in steps:
+        operation = OPERATIONS[step["operation"]]
+        parameters = {name: value for name, value in step.items() if name != "operation"}
+        check_kind(operation, request.depth, chain, alpha)
+        kernel = prepare(operation, parameters, request.depth, chain)
+        before = chain.shape
+        with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
         for stage in stages:
-            found.add(
+            chain.add(
                 stage if alpha else without_alpha(stage),
                 operation.arrays_of(kernel),
                 0 if kernel else operation.table(**parameters),
-                operation.cost_of(parameters, found.dtype, kernel),
+                operation.cost_of(parameters, chain.dtype, kernel),
             )
-        found.change_density(operation, before)
+        chain.change_density(operation, before)
         alpha = alpha and not operation.consumes_alpha
-        # Moving pixels leaves their values what they were.
-        if not operation.moves_pixels(given):
+        # A step that moves pixels keeps their values, and so their meaning.
+        if not operation.moves_pixels(step):
             shows = operation.shows
     if request.depth == "input" and request.returns:
-        return_to_depth(found, request.dtype, shows)
-    if found.links[-1].stage.rounds:
-        # Rounds end in either of two buffers; what is last must be the result.
-        found.add(Stage(same))
-    return found
+        return_to_depth(chain, request.dtype, shows)
+    if chain.links[-1].stage.rounds:
+        # Rounds end in either of two buffers. A last pass copies that buffer to the result.
+        chain.add(Stage(same))
+    return chain
 
 
 def without_alpha(stage: Stage) -> Stage:
-    """Give a stage that asks for alpha none."""
-    if "alpha" not in stage.asks:
+    """Return the stage with ``alpha=None`` for its function, if that takes alpha."""
+    if "alpha" not in stage.context:
         return stage
     return replace(stage, function=partial(stage.function, alpha=None))
 
 
 def same(image: Image) -> Image:
-    """Leave an image as it is."""
+    """Return the image unchanged."""
     return image
 
 
 def is_labels(dtype: str) -> bool:
-    """Whether images of this type hold labels; pictures have at most 16 bits, without sign."""
+    """Return whether images of this dtype hold labels: integers other than uint8 and uint16."""
     return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
 
 
-def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
-    """Refuse labels where a picture is meant, and the other way round."""
+def check_kind(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
+    """Check that an operation for pictures gets no labels, and one for labels no picture.
+
+    Raises
+    ------
+    Rejected
+        If it does.
+    """
     if is_labels(chain.dtype) and operation.takes == "picture":
         raise Rejected(
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
@@ -304,7 +357,13 @@ def check_taken(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -
 def prepare(
     operation: Operation, parameters: Mapping[str, Any], depth: Depth, chain: Chain
 ) -> Kernel | None:
-    """Add the conversions that must go before an operation, and choose its kernel if one holds."""
+    """Add the conversions that an operation needs before it, and choose its kernel.
+
+    Returns
+    -------
+    Kernel or None
+        None if no kernel serves this image and these parameters.
+    """
     if is_labels(chain.dtype):
         if operation.takes == "mask" and depth == "input":
             chain.add(Stage(regions))
@@ -318,7 +377,7 @@ def prepare(
         for stage in gray.stages({}, kernel):
             chain.add(stage)
     if operation.channels == "rgb" and not chain.channels:
-        chain.add(Stage(partial(color.gray2rgb, alpha=None), name="gray2rgb"))
+        chain.add(Stage(partial(gray2rgb, alpha=None), name="gray2rgb"))
     if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
         chain.add(Stage(partial(to_depth, dtype="bool"), name="to_mask"))
     kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
@@ -329,61 +388,69 @@ def prepare(
 
 
 def to_float(depth: Depth, chain: Chain) -> None:
-    """Make floats of a picture, if they are not; natively each operation does that itself."""
+    """Add a conversion to float32, if the image has no floats and the depth is "input".
+
+    With depth "native" each operation converts as scikit-image does.
+    """
     if depth == "input" and np.dtype(chain.dtype).kind != "f":
         chain.add(conversion(chain.dtype, "float32", "to_float"))
 
 
 def regions(labels: Image) -> Image:
-    """Make a mask of labels: all that has one."""
+    """Return the mask of all pixels that have a label."""
     mask: Image = labels != 0
     return mask
 
 
 def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
-    """Add what makes a picture of the input's depth; labels stay labels."""
+    """Add the conversions of the result to the input's dtype `dtype`; labels become uint32.
+
+    `shows` are the values that become black and white: a pair, "extent" for the least and greatest
+    value of the image, or None for 0 and 1.
+    """
     if is_labels(chain.dtype):
-        if chain.dtype != "uint32" and not chain.gives_by_itself("uint32"):
+        if chain.dtype != "uint32" and not chain.convert_in_last_stage("uint32"):
             chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
     target = "uint8" if is_labels(dtype) else dtype
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
             chain.add(Stage(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
-        elif not chain.rounds_by_itself(target, shows or (0, 1)) and shows is not None:
+        elif not chain.round_in_last_stage(target, shows or (0, 1)) and shows is not None:
             low, high = shows
             chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
-    if chain.dtype != target and not chain.rounds_by_itself(target):
+    if chain.dtype != target and not chain.round_in_last_stage(target):
         chain.add(conversion(chain.dtype, target, "to_depth"))
 
 
 def conversion(source: str, target: str, name: str) -> Stage:
-    """Give the stage that converts from one type to another, by a kernel if there is one."""
+    """Return the stage that converts from one dtype to another, by a kernel if there is one."""
     stage = Stage(partial(to_depth, dtype=target), name=name)
     if not depths.converts(source, target):
         return stage
     return Stage(partial(depths.to_depth, dtype=target), model=stage, name=name)
 
 
-def groups(links: Sequence[Link]) -> list[list[Link]]:
-    """Stage a chain into passes."""
-    found: list[list[Link]] = []
+def split_into_passes(links: Sequence[Link]) -> list[list[Link]]:
+    """Split the links of a chain into the groups that run as one pass each."""
+    passes: list[list[Link]] = []
     for link in links:
         stage = link.stage
         needs_all = stage.measures or stage.rounds or stage.wraps or stage.whole
-        last = found[-1][0].stage if found else None
-        # After one whole tile, or rounds, all ranks share the work again.
-        after = last is not None and (
-            last.rounds or (last.whole and (stage.halo or stage.geometry))
+        first = passes[-1][0].stage if passes else None
+        # Rounds end their pass. A pass over one whole tile ends before a stage that costs enough to
+        # be shared among the ranks: one with a halo or a geometry.
+        is_ended = first is not None and (
+            first.rounds or (first.whole and (stage.halo or stage.geometry))
         )
-        if last is None or needs_all or after:
-            found.append([])
-        found[-1].append(link)
-    return found
+        if first is None or needs_all or is_ended:
+            passes.append([])
+        passes[-1].append(link)
+    return passes
 
 
-def pass_of(links: Sequence[Link]) -> Pass:
-    """Fuse neighbouring stages to one pass."""
+def fuse(links: Sequence[Link]) -> Pass:
+    """Fuse neighbouring stages into one pass."""
     last = links[-1]
     return Pass(
         stages=tuple(link.stage for link in links),
@@ -394,18 +461,20 @@ def pass_of(links: Sequence[Link]) -> Pass:
         table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
         loads=tuple(
-            Load(link.stage.name, link.takes, link.cost * prod(link.channels)) for link in links
+            Load(link.stage.name, link.input_dtype, link.cost * prod(link.channels))
+            for link in links
         ),
     )
 
 
 def check_image(shape: tuple[int, ...], dtype: str) -> bool:
-    """Check that an image can be processed, and tell whether it has alpha.
+    """Check shape and dtype of an image, and return whether its last channel is alpha.
 
     Raises
     ------
     Rejected
-        With one sentence.
+        If `dtype` is none of `DTYPES`, or the shape is not (rows, columns) or (rows, columns, 1 to
+        4 channels), or the image has no pixels.
     """
     if dtype not in DTYPES:
         raise Rejected(f"image: must be of {', '.join(DTYPES)}, got {dtype}")

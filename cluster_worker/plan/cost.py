@@ -1,141 +1,166 @@
-"""How long a plan takes on so many ranks: measured rates, multiplied. Pure.
+"""Estimate how long a plan takes on a number of ranks, from measured rates. Pure.
 
-In a pass over n tiles a rank has m = ⌈n / ranks⌉ of them at most. Its work takes
+In a pass over n tiles a rank has at most m = ⌈n / ranks⌉ tiles. Its work takes
 
-    m · (tile + pixels of a window · Σ work · rate) · max(1, ranks / cores),
+    m · (tile + pixels of a window · Σ work · rate) · max(1, ranks / cores)
 
-but no less than all windows read and all cores written take at the memory's speed. All ranks meet
-between two passes, after each measure, and after each round; a meeting takes ⌈log2 ranks⌉ times
-what that of two ranks does. A job adds what it takes to hand it out and hear that it is done, and
-more for every rank beside the first: they are told, and heard, one after the other.
+seconds, but at least the time to read all windows and write all cores at the speed of the memory.
 
-The rates are those of one machine (`rates.py`); on another one the estimate is off by the ratio of
-the two. Reading and writing files is not stage of it.
+All ranks synchronize between two passes, after each measure, and after each round. This takes
+⌈log2 ranks⌉ times as long as for two ranks.
+
+A job has an overhead: the dispatcher sends the task and receives the answer. It does so for one
+rank after the other, so each rank beyond the first adds to the overhead.
+
+The rates are those of one machine (`rates.py`); on another machine the estimate is wrong by the
+ratio of their speeds. The time to read and write files is not included.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil, inf, log2, prod
+from statistics import median
 
 import numpy as np
 
-from cluster_worker.pixels.tiling import Span, parts_of
+from cluster_worker.operations import OPERATIONS
+from cluster_worker.pixels.tiling import Span, span_count
 from cluster_worker.plan.passes import Load, Pass, Plan, middle
 
-# An image is cut over all ranks if that saves so large a share of its time, and so many seconds:
-# less is lost where they do not begin at the same moment, or hold up the images behind this one.
+# An image is cut over all ranks if that saves at least this share of its time, and at least this
+# many seconds. A smaller gain is lost again: the ranks do not start at the same moment, and the
+# next images wait for all of them.
 WORTH_SHARE = 0.1
 WORTH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What was measured on one machine; times in seconds.
+    """Speeds measured on one machine; times in seconds.
 
     Attributes
     ----------
     source : str
-        Where it was measured, and when.
-    job, further, tile, meeting : float
-        Of handing out a job to one rank, and to a further one, of a tile besides its work, and of
-        a meeting of two ranks.
+        Where and when they were measured.
+    job : float
+        Overhead of a job on one rank.
+    extra_rank : float
+        Overhead of each rank beyond the first.
+    tile : float
+        Overhead of a tile.
+    synchronization : float
+        Time to synchronize two ranks.
     bytes_per_second : float
-        What all cores together read from memory and write to it.
+        Bytes that all cores together read from memory and write to it.
     conversion : float
-        For a unit of work of the conversions between operations.
+        Time per unit of work, for conversions between operations.
     operations : mapping
-        From an operation's name to the seconds for a unit of its work, on whole numbers and on
-        floats. Work is what the operation states as its cost, for a pixel of all colours.
+        From the name of an operation to its time per unit of work, on integers and on floats. One
+        pixel with all its channels is `Load.work` units.
     """
 
     source: str
     job: float
-    further: float
+    extra_rank: float
     tile: float
-    meeting: float
+    synchronization: float
     bytes_per_second: float
     conversion: float
     operations: Mapping[str, tuple[float, float]]
 
-    def unbound(self) -> "Rates":
-        """Give the same without the memory's bound, which is that of all cores together.
+    def compute_bound(self) -> "Rates":
+        """Return the same rates without the limit by the memory's speed.
 
-        One does not reach it; what the memory takes of one rank is stage of its work.
+        The limit holds for all cores together. One rank alone does not reach it; its own memory
+        accesses are part of its measured work.
         """
         return replace(self, bytes_per_second=inf)
 
+    @cached_property
+    def typical(self) -> tuple[float, float]:
+        """Median of the operations' rates, on integers and on floats.
+
+        Holds for an operation that has not been measured yet.
+        """
+        if not self.operations:
+            return self.conversion, self.conversion
+        whole, floating = zip(*self.operations.values(), strict=True)
+        return median(whole), median(floating)
+
     def rate(self, load: Load) -> float:
-        """Seconds for a unit of a stage's work."""
-        whole, floating = self.operations.get(load.name, (self.conversion, self.conversion))
-        return floating if np.dtype(load.takes).kind == "f" else whole
+        """Return the seconds per unit of a stage's work."""
+        default = self.typical if load.name in OPERATIONS else (self.conversion, self.conversion)
+        whole, floating = self.operations.get(load.name, default)
+        return floating if np.dtype(load.input_dtype).kind == "f" else whole
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of a plan, by what they are spent on."""
+    """Seconds that a plan takes: for its work, to synchronize ranks, and as the job's overhead."""
 
     work: float
-    meetings: float
+    synchronization: float
     job: float
 
     @property
     def seconds(self) -> float:
-        """All of it."""
-        return self.work + self.meetings + self.job
+        """The sum."""
+        return self.work + self.synchronization + self.job
 
 
 def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
-    """Estimate what a plan takes.
+    """Estimate how long a plan takes.
 
     Parameters
     ----------
     planned : Plan
-        Of any size.
+        The plan of one image.
     ranks : int
-        That share the image: 1 if it is not worth cutting up.
+        Number of ranks that share the image: 1 if it is not cut.
     cores : int
-        That these ranks share.
+        Number of cores that these ranks share.
     rates : Rates
-        Of a machine.
+        Speeds of the machine.
     """
     work = sum(work_seconds(planned, each, ranks, cores, rates) for each in planned.passes)
-    count = sum(map(planned.meetings, range(len(planned.passes))))
-    together = count * meeting_seconds(ranks, rates)
+    count = sum(map(planned.synchronizations, range(len(planned.passes))))
+    synchronization = count * synchronization_seconds(ranks, rates)
     if planned.alpha:
         alpha = estimate(planned.alpha, ranks, cores, rates)
         work += alpha.work
-        together += alpha.meetings + meeting_seconds(ranks, rates)
-    return Estimate(work, together, rates.job + rates.further * (ranks - 1))
+        synchronization += alpha.synchronization + synchronization_seconds(ranks, rates)
+    return Estimate(work, synchronization, rates.job + rates.extra_rank * (ranks - 1))
 
 
 def is_worth_cutting(alone: float, shared: float) -> bool:
-    """Whether all ranks should share an image.
+    """Return whether all ranks should share an image.
 
     Parameters
     ----------
     alone, shared : float
-        Seconds that it takes one rank, and all of them.
+        Seconds that the image takes on one rank, and on all ranks.
     """
     return alone - shared >= max(WORTH_SHARE * alone, WORTH_SECONDS)
 
 
 def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates) -> float:
-    """Seconds of one pass without its meetings."""
+    """Return the seconds of one pass without synchronization."""
     count = planned.tile_count(each, ranks)
     spans = each.spans(typical_core(planned, each, ranks))
     times = 1 + (each.stages[0].rounds.expected if each.stages[0].rounds else 0)
-    one = rates.tile * times + window_seconds(each, spans, rates)
-    work = ceil(count / ranks) * one * max(1.0, ranks / cores)
+    tile_seconds = rates.tile * times + window_seconds(each, spans, rates)
+    work = ceil(count / ranks) * tile_seconds * max(1.0, ranks / cores)
     return max(work, moved_bytes(planned, each, ranks) / rates.bytes_per_second)
 
 
 def typical_core(planned: Plan, each: Pass, ranks: int) -> Span:
-    """Give a core in the middle, as large as the tiling makes them, where a cell begins."""
+    """Return a core of the usual size near the middle of the image, on the grid of the pass."""
     grid = planned.grid_of(each)
     (rows, columns), (height, width) = each.shape, planned.core_of(each, ranks)
     height, width = (
-        ceil(rows / parts_of(rows, height, grid)),
-        ceil(columns / parts_of(columns, width, grid)),
+        ceil(rows / span_count(rows, height, grid)),
+        ceil(columns / span_count(columns, width, grid)),
     )
     around = middle(each.shape, height, width)
     top, left = around.top // grid * grid, around.left // grid * grid
@@ -143,7 +168,7 @@ def typical_core(planned: Plan, each: Pass, ranks: int) -> Span:
 
 
 def window_seconds(each: Pass, spans: list[Span], rates: Rates) -> float:
-    """Seconds of the work on one tile, halos included."""
+    """Return the seconds of the work on one tile, halos included."""
     return sum(
         max(before.pixels, after.pixels) * load.work * rates.rate(load)
         for load, before, after in zip(each.loads, spans[:-1], spans[1:], strict=True)
@@ -151,14 +176,14 @@ def window_seconds(each: Pass, spans: list[Span], rates: Rates) -> float:
 
 
 def moved_bytes(planned: Plan, each: Pass, ranks: int) -> float:
-    """Bytes that all tiles of one pass read from memory and write to it."""
+    """Return the bytes that all tiles of one pass read from memory and write to it."""
     spans = each.spans(typical_core(planned, each, ranks))
     colours = prod(planned.shape[2:])
-    read = spans[0].pixels * colours * np.dtype(each.loads[0].takes).itemsize
+    read = spans[0].pixels * colours * np.dtype(each.loads[0].input_dtype).itemsize
     written = spans[-1].pixels * prod(each.channels) * np.dtype(each.dtype).itemsize
     return float(planned.tile_count(each, ranks) * (read + written))
 
 
-def meeting_seconds(ranks: int, rates: Rates) -> float:
-    """Seconds of one meeting."""
-    return rates.meeting * ceil(log2(ranks)) if ranks > 1 else 0.0
+def synchronization_seconds(ranks: int, rates: Rates) -> float:
+    """Return the seconds to synchronize all ranks once."""
+    return rates.synchronization * ceil(log2(ranks)) if ranks > 1 else 0.0

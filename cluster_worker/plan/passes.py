@@ -1,4 +1,4 @@
-"""What a plan is: passes over tiles, the cores they are cut in, and the memory that they need.
+"""A plan: its passes over tiles, the cores of the tiles, and the memory that the passes need.
 
 Pure: numbers in, values out.
 """
@@ -16,51 +16,72 @@ from cluster_worker.pixels.tiling import (
     Span,
     core_shape,
     even_height,
-    parts_of,
+    span_count,
     square_side,
     tiles,
 )
 
-# Pixels of a tile's core: large enough that a tile's overhead is small beside its work, small
-# enough that a cancel is heard within a second and its arrays stay near the caches.
+# Pixels of a tile's core. Large enough that the overhead of a tile is small beside its work. Small
+# enough that a rank checks for a cancel within a second, and that the arrays of a tile stay near
+# the caches.
 TILE_PIXELS = 1 << 20
-# A kernel that makes no array of a tile's size does best with large ones: few halos, few calls.
+# Bytes of a core for kernels that allocate no array of a tile's size. Large tiles suit them best:
+# fewer halos and fewer calls.
 LIGHT_TILE_BYTES = 1 << 24
-# It takes whole rows, which lie in memory as it wants them; others are cut into shorter ones.
+# Most columns of such a core: whole rows in nearly all images, as they lie in memory.
 LIGHT_TILE_COLUMNS = 1 << 16
-# Tiles of dear operations are smaller, but not so small that their halos outweigh them.
+# Expensive operations use smaller tiles, but no smaller ones: the halos would outweigh the cores.
 TILE_PIXELS_MIN = 1 << 16
-# Work of a tile, in pixels of a Gaussian: a quarter of a second or so. What would take longer is
-# cut into squares, which read the least around them, down to a side that is still worth a tile.
+# Work of a tile, in units of one pixel of a Gaussian: about a quarter of a second. Tiles of more
+# work are cut into squares, which have the smallest halos, but with sides of at least
+# TILE_SIDE_MIN pixels.
 TILE_WORK = 1 << 23
 TILE_SIDE_MIN = 32
-# A rank has two tiles at least, so that progress shows and a cancel is soon heard, or one of less
-# work than this.
+# A rank gets at least two tiles, so that it reports progress and checks for a cancel between them.
+# One tile is enough if its work is less than this, in the same units.
 QUICK_WORK = 1 << 21
-# A tile may read so many times the pixels that it has, or that a tile of no more than so many would
-# have; where an image is made smaller, it must.
+# A tile of a geometric stage reads at most WINDOW_TILES_MAX times the pixels of its core. Where an
+# image is made smaller, every tile reads more pixels than its core has. So a small core counts as
+# one of usual size, but as WINDOW_TILE_PIXELS at most.
 WINDOW_TILES_MAX = 4
 WINDOW_TILE_PIXELS = 1 << 22
 
-# Cores begin with the cells of an operation, unless that makes them larger than this.
+# Cores begin at the cells of an operation, unless the grid of all stages is larger than this.
 GRID_MAX = 1 << 10
 
 
 class Density(NamedTuple):
-    """How the resolution of a result follows from that of its source."""
+    """The resolution of a result, relative to that of its source.
+
+    Attributes
+    ----------
+    across, down : float
+        Factors of the resolution along the columns and along the rows of the result.
+    turned : bool
+        Whether rows and columns are swapped.
+    """
 
     across: float = 1.0
     down: float = 1.0
     turned: bool = False
 
     def of(self, resolution: tuple[float, float]) -> tuple[float, float]:
-        """Give pixels per inch along (columns, rows) of the result."""
+        """Return the result's pixels per inch along (columns, rows) for those of the source."""
         across, down = resolution[::-1] if self.turned else resolution
         return across * self.across, down * self.down
 
 
 class Buffer(NamedTuple):
-    """An image between two passes; those of one slot are never needed at the same time."""
+    """An image between two passes.
+
+    Attributes
+    ----------
+    slot : int
+        Buffers of the same slot share its memory: they are never needed at the same time.
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels).
+    dtype : str
+    """
 
     slot: int
     shape: tuple[int, ...]
@@ -68,25 +89,25 @@ class Buffer(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Size in bytes."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
 class Load(NamedTuple):
-    """Work of one stage, for the estimate of time.
+    """The work of one stage, for the estimate of time.
 
     Attributes
     ----------
     name : str
-        Of the stage's operation.
-    takes : str
-        Type of what it is given.
+        Name of the stage's operation.
+    input_dtype : str
+        Dtype of the stage's input.
     work : float
-        For a pixel of all its colours, the Gaussian of one pixel being about 1.
+        Work for one pixel with all its channels; a Gaussian takes about 1 per channel.
     """
 
     name: str
-    takes: str
+    input_dtype: str
     work: float
 
 
@@ -97,21 +118,21 @@ class Pass:
     Attributes
     ----------
     stages : tuple of Stage
-        In order; only the first may have measures, rounds, or wrap.
+        In the order in which they run. Only the first may have measures or rounds, or wrap.
     shapes : tuple of tuple of int
         (rows, columns) before each stage, and after the last.
     channels : tuple of int
-        Of the result: () or (channels,); alpha is not among them.
+        Channels of the result without alpha: () or (channels,).
     dtype : str
-        Of the result.
+        Dtype of the result.
     arrays : int
-        Arrays as large as a tile, in floating point, that live at once.
+        Number of floating-point arrays of a tile's size that exist at the same time.
     table : int
-        Bytes that are needed besides, whatever the tile.
+        Bytes that are needed in addition, whatever the size of the tile.
     cost : float
-        Work for a pixel, the Gaussian of one pixel being 1.
+        Work for one pixel of one channel; a Gaussian takes about 1.
     loads : tuple of Load
-        The same, of each stage.
+        Work of each stage.
     """
 
     stages: tuple[Stage, ...]
@@ -130,49 +151,49 @@ class Pass:
 
     @property
     def whole(self) -> bool:
-        """Whether the image must be one tile."""
+        """Whether the whole image must be one tile."""
         return any(stage.whole for stage in self.stages)
 
     @property
     def halo(self) -> int:
-        """Sum of the stages' halos, in pixels."""
+        """Sum of the halos of all stages and of the rounds, in pixels."""
         rounds = self.stages[0].rounds
         return sum(stage.halo for stage in self.stages) + (rounds.halo if rounds else 0)
 
     @property
     def is_local(self) -> bool:
-        """Whether a pixel depends on those within the halo alone, wherever it lies."""
+        """Whether a pixel depends only on pixels within the halo, and not on its own place."""
         return not any(
             stage.whole
             or stage.measures
             or stage.wraps
             or stage.geometry
             or stage.rounds
-            # Cells begin at the image's corner.
+            # The cells begin at the corner of the image, so the place of a pixel matters.
             or stage.grid > 1
-            # A kernel is told its place to find the core; what it stands for may need it.
-            or "place" in (stage.model or stage).asks
+            # A kernel needs the place only to find the core. So check the operation's function.
+            or "place" in (stage.model or stage).context
             for stage in self.stages
         )
 
     @property
     def work(self) -> float:
-        """Work for a pixel of all its colours."""
+        """Work for one pixel with all its channels; a Gaussian takes about 1 per channel."""
         return max(self.cost, 0.1) * prod(self.channels)
 
     @property
     def tile_pixels(self) -> int:
-        """About how many pixels a core should have, if its work is cheap."""
+        """Number of pixels that a core should have, roughly, if the work for them is cheap."""
         pixel = prod(self.channels) * np.dtype(self.dtype).itemsize
         return TILE_PIXELS if self.arrays else LIGHT_TILE_BYTES // pixel
 
     @property
     def grid(self) -> int:
-        """Where cores should begin, so that no stage works on a cell twice."""
+        """Multiple at which cores should begin, in pixels, so that no cell is computed twice."""
         return lcm(*(stage.grid for stage in self.stages))
 
     def spans(self, core: Span) -> list[Span]:
-        """Give the span before each stage, and after the last, for a core of the result."""
+        """Return the span before each stage, and after the last, for a core of the result."""
         found = [core]
         for stage, shape in zip(reversed(self.stages), reversed(self.shapes[:-1]), strict=True):
             found.append(stage.reads(found[-1], shape))
@@ -185,19 +206,25 @@ class Plan:
 
     Attributes
     ----------
+    passes : tuple of Pass
+        In the order in which they run.
     shape, dtype : tuple of int, str
-        Of the source, alpha included.
+        Shape and dtype of the source, alpha included.
     result_shape, result_dtype : tuple of int, str
-        Of the result, alpha included.
+        Shape and dtype of the result, alpha included.
     source_alpha, result_alpha : bool
-        Whether the last channel is alpha.
+        Whether the last channel of source or result is alpha.
     alpha : Plan or None
-        How the source's alpha becomes what the passes need of it, if it does not stay as it is:
-        the steps that move pixels move alpha too.
+        Plan for the alpha channel alone, if steps move pixels: alpha must move with them. None if
+        alpha stays as it is.
     float_bytes : int
-        Bytes of the floats that it computes with.
+        Bytes of one float in the computation.
     density : Density or None
-        What becomes of the resolution; None if it is no longer the same everywhere.
+        How the resolution changes; None if it is no longer the same for all pixels.
+    core : tuple of int or None
+        Largest (rows, columns) of a core, in pixels, instead of a computed one.
+    grid : int
+        Cores of the last pass begin at multiples of it, in pixels.
     """
 
     passes: tuple[Pass, ...]
@@ -210,59 +237,58 @@ class Plan:
     alpha: "Plan | None"
     float_bytes: int
     density: Density | None
+    core: tuple[int, int] | None = None
+    grid: int = 1
 
     @property
     def margin(self) -> int | None:
-        """How far, in pixels, a cut through the source is felt; None if everywhere."""
+        """How far from a cut of the source, in pixels, the result changes; None if everywhere."""
         if not all(each.is_local for each in self.passes):
             return None
         return sum(each.halo for each in self.passes)
 
-    core: tuple[int, int] | None = None
-    grid: int = 1
-
     def grid_of(self, each: Pass) -> int:
-        """Grid of a pass's cores: only the last pass fills a file of tiles."""
+        """Return the grid of a pass's cores; the plan's own grid holds for the last pass only."""
         grid = self.grid if each is self.passes[-1] else 1
         both = lcm(grid, each.grid)
         return grid if self.core or both > GRID_MAX else both
 
     @cached_property
     def cores(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """What `core_of` has found, by identity of the pass, and ranks: every job asks again."""
+        """Cache of `core_of`, by identity of the pass and number of ranks."""
         return {}
 
     def core_of(self, each: Pass, ranks: int) -> tuple[int, int]:
-        """Give the largest (rows, columns) of a core in one pass over so many ranks."""
+        """Return the largest (rows, columns) of a core in one pass over `ranks` ranks."""
         found = self.cores.get((id(each), ranks))
         if found is None:
-            found = self.cores[id(each), ranks] = self.chosen_core(each, ranks)
+            found = self.cores[id(each), ranks] = self.choose_core(each, ranks)
         return found
 
-    def chosen_core(self, each: Pass, ranks: int) -> tuple[int, int]:
-        """Choose what `core_of` gives."""
+    def choose_core(self, each: Pass, ranks: int) -> tuple[int, int]:
+        """Compute what `core_of` returns."""
         rows, columns = each.shape
         if each.whole:
             return rows, columns
         if self.core:
             return self.core
         grid = self.grid_of(each)
-        most = each.tile_pixels
+        full_pixels = each.tile_pixels
         rounds = each.stages[0].rounds
         cost = 1.0 if rounds and rounds.far else max(each.cost, 1.0)
-        pixels = max(int(most / cost), TILE_PIXELS_MIN)
-        wide = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
+        pixels = max(int(full_pixels / cost), TILE_PIXELS_MIN)
+        columns_max = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
         is_quick = rounds is None and rows * columns * each.work <= QUICK_WORK * ranks
-        least = ranks if is_quick else 2 * ranks
-        height, width = core_shape((rows, columns), each.halo, least, pixels, grid, wide)
+        tiles_min = ranks if is_quick else 2 * ranks
+        height, width = core_shape((rows, columns), each.halo, tiles_min, pixels, grid, columns_max)
         height = even_height((rows, columns), (height, width), each.halo, ranks)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
-        # Rounds spread as far as a tile reaches: more tiles would make more rounds.
+        # A round spreads values within a tile only, so smaller tiles would need more rounds.
         if rounds is None and height * width > max(side**2, TILE_WORK / each.work):
             height, width = min(side, rows), min(side, columns)
         while (
             max(span.pixels for span in each.spans(middle((rows, columns), height, width)))
-            > WINDOW_TILES_MAX * max(min(most, WINDOW_TILE_PIXELS), height * width)
+            > WINDOW_TILES_MAX * max(min(full_pixels, WINDOW_TILE_PIXELS), height * width)
             and max(height, width) > grid
             and any(stage.geometry for stage in each.stages)
         ):
@@ -270,29 +296,29 @@ class Plan:
         return height, width
 
     def tiles(self, each: Pass, ranks: int) -> list[Span]:
-        """Cut a pass's result for so many ranks."""
+        """Cut the result of a pass into cores, for `ranks` ranks."""
         return tiles(each.shape, self.core_of(each, ranks), self.grid_of(each))
 
     def tile_count(self, each: Pass, ranks: int) -> int:
-        """Count the tiles of one pass without making them: an image may have millions."""
+        """Return the number of tiles of a pass without making them: there may be millions."""
         height, width = self.core_of(each, ranks)
         grid = self.grid_of(each)
-        return parts_of(each.shape[0], height, grid) * parts_of(each.shape[1], width, grid)
+        return span_count(each.shape[0], height, grid) * span_count(each.shape[1], width, grid)
 
     def is_cut(self, ranks: int) -> bool:
-        """Whether there are tiles for more ranks than one."""
+        """Return whether a pass has tiles for more than one rank."""
         return ranks > 1 and any(self.tile_count(each, ranks) > 1 for each in self.passes)
 
     def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
-        """Cut what a pass is given, for its measures."""
-        rows, columns = each.shapes[0]
-        shape = (rows, columns)
-        wide = LIGHT_TILE_COLUMNS
-        core = self.core or core_shape(shape, 0, 2 * ranks, each.tile_pixels, wide=wide)
-        return tiles((rows, columns), core)
+        """Cut the input of a pass into the blocks that its measures run on."""
+        shape = each.shapes[0]
+        core = self.core or core_shape(
+            shape, 0, 2 * ranks, each.tile_pixels, columns_max=LIGHT_TILE_COLUMNS
+        )
+        return tiles(shape, core)
 
     def tiles_total(self, ranks: int) -> int:
-        """Count the tiles of all passes, those of measures and expected rounds included."""
+        """Return the number of tiles of all passes, with those of measures and expected rounds."""
         total = self.alpha.tiles_total(ranks) if self.alpha else 0
         for i, each in enumerate(self.passes):
             first = each.stages[0]
@@ -304,21 +330,24 @@ class Plan:
         return total
 
     @property
-    def meets(self) -> bool:
-        """Whether ranks wait for each other at all."""
-        return self.alpha is not None or any(map(self.meetings, range(len(self.passes))))
+    def synchronizes(self) -> bool:
+        """Whether the ranks synchronize at all."""
+        return self.alpha is not None or any(map(self.synchronizations, range(len(self.passes))))
 
-    def meetings(self, i: int) -> int:
-        """How often ranks meet in a pass: after its measures and rounds, and before the next."""
+    def synchronizations(self, i: int) -> int:
+        """Return how often the ranks synchronize in pass `i`.
+
+        They do so after each measure, after each expected round, and before the next pass.
+        """
         first = self.passes[i].stages[0]
         rounds = first.rounds.expected if first.rounds else 0
         last = i == len(self.passes) - 1
         return rounds + len(first.measures) - self.measures_early(i) + (not last)
 
     def measures_early(self, i: int) -> bool:
-        """Whether a pass's first measure is taken as the pass before makes its tiles.
+        """Return whether the first measure of pass `i` runs on the tiles of the pass before.
 
-        That saves reading all of them again.
+        Each tile is measured when it has been computed, so that it need not be read again.
         """
         measures = self.passes[i].stages[0].measures
         return (
@@ -330,11 +359,12 @@ class Plan:
 
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
-        """Images between passes: of the alpha's plan, then one after each pass but the last.
+        """Images between passes, in the order in which `run` uses them.
 
-        A pass with rounds has a second one, where it keeps every other round, and where its result
-        may end. Two slots serve all passes in turn, since a pass needs none but the result of the
-        last; so do two for the second buffers of rounds that follow each other.
+        First those of the plan for alpha and its result, then one for each pass but the last. A
+        pass with rounds has a second one: its rounds write to the two in turn, and either may hold
+        the last state. Passes use two slots in turn, because a pass needs only the result of the
+        pass before. Second buffers have two slots of their own, for rounds that follow rounds.
         """
         found: list[Buffer] = []
         if self.alpha:
@@ -355,7 +385,7 @@ class Plan:
         return tuple(found)
 
     def slots(self) -> list[int]:
-        """Bytes of each slot."""
+        """Return the size of each slot in bytes: that of its largest buffer."""
         count = 1 + max((each.slot for each in self.buffers), default=-1)
         return [
             max((each.nbytes for each in self.buffers if each.slot == slot), default=0)
@@ -363,7 +393,7 @@ class Plan:
         ]
 
     def rank_bytes(self, ranks: int) -> int:
-        """Bytes that the busiest rank will need of its own, as an upper estimate."""
+        """Return an upper estimate of the private bytes that the busiest rank will need."""
         channels = max([(*self.shape, 1)[2], *(max((*each.channels, 1)) for each in self.passes)])
 
         def need(each: Pass) -> int:
@@ -377,7 +407,7 @@ class Plan:
 
 
 def middle(shape: tuple[int, int], height: int, width: int) -> Span:
-    """Span a core in the middle of an image, whose halo is clipped least."""
+    """Return a core in the middle of an image, where its halo is clipped least."""
     height, width = min(height, shape[0]), min(width, shape[1])
     top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
     return Span(top, top + height, left, left + width)

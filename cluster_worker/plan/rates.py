@@ -5,9 +5,9 @@ from cluster_worker.plan.cost import Rates
 MEASURED = Rates(
     source="make bench on 2 cores, AMD EPYC, 2026-11-30",
     job=0.000457,
-    further=0.000116,
+    extra_rank=0.000116,
     tile=3.52e-05,
-    meeting=8.59e-05,
+    synchronization=8.59e-05,
     bytes_per_second=3.6e10,
     conversion=5.28e-09,
     operations={

@@ -1,7 +1,7 @@
-"""Run a plan's passes over the tiles of one rank. Pure but for the images that it fills.
+"""Run the passes of a plan over the tiles of one rank. Pure, except for the images that it fills.
 
-The same code runs a small image on one rank and a large one on all, in memory or from file to
-file: only the team and the surfaces differ.
+The same code runs a small image on one rank and a large one on all ranks, in memory or from file
+to file: only the group of ranks and the surfaces differ.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,46 +11,61 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.operations.declare import Measure, Rounds, Stage, asked
+from cluster_worker.operations.declare import Measure, Rounds, Stage, context_of
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.surfaces import Array, Plane, Sink, Source, Surface, read
-from cluster_worker.pixels.tiling import Place, Span, share
-from cluster_worker.plan.blocks import refusals, run_stage, take
+from cluster_worker.pixels.tiling import Place, Span, rank_share
+from cluster_worker.plan.blocks import measure_block, operation_errors, run_stage
 from cluster_worker.plan.passes import Pass, Plan
 
 Image = NDArray[Any]
 Report = Callable[[int], None]
 
 
-class Team(Protocol):
+class RankGroup(Protocol):
     """The ranks that work on one image together."""
 
     rank: int
     size: int
 
     def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
-        """Do this rank's work and give every rank the combined value.
+        """Do this rank's work and return the combined value of all ranks, on every rank.
 
-        A rank without work gives None, which is left out. If the work of one raises, all raise.
+        Parameters
+        ----------
+        work : callable
+            Returns the value of this rank, or None if it has none.
+        combine : callable
+            Combines two values; it is not called with None.
+
+        Returns
+        -------
+        object
+            None if no rank has a value.
+
+        Raises
+        ------
+        Exception
+            If the work of a rank raises an error, every rank raises it.
         """
 
 
-class Alone:
-    """A team of one."""
+class SingleRank:
+    """A group of one rank."""
 
     rank = 0
     size = 1
 
     def combine(self, work: Callable[[], Any], _: Callable[[Any, Any], Any]) -> Any:
-        """Do the work; there is nothing to combine it with."""
+        """Do the work and return its value."""
         return work()
 
-    def give_up(self, error: Exception) -> None:
-        """Do nothing: there is nobody to tell."""
+    def raise_on_others(self, error: Exception) -> None:
+        """Do nothing: there are no other ranks."""
 
 
-def nothing(a: None, b: None) -> None:
-    """Combine work that gives no value: only wait for each other."""
+def combine_nothing(a: None, b: None) -> None:
+    """Combine work that has no value: `combine` then only synchronizes the ranks."""
 
 
 def run(
@@ -58,35 +73,35 @@ def run(
     source: Source,
     scratch: Sequence[Surface],
     result: Sink,
-    team: Team,
+    group: RankGroup,
     report: Report,
 ) -> None:
-    """Run every pass over this rank's tiles.
+    """Run every pass of a plan over this rank's tiles.
 
     Parameters
     ----------
     plan : Plan
-        For exactly this source.
+        The plan for this source.
     source, result : Source, Sink
-        The image and what it becomes, alpha included; shared by the team.
+        The image and its result, alpha included; all ranks of the group use the same.
     scratch : sequence of Surface
-        One for each of the plan's buffers, shared by the team.
-    team : Team
+        One for each of the plan's buffers; all ranks of the group use the same.
+    group : RankGroup
         The ranks that run the same plan.
     report : callable
-        Called after each tile with how many of the plan's tiles that makes; what it raises
-        ends the run on all ranks.
+        Called after each tile with the number of the plan's tiles that are newly done, which may be
+        0. An error that it raises ends the run on all ranks.
 
     Raises
     ------
     Rejected
-        If an operation refuses the image; on every rank of the team.
+        If an operation refuses the image; on every rank of the group.
     """
-    Run(plan, source, iter(scratch), result, team, report).run()
+    Run(plan, source, iter(scratch), result, group, report).run()
 
 
 class Run:
-    """One plan being run by one rank."""
+    """The run of one plan on one rank."""
 
     def __init__(
         self,
@@ -94,14 +109,14 @@ class Run:
         source: Source,
         scratch: Iterator[Surface],
         result: Sink,
-        team: Team,
+        group: RankGroup,
         report: Report,
     ) -> None:
         self.plan = plan
         self.source = source
         self.scratch = scratch
         self.result = result
-        self.team = team
+        self.group = group
         self.report = report
         self.alpha: Source | None = None
 
@@ -111,43 +126,65 @@ class Run:
         image = self.source
         if plan.source_alpha:
             image = Plane(self.source, slice(None, -1))
-            self.alpha = self.moved_alpha(Plane(self.source, slice(-1, None)))
+            self.alpha = self.run_alpha(Plane(self.source, slice(-1, None)))
         early: tuple[Any, ...] = ()
         for i, each in enumerate(plan.passes[:-1]):
-            follower = plan.passes[i + 1].stages[0] if plan.measures_early(i + 1) else None
+            next_stage = plan.passes[i + 1].stages[0] if plan.measures_early(i + 1) else None
             before = image
-            image, early = self.run_inner(each, before, early, follower)
-            before.rest()
-        # Nobody waits for the others at the end: whoever asked for the run hears of them all.
+            image, early = self.run_to_buffer(each, before, early, next_stage)
+            before.release_cache()
+        # No synchronization after the last pass: the engine waits until all ranks are done.
         last = plan.passes[-1]
-        known = self.measure(last, image, early)
-        self.fill(last, image, self.result, known, with_alpha=plan.result_alpha)
+        statistics = self.measure(last, image, early)
+        self.fill(last, image, self.result, statistics, with_alpha=plan.result_alpha)
 
-    def moved_alpha(self, alpha: Source) -> Source:
-        """Give alpha where the passes need it."""
+    def run_alpha(self, alpha: Source) -> Source:
+        """Run the plan for alpha, if there is one, and return alpha as the passes need it."""
         if self.plan.alpha is None:
             return alpha
         scratch = [next(self.scratch) for _ in self.plan.alpha.buffers]
         moved = next(self.scratch)
-        move = partial(run, self.plan.alpha, alpha, scratch, moved, self.team, self.report)
-        self.team.combine(move, nothing)
+        move = partial(run, self.plan.alpha, alpha, scratch, moved, self.group, self.report)
+        self.group.combine(move, combine_nothing)
         return moved
 
-    def run_inner(
-        self, each: Pass, image: Source, early: tuple[Any, ...], follower: Stage | None
+    def run_to_buffer(
+        self, each: Pass, image: Source, early: tuple[Any, ...], next_stage: Stage | None
     ) -> tuple[Source, tuple[Any, ...]]:
-        """Run a pass that others follow; give its result, and what was measured as it was made."""
+        """Run a pass that is not the last, on all ranks of the group.
+
+        Parameters
+        ----------
+        each : Pass
+            The pass.
+        image : Source
+            Its input.
+        early : tuple
+            Statistics of its first stage that are known already.
+        next_stage : Stage or None
+            The first stage of the next pass, if its first measure is to run on each tile as soon as
+            the tile is computed.
+
+        Returns
+        -------
+        result : Source
+            The result of the pass.
+        early : tuple
+            The statistic of `next_stage`, if there is one.
+        """
         target = next(self.scratch)
-        fill = partial(self.fill, each, image, target, self.measure(each, image, early), follower)
-        found = self.team.combine(fill, follower.measures[0].combine if follower else nothing)
+        statistics = self.measure(each, image, early)
+        fill = partial(self.fill, each, image, target, statistics, next_stage)
+        combine = next_stage.measures[0].combine if next_stage else combine_nothing
+        found = self.group.combine(fill, combine)
         rounds = each.stages[0].rounds
         if rounds is None:
-            return target, () if follower is None else (found,)
+            return target, () if next_stage is None else (found,)
         return self.iterate(each, rounds, image, target, next(self.scratch)), ()
 
-    def share(self, cores: Sequence[Span]) -> Sequence[Span]:
-        """Give this rank's share of the cores."""
-        return share(cores, self.team.rank, self.team.size)
+    def own_share(self, cores: Sequence[Span]) -> Sequence[Span]:
+        """Return this rank's share of the cores."""
+        return rank_share(cores, self.group.rank, self.group.size)
 
     def fill(
         self,
@@ -155,23 +192,27 @@ class Run:
         image: Source,
         target: Sink,
         statistics: tuple[Any, ...],
-        follower: Stage | None = None,
+        next_stage: Stage | None = None,
         *,
         with_alpha: bool = False,
     ) -> Any:
-        """Run a pass on this rank's tiles, each core into its place in the target.
+        """Run a pass on this rank's tiles, and write each core to the target.
 
-        Gives the first measure of the stage that follows, if one asks for it.
+        Returns
+        -------
+        object
+            What the first measure of `next_stage` found on this rank's tiles. None without
+            `next_stage`, or without tiles.
         """
         total = None
-        for core in self.share(self.plan.tiles(each, self.team.size)):
+        for core in self.own_share(self.plan.tiles(each, self.group.size)):
             out = None if with_alpha and self.alpha is not None else target.view(core)
             block = self.run_tile(each, image, core, statistics, out)
-            if follower is not None:
-                wanted = follower.measures[0]
-                with refusals(follower.name):
-                    found = take(wanted, block, Place(core, core, each.shape), ())
-                    total = found if total is None else wanted.combine(total, found)
+            if next_stage is not None:
+                measure = next_stage.measures[0]
+                with operation_errors(next_stage.name):
+                    found = measure_block(measure, block, Place(core, core, each.shape), ())
+                    total = found if total is None else measure.combine(total, found)
             if with_alpha and self.alpha is not None:
                 opacity = to_depth(self.alpha.read(core), str(block.dtype))
                 block = np.dstack([block, opacity])
@@ -188,9 +229,10 @@ class Run:
         statistics: tuple[Any, ...],
         out: Image | None,
     ) -> Image:
-        """Run a pass's stages on one tile; each keeps what the next one reads.
+        """Run the stages of a pass on one tile, and return the core.
 
-        The last one may leave its result in `out`.
+        After each stage the block is cut to the span that the next stage reads. The last stage may
+        compute its result into `out`.
         """
         spans = each.spans(core)
         block = read(image, spans[0])
@@ -199,63 +241,72 @@ class Run:
         ):
             place = Place(window, kept, shape)
             alpha = None
-            if "alpha" in stage.asks and self.alpha is not None:
+            if "alpha" in stage.context and self.alpha is not None:
                 alpha = self.alpha.read(window)
-            known = statistics if stage.measures else None
-            last = stage is each.stages[-1]
-            block = run_stage(stage, block, place, alpha, known, out if last else None)
-            if not stage.gives_core:
+            own = statistics if stage.measures else None
+            is_last = stage is each.stages[-1]
+            block = run_stage(stage, block, place, alpha, own, out if is_last else None)
+            if not stage.returns_core:
                 block = block[place.inner]
         return block
 
     def measure(self, each: Pass, image: Source, early: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Measure the statistics that a pass's first stage asks for, over all ranks."""
+        """Measure the statistics that a pass's first stage needs, over all ranks of the group.
+
+        `early` are the first ones, which are known already.
+        """
         statistics = early
         stage = each.stages[0]
         if len(stage.measures) == len(early):
             return statistics
-        mine = self.share(self.plan.measure_tiles(each, self.team.size))
-        for wanted in stage.measures[len(early) :]:
-            work = partial(self.measure_tiles, stage, wanted, image, mine, statistics)
-            statistics += (self.team.combine(work, wanted.combine),)
+        cores = self.own_share(self.plan.measure_tiles(each, self.group.size))
+        for measure in stage.measures[len(early) :]:
+            work = partial(self.measure_tiles, stage, measure, image, cores, statistics)
+            statistics += (self.group.combine(work, measure.combine),)
         return statistics
 
     def measure_tiles(
         self,
         stage: Stage,
-        wanted: Measure,
+        measure: Measure,
         image: Source,
-        mine: Sequence[Span],
+        cores: Sequence[Span],
         earlier: tuple[Any, ...],
     ) -> Any:
-        """Measure one statistic over this rank's cores; None if it has none."""
+        """Measure one statistic over this rank's cores; return None if it has no cores."""
         total = None
         rows, columns = image.shape[:2]
-        for core in mine:
-            window = core.grown(wanted.halo)
+        for core in cores:
+            window = core.grown(measure.halo)
             window = window if stage.wraps else window.clipped((rows, columns))
             place = Place(window, core, (rows, columns))
-            with refusals(stage.name):
-                found = take(wanted, read(image, window), place, earlier)
-                total = found if total is None else wanted.combine(total, found)
+            with operation_errors(stage.name):
+                found = measure_block(measure, read(image, window), place, earlier)
+                total = found if total is None else measure.combine(total, found)
             self.report(1)
         return total
 
     def iterate(
         self, each: Pass, rounds: Rounds, image: Source, state: Surface, spare: Surface
     ) -> Source:
-        """Update a state until its rule says stop, and give what holds the last one.
+        """Update the state in rounds until the stop rule holds.
 
-        Every round reads one surface and writes the other; all ranks meet between two rounds.
+        Every round reads one surface and writes the other. The ranks synchronize after each round.
+
+        Returns
+        -------
+        Surface
+            The one of `state` and `spare` that holds the last state.
         """
-        mine = self.share(self.plan.tiles(each, self.team.size))
+        cores = self.own_share(self.plan.tiles(each, self.group.size))
         name = each.stages[0].name
         history: list[Any] = []
         while not (history and rounds.stop(history)):
-            update = partial(self.update, name, rounds, image, state, spare, mine, history)
-            history.append(self.team.combine(update, rounds.combine))
+            update = partial(self.update, name, rounds, image, state, spare, cores, history)
+            history.append(self.group.combine(update, rounds.combine))
             state, spare = spare, state
-        self.report(len(mine) * max(rounds.expected - len(history), 0))
+        # Rounds that were expected but not needed count as done.
+        self.report(len(cores) * max(rounds.expected - len(history), 0))
         return state
 
     def update(
@@ -265,20 +316,20 @@ class Run:
         image: Source,
         state: Source,
         target: Sink,
-        mine: Sequence[Span],
+        cores: Sequence[Span],
         history: Sequence[Any],
     ) -> Any:
-        """Do one round on this rank's tiles, and measure it; None if it has none."""
+        """Do one round on this rank's tiles, and return its measure; None without tiles."""
         total = None
         rows, columns = state.shape[:2]
-        asks = asked(rounds.update)
-        for core in mine:
+        names = context_of(rounds.update)
+        for core in cores:
             place = Place(core.grown(rounds.halo).clipped((rows, columns)), core, (rows, columns))
-            told = {"place": place, "history": history}
-            extra = {each: told[each] for each in asks}
+            known = {"place": place, "history": history}
+            context = {each: known[each] for each in names}
             old = state.read(place.window)
-            with refusals(name):
-                new = rounds.update(old, image.read(place.window), **extra)[place.inner]
+            with operation_errors(name):
+                new = rounds.update(old, image.read(place.window), **context)[place.inner]
             target.write(core, new)
             found = rounds.measure(old[place.inner], new)
             total = found if total is None else rounds.combine(total, found)
@@ -287,8 +338,26 @@ class Run:
 
 
 def run_alone(plan: Plan, source: Image) -> Image:
-    """Run a plan in this process; the reference that every world must equal."""
+    """Run a plan on an array in this process; every world must give the same result.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan for this source.
+    source : ndarray
+        Of the plan's shape and dtype.
+
+    Returns
+    -------
+    ndarray
+        A new array of the plan's result shape and dtype.
+
+    Raises
+    ------
+    Rejected
+        If an operation refuses the image.
+    """
     result = np.empty(plan.result_shape, plan.result_dtype)
     scratch = [Array(np.empty(each.shape, each.dtype)) for each in plan.buffers]
-    run(plan, Array(source), scratch, Array(result), Alone(), lambda tiles: None)
+    run(plan, Array(source), scratch, Array(result), SingleRank(), lambda tiles: None)
     return result

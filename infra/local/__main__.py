@@ -1,4 +1,4 @@
-"""`make run`: start the app, check it, say that it is ready, and keep it until told to end."""
+"""`make run`: start the app, check it, report that it is ready, and run until a signal arrives."""
 
 import signal
 import sys
@@ -12,7 +12,13 @@ from infra.local.process import LocalError
 
 
 def main() -> int:
-    """Run until SIGINT, SIGTERM or SIGHUP; 0 if the app was ready, 1 if it could not start."""
+    """Run the app until SIGINT, SIGTERM or SIGHUP.
+
+    Returns
+    -------
+    int
+        Exit code: 0 after a signal, 1 if the app could not start.
+    """
     began = time.monotonic()
     try:
         settings = load(LocalSettings)
@@ -25,8 +31,16 @@ def main() -> int:
 
 
 def run(app: LocalApp, began: float) -> int:
-    """Start, check, say so, wait and end."""
-    end_on_signals(app)
+    """Start and check the app, wait for a signal, and stop the app; return the exit code.
+
+    Parameters
+    ----------
+    app : LocalApp
+        The app to run.
+    began : float
+        Monotonic time of the start, in seconds, for the line that reports readiness.
+    """
+    handle_signals(app)
     say(f"starting RabbitMQ, S3 and DynamoDB, API, worker and site; logs are in {app.folder}")
     try:
         with app:
@@ -38,29 +52,29 @@ def run(app: LocalApp, began: float) -> int:
             except KeyboardInterrupt:
                 say("ending: the worker finishes what it holds; once more to end at once")
     except KeyboardInterrupt:
-        pass  # told to end before all had started
+        pass  # the signal arrived while the app was starting
     say("ended")
     return 0
 
 
-def end_on_signals(app: LocalApp) -> None:
-    """Let the first signal ask for the end, and a second one no longer wait for it."""
-    told = False
+def handle_signals(app: LocalApp) -> None:
+    """Make the first signal stop the app in good order, and the second kill it at once."""
+    is_stopping = False
 
-    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        nonlocal told
-        if told:
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal is_stopping
+        if is_stopping:
             app.kill()
         else:
-            told = True
+            is_stopping = True
             raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+        signal.signal(number, handle)
 
 
 def say(line: str) -> None:
-    """Print a line at once, also when the output is a file."""
+    """Print a line and flush it, because a file would otherwise buffer it."""
     print(line, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The parts, put together: what each is told, in what order they start and end."""
+"""The local app: which processes it has, their environments, and how they start and stop."""
 
 import fcntl
 import json
@@ -16,47 +16,47 @@ from infra.local.supervisor import Supervisor
 
 SITE = TOP / "frontend" / "dist"
 
-# Each part on its own is up in a few seconds; the rest is for a machine that is busy.
+# Each process is ready within a few seconds; a busy machine needs longer.
 READY_SECONDS = 60.0
-# On one's own machine nobody wants to wait a minute for jobs that are about to be dropped.
+# Short, because the jobs are lost anyway when the local app ends: a user must not wait a minute.
 DRAIN_SECONDS = 8.0
-# What a drained worker needs beyond that to end its world and itself.
+# A drained worker needs 4 s more to end its MPI world and itself.
 WORKER_STOP_SECONDS = DRAIN_SECONDS + 4.0
 
 
 class LocalApp:
-    """The whole app, running while the context lasts.
+    """The whole app: a context manager that starts it on entry and stops it on exit.
 
     Parameters
     ----------
     folder : Path
-        For logs and run-time files; emptied.
+        Folder of logs and run-time files; it is emptied on entry.
     port : int
-        Of the site; 0 chooses a free one.
+        Port of the site; 0 chooses a free one.
     ranks : int
-        MPI ranks of the worker's world; 0 means one per core.
+        Number of MPI ranks of the worker; 0 means one per core.
     sweep_seconds : float
-        Time between two sweeps.
+        Time between two sweeps, in seconds.
     say : callable
-        Takes each line that is for the user.
+        Called with each line for the user.
     worker : bool
-        Whether to run a worker; False when one runs elsewhere.
+        Whether to start a worker; False if one runs elsewhere.
     **settings : str
-        Further settings for API and worker, such as ``KEPT_SECONDS="60"``.
+        Further settings of API and worker, such as ``KEPT_SECONDS="60"``.
 
     Attributes
     ----------
     url : str
         Origin of the site.
-    environment : dict
-        What API and worker are told, for `config.contract.settings.load`.
+    environment : dict of str to str
+        Environment variables of API and worker, read there by `config.contract.settings.load`.
     supervisor : Supervisor
-        Watches the parts while the app runs.
+        Starts, restarts and stops the processes; exists from entry on.
 
     Raises
     ------
     LocalError
-        If a part is missing or does not start, or the port is taken.
+        On entry, if a program is missing, a process does not start, or the port is taken.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class LocalApp:
         self._closing = ExitStack()
 
     def pids(self) -> dict[str, int]:
-        """Pids of broker, aws, api, worker and front, as far as they run."""
+        """Return the pids of those of broker, aws, api, worker and front that run, by name."""
         return self.supervisor.pids()
 
     def __enter__(self) -> "LocalApp":
@@ -96,26 +96,27 @@ class LocalApp:
         self._closing.close()
 
     def kill(self) -> None:
-        """End all at once, with no time for a part to stop; the context still closes as usual."""
+        """Kill all processes at once, without their time to stop; the context closes as usual."""
         supervisor = getattr(self, "supervisor", None)
-        if supervisor is not None:  # else nothing has started
+        if supervisor is not None:  # otherwise no process has been started
             supervisor.kill()
 
     def _start(self) -> None:
         if not (SITE / "index.html").is_file():
             raise LocalError("the site is not built; run: make run, or npm run build in frontend")
-        self._closing.enter_context(own(self.folder, self.port))
+        self._closing.enter_context(claim_folder(self.folder, self.port))
         broker = Broker(self.folder)
         aws, api = free_ports(2)
         self.environment = self._environment(broker.url, aws)
         self.supervisor = Supervisor(self.folder, self.say)
         self._closing.callback(self.supervisor.end, drained_first=["worker"])
-        for part in (broker.part, self._aws(aws)):
-            self.supervisor.start(part)
-        # The worker's world warms up while the broker starts; it tries again until that is there.
-        parts = [self._api(api), self._front(api)]
-        for part in [self._worker(), *parts] if self.worker else parts:
-            self.supervisor.start(part)
+        for process in (broker.process, self._aws(aws)):
+            self.supervisor.start(process)
+        # The worker starts its MPI world while the broker starts, and retries its connection to
+        # the broker until that succeeds.
+        processes = [self._api(api), self._front(api)]
+        for process in [self._worker(), *processes] if self.worker else processes:
+            self.supervisor.start(process)
         self.supervisor.await_ready("broker", broker.is_ready, READY_SECONDS)
         broker.declare_queues()
         ready: dict[str, Callable[[], bool]] = {
@@ -125,9 +126,9 @@ class LocalApp:
             "worker": lambda: has_event(self.folder / "worker.log", "ready"),
         }
         for name, is_ready in ready.items():
-            if name in self.supervisor.parts:
+            if name in self.supervisor.processes:
                 self.supervisor.await_ready(name, is_ready, READY_SECONDS)
-        self.supervisor.keep()
+        self.supervisor.enable_restarts()
 
     def _environment(self, broker_url: str, aws_port: int) -> dict[str, str]:
         endpoint = f"http://{HOST}:{aws_port}"
@@ -142,28 +143,28 @@ class LocalApp:
             "UPLOADS_BUCKET": "dip-uploads",
             "RESULTS_BUCKET": "dip-results",
             "BROKER_URL": broker_url,
-            # For what has no setting of its own, such as the app's figures.
+            # For clients whose endpoint has no setting of its own, such as that of the metrics.
             "AWS_ENDPOINT_URL": endpoint,
             "S3_ENDPOINT": endpoint,
             "S3_PUBLIC_ENDPOINT": endpoint,
             "DYNAMODB_ENDPOINT": endpoint,
             "RANKS": str(self.ranks),
-            # The ranks listen for ranks of other machines, of which there are none: on this one
-            # alone, then. (The first for MPICH with UCX, the second for MPICH with libfabric.)
+            # MPI ranks listen for ranks on other machines. There are none here, so they must
+            # listen on the loopback interface only (first: MPICH with UCX; second: libfabric).
             "UCX_NET_DEVICES": "lo",
             "FI_TCP_IFACE": "lo",
             "DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
         } | self.settings
 
     def _aws(self, port: int) -> Process:
-        part = Process.python(
+        process = Process.python(
             "aws",
             "infra.local.aws",
             f"--port={port}",
             f"--origin={self.url}",
             **self.environment,
         )
-        return replace(part, stop_seconds=0.0, loses="all batches and files are lost")
+        return replace(process, stop_seconds=0.0, loses="all batches and files are lost")
 
     def _api(self, port: int) -> Process:
         return Process.python(
@@ -175,8 +176,8 @@ class LocalApp:
         )
 
     def _worker(self) -> Process:
-        part = Process.python("worker", "cluster_worker", **self.environment)
-        return replace(part, stop_seconds=WORKER_STOP_SECONDS)
+        process = Process.python("worker", "cluster_worker", **self.environment)
+        return replace(process, stop_seconds=WORKER_STOP_SECONDS)
 
     def _front(self, api: int) -> Process:
         return Process.python(
@@ -190,19 +191,26 @@ class LocalApp:
 
 
 @contextmanager
-def own(folder: Path, port: int) -> Iterator[None]:
-    """Take a folder for one copy of the app, and empty it.
+def claim_folder(folder: Path, port: int) -> Iterator[None]:
+    """Lock a folder for one copy of the app, and empty it.
+
+    Parameters
+    ----------
+    folder : Path
+        Created if it does not exist.
+    port : int
+        Port of the site, which must be free.
 
     Raises
     ------
     LocalError
-        If another copy runs in it, or something else has the port.
+        If another copy of the app runs in the folder, or the port is taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
     other = f"choose another: make run PORT={port + 1}"
     with (folder / "lock").open("w") as lock:
         try:
-            # Held by this process alone, and so let go however it ends.
+            # The kernel releases this lock when the process ends, however it ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LocalError(
@@ -219,12 +227,12 @@ def own(folder: Path, port: int) -> Iterator[None]:
 
 
 def has_event(log: Path, name: str) -> bool:
-    """Whether a log of JSON lines holds an event."""
+    """Return whether a log of JSON lines holds an event of this name."""
     for line in log.read_text(errors="replace").splitlines():
         if line.startswith("{") and f'"{name}"' in line:
             try:
                 if json.loads(line).get("event") == name:
                     return True
             except ValueError:
-                continue  # half a line, as yet
+                continue  # the line is not complete yet
     return False

@@ -1,7 +1,7 @@
-"""S3 and DynamoDB on this machine: moto's server, made safe and quick for many clients at once.
+"""S3 and DynamoDB on this machine: moto's server, made safe and fast for concurrent clients.
 
-Run as ``python -m infra.local.aws --port PORT --origin ORIGIN``. Makes the app's buckets and its
-table before it answers anybody, so that a new start finds them in place.
+Run as ``python -m infra.local.aws --port PORT --origin ORIGIN``. It creates the app's buckets and
+table, and then writes ``ready`` to stdout.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# Read by moto when it is imported: answer preflights by the bucket's own rules, not with a "*".
+# moto reads this at import: preflight requests are answered by the bucket's CORS rules, not by "*".
 os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
 
 import boto3
@@ -45,52 +45,61 @@ from infra.local.ports import HOST
 TRANSACTION_ITEMS_MAX = 100
 
 Answer = Callable[..., Iterable[bytes]]
-# (code, message, row) as DynamoDB gives for each write of a cancelled transaction.
+# (code, message, row), as DynamoDB reports them for each write of a cancelled transaction.
 Reason = tuple[str | None, str | None, dict[str, Any] | None]
+# (table, hash key, sort key) of a row.
 Key = tuple[Table, DynamoType, DynamoType | None]
 
 
 def main(port: int, origin: str) -> None:
-    """Serve until killed."""
+    """Serve until killed.
+
+    Parameters
+    ----------
+    port : int
+        Port on the loopback interface.
+    origin : str
+        Origin of the page, which may upload to the bucket.
+    """
     settings = load(Endpoints)
     DynamoDBBackend.transact_write_items = transact_write_items
-    quicker.take_places()
+    quicker.patch_moto()
     moto = DomainDispatcherApplication(create_backend_app)
-    # The page goes by either of the names that a browser on this machine may use.
+    # A browser on this machine may open the page under either name.
     origins = [origin, origin.replace(HOST, "localhost")]
-    application = readable_to(origins, one_table_request_at_a_time(moto))
+    application = allow_origins(origins, one_table_request_at_a_time(moto))
     server = make_server(HOST, port, application, threaded=True, request_handler=Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    make_places(f"http://{HOST}:{port}", origins, settings)
-    # All that moto has loaded need not be looked through again and again, for 0.1 s each time.
+    create_storage(f"http://{HOST}:{port}", origins, settings)
+    # The garbage collector need not search the objects loaded so far; that takes 0.1 s each time.
     gc.freeze()
     sys.stdout.write("ready\n")
     thread.join()
 
 
 class Handler(MotoRequestHandler):
-    """moto's handler, quicker and silent."""
+    """moto's request handler, faster and without a log."""
 
-    # Unbuffered small writes and Nagle's algorithm together cost 40 ms for each answer.
+    # Without a write buffer and with Nagle's algorithm, each answer takes 40 ms longer.
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def make_environ(self) -> dict[str, Any]:
-        """Send the "100 Continue" that has been written, for which S3's client waits a second."""
+        """Flush the "100 Continue" in the write buffer; S3's client waits a second for it."""
         self.wfile.flush()
         environ: dict[str, Any] = super().make_environ()
         return environ
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: keys hold batch ids, and who knows one may read the batch."""
+        """Do not log: keys hold batch ids, and whoever knows one can read the batch."""
 
 
 def one_table_request_at_a_time(application: Answer) -> Answer:
-    """Let requests to DynamoDB wait for each other.
+    """Wrap a WSGI application so that requests to DynamoDB run one after the other.
 
-    moto reads, checks and writes a row with no lock, while its server answers each client on a
-    thread of its own: two conditional writes could both find their condition true.
+    moto reads, checks and writes a row without a lock, and its server answers each client in its
+    own thread. So two conditional writes could both find their condition true.
     """
     lock = threading.Lock()
 
@@ -103,8 +112,11 @@ def one_table_request_at_a_time(application: Answer) -> Answer:
     return answer
 
 
-def readable_to(origins: list[str], application: Answer) -> Answer:
-    """Let pages from `origins` read the answer to an uploaded form, which moto's lacks."""
+def allow_origins(origins: list[str], application: Answer) -> Answer:
+    """Wrap a WSGI application so that pages from `origins` may read its answers.
+
+    moto sends no CORS header with the answer to an uploaded form.
+    """
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         origin = environ.get("HTTP_ORIGIN")
@@ -121,22 +133,34 @@ def readable_to(origins: list[str], application: Answer) -> Answer:
 
 
 def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-    """Check every condition, then write: takes the place of moto's own method.
+    """Check all conditions of a transaction, then write; replaces moto's own method.
 
-    moto's writes first and checks as it goes, with a deep copy of every table made beforehand to
-    be put back when a condition fails. The copy takes longer with every row that the table holds,
-    and putting it back undoes what other clients have written meanwhile.
+    moto checks each condition just before its write. It copies every table first, and restores the
+    copy when a condition fails. The copy takes longer with every row of the table, and restoring it
+    undoes writes of other clients.
+
+    Parameters
+    ----------
+    transact_items : list of dict
+        Each has one key (``Put``, ``Update``, ``Delete`` or ``ConditionCheck``) with its arguments.
+
+    Raises
+    ------
+    TooManyTransactionsException, TransactWriteSingleOpException, MultipleTransactionsException
+        If there are too many writes, an item is not one write, or two writes are for the same row.
+    TransactionCanceledException
+        If a condition fails, or a write fails after all conditions held; nothing is changed then.
     """
     if len(transact_items) > TRANSACTION_ITEMS_MAX:
         raise TooManyTransactionsException
     if any(len(item) != 1 for item in transact_items):
         raise TransactWriteSingleOpException
     writes = [next(iter(item.items())) for item in transact_items]
-    keys = [key_of(self, kind, write) for kind, write in writes]
+    keys = [find_key(self, action, write) for action, write in writes]
     if len({(id(table), repr((hash_, range_))) for table, hash_, range_ in keys}) < len(keys):
         raise MultipleTransactionsException
     reasons = [
-        check(write, table.get_item(hash_, range_))
+        check_condition(write, table.get_item(hash_, range_))
         for (_, write), (table, hash_, range_) in zip(writes, keys, strict=True)
     ]
     if any(code for code, _, _ in reasons):
@@ -144,34 +168,42 @@ def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, A
     before = [copy.deepcopy(table.get_item(hash_, range_)) for table, hash_, range_ in keys]
     reasons = []
     try:
-        for kind, write in writes:
-            apply(self, kind, write)
+        for action, write in writes:
+            apply_write(self, action, write)
             reasons.append((None, None, None))
     except Exception as error:
-        # A write that no condition foretold, such as adding a number to a text.
-        for key, item in zip(keys, before, strict=True):
-            put_back(key, item)
+        # A write can fail although its condition holds, for example when it adds a number to a
+        # text.
+        for key, row in zip(keys, before, strict=True):
+            restore_row(key, row)
         if isinstance(error, MockValidationException):
             raise
         reasons.append((type(error).__name__, str(error), None))
         raise TransactionCanceledException(reasons) from error
 
 
-def key_of(backend: DynamoDBBackend, kind: str, write: dict[str, Any]) -> Key:
-    """Find which row of which table a write is for."""
+def find_key(backend: DynamoDBBackend, action: str, write: dict[str, Any]) -> Key:
+    """Return table, hash key and sort key of the row that a write is for."""
     table = backend.get_table(write["TableName"])
-    hash_, range_ = backend.get_keys_value(table, write["Item" if kind == "Put" else "Key"])
+    hash_, range_ = backend.get_keys_value(table, write["Item" if action == "Put" else "Key"])
     return table, hash_, range_
 
 
-def check(write: dict[str, Any], row: Item | None) -> Reason:
-    """Check the condition of one write against the row as it is."""
+def check_condition(write: dict[str, Any], row: Item | None) -> Reason:
+    """Check the condition of one write against its row.
+
+    Returns
+    -------
+    Reason
+        Three times None if the condition holds; otherwise code, message and, if the write asks for
+        it, the row.
+    """
     condition = get_filter_expression(
         write.get("ConditionExpression"),
         write.get("ExpressionAttributeNames"),
         write.get("ExpressionAttributeValues"),
     )
-    # With no row, conditions are asked of one that has no attributes.
+    # A missing row is checked as a row without attributes.
     if condition.expr(row if row is not None else Item(DynamoType({"S": "-"}), None, {})):
         return None, None, None
     wants_row = write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and row is not None
@@ -179,9 +211,9 @@ def check(write: dict[str, Any], row: Item | None) -> Reason:
     return "ConditionalCheckFailed", str(ConditionalCheckFailed().message), shown
 
 
-def apply(backend: DynamoDBBackend, kind: str, write: dict[str, Any]) -> None:
-    """Carry out one write, whose condition is known to hold."""
-    match kind:
+def apply_write(backend: DynamoDBBackend, action: str, write: dict[str, Any]) -> None:
+    """Execute one write whose condition holds; a ``ConditionCheck`` writes nothing."""
+    match action:
         case "Put":
             backend.put_item(write["TableName"], write["Item"])
         case "Delete":
@@ -196,24 +228,24 @@ def apply(backend: DynamoDBBackend, kind: str, write: dict[str, Any]) -> None:
             )
 
 
-def put_back(key: Key, item: Item | None) -> None:
-    """Make one row what it was."""
+def restore_row(key: Key, row: Item | None) -> None:
+    """Restore one row to an earlier state; None deletes it."""
     table, hash_, range_ = key
-    if item is None:
+    if row is None:
         table.delete_item(hash_, range_)
     elif range_ is None:
-        table.items[hash_] = item
+        table.items[hash_] = row
     else:
-        table.items[hash_][range_] = item
+        table.items[hash_][range_] = row
 
 
-def make_places(endpoint: str, origins: list[str], settings: Endpoints) -> None:
-    """Make the buckets, which pages from `origins` may upload to, and the table."""
+def create_storage(endpoint: str, origins: list[str], settings: Endpoints) -> None:
+    """Create the table, and the buckets, to which pages from `origins` may upload."""
     session = boto3.Session(region_name=settings.aws_region)
     s3 = session.client("s3", endpoint_url=endpoint)
-    where = {"LocationConstraint": settings.aws_region}
+    location = {"LocationConstraint": settings.aws_region}
     for bucket in {settings.uploads_bucket, settings.results_bucket}:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
     rule = {
         "AllowedOrigins": origins,
         "AllowedMethods": ["POST", "PUT", "GET"],

@@ -1,4 +1,4 @@
-"""A private RabbitMQ: its own name, ports, cookie, user and files; for `make run` and for tests."""
+"""A private RabbitMQ with its own name, ports, cookie, user and files, for `make run` and tests."""
 
 import os
 import secrets
@@ -13,19 +13,19 @@ from config.contract import resources
 from infra.local.ports import HOST, answers, free_ports
 from infra.local.process import LocalError, Process, Running, last_line
 
-# Debian's wrappers in /usr/sbin change to the user rabbitmq and its folders: pass them by.
+# Not Debian's wrappers in /usr/sbin: they change to the user rabbitmq and its folders.
 SERVERS = (
     Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),
     Path("/usr/local/lib/rabbitmq/sbin/rabbitmq-server"),
 )
 
 READY_SECONDS = 60.0
-# Longest wait for the names of queues to be written, which takes one second.
+# Longest wait until RabbitMQ has written the names of queues to disk; normally one second.
 NAMES_WRITTEN_SECONDS = 5.0
 
-# disk_free_limit: below it the broker blocks all publishers; the default of 50 MB is kept, said
-#   here because a free share of the memory's size is what some packages set.
-# consumer_timeout: must exceed the longest job, else its late ack fails; in ms.
+# disk_free_limit: with less free disk than this the broker blocks all publishers. 50 MB is the
+#   default; it is repeated here because some packages set a limit relative to the memory size.
+# consumer_timeout: in ms; must exceed the longest job, or its late acknowledgement fails.
 CONFIGURATION = """\
 listeners.tcp.default = {host}:{port}
 default_user = dip
@@ -38,34 +38,36 @@ log.console.level = info
 log.file = false
 """
 
-# +S: two schedulers are plenty. +sbwt: idle schedulers sleep at once instead of spinning.
-# The last: the port for other Erlang nodes, which RabbitMQ always opens, on this machine only.
+# +S: two schedulers are enough. +sbwt: idle schedulers sleep at once instead of spinning.
+# inet_dist_use_interface: RabbitMQ always opens a port for other Erlang nodes; keep it on the
+# loopback interface.
 ERLANG_FLAGS = (
     "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 )
 
 
 class Broker:
-    """A RabbitMQ server of its own in a folder.
+    """A private RabbitMQ server whose files are in one folder.
 
-    As a context it runs by itself, for tests; `make run` gives `part` to its supervisor.
+    Tests use it as a context manager, which starts and stops the server. `make run` passes
+    `process` to its supervisor instead.
 
     Parameters
     ----------
     folder : Path
-        For its files, logs included. Messages stay there over `kill` and `restart`.
+        Folder of its files and logs. Messages stay there over `kill` and `restart`.
 
     Raises
     ------
     LocalError
-        If there is no RabbitMQ on this machine.
+        If RabbitMQ is not installed.
 
     Attributes
     ----------
     url : str
-        For pika and the settings.
-    part : Process
-        How it is started.
+        AMQP URL with user and password.
+    process : Process
+        How to start the server.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,19 +81,19 @@ class Broker:
         configuration.touch(mode=0o600)
         configuration.write_text(CONFIGURATION.format(host=HOST, port=self.port, password=password))
         (home / "enabled_plugins").write_text("[].\n")
-        self.part = Process(
+        self.process = Process(
             name="broker",
             command=(str(server()),),
             environment=environment(home, self.port, distribution, epmd),
-            # Nothing on its disk is needed after the end of `make run`, and a SIGKILL loses no
-            # confirmed message, so there is no reason to wait for a tidy end.
+            # Nothing on its disk is needed after `make run`, and SIGKILL loses no confirmed
+            # message. So there is no reason to wait for a clean shutdown.
             stop_seconds=0.0,
         )
         self.running: Running | None = None
         self.declared: list[str] = []
 
     def is_ready(self) -> bool:
-        """Whether it takes connections with its user and password."""
+        """Return whether the server accepts connections with its user and password."""
         if not answers(self.port):
             return False
         try:
@@ -101,7 +103,7 @@ class Broker:
         return True
 
     def declare_queues(self) -> None:
-        """Make the app's queues."""
+        """Declare the queues of the app."""
         connection = connect(self.url)
         channel = connection.channel()
         for queue in resources.QUEUES:
@@ -110,14 +112,14 @@ class Broker:
         connection.close()
 
     def start(self) -> None:
-        """Start it and wait until it is ready.
+        """Start the server and wait until it is ready.
 
         Raises
         ------
         LocalError
-            If it is not ready within a minute.
+            If the server ends, or is not ready within a minute.
         """
-        running = self.running = Running(self.part, self.folder)
+        running = self.running = Running(self.process, self.folder)
         deadline = time.monotonic() + READY_SECONDS
         while not self.is_ready():
             if time.monotonic() > deadline or running.wait(0.05):
@@ -125,11 +127,11 @@ class Broker:
                 raise LocalError(f"RabbitMQ did not start{last_line(running.log)}")
 
     def kill(self) -> None:
-        """Kill it, as a power cut would, once the queues declared here are on its disk.
+        """Kill the server, as a power cut would, once its queues are on disk.
 
-        RabbitMQ answers a declaration a second before it writes which files are a quorum queue's
-        (names.dets, saved once a second). Killed in between, it loses the queue's messages and,
-        seen with 3.10.8, leaves the queue without a leader for good.
+        RabbitMQ answers a declaration up to a second before it writes which files belong to a
+        quorum queue (names.dets, saved once a second). If it is killed in between, the messages of
+        the queue are lost, and the queue may stay without a leader for ever (seen with 3.10.8).
         """
         deadline = time.monotonic() + NAMES_WRITTEN_SECONDS
         while not self._names_are_written() and time.monotonic() < deadline:
@@ -137,13 +139,13 @@ class Broker:
         self.end()
 
     def end(self) -> None:
-        """Kill it at once; its messages are not needed any more."""
+        """Kill the server at once; its messages may be lost."""
         if self.running is not None:
             self.running.kill()
             self.running.wait()
 
     def restart(self) -> None:
-        """Kill it and start it again with the messages that it had confirmed."""
+        """Kill the server and start it again; confirmed messages are kept."""
         self.kill()
         self.start()
 
@@ -161,7 +163,7 @@ class Broker:
 
 
 def server() -> Path:
-    """Find RabbitMQ's own start script.
+    """Return the path of RabbitMQ's own start script.
 
     Raises
     ------
@@ -175,14 +177,22 @@ def server() -> Path:
 
 
 def environment(home: Path, port: int, distribution: int, epmd: int) -> dict[str, str]:
-    """Build the environment in which a server shares nothing with any other on the machine."""
+    """Build the environment of a server that shares nothing with other servers on the machine.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of its files.
+    port, distribution, epmd : int
+        Ports for AMQP, for other Erlang nodes, and for Erlang's port mapper.
+    """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
-        "HOME": str(home),  # Erlang's cookie is made here
+        "HOME": str(home),  # Erlang creates its cookie here
         "ERL_EPMD_PORT": str(epmd),
         "ERL_EPMD_ADDRESS": HOST,
-        # The machine's own configuration of RabbitMQ is not for this server.
+        # Do not read the machine's own configuration of RabbitMQ.
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
         "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
@@ -195,15 +205,16 @@ def environment(home: Path, port: int, distribution: int, epmd: int) -> dict[str
         "RABBITMQ_LOGS": "-",
         "RABBITMQ_PID_FILE": str(home / "pid"),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG_FLAGS,
-        # With this the start script becomes the server, so that the part's pid is the server's;
-        # -noinput keeps Erlang's shell from reading the stdin that this would open for it.
+        # With this the start script executes the server in its own process, so that the pid of
+        # the process is the server's. It also opens stdin; -noinput stops Erlang's shell from
+        # reading it.
         "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_SERVER_START_ARGS": "-noinput",
     }
 
 
 def connect(url: str) -> pika.BlockingConnection:
-    """Connect with short timeouts, since the server is on this machine."""
+    """Connect to a broker on this machine, with short timeouts."""
     parameters = pika.URLParameters(url)
     parameters.socket_timeout = 5
     parameters.blocked_connection_timeout = 10

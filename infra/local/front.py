@@ -1,7 +1,7 @@
-"""The front: one origin for the built site, the API under /api and the results under /files.
+"""The front: a server that joins site, API (under /api) and results (under /files) in one origin.
 
-Run as ``python -m infra.local.front --port PORT --api URL --site FOLDER``. On AWS this is
-CloudFront. It logs no addresses, since they hold batch ids.
+Run as ``python -m infra.local.front --port PORT --api URL --site FOLDER``. On AWS, CloudFront does
+this. The front logs no addresses, because they hold batch ids.
 """
 
 import argparse
@@ -21,16 +21,17 @@ from config.contract.settings import ApiSettings, load
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.local.ports import HOST
 
-# Largest request to the API; the largest that is meant, 100 images, has some 30 KB. API Gateway
-# takes 10 MB.
+# Largest request to the API. The largest one that the app sends, for 100 images, has about 30 KB;
+# API Gateway accepts 10 MB.
 API_BODY_BYTES_MAX = 1024 * 1024
-# API Gateway's own limit, and room for a slow disk behind /files.
+# The API's timeout is that of API Gateway; the files' allows for a slow disk.
 API_SECONDS = 29.0
 FILE_SECONDS = 300.0
 CHUNK_BYTES = 256 * 1024
 
-# About one connection and not about what it carries (RFC 9110, 7.6.1); each side has its own.
-NOT_PASSED = {
+# Headers that describe one connection, not the message (RFC 9110, 7.6.1), and headers that this
+# server or its client writes itself. They are not forwarded.
+NOT_FORWARDED = {
     "connection",
     "date",
     "host",
@@ -44,9 +45,9 @@ NOT_PASSED = {
     "transfer-encoding",
     "upgrade",
 }
-# What a browser may ask of a result, and what it may learn.
-FILE_ASKS = ("Range", "If-Range", "If-None-Match", "If-Modified-Since")
-FILE_TELLS = (
+# Headers of requests for results, and of their answers, that are forwarded.
+FILE_REQUEST_HEADERS = ("Range", "If-Range", "If-None-Match", "If-Modified-Since")
+FILE_ANSWER_HEADERS = (
     "Content-Type",
     "Content-Length",
     "Content-Range",
@@ -61,16 +62,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Front:
-    """What the front serves.
+    """The routes of the front.
 
     Parameters
     ----------
     site : Path
-        The built site.
+        Folder of the built site.
     api : str
-        Where Chalice listens.
+        Origin at which Chalice listens, such as ``http://127.0.0.1:20001``.
     settings : ApiSettings
-        Where the results are.
+        Bucket of the results, and endpoints of S3.
     """
 
     def __init__(self, site: Path, api: str, settings: ApiSettings) -> None:
@@ -86,8 +87,10 @@ class Front:
         )
 
     def application(self) -> web.Application:
-        """Build the server's routes."""
-        application = web.Application(middlewares=[explain], client_max_size=API_BODY_BYTES_MAX)
+        """Build the aiohttp application."""
+        application = web.Application(
+            middlewares=[convert_errors], client_max_size=API_BODY_BYTES_MAX
+        )
         application.on_response_prepare.append(add_headers)
         application.cleanup_ctx.append(self._session)
         application.router.add_route("*", "/api/{path:.*}", self.pass_to_api)
@@ -97,20 +100,23 @@ class Front:
         return application
 
     async def _session(self, _: web.Application) -> Any:
-        # Answers pass through as they are: not unpacked, no redirect followed.
+        # Answers are forwarded unchanged, so they must not be decompressed.
         connector = TCPConnector(limit=0)
         async with ClientSession(connector=connector, auto_decompress=False) as self.session:
             yield
 
     async def index(self, _: web.Request) -> web.StreamResponse:
-        """Serve the page, which names the hashed files and so must always be asked for."""
+        """Serve the page.
+
+        It names the files with hashes, so the browser must revalidate it at each visit.
+        """
         return web.FileResponse(
             self.site / "index.html",
             headers={"Cache-Control": "no-cache", "Content-Security-Policy": self.policy},
         )
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
-        """Serve a file of the site."""
+        """Serve a file of the site; 404 if there is none."""
         path = (self.site / request.match_info["path"]).resolve()
         if not path.is_relative_to(self.site) or not path.is_file():
             return problem(404, "no such page")
@@ -124,20 +130,23 @@ class Front:
         )
 
     async def pass_to_api(self, request: web.Request) -> web.StreamResponse:
-        """Pass a call to Chalice, which knows no /api, no HEAD and no chunked bodies."""
+        """Forward a call to Chalice.
+
+        Chalice's routes have no /api prefix, and it supports neither HEAD nor chunked bodies.
+        """
         body = await request.read()
         method = "GET" if request.method == "HEAD" else request.method
         target = URL(self.api + request.raw_path.removeprefix("/api"), encoded=True)
         headers = end_to_end(request.headers)
-        headers.pop("Content-Length", None)  # that of `body` takes its place
-        return await self._pass_on(
+        headers.pop("Content-Length", None)  # the client computes it from `body`
+        return await self._forward(
             request,
             self.session.request(
                 method,
                 target,
                 data=body or None,
                 headers=headers,
-                # Else a call without a body is given a type, which the API refuses.
+                # Otherwise aiohttp adds a type to a call without a body, which the API refuses.
                 skip_auto_headers=["Content-Type"],
                 allow_redirects=False,
                 timeout=ClientTimeout(total=API_SECONDS),
@@ -147,7 +156,7 @@ class Front:
         )
 
     async def pass_file(self, request: web.Request) -> web.StreamResponse:
-        """Pass a result on from the bucket."""
+        """Forward a request for a result to the bucket."""
         if request.method not in ("GET", "HEAD"):
             return problem(405, "a result can only be read", Allow="GET, HEAD")
         target = self.s3.generate_presigned_url(
@@ -155,8 +164,10 @@ class Front:
             Params={"Bucket": self.bucket, "Key": request.path.removeprefix("/")},
             ExpiresIn=60,
         )
-        headers = {name: request.headers[name] for name in FILE_ASKS if name in request.headers}
-        return await self._pass_on(
+        headers = {
+            name: request.headers[name] for name in FILE_REQUEST_HEADERS if name in request.headers
+        }
+        return await self._forward(
             request,
             self.session.request(
                 request.method,
@@ -166,24 +177,38 @@ class Front:
                 timeout=ClientTimeout(total=None, sock_connect=5, sock_read=FILE_SECONDS),
             ),
             lambda answer: (
-                {name: answer[name] for name in FILE_TELLS if name in answer}
+                {name: answer[name] for name in FILE_ANSWER_HEADERS if name in answer}
                 | {"Content-Security-Policy": FILE_POLICY}
             ),
             "the results do not answer; they are back within seconds",
             missing=(403, 404),
         )
 
-    async def _pass_on(
+    async def _forward(
         self,
         request: web.Request,
-        asking: Any,
-        headers_of: Callable[[Mapping[str, str]], dict[str, str]],
+        pending: Any,
+        choose_headers: Callable[[Mapping[str, str]], dict[str, str]],
         when_down: str,
         missing: tuple[int, ...] = (),
     ) -> web.StreamResponse:
-        """Stream an answer through; a problem when there is none."""
+        """Stream an answer to the browser, or send a problem if there is no answer.
+
+        Parameters
+        ----------
+        request : web.Request
+            The browser's request.
+        pending : awaitable
+            The request that was made for it, which results in the answer.
+        choose_headers : callable
+            Takes the headers of the answer, returns those to send.
+        when_down : str
+            Sentence for the user if the server does not answer.
+        missing : tuple of int
+            Statuses of the answer that become 404.
+        """
         try:
-            answer = await asking
+            answer = await pending
         except TimeoutError:
             return problem(504, "no answer in time; try again")
         except ClientError:
@@ -191,8 +216,9 @@ class Front:
         async with answer:
             if answer.status in missing:
                 return problem(404, "no such file; it may have expired")
-            response = web.StreamResponse(status=answer.status, headers=headers_of(answer.headers))
-            # The browser may be gone by now, which is nobody's fault.
+            headers = choose_headers(answer.headers)
+            response = web.StreamResponse(status=answer.status, headers=headers)
+            # The browser may have closed the connection, which is not an error.
             with contextlib.suppress(ConnectionResetError):
                 await response.prepare(request)
                 if request.method != "HEAD":
@@ -203,12 +229,12 @@ class Front:
 
 
 def end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
-    """Copy the headers that are about what is carried."""
-    return {name: value for name, value in headers.items() if name.lower() not in NOT_PASSED}
+    """Return the headers that describe the message, without those of the connection."""
+    return {name: value for name, value in headers.items() if name.lower() not in NOT_FORWARDED}
 
 
 def problem(status: int, detail: str, **headers: str) -> web.Response:
-    """Build an error as RFC 9457 has it."""
+    """Build the answer for an error, as problem details (RFC 9457)."""
     title = HTTPStatus(status).phrase
     return web.json_response(
         {"type": "about:blank", "title": title, "status": status, "detail": detail},
@@ -219,8 +245,8 @@ def problem(status: int, detail: str, **headers: str) -> web.Response:
 
 
 @web.middleware
-async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell aiohttp's own errors as problems."""
+async def convert_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Convert aiohttp's own errors to problem details (RFC 9457)."""
     try:
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:
@@ -232,13 +258,25 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Add what every answer carries."""
+    """Add the headers that every answer has."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
 
 
 def main(port: int, api: str, site: Path, host: str = HOST) -> None:
-    """Serve until told to end."""
+    """Serve until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    port : int
+        Port to listen on.
+    api : str
+        Origin at which Chalice listens.
+    site : Path
+        Folder of the built site.
+    host : str
+        Address to listen on.
+    """
     logging.basicConfig(level=logging.INFO)
     front = Front(site.resolve(), api, load(ApiSettings, "api"))
     web.run_app(
@@ -247,7 +285,7 @@ def main(port: int, api: str, site: Path, host: str = HOST) -> None:
         port=port,
         access_log=None,
         print=None,
-        # A page that polls keeps its connection: it is not waited for.
+        # Do not wait for the connections that polling pages keep open.
         shutdown_timeout=0.5,
     )
 

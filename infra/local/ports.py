@@ -1,4 +1,4 @@
-"""Ports on this machine: choosing free ones, and seeing whether something listens."""
+"""Ports on this machine: choose free ones, and check whether a server listens."""
 
 import random
 import socket
@@ -6,14 +6,14 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 
-# Chosen below the range from which the kernel takes ports for outgoing connections: else one of
-# those could take a port between its choice and the start of the part that is to listen there.
+# Ports are chosen below the range that the kernel uses for outgoing connections. Otherwise such a
+# connection could take a port after it was chosen and before its server listens there.
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST = 20_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Choose different ports that nothing listens on."""
+    """Choose `count` different ports on which nothing listens."""
     highest = int(EPHEMERAL.read_text().split()[0]) if EPHEMERAL.is_file() else 32_768
     found: list[int] = []
     while len(found) < count:
@@ -24,9 +24,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on a port."""
+    """Return whether a server could listen on a port."""
     with socket.socket() as probe:
-        # As servers do, so that connections of a server just ended do not count.
+        # Servers set this too: lingering connections of a server that has ended do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -36,7 +36,7 @@ def is_free(port: int) -> bool:
 
 
 def answers(port: int) -> bool:
-    """Whether something listens on a port."""
+    """Return whether a server listens on a port."""
     try:
         with socket.create_connection((HOST, port), timeout=1):
             return True

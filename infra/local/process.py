@@ -1,4 +1,4 @@
-"""A part of the app as a process: how it is started, and its end seen."""
+"""A process of the local app: start it under a guard, stop it, and notice when it has ended."""
 
 import contextlib
 import os
@@ -17,25 +17,25 @@ GUARD = Path(__file__).with_name("guard.py")
 
 
 class LocalError(RuntimeError):
-    """The app cannot run on this machine; the text is one sentence for the user."""
+    """The app cannot run on this machine; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """What to run.
+    """The description of a process: what to run, and how to stop it.
 
     Attributes
     ----------
     name : str
-        What the user calls it; its log is ``<name>.log``.
+        Name shown to the user; the log is ``<name>.log``.
     command : tuple of str
         Program and arguments.
     environment : mapping
-        Its whole environment.
+        The whole environment of the process; nothing else is inherited.
     stop_seconds : float
-        Time to end after SIGTERM; then it is killed.
+        Time that the process has to end after SIGTERM, in seconds; then it is killed.
     loses : str
-        What is gone when it is started again, for the line that says so.
+        What is lost when the process is restarted, for the line that reports the restart.
     """
 
     name: str
@@ -46,83 +46,107 @@ class Process:
 
     @classmethod
     def python(cls, name: str, module: str, *arguments: str, **environment: str) -> "Process":
-        """Build a part that is a module of this project, run by this interpreter.
+        """Describe a process that runs a module of this project with this interpreter.
 
         Parameters
         ----------
-        name, module : str
-            What the user calls it, and where it is.
+        name : str
+            Name shown to the user.
+        module : str
+            Dotted name of the module.
         *arguments : str
-            After ``python -m module``.
+            Arguments after ``python -m module``.
         **environment : str
-            Added to this process's environment, of which nothing about AWS is taken over: a key
-            or a profile of the user's has no business here.
+            Variables added to the environment of the current process. Variables whose names begin
+            with ``AWS_`` are not inherited: the user's own keys and profiles must not be used.
         """
-        inherited = {name: at for name, at in os.environ.items() if not name.startswith("AWS_")}
-        # All that a part talks to is on this machine, past any proxy.
-        here = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+        }
+        # The processes talk only to this machine, so no proxy must stand between them.
+        no_proxy = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
         command = (sys.executable, "-m", module, *arguments)
-        return cls(name, command, inherited | here | {"PYTHONUNBUFFERED": "1"} | environment)
+        return cls(name, command, inherited | no_proxy | {"PYTHONUNBUFFERED": "1"} | environment)
 
 
 class Running:
-    """A part that was started, under its guard.
+    """A process that was started under its guard (`guard.py`).
+
+    Parameters
+    ----------
+    process : Process
+        What to run.
+    folder : Path
+        Folder of the log, to which both output streams are appended.
 
     Attributes
     ----------
     pid : int
-        Of the part itself, not of the guard; 0 if it could not be started.
-    since : float
-        When it was started, on the monotonic clock.
+        Pid of the process itself, not of the guard; 0 if it could not be started.
+    started_at : float
+        Time of the start, on the monotonic clock, in seconds.
+    returncode : int or None
+        Exit code, negative for a signal; None until `wait` has seen the end.
     """
 
-    def __init__(self, part: Process, folder: Path) -> None:
-        self.part = part
-        self.log = folder / f"{part.name}.log"
-        self.since = time.monotonic()
+    def __init__(self, process: Process, folder: Path) -> None:
+        self.process = process
+        self.log = folder / f"{process.name}.log"
+        self.started_at = time.monotonic()
         self.returncode: int | None = None
         with self.log.open("ab") as log:
             self.guard = subprocess.Popen(  # noqa: S603 - commands are our own
-                # Isolated and without site: a guard is up in 20 ms and takes little memory.
-                [sys.executable, "-IS", str(GUARD), str(part.stop_seconds), *part.command],
+                # -I and -S (isolated, without site): a guard starts in 20 ms and uses little
+                # memory.
+                [sys.executable, "-IS", str(GUARD), str(process.stop_seconds), *process.command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=dict(part.environment),
+                env=dict(process.environment),
                 cwd=TOP,
-                # Ctrl-C on the terminal is for the supervisor, which ends the parts in order.
+                # Ctrl-C on the terminal must reach the supervisor only, which ends the processes
+                # in the right sequence.
                 start_new_session=True,
             )
         self.report = self.guard.stdout
         self.pid = int(self.read_line() or 0)
 
     def fileno(self) -> int:
-        """Descriptor that becomes readable when the part has ended and nothing of it is left."""
+        """Return the descriptor that becomes readable when the process has ended.
+
+        Its descendants have ended then, too.
+        """
         assert self.report is not None  # noqa: S101 - opened above
         return self.report.fileno()
 
     def read_line(self) -> bytes:
-        """Read one line of the guard's report; empty if the guard is gone."""
+        """Read one line of the guard's report; return an empty one if the guard has ended."""
         assert self.report is not None  # noqa: S101 - opened above
         return self.report.readline()
 
     def stop(self) -> None:
-        """Ask the part to end; after its `stop_seconds` the guard kills it."""
+        """Send SIGTERM to the process; the guard kills it after its `stop_seconds`."""
         with contextlib.suppress(ProcessLookupError):
             self.guard.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the part and all that it started."""
+        """Kill the process and all its descendants."""
+        # The guard kills them when its stdin closes.
         if self.guard.stdin is not None:
             self.guard.stdin.close()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing of the part is left.
+        """Wait until the process and all its descendants have ended.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Longest wait, in seconds; None waits without limit.
 
         Returns
         -------
         bool
-            False if it still runs after `timeout` seconds.
+            False if the process still runs after `timeout` seconds.
         """
         if self.returncode is not None:
             return True
@@ -135,17 +159,17 @@ class Running:
         status = self.guard.wait()
         if self.report is not None:
             self.report.close()
-        # Without a second line the guard itself was killed, and the part with it.
+        # If the second line is missing, the guard itself was killed, and the process with it.
         self.returncode = int(line) if line else status
         return True
 
-    def end_in_words(self) -> str:
-        """Tell how it ended."""
+    def describe_exit(self) -> str:
+        """Return how the process ended: ``signal 9`` or ``exit code 1``."""
         code = self.returncode
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log, to follow a sentence; empty if there is none."""
+    """Return ``, which ends: …`` with the last line of a log; empty if the log has no line."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
     return f", which ends: {lines[-1][:300]}" if lines else ""

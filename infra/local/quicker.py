@@ -1,6 +1,7 @@
-"""What moto does slowly for every request, done quickly and to the same end.
+"""Faster replacements for slow functions of moto, with the same results.
 
-moto stands in for AWS on one machine, where all that it takes is taken from the images.
+moto stands in for AWS on one machine. The processor time that it uses for each request is missing
+for the images.
 """
 
 import copy
@@ -22,105 +23,130 @@ from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 
-# Where moto's query is told of an index, after the limit, the start, the order and the projection.
+# Position of the index's name among the arguments of moto's `Table.query` that follow the values:
+# limit, start key, direction, projection, index name.
 INDEX_NAME = 4
-# Expressions that are kept: the app writes some dozens.
+# Most parsed expressions in a cache; the app writes some dozens.
 PARSED_MAX = 256
-# Pairs of classes of nodes that are kept: moto has some dozens.
-KINDS_MAX = 1024
-# As much as moto lets a row hold.
+# Most pairs of classes in the cache of `is_subclass`; moto has some dozens of node classes.
+CLASS_PAIRS_MAX = 1024
+# Largest row that moto accepts.
 ROW_BYTES_MAX = 405_000
-# DynamoDB's name of a value with its type, of which each has one of ten.
+# DynamoDB's name for the shape of a value with its type; there are ten types.
 TYPED_VALUE = "AttributeValue"
 
-is_kind: Callable[[type, Any], bool] = lru_cache(KINDS_MAX)(issubclass)
+# `issubclass` is slow for abstract classes.
+is_subclass: Callable[[type, Any], bool] = lru_cache(CLASS_PAIRS_MAX)(issubclass)
 
 
-def take_places() -> None:
-    """Put this module's functions in the places of moto's."""
-    Table.query = partialmethod(query, Table.query)
-    # It looks into moto's folder, twice for each request.
+def patch_moto() -> None:
+    """Replace moto's slow functions by those of this module."""
+    Table.query = partialmethod(query_table, Table.query)
+    # moto lists its own folder twice for each request.
     names = backends.list_of_moto_modules
     backends.list_of_moto_modules = cache(lambda: tuple(names()))
     serialize_structure = BaseJSONSerializer._serialize_type_structure
-    BaseJSONSerializer._serialize_type_structure = partialmethod(serialize, serialize_structure)
-    # It looks at all members of a class, for each request.
+    BaseJSONSerializer._serialize_type_structure = partialmethod(
+        serialize_typed_value, serialize_structure
+    )
+    # moto inspects all members of a class for each request.
     responses.method_names_from_class = cache(responses.method_names_from_class)
-    take_expressions()
-    # It measures the whole row for each attribute that is set.
+    patch_expressions()
+    # moto measures the whole row for each attribute that is set. `init_row` and `execute_update`
+    # measure it once.
     LimitedSizeDict.__setitem__ = dict.__setitem__
-    Item.__init__ = partialmethod(make_row, Item.__init__)
-    UpdateExpressionExecutor.execute = partialmethod(execute, UpdateExpressionExecutor.execute)
+    Item.__init__ = partialmethod(init_row, Item.__init__)
+    UpdateExpressionExecutor.execute = partialmethod(
+        execute_update, UpdateExpressionExecutor.execute
+    )
 
 
-def take_expressions() -> None:
-    """Have each expression parsed once, or parted into words, and gone through quickly."""
-    UpdateExpressionParser.make = lru_cache(PARSED_MAX)(parser(UpdateExpressionParser.make))
-    # The parser has asked it already.
+def patch_expressions() -> None:
+    """Make moto parse and split each expression once, and traverse the results faster."""
+    UpdateExpressionParser.make = lru_cache(PARSED_MAX)(wrap_parser(UpdateExpressionParser.make))
+    # The wrapped parser has made this check already.
     ActionCountValidator.traverse = lambda self, node: node
-    # It looks at all that is below a node: to ask it of the root is enough.
+    # The check at the root covers all nodes below it, so no traversal is needed.
     OverlappingPathsValidator.traverse = OverlappingPathsValidator.check_for_overlapping_paths
     DepthFirstTraverser.traverse_node_recursively = traverse
     Node.__deepcopy__ = copy_node
-    lexed = lru_cache(PARSED_MAX)(lexer(ConditionExpressionParser._lex_condition_expression))
+    lexed = lru_cache(PARSED_MAX)(wrap_lexer(ConditionExpressionParser._lex_condition_expression))
     ConditionExpressionParser._lex_condition_expression = lambda self: deque(
         lexed(self.condition_expression)
     )
 
 
-def parser(moto: Callable[[str], Node]) -> Callable[[str], Node]:
-    """Parse an update into a root with its actions; moto brings it into this form later.
+def wrap_parser(original: Callable[[str], Node]) -> Callable[[str], Node]:
+    """Return a parser of update expressions whose result is a root with all actions as children.
 
-    Until then it visits a clause for each action that follows another. What is wrong with the
-    clauses is so found before a condition is asked.
+    moto brings the tree into this form later. Until then its actions are nested, and each visit
+    passes through one more clause per action. With this parser the number of clauses is checked
+    before any condition, which moto does later, too.
     """
 
-    def make(expression: str) -> Node:
-        root = moto(expression)
+    def parse(expression: str) -> Node:
+        root = original(expression)
         ActionCountValidator().verify_action_counts(root)
         root.normalize()
         for action in root.children:
             action.set_parent(root)
         return root
 
-    return make
+    return parse
 
 
-def lexer(moto: Callable[[ConditionExpressionParser], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Process a condition into words, for which moto compiles six patterns at each word."""
-    return lambda expression: tuple(moto(ConditionExpressionParser(expression, None, None)))
+def wrap_lexer(
+    original: Callable[[ConditionExpressionParser], Any],
+) -> Callable[[str], tuple[Any, ...]]:
+    """Return a function that splits a condition into tokens.
+
+    Its results can be cached; moto compiles six patterns for each token.
+    """
+    return lambda expression: tuple(original(ConditionExpressionParser(expression, None, None)))
 
 
 def copy_node(self: Node, memo: dict[int, Any]) -> Node:
-    """Copy what was parsed, for one that changes it."""
+    """Copy a parsed tree; moto changes the copy, and the cached tree stays as it is."""
     copied = object.__new__(type(self))
     copied.__dict__.update(self.__dict__)
     if self.children is not None:
         copied.children = [
-            copy_node(child, memo) if is_kind(type(child), Node) else child
+            copy_node(child, memo) if is_subclass(type(child), Node) else child
             for child in self.children
         ]
         for child in copied.children:
-            if is_kind(type(child), Node):
+            if is_subclass(type(child), Node):
                 child.set_parent(copied)
     return copied
 
 
-def make_row(self: Item, moto: Callable[..., None], *others: Any, **named: Any) -> None:
-    """Make a row, unless it is too large."""
-    moto(self, *others, **named)
+def init_row(self: Item, original: Callable[..., None], *others: Any, **named: Any) -> None:
+    """Initialize a row, and check its size.
+
+    Raises
+    ------
+    ItemSizeTooLarge
+        If the row has more than `ROW_BYTES_MAX` bytes.
+    """
+    original(self, *others, **named)
     check_size(self)
 
 
-def execute(
-    self: UpdateExpressionExecutor, moto: Callable[..., None], node: Node | None = None
+def execute_update(
+    self: UpdateExpressionExecutor, original: Callable[..., None], node: Node | None = None
 ) -> None:
-    """Carry out an update, unless the row then is too large."""
+    """Execute an update, and undo it if the row is then too large.
+
+    Raises
+    ------
+    ItemSizeTooLarge
+        If the row would have more than `ROW_BYTES_MAX` bytes.
+    """
     if node is not None:
-        moto(self, node)
+        original(self, node)
         return
     before = copy.deepcopy(self.item)
-    moto(self)
+    original(self)
     try:
         check_size(self.item)
     except ItemSizeTooLarge:
@@ -129,45 +155,63 @@ def execute(
 
 
 def check_size(row: Item) -> None:
-    """Refuse a row that is too large, as it is in the end."""
+    """Raise ItemSizeTooLarge if a row has more than `ROW_BYTES_MAX` bytes."""
     if row.size() > ROW_BYTES_MAX:
         raise ItemSizeTooLarge
 
 
-def query(
+def query_table(
     self: Table,
-    moto: Callable[..., Any],
+    original: Callable[..., Any],
     hash_key: DynamoType,
     comparison: str | None,
     values: list[DynamoType],
     *others: Any,
     **named: Any,
 ) -> Any:
-    """Give moto only the rows in the range that is asked for, or of an index's hash key.
+    """Select the rows that can match, then run moto's query on these rows only.
 
-    moto's looks at all rows of the table, which it sorts for an index, and sizes up all that share
-    the hash key.
+    Without this moto looks at all rows of the table, sorts them for an index, and computes the size
+    of all rows that share the hash key.
     """
     table, rows = self, self.items.get(hash_key)
     if others[INDEX_NAME] is not None:
-        table = narrowed(self, indexed(self, hash_key, others[INDEX_NAME]))
+        table = restrict_table(self, select_rows(self, hash_key, others[INDEX_NAME]))
     elif rows and comparison:
         kept = {key: row for key, row in rows.items() if key.compare(comparison, values)}
-        table = narrowed(self, {hash_key: kept})
-    return moto(table, hash_key, comparison, values, *others, **named)
+        table = restrict_table(self, {hash_key: kept})
+    return original(table, hash_key, comparison, values, *others, **named)
 
 
-def narrowed(table: Table, items: dict[Any, Any]) -> Table:
-    """Give a table of these rows alone; not by its class, which keeps every table that it makes."""
-    found: Table = object.__new__(Table)
-    found.__dict__.update(table.__dict__, items=items)
-    return found
+def restrict_table(table: Table, items: dict[Any, Any]) -> Table:
+    """Return a shallow copy of a table that has only the given rows.
+
+    `Table()` is not called, because the class keeps a reference to every instance it creates.
+    """
+    restricted: Table = object.__new__(Table)
+    restricted.__dict__.update(table.__dict__, items=items)
+    return restricted
 
 
-def indexed(table: Table, hash_key: DynamoType | None, name: str) -> dict[Any, Any]:
-    """Give the rows that have a value where an index has its hash key; all if that is not one.
+def select_rows(table: Table, hash_key: DynamoType | None, name: str) -> dict[Any, Any]:
+    """Return the rows whose value at the hash key of an index is `hash_key`.
 
-    A number is written in many ways, and is left to moto.
+    All rows are returned if the hash key is a number, which can be written in several ways, or if
+    the index has no single hash key. moto then selects the rows itself.
+
+    Parameters
+    ----------
+    table : Table
+        The table to read.
+    hash_key : DynamoType or None
+        The value to look for.
+    name : str
+        Name of the index.
+
+    Returns
+    -------
+    dict
+        The rows by sort key, by hash key, as in ``table.items``.
     """
     schemas = [each.schema for each in table.all_indexes() if each.name == name]
     hashes = [key["AttributeName"] for each in schemas for key in each if key["KeyType"] == "HASH"]
@@ -176,31 +220,31 @@ def indexed(table: Table, hash_key: DynamoType | None, name: str) -> dict[Any, A
         return items
     (attribute,) = hashes
 
-    def has_it(row: Item) -> bool:
+    def matches(row: Item) -> bool:
         found = row.attrs.get(attribute)
         return found is not None and (found.type, found.value) == (hash_key.type, hash_key.value)
 
     kept = {
-        key: {sort_key: row for sort_key, row in rows.items() if has_it(row)}
+        key: {sort_key: row for sort_key, row in rows.items() if matches(row)}
         for key, rows in items.items()
     }
     return {key: rows for key, rows in kept.items() if rows}
 
 
-def serialize(
+def serialize_typed_value(
     self: BaseJSONSerializer,
-    moto: Callable[..., None],
+    original: Callable[..., None],
     serialized: dict[str, Any],
     value: Any,
     shape: StructureShape,
     key: str,
 ) -> None:
-    """Serialize a value with its type, by its type.
+    """Serialize a structure; if it is a value with its type, look up that type directly.
 
-    moto's looks for each of the ten types, by seven other names first, which objects may have.
+    moto tries each of the ten types in turn, each under several names.
     """
     if shape.name != TYPED_VALUE or type(value) is not dict:
-        moto(self, serialized, value, shape, key)
+        original(self, serialized, value, shape, key)
         return
     typed: dict[str, Any] = {}
     for name, content in value.items():
@@ -209,19 +253,20 @@ def serialize(
 
 
 def traverse(self: DepthFirstTraverser, node: Any, child_id: int = -1) -> Any:
-    """Process the nodes of a kind, from the leaves up.
+    """Process all nodes of the traverser's classes, from the leaves to the root.
 
-    moto's asks for the kinds anew at every node, and abstract classes are slow to ask.
+    moto collects these classes again at every node, and compares them with `isinstance`, which is
+    slow for abstract classes.
     """
-    kinds = tuple(self.nodes_to_be_processed())
+    classes = tuple(self.nodes_to_be_processed())
 
     def visit(node: Node, child_id: int) -> Node:
         parent = node.parent
         for i, child in enumerate(node.children or ()):
             self.pre_processing_of_child(node, i)
-            if is_kind(type(child), Node):
+            if is_subclass(type(child), Node):
                 visit(child, i)
-        if is_kind(type(node), kinds):
+        if is_subclass(type(node), classes):
             node = self.process(node)
             node.parent = parent
             if parent:

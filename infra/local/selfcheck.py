@@ -1,6 +1,6 @@
-"""The self-check: one real photograph through the whole path, as a page sends it.
+"""The self-check: send one real photograph through the whole app, as the page does.
 
-`make run` does it at each start, `make smoke URL=https://…` to a deployed site.
+`make run` runs it at each start, `make smoke URL=https://…` runs it on a deployed site.
 """
 
 import importlib.util
@@ -26,32 +26,33 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def check(url: str, seconds: float = SECONDS, say: Callable[[str], None] = lambda _: None) -> None:
-    """Send the photograph, wait for its result and look at it.
+    """Send a photograph to the app, wait for its result and check it.
 
     Parameters
     ----------
     url : str
         Origin of the app.
     seconds : float
-        How long to wait for the result.
+        Longest wait for the result, in seconds.
     say : callable
-        Takes what the app has to say meanwhile.
+        Called with the notice that the API may return with the batch.
 
     Raises
     ------
     LocalError
-        If it does not come back blurred, and whole, in that time.
+        If the job fails or takes longer, or its result is not a PNG of the photograph's size.
     """
-    picture = photograph()
-    image = {"name": picture.name, "bytes": picture.stat().st_size, "type": "image/png"}
+    path = find_photograph()
+    image = {"name": path.name, "bytes": path.stat().st_size, "type": "image/png"}
     body = {"steps": STEPS, "format": "same", "images": [image]}
-    created = call("POST", f"{url}/api/batches", body, {"Idempotency-Key": secrets.token_hex(16)})
+    headers = {"Idempotency-Key": secrets.token_hex(16)}
+    created = call_api("POST", f"{url}/api/batches", body, headers)
     batch, job = created["batch"], created["jobs"][0]
     if created["notice"]:
         say(created["notice"])
-    upload(job["upload"], picture.read_bytes())
+    upload(job["upload"], path.read_bytes())
     address = f"{url}/api/batches/{batch}"
-    view = call("POST", f"{address}/jobs/{job['job']}/uploaded")
+    view = call_api("POST", f"{address}/jobs/{job['job']}/uploaded")
     deadline = time.monotonic() + seconds
     while view["state"] not in ("succeeded", "failed", "cancelled", "expired"):
         if time.monotonic() > deadline:
@@ -59,31 +60,49 @@ def check(url: str, seconds: float = SECONDS, say: Callable[[str], None] = lambd
                 f"self-check: the photograph is still {view['state']} after {seconds:g} s"
             )
         time.sleep(POLL_SECONDS)
-        view = call("GET", f"{address}/jobs/{job['job']}")
+        view = call_api("GET", f"{address}/jobs/{job['job']}")
     if view["state"] != "succeeded":
         raise LocalError(f"self-check: the photograph is {view['state']}: {view['reason']}")
     result = send("GET", url + view["result"]["url"])
-    if result[:8] != PNG or size_of(result) != size_of(picture.read_bytes()):
+    if result[:8] != PNG or read_png_size(result) != read_png_size(path.read_bytes()):
         raise LocalError(f"self-check: the result begins {result[:24].hex(' ')}, not as it should")
-    # Nothing of it stays.
-    call("DELETE", address)
+    # The self-check must leave no batch behind.
+    call_api("DELETE", address)
 
 
-def photograph() -> Path:
-    """Find scikit-image's portrait of an astronaut, without importing scikit-image."""
+def find_photograph() -> Path:
+    """Return the path of scikit-image's portrait of an astronaut.
+
+    scikit-image itself is not imported, because that takes long.
+
+    Raises
+    ------
+    LocalError
+        If scikit-image is not installed.
+    """
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
         raise LocalError("scikit-image is not installed in .venv; run: make run")
     return Path(package.origin).parent / "data" / "astronaut.png"
 
 
-def size_of(png: bytes) -> bytes:
-    """Width and height of a PNG, as they stand in its first chunk."""
+def read_png_size(png: bytes) -> bytes:
+    """Return width and height of a PNG file: 8 bytes of its first chunk, big-endian."""
     return png[16:24]
 
 
 def upload(form: dict[str, Any], file: bytes) -> None:
-    """Send a file by its presigned form, the fields first."""
+    """Upload a file with its presigned form.
+
+    S3 requires the file after all other fields.
+
+    Parameters
+    ----------
+    form : dict
+        ``url`` and ``fields``, as the API returns them.
+    file : bytes
+        Content of the file.
+    """
     boundary = secrets.token_hex(16)
     head = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
@@ -91,12 +110,14 @@ def upload(form: dict[str, Any], file: bytes) -> None:
     )
     head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
     body = head.encode() + file + f"\r\n--{boundary}--\r\n".encode()
-    kind = f"multipart/form-data; boundary={boundary}"
-    send("POST", form["url"], body, {"Content-Type": kind})
+    content_type = f"multipart/form-data; boundary={boundary}"
+    send("POST", form["url"], body, {"Content-Type": content_type})
 
 
-def call(method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-    """Call the API with JSON."""
+def call_api(
+    method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """Call the API with a JSON body; return the decoded JSON of the answer, None if it is empty."""
     sent = None if body is None else json.dumps(body).encode()
     answer = send(method, url, sent, {"Content-Type": "application/json", **(headers or {})})
     return json.loads(answer or b"null")
@@ -105,23 +126,23 @@ def call(method: str, url: str, body: Any = None, headers: Mapping[str, str] | N
 def send(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """Send a request and read its answer, past any proxy that the environment names.
+    """Send a request and return the body of the answer; proxies of the environment are ignored.
 
     Raises
     ------
     LocalError
-        If it is refused, in the answer's own words, or not answered.
+        If there is no answer, or its status is 400 or above; the message quotes the answer.
     """
-    place = urlsplit(url)
-    kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
-    with closing(kind(place.netloc, timeout=REQUEST_SECONDS)) as connection:
+    address = urlsplit(url)
+    connect = HTTPSConnection if address.scheme == "https" else HTTPConnection
+    with closing(connect(address.netloc, timeout=REQUEST_SECONDS)) as connection:
         try:
-            connection.request(method, place.path or "/", body, dict(headers or {}))
+            connection.request(method, address.path or "/", body, dict(headers or {}))
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException) as error:
             raise LocalError(f"self-check: {method} failed: {error}") from error
     if answer.status >= HTTPStatus.BAD_REQUEST:
-        said = content[:500].decode(errors="replace")
-        raise LocalError(f"self-check: {method} answered {answer.status}: {said}")
+        text = content[:500].decode(errors="replace")
+        raise LocalError(f"self-check: {method} answered {answer.status}: {text}")
     return content

@@ -1,4 +1,4 @@
-"""Keep the parts running: start again what dies, with backoff, until told to end."""
+"""The supervisor: start the processes, restart those that end, and stop them all at the end."""
 
 import contextlib
 import os
@@ -10,47 +10,52 @@ from pathlib import Path
 
 from infra.local.process import LocalError, Process, Running, last_line
 
-# As systemd's RestartSec and RestartMaxDelaySec would be set: 1, 2, 4 … 30 s between two starts.
+# Like RestartSec and RestartMaxDelaySec of systemd: 1, 2, 4 … 30 s between two starts.
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 30.0
-# A part that ran so long was well: its next death counts as its first.
-WELL_AFTER_SECONDS = 60.0
+# A process that ran this long was healthy: after its next end the delays begin anew.
+HEALTHY_AFTER_SECONDS = 60.0
 
-# How long a part may take to go once it was killed; only a process stuck in the kernel needs more.
+# Time that a process may take to end after SIGKILL; only one stuck in the kernel needs more.
 KILLED_WITHIN_SECONDS = 10.0
 
 
-def delay_after(previous: float, ran: float, first: float = FIRST_DELAY_SECONDS) -> float:
-    """Seconds to wait before a part is started again.
+def compute_delay(previous: float, ran: float, first: float = FIRST_DELAY_SECONDS) -> float:
+    """Compute the delay before a process is restarted, in seconds.
 
     Parameters
     ----------
     previous : float
-        The delay before the start that has just failed; 0 if that was the first start.
+        The delay before the run that has just ended, in seconds; 0 if that was the first run.
     ran : float
-        How long the part ran, in seconds.
+        How long the process ran, in seconds.
     first : float
-        Shortest delay.
+        Shortest delay, in seconds.
     """
-    if previous == 0 or ran >= WELL_AFTER_SECONDS:
+    if previous == 0 or ran >= HEALTHY_AFTER_SECONDS:
         return first
     return min(2 * previous, LONGEST_DELAY_SECONDS)
 
 
 class Supervisor:
-    """Start parts, start again what dies, end all.
+    """A set of processes that are started, restarted when they end, and stopped together.
 
-    Until `keep` is called a part that dies stays dead, so that a start that fails is told from a
-    part that fails later.
+    No process is restarted before `enable_restarts` is called, so that `await_ready` can report a
+    process that ends while it starts.
 
     Parameters
     ----------
     folder : Path
-        Where the logs go.
+        Folder of the logs.
     say : callable
-        Takes each line that is for the user.
+        Called with each line for the user.
     first_delay : float
-        Shortest time before a part is started again, in seconds.
+        Shortest delay before a process is restarted, in seconds.
+
+    Attributes
+    ----------
+    processes : dict of str to Running
+        The latest run of each process, by name.
     """
 
     def __init__(
@@ -62,14 +67,15 @@ class Supervisor:
         self.folder = folder
         self.say = say
         self.first_delay = first_delay
-        self.parts: dict[str, Running] = {}
+        self.processes: dict[str, Running] = {}
+        # By name: the latest delay, and the monotonic time at which a restart is due, in seconds.
         self._delays: dict[str, float] = {}
-        self._start_at: dict[str, float] = {}
-        self._keeping = False
+        self._restart_at: dict[str, float] = {}
+        self._restarting = False
         self._ending = False
         self._lock = threading.Lock()
-        # A byte in this pipe tells the watching thread that something has changed.
-        self._woken, self._wake = os.pipe()
+        # A byte in this pipe wakes the watching thread when something has changed.
+        self._wake_read, self._wake_write = os.pipe()
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
 
@@ -79,40 +85,49 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def start(self, part: Process) -> None:
-        """Start a part and watch it."""
+    def start(self, process: Process) -> None:
+        """Start a process and watch it."""
         with self._lock:
-            self.parts[part.name] = Running(part, self.folder)
-        self._notify()
+            self.processes[process.name] = Running(process, self.folder)
+        self._wake_watcher()
 
-    def keep(self) -> None:
-        """From now on start again what dies, and what has died already."""
-        self._keeping = True
-        self._notify()
+    def enable_restarts(self) -> None:
+        """Restart processes that end from now on, and those that have ended already."""
+        self._restarting = True
+        self._wake_watcher()
 
     def pids(self) -> dict[str, int]:
-        """Pids of the parts that run, by name."""
+        """Return the pids of the running processes, by name."""
         with self._lock:
             return {
                 name: running.pid
-                for name, running in self.parts.items()
+                for name, running in self.processes.items()
                 if running.returncode is None
             }
 
     def await_ready(self, name: str, is_ready: Callable[[], bool], timeout: float) -> None:
-        """Wait until a part is ready.
+        """Wait until a process is ready.
+
+        Parameters
+        ----------
+        name : str
+            Name of the process.
+        is_ready : callable
+            Returns whether the process is ready; called every 20 ms.
+        timeout : float
+            Longest wait, in seconds.
 
         Raises
         ------
         LocalError
-            If it ends before, or is not ready in time.
+            If the process ends before it is ready, or is not ready in time.
         """
         deadline = time.monotonic() + timeout
         while not is_ready():
-            running = self.parts[name]
+            running = self.processes[name]
             if running.returncode is not None:
                 raise LocalError(
-                    f"{name} ended ({running.end_in_words()}) before it was ready; "
+                    f"{name} ended ({running.describe_exit()}) before it was ready; "
                     f"its log is {running.log}{last_line(running.log)}"
                 )
             if time.monotonic() > deadline:
@@ -122,78 +137,88 @@ class Supervisor:
             time.sleep(0.02)
 
     def end(self, drained_first: Sequence[str] = ()) -> None:
-        """End every part, those named first of all; returns when nothing is left."""
+        """Stop all processes and wait until they have ended.
+
+        Parameters
+        ----------
+        drained_first : sequence of str
+            Names of the processes to stop first; the others run until these have ended.
+        """
         with self._lock:
             self._ending = True
-        self._notify()
+        self._wake_watcher()
         self._watcher.join()
-        first = [running for name, running in self.parts.items() if name in drained_first]
-        rest = [running for name, running in self.parts.items() if name not in drained_first]
+        first = [running for name, running in self.processes.items() if name in drained_first]
+        rest = [running for name, running in self.processes.items() if name not in drained_first]
         for group in (first, rest):
             for running in group:
                 running.stop()
             for running in group:
-                if not running.wait(running.part.stop_seconds + KILLED_WITHIN_SECONDS):
+                if not running.wait(running.process.stop_seconds + KILLED_WITHIN_SECONDS):
                     running.kill()
-        os.close(self._woken)
-        os.close(self._wake)
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def kill(self) -> None:
-        """End every part at once, without its time to stop; good from a signal handler."""
-        self._ending = True
-        for running in list(self.parts.values()):
-            running.kill()
-        self._notify()
+        """Kill all processes at once, without their time to stop.
 
-    def _notify(self) -> None:
-        # The pipe is closed once all has ended.
+        It takes no lock, so that a signal handler may call it.
+        """
+        self._ending = True
+        for running in list(self.processes.values()):
+            running.kill()
+        self._wake_watcher()
+
+    def _wake_watcher(self) -> None:
+        # `end` has closed the pipe when a signal handler calls this late.
         with contextlib.suppress(OSError):
-            os.write(self._wake, b".")
+            os.write(self._wake_write, b".")
 
     def _watch(self) -> None:
-        """See parts end, and start them again when their time has come."""
+        """Wait for processes to end, and restart them after their delay; runs in a thread."""
         while not self._ending:
             with selectors.DefaultSelector() as selector:
-                selector.register(self._woken, selectors.EVENT_READ)
+                selector.register(self._wake_read, selectors.EVENT_READ)
                 with self._lock:
-                    for running in self.parts.values():
+                    for running in self.processes.values():
                         if running.returncode is None:
                             selector.register(running, selectors.EVENT_READ, running)
-                events = selector.select(self._until_next_start())
+                events = selector.select(self._seconds_to_next_restart())
             with self._lock:
                 if self._ending:
                     return
                 for key, _ in events:
                     if key.data is None:
-                        os.read(self._woken, 64)
+                        os.read(self._wake_read, 64)
                     else:
                         key.data.wait()
-                self._start_again()
+                self._restart_ended()
 
-    def _until_next_start(self) -> float | None:
-        """Seconds until a part is due to be started again; None if none is."""
-        if not self._start_at:
+    def _seconds_to_next_restart(self) -> float | None:
+        """Return the time until the next restart is due, in seconds; None if none is planned."""
+        if not self._restart_at:
             return None
-        return max(0.0, min(self._start_at.values()) - time.monotonic())
+        return max(0.0, min(self._restart_at.values()) - time.monotonic())
 
-    def _start_again(self) -> None:
-        """Say what has died and start what is due."""
-        if not self._keeping:
+    def _restart_ended(self) -> None:
+        """Report each process that has ended and plan its restart; restart those that are due."""
+        if not self._restarting:
             return
         now = time.monotonic()
-        for name, running in self.parts.items():
+        for name, running in self.processes.items():
             if running.returncode is None:
                 continue
-            if name not in self._start_at:
-                delay = delay_after(
-                    self._delays.get(name, 0.0), now - running.since, self.first_delay
+            if name not in self._restart_at:
+                delay = compute_delay(
+                    self._delays.get(name, 0.0), now - running.started_at, self.first_delay
                 )
                 self._delays[name] = delay
-                self._start_at[name] = now + delay
-                loses = f"; {running.part.loses}" if running.part.loses else ""
+                self._restart_at[name] = now + delay
+                process = running.process
+                loses = f"; {process.loses}" if process.loses else ""
                 self.say(
-                    f"{name} ended ({running.end_in_words()}); started again in {delay:g} s{loses}"
+                    f"{name} ended ({running.describe_exit()}); started again in {delay:g} s{loses}"
                 )
-            elif now >= self._start_at[name]:
-                del self._start_at[name]
-                self.parts[name] = Running(running.part, self.folder)
+            elif now >= self._restart_at[name]:
+                del self._restart_at[name]
+                self.processes[name] = Running(running.process, self.folder)

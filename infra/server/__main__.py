@@ -1,4 +1,4 @@
-"""`python -m infra.server`: serve API and site until told to end."""
+"""`python -m infra.server`: serve API and site until SIGINT or SIGTERM."""
 
 import importlib
 import logging
@@ -12,7 +12,7 @@ from chalice.local import create_local_server
 
 from config.contract.settings import TOP, ApiSettings, ServerSettings, SettingError, load
 from infra.local import front
-from infra.local.api import SCHEDULED, call_often
+from infra.local.api import SCHEDULED, call_repeatedly
 from infra.local.ports import HOST, free_ports
 from infra.server.wsgi import Application
 
@@ -20,7 +20,7 @@ SITE = TOP / "frontend" / "dist"
 
 
 def main() -> int:
-    """Serve; 2 for settings that cannot be used."""
+    """Serve until a signal; return the exit code, 2 for unusable settings or a missing site."""
     logging.basicConfig(level=logging.INFO)
     try:
         settings = load(ServerSettings)
@@ -34,33 +34,36 @@ def main() -> int:
     app = load_app()
     (port,) = free_ports(1)
     for name in SCHEDULED:
-        often = (getattr(app, name), name, settings.schedule_seconds)
-        threading.Thread(target=call_often, args=often, daemon=True).start()
+        schedule = (getattr(app, name), name, settings.schedule_seconds)
+        threading.Thread(target=call_repeatedly, args=schedule, daemon=True).start()
     serve_api(Application(app.app), port, settings.api_threads)
-    # It takes over the signals, and returns when one has told it to end.
+    # The front handles SIGINT and SIGTERM, and returns after one of them.
     front.main(settings.listen_port, f"http://{HOST}:{port}", SITE, settings.listen_host)
     return 0
 
 
 def load_app() -> Any:
-    """Import the Chalice app, and prepare it for threads."""
-    # As in Lambda, where the app's folder is the first on the path.
+    """Import the Chalice app, prepare it for threads, and return its module."""
+    # In Lambda, too, the app's folder is the first on the path.
     sys.path.insert(0, str(TOP / "api"))
     app = importlib.import_module("app")
-    # Its own server, on any port, is not used.
+    # This call prepares the app for threads; the server that it creates is not used.
     create_local_server(app.app, Config(chalice_stage="api"), HOST, 0).server.server_close()
     return app
 
 
 def serve_api(application: Application, port: int, threads: int) -> None:
-    """Serve the API on this machine alone; the front passes on what comes from outside."""
+    """Start a thread that serves the API on the loopback interface.
+
+    Only the front listens to other machines.
+    """
     server = waitress.create_server(
         application,
         host=HOST,
         port=port,
         threads=threads,
         max_request_body_size=front.API_BODY_BYTES_MAX,
-        # The front keeps the addresses to itself, and so must this.
+        # Value of the `Server` header, instead of waitress's name.
         ident="dip",
     )
     threading.Thread(target=server.run, daemon=True).start()

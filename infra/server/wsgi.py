@@ -12,12 +12,12 @@ Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Application:
-    """A Chalice app, called as WSGI asks (PEP 3333).
+    """A Chalice app as a WSGI application (PEP 3333).
 
     Parameters
     ----------
     app : chalice.Chalice
-        Prepared for threads.
+        The app, prepared for threads.
     """
 
     def __init__(self, app: Any) -> None:
@@ -44,7 +44,7 @@ class Application:
         return [sent]
 
     def problem(self, status: int, start_response: Start) -> Iterable[bytes]:
-        """Answer for an address that no route has, in the words of the gateway on AWS."""
+        """Answer a request that no route accepts, as the gateway on AWS answers it."""
         status = HTTPStatus.NOT_FOUND if status == HTTPStatus.FORBIDDEN else status
         body = {
             "type": "about:blank",
@@ -63,7 +63,7 @@ class Application:
 
 
 def headers_of(environ: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """Read a request's headers, named as API Gateway names them."""
+    """Yield the headers of a request, named as API Gateway names them."""
     for name, value in environ.items():
         if name.startswith("HTTP_"):
             yield name.removeprefix("HTTP_").replace("_", "-").lower(), value
@@ -72,7 +72,7 @@ def headers_of(environ: dict[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def headers_to(answer: dict[str, Any], length: int) -> Iterable[tuple[str, str]]:
-    """Build an answer's headers."""
+    """Yield the headers of an answer; `length` is the size of the body, in bytes."""
     for name, value in answer["headers"].items():
         if name.lower() != "content-length":
             yield name, str(value)
@@ -80,5 +80,5 @@ def headers_to(answer: dict[str, Any], length: int) -> Iterable[tuple[str, str]]
 
 
 def status_line(status: int) -> str:
-    """Write a status with its phrase."""
+    """Return a status with its phrase, such as ``404 Not Found``."""
     return f"{status} {HTTPStatus(status).phrase}"

@@ -164,7 +164,7 @@ def test_a_broker_whose_memory_ran_out_ends_at_the_deadline(publisher, broker, q
 
 
 def set_memory(broker, share):
-    environment = broker.part.environment
+    environment = broker.process.environment
     command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-n", environment["RABBITMQ_NODENAME"]]
     subprocess.run(
         [*command, "set_vm_memory_high_watermark", share],

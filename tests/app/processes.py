@@ -1,4 +1,4 @@
-"""Find processes below one of the app's parts, as a person with `ps` would."""
+"""Find the descendants of a process of the app, as a person with `ps` would."""
 
 from pathlib import Path
 

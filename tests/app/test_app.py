@@ -1,4 +1,4 @@
-"""The whole app, by its REST interface, on real parts."""
+"""The whole app, by its REST interface, with all its processes."""
 
 import json
 

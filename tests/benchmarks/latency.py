@@ -25,7 +25,7 @@ def run(folder, say, rounds=ROUNDS):
     with Engine(RANKS) as engine, engine.hold(image) as held:
         for step in STEPS:
             steps = recipe.check([step], catalogue(), 1)
-            planned = plan(engine.order(image.shape, "uint8", steps))
+            planned = plan(engine.plan_request(image.shape, "uint8", steps))
             candidates = {
                 "work alone": lambda planned=planned: run_alone(planned, image),
                 "end to end": lambda steps=steps: engine.run(image, steps),

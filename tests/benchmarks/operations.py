@@ -67,7 +67,7 @@ def row(case, size, engine, started, folder):
     image = photograph(*shape, case.colours)
     taking_part = [each for each in started if each.name == SERIAL or has(each, case)]
     warm_up(engine, taking_part, case, steps, folder)
-    planned = plan(engine.order(image.shape, image.dtype.name, steps))
+    planned = plan(engine.plan_request(image.shape, image.dtype.name, steps))
     question = {"case": case.name, "steps": steps, **put(image, folder, "image")}
     peaks, pixels, candidates = {}, {}, {}
     expected = None

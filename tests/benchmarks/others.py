@@ -70,7 +70,7 @@ def row(operation, engine, serial, folder, shapes):
     (folder / "image").unlink()
     return {
         "operation": operation.name,
-        "kind": operation.kind.name,
+        "kind": operation.decomposition.name,
         "shape": list(image.shape),
         "dtype": str(image.dtype),
         "seconds": taken,

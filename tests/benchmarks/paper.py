@@ -29,12 +29,12 @@ with a rank on each, in a network of {gigabit:.0f} Gbit/s and {latency:.0f} µs,
 {rows} × {columns} RGB pixels ({gibibytes:.0f} GiB) in a store that gives each host its share at the
 speed of the host's link:
 
-    seconds  = work + meetings + transfer
+    seconds  = work + synchronization + transfer
     work     = ⌈tiles / ranks⌉ · (tile + pixels of a window · Σ work · rate)
-    meetings = count · (⌈log2 ranks on a host⌉ · meeting + ⌈log2 hosts⌉ · 2 · latency)
+    synchronization = count · (⌈log2 ranks on a host⌉ · pair + ⌈log2 hosts⌉ · 2 · latency)
     transfer = (source + result) / (hosts · link) + rows of the halos / link
 
-with {tile:.0f} µs for a tile, {meeting:.0f} µs for a meeting of two ranks, and the rates of the
+with {tile:.0f} µs for a tile, {pair:.0f} µs (`pair`) to synchronize two ranks, and the rates of the
 operations ({source}). Transfer is not hidden behind work here, as it could be; what it takes to
 tell the ranks of a job is left out.
 """
@@ -57,12 +57,12 @@ class Spread:
     """Seconds of a plan over several hosts, by what they are spent on."""
 
     work: float
-    meetings: float
+    synchronization: float
     transfer: float
 
     @property
     def seconds(self):
-        return self.work + self.meetings + self.transfer
+        return self.work + self.synchronization + self.transfer
 
 
 def spread(planned, ranks, rates, network, ranks_per_host=RANKS_PER_HOST):
@@ -76,9 +76,9 @@ def spread(planned, ranks, rates, network, ranks_per_host=RANKS_PER_HOST):
     # Each host brings its own memory.
     together = replace(rates, bytes_per_second=rates.bytes_per_second * hosts)
     one = cost.estimate(planned, ranks, ranks, together)
-    count = sum(map(planned.meetings, range(len(planned.passes))))
+    count = sum(map(planned.synchronizations, range(len(planned.passes))))
     across = count * ceil(log2(hosts)) * 2 * network.latency if hosts > 1 else 0.0
-    near = count * cost.meeting_seconds(here, rates)
+    near = count * cost.synchronization_seconds(here, rates)
     moved = size(planned.shape, planned.dtype) + size(planned.result_shape, planned.result_dtype)
     halos = sum(
         2 * each.halo * each.shapes[0][1] * prod(planned.shape[2:]) * planned.float_bytes
@@ -106,7 +106,7 @@ def section():
             columns=SHAPE[1],
             gibibytes=prod(SHAPE) / 2**30,
             tile=1e6 * MEASURED.tile,
-            meeting=1e6 * MEASURED.meeting,
+            pair=1e6 * MEASURED.synchronization,
             source=MEASURED.source,
         )
     ]
@@ -123,14 +123,14 @@ def section():
                     str(ranks),
                     str(ceil(ranks / RANKS_PER_HOST)),
                     f"{found.work:.2f}",
-                    f"{1000 * found.meetings:.1f}",
+                    f"{1000 * found.synchronization:.1f}",
                     f"{found.transfer:.2f}",
                     f"{found.seconds:.2f}",
                     f"{share:.1f}",
                     f"{100 * share / ranks:.0f} %",
                 ]
             )
-        heads = ["ranks", "hosts", "work, s", "meetings, ms", "transfer, s", "in all, s"]
+        heads = ["ranks", "hosts", "work, s", "synchronization, ms", "transfer, s", "in all, s"]
         lines.append(f"{name}:\n")
         lines.append(table([*heads, "times one rank", "of ideal"], cells))
     return "\n".join(lines)

@@ -46,9 +46,9 @@ from cluster_worker.plan.cost import Rates
 MEASURED = Rates(
     source="{source}",
     job={job:.3g},
-    further={further:.3g},
+    extra_rank={extra_rank:.3g},
     tile={tile:.3g},
-    meeting={meeting:.3g},
+    synchronization={synchronization:.3g},
     bytes_per_second={bytes_per_second:.3g},
     conversion={conversion:.3g},
     operations={{
@@ -88,20 +88,25 @@ def written(rates):
 
 
 def overheads():
-    """Seconds of a job, for a second rank, of a tile and of a meeting, as small images show them.
+    """Measure the seconds of a job, of a second rank, of a tile and of a synchronization.
 
-    Each of two ranks has one tile, as the one rank has.
+    The images are small. Each of two ranks has one tile, as the one rank has.
     """
     otsu = [{"operation": "threshold_otsu"}]
     small, pair, larger = (photograph(64 * n, 64, colours=False) for n in (1, 2, MANY))
     with Engine(1, core=(64, 64)) as one, Engine(2, core=(64, 64)) as two:
         job, shared = least_of(one, small, INVERT), least_of(two, pair, INVERT)
         tile = (least_of(one, larger, INVERT) - job) / (MANY - 1)
-        planned = plan(two.order(pair.shape, "uint8", otsu))
-        count = sum(map(planned.meetings, range(len(planned.passes))))
+        planned = plan(two.plan_request(pair.shape, "uint8", otsu))
+        count = sum(map(planned.synchronizations, range(len(planned.passes))))
         measuring = least_of(one, small, otsu) - job
-        meeting = (least_of(two, pair, otsu) - shared - measuring) / count
-    return {"job": job, "further": shared - job, "tile": tile, "meeting": meeting}
+        synchronization = (least_of(two, pair, otsu) - shared - measuring) / count
+    return {
+        "job": job,
+        "extra_rank": shared - job,
+        "tile": tile,
+        "synchronization": synchronization,
+    }
 
 
 def medians(taken):
@@ -155,7 +160,7 @@ def conversion():
 
 def rates_of(operation, engine, rates):
     """Seconds for a unit of an operation's work, on whole numbers and on floats."""
-    rates = rates.unbound()
+    rates = rates.compute_bound()
     steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
     found = []
     for floats in (False, True):
@@ -171,7 +176,7 @@ def rates_of(operation, engine, rates):
                 seconds = least_of(engine, image, steps, REPEATS)
             except Rejected:
                 break
-            planned = plan(engine.order(image.shape, image.dtype.name, steps))
+            planned = plan(engine.plan_request(image.shape, image.dtype.name, steps))
             rate, before = rate_from(operation.name, planned, seconds, rates), pixels
         found.append(rate)
     whole, floating = found

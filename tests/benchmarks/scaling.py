@@ -54,6 +54,6 @@ def row(case, engines, image):
 
 def said(engine, image, steps):
     """Give the seconds that the cost model says."""
-    order = engine.order(image.shape, image.dtype.name, steps)
-    ranks = engine.ranks if engine.is_wide(order) else 1
-    return cost.estimate(plan(order), ranks, len(os.sched_getaffinity(0)), MEASURED).seconds
+    request = engine.plan_request(image.shape, image.dtype.name, steps)
+    ranks = engine.ranks if engine.is_wide(request) else 1
+    return cost.estimate(plan(request), ranks, len(os.sched_getaffinity(0)), MEASURED).seconds

@@ -68,7 +68,7 @@ def test_calibration_writes_a_module_that_gives_its_rates(tmp_path, monkeypatch)
     module = {}
     exec(path.read_text(), module)  # noqa: S102 - written a line ago
     measured = module["MEASURED"]
-    for name in ("job", "further", "tile", "meeting"):
+    for name in ("job", "extra_rank", "tile", "synchronization"):
         assert math.isclose(getattr(measured, name), found[name], rel_tol=0.01)
     assert set(measured.operations) == {"gaussian", "label"}
     assert all(rate > 0 for pair in measured.operations.values() for rate in pair)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster_worker.imagefiles.decoder import cpu_seconds_of
+from cluster_worker.imagefiles.decoder_messages import cpu_seconds_of
 from cluster_worker.timings import Spent, Timings
 
 

@@ -15,7 +15,7 @@ from config.contract.settings import TOP
 from infra.local import app as room
 from infra.local import selfcheck
 from infra.local.app import LocalApp
-from infra.local.guard import descendants
+from infra.local.guard import list_descendants
 from infra.local.ports import HOST, answers, free_ports
 from infra.local.process import LocalError
 from tests.infra.processes import (
@@ -62,7 +62,7 @@ def test_it_says_that_it_is_ready_and_a_signal_leaves_nothing(number):
         assert said[-1].startswith(f"ready http://{HOST}:{port} in ")
         for path in ("/", "/api/operations", "/api/health", "/api/openapi.json"):
             assert request("GET", f"http://{HOST}:{port}{path}").status == 200
-        pids = descendants(process.pid)
+        pids = list_descendants(process.pid)
         names = {name_of(pid) for pid in pids}
         assert {"beam.smp", "epmd"} <= names
         process.send_signal(number)
@@ -75,7 +75,7 @@ def test_nothing_is_left_when_it_is_killed_itself():
     (port,) = free_ports(1)
     with local(port) as (process, said):
         assert said[-1].startswith("ready")
-        pids = descendants(process.pid)
+        pids = list_descendants(process.pid)
         process.kill()
         eventually(lambda: not [pid for pid in pids if is_alive(pid)])
         assert not answers(port)
@@ -109,12 +109,14 @@ def test_a_site_that_is_not_built_is_one_sentence(tmp_path, monkeypatch):
         LocalApp(tmp_path).__enter__()
 
 
-def test_a_part_that_does_not_start_is_one_sentence_and_leaves_nothing(tmp_path):
+def test_a_process_that_does_not_start_is_one_sentence_and_leaves_nothing(tmp_path):
     # The worker cannot read this setting.
     app = LocalApp(tmp_path, ranks=1, JOB_SECONDS_MAX="long")
     with pytest.raises(LocalError, match=r"worker ended .* JOB_SECONDS_MAX: must be a number"):
         app.__enter__()
-    assert not [pid for running in app.supervisor.parts.values() if is_alive(pid := running.pid)]
+    assert not [
+        pid for running in app.supervisor.processes.values() if is_alive(pid := running.pid)
+    ]
 
 
 def test_two_copies_run_side_by_side(app, tmp_path):
@@ -129,14 +131,14 @@ def test_each_start_begins_empty(tmp_path):
     (tmp_path / "rabbitmq").mkdir()
     (tmp_path / "rabbitmq" / "old").touch()
     (tmp_path / "old.log").touch()
-    with room.own(tmp_path, free_ports(1)[0]):
+    with room.claim_folder(tmp_path, free_ports(1)[0]):
         assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
 
 
-def test_its_parts_listen_on_this_machine_alone(app):
+def test_its_processes_listen_on_this_machine_alone(app):
     sockets, of_mpiexec = set(), set()
-    for running in app.supervisor.parts.values():
-        for pid in (running.pid, *descendants(running.pid)):
+    for running in app.supervisor.processes.values():
+        for pid in (running.pid, *list_descendants(running.pid)):
             (of_mpiexec if name_of(pid) == "mpiexec" else sockets).update(sockets_of(pid))
     # MPICH's mpiexec opens its control port on all interfaces, and no option changes that; the
     # ranks inherit it.
@@ -146,7 +148,7 @@ def test_its_parts_listen_on_this_machine_alone(app):
 
 
 def test_no_log_names_a_batch(app):
-    created = selfcheck.call(
+    created = selfcheck.call_api(
         "POST",
         f"{app.url}/api/batches",
         {

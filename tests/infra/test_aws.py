@@ -33,9 +33,11 @@ def endpoint(tmp_path_factory):
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
     }
-    part = Process.python("aws", "infra.local.aws", f"--port={port}", f"--origin={ORIGIN}", **names)
+    process = Process.python(
+        "aws", "infra.local.aws", f"--port={port}", f"--origin={ORIGIN}", **names
+    )
     with Supervisor(folder, print) as supervisor:
-        supervisor.start(part)
+        supervisor.start(process)
         supervisor.await_ready("aws", lambda: "ready" in (folder / "aws.log").read_text(), 60)
         yield f"http://127.0.0.1:{port}"
 

@@ -7,7 +7,7 @@ import pytest
 from config.contract import resources
 from infra.local import broker as room
 from infra.local.broker import Broker, connect
-from infra.local.guard import descendants
+from infra.local.guard import list_descendants
 from infra.local.ports import HOST, answers
 from infra.local.process import LocalError
 from tests.infra.processes import (
@@ -60,7 +60,7 @@ def test_a_stranger_is_refused(broker):
 
 
 def test_nothing_of_the_broker_listens_beyond_this_machine(broker):
-    pids = {broker.running.guard.pid, *descendants(broker.running.guard.pid)}
+    pids = {broker.running.guard.pid, *list_descendants(broker.running.guard.pid)}
     listening = addresses_listened_on(set().union(*map(sockets_of, pids)))
     assert listening
     assert listening <= THIS_MACHINE
@@ -68,7 +68,7 @@ def test_nothing_of_the_broker_listens_beyond_this_machine(broker):
 
 def test_two_brokers_run_side_by_side_and_leave_nothing(broker, tmp_path):
     with Broker(tmp_path) as second:
-        pids = [second.running.guard.pid, *descendants(second.running.guard.pid)]
+        pids = [second.running.guard.pid, *list_descendants(second.running.guard.pid)]
         assert any(name_of(pid) == "epmd" for pid in pids)
         assert second.is_ready()
         assert broker.is_ready()

@@ -1,4 +1,4 @@
-"""API and site on a machine of one's own: `python -m infra.server` beside the app's other parts."""
+"""API and site on a machine of one's own: `python -m infra.server` beside the local app."""
 
 import http.client
 import json

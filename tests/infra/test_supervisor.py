@@ -1,4 +1,4 @@
-"""Parts that die, parts that must go, and what they leave behind."""
+"""Processes that end by themselves, processes that are stopped, and their list_descendants."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ import sys
 import pytest
 
 from config.contract.settings import TOP
-from infra.local.guard import descendants
+from infra.local.guard import list_descendants
 from infra.local.process import LocalError, Process
-from infra.local.supervisor import Supervisor, delay_after
+from infra.local.supervisor import Supervisor, compute_delay
 from tests.infra.processes import eventually, is_alive
 
-# A part whose grandchild leaves its session and its process group, as epmd and mpiexec's ranks do.
-# It writes the grandchild's pid into the file named last, and then waits for ever.
+# A process whose grandchild leaves its session and its process group, as epmd and mpiexec's ranks
+# do. It writes the grandchild's pid into the file named in its first argument, then sleeps.
 LEAVES_A_GRANDCHILD = """
 import os, subprocess, sys, time
 sleeper = subprocess.Popen(["sleep", "1000"], start_new_session=True)
@@ -44,14 +44,14 @@ def supervisor(tmp_path, said):
 def test_the_delay_doubles_to_half_a_minute_and_begins_anew_after_a_minute_well():
     delays = [0.0]
     for _ in range(7):
-        delays.append(delay_after(delays[-1], ran=5.0))
+        delays.append(compute_delay(delays[-1], ran=5.0))
     assert delays[1:] == [1, 2, 4, 8, 16, 30, 30]
-    assert delay_after(30.0, ran=60.0) == 1
+    assert compute_delay(30.0, ran=60.0) == 1
 
 
-def test_a_part_that_dies_is_started_again_and_said(supervisor, said):
+def test_a_process_that_dies_is_started_again_and_said(supervisor, said):
     supervisor.start(Process("worker", ("sleep", "1000")))
-    supervisor.keep()
+    supervisor.enable_restarts()
     for delay in ("0.05", "0.1"):
         killed = supervisor.pids()["worker"]
         os.kill(killed, signal.SIGKILL)
@@ -60,14 +60,14 @@ def test_a_part_that_dies_is_started_again_and_said(supervisor, said):
     assert not said
 
 
-def test_a_part_that_ends_by_itself_is_told_by_its_exit_code(supervisor, said):
+def test_a_process_that_ends_by_itself_is_told_by_its_exit_code(supervisor, said):
     supervisor.start(python("api", "raise SystemExit(3)", loses="all is lost"))
-    supervisor.keep()
+    supervisor.enable_restarts()
     eventually(lambda: said)
     assert said[0] == "api ended (exit code 3); started again in 0.05 s; all is lost"
 
 
-def test_a_part_that_dies_while_it_starts_is_one_sentence_and_not_started_again(
+def test_a_process_that_dies_while_it_starts_is_one_sentence_and_not_started_again(
     supervisor, said, tmp_path
 ):
     supervisor.start(python("front", "raise SystemExit('no room at the inn')"))
@@ -80,7 +80,7 @@ def test_a_part_that_dies_while_it_starts_is_one_sentence_and_not_started_again(
     assert not said
 
 
-def test_a_part_that_never_becomes_ready_is_given_up(supervisor):
+def test_a_process_that_never_becomes_ready_is_given_up(supervisor):
     supervisor.start(Process("api", ("sleep", "1000")))
     with pytest.raises(LocalError, match=r"api was not ready within 0\.1 s"):
         supervisor.await_ready("api", lambda: False, 0.1)
@@ -92,9 +92,9 @@ def test_a_program_that_is_missing_ends_at_once(supervisor):
         supervisor.await_ready("broker", lambda: False, 10)
 
 
-def grandchild_of(part_name, tmp_path, supervisor):
+def grandchild_of(name, tmp_path, supervisor):
     note = tmp_path / "grandchild"
-    supervisor.start(python(part_name, LEAVES_A_GRANDCHILD, str(note), stop_seconds=5.0))
+    supervisor.start(python(name, LEAVES_A_GRANDCHILD, str(note), stop_seconds=5.0))
     eventually(note.exists)
     return int(note.read_text())
 
@@ -106,16 +106,16 @@ def test_grandchildren_end_with_the_app(tmp_path, said):
     assert not is_alive(grandchild)
 
 
-def test_grandchildren_end_when_their_part_is_killed(supervisor, tmp_path):
+def test_grandchildren_end_when_their_process_is_killed(supervisor, tmp_path):
     grandchild = grandchild_of("worker", tmp_path, supervisor)
     os.kill(supervisor.pids()["worker"], signal.SIGKILL)
     eventually(lambda: not is_alive(grandchild))
 
 
-def test_a_part_ends_when_its_guard_is_killed(supervisor):
+def test_a_process_ends_when_its_guard_is_killed(supervisor):
     supervisor.start(Process("worker", ("sleep", "1000")))
     pid = supervisor.pids()["worker"]
-    supervisor.parts["worker"].guard.kill()
+    supervisor.processes["worker"].guard.kill()
     eventually(lambda: not is_alive(pid))
 
 
@@ -134,14 +134,14 @@ time.sleep(1000)
     with subprocess.Popen([sys.executable, "-c", code], cwd=TOP) as process:
         try:
             eventually(note.exists)
-            left = descendants(process.pid)
+            left = list_descendants(process.pid)
             assert int(note.read_text()) in left
         finally:
             process.kill()
     eventually(lambda: not any(is_alive(pid) for pid in left))
 
 
-def test_a_part_may_finish_what_it_holds_before_the_others_end(tmp_path, said):
+def test_a_process_may_finish_what_it_holds_before_the_others_end(tmp_path, said):
     finished = tmp_path / "finished"
     code = (
         "import signal, sys, time\n"
@@ -173,7 +173,7 @@ def test_a_part_may_finish_what_it_holds_before_the_others_end(tmp_path, said):
     assert seen.read_text() == "True"
 
 
-def test_a_part_that_will_not_stop_is_killed(tmp_path, said):
+def test_a_process_that_will_not_stop_is_killed(tmp_path, said):
     code = (
         "import signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -1,1 +1,1 @@
-"""One file per image format, each a frozen record with what reads and writes it."""
+"""One file per image format: a frozen record with the functions that read and write it."""

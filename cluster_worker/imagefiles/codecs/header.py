@@ -1,4 +1,4 @@
-"""What is known of an image file before its pixels are decoded, and what a format is."""
+"""The header of an image file, the record of a format, and what several codecs share."""
 
 import math
 import re
@@ -12,55 +12,55 @@ from numpy.typing import NDArray
 
 Image = NDArray[Any]
 
-# Where an encoded tile lies in a file: its offset and its length in bytes.
-Place = tuple[int, int]
-# The same with the file before it.
+# Offset and length, in bytes, of an encoded tile in a file.
+ByteRange = tuple[int, int]
+# An encoded tile: the file that holds it, and its offset and length there.
 Piece = tuple[Path, int, int]
 
 # Rows and columns of the tiles that results are written in.
 TILE = 256
 
-# Types of images in files; labels are of uint32.
+# The dtypes of images in files; labels are uint32.
 DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
 
-# How pixels may be compressed besides a format's usual way.
+# Compressions that a result takes over from the original; "" is the usual one of the format.
 COMPRESSIONS = ("", "zstd")
 
-# The channels of a result, by their number, and the colour space that a profile must be for.
+# The colour space that a profile must have, by the number of channels of the result.
 COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 # Profiles of cameras and printers have 0.5 to 3 MB.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
 
-# Inches in a unit of resolution, by the numbers that TIFF and EXIF give to inch and centimetre;
-# without a number it is the inch.
+# Inches in a unit of resolution, by the numbers that TIFF and EXIF use for inch and centimetre.
+# Files without a number mean the inch.
 INCHES = {2: 1.0, 3: 1 / 2.54}
 INCHES_DEFAULT = 2
 
-# Labels are whole numbers of 32 bits; files hold them in 16 if the largest is no larger than this.
+# Labels are uint32; PNG and TIFF store them in 16 bits if none is larger than this.
 SHORT_LABELS_MAX = 65_535
 
-# Pixels per inch; at most four to a nanometre, which every format can still count.
+# Pixels per inch: about four pixels per nanometre. Every format can still store this.
 RESOLUTION_MAX = 1e8
 
 
 @dataclass(frozen=True)
 class Header:
-    """A file's header.
+    """What is known of an image file before its pixels are decoded.
 
     Attributes
     ----------
     name : str
-        As the visitor called the file; sentences begin with it.
+        Name that the visitor gave the file; error sentences begin with it.
     format : str
-        Name of the `Format` that the file is of.
+        Name of the file's `Format`.
     shape : tuple of int
-        (rows, columns) or (rows, columns, channels) of the upright image; 2 or 4 channels end
-        with alpha.
+        (rows, columns) or (rows, columns, channels) of the upright image. The last of 2 or 4
+        channels is alpha.
     dtype : str
         bool, uint8, uint16, uint32 (labels), float32 or float64, in native byte order.
     orientation : int
-        1 to 8 as EXIF and TIFF number them: how the file's rows and columns lie.
+        1 to 8 as EXIF and TIFF number them: how the stored rows and columns are turned.
     icc_profile : bytes
         Colour profile; empty if the file has none.
     resolution : tuple of float or None
@@ -68,10 +68,10 @@ class Header:
     notes : tuple of str
         What could not be kept, one sentence each.
     block : tuple of int or None
-        (rows, columns) of the pieces in which a window of the file can be read without decoding
-        all of it; (1, columns) if any rows can. None if it cannot be read by windows.
+        (rows, columns) of the pieces that can be decoded one by one; (1, columns) if single rows
+        can. None if the file cannot be read by windows.
     compression : str
-        One of `COMPRESSIONS`: how a result in this format is compressed too.
+        One of `COMPRESSIONS`; a result in the same format is compressed in the same way.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Header:
 
     @property
     def pixels_bytes(self) -> int:
-        """Bytes that the decoded pixels take."""
+        """Size of the decoded pixels, in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
@@ -103,11 +103,11 @@ class Format:
     Attributes
     ----------
     name, title : str
-        For the interfaces and for sentences.
+        Name in the interfaces, and name in sentences.
     extensions : tuple of str
-        Without the dot; a result gets the first.
+        Without the dot; results get the first one.
     media_type : str
-        For the results.
+        Of the results.
     magic : pattern
         Matches the first bytes of a file of this format.
     read_header : callable
@@ -118,15 +118,17 @@ class Format:
         (path, image, header of the original) to notes on what was not kept.
     read_window : callable or None
         (path, header, top, bottom, left, right, out): fills `out` with these rows and columns.
+        None if the format is not read by windows.
     encode_tiles : callable or None
-        (spool, image, compression): appends the image's tiles to a file and tells where each lies.
+        (spool, image, compression) to byte ranges: appends the encoded tiles of an image to a
+        file. None if the format is not written by tiles.
     assemble : callable or None
-        (path, pieces, shape, dtype, header of the original) to notes: writes a file of encoded
-        tiles.
+        (path, pieces, shape, dtype, header of the original) to notes: writes a file from encoded
+        tiles. None if the format is not written by tiles.
     dtypes : tuple of str
-        Types of results that it holds, black and white and labels among them.
+        The dtypes of results that it can hold; bool for masks, uint32 for labels.
     side_max : int or None
-        Most rows, and most columns, that it counts.
+        Largest number of rows, and of columns, that it can store.
     """
 
     name: str
@@ -138,7 +140,7 @@ class Format:
     read_pixels: Callable[[Path, Header, Image], None]
     write: Callable[[Path, Image, Header], tuple[str, ...]]
     read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
-    encode_tiles: Callable[[Path, Image, str], list[Place]] | None = None
+    encode_tiles: Callable[[Path, Image, str], list[ByteRange]] | None = None
     assemble: (
         Callable[[Path, Sequence[Piece], Sequence[int], str, Header], tuple[str, ...]] | None
     ) = None
@@ -147,25 +149,38 @@ class Format:
 
     @property
     def extension(self) -> str:
-        """The extension that results get."""
+        """The extension of results, without the dot."""
         return self.extensions[0]
 
 
 def has_alpha(shape: Sequence[int]) -> bool:
-    """Whether the last channel of an image of this shape is alpha."""
+    """Return whether the last channel of an image of this shape is alpha."""
     return len(shape) == 3 and shape[2] in (2, 4)
 
 
 def upright_shape(rows: int, columns: int, channels: int, orientation: int) -> tuple[int, ...]:
-    """Give the shape of an image once it is turned upright."""
-    across = (columns, rows) if orientation >= 5 else (rows, columns)
-    return across if channels == 1 else (*across, channels)
+    """Compute the shape of an image after it is turned upright.
+
+    Parameters
+    ----------
+    rows, columns, channels : int
+        As stored in the file.
+    orientation : int
+        1 to 8 as EXIF numbers them.
+
+    Returns
+    -------
+    tuple of int
+        (rows, columns), or (rows, columns, channels) if there are several channels.
+    """
+    sides = (columns, rows) if orientation >= 5 else (rows, columns)
+    return sides if channels == 1 else (*sides, channels)
 
 
 def as_stored(upright: Image, orientation: int) -> Image:
-    """View an upright image in the order in which its file stores the pixels.
+    """View an upright image with the rows and columns that its file stores.
 
-    A decoder that writes through this view turns the image upright without a copy.
+    A decoder that writes into this view turns the image upright without a copy.
     """
     if orientation in (2, 3, 6, 7):
         upright = upright[:, ::-1]
@@ -175,28 +190,29 @@ def as_stored(upright: Image, orientation: int) -> Image:
 
 
 def valid_orientation(value: Any) -> int:
-    """Take an orientation from a file; what is not 1 to 8 means upright."""
+    """Check the orientation that a file states; return 1, upright, for all but 1 to 8."""
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def valid_resolution(
     along: Any, inches: float | None, orientation: int
 ) -> tuple[float, float] | None:
-    """Take a resolution from a file; zeros, infinities and one-to-one ratios mean none.
+    """Check the resolution that a file states, and convert it to pixels per inch.
 
     Parameters
     ----------
     along : tuple of float or None
-        Pixels per unit along the file's (columns, rows).
+        Pixels per unit along the stored (columns, rows).
     inches : float or None
         Inches in a unit.
     orientation : int
-        Of the picture.
+        1 to 8 as EXIF numbers them.
 
     Returns
     -------
     tuple of float or None
-        Pixels per inch along (columns, rows) of the upright image.
+        Pixels per inch along (columns, rows) of the upright image. None if the file states none,
+        or one that does not lie between 1 and `RESOLUTION_MAX`: 1 is an aspect ratio.
     """
     try:
         x, y = (float(each) / inches for each in along) if inches else (0.0, 0.0)
@@ -208,12 +224,12 @@ def valid_resolution(
 
 
 def valid_profile(profile: Any) -> tuple[bytes, tuple[str, ...]]:
-    """Take a colour profile from a file, or say why not.
+    """Check the colour profile of a file.
 
     Returns
     -------
     bytes, tuple of str
-        The profile, empty if there is none, and a note if one was dropped.
+        The profile, empty if there is none or if it cannot be kept, and then a note.
     """
     if not profile:
         return b"", ()
@@ -226,31 +242,37 @@ def valid_profile(profile: Any) -> tuple[bytes, tuple[str, ...]]:
 
 
 def fitting_profile(shape: Sequence[int], header: Header) -> tuple[bytes, tuple[str, ...]]:
-    """Give the original's colour profile if a result of this shape can carry it, else a note."""
+    """Return the original's colour profile if a result of this shape can have it.
+
+    Returns
+    -------
+    bytes, tuple of str
+        The profile; empty with a note if it is for another colour space.
+    """
     space = header.icc_profile[16:20]
     if not space or space == COLOUR_SPACES[channels_of(shape)]:
         return header.icc_profile, ()
-    kind = space.decode("ascii", "replace").strip()
+    profile = space.decode("ascii", "replace").strip()
     result = "gray" if channels_of(shape) <= 2 else "RGB"
-    return b"", (f"colour profile dropped: it is for {kind}, the result is {result}",)
+    return b"", (f"colour profile dropped: it is for {profile}, the result is {result}",)
 
 
 def channels_of(shape: Sequence[int]) -> int:
-    """Count the channels of an image of this shape, alpha included."""
+    """Count the channels of an image of this shape, with alpha."""
     return shape[2] if len(shape) == 3 else 1
 
 
 def without_channels(image: Image) -> Image:
-    """View an image of one channel as rows × columns; others stay as they are."""
+    """View an image of one channel as rows × columns; return others unchanged."""
     return image[..., 0] if image.shape[2:] == (1,) else image
 
 
 def in_8_bits(image: Image) -> Image:
-    """Turn a mask into black and white, which every program shows; others stay as they are."""
+    """Convert a mask to uint8 of 0 and 255, which every program shows; return others unchanged."""
     return image.astype(np.uint8) * np.uint8(255) if image.dtype == bool else image
 
 
 def narrowed(image: Image) -> Image:
-    """Store labels in 16 bits if the largest fits; others stay as they are."""
+    """Convert labels to uint16 if the largest fits; return others unchanged."""
     fits = image.dtype == np.uint32 and image.max(initial=0) <= SHORT_LABELS_MAX
     return image.astype(np.uint16) if fits else image

@@ -1,7 +1,7 @@
-"""JPEG: 8 bits a channel, gray or RGB, no alpha.
+"""JPEG: 8 bits per channel, gray or RGB, no alpha.
 
-Pillow reads and writes what surrounds the pixels. The pixels are decoded by libjpeg straight into
-place, and encoded in bands that threads share, each a restart interval of one picture.
+Pillow reads and writes everything but the pixels. libjpeg decodes the pixels directly into the
+output array. Threads encode bands of rows side by side; each band is one restart interval.
 """
 
 import re
@@ -41,29 +41,30 @@ from cluster_worker.imagefiles.codecs.threads import in_threads
 
 CHANNELS = {"L": 1, "RGB": 3}
 
-# Close to what a camera writes; colour is kept at full resolution, so that a sharp red edge that
-# an operation made is not smeared over two pixels.
+# About the quality of a camera. Chroma is not subsampled: a sharp red edge in a result would be
+# smeared over two pixels.
 QUALITY = 95
 FULL_COLOUR = 0
 
-# The format counts rows and columns in 16 bits; libjpeg stops a little earlier.
+# The format stores rows and columns in 16 bits; the limit of libjpeg is a little lower.
 SIDE_MAX = 65_500
 
-# A marker is a byte of ones and one that says what follows: a segment that begins with its own
-# length, except for the last. Within the pixels, zero stands for the ones themselves, and restarts
-# are markers of their own.
+# A marker is the byte FF and a byte for its type. A segment follows, which begins with its own
+# length; the end marker has none. Within the pixels, FF 00 stands for a byte FF, and FF D0 to FF D7
+# are restart markers.
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 LENGTH = struct.Struct(">H")
 FRAME, SCAN, END = b"\xc0", b"\xda", b"\xd9"
 RESTART_INTERVAL, RESTARTS = struct.Struct(">2sHH"), 8
-# Where a frame's segment, behind its length and depth, says rows and columns.
+# Rows and columns in a frame segment, and their offset: length and bit depth come first.
 FRAME_SIZE, FRAME_SIZE_START = struct.Struct(">HH"), 3
 
-# Pixels that are encoded in one piece; blocks of 8 × 8 in it are counted in 16 bits.
+# Pixels of a band. The format counts the blocks of 8 × 8 pixels in a restart interval in 16 bits.
 BLOCK = 8
 BAND_PIXELS = 1 << 20
 
-# Inches in the units of the file's own density, a whole number of 16 bits; 0 stands for none.
+# Inches in the units of the density field, by their numbers; 0 means an aspect ratio. The density
+# is a whole number of 16 bits.
 DENSITY_INCHES = {1: 1.0, 2: 1 / 2.54}
 DENSITY_MAX = 65_535
 
@@ -84,7 +85,7 @@ def read_header(path: Path, name: str) -> Header:
                 "so convert it to RGB"
             )
         columns, rows = file.size
-        # The base class's method, which reads nothing but the tags.
+        # The method of the base class reads the tags and nothing else.
         exif, notes = exif_of(lambda: PIL.Image.Image.getexif(file))
         orientation = valid_orientation(exif.get(ORIENTATION))
         profile, dropped = valid_profile(file.info.get("icc_profile"))
@@ -101,7 +102,10 @@ def read_header(path: Path, name: str) -> Header:
 
 
 def density_of(file: JpegImageFile) -> tuple[float, float] | None:
-    """Give pixels per inch; Pillow's own figure is 72 where a file says nothing."""
+    """Return pixels per inch along (columns, rows), or None if the file states no unit.
+
+    Pillow's own `dpi` is 72 for a file without a density.
+    """
     inches = DENSITY_INCHES.get(file.info.get("jfif_unit", 0))
     if inches is None:
         return None
@@ -118,8 +122,8 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         If the file ends too early.
     """
     content = path.read_bytes()
-    # libjpeg would fill in gray.
-    if not any(kind == END for kind, _ in segments(content)):
+    # libjpeg would fill missing pixels with gray.
+    if not any(marker == END for marker, _ in segments(content)):
         raise EOFError("the file ends within a segment")
     stored = as_stored(out, header.orientation)
     if stored.flags.c_contiguous:
@@ -129,25 +133,25 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
 
 
 def segments(content: bytes) -> Iterator[tuple[bytes, int]]:
-    """Walk the segments of a file up to its end, or to where it breaks off.
+    """Walk the segments of a file up to the end marker, or to where the file ends too early.
 
     Yields
     ------
     bytes, int
-        A segment's kind, and where its length stands.
+        Second byte of the marker, and offset of the segment's length field.
     """
-    # The first marker has no segment.
-    place = 2
-    while found := MARKER.search(content, place):
-        kind, place = found[1], found.end()
-        yield kind, place
-        if kind == END or place + LENGTH.size > len(content):
+    # The start marker has no segment.
+    offset = 2
+    while found := MARKER.search(content, offset):
+        marker, offset = found[1], found.end()
+        yield marker, offset
+        if marker == END or offset + LENGTH.size > len(content):
             return
-        place += LENGTH.unpack_from(content, place)[0]
+        offset += LENGTH.unpack_from(content, offset)[0]
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a JPEG; masks become black and white, and alpha is laid over white."""
+    """Write a JPEG; masks become black and white, and alpha is blended over white."""
     notes: tuple[str, ...] = ()
     picture = without_channels(in_8_bits(image))
     if has_alpha(image.shape):
@@ -169,37 +173,37 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
 
 
 def encoded(picture: Image, rows: int, top: int) -> memoryview:
-    """Encode a band of rows, and give what lies between the header and the end of its file."""
+    """Encode `rows` rows from `top` on; return the bytes between headers and end marker."""
     content = jpeg8_encode(picture[top : top + rows], QUALITY, subsampling="444")
-    scan = next(place for kind, place in segments(content) if kind == SCAN)
+    scan = next(offset for marker, offset in segments(content) if marker == SCAN)
     return memoryview(content)[scan + LENGTH.unpack_from(content, scan)[0] : -2]
 
 
 def head(picture: Image, interval: int, options: dict[str, Any]) -> bytes:
-    """Write all that stands before the pixels.
+    """Return the bytes before the pixels: all segments up to the scan header.
 
     Parameters
     ----------
     picture : ndarray
-        rows × columns [× 3].
+        (rows, columns) or (rows, columns, 3), of uint8.
     interval : int
-        Blocks from one restart to the next, 0 for none.
+        Blocks of 8 × 8 pixels between two restart markers, 0 for no restarts.
     options : dict
-        Pillow's, for what describes the picture.
+        Options of Pillow: colour profile, density and EXIF data.
     """
     small, buffer = PIL.Image.fromarray(picture[:1, :1]), BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY, subsampling=FULL_COLOUR, **options)
     content = bytearray(buffer.getvalue())
-    places = dict(segments(bytes(content)))
-    FRAME_SIZE.pack_into(content, places[FRAME] + FRAME_SIZE_START, *picture.shape[:2])
-    scan = places[SCAN]
+    offsets = dict(segments(bytes(content)))
+    FRAME_SIZE.pack_into(content, offsets[FRAME] + FRAME_SIZE_START, *picture.shape[:2])
+    scan = offsets[SCAN]
     restarts = RESTART_INTERVAL.pack(b"\xff\xdd", 4, interval) if interval else b""
     end = scan + LENGTH.unpack_from(content, scan)[0]
     return bytes(content[: scan - 2] + restarts + content[scan - 2 : end])
 
 
 def density_options(resolution: tuple[float, float] | None) -> dict[str, Any]:
-    """Say how to write a resolution: as EXIF data too if the file's own density is too coarse."""
+    """Return Pillow's options for a resolution; with EXIF data if the density would round it."""
     if resolution is None:
         return {}
     rounded = tuple(round(each) for each in resolution)
@@ -210,7 +214,7 @@ def density_options(resolution: tuple[float, float] | None) -> dict[str, Any]:
 
 
 def over_white(image: Image) -> Image:
-    """Lay a picture with alpha over white."""
+    """Blend a picture with alpha over white."""
     picture = PIL.Image.fromarray(image)
     opaque = PIL.Image.new("L" if picture.mode == "LA" else "RGB", picture.size, "white")
     opaque.paste(picture.convert(opaque.mode), mask=picture.getchannel("A"))

@@ -1,8 +1,8 @@
-"""PNG: 1, 8 and 16 bits gray, 8 and 16 bits RGB, all but the 1-bit ones with alpha too.
+"""PNG: gray of 1, 8 and 16 bits, RGB of 8 and 16 bits; with alpha too, except 1 bit.
 
-Pillow reads what surrounds the pixels. The pixels go by bands, as `png_bands` has them; palettes,
-fewer bits, a transparent colour and interlaced pixels are Pillow's too, but not with 16 bits of
-colour, of which it would keep 8 without a word: libpng decodes those.
+Pillow reads everything but the pixels. `png_bands` decodes the pixels of most files, and encodes
+those of results. Pillow decodes palettes, fewer than 8 bits, interlaced pixels and a transparent
+colour. It would silently reduce colours of 16 bits to 8, so libpng decodes such files.
 """
 
 import re
@@ -37,22 +37,28 @@ from cluster_worker.imagefiles.codecs.header import (
     without_channels,
 )
 from cluster_worker.imagefiles.codecs.pillow import ORIENTATION, exif_of, fill, resolution_of
-from cluster_worker.imagefiles.codecs.png_bands import CHECKSUM, CHUNK_HEAD, SIGNATURE, chunk, frame
+from cluster_worker.imagefiles.codecs.png_bands import (
+    CHECKSUM,
+    CHUNK_HEAD,
+    SIGNATURE,
+    chunk,
+    header_chunk,
+)
 
-# Pillow's own limit of 1 MiB refuses pictures for a printer's colour profile.
+# Pillow's own limit of 1 MiB would refuse images with the colour profile of a printer.
 PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
 
 READ_BYTES = 1 << 20
 
-# Chunks of what a result carries over: pixels per metre, and the colour profile.
+# The content of two chunks of a result: pixels per metre, and the colour profile.
 RESOLUTION, METRE, INCH_METRES = struct.Struct(">IIB"), 1, 0.0254
 PROFILE_NAME = b"ICC Profile\0\0"
 
 CHANNELS = {"1": 1, "L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 DTYPES = {"1": "bool", "I;16": "uint16"}
 BITS = {"bool": 1, "uint8": 8, "uint16": 16}
-# Channels by the number that stands for the kind of colour.
-DEEP_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+# Number of channels by the colour type, as the PNG specification numbers it; 3 is a palette.
+COLOUR_TYPE_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -64,16 +70,16 @@ def read_header(path: Path, name: str) -> Header:
         If the image is an animation.
     """
     with path.open("rb") as opened:
-        depth, colour = kind_of(opened)
+        bit_depth, colour_type = read_colour_format(opened)
         file = PngImageFile(opened)
         if getattr(file, "n_frames", 1) > 1:
             raise Rejected(
                 f"{name}: is an animation of {file.n_frames} pictures; this app reads single ones"
             )
-        deep = deep_channels(file, depth, colour)
+        deep = libpng_channels(file, bit_depth, colour_type)
         mode, notes = mode_of(file)
         columns, rows = file.size
-        # The base class's method: that of PNG decodes all pixels in search of EXIF behind them.
+        # The method of the base class: the one of PNG decodes all pixels, as EXIF may follow them.
         exif, damaged = exif_of(lambda: PIL.Image.Image.getexif(file))
         orientation = valid_orientation(exif.get(ORIENTATION))
         profile, dropped = valid_profile(file.info.get("icc_profile"))
@@ -89,24 +95,28 @@ def read_header(path: Path, name: str) -> Header:
         )
 
 
-def kind_of(opened: BinaryIO) -> tuple[int, int]:
-    """Read bits a channel, and the number for the kind of colour."""
+def read_colour_format(opened: BinaryIO) -> tuple[int, int]:
+    """Read bit depth and colour type, and go back to the start of the file."""
     opened.seek(len(SIGNATURE) + CHUNK_HEAD.size + 8)
-    depth, colour = struct.unpack(">BB", opened.read(2))
+    bit_depth, colour_type = struct.unpack(">BB", opened.read(2))
     opened.seek(0)
-    return depth, colour
+    return bit_depth, colour_type
 
 
-def deep_channels(file: PngImageFile, depth: int, colour: int) -> int:
-    """Count the channels, a transparent colour as alpha, of what libpng is to decode; else 0."""
+def libpng_channels(file: PngImageFile, bit_depth: int, colour_type: int) -> int:
+    """Count the channels that libpng decodes a file to; 0 if the file needs no libpng.
+
+    It needs libpng if it has 16 bits per channel and is not plain gray. A transparent colour
+    becomes an alpha channel.
+    """
     transparent = "transparency" in file.info
-    if depth < 16 or (colour == 0 and not transparent):
+    if bit_depth < 16 or (colour_type == 0 and not transparent):
         return 0
-    return DEEP_CHANNELS[colour] + transparent
+    return COLOUR_TYPE_CHANNELS[colour_type] + transparent
 
 
 def mode_of(file: PngImageFile) -> tuple[str, tuple[str, ...]]:
-    """Give the Pillow mode that holds all of an image, palette resolved, and notes."""
+    """Return the Pillow mode that holds all of an image, without a palette, and notes."""
     transparent = "transparency" in file.info
     if file.mode == "P":
         return "RGBA" if transparent else "RGB", ()
@@ -129,24 +139,24 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
     """
     with path.open("rb") as opened:
         check_chunks(opened)
-        depth, colour = kind_of(opened)
+        bit_depth, colour_type = read_colour_format(opened)
         file = PngImageFile(opened)
-        if by_bands(file, depth):
-            fill_bands(opened, header.orientation, out)
-        elif deep_channels(file, depth, colour):
-            fill_deep(opened, header.orientation, out)
+        if can_decode_by_bands(file, bit_depth):
+            fill_by_bands(opened, header.orientation, out)
+        elif libpng_channels(file, bit_depth, colour_type):
+            fill_by_libpng(opened, header.orientation, out)
         else:
             fill(file, mode_of(file)[0], header.orientation, out)
 
 
-def by_bands(file: PngImageFile, depth: int) -> bool:
-    """Whether the pixels are stored row after row as an image has them."""
+def can_decode_by_bands(file: PngImageFile, bit_depth: int) -> bool:
+    """Return whether the pixels are stored row by row, with whole bytes for each sample."""
     plain = file.mode != "P" and "transparency" not in file.info
-    return plain and depth >= 8 and not file.info.get("interlace")
+    return plain and bit_depth >= 8 and not file.info.get("interlace")
 
 
-def fill_bands(opened: BinaryIO, orientation: int, out: Image) -> None:
-    """Decode a file by bands, and turn its pixels upright."""
+def fill_by_bands(opened: BinaryIO, orientation: int, out: Image) -> None:
+    """Decode a file by bands, and write its pixels upright to `out`."""
     stored = as_stored(out, orientation)
     straight = stored if stored.flags.c_contiguous else np.empty(stored.shape, stored.dtype)
     png_bands.decode(contents_of(opened), straight)
@@ -155,20 +165,20 @@ def fill_bands(opened: BinaryIO, orientation: int, out: Image) -> None:
 
 
 def contents_of(opened: BinaryIO) -> Iterator[bytes]:
-    """Read the chunks of pixels in a file whose chunks are known to be whole."""
+    """Read the contents of the pixel chunks, after `check_chunks` has found all chunks complete."""
     opened.seek(len(SIGNATURE))
-    kind = b""
-    while kind != b"IEND":
-        length, kind = CHUNK_HEAD.unpack(opened.read(CHUNK_HEAD.size))
-        if kind == b"IDAT":
+    chunk_type = b""
+    while chunk_type != b"IEND":
+        length, chunk_type = CHUNK_HEAD.unpack(opened.read(CHUNK_HEAD.size))
+        if chunk_type == b"IDAT":
             for start in range(0, length, READ_BYTES):
                 yield opened.read(min(READ_BYTES, length - start))
             length = 0
         opened.seek(length + CHECKSUM.size, SEEK_CUR)
 
 
-def fill_deep(opened: BinaryIO, orientation: int, out: Image) -> None:
-    """Decode a file with libpng, which keeps 16 bits, and turn its pixels upright."""
+def fill_by_libpng(opened: BinaryIO, orientation: int, out: Image) -> None:
+    """Decode a file with libpng, which keeps 16 bits, and write its pixels upright to `out`."""
     opened.seek(0)
     stored = as_stored(out, orientation)
     if stored.flags.c_contiguous:
@@ -178,20 +188,37 @@ def fill_deep(opened: BinaryIO, orientation: int, out: Image) -> None:
 
 
 def check_chunks(opened: BinaryIO) -> None:
-    """Walk the chunks up to the last; Pillow looks neither at the pixels' checksums nor for it."""
+    """Check that all chunks up to the last one exist and that their checksums are right.
+
+    Pillow checks neither the checksums of pixel chunks nor whether the last chunk exists.
+
+    Raises
+    ------
+    EOFError
+        If the file ends before the last chunk does.
+    ValueError
+        If a checksum is wrong.
+    """
     opened.seek(len(SIGNATURE))
-    kind = b""
-    while kind != b"IEND":
-        length, kind = CHUNK_HEAD.unpack(exactly(opened, CHUNK_HEAD.size))
-        checksum = zlib.crc32(kind)
+    chunk_type = b""
+    while chunk_type != b"IEND":
+        length, chunk_type = CHUNK_HEAD.unpack(read_exactly(opened, CHUNK_HEAD.size))
+        checksum = zlib.crc32(chunk_type)
         for start in range(0, length, READ_BYTES):
-            checksum = zlib.crc32(exactly(opened, min(READ_BYTES, length - start)), checksum)
-        if CHECKSUM.unpack(exactly(opened, CHECKSUM.size))[0] != checksum:
-            raise ValueError(f"checksum of chunk {kind!r} is wrong")
+            content = read_exactly(opened, min(READ_BYTES, length - start))
+            checksum = zlib.crc32(content, checksum)
+        if CHECKSUM.unpack(read_exactly(opened, CHECKSUM.size))[0] != checksum:
+            raise ValueError(f"checksum of chunk {chunk_type!r} is wrong")
 
 
-def exactly(opened: BinaryIO, size: int) -> bytes:
-    """Read so many bytes and not one less."""
+def read_exactly(opened: BinaryIO, size: int) -> bytes:
+    """Read `size` bytes.
+
+    Raises
+    ------
+    EOFError
+        If the file has fewer bytes left.
+    """
     found = opened.read(size)
     if len(found) < size:
         raise EOFError("the file ends within a chunk")
@@ -201,13 +228,13 @@ def exactly(opened: BinaryIO, size: int) -> bytes:
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     """Write a PNG.
 
-    A mask is written as 8 bits of 0 and 255, which every program shows; only if the original had
-    1 bit does the result have 1 bit.
+    A mask is written in 8 bits as 0 and 255, which every program shows. It is written in 1 bit if
+    the original had 1 bit.
 
     Raises
     ------
     Rejected
-        If the image is of labels that 16 bits do not hold.
+        If the image has labels larger than 16 bits can hold.
     """
     if header.dtype != "bool":
         image = in_8_bits(image)
@@ -219,7 +246,7 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
         )
     profile, notes = fitting_profile(image.shape, header)
     with path.open("wb") as opened:
-        opened.write(SIGNATURE + frame(image.shape, BITS[image.dtype.name]))
+        opened.write(SIGNATURE + header_chunk(image.shape, BITS[image.dtype.name]))
         if profile:
             opened.write(chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile)))
         if header.resolution:

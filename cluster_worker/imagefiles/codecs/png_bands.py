@@ -1,8 +1,9 @@
-"""The pixels of a PNG by bands of rows, so that threads share the work.
+"""The pixels of a PNG, encoded and decoded in bands of rows by several threads.
 
-Written, bands are filtered and deflated side by side, each behind a flush that makes it whole; one
-after the other they are the one stream that a file has. Read, one thread inflates while another
-undoes the filters: libpng does that, given each band as a small file of its own.
+To encode, threads filter and deflate bands side by side. Each band ends with a full flush, so that
+the bands one after the other form the single deflate stream of the file. To decode, one thread
+inflates the stream while another undoes the filters. libpng undoes them: it gets each band as a
+small uncompressed file.
 
 Source: PNG specification, third edition, sections 7.2 (scanlines), 9 (filters), 10 (deflate).
 """
@@ -22,37 +23,38 @@ from cluster_worker.imagefiles.codecs.threads import in_threads, one_ahead
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# Chunks: length, kind, content, checksum over kind and content.
+# A chunk: length and type, the content, and a checksum over type and content.
 CHUNK_HEAD = struct.Struct(">I4s")
 CHECKSUM = struct.Struct(">I")
 
-# The first chunk: columns, rows, bits a channel, kind of colour, and three zeros for how they are
-# compressed, filtered and interlaced.
-FRAME = struct.Struct(">IIBB3x")
-# Numbers that stand for the kind of colour, by channels.
-COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
+# Content of the header chunk, IHDR: columns, rows, bit depth and colour type; then three zeros for
+# the methods of compression, filtering and interlacing.
+HEADER = struct.Struct(">IIBB3x")
+# Colour types by the number of channels.
+COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 
-# Bytes of a band before it is deflated; a flush costs five.
+# Bytes of a band that is deflated; the flush after a band adds five.
 BAND_BYTES = 1 << 20
-# Of one that is inflated: so few that a small image too has one to undo the filters of meanwhile,
-# but for so many rows, of which one is decoded twice.
+# Bytes of a band that is inflated: small, so that even a small image has several and the threads
+# have work. But at least READ_BAND_ROWS rows, as one row of each band is decoded twice.
 READ_BAND_BYTES, READ_BAND_ROWS = 1 << 18, 8
-# A few of them by which its filter is chosen, and the most of them that are taken from one row.
+# Bytes of the patch that chooses the filter of a band, and how many of them one row may give.
 PATCH_BYTES, PATCH_ROW_BYTES = 1 << 15, 1 << 12
-# Filtered rows that stay in a core's cache meanwhile.
+# Bytes of rows that are filtered at a time, so that they stay in a core's cache.
 CACHED_BYTES = 1 << 17
 
-# The fastest of ISA-L's levels that looks for repetitions; the slower ones win less than 1 %.
+# The fastest level of ISA-L that looks for repetitions; slower levels save less than 1 %.
 LEVEL = 1
-# Raw deflate, without the two bytes before it and the checksum behind.
+# Window bits for raw deflate, without the two bytes of zlib's header and its checksum.
 RAW = -15
-# Those two, for the fastest level, and the modulus of the checksum.
+# zlib's header for the fastest level, and the modulus of its checksum, Adler-32.
 STREAM_START, ADLER_BASE = b"\x78\x01", 65_521
-# What is not compressed goes in blocks: whether it is the last, its bytes, and these inverted.
+# Head of a deflate block that is not compressed: whether it is the last, its length, and the
+# length inverted.
 STORED, STORED_BYTES_MAX = struct.Struct("<BHH"), 0xFFFF
 
-# From the bytes left and above to what is subtracted. The fifth filter, Paeth's, costs ten times
-# as much here and wins 1 to 2 %.
+# What each filter subtracts, from the bytes to the left and above. The fifth filter, Paeth's, takes
+# ten times as long here and saves 1 to 2 %.
 Predictor = Callable[[Image, Image], Image | int]
 PREDICTORS: Mapping[int, Predictor] = {
     0: lambda left, above: 0,
@@ -63,24 +65,32 @@ PREDICTORS: Mapping[int, Predictor] = {
 }
 
 
-class Stretch(NamedTuple):
-    """A stretch of a stream: deflated, with checksum and bytes of what it was before."""
+class DeflatedBand(NamedTuple):
+    """A band in the deflate stream.
+
+    Attributes
+    ----------
+    content : bytes
+        Deflated.
+    checksum, nbytes : int
+        Adler-32 and number of the bytes before they were deflated.
+    """
 
     content: bytes
     checksum: int
     nbytes: int
 
 
-def frame(shape: tuple[int, ...], bits: int) -> bytes:
-    """Write the first chunk, for an image of this shape and so many bits a channel."""
+def header_chunk(shape: tuple[int, ...], bit_depth: int) -> bytes:
+    """Return the first chunk of a file, for an image of this shape."""
     rows, columns = shape[:2]
-    return chunk(b"IHDR", FRAME.pack(columns, rows, bits, COLOURS[channels_of(shape)]))
+    return chunk(b"IHDR", HEADER.pack(columns, rows, bit_depth, COLOUR_TYPES[channels_of(shape)]))
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    """Put a chunk together."""
-    checksum = CHECKSUM.pack(isal_zlib.crc32(content, zlib.crc32(kind)))
-    return b"".join((CHUNK_HEAD.pack(len(content), kind), content, checksum))
+def chunk(chunk_type: bytes, content: bytes) -> bytes:
+    """Return a chunk of a type of four letters, with its length and checksum."""
+    checksum = CHECKSUM.pack(isal_zlib.crc32(content, zlib.crc32(chunk_type)))
+    return b"".join((CHUNK_HEAD.pack(len(content), chunk_type), content, checksum))
 
 
 def encoded(image: Image) -> Iterator[bytes]:
@@ -89,38 +99,38 @@ def encoded(image: Image) -> Iterator[bytes]:
     Parameters
     ----------
     image : ndarray
-        rows × columns [× channels] of bool, uint8 or uint16.
+        (rows, columns) or (rows, columns, channels), of bool, uint8 or uint16.
 
     Yields
     ------
     bytes
-        The chunks of pixels, in order.
+        The pixel chunks, in order.
     """
-    line_bytes = packed(image[:1]).shape[1]
+    line_bytes = scanlines(image[:1]).shape[1]
     rows = max(1, BAND_BYTES // line_bytes)
     tops = range(0, len(image), rows)
     checksum, start = 1, STREAM_START
-    for each in in_threads(partial(deflated, image, rows), tops, rows * line_bytes):
-        checksum = joined(checksum, each)
+    for each in in_threads(partial(deflate_band, image, rows), tops, rows * line_bytes):
+        checksum = combined_checksum(checksum, each)
         yield chunk(b"IDAT", start + each.content)
         start = b""
     yield chunk(b"IDAT", CHECKSUM.pack(checksum))
 
 
-def packed(rows: Image) -> Image:
-    """Give the bytes of rows as a PNG orders them, one line for each row."""
+def scanlines(rows: Image) -> Image:
+    """Return the bytes of rows as a PNG stores them before filtering, (rows, bytes of a row)."""
     if rows.dtype == bool:
         return np.packbits(rows, axis=1)
     ordered = rows.astype(">u2") if rows.dtype == np.uint16 else np.ascontiguousarray(rows)
     return ordered.reshape(len(rows), -1).view(np.uint8)
 
 
-def deflated(image: Image, rows: int, top: int) -> Stretch:
-    """Filter and deflate so many rows from one on; called by threads."""
+def deflate_band(image: Image, rows: int, top: int) -> DeflatedBand:
+    """Filter and deflate `rows` rows from `top` on; called by threads."""
     above = max(0, top - 1)
-    lines = packed(image[above : top + rows])
+    lines = scanlines(image[above : top + rows])
     step = image.itemsize * channels_of(image.shape)
-    # With the line above, and what counts as zeros left of the first column.
+    # Filters read the line above, and the pixel to the left, which is zero before the first column.
     padded = np.zeros((len(lines) + (top == 0), step + lines.shape[1]), np.uint8)
     padded[top == 0 :, step:] = lines
     number = best_filter(padded, step)
@@ -129,11 +139,11 @@ def deflated(image: Image, rows: int, top: int) -> Stretch:
     is_last = top + rows >= len(image)
     content = stream.compress(raw)
     content += stream.flush(isal_zlib.Z_FINISH if is_last else isal_zlib.Z_FULL_FLUSH)
-    return Stretch(content, isal_zlib.adler32(raw), raw.nbytes)
+    return DeflatedBand(content, isal_zlib.adler32(raw), raw.nbytes)
 
 
 def best_filter(padded: Image, step: int) -> int:
-    """Number the filter by which a patch in the middle of a band becomes smallest."""
+    """Return the number of the filter that makes a patch in the middle of a band smallest."""
     lines, line_bytes = padded.shape
     columns = min(line_bytes, PATCH_ROW_BYTES)
     rows = min(lines, 1 + PATCH_BYTES // columns)
@@ -151,7 +161,8 @@ def filtered(padded: Image, step: int, number: int) -> Image:
     Parameters
     ----------
     padded : ndarray
-        The line above the first, and the lines, each behind `step` bytes.
+        (lines + 1, step + bytes of a line) of uint8: the line above the first one and the lines,
+        each with the `step` bytes to its left.
     step : int
         Bytes from one pixel to the next.
     number : int
@@ -160,7 +171,7 @@ def filtered(padded: Image, step: int, number: int) -> Image:
     Returns
     -------
     ndarray
-        The lines' bytes, each line behind the filter's number.
+        (lines, 1 + bytes of a line) of uint8: each line begins with the filter's number.
     """
     lines, line_bytes = len(padded) - 1, padded.shape[1] - step
     raw = np.empty((lines, 1 + line_bytes), np.uint8)
@@ -173,8 +184,8 @@ def filtered(padded: Image, step: int, number: int) -> Image:
     return raw
 
 
-def joined(checksum: int, more: Stretch) -> int:
-    """Give the Adler-32 checksum of bytes that go on, from what is known of both parts."""
+def combined_checksum(checksum: int, more: DeflatedBand) -> int:
+    """Compute the Adler-32 checksum of some bytes and a band, from the checksums of both."""
     low = (checksum & 0xFFFF) + (more.checksum & 0xFFFF) - 1
     high = (checksum >> 16) + (more.checksum >> 16) + more.nbytes * ((checksum & 0xFFFF) - 1)
     return (high % ADLER_BASE) << 16 | low % ADLER_BASE
@@ -186,62 +197,62 @@ def decode(contents: Iterable[bytes], out: Image) -> None:
     Parameters
     ----------
     contents : iterable of bytes
-        Of the chunks of pixels, in order.
+        Contents of the pixel chunks, in order.
     out : ndarray
-        rows × columns [× channels] of uint8 or uint16, contiguous; filled.
+        (rows, columns) or (rows, columns, channels), of uint8 or uint16, contiguous; filled.
 
     Raises
     ------
     EOFError
-        If there are too few.
+        If there are too few pixels.
     """
     line_bytes = 1 + out[0].nbytes
     rows = max(1, READ_BAND_BYTES // line_bytes, min(READ_BAND_ROWS, BAND_BYTES // line_bytes))
     sizes = (line_bytes * len(out[top : top + rows]) for top in range(0, len(out), rows))
-    for number, lines in enumerate(one_ahead(inflated(contents, sizes))):
+    for number, lines in enumerate(one_ahead(inflate(contents, sizes))):
         top = number * rows
-        # A filter looks at the line above: it is given unfiltered, and decoded once more.
+        # Filters read the line above the band. It is decoded already, so it goes first, unfiltered.
         above = max(0, top - 1)
-        before = b"\0" + packed(out[above:top]).tobytes() if top else b""
+        before = b"\0" + scanlines(out[above:top]).tobytes() if top else b""
         unfilter(before + lines, out[above : top + rows])
 
 
-def inflated(contents: Iterable[bytes], sizes: Iterable[int]) -> Iterator[bytes]:
-    """Inflate a stream into pieces of these sizes.
+def inflate(contents: Iterable[bytes], sizes: Iterable[int]) -> Iterator[bytes]:
+    """Inflate a stream, and yield it in pieces of these sizes, in bytes.
 
     Raises
     ------
     EOFError
-        If it is too short.
+        If the stream is too short.
     """
     stream = isal_zlib.decompressobj()
-    source, rest = filter(None, contents), b""
+    nonempty, rest = filter(None, contents), b""
     for size in sizes:
-        parts, missing = [], size
+        pieces, missing = [], size
         while missing:
             if stream.eof:
                 raise EOFError("pixels are missing")
-            rest = rest or next(source, b"")
-            part = stream.decompress(rest, missing)
-            if not part and not rest:
+            rest = rest or next(nonempty, b"")
+            piece = stream.decompress(rest, missing)
+            if not piece and not rest:
                 raise EOFError("pixels are missing")
             rest = stream.unconsumed_tail
-            parts.append(part)
-            missing -= len(part)
-        yield b"".join(parts)
+            pieces.append(piece)
+            missing -= len(piece)
+        yield b"".join(pieces)
 
 
 def unfilter(lines: bytes, out: Image) -> None:
-    """Have libpng undo the filters of some lines, as of a file that is not compressed."""
-    first, pixels = frame(out.shape, 8 * out.itemsize), chunk(b"IDAT", stored(lines))
+    """Undo the filters of some lines: libpng decodes them as a small uncompressed file."""
+    first, pixels = header_chunk(out.shape, 8 * out.itemsize), chunk(b"IDAT", uncompressed(lines))
     png_decode(b"".join((SIGNATURE, first, pixels, chunk(b"IEND", b""))), out=out)
 
 
-def stored(content: bytes) -> bytes:
-    """Make a stream of bytes without compressing them; zlib takes four times as long."""
-    parts: list[bytes | memoryview] = [STREAM_START]
+def uncompressed(content: bytes) -> bytes:
+    """Return a zlib stream of uncompressed blocks; zlib itself takes four times as long."""
+    blocks: list[bytes | memoryview] = [STREAM_START]
     for start in range(0, len(content), STORED_BYTES_MAX):
-        part = memoryview(content)[start : start + STORED_BYTES_MAX]
+        block = memoryview(content)[start : start + STORED_BYTES_MAX]
         is_last = start + STORED_BYTES_MAX >= len(content)
-        parts += [STORED.pack(is_last, len(part), len(part) ^ STORED_BYTES_MAX), part]
-    return b"".join((*parts, CHECKSUM.pack(isal_zlib.adler32(content))))
+        blocks += [STORED.pack(is_last, len(block), len(block) ^ STORED_BYTES_MAX), block]
+    return b"".join((*blocks, CHECKSUM.pack(isal_zlib.adler32(content))))

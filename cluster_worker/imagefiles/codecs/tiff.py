@@ -1,4 +1,4 @@
-"""TIFF of one page: 1, 8 and 16 bits, floats; gray, RGB, palette, alpha; labels of 32 bits."""
+"""TIFF of one page: gray and RGB of 1, 8 and 16 bits and floats, palettes, labels of 32 bits."""
 
 import re
 from pathlib import Path
@@ -28,12 +28,12 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     channels_of,
     check_extent,
     check_tags,
-    converted,
-    described,
     first_page,
-    plain,
+    needs_no_conversion,
     refuse_pages,
     resolution_of,
+    to_gray_or_rgb,
+    write_options,
 )
 from cluster_worker.imagefiles.codecs.tiff_windows import assemble, encode_tiles, read_window
 
@@ -46,7 +46,11 @@ def read_header(path: Path, name: str) -> Header:
     Raises
     ------
     Rejected
-        If the file has several pages, or pixels of a kind that this app does not process.
+        If the file has several pages, or pixels that this app does not process.
+    EOFError
+        If the file has no page.
+    ValueError
+        If an important tag cannot be read.
     """
     with TiffFile(path) as file:
         page = first_page(file)
@@ -83,21 +87,22 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         page = first_page(file)
         check_extent(page, path.stat().st_size)
         stored = as_stored(out, header.orientation)
-        if plain(page) and stored.flags.c_contiguous:
-            # A view of its own, since tifffile reshapes what it is given.
+        if needs_no_conversion(page) and stored.flags.c_contiguous:
+            # A new view: tifffile changes the shape of the array that it gets.
             page.asarray(out=stored.view(np.ndarray), maxworkers=THREADS)
             return
-        stored[...] = converted(page, page.asarray(maxworkers=THREADS), stored.shape)
+        stored[...] = to_gray_or_rgb(page, page.asarray(maxworkers=THREADS), stored.shape)
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a TIFF in the image's own depth: strips, whole numbers as differences.
+    """Write a TIFF in strips, in the image's own bit depth.
 
-    They are compressed by zstd if the original was, else by deflate, which every program reads.
-    Labels are written in 16 bits if the largest fits.
+    The strips are compressed by zstd if the original was, else by deflate, which every program
+    reads. Integers are stored as differences along the row. Labels are written in 16 bits if the
+    largest fits.
     """
     image = narrowed(without_channels(image))
-    options, notes = described(image.shape, header)
+    options, notes = write_options(image.shape, header)
     if image.dtype != bool:
         options["compressionargs"] = {"level": LEVEL}
     imwrite(
@@ -116,7 +121,7 @@ TIFF = Format(
     title="TIFF",
     extensions=("tif", "tiff"),
     media_type="image/tiff",
-    # Two byte orders and two sizes.
+    # Two byte orders; 42 (*) for classic TIFF and 43 (+) for BigTIFF.
     magic=re.compile(rb"II[*+]\0|MM\0[*+]"),
     read_header=read_header,
     read_pixels=read_pixels,

@@ -1,4 +1,4 @@
-"""The page of a TIFF: what its tags say, and how its samples become gray or RGB."""
+"""The page of a TIFF: its tags, and the conversion of its samples to gray or RGB."""
 
 import logging
 import re
@@ -21,22 +21,22 @@ from cluster_worker.imagefiles.codecs.header import (
     valid_resolution,
 )
 
-# tifffile logs what it finds odd in a file; what matters is refused or noted here.
+# tifffile logs oddities of a file. The ones that matter are refused or noted here.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
-# Values of tags, as the TIFF specification numbers them.
+# Values and numbers of tags, from the TIFF specification.
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE = 0, 1, 2, 3
 UNSPECIFIED, PREMULTIPLIED = 0, 1
 REDUCED, MASK = 1, 4
 ORIENTATION = 274
 UNCOMPRESSED = 1
-# Besides it LZW, deflate, PackBits, deflate by another number, and zstd. Their codecs are loaded
-# here: left to the first file, they might not fit into a decoder's memory any more.
+# Uncompressed, LZW, deflate, PackBits, deflate by another number, and zstd. Looking them up loads
+# their codecs. If the first file loaded them, they might no longer fit into a decoder's memory.
 COMPRESSIONS = {each: TIFF.DECOMPRESSORS[each] for each in (1, 5, 8, 32773, 32946, 50000)}
 ZSTD_NUMBER = 50000
 X_RESOLUTION, Y_RESOLUTION = 282, 283
 
-# Inches in the units that ImageJ knows; it writes the letter for micro as an escape too.
+# Inches in the units of ImageJ, which may write the letter µ as an escape sequence.
 MICROMETRE = 1e-3 / 25.4
 IMAGEJ_INCHES = {
     **dict.fromkeys(("micron", "microns", "um", "µm", "\\u00b5m"), MICROMETRE),
@@ -46,40 +46,40 @@ IMAGEJ_INCHES = {
     "inch": 1.0,
 }
 
-# Tags that change what the pixels are, or that a result carries over.
+# Tags that change the meaning of the pixels, or that a result takes over.
 NEEDED = {254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317}
 NEEDED |= {320, 322, 323, 324, 325, 338, 339, 34675}
 
-# Bits of a sample, by the type that tifffile decodes it to.
+# Bits of a sample, by the dtype that tifffile decodes it to.
 BITS = {"bool": 1, "uint8": 8, "uint16": 16, "uint32": 32, "float32": 32, "float64": 64}
 INDEX_BITS = (1, 2, 4, 8)
 
-# Of what is written. Level 1 of deflate is four times as fast as the usual 6, and with differences
-# hardly larger; that of zstd takes three quarters of the time of deflate.
+# For results. Level 1 of deflate is four times as fast as the usual 6, and with differences the
+# file is hardly larger. Level 1 of zstd takes three quarters of the time of deflate.
 DEFLATE, ZSTD = "adobe_deflate", "zstd"
 LEVEL = 1
 
-# A larger piece than this is not held in memory to read a window of it.
+# A file with larger pieces than this is not read by windows: each piece must fit into memory.
 PIECE_BYTES_MAX = 64 << 20
 
 
 def resolution_of(page: TiffPage, orientation: int) -> tuple[float, float] | None:
-    """Tell pixels per inch."""
+    """Return pixels per inch along (columns, rows) of the upright image, or None."""
     if X_RESOLUTION not in page.tags or Y_RESOLUTION not in page.tags:
         return None
-    # ImageJ has more units than TIFF, and names its own in the description.
+    # ImageJ has more units than TIFF, and writes its unit in the description.
     unit = re.search(r"^unit=(.+)$", page.imagej_description or "", re.MULTILINE)
     named = IMAGEJ_INCHES.get(unit[1].strip().lower()) if unit else None
     return valid_resolution(page.resolution, named or INCHES.get(page.resolutionunit), orientation)
 
 
 def first_page(file: TiffFile) -> TiffPage:
-    """Give the first page; most writers put what describes it at the end of the file.
+    """Return the first page.
 
     Raises
     ------
     EOFError
-        If there is none.
+        If there is none: most writers put the tags at the end of the file, which is missing then.
     """
     if len(file.pages) == 0:
         raise EOFError("no page lies within the file")
@@ -87,15 +87,15 @@ def first_page(file: TiffFile) -> TiffPage:
 
 
 def check_tags(file: TiffFile, page: TiffPage) -> None:
-    """Check that no tag that matters was passed over, and that rows and columns are numbers.
+    """Check that all tags of `NEEDED` were read, and that rows and columns are numbers.
 
-    tifffile goes on without a tag that it cannot read, for one because its value lies past the
-    end of the file, and would then decode other pixels. Of a tag without values it makes a tuple.
+    tifffile skips a tag that it cannot read, for example because its value lies past the end of the
+    file, and would then decode wrong pixels. It returns a tuple for a tag without values.
 
     Raises
     ------
     ValueError
-        If one was, or they are not.
+        If a tag was skipped, or rows or columns are no number.
     """
     layout = file.tiff
     file.filehandle.seek(page.offset)
@@ -113,11 +113,17 @@ def check_tags(file: TiffFile, page: TiffPage) -> None:
 
 
 def refuse_pages(file: TiffFile, page: TiffPage, name: str) -> None:
-    """Refuse several pages; smaller copies and masks of the first are no pages."""
+    """Check that a file has one page; smaller copies and masks of it do not count.
+
+    Raises
+    ------
+    Rejected
+        If it has several, or if the first is a smaller copy or a mask.
+    """
     pages = len(file.pages)
     others = (each.subfiletype & (REDUCED | MASK) for each in islice(iter(file.pages), 1, None))
     if all(others):
-        # ImageJ writes a stack as one page and says in its description how many there are.
+        # ImageJ writes a stack as one page, and the number of images in the description.
         stack = re.search(r"images=(\d+)", page.imagej_description or "")
         pages = max(int(stack[1]) if stack else 1, page.imagedepth)
     if pages > 1:
@@ -127,40 +133,48 @@ def refuse_pages(file: TiffFile, page: TiffPage, name: str) -> None:
 
 
 def channels_of(page: TiffPage, name: str) -> tuple[int, tuple[str, ...]]:
-    """Count the channels that the pixels will have, and give notes.
+    """Count the channels of the decoded pixels, after conversion to gray or RGB.
+
+    Returns
+    -------
+    int, tuple of str
+        Number of channels, and notes on what is changed, one sentence each.
 
     Raises
     ------
     Rejected
         If this app does not read such pixels.
     """
-    kind, samples, extra = page.photometric, page.samplesperpixel, tuple(page.extrasamples)
+    photometric, samples = page.photometric, page.samplesperpixel
+    extra = tuple(page.extrasamples)
     if page.compression not in COMPRESSIONS:
         raise Rejected(
             f"{name}: is compressed by {name_of(page.compression)}; this app reads TIFF "
             "uncompressed or compressed by deflate, LZW, PackBits or zstd"
         )
-    if kind == PALETTE and samples == 1 and page.bitspersample in INDEX_BITS:
+    if photometric == PALETTE and samples == 1 and page.bitspersample in INDEX_BITS:
         return 3, ()
     if BITS.get(str(page.dtype)) != page.bitspersample:
         raise Rejected(
             f"{name}: has samples of {page.bitspersample} bits as {page.dtype}; this app reads "
             "whole numbers of 1, 8, 16 and 32 bits without sign, and floats of 32 and 64 bits"
         )
-    if page.dtype == np.uint32 and (kind, samples) != (MIN_IS_BLACK, 1):
+    if page.dtype == np.uint32 and (photometric, samples) != (MIN_IS_BLACK, 1):
         raise Rejected(
-            f"{name}: has whole numbers of 32 bits as {name_of(kind)} in {samples} channels; this "
-            "app reads such as labels, in one channel that counts from black"
+            f"{name}: has whole numbers of 32 bits as {name_of(photometric)} in {samples} "
+            "channels; this app reads such as labels, in one channel that counts from black"
         )
-    if kind == MIN_IS_WHITE and page.dtype is not None and page.dtype.kind == "f":
+    is_float = page.dtype is not None and page.dtype.kind == "f"
+    if photometric == MIN_IS_WHITE and is_float:
         raise Rejected(f"{name}: has floats that count from white; store it counting from black")
-    colours = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3}.get(kind)
+    colours = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3}.get(photometric)
     if colours is None:
         raise Rejected(
-            f"{name}: has {name_of(kind)} colours; this app reads TIFF in gray, RGB and palette"
+            f"{name}: has {name_of(photometric)} colours; this app reads TIFF in gray, RGB and "
+            "palette"
         )
-    # A fourth channel beside RGB is transparency even if the file does not say so; two channels
-    # of gray are more often two dyes under a microscope.
+    # A fourth channel beside RGB is alpha even if the file does not state it. A second channel
+    # beside gray is alpha only if the file states it: it is more often a second dye in microscopy.
     if samples == colours:
         return samples, ()
     if samples != colours + 1 or (colours == 1 and extra[:1] in ((), (UNSPECIFIED,))):
@@ -176,12 +190,25 @@ def channels_of(page: TiffPage, name: str) -> tuple[int, tuple[str, ...]]:
 
 
 def name_of(value: Any) -> str:
-    """Name a tag's value if tifffile knows it, else show its number."""
+    """Return tifffile's name for the value of a tag, or the number if it has none."""
     return str(getattr(value, "name", value))
 
 
 def check_extent(page: TiffPage, size: int) -> None:
-    """Check that all strips or tiles lie within the file; tifffile would fill in zeros."""
+    """Check that all strips or tiles lie within the file; tifffile would fill them with zeros.
+
+    Parameters
+    ----------
+    page : TiffPage
+        Of the file.
+    size : int
+        Of the file, in bytes.
+
+    Raises
+    ------
+    EOFError
+        If some lie beyond its end.
+    """
     ends = [
         offset + length
         for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True)
@@ -194,7 +221,14 @@ def check_extent(page: TiffPage, size: int) -> None:
 
 
 def block_of(page: TiffPage) -> tuple[int, int] | None:
-    """Tell the (rows, columns) of the pieces in which a page can be read; None if it cannot."""
+    """Return (rows, columns) of the pieces that can be decoded one by one.
+
+    Returns
+    -------
+    tuple of int or None
+        Of a tile or strip; (1, columns) if single rows can be read. None if the pieces are too
+        large, or are tiles of a volume.
+    """
     if reads_by_rows(page):
         return 1, page.imagewidth
     rows, columns = min(page.rowsperstrip, page.imagelength), page.imagewidth
@@ -207,7 +241,7 @@ def block_of(page: TiffPage) -> tuple[int, int] | None:
 
 
 def reads_by_rows(page: TiffPage) -> bool:
-    """Whether rows, and parts of them, can be read as they lie in the file."""
+    """Return whether any pixels of a row can be read as they lie in the file, uncompressed."""
     return (
         page.compression == UNCOMPRESSED
         and not page.is_tiled
@@ -216,8 +250,8 @@ def reads_by_rows(page: TiffPage) -> bool:
     )
 
 
-def plain(page: TiffPage) -> bool:
-    """Whether the pixels can be taken as they lie in the file."""
+def needs_no_conversion(page: TiffPage) -> bool:
+    """Return whether decoded samples are gray or RGB already, with the channels last."""
     return (
         page.photometric in (MIN_IS_BLACK, RGB)
         and (page.samplesperpixel == 1 or page.planarconfig == 1)
@@ -225,26 +259,41 @@ def plain(page: TiffPage) -> bool:
     )
 
 
-def converted(page: TiffPage, pixels: Image, shape: tuple[int, ...]) -> Image:
-    """Turn decoded samples into gray or RGB with the channels last."""
+def to_gray_or_rgb(page: TiffPage, pixels: Image, shape: tuple[int, ...]) -> Image:
+    """Convert decoded samples to gray or RGB with the channels last.
+
+    Parameters
+    ----------
+    page : TiffPage
+        The page that the samples are of.
+    pixels : ndarray
+        As tifffile decodes them; may be changed.
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels), as stored.
+
+    Returns
+    -------
+    ndarray
+        Of that shape; uint8 for a palette, else of the dtype of `pixels`.
+    """
     if page.photometric == PALETTE:
-        return coloured(page, pixels.reshape(shape[:2]))
+        return palette_colours(page, pixels.reshape(shape[:2]))
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         pixels = np.moveaxis(pixels.reshape(-1, *shape[:2]), 0, -1)
     pixels = pixels.reshape(shape)
-    straighten(page, pixels)
+    normalise_samples(page, pixels)
     return pixels
 
 
-def coloured(page: TiffPage, indices: Image) -> Image:
-    """Look colours up in the page's palette."""
-    # Palettes have 16 bits; writers put 8 bits into the upper half, some into both.
+def palette_colours(page: TiffPage, indices: Image) -> Image:
+    """Look up the colours of (rows, columns) indices in the page's palette; RGB of uint8."""
+    # Palettes have 16 bits. Writers put 8 bits into the upper half; some repeat them in the lower.
     table = np.asarray(page.colormap, np.uint16).reshape(3, -1) >> 8
     return table.astype(np.uint8).T[indices.astype(np.uint8, copy=False)]
 
 
-def straighten(page: TiffPage, pixels: Image) -> None:
-    """Count from black, and undo a multiplication by alpha, in place."""
+def normalise_samples(page: TiffPage, pixels: Image) -> None:
+    """Make 0 black, and undo the multiplication of colours by alpha, both in place."""
     colours = pixels[..., :-1] if has_alpha(pixels.shape) else pixels
     if page.photometric == MIN_IS_WHITE:
         np.invert(colours, out=colours)
@@ -253,7 +302,7 @@ def straighten(page: TiffPage, pixels: Image) -> None:
 
 
 def divide_by_alpha(colours: Image, alpha: Image) -> None:
-    """Undo the multiplication of colours by alpha, in place; what is fully clear stays black."""
+    """Undo the multiplication of colours by alpha, in place; transparent pixels become black."""
     white = 1.0 if colours.dtype.kind == "f" else float(np.iinfo(colours.dtype).max)
     for row, opacity in zip(colours, alpha, strict=True):
         straight = row * (white / np.maximum(opacity, np.finfo(np.float32).tiny))
@@ -262,8 +311,8 @@ def divide_by_alpha(colours: Image, alpha: Image) -> None:
         row[...] = np.where(opacity > 0, straight, 0)
 
 
-def described(shape: Sequence[int], header: Header) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Give tifffile's options for a result of this shape, and notes on what was dropped."""
+def write_options(shape: Sequence[int], header: Header) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return tifffile's options for a result of this shape, and notes on what was dropped."""
     profile, notes = fitting_profile(shape, header)
     options: dict[str, Any] = {
         "compression": header.compression or DEFLATE,

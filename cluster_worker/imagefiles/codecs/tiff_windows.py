@@ -1,4 +1,4 @@
-"""TIFF by windows: read in parts and put together from parts, for images larger than memory."""
+"""TIFF files of images larger than memory: read window by window, and written tile by tile."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -11,40 +11,35 @@ import numpy as np
 from imagecodecs import deflate_encode, delta_encode, packints_decode, zstd_encode
 from tifffile import TiffFile, TiffPage, TiffWriter
 
-from cluster_worker.imagefiles.codecs.header import (
-    TILE,
-    Header,
-    Image,
-    Piece,
-    Place,
-)
+from cluster_worker.imagefiles.codecs.header import TILE, ByteRange, Header, Image, Piece
 from cluster_worker.imagefiles.codecs.threads import in_threads
 from cluster_worker.imagefiles.codecs.tiff_page import (
     LEVEL,
     PALETTE,
     ZSTD,
     check_extent,
-    coloured,
-    described,
     first_page,
+    normalise_samples,
+    palette_colours,
     reads_by_rows,
-    straighten,
+    write_options,
 )
 from cluster_worker.pixels.tiling import Span
 
-# Decoded pieces kept between windows: windows overlap by their halos, and strips are wider.
+# Decoded pieces kept for the next window: windows overlap by their halos, and strips are wider than
+# windows.
 KEPT_BYTES_MAX = 48 << 20
-# Samples smaller than a byte that are unpacked at once.
+# Samples smaller than a byte that are unpacked at a time.
 UNPACKED_BYTES = 4 << 20
 
-# Offsets of a classic TIFF have 32 bits; room is left for its tags.
+# Bytes of pixels in a classic TIFF, whose offsets have 32 bits; the rest is for its tags.
 CLASSIC_BYTES_MAX = (1 << 32) - (1 << 26)
 
 
 def read_window(
     path: Path, header: Header, top: int, bottom: int, left: int, right: int, out: Image
 ) -> None:
-    """Decode the pieces of a TIFF that meet a window, as `tiff.read_pixels` converts them.
+    """Decode the pieces of a TIFF that overlap a window; the pixels are those of `read_pixels`.
 
     Parameters
     ----------
@@ -53,16 +48,16 @@ def read_window(
     header : Header
         With a block.
     top, bottom, left, right : int
-        The window, half open, within the image.
+        The window's rows and columns, half open, within the image.
     out : ndarray
-        Of the window's rows and columns, the header's channels and its dtype.
+        Of the window's rows and columns, the header's channels and its dtype; filled.
 
     Raises
     ------
     EOFError
         If the file ends before its pixels do.
     ValueError
-        If the header is another file's.
+        If the header is of another file.
     """
     found = path.stat()
     pieces = pieces_of(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
@@ -73,26 +68,34 @@ def read_window(
     if page.photometric == PALETTE:
         indices = np.empty((*out.shape[:2], 1), page.dtype)
         pieces.read(window, indices)
-        out[...] = coloured(page, indices[..., 0])
+        out[...] = palette_colours(page, indices[..., 0])
         return
     pieces.read(window, out if out.ndim == 3 else out[..., np.newaxis])
-    straighten(page, out)
+    normalise_samples(page, out)
 
 
 @lru_cache(maxsize=1)
 def pieces_of(path: Path, *identity: int) -> "StoredPieces":
-    """Give what is kept of the file that was read last; its identity is that of its content."""
+    """Return the pieces of a file, from the cache if the last window was of the same file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    *identity : int
+        Device, inode, size and time of change: they tell a changed file from the cached one.
+    """
     del identity
     return StoredPieces(path)
 
 
 def forget() -> None:
-    """Let go of what is kept of the last file."""
+    """Free the pieces that are kept of the last file."""
     pieces_of.cache_clear()
 
 
 def overlap(one: Span, other: Span) -> Span:
-    """Give the rows and columns that lie in both of two spans that meet."""
+    """Return the intersection of two spans that overlap."""
     return Span(
         max(one.top, other.top),
         min(one.bottom, other.bottom),
@@ -102,14 +105,26 @@ def overlap(one: Span, other: Span) -> Span:
 
 
 class StoredPieces:
-    """The tiles or strips of a file, and those that were decoded last.
+    """The tiles or strips of a file, with a cache of those that were decoded last.
 
-    The tags are kept, but no open file: one that was removed would still take its room.
+    The tags are kept, but the file is not kept open: a removed file that is still open would take
+    space on the disk.
 
     Parameters
     ----------
     path : Path
         A TIFF.
+
+    Attributes
+    ----------
+    planes, samples : int
+        Planes that the file stores one after the other, and samples of a pixel in each.
+    rows, columns : int
+        Of a piece, in pixels.
+    down, across : int
+        Number of pieces in a column and in a row of pieces.
+    kept : OrderedDict
+        Decoded pieces by their number in the file, the last used one last.
 
     Raises
     ------
@@ -136,45 +151,45 @@ class StoredPieces:
         self.kept_bytes = 0
 
     def read(self, window: Span, out: Image) -> None:
-        """Fill `out`, rows × columns × samples, with a window as it is stored."""
+        """Fill `out`, (rows, columns, samples), with the samples of a window, not yet converted."""
         mapped = np.memmap(self.path, np.uint8, "r")
         if reads_by_rows(self.page):
-            for plane, strip in self.meeting(window):
+            for plane, strip in self.overlapping(window):
                 self.copy_rows(mapped, plane, strip, window, out)
             return
-        met = list(self.meeting(window))
-        decoded = in_threads(partial(self.decoded, mapped), met, self.nbytes)
-        for (plane, number), piece in zip(met, decoded, strict=True):
+        needed = list(self.overlapping(window))
+        decoded = in_threads(partial(self.decoded, mapped), needed, self.nbytes)
+        for (plane, number), piece in zip(needed, decoded, strict=True):
             self.keep(plane, number, piece)
             place = self.place(number)
-            part = overlap(place, window)
-            target = self.of_plane(out, plane)[part.relative_to(window).slices]
-            target[...] = piece[part.relative_to(place).slices]
+            common = overlap(place, window)
+            target = self.of_plane(out, plane)[common.relative_to(window).slices]
+            target[...] = piece[common.relative_to(place).slices]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one decoded piece."""
+        """Size of a decoded piece, in bytes."""
         itemsize: int = np.dtype(self.page.dtype).itemsize
         return self.rows * self.columns * self.samples * itemsize
 
-    def meeting(self, window: Span) -> Iterator[tuple[int, int]]:
-        """Number the pieces that meet a window, in each plane."""
+    def overlapping(self, window: Span) -> Iterator[tuple[int, int]]:
+        """Yield plane, and number in the plane, of each piece that overlaps a window."""
         down = range(window.top // self.rows, -(-window.bottom // self.rows))
         across = range(window.left // self.columns, -(-window.right // self.columns))
         for plane, row, column in product(range(self.planes), down, across):
             yield plane, row * self.across + column
 
     def place(self, number: int) -> Span:
-        """Tell where a piece lies in the image; tiles reach past its border."""
+        """Return where a piece lies in the image; tiles may extend beyond its border."""
         top, left = number // self.across * self.rows, number % self.across * self.columns
         return Span(top, top + self.rows, left, left + self.columns)
 
     def index(self, plane: int, number: int) -> int:
-        """Number a piece as the file does: plane after plane."""
+        """Return the number of a piece in the file, which stores plane after plane."""
         return plane * self.down * self.across + number
 
     def decoded(self, mapped: Image, piece: tuple[int, int]) -> Image:
-        """Give a piece, rows × columns × samples, decoded unless it is kept; called by threads."""
+        """Return a piece, (rows, columns, samples), kept or newly decoded; called by threads."""
         index = self.index(*piece)
         kept = self.kept.get(index)
         if kept is not None:
@@ -185,7 +200,7 @@ class StoredPieces:
         return pixels
 
     def keep(self, plane: int, number: int, piece: Image) -> None:
-        """Keep a piece for the next windows, and part with those not used for longest."""
+        """Keep a piece for the next windows, and drop those that were not used for longest."""
         index = self.index(plane, number)
         if index not in self.kept:
             self.kept[index] = piece
@@ -195,25 +210,26 @@ class StoredPieces:
             self.kept_bytes -= self.kept.popitem(last=False)[1].nbytes
 
     def copy_rows(self, mapped: Image, plane: int, strip: int, window: Span, out: Image) -> None:
-        """Copy what a window holds of an uncompressed strip, in the file's byte order."""
+        """Copy the samples of an uncompressed strip that lie in a window."""
         page, place = self.page, self.place(strip)
-        part = overlap(place, window)
-        target = self.of_plane(out, plane)[part.relative_to(window).slices]
+        common = overlap(place, window)
+        target = self.of_plane(out, plane)[common.relative_to(window).slices]
         bits = page.bitspersample * self.samples
         row_bytes = -(-page.imagewidth * bits // 8)
-        start = page.dataoffsets[self.index(plane, strip)] + (part.top - place.top) * row_bytes
+        start = page.dataoffsets[self.index(plane, strip)] + (common.top - place.top) * row_bytes
         if start + len(target) * row_bytes > len(mapped):
             raise EOFError("rows are missing")
         if bits % 8 or page.bitspersample < 8:
             lines = mapped[start : start + len(target) * row_bytes].reshape(-1, row_bytes)
-            self.unpack_rows(lines, part, target)
+            self.unpack_rows(lines, common, target)
             return
-        kind = np.dtype(page.dtype).newbyteorder(self.byteorder)
-        strides = (row_bytes, bits // 8, kind.itemsize)
-        target[...] = np.ndarray(target.shape, kind, mapped, start + part.left * bits // 8, strides)
+        start += common.left * bits // 8
+        dtype = np.dtype(page.dtype).newbyteorder(self.byteorder)
+        strides = (row_bytes, bits // 8, dtype.itemsize)
+        target[...] = np.ndarray(target.shape, dtype, mapped, start, strides)
 
-    def unpack_rows(self, lines: Image, part: Span, target: Image) -> None:
-        """Unpack rows of samples that are smaller than a byte, a few at a time."""
+    def unpack_rows(self, lines: Image, common: Span, target: Image) -> None:
+        """Unpack rows of samples that are smaller than a byte, a few rows at a time."""
         page = self.page
         runlen = page.imagewidth * self.samples
         step = max(1, UNPACKED_BYTES // runlen)
@@ -221,30 +237,30 @@ class StoredPieces:
             packed = lines[top : top + step]
             rows = packints_decode(packed.tobytes(), page.dtype, page.bitspersample, runlen=runlen)
             rows = rows.reshape(len(packed), page.imagewidth, self.samples)
-            target[top : top + step] = rows[:, part.left : part.right]
+            target[top : top + step] = rows[:, common.left : common.right]
 
     def of_plane(self, out: Image, plane: int) -> Image:
-        """View the samples of an image that lie in one plane of the file."""
+        """View the channels of an image that one plane of the file stores."""
         return out[..., plane : plane + 1] if self.planes > 1 else out
 
 
-def encode_tiles(spool: Path, image: Image, compression: str) -> list[Place]:
-    """Cut a block of an image into tiles, and append each, compressed, to a file.
+def encode_tiles(spool: Path, image: Image, compression: str) -> list[ByteRange]:
+    """Cut a block of an image into tiles, compress each tile, and append it to a file.
 
     Parameters
     ----------
     spool : Path
-        Made if it is not there; only one may append to it at a time.
+        Made if it does not exist; only one process may append to it at a time.
     image : ndarray
-        rows × columns [× channels]; its corner lies at multiples of `TILE` in the whole image, and
-        it ends there too, or at the whole image's border, where tiles are filled up with zeros.
+        (rows, columns) or (rows, columns, channels): a block that begins and ends at multiples of
+        `TILE` in the whole image, or ends at the image's border, where zeros fill up its tiles.
     compression : str
-        As the header of the original has it.
+        As in the header of the original.
 
     Returns
     -------
     list of (int, int)
-        Where each tile lies, in row order.
+        Offset and length in bytes of each tile, in row order.
 
     Raises
     ------
@@ -254,21 +270,21 @@ def encode_tiles(spool: Path, image: Image, compression: str) -> list[Place]:
     layered = image if image.ndim == 3 else image[..., np.newaxis]
     rows, columns, channels = layered.shape
     corners = product(range(0, rows, TILE), range(0, columns, TILE))
-    places: list[Place] = []
+    ranges: list[ByteRange] = []
     with spool.open("ab") as opened:
         nbytes = TILE * TILE * channels * layered.itemsize
         for encoded in in_threads(partial(encoded_tile, layered, compression), corners, nbytes):
-            places.append((opened.tell(), len(encoded)))
+            ranges.append((opened.tell(), len(encoded)))
             opened.write(encoded)
-    return places
+    return ranges
 
 
 def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> bytes:
-    """Compress one tile: whole numbers as differences along the row, masks as packed bits."""
+    """Compress one tile: integers as differences along the row, masks as packed bits."""
     top, left = corner
-    part = image[top : top + TILE, left : left + TILE]
+    pixels = image[top : top + TILE, left : left + TILE]
     tile = np.zeros((TILE, TILE, image.shape[2]), image.dtype)
-    tile[: part.shape[0], : part.shape[1]] = part
+    tile[: pixels.shape[0], : pixels.shape[1]] = pixels
     if tile.dtype == bool:
         tile = np.packbits(tile.reshape(TILE, -1), axis=1)
     elif tile.dtype.kind == "u":
@@ -281,20 +297,20 @@ def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> byt
 def assemble(
     path: Path, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
 ) -> tuple[str, ...]:
-    """Write a TIFF of tiles that `encode_tiles` has compressed; labels stay of 32 bits.
+    """Write a TIFF from tiles that `encode_tiles` has compressed; labels stay uint32.
 
     Parameters
     ----------
     path : Path
         The file to write.
     pieces : sequence of (Path, int, int)
-        File, offset and bytes of each tile of the whole image, in row order.
+        File, offset and length in bytes of each tile of the whole image, in row order.
     shape : sequence of int
         (rows, columns) or (rows, columns, channels) of the image.
     dtype : str
         Of the tiles.
     header : Header
-        Of the original: its colour profile and resolution are carried over.
+        Of the original, for its colour profile, resolution and compression.
 
     Returns
     -------
@@ -314,7 +330,7 @@ def assemble(
     count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
     if len(pieces) != count:
         raise ValueError(f"pieces: an image of {shape} has {count} tiles, got {len(pieces)}")
-    options, notes = described(shape, header)
+    options, notes = write_options(shape, header)
     size = sum(nbytes for _, _, nbytes in pieces)
     with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
         writer.write(
@@ -329,7 +345,13 @@ def assemble(
 
 
 def encoded_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    """Read encoded tiles one after the other."""
+    """Read encoded tiles one after the other.
+
+    Raises
+    ------
+    EOFError
+        If a file ends before one of its tiles does.
+    """
     for spool, run in groupby(pieces, key=itemgetter(0)):
         with spool.open("rb") as opened:
             for _, offset, nbytes in run:

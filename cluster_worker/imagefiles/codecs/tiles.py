@@ -1,10 +1,10 @@
-"""A picture in tiles at every zoom, in one file, for a page that shows a part of a large one.
+"""A picture in tiles at every zoom level, in one file, for a page that shows a section of it.
 
-The file begins with `HEAD`. Offset and length of every tile follow (`ENTRY`), from the whole
-picture down, each level half the size of the one before, to the first that is a single tile; within
-a level in row order. Then come the tiles, each a JPEG, in the order in which they were made. So a
-page reads head and index by one range of bytes and every tile by another, and the store holds one
-object instead of thousands.
+The file begins with `HEAD`. The index follows: offset and length of every tile (`ENTRY`). The first
+level is the whole picture, each further level has half its size, and the last level is a single
+tile. Within a level the index is in row order. Then come the tiles, each a JPEG, in the order in
+which they were made. A page reads head and index by one byte range and each tile by another, and
+the object store holds one object instead of thousands.
 """
 
 import struct
@@ -19,21 +19,21 @@ from imagecodecs import jpeg8_encode
 from cluster_worker.imagefiles.codecs.header import Image
 from cluster_worker.imagefiles.codecs.threads import in_threads
 
-# Rows and columns of a tile; even, so that its half is the half of the picture there.
+# Rows and columns of a tile; even, so that each tile can be halved by itself.
 SIDE = 512
 
 MAGIC, VERSION = b"DIPT", 1
-# Magic, version, side of a tile, columns and rows of the picture.
+# Magic, version, side of a tile, columns and rows of the picture; little-endian.
 HEAD = struct.Struct("<4sHHII")
 ENTRY = np.dtype([("offset", "<u8"), ("bytes", "<u4")])
 
-# To be looked at, not to be computed with; colour is kept at full resolution, as in a result.
+# For display only, so lower than for results. Chroma is not subsampled, as in results.
 QUALITY = 90
 SUBSAMPLING = "444"
 
 
 def level_shapes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Give (rows, columns) of each level, from the whole picture to the first of one tile."""
+    """Return (rows, columns) of each level, from the whole picture to the first of one tile."""
     found = [(shape[0], shape[1])]
     while max(found[-1]) > SIDE:
         rows, columns = found[-1]
@@ -42,38 +42,39 @@ def level_shapes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def tile_count(shape: tuple[int, int]) -> int:
-    """Count the tiles of a level."""
+    """Count the tiles of a level of (rows, columns)."""
     rows, columns = shape
     return -(-rows // SIDE) * -(-columns // SIDE)
 
 
 @dataclass
 class Level:
-    """One zoom of a picture, and those of its rows that still wait to be cut into tiles.
+    """One zoom level of a picture, with the rows that are not cut into tiles yet.
 
     Attributes
     ----------
-    columns, left : int
-        Columns of the level, and rows that are still to come.
+    columns, remaining : int
+        Columns of the level, and rows that have not been added yet.
     entry : int
-        Where its next tile stands in the index.
+        Index entry of its next tile.
     strip : ndarray
-        Room for a row of tiles.
+        Buffer for one row of tiles, of uint8.
     filled : int
-        Rows in it.
+        Rows of the buffer in use.
     """
 
     columns: int
-    left: int
+    remaining: int
     entry: int
     strip: Image
     filled: int = 0
 
 
 class Pyramid:
-    """A picture in tiles that is written from top to bottom, a few rows at a time.
+    """Writes a picture in tiles from top to bottom, a few rows at a time.
 
-    It holds two rows of tiles, whatever the number of rows.
+    It holds one row of tiles for each level, about two rows of tiles of the whole picture, however
+    many rows the picture has.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ class Pyramid:
     Raises
     ------
     OSError
-        If the file cannot be written; from `add` and `finish` too.
+        If the file cannot be written; `add` and `finish` raise it too.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -106,23 +107,23 @@ class Pyramid:
         self.file.seek(HEAD.size + self.index.nbytes)
 
     def add(self, band: Image) -> None:
-        """Take the next rows, of uint8."""
-        self.take(0, band)
+        """Add the next rows of the picture, of uint8."""
+        self.add_to_level(0, band)
 
-    def take(self, number: int, band: Image) -> None:
-        """Take the next rows of a level, and cut its strip whenever that is full."""
+    def add_to_level(self, number: int, band: Image) -> None:
+        """Add the next rows of a level; write its tiles whenever its buffer is full."""
         level = self.levels[number]
         while len(band):
             some = band[: len(level.strip) - level.filled]
             level.strip[level.filled : level.filled + len(some)] = some
             level.filled += len(some)
-            level.left -= len(some)
+            level.remaining -= len(some)
             band = band[len(some) :]
-            if level.filled == len(level.strip) or level.left == 0:
-                self.cut(number)
+            if level.filled == len(level.strip) or level.remaining == 0:
+                self.write_tiles(number)
 
-    def cut(self, number: int) -> None:
-        """Write a strip's tiles, and give the next level half of it."""
+    def write_tiles(self, number: int) -> None:
+        """Write the tiles in a level's buffer, and add them at half the size to the next level."""
         level = self.levels[number]
         strip, level.filled = level.strip[: level.filled], 0
         is_last = number + 1 == len(self.levels)
@@ -135,10 +136,10 @@ class Pyramid:
             self.file.write(encoded)
             halves.append(half)
         if not is_last:
-            self.take(number + 1, np.concatenate(halves, axis=1))
+            self.add_to_level(number + 1, np.concatenate(halves, axis=1))
 
     def finish(self) -> None:
-        """Write head and index, once all rows were taken."""
+        """Write head and index, after all rows were added, and close the file."""
         with self.file as file:
             file.seek(0)
             rows, columns = self.shape[:2]
@@ -146,17 +147,17 @@ class Pyramid:
             file.write(self.index.tobytes())
 
     def close(self) -> None:
-        """Give the picture up."""
+        """Close the file of a picture that will not be completed."""
         self.file.close()
 
 
 def cut_tile(strip: Image, is_last: bool, left: int) -> tuple[bytes, Image]:
-    """Encode one tile, and give its half unless nothing asks for that; called by threads."""
+    """Encode one tile, and halve it unless this is the last level; called by threads."""
     tile = np.ascontiguousarray(strip[:, left : left + SIDE])
     encoded: bytes = jpeg8_encode(tile, QUALITY, subsampling=SUBSAMPLING)
     return encoded, tile if is_last else halved(tile)
 
 
 def halved(tile: Image) -> Image:
-    """Give the means of 2 × 2 pixels each; of fewer at an odd end."""
+    """Return a tile at half the size: means of 2 × 2 pixels, or of fewer at an odd border."""
     return np.asarray(PIL.Image.fromarray(tile).reduce(2))

@@ -1,6 +1,6 @@
-"""Loops that numba compiles; each module is loaded when a kernel is first called.
+"""Loops that numba compiles. Each module is loaded when a kernel is first called.
 
-Types are numba's business: a loop is compiled for each set of types that it meets, or, where it
-names them, when its module is loaded, and kept in numba's cache. Arrays are contiguous and
-writable, so that there are few sets.
+A loop that lists its signatures is compiled when its module is loaded. Any other loop is compiled
+when it is first called with a set of argument types. Compiled code is kept in numba's cache. Most
+arrays are contiguous and writable, so that there are few sets of types.
 """

@@ -10,17 +10,21 @@ DIGIT_MASK = np.uint64((1 << 11) - 1)
 
 @njit("void(uint8[:, ::1], int64[:, ::1])", cache=True, error_model="numpy")
 def squared_distances(mask, result):
-    """Find the square of how far each pixel is from the nearest that is not set, if there is one.
+    """Compute the squared distance of each pixel to the nearest pixel that is not set.
 
-    The two scans of Meijster, Roerdink & Hesselink (2000), Mathematical Morphology and its
-    Applications to Image and Signal Processing; exact.
+    The result is exact if there is such a pixel.
 
     Parameters
     ----------
     mask : ndarray of uint8
         (rows, columns).
     result : ndarray of int64
-        (rows, columns), to be filled.
+        (rows, columns): array for the result, in square pixels.
+
+    References
+    ----------
+    The two scans of Meijster, Roerdink & Hesselink (2000), Mathematical Morphology and its
+    Applications to Image and Signal Processing.
     """
     height, width = mask.shape
     far = height + width
@@ -32,7 +36,7 @@ def squared_distances(mask, result):
         for x in range(width):
             result[y, x] = min(result[y, x], result[y + 1, x] + 1)
     squares = np.empty(width, np.int64)
-    # The columns of the parabolas that are least somewhere, and where each begins to be.
+    # The columns of the parabolas in the lower envelope, and the column where each begins.
     least, begins = np.empty(width, np.int64), np.empty(width, np.int64)
     for y in range(height):
         line, last = result[y], 0
@@ -61,14 +65,14 @@ def squared_distances(mask, result):
 
 @njit("void(uint64[::1], int32[::1], int32[::1])", cache=True, error_model="numpy")
 def sort_by(keys, order, spare):
-    """Sort places by their keys; those of equal keys stay in the order that they are in.
+    """Sort indices by their keys. The sort is stable: equal keys keep their order.
 
     Parameters
     ----------
     keys : ndarray of uint64
-        One for each place.
+        (n,): the key of each index.
     order, spare : ndarray of int32
-        Endpoints, and scratch.
+        (n,): the indices, which are sorted in place, and scratch memory.
     """
     most = np.uint64(0)
     for key in keys:
@@ -81,9 +85,9 @@ def sort_by(keys, order, spare):
             ends[np.int64((key >> shift) & DIGIT_MASK) + 1] += 1
         for digit in range(1, ends.size):
             ends[digit] += ends[digit - 1]
-        for place in order:
-            end = np.int64((keys[place] >> shift) & DIGIT_MASK)
-            spare[ends[end]] = place
+        for entry in order:
+            end = np.int64((keys[entry] >> shift) & DIGIT_MASK)
+            spare[ends[end]] = entry
             ends[end] += 1
         order[:] = spare
         shift += DIGIT_BITS
@@ -91,23 +95,23 @@ def sort_by(keys, order, spare):
 
 @njit("void(uint8[:, ::1], int64[:, ::1], int64[::1], uint8[::1])", cache=True, error_model="numpy")
 def thin_in_order(framed, distances, ties, stays):
-    """Take pixels off that are not needed, the nearest to an edge first, and corners last.
+    """Remove pixels that the axis does not need: those nearest to an edge first, corners last.
 
     Parameters
     ----------
     framed : ndarray of uint8
         (rows + 2, columns + 2): a mask with a frame of zeros. It is changed.
     distances : ndarray of int64
-        (rows, columns): squares of how far each pixel is from what is not set.
+        (rows, columns): squared distance of each pixel to the nearest pixel that is not set.
     ties : ndarray of int64
-        For each pixel that is set, in row order, a number of its own that decides between equals.
+        For each pixel that is set, in row order, a unique number from 0; it decides between equals.
     stays : ndarray of uint8
-        By the code of 3 x 3 pixels whether the one in their middle stays; bits in row order, the
-        lowest first.
+        (512,): for each code of 3 x 3 pixels, whether the one in the middle stays. The bits of a
+        code are in row order, the lowest first.
     """
     width = framed.shape[1]
     flat = framed.reshape(-1)
-    places, keys = np.empty(ties.size, np.int32), np.empty(ties.size, np.uint64)
+    pixels, keys = np.empty(ties.size, np.int32), np.empty(ties.size, np.uint64)
     order = np.empty(ties.size, np.int32)
     k = 0
     for y in range(1, len(framed) - 1):
@@ -117,13 +121,13 @@ def thin_in_order(framed, distances, ties, stays):
             corner = 9
             for row in range(y - 1, y + 2):
                 corner -= framed[row, x - 1] + framed[row, x] + framed[row, x + 1]
-            places[k] = y * width + x
+            pixels[k] = y * width + x
             keys[k] = np.uint64(distances[y - 1, x - 1]) * np.uint64(16) + np.uint64(corner)
             order[ties[k]] = k
             k += 1
     sort_by(keys, order, np.empty(order.size, np.int32))
     for k in order:
-        p = places[k]
+        p = pixels[k]
         code = 0
         for bit in range(9):
             code += flat[p + (bit // 3 - 1) * width + bit % 3 - 1] << bit

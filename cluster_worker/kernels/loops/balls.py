@@ -1,12 +1,12 @@
-"""A compiled loop that looks for the least of what lies above the points of a ball."""
+"""Compiled loops of the rolling ball: the least height of the image above the points of a ball."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import exactly_inlined, njit
 
-# Columns that are worked on at a time, which stay in the L1 cache.
+# Columns of a strip: it stays in the L1 cache.
 STRIP = 2048
-# Results, and what they are summed as.
+# Types of results, and the types in which their sums are computed.
 SUMMED = {"uint8": "float32", "uint16": "float32", "float32": "float32", "float64": "float64"}
 ROLLED = [
     f"void({each}[:, ::1], int32[:, ::1], {each}[::1], {result}[:, ::1])"
@@ -16,7 +16,7 @@ ROLLED = [
 
 @exactly_inlined
 def keep_least(line, depth, other, other_depth, least):
-    """Keep the least of three; what is no number is passed over."""
+    """Update `least` with the smaller of two sums for each pixel; NaN is ignored."""
     for x in range(least.size):
         one, two = line[x] + depth, other[x] + other_depth
         found = least[x]
@@ -26,17 +26,18 @@ def keep_least(line, depth, other, other_depth, least):
 
 @njit(ROLLED, cache=True, error_model="numpy")
 def roll(plane, points, depths, result):
-    """Give how far a ball can be lifted under each pixel.
+    """Compute how high a ball below the image can rise at each pixel.
 
     Parameters
     ----------
     plane : ndarray
-        (rows, columns) with the ball's reach around the result, infinite beyond the image.
+        (rows + 2 · radius, columns + 2 · radius): the image around the result, infinite beyond the
+        image.
     points : ndarray of int32
-        n × 2: rows and columns of the ball's points, from the first of the plane that a pixel's
-        ball reaches; n is even.
+        (n, 2): row and column of each point of the ball, from the corner of the square around it;
+        n is even.
     depths : ndarray
-        Of the plane's type: how far each point lies below the ball's top.
+        (n,), of the plane's type: how far each point lies below the ball's top.
     result : ndarray
         (rows, columns) of the image's type.
     """

@@ -1,12 +1,12 @@
-"""Compiled loops of the bilateral filter: scikit-image's sums in its order, to the last bit.
+"""Compiled loops of the bilateral filter: scikit-image's sums in its order, with the same bits.
 
-They take planes, (channels, rows, columns), so that the columns of a row are worked on side by
-side.
+They take planes, (channels, rows, columns), so that the compiler can process adjacent columns of a
+row in one vector.
 """
 
 import numpy as np
 
-# Unlike other loops, without products that are added unrounded: scikit-image's are not.
+# Products are rounded before they are added, as in scikit-image.
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 
 
@@ -14,46 +14,46 @@ from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 def bins_of_gray(here, there, scale, last, bins):
     """Find the bin of each difference in the table of colours."""
     for x in range(bins.size):
-        # The root of a square, which is rounded to the same.
+        # scikit-image takes the root of the square, which rounds to the same value.
         distance = abs(here[x] - there[x])
-        place = distance * scale
-        bins[x] = np.int32(place if place < last else last)
+        position = distance * scale
+        bins[x] = np.int32(position if position < last else last)
 
 
 @exactly_inlined
 def bins_of_colours(first, second, third, fourth, fifth, sixth, scale, last, bins):
-    """Find the bin of each distance between colours in their table."""
+    """Find the bin of each distance between two colours in the table of colours."""
     for x in range(bins.size):
         red, green, blue = first[x] - fourth[x], second[x] - fifth[x], third[x] - sixth[x]
         distance = np.sqrt(red * red + green * green + blue * blue)
-        place = distance * scale
-        bins[x] = np.int32(place if place < last else last)
+        position = distance * scale
+        bins[x] = np.int32(position if position < last else last)
 
 
 @exactly_inlined
 def look_up(bins, table, share, weights):
-    """Weigh by colour and by place."""
+    """Compute weights: the weight of each bin times that of the position, `share`."""
     for x in range(bins.size):
         weights[x] = share * table[np.uint32(bins[x])]
 
 
 @exactly_inlined
 def add(weights, total):
-    """Add weights to their sum."""
+    """Add the weights of a row to their sums."""
     for x in range(weights.size):
         total[x] += weights[x]
 
 
 @exactly_inlined
 def add_weighed(weights, values, total):
-    """Add weighed values to their sum."""
+    """Add the weighted values of a row to their sums."""
     for x in range(weights.size):
         total[x] += values[x] * weights[x]
 
 
 @exactly_inlined
-def average_row(planes, y, side, scale, table, places, bins, weights, totals):
-    """Sum what lies around each pixel of a row, and last the weights."""
+def average_row(planes, y, side, scale, table, spatial, bins, weights, totals):
+    """Sum the weighted values around each pixel of a row, by channel, and the weights last."""
     channels, reach = planes.shape[0], (side - 1) // 2
     last = np.float32(table.size - 1)
     totals[:] = 0
@@ -75,41 +75,42 @@ def average_row(planes, y, side, scale, table, places, bins, weights, totals):
                     last,
                     bins,
                 )
-            look_up(bins, table, places[(i - y) * side + j], weights)
+            look_up(bins, table, spatial[(i - y) * side + j], weights)
             add(weights, totals[channels])
             for channel in range(channels):
                 add_weighed(weights, planes[channel, i, j:], totals[channel])
 
 
 @exactly
-def bilateral(planes, side, scale, table, places, lift, result):
-    """Average each pixel with those around it that are of similar colour.
+def bilateral(planes, side, scale, table, spatial, lift, result):
+    """Average each pixel with the pixels around it that have a similar colour.
 
     Parameters
     ----------
-    planes : ndarray
-        (1 or 3 channels, rows, columns) of float32, with half a window around those of interest.
+    planes : ndarray of float32
+        (1 or 3 channels, rows, columns), with half a window on every side of the result.
     side : int
-        Of the window; an even one reaches no further than that of one less.
+        Side of the window, in pixels; an even side reaches as far as one less.
     scale : float32
-        What distances between colours are multiplied with, for their bin.
-    table, places : ndarray
-        Weights of bins, and of places as scikit-image reads them, float32.
+        Factor from a distance between colours to its bin.
+    table, spatial : ndarray of float32
+        Weights of the bins, and of the positions in the window, which are read with `side` values
+        in a row, as in scikit-image.
     lift : float32
-        What was taken from the image.
-    result : ndarray
-        (rows, columns × channels) of float32.
+        What was subtracted from the image; it is added to the result.
+    result : ndarray of float32
+        (rows, columns × channels).
     """
     channels, reach = planes.shape[0], (side - 1) // 2
     count = planes.shape[2] - 2 * reach
     bins, weights = np.empty(count, np.int32), np.empty(count, np.float32)
     totals = np.empty((channels + 1, count), np.float32)
     for y in range(result.shape[0]):
-        average_row(planes, y, side, scale, table, places, bins, weights, totals)
+        average_row(planes, y, side, scale, table, spatial, bins, weights, totals)
         for channel in range(channels):
             own, line = planes[channel, y + reach, reach:], result[y, channel:]
             for x in range(count):
                 found = totals[channel, x] / totals[channels, x]
-                # Where nothing weighs anything, not even the pixel itself.
+                # All weights are 0, even that of the pixel itself.
                 found = own[x] if np.isnan(found) else found
                 line[x * channels] = found + lift

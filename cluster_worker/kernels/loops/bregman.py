@@ -1,9 +1,10 @@
-"""Compiled loops of the total variation by Bregman's method: a sweep of new values from new ones.
+"""Compiled loops of split Bregman iteration: sweeps that compute new values from new neighbours.
 
-A pixel waits for those above and to the left of it. Rows are therefore taken several at a time, one
-for each lane of a vector, each a column behind the row above. In memory they lie likewise: row k of
-a band, column c is value k of line c + k. A band has the row above it and the one below as well,
-copies of other bands' rows.
+The new value of a pixel needs the new values above and to the left of it. Several rows are
+therefore processed at a time, one in each lane of a vector, each row one column behind the row
+above. This is loop skewing. The rows of a band are stored in the same way: row k, column c of a
+band is value k of line c + k. A band also stores the row above it and the row below, which are
+copies of rows of other bands.
 """
 
 import numpy as np
@@ -14,18 +15,18 @@ from numba.extending import intrinsic
 
 from cluster_worker.kernels.loops.compiling import exactly, njit
 
-# Rows of a band that are computed, and those that it has.
+# Rows of a band that are computed, and rows that it stores.
 LANES = 16
 PITCH = LANES + 2
-# What the state is of: the image so far, two parts of its gradient and of what Bregman's method
-# adds to them, and the given image by its weight.
+# The planes of the state: the image so far, the two components of its gradient, the two components
+# of the Bregman variable, and the given image times its weight.
 PLANES = IMAGE, ACROSS, DOWN, MORE_ACROSS, MORE_DOWN, GIVEN = range(6)
-# Planes of which a pixel reads the new value above.
+# Planes in which a pixel reads the new value above it.
 READ_BELOW = (IMAGE, DOWN, MORE_DOWN)
 
 FLOATS = "float32", "float64"
-LEANED = [f"void({each}[:, ::1], {each}, {each}[:, :, ::1])" for each in FLOATS]
-STRAIGHTENED = [f"void({each}[:, :, ::1], {each}[:, ::1])" for each in FLOATS]
+SKEWED = [f"void({each}[:, ::1], {each}, {each}[:, :, ::1])" for each in FLOATS]
+UNSKEWED = [f"void({each}[:, :, ::1], {each}[:, ::1])" for each in FLOATS]
 SWEPT = [
     f"float64({each}[:, :, :, ::1], int64, int64, UniTuple({each}, 2), boolean, {each}[:, ::1])"
     for each in FLOATS
@@ -33,7 +34,7 @@ SWEPT = [
 
 
 class Lanes:
-    """A vector in code that is being generated, with the arithmetic of numbers, nothing fused."""
+    """A vector in generated code, with arithmetic operators. No operations are fused."""
 
     def __init__(self, builder, value):
         self.builder = builder
@@ -51,8 +52,8 @@ class Lanes:
     def __truediv__(self, other):
         return Lanes(self.builder, self.builder.fdiv(self.value, other.value))
 
-    def root(self):
-        """Give the square roots."""
+    def sqrt(self):
+        """Return the square roots."""
         kind = self.value.type
         bits = 32 if kind.element == ir.FloatType() else 64
         function = cgutils.get_or_insert_function(
@@ -61,21 +62,21 @@ class Lanes:
         return Lanes(self.builder, self.builder.call(function, [self.value]))
 
     def where(self, condition, other):
-        """Give these values where something holds, and others elsewhere."""
+        """Return these values where a condition is true, and those of `other` elsewhere."""
         return Lanes(self.builder, self.builder.select(condition, self.value, other.value))
 
     def exceeds(self, other):
-        """Give where these values are greater."""
+        """Return the mask of the lanes in which these values are greater."""
         return self.builder.fcmp_ordered(">", self.value, other.value)
 
     def doubles(self):
-        """Give doubles of the same values."""
+        """Convert to doubles."""
         if self.value.type == DOUBLES:
             return self
         return Lanes(self.builder, self.builder.fpext(self.value, DOUBLES))
 
     def rounded_to(self, kind):
-        """Round doubles to the type of other vectors."""
+        """Round doubles to another vector type."""
         if kind == DOUBLES:
             return self
         return Lanes(self.builder, self.builder.fptrunc(self.value, kind))
@@ -84,28 +85,26 @@ class Lanes:
 DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 
 
-def alike(builder, number):
-    """Give a vector of one number."""
-    kind, place = ir.VectorType(number.type, LANES), ir.IntType(32)
+def broadcast(builder, number):
+    """Return a vector whose lanes all hold one number."""
+    kind, base = ir.VectorType(number.type, LANES), ir.IntType(32)
     none = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(none, number, ir.Constant(place, 0))
-    return builder.shuffle_vector(
-        first, none, ir.Constant(ir.VectorType(place, LANES), [0] * LANES)
-    )
+    first = builder.insert_element(none, number, ir.Constant(base, 0))
+    return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(base, LANES), [0] * LANES))
 
 
 def shrunk(steep, weight):
-    """Shorten both parts of a gradient by its length. scikit-image adds 1 as a double."""
+    """Shrink both components of a gradient by its length. scikit-image adds 1 as a double."""
     x, y = steep
     kind = x.value.type
-    length = (x * x + y * y).root() * weight
+    length = (x * x + y * y).sqrt() * weight
     one = Lanes(x.builder, ir.Constant(DOUBLES, [1.0] * LANES))
     below = length.doubles() + one
     return [((length * each).doubles() / below).rounded_to(kind) for each in steep]
 
 
 def shrunk_apart(steep, weight):
-    """Shorten each part of a gradient by itself: in doubles, as scikit-image does."""
+    """Shrink each component of a gradient separately, in doubles, as scikit-image does."""
     builder, kind = weight.builder, weight.value.type
     one = Lanes(builder, ir.Constant(DOUBLES, [1.0] * LANES))
     none = Lanes(builder, ir.Constant(DOUBLES, [0.0] * LANES))
@@ -120,37 +119,42 @@ def shrunk_apart(steep, weight):
 
 
 def stepping(shrink):
-    """Make the step of all rows of a band by a column.
+    """Make the function that updates one line of a band: one pixel of each of its rows.
+
+    Parameters
+    ----------
+    shrink : callable
+        `shrunk` or `shrunk_apart`.
 
     Returns
     -------
     callable
-        ``step(dtype, place, plane, squares, between, numbers)``, for compiled loops to call:
-        `place` is the address of the line's first value that is computed, and `plane` bytes from
-        the state's planes to the next ones; `squares` the address where squares of the changes are
-        put. Of lanes that do not lie `between` two nothing changes. `numbers` are scikit-image's
-        lambda and norm.
+        ``step(dtype, base, plane, squares, between, numbers)``, to be called by compiled loops.
+        `base` is the address of the first computed value of the line, and `plane` the number of
+        bytes from one plane of the state to the next. The squares of the changes are written to
+        the address `squares`. Only the lanes `between` two numbers, both included, are changed.
+        `numbers` are scikit-image's lambda and norm.
     """
 
     @intrinsic
-    def step(_, dtype, place, plane, squares, between, numbers):
+    def step(_, dtype, base, plane, squares, between, numbers):
         def generate(context, builder, _signature, arguments):
-            _, place, plane, squares, between, numbers = arguments
+            _, base, plane, squares, between, numbers = arguments
             kind = ir.VectorType(context.get_value_type(dtype.dtype), LANES)
             size = dtype.dtype.bitwidth // 8
 
             def address(which, far=0):
                 start = builder.mul(plane, ir.Constant(plane.type, which))
                 start = builder.add(start, ir.Constant(plane.type, far * size))
-                return builder.inttoptr(builder.add(place, start), kind.as_pointer())
+                return builder.inttoptr(builder.add(base, start), kind.as_pointer())
 
             def load(*where):
                 return Lanes(builder, builder.load(address(*where), align=size))
 
-            # Neighbours of a row are a line away, those of a column a value more.
+            # A neighbour in the same row is one line away, one in the same column one value more.
             left, right, above, below = -PITCH, PITCH, -PITCH - 1, PITCH + 1
             weight, norm = (
-                Lanes(builder, alike(builder, each))
+                Lanes(builder, broadcast(builder, each))
                 for each in cgutils.unpack_tuple(builder, numbers)
             )
             old = [load(each) for each in PLANES]
@@ -170,7 +174,9 @@ def stepping(shrink):
                 more_across + (steps[0] - steep[0]),
                 more_down + (steps[1] - steep[1]),
             ]
-            first, last = (alike(builder, each) for each in cgutils.unpack_tuple(builder, between))
+            first, last = (
+                broadcast(builder, each) for each in cgutils.unpack_tuple(builder, between)
+            )
             lanes = ir.Constant(first.type, list(range(LANES)))
             inside = builder.and_(
                 builder.icmp_signed(">=", lanes, first), builder.icmp_signed("<=", lanes, last)
@@ -183,7 +189,7 @@ def stepping(shrink):
             builder.store((off * off).value, target, align=size)
             return context.get_dummy_value()
 
-        return types.void(dtype, place, plane, squares, between, numbers), generate
+        return types.void(dtype, base, plane, squares, between, numbers), generate
 
     return step
 
@@ -191,9 +197,9 @@ def stepping(shrink):
 step_by_length, step_apart = stepping(shrunk), stepping(shrunk_apart)
 
 
-@njit(LEANED, cache=True, error_model="numpy")
-def lean(framed, factor, plane):
-    """Lay the rows of a framed image, by a factor, into the bands of a plane."""
+@njit(SKEWED, cache=True, error_model="numpy")
+def skew(framed, factor, plane):
+    """Copy the rows of a framed image, times a factor, into the bands of a plane."""
     rows, columns = framed.shape
     for band in range(len(plane)):
         for t in range(plane.shape[1]):
@@ -204,9 +210,9 @@ def lean(framed, factor, plane):
                     line[k] = factor * framed[y, x]
 
 
-@njit(STRAIGHTENED, cache=True, error_model="numpy")
-def straighten(plane, framed):
-    """Lay what is computed of the bands of a plane back into the rows of a framed image."""
+@njit(UNSKEWED, cache=True, error_model="numpy")
+def unskew(plane, framed):
+    """Copy the computed pixels of the bands of a plane back into the rows of a framed image."""
     rows, columns = framed.shape
     for band in range(len(plane)):
         for t in range(plane.shape[1]):
@@ -218,7 +224,7 @@ def straighten(plane, framed):
 
 
 @exactly
-def hand_on(state, band, columns):
+def copy_edge_rows(state, band, columns):
     """Copy a band's last rows to the band below, and its first row to the band above."""
     if band + 1 < state.shape[1]:
         for which in READ_BELOW:
@@ -233,35 +239,40 @@ def hand_on(state, band, columns):
 
 @njit(SWEPT, cache=True, error_model="numpy")
 def sweep(state, rows, columns, numbers, by_length, squares):
-    """Change all pixels once, and sum the squares of the changes in row order.
+    """Update all pixels once, and return the sum of the squared changes, added in row order.
 
     Parameters
     ----------
     state : ndarray
-        (planes, bands, columns + LANES + 3, PITCH).
+        (planes, bands, columns + LANES + 3, PITCH). It is changed.
     rows, columns : int
         Of the image.
     numbers : tuple of float
         scikit-image's lambda and norm.
     by_length : bool
-        Whether gradients are shortened by their length, or each part by itself.
+        Whether gradients are shrunk by their length, or each component separately.
     squares : ndarray
-        Scratch, (columns + LANES + 3, LANES).
+        (columns + LANES + 3, LANES): scratch memory.
+
+    Returns
+    -------
+    float
+        The sum, in double precision.
     """
     total = 0.0
     kind, size, plane = state[0, 0, 0].dtype, state.itemsize, state.strides[0]
     for band in range(state.shape[1]):
         height = min(LANES, rows - band * LANES)
         for t in range(2, columns + height + 1):
-            place = state[IMAGE, band, t].ctypes.data + size
+            base = state[IMAGE, band, t].ctypes.data + size
             target = squares[t].ctypes.data
             between = np.int32(max(0, t - 1 - columns)), np.int32(min(height, t - 1) - 1)
             if by_length:
-                step_by_length(kind, place, plane, target, between, numbers)
+                step_by_length(kind, base, plane, target, between, numbers)
             else:
-                step_apart(kind, place, plane, target, between, numbers)
+                step_apart(kind, base, plane, target, between, numbers)
         for k in range(height):
             for t in range(k + 2, k + 2 + columns):
                 total += np.float64(squares[t, k])
-        hand_on(state, band, columns)
+        copy_edge_rows(state, band, columns)
     return total

@@ -1,4 +1,4 @@
-"""Compiled loops that move the centres of superpixels."""
+"""Compiled loops of SLIC: assign pixels to the centres of superpixels, and move the centres."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ CLUSTERED = [
 
 @njit(cache=True, error_model="numpy")
 def add_colour(line, level, result):
-    """Add the squares of how far the values of a row are from one."""
+    """Add the squared difference of each value of a row from a level."""
     for x in range(result.size):
         off = line[x] - level
         result[x] += off * off
@@ -20,7 +20,10 @@ def add_colour(line, level, result):
 
 @njit(cache=True, error_model="numpy")
 def add_colours(planes, y, left, centre, result):
-    """Fill in how far the colours of a row's pixels are from a centre's, squared."""
+    """Compute the squared distance of the colours of a row's pixels from those of a centre.
+
+    The result replaces the values of `result`.
+    """
     for x in range(result.size):
         result[x] = 0
     for c in range(len(planes)):
@@ -29,10 +32,13 @@ def add_colours(planes, y, left, centre, result):
 
 @njit(cache=True, error_model="numpy")
 def take_nearest(distances, nearest, colours, across, down, weight, k):
-    """Give the pixels of a row to a centre that are nearer to it than to their own so far."""
+    """Assign to centre `k` the pixels of a row that are nearer to it than to their centre so far.
+
+    Return whether any pixel was assigned.
+    """
     taken = np.int32(0)
     for x in range(colours.size):
-        # Rounded as scikit-image does: place first.
+        # Added in scikit-image's order, which determines the rounding: position first.
         total = (down + across[x]) * weight + colours[x]
         old, nearer = distances[x], distances[x] > total
         distances[x] = total if nearer else old
@@ -54,7 +60,7 @@ def move_centres(planes, nearest, rows, columns, centres, counts):
             while x < width and line[x] == k:
                 x += 1
             counts[k] += x - first
-            # Sums side by side: one alone would wait for itself.
+            # All sums in one loop: a single sum would be limited by the latency of its additions.
             row, column, level = centre[0], centre[1], centre[2]
             if len(planes) == 1:
                 for each in range(first, x):
@@ -75,7 +81,7 @@ def move_centres(planes, nearest, rows, columns, centres, counts):
 
 @njit(cache=True, error_model="numpy")
 def widen(planes, nearest, centres, most):
-    """Let the scale of each superpixel grow to how far its colours are from its centre's."""
+    """Raise the scale of each superpixel to the largest squared colour distance from its centre."""
     found = np.empty(1, planes.dtype)
     for y in range(len(nearest)):
         for x in range(nearest.shape[1]):
@@ -86,26 +92,28 @@ def widen(planes, nearest, centres, most):
 
 @njit(CLUSTERED, cache=True, error_model="numpy")
 def cluster(planes, centres, steps, weight, rounds, own_scale, nearest):
-    """Give each pixel to the nearest of the centres around it, and move these, in rounds.
-
-    Achanta et al. (2012), IEEE Transactions on Pattern Analysis and Machine Intelligence 34(11).
+    """Assign each pixel to the nearest centre around it, and move the centres, in rounds.
 
     Parameters
     ----------
     planes : ndarray
-        (1 or 3, rows, columns): colours, scaled by their weight.
+        (1 or 3, rows, columns): weighted colours.
     centres : ndarray
-        (centres, 2 + channels): row, column and colours. They are moved.
+        (centres, 2 + channels): row, column and colours of each. They are moved.
     steps : ndarray of int64
         Rows and columns between centres at the beginning.
     weight : float
-        Of the squares of distances in pixels.
+        Weight of squared distances in pixels.
     rounds : int
-        At most.
+        Largest number of rounds.
     own_scale : bool
-        Whether each superpixel finds the scale of its own colours.
+        Whether each superpixel scales colour distances by the largest one in it (SLIC zero).
     nearest : ndarray of int32
-        (rows, columns), zeros; it becomes the number of each pixel's centre.
+        (rows, columns), zeros: array for the index of each pixel's centre.
+
+    References
+    ----------
+    Achanta et al. (2012), IEEE Transactions on Pattern Analysis and Machine Intelligence 34(11).
     """
     height, width = nearest.shape
     distances = np.empty(nearest.shape, planes.dtype)

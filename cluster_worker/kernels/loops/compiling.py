@@ -1,44 +1,49 @@
-"""How loops are compiled. They take numba's decorator from here: the first one fixes for what."""
+"""Decorators that compile the loops, for one target processor.
+
+All loops import numba's decorator from here, because the target processor must be set before
+anything is compiled.
+"""
 
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba import config, types
 from numba import njit as njit
 from numba.extending import intrinsic
 
-# Vectors of 512 bits where the processor has them: LLVM would rather spare it them, which sums of
-# neighbours pay for.
+# Use vectors of 512 bits where the processor has them. LLVM prefers 256 bits by default, with which
+# sums of neighbours are slower.
 config.CPU_NAME = get_host_cpu_name()
 config.CPU_FEATURES = get_host_cpu_features().flatten() + ",-prefer-256-bit"
 
-# Products may be added without rounding in between, wherever that is faster: it is so for every
-# pixel of a loop alike, so that no bit depends on where a tile was cut.
+# Products may be added without rounding in between (fused multiply-add), where that is faster. All
+# pixels of a loop are treated alike, so that no bit depends on where a tile was cut.
 compiled = njit(cache=True, fastmath={"contract"}, error_model="numpy")
 
-# Where each product is to be rounded, as numpy does.
+# Each product is rounded before it is added, as in numpy.
 exactly = njit(cache=True, error_model="numpy")
 
-# For short loops called for each row: a call would count references to every array that it takes.
+# For short loops that are called for each row: a call that is not inlined counts references to each
+# of its arrays.
 inlined = njit(cache=True, fastmath={"contract"}, error_model="numpy", forceinline=True)
 exactly_inlined = njit(cache=True, error_model="numpy", forceinline=True)
 
 
 def named(*what):
-    """Name a loop that a function makes after what it is made of, before it is compiled.
+    """Return a decorator that adds the parameters of a generated loop to its qualified name.
 
-    Two of one name that are compiled in different processes may get the same symbol. Who loads both
-    from the cache would run one in place of the other.
+    Two loops of the same name that are compiled in different processes may get the same symbol. A
+    process that loads both from the cache would then run one in place of the other.
     """
 
-    def give(function):
+    def rename(function):
         function.__qualname__ += "".join(f"_{each}" for each in what)
         return function
 
-    return give
+    return rename
 
 
 @intrinsic
 def multiply_add(_, factor, other, total):  # noqa: ARG001 - numba reads the names
-    """Give factor × other + total, rounded once: the same bits in whatever loop it stands."""
+    """Return factor × other + total, rounded once: the same bits in every loop that calls it."""
 
     def generate(_context, builder, _signature, values):
         return builder.fma(*values)

@@ -1,8 +1,8 @@
 """Compiled loops of connected regions: runs of equal pixels, joined where they touch.
 
-The *number* of a pixel counts the pixels of the whole image in row order, from 1. A code is the
-number of a region's first pixel, and below it a fact of `FACT_BITS` bits. What a *seat* is,
-`kernels.components` says.
+The *number* of a pixel is its index in the whole image in row order, from 1. A *code* is the number
+of a region's first pixel in its upper bits, and a fact in its `FACT_BITS` lower bits. *Seats* are
+defined in `kernels.components`.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ FACT_BITS = np.uint64(24)
 FACT_MAX = np.uint64((1 << 24) - 1)
 
 compiled = njit(cache=True, error_model="numpy")
-# Eight bytes, which are compared at once.
+# Eight bytes are compared at once. An array of the type of such a word, for `value_at`.
 WORD = np.empty(0, np.uint64)
 BYTE_IN_EACH = np.uint64(0x0101010101010101)
-# Masks, and what has several values; both are compiled when either is first met.
+# Types of masks and of labels; the loops for all of them are compiled when this module is loaded.
 VALUES = ("uint8", "uint16", "uint32", "int64")
 COUNTED = [f"int64({each}[:, ::1])" for each in VALUES]
 FOUND = [
     f"void({each}[:, ::1], {each}, int64, int32[::1], int32[::1], int32[::1], int32[::1])"
     for each in VALUES
 ]
-# Seats of a mask, and of labels, which have their values above them.
+# Seats of a mask, and of labels, which have the label in their upper half.
 SEATED = [
     f"boolean({each}[:, ::1], boolean, int32[::1], int32[::1], int32[::1], int32[::1],"
     f" uint64[::1], {seats}[:, ::1])"
@@ -53,7 +53,7 @@ def count_runs(values):
 
 @compiled
 def root_of(parents, run):
-    """Give the first run of a region as far as it is known, and shorten the way to it."""
+    """Return the first known run of a run's region, and shorten the path to it."""
     while parents[run] != run:
         parents[run] = parents[parents[run]]
         run = parents[run]
@@ -62,9 +62,9 @@ def root_of(parents, run):
 
 @compiled
 def end_of_run(line, x, value):
-    """Give where what is equal to a value ends in a line, from x on."""
+    """Return the column after the last value from x on that equals `value`, without a gap."""
     if line.itemsize == 1:
-        # The caller holds the line as long as its address is used.
+        # The caller keeps the line alive while its address is used.
         start, eight = line.ctypes.data, np.uint64(value) * BYTE_IN_EACH
         while x + 8 <= line.size and value_at(WORD, start + x) == eight:
             x += 8
@@ -75,7 +75,7 @@ def end_of_run(line, x, value):
 
 @njit(FOUND, cache=True, error_model="numpy")
 def find_runs(values, background, reach, starts, stops, parents, rows):
-    """Find the runs that are not background, and join those of equal value that touch.
+    """Find the runs that are not background, and join touching runs of equal value.
 
     Parameters
     ----------
@@ -86,9 +86,10 @@ def find_runs(values, background, reach, starts, stops, parents, rows):
     reach : int
         1 if pixels touch by corners, 0 if not.
     starts, stops, parents : ndarray of int32
-        To be filled: where each run begins and ends, and the first run of its region.
+        Arrays for the results, with room for all runs: the first column of each run, the column
+        after its last, and the first run of its region.
     rows : ndarray of int32
-        To be filled: the first run of each row, and how many runs there are.
+        (rows + 1,): array for the first run of each row, and the number of runs.
     """
     count, width = 0, values.shape[1]
     for y in range(len(values)):
@@ -117,14 +118,14 @@ def find_runs(values, background, reach, starts, stops, parents, rows):
 
 @compiled
 def add_sizes(starts, stops, parents, facts):
-    """Count the pixels of each region, at its first run."""
+    """Add the number of pixels of each region to the fact of its first run."""
     for run in range(parents.size):
         facts[parents[run]] += np.uint64(stops[run] - starts[run])
 
 
 @compiled
 def add_marks(marks, starts, stops, parents, rows, facts):
-    """Count the marked pixels of each region, at its first run."""
+    """Add the number of marked pixels of each region to the fact of its first run."""
     for y in range(len(marks)):
         line = marks[y]
         for run in range(rows[y], rows[y + 1]):
@@ -136,14 +137,14 @@ def add_marks(marks, starts, stops, parents, rows, facts):
 
 @compiled
 def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
-    """Fill an image with the codes of its regions, 0 where there is none.
+    """Fill an array with the codes of the regions, and with 0 where there is none.
 
     Parameters
     ----------
     starts, stops, parents, rows : ndarray of int32
         As `find_runs` makes them.
     facts : ndarray of uint64
-        Of each region, at its first run; each becomes the code of its run.
+        (runs,): the fact of each region, at its first run. It is overwritten with the codes.
     first, columns : int
         The number of the block's first pixel, and the columns of the whole image.
     codes : ndarray of uint64
@@ -165,7 +166,7 @@ def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
 
 @compiled
 def largest(line):
-    """Give the largest code of a line, or 0."""
+    """Return the largest code of a line, or 0."""
     found = np.uint64(0)
     for x in range(line.size):
         found = max(found, line[x])
@@ -174,11 +175,14 @@ def largest(line):
 
 @compiled
 def first_pixels(codes, first, columns):
-    """Collect the codes of the regions whose first pixel is here, in order."""
+    """Return the codes of the regions whose first pixel lies in an array of codes, in rising order.
+
+    `first` is the number of the array's first pixel, `columns` the columns of the whole image.
+    """
     found, count = np.empty(64, np.uint64), 0
     for y in range(len(codes)):
         line, number = codes[y], np.uint64(first + y * columns)
-        # Of a row where no region begins, all codes are of rows above.
+        # If no region begins in a row, all its codes are of rows above.
         if largest(line) >> FACT_BITS < number:
             continue
         here = 0
@@ -199,20 +203,20 @@ def first_pixels(codes, first, columns):
 
 @njit("uint64[:, ::1](uint64[:, ::1], uint64[:, ::1], int64)", cache=True, error_model="numpy")
 def side_by_side(one, other, reach):
-    """Give the pairs of regions of equal labels that touch along two lines.
+    """Return the pairs of regions of equal labels that touch along two adjacent lines.
 
     Parameters
     ----------
     one, other : ndarray of uint64
-        2 × n: the regions along a line, 0 where there is none, and their labels.
+        (2, pixels): the regions along a line, 0 where there is none, and their labels.
     reach : int
-        1 if pixels touch by corners, 0 if not.
+        1 if pixels also touch by corners, 0 if not.
 
     Returns
     -------
     ndarray of uint64
-        (pairs, 2). Two regions mostly touch along many pixels one after the other, and are then a
-        pair once for each way in which pixels touch.
+        (pairs, 2). Consecutive equal pairs are returned once for each shift of one line against
+        the other, so that a pair may occur several times.
     """
     pairs, count = np.empty((64, 2), np.uint64), 0
     for shift in range(-reach, reach + 1):
@@ -232,8 +236,8 @@ def side_by_side(one, other, reach):
 
 
 @compiled
-def place_of(code, known):
-    """Give where a code stands, or would stand, among others in order."""
+def position_of(code, known):
+    """Return the index at which a code is, or would be inserted, in sorted codes."""
     low, high = 0, known.size
     while low < high:
         middle = (low + high) // 2
@@ -253,11 +257,12 @@ def number(codes, top, left, columns, known, numbers, roots, result):
     codes : ndarray of uint64
         (rows, columns).
     top, left, columns : int
-        Where they lie in the whole image, and the columns of that.
-    known, numbers : ndarray
-        The codes of parts that touch others, in order, and the numbers of their regions.
+        First row and column of the codes in the whole image, and the columns of that image.
+    known, numbers : ndarray of uint64, ndarray of int32
+        The codes that touch codes of other tiles, in rising order, and the numbers of their
+        regions.
     roots : ndarray of uint64
-        The first codes of all regions, in order.
+        The first code of each region, in rising order.
     result : ndarray of int32
         (rows, columns).
     """
@@ -273,32 +278,32 @@ def number(codes, top, left, columns, known, numbers, roots, result):
                     pixel = np.int64(code >> FACT_BITS) - 1
                     row = pixel // columns - top
                     column = pixel - (row + top) * columns - left
-                    # What has been looked up stands at the region's first pixel.
+                    # If the region's first pixel lies here, its number has been found already.
                     if 0 <= row <= y and 0 <= column < width and (row < y or column < x):
                         value = result[row, column]
                     else:
-                        place = place_of(code, known)
-                        if place < known.size and known[place] == code:
-                            value = numbers[place]
+                        position = position_of(code, known)
+                        if position < known.size and known[position] == code:
+                            value = numbers[position]
                         else:
-                            value = place_of(code, roots) + 1
+                            value = position_of(code, roots) + 1
             numbered[x] = value
 
 
 @compiled
 def choose(codes, top, left, columns, known, totals, limit, above, result):
-    """Tell where regions have more than a limit, or if not `above`, where they have not.
+    """Compute the mask of the regions whose fact exceeds a limit, or the mask of all other pixels.
 
     Parameters
     ----------
     codes, top, left, columns, known
-        As of `number`.
+        As in `number`.
     totals : ndarray of int64
-        The sums of facts of the regions that `known` belong to.
+        For each code in `known`, the sum of facts of its region.
     limit : int
-        Which facts are compared with.
+        The limit of the facts.
     above : bool
-        Whether those that have more are wanted.
+        True for the regions above the limit, False for all other pixels.
     result : ndarray of bool
         (rows, columns).
     """
@@ -318,16 +323,16 @@ def choose(codes, top, left, columns, known, totals, limit, above, result):
                         value = result[row, column]
                     else:
                         total = np.int64(code & FACT_MAX)
-                        place = place_of(code, known)
-                        if place < known.size and known[place] == code:
-                            total = totals[place]
+                        position = position_of(code, known)
+                        if position < known.size and known[position] == code:
+                            total = totals[position]
                         value = (total > limit) == above
             chosen[x] = value
 
 
 @compiled
 def reach_edges(starts, stops, parents, rows, width, reaches):
-    """Mark the regions that touch the block's edges, at their first runs."""
+    """Mark the first run of each region that touches the block's edges."""
     for y in range(rows.size - 1):
         outermost = y in (0, rows.size - 2)
         for run in range(rows[y], rows[y + 1]):
@@ -337,25 +342,26 @@ def reach_edges(starts, stops, parents, rows, width, reaches):
 
 @njit(SEATED, cache=True, error_model="numpy")
 def write_seats(values, wanted, starts, stops, parents, rows, facts, seats):
-    """Fill an image with the seats of its regions, 0 where there is none.
+    """Fill an array with the seats of the regions, and with 0 where there is none.
 
     Parameters
     ----------
     values : ndarray
-        (rows, columns): what seats of 64 bits have above them.
+        (rows, columns): the labels, which seats of 64 bits have in their upper half.
     wanted : bool
-        Whether those regions are wanted that have marks, or those that have none.
+        Whether the regions with marks are wanted, or those without.
     starts, stops, parents, rows : ndarray of int32
         As `find_runs` makes them.
     facts : ndarray of uint64
-        The marks of each region, at its first run; each becomes the seat of its run.
+        (runs,): the number of marks of each region, at its first run. It is overwritten with the
+        seats.
     seats : ndarray of uint32 or uint64
         (rows, columns).
 
     Returns
     -------
     bool
-        Whether there is any seat; if not, nothing has been written.
+        Whether there is any seat. If not, nothing has been written to `seats`.
     """
     width = values.shape[1]
     reaches = np.zeros(parents.size, np.uint8)
@@ -390,16 +396,16 @@ def write_seats(values, wanted, starts, stops, parents, rows, facts, seats):
 
 @njit(LOOKED_UP, cache=True, error_model="numpy")
 def look_up(seats, table, white, result):
-    """Fill a result with what is wanted.
+    """Fill a result with the wanted pixels, and with 0 elsewhere.
 
     Parameters
     ----------
     seats : ndarray of uint32 or uint64
         (rows, columns).
     table : ndarray of bool
-        For each seat whether it is wanted.
+        For each seat, whether it is wanted.
     white : scalar
-        What is wanted of seats of 32 bits; of those of 64 it is what they have above them.
+        The value of wanted pixels for seats of 32 bits. For seats of 64 bits it is their label.
     result : ndarray
         (rows, columns).
     """

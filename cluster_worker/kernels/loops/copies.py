@@ -1,4 +1,4 @@
-"""A compiled loop that moves bytes past the caches, over rows of them at addresses."""
+"""Compiled loops that write bytes past the caches, over rows at addresses."""
 
 import numpy as np
 from llvmlite import ir
@@ -17,7 +17,10 @@ CLEARED = f"void({AT}, int64, int64)"
 
 @intrinsic
 def stream_lines(_, source, target, count, change):
-    """Move whole lines of memory: `target` is where one begins, `count` is of bytes."""
+    """Move whole lines of memory past the caches.
+
+    `target` is the address of the start of a line, and `count` the number of bytes.
+    """
 
     def generate(context, builder, _signature, arguments):
         source, target, count, change = arguments
@@ -37,31 +40,32 @@ def stream_lines(_, source, target, count, change):
 
 @njit(cache=True, error_model="numpy")
 def move_bytes(source, target, count, change):
-    """Move bytes the usual way."""
+    """Move `count` bytes through the caches, and change each as `move` does."""
     kept, flipped, level, white = change
     for x in range(count):
         value = value_at(BYTE, source + x)
         above = white if value > level else np.uint8(0)
-        # Without its type, it would be stored as a word.
+        # Without the conversion, 8 bytes would be stored.
         put_at(target + x, np.uint8(value & kept ^ flipped | above))
 
 
 @njit(MOVED, cache=True, error_model="numpy")
 def move(source, target, height, count, change):
-    """Move bytes, and change each on the way.
+    """Move bytes past the caches, and change each on the way.
 
-    A line of memory that is streamed in part, or written again at once, is read and written
-    several times: where a row ends and the next begins, bytes go the usual way.
+    Only whole lines of memory are streamed. If a line is streamed in part, or written again soon
+    after, the processor reads and writes it several times. The bytes at the start and the end of a
+    row that do not fill a line are therefore moved through the caches.
 
     Parameters
     ----------
     source, target : tuple of int
-        Address of the first byte, and bytes to the next row. The two do not overlap.
+        Address of the first byte, and bytes from one row to the next. The two do not overlap.
     height, count : int
         Rows, and bytes in each.
     change : tuple of int
-        The bits that are kept of each byte, those that are flipped, and a level above which others
-        are set.
+        Four bytes: the bits that are kept, the bits that are flipped, a level, and the bits that
+        are set where a byte exceeds the level.
     """
     (start, down), (to, below) = source, target
     for y in range(height):
@@ -76,7 +80,10 @@ def move(source, target, height, count, change):
 
 @intrinsic
 def stream_zeros(_, target, count):
-    """Clear whole lines of memory: `target` is where one begins, `count` is of bytes."""
+    """Set whole lines of memory to zero, past the caches.
+
+    `target` is the address of the start of a line, and `count` the number of bytes.
+    """
 
     def generate(context, builder, _signature, arguments):
         target, count = arguments
@@ -92,7 +99,7 @@ def stream_zeros(_, target, count):
 
 @njit(CLEARED, cache=True, error_model="numpy")
 def clear(target, height, count):
-    """Make bytes zero; `target`, `height` and `count` are those of `move`."""
+    """Set bytes to zero past the caches; `target`, `height` and `count` are as in `move`."""
     to, below = target
     for y in range(height):
         row = to + y * below

@@ -1,16 +1,16 @@
-"""Compiled loops that compare a place with those around it."""
+"""Compiled loops of corner detectors, which compare a pixel with those around it."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, njit
 
-# Columns that are worked on at a time: with the rows around them they fit the L1 cache.
+# Columns of a strip: with the rows around it, it fits the L1 cache.
 STRIP = 1024
-# The circle around a place: rows down, and columns to the right.
+# The circle around a pixel: rows down, and columns to the right.
 DOWN = np.array([0, 1, 2, 3, 3, 3, 2, 1, 0, -1, -2, -3, -3, -3, -2, -1])
 RIGHT = np.array([3, 3, 2, 1, 0, -1, -2, -3, -3, -3, -2, -1, 0, 1, 2, 3])
-# So many in a row hold three of every fourth.
-MANY = 12
+# A run of at least this many of the 16 points contains three of the points 0, 4, 8 and 12.
+PRETEST_COUNT = 12
 FAST = [
     f"void({each}[:, ::1], int64, {each}, int64, int64, {each}[:, ::1])"
     for each in ("float32", "float64")
@@ -19,7 +19,7 @@ FAST = [
 
 @exactly_inlined
 def add_squares(here, there, total):
-    """Add the squares of differences."""
+    """Add the squared differences of two rows to their sums."""
     for x in range(total.size):
         difference = here[x] - there[x]
         total[x] += difference * difference
@@ -27,23 +27,27 @@ def add_squares(here, there, total):
 
 @exactly_inlined
 def keep_least(total, least):
-    """Keep the lesser of two, or the later if one is no number."""
+    """Update `least` with the smaller of two values, or with `total` if one of them is NaN."""
     for x in range(least.size):
         least[x] = least[x] if least[x] < total[x] else total[x]
 
 
 @exactly
 def moravec(image, size, top, left, result):
-    """Give how much each place differs from the least different one around, on the diagonals.
+    """Compute how much each pixel's surroundings differ from the most similar ones nearby.
+
+    The result is the least sum of squared differences over all shifts that move both rows and
+    columns.
 
     Parameters
     ----------
     image : ndarray of float32
         (rows, columns) of the block.
     size : int
-        How far a place and its surroundings reach.
+        How far the surroundings of a pixel reach, and how far they are shifted, in pixels.
     top, left : int
-        Where the result begins; the block holds twice `size` around it.
+        Row and column of the block at which the result begins. The block holds twice `size` pixels
+        around it.
     result : ndarray of float32
         (rows, columns).
     """
@@ -71,7 +75,7 @@ def moravec(image, size, top, left, result):
 
 @exactly_inlined
 def count_others(here, there, threshold, brighter, darker):
-    """Count what is brighter than each place by a threshold, and what is darker."""
+    """Count for each pixel whether another one is brighter, or darker, by a threshold."""
     for x in range(here.size):
         brighter[x] += there[x] > here[x] + threshold
         darker[x] += there[x] < here[x] - threshold
@@ -79,7 +83,7 @@ def count_others(here, there, threshold, brighter, darker):
 
 @exactly_inlined
 def differs(there, here, threshold, sign):
-    """Tell whether a place is brighter by a threshold, or darker if the sign is -1."""
+    """Return whether a pixel is brighter by a threshold, or darker if the sign is -1."""
     if sign > 0:
         return there > here + threshold
     return there < here - threshold
@@ -87,7 +91,11 @@ def differs(there, here, threshold, sign):
 
 @exactly
 def response(image, y, x, count, threshold, sign):
-    """Sum up the differences of a circle, if so many in a row are brighter, or darker; else 0."""
+    """Return the sum of a circle's absolute differences if `count` consecutive points differ.
+
+    The points must all be brighter by the threshold, or all darker if the sign is -1. Otherwise
+    the result is 0.
+    """
     here, run, none = image[y, x], 0, image.dtype.type(0)
     for i in range(15 + count):
         there = image[y + DOWN[i % 16], x + RIGHT[i % 16]]
@@ -102,23 +110,23 @@ def response(image, y, x, count, threshold, sign):
 
 @njit(FAST, cache=True, error_model="numpy")
 def fast(image, count, threshold, top, left, result):
-    """Give the response of each place to the test of a circle.
+    """Compute the response of each pixel to the FAST test of the circle around it.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) of the block.
     count : int
-        How many in a row must be brighter, or darker.
+        How many consecutive points of the circle must be brighter, or darker.
     threshold : scalar
-        By how much.
+        By how much they must differ, in the image's type.
     top, left : int
-        Where the result begins; the block holds 3 pixels around it.
+        Row and column of the block at which the result begins. The block holds 3 pixels around it.
     result : ndarray
-        (rows, columns).
+        (rows, columns), of the image's type.
     """
-    # Most places have too few even among every fourth.
-    step, least = (4, 3) if count >= MANY else (1, count)
+    # A cheap first test: most pixels have too few such points even among every fourth point.
+    step, least = (4, 3) if count >= PRETEST_COUNT else (1, count)
     counts = np.empty((2, STRIP), np.int32)
     for start in range(0, result.shape[1], STRIP):
         stop = min(start + STRIP, result.shape[1])

@@ -1,31 +1,31 @@
-"""Compiled loops that weigh whole neighbourhoods, with the sums of scipy: doubles in its order."""
+"""Compiled loops of correlation with a neighbourhood, with scipy's sums: doubles in its order."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 from cluster_worker.kernels.loops.separable import beyond, extend
 
-# Columns that are worked on at a time: with the rows around them they fit the cache.
+# Columns of a strip: with the rows around it, it fits the cache.
 STRIP = 256
 
 
 @exactly_inlined
 def add_tap(line, weight, total):
-    """Add one tap."""
+    """Add one tap to the sums of a row."""
     for x in range(total.size):
         total[x] += weight * line[x]
 
 
 @exactly_inlined
 def add_four_taps(a, b, c, d, p, q, r, s, total):
-    """Add four taps, one after the other."""
+    """Add four taps to the sums of a row, one after the other."""
     for x in range(total.size):
         total[x] = total[x] + p * a[x] + q * b[x] + r * c[x] + s * d[x]
 
 
 @exactly
 def add_row(line, columns, weights, total):
-    """Add the taps of one row of a neighbourhood; `columns` are where they lie in the line."""
+    """Add the taps of one row of a neighbourhood; `columns` are their columns in the line."""
     four = columns.size - columns.size % 4
     for k in range(0, four, 4):
         a, b = line[columns[k] :], line[columns[k + 1] :]
@@ -38,7 +38,7 @@ def add_row(line, columns, weights, total):
 
 @exactly
 def correlate(rows, reach, starts, columns, weights, border, edge, top, left, result):
-    """Weigh the pixels around each one.
+    """Compute the weighted sum of the pixels around each pixel.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def correlate(rows, reach, starts, columns, weights, border, edge, top, left, re
     reach : tuple of int
         Rows and columns that the neighbourhood reaches on every side.
     starts, columns, weights : ndarray
-        Of the taps of each row of the neighbourhood: the first, where they lie, and what they
-        weigh; one more start ends them.
+        The taps in row order: the first tap of each row of the neighbourhood and the number of
+        taps, the column of each tap in the neighbourhood, and its weight.
     border : int
         Number of the border mode, as in `BORDERS`.
     edge : float64

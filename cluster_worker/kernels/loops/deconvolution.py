@@ -1,7 +1,7 @@
-"""Compiled loops over Fourier coefficients, to numpy's last bit.
+"""Compiled loops over Fourier coefficients, with the same bits as numpy.
 
-Complex numbers are pairs of floats side by side. numpy divides them by a real number as it would
-by a complex one: it multiplies with the inverse.
+Complex numbers are pairs of adjacent floats. numpy divides them by a real number as it divides them
+by a complex one: it multiplies by the inverse.
 """
 
 import numpy as np
@@ -20,9 +20,10 @@ SHARED = [
 
 @njit(DIVIDED, cache=True, error_model="numpy")
 def divide_conjugates(transfer, precision, gain, result):
-    """Multiply conjugates of complex numbers with `gain`, and divide them by real numbers.
+    """Multiply conjugates of complex numbers by `gain`, and divide them by real numbers.
 
-    All are (rows, columns) of one type of float, those of complex numbers twice as wide.
+    `precision` is (rows, columns); `transfer` and `result` are (rows, 2 × columns). All have the
+    same float type.
     """
     one = precision.dtype.type(1)
     for y in range(precision.shape[0]):
@@ -35,9 +36,10 @@ def divide_conjugates(transfer, precision, gain, result):
 
 @njit(SCATTERED, cache=True, error_model="numpy")
 def scatter(precision, real, imaginary, result):
-    """Divide random complex numbers by the root of twice a precision.
+    """Divide random complex numbers by the square root of twice a precision.
 
-    `real` and `imaginary` are doubles.
+    `precision` is (rows, columns), and `result` (rows, 2 × columns), of one float type. `real` and
+    `imaginary` are (rows, columns) of doubles.
     """
     half = precision.dtype.type(0.5)
     for y in range(precision.shape[0]):
@@ -52,7 +54,7 @@ def scatter(precision, real, imaginary, result):
 
 @njit(SHARED, cache=True, error_model="numpy")
 def take_shares(total, before, share, share_before, result):
-    """Take shares of what was before from shares of a total."""
+    """Compute ``total * share - before * share_before``."""
     for y in range(total.shape[0]):
         now, then, found = total[y], before[y], result[y]
         for x in range(now.size):

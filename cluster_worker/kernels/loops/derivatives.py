@@ -1,4 +1,4 @@
-"""Compiled loops of second derivatives, in double precision and to scipy's last bit."""
+"""Compiled loops of second derivatives, in double precision, with the same bits as scipy."""
 
 import numpy as np
 
@@ -6,14 +6,15 @@ from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, nji
 from cluster_worker.kernels.loops.doubles import subtracted, weigh_across, weighing
 from cluster_worker.kernels.loops.separable import beyond, extend
 
-# Values between two rows: no multiple of a page, or rows would displace each other in the cache.
-# There is room for the halo of the widest kernel, 283 pixels on each side.
+# Values from one buffered row to the next. It is no multiple of a page, because rows would then
+# evict each other from the cache. A row has room for the halo of the widest kernel, 283 pixels on
+# each side.
 STRIDE = 1552
-# Rows that are summed up together, and columns: with the rows around them they fit the L1 cache.
+# Rows and columns that are summed together: with the rows around them they fit the L1 cache.
 ROWS = 8
 BLOCK = 64
 
-# Of half a kernel, with its middle.
+# Most weights in half a kernel, with its middle.
 WEIGHTS_MAX = 284
 CORRELATED = [
     f"void({each}[:, ::1], float64[::1], float64[::1], boolean, boolean, "
@@ -28,14 +29,14 @@ differ_across = weighing(1, subtracted)
 
 @exactly_inlined
 def load(values, line):
-    """Load values as doubles."""
+    """Copy values to another type."""
     for x in range(line.size):
         line[x] = values[x]
 
 
 @exactly
 def sum_rows(lines, weights, odd, count, totals):
-    """Weigh rows along columns, for each of so many rows of totals."""
+    """Compute weighted sums along columns, for each row of `totals`."""
     for a in range(0, count, BLOCK):
         size = min(BLOCK, count - a)
         for i in range(totals.size // STRIDE):
@@ -48,16 +49,18 @@ def sum_rows(lines, weights, odd, count, totals):
 
 @njit(CORRELATED, cache=True, error_model="numpy")
 def correlate(rows, down, across, odd_down, odd_across, border, edge, top, left, result):
-    """Weigh neighbours along columns, then along rows.
+    """Correlate with weights along columns, then along rows.
 
     Parameters
     ----------
     rows : ndarray
         (rows, columns) of float32 or float64.
     down, across : ndarray of float64
-        Half of each kernel, from its end to its middle, of one length, at most `WEIGHTS_MAX`.
+        The first half of each kernel, from its end to its middle. Both have the same length, at
+        most `WEIGHTS_MAX`.
     odd_down, odd_across : bool
-        Whether the other half is its opposite, or the same.
+        Whether the second half of the kernel is the negative mirror image of the first; otherwise
+        it is the mirror image.
     border : int
         Number of the border mode, as in `BORDERS`.
     edge : float64
@@ -83,11 +86,11 @@ def correlate(rows, down, across, odd_down, odd_across, border, edge, top, left,
         before, count, end = first - origin, last - first, stop - start + 2 * radius
         filled, begun = 0, 0
         for y in range(0, result.shape[0], ROWS):
-            many = min(ROWS, result.shape[0] - y)
-            if begun + kept + many > held:
+            group_rows = min(ROWS, result.shape[0] - y)
+            if begun + kept + group_rows > held:
                 lines[: kept * STRIDE] = lines[begun * STRIDE : (begun + kept) * STRIDE]
                 filled, begun = kept, 0
-            while filled < begun + kept + many:
+            while filled < begun + kept + group_rows:
                 line = lines[filled * STRIDE : filled * STRIDE + count]
                 inside = beyond(top + y - radius + filled - begun, height, border)
                 if inside < 0:
@@ -95,9 +98,9 @@ def correlate(rows, down, across, odd_down, odd_across, border, edge, top, left,
                 else:
                     load(rows[inside, first:last], line)
                 filled += 1
-            sum_rows(lines[begun * STRIDE :], down, odd_down, count, totals[: many * STRIDE])
-            for i in range(many):
-                # What lies between the two is of the image's type.
+            sum_rows(lines[begun * STRIDE :], down, odd_down, count, totals[: group_rows * STRIDE])
+            for i in range(group_rows):
+                # scipy stores the result of the first axis in the image's type.
                 load(totals[i * STRIDE : i * STRIDE + count], rounded[before : before + count])
                 line = totals[i * STRIDE : i * STRIDE + end]
                 load(rounded[before : before + count], line[before : before + count])

@@ -1,36 +1,48 @@
-"""Compiled loops that weigh neighbours in double precision, to scipy's last bit."""
+"""Compiled loops of weighted sums in double precision, with the same bits as scipy."""
 
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, named
 
-# Values between two rows: no multiple of a page, or rows would displace each other in the cache.
-# There is room for 256 values and the halo of a Gaussian that reaches 134 pixels.
+# Values from one buffered row to the next. It is no multiple of a page, because rows would then
+# evict each other from the cache. A row has room for 256 values and the halo of a Gaussian that
+# reaches 134 pixels.
 STRIDE = 528
 
 
 @exactly_inlined
 def begin(weight, middle, total):
-    """Begin sums with the middle."""
+    """Start the sums with the middle value."""
     for x in range(total.size):
         total[x] = middle[x] * weight
 
 
 @exactly_inlined
 def added(before, after):
-    """Join what weighs the same on both sides of the middle."""
+    """Join two values whose weights are equal: weights symmetric about the middle."""
     return before + after
 
 
 @exactly_inlined
 def subtracted(before, after):
-    """Join what weighs the opposite after the middle."""
+    """Join two values whose weights are opposite: weights antisymmetric about the middle."""
     return before - after
 
 
 def weighing(step, joined=added):
-    """Make a loop that weighs values that lie a step apart, in scipy's order.
+    """Make a loop that computes weighted sums of values that lie `step` apart, in scipy's order.
 
-    With the step known to the compiler, values are offsets from one address. Its weights go from
-    the first to the middle; `joined` says what those after it are.
+    The compiler knows the step, so that values are at fixed offsets from one address.
+
+    Parameters
+    ----------
+    step : int
+        Distance of the values.
+    joined : callable
+        `added` or `subtracted`: the symmetry of the weights.
+
+    Returns
+    -------
+    callable
+        ``weigh(lines, weights, total)``: `weights` are those from the first to the middle.
     """
 
     @exactly_inlined

@@ -1,4 +1,4 @@
-"""Compiled loops of Canny's method up to its lines, rounded wherever scikit-image rounds."""
+"""Compiled loops of Canny's method up to its edge lines, rounded where scikit-image rounds."""
 
 import numpy as np
 
@@ -6,39 +6,41 @@ from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 from cluster_worker.kernels.loops.doubles import STRIDE, weigh_across, weigh_down
 from cluster_worker.kernels.loops.separable import beyond, extend
 
-# Columns that are worked on at a time: with the rows around them they fit the cache.
+# Columns of a strip: with the rows around it, it fits the cache.
 STRIP = 256
-# Values of a line: a strip, and what the slopes and the thinning read beside it.
+# Values of a line: a strip, and the pixels beside it that the gradient and the thinning read.
 LINE = STRIP + 16
 
 
 @exactly_inlined
 def load(values, share, line):
-    """Make floats of values, of which each is a share of white."""
+    """Convert values to floats in single precision, stored as doubles; `share` is 1 / white."""
     for x in range(line.size):
         line[x] = np.float64(np.float32(values[x]) * share)
 
 
 @exactly_inlined
 def round_to_single(line):
-    """Round doubles to single precision, as what scipy writes between two axes."""
+    """Round doubles to single precision, as scipy does between two axes."""
     for x in range(line.size):
         line[x] = np.float64(np.float32(line[x]))
 
 
 @exactly_inlined
 def divide(total, inside, smooth):
-    """Divide sums by how much of their weights lies inside the image."""
+    """Divide sums by the share of their weights that lies inside the image."""
     for x in range(smooth.size):
         smooth[x] = np.float32(total[x]) / inside[x]
 
 
 @exactly_inlined
 def steepness(above, middle, below, down, across, steep):
-    """Give the slopes of three smooth rows, which reach one pixel further, and how steep they are.
+    """Compute the slopes down and across a row, and the magnitude of the gradient.
 
-    Differences of single precision are rounded once, whether they are taken of doubles or not;
-    sums are not. What a middle weighs nothing with is added as scipy does, for infinity's sake.
+    `above`, `middle` and `below` are three smoothed rows, which reach one pixel further on each
+    side. A difference of two values in single precision is rounded to the same bits in single or
+    double precision; a sum is not. Values with a weight of 0 are added as in scipy: the result is
+    NaN where they are infinite.
     """
     for x in range(steep.size):
         y, z = x + 1, x + 2
@@ -57,7 +59,7 @@ def steepness(above, middle, below, down, across, steep):
 
 @exactly_inlined
 def any_reaches(steep, low):
-    """Whether any of a line is as steep as a line of edges must be."""
+    """Return whether any gradient of a row reaches the low threshold."""
     found = 0
     for x in range(steep.size):
         found += steep[x] >= low
@@ -66,9 +68,11 @@ def any_reaches(steep, low):
 
 @exactly_inlined
 def thin(above, middle, below, down, across, low, high, result):
-    """Keep what is steepest along its slope: 1 where a line may go on, 2 where one begins.
+    """Keep the pixels whose gradient is largest along its own direction (non-maximum suppression).
 
-    The lines of steepness reach one pixel further than the others.
+    The result is 1 where an edge line may continue, 2 where one begins, and 0 elsewhere. `above`,
+    `middle` and `below` are rows of the gradient's magnitude, which reach one pixel further on each
+    side than the other arrays.
     """
     for x in range(result.size):
         y, z = x + 1, x + 2
@@ -90,7 +94,7 @@ def thin(above, middle, below, down, across, low, high, result):
 
 @exactly
 def smooth_row(held, weights, first, last, start, stop, width, border, edge, total, level):
-    """Weigh the rows around one, then its columns from `start` to `stop`, as scipy does."""
+    """Smooth along columns, then along the row from column `start` to `stop`, as scipy does."""
     radius = weights.size - 1
     origin = start - radius
     line = total[: stop - start + 2 * radius]
@@ -104,7 +108,7 @@ def smooth_row(held, weights, first, last, start, stop, width, border, edge, tot
 
 @exactly
 def inside_row(y, height, weights, start, stop, width, edge, total, inside):
-    """Give how much of the weights around each pixel of a row lies inside the image."""
+    """Compute the share of the weights around each pixel of row `y` that lies inside the image."""
     radius = weights.size - 1
     line = total[: stop - start + 2 * radius]
     share = weights[radius] if 0 <= y < height else edge * weights[radius]
@@ -123,24 +127,24 @@ def inside_row(y, height, weights, start, stop, width, edge, total, inside):
 
 @exactly
 def find_lines(rows, share, weights, border, edge, low, high, bounds, top, left, result):
-    """Find the lines of an image: 1 where one may go on, 2 where one begins.
+    """Find the edge lines of a block: 1 where a line may continue, 2 where a line begins.
 
     Parameters
     ----------
     rows : ndarray
         (rows, columns) of the block.
     share : float32
-        That makes floats of its values.
+        1 / white: the factor that converts values to floats in 0…1.
     weights : ndarray of float64
-        Half of a Gaussian, from its end to its middle.
+        The first half of a Gaussian, from its end to its middle.
     border : int
         Number of the border mode, as in `BORDERS`.
     edge : float64
         Value beyond the border if the border mode is constant.
     low, high : float32
-        Steepness at which a line goes on, and begins.
+        Magnitudes of the gradient at which a line continues, and begins.
     bounds : tuple of int
-        First and last row, first and last column of the image in the block, half open.
+        The rows and columns of the block that lie in the image: top, bottom, left, right.
     top, left : int
         Row and column of `rows` at which the result begins.
     result : ndarray of uint8
@@ -159,7 +163,7 @@ def find_lines(rows, share, weights, border, edge, low, high, bounds, top, left,
     down, across = np.empty((2, LINE), np.float32), np.empty((2, LINE), np.float32)
     for left_one in range(left, left + result.shape[1], STRIP):
         right_one = min(left_one + STRIP, left + result.shape[1])
-        # Of the steepness one pixel more, and of what is smooth two, of the image.
+        # The gradient is needed one pixel further than the result, the smooth image two pixels.
         start, stop = max(left_one - 2, leftmost), min(right_one + 2, rightmost)
         shift, count = start - (left_one - 2), stop - start
         first, last = max(start - radius, 0), min(stop + radius, width)
@@ -167,7 +171,7 @@ def find_lines(rows, share, weights, border, edge, low, high, bounds, top, left,
             inside_row(radius, taps, weights, start, stop, width, edge, total, inside[0])
         filled = max(top - 2, upper) - radius
         for y in range(top - 2, bottom + 2):
-            # Beyond the image lies its last row.
+            # Rows beyond the image are copies of its nearest row.
             if upper <= y < lower:
                 while filled <= y + radius:
                     source = beyond(filled, height, border)
@@ -204,7 +208,7 @@ def find_lines(rows, share, weights, border, edge, low, high, bounds, top, left,
                 smooth[(y - 1) % 3] = smooth[y % 3]
             if y < top or y < upper + 1:
                 continue
-            # The row before is now known on both sides.
+            # Both neighbours of the row before are now known.
             size = right_one - left_one + 2
             here, newest = (y - 1) % 3, y % 3
             steepness(

@@ -7,7 +7,7 @@ from numba.extending import intrinsic
 
 from cluster_worker.kernels.loops.compiling import exactly
 
-# Of a double: bits of its fraction, and of its exponent.
+# Bits of a double's fraction, and the masks of its exponent and its fraction.
 FRACTION = 52
 EXPONENT_MASK = (1 << 11) - 1
 FRACTION_MASK = (1 << FRACTION) - 1
@@ -18,7 +18,7 @@ HALF_MASK = (1 << HALF) - 1
 
 @intrinsic
 def bits_of(_, value):  # noqa: ARG001 - numba reads the name
-    """Give the bits of a double as a whole number."""
+    """Return the bits of a double as an integer."""
 
     def generate(_context, builder, _signature, values):
         return builder.bitcast(values[0], ir.IntType(64))
@@ -28,19 +28,24 @@ def bits_of(_, value):  # noqa: ARG001 - numba reads the name
 
 @exactly
 def by_exponents(values, upper, lower):
-    """Add up the fractions of floats that have the same exponent as doubles, in halves.
+    """Sum the fractions of floats by their exponent as doubles, in two halves.
 
-    `values` are (rows, columns), side by side or not; `upper` and `lower` have one for each
-    exponent.
+    Parameters
+    ----------
+    values : ndarray of float32 or float64
+        (rows, columns), finite; it may be a view.
+    upper, lower : ndarray of int64
+        (exponents,): sums of the upper and the lower half of the signed fractions. They are added
+        to.
     """
     for y in range(values.shape[0]):
         row = values[y]
         for x in range(row.size):
             bits = bits_of(np.float64(row[x]))
             exponent = (bits >> FRACTION) & EXPONENT_MASK
-            # The smallest have an exponent of 0, which counts as 1, and no leading bit.
+            # Subnormal numbers have an exponent of 0, which counts as 1, and no leading bit.
             fraction = (bits & FRACTION_MASK) + (min(exponent, 1) << FRACTION)
             whole = -fraction if bits < 0 else fraction
-            place = np.uint64(max(exponent, 1))
-            upper[place] += whole >> HALF
-            lower[place] += whole & HALF_MASK
+            index = np.uint64(max(exponent, 1))
+            upper[index] += whole >> HALF
+            lower[index] += whole & HALF_MASK

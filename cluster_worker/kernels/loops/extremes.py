@@ -1,7 +1,8 @@
 """Compiled loops of the least and the greatest values of small neighbourhoods, by networks.
 
-A few rows of results are made at a time. Of each row the values side by side are compared once for
-each width, and what the neighbourhoods of two neighbouring results share is compared once.
+A few rows of results are computed at a time. The values of each image row are compared once for
+each width of a neighbourhood's rows. The rows that two neighbouring results share are compared
+once.
 """
 
 from functools import cache, partial
@@ -13,7 +14,7 @@ from cluster_worker.kernels.loops.vectors import VECTOR_BYTES
 
 
 def furthest_of(greatest, wires):
-    """Give the least or the greatest of some wires, in a list."""
+    """Return the least or the greatest of some wires, as a list of one wire; empty if none."""
     while len(wires) > 1:
         pairs = zip(wires[::2], wires[1::2], strict=False)
         found = [compared(*pair)[greatest] for pair in pairs]
@@ -22,9 +23,9 @@ def furthest_of(greatest, wires):
 
 
 def extreme(mask, greatest, *rows):
-    """Give the least or the greatest of each neighbourhood of a group: a network.
+    """Build the network for the least or the greatest value of each neighbourhood of a group.
 
-    Each row of `mask` holds values around its middle, without gaps.
+    Each row of `mask` is a run of pixels around its middle, without gaps.
     """
     reach = len(mask) // 2
 
@@ -34,31 +35,31 @@ def extreme(mask, greatest, *rows):
 
     @cache
     def around(y, width):
-        """Compare so many values to both sides of the middle of a row."""
+        """Compare the middle of a row with `width` values on both sides of it."""
         if width == 0:
             return rows[y][reach]
         wider = further(rows[y][reach - width], rows[y][reach + width])
         return further(around(y, width - 1), wider)
 
     furthest = partial(furthest_of, greatest)
-    parts = [{(i + y, row.sum() // 2) for y, row in enumerate(mask)} for i in range(GROUP)]
+    segments = [{(i + y, row.sum() // 2) for y, row in enumerate(mask)} for i in range(GROUP)]
     found = []
-    for i, part in enumerate(parts):
-        # Results go by twos.
-        other = parts[i ^ 1]
+    for i, own in enumerate(segments):
+        # Two neighbouring results share the network for their common rows.
+        other = segments[i ^ 1]
         shared, rest = (
-            [around(*each) for each in sorted(some)] for some in (part & other, part - other)
+            [around(*each) for each in sorted(some)] for some in (own & other, own - other)
         )
         found += furthest([*furthest(shared), *furthest(rest)])
     return found
 
 
 def extreme_of_columns(reach, greatest, *rows):
-    """Give the least or the greatest of each column of a group of squares: a network."""
+    """Build the network for the least or the greatest value of each column of some squares."""
     wires = [wire for [wire] in rows]
     found = []
     for i in range(0, GROUP, 2):
-        # Results go by twos.
+        # Two neighbouring results share the network for their common rows.
         shared = furthest_of(greatest, wires[i + 1 : i + 2 * reach + 1])
         found += [furthest_of(greatest, [*shared, wires[y]]) for y in (i, i + 2 * reach + 1)]
     return [wire for [wire] in found]
@@ -73,7 +74,10 @@ def loop_of(mask, greatest):
 
 
 def in_steps(loop, reach, greatest):
-    """Make the loop of a square, columns first, from the one that serves the last few values."""
+    """Make the loop of a square, which compares columns first and then rows.
+
+    `loop` serves the last few values of each row.
+    """
     side = 2 * reach + 1
     columns, line = partial(extreme_of_columns, reach, greatest), partial(furthest_of, greatest)
     gray, colours = (swept(columns, line, GROUP + side - 1, side, apart) for apart in (1, 3))
@@ -82,7 +86,7 @@ def in_steps(loop, reach, greatest):
     @named(side, greatest)
     def run(kind, source, result, count):
         (start, down, pixel), (target, below) = source, result
-        # Pixels are as far apart as one of the two has it, or none: the other does nothing.
+        # At most one of the two loops fits the distance of pixels; the other does nothing.
         done = max(gray(kind, source, result, count), colours(kind, source, result, count))
         done = min(done, count - VECTOR_BYTES // kind.itemsize)
         start, target = start + done * kind.itemsize, target + done * kind.itemsize
@@ -101,21 +105,21 @@ least, greatest = loops_of(False), loops_of(True)
 
 
 @compiled
-def extremes(kind, brightest, number, parts, height, pixel):
-    """Give the least or the greatest values of small neighbourhoods.
+def extremes(kind, brightest, number, pieces, height, pixel):
+    """Compute the least or the greatest values of small neighbourhoods.
 
     Parameters
     ----------
     kind : ndarray
-        Any of the images' type: whole numbers without sign.
+        Any array of the images' type, which is an unsigned integer.
     brightest : bool
-        Whether the greatest are wanted.
+        Whether the greatest values are wanted.
     number : int
-        Of the neighbourhood in `SMALL`.
-    parts, height, pixel
+        Index of the neighbourhood in `SMALL`.
+    pieces, height, pixel
         As in `medians`.
     """
     if brightest:
-        greatest(number, kind, parts, height, pixel)
+        greatest(number, kind, pieces, height, pixel)
     else:
-        least(number, kind, parts, height, pixel)
+        least(number, kind, pieces, height, pixel)

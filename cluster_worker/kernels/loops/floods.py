@@ -1,8 +1,8 @@
-"""Compiled loops that spread something within a block as far as it goes."""
+"""Compiled loops of reconstruction and floods within a block."""
 
 from cluster_worker.kernels.loops.compiling import njit
 
-# Of a float its dilation alone is needed: an erosion is that of the negative.
+# Only reconstruction by dilation is needed: an erosion is the dilation of the negative image.
 RECONSTRUCTED = [
     "void(float32[:, ::1], float32[:, ::1], int32[::1], uint8[::1])",
     "void(float64[:, ::1], float64[:, ::1], int32[::1], uint8[::1])",
@@ -11,7 +11,10 @@ RECONSTRUCTED = [
 
 @njit(cache=True, error_model="numpy")
 def raise_to_row(line, other):
-    """Raise pixels to the three of another row that they touch; both begin and end with a frame."""
+    """Raise each pixel of a row to the greatest of the three pixels that it touches in another row.
+
+    Both rows begin and end with a pixel of the frame, which is not changed.
+    """
     line, before, middle, after = line[1:-1], other[:-2], other[1:-1], other[2:]
     for x in range(line.size):
         line[x] = max(line[x], max(before[x], max(middle[x], after[x])))
@@ -19,7 +22,7 @@ def raise_to_row(line, other):
 
 @njit(cache=True, error_model="numpy")
 def cannot_grow(line, limit, next_line, next_limit):
-    """Whether no pixel of a row can raise one of the next row or the one after it."""
+    """Return whether no pixel of a row can raise its right neighbour or a pixel of the next row."""
     could = 0
     here = line[1:-1]
     for k in range(3):
@@ -34,19 +37,21 @@ def cannot_grow(line, limit, next_line, next_limit):
 
 @njit(RECONSTRUCTED, cache=True, error_model="numpy")
 def reconstruct(state, mask, queue, waits):
-    """Let a state grow below a mask as far as the mask lets it, by corners too.
-
-    The two scans and the queue of Vincent (1993), IEEE Transactions on Image Processing 2(2).
+    """Reconstruct by dilation: let a state grow below a mask as far as it can, also by corners.
 
     Parameters
     ----------
     state, mask : ndarray
-        (rows + 2, columns + 2), the frame being minus infinity; the state is at most the mask, and
-        is changed.
+        (rows + 2, columns + 2), with a frame of minus infinity. The state is nowhere above the
+        mask. It is changed.
     queue : ndarray of int32
-        Scratch, one for each pixel.
+        (pixels,): scratch memory for the framed image.
     waits : ndarray of uint8
-        Zeros, one for each pixel.
+        (pixels,): zeros; 1 while a pixel is in the queue.
+
+    References
+    ----------
+    The two scans and the queue of Vincent (1993), IEEE Transactions on Image Processing 2(2).
     """
     rows, width = state.shape
     for y in range(1, rows - 1):
@@ -93,18 +98,18 @@ def reconstruct(state, mask, queue, waits):
                         count += 1
 
 
-# Columns that are compared at a time before it is asked whether something spreads there.
+# Columns that are compared at a time, before their pixels are looked at one by one.
 STRETCH = 512
 
-# Of values only whether they are equal is asked, so that floats may be given as whole numbers.
+# Values are only tested for equality, so that floats may be given as unsigned integers.
 DROPPED = [
     f"void(uint8[:, ::1], uint{bits}[:, ::1], boolean, int32[::1])" for bits in (8, 16, 32, 64)
 ]
 
 
 @njit(cache=True, error_model="numpy")
-def part_ways(state, values, other, their_values):
-    """Whether two lines hold equal values side by side of which only one is left in the state."""
+def spreads_between(state, values, other, their_values):
+    """Return whether two adjacent lines have equal values of which only one is in the state."""
     found = 0
     for x in range(state.size):
         found += (values[x] == their_values[x]) & ((state[x] == 0) != (other[x] == 0))
@@ -113,7 +118,7 @@ def part_ways(state, values, other, their_values):
 
 @njit(cache=True, error_model="numpy")
 def drop_around(state, values, by_corners, stack, count):
-    """Drop what is connected by equal values to the pixels on a stack."""
+    """Remove from the state all pixels that are connected by equal values to those on a stack."""
     height, width = state.shape
     while count > 0:
         count -= 1
@@ -131,18 +136,18 @@ def drop_around(state, values, by_corners, stack, count):
 
 @njit(DROPPED, cache=True, error_model="numpy")
 def drop(state, values, by_corners, stack):
-    """Drop from a state what is connected by equal values to something that is not in it.
+    """Remove from a state all pixels that are connected by equal values to a pixel outside it.
 
     Parameters
     ----------
     state : ndarray of uint8
-        (rows, columns): not 0 what is left. It is changed.
+        (rows, columns): not 0 for pixels in the state. It is changed.
     values : ndarray
         (rows, columns).
     by_corners : bool
-        Whether pixels touch by corners as well.
+        Whether pixels also touch by corners.
     stack : ndarray of int32
-        Scratch, one for each pixel.
+        (pixels,): scratch memory.
     """
     height, width = state.shape
     for y in range(height):
@@ -154,7 +159,7 @@ def drop(state, values, by_corners, stack):
                 here, there = slice(left + one, right - skip), slice(left + skip, right - one)
                 line, other = state[y, here], state[above, there]
                 level, their_level = values[y, here], values[above, there]
-                if not part_ways(line, level, other, their_level):
+                if not spreads_between(line, level, other, their_level):
                     continue
                 count = 0
                 for x in range(line.size):
@@ -176,29 +181,31 @@ FILLED = [
 
 @njit(FILLED, cache=True, error_model="numpy")
 def fill(image, least, greatest, by_corners, within, bounds, mask, stack):
-    """Flood an image from a point until it is done, or comes to where the image goes on.
+    """Flood a block from a point, until the flood ends or would leave the block.
 
     Parameters
     ----------
     image : ndarray
-        (rows, columns).
+        (rows, columns): the block.
     least, greatest : scalar
-        What is flooded besides the point.
+        Pixels between these values, both included, are flooded; the point always is.
     by_corners : bool
-        Whether pixels touch by corners as well.
+        Whether pixels also touch by corners.
     within : ndarray of int64
-        Top, bottom, left and right of all that the image is part of, in its coordinates.
+        Top, bottom, left and right of the pixels around the block in the whole image, in the
+        block's coordinates.
     bounds : ndarray of int64
-        The same of the point; it becomes that of what is flooded.
+        Top, bottom, left and right of the point. It is overwritten with those of the flooded
+        pixels.
     mask : ndarray of uint8
-        (rows, columns), zeros; 1 where it is flooded.
+        (rows, columns): zeros; it becomes 1 in flooded pixels.
     stack : ndarray of int32
-        Scratch, one for each pixel.
+        (pixels,): scratch memory.
 
     Returns
     -------
     bool
-        Whether it is done.
+        Whether the flood has ended. If not, it would continue beyond the block.
     """
     height, width = image.shape
     top, bottom, left, right = bounds[0], bounds[1], bounds[2], bounds[3]

@@ -1,27 +1,26 @@
-"""Compiled loops of regions that are joined along the edges of a graph of pixels."""
+"""Compiled loops that merge regions along the edges of a graph of pixels."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import njit
 
-# A pixel's neighbours in rows and columns, in the order of scikit-image's edges: each edge leads
-# from the first to the second.
+# The two ends of an edge in each direction, as offsets of (row, column), in scikit-image's order.
 EDGES = (((0, 1), (0, 0)), ((1, 0), (0, 0)), ((1, 1), (0, 0)), ((0, 1), (1, 0)))
 HALF = 32
 
 
 @njit("void(float64[:, :, ::1], float64[::1], int32[:, ::1])", cache=True, error_model="numpy")
 def weigh(image, costs, ends):
-    """Give how far the colours of neighbours are from each other, and where both lie.
+    """Compute the cost of each edge, the distance of the colours at its ends, and both ends.
 
     Parameters
     ----------
     image : ndarray of float64
         (rows, columns, channels).
     costs : ndarray of float64
-        (edges,), for the result.
+        (edges,): array for the costs.
     ends : ndarray of int32
-        (edges, 2), for the result.
+        (edges, 2): array for the indices of both pixels.
     """
     rows, columns, channels = image.shape
     edge = np.uint64(0)
@@ -40,13 +39,13 @@ def weigh(image, costs, ends):
 
 
 @njit(cache=True, error_model="numpy")
-def root_of(parents, place):
-    """Give the first pixel of a region so far, and shorten the way to it."""
-    while parents[place] != place:
-        above = parents[parents[place]]
-        parents[place] = above
-        place = np.uint64(above)
-    return place
+def root_of(parents, pixel):
+    """Return the first pixel of a pixel's region so far, and shorten the path to it."""
+    while parents[pixel] != pixel:
+        above = parents[parents[pixel]]
+        parents[pixel] = above
+        pixel = np.uint64(above)
+    return pixel
 
 
 @njit(
@@ -55,26 +54,29 @@ def root_of(parents, place):
     error_model="numpy",
 )
 def join(costs, ends, order, scale, min_size, parents):
-    """Join regions whose difference is not more than what there is within them, then small ones.
-
-    Felzenszwalb & Huttenlocher (2004), International Journal of Computer Vision 59(2), with
-    scikit-image's types.
+    """Merge regions that differ less from each other than within themselves, then small regions.
 
     Parameters
     ----------
     costs, ends : ndarray
-        Of the edges.
+        (edges,) and (edges, 2), as `weigh` makes them.
     order : ndarray of int64
-        The edges in the order in which they are looked at. It is changed.
+        (edges,): the edges in the order in which they are processed. It is overwritten.
     scale : float
-        What a region of one pixel may differ by.
+        The largest cost at which regions of one pixel are merged.
     min_size : int
-        Pixels of the smallest region that stays.
+        Smaller regions are merged, in pixels.
     parents : ndarray of int32
-        (pixels,), for the result: the first pixel of each one's region.
+        (pixels,): array for the result, with the first pixel of each pixel's region, or a pixel
+        that leads to it.
+
+    References
+    ----------
+    Felzenszwalb & Huttenlocher (2004), International Journal of Computer Vision 59(2), with
+    scikit-image's types.
     """
-    for place in range(parents.size):
-        parents[place] = place
+    for pixel in range(parents.size):
+        parents[pixel] = pixel
     sizes = np.ones(parents.size, np.int32)
     limits = np.full(parents.size, np.float32(scale))
     apart = np.uint64(0)
@@ -91,7 +93,7 @@ def join(costs, ends, order, scale, min_size, parents):
             sizes[first] = size
             limits[first] = np.float32(cost + scale / size)
         else:
-            # As many have been looked at, or more.
+            # At least this many entries have been read, so that they can be overwritten.
             order[apart] = (np.int64(one) << HALF) | np.int64(other)
             apart += np.uint64(1)
     for pair in order[:apart]:
@@ -107,10 +109,10 @@ def join(costs, ends, order, scale, min_size, parents):
 def number(parents, labels):
     """Number regions from 0 in the order of their first pixels."""
     count = 0
-    for place in range(parents.size):
-        if parents[place] == place:
-            labels[place] = count
+    for pixel in range(parents.size):
+        if parents[pixel] == pixel:
+            labels[pixel] = count
             count += 1
         else:
-            # No later than this one, and so numbered already.
-            labels[place] = labels[parents[place]]
+            # The parent is an earlier pixel, which has its number already.
+            labels[pixel] = labels[parents[pixel]]

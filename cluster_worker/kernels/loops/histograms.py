@@ -1,9 +1,14 @@
 """Compiled loops that slide a neighbourhood along a row and keep its histogram.
 
-A bit for each level tells which ones occur, so that only these are looked at. Planes are (rows + 2
-· reach, columns + 2 · reach), whose type has room for one level more: that of what lies outside.
-Runs are those of `ranks`; `levels` are how many levels there are, and how many words of bits
-may have one that occurs.
+One bit for each level marks the levels that occur, so that only these are looked at. The arguments
+that most loops share:
+
+- `plane` is (rows + 2 · reach, columns + 2 · reach). Pixels outside the image have the level after
+  the last one, for which its type has room.
+- `runs` are those of `loops.ranks`.
+- `counts` is (rows, columns), the number of pixels of each neighbourhood within the image, or a
+  single row if all rows are alike.
+- `levels` is a pair: the number of levels, and the number of words of bits to look at.
 """
 
 from math import log
@@ -15,15 +20,15 @@ from numba.extending import intrinsic
 
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 
-# Levels of which one word holds the bits.
+# Levels whose bits one word holds.
 WORD = 64
-# As scikit-image turns logarithms into bits.
+# scikit-image divides natural logarithms by this value.
 LOG_2 = 0.6931471805599453
 
 
 @intrinsic
 def lowest_bit(_, word):  # noqa: ARG001 - numba reads the name
-    """Give the place of the lowest bit of a word that is not 0."""
+    """Return the index of the lowest set bit of a word that is not 0."""
 
     def generate(_context, builder, _signature, values):
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
@@ -33,7 +38,7 @@ def lowest_bit(_, word):  # noqa: ARG001 - numba reads the name
 
 @intrinsic
 def highest_bit(_, word):  # noqa: ARG001 - numba reads the name
-    """Give the place of the highest bit of a word that is not 0."""
+    """Return the index of the highest set bit of a word that is not 0."""
 
     def generate(_context, builder, _signature, values):
         leading = builder.ctlz(values[0], ir.Constant(ir.IntType(1), 1))
@@ -44,14 +49,14 @@ def highest_bit(_, word):  # noqa: ARG001 - numba reads the name
 
 @exactly_inlined
 def put(histogram, bits, level):
-    """Count a level."""
+    """Add a level to a histogram."""
     histogram[level] += 1
     bits[level // WORD] |= np.uint64(1) << np.uint64(level % WORD)
 
 
 @exactly_inlined
 def take(histogram, bits, level):
-    """Count a level no more."""
+    """Remove a level from a histogram."""
     left = histogram[level] - 1
     histogram[level] = left
     bits[level // WORD] &= ~(np.uint64(left == 0) << np.uint64(level % WORD))
@@ -59,7 +64,7 @@ def take(histogram, bits, level):
 
 @exactly
 def put_all(plane, runs, y, x, histogram, bits):
-    """Count a neighbourhood."""
+    """Add the pixels of a neighbourhood to a histogram."""
     for k in range(runs.shape[0]):
         for i in range(runs[k, 1], runs[k, 2]):
             put(histogram, bits, np.uint64(plane[y + runs[k, 0], x + i]))
@@ -67,7 +72,7 @@ def put_all(plane, runs, y, x, histogram, bits):
 
 @exactly
 def take_all(plane, runs, y, x, histogram, bits):
-    """Count a neighbourhood no more."""
+    """Remove the pixels of a neighbourhood from a histogram."""
     for k in range(runs.shape[0]):
         for i in range(runs[k, 1], runs[k, 2]):
             take(histogram, bits, np.uint64(plane[y + runs[k, 0], x + i]))
@@ -75,7 +80,10 @@ def take_all(plane, runs, y, x, histogram, bits):
 
 @exactly
 def find_edges(plane, runs, y, leaving, entering):
-    """Find what leaves and what enters as the neighbourhood of a row's first pixel moves on."""
+    """Find the pixels that leave and enter as the neighbourhood moves on from a row's first pixel.
+
+    `leaving` and `entering` get an index into the flat plane for each run.
+    """
     for k in range(runs.shape[0]):
         start = (y + runs[k, 0]) * plane.shape[1]
         leaving[k] = start + runs[k, 1]
@@ -84,7 +92,7 @@ def find_edges(plane, runs, y, leaving, entering):
 
 @exactly_inlined
 def move(flat, leaving, entering, x, histogram, bits):
-    """Move a neighbourhood to pixel x from the one before."""
+    """Move the histogram of a neighbourhood from pixel x - 1 to pixel x."""
     before = np.uint64(x - 1)
     for k in range(leaving.size):
         take(histogram, bits, np.uint64(flat[leaving[k] + before]))
@@ -92,8 +100,8 @@ def move(flat, leaving, entering, x, histogram, bits):
 
 
 @exactly
-def room(plane, runs, levels):
-    """Make room for a histogram, its bits, and what leaves and enters."""
+def scratch(plane, runs, levels):
+    """Make a histogram, its bits, the indices of leaving and entering pixels, and a flat plane."""
     return (
         np.zeros(levels + 1, np.int32),
         np.zeros(levels // WORD + 1, np.uint64),
@@ -105,7 +113,7 @@ def room(plane, runs, levels):
 
 @exactly_inlined
 def least_above(histogram, bits, words, amount):
-    """Give the level up to which more pixels lie than so many."""
+    """Return the lowest level up to which there are more than `amount` pixels."""
     total, level = 0, np.uint64(0)
     for i in range(words):
         word = bits[i]
@@ -120,14 +128,14 @@ def least_above(histogram, bits, words, amount):
 
 @exactly_inlined
 def greatest_below(histogram, bits, words, amount):
-    """Give the level down to which more pixels lie than so many."""
+    """Return the highest level down to which there are more than `amount` pixels."""
     total, level = 0, np.uint64(0)
     for i in range(words - 1, -1, -1):
         word = bits[i]
         while word:
-            place = highest_bit(word)
-            level = np.uint64(i * WORD) + place
-            word ^= np.uint64(1) << place
+            bit = highest_bit(word)
+            level = np.uint64(i * WORD) + bit
+            word ^= np.uint64(1) << bit
             total += histogram[level]
             if total > amount:
                 return level
@@ -136,7 +144,7 @@ def greatest_below(histogram, bits, words, amount):
 
 @exactly_inlined
 def most_frequent(histogram, bits, words):
-    """Give the level that occurs most often, the darkest of several."""
+    """Return the level that occurs most often, the darkest of several."""
     most, found = 0, np.uint64(0)
     for i in range(words):
         word = bits[i]
@@ -150,7 +158,7 @@ def most_frequent(histogram, bits, words):
 
 @exactly_inlined
 def entropy(histogram, bits, words, terms):
-    """Give the entropy, by what each count of a full neighbourhood adds to it."""
+    """Return the entropy of a full neighbourhood, in bits; for `terms` see `entropies`."""
     total = 0.0
     for i in range(words):
         word = bits[i]
@@ -163,7 +171,7 @@ def entropy(histogram, bits, words, terms):
 
 @exactly
 def entropy_at_border(histogram, bits, words, population):
-    """Give the entropy of so many pixels."""
+    """Return the entropy of `population` pixels, in bits."""
     total = 0.0
     for i in range(words):
         word = bits[i]
@@ -177,7 +185,7 @@ def entropy_at_border(histogram, bits, words, population):
 
 @exactly_inlined
 def sum_of(histogram, bits, words):
-    """Sum the levels of all pixels."""
+    """Return the sum of the levels of all pixels."""
     total = 0
     for i in range(words):
         word = bits[i]
@@ -189,8 +197,8 @@ def sum_of(histogram, bits, words):
 
 
 @exactly_inlined
-def best_parting(histogram, bits, words, population):
-    """Give the level that parts dark from bright best, by Otsu's rule."""
+def best_otsu_level(histogram, bits, words, population):
+    """Return Otsu's threshold: the level that best separates dark from bright pixels."""
     total = sum_of(histogram, bits, words)
     best, found = 0.0, np.uint64(0)
     dark, dark_total = int(histogram[0]), 0
@@ -214,7 +222,7 @@ def best_parting(histogram, bits, words, population):
 
 @exactly_inlined
 def mean_between(histogram, low, high):
-    """Give the mean of the pixels from one level to another, rounded down; black if none is."""
+    """Return the mean of the pixels with levels from `low` to `high`, rounded down; 0 if none."""
     total, count = 0, 0
     numbers = histogram[low : high + 1]
     for i in range(numbers.size):
@@ -225,8 +233,11 @@ def mean_between(histogram, low, high):
 
 @exactly
 def similar_means(plane, own, runs, levels, darker, brighter, result):
-    """Give the mean of those neighbours of each pixel that are about as bright, rounded down."""
-    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    """Compute the mean of the neighbours that are about as bright as each pixel, rounded down.
+
+    They are less than `darker` levels brighter, and less than `brighter` levels darker.
+    """
+    histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
     width, last = result.shape[1], levels[0] - 1
     for y in range(result.shape[0]):
         find_edges(plane, runs, y, leaving, entering)
@@ -242,8 +253,8 @@ def similar_means(plane, own, runs, levels, darker, brighter, result):
 
 @exactly
 def percentiles(plane, runs, counts, levels, share, result):
-    """Give the level below which a share of each neighbourhood lies."""
-    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    """Compute the level below which a share of each neighbourhood lies."""
+    histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
     words, width = levels[1], result.shape[1]
     for y in range(result.shape[0]):
         find_edges(plane, runs, y, leaving, entering)
@@ -259,7 +270,7 @@ def percentiles(plane, runs, counts, levels, share, result):
 @exactly
 def between_percentiles(plane, own, runs, counts, levels, low, high, white, result):
     """Stretch each pixel between two percentiles of its neighbourhood."""
-    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
     words, width = levels[1], result.shape[1]
     from_top = 1.0 - high
     for y in range(result.shape[0]):
@@ -281,8 +292,8 @@ def between_percentiles(plane, own, runs, counts, levels, low, high, white, resu
 
 @exactly
 def modes(plane, runs, levels, result):
-    """Give the level that is most frequent in each neighbourhood."""
-    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    """Compute the most frequent level of each neighbourhood."""
+    histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
     words, width = levels[1], result.shape[1]
     for y in range(result.shape[0]):
         find_edges(plane, runs, y, leaving, entering)
@@ -296,11 +307,11 @@ def modes(plane, runs, levels, result):
 
 @exactly
 def entropies(plane, runs, counts, levels, terms, result):
-    """Give the bits that a pixel of each neighbourhood takes.
+    """Compute the entropy of each neighbourhood, in bits.
 
-    `terms` are what each count of a full neighbourhood takes from it.
+    `terms` has p · log2(p) for each count of a level in a full neighbourhood.
     """
-    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+    histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
     words, width = levels[1], result.shape[1]
     for y in range(result.shape[0]):
         find_edges(plane, runs, y, leaving, entering)
@@ -317,9 +328,9 @@ def entropies(plane, runs, counts, levels, terms, result):
 
 
 @exactly
-def partings(plane, runs, counts, levels, result):
-    """Give the level that parts the dark from the bright of each neighbourhood best."""
-    histogram, bits, leaving, entering, flat = room(plane, runs, levels[0])
+def otsu_levels(plane, runs, counts, levels, result):
+    """Compute Otsu's threshold of each neighbourhood."""
+    histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
     words, width = levels[1], result.shape[1]
     for y in range(result.shape[0]):
         find_edges(plane, runs, y, leaving, entering)
@@ -328,5 +339,5 @@ def partings(plane, runs, counts, levels, result):
             if x:
                 move(flat, leaving, entering, x, histogram, bits)
             population = np.float64(counts[y % counts.shape[0], x])
-            result[y, x] = best_parting(histogram, bits, words, population)
+            result[y, x] = best_otsu_level(histogram, bits, words, population)
         take_all(plane, runs, y, width - 1, histogram, bits)

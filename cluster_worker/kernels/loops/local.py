@@ -1,7 +1,8 @@
-"""Compiled loops that compare pixels with what their surroundings tell, with sums like scipy's.
+"""Compiled loops that decide whether pixels exceed a level of their surroundings, as scipy would.
 
-A Gaussian in double precision costs three times one in single precision, which decides nearly all
-pixels: `separable` marks those in doubt, which are decided here.
+A Gaussian in double precision takes three times as long as one in single precision, which decides
+nearly all pixels. `separable` marks the pixels in doubt; they are decided here, with sums like
+scipy's.
 """
 
 import numpy as np
@@ -10,20 +11,20 @@ from cluster_worker.kernels.loops.compiling import exactly
 from cluster_worker.kernels.loops.doubles import STRIDE, weigh_across, weigh_down
 from cluster_worker.kernels.loops.separable import beyond, extend
 
-# What `separable` leaves for pixels in doubt.
+# The value that `separable` writes for pixels in doubt.
 DOUBT = 2
-# Pixels in doubt are decided with those around them, in blocks of so many rows and columns, and
-# blocks side by side together.
+# Rows and columns of a cell: all pixels of a cell are decided if one of them is in doubt. Up to
+# TOGETHER columns of adjacent cells are decided together.
 ROWS = 8
 COLUMNS = 64
 TOGETHER = 4 * COLUMNS
-# Sums of as many columns at a time, so that the rows that they are taken of fit the L1 cache.
+# Columns that are summed at a time, so that the rows that they are summed over fit the L1 cache.
 BLOCK = 96
 
 
 @exactly
 def load(rows, top, first, last, border, edge, lines):
-    """Load rows as floats; some may lie beyond the border."""
+    """Load rows as doubles, from row `top` on; some may lie beyond the border."""
     for i in range(lines.size // STRIDE):
         line = lines[i * STRIDE : i * STRIDE + last - first]
         y = beyond(top + i, rows.shape[0], border)
@@ -37,14 +38,14 @@ def load(rows, top, first, last, border, edge, lines):
 
 @exactly
 def decide(values, level, offset, result):
-    """Tell which values exceed a level less an offset."""
+    """Compute which values exceed a level minus an offset."""
     for x in range(result.size):
         result[x] = np.float64(values[x]) > level[x] - offset
 
 
 @exactly
 def doubtful(result):
-    """Whether any pixel is in doubt."""
+    """Return whether any pixel is in doubt."""
     found = 0
     for y in range(result.shape[0]):
         line = result[y]
@@ -55,24 +56,24 @@ def doubtful(result):
 
 @exactly
 def settle(rows, weights, border, edge, offset, top, left, result):
-    """Decide the pixels in doubt, and the blocks that they lie in.
+    """Decide all pixels of the cells that hold a pixel in doubt.
 
     Parameters
     ----------
     rows : ndarray
-        (rows, columns) of whole numbers.
+        (rows, columns) of unsigned integers.
     weights : ndarray of float64
-        Half of a Gaussian, from its end to its middle.
+        The first half of a Gaussian, from its end to its middle.
     border : int
         Number of the border mode, as in `BORDERS`.
     edge : float64
         Value beyond the border if the border mode is constant.
     offset : float64
-        How far below the Gaussian's sums the level lies.
+        How far the level lies below the blurred image.
     top, left : int
         Row and column of `rows` at which the result begins.
     result : ndarray of uint8
-        (rows, columns): 0, 1, or DOUBT.
+        (rows, columns): 0, 1, or DOUBT; afterwards 0 or 1.
     """
     height, width = result.shape
     radius = weights.size - 1

@@ -1,8 +1,8 @@
 """Compiled loops of medians of squares, by networks from rows of an image to rows of the result.
 
-A few rows of results are made at a time. Each row of an image is sorted once for all of them. What
-the squares of two neighbouring results share is merged once, and of that only the ranks are kept
-that a median can have when a last row is added to it.
+A few rows of results are computed at a time. The values of each image row are sorted once for all
+of them. The rows that the squares of two neighbouring results share are merged once. Of those
+merged values only the ranks are kept that can be the median once the last row is added.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ from cluster_worker.kernels.loops.networks import GROUP, in_order, merged, one_o
 
 
 def squares(radius):
-    """Give the network from the rows of a group of squares to their medians."""
+    """Return the network from the rows of a group of squares to their medians."""
     side = 2 * radius + 1
     middle = side * side // 2
 
@@ -21,7 +21,7 @@ def squares(radius):
 
         @cache
         def pairs(first, last):
-            """Merge pairs of rows, first those that two neighbours in a group share."""
+            """Merge pairs of rows: first those that two neighbours in the group share."""
             if last - first == 1:
                 return merged(rows[2 * first + 1], rows[2 * first + 2])
             between = last - 1 if first % 2 else first + 1
@@ -47,23 +47,23 @@ squares_of = one_of("medians", [loop_of(radius) for radius in (1, 2, 3, 4)])
 
 
 @compiled
-def medians(kind, radius, parts, height, pixel):
-    """Give the medians of squares.
+def medians(kind, radius, pieces, height, pixel):
+    """Compute the medians of squares.
 
     Parameters
     ----------
     kind : ndarray
-        Any of the images' type: whole numbers without sign, or floats, none of which is NaN.
+        Any array of the images' type: unsigned integers, or floats without NaN.
     radius : int
-        From 1 to 4.
-    parts : tuple
-        Three parts of a result, of the same rows: for each the address of the first value that is
-        read and the bytes from one row to the next, the same of the result, and the values in each
-        row: none, or as many as a vector holds or more. What is read reaches beyond the part by
-        the radius on every side.
+        From 1 to 4, in pixels.
+    pieces : tuple
+        Three pieces of the result, with the same rows. Each has (address of the first value that is
+        read, bytes from one row to the next), the same pair for the result, and the number of
+        values in a row: 0, or at least as many as a vector holds. The pixels that are read reach
+        beyond the piece by the radius on every side.
     height : int
-        Rows of the parts: as many as `GROUP`, or more.
+        Rows of the pieces, at least `GROUP`.
     pixel : int
-        Bytes from a pixel to the next.
+        Bytes from one pixel to the next.
     """
-    squares_of(radius - 1, kind, parts, height, pixel)
+    squares_of(radius - 1, kind, pieces, height, pixel)

@@ -1,4 +1,4 @@
-"""Compiled loops that look for the modes of colours and places."""
+"""Compiled loops of quickshift: densities in colour and position, and the trees of their modes."""
 
 import math
 
@@ -19,7 +19,10 @@ FOUND = [
 
 @njit(cache=True, error_model="numpy")
 def distances(planes, y, x, row, first, squares, result):
-    """Fill in the squares of how far the pixels of a row are from one, in colour and place."""
+    """Compute the squared distances of the pixels of a row from a pixel, in colour and position.
+
+    `result` gets those of the columns from `first` on.
+    """
     red, green, blue = planes[0, row], planes[1, row], planes[2, row]
     r, g, b = planes[0, y, x], planes[1, y, x], planes[2, y, x]
     down = squares[abs(row - y)]
@@ -31,23 +34,24 @@ def distances(planes, y, x, row, first, squares, result):
 
 @njit(SUMMED, cache=True, error_model="numpy")
 def sum_densities(planes, densities, core, squares, factor):
-    """Add to each pixel of a core how near the pixels around it are, in row order.
+    """Add to each pixel of a core the Gaussian weights of the pixels around it, in row order.
 
-    Both pixels of a pair are as near to each other: what is found for one is added to the other as
-    well, which has by then been given all that comes before.
+    A pair of pixels has one weight, which is computed once and added to both. The second pixel of
+    the pair has by then got all the weights that come before.
 
     Parameters
     ----------
     planes : ndarray
-        (3, rows, columns): colours.
+        (3, rows, columns): the colours.
     densities : ndarray
-        (rows, columns). Outside the core it becomes anything.
+        (rows, columns): the densities, which are added to. Outside the core they are not valid
+        afterwards.
     core : ndarray of int64
-        Top, bottom, left, right.
+        Top, bottom, left and right of the core in the block.
     squares : ndarray
-        Squares of whole numbers up to how far the window reaches.
+        Squares of the integers from 0 to the reach of a window.
     factor : float
-        Of squares of distances, to what they are exponents of.
+        Factor from a squared distance to the exponent of its weight.
     """
     height, width = densities.shape
     reach = squares.size - 1
@@ -76,18 +80,18 @@ def sum_densities(planes, densities, core, squares, factor):
 
 @njit(FOUND, cache=True, error_model="numpy")
 def find_parents(planes, densities, core, squares, numbering, limit, parents):
-    """Find the nearest denser pixel around each pixel of a core, the first of those equally near.
+    """Find the nearest denser pixel around each pixel of a core; the first of equally near ones.
 
     Parameters
     ----------
     planes, densities, core, squares
-        As above; the densities are known around the core as well.
+        As in `sum_densities`; the densities must be valid around the core as well.
     numbering : ndarray of int64
         The number of the block's first pixel in the whole image, and the whole image's columns.
     limit : float
-        How far away it may be; a pixel that finds none is its own parent.
+        The largest distance. A pixel that finds none is its own parent.
     parents : ndarray of int64
-        (rows, columns) of the core: the numbers of the pixels that are found.
+        (rows, columns) of the core: array for the numbers of the pixels that are found.
     """
     height, width = densities.shape
     reach = squares.size - 1
@@ -95,7 +99,7 @@ def find_parents(planes, densities, core, squares, numbering, limit, parents):
     for y in range(core[0], core[1]):
         for x in range(core[2], core[3]):
             density, closest, best = densities[y, x], np.inf, -1
-            # Rows nearby first: those further away than what is found need no look.
+            # Near rows come first: the search ends at rows that are further than the pixel found.
             for step in range(2 * reach + 1):
                 row = y - (step + 1) // 2 if step % 2 else y + step // 2
                 if row < 0 or row >= height:
@@ -113,9 +117,9 @@ def find_parents(planes, densities, core, squares, numbering, limit, parents):
                     continue
                 for k in range(found.size):
                     if others[first + k] > density and found[k] == least:
-                        place = row * width + first + k
-                        if least < closest or place < best:
-                            closest, best = least, place
+                        pixel = row * width + first + k
+                        if least < closest or pixel < best:
+                            closest, best = least, pixel
                         break
             row, column = y, x
             near[0] = math.sqrt(np.float64(closest))
@@ -127,12 +131,12 @@ def find_parents(planes, densities, core, squares, numbering, limit, parents):
 
 @njit("void(int64[::1])", cache=True, error_model="numpy")
 def number_trees(parents):
-    """Replace each pixel's parent by the number of its tree, from 0 in the order of their roots.
+    """Replace each pixel's parent by the number of its tree. Trees count from 0 in order of roots.
 
     Parameters
     ----------
     parents : ndarray of int64
-        (pixels,); a root is its own. It is changed.
+        (pixels,): the parent of each pixel; a root is its own parent. It is changed.
     """
     for p in range(parents.size):
         root = p
@@ -145,7 +149,7 @@ def number_trees(parents):
     for p in range(parents.size):
         if parents[p] == p:
             count += 1
-            # Below 0, so that it is told from a parent.
+            # Negative, to distinguish it from a parent.
             parents[p] = -count
     for p in range(parents.size):
         if parents[p] < 0:

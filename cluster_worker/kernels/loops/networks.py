@@ -1,10 +1,10 @@
-"""Networks of comparators, compiled for many values side by side.
+"""Networks of comparators, compiled to vector instructions.
 
-A network is a function of lists of wires, each list in rising order, that gives the wires which are
-wanted. What it does not need is never computed: a comparator of which one side is wanted costs one
-instruction. One of which both are wanted costs little more: the greater of two whole numbers is
-their exclusive or, without the lesser, and most processors have more room for that than for a
-second comparison.
+A network is a function that takes lists of wires and returns the wires that are wanted. Only the
+comparators that these wires need are compiled. A comparator with one wanted output costs one
+instruction. If both outputs are wanted, it costs little more: the greater of two integers is the
+exclusive or of both integers and the lesser one, which most processors execute more often per cycle
+than a second comparison.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -18,16 +18,17 @@ from numba.extending import intrinsic
 from cluster_worker.kernels.loops.compiling import compiled, named
 from cluster_worker.kernels.loops.vectors import Vectors
 
-# Rows of results that are made together: more of them share more, but no longer fit registers.
+# Rows of results that are computed together. More rows would share more comparators, but their
+# values would not fit the registers.
 GROUP = 4
-# So many vectors before a row of results is written, its memory is asked for: a store that waits
-# for it holds up those behind it.
+# The memory of a row of results is prefetched this many vectors before it is written: a store that
+# waits for its memory delays the stores behind it.
 AHEAD = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Wire:
-    """What is given to a network, or the lesser or the greater of two wires."""
+    """An input of a network, or the lesser or the greater of two wires."""
 
     of: tuple["Wire", "Wire"] | None = None
     greater: bool = False
@@ -38,13 +39,13 @@ Network = Callable[..., list[Wire]]
 
 
 def compared(one: Wire, other: Wire) -> tuple[Wire, Wire]:
-    """Give the lesser and the greater of two wires."""
+    """Return the lesser and the greater of two wires."""
     pair = (one, other)
     return Wire(pair), Wire(pair, greater=True)
 
 
 def merged(some: Wires, others: Wires) -> list[Wire]:
-    """Merge two lists in order into one.
+    """Merge two sorted lists into one.
 
     References
     ----------
@@ -70,9 +71,10 @@ def in_order(wires: Wires) -> list[Wire]:
 
 
 def ranked(rank: int) -> Callable[[Wires, Wires], list[Wire]]:
-    """Make the network that gives one wire of two lists in order: that of a rank, from 0 on.
+    """Make the network that returns the wire of one rank, from 0 on, of two sorted lists.
 
-    It is the least of the greatest of any so many, where each list gives its own least.
+    The wire of rank r is the least, over all ways to take r + 1 wires as the first ones of both
+    lists, of the greatest of these wires.
     """
 
     def network(some: Wires, others: Wires) -> list[Wire]:
@@ -88,23 +90,23 @@ def ranked(rank: int) -> Callable[[Wires, Wires], list[Wire]]:
 
 
 def wired(network: Network, height: int, width: int) -> Any:
-    """Make the loop of a network from the pixels around one to pixels of a result.
+    """Make the loop of a network that reads the pixels around each pixel of a result.
 
     Parameters
     ----------
     network : callable
-        From lists of wires, one for each row that it reads, to those that are wanted.
+        Takes a list of wires for each row that it reads, and returns the wires that are wanted.
     height, width : int
-        How many rows it reads, and pixels of each.
+        Number of rows that the network reads, and of pixels in each.
 
     Returns
     -------
     callable
-        ``run(kind, source, result, count)``, for compiled loops to call: `kind` is any array of the
-        values' type, `source` (address of the first value, bytes to the next row, bytes to the
-        next pixel), and `result` (address, bytes to the next row), a row for each wire that is
-        wanted. `count` values of each row are computed, as many as a vector holds or more: the
-        last vector overlaps the one before.
+        ``run(kind, source, result, count)``, to be called by compiled loops. `kind` is any array of
+        the values' type. `source` is (address of the first value, bytes to the next row, bytes to
+        the next pixel). `result` is (address, bytes to the next row), with a row for each wanted
+        wire. `count` values of each row are computed, at least as many as a vector holds: the last
+        vector overlaps the one before.
     """
     rows = [[Wire() for _ in range(width)] for _ in range(height)]
     wanted = network(*rows)
@@ -140,26 +142,27 @@ def wired(network: Network, height: int, width: int) -> Any:
 
 
 def swept(down: Network, along: Network, height: int, width: int, apart: int) -> Any:
-    """Make the loop of two networks: down the columns of the pixels around one, then along these.
+    """Make the loop of two networks: one down each column, then one along the results of columns.
 
-    What the first gives of a column serves all pixels around it: it stays in registers, and
-    neighbours are shifted out of it. Nothing is loaded twice, nor across lines of memory.
+    The results of a column serve all pixels near it. They stay in registers, and the vectors of
+    neighbours are shifted out of them, so that no value is loaded twice.
 
     Parameters
     ----------
     down, along : callable
-        From a wire of each row, to as many as are made together; from `width` wires to one.
+        `down` takes a list of one wire for each row, and returns a wire for each of the `GROUP`
+        results that are computed together. `along` takes `width` wires, and returns one, in a list.
     height, width : int
-        How many rows the first reads, and pixels the second.
+        Number of rows that `down` reads, and of pixels that `along` reads.
     apart : int
-        Values from a pixel to the next.
+        Values from one pixel to the next.
 
     Returns
     -------
     callable
-        ``run(kind, source, result, count)`` as that of `wired`, which gives how many values of
-        each row it has computed: whole vectors, of which the next one can be read as well, and
-        none if pixels do not lie so far apart.
+        ``run(kind, source, result, count)`` as in `wired`. It returns how many values of each row
+        it has computed: a number of whole vectors, after each of which another one can be read. It
+        is 0 if pixels are not `apart` values from each other.
     """
     rows = [[Wire()] for _ in range(height)]
     columns = down(*rows)
@@ -185,7 +188,7 @@ def swept(down: Network, along: Network, height: int, width: int, apart: int) ->
                 compute(builder, columns, known, vectors.dtype)
                 return [known[wire] for wire in columns]
 
-            # Vectors that are whole, and followed by one that can be read.
+            # Whole vectors after which another vector can be read.
             whole = builder.sub(
                 builder.sdiv(builder.add(count, count.type(further)), lanes), zero.type(1)
             )
@@ -217,14 +220,14 @@ def swept(down: Network, along: Network, height: int, width: int, apart: int) ->
 
 
 def by_groups(name: str, run: Any) -> Any:
-    """Make a loop over all rows of a result of a network's, which gives `GROUP` of them."""
+    """Make a loop over all rows of a result from the loop of a network, which makes `GROUP`."""
 
     @compiled
     @named(name)
-    def loop(kind, parts, height, pixel):
+    def loop(kind, pieces, height, pixel):
         for start in range(0, height, GROUP):
             y = min(start, height - GROUP)
-            for (first, down), (target, below), count in parts:
+            for (first, down), (target, below), count in pieces:
                 if count:
                     run(kind, (first + y * down, down, pixel), (target + y * below, below), count)
 
@@ -232,9 +235,9 @@ def by_groups(name: str, run: Any) -> Any:
 
 
 def one_of(name: str, runs: Sequence[Any]) -> Any:
-    """Make the loop of one of several networks, by its number: all are compiled at once.
+    """Make a loop that runs one of several networks, chosen by its number. All are compiled.
 
-    `name` is theirs alone.
+    `name` must be unique: it becomes part of the names of the compiled loops.
     """
     first = by_groups(f"{name}_{len(runs)}", runs[0])
 
@@ -259,7 +262,7 @@ def one_of(name: str, runs: Sequence[Any]) -> Any:
 
 
 def compute(builder: Any, wanted: Wires, values: dict[Wire, Any], dtype: Any) -> None:
-    """Generate what the wires that are wanted need, and enter it into their values."""
+    """Generate the code for the wanted wires, and enter all values that it computes in `values`."""
     needed = needed_by(wanted, values.keys())
     lesser = {wire.of: wire for wire in needed if not wire.greater}
 
@@ -279,14 +282,14 @@ def compute(builder: Any, wanted: Wires, values: dict[Wire, Any], dtype: Any) ->
 
 
 def is_less(builder: Any, dtype: Any, one: Any, other: Any) -> Any:
-    """Generate a comparison."""
+    """Generate a comparison of two vectors: floats, or unsigned integers."""
     if isinstance(dtype, types.Float):
         return builder.fcmp_ordered("<", one, other)
     return builder.icmp_unsigned("<", one, other)
 
 
 def needed_by(wanted: Wires, known: Collection[Wire]) -> set[Wire]:
-    """Give the wires that others are made from, besides what is known, and those."""
+    """Return the wanted wires and all wires that they are made from, except the known ones."""
     needed: set[Wire] = set()
     waiting = list(wanted)
     while waiting:

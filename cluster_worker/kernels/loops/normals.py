@@ -1,6 +1,6 @@
-"""Compiled loop of numpy's normal random numbers, from its PCG64, to the last bit.
+"""Compiled loop of numpy's normal random numbers, from its PCG64 generator, with the same bits.
 
-O'Neill's generator and Marsaglia's ziggurat, as numpy has them, but without a call for each number.
+It has O'Neill's generator and Marsaglia's ziggurat as numpy has them, but no call for each number.
 """
 
 import math
@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-# Private: numpy's own tables, which it does not give. A test holds the numbers against numpy's.
+# Private: copies of numpy's tables, which numpy does not export. A test compares with numpy.
 from numba.np.random._constants import (
     fi_double,
     ki_double,
@@ -21,7 +21,7 @@ from numba.np.random._constants import (
 
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 
-# Of PCG's congruential generator of 128 bits.
+# Multiplier of PCG's congruential generator of 128 bits.
 MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 PAIR = types.UniTuple(types.uint64, 2)
 
@@ -31,7 +31,7 @@ MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
 
 @intrinsic
 def advance(_, high, low, high_step, low_step):  # noqa: ARG001 - numba reads the names
-    """Give the halves of the generator's next state."""
+    """Return the high and the low half of the generator's next state."""
 
     def generate(context, builder, signature, values):
         wide = ir.IntType(128)
@@ -52,15 +52,15 @@ def advance(_, high, low, high_step, low_step):  # noqa: ARG001 - numba reads th
 
 @exactly_inlined
 def output(high, low):
-    """Give the 64 random bits of a state."""
+    """Return the 64 random bits of a state."""
     mixed = high ^ low
     turn = high >> np.uint64(58)
     return (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
 
 
 @exactly_inlined
-def share(bits):
-    """Make a double of 0…1 of random bits."""
+def uniform(bits):
+    """Convert 64 random bits to a double of at least 0 and less than 1."""
     return (bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
@@ -71,9 +71,9 @@ def fill(state, result):
     Parameters
     ----------
     state : ndarray of uint64
-        High and low half of the generator's state, which moves on, and of its increment.
+        (4,): high and low half of the generator's state, which is advanced, and of its increment.
     result : ndarray of float64
-        One axis.
+        (numbers,): array for the result.
     """
     high, low, high_step, low_step = state[0], state[1], state[2], state[3]
     for i in range(result.size):
@@ -91,9 +91,9 @@ def fill(state, result):
                 # The tail.
                 while True:
                     high, low = advance(high, low, high_step, low_step)
-                    far = -ziggurat_nor_inv_r * math.log1p(-share(output(high, low)))
+                    far = -ziggurat_nor_inv_r * math.log1p(-uniform(output(high, low)))
                     high, low = advance(high, low, high_step, low_step)
-                    near = -math.log1p(-share(output(high, low)))
+                    near = -math.log1p(-uniform(output(high, low)))
                     if near + near > far * far:
                         break
                 far += ziggurat_nor_r
@@ -101,7 +101,7 @@ def fill(state, result):
                 break
             high, low = advance(high, low, high_step, low_step)
             height = fi_double[k - ONE] - fi_double[k]
-            if height * share(output(high, low)) + fi_double[k] < math.exp(-0.5 * x * x):
+            if height * uniform(output(high, low)) + fi_double[k] < math.exp(-0.5 * x * x):
                 break
         result[i] = x
     state[0], state[1] = high, low

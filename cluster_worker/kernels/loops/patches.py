@@ -1,23 +1,23 @@
-"""Compiled loops of non-local means: compare the surroundings of pixels a shift apart.
+"""Compiled loops of non-local means: compare the surroundings of two pixels, shift by shift.
 
-They take planes, (channels, rows, columns), so that the columns of a row are worked on side by
-side. Each sum runs in one order wherever a tile was cut.
+They take planes, (channels, rows, columns), so that the compiler can process adjacent columns of a
+row in one vector. Each sum has one order, wherever a tile was cut.
 """
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import compiled, inlined
 
-# Schraudolph's exponential, as in scikit-image: the upper half of a double is linear in the
-# exponent. There it is made single afterwards; here they are the bits of a single at once, of
-# which the exponent counts from 127 and not from 1023.
+# Schraudolph's exponential, as in scikit-image: the upper half of a double is a linear function of
+# the exponent. scikit-image converts the double to single precision afterwards. Here the bits of a
+# float32 are computed directly, whose exponent has a bias of 127 instead of 1023.
 START = 1072632447 - ((1023 - 127) << 20)
 SHIFT = 3
 
 
 @inlined
 def differ(here, there, line):
-    """Begin squared differences."""
+    """Compute the squared differences of two rows."""
     for x in range(line.size):
         difference = here[x] - there[x]
         line[x] = difference * difference
@@ -25,7 +25,7 @@ def differ(here, there, line):
 
 @inlined
 def differ_more(here, there, line):
-    """Add the squared differences of one more colour."""
+    """Add the squared differences of two rows of another channel."""
     for x in range(line.size):
         difference = here[x] - there[x]
         line[x] += difference * difference
@@ -33,7 +33,7 @@ def differ_more(here, there, line):
 
 @inlined
 def begin_pair(first, second, total):
-    """Begin a sum with two terms."""
+    """Start a sum with two terms."""
     for x in range(total.size):
         total[x] = first[x] + second[x]
 
@@ -47,7 +47,7 @@ def add_pair(first, second, total):
 
 @inlined
 def sum_across(planes, y, other, left, shifted, offset, line, total):
-    """Sum squared differences of two rows along each patch."""
+    """Sum the squared differences of two rows along each patch."""
     for channel in range(planes.shape[0]):
         here, there = planes[channel, y, left:], planes[channel, other, shifted:]
         if channel == 0:
@@ -61,7 +61,7 @@ def sum_across(planes, y, other, left, shifted, offset, line, total):
 
 @inlined
 def sum_down(sums, y, offset, total):
-    """Sum the rows of each patch, from its upper row on; `sums` holds as many, in turn."""
+    """Sum the rows of each patch from row `y` on; `sums` is a ring buffer of that many rows."""
     rows = 2 * offset
     begin_pair(sums[y % rows], sums[(y + 1) % rows], total)
     for k in range(2, rows, 2):
@@ -70,33 +70,33 @@ def sum_down(sums, y, offset, total):
 
 @inlined
 def weigh(sums, noise, slope, limit, bits):
-    """Weigh patches by how much they are alike; gives the bits of floats."""
+    """Compute the weight of each patch from its sum of squared differences, as bits of float32."""
     for x in range(bits.size):
         distance = max(sums[x] - noise, sums.dtype.type(0))
         weight = (START - np.int32(distance * slope)) << SHIFT
-        # What is no number weighs nothing.
+        # NaN has a weight of 0.
         bits[x] = weight if sums[x] <= limit else 0
 
 
 @inlined
 def add(weights, total):
-    """Add weights to their sum."""
+    """Add the weights of a row to their sums."""
     for x in range(weights.size):
         total[x] += weights[x]
 
 
 @inlined
 def pull(weights, here, there, near):
-    """Weigh the differences of a row from another, and add them to the sum of its own."""
+    """Add the weighted differences of another row from a row to that row's sums."""
     for x in range(weights.size):
         near[x] += weights[x] * (there[x] - here[x])
 
 
 @inlined
 def spread(planes, weights, y, other, left, shifted, totals):
-    """Add a row of weights, and the differences that they weigh, at either end of a shift.
+    """Add a row of weights and the weighted differences to the sums at both ends of a shift.
 
-    The sums of weights lie after those of the channels.
+    In `totals` the sums of the weights follow those of the channels.
     """
     channels = planes.shape[0]
     add(weights, totals[channels, y, left:])
@@ -109,20 +109,21 @@ def spread(planes, weights, y, other, left, shifted, totals):
 
 @compiled
 def average(planes, offset, reach, noise, slope, limit, totals):
-    """Sum how far what lies around each pixel differs from it, by how alike its surroundings are.
+    """Sum the differences of nearby pixels from each pixel, weighted by the likeness of patches.
 
     Parameters
     ----------
     planes : ndarray
-        (channels, rows, columns) of float32 or float64, with `offset` and `reach` pixels around
-        those of interest.
+        (channels, rows, columns) of float32 or float64, with `offset + reach` pixels on every side
+        of the result.
     offset, reach : int
-        Pixels to each side in a patch, and to each side where patches are sought.
+        How far a patch reaches from its centre, and how far patches are compared, in pixels.
     noise, slope, limit : float
-        What is taken from a sum of squares, what makes it an exponent, and the largest that counts.
-        They have the type of `planes`.
+        The number that is subtracted from a sum of squares, the factor that then makes it an
+        exponent, and the largest sum that is counted. They have the type of `planes`.
     totals : ndarray
-        (channels + 1, rows, columns): the sums, and at last those of weights.
+        (channels + 1, rows, columns), of the type of `planes`: array for the sums of weighted
+        differences, and last for the sums of weights.
     """
     channels, rows, columns = planes.shape
     around = offset + reach
@@ -132,18 +133,18 @@ def average(planes, offset, reach, noise, slope, limit, totals):
     bits = np.empty(columns, np.int32)
     weights = bits.view(np.float32)
     totals[:channels] = 0
-    # A pixel is like itself.
+    # The weight of a pixel's own patch.
     bits[:1] = START << SHIFT
     totals[channels] = weights[0]
     for down in range(-reach, reach + 1):
         top, bottom = around - max(down, 0), rows - around - min(down, 0)
-        # Of a shift and its opposite, one serves both ends.
+        # A shift and its opposite are computed once, for both ends.
         for across in range(1 if down <= 0 else 0, reach + 1):
             left = around - across
             count = columns - around - left
             # scikit-image's patches lack their first row and their first column.
             start = left - offset + 1
-            part = line[: count + 2 * offset - 1]
+            row = line[: count + 2 * offset - 1]
             for y in range(top - offset + 1, bottom + offset):
                 sum_across(
                     planes,
@@ -152,7 +153,7 @@ def average(planes, offset, reach, noise, slope, limit, totals):
                     start,
                     start + across,
                     offset,
-                    part,
+                    row,
                     sums[y % (2 * offset), :count],
                 )
                 centre = y - offset
@@ -165,7 +166,11 @@ def average(planes, offset, reach, noise, slope, limit, totals):
 
 @compiled
 def finish(planes, totals, around, white, result):
-    """Add the mean difference to each pixel, and write (rows, columns × channels) of float32."""
+    """Add the weighted mean difference to each pixel, and divide by white.
+
+    `result` is (rows, columns × channels) of float32. In `planes` and `totals`, `around` pixels lie
+    on every side of it.
+    """
     channels = planes.shape[0]
     for y in range(result.shape[0]):
         weights = totals[channels, y + around, around:]

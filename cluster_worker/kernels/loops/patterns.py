@@ -4,27 +4,29 @@ import numpy as np
 
 from cluster_worker.kernels.loops.compiling import exactly_inlined, njit
 
-# Both are compiled when either is first met.
+# Types of the first five arguments of both loops.
 AROUND = "float64[:, ::1], int64, int64[:, ::1], float64[:, ::1], float64[:, ::1]"
 
 
 @exactly_inlined
 def interpolate(padded, top, left, offsets, below, beside, points):
-    """Give the points of one row of pixels, of which each lies among four pixels.
+    """Interpolate one point of the circle around each pixel of a row, from four pixels.
 
     Parameters
     ----------
     padded : ndarray of float64
-        (rows, columns), of which the pixel in the middle of the first circle is at `top` and
-        `left`.
+        (rows, columns): the image with its margin.
+    top, left : int
+        Row and column of the row's first pixel in `padded`.
     offsets : ndarray of int64
-        How far the four lie down, twice, and to the right, twice.
+        (4,): the rows of the upper and the lower two pixels, and the columns of the left and the
+        right two, as offsets from the pixel in the middle.
     below : float
-        Share of the lower two.
+        Weight of the lower two pixels.
     beside : ndarray of float64
-        For each column, the share of the two on the right.
+        (columns,): weight of the two pixels on the right.
     points : ndarray of float64
-        For the result.
+        (columns,): array for the result.
     """
     above, under = padded[top + offsets[0]], padded[top + offsets[1]]
     near, far = left + offsets[2], left + offsets[3]
@@ -37,20 +39,20 @@ def interpolate(padded, top, left, offsets, below, beside, points):
 
 @njit(f"void({AROUND}, uint32[:, ::1])", cache=True, error_model="numpy")
 def compare(padded, margin, offsets, below, beside, patterns):
-    """Give each pixel a bit for each point that is at least as bright.
+    """Set a bit for each point on the circle around a pixel that is at least as bright.
 
     Parameters
     ----------
     padded : ndarray of float64
-        (rows + 2 margin, columns + 2 margin).
+        (rows + 2 · margin, columns + 2 · margin): the image with its margin.
     margin : int
-        Pixels around those whose circles are looked at.
+        Pixels on every side of the image.
     offsets : ndarray of int64
-        (points, 4), as for `interpolate`.
+        (points, 4), as in `interpolate`.
     below, beside : ndarray of float64
-        (points, rows) and (points, columns): see `interpolate`.
+        (points, rows) and (points, columns), as in `interpolate`.
     patterns : ndarray of uint32
-        (rows, columns), for the result.
+        (rows, columns): array for the result; the lowest bit is the first point.
     """
     rows, columns = patterns.shape
     points = np.empty(columns)
@@ -66,14 +68,14 @@ def compare(padded, margin, offsets, below, beside, patterns):
 
 @njit(f"void({AROUND}, float64[:, ::1])", cache=True, error_model="numpy")
 def variances(padded, margin, offsets, below, beside, result):
-    """Give the variance of each pixel's points, in scikit-image's order of sums.
+    """Compute the variance of the points around each pixel, summed in scikit-image's order.
 
     Parameters
     ----------
     padded, margin, offsets, below, beside
-        As for `compare`.
+        As in `compare`.
     result : ndarray of float64
-        (rows, columns).
+        (rows, columns): array for the result.
     """
     rows, columns = result.shape
     count = len(offsets)

@@ -1,9 +1,16 @@
-"""Compiled loops over neighbourhoods: what needs sums, counts or distances, but no histogram.
+"""Compiled loops of rank filters that need sums, counts or distances, but no histogram.
 
-Planes are (rows + 2 · reach, columns + 2 · reach) of one colour. A neighbourhood is given by the
-places of its pixels, or by its runs: (row, first column, column after the last), each counted from
-the corner of the square around it. Loops along a row take slices, of which the compiler knows that
-they do not wrap around.
+The arguments that most loops share:
+
+- `plane` is (rows + 2 · reach, columns + 2 · reach) of one colour; `own` is the plane without the
+  reach.
+- `runs` is (runs, 3), the horizontal runs of a neighbourhood: row, first column, column after the
+  last. `offsets` is (pixels, 2), the row and column of its pixels. Both count from the corner of
+  the square around the neighbourhood.
+- `counts` is (rows, columns), the number of pixels of each neighbourhood within the image, or a
+  single row if all rows are alike.
+
+Loops along a row get slices: the compiler then knows that no index is negative.
 """
 
 from math import exp, floor
@@ -12,41 +19,41 @@ import numpy as np
 
 from cluster_worker.kernels.loops.compiling import exactly
 
-# How far a value may be off for which rounding is not yet in doubt.
+# A value that is nearer than this to the point where rounding changes is in doubt.
 DOUBT = 1e-6
 
 
 @exactly
-def running_sums(values, worth, sums):
-    """Sum what levels are worth up to each place of a row."""
+def running_sums(values, weights, sums):
+    """Compute the running sums of the weights of a row's levels."""
     total = sums[0]
     total = 0 * total
     sums[0] = total
-    place = np.uint64(1)
+    index = np.uint64(1)
     for x in range(values.size):
-        total += worth[values[x]]
-        sums[place] = total
-        place += np.uint64(1)
+        total += weights[values[x]]
+        sums[index] = total
+        index += np.uint64(1)
 
 
 @exactly
 def add_between(first, last, totals):
-    """Add what lies between two places of a row."""
+    """Add the difference of two running sums for each pixel."""
     for x in range(totals.size):
         totals[x] += last[x] - first[x]
 
 
 @exactly
-def sums(plane, worth, runs, totals):
-    """Sum what the levels of each neighbourhood are worth.
+def sums(plane, weights, runs, totals):
+    """Sum the weights of the levels of each neighbourhood.
 
-    `worth` has a whole number without sign for each level, as have the totals: what wraps around
-    between two places is right again in their difference.
+    `weights` has an unsigned integer for each level, and `totals` has its type. Running sums may
+    overflow and wrap around; their differences are right all the same.
     """
     height = totals.shape[0]
     along = np.empty((plane.shape[0], plane.shape[1] + 1), totals.dtype)
     for y in range(plane.shape[0]):
-        running_sums(plane[y], worth, along[y])
+        running_sums(plane[y], weights, along[y])
     for y in range(height):
         totals[y, :] = 0
         for k in range(runs.shape[0]):
@@ -56,21 +63,21 @@ def sums(plane, worth, runs, totals):
 
 @exactly
 def mean_of_row(totals, counts, result):
-    """Divide, and round down."""
+    """Divide the sums of a row by the counts, and round down."""
     for x in range(result.size):
         result[x] = np.float64(totals[x]) / np.float64(counts[x])
 
 
 @exactly
 def means(totals, counts, result):
-    """Give the mean of each neighbourhood, rounded down; `counts` are one row if all are alike."""
+    """Compute the mean of each neighbourhood, rounded down."""
     for y in range(result.shape[0]):
         mean_of_row(totals[y], counts[y % counts.shape[0]], result[y])
 
 
 @exactly
 def row_from_mean(own, totals, counts, middle, result):
-    """Halve the distance from the mean, and add the middle."""
+    """Halve the difference from the mean, and add the middle, for each pixel of a row."""
     for x in range(result.size):
         mean = np.float64(totals[x]) / np.float64(counts[x])
         result[x] = (np.float64(own[x]) - mean) * 0.5 + middle
@@ -78,28 +85,28 @@ def row_from_mean(own, totals, counts, middle, result):
 
 @exactly
 def from_means(own, totals, counts, middle, result):
-    """Give how far each pixel is from the mean of its neighbourhood."""
+    """Compute half the difference of each pixel from its neighbourhood's mean, plus `middle`."""
     for y in range(result.shape[0]):
         row_from_mean(own[y], totals[y], counts[y % counts.shape[0]], middle, result[y])
 
 
 @exactly
 def row_above_mean(own, totals, counts, result):
-    """Compare with the mean."""
+    """Compare each pixel of a row with the mean."""
     for x in range(result.size):
         result[x] = np.float64(own[x]) > np.float64(totals[x]) / np.float64(counts[x])
 
 
 @exactly
 def above_means(own, totals, counts, result):
-    """Tell whether each pixel is brighter than the mean of its neighbourhood."""
+    """Compute the mask of the pixels that are brighter than the mean of their neighbourhood."""
     for y in range(result.shape[0]):
         row_above_mean(own[y], totals[y], counts[y % counts.shape[0]], result[y])
 
 
 @exactly
 def neighbours(plane, runs, y, x, outside, found):
-    """Collect the levels of one neighbourhood that lie within the image; give how many."""
+    """Collect the levels of one neighbourhood within the image in `found`; return their number."""
     count = 0
     for k in range(runs.shape[0]):
         for i in range(runs[k, 1], runs[k, 2]):
@@ -112,7 +119,10 @@ def neighbours(plane, runs, y, x, outside, found):
 
 @exactly
 def mean_logarithm(levels, logarithms):
-    """Sum the logarithms of some levels as scikit-image does: equal ones together, in order."""
+    """Return the mean logarithm of some levels, summed as scikit-image does.
+
+    Equal levels are added together, and levels in rising order.
+    """
     ordered = np.sort(levels)
     total, count = 0.0, 1
     for i in range(ordered.size):
@@ -126,10 +136,10 @@ def mean_logarithm(levels, logarithms):
 
 @exactly
 def geometric_means(plane, runs, totals, unit, counts, logarithms, outside, result):
-    """Give the geometric mean of each neighbourhood, rounded.
+    """Compute the geometric mean of each neighbourhood, rounded.
 
-    `totals` sum the logarithms in parts of 1 / `unit`. Where they leave rounding in doubt, the
-    logarithms themselves decide.
+    `totals` are sums of logarithms in units of 1 / `unit`. Where rounding is in doubt, the exact
+    `logarithms` are summed as scikit-image does.
     """
     found = np.empty((runs[:, 2] - runs[:, 1]).sum(), plane.dtype)
     for y in range(result.shape[0]):
@@ -144,61 +154,61 @@ def geometric_means(plane, runs, totals, unit, counts, logarithms, outside, resu
 
 @exactly
 def count_not_above(values, own, counted):
-    """Count where values are not above a pixel's own."""
+    """Count the values of a row that are not above the pixel's own value."""
     for x in range(own.size):
         counted[x] += np.uint16(values[x] <= own[x])
 
 
 @exactly
 def share_of_row(counted, counts, white, result):
-    """Give shares of the neighbours, as levels up to white."""
+    """Compute the share of the counted neighbours, times white, for each pixel of a row."""
     for x in range(result.size):
-        # What lies outside is white: for a pixel that is so as well, all has been counted.
+        # Pixels outside the image are white. A pixel that is white too has counted all of them.
         most = np.float64(counts[x])
         share = white * min(np.float64(counted[x]), most) / most
         result[x] = share
 
 
 @exactly
-def equalized(plane, own, places, counts, white, result):
-    """Give the share of each neighbourhood that is not above its pixel, up to white.
+def equalized(plane, own, offsets, counts, white, result):
+    """Compute the share of each neighbourhood that is not above its pixel, times white.
 
-    What lies outside is as bright as the type allows.
+    Pixels outside the image must have the greatest level of the type.
     """
     counted = np.empty(result.shape[1], np.uint16)
     for y in range(result.shape[0]):
         counted[:] = 0
-        for k in range(places.shape[0]):
-            count_not_above(plane[y + places[k, 0], places[k, 1] :], own[y], counted)
+        for k in range(offsets.shape[0]):
+            count_not_above(plane[y + offsets[k, 0], offsets[k, 1] :], own[y], counted)
         share_of_row(counted, counts[y % counts.shape[0]], white, result[y])
 
 
 @exactly
 def begin_distances(own, white, nearest):
-    """Give the distance to black or white, whichever is nearer."""
+    """Start the least distances of a row with the distance to black or white."""
     for x in range(nearest.size):
         nearest[x] = min(own[x], white - own[x])
 
 
 @exactly
 def nearer(values, own, nearest):
-    """Keep the least distance."""
+    """Update the least distances of a row with the distance to another row."""
     for x in range(nearest.size):
-        # numpy's functions keep the type, of which the more fit into a vector the smaller it is.
+        # numpy's functions keep the small type, of which more values fit into a vector.
         distance = np.subtract(np.maximum(values[x], own[x]), np.minimum(values[x], own[x]))
         nearest[x] = np.minimum(nearest[x], distance)
 
 
 @exactly
-def distances(plane, own, places, white, result):
-    """Give how far each pixel is from the nearest of its neighbours, black and white among them.
+def distances(plane, own, offsets, white, result):
+    """Compute the distance of each pixel's level to the nearest of its neighbours, black and white.
 
-    What lies outside is black. All are of one type, as is white.
+    Pixels outside the image must be black. All arrays and `white` have the same type.
     """
     for y in range(result.shape[0]):
         begin_distances(own[y], white, result[y])
-        for k in range(places.shape[0]):
-            nearer(plane[y + places[k, 0], places[k, 1] :], own[y], result[y])
+        for k in range(offsets.shape[0]):
+            nearer(plane[y + offsets[k, 0], offsets[k, 1] :], own[y], result[y])
 
 
 @exactly
@@ -214,7 +224,7 @@ def stretch_row(own, least, greatest, whites, result):
 def stretched(own, least, greatest, whites, result):
     """Stretch each pixel between the least and the greatest level of its neighbourhood.
 
-    `whites` are one for each value of a row. The result may be one of the others.
+    `whites` has white for each value of a row. `result` may be one of the other arrays.
     """
     for y in range(result.shape[0]):
         stretch_row(own[y], least[y], greatest[y], whites, result[y])
@@ -230,6 +240,6 @@ def nearer_end_of_row(own, least, greatest, result):
 
 @exactly
 def nearer_end(own, least, greatest, result):
-    """Give the least or the greatest level of each neighbourhood, whichever is nearer."""
+    """Replace each pixel by the least or the greatest level around it, whichever is nearer."""
     for y in range(result.shape[0]):
         nearer_end_of_row(own[y], least[y], greatest[y], result[y])

@@ -1,4 +1,7 @@
-"""Compiled loops of local histogram equalization: count regions, and map pixels by four of them."""
+"""Compiled loops of adaptive histogram equalization (CLAHE).
+
+They count the histograms of the regions of a grid, and map each pixel by the four around it.
+"""
 
 import numpy as np
 
@@ -9,9 +12,20 @@ compiled = njit(cache=True, error_model="numpy")
 
 @compiled
 def count(image, bins, rows, down, columns, across, counts):
-    """Count the bins of the pixels of some rows and columns, in the regions that they belong to.
+    """Add the pixels of some rows and columns to the histograms of their regions.
 
-    `bins` names the bin of each level; `down` and `across` the regions of rows and columns.
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) of levels.
+    bins : ndarray
+        (levels,): the bin of each level.
+    rows, columns : ndarray
+        Indices of the rows and columns to count.
+    down, across : ndarray
+        The region of each of these rows, and of each of these columns.
+    counts : ndarray
+        (rows of regions, columns of regions, bins): the histograms, which are added to.
     """
     for i in range(rows.size):
         line, regions = image[rows[i]], counts[down[i]]
@@ -21,22 +35,22 @@ def count(image, bins, rows, down, columns, across, counts):
 
 @compiled
 def interpolate(image, bins, maps, above, below, before, after, shares, weights, result):
-    """Map pixels by the four regions around them.
+    """Map each pixel by the four regions around it, with bilinear interpolation.
 
     Parameters
     ----------
     image : ndarray
         (rows, columns) of levels.
     bins : ndarray
-        The bin of each level.
+        (levels,): the bin of each level.
     maps : ndarray
-        (rows of regions, columns of regions, bins).
+        (rows of regions, columns of regions, bins): the new level of each bin.
     above, below, before, after : ndarray
-        The regions around each row, and each column.
+        The regions above and below each row, and to the left and right of each column.
     shares, weights : ndarray
-        (2, rows) and (2, columns): what each of them counts.
-    result : ndarray
-        (rows, columns).
+        (2, rows) and (2, columns): their weights.
+    result : ndarray of uint16
+        (rows, columns): array for the result.
     """
     for y in range(result.shape[0]):
         upper, lower, line = maps[above[y]], maps[below[y]], image[y]
@@ -44,7 +58,7 @@ def interpolate(image, bins, maps, above, below, before, after, shares, weights,
         for x in range(result.shape[1]):
             level, left, right = bins[line[x]], before[x], after[x]
             near, far = weights[0, x], weights[1, x]
-            # In scikit-image's order and types, so that it is the same to the last bit.
+            # In scikit-image's order and types, so that all bits are the same.
             total = np.float32(upper[left, level] * (near * share))
             total += np.float32(upper[right, level] * (far * share))
             total += np.float32(lower[left, level] * (near * rest))

@@ -1,28 +1,28 @@
-"""Compiled loops that weigh neighbouring rows, then neighbouring columns."""
+"""Compiled loops that compute weighted sums of neighbouring rows, then of neighbouring columns."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import compiled, inlined, multiply_add, named
 from cluster_worker.kernels.loops.separable import store
 
-# Terms of a sum that are added up one after the other.
+# Most rows that are summed one after the other; longer sums are sums of such partial sums.
 FEW = 18
-# Terms that are added in one go, so that a sum is loaded and stored once for all of them.
+# Terms that are added in one step, so that a sum is loaded and stored once for all of them.
 AT_ONCE = 6
-# Values of a row that are summed up at a time: they stay in the L1 cache.
+# Values of a row that are summed at a time: they stay in the L1 cache.
 NEAR = 2048
 
 
 @inlined
 def add_one(weight, values, total):
-    """Add the weight's share of values."""
+    """Add weighted values to the sums of a row."""
     for x in range(total.size):
         total[x] = multiply_add(weight, np.float32(values[x]), total[x])
 
 
 @inlined
 def add_six(weights, one, two, three, four, five, six, total):
-    """Add the shares of six rows of values."""
+    """Add six rows of weighted values to the sums of a row."""
     p, q, r = weights[0], weights[1], weights[2]
     s, t, u = weights[3], weights[4], weights[5]
     for x in range(total.size):
@@ -36,7 +36,7 @@ def add_six(weights, one, two, three, four, five, six, total):
 
 @compiled
 def add_few_rows(rows, top, first, weights, total):
-    """Weigh as many rows as there are weights, from one of their values on."""
+    """Compute the weighted sum of one row for each weight, from row `top` and value `first` on."""
     total[:] = np.float32(0)
     count = weights.size
     i = 0
@@ -52,21 +52,24 @@ def add_few_rows(rows, top, first, weights, total):
 
 
 @compiled
-def add_rows(rows, top, weights, total, part):
-    """Weigh as many rows as there are weights; sums of a few are added up, which rounds less."""
+def add_rows(rows, top, weights, total, partial):
+    """Compute the weighted sum of rows from `top` on, one for each weight.
+
+    It adds sums of at most `FEW` rows, which reduces the rounding error. `partial` is scratch.
+    """
     for first in range(0, total.size, NEAR):
         near = total[first : first + NEAR]
         add_few_rows(rows, top, first, weights[:FEW], near)
         for begin in range(FEW, weights.size, FEW):
-            few = part[: near.size]
+            few = partial[: near.size]
             add_few_rows(rows, top + begin, first, weights[begin : begin + FEW], few)
             add_one(np.float32(1), few, near)
 
 
 def weighing_every(step):
-    """Make a loop that weighs neighbours where pixels of the result lie `step` pixels apart.
+    """Make a loop of weighted sums of neighbours, for pixels of a result `step` pixels apart.
 
-    With that known to the compiler, neighbours are loaded side by side and then shuffled.
+    The compiler knows the step: it loads adjacent values and shuffles them.
     """
 
     @inlined
@@ -106,16 +109,17 @@ every_second, every_third, every_fourth = map(weighing_every, (2, 3, 4))
 
 @compiled
 def take_every(step, line, found):
-    """Take every so-manieth value."""
+    """Copy every value at a multiple of `step`."""
     for k in range(found.size):
         found[k] = line[step * k]
 
 
 @compiled
 def weigh_by_phases(line, weights, step, phases, total):
-    """Weigh neighbours where pixels of the result lie further apart.
+    """Compute weighted sums of neighbours, for pixels of a result `step` pixels apart.
 
-    The line is sorted by the remainder first, so that neighbours of all pixels lie side by side.
+    The values of the line are first sorted by their index modulo `step` into `phases`, so that the
+    values with the same weight are adjacent.
     """
     count = weights.size
     for phase in range(min(step, count)):
@@ -141,7 +145,7 @@ def weigh_by_phases(line, weights, step, phases, total):
 
 @compiled
 def weigh_evenly(line, weights, step, phases, total):
-    """Weigh neighbours where each pixel of the result lies `step` pixels after the last."""
+    """Compute weighted sums of neighbours; each pixel of the result lies `step` after the last."""
     total[:] = np.float32(0)
     if step == 2:
         every_second(line, weights, total)
@@ -155,7 +159,7 @@ def weigh_evenly(line, weights, step, phases, total):
 
 @compiled
 def weigh_anywhere(line, first, count, weights, total):
-    """Weigh neighbours where each pixel of the result has weights of its own."""
+    """Compute weighted sums of neighbours; each pixel of the result has its own weights."""
     for j in range(total.size):
         own = line[first[j] :]
         found = np.float32(0)
@@ -165,8 +169,8 @@ def weigh_anywhere(line, first, count, weights, total):
 
 
 @compiled
-def part_colours(line, planes):
-    """Part a line of pixels into one of each colour."""
+def split_colours(line, planes):
+    """Split a line of pixels into one line for each channel."""
     colours = len(planes)
     if colours == 3:
         red, green, blue = planes[0], planes[1], planes[2]
@@ -179,7 +183,7 @@ def part_colours(line, planes):
 
 @compiled
 def join_colours(planes, line):
-    """Make a line of pixels from one of each colour."""
+    """Join one line for each channel into a line of pixels."""
     colours = len(planes)
     if colours == 3:
         red, green, blue = planes[0], planes[1], planes[2]
@@ -193,7 +197,7 @@ def join_colours(planes, line):
 
 @compiled
 def runs_of(marks):
-    """Give where marks change, from the first one on to the end."""
+    """Return the first index of each run of equal marks, and the number of marks at the end."""
     runs = [0]
     for i in range(1, marks.size):
         if marks[i] != marks[i - 1]:
@@ -204,11 +208,27 @@ def runs_of(marks):
 
 @compiled
 def resample(rows, channels, down, down_weights, across, across_weights, step, scale, white, out):
-    """Make each pixel of a result from some rows and columns of a block.
+    """Compute each pixel of a result as a weighted sum of some rows and columns of a block.
 
-    `rows` are (rows, columns × channels) of any type. `down` and `across` have a line for each
-    row, or column, of the result: the first one that is weighed, how many are, and whether their
-    weights are those of all that are marked so, each `step` columns after the last.
+    Parameters
+    ----------
+    rows : ndarray
+        (rows, columns × channels) of any type: the block.
+    channels : int
+        Number of channels.
+    down, across : ndarray
+        (pixels, 3): the lines of the `Taps` of the result's rows and columns, in coordinates of the
+        block.
+    down_weights, across_weights : ndarray of float32
+        (pixels, pixels in the longest sum): their weights.
+    step : int
+        Columns from the first one of a marked pixel's sum to that of the next marked pixel.
+    scale : float32
+        Factor from values of the block to those of the result.
+    white : float32
+        White of the result: 1 for floats; otherwise values are clipped to it and rounded.
+    out : ndarray
+        (rows, columns × channels): array for the result.
     """
     width = rows.shape[1]
     count = len(across)
@@ -216,7 +236,7 @@ def resample(rows, channels, down, down_weights, across, across_weights, step, s
     runs = runs_of(even)
     down_weights = down_weights * scale
     line = np.empty(width, np.float32)
-    part = np.empty(NEAR, np.float32)
+    partial = np.empty(NEAR, np.float32)
     done = np.empty(count * channels, np.float32)
     planes = line.reshape(1, -1)
     totals = done.reshape(1, -1)
@@ -225,9 +245,9 @@ def resample(rows, channels, down, down_weights, across, across_weights, step, s
         totals = np.empty((channels, count), np.float32)
     phases = np.empty((max(step, 1), count + across_weights.shape[1]), np.float32)
     for y in range(out.shape[0]):
-        add_rows(rows, down[y, 0], down_weights[y, : down[y, 1]], line, part)
+        add_rows(rows, down[y, 0], down_weights[y, : down[y, 1]], line, partial)
         if channels > 1:
-            part_colours(line, planes)
+            split_colours(line, planes)
         for channel in range(channels):
             colour, own = planes[channel], totals[channel]
             for run in range(len(runs) - 1):

@@ -1,36 +1,40 @@
-"""Compiled loops that weigh neighbours along columns and along rows.
+"""Compiled loops of weighted sums along columns and along rows.
 
-Each sum runs over its taps in one order, whichever loop adds them, so that no bit depends on where
-a tile or a strip was cut.
+Each sum adds its taps in one order, whichever loop adds them, so that no bit depends on where a
+tile or a strip was cut.
 """
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import compiled, inlined, multiply_add, named
 
-# Values of a row that are worked on at a time: with the rows around them they fit the L2 cache.
+# Values of a row in a strip: with the rows around them they fit the L2 cache.
 STRIP = 3072
-# Values between two rows: no multiple of a page, or rows would displace each other in the cache.
-# There is room for the halo of the widest Gaussian in three colours.
+# Values from one buffered row to the next. It is no multiple of a page, because rows would then
+# evict each other from the cache. A row has room for the halo of the widest Gaussian with three
+# channels.
 STRIDE = 10512
-# Rows that are summed up together, so that each row loaded serves as many sums.
+# Rows that are summed together, so that each row that is loaded serves several sums.
 GROUP = 4
 # Values that fit the L1 cache.
 NEAR = 10240
-# What becomes of a blur.
+# What `convolve` does with the blur.
 BLUR, SHARPEN, COMPARE = range(3)
 
 
 @inlined
 def load(values, line):
-    """Make floats of values."""
+    """Convert values to float32, without scaling."""
     for x in range(line.size):
         line[x] = np.float32(values[x])
 
 
 @inlined
 def store(line, white, values):
-    """Make values of floats; those of whole numbers are cut to their range and rounded."""
+    """Store floats as values of a result.
+
+    If `white` is 1, the result has floats. Otherwise values are clipped to 0…white and rounded.
+    """
     if white == np.float32(1):
         for x in range(values.size):
             values[x] = line[x]
@@ -41,7 +45,7 @@ def store(line, white, values):
 
 @compiled
 def beyond(i, length, border):
-    """Give the index of what lies at i: -1 is a value of its own."""
+    """Return the index that the border mode gives for index i; -1 stands for a constant value."""
     if border == 0:
         return min(max(i, 0), length - 1)
     if border == 3:
@@ -57,7 +61,7 @@ def beyond(i, length, border):
 
 @compiled
 def load_row(rows, y, first, last, border, edge, line):
-    """Load a strip of a row, which may lie beyond the border."""
+    """Load values `first` to `last` of a row as float32; the row may lie beyond the border."""
     inside = beyond(y, rows.shape[0], border)
     if inside < 0:
         line[:] = edge
@@ -67,7 +71,10 @@ def load_row(rows, y, first, last, border, edge, line):
 
 @compiled
 def extend(line, first, last, origin, columns, channels, border, edge):
-    """Fill what lies beyond the border, in a line that begins at value `origin` of its row."""
+    """Fill the values `first` to `last` of a line, which lie beyond the left or right border.
+
+    The line begins at value `origin` of its row.
+    """
     for x in range(first, last):
         value = origin + x
         column = beyond(value // channels, columns, border)
@@ -76,7 +83,7 @@ def extend(line, first, last, origin, columns, channels, border, edge):
 
 @inlined
 def begin_group(lines, weight, totals, count):
-    """Begin the sums of a group of rows with one tap."""
+    """Start the sums of a group of rows with one tap."""
     for x in range(count):
         totals[x] = weight * lines[x]
         totals[x + STRIDE] = weight * lines[x + STRIDE]
@@ -106,7 +113,7 @@ def four_taps(p, q, r, s, first, second, third, fourth, total):
 
 @inlined
 def add_four_taps(lines, p, q, r, s, totals, count):
-    """Add four taps to the sums of a group of rows: seven rows are loaded for sixteen products."""
+    """Add four taps to the sums of a group of rows. Seven rows are loaded for sixteen products."""
     for x in range(count):
         a, b, c, d = x, x + STRIDE, x + 2 * STRIDE, x + 3 * STRIDE
         second, third, fourth = lines[b], lines[c], lines[d]
@@ -120,7 +127,7 @@ def add_four_taps(lines, p, q, r, s, totals, count):
 
 @compiled
 def weigh_group(lines, weights, totals, count):
-    """Weigh rows from the first of `lines` on, for the four rows of a group."""
+    """Compute weighted sums of rows for the four rows of a group, from the first of `lines` on."""
     taps = weights.size
     block = max(NEAR // (taps + 2 * GROUP) // 64, 2) * 64
     for x in range(0, count, block):
@@ -134,9 +141,9 @@ def weigh_group(lines, weights, totals, count):
 
 
 def weighing(channels):
-    """Make a loop that weighs values of one colour, from the first of a line on.
+    """Make a loop of weighted sums along a line of pixels with this number of channels.
 
-    With their distance known to the compiler, taps are offsets from one address.
+    The compiler knows the distance of the taps, which are then fixed offsets from one address.
     """
 
     @inlined
@@ -178,7 +185,7 @@ weigh_colours = weighing(3)
 
 @compiled
 def weigh_line(line, weights, channels, total):
-    """Weigh values of one colour, from the first of a line on."""
+    """Compute weighted sums along a line, of values of the same channel."""
     if channels == 1:
         weigh_gray(line, weights, total)
     else:
@@ -187,7 +194,7 @@ def weigh_line(line, weights, channels, total):
 
 @compiled
 def aligned(count):
-    """Make room for floats that begins where wide vectors are loaded fastest."""
+    """Return an array of `count` float32 at a multiple of 64 bytes, where vectors load fastest."""
     room = np.empty(count + 16, np.float32)
     start = -(room.ctypes.data // 4) % 16
     return room[start : start + count]
@@ -195,18 +202,25 @@ def aligned(count):
 
 @inlined
 def sharpen(values, gain, amount, low, white, blurred):
-    """Add to values what a blur has taken away from them, in place of the blur."""
+    """Add to values `amount` times their difference from a blur. The result replaces the blur.
+
+    It is clipped to `low` and `white`.
+    """
     for x in range(blurred.size):
         value = values[x] * gain
         sharp = multiply_add(value - blurred[x], amount, value)
-        # Written so that NaN stays.
+        # In this form NaN stays NaN.
         sharp = low if sharp < low else sharp
         blurred[x] = white if sharp > white else sharp
 
 
 @inlined
 def compare(values, offset, doubt, blurred):
-    """Tell which values exceed a blur less an offset, in its place: 0 or 1, 2 where in doubt."""
+    """Compare values with a blur minus an offset. The result replaces the blur.
+
+    It is 1 where the value is greater, 0 where it is not, and 2 where the difference is at most
+    `doubt`.
+    """
     for x in range(blurred.size):
         above = values[x] - blurred[x] + offset
         clear = np.float32(1) if above > 0 else np.float32(0)
@@ -230,13 +244,34 @@ def convolve(
     left,
     result,
 ):
-    """Weigh rows with those above and below, then values with those to the left and right.
+    """Compute weighted sums along columns, then along rows, and end with one of three steps.
 
-    `rows` are (rows, columns × channels) of any type; `down` and `across` are as long as each
-    other, and odd; `edge` is what lies beyond a constant border; `white` is that of the result,
-    which begins at row `top` and value `left`. The `ending` may be SHARPEN: `amount` times what the
-    blur takes away is added, `gain` makes values of the result of those of the rows, and they are
-    cut to `low` and `white`; or COMPARE, with `amount` as the offset and `low` as the doubt.
+    Parameters
+    ----------
+    rows : ndarray
+        (rows, columns × channels) of any type: the block.
+    down, across : ndarray of float32
+        Weights along columns and along rows, of the same odd length.
+    channels : int
+        Number of channels.
+    border : int
+        Number of the border mode, as in `BORDERS`.
+    edge : float32
+        Value beyond the border if the border mode is constant.
+    ending : int
+        BLUR stores the blur. SHARPEN adds `amount` times the difference from the blur, and clips to
+        `low` and `white`. COMPARE compares with the blur, with `amount` as the offset and `low` as
+        the bound of the doubt.
+    gain : float32
+        Factor from values of the block to those of the result, for SHARPEN.
+    amount, low : float32
+        See `ending`.
+    white : float32
+        White of the result: 1 for floats; otherwise values are clipped to it and rounded.
+    top, left : int
+        Row of the block, and value in a row, at which the result begins.
+    result : ndarray
+        (rows, columns × channels): array for the result.
     """
     width = rows.shape[1]
     radius = down.size // 2

@@ -1,45 +1,48 @@
-"""Compiled loops of slopes: differences along one axis, smoothed along the other."""
+"""Compiled loops of gradients: differences along one axis, smoothed along the other."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import compiled, multiply_add
 from cluster_worker.kernels.loops.separable import aligned, extend, load_row, store
 
-# Values of a row that are worked on at a time: with the rows around them they fit the L1 cache.
+# Values of a row in a strip: with the rows around them they fit the L1 cache.
 STRIP = 1536
 
 
 @compiled
 def begin(weight, middle, total):
-    """Begin a sum with the middle."""
+    """Start a sum with the weighted middle value."""
     for x in range(total.size):
         total[x] = weight * middle[x]
 
 
 @compiled
 def add_pair(weight, before, after, total):
-    """Add what lies as far before the middle as after it."""
+    """Add the weighted values at the same distance before and after the middle."""
     for x in range(total.size):
         total[x] = multiply_add(weight, before[x] + after[x], total[x])
 
 
 @compiled
 def subtract(weight, before, after, total):
-    """Begin a sum of differences."""
+    """Start a sum with a weighted difference."""
     for x in range(total.size):
         total[x] = weight * (after[x] - before[x])
 
 
 @compiled
 def add_difference(weight, before, after, total):
-    """Add a difference."""
+    """Add a weighted difference."""
     for x in range(total.size):
         total[x] = multiply_add(weight, after[x] - before[x], total[x])
 
 
 @compiled
 def steepness(down, across):
-    """Leave in `down` how steep it is along both axes."""
+    """Compute the magnitude of the gradient from its two components, in place of `down`.
+
+    As in scikit-image, it is divided by the square root of 2.
+    """
     for x in range(down.size):
         squares = multiply_add(across[x], across[x], down[x] * down[x])
         down[x] = np.sqrt(squares * np.float32(0.5))
@@ -47,14 +50,14 @@ def steepness(down, across):
 
 @compiled
 def map_range(line, gain, offset):
-    """Map a range to black and white."""
+    """Map values by a factor and an offset, in place."""
     for x in range(line.size):
         line[x] = multiply_add(line[x], gain, offset)
 
 
 @compiled
 def smooth_down(ring, y, count, weights, total):
-    """Smooth along columns; row `y` is the middle of a ring of rows."""
+    """Smooth along columns around row `y`; `ring` holds each row at its index modulo length."""
     begin(weights[0], ring[y % len(ring), :count], total)
     for k in range(1, weights.size):
         before, after = ring[(y - k) % len(ring), :count], ring[(y + k) % len(ring), :count]
@@ -63,7 +66,7 @@ def smooth_down(ring, y, count, weights, total):
 
 @compiled
 def differ_down(ring, y, count, weights, total):
-    """Sum up differences along columns."""
+    """Sum the weighted differences along columns."""
     for k in range(1, weights.size):
         before, after = ring[(y - k) % len(ring), :count], ring[(y + k) % len(ring), :count]
         if k == 1:
@@ -83,7 +86,7 @@ def smooth_across(line, weights, channels, total):
 
 @compiled
 def differ_across(line, weights, channels, total):
-    """Sum up differences along a row."""
+    """Sum the weighted differences along a row."""
     margin = (weights.size - 1) * channels
     for k in range(1, weights.size):
         before, after = line[margin - k * channels :], line[margin + k * channels :]
@@ -110,11 +113,31 @@ def slopes(
     left,
     result,
 ):
-    """Find the slopes along columns, along rows, or how steep both are.
+    """Compute the slope along columns, along rows, or the magnitude of the gradient.
 
-    `rows` are (rows, columns × channels) of any type; `smooth` and `differ` go from the centre
-    outwards, as far as each other; `edge` is what lies beyond a constant border; the result, which
-    begins at row `top` and value `left`, is a slope × `gain` + `offset`.
+    Parameters
+    ----------
+    rows : ndarray
+        (rows, columns × channels) of any type: the block.
+    smooth, differ : ndarray of float32
+        Half of the weights of smoothing and of differences, from the centre outwards; of one
+        length.
+    downwards, sideways : bool
+        Whether the slope along columns, and along rows, is wanted; both give the magnitude.
+    channels : int
+        Number of channels.
+    border : int
+        Number of the border mode, as in `BORDERS`.
+    edge : float32
+        Value beyond the border if the border mode is constant.
+    gain, offset : float32
+        The result is the slope × `gain` + `offset`.
+    white : float32
+        White of the result: 1 for floats; otherwise values are clipped to it and rounded.
+    top, left : int
+        Row of the block, and value in a row, at which the result begins.
+    result : ndarray
+        (rows, columns × channels): array for the result.
     """
     width = rows.shape[1]
     radius = smooth.size - 1
@@ -156,14 +179,14 @@ def slopes(
 
 @compiled
 def difference(low, high, total):
-    """Give how much higher one line is than another."""
+    """Compute the difference of two lines."""
     for x in range(total.size):
         total[x] = high[x] - low[x]
 
 
 @compiled
 def curvature(above, before, middle, after, below, total):
-    """Give how much a pixel differs from its four neighbours."""
+    """Compute the Laplacian: four times a pixel minus its four neighbours."""
     for x in range(total.size):
         neighbours = (above[x] + below[x]) + (before[x] + after[x])
         total[x] = np.float32(4) * middle[x] - neighbours
@@ -171,10 +194,10 @@ def curvature(above, before, middle, after, below, total):
 
 @compiled
 def crosses(rows, falling, rising, channels, gain, offset, white, top, left, result):
-    """Find differences along diagonals of 2 × 2 pixels, how steep both are, or the curvature.
+    """Compute differences along the diagonals of 2 × 2 pixels, or the Laplacian.
 
-    Beyond the border lies the mirror image, with the last pixel twice. The rest is as in `slopes`;
-    neither diagonal stands for the curvature.
+    `falling` and `rising` choose a diagonal; both give the magnitude of the gradient, neither the
+    Laplacian. The border mode is "reflect". The other parameters are as in `slopes`.
     """
     width = rows.shape[1]
     columns = width // channels

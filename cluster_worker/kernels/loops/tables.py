@@ -16,13 +16,14 @@ from cluster_worker.kernels.loops.vectors import (
     value_at,
 )
 
-# Tables that a loop counts in by turns, one for each byte of a word: neighbours are often alike,
-# and a count that has just been written cannot be read again at once.
+# Number of histograms that a loop counts in by turns, one for each byte of a word. Neighbouring
+# pixels are often equal, and reading a count that has just been written is slow.
 COUNTS = 8
 WORD, BYTE = np.empty(0, np.uint64), np.empty(0, np.uint8)
 WHITE, PAIR = np.uint64(255), np.uint64(65535)
-# What the processor looks up at once for all bytes of a vector, if anything: two of four tables of
-# 64 bytes (x86's VBMI), or one of 16 bytes, and zero where a byte is 128 or more.
+# The instruction that looks up all bytes of a vector at once, if the processor has one. PERMUTE
+# (x86's VBMI) reads a table of 128 bytes, in two vectors. SHUFFLE reads a table of 16 bytes, and
+# gives zero where a byte is 128 or more.
 FEATURES = get_host_cpu_features()
 PERMUTE = "llvm.x86.avx512.vpermi2var.qi.512" if FEATURES.get("avx512vbmi") else None
 SHUFFLES = {64: "llvm.x86.avx512.pshuf.b.512", 32: "llvm.x86.avx2.pshuf.b"}
@@ -40,13 +41,13 @@ REPLACED = [
     for bits in (8, 16, 32, 64)
 ]
 PERMUTED = f"void(uint8[::1], {AT}, {AT}, int64, int64, boolean)"
-# So far ahead levels are asked for that are streamed: the processor alone looks less far.
+# Streamed levels are prefetched this far ahead; the processor's own prefetching is shorter.
 AHEAD_BYTES = 1024
 
 
 @njit(COUNTED, cache=True, error_model="numpy")
 def count(source, height, values, counts):
-    """Count the pixels of each level of bytes.
+    """Count the bytes of each level.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def count(source, height, values, counts):
     height, values : int
         Rows, and values in each.
     counts : ndarray of int64
-        (`COUNTS`, 256), added to; the sum over the first axis is what is wanted.
+        (`COUNTS`, 256): counts, which are added to; their sum over the first axis is the histogram.
     """
     start, down = source
     whole = values - values % COUNTS
@@ -71,16 +72,17 @@ def count(source, height, values, counts):
 
 @njit(PAIRED, cache=True, error_model="numpy")
 def count_pairs(source, height, values, pairs, rest):
-    """Count pairs of bytes side by side, which takes half as many additions.
+    """Count pairs of adjacent bytes, which takes half as many additions as single bytes.
 
     Parameters
     ----------
     source, height, values
-        As above.
+        As in `count`.
     pairs : ndarray of uint32
-        (65536,), added to; the second byte of a pair counts 256.
+        (65536,): counts of the pairs, which are added to. The index is the first byte plus 256
+        times the second.
     rest : ndarray of int64
-        (256,), added to: of the bytes that are in no pair.
+        (256,): counts of the bytes at the end of a row that are in no pair; they are added to.
     """
     start, down = source
     whole = values - values % 8
@@ -96,16 +98,16 @@ def count_pairs(source, height, values, pairs, rest):
 
 @njit(REPLACED, cache=True, error_model="numpy")
 def replace(kind, table, source, target, height, values):
-    """Look levels up.
+    """Replace each level by its value in a table.
 
     Parameters
     ----------
     kind : ndarray
-        Any of uint8 or uint16.
+        Any array of the levels' type, uint8 or uint16.
     table : ndarray
-        Of all levels: whole numbers without sign, of as many bytes as what they stand for.
+        (levels,): the values of all levels, as unsigned integers of the same number of bytes.
     source, target : tuple of int
-        Of levels and result: address of the first value, and bytes to the next row.
+        Of the levels and of the result: address of the first value, and bytes to the next row.
     height, values : int
         Rows, and values in each.
     """
@@ -118,15 +120,28 @@ def replace(kind, table, source, target, height, values):
 
 
 def by_permutes(builder, vectors, table):
-    """Generate what looks bytes up by permutations of 128 bytes each, from a table's address."""
+    """Generate the code that looks bytes up by permutations of 128 bytes each.
+
+    Parameters
+    ----------
+    builder, vectors
+        The code builder, and the `Vectors` of bytes.
+    table : value
+        Address of a table of 256 bytes.
+
+    Returns
+    -------
+    callable
+        From a vector of levels to the vector of their values.
+    """
     kind = ir.FunctionType(vectors.vector, [vectors.vector] * 3)
     look_up = cgutils.get_or_insert_function(builder.module, kind, PERMUTE)
-    parts = [vectors.load(table, table.type(i * VECTOR_BYTES)) for i in range(4)]
+    quarters = [vectors.load(table, table.type(i * VECTOR_BYTES)) for i in range(4)]
 
     def found(levels):
         low, high = (
             builder.call(look_up, [first, levels, second])
-            for first, second in (parts[:2], parts[2:])
+            for first, second in (quarters[:2], quarters[2:])
         )
         is_high = builder.icmp_signed("<", levels, ir.Constant(vectors.vector, None))
         return builder.select(is_high, high, low)
@@ -135,10 +150,12 @@ def by_permutes(builder, vectors, table):
 
 
 def by_shuffles(builder, vectors, table):
-    """Generate what looks bytes up by shuffles of 16 bytes each, from a table's address.
+    """Generate the code that looks bytes up by shuffles of 16 bytes each.
 
-    Each gives zero but to the bytes that are its own: counted from its first level, the others are
-    16 or more, and 128 or more once 112 is added.
+    A shuffle gives zero for levels that are not among its own 16. Counted from its first level, the
+    other levels are 16 or more, and thus 128 or more after a saturating addition of 112.
+
+    Parameters and result are those of `by_permutes`.
     """
     kind = ir.FunctionType(vectors.vector, [vectors.vector] * 2)
     look_up = cgutils.get_or_insert_function(builder.module, kind, SHUFFLE)
@@ -150,17 +167,17 @@ def by_shuffles(builder, vectors, table):
     def constant(level):
         return ir.Constant(vectors.vector, [level] * VECTOR_BYTES)
 
-    parts = []
+    pieces = []
     for first in range(0, 256, CHUNK_BYTES):
         address = builder.inttoptr(builder.add(table, table.type(first)), chunk.as_pointer())
-        part = builder.load(address, align=1)
-        parts.append(builder.shuffle_vector(part, part, repeated))
+        piece = builder.load(address, align=1)
+        pieces.append(builder.shuffle_vector(piece, piece, repeated))
 
     def found(levels):
         total = constant(0)
-        for i, part in enumerate(parts):
+        for i, piece in enumerate(pieces):
             own = builder.call(add, [builder.sub(levels, constant(i * CHUNK_BYTES)), constant(112)])
-            total = builder.or_(total, builder.call(look_up, [part, own]))
+            total = builder.or_(total, builder.call(look_up, [piece, own]))
         return total
 
     return found
@@ -168,7 +185,7 @@ def by_shuffles(builder, vectors, table):
 
 @intrinsic
 def permute(_, table, source, target, values, streams):
-    """Look the bytes of a row up; there are as many as a vector holds, or more."""
+    """Look up the bytes of a row, which has at least as many as a vector holds."""
 
     def generate(context, builder, _signature, arguments):
         table, source, target, values, streams = arguments
@@ -179,7 +196,8 @@ def permute(_, table, source, target, values, streams):
         def put(x):
             vectors.store(found(vectors.load(source, x)), target, x)
 
-        # The last vector overlaps the one before: it is read first, as the result may lie there.
+        # The last vector overlaps the one before. It is read before anything is written, because
+        # the result may replace the levels.
         last = builder.sub(values, lanes)
         rest = vectors.load(source, last)
         with builder.if_else(streams) as (past, kept):
@@ -198,18 +216,18 @@ def permute(_, table, source, target, values, streams):
 
 
 def replace_bytes(table, source, target, height, values, streams):
-    """Look bytes up, a vector of them at once, where the processor can (`PERMUTES`).
+    """Look up bytes by whole vectors, if the processor has an instruction for it (`PERMUTES`).
 
     Parameters
     ----------
     table : ndarray of uint8
-        Of all levels.
+        (256,): the values of all levels.
     source, target, height
-        As above.
+        As in `replace`.
     values : int
-        In each row, `VECTOR_BYTES` at least.
+        Values in each row, at least `VECTOR_BYTES`.
     streams : bool
-        Whether the result, which then lies elsewhere than the levels, goes past the caches.
+        Whether the result is written past the caches; it must not replace the levels then.
     """
     (start, down), (to, below) = source, target
     for y in range(height):

@@ -1,4 +1,4 @@
-"""A compiled loop that thins a mask, looking again only where something has changed."""
+"""Compiled loops that thin a mask, and look again only at pixels whose neighbours have changed."""
 
 import numpy as np
 
@@ -9,7 +9,10 @@ SIGNATURE = "void(uint8[::1], int64, uint8[:, ::1], int64, int32[::1], int32[::1
 
 @njit(cache=True, error_model="numpy")
 def edge_pixels(mask, width, found, changed):
-    """List the pixels of a framed mask that have a neighbour outside of it; give their count."""
+    """List the pixels of a framed mask that have a neighbour outside it, and return their number.
+
+    Their indices are written to `found`, and 1 to `changed`.
+    """
     count = 0
     inner = np.empty(width - 2, np.uint8)
     for y in range(1, mask.size // width - 1):
@@ -31,24 +34,25 @@ def edge_pixels(mask, width, found, changed):
 
 @njit(SIGNATURE, cache=True, error_model="numpy")
 def thin(mask, width, tables, iterations, looked_at, gone, changed):
-    """Thin a mask by some iterations of two halves, or until one changes nothing.
+    """Thin a mask by a number of iterations of two halves, or until an iteration changes nothing.
 
     Parameters
     ----------
     mask : ndarray of uint8
-        (rows + 2) × (columns + 2) pixels, 0 or 1, the frame being 0. It is changed.
+        (rows + 2) × (columns + 2) pixels, 0 or 1, with a frame of zeros. It is changed.
     width : int
         Columns + 2.
     tables : ndarray of uint8
-        (2, 256): whether a pixel stays in each half, by its neighbours: the lowest bits are the
-        three above, then the three below, left, and right. All eight make it stay.
+        (2, 256): for each half, whether a pixel stays, for each code of its neighbours. The bits of
+        a code, lowest first, are the three neighbours above, the three below, the left and the
+        right one. A pixel with all eight neighbours stays.
     iterations : int
         At most 100.
     looked_at, gone : ndarray of int32
-        Scratch, one for each pixel.
+        (pixels,): scratch memory.
     changed : ndarray of uint8
-        Zeros, one for each pixel. Of a pixel that is listed to be looked at, the half, counted from
-        1, that is the first to see its neighbours as they are.
+        (pixels,): zeros. For a pixel in the list, the first half, counted from 1, that sees its
+        neighbours as they are now.
     """
     count = edge_pixels(mask, width, looked_at, changed)
     for half in range(1, 2 * iterations + 1):
@@ -65,7 +69,7 @@ def thin(mask, width, tables, iterations, looked_at, gone, changed):
                 gone[leaving] = p
                 leaving += 1
             elif changed[p] >= half:
-                # The other half is still to look at it, with the neighbours as they are.
+                # The other half has not looked at it yet with its present neighbours.
                 looked_at[listed] = p
                 listed += 1
             else:

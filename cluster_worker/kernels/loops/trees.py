@@ -1,4 +1,4 @@
-"""Compiled loops of the tree that an image's regions make: from the brightest to all of it."""
+"""Compiled loops of area and diameter openings, with the tree of an image's regions (max-tree)."""
 
 import numpy as np
 
@@ -9,14 +9,19 @@ compiled = njit(cache=True, error_model="numpy")
 
 @compiled
 def counted_order(image, levels):
-    """Give the places of an image's whole numbers in rising order, equal ones in row order.
+    """Return the indices of an image's pixels, sorted by value, and in row order if equal.
 
     Parameters
     ----------
     image : ndarray of uint8 or uint16
         (pixels,).
     levels : int
-        How many values there are.
+        Number of levels of the type.
+
+    Returns
+    -------
+    ndarray of int32
+        (pixels,).
     """
     ends = np.zeros(levels + 1, np.int32)
     for value in image:
@@ -24,53 +29,57 @@ def counted_order(image, levels):
     for level in range(levels):
         ends[level + 1] += ends[level]
     order = np.empty(image.size, np.int32)
-    for place in range(image.size):
-        value = np.int64(image[place])
-        order[ends[value]] = place
+    for pixel in range(image.size):
+        value = np.int64(image[pixel])
+        order[ends[value]] = pixel
         ends[value] += 1
     return order
 
 
 @compiled
-def root_of(parents, place):
-    """Give the last pixel of a region so far, and shorten the way to it."""
-    while parents[place] != place:
-        parents[place] = parents[parents[place]]
-        place = parents[place]
-    return place
+def root_of(parents, pixel):
+    """Return the root of a pixel's region so far, and shorten the path to it."""
+    while parents[pixel] != pixel:
+        parents[pixel] = parents[parents[pixel]]
+        pixel = parents[pixel]
+    return pixel
 
 
 @compiled
 def steps_to_neighbours(width, by_corners):
-    """Give what leads from a pixel to its neighbours in an image of rows so wide."""
+    """Return the index steps from a pixel to its neighbours, for rows of `width` pixels."""
     if by_corners:
         return np.array([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1])
     return np.array([-width, -1, 1, width])
 
 
 @compiled
-def leave_large(framed, order, by_corners, least, boxes, parents, sizes):
-    """Lower each pixel until its region is as large as a limit.
+def open_regions(framed, order, by_corners, least, boxes, parents, sizes):
+    """Lower each pixel to the highest level at which its region reaches a minimum size.
 
-    Regions grow from the brightest pixels down, and are joined as long as they are too small: the
-    union-find of Meijster & Wilkinson (2002), IEEE Transactions on Pattern Analysis and Machine
-    Intelligence 24(4).
+    Regions grow from the brightest pixels downwards, and are merged as long as they are too small.
 
     Parameters
     ----------
     framed : ndarray
-        (rows + 2, columns + 2), of which the frame is not looked at. It is changed.
+        (rows + 2, columns + 2): the image with a frame whose values are not used. It is changed.
     order : ndarray of int32
-        (rows × columns,): places within the image without its frame, the darkest first.
+        (rows × columns,): indices of the pixels of the image without its frame, the darkest first.
+        It is overwritten.
     by_corners : bool
-        Whether pixels touch by corners as well.
+        Whether pixels also touch by corners.
     least : int
-        The limit: pixels, or rows or columns if there are boxes.
+        The minimum size: pixels, or rows or columns if there are boxes.
     boxes : ndarray of int32
-        Scratch, (framed pixels, 4) if regions are measured by their rows and columns, whichever
-        are more; (0, 4) if by their pixels.
+        Scratch memory: (framed pixels, 4) if the size of a region is its number of rows or of
+        columns, whichever is larger; (0, 4) if it is its number of pixels.
     parents, sizes : ndarray of int32
-        Scratch, one for each framed pixel; the parents are -1.
+        (framed pixels,): scratch memory; the parents must be -1.
+
+    References
+    ----------
+    The union-find of Meijster & Wilkinson (2002), IEEE Transactions on Pattern Analysis and Machine
+    Intelligence 24(4).
     """
     flat, width = framed.reshape(-1), framed.shape[1]
     steps = steps_to_neighbours(width, by_corners)
@@ -106,5 +115,5 @@ def leave_large(framed, order, by_corners, least, boxes, parents, sizes):
         if parents[p] != p:
             flat[p] = flat[parents[p]]
         elif sizes[p] < least:
-            # Not even all of the image is large.
+            # Even the whole image is too small.
             flat[p] = 0

@@ -1,6 +1,7 @@
-"""Values and vectors of them at addresses, for compiled loops that no array's layout stops.
+"""Access to values and vectors at addresses, for compiled loops over rows of any memory layout.
 
-An address is an integer, as an array's ``ctypes.data`` gives it. Nothing has to be aligned.
+An address is an integer, such as the ``ctypes.data`` of an array. Nothing has to be aligned, except
+for `Vectors.stream`. No bounds are checked.
 """
 
 from typing import Any
@@ -11,19 +12,27 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Bytes of the widest vectors that the processor has: cut by the compiler, wider ones would take
+# Bytes of the widest vectors that the processor has. The compiler would split wider ones, and need
 # more registers than there are.
 VECTOR_BYTES = 64 if get_host_cpu_features().get("avx512bw") else 32
-# Of memory that is fetched at once.
+# Bytes of a line of memory, the unit that the caches load and store.
 LINE_BYTES = 64
-# Marks of LLVM's prefetch: a line is kept in all caches, and it is one of data.
+# Arguments of LLVM's prefetch: keep the line in all caches; it is data.
 KEPT, DATA = 3, 1
 
 INT32, BYTES = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 class Vectors:
-    """Vectors in memory, in code that is being generated."""
+    """Access to vectors in memory, in generated code.
+
+    Parameters
+    ----------
+    context, builder
+        numba's target context and the code builder of LLVM.
+    dtype : type
+        numba's type of the values.
+    """
 
     def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
         self.builder = builder
@@ -33,7 +42,10 @@ class Vectors:
         self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
 
     def address(self, start: Any, x: Any, *steps: tuple[Any, int]) -> Any:
-        """Give the address of the vector from value x on, so many steps away."""
+        """Return the address of the vector that begins at value `x` after an address.
+
+        Each of `steps` is (bytes, count): `count` times that number of bytes is added.
+        """
         found = self.builder.add(start, self.builder.mul(x, ir.Constant(x.type, self.bytes)))
         for step, count in steps:
             far = self.builder.mul(step, ir.Constant(step.type, count))
@@ -41,35 +53,38 @@ class Vectors:
         return self.builder.inttoptr(found, self.vector.as_pointer())
 
     def load(self, *place: Any) -> Any:
-        """Load a vector."""
+        """Load a vector; the arguments are those of `address`."""
         return self.builder.load(self.address(*place), align=self.bytes)
 
     def store(self, value: Any, *place: Any) -> None:
-        """Store a vector."""
+        """Store a vector; the arguments after `value` are those of `address`."""
         self.builder.store(value, self.address(*place), align=self.bytes)
 
     def stream(self, value: Any, *place: Any) -> None:
-        """Store a vector past the caches, at a multiple of its bytes; see `fence`.
+        """Store a vector past the caches; its address must be a multiple of `VECTOR_BYTES`.
 
-        A line that is to be kept in a cache is read before it is written.
+        This saves reading the line of memory before it is written. Call `fence` afterwards.
         """
         stored = self.builder.store(value, self.address(*place), align=VECTOR_BYTES)
         stored.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
 
     def filled(self, value: Any) -> Any:
-        """Give a vector of one value."""
+        """Return a vector whose lanes all hold one value."""
         places = ir.Constant(ir.VectorType(INT32, self.lanes), None)
         first = self.builder.insert_element(ir.Constant(self.vector, None), value, INT32(0))
         return self.builder.shuffle_vector(first, first, places)
 
     def shifted(self, first: Any, second: Any, count: int) -> Any:
-        """Give the vector from one value of a vector on, which another one follows."""
+        """Return the vector that begins at lane `count` of `first` and continues in `second`."""
         lanes = ir.VectorType(INT32, self.lanes)
         places = ir.Constant(lanes, [INT32(count + i) for i in range(self.lanes)])
         return self.builder.shuffle_vector(first, second, places) if count else first
 
     def fetch(self, *place: Any, writes: bool = False) -> None:
-        """Have a line of memory brought near that is soon read, or written; it may be no one's."""
+        """Prefetch a line of memory that is soon read, or written if `writes`.
+
+        The address need not be valid. The arguments are those of `address`.
+        """
         builder = self.builder
         address = builder.bitcast(self.address(*place), BYTES)
         kind = ir.FunctionType(ir.VoidType(), [BYTES, INT32, INT32, INT32])
@@ -79,7 +94,7 @@ class Vectors:
 
 @intrinsic
 def fence(_):
-    """Let nothing that is stored later be seen before what was streamed."""
+    """Order memory: streamed values become visible before anything that is stored later."""
 
     def generate(context, builder, _signature, _arguments):
         builder.fence("seq_cst")
@@ -90,7 +105,7 @@ def fence(_):
 
 @intrinsic
 def value_at(_, like, address):
-    """Load a value of an array's type from an address."""
+    """Load a value from an address, of the type of the array `like`."""
 
     def generate(context, builder, _signature, arguments):
         kind = context.get_data_type(like.dtype)

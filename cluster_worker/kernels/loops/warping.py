@@ -1,4 +1,4 @@
-"""Compiled loops that sample an image between its pixels."""
+"""Compiled loops of bilinear interpolation, and of the coordinates of a swirl."""
 
 import math
 
@@ -10,7 +10,7 @@ from cluster_worker.kernels.loops.separable import beyond, store
 
 @compiled
 def pixel(rows, place, y, x, channels, channel, edge, scale):
-    """Give a value of the image; -1 stands for what lies beyond."""
+    """Return a value of the image, scaled; a row or column of -1 stands for the value `edge`."""
     if y < 0 or x < 0:
         return edge
     return np.float32(rows[y - place[0], (x - place[1]) * channels + channel]) * scale
@@ -18,15 +18,16 @@ def pixel(rows, place, y, x, channels, channel, edge, scale):
 
 @compiled
 def between(first, second, share):
-    """Give what lies between two values."""
+    """Interpolate linearly between two values."""
     return multiply_add(share, second - first, first)
 
 
 @compiled
 def weigh_four(rows, place, channels, border, edge, scale, down, across, total):
-    """Sample at coordinates of the whole image: weigh the four pixels around each.
+    """Sample a row of a result by bilinear interpolation of the four pixels around each coordinate.
 
-    `place` holds the block's first row and column, and the rows and columns of the whole image.
+    `down` and `across` are the coordinates in the whole image. The other parameters are as in
+    `sample`.
     """
     height, width = place[2], place[3]
     for i in range(down.size):
@@ -40,7 +41,8 @@ def weigh_four(rows, place, channels, border, edge, scale, down, across, total):
                 below = between(np.float32(lower[k]), np.float32(lower[channels + k]), by_column)
                 total[i * channels + k] = between(above, below, by_row) * scale
             continue
-        # A pixel between no two has no neighbour: it must not see what lies beyond.
+        # A coordinate exactly at a pixel has no second neighbour, and must not read beyond the
+        # border.
         top, left = beyond(y, height, border), beyond(x, width, border)
         bottom = beyond(y + 1, height, border) if by_row > 0 else top
         right = beyond(x + 1, width, border) if by_column > 0 else left
@@ -60,12 +62,36 @@ def weigh_four(rows, place, channels, border, edge, scale, down, across, total):
 
 @compiled
 def sample(rows, place, channels, border, edge, scale, white, limits, down, across, out):
-    """Sample a block, clip to limits, and store."""
+    """Sample a block, clip the values to limits, and store them.
+
+    Parameters
+    ----------
+    rows : ndarray
+        (rows, columns × channels) of any type: the block.
+    place : ndarray of int64
+        First row and column of the block, and rows and columns of the whole image.
+    channels : int
+        Number of channels.
+    border : int
+        Number of the border mode, as in `kernels.warping.BORDERS`.
+    edge : float32
+        Value beyond the border if the border mode is constant, in the result's scale.
+    scale : float32
+        Factor from values of the block to those of the result.
+    white : float32
+        White of the result: 1 for floats; otherwise values are clipped to it and rounded.
+    limits : ndarray of float32
+        Least and greatest value of the result, in its scale.
+    down, across : ndarray of float64
+        (rows, columns): the coordinates of the result's pixels in the whole image.
+    out : ndarray
+        (rows, columns × channels): array for the result.
+    """
     total = np.empty(down.shape[1] * channels, np.float32)
     for y in range(out.shape[0]):
         weigh_four(rows, place, channels, border, edge, scale, down[y], across[y], total)
         for i in range(total.size):
-            # What is no number stays so.
+            # NaN stays NaN.
             if total[i] < limits[0]:
                 total[i] = limits[0]
             elif total[i] > limits[1]:
@@ -75,7 +101,10 @@ def sample(rows, place, channels, border, edge, scale, white, limits, down, acro
 
 @compiled
 def swirl(rows, columns, center, rotation, strength, decay, down, across):
-    """Give the coordinates of a swirl: a turn that falls off with the distance."""
+    """Compute the coordinates of a swirl: a rotation that decreases with the distance.
+
+    `down` and `across` are (rows, columns): arrays for the results.
+    """
     for i in range(rows.size):
         y = rows[i] - center[0]
         for j in range(columns.size):

@@ -1,4 +1,4 @@
-"""Compiled loops of the shortest wavelet, a step: to the last bit what PyWavelets computes."""
+"""Compiled loops of the Haar wavelet transform, with the same bits as PyWavelets."""
 
 import numpy as np
 from numba import types
@@ -8,7 +8,7 @@ from cluster_worker.kernels.loops.compiling import exactly
 
 @exactly
 def sums_and_differences(upper, lower, share, sums, differences):
-    """Add two rows, and subtract them."""
+    """Compute the weighted sums and differences of two rows; `share` is the weight."""
     for x in range(sums.size):
         first, second = share * upper[x], share * lower[x]
         sums[x] = first + second
@@ -16,8 +16,11 @@ def sums_and_differences(upper, lower, share, sums, differences):
 
 
 @exactly
-def part_pairs(row, share, sums, differences):
-    """Add the values of each pair of a row, and subtract them; an odd last one is its own other."""
+def split_pairs(row, share, sums, differences):
+    """Compute the weighted sum and difference of each pair of a row.
+
+    In a row of odd length, the last value makes a pair with itself.
+    """
     pairs = row.size // 2
     left = np.uint64(0)
     for x in range(pairs):
@@ -33,7 +36,7 @@ def part_pairs(row, share, sums, differences):
 
 @exactly
 def join_pairs(sums, differences, share, row):
-    """Give the values of each pair of a row back."""
+    """Compute the values of each pair of a row from its sum and difference."""
     left = np.uint64(0)
     for x in range(row.size // 2):
         first, second = share * sums[x], share * differences[x]
@@ -45,29 +48,33 @@ def join_pairs(sums, differences, share, row):
 
 
 @exactly
-def part(image, share, coarse, across, down, slanted):
-    """Part an image into one of half the size, and what that lacks across, down and slanted."""
+def split(image, share, coarse, across, down, diagonal):
+    """Split an image into one of half the size and its details: across, down and diagonal.
+
+    All results are ((rows + 1) // 2, (columns + 1) // 2), of the image's type.
+    """
     rows, columns = image.shape
     sums, differences = np.empty((2, columns), image.dtype)
     for y in range(coarse.shape[0]):
         lower = image[min(2 * y + 1, rows - 1)]
         sums_and_differences(image[2 * y], lower, share, sums, differences)
-        part_pairs(sums, share, coarse[y], across[y])
-        part_pairs(differences, share, down[y], slanted[y])
+        split_pairs(sums, share, coarse[y], across[y])
+        split_pairs(differences, share, down[y], diagonal[y])
 
 
 @exactly
-def join(coarse, across, down, slanted, share, image):
-    """Make an image of its parts; the inverse of `part`."""
+def join(coarse, across, down, diagonal, share, image):
+    """Join an image of half the size and its details; the inverse of `split`."""
     rows, columns = image.shape
     sums, differences, lost = np.empty((3, columns), image.dtype)
     for y in range(coarse.shape[0]):
         join_pairs(coarse[y], across[y], share, sums)
-        join_pairs(down[y], slanted[y], share, differences)
+        join_pairs(down[y], diagonal[y], share, differences)
         lower = image[2 * y + 1] if 2 * y + 1 < rows else lost
         sums_and_differences(sums, differences, share, image[2 * y], lower)
 
 
-# Thresholds may turn single precision into double: which one is met depends on the parameters.
+# Both types are compiled now: whether a threshold turns single precision into double depends on the
+# parameters, so that the warm-up may not meet both.
 for kind in (types.float32, types.float64):
     join.compile((*(kind[:, ::1],) * 4, kind, kind[:, ::1]))

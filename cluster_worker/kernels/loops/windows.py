@@ -1,33 +1,33 @@
-"""Compiled loops of means over squares: sums of whole numbers are exact in any order."""
+"""Compiled loops of means over squares. Sums of integers are exact in any order."""
 
 import numpy as np
 
 from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
 from cluster_worker.kernels.loops.separable import beyond, extend
 
-# Columns that are summed up at a time: with the sums of their rows they fit the L1 cache.
+# Columns of a strip: with the sums of its columns it fits the L1 cache.
 STRIP = 2048
-# How a level is made of a square's sums.
+# Rules for the level, which is computed from the sums of a square.
 MEAN, NIBLACK, SAUVOLA = range(3)
 
 
 @exactly_inlined
 def add(values, sums):
-    """Add a row to sums of columns."""
+    """Add a row to the sums of columns."""
     for x in range(sums.size):
         sums[x] += np.int64(values[x])
 
 
 @exactly_inlined
 def subtract(values, sums):
-    """Take a row out of sums of columns."""
+    """Subtract a row from the sums of columns."""
     for x in range(sums.size):
         sums[x] -= np.int64(values[x])
 
 
 @exactly_inlined
 def add_squares(values, sums):
-    """Add the squares of a row to sums of columns."""
+    """Add the squares of a row to the sums of columns."""
     for x in range(sums.size):
         value = np.int64(values[x])
         sums[x] += value * value
@@ -35,7 +35,7 @@ def add_squares(values, sums):
 
 @exactly_inlined
 def subtract_squares(values, sums):
-    """Take the squares of a row out of sums of columns."""
+    """Subtract the squares of a row from the sums of columns."""
     for x in range(sums.size):
         value = np.int64(values[x])
         sums[x] -= value * value
@@ -43,7 +43,7 @@ def subtract_squares(values, sums):
 
 @exactly
 def enter(rows, y, first, last, border, edge, squared, sums):
-    """Add a row, which may lie beyond the border, to sums of columns, or the squares of it."""
+    """Add a row, or its squares, to the sums of columns; the row may lie beyond the border."""
     inside = beyond(y, rows.shape[0], border)
     if inside < 0:
         sums += edge * edge if squared else edge
@@ -55,7 +55,7 @@ def enter(rows, y, first, last, border, edge, squared, sums):
 
 @exactly
 def leave(rows, y, first, last, border, edge, squared, sums):
-    """Take a row, which may lie beyond the border, out of sums of columns, or the squares of it."""
+    """Subtract a row, or its squares, from the sums of columns; it may lie beyond the border."""
     inside = beyond(y, rows.shape[0], border)
     if inside < 0:
         sums -= edge * edge if squared else edge
@@ -67,7 +67,7 @@ def leave(rows, y, first, last, border, edge, squared, sums):
 
 @exactly_inlined
 def run(sums, size, total):
-    """Sum up as many neighbours along a row."""
+    """Compute the sums of `size` neighbours along a row."""
     found = np.int64(0)
     for x in range(size - 1):
         found += sums[x]
@@ -79,14 +79,14 @@ def run(sums, size, total):
 
 @exactly_inlined
 def above_mean(values, sums, area, offset, result):
-    """Tell which values exceed their mean less an offset."""
+    """Compute which values exceed the mean minus an offset."""
     for x in range(result.size):
         result[x] = np.float64(values[x]) > np.float64(sums[x]) / area - offset
 
 
 @exactly_inlined
 def above_niblack(values, sums, squares, area, k, result):
-    """Tell which values exceed Niblack's level."""
+    """Compute which values exceed Niblack's level."""
     for x in range(result.size):
         mean = np.float64(sums[x]) / area
         deviation = np.sqrt(max(np.float64(squares[x]) / area - mean * mean, 0.0))
@@ -95,7 +95,7 @@ def above_niblack(values, sums, squares, area, k, result):
 
 @exactly_inlined
 def above_sauvola(values, sums, squares, area, k, greatest, result):
-    """Tell which values exceed Sauvola's level."""
+    """Compute which values exceed Sauvola's level."""
     for x in range(result.size):
         mean = np.float64(sums[x]) / area
         deviation = np.sqrt(max(np.float64(squares[x]) / area - mean * mean, 0.0))
@@ -104,21 +104,21 @@ def above_sauvola(values, sums, squares, area, k, greatest, result):
 
 
 @exactly
-def above(rows, size, kind, border, edge, parameter, greatest, top, left, result):
-    """Tell which pixels exceed a level that is made of sums over the squares around them.
+def above(rows, size, rule, border, edge, parameter, greatest, top, left, result):
+    """Compute which pixels exceed a level that depends on the sums of the square around them.
 
     Parameters
     ----------
     rows : ndarray
-        (rows, columns) of whole numbers.
+        (rows, columns) of unsigned integers.
     size : int
         Rows and columns of a square; odd.
-    kind : int
+    rule : int
         MEAN, NIBLACK or SAUVOLA.
     border, edge : int
-        Of `BORDERS`, and what lies beyond a constant one.
+        Number of the border mode, as in `BORDERS`, and the value beyond a constant border.
     parameter, greatest : float64
-        The offset from a mean, or the factor k; and Sauvola's r, in levels.
+        The offset from the mean, in levels, or the factor k; and Sauvola's r, in levels.
     top, left : int
         Row and column of `rows` at which the result begins.
     result : ndarray of bool
@@ -134,11 +134,11 @@ def above(rows, size, kind, border, edge, parameter, greatest, top, left, result
         origin, end = start - radius, stop - start + 2 * radius
         before, after = first - origin, last - origin
         columns[:] = 0
-        for n in range(2 if kind != MEAN else 1):
+        for n in range(2 if rule != MEAN else 1):
             for y in range(top - radius, top + radius):
                 enter(rows, y, first, last, border, edge, n == 1, columns[n, before:after])
         for y in range(top, top + result.shape[0]):
-            for n in range(2 if kind != MEAN else 1):
+            for n in range(2 if rule != MEAN else 1):
                 line = columns[n, :end]
                 enter(rows, y + radius, first, last, border, edge, n == 1, line[before:after])
                 beside = (edge * edge if n == 1 else edge) * size
@@ -147,9 +147,9 @@ def above(rows, size, kind, border, edge, parameter, greatest, top, left, result
                 run(line, size, sums[n, : stop - start])
                 leave(rows, y - radius, first, last, border, edge, n == 1, line[before:after])
             values, found = rows[y, start:stop], result[y - top, start - left : stop - left]
-            if kind == MEAN:
+            if rule == MEAN:
                 above_mean(values, sums[0], area, parameter, found)
-            elif kind == NIBLACK:
+            elif rule == NIBLACK:
                 above_niblack(values, sums[0], sums[1], area, parameter, found)
             else:
                 above_sauvola(values, sums[0], sums[1], area, parameter, greatest, found)

@@ -1,4 +1,4 @@
-"""Kernels of operations that see one pixel at a time: whole numbers by a table of all levels."""
+"""Kernels of operations whose result depends on a pixel's level alone: a table of all levels."""
 
 from functools import partial
 from typing import Any
@@ -9,14 +9,14 @@ from cluster_worker.kernels import tables
 from cluster_worker.operations.declare import Kernel, Measure
 
 TYPES = ("uint8", "uint16")
-# All that such an operation measures of an image.
+# The only measure of such an operation: a histogram.
 TALLY = (Measure(tables.tally, np.add),)
-# Work for a pixel: to look it up, and to count it first.
+# Cost per pixel: of a look-up alone, and of a count before it.
 COST, COST_COUNTED = 0.02, 0.04
 
 
 def by_table() -> Kernel:
-    """Declare the kernel of an operation that measures nothing."""
+    """Declare the kernel of an operation without statistics."""
     return Kernel(tables.looked_up, takes=TYPES, exact=True, arrays=0, cost=COST)
 
 
@@ -30,9 +30,9 @@ def by_histogram(
     measured : callable
         From the histogram of the whole image to the operation's statistics.
     takes : tuple of str
-        Types of images.
+        Types of the images that the kernel takes.
     **given
-        More of `Kernel`.
+        Other arguments of `Kernel`.
     """
     return Kernel(
         partial(tables.looked_up, measured=measured),

@@ -1,4 +1,4 @@
-"""Cells of a grid that lies fixed on the whole image, for what rounds by where a block begins."""
+"""Cells of a fixed grid on the whole image, for functions that round by where a block begins."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,12 +7,12 @@ import numpy as np
 from cluster_worker.operations.declare import Image
 from cluster_worker.pixels.tiling import Place, Span
 
-# Rows and columns of a cell: several times the halos of what is run in cells.
+# Rows and columns of a cell, in pixels: several times the halos of the functions run in cells.
 CELL = 256
 
 
 def cells(place: Place) -> Iterator[Span]:
-    """List the cells that a core touches, clipped at the image border."""
+    """Yield the cells that a core touches, clipped at the image border."""
     core = place.core
     for top in range(core.top // CELL * CELL, core.bottom, CELL):
         for left in range(core.left // CELL * CELL, core.right, CELL):
@@ -20,26 +20,26 @@ def cells(place: Place) -> Iterator[Span]:
 
 
 def in_cells(function: Callable[[Image], Image], image: Image, place: Place, halo: int) -> Image:
-    """Run a local function on each cell with its halo, and put the results together.
+    """Run a local function on each cell with its halo, and join the results.
 
-    The last bits of integral images depend on where they begin. Cells begin at the same pixels
-    whatever the tiling, so that any tiling gives the same bits.
+    The last bits of an integral image depend on where it begins. Cells begin at the same pixels
+    in every tiling, so that every tiling gives the same bits.
 
     Parameters
     ----------
     function : callable
         From a block to its result, rows and columns the same.
     image : ndarray
-        The block of a part whose grid is `CELL`.
+        The block of a stage whose grid is `CELL`.
     place : Place
-        Where it lies.
+        Where the block lies in the whole image.
     halo : int
         Pixels that the function reads on every side.
 
     Returns
     -------
     ndarray
-        Rows and columns of the block; only what the core touches is filled.
+        With the rows and columns of the block; only the cells that the core touches are filled.
     """
     filled = []
     for cell in cells(place):

@@ -1,7 +1,7 @@
-"""What Canny's method is made of: slopes, thin lines, and what is connected to where one begins."""
+"""The steps of Canny's method: slopes, thin lines, and the lines connected to strong ones."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -13,14 +13,20 @@ from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.quantiles import quantile_values
 
-Border = Literal["constant", "nearest", "reflect", "mirror", "wrap"]
+Border = Annotated[
+    Literal["constant", "nearest", "reflect", "mirror", "wrap"],
+    "What lies beyond the image's border: one level (constant), its last pixel (nearest), its "
+    "mirror image with the last pixel twice (reflect) or once (mirror), or its opposite edge "
+    "(wrap).",
+]
 
-# Of slopes, in units of the image: where a line goes on, and where one begins.
+# Slopes in units of the image: the least at which a line continues, and the least at which one
+# begins. None stands for the default.
 Thresholds = tuple[float | None, float | None]
 
 
 class Blur(NamedTuple):
-    """The Gaussian that goes before, and what it finds beyond the image's border."""
+    """The Gaussian that is applied first, and what it reads beyond the image's border."""
 
     sigma: float
     mode: Border
@@ -28,13 +34,19 @@ class Blur(NamedTuple):
 
 
 def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
-    """Give the slopes of a blurred block along rows and columns, and how steep they are."""
+    """Compute the slopes of a blurred block.
+
+    Returns
+    -------
+    ndarray of float32 or float64
+        (rows, columns, 3): slope down the rows, slope across the columns, and magnitude.
+    """
     sigma, mode, cval = blur
     smooth = filters.gaussian(image, sigma, mode=mode, cval=cval)
     if mode == "constant":
         inside = filters.gaussian(np.ones_like(smooth), sigma, mode=mode, cval=cval)
         smooth /= inside + np.finfo(smooth.dtype).eps
-    # Only the blur reads the opposite edge.
+    # With mode "wrap" the block contains pixels of the opposite edge, which only the blur reads.
     within = place.window.clipped(place.shape).relative_to(place.window)
     result = np.zeros((*image.shape, 3), smooth.dtype)
     down, across, steep = np.moveaxis(result[within.slices], 2, 0)
@@ -47,8 +59,8 @@ def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
 
 
 def lines(found: Image, low: float, high: float) -> Image:
-    """Thin steep places of a block to lines: 1 where one may go on, 2 where one begins."""
-    # The image's outermost pixels are no lines, nor are the block's, which are halo elsewhere.
+    """Thin the steep areas of a block to lines: 1 where a line can continue, 2 where one begins."""
+    # The image's outermost pixels are no lines. The block's other outermost pixels are halo.
     inner = np.zeros(found.shape[:2], np.bool_)
     inner[1:-1, 1:-1] = True
     down, across, steep = (np.ascontiguousarray(found[..., i]) for i in range(3))
@@ -59,24 +71,18 @@ def lines(found: Image, low: float, high: float) -> Image:
 
 
 def refuse_crossed(low: float, high: float) -> None:
-    """Refuse thresholds of which the one where lines begin is the lower.
-
-    Raises
-    ------
-    ValueError
-        In one sentence.
-    """
+    """Raise ValueError if the high threshold is lower than the low one."""
     if high < low:
         raise ValueError(f"low_threshold should be lower than high_threshold, got {low} and {high}")
 
 
 def steepness_of(given: Thresholds, white: float) -> tuple[float, float]:
-    """Give the steepness that thresholds in an image's units mean, in shares of its white.
+    """Convert thresholds from an image's units to shares of its white; None becomes 0.1 and 0.2.
 
     Raises
     ------
     ValueError
-        If lines begin where they would not go on.
+        If the high threshold is lower than the low one.
     """
     low = 0.1 if given[0] is None else given[0] / white
     high = 0.2 if given[1] is None else given[1] / white
@@ -85,7 +91,7 @@ def steepness_of(given: Thresholds, white: float) -> tuple[float, float]:
 
 
 def canny_lines(image: Image, *, place: Place, given: Thresholds, blur: Blur) -> Image:
-    """Find the lines of a block; thresholds are in the image's own units."""
+    """Find the lines of a block, with thresholds in the image's own units."""
     white = util.dtype_limits(image, clip_negative=False)[1]
     low, high = steepness_of(given, white)
     found = slopes(image, place=place, blur=blur)
@@ -98,22 +104,22 @@ def canny_lines(image: Image, *, place: Place, given: Thresholds, blur: Blur) ->
 def canny_lines_by_loops(
     image: Image, *, place: Place, given: Thresholds, blur: Blur, out: Image | None
 ) -> Image:
-    """Find the lines of a block in one go over its rows."""
-    # Whatever the image's type, its floats have a white of 1.
+    """Find the lines of a block with one compiled loop over its rows."""
+    # The loop converts every type of image to floats, in which white is 1.
     low, high = steepness_of(given, 1.0)
     more = blur._asdict() | {"low": low, "high": high}
     return edge_lines.canny_lines(image, **more, place=place, out=out)
 
 
 def like_lines(image: Image, given: Thresholds) -> Image:
-    """Give an image as `canny_lines_by_loops` gives it, if the thresholds let it give any."""
+    """Return an image of the type that `canny_lines_by_loops` returns, if the thresholds hold."""
     steepness_of(given, 1.0)
     return np.zeros(image.shape, np.uint8)
 
 
 def shares_of(low: float | None, high: float | None) -> tuple[float, float]:
-    """Give the shares of pixels that thresholds mean, with what scikit-image takes for None."""
-    # By way of percent, as there, which may change the last bit.
+    """Return thresholds as shares of pixels, with scikit-image's defaults for None."""
+    # scikit-image converts to percent and back, which may change the last bit.
     return (
         100.0 * (0.1 if low is None else low) / 100,
         100.0 * (0.2 if high is None else high) / 100,
@@ -121,12 +127,12 @@ def shares_of(low: float | None, high: float | None) -> tuple[float, float]:
 
 
 def of_magnitude(of: Callable[..., Any], found: Image, *earlier: Any) -> Any:
-    """Measure how steep a block is.
+    """Apply a measure to the magnitudes of a block's slopes.
 
     Raises
     ------
     ValueError
-        If it holds NaN, which is no rank.
+        If the magnitudes hold NaN, which has no rank.
     """
     refuse_nan(found[..., 2])
     return of(found[..., 2], *earlier)
@@ -135,11 +141,11 @@ def of_magnitude(of: Callable[..., Any], found: Image, *earlier: Any) -> Any:
 def lines_by_quantiles(
     found: Image, *, statistics: tuple[Any, ...], shares: tuple[float, float]
 ) -> Image:
-    """Find the lines of a block; thresholds are quantiles of how steep the whole image is."""
+    """Find the lines of a block, with quantiles of the whole image's magnitudes as thresholds."""
     refuse_crossed(*shares)
     return lines(found, *quantile_values(statistics, shares, found.dtype))
 
 
 def linked(lines: Image, *, place: Place, out: Image | None) -> Image:
-    """Give seats to what is connected in a tile; marked is where a line begins."""
+    """Return the seats of the connected lines of a tile; pixels where one begins are marks."""
     return components.seated(lines > 0, lines == 2, 2, place, out=out)

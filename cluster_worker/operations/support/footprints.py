@@ -3,7 +3,8 @@
 from math import prod
 from typing import Annotated, Any
 
-from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint_reach
+from cluster_worker.kernels.footprints import Footprint as FootprintName
+from cluster_worker.kernels.footprints import footprint_of, footprint_reach
 from cluster_worker.operations.declare import Number
 
 __all__ = [
@@ -18,11 +19,23 @@ __all__ = [
     "square_table",
 ]
 
-Radius = Annotated[int, Number(1, 50, unit="px", slider=(1, 15), step=1)]
-# How far a rectangle or an ellipse reaches along its row, if not as far as along its column.
-HalfWidth = Annotated[int | None, Number(1, 50, unit="px", slider=(1, 15), step=1)]
-# 1 if neighbours share an edge, 2 if a corner will do.
-Connectivity = Annotated[int, Number(1, 2, step=1)]
+Footprint = Annotated[FootprintName, "Shape of the neighbourhood."]
+Radius = Annotated[
+    int,
+    Number(1, 50, unit="px", slider=(1, 15), step=1),
+    "How far the neighbourhood reaches from its centre; the tips of a star half as far again.",
+]
+HalfWidth = Annotated[
+    int | None,
+    Number(1, 50, unit="px", slider=(1, 15), step=1),
+    "How far a rectangle or an ellipse reaches to the left and right, if not as far as up and "
+    "down.",
+]
+Connectivity = Annotated[
+    int,
+    Number(1, 2, step=1),
+    "1 if neighbours share an edge, 2 if a corner is enough.",
+]
 
 
 def border_table(sides: tuple[int, int], pixels: int) -> int:

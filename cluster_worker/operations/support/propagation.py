@@ -1,9 +1,10 @@
-"""Floods and labels that cross tile borders: what several operations share.
+"""Floods and labels that cross tile borders: functions that several operations share.
 
-Connected regions are first found in each tile alone. There a region gets a *code*: a number that
-no other region of the image has, and a *fact* about it, such as its pixels in that tile. Which
-codes touch is then measured over the whole image; those that do are one region, and their facts
-are summed. A code is a uint64, which no image is, and 0 where there is no region.
+A first stage finds the connected regions of each tile separately. It gives each region a *code*: a
+number that no other region of the image has, together with a *fact* about the region, such as the
+number of its pixels in that tile. A measure of the whole image then finds which codes touch each
+other across tile borders. Codes that touch form one region, and their facts are summed. Codes are
+uint64, a type that no image has; 0 means that there is no region.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,17 +23,17 @@ from cluster_worker.operations.declare import Image, Measure, Place, Rounds, Spa
 
 Codes = NDArray[np.uint64]
 
-# What planning makes of its example instead of codes, and of codes instead of a mask: loops are not
-# loaded to plan.
+# Planning converts its example to codes, and codes to a mask, by these functions instead of by the
+# stages: planning does not load compiled loops.
 AS_CODES = partial(np.asarray, dtype=np.uint64)
 AS_MASK = partial(np.asarray, dtype=np.bool_)
 
-# Low bits of a code hold its fact, the others its number: enough for 2**40 pixels.
+# The lower 24 bits of a code hold its fact, the others its number: enough for 2**40 pixels.
 FACT_MAX = (1 << 24) - 1
 
 
 def each_colour(function: Callable[..., Image], *images: Image) -> Image:
-    """Run a function of gray images on every colour of images."""
+    """Apply a function of gray images to every colour of images."""
     if images[0].ndim == 2:
         return function(*images)
     colours = range(images[0].shape[2])
@@ -40,13 +41,7 @@ def each_colour(function: Callable[..., Image], *images: Image) -> Image:
 
 
 def refuse_nan(image: Image) -> None:
-    """Refuse an image that holds NaN, which has no order.
-
-    Raises
-    ------
-    ValueError
-        In one sentence.
-    """
+    """Raise ValueError if an image holds NaN, which is not ordered."""
     if image.dtype.kind == "f" and np.isnan(image).any():
         raise ValueError(
             "the image holds NaN, which is neither less nor greater than its neighbours"
@@ -54,44 +49,32 @@ def refuse_nan(image: Image) -> None:
 
 
 def refuse_not_finite(values: Image) -> None:
-    """Refuse an image some of whose values are no numbers.
-
-    Raises
-    ------
-    ValueError
-        In one sentence.
-    """
+    """Raise ValueError if some values are NaN or infinite."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("the image holds NaN or infinity, which cannot be compared")
 
 
 def refuse_pictures(image: Image) -> None:
-    """Refuse what is neither labels nor a mask.
-
-    Raises
-    ------
-    ValueError
-        In one sentence.
-    """
+    """Raise ValueError if an image has colours or floats: it is neither labels nor a mask."""
     if image.ndim == 3 or image.dtype.kind == "f":
         found = "colours" if image.ndim == 3 else "floats"
         raise ValueError(f"takes labels or a mask, got {found}; put a threshold before it")
 
 
 def run_starts(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Give where runs of equal values begin; there are far fewer of them than pixels."""
+    """Return the indices at which runs of equal values begin; runs are far fewer than pixels."""
     changes = np.ones(values.shape, np.bool_)
     np.not_equal(values[1:], values[:-1], out=changes[1:])
     return np.flatnonzero(changes)
 
 
 def runs_of_a_tile(**_: Any) -> int:
-    """Bytes of the runs of a tile of two million pixels, no two of which are alike side by side."""
+    """Return the bytes for the runs of a tile of two million pixels, if each run has one pixel."""
     return 36 << 20
 
 
 def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image:
-    """Replace each code by what a function of codes gives for it."""
+    """Replace each code by the value that a function of codes returns for it."""
     flat = codes.ravel()
     starts = run_starts(flat)
     values = function(flat[starts])
@@ -100,7 +83,7 @@ def per_region(codes: Codes, function: Callable[[Codes], NDArray[Any]]) -> Image
 
 
 def within_border(image: Image, place: Place, width: int) -> Image:
-    """Give the mask of a block's pixels that lie off the whole image's border of a width."""
+    """Return the mask of a block's pixels at least `width` pixels from the whole image's border."""
     rows, columns = place.shape
     kept = np.zeros(image.shape, np.bool_)
     inner = Span(width, rows - width, width, columns - width).relative_to(place.window)
@@ -116,11 +99,12 @@ class Edge(NamedTuple):
     Attributes
     ----------
     length : int
-        In pixels.
+        Length of the edge, in pixels.
     starts : ndarray of int
-        Where runs begin.
+        Index of the first pixel of each run.
     regions, labels : ndarray of uint64
-        Of each run its region, 0 if none, and its value: only equal ones touch.
+        For each run, its region, 0 if none, and its label. Regions of different labels do not
+        touch.
     """
 
     length: int
@@ -129,13 +113,13 @@ class Edge(NamedTuple):
     labels: NDArray[np.uint64]
 
     def unrolled(self) -> NDArray[np.uint64]:
-        """Give regions and labels of all pixels, 2 × length."""
+        """Return the regions and the labels of all pixels, (2, length)."""
         lengths = np.diff(self.starts, append=self.length)
         return np.repeat([self.regions, self.labels], lengths, axis=1)
 
 
 class Edges(NamedTuple):
-    """The edges of a tile."""
+    """The four edges of a tile, whose span lies in the whole image."""
 
     tile: Span
     top: Edge
@@ -145,16 +129,16 @@ class Edges(NamedTuple):
 
 
 def edges_of(tile: Span, regions: Codes, labels: Image | None) -> Edges:
-    """Give the edges of a tile, where its regions may touch those of others.
+    """Return the edges of a tile, where its regions may touch regions of other tiles.
 
     Parameters
     ----------
     tile : Span
-        In the whole image.
+        Where the tile lies in the whole image.
     regions : ndarray
-        (rows, columns).
+        (rows, columns): the region of each pixel, 0 if none.
     labels : ndarray or None
-        The same; None if all regions have one label.
+        (rows, columns): the label of each pixel. None if all regions have the same label.
     """
     found = []
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
@@ -167,8 +151,9 @@ def edges_of(tile: Span, regions: Codes, labels: Image | None) -> Edges:
 
 
 def touching(tiles: Sequence[Edges], connectivity: int) -> Iterator[Codes]:
-    """Give the pairs of regions that touch across the edges of tiles, each time n × 2."""
-    # Tiles that lie below each other touch by whole rows, so that corners are looked at as well.
+    """Yield the pairs of regions that touch across the edges of tiles, as arrays of (pairs, 2)."""
+    # The edges of all tiles that meet at one row or column are joined to two lines, so that pixels
+    # are also compared diagonally across the corners of tiles.
     for before, after, low, across in (("bottom", "top", 0, 2), ("right", "left", 2, 0)):
         length = max((each.tile[across + 1] for each in tiles), default=0)
         ends: dict[int, list[Edges]] = {}
@@ -189,14 +174,14 @@ def touching(tiles: Sequence[Edges], connectivity: int) -> Iterator[Codes]:
 
 @dataclass(frozen=True)
 class Contacts:
-    """Which codes touch in the whole image.
+    """The codes that touch in the whole image.
 
     Attributes
     ----------
     connectivity : int
         1 if pixels of a region must share an edge, 2 if a corner will do.
     tiles : tuple of Edges
-        Of all tiles: within one, what touches has one code.
+        Edges of all tiles. Within a tile, pixels that touch already have the same code.
     """
 
     connectivity: int
@@ -204,7 +189,10 @@ class Contacts:
 
     @cached_property
     def groups(self) -> tuple[Codes, Codes, NDArray[np.int64]]:
-        """Give the codes that touch others, in order, and for each its group's first and total."""
+        """Codes that touch others, ascending; the first code and the sum of facts of their groups.
+
+        All three arrays have one value for each of these codes.
+        """
         found = touching(self.tiles, self.connectivity)
         pairs = np.concatenate([np.empty((0, 2), np.uint64), *found])
         codes, ends = np.unique(pairs, return_inverse=True)
@@ -218,60 +206,61 @@ class Contacts:
         return codes, codes[first[group]], totals[group]
 
     def firsts(self, codes: Codes) -> Codes:
-        """Give for each code the one of its region whose number is least."""
+        """Return for each code the code of its region with the least number."""
         known, firsts, _ = self.groups
         if not known.size:
             return codes
-        places = np.minimum(np.searchsorted(known, codes), known.size - 1)
-        return np.where(known[places] == codes, firsts[places], codes)
+        indices = np.minimum(np.searchsorted(known, codes), known.size - 1)
+        return np.where(known[indices] == codes, firsts[indices], codes)
 
 
 def join_contacts(a: Contacts, b: Contacts) -> Contacts:
-    """Contacts of two parts."""
+    """Join the contacts of two sets of tiles."""
     return replace(a, tiles=a.tiles + b.tiles)
 
 
 def contacts_in(block: Image, *, place: Place, connectivity: int) -> Contacts:
-    """Give the edges of a tile, where its codes may touch others.
+    """Return the contacts of a tile: its edges, where its codes may touch others.
 
-    A block of rows × columns × 2 holds values beside the codes, and equal values alone touch.
+    A block of (rows, columns, 2) holds codes and values; codes touch only if their values are
+    equal.
     """
     codes, values = (block, None) if block.ndim == 2 else (block[..., 0], block[..., 1])
     return Contacts(connectivity, (edges_of(place.core, codes, values),))
 
 
 def contacts(connectivity: int) -> Measure:
-    """Measure which codes touch in the whole image, as its tiles are made."""
+    """Return the measure of which codes touch in the whole image."""
     return Measure(partial(contacts_in, connectivity=connectivity), join_contacts)
 
 
 def choose(
     codes: Codes, place: Place, found: Contacts, limit: int, *, above: bool, out: Image | None
 ) -> Image:
-    """Give the mask of the regions whose facts are more than a limit, or if not `above`, all else.
+    """Return the mask of the regions whose sum of facts exceeds a limit, or of all other pixels.
 
-    Where there is no region the sum is 0.
+    The mask is of the regions if `above` is true. The sum of pixels without a region is 0.
     """
     known, _, totals = found.groups
     return components.chosen(codes, place, known, totals, limit, above, out)
 
 
-# Where only some regions are wanted, those that hold a mark or those that do not: in a tile they
-# get seats, as `kernels.components` says; where tiles meet, seats touch.
+# Some operations want only some regions: those with a mark, or those without. Then the pixels of a
+# tile get seats, which `kernels.components` defines, and seats touch where tiles meet.
 
 
 @dataclass(frozen=True)
 class Seams:
-    """What meets at the edges of tiles.
+    """The seats at the edges of tiles, from which the wanted regions follow.
 
     Attributes
     ----------
     connectivity : int
         1 if pixels of a region must share an edge, 2 if a corner will do.
     wanted : bool
-        Whether those regions are wanted that have marks, or those that have none.
+        Whether the regions with marks are wanted, or those without.
     tiles : tuple of Edges
-        Of the tiles that have seats.
+        Edges of the tiles that have seats.
     """
 
     connectivity: int
@@ -280,7 +269,7 @@ class Seams:
 
     @cached_property
     def tables(self) -> tuple[NDArray[np.bool_], ...]:
-        """Tell for each tile which of its seats are wanted."""
+        """For each tile, a table of which of its seats are wanted."""
         found = [np.concatenate([edge.regions for edge in each[1:]]) for each in self.tiles]
         # Regions that touch edges are numbered over all tiles, from 1.
         ends = np.cumsum([0, *(seats.max() // 2 for seats in found)], dtype=np.uint64)
@@ -302,19 +291,19 @@ class Seams:
         )
 
     def fill(self, seats: Image, place: Place, result: Image) -> None:
-        """Fill the result for a core with what is wanted.
+        """Fill the result for a core with the wanted regions.
 
         Parameters
         ----------
-        seats : ndarray
+        seats : ndarray of uint32 or uint64
             (rows, columns), without a halo.
         place : Place
-            Of the block.
+            Where the block lies in the whole image.
         result : ndarray
-            (rows, columns), of bool or of labels.
+            (rows, columns): a mask, or labels.
         """
         core = place.core
-        shared = [each.tile.shared(core) for each in self.tiles]
+        shared = [each.tile.intersection(core) for each in self.tiles]
         if core not in shared:
             copies.clear(result)
         for span, table in zip(shared, self.tables, strict=True):
@@ -324,21 +313,21 @@ class Seams:
 
 
 def number(edge: Edge, first: np.uint64) -> Edge:
-    """Number the regions of an edge over all tiles; a seat of 1 goes on nowhere."""
+    """Number the regions of an edge over all tiles; a seat of 1 touches no other tile."""
     regions = edge.regions // 2
     return edge._replace(regions=np.where(regions > 0, regions + first, 0).astype(np.uint64))
 
 
 def seams(connectivity: int, *, wanted: bool = True) -> Measure:
-    """Measure what meets at the edges of tiles, as they are made."""
+    """Return the measure of the seats at the edges of all tiles."""
     return Measure(partial(seams_in, connectivity=connectivity, wanted=wanted), join_seams)
 
 
 def seams_in(block: Image, *, place: Place, connectivity: int, wanted: bool) -> Seams:
-    """Give the edges of a tile."""
+    """Return the seams of a tile: its edges, if it has seats."""
     if block[0, 0] == components.NOTHING:
         return Seams(connectivity, wanted)
-    # Seats of 32 bits have nothing above them.
+    # The label lies above the seat; in seats of 32 bits it is 0.
     above = np.uint64(32)
     edges = edges_of(place.core, block, block)
     split = (
@@ -349,14 +338,14 @@ def seams_in(block: Image, *, place: Place, connectivity: int, wanted: bool) -> 
 
 
 def join_seams(a: Seams, b: Seams) -> Seams:
-    """Seams of two parts."""
+    """Join the seams of two sets of tiles."""
     return replace(a, tiles=a.tiles + b.tiles)
 
 
 def wanted_labels(
     block: Image, *, place: Place, statistics: tuple[Seams], out: Image | None, dtype: str
 ) -> Image:
-    """Give the labels of the regions that are wanted, 0 elsewhere."""
+    """Return the labels of the wanted regions, and 0 elsewhere."""
     result = np.empty(place.window.shape, dtype) if out is None else out
     statistics[0].fill(block, place, result)
     return result
@@ -370,12 +359,12 @@ def wanted_mask(
     target: str | None,
     out: Image | None,
 ) -> Image:
-    """Give the mask of the regions that are wanted, or a picture of it."""
-    kind = target or "bool"
-    return wanted_labels(block, place=place, statistics=statistics, out=out, dtype=kind)
+    """Return the mask of the wanted regions, or a picture of it if `target` is a picture's type."""
+    dtype = target or "bool"
+    return wanted_labels(block, place=place, statistics=statistics, out=out, dtype=dtype)
 
 
-def parts_wanted(
+def selection_stages(
     first: Callable[..., Image],
     connectivity: int,
     *,
@@ -384,20 +373,20 @@ def parts_wanted(
     wanted: bool = True,
     dtype: str = "bool",
 ) -> tuple[Stage, Stage]:
-    """Make the parts of an operation that wants some regions.
+    """Return the two stages of an operation that selects regions with marks, or without.
 
     Parameters
     ----------
     first : callable
         From a tile to the seats of its regions; it asks for ``place`` and ``out``.
     connectivity, wanted
-        As of `Seams`.
+        As in `Seams`.
     like : callable, optional
-        As of `Stage`, if it is not enough to make seats of the right type.
+        As in `Stage`, for the first stage; by default, it makes an image of the type of seats.
     measures : tuple of Measure
-        Of the first part.
+        Measures of the first stage.
     dtype : str
-        "bool", or that of the labels.
+        Type of the result: "bool" for a mask, or the type of the labels.
     """
     masked = dtype == "bool"
     seats = np.uint32 if masked else np.uint64
@@ -415,7 +404,7 @@ def parts_wanted(
 
 
 def spread(state: Image, mask: Image, *, method: str) -> Image:
-    """Reconstruct within a block."""
+    """Reconstruct a state by dilation or erosion within a mask, in a block."""
     return floods.reconstructed(state, mask, method)
 
 

@@ -1,7 +1,8 @@
 """Quantiles of a whole image: exactly numpy's, whatever the tiling.
 
-A float's 64 bits, taken as a whole number, can be put in the order of the floats. The value of a
-given rank is found 16 bits at a time, from counts of how many values begin with which bits.
+The 64 bits of a float can be converted to an integer so that integers have the order of the floats.
+The value of a given rank is found in four measures. Each counts the values that begin with the
+bits found so far by their next 16 bits, a *digit*.
 """
 
 from collections.abc import Sequence
@@ -22,29 +23,29 @@ SIGN = np.uint64(1 << 63)
 
 
 def quantiles(shares: Sequence[float]) -> tuple[Measure, ...]:
-    """Measure what `quantile_values` needs for some quantiles.
+    """Return the measures that `quantile_values` needs for some quantiles.
 
     Parameters
     ----------
     shares : sequence of float
-        From 0 to 1, which share of the pixels is less.
+        For each quantile, the share of the pixels below it, from 0 to 1.
     """
     return tuple(Measure(partial(count_digits, shares=shares), np.add) for _ in range(DIGITS))
 
 
 def in_order(image: Image) -> NDArray[np.uint64]:
-    """Give whole numbers of 64 bits that stand in the order of the pixels' values."""
+    """Return integers of 64 bits, one for each pixel, in the same order as the pixels' values."""
     bits = np.ascontiguousarray(image, np.float64).ravel().view(np.uint64)
     return np.where(bits & SIGN, ~bits, bits | SIGN)
 
 
 def count_digits(image: Image, *earlier: Counts, shares: Sequence[float]) -> Counts:
-    """Count the values that begin as those wanted do, by their next digit.
+    """Count the values that begin like the wanted ones, by their next digit.
 
     Returns
     -------
     ndarray of int
-        One row of 2**16 counts for each rank wanted; of the first digit, one row for all.
+        (ranks, 2**16): one row of counts for each wanted rank; for the first digit, one row in all.
     """
     values = in_order(image)
     shift = np.uint64(64 - DIGIT_BITS * (len(earlier) + 1))
@@ -52,7 +53,7 @@ def count_digits(image: Image, *earlier: Counts, shares: Sequence[float]) -> Cou
     if not earlier:
         return np.bincount((values >> shift).astype(np.intp), minlength=digits)[np.newaxis]
     begun = values >> (shift + np.uint64(DIGIT_BITS))
-    # An image may have no more than a few values that begin so.
+    # Select the values first: usually only a few begin with the prefix.
     return np.stack(
         [
             np.bincount(
@@ -65,13 +66,13 @@ def count_digits(image: Image, *earlier: Counts, shares: Sequence[float]) -> Cou
 
 
 def ranks_of(count: int, shares: Sequence[float]) -> list[int]:
-    """Give the ranks next to each quantile, two for each, from 0."""
+    """Return the two ranks on both sides of each quantile, counted from 0."""
     lower = [min(floor((count - 1) * share), count - 1) for share in shares]
     return [rank for each in lower for rank in (each, min(each + 1, count - 1))]
 
 
 def prefixes(counted: Sequence[Counts], shares: Sequence[float]) -> list[tuple[np.uint64, int]]:
-    """Give for each rank wanted how its value begins, and its rank among those that do."""
+    """Return for each wanted rank the digits found so far, and its rank among such values."""
     found = [(np.uint64(0), rank) for rank in ranks_of(int(counted[0].sum()), shares)]
     for counts in counted:
         rows = np.broadcast_to(counts, (len(found), counts.shape[1]))
@@ -80,7 +81,7 @@ def prefixes(counted: Sequence[Counts], shares: Sequence[float]) -> list[tuple[n
 
 
 def next_digit(counts: Counts, prefix: np.uint64, rank: int) -> tuple[np.uint64, int]:
-    """Add the digit of the value of a rank to what it begins with."""
+    """Find the next digit of the value of a rank; return the longer prefix and the new rank."""
     up_to = np.cumsum(counts)
     digit = int(np.searchsorted(up_to, rank, side="right"))
     below = int(up_to[digit - 1]) if digit else 0
@@ -90,14 +91,16 @@ def next_digit(counts: Counts, prefix: np.uint64, rank: int) -> tuple[np.uint64,
 def quantile_values(
     counted: Sequence[Counts], shares: Sequence[float], dtype: np.dtype[Any]
 ) -> list[Any]:
-    """Give the quantiles, between two values in a straight line, as numpy does.
+    """Return the quantiles, with linear interpolation between two values, as numpy does.
 
     Parameters
     ----------
     counted : sequence of ndarray
-        What `quantiles` has measured.
+        The counts from the measures of `quantiles`.
+    shares : sequence of float
+        As in `quantiles`.
     dtype : dtype
-        Of the image: between its values numpy computes in it.
+        Type of the image, in which numpy interpolates.
     """
     bits = np.array([prefix for prefix, _ in prefixes(counted, shares)], np.uint64)
     values = np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float64).astype(dtype)
@@ -109,6 +112,6 @@ def quantile_values(
 
 
 def between(low: Any, high: Any, share: np.float64) -> Any:
-    """Give the value at a share of the way, rounded as numpy does."""
+    """Interpolate between two values at a share of the way, rounded as numpy does."""
     step = high - low
     return low + step * share if share < 0.5 else high - step * (1 - share)

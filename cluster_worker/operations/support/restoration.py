@@ -1,4 +1,4 @@
-"""What restorations share: the precision that they compute in, and what they refuse."""
+"""Shared by the restorations: the precision of their arithmetic, and a check for NaN."""
 
 from typing import Any
 
@@ -8,11 +8,17 @@ from cluster_worker.operations.declare import Image
 
 
 def single_or_double(image: Image) -> Any:
-    """Give the type that scikit-image computes with: single precision only for single."""
+    """Return the type that scikit-image computes in: float32 for float32, else float64."""
     return np.float32 if image.dtype == np.float32 else np.float64
 
 
 def refuse_not_finite(values: Any) -> None:
-    """Refuse what holds NaN or infinity."""
+    """Raise if an image holds NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
     if not np.isfinite(values).all():
         raise ValueError("the image holds NaN or infinity, which would spoil all of it")

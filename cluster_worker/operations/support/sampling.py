@@ -1,11 +1,10 @@
-"""Sample an image between its pixels: borders, weights, and the windows that they need.
+"""Sample an image between its pixels: borders, interpolation weights, and the windows they need.
 
-Coordinates are those of the whole image, so that a tile computes the same bits as the whole; what
-is subtracted to find a pixel in a block is a whole number, which is exact.
+Coordinates are those of the whole image, so that a tile computes the same bits as the whole image.
+Finding a pixel in a block subtracts a whole number, which is exact.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,18 +12,33 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import util
 
-from cluster_worker.operations.declare import Image, Measure, Number, Place, Stage
-from cluster_worker.operations.support.statistics import Extent
+from cluster_worker.operations.declare import Image, Number, Place
 from cluster_worker.pixels.tiling import Span
 
-Border = Literal["constant", "edge", "symmetric", "reflect", "wrap"]
+# numpy.pad's names of the modes.
+Border = Annotated[
+    Literal["constant", "edge", "symmetric", "reflect", "wrap"],
+    "What lies beyond the image's border: one level (constant), its last pixel (edge), its mirror "
+    "image with the last pixel twice (symmetric) or once (reflect), or its opposite edge (wrap).",
+]
 Indices = NDArray[np.intp]
 Floats = NDArray[Any]
-# From rows (as a column) and columns (as a row) of a result to rows and columns of the image.
+# From the rows, (n, 1), and the columns, (1, m), of a result to the rows and columns of the image
+# at which its pixels are sampled.
 Mapping = Callable[[Floats, Floats], tuple[Floats, Floats]]
 Box = tuple[float, float, float, float]
-Order = Annotated[int | None, Number(0, 3, step=1)]
-Level = Annotated[float, Number(0, 1, step=0.01)]
+DEGREES = (
+    "How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic "
+    "spline."
+)
+Order = Annotated[int | None, Number(0, 3, step=1), f"{DEGREES} Null means 1, and 0 for a mask."]
+# The level of a result whose pixels are moved: their transparency moves with them.
+MovedFill = Annotated[
+    float,
+    Number(0, 1, step=0.01),
+    "Level beyond the border if the mode is constant, as a share of white; transparency takes it "
+    "as well.",
+]
 
 # scipy.ndimage's names of numpy.pad's modes.
 SCIPY_MODES = {
@@ -35,21 +49,22 @@ SCIPY_MODES = {
     "wrap": "grid-wrap",
 }
 
-# Pixels sampled at a time: their coordinates and neighbours take about 100 bytes for each.
+# Pixels sampled at a time. Coordinates and neighbours take about 100 bytes for each.
 BAND_PIXELS = 1 << 15
 
-# Pixels that scipy puts beyond the border before it makes spline coefficients, where it has no
-# exact rule: in the modes "edge" and "constant".
+# Pixels that scipy adds beyond the border before it computes spline coefficients, in the modes for
+# which it has no exact rule: "edge" and "constant".
 BORDER_PIXELS = 12
-# Reach of a spline's coefficients: farther ones weigh less than 1e-12 of the centre's.
+# Reach of the filter for spline coefficients: pixels farther away weigh less than 1e-12 of the
+# centre.
 SPLINE_HALO = 22
-# Pixels around a coordinate that no interpolation here reads beyond, with one to spare for the
-# rounding of coordinates in 32 bits.
+# No interpolation here reads farther from a coordinate than this, in pixels. One of them is spare,
+# for the rounding of coordinates in 32 bits.
 NEIGHBOURS = 4
 
 
 def folded(index: Indices, length: int, border: Border) -> Indices:
-    """Bring indices beyond an axis back into it, as numpy.pad repeats an image.
+    """Map indices beyond an axis back into it, as numpy.pad repeats an image.
 
     Parameters
     ----------
@@ -58,7 +73,7 @@ def folded(index: Indices, length: int, border: Border) -> Indices:
     length : int
         Pixels of the axis.
     border : str
-        One of numpy.pad's modes; "constant" gives the nearest pixel, which the caller replaces.
+        One of numpy.pad's modes. "constant" returns the nearest pixel, which the caller replaces.
     """
     if index.size == 0 or (index.min() >= 0 and index.max() < length):
         return index
@@ -77,9 +92,10 @@ def folded(index: Indices, length: int, border: Border) -> Indices:
 
 
 def folded_coordinates(at: Floats, length: int, border: Border) -> Floats:
-    """Bring coordinates between pixels back to an axis, as scipy.ndimage does.
+    """Map coordinates beyond an axis back into it, as scipy.ndimage does.
 
-    Which pixel is the nearest depends on it where a coordinate lies halfway between two.
+    The same arithmetic matters for a coordinate halfway between two pixels: it decides which of
+    them is the nearest.
     """
     last = length - 1
     if border == "constant" or at.size == 0 or (at.min() >= 0 and at.max() <= last):
@@ -102,25 +118,27 @@ def folded_coordinates(at: Floats, length: int, border: Border) -> Floats:
     return found
 
 
-def needed(low: float, high: float, length: int, border: Border, halo: int = 0) -> tuple[int, int]:
-    """Give the range of an axis that indices from `low` to `high`, both included, fold into.
+def needed_range(
+    low: float, high: float, length: int, border: Border, halo: int = 0
+) -> tuple[int, int]:
+    """Compute the range of an axis into which the indices from `low` to `high` fold.
 
     Parameters
     ----------
     low, high : float
-        Least and greatest; what lies between two pixels needs both.
+        Least and greatest index, both included. A value between two pixels needs both.
     length : int
         Pixels of the axis.
     border : str
         What lies beyond it.
     halo : int
-        Pixels that are read around those.
+        Pixels that are read around the range.
 
     Returns
     -------
     tuple of int
-        Half open and not empty; within the axis, but for "wrap": that may reach beyond its end,
-        to what is read from the opposite edge.
+        Half open and not empty. It lies within the axis, except for "wrap": there it may reach
+        beyond the end of the axis, to pixels that are read from the opposite edge.
     """
     first, last = int(np.floor(low)), int(np.ceil(high))
     if border == "wrap":
@@ -138,8 +156,8 @@ def needed(low: float, high: float, length: int, border: Border, halo: int = 0) 
     return max(first - halo, 0), min(last + halo, length - 1) + 1
 
 
-def spanned(box: Box, shape: tuple[int, int], order: int | None, border: Border) -> Span:
-    """Give the span of an image that is read for coordinates within a box.
+def needed_span(box: Box, shape: tuple[int, int], order: int | None, border: Border) -> Span:
+    """Compute the span of an image that is read for coordinates within a box.
 
     Parameters
     ----------
@@ -150,32 +168,32 @@ def spanned(box: Box, shape: tuple[int, int], order: int | None, border: Border)
     order, border : int or None, str
         Of the interpolation.
     """
-    # A coordinate far beyond is brought to the border's pixel, whose neighbour is read as well.
+    # A coordinate far beyond the border folds to the border's pixel, whose neighbour is read too.
     halo = max(spline_halo(order), 1)
     return Span(
-        *needed(box[0] - NEIGHBOURS, box[1] + NEIGHBOURS, shape[0], border, halo),
-        *needed(box[2] - NEIGHBOURS, box[3] + NEIGHBOURS, shape[1], border, halo),
+        *needed_range(box[0] - NEIGHBOURS, box[1] + NEIGHBOURS, shape[0], border, halo),
+        *needed_range(box[2] - NEIGHBOURS, box[3] + NEIGHBOURS, shape[1], border, halo),
     )
 
 
 def wraps(border: str) -> bool:
-    """Whether what lies beyond the border is the opposite edge."""
+    """Return whether what lies beyond the border is the opposite edge."""
     return border == "wrap"
 
 
 def spline_halo(order: int | None) -> int:
-    """Give the pixels that the coefficients of a spline of this order are made from."""
+    """Return how far the coefficients of a spline of this order read, in pixels."""
     return 0 if order is None or order < 2 else SPLINE_HALO
 
 
 def neighbours(at: Floats, order: int) -> list[Indices]:
-    """Give the pixels that a spline of this order weighs for each coordinate."""
+    """Return the indices of the `order + 1` pixels that a spline weighs for each coordinate."""
     first = np.floor(at if order % 2 else at + 0.5).astype(np.intp) - order // 2
     return [first + i for i in range(order + 1)]
 
 
 def spline_weights(at: Floats, order: int) -> list[Floats]:
-    """Give the weights of those pixels, as scipy.ndimage computes them.
+    """Compute the weights of the pixels of `neighbours`, as scipy.ndimage does.
 
     Parameters
     ----------
@@ -183,6 +201,11 @@ def spline_weights(at: Floats, order: int) -> list[Floats]:
         Coordinates.
     order : {0, 1, 2, 3}
         Degree of the spline.
+
+    Returns
+    -------
+    list of ndarray
+        `order + 1` arrays of the shape of `at`.
     """
     x = at - np.floor(at if order % 2 else at + 0.5)
     if order == 0:
@@ -199,11 +222,21 @@ def spline_weights(at: Floats, order: int) -> list[Floats]:
 
 
 def spline_kernel(order: int) -> Floats:
-    """Give the filter that turns pixels into coefficients of a spline through them.
+    """Compute the filter that turns pixels into coefficients of a spline through them.
 
     scipy.ndimage runs a recursive filter over whole rows and columns. Its response to one pixel
-    falls by a factor of 4 or 6 with each pixel; cut off, it is a local filter with the same
-    result.
+    falls by a factor of 4 or 6 with each pixel. Cut off at `SPLINE_HALO`, it is a local filter
+    with the same result.
+
+    Parameters
+    ----------
+    order : {2, 3}
+        Degree of the spline.
+
+    Returns
+    -------
+    ndarray of float64
+        2 · SPLINE_HALO + 1 weights.
 
     References
     ----------
@@ -218,14 +251,14 @@ def spline_kernel(order: int) -> Floats:
 
 
 class Pixels(NamedTuple):
-    """A block that is asked for pixels of the whole image, and for what lies beyond that.
+    """A block, addressed by the indices of the whole image and beyond its border.
 
     Attributes
     ----------
     block : ndarray
         Rows × columns [× channels].
     top, left : int
-        Where it begins in the whole image.
+        Row and column of the whole image at which the block begins.
     shape : tuple of int
         (rows, columns) of the whole image.
     border : str
@@ -233,7 +266,8 @@ class Pixels(NamedTuple):
     cval : float
         The level for "constant", in the block's own range.
     around : int
-        Pixels beyond the image's border that the block holds, where it touches that.
+        Pixels beyond the image's border that the block holds on the sides where it touches the
+        border.
     """
 
     block: Image
@@ -245,11 +279,11 @@ class Pixels(NamedTuple):
     around: int = 0
 
     def located(self, index: Indices, axis: int) -> "Located":
-        """Find indices along an axis of the whole image, of any size, in the block."""
+        """Convert indices along an axis of the whole image, or beyond it, to those of the block."""
         length, start = self.shape[axis], (self.top, self.left)[axis]
         if self.border == "constant":
             outside = (index < -self.around) | (index >= length + self.around)
-            # What lies beyond is replaced, and the block need not reach there.
+            # Pixels beyond are replaced by the constant, so the block need not hold them.
             inside = np.clip(index - start, 0, self.block.shape[axis] - 1)
             return Located(inside, outside if outside.any() else None)
         if self.border == "wrap":
@@ -260,7 +294,7 @@ class Pixels(NamedTuple):
         return Located(folded(index, length, self.border) - start, None)
 
     def at(self, rows: "Located", columns: "Located") -> Image:
-        """Give the pixels at rows and columns, whose shapes broadcast."""
+        """Return the pixels at rows and columns, whose shapes broadcast."""
         height, width = self.block.shape[:2]
         lines = self.block.reshape(height * width, *self.block.shape[2:])
         found: Image = lines.take(rows.inside * width + columns.inside, axis=0)
@@ -269,23 +303,23 @@ class Pixels(NamedTuple):
                 found[np.broadcast_to(outside, found.shape[:2])] = self.cval
         return found
 
-    def along(self, place: "Located", axis: int) -> Image:
-        """Give whole rows, or whole columns."""
-        found: Image = self.block.take(place.inside, axis)
-        if place.beyond is not None:
-            found[(slice(None),) * axis + (place.beyond,)] = self.cval
+    def along(self, located: "Located", axis: int) -> Image:
+        """Return whole rows (`axis` 0) or whole columns (`axis` 1)."""
+        found: Image = self.block.take(located.inside, axis)
+        if located.beyond is not None:
+            found[(slice(None),) * axis + (located.beyond,)] = self.cval
         return found
 
 
 class Located(NamedTuple):
-    """Indices along an axis of a block, and which of them stand for the constant, if any."""
+    """Indices along an axis of a block, and a mask of those that stand for the constant, if any."""
 
     inside: Indices
     beyond: NDArray[np.bool_] | None
 
 
 def pixels_of(block: Image, place: Place, order: int, border: Border, cval: float) -> Pixels:
-    """Prepare a block for splines of an order: from order 2 on it holds coefficients.
+    """Prepare a block for splines: from order 2 on, replace pixels by spline coefficients.
 
     Parameters
     ----------
@@ -299,13 +333,13 @@ def pixels_of(block: Image, place: Place, order: int, border: Border, cval: floa
         What lies beyond the image.
     """
     window, shape = place.window, place.shape
-    cval = filling(cval, block.dtype)
+    cval = fill_value(cval, block.dtype)
     if order < 2:
         return plain_pixels(block, place, border, cval)
     around = BORDER_PIXELS if border in ("constant", "edge") else 0
     if around:
         block = with_border(block, place, border, cval)
-    # Beyond what is put around lies the same once more.
+    # The filter continues what lies beyond the border in the same way.
     mode = {"symmetric": "reflect", "reflect": "mirror", "wrap": "wrap"}.get(border, "nearest")
     for axis in (0, 1):
         block = ndimage.correlate1d(block, spline_kernel(order), axis, output=float, mode=mode)
@@ -314,14 +348,14 @@ def pixels_of(block: Image, place: Place, order: int, border: Border, cval: floa
 
 
 def plain_pixels(block: Image, place: Place, border: Border, cval: Any) -> Pixels:
-    """Take a block as it is."""
+    """Wrap a block without changing its pixels."""
     window = place.window
     whole = np.ascontiguousarray(block)
     return Pixels(whole, window.top, window.left, place.shape, border, cval)
 
 
 def with_border(block: Image, place: Place, border: Border, cval: float) -> Image:
-    """Put pixels around a block where it touches the image's border."""
+    """Add `BORDER_PIXELS` pixels to a block on the sides where it touches the image's border."""
     window, (rows, columns) = place.window, place.shape
     touched = (
         (window.top == 0, window.bottom == rows),
@@ -334,33 +368,34 @@ def with_border(block: Image, place: Place, border: Border, cval: float) -> Imag
     return np.pad(block, widths, constant_values=cval)
 
 
-def filling(cval: float, dtype: np.dtype[Any]) -> Any:
-    """Turn what lies beyond the border into a pixel, as scipy.ndimage does."""
+def fill_value(cval: float, dtype: np.dtype[Any]) -> Any:
+    """Convert the level beyond the border to a pixel of a type, as scipy.ndimage does."""
     if dtype.kind == "u":
         return dtype.type(min(cval + 0.5, np.iinfo(dtype).max))
     return dtype.type(int(cval)) if dtype.kind == "b" else dtype.type(cval)
 
 
 def blend(pixels: Pixels, indices: list[Indices], weights: list[Floats], axis: int) -> Floats:
-    """Weigh whole rows, or whole columns, in float64.
+    """Sum weighted rows, or weighted columns, in float64.
 
     Parameters
     ----------
     pixels : Pixels
-        Where they are taken from.
+        Where the rows or columns are taken from.
     indices, weights : list of ndarray
-        For the first pixel weighed in each row of the result, the second, ...
+        One entry for each term of the sum: its index and its weight for each row (or column) of
+        the result.
     axis : {0, 1}
-        Which one is sampled.
+        0 for rows, 1 for columns.
     """
     shape = [1] * pixels.block.ndim
     shape[axis] = len(weights[0])
     total: Any = None
     for index, weight in zip(indices, weights, strict=True):
-        part = pixels.along(pixels.located(index, axis), axis) * weight.astype(np.float64).reshape(
+        term = pixels.along(pixels.located(index, axis), axis) * weight.astype(np.float64).reshape(
             shape
         )
-        total = part if total is None else np.add(total, part, out=total)
+        total = term if total is None else np.add(total, term, out=total)
     found: Floats = total
     return found
 
@@ -386,128 +421,15 @@ def as_floats(image: Image) -> Image:
     return result
 
 
-def numbers_extent(image: Image) -> Extent:
-    """Least and greatest value, NaN left out."""
-    return np.fmin.reduce(image, axis=None), np.fmax.reduce(image, axis=None)
-
-
-def join_numbers_extents(a: Extent, b: Extent) -> Extent:
-    """Extent of two parts, NaN left out."""
-    return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
-
-
-def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...]:
-    """Give the measures that `clipped` needs.
-
-    Weighted means stay within the image's range by themselves; splines overshoot, and a constant
-    beyond the border may lie outside.
-    """
-    if mode != "constant" and (order is None or order < 2):
-        return ()
-    return (Measure(numbers_extent, join_numbers_extents),)
-
-
-def clipped(
-    result: Image,
-    image: Image,
-    between: Extent,
-    order: int,
-    mode: Border,
-    cval: float,
-    reaches: bool,
-) -> Image:
-    """Clip to the range of the whole image, as scikit-image's warps do.
-
-    Parameters
-    ----------
-    result : ndarray
-        Changed in place.
-    image : ndarray
-        Of the type that `between` was measured in.
-    between : tuple
-        Least and greatest value of the whole image.
-    order : int
-        Of the interpolation.
-    mode, cval : str, float
-        What lies beyond the border.
-    reaches : bool
-        Whether some pixel of the whole result comes from beyond the border alone: then, and only
-        then, scikit-image extends the range by `cval`. From order 2 on it is not asked for.
-
-    Returns
-    -------
-    ndarray
-        For the second part of `with_clipping`, where there is one.
-    """
-    limits = np.asarray(between, image.dtype)
-    if result.dtype.kind == "f":
-        limits = as_floats(limits)
-    low, high = limits
-    if overshoots(order, mode):
-        return with_bound(result, low, high, cval)
-    if mode == "constant" and reaches and not low <= cval <= high:
-        fill = filling(cval, result.dtype)
-        if min(low, fill) <= cval <= max(high, fill):
-            added = result.dtype.type(cval)
-            low, high = min(low, added), max(high, added)
-    np.clip(result, low, high, out=result)
-    return result
-
-
-def overshoots(order: int | None, mode: Border) -> bool:
-    """Whether a result can reach the constant beyond the border without coming from there."""
-    return mode == "constant" and order is not None and order > 1
-
-
-def with_bound(result: Image, low: Any, high: Any, cval: float) -> Image:
-    """Clip to a range extended by `cval`, and add a channel for the bound that this crosses.
-
-    Whether the bound holds can be told only from the whole result.
-    """
-    beyond = result.dtype.type(cval)
-    np.clip(result, min(low, beyond), max(high, beyond), out=result)
-    bound = np.full(result.shape[:2], np.clip(beyond, low, high), result.dtype)
-    return np.dstack([result, bound])
-
-
-def extent_without_bound(image: Image) -> Extent:
-    """Least and greatest value, NaN and the bound's channel left out."""
-    return numbers_extent(image[..., :-1])
-
-
-def clipped_to_bound(image: Image, *, cval: float, statistics: tuple[Extent]) -> Image:
-    """Clip to the bound in the last channel, unless the whole result has reached `cval`."""
-    colours, bound = image[..., :-1], image[0, 0, -1]
-    colours = colours[..., 0] if colours.shape[2] == 1 else colours
-    ((least, greatest),) = statistics
-    if least <= cval <= greatest or bound == image.dtype.type(cval):
-        return colours
-    result: Image = np.maximum(colours, bound) if cval < bound else np.minimum(colours, bound)
-    return result
-
-
-def with_clipping(part: Stage, order: int | None, mode: Border, cval: float) -> tuple[Stage, ...]:
-    """Let a part that ends with `clipped` be followed by what it needs.
-
-    scikit-image extends the range by the constant beyond the border if the result has reached
-    it. Up to order 1 that is a matter of geometry; cubics and splines overshoot, so that it has
-    to be measured.
-    """
-    if not overshoots(order, mode):
-        return (part,)
-    measure = Measure(extent_without_bound, join_numbers_extents)
-    return (part, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
-
-
 def bands(core: Span) -> Iterator[tuple[slice, Floats, Floats]]:
-    """Cut a core into bands of rows, so that their coordinates take little memory.
+    """Cut a core into bands of rows, to limit the memory of their coordinates.
 
     Yields
     ------
     band : slice
         Rows of the core.
     rows, columns : ndarray of float64
-        Of the whole result, as a column and as a row.
+        Coordinates in the whole result: (n, 1) and (1, m).
     """
     height, width = core.shape
     step = max(BAND_PIXELS // width, 1)
@@ -521,7 +443,7 @@ def bands(core: Span) -> Iterator[tuple[slice, Floats, Floats]]:
 def warped(
     block: Image, place: Place, mapping: Mapping, order: int, border: Border, cval: float
 ) -> Image:
-    """Sample a block wherever a mapping says, with splines as scipy.ndimage.map_coordinates does.
+    """Sample a block under any mapping, with splines as scipy.ndimage.map_coordinates does.
 
     Parameters
     ----------
@@ -535,6 +457,11 @@ def warped(
         0 is the nearest pixel, 1 linear, 2 and 3 are splines.
     border, cval : str, float
         What lies beyond the image.
+
+    Returns
+    -------
+    ndarray
+        The core, in the block's type.
     """
     pixels = pixels_of(block, place, order, border, cval)
     result = np.empty(place.core.shape + block.shape[2:], block.dtype)
@@ -548,7 +475,7 @@ def warped(
 
 
 def splined(pixels: Pixels, down: Floats, across: Floats, order: int) -> Image:
-    """Weigh the neighbours of each coordinate."""
+    """Sum the weighted neighbours of each coordinate."""
     rows = [pixels.located(each, 0) for each in neighbours(down, order)]
     columns = [pixels.located(each, 1) for each in neighbours(across, order)]
     if order == 0:
@@ -563,83 +490,6 @@ def splined(pixels: Pixels, down: Floats, across: Floats, order: int) -> Image:
     return found
 
 
-def warped_affine(
-    block: Image, place: Place, matrix: Floats, order: int, border: Border, cval: float
-) -> Image:
-    """Sample a block under an affine mapping as scikit-image's own fast kernel does.
-
-    It computes in the image's type, and its order 3 is a cubic convolution, not a spline.
-
-    Parameters
-    ----------
-    block : ndarray of float
-        Rows × columns [× channels].
-    place : Place
-        Its core is that of the result.
-    matrix : ndarray
-        3 × 3, from (column, row, 1) of the result to those of the image.
-    order : {1, 3}
-        Linear or cubic.
-    border, cval : str, float
-        What lies beyond the image.
-    """
-    kind = block.dtype
-    across_of, down_of = matrix.astype(kind)[:2]
-    pixels = plain_pixels(block, place, border, cval)
-    interpolated = bilinear if order == 1 else bicubic
-    result = np.empty(place.core.shape + block.shape[2:], kind)
-    for band, rows, columns in bands(place.core):
-        x, y = columns.astype(kind), rows.astype(kind)
-        across = across_of[0] * x + across_of[1] * y + across_of[2]
-        down = down_of[0] * x + down_of[1] * y + down_of[2]
-        result[band] = interpolated(pixels, down, across)
-    return result
-
-
 def over_channels(weights: Floats, pixels: Pixels) -> Floats:
-    """Give weights an axis for the channels, if there are any."""
+    """Add an axis for the channels to weights, if the block has channels."""
     return weights[..., np.newaxis] if pixels.block.ndim == 3 else weights
-
-
-def bilinear(pixels: Pixels, down: Floats, across: Floats) -> Image:
-    """Weigh the four neighbours."""
-    top, left = np.floor(down), np.floor(across)
-    rows, columns = (
-        [pixels.located(each.astype(np.intp), axis) for each in (low, np.ceil(at))]
-        for axis, low, at in ((0, top, down), (1, left, across))
-    )
-    by_row = over_channels(down - top, pixels)
-    by_column = over_channels(across - left, pixels)
-    upper, lower = (
-        (1 - by_column) * pixels.at(row, columns[0]) + by_column * pixels.at(row, columns[1])
-        for row in rows
-    )
-    result: Image = (1 - by_row) * upper + by_row * lower
-    return result
-
-
-def bicubic(pixels: Pixels, down: Floats, across: Floats) -> Image:
-    """Weigh sixteen neighbours by cubic convolution.
-
-    References
-    ----------
-    R. Keys. Cubic convolution interpolation for digital image processing. IEEE Transactions on
-    Acoustics, Speech, and Signal Processing 29 (1981), 1153-1160.
-    """
-    top, left = np.floor(down), np.floor(across)
-    rows, columns = (
-        [pixels.located(low.astype(np.intp) + i, axis) for i in range(-1, 3)]
-        for axis, low in ((0, top), (1, left))
-    )
-    by_row = over_channels(down - top, pixels)
-    by_column = over_channels(across - left, pixels)
-    lines = [cubic(by_column, [pixels.at(row, column) for column in columns]) for row in rows]
-    return cubic(by_row, lines)
-
-
-def cubic(x: Floats, f: list[Image]) -> Image:
-    """Interpolate between the second and the third of four neighbours."""
-    inner = 3 * (f[1] - f[2]) + f[3] - f[0]
-    inner = 2 * f[0] - 5 * f[1] + 4 * f[2] - f[3] + x * inner
-    result: Image = f[1] + x * (f[2] - f[0] + x * inner) / 2
-    return result

@@ -1,4 +1,4 @@
-"""The picture of oriented gradients: a star of lines in every cell of a grid."""
+"""The picture of a histogram of oriented gradients: a star of lines in every cell of a grid."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,7 +16,7 @@ Histograms = NDArray[np.float64]
 
 
 def steepest(image: Image) -> tuple[Image, Image]:
-    """Give the differences along columns and along rows; of colours those that are steepest."""
+    """Return the differences along columns and along rows, of each pixel's steepest colour."""
     if image.ndim == 2:
         down, across = _hog_channel_gradient(image)
         return down, across
@@ -25,7 +25,7 @@ def steepest(image: Image) -> tuple[Image, Image]:
     steep = np.hypot(down, across)
     for other_down, other_across in slopes[1:]:
         other = np.hypot(other_down, other_across)
-        # The first of equals counts, and NaN before all numbers, as for argmax.
+        # Of equal values the first counts, and NaN counts as the greatest value, as in argmax.
         better = (other > steep) | (np.isnan(other) & ~np.isnan(steep))
         np.copyto(down, other_down, where=better)
         np.copyto(across, other_across, where=better)
@@ -34,7 +34,7 @@ def steepest(image: Image) -> tuple[Image, Image]:
 
 
 def histograms(image: Image, orientations: int, side: int) -> Histograms:
-    """Sum up how steep the pixels of each cell are, (rows, columns, orientations) of cells."""
+    """Sum the gradient magnitudes of each cell by orientation: (rows, columns, orientations)."""
     rows, columns = image.shape[:2]
     found = np.zeros((rows // side, columns // side, orientations))
     down, across = (each.astype(np.float64, copy=False) for each in steepest(image))
@@ -47,14 +47,14 @@ def histograms(image: Image, orientations: int, side: int) -> Histograms:
 
 
 class Ends(NamedTuple):
-    """Where the lines of some neighbouring cells end, along rows or along columns.
+    """The ends of the lines in some neighbouring cells, along rows or along columns.
 
     Attributes
     ----------
     cells : slice
-        Which cells.
+        The cells.
     starts, stops : ndarray of int
-        Of each orientation's line, within a cell.
+        For each orientation, where its line starts and stops within a cell, in pixels.
     """
 
     cells: slice
@@ -63,19 +63,19 @@ class Ends(NamedTuple):
 
 
 def ends(reach: NDArray[np.float64], side: int, first: int, count: int) -> list[Ends]:
-    """Give where lines end, for runs of cells whose lines end alike.
+    """Return the ends of lines, for runs of cells in which they are the same.
 
-    As scikit-image draws them, from where a cell lies in the whole image, ends may be rounded
-    otherwise in one cell than in the next.
+    scikit-image computes them from the position of a cell in the whole image. Their rounding may
+    therefore differ from one cell to the next.
 
     Parameters
     ----------
     reach : ndarray
-        From the middle of a cell to the end of each orientation's line.
+        For each orientation, pixels from the middle of a cell to the end of the line.
     side : int
-        Of a cell.
+        Side of a cell, in pixels.
     first, count : int
-        The first cell, counted in the whole image, and how many there are.
+        Index of the first cell in the whole image, and number of cells.
     """
     corner = side * (first + np.arange(count))[:, np.newaxis]
     middle = corner + side // 2
@@ -86,23 +86,23 @@ def ends(reach: NDArray[np.float64], side: int, first: int, count: int) -> list[
 
 
 def stars(image: Image, orientations: int, side: int, window: Span) -> Image:
-    """Draw lines along the edges in each cell, as bright as those are strong together.
+    """Draw lines along the edges in each cell, as bright as the sum of the edges' magnitudes.
 
     Parameters
     ----------
     image : ndarray of float32 or float64
-        (rows, columns) or (rows, columns, channels), of at least one cell.
+        (rows, columns) or (rows, columns, channels), at least as large as one cell.
     orientations : int
-        Lines of a star.
+        Number of lines of a star.
     side : int
         Rows and columns of a cell.
     window : Span
-        Where the image lies in the whole one; it begins with a cell.
+        Where the image lies in the whole image; it begins with a cell.
 
     Returns
     -------
     ndarray
-        (rows, columns), of the image's type; what is left over beside the last cell is 0.
+        (rows, columns), of the image's type; pixels left over beside the last cell are 0.
     """
     found = histograms(image, orientations, side)
     down, across = found.shape[:2]
@@ -113,7 +113,8 @@ def stars(image: Image, orientations: int, side: int, window: Span) -> Image:
         for columns in ends(length * np.sin(middle), side, window.left // side, across):
             for i in range(orientations):
                 strength = found[rows.cells, columns.cells, i]
-                # Up and to the right, down and to the left.
+                # From the upper right end to the lower left one. If the vertical reach is negative,
+                # from the lower right end to the upper left one.
                 line = draw.line(rows.starts[i], columns.stops[i], rows.stops[i], columns.starts[i])
                 for y, x in zip(*line, strict=True):
                     cells[rows.cells, y, columns.cells, x] += strength

@@ -12,17 +12,17 @@ Extent = tuple[Any, Any]
 
 
 def some_negative(image: Image) -> bool:
-    """Whether any pixel lies below 0."""
+    """Return whether any pixel lies below 0."""
     return bool((image < 0).any())
 
 
 def extent(image: Image) -> Extent:
-    """Least and greatest value."""
+    """Return the least and the greatest value; both are NaN if the image holds NaN."""
     return image.min(), image.max()
 
 
 def join_extents(a: Extent, b: Extent) -> Extent:
-    """Extent of two parts; NaN in one is NaN in both."""
+    """Join the extents of two sets of tiles; NaN in either gives NaN."""
     return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
 
@@ -30,9 +30,18 @@ EXTENT = (Measure(extent, join_extents),)
 
 
 def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
-    """Count pixels per value, or in so many bins between two values for floats.
+    """Count the pixels of each value, or for floats those in each bin.
 
     The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
+
+    Parameters
+    ----------
+    image : ndarray
+        Of bool, unsigned integers or floats.
+    between : tuple
+        Least and greatest value of the whole image.
+    bins : int
+        Number of bins between these values, for floats.
 
     Raises
     ------
@@ -49,22 +58,22 @@ def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
 
 
 def refuse_not_finite(between: Extent) -> None:
-    """Refuse an image whose least or greatest value is no number.
+    """Check that the least and the greatest value of an image are finite.
 
     Raises
     ------
     Rejected
-        With what it holds.
+        If one of them is NaN or infinite.
     """
     if not np.isfinite(between).all():
         raise Rejected("the image holds NaN or infinity, which have no histogram")
 
 
 def exact_sum(values: NDArray[Any]) -> int:
-    """Sum floats without rounding, as a whole number of 2**-1126.
+    """Return the sum of floats without rounding, as an integer in units of 2**-1126.
 
-    Floating-point sums depend on their order, so those of tiles would depend on the tiling; whole
-    numbers do not. `rounded_sum` turns it back.
+    The sum of floats depends on the order of the terms, and so on the tiling; that of integers
+    does not. `rounded_sum` converts the integer to a float.
 
     Parameters
     ----------
@@ -73,17 +82,17 @@ def exact_sum(values: NDArray[Any]) -> int:
     """
     mantissas, exponents = np.frexp(values.astype(np.float64).ravel())
     whole = np.ldexp(mantissas, 53).astype(np.int64)
-    order = exponents.astype(np.intp) - EXPONENT_MIN
+    shifts = exponents.astype(np.intp) - EXPONENT_MIN
     total = 0
     # In halves of 27 bits, so that sums of fewer than 2**26 of them are exact in floats as well.
     for half, shift in ((whole >> 27, 27), (whole & 0x7FFFFFF, 0)):
-        sums = np.bincount(order, half)
+        sums = np.bincount(shifts, half)
         total += sum(int(sums[i]) << (int(i) + shift) for i in np.flatnonzero(sums))
     return total
 
 
 def exact_sum_of(values: NDArray[Any], counted: NDArray[np.intp]) -> int:
-    """Sum floats that come so many times each, as `exact_sum` does."""
+    """Return the exact sum, as `exact_sum` does, of values that occur `counted` times each."""
     mantissas, exponents = np.frexp(values.astype(np.float64))
     whole = np.ldexp(mantissas, 53).astype(np.int64).tolist()
     shifts = (exponents.astype(np.intp) - EXPONENT_MIN).tolist()
@@ -91,12 +100,12 @@ def exact_sum_of(values: NDArray[Any], counted: NDArray[np.intp]) -> int:
     return sum(each * times << shift for each, times, shift in terms)
 
 
-# Exponent of the smallest positive double, as frexp gives it.
+# Exponent of the smallest positive double, as frexp returns it.
 EXPONENT_MIN = -1073
 
 
 def rounded_sum(total: int) -> float:
-    """Turn an exact sum into the nearest float."""
+    """Convert an exact sum to the nearest float."""
     shift = 53 - EXPONENT_MIN
     return total / (1 << shift) if total else 0.0
 
@@ -108,7 +117,7 @@ def scale(image: Image, low: float, high: float) -> Image:
 
 
 def stretch(image: Image, *, statistics: tuple[Extent]) -> Image:
-    """Map the range that the whole image has to 0…1; a constant image becomes black."""
+    """Map the range of the whole image to 0…1; a constant image becomes black."""
     ((low, high),) = statistics
     if not high > low:
         return np.zeros_like(image)

@@ -1,4 +1,4 @@
-"""The ranks of a world as one team, on real MPI."""
+"""The ranks of a world as one group, on real MPI."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def in_world(ranks, code):
         """
         import os
         from cluster_worker.engine.mpi import WholeWorld
-        team = WholeWorld()
+        group = WholeWorld()
         def say(text):
             # In one write, which no other rank's can part.
             os.write(1, f"{text}\\n".encode())
@@ -43,7 +43,7 @@ def times_heard(said):
 
 def test_every_rank_gets_what_those_with_work_bring():
     code = """
-        total = team.combine(lambda: team.rank or None, lambda a, b: a + b)
+        total = group.combine(lambda: group.rank or None, lambda a, b: a + b)
         say(total)
     """
     assert in_world(3, code) == ["3", "3", "3"]
@@ -54,27 +54,27 @@ def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
         import time
         for late in range(3):
             def work():
-                time.sleep(0.05 * (team.rank == late))
-                if team.rank == 1:
+                time.sleep(0.05 * (group.rank == late))
+                if group.rank == 1:
                     raise ValueError("no such image")
             try:
-                team.combine(work, lambda a, b: None)
+                group.combine(work, lambda a, b: None)
             except Exception as error:
                 say(f"{type(error).__name__} {error}")
-        say(team.combine(lambda: None, lambda a, b: None))
+        say(group.combine(lambda: None, lambda a, b: None))
     """
     assert times_heard(in_world(3, code)) == 9
 
 
 def test_who_gives_up_leaves_nobody_waiting():
     code = """
-        if team.rank == 1:
-            team.give_up(ValueError("no such image"))
+        if group.rank == 1:
+            group.raise_on_others(ValueError("no such image"))
         else:
             try:
-                team.combine(lambda: 1, lambda a, b: a + b)
+                group.combine(lambda: 1, lambda a, b: a + b)
             except Exception as error:
                 say(f"{type(error).__name__} {error}")
-        say(team.combine(lambda: None, lambda a, b: None))
+        say(group.combine(lambda: None, lambda a, b: None))
     """
     assert times_heard(in_world(3, code)) == 2

@@ -19,7 +19,7 @@ from skimage import data
 from cluster_worker import Engine, Rejected
 from cluster_worker.engine.run_file import open_file
 from cluster_worker.errors import Broken
-from cluster_worker.imagefiles.streams import Raw, Tools, reserve
+from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.chain import PlanRequest, plan
@@ -232,7 +232,7 @@ def test_bare_pixels_are_read_and_written_by_spans(
     reserve(path, image.nbytes)
     span = Span(top, min(top + height, 40), left, min(left + width, 30))
     with ExitStack() as stack:
-        rows = Tools(path.parent, 0).surface(Raw(str(path), image.shape, "float32"), stack)
+        rows = FileAccess(path.parent, 0).surface(RawFile(str(path), image.shape, "float32"), stack)
         rows.write(Span(0, 40, 0, 30), image)
         rows.write(span, 2 * image[span.slices])
         image[span.slices] *= 2

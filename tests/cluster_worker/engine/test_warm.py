@@ -30,13 +30,13 @@ assert cpu_target.target_context.codegen().magic_tuple()[-1] == config.CPU_FEATU
 
 def between(operation):
     pictures = [*warm.ALL, warm.MASK]
-    blur, step = warm.step_of(OPERATIONS["gaussian"]), warm.step_of(operation)
+    blur, step = warm.default_step(OPERATIONS["gaussian"]), warm.default_step(operation)
     yield [blur, step, blur], pictures
     for name, each in operation.parameters.items():
         for option in each.get("enum", ()):
             yield [{**step, name: option}], pictures
 
-warm.calls = between
+warm.chains = between
 warm.warm_up()
 for loop, count in compiled().items():
     if count > before.get(loop, 0):

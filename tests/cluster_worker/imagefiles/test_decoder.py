@@ -17,14 +17,13 @@ from PIL import Image
 
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles import formats
-from cluster_worker.imagefiles.decoder import (
-    Decoder,
-    Decoders,
-    WarmDecoders,
-    header_of,
-    places_of,
-    wire_of,
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_messages import (
+    header_from_json,
+    header_to_json,
+    tile_ranges_of,
 )
+from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
 from cluster_worker.imagefiles.formats import Header
 from cluster_worker.pixels.shared_memory import Pixels
 from config.contract.settings import MIB
@@ -251,9 +250,9 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
 
 def test_a_header_survives_the_way_to_the_child_and_back():
     header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
-    assert header_of(wire_of(header), "ü.tif") == header
+    assert header_from_json(header_to_json(header), "ü.tif") == header
     header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4), compression="zstd")
-    assert header_of(wire_of(header), "ü.tif") == header
+    assert header_from_json(header_to_json(header), "ü.tif") == header
 
 
 @pytest.mark.parametrize(
@@ -273,9 +272,9 @@ def test_a_header_survives_the_way_to_the_child_and_back():
     ],
 )
 def test_what_a_child_says_is_not_believed(wrong):
-    wire = wire_of(Header("cat.png", "png", (3, 4), "uint8")) | wrong
+    wire = header_to_json(Header("cat.png", "png", (3, 4), "uint8")) | wrong
     with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
-        header_of(wire, "cat.png")
+        header_from_json(wire, "cat.png")
 
 
 def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
@@ -377,9 +376,9 @@ def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):
     pieces = []
     for number, top in enumerate(range(0, 520, 256)):
         spool, pixels = tmp_path / f"spool-{number}", shared_like(tmp_path, image[top : top + 256])
-        places = decoder.encode_tiles(spool, pixels, "tiff", "scan.tif")
-        assert sum(size for _, size in places) == spool.stat().st_size
-        pieces += [(spool, *place) for place in places]
+        ranges = decoder.encode_tiles(spool, pixels, "tiff", "scan.tif")
+        assert sum(size for _, size in ranges) == spool.stat().st_size
+        pieces += [(spool, *each) for each in ranges]
     result = tmp_path / "result.tif"
     assert decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header) == ()
     np.testing.assert_array_equal(tifffile.imread(result), image)
@@ -435,8 +434,8 @@ def test_a_large_result_may_take_longer_than_one_decode(scan, tmp_path, monkeypa
     path, image = scan
     with Decoder(seconds_max=1e-6) as decoder:
         header = Header("scan.tif", "tiff", image.shape, "uint8")
-        places = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
-        pieces = [(tmp_path / "spool", *place) for place in places]
+        ranges = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
+        pieces = [(tmp_path / "spool", *each) for each in ranges]
         monkeypatch.setattr("cluster_worker.imagefiles.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
         result = tmp_path / "result.tif"
         decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header)
@@ -455,9 +454,9 @@ def test_tiles_that_cannot_be_written_are_an_os_error_or_a_fault(decoder, scan, 
         decoder.assemble(tmp_path / "out", [], scan[1].shape, "uint8", "tiff", header)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"places": [[0]]}, {"places": [[0, 9]]}, {"places": "ab"}])
+@pytest.mark.parametrize("wrong", [{}, {"ranges": [[0]]}, {"ranges": [[0, 9]]}, {"ranges": "ab"}])
 def test_where_a_child_says_that_tiles_lie_is_not_believed(wrong):
     with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
-        places_of(wrong, (300, 200), "cat.png")
+        tile_ranges_of(wrong, (300, 200), "cat.png")
     with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
-        places_of({"places": [[0, 9], [-9, 9]]}, (300, 200), "cat.png")
+        tile_ranges_of({"ranges": [[0, 9], [-9, 9]]}, (300, 200), "cat.png")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import png_bands
-from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, Stretch, chunk, frame
+from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, DeflatedBand, chunk, header_chunk
 from cluster_worker.imagefiles.formats import Header
 from tests.cluster_worker.imagefiles.image_files import RANDOM, picture, read, refusal
 
@@ -45,7 +45,7 @@ def test_bands_are_one_picture_to_two_other_programs(monkeypatch, number, dtype,
     image = slopes(dtype, 301, 200, *channels)
     pixels = list(png_bands.encoded(image))
     assert len(pixels) > 3
-    content = SIGNATURE + frame(image.shape, 8 * image.itemsize) + b"".join(pixels)
+    content = SIGNATURE + header_chunk(image.shape, 8 * image.itemsize) + b"".join(pixels)
     content += chunk(b"IEND", b"")
     np.testing.assert_array_equal(png_decode(content), image)
     # Of 16 bits Pillow keeps all of gray only, and libspng's binding reads nothing but RGBA.
@@ -97,7 +97,9 @@ def test_the_checksum_of_a_stream_follows_from_those_of_its_stretches(sizes):
     parts = [RANDOM.bytes(size) for size in sizes]
     checksum = 1
     for part in parts:
-        checksum = png_bands.joined(checksum, Stretch(b"", zlib.adler32(part), len(part)))
+        checksum = png_bands.combined_checksum(
+            checksum, DeflatedBand(b"", zlib.adler32(part), len(part))
+        )
     assert checksum == zlib.adler32(b"".join(parts))
 
 
@@ -105,12 +107,12 @@ def test_the_checksum_of_a_stream_follows_from_those_of_its_stretches(sizes):
 def test_whole_chunks_with_too_few_pixels_end_too_early(tmp_path, lines):
     path = tmp_path / "cat.png"
     pixels = chunk(b"IDAT", zlib.compress(bytes(51 * lines)))
-    path.write_bytes(SIGNATURE + frame((40, 50), 8) + pixels + chunk(b"IEND", b""))
+    path.write_bytes(SIGNATURE + header_chunk((40, 50), 8) + pixels + chunk(b"IEND", b""))
     assert "ends too early" in refusal(path)
 
 
 def test_a_filter_that_does_not_exist_is_damage(tmp_path):
     path = tmp_path / "cat.png"
     pixels = chunk(b"IDAT", zlib.compress(b"\5" + bytes(50)))
-    path.write_bytes(SIGNATURE + frame((1, 50), 8) + pixels + chunk(b"IEND", b""))
+    path.write_bytes(SIGNATURE + header_chunk((1, 50), 8) + pixels + chunk(b"IEND", b""))
     assert "is damaged" in refusal(path)

@@ -18,7 +18,7 @@ from cluster_worker.imagefiles.codecs.tiles import (
     tile_count,
 )
 from cluster_worker.imagefiles.decoder import Decoder
-from cluster_worker.imagefiles.viewing import contrast, looked_at, over_white, viewable
+from cluster_worker.imagefiles.viewing import contrast_limits, over_white, sample_windows, viewable
 from cluster_worker.pixels.shared_memory import Pixels
 
 # Of a photograph in tiles, per channel: JPEG of this quality is off by so much on average and at
@@ -154,7 +154,7 @@ def test_contrast_is_that_of_all_pixels_where_an_image_is_small_and_of_windows_e
     low, high = np.percentile(image, (0.5, 99.5))
     expected = np.clip(np.rint((image - low) * (255 / (high - low))), 0, 255)
     assert abs(shown - expected).max() <= 1
-    windows = looked_at((30_000, 50_000))
+    windows = sample_windows((30_000, 50_000))
     assert len(windows) == 64
     assert windows[-1].bottom == 30_000
     assert windows[-1].right == 50_000
@@ -173,5 +173,5 @@ def test_alpha_is_not_stretched_and_a_picture_in_tiles_lies_on_white():
 def test_what_is_no_number_and_a_constant_image_are_shown_as_well():
     image = np.array([[np.nan, np.inf], [1e300, 0.0]])
     assert viewable(image).dtype == np.uint8
-    assert contrast([np.full((3, 3), 7.0)]) == (7.0, 7.0)
+    assert contrast_limits([np.full((3, 3), 7.0)]) == (7.0, 7.0)
     np.testing.assert_array_equal(viewable(np.full((3, 3), 7.0)), 0)

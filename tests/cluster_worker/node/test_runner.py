@@ -21,7 +21,7 @@ from skimage import data
 
 from cluster_worker.engine.engine import Engine
 from cluster_worker.errors import Cancelled
-from cluster_worker.imagefiles.decoder import Decoders
+from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
@@ -150,7 +150,7 @@ def accepted(s3):
 
 @pytest.mark.parametrize("size", [1, EARLY_BYTES_MAX + 1], ids=["small", "large"])
 def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path, size):
-    row, path, stages = accepted(size), tmp_path / "source", Timings()
+    row, path, timings = accepted(size), tmp_path / "source", Timings()
     upload = Fetch(runner.storage, path)
     # A row that was changed, as one that is read again before it is claimed.
     upload.begin(replace(row, etag='"other"'))
@@ -159,9 +159,9 @@ def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path
         assert upload.early.result()[0] == bytes(size)
     else:
         assert upload.early is None
-    upload.finish(row, stages)
+    upload.finish(row, timings)
     assert path.read_bytes() == bytes(size)
-    assert min(stages.spent["s3"]) > 0
+    assert min(timings.spent["s3"]) > 0
 
 
 def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, tmp_path):

@@ -41,7 +41,7 @@ def test_the_doubt_is_more_than_single_precision_errs(sigma):
         image, sigma, "reflect", 0.0, 4.0, dtype="float32", place=whole(image), out=None
     )
     exact = ndimage.gaussian_filter(image.astype(np.float64), sigma)
-    assert abs(single - exact).max() < local.doubt(kernel_of(sigma, 4.0)) * 255
+    assert abs(single - exact).max() < local.error_bound(kernel_of(sigma, 4.0)) * 255
 
 
 @pytest.mark.parametrize("image", [PHOTOGRAPH, FLAT, DEEP], ids=["photograph", "flat", "16 bits"])

@@ -14,7 +14,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.surfaces import Array
 from cluster_worker.plan.chain import PlanRequest, plan
-from cluster_worker.plan.run import Alone, run, run_alone
+from cluster_worker.plan.run import SingleRank, run, run_alone
 from config.contract import recipe
 
 CATALOGUE = catalogue()
@@ -30,7 +30,7 @@ def peak_of(planned, image):
     result = Array(np.empty(planned.result_shape, planned.result_dtype))
     tracemalloc.start()
     try:
-        run(planned, Array(image), scratch, result, Alone(), lambda tiles: None)
+        run(planned, Array(image), scratch, result, SingleRank(), lambda tiles: None)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -32,8 +32,9 @@ def defaults(operation):
 def test_a_kernel_gives_the_levels_of_scikit_image(name, image):
     operation = OPERATIONS[name]
     for shape in SHAPES:
-        [part] = operation.parts(defaults(operation) | shape, operation.kernels[0])
-        found, expected = (run_stage(p, image, whole_place(image)) for p in (part, part.model))
+        [stage] = operation.stages(defaults(operation) | shape, operation.kernels[0])
+        place = whole_place(image)
+        found, expected = (run_stage(each, image, place) for each in (stage, stage.model))
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
 
@@ -42,9 +43,10 @@ def test_a_kernel_gives_the_levels_of_scikit_image(name, image):
 def test_similar_levels_may_be_none_or_all(between):
     operation = OPERATIONS["rank_mean_bilateral"]
     given = defaults(operation) | dict(zip(("s0", "s1"), between, strict=True))
-    [part] = operation.parts(given, operation.kernels[0])
+    [stage] = operation.stages(given, operation.kernels[0])
     for image in IMAGES.values():
-        found, expected = (run_stage(p, image, whole_place(image)) for p in (part, part.model))
+        place = whole_place(image)
+        found, expected = (run_stage(each, image, place) for each in (stage, stage.model))
         np.testing.assert_array_equal(found, expected)
 
 

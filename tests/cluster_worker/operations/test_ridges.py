@@ -7,7 +7,7 @@ import pytest
 from skimage import feature, filters
 
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.operations.ridges import curvatures, curvatures_by_loop, kernels
+from cluster_worker.operations.support.curvatures import curvatures, curvatures_by_loop, kernels
 from cluster_worker.plan.blocks import whole_place
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone

@@ -8,8 +8,8 @@ from cluster_worker.pixels.tiling import (
     Span,
     core_shape,
     even_height,
-    parts_of,
-    share,
+    rank_share,
+    span_count,
     spans,
     square_side,
     tiles,
@@ -49,7 +49,7 @@ def test_a_halo_is_clipped_at_the_image_border(rows, columns, core, halo):
 
 @given(length=LENGTHS, step=LENGTHS, grid=st.sampled_from([1, 4, 16]))
 def test_parts_are_counted_without_being_made(length, step, grid):
-    assert parts_of(length, step, grid) == len(spans(length, step, grid))
+    assert span_count(length, step, grid) == len(spans(length, step, grid))
 
 
 def test_a_core_without_pixels_is_refused():
@@ -59,7 +59,7 @@ def test_a_core_without_pixels_is_refused():
 
 @given(count=st.integers(0, 50), ranks=st.integers(1, 9))
 def test_shares_hold_every_item_once_and_are_even(count, ranks):
-    shares = [share(range(count), rank, ranks) for rank in range(ranks)]
+    shares = [rank_share(range(count), rank, ranks) for rank in range(ranks)]
     assert [item for each in shares for item in each] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -79,7 +79,7 @@ def test_a_chosen_core_has_pixels_and_fits_the_image(rows, columns, halo, least)
 @given(rows=st.integers(1, 200), least=st.integers(1, 16))
 def test_an_image_of_few_rows_is_cut_into_few_tiles_but_as_many_as_asked_for(rows, least):
     height, width = core_shape((rows, 100_000_000 // rows), 3, least, 1 << 20)
-    count = parts_of(rows, height) * parts_of(100_000_000 // rows, width)
+    count = span_count(rows, height) * span_count(100_000_000 // rows, width)
     assert least <= count <= 200
 
 
@@ -90,12 +90,12 @@ def test_an_image_of_few_rows_is_cut_into_few_tiles_but_as_many_as_asked_for(row
     ranks=st.integers(1, 64),
 )
 def test_ranks_have_as_many_tiles_each_if_these_are_not_too_thin(rows, height, halo, ranks):
-    wanted = -(-parts_of(rows, height) // ranks) * ranks
+    wanted = -(-span_count(rows, height) // ranks) * ranks
     even = even_height((rows, 70), (height, 70), halo, ranks)
     assert 1 <= even <= height
-    assert parts_of(rows, even) <= wanted
+    assert span_count(rows, even) <= wanted
     if rows >= wanted**2 and rows >= 2 * halo * wanted:
-        assert parts_of(rows, even) == wanted
+        assert span_count(rows, even) == wanted
     else:
         assert even == height or even >= 2 * halo
     assert even_height((rows, 71), (height, 70), halo, ranks) == height

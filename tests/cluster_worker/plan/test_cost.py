@@ -52,8 +52,8 @@ def test_halos_are_worked_on_again():
     assert seconds(tiled, rates=WORK) > 2 * seconds(whole, rates=WORK)
 
 
-def test_a_measure_and_a_round_are_meetings():
-    only = replace(WORK, operations={}, meeting=1.0)
+def test_a_measure_and_a_round_synchronize_the_ranks():
+    only = replace(WORK, operations={}, synchronization=1.0)
     assert seconds(planned({"operation": "invert"}), 2, rates=only) == 0
     # Otsu counts the pixels of each level, then applies the threshold.
     assert seconds(planned(OTSU), 2, rates=only) == 1
@@ -64,7 +64,7 @@ def test_a_measure_and_a_round_are_meetings():
 
 
 def test_every_rank_beside_the_first_takes_time_to_be_told():
-    only = replace(WORK, operations={}, job=5.0, further=1.0)
+    only = replace(WORK, operations={}, job=5.0, extra_rank=1.0)
     assert [seconds(planned(OTSU), ranks, rates=only) for ranks in (1, 2, 8)] == [5, 6, 12]
 
 
@@ -79,8 +79,16 @@ def test_what_moves_alpha_is_counted():
     assert seconds(clear, rates=WORK) > seconds(opaque, rates=WORK)
 
 
-def test_every_operation_was_measured_and_more_pixels_take_longer():
-    assert set(MEASURED.operations) == set(OPERATIONS)
+def test_an_operation_that_was_not_measured_takes_as_long_as_most_do():
+    others = {name: rate for name, rate in MEASURED.operations.items() if name != "gaussian"}
+    unmeasured = replace(MEASURED, operations=others)
+    assert unmeasured.typical == pytest.approx((1e-8, 1.5e-8), rel=0.5)
+    known, guessed = (seconds(planned(GAUSSIAN), rates=each) for each in (MEASURED, unmeasured))
+    assert known / 5 < guessed < known * 5
+
+
+def test_what_was_measured_is_in_the_catalogue_and_more_pixels_take_longer():
+    assert set(MEASURED.operations) <= set(OPERATIONS)
     for name, each in OPERATIONS.items():
         dtype = "bool" if each.takes != "picture" else "uint8"
         small, large = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skimage import filters
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations import OPERATIONS, catalogue, declare
+from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import (
     Composed,
     Geometric,
@@ -25,12 +25,13 @@ from cluster_worker.operations.declare import (
     Span,
     Stage,
     Statistical,
+    entries,
     operation,
 )
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 from cluster_worker.pixels.surfaces import Array, read
 from cluster_worker.plan.chain import PlanRequest, plan
-from cluster_worker.plan.run import Alone, run_alone
+from cluster_worker.plan.run import SingleRank, run_alone
 from cluster_worker.plan.run import run as run_plan
 from config.contract import recipe
 
@@ -41,7 +42,7 @@ CORE = (8, 11)
 @pytest.fixture(autouse=True)
 def own_catalogue(monkeypatch):
     """Operations that a test declares are gone after it."""
-    monkeypatch.setattr(declare, "OPERATIONS", own := dict(OPERATIONS))
+    monkeypatch.setattr(entries, "OPERATIONS", own := dict(OPERATIONS))
     monkeypatch.setattr("cluster_worker.plan.chain.OPERATIONS", own)
     plan.cache_clear()
     yield
@@ -292,7 +293,7 @@ def test_rounds_after_rounds_read_what_the_first_ones_left_while_slots_are_used_
         for each in made.buffers
     ]
     result = np.empty(made.result_shape, made.result_dtype)
-    run_plan(made, Array(IMAGE), scratch, Array(result), Alone(), lambda tiles: None)
+    run_plan(made, Array(IMAGE), scratch, Array(result), SingleRank(), lambda tiles: None)
     np.testing.assert_array_equal(result, run(IMAGE, *names))
 
 
@@ -314,7 +315,7 @@ def test_progress_reaches_its_total_however_many_rounds_it_takes(rounds):
     seen = []
     scratch = [Array(np.empty(each.shape, each.dtype)) for each in made.buffers]
     result = np.empty(made.result_shape, made.result_dtype)
-    run_plan(made, Array(IMAGE), scratch, Array(result), Alone(), seen.append)
+    run_plan(made, Array(IMAGE), scratch, Array(result), SingleRank(), seen.append)
     assert sum(seen) == made.tiles_total(1)
 
 

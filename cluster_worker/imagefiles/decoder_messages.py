@@ -1,0 +1,131 @@
+"""What the decoder and its child process send each other, beside pixels: values as JSON has them.
+
+Answers of the child are checked field by field. A file may have taken the child over, so nothing
+that it sends is trusted.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.codecs.header import COMPRESSIONS, ByteRange, Header
+from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE
+
+
+def header_to_json(header: Header) -> dict[str, Any]:
+    """Convert a header to values that JSON can hold; the colour profile becomes base64."""
+    return {
+        "name": header.name,
+        "format": header.format,
+        "shape": list(header.shape),
+        "dtype": header.dtype,
+        "orientation": header.orientation,
+        "icc_profile": base64.b64encode(header.icc_profile).decode(),
+        "resolution": header.resolution,
+        "notes": list(header.notes),
+        "block": header.block,
+        "compression": header.compression,
+    }
+
+
+def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
+    """Read a header that the child process sent, and check every field.
+
+    Parameters
+    ----------
+    wire : mapping
+        From `header_to_json`.
+    name : str
+        Name of the file, for the header and for the error sentence; the child's own is ignored.
+
+    Raises
+    ------
+    Rejected
+        If a field is missing, or has a value that no header has.
+    """
+    try:
+        shape = tuple(int(each) for each in wire["shape"])
+        resolution, block = wire["resolution"], wire["block"]
+        header = Header(
+            name=name,
+            format=str(wire["format"]),
+            shape=shape,
+            dtype=str(wire["dtype"]),
+            orientation=int(wire["orientation"]),
+            icc_profile=base64.b64decode(wire["icc_profile"]),
+            resolution=(float(resolution[0]), float(resolution[1])) if resolution else None,
+            notes=tuple(str(each) for each in wire["notes"]),
+            block=(int(block[0]), int(block[1])) if block else None,
+            compression=str(wire["compression"]),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise Rejected(f"{name}: the decoder failed on this file") from error
+    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
+    fits = fits and (header.block is None or min(header.block) > 0)
+    fits = fits and header.compression in COMPRESSIONS
+    if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return header
+
+
+def cpu_seconds_of(answer: Mapping[str, Any]) -> float:
+    """Read the processor time of an answer, in seconds; anything but a valid time counts as 0."""
+    found = answer.get("cpu_seconds")
+    return found if isinstance(found, float) and 0 <= found < math.inf else 0.0
+
+
+def next_band(answer: Mapping[str, Any], top: int, rows: int, name: str) -> int:
+    """Read the row at which the next band of a picture begins.
+
+    Parameters
+    ----------
+    answer : mapping
+        Of the child process.
+    top, rows : int
+        First row of the band just drawn, and rows of the image.
+    name : str
+        Begins the error sentence.
+
+    Raises
+    ------
+    Rejected
+        If the row does not lie below `top`, or lies beyond the image.
+    """
+    found = answer.get("next")
+    if not isinstance(found, int) or not top < found <= rows:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return found
+
+
+def tile_ranges_of(answer: Mapping[str, Any], shape: Sequence[int], name: str) -> list[ByteRange]:
+    """Read where the child process wrote the tiles of a block.
+
+    Parameters
+    ----------
+    answer : mapping
+        Of the child process.
+    shape : sequence of int
+        (rows, columns) or (rows, columns, channels) of the block.
+    name : str
+        Begins the error sentence.
+
+    Returns
+    -------
+    list of (int, int)
+        Offset and length of each tile in bytes, in row order.
+
+    Raises
+    ------
+    Rejected
+        If the number of ranges differs from the number of tiles, or a range is negative.
+    """
+    try:
+        ranges = [(int(offset), int(size)) for offset, size in answer["ranges"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Rejected(f"{name}: the decoder failed on this file") from error
+    count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
+    if len(ranges) != count or min(min(each) for each in ranges) < 0:
+        raise Rejected(f"{name}: the decoder failed on this file")
+    return ranges

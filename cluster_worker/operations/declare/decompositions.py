@@ -1,0 +1,162 @@
+"""How an operation is cut into tiles: each decomposition makes stages from the parameters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cluster_worker.operations.declare.channels import Image
+from cluster_worker.operations.declare.stages import Geometry, Measure, Rounds, Stage
+from cluster_worker.pixels.tiling import Span
+
+Stages = tuple[Stage, ...]
+Halo = Callable[..., int]
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """A pixel depends on that pixel alone, and on its place if the function asks for it."""
+
+    name = "pointwise"
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        return (Stage(partial(function, **parameters)),)
+
+
+@dataclass(frozen=True)
+class Local:
+    """A pixel depends on its neighbours up to `halo` pixels away.
+
+    With a parameter ``mode="wrap"`` the neighbours beyond the border are those of the opposite
+    edge.
+
+    Attributes
+    ----------
+    halo : callable
+        From the operation's parameters to pixels.
+    grid : callable
+        From the operation's parameters to the side of the cells that it works in, in pixels.
+    """
+
+    halo: Halo
+    grid: Halo = lambda **_: 1
+    name = "local"
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        wraps = parameters.get("mode") == "wrap"
+        halo, grid = self.halo(**parameters), self.grid(**parameters)
+        return (Stage(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
+
+
+@dataclass(frozen=True)
+class Statistical:
+    """A pixel depends on its neighbours up to `halo` pixels away and on statistics of the whole.
+
+    The function takes the combined statistics as the keyword argument ``statistics``.
+
+    Attributes
+    ----------
+    measures : tuple of Measure, or callable
+        The callable makes them from the operation's parameters.
+    halo : callable
+        From the operation's parameters to pixels.
+    name : str
+        "contextual" where the place in the whole matters as well.
+    like : callable, optional
+        As of `Stage`.
+    """
+
+    measures: tuple[Measure, ...] | Callable[..., tuple[Measure, ...]]
+    halo: Halo = lambda **_: 0
+    name: str = "statistical"
+    like: Callable[[Image], Image] | None = None
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        measures = self.measures(**parameters) if callable(self.measures) else self.measures
+        wraps = parameters.get("mode") == "wrap"
+        halo = self.halo(**parameters)
+        return (Stage(partial(function, **parameters), halo, measures, wraps, like=self.like),)
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """The result has other rows and columns, or pixels that come from elsewhere.
+
+    The function asks for ``place``: it is given the window and returns the core.
+
+    Attributes
+    ----------
+    shape : callable
+        ``shape((rows, columns), **parameters)`` of the result.
+    window : callable
+        ``window(core, (rows, columns), **parameters)``, as in `Geometry`.
+    """
+
+    shape: Callable[..., tuple[int, int]]
+    window: Callable[..., Span]
+    name = "geometric"
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        geometry = Geometry(partial(self.shape, **parameters), partial(self.window, **parameters))
+        return (Stage(partial(function, **parameters), geometry=geometry),)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """Several stages, one after the other.
+
+    The decorated function takes the parameters alone, and returns a tuple of `Stage`.
+
+    Attributes
+    ----------
+    name : str
+        The decomposition of the stage that is hardest to cut: "propagating", "iterative", ...
+    """
+
+    name: str
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Ask the function for its stages."""
+        found: Stages = function(**parameters)
+        return found
+
+
+@dataclass(frozen=True)
+class Iterative:
+    """Rounds over a state until a rule says stop; the function makes the first state.
+
+    Attributes
+    ----------
+    rounds : callable
+        From the operation's parameters to `Rounds`.
+    halo : callable
+        Pixels that the first state reads, from the operation's parameters.
+    """
+
+    rounds: Callable[..., Rounds]
+    halo: Halo = lambda **_: 0
+    name: str = "iterative"
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        rounds, halo = self.rounds(**parameters), self.halo(**parameters)
+        return (Stage(partial(function, **parameters), halo, rounds=rounds),)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """No honest decomposition is known; one rank runs it on the whole image."""
+
+    why: str
+    name = "whole"
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Make the stage for one set of parameters."""
+        return (Stage(partial(function, **parameters), whole=True),)
+
+
+Decomposition = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Whole

@@ -1,0 +1,195 @@
+"""What the planner is told of an operation: stages, and what the pass around each must provide."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from cluster_worker.operations.declare.channels import Image
+from cluster_worker.pixels.tiling import Span, all_of
+
+# What a function may ask for by keyword-only parameters, besides its block.
+CONTEXT = frozenset(
+    ("alpha", "dtype", "history", "model", "out", "place", "shows", "statistics", "target")
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One statistic of the whole image, measured per tile and combined.
+
+    Attributes
+    ----------
+    of : callable
+        ``of(block, *earlier)``, where `earlier` are the stage's statistics measured before. The
+        block is a core, or a core with a halo if `halo` says so; then `of` asks for ``place`` and
+        counts the core alone.
+    combine : callable
+        Associative and exact, so that any tiling gives the same value.
+    halo : int
+        Pixels that it reads around a core.
+    """
+
+    of: Callable[..., Any]
+    combine: Callable[[Any, Any], Any]
+    halo: int = 0
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the pixels of a result lie in the image.
+
+    Attributes
+    ----------
+    shape : callable
+        From (rows, columns) of the image to those of the result.
+    window : callable
+        ``window(core, shape)``: the span of an image of that shape which the pixels of a core of
+        the result are made from; within the image, and never empty.
+    """
+
+    shape: Callable[[tuple[int, int]], tuple[int, int]]
+    window: Callable[[Span, tuple[int, int]], Span]
+
+
+def changed(old: Image, new: Image) -> bool:
+    """Whether a round has changed a core; NaN equals itself."""
+    return not np.array_equal(old, new, equal_nan=new.dtype.kind == "f")
+
+
+def either(a: bool, b: bool) -> bool:
+    """Whether one of two parts has it."""
+    return a or b
+
+
+def none_changed(history: Sequence[Any]) -> bool:
+    """Stop when the last round has changed nothing."""
+    return not history[-1]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """A state, as large as the image, that is updated tile by tile until a rule says stop.
+
+    The stage's function makes the first state from the image. Every round reads the state of the
+    round before and writes another, so that the order of the tiles does not matter.
+
+    Attributes
+    ----------
+    update : callable
+        ``update(state, image)``: both with a halo of `halo` pixels; returns the new state of the
+        same shape and type, of which the core is kept.
+    halo : int
+        Pixels that one update reads around a pixel. An update that spreads something as far as it
+        goes within its block (a flood) reads one.
+    measure, combine : callable
+        ``measure(old core, new core)`` after each update, combined over all tiles.
+    stop : callable
+        From what was measured, one value for each round so far, to whether it is over.
+    expected : int
+        Rounds that it takes about, for the progress.
+    far : bool
+        Whether an update spreads something as far as it goes within its block: tiles are then
+        large however dear a pixel is, since fewer make fewer rounds.
+    """
+
+    update: Callable[..., Image]
+    halo: int = 1
+    measure: Callable[[Image, Image], Any] = changed
+    combine: Callable[[Any, Any], Any] = either
+    stop: Callable[[Sequence[Any]], bool] = none_changed
+    expected: int = 4
+    far: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One function of a block, with what the pass around it must provide.
+
+    Attributes
+    ----------
+    function : callable
+        From a block to its result, rows and columns the same; the result's core is kept. With a
+        `geometry` it returns the core alone.
+    halo : int
+        Pixels that it reads on every side of a pixel.
+    measures : tuple of Measure
+        Of the whole of the image that the stage is given.
+    wraps : bool
+        Whether what lies beyond the image's border is its opposite edge.
+    geometry, rounds : Geometry or Rounds, optional
+        If the result has other rows and columns, or is iterated.
+    whole : bool
+        Whether the block must be the whole image.
+    grid : int
+        Side of the cells that it works in, in pixels from the image's corner; it is given all of
+        the cells that a core touches, and cores begin with a cell where they can.
+    like : callable, optional
+        From a small image to another of the result's type and channels, for a function that
+        refuses images for what they show, so that planning cannot try it.
+    model : Stage, optional
+        Of the operation's function, which planning tries instead of a kernel: that would have to
+        be loaded.
+    dtype, shows, target : str, tuple of float, str
+        What a function that asks for them is told.
+    name : str
+        Begins its errors.
+    """
+
+    function: Callable[..., Image]
+    halo: int = 0
+    measures: tuple[Measure, ...] = ()
+    wraps: bool = False
+    geometry: Geometry | None = None
+    rounds: Rounds | None = None
+    whole: bool = False
+    grid: int = 1
+    like: Callable[[Image], Image] | None = None
+    model: "Stage | None" = None
+    dtype: str = "float32"
+    shows: tuple[float, float] = (0, 1)
+    target: str | None = None
+    name: str = ""
+
+    @cached_property
+    def returns_core(self) -> bool:
+        """Whether the function returns the core alone."""
+        return self.geometry is not None or "out" in self.context
+
+    @cached_property
+    def context(self) -> frozenset[str]:
+        """What the function wants to be told besides its block."""
+        return context_of(self.function)
+
+    def reads(self, core: Span, shape: tuple[int, int]) -> Span:
+        """Give the span of an image of this shape that a core of the result is made from.
+
+        It reaches beyond the image only if the stage wraps.
+        """
+        if self.whole:
+            return all_of(shape)
+        if self.geometry:
+            return self.geometry.window(core, shape)
+        window = core.aligned(self.grid).grown(self.halo)
+        return window if self.wraps else window.clipped(shape)
+
+    def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Give (rows, columns) of the result for an image of this shape."""
+        return self.geometry.shape(shape) if self.geometry else shape
+
+
+def context_of(function: Callable[..., Any]) -> frozenset[str]:
+    """Name what a function asks for by keyword-only parameters, and has not been given yet."""
+    if isinstance(function, partial):
+        return signature_context(function.func) - function.keywords.keys()
+    return signature_context(function)
+
+
+@lru_cache(maxsize=1024)
+def signature_context(function: Callable[..., Any]) -> frozenset[str]:
+    """Name what a function of a module asks for; there are only so many, and tiles ask often."""
+    parameters = inspect.signature(function).parameters.values()
+    return CONTEXT & {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}

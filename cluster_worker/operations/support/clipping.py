@@ -1,0 +1,146 @@
+"""Clip a sampled image to the range of the whole image, as scikit-image's warps do."""
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+from skimage import util
+
+from cluster_worker.operations.declare import Image, Measure, Stage
+from cluster_worker.operations.support.sampling import Border, Floats, as_floats, fill_value
+from cluster_worker.operations.support.statistics import Extent
+
+Shape = tuple[int, int]
+
+
+def numbers_extent(image: Image) -> Extent:
+    """Return the least and the greatest value, NaN left out."""
+    return np.fmin.reduce(image, axis=None), np.fmax.reduce(image, axis=None)
+
+
+def join_numbers_extents(a: Extent, b: Extent) -> Extent:
+    """Return the extent of two blocks, NaN left out."""
+    return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
+
+
+def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...]:
+    """Return the measures that `clipped` needs, or none.
+
+    Weighted means stay within the image's range, so that they need no clipping. Splines overshoot
+    the range, and a constant beyond the border may lie outside it.
+    """
+    if mode != "constant" and (order is None or order < 2):
+        return ()
+    return (Measure(numbers_extent, join_numbers_extents),)
+
+
+def clipped(
+    result: Image,
+    image: Image,
+    between: Extent,
+    order: int,
+    mode: Border,
+    cval: float,
+    reaches: bool,
+) -> Image:
+    """Clip to the range of the whole image, as scikit-image's warps do.
+
+    Parameters
+    ----------
+    result : ndarray
+        Changed in place.
+    image : ndarray
+        The block; `between` was measured in its type.
+    between : tuple
+        Least and greatest value of the whole image.
+    order : int
+        Of the interpolation.
+    mode, cval : str, float
+        What lies beyond the border.
+    reaches : bool
+        Whether some pixel of the whole result comes from beyond the border alone. Only then does
+        scikit-image extend the range by `cval`. Not used where `overshoots` holds.
+
+    Returns
+    -------
+    ndarray
+        The clipped core; where `overshoots` holds, with the extra channel of `with_bound`.
+    """
+    limits = np.asarray(between, image.dtype)
+    if result.dtype.kind == "f":
+        limits = as_floats(limits)
+    low, high = limits
+    if overshoots(order, mode):
+        return with_bound(result, low, high, cval)
+    if mode == "constant" and reaches and not low <= cval <= high:
+        fill = fill_value(cval, result.dtype)
+        if min(low, fill) <= cval <= max(high, fill):
+            added = result.dtype.type(cval)
+            low, high = min(low, added), max(high, added)
+    np.clip(result, low, high, out=result)
+    return result
+
+
+def overshoots(order: int | None, mode: Border) -> bool:
+    """Return whether a result can reach the constant without a pixel from beyond the border."""
+    return mode == "constant" and order is not None and order > 1
+
+
+def with_bound(result: Image, low: Any, high: Any, cval: float) -> Image:
+    """Clip to a range extended by `cval`, and store the original bound in an extra channel.
+
+    Whether that bound applies depends on the whole result: see `clipped_to_bound`.
+    """
+    beyond = result.dtype.type(cval)
+    np.clip(result, min(low, beyond), max(high, beyond), out=result)
+    bound = np.full(result.shape[:2], np.clip(beyond, low, high), result.dtype)
+    return np.dstack([result, bound])
+
+
+def extent_without_bound(image: Image) -> Extent:
+    """Return the least and the greatest value, NaN and the channel of the bound left out."""
+    return numbers_extent(image[..., :-1])
+
+
+def clipped_to_bound(image: Image, *, cval: float, statistics: tuple[Extent]) -> Image:
+    """Clip to the bound in the last channel, unless the whole result has reached `cval`."""
+    colours, bound = image[..., :-1], image[0, 0, -1]
+    colours = colours[..., 0] if colours.shape[2] == 1 else colours
+    ((least, greatest),) = statistics
+    if least <= cval <= greatest or bound == image.dtype.type(cval):
+        return colours
+    result: Image = np.maximum(colours, bound) if cval < bound else np.minimum(colours, bound)
+    return result
+
+
+def with_clipping(stage: Stage, order: int | None, mode: Border, cval: float) -> tuple[Stage, ...]:
+    """Return a stage that ends with `clipped`, and the stage that must follow it, if any.
+
+    scikit-image extends the range by the constant beyond the border if the result has reached
+    that constant. Up to order 1 this follows from the geometry. Cubics and splines overshoot, so
+    that it must be measured in the result.
+    """
+    if not overshoots(order, mode):
+        return (stage,)
+    measure = Measure(extent_without_bound, join_numbers_extents)
+    return (stage, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
+
+
+def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:
+    """Return whether some coordinate has no neighbour within the image."""
+    away = 0.5 if order == 0 else 1.0
+    outside = (down <= -away) | (down >= shape[0] - 1 + away)
+    return bool((outside | (across <= -away) | (across >= shape[1] - 1 + away)).any())
+
+
+def limits_of(
+    dtype: np.dtype[Any], statistics: tuple[Any, ...], mode: Border, cval: float, reaches: bool
+) -> tuple[float, float]:
+    """Compute the range that `clipped` clips to, for linear sampling in float32."""
+    if not statistics:
+        return -math.inf, math.inf
+    low, high = (float(each) for each in util.img_as_float32(np.asarray(statistics[0], dtype)))
+    if mode == "constant" and reaches:
+        return min(low, cval), max(high, cval)
+    return low, high

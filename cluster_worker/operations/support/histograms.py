@@ -1,0 +1,106 @@
+"""Histograms of the whole image, and the thresholds that are found in them."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.operations.declare import Image, Measure, Number
+from cluster_worker.operations.support.statistics import EXTENT, Extent, counts
+
+Bins = Annotated[
+    int,
+    Number(2, 65536, slider=(16, 1024), step=1),
+    "Bins of the histogram for an image of floats; integers have one bin for each value.",
+]
+Histogram = tuple[Extent, NDArray[np.intp]]
+# From the counts of a histogram and the values of its bins to a level.
+Level = Callable[..., Any]
+
+
+def histogram(nbins: int) -> tuple[Measure, ...]:
+    """Return the measures of least and greatest value, and of a histogram.
+
+    Floats are counted in `nbins` bins; integers have one bin for each value.
+    """
+    return (*EXTENT, Measure(partial(counts, bins=nbins), np.add))
+
+
+def binned(nbins: int) -> tuple[Measure, ...]:
+    """Return the measures of `histogram`, with 16-bit images counted in `nbins` bins as well."""
+    return (*EXTENT, Measure(partial(counts_in_bins, bins=nbins), np.add))
+
+
+def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]:
+    """Count the pixels of each value for 8-bit images and masks, or in `bins` bins for others."""
+    low, high = between
+    return counts(image.astype(binned_type(image), copy=False), (low + 0.0, high + 0.0), bins)
+
+
+def binned_type(image: Image) -> str:
+    """Return the type as which an image is counted: 16-bit images are counted as floats."""
+    return "float64" if image.dtype == np.uint16 else str(image.dtype)
+
+
+def above(
+    image: Image,
+    method: Level,
+    nbins: int,
+    found: Histogram,
+    *more: Any,
+    dtype: str | None = None,
+) -> Image:
+    """Return the mask of the pixels above the level that a method finds in a histogram.
+
+    The mask of a constant image is empty.
+
+    Parameters
+    ----------
+    image : ndarray
+        A core.
+    method : callable
+        ``method(counts, values, *more)`` returns the level.
+    nbins : int
+        Bins for floats.
+    found : tuple
+        Least and greatest value of the whole image, and its histogram.
+    *more
+        Further arguments of the method.
+    dtype : str, optional
+        Type as which pixels were counted, if it is not the image's own.
+    """
+    (least, greatest), histogram = found
+    level = least
+    if least != greatest:
+        between, counted = (least, greatest), histogram.tobytes()
+        level = level_of(method, dtype or str(image.dtype), between, counted, nbins, *more)
+    mask: Image = image > level
+    return mask
+
+
+@lru_cache(maxsize=8)
+def level_of(
+    method: Level, dtype: str, between: Extent, counted: bytes, nbins: int, *more: Any
+) -> Any:
+    """Find a level. The result is cached, since every tile of an image needs the same one."""
+    histogram = np.frombuffer(counted, np.intp)
+    # Some methods divide by empty classes, and then ignore the result.
+    with np.errstate(all="ignore"):
+        return method(*trimmed(histogram, centers(dtype, between, nbins, histogram)), *more)
+
+
+def centers(dtype: str, between: Extent, nbins: int, histogram: NDArray[np.intp]) -> NDArray[Any]:
+    """Return the values at the centres of a histogram's bins, as scikit-image computes them."""
+    if np.dtype(dtype).kind in "bu":
+        return np.arange(histogram.size)
+    edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
+    values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
+    return values
+
+
+def trimmed(histogram: NDArray[np.intp], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cut empty bins off both ends of a histogram."""
+    first, last = np.flatnonzero(histogram)[[0, -1]]
+    return histogram[first : last + 1], values[first : last + 1]
