@@ -51,7 +51,8 @@ def path_of(item):
 def names_of(item):
     """Name the operations that a test is of, as its parameters tell."""
     found = set()
-    for value in getattr(item, "callspec", None).params.values() if hasattr(item, "callspec") else ():
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for value in parameters.values():
         steps = value if isinstance(value, list) else [value]
         for each in steps:
             if isinstance(each, dict):

@@ -21,6 +21,7 @@ from cluster_worker.engine.run_file import open_file
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.chain import PlanRequest, plan
 from config.contract import recipe
@@ -128,7 +129,7 @@ def test_a_thumbnail_of_a_gigapixel_is_made_from_windows_that_fit_into_memory():
     steps = json.dumps(
         recipe.check([{"operation": "resize", "rows": 500, "columns": 500}], catalogue(), 1)
     )
-    planned = plan(PlanRequest((32_768, 32_768), "uint8", steps))
+    planned = plan(PlanRequest(header_of((32_768, 32_768), "uint8"), steps))
     assert planned.rank_bytes(2) < 256 << 20
 
 

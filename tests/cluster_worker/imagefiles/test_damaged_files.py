@@ -11,6 +11,7 @@ from PIL import Image
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.formats import FORMATS, Header
+from cluster_worker.pixels.header import header_of
 from tests.cluster_worker.imagefiles.image_files import PIXELS_MAX, picture, read, refusal
 
 
@@ -20,7 +21,9 @@ def small_files(tmp_path):
     Image.fromarray(colour).save(tmp_path / "plain.jpg", quality=40)
     Image.fromarray(colour).save(tmp_path / "progressive.jpg", progressive=True, quality=40)
     Image.fromarray(colour).save(tmp_path / "plain.png")
-    formats.write(tmp_path / "deep.png", deep, "png", Header("cat", "png", deep.shape, "uint16"))
+    formats.write(
+        tmp_path / "deep.png", deep, "png", Header("cat", "png", header_of(deep.shape, "uint16"))
+    )
     Image.fromarray(colour).save(tmp_path / "lossy.webp", quality=40)
     Image.fromarray(colour).save(tmp_path / "lossless.webp", lossless=True)
     Image.fromarray(gray).quantize(9).save(tmp_path / "palette.png")
@@ -66,7 +69,7 @@ def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(files, tmp_path,
 @pytest.mark.parametrize(("dtype", "shape"), [("uint8", (5, 6)), ("uint16", (3, 4, 3))])
 def test_a_png_with_one_flipped_bit_never_yields_other_pixels(tmp_path, dtype, shape):
     image, path = picture(dtype, *shape), tmp_path / "cat.png"
-    formats.write(path, image, "png", Header("cat.png", "png", shape, dtype))
+    formats.write(path, image, "png", Header("cat.png", "png", header_of(shape, dtype)))
     whole = path.read_bytes()
     for bit in range(8 * 8, 8 * len(whole)):
         flipped = bytearray(whole)

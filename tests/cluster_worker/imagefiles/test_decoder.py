@@ -25,6 +25,7 @@ from cluster_worker.imagefiles.decoder_messages import (
 )
 from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
 from cluster_worker.imagefiles.formats import Header
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from config.contract.settings import MIB
 
@@ -102,13 +103,13 @@ def test_a_refusal_in_the_child_is_the_same_sentence_here(decoder, tmp_path):
     path.write_bytes(b"%PDF-1.7")
     with pytest.raises(Rejected, match=r"map.png: not an image this app reads"):
         decoder.read_header(path, "map.png")
-    header = Header("cat.png", "png", (4, 5), "float32")
+    header = Header("cat.png", "png", header_of((4, 5), "float32"))
     with pytest.raises(Rejected, match="which PNG cannot hold; choose TIFF"):
         decoder.write(tmp_path / "out", shared(tmp_path, header), "png", header)
 
 
 def test_a_result_that_cannot_be_written_is_an_os_error(decoder, tmp_path):
-    header = Header("cat.png", "png", (4, 5), "uint8")
+    header = Header("cat.png", "png", header_of((4, 5), "uint8"))
     with pytest.raises(FileNotFoundError):
         decoder.write(tmp_path / "none" / "out", shared(tmp_path, header), "png", header)
 
@@ -249,9 +250,11 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
 
 
 def test_a_header_survives_the_way_to_the_child_and_back():
-    header = Header("ü.tif", "tiff", (3, 4, 2), "uint16", 6, b"\0profile", (72.0, 96.0), ("a", "b"))
+    header = Header(
+        "ü.tif", "tiff", header_of((3, 4, 2), "uint16"), 6, b"\0profile", (72.0, 96.0), ("a", "b")
+    )
     assert header_from_json(header_to_json(header), "ü.tif") == header
-    header = Header("ü.tif", "tiff", (3, 4), "uint32", block=(1, 4), compression="zstd")
+    header = Header("ü.tif", "tiff", header_of((3, 4), "uint32"), block=(1, 4), compression="zstd")
     assert header_from_json(header_to_json(header), "ü.tif") == header
 
 
@@ -272,7 +275,7 @@ def test_a_header_survives_the_way_to_the_child_and_back():
     ],
 )
 def test_what_a_child_says_is_not_believed(wrong):
-    wire = header_to_json(Header("cat.png", "png", (3, 4), "uint8")) | wrong
+    wire = header_to_json(Header("cat.png", "png", header_of((3, 4), "uint8"))) | wrong
     with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
         header_from_json(wire, "cat.png")
 
@@ -336,7 +339,7 @@ def scan(tmp_path_factory):
 
 
 def shared_like(folder, image):
-    header = Header("block", "tiff", image.shape, str(image.dtype))
+    header = Header("block", "tiff", header_of(image.shape, str(image.dtype)))
     pixels = shared(folder, header)
     pixels.map(writable=True)[...] = image
     return pixels
@@ -348,7 +351,7 @@ def test_a_child_reads_windows_into_shared_memory(decoder, scan, tmp_path):
     assert header.block == (256, 256)
     for left in (0, 100, 300):
         part = image[200:400, left : left + 350]
-        pixels = shared(tmp_path, Header("window", "tiff", part.shape, "uint8"))
+        pixels = shared(tmp_path, Header("window", "tiff", header_of(part.shape, "uint8")))
         decoder.read_window(path, header, (200, 400, left, left + 350), pixels)
         np.testing.assert_array_equal(pixels.map(writable=False), part)
 
@@ -395,7 +398,7 @@ def test_a_damaged_piece_is_one_sentence_and_the_child_lives_on(decoder, scan, t
         opened.write(b"\xff" * size)
     header = decoder.read_header(path, "scan.tif")
     pid = decoder.child.process.pid
-    pixels = shared(tmp_path, Header("window", "tiff", (250, 256, 3), "uint8"))
+    pixels = shared(tmp_path, Header("window", "tiff", header_of((250, 256, 3), "uint8")))
     with pytest.raises(Rejected, match=r"^scan.tif: the file is damaged and cannot be read as TI"):
         decoder.read_window(path, header, (0, 250, 444, 700), pixels)
     decoder.read_window(path, header, (0, 250, 0, 256), pixels)
@@ -407,7 +410,7 @@ def test_a_child_that_dies_between_windows_is_replaced(scan, tmp_path):
     path, image = scan
     with Decoder() as decoder:
         header = decoder.read_header(path, "scan.tif")
-        pixels = shared(tmp_path, Header("window", "tiff", (9, 9, 3), "uint8"))
+        pixels = shared(tmp_path, Header("window", "tiff", header_of((9, 9, 3), "uint8")))
         decoder.read_window(path, header, (0, 9, 0, 9), pixels)
         pid = decoder.child.process.pid
         os.kill(pid, signal.SIGKILL)
@@ -424,7 +427,7 @@ def test_a_window_of_a_file_larger_than_the_childs_memory_is_read(tmp_path):
     with Decoder(memory_bytes_max=384 * MIB) as decoder:
         header = decoder.read_header(path, "large.tif")
         assert header.pixels_bytes > 384 * MIB
-        pixels = shared(tmp_path, Header("window", "tiff", (600, 12_000, 3), "uint8"))
+        pixels = shared(tmp_path, Header("window", "tiff", header_of((600, 12_000, 3), "uint8")))
         for top in range(0, 12_000, 600):
             decoder.read_window(path, header, (top, top + 600, 0, 12_000), pixels)
             assert pixels.map(writable=False).any() == (top == 6000)
@@ -433,7 +436,7 @@ def test_a_window_of_a_file_larger_than_the_childs_memory_is_read(tmp_path):
 def test_a_large_result_may_take_longer_than_one_decode(scan, tmp_path, monkeypatch):
     path, image = scan
     with Decoder(seconds_max=1e-6) as decoder:
-        header = Header("scan.tif", "tiff", image.shape, "uint8")
+        header = Header("scan.tif", "tiff", header_of(image.shape, "uint8"))
         ranges = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
         pieces = [(tmp_path / "spool", *each) for each in ranges]
         monkeypatch.setattr("cluster_worker.imagefiles.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
@@ -449,7 +452,7 @@ def test_tiles_that_cannot_be_written_are_an_os_error_or_a_fault(decoder, scan, 
         decoder.encode_tiles(tmp_path / "none" / "spool", pixels, "tiff", "scan.tif")
     with pytest.raises(Rejected, match="too large to be written as PNG; choose TIFF"):
         decoder.encode_tiles(tmp_path / "spool", pixels, "png", "scan.tif")
-    header = Header("scan.tif", "tiff", scan[1].shape, "uint8")
+    header = Header("scan.tif", "tiff", header_of(scan[1].shape, "uint8"))
     with pytest.raises(Broken, match=r"scan.tif: ValueError: pieces: .* has 9 tiles, got 0"):
         decoder.assemble(tmp_path / "out", [], scan[1].shape, "uint8", "tiff", header)
 

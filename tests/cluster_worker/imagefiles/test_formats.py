@@ -12,6 +12,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs.header import as_stored
 from cluster_worker.imagefiles.formats import FORMATS, Header
+from cluster_worker.pixels.header import header_of
 from tests.cluster_worker.imagefiles.image_files import PIXELS_MAX, RANDOM, picture, read, refusal
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -19,7 +20,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def header_like(image, **fields):
-    return Header("cat.png", "png", image.shape, str(image.dtype), **fields)
+    return Header("cat.png", "png", header_of(image.shape, str(image.dtype)), **fields)
 
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (37, 53), (37, 53, 2), (37, 53, 3), (37, 53, 4), (1, 1, 4)]
@@ -133,9 +134,9 @@ def test_labels_are_written_in_16_bits_where_the_largest_fits(tmp_path, name, la
 
 def test_a_mask_is_written_as_black_and_white_unless_the_original_had_one_bit(tmp_path):
     mask, path = picture("bool", 20, 30), tmp_path / "mask.png"
-    formats.write(path, mask, "png", Header("cat.png", "png", mask.shape, "uint8"))
+    formats.write(path, mask, "png", Header("cat.png", "png", header_of(mask.shape, "uint8")))
     np.testing.assert_array_equal(read(path)[1], mask * np.uint8(255))
-    formats.write(path, mask, "png", Header("cat.png", "png", mask.shape, "bool"))
+    formats.write(path, mask, "png", Header("cat.png", "png", header_of(mask.shape, "bool")))
     np.testing.assert_array_equal(read(path)[1], mask)
 
 

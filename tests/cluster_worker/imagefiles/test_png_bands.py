@@ -13,6 +13,7 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import png_bands
 from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, DeflatedBand, chunk, header_chunk
 from cluster_worker.imagefiles.formats import Header
+from cluster_worker.pixels.header import header_of
 from tests.cluster_worker.imagefiles.image_files import RANDOM, picture, read, refusal
 
 FILTERS = [PNG.FILTER.NONE, PNG.FILTER.SUB, PNG.FILTER.UP, PNG.FILTER.AVG, PNG.FILTER.PAETH]
@@ -28,7 +29,9 @@ def slopes(dtype, rows, columns, *channels):
 
 
 def written(path, image):
-    formats.write(path, image, "png", Header("cat.png", "png", image.shape, str(image.dtype)))
+    formats.write(
+        path, image, "png", Header("cat.png", "png", header_of(image.shape, str(image.dtype)))
+    )
     return path.read_bytes()
 
 

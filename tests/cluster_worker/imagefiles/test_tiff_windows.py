@@ -13,6 +13,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import tiff_windows
 from cluster_worker.imagefiles.formats import TILE, Header
+from cluster_worker.pixels.header import header_of
 from tests.cluster_worker.imagefiles.image_files import picture
 
 PIXELS_MAX = 10_000_000
@@ -345,7 +346,7 @@ def tiled(folder, image, header, block=(512, 256)):
 @pytest.mark.parametrize(("dtype", "shape"), KINDS)
 def test_tiles_put_together_are_the_image(tmp_path, dtype, shape, compression):
     image = picture(dtype, *shape)
-    original = Header("cat.tif", "tiff", shape, dtype, compression=compression)
+    original = Header("cat.tif", "tiff", header_of(shape, dtype), compression=compression)
     path, notes = tiled(tmp_path, image, original)
     assert notes == ()
     flat = image[..., 0] if shape[2:] == (1,) else image
@@ -361,14 +362,14 @@ def test_tiles_put_together_are_the_image(tmp_path, dtype, shape, compression):
 
 def test_another_program_reads_tiles_put_together(tmp_path):
     image = picture("uint8", 520, 700, 4)
-    path, _ = tiled(tmp_path, image, Header("cat.tif", "tiff", image.shape, "uint8"))
+    path, _ = tiled(tmp_path, image, Header("cat.tif", "tiff", header_of(image.shape, "uint8")))
     with Image.open(path) as found:
         np.testing.assert_array_equal(np.asarray(found), image)
 
 
 def test_a_result_of_more_than_four_gigabytes_is_a_bigtiff(tmp_path, monkeypatch):
     image = picture("uint8", 520, 700)
-    header = Header("cat.tif", "tiff", image.shape, "uint8")
+    header = Header("cat.tif", "tiff", header_of(image.shape, "uint8"))
     path, _ = tiled(tmp_path, image, header)
     assert path.read_bytes()[2] == 42
     monkeypatch.setattr(tiff_windows, "CLASSIC_BYTES_MAX", 1000)
@@ -381,7 +382,7 @@ def test_many_gigapixels_of_nothing_are_put_together_from_one_tile(tmp_path):
     spool, path = tmp_path / "spool", tmp_path / "huge.tif"
     (place,) = formats.encode_tiles(spool, np.zeros((TILE, TILE), np.uint8), "tiff", "huge.tif")
     shape = (70_000, 70_000)
-    header = Header("huge.tif", "tiff", shape, "uint8")
+    header = Header("huge.tif", "tiff", header_of(shape, "uint8"))
     count = (-(-70_000 // TILE)) ** 2
     formats.assemble(path, [(spool, *place)] * count, shape, "uint8", "tiff", header)
     found = formats.read_header(path, "huge.tif", 10**10)
@@ -393,7 +394,9 @@ def test_profile_and_resolution_are_carried_over_to_tiles(tmp_path):
     from tests.cluster_worker.imagefiles.test_formats import SRGB
 
     image = picture("uint8", 300, 300, 3)
-    given = Header("a", "png", image.shape, "uint8", icc_profile=SRGB, resolution=(300.0, 150.0))
+    given = Header(
+        "a", "png", header_of(image.shape, "uint8"), icc_profile=SRGB, resolution=(300.0, 150.0)
+    )
     path, notes = tiled(tmp_path, image, given)
     header, _ = whole(path)
     assert notes == ()
@@ -409,13 +412,13 @@ def test_formats_that_are_not_written_by_tiles_are_refused_with_what_to_choose(t
     sentence = "cat: the result is too large to be written as .*; choose TIFF"
     with pytest.raises(Rejected, match=sentence):
         formats.encode_tiles(tmp_path / "spool", picture("uint8", 9, 9), name, "cat")
-    header = Header("cat", "png", (9, 9), "uint8")
+    header = Header("cat", "png", header_of((9, 9), "uint8"))
     with pytest.raises(Rejected, match=sentence):
         formats.assemble(tmp_path / "out", [], (9, 9), "uint8", name, header)
 
 
 def test_a_tile_too_few_or_cut_short_is_a_fault_and_no_file_of_zeros(tmp_path):
-    spool, header = tmp_path / "spool", Header("a", "tiff", (300, 300), "uint8")
+    spool, header = tmp_path / "spool", Header("a", "tiff", header_of((300, 300), "uint8"))
     places = formats.encode_tiles(spool, picture("uint8", 300, 300), "tiff", "a")
     pieces = [(spool, *each) for each in places]
     with pytest.raises(ValueError, match=r"has 4 tiles, got 3"):

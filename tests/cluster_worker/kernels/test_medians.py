@@ -7,6 +7,7 @@ import pytest
 from skimage import filters
 
 from cluster_worker.kernels.loops.networks import Wire, in_order, merged, ranked
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 
@@ -34,7 +35,9 @@ def test_medians_of_squares_are_scikit_images(radius, dtype, mode):
         image = noise(shape, dtype)
         expected = [filters.median(each, square, mode=mode) for each in planes_of(image)]
         for core in (None, (23, 150)):
-            found = run_alone(plan(PlanRequest(image.shape, dtype, steps, "native", core)), image)
+            found = run_alone(
+                plan(PlanRequest(header_of(image.shape, dtype), steps, "native", core)), image
+            )
             np.testing.assert_array_equal(planes_of(found), expected)
 
 

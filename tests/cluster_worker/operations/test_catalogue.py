@@ -22,6 +22,7 @@ from skimage import util
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import Stage
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
@@ -38,7 +39,9 @@ DEPTHS = ("input", "native")
 
 def run(image, steps, core=None, depth="input"):
     checked = json.dumps(recipe.check(steps, CATALOGUE, 20))
-    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), checked, depth, core)), image)
+    return run_alone(
+        plan(PlanRequest(header_of(image.shape, str(image.dtype)), checked, depth, core)), image
+    )
 
 
 def outcome(*given):

@@ -8,6 +8,7 @@ from skimage import data
 
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.support.cells import CELL, cells
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.tiling import Place, Span
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
@@ -24,7 +25,9 @@ STEPS = {
 
 
 def run(steps, core=None):
-    request = PlanRequest(IMAGE.shape, str(IMAGE.dtype), json.dumps(steps), "native", core)
+    request = PlanRequest(
+        header_of(IMAGE.shape, str(IMAGE.dtype)), json.dumps(steps), "native", core
+    )
     return run_alone(plan(request), IMAGE)
 
 

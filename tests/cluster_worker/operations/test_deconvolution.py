@@ -10,6 +10,7 @@ from skimage.restoration import uft
 from cluster_worker.kernels.deconvolution import draw_normals, inverse_of, transfer_of
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.deconvolution import psf_of
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
@@ -19,7 +20,9 @@ NOISE = np.random.default_rng(5).random((530, 517))
 
 def run(image, step):
     steps = json.dumps(recipe.check([step], catalogue(), 1))
-    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), steps, "native")), image)
+    return run_alone(
+        plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, "native")), image
+    )
 
 
 def test_normal_numbers_are_those_of_numpy_as_far_as_its_tails():

@@ -8,6 +8,7 @@ from skimage import data, feature
 
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.support.edge_lines import Blur, canny_lines, canny_lines_by_loops
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.tiling import Place, Span, all_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
@@ -60,7 +61,7 @@ def test_whole_numbers_become_the_same_floats():
 def test_one_threshold_beside_a_default_is_taken_for_whole_numbers():
     step = {"operation": "canny", "high_threshold": 0.15}
     steps = json.dumps(recipe.check([step], catalogue(), 1))
-    found = run_alone(plan(PlanRequest(GRAY.shape, "uint8", steps)), GRAY)
+    found = run_alone(plan(PlanRequest(header_of(GRAY.shape, "uint8"), steps)), GRAY)
     expected = feature.canny(FLOATS, high_threshold=0.15)
     assert expected.any()
     np.testing.assert_array_equal(found, expected * np.uint8(255))

@@ -9,6 +9,7 @@ from skimage import morphology
 from cluster_worker.kernels.footprints import footprint_of
 from cluster_worker.kernels.loops import doubles, extremes, medians, separable
 from cluster_worker.operations.morphology import fast
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 
@@ -52,7 +53,9 @@ def test_extremes_of_small_neighbourhoods_are_scikit_images(name, footprint, rad
         filtered = getattr(morphology, name)
         expected = [filtered(each, mask, mode=mode, cval=level) for each in planes_of(image)]
         for core in (None, (23, 150)):
-            found = run_alone(plan(PlanRequest(image.shape, dtype, steps, "native", core)), image)
+            found = run_alone(
+                plan(PlanRequest(header_of(image.shape, dtype), steps, "native", core)), image
+            )
             np.testing.assert_array_equal(planes_of(found), expected)
 
 

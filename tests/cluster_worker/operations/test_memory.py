@@ -12,6 +12,7 @@ from skimage import data
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import SingleRank, run, run_alone
@@ -51,8 +52,10 @@ def assert_planned(step, image, constant_bytes):
     for depth in ("input", "native"):
         # What is loaded once.
         with suppress(Rejected):
-            run_alone(plan(PlanRequest(small.shape, str(image.dtype), steps, depth)), small)
-        planned = plan(PlanRequest(image.shape, str(image.dtype), steps, depth))
+            run_alone(
+                plan(PlanRequest(header_of(small.shape, str(image.dtype)), steps, depth)), small
+            )
+        planned = plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, depth))
         assert peak_of(planned, image) <= planned.rank_bytes(1) + constant_bytes
 
 
@@ -87,7 +90,7 @@ def peak():
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 image = np.zeros((90, 90), np.uint8)
-small, planned = (plan(PlanRequest((90, 90), "uint8", steps)) for steps in sys.argv[1:])
+small, planned = (plan(PlanRequest(header_of((90, 90), "uint8"), steps)) for steps in sys.argv[1:])
 run_alone(small, image)  # what is loaded once
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
 before = peak()
@@ -109,6 +112,6 @@ def test_the_tables_of_a_wide_neighbourhood_are_planned(step):
     defaults, steps = (json.dumps(recipe.check([each], CATALOGUE, 1)) for each in (small, step))
     command = [sys.executable, "-c", MEASURE, defaults, steps]
     ran = subprocess.run(command, capture_output=True, timeout=60, check=True)
-    planned = plan(PlanRequest((90, 90), "uint8", steps)).rank_bytes(1)
+    planned = plan(PlanRequest(header_of((90, 90), "uint8"), steps)).rank_bytes(1)
     assert int(ran.stdout) <= planned + CONSTANT_BYTES
     assert planned < 2 * int(ran.stdout)

@@ -9,6 +9,7 @@ from skimage import feature, measure, morphology, segmentation
 from cluster_worker.kernels import components
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.labels import summed_up
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
@@ -38,7 +39,7 @@ def coil(side):
 def native(image, core, **step):
     checked = json.dumps(recipe.check([step], catalogue(), 20))
     return run_alone(
-        plan(PlanRequest(image.shape, str(image.dtype), checked, "native", core)), image
+        plan(PlanRequest(header_of(image.shape, str(image.dtype)), checked, "native", core)), image
     )
 
 

@@ -8,6 +8,7 @@ from skimage import feature, filters
 
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.support.curvatures import curvatures, curvatures_by_loop, kernels
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.blocks import whole_place
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
@@ -18,7 +19,9 @@ NOISE = np.random.default_rng(7).random((70, 83))
 
 def run(image, step, core=None):
     steps = json.dumps(recipe.check([step], catalogue(), 1))
-    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), steps, "native", core)), image)
+    return run_alone(
+        plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, "native", core)), image
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.3, 0.7, 1.0, 1.1, 4.0])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.cost import Rates, estimate, is_worth_cutting, typical_core
 from cluster_worker.plan.rates import MEASURED
@@ -19,7 +20,7 @@ WORK = Rates("", 0.0, 0.0, 0.0, 0.0, float("inf"), 0.0, dict.fromkeys(OPERATIONS
 
 def planned(*steps, shape=(4000, 6000), dtype="uint8", core=None):
     checked = json.dumps(recipe.check(steps, catalogue(), 20))
-    return plan(PlanRequest(shape, dtype, checked, core=core))
+    return plan(PlanRequest(header_of(shape, dtype), checked, core=core))
 
 
 def seconds(chain, ranks=1, cores=64, rates=MEASURED):

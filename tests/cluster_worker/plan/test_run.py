@@ -29,6 +29,7 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array, read
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import SingleRank, run_alone
@@ -51,12 +52,14 @@ def own_catalogue(monkeypatch):
 
 def run(image, *names, core=CORE):
     steps = json.dumps([{"operation": name} for name in names])
-    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), steps, "native", core)), image)
+    return run_alone(
+        plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, "native", core)), image
+    )
 
 
 def planned(*names, shape=IMAGE.shape):
     steps = json.dumps([{"operation": name} for name in names])
-    return plan(PlanRequest(shape, "uint8", steps, "native", CORE))
+    return plan(PlanRequest(header_of(shape, "uint8"), steps, "native", CORE))
 
 
 def sum_of_neighbours(image: Image) -> Image:
@@ -166,7 +169,7 @@ def test_eight_bits_of_a_rank_filter_return_to_sixteen_and_alpha_to_eight():
     checked = recipe.check([{"operation": "gaussian"}, {"operation": "rank_mean"}], catalogue(), 2)
     found = {
         depth: run_alone(
-            plan(PlanRequest(image.shape, "uint16", json.dumps(checked), depth)), image
+            plan(PlanRequest(header_of(image.shape, "uint16"), json.dumps(checked), depth)), image
         )
         for depth in ("input", "native")
     }
@@ -262,7 +265,7 @@ def test_rounds_end_when_their_rule_says_so_in_whichever_buffer(rounds):
 @pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
 def test_no_tile_is_so_much_work_that_a_cancel_would_wait_for_it(name, dtype):
     checked = recipe.check([{"operation": name}], catalogue(), 1)
-    made = plan(PlanRequest((6000, 6000, 3), dtype, json.dumps(checked)))
+    made = plan(PlanRequest(header_of((6000, 6000, 3), dtype), json.dumps(checked)))
     for each in made.passes:
         if not each.whole and each.stages[0].rounds is None:
             height, width = made.core_of(each, 2)
@@ -367,5 +370,5 @@ def test_a_plan_does_no_work_that_takes_seconds(monkeypatch):
     plan.cache_clear()
     steps = recipe.check([{"operation": "threshold_multiotsu", "classes": 5}], catalogue(), 1)
     for dtype in ("uint8", "float32"):
-        planned = plan(PlanRequest((10, 10), dtype, json.dumps(steps)))
+        planned = plan(PlanRequest(header_of((10, 10), dtype), json.dumps(steps)))
         assert planned.result_dtype == "uint32"
