@@ -1,4 +1,4 @@
-# Every target sets up what it needs and finds missing; `make help` lists them.
+# Each target installs what it needs and is missing; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -22,7 +22,7 @@ LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
 
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long check bench synth deploy cost letters smoke docs catalogue openapi lock
+.PHONY: help run test test-long check bench synth deploy cost letters smoke generate lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,31 +49,27 @@ test-long: ## Run the tests that take minutes (PART=name for one: see LONG in th
 	@$(foreach part,$(or $(PART),$(LONG)),echo "long tests: $(part)" && \
 		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters),2,0) $(LONG_$(part)) &&) true
 
-check: ## Look at format, lint and types, and run the fast tests
+check: ## Check format, lint and types, and run the fast tests
 	@$(SETUP) check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest -m "not slow and not long"
 
-bench: ## Measure beside other libraries, and write docs/bench (PART="operations files" for some)
+bench: ## Compare with other libraries, and write docs/bench (PART="operations files" for some)
 	@$(SETUP) bench
 	$(PYTHON) -m tests.benchmarks $(PART)
 
-docs: ## Write docs/operations: a page for each group, with pictures
-	@$(SETUP) check
-	$(PYTHON) -m tests.documents
-
-synth: ## Make the CloudFormation template and check it against the rules (C="-c size=production")
+synth: ## Write the CloudFormation template and check it against the rules (C="-c size=production")
 	@$(SETUP) synth
 	$(CDK) synth --quiet $(C)
 	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
 
-deploy: ## Put the whole app on AWS, or bring what is there up to date (C="-c size=production")
+deploy: ## Deploy the whole app to AWS, or update it (C="-c size=production")
 	@$(SETUP) synth
 	$(CDK) deploy $(C)
 
-cost: ## Print what the chosen settings cost when idle and per 1,000 images (C="-c size=production")
+cost: ## Estimate the cost of the settings, idle and per 1,000 images (C="-c size=production")
 	@$(SETUP) check
 	@$(PYTHON) -m infra.cost $(C)
 
@@ -85,16 +81,12 @@ smoke: ## Send a photograph through a deployed site (URL=https://…)
 	@$(SETUP) check
 	@$(PYTHON) -m infra.smoke $(URL)
 
-catalogue: ## Export the operations to config/contract/catalogue.json
-	@$(SETUP) check
-	$(PYTHON) -m cluster_worker.operations > config/contract/catalogue.json.new
-	mv config/contract/catalogue.json.new config/contract/catalogue.json
-
-openapi: ## Export the API's contract to config/contract/openapi.json
+generate: ## Write catalogue, OpenAPI document, docs/operations and the lists for review
 	@$(SETUP) check
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
+	$(PYTHON) -m tests.documents
 
-lock: ## Renew requirements.lock, the worker image's part of it, and frontend/package-lock.json
+lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend/package-lock.json
 	@$(SETUP) check
 	.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --all-extras \
 		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \

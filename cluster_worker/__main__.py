@@ -14,13 +14,14 @@ from cluster_worker.log import event
 from cluster_worker.node.consumer import Answerer, Consumer, Publish, Sender
 from cluster_worker.node.lifecycle import Outside
 from cluster_worker.node.previews import Previewer
-from cluster_worker.node.rows import Rows
 from cluster_worker.node.runner import Runner, milliseconds
 from cluster_worker.node.storage import Storage, answering, client
+from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.credentials import signed_in
 from config.contract.job import Job
 from config.contract.settings import SettingError, WorkerSettings, load
+from config.contract.table import JobTable
 
 # Jobs in hand beyond the ranks, so that one is fetched or stored while others compute.
 SPARE_SLOTS = 2
@@ -57,9 +58,9 @@ class Previews(threading.Thread):
 class Releases(threading.Thread):
     """Lets held jobs of large batches go when messages of these are taken."""
 
-    def __init__(self, rows: Rows, broker: str) -> None:
+    def __init__(self, table: JobTable, broker: str) -> None:
         super().__init__(name="releases")
-        self.rows = rows
+        self.table = table
         self.sender = Sender(broker, self.release)
 
     def ask(self, row: Job) -> None:
@@ -70,9 +71,9 @@ class Releases(threading.Thread):
     def release(self, row: Job, publish: Publish) -> None:
         """Publish what there is room for now."""
         try:
-            for message in self.rows.release(row, milliseconds()):
-                publish(message, resources.BULK)
-                self.rows.published(message, milliseconds())
+            for released in self.table.release(row, milliseconds, self.table.lapse):
+                publish(released.message, resources.BULK)
+                self.table.mark_published(released.message, milliseconds())
         except Broken as error:
             event("waiting jobs not released", error=str(error))
 
@@ -109,10 +110,10 @@ def main() -> int:
     worker = f"{socket.gethostname()}-{os.getpid()}"
     limits = settings.pixels_max, settings.job_memory_bytes_max, settings.decode_seconds_max
     with engine, Decoders(slots, *limits) as decoders:
-        rows = Rows(settings)
-        runner = Runner(settings, engine, decoders, rows, Storage(settings), worker)
+        table = job_table(settings)
+        runner = Runner(settings, engine, decoders, table, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)
-        previews, releases = Previews(settings, broker), Releases(rows, broker)
+        previews, releases = Previews(settings, broker), Releases(table, broker)
         runner.on_taken = releases.ask
 
         def ready() -> None:
@@ -136,7 +137,7 @@ def main() -> int:
         signal.signal(signal.SIGINT, stop)
         previews.start()
         releases.start()
-        with Outside(settings, consumer, rows, worker):
+        with Outside(settings, consumer, table, worker):
             consumer.run(settings.drain_seconds, runner.draining.set)
         # Told by a signal already, or the drain came from outside.
         for each in (previews, releases):

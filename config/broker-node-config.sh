@@ -1,7 +1,7 @@
 #!/bin/bash
-# Make this machine the broker: RabbitMQ by TLS only, with the app's user and its queues.
-# Debian, and Amazon Linux where a package of RabbitMQ has been made available; may be run again at
-# any time, and then changes what is not as it should be.
+# Make this machine the broker: RabbitMQ with TLS only, the app's user and its queues.
+# For Debian, and for Amazon Linux if a package of RabbitMQ is available there. It may be run again
+# at any time; it then changes only what differs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=config/node.sh
@@ -60,14 +60,15 @@ if [ -n "$certificate$key" ] && { [ -z "$certificate" ] || [ -z "$key" ]; }; the
 fi
 [ "$user" != guest ] || fail "--user: guest may not be used from other machines; take another name"
 
-# A server without TLS must not be up for even a moment: it is configured before it first starts.
+# Install RabbitMQ without starting it: it must be configured first, so that it never runs without
+# TLS. With this policy file, Debian's package does not start it.
 install_server() {
     local policy=/usr/sbin/policy-rc.d
     packages openssl openssl openssl
     packages python3 python3 python3
     if [ -e /usr/sbin/rabbitmq-server ]; then return 0; fi
     if [ -z "$dry_run" ] && [ ! -e "$policy" ] && command -v apt-get >/dev/null; then
-        # shellcheck disable=SC2064  # its name is known now
+        # shellcheck disable=SC2064  # the name of the file is known now
         trap "rm -f $policy" EXIT
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod +x "$policy"
@@ -76,7 +77,7 @@ install_server() {
     rm -f "$policy"
 }
 
-# A certificate for this host, signed by an authority made for it alone.
+# Make a certificate for this host, signed by an authority that is made for this certificate only.
 make_certificate() {
     local folder
     if [ -f "$rabbitmq/tls/server.pem" ]; then return 0; fi
@@ -96,7 +97,7 @@ make_certificate() {
     key=$folder/server.key
     authority=$folder/ca.pem
     install_certificate
-    # The authority signs nothing else: its key is not kept.
+    # The authority will sign nothing else, so delete its key.
     rm -r "$folder"
 }
 
@@ -114,7 +115,7 @@ configure_server() {
     if put "$here/systemd/rabbitmq-server.conf" "$units/$unit.d/dip.conf" 644; then changed=yes; fi
 }
 
-# The user and the queues. The password is made once, and read by root alone.
+# Make the user and the queues, once. Only root can read the password.
 import_definitions() {
     local password file
     if [ -f "$settings/broker.env" ]; then return 0; fi

@@ -1,3 +1,3 @@
 #!/bin/bash
-# Set this machine up as a server, and start nothing yet; daemonize_server.sh starts it.
+# Set up this machine as a server without starting it; daemonize_server.sh starts it.
 exec "$(dirname "${BASH_SOURCE[0]}")/server-node-config.sh" --only configure "$@"

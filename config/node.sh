@@ -1,6 +1,6 @@
-# What the node scripts share; they source it. Not to be run by itself.
+# Functions and variables of the node scripts, which source this file. Do not run it by itself.
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # what is set here is read by the scripts that source it
+# shellcheck disable=SC2034  # the scripts that source this file read its variables
 
 dry_run=
 settings=/etc/dip
@@ -14,7 +14,7 @@ fail() {
     exit 1
 }
 
-# Do a command that changes this machine, or, in a dry run, tell it.
+# Run a command that changes this machine; in a dry run, only print it.
 run() {
     if [ -n "$dry_run" ]; then
         say "would run: $*"
@@ -23,8 +23,8 @@ run() {
     fi
 }
 
-# Put a file in place with a mode and an owner, unless it is there and the same: put SOURCE TARGET
-# MODE [GROUP]. Returns 0 if it was changed.
+# Install a file with a mode and a group, unless the target has the same content already:
+# put SOURCE TARGET MODE [GROUP]. Returns 0 if the target was changed, 1 if not.
 put() {
     local source=$1 target=$2 mode=$3 group=${4:-root}
     if cmp --silent "$source" "$target" 2>/dev/null; then
@@ -38,7 +38,7 @@ put() {
     say "wrote $target"
 }
 
-# Install packages that are missing: packages COMMAND DEBIAN_NAME AMAZON_NAME.
+# Install the package of a command that is missing: packages COMMAND DEBIAN_NAME AMAZON_NAME.
 packages() {
     local command=$1 debian=$2 amazon=$3
     if command -v "$command" >/dev/null; then return 0; fi
@@ -60,12 +60,12 @@ must_be_root() {
     fi
 }
 
-# Refuse an option that no value follows: needs_value "$@".
+# Fail if an option has no value: needs_value "$@".
 needs_value() {
     if [ $# -lt 2 ] || [ -z "$2" ]; then fail "$1: needs a value"; fi
 }
 
-# Start a unit on boot and now; once more when what it runs has changed.
+# Start a unit now and on every boot; restart it if its files have changed: start UNIT CHANGED.
 start() {
     local unit=$1 changed=$2
     run systemctl daemon-reload

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Make this machine the server of API and site, for a group without AWS: the app in /opt/dip, and a
-# unit that keeps it running. Debian and Amazon Linux; may be run again at any time, and then changes
-# what is not as it should be.
+# Make this machine the server of API and site, for a group without AWS: install the app in /opt/dip
+# and a unit that runs it. For Debian and Amazon Linux. It may be run again at any time; it then
+# changes only what differs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=config/node.sh
@@ -50,13 +50,15 @@ check_part "$part"
 check_readable "$env_file"
 check_readable "$authority"
 
-# The sources, with the site built and the libraries installed; nothing of a user's own.
+# Copy the sources, build the site and install the libraries. Only the listed folders and files are
+# copied, not a user's own settings or data beside them.
 install_app() {
     packages python3 python3 python3.11
     packages npm npm npm
     if [ "$(cd "$here/.." && pwd)" != "$home" ]; then
         run mkdir -p "$home"
-        for each in api config cluster_worker infra frontend pyproject.toml requirements.lock; do
+        # The site shows the pictures of the operations, which lie in docs.
+        for each in api config cluster_worker docs infra frontend pyproject.toml requirements.lock; do
             run cp --recursive --no-target-directory --preserve=mode "$here/../$each" "$home/$each"
         done
     fi
@@ -72,7 +74,7 @@ write_settings() {
     if [ -n "$authority" ] && put "$authority" "$settings/broker-ca.pem" 644; then changed=yes; fi
     if [ -n "$env_file" ]; then
         both=$(mktemp)
-        # shellcheck disable=SC2064  # its name is known now
+        # shellcheck disable=SC2064  # the name of the file is known now
         trap "rm -f $both" EXIT
         cat "$env_file" >"$both"
         if [ -n "$authority" ] || [ -f "$settings/broker-ca.pem" ]; then

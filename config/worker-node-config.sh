@@ -1,13 +1,14 @@
 #!/bin/bash
-# Make this machine a worker node: Docker, the worker's image, and a unit that keeps it running.
-# Debian and Amazon Linux; may be run again at any time, and then changes what is not as it should be.
+# Make this machine a worker node: install Docker, the worker's image, and a unit that runs it.
+# For Debian and Amazon Linux. It may be run again at any time; it then changes only what differs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=config/node.sh
 . "$here/node.sh"
 
 unit=docker-worker-compose.service
-# The user of the image, who also writes the sign of life on this side.
+# The user of the image. It must have the same id on this machine, because the container writes a
+# file into a folder of this machine that the user owns, to show that the worker is alive.
 user=dip-worker
 user_id=10001
 
@@ -79,13 +80,13 @@ make_user() {
     fi
 }
 
-# The image is fetched or built now, so that a start of the unit needs no registry.
+# Pull or build the image now, so that a start of the unit needs no registry.
 fetch_image() {
     if [ -z "$image" ]; then
         image=dip-worker
         [ -f "$here/../cluster_worker/Dockerfile" ] ||
             fail "no sources beside this script to build the image from; name one by --image"
-        # By the machine's own network, as the container is run.
+        # Use the network of the machine, as the container does when it runs.
         run docker build --network host --file "$here/../cluster_worker/Dockerfile" \
             ${base:+--build-arg "BASE_IMAGE=$base"} --tag "$image" "$here/.."
         return
@@ -113,7 +114,7 @@ write_settings() {
     fi
     if [ -n "$authority" ] && put "$authority" "$settings/broker-ca.pem" 644; then changed=yes; fi
     node=$(mktemp)
-    # shellcheck disable=SC2064  # its name is known now
+    # shellcheck disable=SC2064  # the name of the file is known now
     trap "rm -f $node" EXIT
     printf 'IMAGE=%s\nMEMORY=%s\nCPUS=%s\n' "$image" "$memory" "$cpus" >"$node"
     if put "$node" "$settings/worker-node.env" 644; then changed=yes; fi

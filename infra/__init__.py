@@ -1,1 +1,1 @@
-"""Where the app runs: on one machine (`infra.local`)."""
+"""Where the app runs: on AWS, on one machine (`infra.local`), or on a server (`infra.server`)."""

@@ -12,7 +12,7 @@ from infra.stack import add_stack
 
 
 def main() -> int:
-    """Synthesise the stack; 2 for settings that cannot be used."""
+    """Synthesise the stack; return the exit code, 2 for unusable settings or a missing price."""
     app = App()
     try:
         add_stack(app, load(app.node.try_get_context, os.environ))

@@ -1,4 +1,4 @@
-"""The API: the Chalice app on Lambda behind API Gateway, with its schedules and its grants."""
+"""The API: the Chalice app on Lambda behind API Gateway, with its schedules and grants."""
 
 import contextlib
 import json
@@ -17,29 +17,29 @@ from constructs import Construct
 
 from infra import package
 from infra.broker import Broker
-from infra.grants import LAMBDA_NETWORK, allow, everything, group_arn, reach_all
+from infra.grants import LAMBDA_NETWORK, allow, allow_on_all, group_arn, policy_on_all
 from infra.logs import log_group
 from infra.network import Network
 from infra.settings import StackSettings
 from infra.storage import Buckets, JobTable
 
-# Chalice's names of the functions in `api/app.py`, with Lambda's seconds for each.
+# Chalice's names of the functions in `api/app.py`, with their timeouts in seconds.
 HANDLER = "APIHandler"
 FUNCTIONS = {HANDLER: 29, "Sweep": 60, "Backlog": 30, "DeadLetters": 60}
 RUNTIME = "python3.13"
 MEGABYTES = 256
-# The one stage, whose name is also the path under which the site's origin has the API.
+# Name of the only stage. It must equal the path of the API at the site's origin.
 STAGE = "api"
 
-# API Gateway's own errors, as problem details (RFC 9457) like those of the app: status, sentence.
-# An empty sentence stands for the gateway's own.
+# Status and sentence of API Gateway's own errors, sent as problem details (RFC 9457) like those of
+# the app. An empty sentence stands for the gateway's own message.
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "DEFAULT_4XX": (400, ""),
     "BAD_REQUEST_BODY": (400, ""),
     "BAD_REQUEST_PARAMETERS": (400, ""),
     "ACCESS_DENIED": (403, "this request is not allowed"),
     "WAF_FILTERED": (403, "too many requests from this address; try again in five minutes"),
-    # For a path that no route has, the gateway speaks of a missing token.
+    # The gateway reports a path without a route as a missing token.
     "MISSING_AUTHENTICATION_TOKEN": (404, "no such address or method"),
     "REQUEST_TOO_LARGE": (413, "a request may hold 10 MB at most"),
     "UNSUPPORTED_MEDIA_TYPE": (415, "the body must be JSON: send Content-Type: application/json"),
@@ -53,14 +53,25 @@ GATEWAY_SAYS = "$context.error.messageString"
 
 
 class Api(Construct):
-    """The API in the network, allowed what it does and nothing else.
+    """The API, with a role that allows only what the API does.
+
+    Parameters
+    ----------
+    network, broker, table, buckets
+        The constructs that the API uses.
+    environment : mapping
+        Settings of the API, as environment variables.
+    worker_group : str
+        Name of the workers' Auto Scaling group.
+    settings : StackSettings
+        Rates, concurrency and firewall.
 
     Attributes
     ----------
     domain : str
         Host name of the gateway, whose stage is called `api`.
     gateway_name : str
-        By which CloudWatch knows it.
+        Name of the gateway, also in CloudWatch.
     functions : dict of str to str
         Names of the Lambda functions.
     """
@@ -97,17 +108,17 @@ class Api(Construct):
         )
         self.functions: dict[str, str] = {}
         for name, seconds in FUNCTIONS.items():
-            self._set_up(name, seconds, role)
-        self._set_up_gateway()
+            self._configure_function(name, seconds, role)
+        self._configure_gateway()
         if settings.firewall_requests:
             self._add_firewall()
 
     def _package(self, stage_config: Mapping[str, Any]) -> Chalice:
         with tempfile.TemporaryDirectory() as folder:
             staged = package.stage(Path(folder) / "api")
-            # Chalice leaves its output in the folder that it is called in, and the functions'
-            # environment in this process's own.
-            with contextlib.chdir(folder), environment_kept():
+            # Chalice writes its output into the current folder, and the functions' environment
+            # into that of this process.
+            with contextlib.chdir(folder), restored_environment():
                 return Chalice(
                     self, "Chalice", source_dir=str(staged), stage_config=dict(stage_config)
                 )
@@ -120,10 +131,10 @@ class Api(Construct):
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description="What the API may do",
-            # In the role itself: Lambda asks for it when a function is made, and to wait for the
-            # policy below, which names the buckets, would be to wait for the site, and so for the
+            # Lambda needs this when it creates a function, so it must be in the role itself. The
+            # policy below names the buckets, which depend on the site, which depends on the
             # function.
-            inline_policies={"Network": everything(*LAMBDA_NETWORK)},
+            inline_policies={"Network": policy_on_all(*LAMBDA_NETWORK)},
         )
         jobs = table.table.table_arn
         allow(
@@ -145,16 +156,16 @@ class Api(Construct):
             allow(role, bucket, "s3:ListBucket")
         allow(role, broker.secret.secret_arn, "secretsmanager:GetSecretValue")
         allow(role, group_arn(self, worker_group), "autoscaling:SetDesiredCapacity")
-        reach_all(role, "autoscaling:DescribeAutoScalingGroups")
-        reach_all(
+        allow_on_all(role, "autoscaling:DescribeAutoScalingGroups")
+        allow_on_all(
             role,
             "cloudwatch:PutMetricData",
             conditions={"StringEquals": {"cloudwatch:namespace": self.settings.name}},
         )
         return role
 
-    def _set_up(self, name: str, seconds: int, role: iam.Role) -> None:
-        """Give a function its time, its runtime and a log that is kept for some days."""
+    def _configure_function(self, name: str, seconds: int, role: iam.Role) -> None:
+        """Set timeout (in seconds), runtime, log group and concurrency of a Lambda function."""
         function: Any = self.chalice.get_resource(name)
         logs = log_group(self, f"{name}Log", self.settings)
         logs.grant_write(role)
@@ -164,7 +175,7 @@ class Api(Construct):
             "Timeout": seconds,
             "LoggingConfig": {"LogGroup": logs.log_group_name},
         }
-        # One connection to the broker for each; the schedules never run twice at once.
+        # Each instance has one connection to the broker. A schedule never runs twice at once.
         overrides["ReservedConcurrentExecutions"] = (
             self.settings.api_concurrency if name == HANDLER else 1
         )
@@ -172,7 +183,7 @@ class Api(Construct):
             function.add_property_override(key, value)
         self.functions[name] = function.ref
 
-    def _set_up_gateway(self) -> None:
+    def _configure_gateway(self) -> None:
         gateway: Any = self.chalice.get_resource("RestAPI")
         self.gateway_name = f"{self.settings.name}-api"
         self.domain = f"{gateway.ref}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"
@@ -186,7 +197,8 @@ class Api(Construct):
                     "ThrottlingRateLimit": self.settings.requests_per_second,
                     "ThrottlingBurstLimit": self.settings.requests_burst,
                     "MetricsEnabled": True,
-                    # Paths hold batch ids, and who knows one may read the batch: never logged.
+                    # Do not log paths: they hold batch ids, and whoever knows one can read the
+                    # batch.
                     "LoggingLevel": "OFF",
                     "DataTraceEnabled": False,
                 }
@@ -194,11 +206,14 @@ class Api(Construct):
         )
         gateway.add_property_override(
             "GatewayResponses",
-            {kind: problem(status, detail) for kind, (status, detail) in PROBLEMS.items()},
+            {
+                error: gateway_response(status, detail)
+                for error, (status, detail) in PROBLEMS.items()
+            },
         )
 
     def _add_firewall(self) -> None:
-        """Block for a while an address that asks too often."""
+        """Block addresses that send more than `firewall_requests` requests in five minutes."""
         seen = wafv2.CfnWebACL.VisibilityConfigProperty(
             cloud_watch_metrics_enabled=True,
             metric_name=f"{self.settings.name}-firewall",
@@ -207,7 +222,7 @@ class Api(Construct):
         limit = wafv2.CfnWebACL.RateBasedStatementProperty(
             limit=self.settings.firewall_requests,
             aggregate_key_type="FORWARDED_IP",
-            # The gateway sees CloudFront's address; the visitor's comes first in this header.
+            # The gateway sees CloudFront's address; this header begins with the visitor's.
             forwarded_ip_config=wafv2.CfnWebACL.ForwardedIPConfigurationProperty(
                 header_name="X-Forwarded-For", fallback_behavior="MATCH"
             ),
@@ -229,7 +244,7 @@ class Api(Construct):
             ],
         )
         gateway: Any = self.chalice.get_resource("RestAPI")
-        # The stage is made by SAM; to name it so is to wait for it.
+        # SAM creates the stage; this reference makes CloudFormation wait for it.
         stage = Token.as_string({"Ref": "RestAPI.Stage"})
         association = wafv2.CfnWebACLAssociation(
             self,
@@ -251,8 +266,8 @@ class Api(Construct):
 
 
 @contextlib.contextmanager
-def environment_kept() -> Iterator[None]:
-    """Put the environment back as it was."""
+def restored_environment() -> Iterator[None]:
+    """Restore the environment variables of this process on exit."""
     before = dict(os.environ)
     try:
         yield
@@ -261,8 +276,8 @@ def environment_kept() -> Iterator[None]:
         os.environ.update(before)
 
 
-def problem(status: int, detail: str) -> dict[str, Any]:
-    """Build an answer of the gateway's own, in the form of the app's."""
+def gateway_response(status: int, detail: str) -> dict[str, Any]:
+    """Build the gateway's answer for one of its own errors, as problem details (RFC 9457)."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -274,7 +289,7 @@ def problem(status: int, detail: str) -> dict[str, Any]:
         "StatusCode": str(status),
         "ResponseParameters": {"Headers": headers},
         "ResponseTemplates": {
-            # The gateway puts in its sentence with quotation marks of its own.
+            # The gateway inserts its message with quotation marks, so remove ours.
             "application/json": json.dumps(body).replace(f'"{GATEWAY_SAYS}"', GATEWAY_SAYS)
         },
     }

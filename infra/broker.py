@@ -1,4 +1,4 @@
-"""RabbitMQ on Amazon MQ: private, by TLS only, its user made in Secrets Manager."""
+"""RabbitMQ on Amazon MQ: private, TLS only, with its user's password in Secrets Manager."""
 
 import json
 
@@ -12,15 +12,15 @@ from infra.logs import DAYS
 from infra.network import Network
 from infra.settings import StackSettings
 
-# Versions from 4 on run on m7g alone.
+# RabbitMQ 4 runs on m7g instances only.
 VERSION = "4.2"
 
 USER = "dip"
 LOGS = ("general", "connection", "channel")
 
-# A job that outlives this is delivered again while it runs, and its late acknowledgement ends the
-# channel. Longer than any job may compute (`StackSettings.job_seconds_max` ends at 7,200 s), with
-# its transfers.
+# If a job takes longer than this, it is delivered again while it runs, and its late acknowledgement
+# closes the channel. So this must exceed the longest job (`StackSettings.job_seconds_max` is at
+# most 7,200 s) with its transfers.
 CONSUMER_TIMEOUT_MS = 10_800_000
 CONFIGURATION = f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\n"
 
@@ -33,9 +33,9 @@ class Broker(Construct):
     secret : secrets.Secret
         JSON with ``username`` and ``password``.
     url : str
-        ``amqps://host:5671`` without them.
+        ``amqps://host:5671``, without user and password.
     name : str
-        By which CloudWatch knows it.
+        Name of the broker, also in CloudWatch.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Broker(Construct):
                 secret_string_template=json.dumps({"username": USER}),
                 generate_string_key="password",
                 password_length=40,
-                # Amazon MQ refuses some signs, and none of them is needed at this length.
+                # Amazon MQ refuses some punctuation; a password of this length needs none.
                 exclude_punctuation=True,
             ),
         )
@@ -73,7 +73,7 @@ class Broker(Construct):
             host_instance_type=settings.broker_type,
             deployment_mode="CLUSTER_MULTI_AZ" if settings.broker_cluster else "SINGLE_INSTANCE",
             publicly_accessible=False,
-            # Required from version 3.13 on; minor versions come in the maintenance window.
+            # Amazon MQ requires this from version 3.13 on; it updates in the maintenance window.
             auto_minor_version_upgrade=True,
             subnet_ids=zones if settings.broker_cluster else zones[:1],
             security_groups=[network.broker.security_group_id],
@@ -84,19 +84,19 @@ class Broker(Construct):
             users=[
                 amazonmq.CfnBroker.UserProperty(
                     username=USER,
-                    # Read by CloudFormation from the secret; the template holds its name only.
+                    # CloudFormation reads the password; the template holds only the secret's name.
                     password=self.secret.secret_value_from_json("password").unsafe_unwrap(),
                 )
             ],
         )
         if settings.is_kept:
             broker.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-        # Amazon MQ makes these groups itself; here they are told how long to keep what they get.
-        for kind in LOGS:
+        # Amazon MQ creates these log groups itself, so only their retention is set here.
+        for log in LOGS:
             logs.LogRetention(
                 self,
-                f"{kind.title()}LogDays",
-                log_group_name=f"/aws/amazonmq/broker/{broker.attr_id}/{kind}",
+                f"{log.title()}LogDays",
+                log_group_name=f"/aws/amazonmq/broker/{broker.attr_id}/{log}",
                 retention=DAYS[settings.log_days],
             )
         self.url = Fn.select(0, broker.attr_amqp_endpoints)

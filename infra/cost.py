@@ -1,8 +1,8 @@
-"""What the chosen settings cost, by the price table: `make cost`.
+"""`make cost`: estimate what the chosen settings cost, from the price table.
 
-The figures are estimates from list prices (`prices.json`, with the date of its entry and a note on
-where they come from) and from what an image is assumed to need. They leave out taxes, free tiers,
-and traffic from S3 to CloudFront, which is free.
+The estimates use list prices (`prices.json`, which has their date and a note on their source) and
+assumptions about one image (`Usage`). Taxes, free tiers, and the free traffic from S3 to CloudFront
+are left out.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from infra.settings import StackSettings, load
 
 FILE = Path(__file__).with_name("prices.json")
 
-# Interface endpoints that a network without NAT needs; each stands in both zones.
+# Interface endpoints that a network without NAT needs; each exists in both zones.
 ENDPOINTS = (
     "secretsmanager",
     "ecr.api",
@@ -42,20 +42,23 @@ class PriceError(Exception):
 
 @dataclass(frozen=True)
 class Usage:
-    """What an image is assumed to need: a photograph of 12 megapixels, one filter, on one node.
+    """The assumed usage of one image: a photograph of 12 megapixels, one filter, on one node.
 
-    No node on AWS has been measured yet: these are set by hand.
+    The values are set by hand; no node on AWS has been measured yet.
 
     Attributes
     ----------
     node_seconds : float
-        Of one node for one image, transfer and codecs included; a node works on several at once.
+        Time of a node per image, in seconds, transfers and codecs included; smaller than the time
+        that an image takes, because a node works on several images at once.
     upload_megabytes, result_megabytes : float
-        Of one image.
+        Sizes of the upload and of the result.
     api_calls : float
-        Per image: its share of the batch, `uploaded`, and polls.
+        Calls per image: `uploaded`, polls, and its share of the calls for the batch.
     table_writes, table_reads : float
-        Units per image. A transaction counts twice, each index once more.
+        Capacity units per image. A write in a transaction counts twice; each index adds one.
+    call_seconds : float
+        Duration of one call of the API, in seconds.
     """
 
     node_seconds: float = 0.5
@@ -74,27 +77,27 @@ def read_prices() -> dict[str, Any]:
 
 
 def egress(settings: StackSettings, prices: Mapping[str, Any]) -> str:
-    """Choose how the network reaches AWS: what was set, or the cheaper one when idle."""
+    """Return ``nat`` or ``endpoints``: the setting, or for ``auto`` the cheaper one when idle."""
     if settings.egress != "auto":
         return settings.egress
-    return min(("nat", "endpoints"), key=lambda kind: egress_month(kind, prices))
+    return min(("nat", "endpoints"), key=lambda way: egress_month(way, prices))
 
 
-def egress_month(kind: str, prices: Mapping[str, Any]) -> float:
-    """Price of a month's idle NAT gateway, or of the interface endpoints."""
-    hour = prices["nat_hour"] if kind == "nat" else prices["endpoint_hour"] * ZONES * len(ENDPOINTS)
+def egress_month(way: str, prices: Mapping[str, Any]) -> float:
+    """Return the price of an idle NAT gateway (``nat``) or of the endpoints for one month."""
+    hour = prices["nat_hour"] if way == "nat" else prices["endpoint_hour"] * ZONES * len(ENDPOINTS)
     return float(hour * prices["month_hours"])
 
 
 def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, float]:
-    """List what a month costs in which nobody sends an image."""
+    """Return the cost of a month without any image, by item."""
     nodes = prices["broker_cluster_nodes"] if settings.broker_cluster else 1
-    broker = priced(prices["broker_hour"], settings.broker_type)
-    # The sweep and the backlog, once a minute each, with 256 MB for a quarter of a second.
+    broker = look_up_price(prices["broker_hour"], settings.broker_type)
+    # The sweep and the backlog each run once a minute, with 256 MB for a quarter of a second.
     calls = 2 * 60 * prices["month_hours"]
     schedules = calls * (0.25 * 0.25 * prices["lambda_gigabyte_second"])
     schedules += calls * prices["lambda_million"] / 1e6
-    # Four partitions of the index of what is due, the nodes, and the dead letters' rows.
+    # Reads per minute: four partitions of the due index, the nodes, and the rows of dead letters.
     schedules += calls / 2 * 6 * prices["table_read_million"] / 1e6
     return {
         f"broker {settings.broker_type} × {nodes}": broker * nodes * prices["month_hours"],
@@ -111,9 +114,9 @@ def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, 
 def thousand_images(
     settings: StackSettings, prices: Mapping[str, Any], usage: Usage = Usage()
 ) -> dict[str, float]:
-    """List what a thousand images cost on top of that."""
+    """Return the cost of a thousand images on top of `idle_month`, by item."""
     spot = settings.spot_percent / 100
-    hour = sum(priced(prices["instance_hour"], each) for each in settings.instance_types)
+    hour = sum(look_up_price(prices["instance_hour"], each) for each in settings.instance_types)
     hour *= (1 - spot * (1 - prices["spot_share"])) / len(settings.instance_types)
     calls = 1000 * usage.api_calls
     gigabytes = (usage.upload_megabytes + usage.result_megabytes) * 1000 / 1024
@@ -136,13 +139,13 @@ def thousand_images(
     }
 
 
-def priced(table: Mapping[str, float], name: str) -> float:
-    """Look up a price.
+def look_up_price(table: Mapping[str, float], name: str) -> float:
+    """Return the price of an instance type.
 
     Raises
     ------
     PriceError
-        If the table has none.
+        If the table has no such price.
     """
     if name not in table:
         raise PriceError(f"{name}: no price in {FILE.name}; add it there")
@@ -150,13 +153,13 @@ def priced(table: Mapping[str, float], name: str) -> float:
 
 
 def report(settings: StackSettings) -> str:
-    """Write both lists with their sums, and where the prices come from."""
+    """Return the report: both lists with their sums, the assumptions, and the note on prices."""
     prices = read_prices()
     idle, images = idle_month(settings, prices), thousand_images(settings, prices)
     usage = Usage()
     lines = [f"size {settings.size}, {prices['region']}, prices of {prices['date']}", ""]
-    lines += table(f"idle, {prices['currency']} a month", idle)
-    lines += ["", *table(f"1,000 images, {prices['currency']} on top", images)]
+    lines += format_table(f"idle, {prices['currency']} a month", idle)
+    lines += ["", *format_table(f"1,000 images, {prices['currency']} on top", images)]
     lines += [
         "",
         f"An image is assumed to be {usage.upload_megabytes:g} MB up, "
@@ -168,14 +171,20 @@ def report(settings: StackSettings) -> str:
     return "\n".join(lines)
 
 
-def table(title: str, amounts: Mapping[str, float]) -> list[str]:
-    """Write amounts below each other, with their sum."""
-    rows = [(title, sum(amounts.values())), *((f"  {key}", each) for key, each in amounts.items())]
-    return [f"{name:<40}{amount:>10.2f}" for name, amount in rows]
+def format_table(title: str, amounts: Mapping[str, float]) -> list[str]:
+    """Format amounts as lines of text: the title with the sum, then one line per amount."""
+    lines = [(title, sum(amounts.values())), *((f"  {key}", each) for key, each in amounts.items())]
+    return [f"{name:<40}{amount:>10.2f}" for name, amount in lines]
 
 
 def main(arguments: list[str]) -> int:
-    """Print the report for settings given as `cdk` takes them; 2 if they cannot be used."""
+    """Print the report for settings given as for `cdk`.
+
+    Returns
+    -------
+    int
+        Exit code: 2, after a sentence, for an unusable setting or a missing price; else 0.
+    """
     parser = argparse.ArgumentParser(prog="make cost", description="Price of the chosen settings")
     parser.add_argument("-c", "--context", action="append", default=[], metavar="NAME=VALUE")
     given = dict(each.partition("=")[::2] for each in parser.parse_args(arguments).context)

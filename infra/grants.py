@@ -1,4 +1,4 @@
-"""Grants: to a thing, or, where AWS knows no things to name, to all with a reason."""
+"""Grants on one resource, or on all resources for actions that AWS cannot restrict."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-# What a Lambda function in a network needs, to be given its interface there.
+# A Lambda function in a network needs these to get its network interface.
 LAMBDA_NETWORK = (
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",
@@ -15,8 +15,8 @@ LAMBDA_NETWORK = (
     "ec2:DeleteNetworkInterface",
 )
 
-# The only actions of ours that may be granted on "*", each with its reason; a test holds the
-# template against them.
+# The only actions that our roles may have on "*", each with its reason; a test compares the
+# template with this list.
 ON_ALL: Mapping[str, str] = {
     "autoscaling:DescribeAutoScalingGroups": "AWS takes no resource for describing groups",
     "cloudwatch:PutMetricData": "AWS takes no resource; the condition names our namespace",
@@ -25,12 +25,14 @@ ON_ALL: Mapping[str, str] = {
 
 
 def allow(role: iam.Role, resource: str, *actions: str) -> None:
-    """Let a role do something to one thing."""
+    """Allow a role some actions on one resource."""
     role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
 
-def reach_all(role: iam.Role, *actions: str, conditions: Mapping[str, Any] | None = None) -> None:
-    """Let a role do what cannot be granted on one thing."""
+def allow_on_all(
+    role: iam.Role, *actions: str, conditions: Mapping[str, Any] | None = None
+) -> None:
+    """Allow a role some actions on all resources; only for the actions in `ON_ALL`."""
     role.add_to_policy(
         iam.PolicyStatement(
             actions=list(actions), resources=["*"], conditions=dict(conditions or {})
@@ -38,15 +40,18 @@ def reach_all(role: iam.Role, *actions: str, conditions: Mapping[str, Any] | Non
     )
 
 
-def everything(*actions: str) -> iam.PolicyDocument:
-    """Build the policy of actions that cannot be granted on one thing."""
+def policy_on_all(*actions: str) -> iam.PolicyDocument:
+    """Build a policy of actions on all resources; only for the actions in `ON_ALL`."""
     return iam.PolicyDocument(
         statements=[iam.PolicyStatement(actions=list(actions), resources=["*"])]
     )
 
 
 def group_arn(scope: Construct, group: str) -> str:
-    """Give the ARN of an Auto Scaling group by its name; a part of it is AWS's own number."""
+    """Return the ARN of an Auto Scaling group.
+
+    A ``*`` stands for the id that AWS puts into the ARN, which is unknown before the group exists.
+    """
     return Stack.of(scope).format_arn(
         service="autoscaling",
         resource="autoScalingGroup",

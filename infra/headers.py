@@ -1,6 +1,6 @@
-"""The headers that the site's origin sends, from CloudFront as from a machine of one's own."""
+"""The headers of the site's answers, sent by CloudFront and by the front of `infra.local`."""
 
-# For everything at this origin; answers with a policy of their own keep it.
+# Headers of all answers of this origin. An answer that has one of them already keeps its own.
 HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -10,10 +10,10 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# A result is made from a stranger's bytes: opened by itself it may do nothing at all.
+# A result is made from untrusted bytes: opened as a page it must not be able to do anything.
 FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
-# Vite puts the hash of what is in a file under /assets into its name.
+# For files under /assets: Vite puts the hash of the content into the name.
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -23,7 +23,7 @@ def site_policy(uploads: str) -> str:
     Parameters
     ----------
     uploads : str
-        Origin of S3, which the page uploads to.
+        Origin of S3, to which the page uploads.
     """
     return "; ".join(
         (

@@ -1,10 +1,10 @@
-"""Logs, kept for as many days as the settings say."""
+"""Log groups, whose logs are kept for the `log_days` of the settings."""
 
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.settings import StackSettings
-from infra.storage import removal
+from infra.storage import removal_policy
 
 DAYS = {
     1: logs.RetentionDays.ONE_DAY,
@@ -23,7 +23,7 @@ DAYS = {
 
 
 def log_group(scope: Construct, id: str, settings: StackSettings) -> logs.LogGroup:
-    """Make a log group."""
+    """Create a log group with the retention and the removal policy of the settings."""
     return logs.LogGroup(
-        scope, id, retention=DAYS[settings.log_days], removal_policy=removal(settings)
+        scope, id, retention=DAYS[settings.log_days], removal_policy=removal_policy(settings)
     )

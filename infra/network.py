@@ -1,4 +1,4 @@
-"""The network: two zones, private, with a way to AWS that the price table chose."""
+"""The network: two zones with private subnets, which reach AWS by NAT or by endpoints."""
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -12,23 +12,23 @@ AMQPS = ec2.Port.tcp(5671)
 
 
 class Network(Construct):
-    """A network whose inside nobody outside can reach.
+    """A network whose private subnets cannot be reached from outside.
 
     Parameters
     ----------
     egress : str
         ``nat`` or ``endpoints``.
     settings : StackSettings
-        How long flow logs are kept.
+        Retention of the flow logs.
 
     Attributes
     ----------
     vpc : ec2.Vpc
-        Two zones; S3 and DynamoDB are reached by gateways, which cost nothing.
+        Two zones; S3 and DynamoDB are reached by gateway endpoints, which are free.
     inside : ec2.SubnetSelection
-        The subnets for all that runs in the network.
+        The private subnets, for API, workers and broker.
     api, worker, broker : ec2.SecurityGroup
-        Who may speak to whom: API and workers to AWS and to the broker, nobody to them.
+        API and workers may connect to AWS and to the broker; nothing may connect to them.
     """
 
     def __init__(self, scope: Construct, id: str, *, egress: str, settings: StackSettings) -> None:
@@ -80,13 +80,13 @@ class Network(Construct):
         return ec2.SecurityGroup(self, id, vpc=self.vpc, description=what, allow_all_outbound=False)
 
     def _add_endpoints(self) -> None:
-        """Let the inside reach AWS without a way to the rest of the world."""
+        """Add endpoints by which the private subnets reach AWS and nothing else."""
         group = self._group("Endpoints", "interface endpoints of AWS")
         for client in (self.api, self.worker):
             group.add_ingress_rule(client, HTTPS, "API and workers")
         for name in ENDPOINTS:
             self.vpc.add_interface_endpoint(
-                "".join(part.title() for part in name.split(".")),
+                "".join(word.title() for word in name.split(".")),
                 service=ec2.InterfaceVpcEndpointAwsService(name),
                 subnets=self.inside,
                 security_groups=[group],

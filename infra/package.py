@@ -1,7 +1,7 @@
-"""The API's folder as Chalice packages it for Lambda, with its few libraries beside it.
+"""The API's folder with its few libraries, as Chalice packages it for Lambda.
 
-They are copied from this environment, so that packaging asks no registry: what the tests ran
-with is what is deployed. boto3 is Lambda's own.
+The libraries are copied from the current environment, without a registry. So the deployed versions
+are those that the tests ran with. boto3 is not copied, because Lambda has it.
 """
 
 import importlib.util
@@ -11,17 +11,18 @@ from pathlib import Path
 
 from config.contract.settings import TOP
 
-# Pure Python, without libraries of their own; a test imports the zip without any other.
+# Pure Python libraries without dependencies; a test imports the zip without other libraries.
 LIBRARIES = ("pika", "fastjsonschema")
 
 CONFIG = ("*.py", "contract/*.py", "contract/catalogue.json")
 
-# Chalice writes these times into the zip, whose hash would else change with every copy.
+# Time of all files, in seconds since 1970. Chalice writes it into the zip, whose hash would
+# otherwise change with every copy.
 TIME = 1_600_000_000
 
 
 def stage(folder: Path) -> Path:
-    """Copy the API with all that it needs into an empty folder, and return that."""
+    """Copy the API, its libraries and `config` into an empty folder; return the folder."""
     shutil.copytree(
         TOP / "api",
         folder,
@@ -30,8 +31,12 @@ def stage(folder: Path) -> Path:
     )
     for name in LIBRARIES:
         shutil.copytree(
-            package(name), folder / "vendor" / name, ignore=shutil.ignore_patterns("__pycache__")
+            find_package(name),
+            folder / "vendor" / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
         )
+    if not (catalogue := TOP / "config" / "contract" / "catalogue.json").is_file():
+        raise FileNotFoundError(f"{catalogue} is not there; run: infra/local/setup.sh synth")
     for pattern in CONFIG:
         for path in sorted((TOP / "config").glob(pattern)):
             copy = folder / "vendor" / path.relative_to(TOP)
@@ -42,13 +47,13 @@ def stage(folder: Path) -> Path:
     return folder
 
 
-def package(name: str) -> Path:
-    """Find the folder of an installed library.
+def find_package(name: str) -> Path:
+    """Return the folder of an installed library.
 
     Raises
     ------
     FileNotFoundError
-        If it is not installed.
+        If the library is not installed.
     """
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:

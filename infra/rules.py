@@ -1,4 +1,4 @@
-"""Rules of cdk-nag that a part of the stack does not follow, each with the reason why."""
+"""Waivers: rules of cdk-nag that a construct of the stack does not follow, each with its reason."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ NOT_LOGGED = (
     "keys and paths hold batch ids, and whoever knows one may read the batch: access logs would be "
     "a list of keys to everybody's images"
 )
-# A finding that is a grant on everything; those of ours are listed with reasons in `grants`.
+# The finding for a grant on all resources; `grants.ON_ALL` lists our own with their reasons.
 EVERYTHING = ("Resource::*",)
 UPLOADS = "Resource::<{Buckets/Uploads}.Arn>/uploads/*"
 RESULTS = "Resource::<{Buckets/Results}.Arn>/files/*"
@@ -24,7 +24,7 @@ GROUP = (
 AWS_POLICY = "Policy::arn:<AWS::Partition>:iam::aws:policy/"
 BASIC = "service-role/AWSLambdaBasicExecutionRole"
 
-# CDK's own functions, which put the site's files in place and set the days of a log.
+# CDK's own functions: one sets the retention of logs, the other copies the site's files.
 LOG_RETENTION = "LogRetention"
 DEPLOYMENT = "Custom::CDKBucketDeployment"
 OF_CDK = "made by CDK itself for a deployment; it runs with no other rights at any other time"
@@ -32,19 +32,20 @@ OF_CDK = "made by CDK itself for a deployment; it runs with no other rights at a
 
 @dataclass(frozen=True)
 class Waiver:
-    """A rule that the parts below a path do not follow.
+    """A rule that the constructs below a path do not follow.
 
     Attributes
     ----------
     path : str
-        Below the stack.
+        Path of the construct below the stack.
     rule : str
-        The rule's id.
+        Id of the rule.
     reason : str
-        Why it is not followed.
+        Why the rule is not followed.
     findings : tuple of str
-        For rules that report each finding by itself: these and no others. A name in braces is
-        that of a construct, for which its name in the template is put.
+        The only findings that are waived, for rules that report each finding separately.
+        ``{name}`` stands for the name of the app; any other path in braces is that of a construct
+        and stands for its logical id in the template.
     """
 
     path: str
@@ -132,44 +133,50 @@ WAIVERS = (
 
 
 def acknowledge(stack: Stack, settings: StackSettings) -> None:
-    """Write the reasons into the stack, so that its checks report nothing else."""
+    """Acknowledge the waivers in the stack, so that its checks report only other findings."""
     for waiver in WAIVERS:
-        Validations.of(below(stack, waiver.path)).acknowledge(
+        Validations.of(find_construct(stack, waiver.path)).acknowledge(
             *(
                 Acknowledgment(id=rule, reason=waiver.reason)
-                for rule in rules_of(waiver, stack, settings)
+                for rule in rule_ids(waiver, stack, settings)
             )
         )
 
 
 def waived(stack: Stack, settings: StackSettings) -> list[tuple[str, str]]:
-    """List the rules that are not followed, each with the name of the part that does not."""
+    """Return the waived rules, each with the id of the construct that does not follow it."""
     return [
-        (rule, below(stack, waiver.path).node.id)
+        (rule, find_construct(stack, waiver.path).node.id)
         for waiver in WAIVERS
-        for rule in rules_of(waiver, stack, settings)
+        for rule in rule_ids(waiver, stack, settings)
     ]
 
 
-def rules_of(waiver: Waiver, stack: Stack, settings: StackSettings) -> list[str]:
-    """Name the rules of a waiver as the checks do: each finding by itself, where they do so."""
+def rule_ids(waiver: Waiver, stack: Stack, settings: StackSettings) -> list[str]:
+    """Return the ids under which the checks report a waiver: one per finding, or the rule's id."""
     if not waiver.findings:
         return [waiver.rule]
-    return [named(stack, f"{waiver.rule}[{finding}]", settings.name) for finding in waiver.findings]
+    return [
+        insert_names(stack, f"{waiver.rule}[{finding}]", settings.name)
+        for finding in waiver.findings
+    ]
 
 
-def named(stack: Stack, finding: str, name: str) -> str:
-    """Put names as they stand in the template in the places of constructs."""
+def insert_names(stack: Stack, finding: str, name: str) -> str:
+    """Replace the braces of a finding by the app's name and by logical ids of the template."""
 
-    def in_template(found: re.Match[str]) -> str:
-        element = below(stack, found[1]).node.default_child
+    def logical_id(found: re.Match[str]) -> str:
+        element = find_construct(stack, found[1]).node.default_child
         return stack.get_logical_id(cast(CfnElement, element))
 
-    return re.sub(r"\{([^}]+)\}", in_template, finding.replace("{name}", name))
+    return re.sub(r"\{([^}]+)\}", logical_id, finding.replace("{name}", name))
 
 
-def below(stack: Stack, path: str) -> IConstruct:
-    """Find a construct of the stack; CDK's own names go on with a hash."""
+def find_construct(stack: Stack, path: str) -> IConstruct:
+    """Return the construct at a path below the stack.
+
+    A name matches exactly, or as the beginning of an id: CDK appends a hash to its own ids.
+    """
     found: IConstruct = stack
     for name in path.split("/"):
         exact = found.node.try_find_child(name)

@@ -1,7 +1,7 @@
-"""Settings of the stack: from `cdk -c name=value`, else from `DIP_NAME` in the environment.
+"""Settings of the stack, from `cdk -c name=value` or else from `DIP_NAME` in the environment.
 
-A size gives the defaults; every other setting overrides one of them. Nothing is looked up in an
-account, so that the same settings give the same template anywhere.
+The setting `size` selects the defaults; every other setting overrides one of them. Nothing is read
+from an AWS account, so the same settings result in the same template everywhere.
 """
 
 import re
@@ -13,63 +13,66 @@ from config.contract.settings import ApiSettings, SettingError, WorkerSettings
 
 PREFIX = "DIP_"
 
-# A step scaling policy holds so many steps, and there is one for each worker.
+# Most steps of a step scaling policy; there is one step for each worker.
 WORKERS_MAX = 20
 
 EGRESS = ("auto", "nat", "endpoints")
-# CloudWatch keeps logs for these numbers of days and no others.
+# The only retention times of logs that CloudWatch offers, in days, up to a year.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 BROKER_TYPE = re.compile(r"mq\.m7g\.(medium|large|xlarge|2xlarge|4xlarge)")
 INSTANCE_TYPE = re.compile(r"[a-z0-9-]+\.[a-z0-9]+")
-# Bucket names are made of it, and may hold 63 characters with account and region.
+# Bucket names consist of this name, account and region, and may have 63 characters.
 NAME = re.compile(r"[a-z][a-z0-9-]{1,19}")
 DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate/[0-9a-f-]+")
 MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-# Instances of another architecture could not run the image.
+# Arm instances, such as c7g, which cannot run the image.
 ARM = re.compile(r"[a-z]+\d+g[a-z]*\.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackSettings:
-    """What an operator may choose.
+    """The settings that an operator may choose.
 
     Attributes
     ----------
     name : str
-        Begins the names of all that must be named.
+        Name of the app; begins the names of resources.
     size : str
-        ``small`` or ``production``: where the defaults come from.
+        ``small`` or ``production``: the set of defaults.
     instance_types : tuple of str
-        Of workers, x86; several make it likelier that a spot instance is found.
+        x86 instance types of the workers; with several, AWS finds a spot instance more often.
     spot_percent : int
-        Share of the workers that are spot instances.
+        Share of the workers that are spot instances, in percent.
     workers_max : int
         Most workers at a time.
     worker_images : int
-        Waiting images for each of which groups one more worker is wanted.
-    broker_type, broker_cluster
-        Host of Amazon MQ, and whether there are three in two zones.
+        Number of waiting images for which one more worker is wanted.
+    broker_type : str
+        Instance type of Amazon MQ.
+    broker_cluster : bool
+        Whether the broker is a cluster of three hosts in two zones instead of one host.
     egress : str
-        ``nat``, ``endpoints``, or ``auto``: the cheaper of both by the price table.
+        How the network reaches AWS: ``nat``, ``endpoints``, or ``auto`` for the cheaper of the two.
     domain, certificate : str
-        Of the site, with the certificate's ARN in us-east-1; empty for CloudFront's own name.
+        Domain of the site, and ARN of its certificate in us-east-1; empty for CloudFront's own
+        domain.
     kept_days, log_days : int
-        How long images and logs are kept.
-    pixels_max, upload_bytes_max, job_seconds_max
-        Limits of one image.
+        How long images and logs are kept, in days.
+    pixels_max, upload_bytes_max, job_seconds_max : int
+        Limits for one image: pixels, bytes, and seconds of computing.
     requests_per_second, requests_burst : int
-        At which the API begins to refuse.
+        Rate and burst above which the API refuses requests.
     api_concurrency : int
         Most Lambda instances, each with one connection to the broker.
     firewall_requests : int
-        Requests of one address in five minutes before it is blocked; 0 for no firewall.
+        Requests of one address within five minutes above which it is blocked; 0 for no firewall.
     is_kept : bool
-        Whether images, table and logs survive the stack.
+        Whether images, table and logs are kept when the stack is deleted.
     alarm_mail : str
-        Where alarms go; empty for none.
+        Mail address for alarms; empty for none.
     budget_usd : int
-        Spend of a month that is alarmed.
+        Spend of a month above which an alarm is sent, in US dollars.
     """
 
     name: str = "dip"
@@ -119,19 +122,19 @@ SIZES: Mapping[str, StackSettings] = {
 
 
 def load(context: Callable[[str], Any], environment: Mapping[str, str]) -> StackSettings:
-    """Read the settings.
+    """Read and check the settings.
 
     Parameters
     ----------
     context : callable
-        From a name to what `cdk -c` gave, or None.
+        Takes a name, returns its value from `cdk -c`, or None.
     environment : mapping
-        Of the process.
+        Environment variables.
 
     Raises
     ------
     SettingError
-        With one sentence: which setting, what rule, what was found.
+        With one sentence: the setting, its rule and the value found.
     """
 
     def text(name: str) -> str | None:
@@ -152,7 +155,13 @@ def load(context: Callable[[str], Any], environment: Mapping[str, str]) -> Stack
 
 
 def convert(name: str, text: str, like: object) -> Any:
-    """Convert a setting's text to the type of its default."""
+    """Convert a setting's text to the type of its default `like`: bool, int, tuple or str.
+
+    Raises
+    ------
+    SettingError
+        If the text is not of that type.
+    """
     if isinstance(like, bool):
         if text.lower() not in ("true", "false"):
             raise SettingError(f"{name}: must be true or false, got {text!r}")
@@ -167,19 +176,21 @@ def convert(name: str, text: str, like: object) -> Any:
 
 
 def check(settings: StackSettings) -> None:
-    """Refuse what cannot be deployed.
+    """Check that the settings can be deployed.
 
     Raises
     ------
     SettingError
-        With one sentence.
+        With one sentence: the setting, its rule and the value found.
     """
-    matches(settings.name, NAME, "name", "2 to 20 of a-z, 0-9 and -, beginning with a letter")
-    matches(settings.broker_type, BROKER_TYPE, "broker_type", "mq.m7g.medium to mq.m7g.4xlarge")
+    check_pattern(settings.name, NAME, "name", "2 to 20 of a-z, 0-9 and -, beginning with a letter")
+    check_pattern(
+        settings.broker_type, BROKER_TYPE, "broker_type", "mq.m7g.medium to mq.m7g.4xlarge"
+    )
     if not settings.instance_types:
         raise SettingError("instance_types: must name at least one, such as c6i.xlarge")
     for each in settings.instance_types:
-        matches(each, INSTANCE_TYPE, "instance_types", "names such as c6i.xlarge")
+        check_pattern(each, INSTANCE_TYPE, "instance_types", "names such as c6i.xlarge")
         if ARM.match(each):
             raise SettingError(f"instance_types: the worker's image is for x86, got {each!r}")
     for name, low, high in (
@@ -190,7 +201,7 @@ def check(settings: StackSettings) -> None:
         ("job_seconds_max", 10, 7200),
         ("requests_per_second", 1, 10_000),
         ("requests_burst", 1, 5000),
-        # A broker on mq.m7g.medium takes 300 connections, and workers need some of them.
+        # A broker on mq.m7g.medium accepts 300 connections, and workers need some of them.
         ("api_concurrency", 1, 250),
         ("budget_usd", 1, 1_000_000),
     ):
@@ -210,22 +221,22 @@ def check(settings: StackSettings) -> None:
 
 
 def check_names(settings: StackSettings) -> None:
-    """Refuse a domain without a certificate that CloudFront can use, and a mail that is none."""
+    """Check domain, certificate and mail address; raise SettingError for one that cannot work."""
     if bool(settings.domain) != bool(settings.certificate):
         raise SettingError("domain: needs a certificate as well, and a certificate needs a domain")
     if settings.domain:
-        matches(settings.domain, DOMAIN, "domain", "a name such as images.example.org")
-        matches(
+        check_pattern(settings.domain, DOMAIN, "domain", "a name such as images.example.org")
+        check_pattern(
             settings.certificate,
             CERTIFICATE,
             "certificate",
             "the ARN of a certificate in us-east-1, where CloudFront looks for it",
         )
     if settings.alarm_mail:
-        matches(settings.alarm_mail, MAIL, "alarm_mail", "an address such as ops@example.org")
+        check_pattern(settings.alarm_mail, MAIL, "alarm_mail", "an address such as ops@example.org")
 
 
-def matches(value: str, rule: re.Pattern[str], name: str, words: str) -> None:
-    """Refuse a text that does not follow its rule."""
-    if not rule.fullmatch(value):
-        raise SettingError(f"{name}: must be {words}, got {value!r}")
+def check_pattern(value: str, pattern: re.Pattern[str], name: str, rule: str) -> None:
+    """Raise SettingError if a value does not match its pattern; `rule` describes the pattern."""
+    if not pattern.fullmatch(value):
+        raise SettingError(f"{name}: must be {rule}, got {value!r}")

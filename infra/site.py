@@ -1,4 +1,4 @@
-"""The site's one origin: CloudFront before the page, the API and the results."""
+"""The site: one CloudFront origin for the page, the API and the results."""
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_certificatemanager as acm
@@ -18,17 +18,21 @@ YEAR = Duration.days(365)
 
 
 class Site(Construct):
-    """The page, with the API under /api and the results under /files.
+    """The CloudFront distribution: the page at /, the API under /api, the results under /files.
 
     Parameters
     ----------
     api : str
         Host name of the API's gateway, whose stage is called `api`.
+    buckets : Buckets
+        Buckets of uploads and results.
+    settings : StackSettings
+        Name of the app, domain and certificate.
 
     Attributes
     ----------
     origin : str
-        ``https://…``, what a visitor opens.
+        ``https://…``, the address that a visitor opens.
 
     Raises
     ------
@@ -50,7 +54,7 @@ class Site(Construct):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            # They come from the repository, and can be made again.
+            # The pages can be built again from the repository.
             auto_delete_objects=True,
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -62,7 +66,7 @@ class Site(Construct):
             comment=f"{settings.name}: page, API and results",
             default_root_object="index.html",
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
-            # CloudFront's own certificate comes with a version that cannot be set.
+            # The TLS version of CloudFront's own certificate cannot be set.
             minimum_protocol_version=(
                 cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if settings.certificate else None
             ),
@@ -81,7 +85,7 @@ class Site(Construct):
             ),
             additional_behaviors={
                 "/api/*": cloudfront.BehaviorOptions(
-                    # No path of its own: the stage's name is the first part of the address.
+                    # The origin needs no path: the stage is called `api`, like the prefix /api.
                     origin=origins.HttpOrigin(api, read_timeout=Duration.seconds(30)),
                     viewer_protocol_policy=viewer.HTTPS_ONLY,
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
@@ -103,7 +107,16 @@ class Site(Construct):
         self._deploy(pages)
 
     def _headers(self, id: str, content_policy: str) -> cloudfront.ResponseHeadersPolicy:
-        """Build what every answer of one kind carries."""
+        """Build the policy of the headers that CloudFront adds to answers.
+
+        Parameters
+        ----------
+        id : str
+            Construct id of the policy.
+        content_policy : str
+            The Content-Security-Policy.
+        """
+        # CloudFront has properties of their own for these headers.
         known = {
             "Referrer-Policy",
             "X-Content-Type-Options",
@@ -137,7 +150,7 @@ class Site(Construct):
         )
 
     def _deploy(self, pages: s3.Bucket) -> None:
-        """Put the built site in place: first what never changes under its name, then the page."""
+        """Copy the built site into the bucket: the hashed assets first, then the page."""
         source = deployment.Source.asset(str(DIST))
         assets = deployment.BucketDeployment(
             self,
@@ -147,7 +160,7 @@ class Site(Construct):
             exclude=["*"],
             include=["assets/*"],
             cache_control=[deployment.CacheControl.from_string(KEPT_FOR_EVER)],
-            # A page that is open still asks for the assets that it was built with.
+            # Keep old assets: pages that are open still load the assets they were built with.
             prune=False,
         )
         rest = deployment.BucketDeployment(

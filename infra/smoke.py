@@ -8,12 +8,12 @@ from typing import TextIO
 from infra.local import selfcheck
 from infra.local.process import LocalError
 
-# A node may have to start first.
+# Longest wait for the result: a node may have to start first.
 SECONDS = 600.0
 
 
 def main(arguments: list[str]) -> int:
-    """Check the site; 1 with one sentence if the photograph does not come back."""
+    """Run the self-check on a site; return the exit code, 1 after a sentence if it fails."""
     parser = argparse.ArgumentParser(prog="make smoke", description=__doc__)
     parser.add_argument("url", metavar="URL", help="origin of the site")
     url = parser.parse_args(arguments).url.rstrip("/")
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def say(stream: TextIO, line: str) -> None:
-    """Write a line at once."""
+    """Write a line and flush it."""
     stream.write(line + "\n")
     stream.flush()
 

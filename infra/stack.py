@@ -1,4 +1,4 @@
-"""The whole app on AWS: reads like the picture in README."""
+"""The whole app on AWS, in the same sequence as the picture in README."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ from infra.network import Network
 from infra.settings import StackSettings
 from infra.site import Site
 from infra.storage import Buckets, JobTable, bucket_name
-from infra.watch import Watch, figure
+from infra.watch import Watch, app_metric
 from infra.workers import Workers
 
 
@@ -25,7 +25,7 @@ class AppStack(Stack):
         self, scope: Construct, id: str, *, settings: StackSettings, **options: Any
     ) -> None:
         super().__init__(scope, id, **options)
-        # Chalice packages for a region, though nothing in the package depends on it.
+        # Chalice needs a region to package the app, although nothing in the package depends on it.
         os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
         prices = cost.read_prices()
         group = f"{settings.name}-workers"
@@ -35,7 +35,7 @@ class AppStack(Stack):
         table = JobTable(self, "Table", settings=settings)
         buckets = Buckets(self, "Buckets", settings=settings)
         broker = Broker(self, "Broker", network=network, settings=settings)
-        places = {
+        common = {
             "TABLE": table.table.table_name,
             "UPLOADS_BUCKET": bucket_name(settings, "uploads"),
             "RESULTS_BUCKET": bucket_name(settings, "results"),
@@ -53,7 +53,7 @@ class AppStack(Stack):
             table=table,
             buckets=buckets,
             environment={
-                **places,
+                **common,
                 "KEPT_SECONDS": str(settings.kept_days * 86_400),
                 "METRICS_NAMESPACE": settings.name,
                 "WORKERS_MAX": str(settings.workers_max),
@@ -64,7 +64,7 @@ class AppStack(Stack):
             settings=settings,
         )
         site = Site(self, "Site", api=api.domain, buckets=buckets, settings=settings)
-        buckets.let_pages_upload(site.origin)
+        buckets.allow_uploads_from(site.origin)
         Workers(
             self,
             "Workers",
@@ -73,13 +73,13 @@ class AppStack(Stack):
             table=table,
             buckets=buckets,
             environment={
-                **places,
+                **common,
                 "JOB_SECONDS_MAX": str(settings.job_seconds_max),
-                # A job in hand may take that long; the hook waits for it.
+                # A job that runs when the drain begins may take this long; the hook waits for it.
                 "DRAIN_SECONDS": str(settings.job_seconds_max),
             },
             name=group,
-            wanted=figure(settings, "Wanted"),
+            wanted=app_metric(settings, "Wanted"),
             settings=settings,
         )
         watch = Watch(
@@ -98,7 +98,7 @@ class AppStack(Stack):
 
 
 def add_stack(app: App, settings: StackSettings) -> AppStack:
-    """Put the stack into a CDK app, with the rules that its synthesis checks."""
+    """Add the stack to a CDK app, with the checks of cdk-nag and our waivers; return the stack."""
     stack = AppStack(app, settings.name, settings=settings)
     rules.acknowledge(stack, settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))

@@ -1,4 +1,4 @@
-"""What is kept: the table of jobs, and the buckets of uploads and results."""
+"""Storage: the table of jobs, and the buckets of uploads and results."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class JobTable(Construct):
     Attributes
     ----------
     table : dynamodb.Table
-        On demand, encrypted, restorable to any second of the last 35 days.
+        The table: billed per request, encrypted, restorable to any second of the last 35 days.
     """
 
     def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
@@ -28,7 +28,7 @@ class JobTable(Construct):
         self.table = dynamodb.Table(
             self,
             "Jobs",
-            **keys(schema["KeySchema"]),
+            **convert_keys(schema["KeySchema"]),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
@@ -36,27 +36,27 @@ class JobTable(Construct):
             ),
             time_to_live_attribute="ttl",
             deletion_protection=settings.is_kept,
-            removal_policy=removal(settings),
+            removal_policy=removal_policy(settings),
         )
         for index in schema["GlobalSecondaryIndexes"]:
             self.table.add_global_secondary_index(
                 index_name=index["IndexName"],
                 projection_type=dynamodb.ProjectionType[index["Projection"]["ProjectionType"]],
-                **keys(index["KeySchema"]),
+                **convert_keys(index["KeySchema"]),
             )
 
 
 class Buckets(Construct):
     """The buckets of uploads and results.
 
-    Their names follow from the settings, the account and the region: the page's policy names the
-    first, and the first names the page's origin; were both made up by CloudFormation, each would
-    wait for the other.
+    Their names follow from the settings, the account and the region, not from CloudFormation. The
+    page's policy names the bucket of uploads, and that bucket's CORS rule names the page's origin.
+    If CloudFormation chose the names, each of the two resources would wait for the other.
 
     Attributes
     ----------
     uploads, results : s3.Bucket
-        Private, encrypted, reached by TLS only; what is in them goes after the days it is kept.
+        The buckets: private, encrypted, TLS only; objects expire after `kept_days`.
     """
 
     def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
@@ -64,8 +64,8 @@ class Buckets(Construct):
         self.uploads = self._bucket("Uploads", settings)
         self.results = self._bucket("Results", settings)
 
-    def let_pages_upload(self, origin: str) -> None:
-        """Let pages of one origin send files, and of no other."""
+    def allow_uploads_from(self, origin: str) -> None:
+        """Allow pages of this origin, and no others, to upload files."""
         self.uploads.add_cors_rule(
             allowed_origins=[origin],
             allowed_methods=[s3.HttpMethods.POST, s3.HttpMethods.PUT, s3.HttpMethods.GET],
@@ -85,41 +85,41 @@ class Buckets(Construct):
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[
-                # The sweep deletes them on the day; this is for what it missed.
+                # The sweep deletes objects on their day; this rule deletes those that it missed.
                 s3.LifecycleRule(id="kept", expiration=Duration.days(settings.kept_days + 1)),
                 s3.LifecycleRule(
                     id="abandoned", abort_incomplete_multipart_upload_after=Duration.days(1)
                 ),
             ],
             auto_delete_objects=not settings.is_kept,
-            removal_policy=removal(settings),
+            removal_policy=removal_policy(settings),
         )
 
 
 def bucket_name(settings: StackSettings, what: str) -> str:
-    """Name a bucket so that its name is known before it is made."""
+    """Return the name of a bucket (`what`: uploads or results), known before it is created."""
     return f"{settings.name}-{what}-{Aws.ACCOUNT_ID}-{Aws.REGION}"
 
 
 def bucket_origin(settings: StackSettings, what: str) -> str:
-    """Give the origin under which browsers reach a bucket."""
+    """Return the origin at which browsers reach a bucket."""
     return f"https://{bucket_name(settings, what)}.s3.{Aws.REGION}.{Aws.URL_SUFFIX}"
 
 
-def removal(settings: StackSettings) -> RemovalPolicy:
-    """Say whether what was stored survives its stack."""
+def removal_policy(settings: StackSettings) -> RemovalPolicy:
+    """Return the policy that keeps or deletes stored data when the stack is deleted."""
     return RemovalPolicy.RETAIN if settings.is_kept else RemovalPolicy.DESTROY
 
 
-def keys(schema: list[dict[str, str]]) -> dict[str, Any]:
-    """Translate a key schema of DynamoDB's own into CDK's words."""
+def convert_keys(schema: list[dict[str, str]]) -> dict[str, Any]:
+    """Convert a key schema of DynamoDB's API to CDK's arguments."""
     types = {
         each["AttributeName"]: TYPES[each["AttributeType"]]
         for each in resources.TABLE_SCHEMA["AttributeDefinitions"]
     }
-    words = {"HASH": "partition_key", "RANGE": "sort_key"}
+    arguments = {"HASH": "partition_key", "RANGE": "sort_key"}
     return {
-        words[each["KeyType"]]: dynamodb.Attribute(
+        arguments[each["KeyType"]]: dynamodb.Attribute(
             name=each["AttributeName"], type=types[each["AttributeName"]]
         )
         for each in schema

@@ -1,4 +1,4 @@
-"""What is watched: one dashboard, and alarms that each say what to do."""
+"""Monitoring: one dashboard, and alarms whose texts name the steps to take."""
 
 from aws_cdk import Duration, Fn
 from aws_cdk import aws_budgets as budgets
@@ -15,14 +15,15 @@ MINUTE = Duration.minutes(1)
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 MISSING = cloudwatch.TreatMissingData
 
-# A node is there three minutes after the first image; one that waits so long waits for nothing.
+# A node starts within three minutes after the first image. If an image waits longer than this,
+# something is wrong.
 OLDEST_SECONDS_MAX = 1800
 NO_WORKER_MINUTES = 15
 ERROR_PERCENT_MAX = 5
 
 
-def figure(settings: StackSettings, name: str, statistic: str = "Maximum") -> cloudwatch.Metric:
-    """Name one of the app's own figures, published every minute (`chalicelib.backlog`)."""
+def app_metric(settings: StackSettings, name: str, statistic: str = "Maximum") -> cloudwatch.Metric:
+    """Return a metric that the app publishes every minute (`chalicelib.backlog` and `sweep`)."""
     return cloudwatch.Metric(
         namespace=settings.name, metric_name=name, statistic=statistic, period=MINUTE
     )
@@ -31,10 +32,17 @@ def figure(settings: StackSettings, name: str, statistic: str = "Maximum") -> cl
 class Watch(Construct):
     """The dashboard and the alarms.
 
+    Parameters
+    ----------
+    gateway, group, broker : str
+        Names of the API's gateway, the workers' Auto Scaling group and the broker in CloudWatch.
+    settings : StackSettings
+        Name of the app, mail address of the alarms, and budget.
+
     Attributes
     ----------
     address : str
-        Of the dashboard.
+        URL of the dashboard.
     """
 
     def __init__(
@@ -55,7 +63,7 @@ class Watch(Construct):
         self._watch_jobs()
         self._watch_api(gateway)
         self._watch_spend()
-        self._show(gateway, group, broker)
+        self._add_dashboard(gateway, group, broker)
 
     def _alarm(
         self,
@@ -81,7 +89,7 @@ class Watch(Construct):
     def _watch_jobs(self) -> None:
         self._alarm(
             "DeadLetters",
-            figure(self.settings, "DeadLetters"),
+            app_metric(self.settings, "DeadLetters"),
             0,
             1,
             "Images failed by our fault. Runbook 1: list them with their reasons by `make letters`;"
@@ -89,7 +97,7 @@ class Watch(Construct):
         )
         self._alarm(
             "OldestWaiting",
-            figure(self.settings, "OldestWaitingSeconds"),
+            app_metric(self.settings, "OldestWaitingSeconds"),
             OLDEST_SECONDS_MAX,
             3,
             f"An image has waited for more than {OLDEST_SECONDS_MAX // 60} minutes. Runbook 2: look"
@@ -99,8 +107,8 @@ class Watch(Construct):
         idle = cloudwatch.MathExpression(
             expression="IF(waiting > 0 AND nodes < 1, 1, 0)",
             using_metrics={
-                "waiting": figure(self.settings, "Waiting"),
-                "nodes": figure(self.settings, "Nodes"),
+                "waiting": app_metric(self.settings, "Waiting"),
+                "nodes": app_metric(self.settings, "Nodes"),
             },
             period=MINUTE,
             label="images wait and no node consumes",
@@ -116,8 +124,8 @@ class Watch(Construct):
         )
         self._alarm(
             "NoFigures",
-            figure(self.settings, "Wanted", "SampleCount"),
-            # No count is above it: only a figure that is missing alarms.
+            app_metric(self.settings, "Wanted", "SampleCount"),
+            # No count exceeds this threshold, so only missing values raise the alarm.
             1_000_000,
             5,
             "The backlog is not measured, so nodes do not follow it. Runbook 4: read the log of"
@@ -146,7 +154,7 @@ class Watch(Construct):
         )
 
     def _watch_spend(self) -> None:
-        """Tell when a month's spend is, or is about to be, above what was set."""
+        """Notify when the spend of a month exceeds the budget, or is forecast to exceed it."""
         budgets_service = iam.ServicePrincipal("budgets.amazonaws.com")
         self.topic.grant_publish(budgets_service)
         receiver = budgets.CfnBudget.SubscriberProperty(
@@ -176,7 +184,7 @@ class Watch(Construct):
             ],
         )
 
-    def _show(self, gateway: str, group: str, broker: str) -> None:
+    def _add_dashboard(self, gateway: str, group: str, broker: str) -> None:
         settings = self.settings
         name = settings.name
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=name)
@@ -195,12 +203,12 @@ class Watch(Construct):
             period=MINUTE,
         )
         dashboard.add_widgets(
-            graph("Images", figure(settings, "Waiting"), figure(settings, "InHand")),
-            graph("Nodes", figure(settings, "Wanted"), figure(settings, "Nodes"), desired),
-            graph("Oldest waiting, seconds", figure(settings, "OldestWaitingSeconds")),
+            graph("Images", app_metric(settings, "Waiting"), app_metric(settings, "InHand")),
+            graph("Nodes", app_metric(settings, "Wanted"), app_metric(settings, "Nodes"), desired),
+            graph("Oldest waiting, seconds", app_metric(settings, "OldestWaitingSeconds")),
         )
         dashboard.add_widgets(
-            graph("Dead letters", figure(settings, "DeadLetters")),
+            graph("Dead letters", app_metric(settings, "DeadLetters")),
             graph(
                 "API",
                 gateway_metric(gateway, "Count", "SampleCount"),
@@ -216,7 +224,7 @@ class Watch(Construct):
 
 
 def gateway_metric(gateway: str, name: str, statistic: str) -> cloudwatch.Metric:
-    """Name a figure of the API's gateway."""
+    """Return a metric of the API's gateway, over five minutes."""
     return cloudwatch.Metric(
         namespace="AWS/ApiGateway",
         metric_name=name,
@@ -227,5 +235,5 @@ def gateway_metric(gateway: str, name: str, statistic: str) -> cloudwatch.Metric
 
 
 def graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
-    """Draw figures over time."""
+    """Build a widget that draws metrics over time."""
     return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8)

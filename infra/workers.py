@@ -1,4 +1,4 @@
-"""Worker nodes: none while nothing waits, more the more waits, each drained before it goes."""
+"""The worker nodes: their number follows the backlog, and each is drained before it ends."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,35 +14,48 @@ from constructs import Construct
 
 from config.contract.settings import TOP
 from infra.broker import Broker
-from infra.grants import allow, group_arn, reach_all
+from infra.grants import allow, allow_on_all, group_arn
 from infra.logs import log_group
 from infra.network import Network
 from infra.settings import StackSettings
 from infra.storage import Buckets, JobTable
 
-# The agent on a node sends a sign of life more often than that while it drains; a node whose
-# agent is dead is waited for no longer.
+# While a node drains, its agent sends heartbeats more often than this. After this time without one,
+# the group terminates the node.
 HOOK_SECONDS = 120
 HOOK = "drain"
 
-# Nothing waits and nothing is in work for so many minutes: all nodes go.
+# After this time without waiting or running jobs, all nodes are terminated.
 IDLE_MINUTES = 5
 
 METADATA = "http://169.254.169.254"
 
-# What the image is built from; all else in this folder would change its hash.
+# The folders that the image is built from; other files must not change its hash.
 IMAGE_NEEDS = ("cluster_worker", "config")
-# What a node is set up with.
+# The files of `config` that set up a node.
 NODE_NEEDS = ("*.sh", "systemd")
 
 
 class Workers(Construct):
     """The Auto Scaling group of worker nodes.
 
+    Parameters
+    ----------
+    network, broker, table, buckets
+        The constructs that the nodes use.
+    environment : mapping
+        Settings of the nodes, as environment variables.
+    name : str
+        Name of the group.
+    wanted : cloudwatch.Metric
+        Number of nodes wanted.
+    settings : StackSettings
+        Instance types, spot share and most nodes.
+
     Attributes
     ----------
     group : autoscaling.AutoScalingGroup
-        From zero to `workers_max` nodes.
+        The group, of zero to `workers_max` nodes.
     """
 
     def __init__(
@@ -84,11 +97,11 @@ class Workers(Construct):
             vpc_subnets=network.inside,
             min_capacity=0,
             max_capacity=settings.workers_max,
-            mixed_instances_policy=self._mixture(network, role, environment, settings),
-            # A spot instance that AWS is about to need is replaced before it goes.
+            mixed_instances_policy=self._instances_policy(network, role, environment, settings),
+            # When AWS is likely to reclaim a spot instance, start its replacement before it ends.
             capacity_rebalance=True,
             group_metrics=[autoscaling.GroupMetrics.all()],
-            # Old nodes are drained by the hook below, as whenever a node goes.
+            # In an update, too, the hook below drains each old node.
             update_policy=autoscaling.UpdatePolicy.rolling_update(min_instances_in_service=0),
         )
         self.group.add_lifecycle_hook(
@@ -107,7 +120,7 @@ class Workers(Construct):
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
             description="What a worker node may do",
             managed_policies=[
-                # A shell on a node without a key or an open port.
+                # For a shell on a node without a key or an open port.
                 iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")
             ],
         )
@@ -140,13 +153,13 @@ class Workers(Construct):
             "ecr:GetDownloadUrlForLayer",
             "ecr:BatchGetImage",
         )
-        reach_all(role, "ecr:GetAuthorizationToken")
+        allow_on_all(role, "ecr:GetAuthorizationToken")
         scripts = self.scripts.bucket.arn_for_objects(self.scripts.s3_object_key)
         allow(role, scripts, "s3:GetObject")
         self.log.grant_write(role)
         return role
 
-    def _mixture(
+    def _instances_policy(
         self,
         network: Network,
         role: iam.Role,
@@ -161,7 +174,7 @@ class Workers(Construct):
             security_group=network.worker,
             user_data=self._user_data(environment),
             require_imdsv2=True,
-            # From within a container it is one hop more.
+            # The worker asks from within a container, which adds one hop.
             http_put_response_hop_limit=2,
             detailed_monitoring=True,
             block_devices=[
@@ -189,7 +202,10 @@ class Workers(Construct):
         )
 
     def _user_data(self, environment: Mapping[str, str]) -> ec2.UserData:
-        """Have a new node set itself up with the script that any other machine takes."""
+        """Build the commands by which a new node sets itself up.
+
+        They run the same script as on any other machine.
+        """
         node = {
             **environment,
             "AWS_REGION": Aws.REGION,
@@ -211,10 +227,10 @@ class Workers(Construct):
         return data
 
     def _scale(self, wanted: cloudwatch.Metric, workers_max: int) -> None:
-        """Follow how many nodes are wanted: at once upwards, to zero after a while of nothing.
+        """Scale the group with the metric: up at once, down to zero after `IDLE_MINUTES` at zero.
 
-        The metric never wants fewer nodes than there are while anything waits or is in work
-        (`chalicelib.backlog`), so no node is ordered away from its jobs.
+        While any job waits or runs, the metric is never below the number of nodes
+        (`chalicelib.backlog`). So no node is terminated while it works.
         """
         up = autoscaling.CfnScalingPolicy(
             self,
@@ -224,7 +240,7 @@ class Workers(Construct):
             adjustment_type="ExactCapacity",
             metric_aggregation_type="Maximum",
             estimated_instance_warmup=180,
-            step_adjustments=steps_up(workers_max),
+            step_adjustments=scaling_steps(workers_max),
         )
         down = autoscaling.CfnScalingPolicy(
             self,
@@ -249,7 +265,7 @@ class Workers(Construct):
                 threshold=1,
                 comparison_operator=cloudwatch.ComparisonOperator[rule],
                 evaluation_periods=minutes,
-                # With no figure, nothing is known, and nothing is done.
+                # Without values, the number of waiting jobs is unknown: do not scale.
                 treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
                 alarm_description=f"Scales the worker nodes: {name.lower()}. Nothing to be done.",
             )
@@ -257,8 +273,8 @@ class Workers(Construct):
             action.alarm_actions = [policy.ref]
 
 
-def steps_up(workers_max: int) -> list[autoscaling.CfnScalingPolicy.StepAdjustmentProperty]:
-    """Build one step for each number of nodes; bounds count from the alarm's threshold of 1."""
+def scaling_steps(workers_max: int) -> list[autoscaling.CfnScalingPolicy.StepAdjustmentProperty]:
+    """Build one step for each number of nodes; bounds are relative to the alarm's threshold, 1."""
     return [
         autoscaling.CfnScalingPolicy.StepAdjustmentProperty(
             metric_interval_lower_bound=nodes - 1,

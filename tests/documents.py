@@ -1,7 +1,7 @@
 """Write docs/operations: a page for each group of operations, with a picture for each operation.
 
-`python -m tests.documents` (make docs) writes the pages from the catalogue, runs every operation
-on a photograph for its picture, and measures its largest difference from scikit-image.
+`python -m tests.documents` (make generate) writes the pages from the catalogue, runs every
+operation on a photograph for its picture, and measures its largest difference from scikit-image.
 """
 
 import json
@@ -208,7 +208,8 @@ def index():
         for each in OPERATIONS.values()
         if isinstance(each.decomposition, Whole)
     ]
-    lines += ["", "How far each is from scikit-image: [faithful.md](faithful.md).", ""]
+    lines += ["", "How far each is from scikit-image: [faithful.md](faithful.md). All parameters"]
+    lines += ["in one list: [parameters.md](parameters.md).", ""]
     for group, operations in groups().items():
         names = ", ".join(f"[{each.title}]({slug(group)}.md#{anchor(each)})" for each in operations)
         lines += [f"**[{group}]({slug(group)}.md)**: {names}", ""]
@@ -223,7 +224,23 @@ def anchor(operation):
 def pages():
     """Give every page whose text follows from the catalogue, by file name."""
     found = {f"{slug(group)}.md": page(group, each) for group, each in groups().items()}
-    return found | {"README.md": index()}
+    return found | {"README.md": index(), "parameters.md": parameters()}
+
+
+def parameters():
+    """Write one line for each parameter, so that a review shows what changes for clients."""
+    lines = ["# Parameters of all operations", "", "[All operations](README.md)", ""]
+    for each in OPERATIONS.values():
+        lines += [f"- `{each.name}` ({each.takes})"]
+        lines += [f"  - {parameter(name, schema)}" for name, schema in each.parameters.items()]
+    return "\n".join([*lines, ""])
+
+
+def parameter(name, schema):
+    """Write type, values and default of one parameter."""
+    of = schema["type"] if isinstance(schema["type"], str) else " or ".join(schema["type"])
+    values = "" if schema["type"] == "boolean" else f", {allowed(schema)}"
+    return f"`{name}`: {of}{values}; default {json.dumps(schema['default'])}"
 
 
 def difference(operation, image):

@@ -10,14 +10,14 @@ from tests import documents
 
 @pytest.mark.parametrize("name", documents.pages())
 def test_a_page_is_fresh(name):
-    assert (documents.FOLDER / name).read_text() == documents.pages()[name], "run: make docs"
+    assert (documents.FOLDER / name).read_text() == documents.pages()[name], "run: make generate"
 
 
 def test_every_operation_has_its_picture_and_its_distance_and_no_other_has():
     pictures = {each.stem for each in (documents.FOLDER / "pictures").iterdir()}
-    assert pictures == set(OPERATIONS), "run: make docs"
+    assert pictures == set(OPERATIONS), "run: make generate"
     distances = (documents.FOLDER / "faithful.md").read_text()
-    assert all(f"| `{name}` | " in distances for name in OPERATIONS), "run: make docs"
+    assert all(f"| `{name}` | " in distances for name in OPERATIONS), "run: make generate"
 
 
 @pytest.mark.parametrize("name", ["gaussian", "threshold_otsu", "label", "canny", "resize"])

@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,17 +14,10 @@ from chalicelib.fleet import START_MINUTES, STARTING
 from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.problems import Problem
 from chalicelib.services import Services
-from chalicelib.table import REQUEST_PREFIX, LostRaceError
 from config.contract import resources
-from config.contract.job import (
-    UNFINISHED,
-    Batch,
-    Job,
-    batch_not_marked,
-    changed_at,
-    count,
-    time_to_live,
-)
+from config.contract.job import UNFINISHED, Batch, Job, changed_at
+from config.contract.table_access import Busy
+from config.contract.writes import Write, put_new, reserve
 
 # A transaction holds 100 items: these rows, at most eight counters, and the look at the batch.
 JOBS_PER_TRANSACTION = 90
@@ -83,15 +76,6 @@ class Request:
             for i, (job, image) in enumerate(zip(ids, self.body["images"], strict=True))
         ]
 
-    def to_item(self, batch: Batch) -> dict[str, Any]:
-        """Write the row that remembers it."""
-        return {
-            "pk": self.batch,
-            "sk": REQUEST_PREFIX + self.id,
-            "fingerprint": self.fingerprint,
-            "ttl": time_to_live(batch.kept_until),
-        }
-
 
 def source_of(image: Mapping[str, Any]) -> str:
     """Name the job whose file an image uses again, or ""."""
@@ -132,7 +116,7 @@ def create(services: Services, raw: str | bytes, key: str) -> dict[str, Any]:
         jobs=len(body["images"]),
     )
     request = Request(batch.batch, key, body)
-    rows = fill(services, batch, request, services.table.put_new(batch.to_item()))
+    rows = fill(services, batch, request, put_new(services.table.name, batch.to_item()))
     log.event("batch_created", batch.batch, jobs=len(rows), steps=len(batch.steps))
     return {
         "batch": batch.batch,
@@ -180,29 +164,15 @@ def add(services: Services, batch_id: str, raw: str | bytes, key: str) -> dict[s
     body = services.bodies.more_images(raw)
     batch = jobs.live_batch(services, batch_id)
     request = Request(batch_id, key, body)
-    room = services.settings.batch_jobs_max - len(body["images"])
-    rows = fill(services, batch, request, reserve(services.table.name, request, room))
+    opening = reserve(
+        services.table.name, batch_id, len(body["images"]), services.settings.batch_jobs_max
+    )
+    rows = fill(services, batch, request, opening)
     log.event("jobs_added", batch_id, jobs=len(rows))
     return {"jobs": [jobs.view_with_form(services, row) for row in rows]}
 
 
-def reserve(table: str, request: Request, room: int) -> dict[str, Any]:
-    """Build the write that takes places in a batch which is not marked and has room for them."""
-    check = batch_not_marked(table, request.batch)
-    values = {":more": len(request.body["images"]), ":room": room}
-    return {
-        "Update": check
-        | {
-            "UpdateExpression": "SET jobs = jobs + :more",
-            "ConditionExpression": f"{check['ConditionExpression']} AND jobs <= :room",
-            "ExpressionAttributeValues": check["ExpressionAttributeValues"] | values,
-        }
-    }
-
-
-def fill(
-    services: Services, batch: Batch, request: Request, opening: Mapping[str, Any]
-) -> list[Job]:
+def fill(services: Services, batch: Batch, request: Request, opening: Write) -> list[Job]:
     """Do a request's writes, as far as an earlier try of it has not, and return its jobs.
 
     Raises
@@ -215,31 +185,37 @@ def fill(
         batch = jobs.live_batch(services, request.batch)
     before = batch if "Put" not in opening else replace(batch, jobs=0)
     rows = request.rows(before, services.clock())
-    for start in range(0, len(rows), JOBS_PER_TRANSACTION):
-        write(services, rows[start : start + JOBS_PER_TRANSACTION])
+    with busy_as_problem():
+        for start in range(0, len(rows), JOBS_PER_TRANSACTION):
+            few = rows[start : start + JOBS_PER_TRANSACTION]
+            services.table.put_jobs(few, lambda: check_batch(services, request.batch))
     # Of a repeated request the jobs may have gone on.
     return rows if is_first else services.table.jobs([(row.batch, row.job) for row in rows])
 
 
-def enter(services: Services, batch: Batch, request: Request, opening: Mapping[str, Any]) -> bool:
+def enter(services: Services, batch: Batch, request: Request, opening: Write) -> bool:
     """Remember a request, once; whether it is seen for the first time."""
-    table = services.table
-    for turn in range(jobs.TRIES):
-        try:
-            table.transact([opening, table.put_new(request.to_item(batch))])
-        except LostRaceError:
-            known = table.fingerprint(request.batch, request.id)
-            if known == request.fingerprint:
-                return False
-            if known is not None:
-                raise Problem(
-                    409, "Idempotency-Key: came with another body before; take a new one"
-                ) from None
-            check_room(services, request)
-            jobs.pause(turn)
-        else:
-            return True
-    raise Problem(503, "others kept changing this batch; try again")
+    with busy_as_problem():
+        known = services.table.begin_request(
+            batch, request.id, request.fingerprint, opening, lambda: check_room(services, request)
+        )
+    if known is not None and known != request.fingerprint:
+        raise Problem(409, "Idempotency-Key: came with another body before; take a new one")
+    return known is None
+
+
+@contextmanager
+def busy_as_problem() -> Iterator[None]:
+    """Answer 503 where others kept changing a batch."""
+    try:
+        yield
+    except Busy as error:
+        raise Problem(503, "others kept changing this batch; try again") from error
+
+
+def check_batch(services: Services, batch: str) -> None:
+    """Refuse what needs a batch that is there and open."""
+    jobs.check_open(jobs.live_batch(services, batch))
 
 
 def check_room(services: Services, request: Request) -> None:
@@ -255,33 +231,6 @@ def check_room(services: Services, request: Request) -> None:
             f"images: a batch holds at most {most:,}; it has {batch.jobs:,}, got {more} more",
             "/images",
         )
-
-
-def write(services: Services, rows: Sequence[Job]) -> None:
-    """Write new rows and count them, in one transaction; rows that are there are left."""
-    table = services.table
-    writes = [table.put_new(row.to_item()) for row in rows]
-    writes += counts(table.name, rows)
-    writes.append({"ConditionCheck": batch_not_marked(table.name, rows[0].batch)})
-    for turn in range(jobs.TRIES):
-        try:
-            table.transact(writes)
-        except LostRaceError:
-            if table.job(rows[0].batch, rows[0].job):
-                return
-            jobs.check_open(jobs.live_batch(services, rows[0].batch))
-            jobs.pause(turn)
-        else:
-            return
-    raise Problem(503, "others kept changing this batch; try again")
-
-
-def counts(table: str, rows: Sequence[Job]) -> Iterator[dict[str, Any]]:
-    """Build one update per counter row, since a transaction names each row once."""
-    shards = Counter(resources.counter_sk(row.job) for row in rows)
-    job_of = {resources.counter_sk(row.job): row.job for row in rows}
-    for shard, number in shards.items():
-        yield {"Update": count(table, rows[0].batch, job_of[shard], {"n_awaiting_upload": number})}
 
 
 def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str, Any]:

@@ -1,63 +1,22 @@
 """One job: how it looks from outside, and the steps of its life that the API takes."""
 
-import random
-import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import log, problems, uploads
 from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
-from chalicelib.table import LostRaceError
-from config.contract import lane_share, resources
-from config.contract.job import (
-    UNFINISHED,
-    Batch,
-    Change,
-    Job,
-    Message,
-    State,
-    batch_not_marked,
-    changed_at,
-    move,
-    update_of,
-)
-
-# Writers of one row are few: its worker, its visitor and the sweep.
-TRIES = 8
+from config.contract import resources
+from config.contract.job import AFRESH, UNFINISHED, Batch, Job
+from config.contract.table import Cause, MovedOn
+from config.contract.table_access import Busy
 
 # When the sweep first looks whether a file arrived of which the browser never told.
 FIRST_LOOK_MS = 120_000
-
-# What a job forgets when it begins anew; the attempt, its fence, it keeps.
-AFRESH: Mapping[str, Any] = {
-    "published_at": 0,
-    "faults": 0,
-    "lapses": 0,
-    "tiles_done": 0,
-    "tiles_total": 0,
-    "left_ms": 0,
-    "reason": "",
-    "cause": "",
-    "notes": [],
-    "versions": {},
-    "result_key": "",
-    "result_name": "",
-    "result_type": "",
-    "result_bytes": 0,
-    "rows": 0,
-    "columns": 0,
-    "dtype": "",
-    "result_dtype": "",
-    "started": 0,
-    "finished": 0,
-}
 
 
 def view(row: Job) -> dict[str, Any]:
@@ -178,21 +137,11 @@ def renew_form(services: Services, batch: str, job: str) -> dict[str, Any]:
     row = fetch(services, batch, job)
     if row.state != "awaiting_upload":
         raise Problem(409, f"{row.name}: is {row.state}; only a job that awaits its upload has one")
-    now = services.clock()
-    try:
-        services.table.update(
-            update_of(
-                services.table.name,
-                row,
-                {"changed": changed_at(now, row.job)},
-                {"state": row.state, "changed": row.changed},
-            )
-        )
-    except LostRaceError:
+    if not services.table.renew_wait(row, services.clock()):
         log.event("renewal_lost_race", row.batch, job=row.job)
         row = fetch(services, batch, job)
         if row.state != "awaiting_upload":
-            raise MovedOnError(row) from None
+            raise MovedOnError(row)
     return uploads.form(services, row)
 
 
@@ -238,11 +187,7 @@ def awaiting(services: Services, batch: str, job: str) -> Job:
 def begin_parts(services: Services, row: Job) -> Job:
     """Begin an upload in parts and note it in the row, unless another request was first."""
     upload = uploads.begin_parts(services, row)
-    values = {"upload": upload, "changed": changed_at(services.clock(), row.job)}
-    when = {"state": row.state, "upload": ""}
-    try:
-        services.table.update(update_of(services.table.name, row, values, when))
-    except LostRaceError:
+    if not services.table.begin_upload(row, upload, services.clock()):
         uploads.abort_parts(services, row, upload)
         return awaiting(services, row.batch, row.job)
     return replace(row, upload=upload)
@@ -334,86 +279,48 @@ def begin_again(services: Services, row: Job) -> Job:
     # Else the sweep would find the bad file again while its replacement is under way.
     for _ in uploads.delete_objects(services, row.batch, row.job):
         pass
-    return step(
-        services,
-        row,
-        "awaiting_upload",
-        services.clock() + FIRST_LOOK_MS,
-        lambda _: {**AFRESH, "etag": "", "upload": ""},
-        ("failed", "cancelled"),
-    )
+    with races_as_problems(row):
+        return services.table.move(
+            row,
+            "awaiting_upload",
+            services.clock() + FIRST_LOOK_MS,
+            services.clock,
+            ("failed", "cancelled"),
+            lambda _: {**AFRESH, "etag": "", "upload": ""},
+            again_in_open_batch(services),
+        )
 
 
 def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, then publish it.
 
-    A job that its batch's window has no room for is waiting, and published later.
+    A job that its batch's lane share has no room for is waiting, and published later.
     """
-    ticket = draw_ticket(services, row)
-
-    def changes(found: Job) -> Mapping[str, Any]:
-        waiting = found.lane == "bulk" and services.table.out(found) >= room(services)
-        numbers = {
-            "publish": found.publish + 1,
-            "ticket": 0 if waiting else ticket,
-            "waiting": waiting,
-        }
-        return {**AFRESH, **values, **numbers}
-
     due = services.clock() + 1000 * services.settings.republish_seconds
-    queued = step(services, row, "queued", due, changes, ("awaiting_upload", "failed", "cancelled"))
+    with races_as_problems(row):
+        queued = services.table.queue(
+            row, values, due, services.clock, again_in_open_batch(services)
+        )
     log.event("queued", row.batch, job=row.job, publish=queued.publish, waiting=queued.waiting)
     if not queued.waiting:
         send(services, queued)
     return queued
 
 
-def room(services: Services) -> int:
-    """Tell how many messages may wait in one share of a batch's window."""
-    return lane_share.share(services.settings.lane_share_jobs)
-
-
 def release_waiting(services: Services, row: Job) -> None:
-    """Publish the jobs of a batch that were held first, as far as its window has room for them.
+    """Publish the jobs of a batch that wait longest, as far as its lane share has room for them.
 
     Parameters
     ----------
     services : Services
         What the API works with.
     row : Job
-        Any job of the batch; those that share its counter are looked at.
+        Any job of the batch; those that share its counter row are looked at.
     """
-    table = services.table
-    for line in table.first_lines(row):
-        waiting = table.job(row.batch, line.job)
-        if waiting is None or waiting.state != "queued" or not waiting.waiting:
-            # It was cancelled, or has ended by another way; its line leads nowhere.
-            with suppress(LostRaceError):
-                table.delete(row.batch, line.sk)
-            continue
-        if table.out(waiting) >= room(services):
-            return
-        now = services.clock()
-        due = now + 1000 * services.settings.republish_seconds
-        ticket = draw_ticket(services, waiting)
-        try:
-            table.transact(
-                lane_share.release(table.name, waiting, line, now, due, ticket, room(services))
-            )
-        except LostRaceError:
-            # A worker lets go of the same jobs, or the batch is to end.
-            return
-        log.event("released", row.batch, job=waiting.job, publish=waiting.publish + 1)
-        send(services, replace(waiting, publish=waiting.publish + 1))
-
-
-def draw_ticket(services: Services, row: Job) -> int:
-    """Draw a job's ticket, its place in line; 0, which tells of no place, if that fails."""
-    try:
-        return services.table.draw_ticket(row.lane)
-    except (BotoCoreError, ClientError) as error:
-        log.trouble("no_ticket", row.batch, job=row.job, reason=str(error))
-        return 0
+    look_ms = 1000 * services.settings.republish_seconds
+    for released in services.table.release(row, services.clock, look_ms):
+        log.event("released", row.batch, job=released.job, publish=released.publish)
+        send(services, released)
 
 
 def send(services: Services, row: Job) -> bool:
@@ -425,21 +332,11 @@ def send(services: Services, row: Job) -> bool:
         False if the broker did not confirm; the sweep then publishes it later.
     """
     try:
-        message = Message(row.batch, row.job, row.publish)
-        services.publisher.publish(message, resources.LANES[row.lane])
+        services.publisher.publish(row.message, resources.LANES[row.lane])
     except BrokerError as error:
         log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
         return False
-    try:
-        services.table.update(
-            update_of(
-                services.table.name,
-                row,
-                {"published_at": services.clock()},
-                {"publish": row.publish},
-            )
-        )
-    except LostRaceError:
+    if not services.table.mark_published(row.message, services.clock()):
         log.event("published_twice", row.batch, job=row.job, publish=row.publish)
     return True
 
@@ -459,92 +356,46 @@ def cancel(services: Services, batch: str, job: str) -> Job:
 
 def stop(services: Services, row: Job) -> Job:
     """Move a job that is not finished to `cancelled`."""
-    now = services.clock()
-    stopped = step(
-        services, row, "cancelled", row.kept_until, lambda _: {"finished": now}, UNFINISHED, False
-    )
+    with races_as_problems(row):
+        stopped = services.table.cancel(row, services.clock, again(services))
     log.event("cancelled", row.batch, job=row.job)
     return stopped
 
 
-def fail(services: Services, row: Job, reason: str, cause: str) -> None:
+def fail(services: Services, row: Job, reason: str, cause: Cause) -> None:
     """Write a job `failed` as it was read; one that changed meanwhile is left as it is."""
-    values = {"reason": reason, "cause": cause, "finished": services.clock()}
+    if services.table.give_up(row, reason, cause, services.clock()):
+        log.event("failed", row.batch, job=row.job, reason=reason, cause=cause)
+
+
+def again(services: Services) -> Callable[[Job], Job]:
+    """Return how a job is read again after a lost race; 410 if it is gone."""
+
+    def read(row: Job) -> Job:
+        found = services.table.job(row.batch, row.job)
+        if found is None:
+            raise problems.gone("job")
+        return found
+
+    return read
+
+
+def again_in_open_batch(services: Services) -> Callable[[Job], Job]:
+    """Return how a job is read again whose batch must be open; raises as `live_batch`, or 409."""
+
+    def read(row: Job) -> Job:
+        check_open(live_batch(services, row.batch))
+        return again(services)(row)
+
+    return read
+
+
+@contextmanager
+def races_as_problems(row: Job) -> Iterator[None]:
+    """Turn a lost race for a job into its answer: 409 if it moved on, 503 if it kept changing."""
     try:
-        services.table.transact(
-            move(
-                services.table.name,
-                row,
-                "failed",
-                services.clock(),
-                row.kept_until,
-                Change(values, {"attempt": row.attempt}),
-            )
-        )
-    except LostRaceError:
-        return
-    log.event("failed", row.batch, job=row.job, reason=reason, cause=cause)
-
-
-def step(
-    services: Services,
-    row: Job,
-    to: State,
-    due: int,
-    values: Callable[[Job], Mapping[str, Any]],
-    begins_in: Collection[State],
-    in_open_batch: bool = True,
-) -> Job:
-    """Move a job to another state; if the row changed meanwhile, read it and try again.
-
-    Parameters
-    ----------
-    services : Services
-        What the API works with.
-    row : Job
-        The row as it was read.
-    to : State
-        The state to reach.
-    due : int
-        When the sweep must look at it next.
-    values : callable
-        From the row as last read to what else to set.
-    begins_in : collection of State
-        States that it may come from.
-    in_open_batch : bool
-        Whether the batch must not be marked to be cancelled or deleted.
-
-    Raises
-    ------
-    Problem
-        409 if the job or its batch has gone another way, 503 if others kept changing the row.
-    """
-    for turn in range(TRIES):
-        if row.state not in begins_in:
-            raise MovedOnError(row)
-        now, changes = services.clock(), values(row)
-        writes = move(services.table.name, row, to, now, due, Change(changes), room(services))
-        if changes.get("waiting"):
-            writes.append(lane_share.wait(services.table.name, row, now))
-        if in_open_batch:
-            writes.append({"ConditionCheck": batch_not_marked(services.table.name, row.batch)})
-        try:
-            services.table.transact(writes)
-        except LostRaceError:
-            pause(turn)
-            if in_open_batch:
-                check_open(live_batch(services, row.batch))
-            found = services.table.job(row.batch, row.job)
-            if found is None:
-                raise problems.gone("job") from None
-            row = found
-        else:
-            return replace(
-                row, **{**changes, "state": to, "due": due, "changed": changed_at(now, row.job)}
-            )
-    raise Problem(503, f"{row.name}: others kept changing this job; try again")
-
-
-def pause(turn: int) -> None:
-    """Let other writers pass, a little longer at each turn."""
-    time.sleep(random.uniform(0, 0.005 * 2**turn))  # noqa: S311 - spreads writers, hides nothing
+        yield
+    except MovedOn as error:
+        raise MovedOnError(error.row) from None
+    except Busy as error:
+        raise Problem(503, f"{row.name}: others kept changing this job; try again") from error

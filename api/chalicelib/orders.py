@@ -13,9 +13,9 @@ from typing import Any
 from chalicelib import jobs, log, problems, uploads
 from chalicelib.problems import Problem
 from chalicelib.services import Services
-from chalicelib.table import LostRaceError
 from config.contract import resources
 from config.contract.job import UNFINISHED, Batch, Job, Order
+from config.contract.table_access import Lost
 
 FIRST_SLICE_SECONDS = 1.0
 ROWS_PER_READ = 50
@@ -38,13 +38,12 @@ def give(services: Services, batch_id: str, order: Order) -> dict[str, Any]:
     jobs.check_live(services, batch)
     now = services.clock()
     try:
-        mark(
-            services,
+        services.table.update_batch(
             batch_id,
             {"order": order, "ordered": now, "order_after": "", "due": now},
             REPLACES[order],
         )
-    except LostRaceError:
+    except Lost:
         jobs.check_open(jobs.live_batch(services, batch_id))
         raise Problem(503, "others kept changing this batch; try again") from None
     log.event("ordered", batch_id, order=order)
@@ -65,7 +64,7 @@ def carry_out(services: Services, batch_id: str, until: float) -> None:
                 finish(services, batch, until)
                 return
             batch = go_through(services, batch, rows, until)
-    except (LostRaceError, Problem) as error:
+    except (Lost, Problem) as error:
         # Another order came, or a row was too busy; the next sweep goes on from the noted place.
         log.event("order_interrupted", batch_id, order=batch.order, reason=repr(error))
 
@@ -106,9 +105,7 @@ def apply(services: Services, batch: Batch, item: Mapping[str, Any]) -> None:
 
 def delete_row(services: Services, batch: str, sk: str) -> None:
     """Delete a row; a worker that is on it fails at its next write and stops."""
-    try:
-        services.table.delete(batch, sk)
-    except LostRaceError:
+    if not services.table.delete_row(batch, sk):
         log.event("deleted_already", batch)
 
 
@@ -135,43 +132,10 @@ def postpone(services: Services, batch_id: str, due: int) -> None:
     """Have the sweep go on with an order later."""
     batch = services.table.batch(batch_id)
     if batch is not None and batch.order:
-        with suppress(LostRaceError):
+        with suppress(Lost):
             note(services, batch, due=due)
 
 
 def note(services: Services, batch: Batch, **values: Any) -> None:
     """Set attributes of a batch's row while its order is the one that was read."""
-    mark(services, batch.batch, values, (batch.order,), batch.ordered)
-
-
-def mark(
-    services: Services,
-    batch: str,
-    values: Mapping[str, Any],
-    orders: Sequence[Order],
-    ordered: int | None = None,
-) -> None:
-    """Set attributes of a batch's row on condition of its order, and of when that was given.
-
-    Raises
-    ------
-    LostRaceError
-        If the order is another.
-    """
-    options: dict[str, Any] = {f":order_{i}": order for i, order in enumerate(orders)}
-    condition = f"attribute_exists(pk) AND #order IN ({', '.join(options)})"
-    if ordered is not None:
-        condition += " AND #ordered = :ordered_before"
-        options[":ordered_before"] = ordered
-    names = {*values, "order", *(["ordered"] if ordered is not None else [])}
-    services.table.update(
-        {
-            "TableName": services.table.name,
-            "Key": {"pk": batch, "sk": resources.BATCH_SK},
-            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": {f"#{name}": name for name in names},
-            "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()}
-            | options,
-        }
-    )
+    services.table.update_batch(batch.batch, values, (batch.order,), batch.ordered)

@@ -11,15 +11,16 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from chalicelib import log
 from chalicelib.bodies import Bodies
 from chalicelib.fleet import Fleet
 from chalicelib.metrics import Metrics
 from chalicelib.queue import Publisher
 from chalicelib.schemas import Limits
-from chalicelib.table import Table
 from config.contract import settings as config_settings
 from config.contract.credentials import signed_in
 from config.contract.settings import ApiSettings
+from config.contract.table import JobTable
 
 CATALOGUE_FILE = config_settings.TOP / "config" / "contract" / "catalogue.json"
 
@@ -47,7 +48,7 @@ class Services:
     settings: ApiSettings
     catalogue: Mapping[str, Any]
     bodies: Bodies
-    table: Table
+    table: JobTable
     s3: Any
     s3_placing: Any
     s3_public: Any
@@ -81,7 +82,7 @@ def make(settings: ApiSettings) -> Services:
         settings=settings,
         catalogue=catalogue,
         bodies=Bodies(catalogue, Limits.of(settings)),
-        table=Table(dynamodb.meta.client, settings.table),
+        table=job_table(dynamodb.meta.client, settings),
         s3=s3_client(settings.aws_region, settings.s3_endpoint),
         s3_placing=s3_client(settings.aws_region, settings.s3_endpoint, PLACING_TIMEOUTS),
         s3_public=s3_client(
@@ -91,6 +92,17 @@ def make(settings: ApiSettings) -> Services:
         fleet=Fleet(client("autoscaling", settings), settings.worker_group),
         metrics=Metrics(client("cloudwatch", settings), settings.metrics_namespace),
         clock=lambda: time.time_ns() // 1_000_000,
+    )
+
+
+def job_table(client: Any, settings: ApiSettings) -> JobTable:
+    """Make the client of the table from boto3's."""
+    return JobTable(
+        client,
+        settings.table,
+        lapse_seconds=settings.heartbeat_lapse_seconds,
+        lane_share_jobs=settings.lane_share_jobs,
+        on_no_ticket=lambda lane, error: log.trouble("no_ticket", lane=lane, reason=str(error)),
     )
 
 

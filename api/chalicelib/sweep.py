@@ -6,8 +6,7 @@ it was read, so that sweeps may overlap and never undo what a worker or visitor 
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib import jobs, log, orders, uploads
@@ -16,9 +15,9 @@ from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
-from chalicelib.table import Key, LostRaceError
 from config.contract import resources
-from config.contract.job import Change, Job, move, update_of
+from config.contract.job import Job
+from config.contract.table_access import Key, Lost
 
 # A schedule's next sweep comes after a minute; what is left then is its work.
 SWEEP_SECONDS = 40.0
@@ -27,8 +26,6 @@ ORDER_SLICE_SECONDS = 10.0
 
 # A row that stays as it is is looked at more and more rarely, at last twice an hour.
 LOOK_AGAIN_MS_MAX = 1_800_000
-
-NEVER = 0
 
 # So often a worker may fall silent over an image before the image is held to be the cause. Each
 # time a new message is sent, so that the broker's own limit never sees it.
@@ -127,7 +124,7 @@ def see_to(sweep: Sweep, found: Job | str) -> str:
         return "not_due"
     try:
         return act(sweep, found)
-    except (LostRaceError, Problem):
+    except (Lost, Problem):
         return "lost"
     except Exception:  # noqa: BLE001 - whatever it was, it is logged and the sweep goes on
         # One row must not keep the sweep from the others, now or at the next sweeps.
@@ -218,15 +215,8 @@ def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
     """Move a job to `queued` under the next publish number, as it was read, and publish it."""
     services, now = sweep.services, sweep.services.clock()
     due = now + 1000 * services.settings.republish_seconds
-    ticket = jobs.draw_ticket(services, row)
-    changes = {**values, "publish": row.publish + 1, "published_at": 0, "ticket": ticket}
-    # A heartbeat since the row was read has moved its `due`.
-    when = {"attempt": row.attempt, "due": row.due}
-    services.table.transact(
-        move(services.table.name, row, "queued", now, due, Change(changes, when))
-    )
-    log.event("published_again", row.batch, job=row.job, publish=row.publish + 1, was=row.state)
-    again = replace(row, state="queued", publish=row.publish + 1, published_at=0)
+    again = services.table.queue_again(row, values, now, due)
+    log.event("published_again", row.batch, job=row.job, publish=again.publish, was=row.state)
     sweep.is_broker_up = sweep.is_broker_up and jobs.send(services, again)
     return "published_again"
 
@@ -235,12 +225,7 @@ def expire(services: Services, row: Job) -> str:
     """Delete what belongs to a job and close its row for good."""
     for _ in uploads.delete_objects(services, row.batch, row.job):
         pass
-    # A form renewed since the row was read has changed it, and keeps it.
-    gone = dict.fromkeys(("result_key", "original_view", "result_view", "etag"), "")
-    emptied = Change({**gone, "views_until": 0}, {"changed": row.changed})
-    services.table.transact(
-        move(services.table.name, row, "expired", services.clock(), NEVER, emptied)
-    )
+    services.table.expire(row, services.clock())
     log.event("expired", row.batch, job=row.job, was=row.state)
     return "expired"
 
@@ -253,6 +238,4 @@ def later(services: Services, row: Job, least: int) -> int:
 
 def postpone(services: Services, row: Job, due: int) -> None:
     """Have the sweep look at a row later."""
-    when = {"state": row.state, "publish": row.publish, "due": row.due}
-    with suppress(LostRaceError):
-        services.table.update(update_of(services.table.name, row, {"due": due}, when))
+    services.table.postpone(row, due)

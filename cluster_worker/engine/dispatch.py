@@ -296,8 +296,8 @@ class Dispatcher:
     ) -> None:
         """Kill the world, settle the failed jobs, and queue the others again, at the front.
 
-        The world is killed first: once a job is settled, its memory may belong to another job, so
-        no rank may be alive that still writes to it.
+        The world is killed first. Once a job is settled, its memory may belong to another job, and
+        no rank may still write to it.
         """
         if self.world is not None:
             self.world.kill()

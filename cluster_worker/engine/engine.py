@@ -189,9 +189,9 @@ class Engine:
             1 to 20 steps as in the API: ``[{"operation": "gaussian", "sigma": 2.0}, ...]``.
         depth : {"input", "native"}
             ``"input"``: compute in float32 from the first step that needs floats (float64 if the
-            image has float64), and convert the result once, at the end, to the dtype of the image;
-            labels become uint32, and a picture made of labels uint8. ``"native"``: the dtypes and
-            values that scikit-image returns.
+            image has float64), and convert the result once, at the end, to the dtype of the image.
+            Labels become uint32, and a picture made from labels uint8. ``"native"``: the dtypes
+            and values that scikit-image returns.
         progress : callable
             ``progress(tiles done, tiles in all)``; called on the engine's thread. If it raises an
             error, the job is cancelled and `run` raises the error.
@@ -199,8 +199,9 @@ class Engine:
         Returns
         -------
         ndarray or Held
-            For an array, a new array. For a held image, a held image: its pixels are not copied,
-            it can be the input of the next run, and the caller must release it.
+            For an array, a new array; a single channel has no axis in it. For a held image, a held
+            image: its pixels are not copied, it can be the input of the next run, and the caller
+            must release it.
 
         Raises
         ------
@@ -301,7 +302,7 @@ class Engine:
         return self.allocate_job(self.plan_request(image, steps, depth))
 
     def allocate_job(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
-        """Make a job with all its images in shared memory; without `source`, that one too."""
+        """Make a job with all its images in shared memory; a given `source` lies there already."""
         planned = plan(request)
         sizes = [*image_bytes(planned), *planned.slots()]
         if source is not None:
@@ -345,9 +346,10 @@ class Engine:
     ) -> tuple[str, ...]:
         """Run a chain of steps from file to file, and wait until the result is written.
 
-        A TIFF of tiles or strips whose pixels take much memory is streamed: the ranks read it by
-        windows, and passes leave their results in files on disk. A result that is large too is
-        written tile by tile; its format must be TIFF.
+        A TIFF of tiles or strips is streamed if its pixels take much memory: the ranks read it by
+        windows, passes leave their results in files on disk, and a large result is written tile by
+        tile. If the target's format has no tiles (all but TIFF) and the result is large, or if an
+        operation needs the whole image at once, the image is processed in memory.
 
         Parameters
         ----------

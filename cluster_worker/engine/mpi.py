@@ -27,7 +27,7 @@ class Contribution(NamedTuple):
     error: Exception | None
 
 
-class WholeWorld:
+class WorldGroup:
     """All ranks of the world as one `RankGroup`."""
 
     def __init__(self) -> None:

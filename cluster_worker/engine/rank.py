@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from cluster_worker.engine.mpi import WholeWorld
+from cluster_worker.engine.mpi import WorldGroup
 from cluster_worker.engine.warm import warm_up
 from cluster_worker.engine.wire import (
     MEMORY,
@@ -45,7 +45,7 @@ REPORT_SECONDS = 0.05
 class Rank:
     """A rank with its connection to the engine."""
 
-    def __init__(self, world: WholeWorld, connection: Connection, files: FileAccess) -> None:
+    def __init__(self, world: WorldGroup, connection: Connection, files: FileAccess) -> None:
         self.world = world
         self.connection = connection
         # Polled after every tile. `connection.poll` would make a new poll object each time.
@@ -141,7 +141,7 @@ def main() -> None:
     # scikit-image warns, for example, of a division by an empty class in Otsu's method. Its results
     # are used as they are.
     warnings.simplefilter("ignore")
-    world = WholeWorld()
+    world = WorldGroup()
     if int(os.environ[WARM]):
         warm_up()
     limit_memory(int(os.environ[MEMORY]))

@@ -15,10 +15,10 @@ from cluster_worker.errors import Broken
 from cluster_worker.log import event
 from cluster_worker.node.consumer import Consumer
 from cluster_worker.node.metadata import Metadata, Notice
-from cluster_worker.node.rows import Rows
 from cluster_worker.node.storage import client
 from config.contract.node import SIGN_SECONDS, Node
 from config.contract.settings import WorkerSettings
+from config.contract.table import JobTable
 
 # Between two looks at the metadata service and at the consumer.
 LOOK_SECONDS = 0.5
@@ -89,18 +89,18 @@ class Outside:
         Where to write, and whether there are a metadata service and a group.
     consumer : Consumer
         Watched, and told to drain.
-    rows : Rows
+    table : JobTable
         Takes the signs of life.
     worker : str
         Name of this node.
     """
 
     def __init__(
-        self, settings: WorkerSettings, consumer: Consumer, rows: Rows, worker: str
+        self, settings: WorkerSettings, consumer: Consumer, table: JobTable, worker: str
     ) -> None:
         self.settings = settings
         self.consumer = consumer
-        self.rows = rows
+        self.table = table
         self.worker = worker
         self.metadata = Metadata(settings.metadata_endpoint)
         self.alive_file = Path(settings.alive_file) if settings.alive_file else None
@@ -152,9 +152,9 @@ class Outside:
     def sign(self) -> None:
         """Write the row that says that this node consumes, and how much it holds."""
         in_hand = len(self.consumer.in_hand)
-        seen, served = time.time_ns() // 1_000_000, dict(self.rows.served)
+        seen, served = time.time_ns() // 1_000_000, dict(self.table.served)
         try:
-            self.rows.put_node(Node(self.worker, in_hand, seen, served))
+            self.table.put_node(Node(self.worker, in_hand, seen, served))
         except Broken as error:
             event("no sign given", error=str(error))
 
@@ -171,7 +171,7 @@ class Outside:
         for thread in self.threads:
             thread.join()
         try:
-            self.rows.delete_node(self.worker)
+            self.table.delete_node(self.worker)
         except Broken as error:
             event("no goodbye said", error=str(error))
         if self.group and self.notice:

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,6 @@ from cluster_worker.imagefiles.formats import FORMATS, Format, Header
 from cluster_worker.log import event
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
-from cluster_worker.node.rows import Rows
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.views import SECONDS_MAX, Views
 from cluster_worker.timings import Timings
@@ -29,6 +28,8 @@ from config import VERSION
 from config.contract import resources
 from config.contract.job import Batch, Job, Message
 from config.contract.settings import WorkerSettings
+from config.contract.table import JobTable
+from config.contract.table_access import Lost
 
 # Orders under which no job of a batch is begun.
 ENDING = ("cancel", "delete")
@@ -67,14 +68,14 @@ class Runner:
         settings: WorkerSettings,
         engine: Engine,
         decoders: Decoders,
-        rows: Rows,
+        table: JobTable,
         storage: Storage,
         worker: str,
     ) -> None:
         self.settings = settings
         self.engine = engine
         self.decoders = decoders
-        self.rows = rows
+        self.table = table
         self.storage = storage
         self.worker = worker
         # Set when this node's time is over, and when that will be, on the monotonic clock.
@@ -133,10 +134,11 @@ class Runner:
                     self.on_taken(row)
                 return None
             if batch is None or batch.order in ENDING:
-                self.rows.cancel(row, milliseconds())
+                with suppress(Lost):
+                    self.table.cancel(row, milliseconds)
                 return None
             upload.begin(row)
-            claimed = self.rows.claim(row, self.worker, milliseconds())
+            claimed = self.table.claim(row, self.worker, milliseconds())
             if claimed is not None:
                 self.on_taken(claimed)
                 return claimed, batch
@@ -156,8 +158,8 @@ class Runner:
             self.batches.pop(message.batch, None)
         known = self.batches.get(message.batch)
         if known is not None:
-            return self.rows.get_job(message.batch, message.job), known
-        row, batch = self.rows.get_both(message.batch, message.job)
+            return self.table.job(message.batch, message.job), known
+        batch, row = self.table.batch_and_job(message.batch, message.job)
         if batch is not None and batch.order not in ENDING:
             if len(self.batches) >= BATCHES_MAX:
                 self.batches.clear()
@@ -169,28 +171,28 @@ class Runner:
         try:
             self.carry_out(row, batch, upload, timings)
         except Rejected as error:
-            self.rows.fail(row, sentence(row, error), "rejected", milliseconds())
+            self.table.fail(row, sentence(row, error), "rejected", milliseconds())
         except Cancelled:
             if self.ends < math.inf or self.draining.is_set():
-                self.rows.hand_back(row, milliseconds())
+                self.table.hand_back(row, milliseconds())
                 return Verdict.HAND_BACK
         except RankDied as error:
             return self.fault(row, error)
         except (Broken, OSError) as error:
             # An OSError is this node's: no room for a file, or no process to decode it.
-            self.rows.hand_back(row, milliseconds())
+            self.table.hand_back(row, milliseconds())
             raise classify_error(error) from error
         return Verdict.DONE
 
     def fault(self, row: Job, error: RankDied) -> Verdict:
         """Count a fault; at the limit the job fails and its message goes to the dead letters."""
-        counted = self.rows.add_fault(row, milliseconds())
+        counted = self.table.add_fault(row, milliseconds())
         if counted is None:
             return Verdict.DONE
         if counted.faults < self.settings.fault_limit:
-            self.rows.hand_back(counted, milliseconds())
+            self.table.hand_back(counted, milliseconds())
             return Verdict.FAULT
-        self.rows.fail(counted, sentence(row, error), "broken", milliseconds())
+        self.table.fail(counted, sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
     def carry_out(self, row: Job, batch: Batch, upload: Fetch, timings: Timings) -> None:
@@ -198,7 +200,7 @@ class Runner:
         with ExitStack() as stack:
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = upload.path, upload.path.with_name("result")
-            with Heartbeat(self.rows, row, self.settings.progress_seconds) as beat:
+            with Heartbeat(self.table, row, self.settings.progress_seconds) as beat:
                 upload.finish(row, timings)
                 header = decoder.read_header(source, row.name)
                 beat.check()
@@ -257,7 +259,7 @@ class Runner:
         now = milliseconds()
         dtype, result_dtype = views.dtypes
         with timings.timed("table"):
-            won = self.rows.succeed(
+            won = self.table.succeed(
                 row,
                 now,
                 result_key=key,
@@ -281,7 +283,7 @@ class Runner:
     def show(self, row: Job, views: Views, decoder: Decoder, target: Path) -> None:
         """Make the pictures for the page; the job is done without them as well."""
         began = time.monotonic()
-        wanted = Wanted(self.rows, row, self.draining)
+        wanted = Wanted(self.table, row, self.draining)
         keys: dict[str, str] = {}
         try:
             with tempfile.TemporaryDirectory(prefix=".dip-", dir=self.settings.spool_dir) as folder:
@@ -294,7 +296,7 @@ class Runner:
         except (Rejected, Broken, Cancelled, OSError) as error:
             event("pictures not made", job=row.job, error=repr(error))
         try:
-            self.rows.show(row, milliseconds(), **keys)
+            self.table.add_views(row, milliseconds(), **keys)
         except Broken as error:
             event("pictures not shown", job=row.job, error=str(error))
         seconds = round(time.monotonic() - began, 3)
@@ -324,8 +326,8 @@ class Wanted:
         Set when this node's time is over.
     """
 
-    def __init__(self, rows: Rows, row: Job, draining: threading.Event) -> None:
-        self.rows = rows
+    def __init__(self, table: JobTable, row: Job, draining: threading.Event) -> None:
+        self.table = table
         self.row = row
         self.draining = draining
         self.began = self.looked = time.monotonic()
@@ -349,7 +351,7 @@ class Wanted:
     def look(self) -> None:
         """Look at the row; raises as `check` does."""
         self.looked = time.monotonic()
-        found = self.rows.get_job(self.row.batch, self.row.job)
+        found = self.table.job(self.row.batch, self.row.job)
         if found is None or (found.state, found.attempt) != ("succeeded", self.row.attempt):
             raise Cancelled
 
@@ -363,8 +365,8 @@ class Heartbeat:
         Between two writes.
     """
 
-    def __init__(self, rows: Rows, row: Job, seconds: float) -> None:
-        self.rows = rows
+    def __init__(self, table: JobTable, row: Job, seconds: float) -> None:
+        self.table = table
         self.row = row
         self.seconds = seconds
         self.tiles = (0, 0)
@@ -399,7 +401,7 @@ class Heartbeat:
         while not self.ended.wait(self.seconds):
             try:
                 left = round(1000 * self.seconds_left())
-                ours = self.rows.progress(self.row, *self.tiles, left, milliseconds())
+                ours = self.table.progress(self.row, *self.tiles, left, milliseconds())
             except Broken as error:
                 # The table is away; the lapse of the heartbeat is far longer than one write.
                 event("heartbeat missed", job=self.row.job, error=str(error))

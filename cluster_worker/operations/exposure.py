@@ -1,6 +1,6 @@
 """Intensities: curves, ranges and histograms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
@@ -28,6 +28,13 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.support.by_levels import TALLY, by_histogram, by_table
 from cluster_worker.operations.support.histograms import Bins
+from cluster_worker.operations.support.quantiles import (
+    DIGITS,
+    Counts,
+    count_digits,
+    digits_of_levels,
+    quantile_values,
+)
 from cluster_worker.operations.support.statistics import EXTENT, Extent, counts, join_extents
 from cluster_worker.pixels.depths import to_depth
 
@@ -150,123 +157,6 @@ def adjust_sigmoid(
     return by_level(image, curve)
 
 
-# Order statistics over tiles, exactly: the keys of pixels are searched digit by digit.
-
-DIGIT_BITS = 16
-# Digits of the longest type, 64 bits.
-DIGITS = 4
-
-
-def keys(image: Image) -> NDArray[Any]:
-    """Turn pixels into unsigned integers of the same order."""
-    if image.dtype.kind != "f":
-        return image.view(np.uint8) if image.dtype.kind == "b" else image
-    unsigned = np.dtype(f"u{image.dtype.itemsize}")
-    bits = image.view(unsigned) if image.flags.c_contiguous else image.copy().view(unsigned)
-    sign = unsigned.type(1 << (8 * unsigned.itemsize - 1))
-    ordered: NDArray[Any] = np.where(bits & sign, ~bits, bits | sign)
-    return ordered
-
-
-def value_of(key: int, dtype: np.dtype[Any]) -> Any:
-    """Turn a key back into the pixel that has it."""
-    if dtype.kind != "f":
-        # numpy has no percentiles of masks.
-        return np.uint8(key) if dtype.kind == "b" else dtype.type(key)
-    unsigned = np.dtype(f"u{dtype.itemsize}")
-    sign = 1 << (8 * dtype.itemsize - 1)
-    bits = key ^ sign if key & sign else key ^ (2 * sign - 1)
-    return np.array(bits, unsigned).view(dtype)[()]
-
-
-def digits_of(dtype: np.dtype[Any]) -> int:
-    """Count the digits that the keys of a type have."""
-    return max(8 * dtype.itemsize // DIGIT_BITS, 1)
-
-
-def digits(image: Image, *earlier: NDArray[np.intp], ranks: Sequence[float]) -> Any:
-    """Count the next digit of the keys that begin as those searched for.
-
-    Returns
-    -------
-    ndarray
-        One row for each of the pixels that `places` names; nothing once all digits are known.
-
-    Raises
-    ------
-    Rejected
-        If the image holds NaN.
-    """
-    level, length = len(earlier), digits_of(image.dtype)
-    if level >= length:
-        return np.zeros(1, np.intp)
-    if image.dtype.kind == "f" and np.isnan(image).any():
-        raise Rejected("the image holds NaN, which has no place among the levels")
-    found = keys(image).ravel()
-    bits = 8 * image.dtype.itemsize
-    below = max(bits - DIGIT_BITS * (level + 1), 0)
-    size = 1 << min(bits, DIGIT_BITS)
-    digit = (found >> below) & (size - 1)
-    if level == 0:
-        return np.bincount(digit, minlength=size)[None]
-    prefix = found >> (below + DIGIT_BITS)
-    return np.stack(
-        [
-            np.bincount(digit[prefix == wanted], minlength=size)
-            for wanted, _ in searched(earlier, ranks)
-        ]
-    )
-
-
-def searched(found: Sequence[NDArray[np.intp]], ranks: Sequence[float]) -> list[tuple[int, int]]:
-    """Follow the pixels searched for through the digits that are known.
-
-    Returns
-    -------
-    list of tuple of int
-        For each of the pixels that `places` names: the key so far, and its place among the pixels
-        whose key begins so.
-    """
-    pixels = int(found[0].sum())
-    state = [(0, place) for place in places(pixels, ranks)]
-    for counted in found:
-        if counted.ndim == 1:
-            break
-        rows = counted if len(counted) > 1 else [counted[0]] * len(state)
-        state = [descend(row, key, place) for row, (key, place) in zip(rows, state, strict=True)]
-    return state
-
-
-def descend(row: NDArray[np.intp], key: int, place: int) -> tuple[int, int]:
-    """Find the digit of the pixel at a place among the pixels that were counted by it."""
-    total = np.cumsum(row)
-    digit = int(np.searchsorted(total, place, side="right"))
-    return key << DIGIT_BITS | digit, place - (int(total[digit - 1]) if digit else 0)
-
-
-def places(pixels: int, ranks: Sequence[float]) -> list[int]:
-    """Name the pixels on both sides of each percentile, by their place in order."""
-    below = [int(position(pixels, rank)) for rank in ranks]
-    return [place for low in below for place in (low, min(low + 1, pixels - 1))]
-
-
-def position(pixels: int, rank: float) -> float:
-    """Give the place of a percentile among so many pixels, as numpy has it."""
-    return (pixels - 1) * (rank / 100)
-
-
-def percentiles(
-    found: Sequence[NDArray[np.intp]], ranks: Sequence[float], dtype: np.dtype[Any]
-) -> list[float]:
-    """Give the percentiles of an image whose digits were counted, as numpy has them."""
-    pixels = int(found[0].sum())
-    values = [value_of(key, dtype) for key, _ in searched(found, ranks)]
-    return [
-        float(np.quantile(np.array(values[2 * i : 2 * i + 2]), np.array([place - int(place)]))[0])
-        for i, place in enumerate(position(pixels, rank) for rank in ranks)
-    ]
-
-
 InRange = Literal["image", "percentiles", "dtype"]
 Percent = Annotated[float, Number(0, 100, unit="%", slider=(0, 100), step=0.1)]
 
@@ -279,13 +169,26 @@ def range_measures(
         return ()
     if in_range == "image":
         return EXTENT
-    ranks = (lower_percentile, max(lower_percentile, upper_percentile))
-    return (Measure(partial(digits, ranks=ranks), np.add),) * DIGITS
+    shares = shares_of(lower_percentile, upper_percentile)
+    return (Measure(partial(count_numbers, shares=shares), np.add),) * DIGITS
 
 
-def first_digits(histogram: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
-    """Give what `digits` counts of whole numbers, which have one digit."""
-    return histogram[np.newaxis], *(np.zeros(1, np.intp),) * (DIGITS - 1)
+def shares_of(lower_percentile: float, upper_percentile: float) -> tuple[float, float]:
+    """Return two percentiles in order, as shares."""
+    return lower_percentile / 100, max(lower_percentile, upper_percentile) / 100
+
+
+def count_numbers(image: Image, *earlier: Counts, shares: tuple[float, float]) -> Counts:
+    """Count the digits of an image for two percentiles.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN.
+    """
+    if image.dtype.kind == "f" and np.isnan(image).any():
+        raise Rejected("the image holds NaN, which has no place among the levels")
+    return count_digits(image, *earlier, shares=shares)
 
 
 @operation(
@@ -296,7 +199,7 @@ def first_digits(histogram: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
     arrays=3,
     kernels=(
         by_histogram(tables.extent_alone, when=lambda in_range, **_: in_range == "image"),
-        by_histogram(first_digits, when=lambda in_range, **_: in_range == "percentiles"),
+        by_histogram(digits_of_levels, when=lambda in_range, **_: in_range == "percentiles"),
     ),
 )
 def rescale_intensity(
@@ -336,8 +239,8 @@ def rescale_intensity(
     if in_range == "image":
         low, high = map(float, statistics[0])
     else:
-        ranks = (lower_percentile, max(lower_percentile, upper_percentile))
-        low, high = percentiles(statistics, ranks, image.dtype)
+        shares = shares_of(lower_percentile, upper_percentile)
+        low, high = map(float, quantile_values(statistics, shares, image.dtype))
     if not np.isfinite([low, high]).all():
         raise Rejected("the image holds NaN or infinity, which leave no range to stretch")
     stretched: Image = exposure.rescale_intensity(image, (low, high))

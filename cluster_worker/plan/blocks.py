@@ -32,7 +32,7 @@ def run_stage(
     Parameters
     ----------
     stage : Stage
-        Its function receives the block, and what it asks for of the following.
+        Its function receives the block, and those of the following that `stage.context` names.
     block : ndarray
         (rows, columns) or (rows, columns, channels), halo included.
     place : Place

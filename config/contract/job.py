@@ -1,12 +1,8 @@
-"""A job: its states, its message, its row, and the writes that move it from state to state.
-
-The writes are plain values for DynamoDB's `transact_write_items`, so that API and worker, each
-with a client of its own, change a row and its batch's counters by the same rule.
-"""
+"""A job and its batch: their states, the message, and their rows in the table."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from config.contract import resources
@@ -28,6 +24,30 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
 STATES: tuple[State, ...] = tuple(TRANSITIONS)
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled", "expired")
 UNFINISHED: tuple[State, ...] = ("awaiting_upload", "queued", "running")
+
+# Attributes that a job loses when it begins anew; it keeps the attempt, which is its fence.
+AFRESH: Mapping[str, Any] = {
+    "published_at": 0,
+    "faults": 0,
+    "lapses": 0,
+    "tiles_done": 0,
+    "tiles_total": 0,
+    "left_ms": 0,
+    "reason": "",
+    "cause": "",
+    "notes": [],
+    "versions": {},
+    "result_key": "",
+    "result_name": "",
+    "result_type": "",
+    "result_bytes": 0,
+    "rows": 0,
+    "columns": 0,
+    "dtype": "",
+    "result_dtype": "",
+    "started": 0,
+    "finished": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -150,8 +170,13 @@ class Job:
         return self.state in FINAL
 
     @property
+    def message(self) -> Message:
+        """The message of its newest publish."""
+        return Message(self.batch, self.job, self.publish)
+
+    @property
     def is_out(self) -> bool:
-        """Whether a message of it waits on the broker that counts in its batch's window."""
+        """Whether it has a message on the broker that counts in its batch's lane share."""
         return self.lane == "bulk" and self.state == "queued" and not self.waiting
 
 
@@ -205,22 +230,6 @@ class Batch:
         }
 
 
-@dataclass(frozen=True)
-class Change:
-    """One conditional change of a job's row.
-
-    Attributes
-    ----------
-    values : mapping
-        Attributes to set.
-    when : mapping
-        Attributes that must have these values, besides the state that was read.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    when: Mapping[str, Any] = field(default_factory=dict)
-
-
 def changed_at(now: int, job: str) -> str:
     """Sort value of the index by change: ordered by time, unique in its batch."""
     return f"{now:013d}#{job}"
@@ -229,98 +238,3 @@ def changed_at(now: int, job: str) -> str:
 def time_to_live(kept_until: int) -> int:
     """Seconds at which DynamoDB may drop a row: a day after the row, so that 410 is answered."""
     return kept_until // 1000 + 86_400
-
-
-def move(
-    table: str,
-    row: Job,
-    to: State,
-    now: int,
-    due: int,
-    change: Change = Change(),
-    room: int | None = None,
-) -> list[dict[str, Any]]:
-    """Build the transaction that moves a job to another state and its batch's counts with it.
-
-    Parameters
-    ----------
-    table : str
-        Name of the table.
-    row : Job
-        The row as it was read; the transaction fails if its state or publish has changed since.
-    to : State
-        The state to reach.
-    now : int
-        Milliseconds since 1970.
-    due : int
-        When the sweep must look at the row next, in milliseconds since 1970.
-    change : Change
-        Further attributes to set and to require.
-    room : int, optional
-        Most messages that may wait beside each other in this job's share of the window; without
-        it a message that comes back finds its place.
-
-    Returns
-    -------
-    list of dict
-        For `transact_write_items` of boto3's resource client.
-
-    Raises
-    ------
-    ValueError
-        If no such step exists in a job's life.
-    """
-    if to not in TRANSITIONS[row.state]:
-        raise ValueError(f"job {row.job}: cannot go from {row.state} to {to}")
-    values = {"state": to, "changed": changed_at(now, row.job), "due": due, **change.values}
-    when = {"state": row.state, "publish": row.publish, **change.when}
-    writes: list[dict[str, Any]] = [{"Update": update_of(table, row, values, when)}]
-    by = {f"n_{row.state}": -1, f"n_{to}": 1} if to != row.state else {}
-    moved = replace(row, state=to, waiting=change.values.get("waiting", row.waiting))
-    if moved.is_out != row.is_out:
-        by["out_now"] = moved.is_out - row.is_out
-    if by:
-        counted = count(table, row.batch, row.job, by)
-        if by.get("out_now") == 1 and room is not None:
-            counted["ConditionExpression"] = "attribute_not_exists(#out_now) OR #out_now < :room"
-            counted["ExpressionAttributeValues"][":room"] = room
-        writes.append({"Update": counted})
-    return writes
-
-
-def update_of(
-    table: str, row: Job, values: Mapping[str, Any], when: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Build a conditional update of one row; also good for `update_item`."""
-    names = {f"#{name}": name for name in (*values, *when)}
-    return {
-        "TableName": table,
-        "Key": {"pk": row.batch, "sk": resources.job_sk(row.job)},
-        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
-        "ConditionExpression": " AND ".join(f"#{name} = :when_{name}" for name in when),
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()}
-        | {f":when_{name}": value for name, value in when.items()},
-    }
-
-
-def count(table: str, batch: str, job: str, by: Mapping[str, int]) -> dict[str, Any]:
-    """Build an update that adds to a batch's counters."""
-    return {
-        "TableName": table,
-        "Key": {"pk": batch, "sk": resources.counter_sk(job)},
-        "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in by),
-        "ExpressionAttributeNames": {f"#{name}": name for name in by},
-        "ExpressionAttributeValues": {f":{name}": value for name, value in by.items()},
-    }
-
-
-def batch_not_marked(table: str, batch: str) -> dict[str, Any]:
-    """Build the check that nobody asked to cancel or delete the whole batch."""
-    return {
-        "TableName": table,
-        "Key": {"pk": batch, "sk": resources.BATCH_SK},
-        "ConditionExpression": "attribute_exists(pk) AND #order IN (:none, :retry)",
-        "ExpressionAttributeNames": {"#order": "order"},
-        "ExpressionAttributeValues": {":none": "", ":retry": "retry"},
-    }

@@ -1,9 +1,13 @@
-"""The window: how many messages of one large batch wait on the broker at a time.
+"""The lane share: how many messages of one large batch may be on the broker at the same time.
 
-Jobs beyond it are held: queued like the others, with a line of their own in the table instead of
-a message. Whoever takes a message of the batch makes room, and lets the next ones go. Each of a
-batch's counter rows has its share of the window, so that the count changes in the transaction
-that changes the state, and a share is never exceeded.
+Without a limit, the messages of a batch of 50 000 images would fill the bulk queue, and the next
+visitor's first image would wait behind all of them. Therefore only some jobs of a batch are
+published. The others wait: their rows are `queued` like those of the published jobs, but instead
+of a message they have a line, which is a row of its own in the table. When a worker takes a
+message of the batch, it publishes the jobs whose lines are oldest, as far as the share allows.
+
+A batch counts its published messages in its counter rows, in the transaction that changes a job's
+state. Each counter row has an equal part of the batch's share and is never counted beyond it.
 """
 
 from collections.abc import Mapping
@@ -11,15 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.contract import resources
-from config.contract.job import Change, Job, batch_not_marked, move
+from config.contract.job import Job, time_to_live
+from config.contract.writes import Change, Write, batch_is_open, delete_of, move
 
-# Read at once; what is held beyond is let go when these have made room again.
+# Lines read at a time. Later lines are read when these have been published and taken.
 LINES_PER_READ = 50
 
 
 @dataclass(frozen=True)
 class Line:
-    """A held job's place in its batch."""
+    """The row of a waiting job that keeps its position among its batch's waiting jobs."""
 
     sk: str
     job: str
@@ -30,25 +35,24 @@ class Line:
         return cls(str(item["sk"]), str(item["sk"]).rpartition("#")[2])
 
 
-def share(window: int) -> int:
-    """Tell how much of a window one counter row has."""
-    return -(-window // resources.COUNTER_SHARDS)
+def share(jobs: int) -> int:
+    """Compute the part of a lane share that one counter row has, rounded up."""
+    return -(-jobs // resources.COUNTER_SHARDS)
 
 
-def wait(table: str, row: Job, now: int) -> dict[str, Any]:
-    """Build the write of a held job's line, which goes with the move of its row."""
+def wait(table: str, row: Job, now: int) -> Write:
+    """Build the write of a waiting job's line, which goes with the move of its row."""
     item = {
         "pk": row.batch,
         "sk": f"{prefix(row)}{now:013d}#{row.job}",
-        "ttl": row.kept_until // 1000 + 86_400,
+        "ttl": time_to_live(row.kept_until),
     }
     return {"Put": {"TableName": table, "Item": item}}
 
 
-def first_lines(table: str, row: Job) -> dict[str, Any]:
-    """Build the query for the jobs that were held first, of those counted with this one."""
+def first_lines(row: Job) -> dict[str, Any]:
+    """Build the query for the oldest lines of the jobs that share this job's counter row."""
     return {
-        "TableName": table,
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
         "ExpressionAttributeValues": {":pk": row.batch, ":prefix": prefix(row)},
         "Limit": LINES_PER_READ,
@@ -57,30 +61,22 @@ def first_lines(table: str, row: Job) -> dict[str, Any]:
 
 
 def prefix(row: Job) -> str:
-    """Begin the sort keys of the lines that share this job's counter row."""
+    """Return how the sort keys of the lines begin that share this job's counter row."""
     return f"{resources.LINE_PREFIX}{resources.shard(row.job, resources.COUNTER_SHARDS)}#"
 
 
-def drop(table: str, batch: str, line: Line) -> dict[str, Any]:
-    """Build the end of a line that is there."""
-    return {
-        "TableName": table,
-        "Key": {"pk": batch, "sk": line.sk},
-        "ConditionExpression": "attribute_exists(pk)",
-    }
-
-
 def release(
-    table: str, row: Job, line: Line, now: int, due: int, ticket: int, room: int
-) -> list[dict[str, Any]]:
-    """Build the transaction that gives a held job a message to be published.
+    table: str, row: Job, line: Line, now: int, due: int, ticket: int, share: int
+) -> list[Write]:
+    """Build the transaction that gives a waiting job its next publish number.
 
-    It fails if the job is not held any more, the share is full, or the batch is to end.
+    It fails if the job does not wait any more, if the counter row has no room for another message,
+    or if the batch is to be cancelled or deleted.
     """
     values = {"publish": row.publish + 1, "published_at": 0, "ticket": ticket, "waiting": False}
     change = Change(values, {"waiting": True})
     return [
-        *move(table, row, "queued", now, due, change, room),
-        {"Delete": drop(table, row.batch, line)},
-        {"ConditionCheck": batch_not_marked(table, row.batch)},
+        *move(table, row, "queued", now, due, change, share),
+        {"Delete": delete_of(table, row.batch, line.sk)},
+        {"ConditionCheck": batch_is_open(table, row.batch)},
     ]

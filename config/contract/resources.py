@@ -24,7 +24,8 @@ NODES_PK = "nodes"  # no batch has that id
 TICKETS_PK = "tickets"  # nor that one
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
-LINE_PREFIX = "line#"  # jobs that are held; sorts after them
+LINE_PREFIX = "line#"  # jobs that wait for their lane share; sorts after them
+REQUEST_PREFIX = "request#"
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,6 @@ PREVIEWS = Queue(
 )
 
 QUEUES = (DEAD_LETTERS, JOBS, BULK, PREVIEWS)
-
-
-def next_ticket(table: str, lane: str) -> dict[str, Any]:
-    """Build the update that draws a lane's next ticket, which its answer names as ``issued``."""
-    return {
-        "TableName": table,
-        "Key": {"pk": TICKETS_PK, "sk": lane},
-        "UpdateExpression": "ADD issued :one",
-        "ExpressionAttributeValues": {":one": 1},
-        "ReturnValues": "UPDATED_NEW",
-    }
 
 
 def upload_key(batch: str, job: str) -> str:

@@ -35,19 +35,19 @@ class Endpoints:
     broker_url: str = setting("RabbitMQ as amqp://user:password@host:port/ or amqps://…")
     broker_secret: str = setting(
         "Secret in AWS Secrets Manager with username and password of the broker; "
-        "empty when its address holds them",
+        "empty if BROKER_URL has them",
         "",
     )
     worker_group: str = setting(
-        "Auto Scaling group of the worker nodes; empty when nothing scales them", ""
+        "Auto Scaling group of the worker nodes; empty if there is none", ""
     )
     s3_endpoint: str = setting("S3 as API and workers reach it; empty for AWS", "")
     dynamodb_endpoint: str = setting("DynamoDB as API and workers reach it; empty for AWS", "")
     heartbeat_lapse_seconds: int = setting(
-        "A running job without a sign of life for so long is queued again", 60
+        "Time without a heartbeat after which a running job is queued again", 60
     )
     lane_share_jobs: int = setting(
-        "Images of one batch that wait on the broker at a time, beyond its first fifty", 1000
+        "Most images of one batch that wait on the broker at a time, beyond its first fifty", 1000
     )
     pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
     upload_bytes_max: int = setting("Largest file accepted, in bytes", 512 * MIB)
@@ -65,14 +65,14 @@ class ApiSettings(Endpoints):
     upload_wait_seconds: int = setting("How long a job waits for its upload", 24 * 3600)
     kept_seconds: int = setting("How long rows, uploads and results are kept", 7 * 24 * 3600)
     publish_seconds: float = setting("Longest wait for the broker to confirm a message", 5.0)
-    republish_seconds: int = setting(
-        "Age at which the sweep looks again at a job that waits in the queue", 30
-    )
+    republish_seconds: int = setting("Time after which the sweep checks a queued job again", 30)
     metrics_namespace: str = setting(
-        "CloudWatch namespace of the app's own figures; empty to publish none", ""
+        "CloudWatch namespace of the app's own metrics; empty to publish none", ""
     )
     workers_max: int = setting("Most worker nodes that the group may have", 1)
-    worker_images: int = setting("Images in line for which one node is wanted", 100)
+    worker_images: int = setting(
+        "Number of waiting images for which one worker node is wanted", 100
+    )
     thousand_images_usd: float = setting(
         "Price of 1,000 images, for estimates; 0 to state none", 0.0
     )
@@ -86,16 +86,20 @@ class WorkerSettings(Endpoints):
     decode_seconds_max: float = setting("Longest time to decode or encode one file", 60.0)
     job_seconds_max: float = setting("Longest time one image may compute", 600.0)
     job_memory_bytes_max: int = setting("Most memory one image may need per rank", 4096 * MIB)
-    fault_limit: int = setting("Deaths of a rank on one job alone before it fails", 2)
-    drain_seconds: float = setting("Time to finish the jobs in hand on SIGTERM", 60.0)
+    fault_limit: int = setting("Number of rank deaths on one job alone at which the job fails", 2)
+    drain_seconds: float = setting("Time to finish the running jobs after SIGTERM", 60.0)
     progress_seconds: float = setting("Time between two progress writes of one job", 0.5)
-    scratch_dir: str = setting("Folder in memory for pixels and files in work", "/dev/shm")  # noqa: S108
+    scratch_dir: str = setting("Folder in memory for pixels and files of running jobs", "/dev/shm")  # noqa: S108
     spool_dir: str = setting("Folder on disk for images larger than memory", "/var/tmp")  # noqa: S108
-    alive_file: str = setting("File that is touched while the node works; empty for none", "")
-    metadata_endpoint: str = setting(
-        "EC2's metadata service, which tells when the node must go; empty elsewhere", ""
+    alive_file: str = setting(
+        "File that the node touches while its consumer responds; empty for none", ""
     )
-    lifecycle_hook: str = setting("Hook that holds the group's end of a node for its drain", "")
+    metadata_endpoint: str = setting(
+        "EC2's metadata service, which announces the end of the node; empty elsewhere", ""
+    )
+    lifecycle_hook: str = setting(
+        "Lifecycle hook by which the group waits until a node is drained; empty for none", ""
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,7 @@ class ServerSettings:
 
     listen_host: str = setting("Address that the server listens on", "127.0.0.1")
     listen_port: int = setting("Port that the server listens on", 8080)
-    api_threads: int = setting("Requests to the API that are answered at once", 16)
+    api_threads: int = setting("Most requests to the API that are answered at the same time", 16)
     schedule_seconds: float = setting("Time between two sweeps of the server", 60.0)
 
 

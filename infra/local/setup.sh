@@ -103,6 +103,40 @@ kernels() {
     printf '%s\n' "$sources" >"$stamp"
 }
 
+# What API, site and tests read of the operations: the catalogue, and the API's contract.
+contract() {
+    local stamp=.run/contract-from folder=config/contract sources
+    sources=$(find cluster_worker/operations cluster_worker/kernels api/chalicelib $folder \
+        -name '*.py' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
+    if [ -f $folder/catalogue.json ] && [ -f $folder/openapi.json ] &&
+        is_stamped "$stamp" "$sources"; then
+        return 0
+    fi
+    say "exporting the catalogue of operations and the API's contract"
+    quietly export_catalogue
+    quietly export_contract
+    printf '%s\n' "$sources" >"$stamp"
+}
+
+export_catalogue() {
+    .venv/bin/python -m cluster_worker.operations >config/contract/catalogue.json.new &&
+        mv config/contract/catalogue.json.new config/contract/catalogue.json
+}
+
+# Not `python -m chalicelib.contract`: that writes what is committed as well, which a test compares.
+export_contract() {
+    PYTHONPATH=.:api .venv/bin/python - >config/contract/openapi.json.new <<'END' &&
+import json
+
+from chalicelib.contract import document
+from chalicelib.schemas import Limits
+
+with open("config/contract/catalogue.json") as file:
+    print(json.dumps(document(json.load(file), Limits()), indent=1))
+END
+        mv config/contract/openapi.json.new config/contract/openapi.json
+}
+
 site() {
     local modules=frontend/node_modules lock inputs
     command -v npm >/dev/null || fail "npm is not installed; the site needs Node 20 or newer"
@@ -137,6 +171,7 @@ cdk() {
 
 packages
 python_environment
+contract
 if [ "$what" = run ] || [ "$what" = test ] || [ "$what" = bench ]; then kernels; fi
 [ "$what" = check ] || site
 if [ "$what" = synth ] || [ "$what" = test ]; then cdk; fi

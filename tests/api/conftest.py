@@ -12,12 +12,12 @@ from chalice.test import Client
 from chalicelib import jobs, sweep
 from chalicelib import services as services_module
 from chalicelib.queue import Publisher
-from chalicelib.table import Table
 from moto import mock_aws
 
 from config.contract import resources
-from config.contract.job import Change, Message, move
+from config.contract.job import Message
 from config.contract.settings import ApiSettings
+from config.contract.writes import Change, move
 from infra.local.broker import Broker
 
 REGION = "eu-central-1"
@@ -92,7 +92,7 @@ class Api:
     def write(self, batch, job, **values):
         """Write a row's attributes as a worker would, with no condition and no count."""
         names = {f"#{name}": name for name in values}
-        self.table.client.update_item(
+        self.table.access.client.update_item(
             TableName=self.table.name,
             Key={"pk": batch, "sk": resources.job_sk(job)},
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
@@ -104,7 +104,7 @@ class Api:
         """Take a step of a job's life as a worker would, counts included."""
         row = self.row(batch, job)
         change = Change(values)
-        self.table.transact(move(self.table.name, row, to, self.clock(), due, change))
+        self.table.access.transact(move(self.table.name, row, to, self.clock(), due, change))
 
     def claim(self, batch, job):
         """Begin work on a job."""
@@ -213,17 +213,17 @@ def api(all_parts, queues, clock, monkeypatch):
         uploads_bucket=f"dip-uploads-{mark}",
         results_bucket=f"dip-results-{mark}",
     )
-    table = Table(all_parts.table.client, settings.table)
+    table = services_module.job_table(all_parts.table.access.client, settings)
     made = replace(all_parts, settings=settings, table=table, clock=clock)
     for bucket in (settings.uploads_bucket, settings.results_bucket):
         made.s3.create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
-    table.client.create_table(TableName=table.name, **resources.TABLE_SCHEMA)
+    table.access.client.create_table(TableName=table.name, **resources.TABLE_SCHEMA)
     monkeypatch.setattr(services_module, "_made_once", lambda: made)
     yield Api(made, clock)
     # Every transaction of moto copies all tables that there are.
-    table.client.delete_table(TableName=table.name)
+    table.access.client.delete_table(TableName=table.name)
 
 
 @pytest.fixture

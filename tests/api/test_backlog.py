@@ -11,12 +11,12 @@ from chalicelib.fleet import START_MINUTES, STARTING, Fleet
 from chalicelib.metrics import Metrics
 from chalicelib.queue import BrokerError, Publisher
 from chalicelib.services import broker_url
-from chalicelib.table import Table
 
 from config.contract import resources
 from config.contract.job import Message
 from config.contract.node import GONE_SECONDS, Node
 from config.contract.settings import SettingError
+from config.contract.table_access import TableAccess
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def order(api, number):
 def sign(api, worker, in_hand=0, ago=0.0, served=None):
     """Write a node's sign of life, as a worker does."""
     node = Node(worker, in_hand, api.clock() - int(1000 * ago), served or {})
-    api.table.client.put_item(TableName=api.table.name, Item=node.to_item())
+    api.table.access.client.put_item(TableName=api.table.name, Item=node.to_item())
 
 
 def line(api, batch):
@@ -167,10 +167,14 @@ def test_tickets_tell_how_many_images_are_ahead(api):
 
 
 def test_a_job_is_queued_also_where_no_ticket_can_be_drawn(api, monkeypatch):
-    def refuse(_table, _lane):
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateItem")
+    update = TableAccess.update
 
-    monkeypatch.setattr(Table, "draw_ticket", refuse)
+    def refuse_tickets(access, change):
+        if change["Key"]["pk"] == resources.TICKETS_PK:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "UpdateItem")
+        return update(access, change)
+
+    monkeypatch.setattr(TableAccess, "update", refuse_tickets)
     batch, (job,) = api.queued("a.png")
     assert api.row(batch, job).ticket == 0
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 from chalicelib import batches
 from chalicelib import services as services_module
-from chalicelib.table import LostRaceError, Table
+
+from config.contract.table_access import Lost, TableAccess
 
 KEY = "0123456789abcdef" * 2
 STEPS = [{"operation": "gaussian", "sigma": 2}]
@@ -67,7 +68,7 @@ def test_a_key_with_another_body_is_a_conflict(api):
 
 def test_a_request_that_was_cut_off_is_completed_by_its_repetition(api, monkeypatch):
     body = {"steps": STEPS, "images": images(*(f"{i}.png" for i in range(100)))}
-    transact, calls = Table.transact, []
+    transact, calls = TableAccess.transact, []
 
     def crash_at_the_third(table, writes):
         calls.append(len(writes))
@@ -75,9 +76,9 @@ def test_a_request_that_was_cut_off_is_completed_by_its_repetition(api, monkeypa
             raise ConnectionError("cut off")
         transact(table, writes)
 
-    monkeypatch.setattr(Table, "transact", crash_at_the_third)
+    monkeypatch.setattr(TableAccess, "transact", crash_at_the_third)
     assert api.post("/batches", body, Idempotency_Key=KEY)[0] == 500
-    monkeypatch.setattr(Table, "transact", transact)
+    monkeypatch.setattr(TableAccess, "transact", transact)
     status, made = api.post("/batches", body, Idempotency_Key=KEY)
     assert status == 201
     assert len({job["job"] for job in made["jobs"]}) == 100
@@ -86,15 +87,15 @@ def test_a_request_that_was_cut_off_is_completed_by_its_repetition(api, monkeypa
 
 
 def test_a_transaction_that_lost_a_race_is_tried_again(api, monkeypatch):
-    transact, turns = Table.transact, []
+    transact, turns = TableAccess.transact, []
 
     def lose_twice(table, writes):
         turns.append(1)
         if len(turns) in (1, 3):
-            raise LostRaceError
+            raise Lost
         transact(table, writes)
 
-    monkeypatch.setattr(Table, "transact", lose_twice)
+    monkeypatch.setattr(TableAccess, "transact", lose_twice)
     status, made = api.post("/batches", {"steps": STEPS, "images": images("a.png")})
     assert status == 201
     assert api.counts(made["batch"]) == {"awaiting_upload": 1}

@@ -1,10 +1,10 @@
 import time
 
 import pytest
-from chalicelib.table import LostRaceError, Table
 
 from config.contract import resources
 from config.contract.job import Message
+from config.contract.table_access import Lost, TableAccess
 
 
 def test_an_upload_is_checked_queued_and_published(api, queues):
@@ -148,16 +148,16 @@ def test_a_cancelled_job_can_be_retried(api):
 
 def test_a_step_that_lost_a_race_is_taken_from_the_row_as_it_is_now(api, monkeypatch):
     batch, (job,) = api.queued()
-    transact, turns = Table.transact, []
+    transact, turns = TableAccess.transact, []
 
     def be_overtaken_once(table, writes):
         turns.append(1)
         if len(turns) == 1:
             api.write(batch, job, publish=5)
-            raise LostRaceError
+            raise Lost
         transact(table, writes)
 
-    monkeypatch.setattr(Table, "transact", be_overtaken_once)
+    monkeypatch.setattr(TableAccess, "transact", be_overtaken_once)
     status, found = api.post(f"/batches/{batch}/jobs/{job}/cancel")
     assert (status, found["state"]) == (202, "cancelled")
     assert len(turns) == 2
@@ -194,14 +194,14 @@ def test_who_says_the_same_at_the_same_time_gets_the_same_answer(
     api.arrive(batch, job)
     if won_by == "queued":
         api.post(f"/batches/{batch}/jobs/{job}/uploaded")
-    transact = Table.transact
+    transact = TableAccess.transact
 
     def let_another_win(table, writes):
-        monkeypatch.setattr(Table, "transact", transact)
+        monkeypatch.setattr(TableAccess, "transact", transact)
         api.post(f"/batches/{batch}/jobs/{job}/{call}")
-        raise LostRaceError
+        raise Lost
 
-    monkeypatch.setattr(Table, "transact", let_another_win)
+    monkeypatch.setattr(TableAccess, "transact", let_another_win)
     status, found = api.post(f"/batches/{batch}/jobs/{job}/{call}")
     assert (status, found["state"]) == (202, state)
     assert api.counts(batch) == {state: 1}

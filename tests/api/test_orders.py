@@ -2,7 +2,8 @@ import pytest
 from chalicelib import orders
 
 from config.contract import resources
-from config.contract.job import Message, batch_not_marked
+from config.contract.job import Message
+from config.contract.writes import batch_is_open
 
 
 def states(api, batch, jobs):
@@ -96,8 +97,8 @@ def test_nothing_begins_in_a_batch_that_is_being_cancelled(api, monkeypatch):
         assert status == 409, path
         assert "being cancelled" in problem["detail"]
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
-        api.table.client.transact_write_items(
-            TransactItems=[{"ConditionCheck": batch_not_marked(api.table.name, batch)}]
+        api.table.access.client.transact_write_items(
+            TransactItems=[{"ConditionCheck": batch_is_open(api.table.name, batch)}]
         )
 
 
@@ -115,7 +116,7 @@ def test_an_order_that_outlasts_its_request_is_carried_out_by_the_sweep(api, mon
 
 def test_an_order_goes_on_where_it_was_interrupted(api, monkeypatch):
     batch, jobs = api.batch(*"abcd")
-    orders.mark(api.services, batch, {"order": "cancel", "ordered": 7, "due": 7}, ("",))
+    api.table.update_batch(batch, {"order": "cancel", "ordered": 7, "due": 7}, ("",))
     stop, calls = orders.jobs.stop, []
 
     def crash_at_the_third(services, row):

@@ -1,9 +1,9 @@
 import pytest
 from chalicelib import sweep, uploads
-from chalicelib.table import LostRaceError
 
 from config.contract import resources
 from config.contract.job import Message
+from config.contract.table_access import Lost
 
 
 def test_a_job_whose_publish_was_lost_is_published_again(api, queues, dead_broker):
@@ -235,6 +235,6 @@ def test_a_row_that_another_sweep_has_moved_is_left(api, monkeypatch):
     row = api.row(batch, job)
     this = sweep.Sweep(api.services, float("inf"))
     assert sweep.recover(this, row) == "published_again"
-    with pytest.raises(LostRaceError):
+    with pytest.raises(Lost):
         sweep.recover(this, row)
     assert api.row(batch, job).publish == 2

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from chalicelib import services as services_module
 from chalicelib import sweep, uploads
-from chalicelib import table as table_module
 from chalicelib.images import UploadError, sniff
 
-from config.contract import resources
+from config.contract import resources, table_access
+from config.contract.table import JobTable
 
 
 def test_a_form_allows_one_key_one_size_and_one_type(api, policy):
@@ -82,7 +82,7 @@ def test_a_store_that_knows_no_range_of_an_empty_file_may_give_it_whole(api):
 
 def test_rows_that_the_table_had_no_capacity_for_are_asked_for_again(api, monkeypatch):
     pauses = []
-    monkeypatch.setattr(table_module.time, "sleep", pauses.append)
+    monkeypatch.setattr(table_access.time, "sleep", pauses.append)
     batch, (job,) = api.batch()
 
     class Busy:
@@ -93,12 +93,12 @@ def test_rows_that_the_table_had_no_capacity_for_are_asked_for_again(api, monkey
             given, refused = asked["Keys"][: len(pauses)], asked["Keys"][len(pauses) :]
             if given:
                 items = {api.table.name: asked | {"Keys": given}}
-                answer = api.table.client.batch_get_item(RequestItems=items)
+                answer = api.table.access.client.batch_get_item(RequestItems=items)
             else:
                 answer = {"Responses": {}}
             return answer | {"UnprocessedKeys": {api.table.name: {"Keys": refused}}}
 
-    found, row = replace(api.table, client=Busy()).batch_and_job(batch, job)
+    found, row = JobTable(Busy(), api.table.name).batch_and_job(batch, job)
     assert (found.batch, row.job) == (batch, job)
     assert pauses == [0.05, 0.1]
 

@@ -19,10 +19,11 @@ IMAGES = 9
 def narrow(api, monkeypatch):
     """The app with a window of two messages, for all images but a batch's first."""
     settings = replace(api.services.settings, lane_share_jobs=WINDOW, republish_seconds=1)
-    api.services = replace(api.services, settings=settings)
     monkeypatch.setattr(services_module, "_made_once", lambda: api.services)
     monkeypatch.setattr(batches, "INTERACTIVE_JOBS_MAX", 1)
     monkeypatch.setattr(resources, "COUNTER_SHARDS", WINDOW)
+    api.table = services_module.job_table(api.table.access.client, settings)
+    api.services = replace(api.services, settings=settings, table=api.table)
     return api
 
 
@@ -75,7 +76,7 @@ def test_every_message_that_is_taken_lets_the_next_one_go(narrow, queues, crowd)
             narrow.end(batch, job)
             narrow.release(batch, job)
         done += out
-        assert all(narrow.table.out(narrow.row(batch, job)) <= 1 for job in jobs)
+        assert all(narrow.table.published(narrow.row(batch, job)) <= 1 for job in jobs)
     assert sorted([*done, jobs[0]]) == sorted(jobs)
     assert lines(narrow, batch) == []
 
@@ -122,7 +123,7 @@ def test_a_job_that_comes_back_to_the_queue_finds_its_place(narrow, queues, crow
     narrow.claim(batch, job)
     narrow.release(batch, job)
     narrow.move(batch, job, "queued")
-    assert narrow.table.out(narrow.row(batch, job)) == 2
+    assert narrow.table.published(narrow.row(batch, job)) == 2
 
 
 def test_nothing_is_let_go_in_a_batch_that_is_being_cancelled(narrow, queues, crowd, monkeypatch):

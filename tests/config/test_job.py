@@ -9,11 +9,10 @@ from config.contract.job import (
     TRANSITIONS,
     UNFINISHED,
     Batch,
-    Change,
     Job,
     Message,
-    move,
 )
+from config.contract.writes import Change, move
 
 ROW = Job("b" * 32, "j" * 16, "cat.jpg", 10, "image/jpeg", "queued", 1, 2, notes=("a", "b"))
 

@@ -12,7 +12,7 @@ CATALOGUE = catalogue()
 
 def test_the_exported_catalogue_is_fresh():
     exported = Path(recipe.__file__).with_name("catalogue.json").read_text()
-    assert json.loads(exported) == json.loads(json.dumps(CATALOGUE)), "run: make catalogue"
+    assert json.loads(exported) == json.loads(json.dumps(CATALOGUE)), "run: make generate"
 
 
 def test_defaults_are_filled_in():

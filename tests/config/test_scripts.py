@@ -53,6 +53,13 @@ def calm(folder):
     return {"PATH": f"{folder}:/usr/bin:/bin:/usr/sbin:/sbin"}
 
 
+def test_a_server_is_given_all_folders_that_its_site_is_built_from(tmp_path):
+    script = CONFIG / "server-node-config.sh"
+    lines = run("bash", script, "--dry-run", env=calm(tmp_path)).stdout.splitlines()
+    for folder in ("api", "cluster_worker", "config", "docs", "frontend"):
+        assert any(line.endswith(f" /opt/dip/{folder}") for line in lines), lines
+
+
 @pytest.mark.parametrize("node", NODES)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),

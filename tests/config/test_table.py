@@ -1,4 +1,4 @@
-"""A job's life in the table, as workers write it, on moto's DynamoDB over HTTP."""
+"""The client of the table, most of it as a worker uses it, on moto's DynamoDB over HTTP."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +12,13 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 from cluster_worker.errors import Broken
-from cluster_worker.node import rows as rows_module
 from cluster_worker.node import storage as storage_module
-from cluster_worker.node.rows import Rows
-from cluster_worker.node.runner import Runner
+from cluster_worker.node.table import job_table
 from config.contract import lane_share, resources
 from config.contract.job import Batch, Job, Message, changed_at
 from config.contract.settings import WorkerSettings
+from config.contract.table import JobTable, MovedOn
+from config.contract.table_access import Busy, Lost, Patience, TableAccess
 from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 TABLE, REGION = "jobs", "eu-central-1"
 NOW, KEPT = 1_800_000_000_000, 1_800_000_900_000
 BATCH, JOB = "b" * 32, "c" * 16
+KEYS = (resources.BATCH_SK, resources.job_sk(JOB))
 
 CONFLICT = (
     AWSResponse("", 400, {}, None),
@@ -66,7 +67,7 @@ def settings_for(endpoint):
 
 
 @pytest.fixture
-def table(endpoint):
+def dynamodb(endpoint):
     client = boto3.resource("dynamodb", endpoint_url=endpoint, region_name=REGION).meta.client
     client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
     batch = Batch(BATCH, ({"operation": "invert"},), "same", NOW, KEPT)
@@ -76,13 +77,21 @@ def table(endpoint):
 
 
 @pytest.fixture
-def rows(endpoint, table):
-    return Rows(settings_for(endpoint))
+def table(endpoint, dynamodb):
+    return job_table(settings_for(endpoint))
 
 
 @pytest.fixture
-def queued(rows, table):
-    return put(table, Job(BATCH, JOB, "cat.png", 9, "image/png", "queued", NOW, KEPT, publish=1))
+def queued(table, dynamodb):
+    return put(dynamodb, Job(BATCH, JOB, "cat.png", 9, "image/png", "queued", NOW, KEPT, publish=1))
+
+
+@pytest.fixture
+def runner(table):
+    """A runner that claims jobs and does nothing else."""
+    from cluster_worker.node.runner import Runner  # loads the engine, which takes seconds
+
+    return Runner(settings_for(""), None, None, table, None, "node 1")
 
 
 class NoUpload:
@@ -95,10 +104,14 @@ class NoUpload:
         self.begun.append(row.job)
 
 
-def put(table, row):
+def now():
+    return NOW
+
+
+def put(dynamodb, row):
     """Put a row as if it had just reached its state."""
-    table.put_item(TableName=TABLE, Item=row.to_item() | {"changed": changed_at(NOW, row.job)})
-    table.update_item(**counted(row, 1))
+    dynamodb.put_item(TableName=TABLE, Item=row.to_item() | {"changed": changed_at(NOW, row.job)})
+    dynamodb.update_item(**counted(row, 1))
     return row
 
 
@@ -112,19 +125,19 @@ def counted(row, by):
     }
 
 
-def counts(table):
+def counts(dynamodb):
     """States that have jobs, over all counter rows."""
     total = {}
     for shard in range(resources.COUNTER_SHARDS):
         key = {"pk": BATCH, "sk": f"{resources.COUNTER_PREFIX}{shard}"}
-        for name, value in table.get_item(TableName=TABLE, Key=key).get("Item", {}).items():
+        for name, value in dynamodb.get_item(TableName=TABLE, Key=key).get("Item", {}).items():
             if name.startswith("n_"):
                 total[name[2:]] = total.get(name[2:], 0) + int(value)
     return {state: number for state, number in total.items() if number}
 
 
-def order(table, what):
-    table.update_item(
+def order(dynamodb, what):
+    dynamodb.update_item(
         TableName=TABLE,
         Key={"pk": BATCH, "sk": resources.BATCH_SK},
         UpdateExpression="SET #order = :what",
@@ -133,84 +146,90 @@ def order(table, what):
     )
 
 
-def test_rows_are_read_as_they_stand(rows, queued):
-    assert rows.get_job(BATCH, JOB).state == "queued"
-    assert rows.get_batch(BATCH).steps == ({"operation": "invert"},)
-    assert rows.get_job(BATCH, "0" * 16) is None
-    assert rows.get_batch("0" * 32) is None
+def test_rows_are_read_as_they_stand(table, queued):
+    assert table.job(BATCH, JOB).state == "queued"
+    assert table.batch(BATCH).steps == ({"operation": "invert"},)
+    assert table.job(BATCH, "0" * 16) is None
+    assert table.batch("0" * 32) is None
 
 
-def test_a_job_and_its_batch_are_read_together(rows, queued):
-    assert rows.get_both(BATCH, JOB) == (rows.get_job(BATCH, JOB), rows.get_batch(BATCH))
-    assert rows.get_both(BATCH, "0" * 16) == (None, rows.get_batch(BATCH))
-    assert rows.get_both("0" * 32, JOB) == (None, None)
+def test_a_job_and_its_batch_are_read_together(table, queued):
+    assert table.batch_and_job(BATCH, JOB) == (table.batch(BATCH), table.job(BATCH, JOB))
+    assert table.batch_and_job(BATCH, "0" * 16) == (table.batch(BATCH), None)
+    assert table.batch_and_job("0" * 32, JOB) == (None, None)
 
 
-def test_rows_that_there_is_no_capacity_for_together_are_read_one_by_one(rows, queued):
+def test_rows_that_there_is_no_capacity_for_together_are_read_one_by_one(table, queued):
     def refuse(**_):
         return AWSResponse("", 200, {}, None), {
             "Responses": {TABLE: []},
-            "UnprocessedKeys": {TABLE: {"Keys": [{"pk": {"S": BATCH}, "sk": {"S": "batch"}}]}},
+            "UnprocessedKeys": {
+                TABLE: {"Keys": [{"pk": {"S": BATCH}, "sk": {"S": sk}} for sk in KEYS]}
+            },
             "ResponseMetadata": {},
         }
 
-    rows.client.meta.events.register("before-call.dynamodb.BatchGetItem", refuse)
-    assert rows.get_both(BATCH, JOB) == (rows.get_job(BATCH, JOB), rows.get_batch(BATCH))
+    table.access.client.meta.events.register("before-call.dynamodb.BatchGetItem", refuse)
+    assert table.batch_and_job(BATCH, JOB) == (table.batch(BATCH), table.job(BATCH, JOB))
 
 
-def test_a_batch_is_read_once_and_its_cancel_is_heard_all_the_same(rows, table, queued):
-    runner = Runner(settings_for(""), None, None, rows, None, "node 1")
+def test_a_batch_is_read_once_and_its_cancel_is_noticed_all_the_same(
+    runner, table, dynamodb, queued
+):
     upload = NoUpload()
     read = []
     for call in ("GetItem", "BatchGetItem"):
-        rows.client.meta.events.register(
+        table.access.client.meta.events.register(
             f"provide-client-params.dynamodb.{call}", lambda model, **_: read.append(model.name)
         )
-    others = [put(table, replace(queued, job=f"{i}" * 16)) for i in range(2)]
+    others = [put(dynamodb, replace(queued, job=f"{i}" * 16)) for i in range(2)]
     for row in (queued, others[0]):
         claimed, batch = runner.claim(Message(row.batch, row.job, row.publish), upload)
         assert (claimed.state, batch.steps) == ("running", ({"operation": "invert"},))
     assert read == ["BatchGetItem", "GetItem"]
-    order(table, "cancel")
+    order(dynamodb, "cancel")
     message = Message(others[1].batch, others[1].job, others[1].publish)
     assert runner.claim(message, upload) is None
-    assert rows.get_job(BATCH, others[1].job).state == "cancelled"
+    assert table.job(BATCH, others[1].job).state == "cancelled"
     # The batch that is remembered is not known to be cancelled; a claim finds that out.
     assert upload.begun == [JOB, others[0].job, others[1].job]
 
 
-def test_a_batch_to_be_cancelled_is_read_again_for_the_next_job(rows, table, queued):
-    runner = Runner(settings_for(""), None, None, rows, None, "node 1")
-    order(table, "cancel")
+def test_a_batch_to_be_cancelled_is_read_again_for_the_next_job(runner, table, dynamodb, queued):
+    order(dynamodb, "cancel")
     upload = NoUpload()
     assert runner.claim(Message(BATCH, JOB, 1), upload) is None
     assert upload.begun == []
-    order(table, "")
-    other = put(table, replace(queued, job="0" * 16))
+    order(dynamodb, "")
+    other = put(dynamodb, replace(queued, job="0" * 16))
     assert runner.claim(Message(BATCH, other.job, 1), NoUpload()) is not None
 
 
-def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(rows, table, queued):
-    claimed = rows.claim(queued, "node 1", NOW + 5)
-    assert claimed == rows.get_job(BATCH, JOB)
+def test_a_claim_is_a_new_attempt_with_a_heartbeat_due(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW + 5)
+    assert claimed == table.job(BATCH, JOB)
     assert (claimed.state, claimed.attempt, claimed.started) == ("running", 1, NOW + 5)
     assert claimed.due == NOW + 5 + 60_000
     assert claimed.changed == changed_at(NOW + 5, JOB)
-    assert counts(table) == {"running": 1}
-    item = table.get_item(TableName=TABLE, Key={"pk": BATCH, "sk": resources.job_sk(JOB)})["Item"]
+    assert counts(dynamodb) == {"running": 1}
+    item = dynamodb.get_item(TableName=TABLE, Key={"pk": BATCH, "sk": resources.job_sk(JOB)})[
+        "Item"
+    ]
     assert item["worker"] == "node 1"
 
 
-def test_the_highest_ticket_that_was_claimed_tells_how_far_its_lane_has_come(rows, table, queued):
-    rows.claim(replace(queued, ticket=7), "node", NOW)
-    assert rows.served == {"interactive": 7, "bulk": 0}
-    again = rows.get_job(BATCH, JOB)
-    rows.claim(replace(again, ticket=3), "node", NOW)
-    assert rows.served["interactive"] == 7
+def test_the_highest_ticket_that_was_claimed_tells_how_far_its_lane_has_come(
+    table, dynamodb, queued
+):
+    table.claim(replace(queued, ticket=7), "node", NOW)
+    assert table.served == {"interactive": 7, "bulk": 0}
+    again = table.job(BATCH, JOB)
+    table.claim(replace(again, ticket=3), "node", NOW)
+    assert table.served["interactive"] == 7
 
 
-def test_a_taken_message_lets_held_jobs_go_as_far_as_there_is_room(rows, table):
-    # Jobs that are counted in one row, so that they share a part of the window.
+def test_a_taken_message_releases_waiting_jobs_as_far_as_there_is_room(table, dynamodb):
+    # Jobs that are counted in one row, so that they have the same part of the lane share.
     names = [
         name
         for n in range(99)
@@ -218,7 +237,7 @@ def test_a_taken_message_lets_held_jobs_go_as_far_as_there_is_room(rows, table):
     ]
     waiting = [
         put(
-            table,
+            dynamodb,
             Job(
                 BATCH, name, "a.png", 9, "image/png", "queued", NOW, KEPT, lane="bulk", waiting=True
             ),
@@ -226,75 +245,77 @@ def test_a_taken_message_lets_held_jobs_go_as_far_as_there_is_room(rows, table):
         for name in names[:4]
     ]
     for at, row in enumerate(waiting):
-        table.put_item(**lane_share.wait(TABLE, row, NOW + at)["Put"])
-    rows.share = 2
-    rows.cancel(waiting[0], NOW)
-    assert [message.job for message in rows.release(waiting[0], NOW)] == names[1:3]
-    assert list(rows.release(waiting[0], NOW)) == []
-    row = rows.get_job(BATCH, names[1])
+        dynamodb.put_item(**lane_share.wait(TABLE, row, NOW + at)["Put"])
+    table.share = 2
+    table.cancel(waiting[0], now)
+    assert [message.job for message in table.release(waiting[0], now, table.lapse)] == names[1:3]
+    assert list(table.release(waiting[0], now, table.lapse)) == []
+    row = table.job(BATCH, names[1])
     assert (row.waiting, row.publish, row.published_at, row.ticket) == (False, 1, 0, 1)
-    rows.published(Message(BATCH, names[1], 1), NOW + 7)
-    assert rows.get_job(BATCH, names[1]).published_at == NOW + 7
+    assert not table.mark_published(Message(BATCH, names[1], 2), NOW + 6)
+    assert table.mark_published(Message(BATCH, names[1], 1), NOW + 7)
+    assert table.job(BATCH, names[1]).published_at == NOW + 7
     # A claim makes room for one more.
-    rows.claim(rows.get_job(BATCH, names[2]), "node", NOW)
-    assert [message.job for message in rows.release(waiting[0], NOW)] == names[3:4]
-    assert counts(table) == {"cancelled": 1, "queued": 2, "running": 1}
+    table.claim(table.job(BATCH, names[2]), "node", NOW)
+    assert [message.job for message in table.release(waiting[0], now, table.lapse)] == names[3:4]
+    assert counts(dynamodb) == {"cancelled": 1, "queued": 2, "running": 1}
 
 
-def test_of_many_workers_one_claims_a_job(rows, table, queued):
+def test_of_many_workers_one_claims_a_job(table, dynamodb, queued):
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(lambda n: rows.claim(queued, f"node {n}", NOW), range(8)))
+        claimed = list(pool.map(lambda n: table.claim(queued, f"node {n}", NOW), range(8)))
     assert sum(each is not None for each in claimed) == 1
-    assert rows.get_job(BATCH, JOB).attempt == 1
-    assert counts(table) == {"running": 1}
+    assert table.job(BATCH, JOB).attempt == 1
+    assert counts(dynamodb) == {"running": 1}
 
 
-def test_a_running_job_is_taken_over_and_its_former_holder_hears_of_it(rows, table, queued):
-    former = rows.claim(queued, "node 1", NOW)
-    holder = rows.claim(former, "node 2", NOW + 1)
+def test_a_running_job_is_taken_over_and_its_former_holder_hears_of_it(table, dynamodb, queued):
+    former = table.claim(queued, "node 1", NOW)
+    holder = table.claim(former, "node 2", NOW + 1)
     assert holder.attempt == 2
-    assert not rows.progress(former, 1, 8, 500, NOW + 2)
-    assert not rows.succeed(former, NOW + 2, result_key="k")
-    assert not rows.fail(former, "no", "broken", NOW + 2)
-    assert not rows.hand_back(former, NOW + 2)
-    assert rows.add_fault(former, NOW + 2) is None
-    assert rows.progress(holder, 1, 8, 500, NOW + 2)
-    assert counts(table) == {"running": 1}
+    assert not table.progress(former, 1, 8, 500, NOW + 2)
+    assert not table.succeed(former, NOW + 2, result_key="k")
+    assert not table.fail(former, "no", "broken", NOW + 2)
+    assert not table.hand_back(former, NOW + 2)
+    assert table.add_fault(former, NOW + 2) is None
+    assert table.progress(holder, 1, 8, 500, NOW + 2)
+    assert counts(dynamodb) == {"running": 1}
 
 
 @pytest.mark.parametrize("what", ["cancel", "delete"])
-def test_a_job_of_a_batch_that_is_to_end_is_not_claimed(rows, table, queued, what):
-    order(table, what)
-    assert rows.claim(queued, "node 1", NOW) is None
-    order(table, "retry")
-    assert rows.claim(queued, "node 1", NOW) is not None
+def test_a_job_of_a_batch_that_is_to_end_is_not_claimed(table, dynamodb, queued, what):
+    order(dynamodb, what)
+    assert table.claim(queued, "node 1", NOW) is None
+    order(dynamodb, "retry")
+    assert table.claim(queued, "node 1", NOW) is not None
 
 
-def test_a_row_that_was_published_again_since_it_was_read_is_not_claimed(rows, table, queued):
-    put(table, replace(queued, publish=2))
-    assert rows.claim(queued, "node 1", NOW) is None
+def test_a_row_that_was_published_again_since_it_was_read_is_not_claimed(table, dynamodb, queued):
+    put(dynamodb, replace(queued, publish=2))
+    assert table.claim(queued, "node 1", NOW) is None
 
 
-def test_progress_is_seen_and_puts_the_sweep_off(rows, queued):
-    claimed = rows.claim(queued, "node 1", NOW)
-    assert rows.progress(claimed, 3, 8, 500, NOW + 700)
-    row = rows.get_job(BATCH, JOB)
+def test_progress_is_seen_and_puts_the_sweep_off(table, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    assert table.progress(claimed, 3, 8, 500, NOW + 700)
+    row = table.job(BATCH, JOB)
     assert (row.tiles_done, row.tiles_total, row.left_ms) == (3, 8, 500)
     assert (row.changed, row.due) == (changed_at(NOW + 700, JOB), NOW + 700 + 60_000)
 
 
-def test_a_cancelled_job_takes_no_progress_and_no_result(rows, table, queued):
-    claimed = rows.claim(queued, "node 1", NOW)
-    assert rows.cancel(claimed, NOW + 1)
-    assert not rows.progress(claimed, 1, 2, 500, NOW + 2)
-    assert not rows.succeed(claimed, NOW + 2, result_key="k")
-    assert rows.get_job(BATCH, JOB).state == "cancelled"
-    assert counts(table) == {"cancelled": 1}
-    assert not rows.cancel(rows.get_job(BATCH, JOB), NOW + 3)
+def test_a_cancelled_job_takes_no_progress_and_no_result(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    assert table.cancel(claimed, now).state == "cancelled"
+    assert not table.progress(claimed, 1, 2, 500, NOW + 2)
+    assert not table.succeed(claimed, NOW + 2, result_key="k")
+    assert table.job(BATCH, JOB).state == "cancelled"
+    assert counts(dynamodb) == {"cancelled": 1}
+    with pytest.raises(MovedOn):
+        table.cancel(table.job(BATCH, JOB), now)
 
 
-def test_success_names_the_winners_result(rows, table, queued):
-    claimed = rows.claim(queued, "node 1", NOW)
+def test_success_names_the_winners_result(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
     result = {
         "result_key": resources.result_key(BATCH, JOB, 1, "png"),
         "result_name": "cat.png",
@@ -304,8 +325,8 @@ def test_success_names_the_winners_result(rows, table, queued):
         "columns": 5,
         "notes": ["transparency dropped"],
     }
-    assert rows.succeed(claimed, NOW + 9, **result)
-    row = rows.get_job(BATCH, JOB)
+    assert table.succeed(claimed, NOW + 9, **result)
+    row = table.job(BATCH, JOB)
     assert row == replace(
         claimed,
         **result | {"notes": ("transparency dropped",)},
@@ -314,78 +335,78 @@ def test_success_names_the_winners_result(rows, table, queued):
         due=KEPT,
         changed=changed_at(NOW + 9, JOB),
     )
-    assert counts(table) == {"succeeded": 1}
+    assert counts(dynamodb) == {"succeeded": 1}
 
 
-def test_success_stands_though_the_sweep_published_the_job_again(rows, table, queued):
-    claimed = rows.claim(queued, "node 1", NOW)
-    table.put_item(TableName=TABLE, Item=replace(claimed, publish=2).to_item())
-    assert rows.succeed(claimed, NOW + 9, result_key="k")
-    assert rows.get_job(BATCH, JOB).state == "succeeded"
-    assert counts(table) == {"succeeded": 1}
+def test_success_stands_though_the_sweep_published_the_job_again(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    dynamodb.put_item(TableName=TABLE, Item=replace(claimed, publish=2).to_item())
+    assert table.succeed(claimed, NOW + 9, result_key="k")
+    assert table.job(BATCH, JOB).state == "succeeded"
+    assert counts(dynamodb) == {"succeeded": 1}
 
 
-def test_failure_has_a_reason_and_a_cause(rows, table, queued):
-    claimed = rows.claim(queued, "node 1", NOW)
-    assert rows.fail(claimed, "cat.png: the file is empty", "rejected", NOW + 9)
-    row = rows.get_job(BATCH, JOB)
+def test_failure_has_a_reason_and_a_cause(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    assert table.fail(claimed, "cat.png: the file is empty", "rejected", NOW + 9)
+    row = table.job(BATCH, JOB)
     assert (row.state, row.reason, row.cause) == (
         "failed",
         "cat.png: the file is empty",
         "rejected",
     )
     assert (row.finished, row.due) == (NOW + 9, KEPT)
-    assert counts(table) == {"failed": 1}
+    assert counts(dynamodb) == {"failed": 1}
 
 
-def test_a_job_handed_back_costs_nothing_and_can_be_claimed_again(rows, table, queued):
-    claimed = rows.claim(queued, "node 1", NOW)
-    rows.progress(claimed, 3, 8, 500, NOW + 1)
-    assert rows.hand_back(claimed, NOW + 2)
-    row = rows.get_job(BATCH, JOB)
+def test_a_job_handed_back_costs_nothing_and_can_be_claimed_again(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    table.progress(claimed, 3, 8, 500, NOW + 1)
+    assert table.hand_back(claimed, NOW + 2)
+    row = table.job(BATCH, JOB)
     assert (row.state, row.publish, row.faults, row.tiles_done) == ("queued", 1, 0, 0)
     assert row.due == NOW + 2 + 60_000
-    assert counts(table) == {"queued": 1}
-    assert rows.claim(row, "node 2", NOW + 3).attempt == 2
+    assert counts(dynamodb) == {"queued": 1}
+    assert table.claim(row, "node 2", NOW + 3).attempt == 2
 
 
-def test_faults_are_counted_over_attempts(rows, queued):
-    first = rows.add_fault(rows.claim(queued, "node 1", NOW), NOW + 1)
+def test_faults_are_counted_over_attempts(table, queued):
+    first = table.add_fault(table.claim(queued, "node 1", NOW), NOW + 1)
     assert (first.faults, first.state) == (1, "running")
-    assert rows.hand_back(first, NOW + 2)
-    again = rows.claim(rows.get_job(BATCH, JOB), "node 1", NOW + 3)
-    assert rows.add_fault(again, NOW + 4).faults == 2
+    assert table.hand_back(first, NOW + 2)
+    again = table.claim(table.job(BATCH, JOB), "node 1", NOW + 3)
+    assert table.add_fault(again, NOW + 4).faults == 2
 
 
-def test_the_counters_hold_when_many_jobs_move_at_once(rows, table):
+def test_the_counters_hold_when_many_jobs_move_at_once(table, dynamodb):
     jobs = [Job(BATCH, f"{n:016x}", "a", 9, "", "queued", NOW, KEPT, publish=1) for n in range(40)]
     for each in jobs:
-        put(table, each)
+        put(dynamodb, each)
     with ThreadPoolExecutor(8) as pool:
-        claimed = list(pool.map(lambda row: rows.claim(row, "node", NOW), jobs))
-        assert all(pool.map(lambda row: rows.succeed(row, NOW, result_key="k"), claimed))
-    assert counts(table) == {"succeeded": 40}
+        claimed = list(pool.map(lambda row: table.claim(row, "node", NOW), jobs))
+        assert all(pool.map(lambda row: table.succeed(row, NOW, result_key="k"), claimed))
+    assert counts(dynamodb) == {"succeeded": 40}
 
 
-def test_a_write_that_meets_anothers_is_made_again(rows, table, queued, monkeypatch):
-    monkeypatch.setattr(rows_module, "CONFLICT_SECONDS", 0.001)
+def test_a_write_that_meets_anothers_is_made_again(table, dynamodb, queued, monkeypatch):
+    monkeypatch.setattr(Patience, "pause", lambda *_: None)
     refusals = [CONFLICT, CONFLICT]
     # moto knows no conflicts: its answer is given in place of its own, and nothing is written.
-    rows.client.meta.events.register(
+    table.access.client.meta.events.register(
         "before-call.dynamodb.TransactWriteItems",
         lambda **given: refusals.pop() if refusals else None,
     )
-    assert rows.claim(queued, "node 1", NOW).attempt == 1
+    assert table.claim(queued, "node 1", NOW).attempt == 1
     assert not refusals
-    assert counts(table) == {"running": 1}
+    assert counts(dynamodb) == {"running": 1}
 
 
 def test_a_table_that_is_away_is_the_nodes_fault(monkeypatch, endpoint):
     monkeypatch.setattr(storage_module, "TRIES", 1)
-    away = Rows(settings_for("http://127.0.0.1:9"))
+    away = job_table(settings_for("http://127.0.0.1:9"))
     row = Job(BATCH, JOB, "cat.png", 9, "image/png", "running", NOW, KEPT, attempt=1)
     with pytest.raises(Broken, match="the table does not answer"):
-        away.get_job(BATCH, JOB)
+        away.job(BATCH, JOB)
     with pytest.raises(Broken, match="the table does not answer"):
         away.progress(row, 1, 2, 500, NOW)
     with pytest.raises(Broken, match="the table does not answer"):
@@ -393,6 +414,88 @@ def test_a_table_that_is_away_is_the_nodes_fault(monkeypatch, endpoint):
 
 
 def test_a_table_that_is_not_there_is_the_nodes_fault(endpoint):
-    rows = Rows(replace(settings_for(endpoint), table="none"))
+    table = job_table(replace(settings_for(endpoint), table="none"))
     with pytest.raises(Broken, match="the table: GetItem: ResourceNotFoundException"):
-        rows.get_job(BATCH, JOB)
+        table.job(BATCH, JOB)
+
+
+def refused(code, *reasons):
+    """An error as boto3 raises it."""
+    error = Exception(code)
+    error.response = {
+        "Error": {"Code": code},
+        "CancellationReasons": [{"Code": reason} for reason in reasons],
+    }
+    return error
+
+
+class Refusing:
+    """A client whose transactions are refused one after the other, until no refusal is left."""
+
+    def __init__(self, *refusals):
+        self.refusals = list(refusals)
+
+    def transact_write_items(self, **_):
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+
+CANCELLED = "TransactionCanceledException"
+IN_CONFLICT = refused(CANCELLED, "None", "TransactionConflict")
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(Patience, "pause", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "raised"),
+    [
+        (refused(CANCELLED, "None", "ConditionalCheckFailed"), Lost),
+        (refused(CANCELLED, "TransactionConflict", "ConditionalCheckFailed"), Lost),
+        (refused("ConditionalCheckFailedException"), Lost),
+        (refused(CANCELLED, "TransactionConflict", "ValidationError"), Exception),
+        (refused("ResourceNotFoundException"), Exception),
+        (ConnectionError("away"), ConnectionError),
+    ],
+)
+def test_only_a_conflict_is_sent_again(no_pauses, refusal, raised):
+    client = Refusing(refusal, refusal)
+    with pytest.raises(raised) as caught:
+        TableAccess(client, TABLE).transact([])
+    assert len(client.refusals) == 1
+    assert isinstance(caught.value, Lost) or caught.value is refusal
+
+
+def test_conflicts_without_end_are_a_lost_race_unless_they_are_translated(no_pauses):
+    client = Refusing(*[IN_CONFLICT] * 9)
+    with pytest.raises(Busy):
+        TableAccess(client, TABLE, Patience(tries=4)).transact([])
+    assert len(client.refusals) == 5
+    access = TableAccess(client, TABLE, Patience(tries=4), lambda error: Broken(f"it: {error}"))
+    with pytest.raises(Broken, match="it: other writers were always first"):
+        access.transact([])
+
+
+def test_a_ticket_that_cannot_be_drawn_is_reported_and_fails_nothing(endpoint, dynamodb):
+    reported = []
+    table = JobTable(
+        dynamodb, "none", on_no_ticket=lambda lane, error: reported.append((lane, error))
+    )
+    assert table.draw_ticket("bulk") == 0
+    ((lane, error),) = reported
+    assert (lane, error.response["Error"]["Code"]) == ("bulk", "ResourceNotFoundException")
+
+
+def test_a_cancel_is_written_whatever_happened_to_the_job_meanwhile(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    assert table.cancel(queued, now).attempt == claimed.attempt
+    assert counts(dynamodb) == {"cancelled": 1}
+
+
+def test_a_job_is_given_up_only_as_it_was_read(table, dynamodb, queued):
+    claimed = table.claim(queued, "node 1", NOW)
+    assert not table.give_up(queued, "no worker survives it", "broken", NOW)
+    assert table.give_up(claimed, "no worker survives it", "broken", NOW)
+    assert counts(dynamodb) == {"failed": 1}

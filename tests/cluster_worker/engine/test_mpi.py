@@ -17,8 +17,8 @@ def in_world(ranks, code):
     program = textwrap.dedent(
         """
         import os
-        from cluster_worker.engine.mpi import WholeWorld
-        group = WholeWorld()
+        from cluster_worker.engine.mpi import WorldGroup
+        group = WorldGroup()
         def say(text):
             # In one write, which no other rank's can part.
             os.write(1, f"{text}\\n".encode())

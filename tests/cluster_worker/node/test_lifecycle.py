@@ -16,7 +16,7 @@ from cluster_worker.node import lifecycle as room
 from cluster_worker.node.consumer import Consumer, Verdict
 from cluster_worker.node.lifecycle import Outside
 from cluster_worker.node.metadata import Metadata
-from cluster_worker.node.rows import Rows
+from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.job import Message
 from config.contract.node import Node
@@ -96,11 +96,11 @@ class Work:
 @contextmanager
 def running(settings, work):
     """Run a node's consumer with its bonds, as `python -m cluster_worker` does."""
-    rows = Rows(settings)
+    table = job_table(settings)
     consumer = Consumer(settings.broker_url, {resources.JOBS.name: 2}, work)
 
     def run():
-        with Outside(settings, consumer, rows, "node"):
+        with Outside(settings, consumer, table, "node"):
             consumer.run(settings.drain_seconds, work.may_end.set)
 
     thread = threading.Thread(target=run)
@@ -120,7 +120,7 @@ def publish(channel, job):
 
 
 def row_of(settings):
-    item = Rows(settings).get(resources.NODES_PK, "node")
+    item = job_table(settings).access.get(resources.NODES_PK, "node")
     return Node.from_item(item) if item else None
 
 

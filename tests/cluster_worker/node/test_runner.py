@@ -25,9 +25,9 @@ from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
-from cluster_worker.node.rows import Rows
 from cluster_worker.node.runner import Runner, Wanted
 from cluster_worker.node.storage import Storage
+from cluster_worker.node.table import job_table
 from cluster_worker.timings import Timings
 from config.contract import resources
 from config.contract.job import Batch, Job, Message, changed_at
@@ -87,7 +87,7 @@ def runner(settings, s3):
     resource.meta.client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
     resource.meta.client.close()
     with Engine(1) as engine, Decoders(1) as decoders:
-        yield Runner(settings, engine, decoders, Rows(settings), Storage(settings), "worker")
+        yield Runner(settings, engine, decoders, job_table(settings), Storage(settings), "worker")
 
 
 def put(runner, s3, image, steps, format="same"):
@@ -104,12 +104,12 @@ def put(runner, s3, image, steps, format="same"):
     job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
     job = replace(job, publish=1)
     for item in (batch.to_item(), job.to_item()):
-        runner.rows.client.put_item(TableName=TABLE, Item=item)
+        runner.table.access.client.put_item(TableName=TABLE, Item=item)
     return Message(batch_id, JOB, 1)
 
 
 def row_of(runner, message):
-    return runner.rows.get_job(message.batch, message.job)
+    return runner.table.job(message.batch, message.job)
 
 
 def stored(s3, key):
@@ -191,7 +191,7 @@ def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monk
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
     monkeypatch.setattr("cluster_worker.node.runner.CLAIMS_MAX", 1)
     monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
-    monkeypatch.setattr(runner.rows, "claim", lambda *_: None)
+    monkeypatch.setattr(runner.table, "claim", lambda *_: None)
     before = set(runner.engine.segments.folder.iterdir())
     assert runner.run(message) is Verdict.HAND_BACK
     assert set(runner.engine.segments.folder.iterdir()) == before
@@ -270,9 +270,11 @@ def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
     runner.run(message)
     row = row_of(runner, message)
-    wanted = Wanted(runner.rows, row, threading.Event())
+    wanted = Wanted(runner.table, row, threading.Event())
     wanted.look()
-    runner.rows.client.put_item(TableName=TABLE, Item=replace(row, state="expired").to_item())
+    runner.table.access.client.put_item(
+        TableName=TABLE, Item=replace(row, state="expired").to_item()
+    )
     with pytest.raises(Cancelled):
         wanted.look()
-    assert not runner.rows.show(row, 1, original_view="k")
+    assert not runner.table.add_views(row, 1, original_view="k")

@@ -1,21 +1,55 @@
 """What scikit-image itself says: plain calls on the whole image, nothing of the engine's.
 
-One file for each group of operations; each has a dictionary REFERENCE from an operation's name to
-a function of the image and the parameters. The image has rows and columns, and a third axis of
-three colours only if the operation is given colours.
+Most operations are compared with the function that their References name, called with their
+parameters. Where the call differs, a file of this folder has a dictionary REFERENCE from the
+operation's name to a function of the image and the parameters. The image has rows and columns, and
+a third axis of three colours only if the operation is given colours.
 """
 
 import importlib
+import inspect
 import pkgutil
 
 import numpy as np
 from skimage import color, util
 
 from cluster_worker.operations import OPERATIONS
+from tests.cluster_worker.operations.reference.shared import axis, per_colour
 
 REFERENCE = {}
 for module in pkgutil.iter_modules(__path__):
     REFERENCE |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "REFERENCE", {})
+
+
+def reference_of(operation):
+    """Return the function of the image and the parameters that an operation is compared with."""
+    return REFERENCE.get(operation.name) or plain_call(operation)
+
+
+def plain_call(operation):
+    """Return a call, colour by colour if need be, of the function that the References name.
+
+    Raises
+    ------
+    LookupError
+        If there is no such function, or it does not take the operation's parameters.
+    """
+    module, _, name = operation.source.rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name)
+        takes = inspect.signature(function).parameters
+    except (ImportError, AttributeError, ValueError):
+        takes = {}
+    if not takes or not operation.parameters.keys() <= takes.keys():
+        raise LookupError(
+            f"{operation.name}: {operation.source} cannot be called with the parameters "
+            f"{', '.join(operation.parameters)}; add a function to {__name__.replace('.', '/')}"
+        )
+    if "channel_axis" in takes:
+        return lambda image, **given: function(image, channel_axis=axis(image), **given)
+    if operation.channels == "each":
+        return lambda image, **given: per_colour(lambda x: function(x, **given), image)
+    return function
 
 
 def gray(image):
@@ -67,7 +101,7 @@ def run(image, steps, depth):
     for step in steps:
         operation = OPERATIONS[step["operation"]]
         parameters = {key: value for key, value in step.items() if key != "operation"}
-        function = REFERENCE[operation.name]
+        function = reference_of(operation)
         if operation.consumes_alpha:
             result, alpha = function(result, alpha=alpha, **parameters), None
             continue

@@ -44,5 +44,4 @@ REFERENCE = {
     "adjust_sigmoid": to_white(exposure.adjust_sigmoid),
     "rescale_intensity": stretched,
     "equalize_hist": equalized,
-    "equalize_adapthist": exposure.equalize_adapthist,
 }

@@ -31,22 +31,10 @@ def oriented_gradients(image, orientations, pixels_per_cell):
 
 
 REFERENCE = {
-    "corner_harris": lambda image, method, k, eps, sigma: feature.corner_harris(
-        image, method, k, eps, sigma
-    ),
-    "corner_shi_tomasi": lambda image, sigma: feature.corner_shi_tomasi(image, sigma),
     "corner_foerstner": foerstner,
-    "corner_kitchen_rosenfeld": lambda image, mode, cval: feature.corner_kitchen_rosenfeld(
-        image, mode, cval
-    ),
-    "corner_moravec": lambda image, window_size: feature.corner_moravec(image, window_size),
-    "corner_fast": lambda image, n, threshold: feature.corner_fast(image, n, threshold),
     # NaN where the image is flat, which no picture can show.
     "shape_index": lambda image, sigma, mode, cval: np.nan_to_num(
         feature.shape_index(image, sigma, mode, cval)
-    ),
-    "hessian_matrix_det": lambda image, sigma, approximate: feature.hessian_matrix_det(
-        image, sigma, approximate
     ),
     "local_binary_pattern": binary_pattern,
     "hog": oriented_gradients,

@@ -3,7 +3,7 @@
 import numpy as np
 from skimage import filters, util
 
-from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, axis, per_colour
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour
 
 
 def gabor(image, response, **parameters):
@@ -16,15 +16,6 @@ def gabor(image, response, **parameters):
 
 
 REFERENCE = {
-    "gaussian": lambda image, **parameters: filters.gaussian(
-        image, channel_axis=axis(image), **parameters
-    ),
-    "difference_of_gaussians": lambda image, **parameters: filters.difference_of_gaussians(
-        image, channel_axis=axis(image), **parameters
-    ),
-    "unsharp_mask": lambda image, radius, amount: filters.unsharp_mask(
-        image, radius, amount, channel_axis=axis(image)
-    ),
     "median": lambda image, footprint, radius, half_width, mode: per_colour(
         lambda x: filters.median(x, FOOTPRINTS[footprint](radius, half_width), mode=mode), image
     ),

@@ -1,7 +1,7 @@
 """The operations that the app has always had."""
 
 import numpy as np
-from skimage import color, feature, util
+from skimage import color, util
 
 
 def on_background(image, background, alpha):
@@ -16,6 +16,4 @@ def on_background(image, background, alpha):
 REFERENCE = {
     "rgb2gray": lambda image: color.rgb2gray(image) if image.ndim == 3 else image,
     "gray2rgb": on_background,
-    "canny": lambda image, **options: feature.canny(image, **options),
-    "invert": lambda image: util.invert(image),
 }

@@ -36,12 +36,6 @@ def hull(image, **parameters):
         return morphology.convex_hull_image(image != 0, **parameters)
 
 
-def tree(name):
-    return lambda image, **parameters: per_colour(
-        lambda x: getattr(morphology, name)(x, **parameters), image
-    )
-
-
 REFERENCE = {
     "dilation": gray("dilation"),
     "erosion": gray("erosion"),
@@ -53,12 +47,5 @@ REFERENCE = {
     "isotropic_dilation": dilated,
     "isotropic_opening": lambda image, radius: dilated(eroded(image, radius), radius),
     "isotropic_closing": lambda image, radius: eroded(dilated(image, radius), radius),
-    "skeletonize": lambda image, method: morphology.skeletonize(image, method=method),
-    "thin": lambda image, max_num_iter: morphology.thin(image, max_num_iter),
-    "medial_axis": lambda image, rng: morphology.medial_axis(image, rng=rng),
     "convex_hull_image": hull,
-    "area_opening": tree("area_opening"),
-    "area_closing": tree("area_closing"),
-    "diameter_opening": tree("diameter_opening"),
-    "diameter_closing": tree("diameter_closing"),
 }

@@ -68,9 +68,6 @@ def lucy(image, psf, radius, num_iter, clip, filter_epsilon):
 
 
 REFERENCE = {
-    "denoise_tv_chambolle": lambda image, **parameters: restoration.denoise_tv_chambolle(
-        image, channel_axis=axis(image), **parameters
-    ),
     "denoise_tv_bregman": bregman,
     "denoise_bilateral": bilateral,
     "denoise_nl_means": nl_means,

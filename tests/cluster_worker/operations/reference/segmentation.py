@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology, segmentation
+from skimage import feature, filters, morphology, segmentation
 
-from tests.cluster_worker.operations.reference.shared import axis, per_colour, white
+from tests.cluster_worker.operations.reference.shared import per_colour, white
 
 
 def quiet(function, *given, **named):
@@ -56,16 +56,12 @@ def watershed(image, on, markers, min_distance, connectivity, compactness, water
 
 
 REFERENCE = {
-    "label": lambda image, background, connectivity: measure.label(
-        image, background=background, connectivity=connectivity
-    ),
     "remove_small_objects": lambda image, max_size, connectivity: quiet(
         morphology.remove_small_objects, image, max_size=max_size, connectivity=connectivity
     ),
     "remove_small_holes": lambda image, max_size, connectivity: quiet(
         morphology.remove_small_holes, image, max_size=max_size, connectivity=connectivity
     ),
-    "clear_border": lambda image, buffer_size: segmentation.clear_border(image, buffer_size),
     "reconstruction": lambda image, **options: per_colour(
         lambda x: reconstruction(x, **options), image
     ),
@@ -75,15 +71,5 @@ REFERENCE = {
     "local_maxima": lambda image, **options: quiet(morphology.local_maxima, image, **options),
     "local_minima": lambda image, **options: quiet(morphology.local_minima, image, **options),
     "flood": flood,
-    "find_boundaries": lambda image, **options: segmentation.find_boundaries(image, **options),
-    "expand_labels": lambda image, distance: segmentation.expand_labels(image, distance),
     "watershed": watershed,
-    "slic": lambda image, **options: segmentation.slic(image, channel_axis=axis(image), **options),
-    "felzenszwalb": lambda image, **options: segmentation.felzenszwalb(
-        image, channel_axis=axis(image), **options
-    ),
-    "quickshift": lambda image, **options: segmentation.quickshift(
-        image, channel_axis=2, **options
-    ),
-    "chan_vese": lambda image, **options: segmentation.chan_vese(image, **options),
 }

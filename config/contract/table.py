@@ -1,0 +1,467 @@
+"""The one client of the table, for API and worker: every conditional write and every race.
+
+A write that depends on a row is conditional on the row as it was read. Whoever loses a race reads
+again and decides; how often that is repeated is `table_access.turns`.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Literal
+
+from config.contract import lane_share, resources
+from config.contract.job import AFRESH, UNFINISHED, Job, Message, State, changed_at
+from config.contract.lane_share import Line
+from config.contract.node import Node
+from config.contract.table_access import HASTY, Lost, Patience, TableAccess, turns, unchanged
+from config.contract.table_batches import TableBatches
+from config.contract.writes import (
+    Change,
+    batch_is_open,
+    move,
+    next_ticket,
+    update_of,
+)
+
+# The `due` of a row that the sweep need not look at any more.
+NEVER = 0
+
+Clock = Callable[[], int]
+Cause = Literal["rejected", "broken"]
+
+
+class MovedOn(Lost):
+    """The job is in a state that this step does not begin in; `row` is the row as read last."""
+
+    def __init__(self, row: Job) -> None:
+        super().__init__(f"job {row.job}: is {row.state}")
+        self.row = row
+
+
+class JobTable(TableBatches):
+    """The table: its reads, its writes to batches, and here its writes to jobs and nodes.
+
+    Safe to use from many threads.
+
+    Parameters
+    ----------
+    client : object
+        `boto3.resource("dynamodb").meta.client`, which takes and returns Python values.
+    name : str
+        Name of the table.
+    lapse_seconds : int
+        A running job without a heartbeat for this long is due for the sweep.
+    lane_share_jobs : int
+        Most messages of one batch that may be on the broker in the bulk lane.
+    patience : Patience
+        How often a write is repeated that meets another transaction.
+    translate : callable
+        Turns an error of the client, or `Busy`, into the exception to raise instead.
+    on_no_ticket : callable
+        Called with the lane and the error when no ticket could be drawn.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        *,
+        lapse_seconds: int = 60,
+        lane_share_jobs: int = 1000,
+        patience: Patience = HASTY,
+        translate: Callable[[Exception], Exception] = unchanged,
+        on_no_ticket: Callable[[str, Exception], None] = lambda _lane, _error: None,
+    ) -> None:
+        super().__init__(TableAccess(client, name, patience, translate))
+        self.lapse = 1000 * lapse_seconds
+        self.share = lane_share.share(lane_share_jobs)
+        self.on_no_ticket = on_no_ticket
+        # The highest ticket that was claimed through this client, for each lane.
+        self.served = dict.fromkeys(resources.LANES, 0)
+
+    def move(
+        self,
+        row: Job,
+        to: State,
+        due: int,
+        clock: Clock,
+        begins_in: Collection[State],
+        values: Callable[[Job], Mapping[str, Any]] = lambda _: {},
+        again: Callable[[Job], Job] | None = None,
+        in_open_batch: bool = True,
+    ) -> Job:
+        """Move a job to another state; if its row changed meanwhile, read it and try again.
+
+        Parameters
+        ----------
+        row : Job
+            The row as it was read.
+        to : State
+            The state to reach.
+        due : int
+            When the sweep must look at the row next, in milliseconds since 1970.
+        clock : callable
+            Returns milliseconds since 1970.
+        begins_in : collection of State
+            States that the job may come from.
+        values : callable
+            Returns, for the row as last read, what else to set.
+        again : callable, optional
+            Reads the row again after a lost race; raises if the move is no longer wanted.
+        in_open_batch : bool
+            Whether the batch must not be ordered cancelled or deleted.
+
+        Returns
+        -------
+        Job
+            The row as written.
+
+        Raises
+        ------
+        MovedOn
+            If the job is in another state by now.
+        Busy
+            If others kept changing the row.
+        """
+        for turn in turns():
+            if turn:
+                row = (again or self.read_again)(row)
+            if row.state not in begins_in:
+                raise MovedOn(row)
+            now, changes = clock(), values(row)
+            writes = move(self.name, row, to, now, due, Change(changes), self.share)
+            if changes.get("waiting"):
+                writes.append(lane_share.wait(self.name, row, now))
+            if in_open_batch:
+                writes.append({"ConditionCheck": batch_is_open(self.name, row.batch)})
+            with suppress(Lost):
+                self.access.transact(writes)
+                return written(row, to, now, due, changes)
+        raise self.access.busy()
+
+    def read_again(self, row: Job) -> Job:
+        """Read a job's row again; raises `Lost` if it was deleted."""
+        found = self.job(row.batch, row.job)
+        if found is None:
+            raise Lost(f"job {row.job}: was deleted")
+        return found
+
+    def queue(
+        self,
+        row: Job,
+        values: Mapping[str, Any],
+        due: int,
+        clock: Clock,
+        again: Callable[[Job], Job] | None = None,
+    ) -> Job:
+        """Move a job to `queued` under its next publish number; raises as `move`.
+
+        The job waits if its batch's lane share has no room for another message.
+        """
+        ticket = self.draw_ticket(row.lane)
+
+        def changes(found: Job) -> Mapping[str, Any]:
+            waiting = found.lane == "bulk" and self.published(found) >= self.share
+            numbers = {
+                "publish": found.publish + 1,
+                "ticket": 0 if waiting else ticket,
+                "waiting": waiting,
+            }
+            return {**AFRESH, **values, **numbers}
+
+        begins_in: tuple[State, ...] = ("awaiting_upload", "failed", "cancelled")
+        return self.move(row, "queued", due, clock, begins_in, changes, again)
+
+    def queue_again(self, row: Job, values: Mapping[str, Any], now: int, due: int) -> Job:
+        """Move a queued or running job, as it was read, to `queued` under its next publish number.
+
+        Raises
+        ------
+        Lost
+            If the row changed since, be it by a heartbeat only, which moves `due`.
+        """
+        changes = {
+            **values,
+            "publish": row.publish + 1,
+            "published_at": 0,
+            "ticket": self.draw_ticket(row.lane),
+        }
+        change = Change(changes, {"attempt": row.attempt, "due": row.due})
+        self.access.transact(move(self.name, row, "queued", now, due, change))
+        return written(row, "queued", now, due, changes)
+
+    def release(self, row: Job, clock: Clock, look_ms: int) -> Iterator[Job]:
+        """Let the waiting jobs of a batch go that wait longest, as far as its share has room.
+
+        Parameters
+        ----------
+        row : Job
+            Any job of the batch; the jobs that share its counter row are released.
+        clock : callable
+            Returns milliseconds since 1970.
+        look_ms : int
+            Milliseconds until the sweep looks at a released job.
+
+        Yields
+        ------
+        Job
+            To be published, and then noted by `mark_published`. What is not published the sweep
+            publishes later.
+        """
+        for line in self.first_lines(row):
+            waiting = self.job(row.batch, line.job)
+            if waiting is None or waiting.state != "queued" or not waiting.waiting:
+                # The job was cancelled or ended in another way: its line is of no use.
+                self.delete_row(row.batch, line.sk)
+                continue
+            if self.published(waiting) >= self.share:
+                return
+            try:
+                released = self._release(waiting, line, clock(), look_ms)
+            except Lost:
+                # Somebody else releases the same jobs, or the batch is to be cancelled or deleted.
+                return
+            yield released
+
+    def _release(self, row: Job, line: Line, now: int, look_ms: int) -> Job:
+        due, ticket = now + look_ms, self.draw_ticket(row.lane)
+        self.access.transact(lane_share.release(self.name, row, line, now, due, ticket, self.share))
+        values = {"publish": row.publish + 1, "published_at": 0, "ticket": ticket, "waiting": False}
+        return written(row, "queued", now, due, values)
+
+    def draw_ticket(self, lane: str) -> int:
+        """Draw the next ticket of a lane; 0 if that fails, since no job fails for want of one."""
+        try:
+            return int(self.access.update(next_ticket(self.name, lane))["issued"])
+        except Exception as error:  # noqa: BLE001 - errors of a client that is not imported here
+            self.on_no_ticket(lane, error)
+            return 0
+
+    def mark_published(self, message: Message, now: int) -> bool:
+        """Write that the broker has a message; False if the job was published again since."""
+        return self._changed(message, {"published_at": now}, {"publish": message.publish})
+
+    def renew_wait(self, row: Job, now: int) -> bool:
+        """Begin the wait for an upload anew; False if the row changed since it was read."""
+        when = {"state": row.state, "changed": row.changed}
+        return self._changed(row, {"changed": changed_at(now, row.job)}, when)
+
+    def begin_upload(self, row: Job, upload: str, now: int) -> bool:
+        """Note S3's id of an upload in parts; False if there is one, or it is not awaited."""
+        values = {"upload": upload, "changed": changed_at(now, row.job)}
+        return self._changed(row, values, {"state": row.state, "upload": ""})
+
+    def postpone(self, row: Job, due: int) -> bool:
+        """Have the sweep look at a row later; False if the row changed since it was read."""
+        when = {"state": row.state, "publish": row.publish, "due": row.due}
+        return self._changed(row, {"due": due}, when)
+
+    def _changed(
+        self, row: Job | Message, values: Mapping[str, Any], when: Mapping[str, Any]
+    ) -> bool:
+        """Set attributes of a job's row, if others have these values; whether they had."""
+        try:
+            self.access.update(update_of(self.name, row, values, when))
+        except Lost:
+            return False
+        return True
+
+    def cancel(self, row: Job, clock: Clock, again: Callable[[Job], Job] | None = None) -> Job:
+        """Move an unfinished job to `cancelled`, whoever works on it; raises as `move`."""
+        now = clock()
+        return self.move(
+            row,
+            "cancelled",
+            row.kept_until,
+            clock,
+            UNFINISHED,
+            lambda _: {"finished": now},
+            again,
+            in_open_batch=False,
+        )
+
+    def give_up(self, row: Job, reason: str, cause: Cause, now: int) -> bool:
+        """Write that a job failed, exactly as it was read; False if it changed since."""
+        values = {"finished": now, "reason": reason, "cause": cause}
+        change = Change(values, {"attempt": row.attempt})
+        try:
+            self.access.transact(move(self.name, row, "failed", now, row.kept_until, change))
+        except Lost:
+            return False
+        return True
+
+    def expire(self, row: Job, now: int) -> None:
+        """Close a job's row for good, whose objects are deleted.
+
+        Raises
+        ------
+        Lost
+            If the row changed since it was read; a form that was renewed keeps its job.
+        """
+        gone = dict.fromkeys(("result_key", "original_view", "result_view", "etag"), "")
+        change = Change({**gone, "views_until": 0}, {"changed": row.changed})
+        self.access.transact(move(self.name, row, "expired", now, NEVER, change))
+
+    def claim(self, row: Job, worker: str, now: int) -> Job | None:
+        """Take a job over under its next attempt, whichever worker had it before.
+
+        The attempt is a fence: the methods below write only while the row still has the attempt of
+        the row that they are given.
+
+        Parameters
+        ----------
+        row : Job
+            As read just now, queued or running.
+        worker : str
+            Name of the node, for people who look at the row.
+        now : int
+            Milliseconds since 1970.
+
+        Returns
+        -------
+        Job or None
+            The row as claimed; None if it changed since it was read, or if its batch is to be
+            cancelled or deleted.
+        """
+        values: dict[str, Any] = {
+            "attempt": row.attempt + 1,
+            "worker": worker,
+            "started": now,
+            "finished": 0,
+            "tiles_done": 0,
+            "tiles_total": 0,
+            "left_ms": 0,
+            "reason": "",
+            "cause": "",
+        }
+        change = Change(values, {"attempt": row.attempt})
+        writes = move(self.name, row, "running", now, now + self.lapse, change)
+        writes.append({"ConditionCheck": batch_is_open(self.name, row.batch)})
+        try:
+            self.access.transact(writes)
+        except Lost:
+            return None
+        self.served[row.lane] = max(row.ticket, self.served[row.lane])
+        return written(row, "running", now, now + self.lapse, values)
+
+    def progress(self, row: Job, done: int, total: int, left: int, now: int) -> bool:
+        """Write how many tiles are done and how much time is left, which is the heartbeat too.
+
+        Parameters
+        ----------
+        row : Job
+            As it was claimed.
+        done, total : int
+            Tiles.
+        left, now : int
+            Milliseconds that the rest is estimated to take, and milliseconds since 1970.
+
+        Returns
+        -------
+        bool
+            False if the job was cancelled or has another attempt: stop working on it.
+        """
+        values = {
+            "tiles_done": done,
+            "tiles_total": total,
+            "left_ms": left,
+            "changed": changed_at(now, row.job),
+            "due": now + self.lapse,
+        }
+        return self._update_attempt(row, values) is not None
+
+    def succeed(self, row: Job, now: int, **values: Any) -> bool:
+        """Write that a job is done, with what its result is.
+
+        Parameters
+        ----------
+        row : Job
+            As claimed.
+        now : int
+            Milliseconds since 1970.
+        **values
+            Fields of `Job`: result_key, result_name, result_type, result_bytes, rows, columns,
+            dtype, result_dtype, notes, versions, tiles_done, tiles_total, views_until.
+
+        Returns
+        -------
+        bool
+            False if the job has another attempt or state by now; no row names the result then.
+        """
+        return self._end_attempt(row, "succeeded", now, row.kept_until, {"finished": now, **values})
+
+    def add_views(self, row: Job, now: int, **views: str) -> bool:
+        """Write which pictures for the page a succeeded job has, and that no more will come.
+
+        Parameters
+        ----------
+        row : Job
+            As claimed.
+        now : int
+            Milliseconds since 1970.
+        **views
+            Fields of `Job`: original_view, result_view.
+
+        Returns
+        -------
+        bool
+            False if the job is gone or has another attempt; no row names the pictures then.
+        """
+        values = {**views, "views_until": 0, "changed": changed_at(now, row.job)}
+        return self._update_attempt(row, values, "succeeded") is not None
+
+    def fail(self, row: Job, reason: str, cause: Cause, now: int) -> bool:
+        """Write that an attempt failed, with the reason in one sentence; False as `succeed`."""
+        values = {"finished": now, "reason": reason, "cause": cause}
+        return self._end_attempt(row, "failed", now, row.kept_until, values)
+
+    def hand_back(self, row: Job, now: int) -> bool:
+        """Move a running job to `queued` without penalty; its message is still on the broker."""
+        values = {"tiles_done": 0, "tiles_total": 0, "left_ms": 0}
+        return self._end_attempt(row, "queued", now, now + self.lapse, values)
+
+    def add_fault(self, row: Job, now: int) -> Job | None:
+        """Count that a rank died on this job alone; None if the job has another attempt."""
+        item = self._update_attempt(row, {"faults": row.faults + 1, "due": now + self.lapse})
+        return Job.from_item(item) if item else None
+
+    def _end_attempt(
+        self, row: Job, to: State, now: int, due: int, values: Mapping[str, Any]
+    ) -> bool:
+        """Move a claimed job to another state; False if it has another attempt or state by now."""
+        for turn in turns():
+            if turn:
+                found = self.job(row.batch, row.job)
+                # The sweep may have published the job again. Until another worker claims it, this
+                # worker may end it.
+                if found is None or (found.state, found.attempt) != (row.state, row.attempt):
+                    return False
+                row = found
+            change = Change(values, {"attempt": row.attempt})
+            with suppress(Lost):
+                self.access.transact(move(self.name, row, to, now, due, change))
+                return True
+        raise self.access.busy()
+
+    def _update_attempt(
+        self, row: Job, values: Mapping[str, Any], state: State = "running"
+    ) -> Mapping[str, Any] | None:
+        """Set attributes of a claimed job; returns the new row, None if it is another's by now."""
+        update = update_of(self.name, row, values, {"state": state, "attempt": row.attempt})
+        try:
+            return self.access.update(update | {"ReturnValues": "ALL_NEW"})
+        except Lost:
+            return None
+
+    def put_node(self, node: Node) -> None:
+        """Write a node's row, by which the API knows that the node is there."""
+        self.access.put(node.to_item())
+
+    def delete_node(self, worker: str) -> None:
+        """Delete a node's row."""
+        self.delete_row(resources.NODES_PK, worker)
+
+
+def written(row: Job, to: State, now: int, due: int, values: Mapping[str, Any]) -> Job:
+    """Return a row as a write has left it, without reading it."""
+    item = {**row.to_item(), **values, "state": to, "due": due}
+    return Job.from_item(item | {"changed": changed_at(now, row.job)})
