@@ -33,8 +33,9 @@ spent: dict[str, float] = defaultdict(float)
 
 def room_of(path):
     """Name the room of a test's path, relative to the folder of all tests."""
-    folder = path.rpartition("/")[0]
-    return next((room for room in SECONDS if folder.startswith(room)), "top")
+    folders = path.split("/")[:-1]
+    names = ["/".join(folders[:depth]) for depth in range(len(folders), 0, -1)]
+    return next((room for room in names if room in SECONDS), "top")
 
 
 def add(nodeid, seconds):
