@@ -24,7 +24,9 @@ def test_a_test_counts_in_its_folder(path, room):
 
 def test_every_folder_of_tests_has_a_budget():
     paths = (str(path.relative_to(TESTS)) for path in TESTS.rglob("test_*.py"))
-    assert {budgets.room_of(path) for path in paths if "/" in path} == set(budgets.SECONDS) - {"top"}
+    assert {budgets.room_of(path) for path in paths if "/" in path} == set(budgets.SECONDS) - {
+        "top"
+    }
 
 
 def test_a_room_that_takes_longer_than_its_budget_is_named(monkeypatch):

@@ -1,7 +1,7 @@
-"""Take messages from RabbitMQ, hand each to a worker thread, and settle it when that is done.
+"""Take messages from RabbitMQ, give each one to a worker thread, and settle it afterwards.
 
-pika's connection lives on one thread and serves its heartbeats there, so no work is done on it;
-worker threads reach it only through `add_callback_threadsafe`.
+A connection of pika belongs to one thread, which also serves its heartbeats. So no job runs on that
+thread, and worker threads use the connection only through `add_callback_threadsafe`.
 """
 
 import contextlib
@@ -23,43 +23,44 @@ from cluster_worker.log import event
 from config.contract import resources
 from config.contract.job import Job, Message
 
+# Publishes a message to a queue; returns when the broker has it.
 Publish = Callable[[Message, resources.Queue], None]
 
-# Errors that end a connection; some of those made while connecting are no AMQPError.
+# Errors that end a connection. Some errors while connecting are no AMQPError.
 CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
 BACKOFF_SECONDS_MAX = 30.0
-# A connection that lived so long starts its backoff anew.
+# After a connection that lasted this long, the backoff starts at its shortest again.
 STEADY_SECONDS = 60.0
 TICK_SECONDS = 0.5
 
 
 class Verdict(Enum):
-    """What becomes of a message."""
+    """How a message is settled."""
 
     DONE = "acknowledged"
-    HAND_BACK = "handed back"  # the job's attempts and faults are not touched
-    FAULT = "faulted"  # queued again, and counted by the broker as a delivery
-    DEAD = "dead"  # to the dead letters, from where an operator can send it back
+    HAND_BACK = "handed back"  # the job's attempts and faults are not changed
+    FAULT = "faulted"  # queued again; the broker counts a delivery
+    DEAD = "dead"  # to the dead letters, from which an operator can send it back
 
 
-def serve_again(
+def serve_with_reconnects(
     who: str,
     serve: Callable[[], None],
     stopped: Callable[[], bool],
     sleep: Callable[[float], object],
 ) -> None:
-    """Serve until stopped; a lost connection is made again, with more and more patience.
+    """Serve connections until stopped; wait longer after each connection that failed.
 
     Parameters
     ----------
     who : str
         For the log.
     serve : callable
-        Serves one connection; raises one of `CONNECTION_ERRORS` when that is lost.
+        Opens and serves one connection; raises one of `CONNECTION_ERRORS` when it is lost.
     stopped : callable
-        Whether it is over.
+        Returns whether to end.
     sleep : callable
-        Waits so many seconds, but not past a stop.
+        Waits a number of seconds; returns early when stopped.
     """
     failures = 0
     while not stopped():
@@ -69,7 +70,7 @@ def serve_again(
         except CONNECTION_ERRORS as error:
             failures = 0 if time.monotonic() - began > STEADY_SECONDS else failures + 1
             longest = min(2.0 ** (failures - 1), BACKOFF_SECONDS_MAX)
-            # Not all at once: chance spreads the nodes, and keeps no secret.
+            # Random, so that not all nodes reconnect at the same time; not for secrets.
             seconds = longest * random.uniform(0.5, 1)  # noqa: S311
             event("broker lost", who=who, error=repr(error), again_in=round(seconds, 1))
             sleep(seconds)
@@ -77,23 +78,32 @@ def serve_again(
 
 @dataclass
 class Delivery:
-    """A message in hand: the channel and tag that it must be settled with."""
+    """The channel and delivery tag that a message in hand must be settled with."""
 
     channel: Any
     tag: int
 
 
 class Consumer:
-    """The worker's side of the queue.
+    """Consumes job messages from the broker and runs them on worker threads.
 
     Parameters
     ----------
     url : str
         Of the broker.
     slots : mapping
-        Messages worked on at a time, for each queue.
+        Number of messages in hand at a time, by name of the queue.
     work : callable
         From a message to a verdict; called on worker threads.
+
+    Attributes
+    ----------
+    alive_at : float
+        When the connection's thread last ran its loop, on the monotonic clock.
+    on_ready : callable
+        Called whenever consuming begins, on the connection's thread.
+    on_drain : callable
+        Called when a drain begins, with the time on the monotonic clock at which it must end.
     """
 
     def __init__(
@@ -103,21 +113,25 @@ class Consumer:
         self.slots = slots
         self.work = work
         self.pool = ThreadPoolExecutor(sum(slots.values()), thread_name_prefix="job")
-        # Kept over reconnects: a message that comes again while it is in hand gets a new tag only.
+        # Kept over reconnects: if a message in hand is delivered again, only its tag is replaced.
         self.in_hand: dict[Message, Delivery] = {}
         self.futures: dict[Message, Future[Verdict]] = {}
         self.stopping = False
-        # Time for the jobs in hand, where whoever stopped this knows it better than `run`.
+        # Time for the drain that `stop` was given, if any; it may shorten the time given to `run`.
         self.seconds_left: float | None = None
-        # When the connection's thread last came round, on the monotonic clock.
-        self.came_round = time.monotonic()
+        self.alive_at = time.monotonic()
         self.connection: Any = None
         self.on_ready: Callable[[], None] = lambda: None
-        # Told when a drain begins, and when its time is over on the monotonic clock.
         self.on_drain: Callable[[float], None] = lambda until: None
 
     def stop(self, seconds: float | None = None) -> None:
-        """Begin to drain, within so many seconds if given; safe in a signal handler."""
+        """Begin to drain; safe in a signal handler.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            Time for the jobs in hand, if it is shorter than that given to `run`.
+        """
         if seconds is not None:
             self.seconds_left = seconds
         self.stopping = True
@@ -130,22 +144,28 @@ class Consumer:
         drain_seconds : float
             Time for the jobs in hand.
         give_up : callable
-            Called once that time is over; makes the jobs still in hand return soon.
+            Called when that time is over; makes the jobs still in hand return soon.
         """
         consume = partial(self.consume, drain_seconds, give_up)
-        serve_again("jobs", consume, lambda: self.stopping, self.sleep)
+        serve_with_reconnects("jobs", consume, lambda: self.stopping, self.sleep)
         give_up()
         self.pool.shutdown(wait=True, cancel_futures=True)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not past a stop."""
+        """Wait; return early when stopped."""
         until = time.monotonic() + seconds
         while not self.stopping and time.monotonic() < until:
-            self.came_round = time.monotonic()
+            self.alive_at = time.monotonic()
             time.sleep(0.1)
 
     def consume(self, drain_seconds: float, give_up: Callable[[], None]) -> None:
-        """Serve one connection until it ends or the drain is over."""
+        """Open a connection, consume until stopped, then drain.
+
+        Raises
+        ------
+        AMQPError, OSError
+            If the connection is lost.
+        """
         self.connection = pika.BlockingConnection(self.parameters)
         try:
             channel = self.connection.channel()
@@ -153,7 +173,7 @@ class Consumer:
                 channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
             tags = []
             for name, slots in self.slots.items():
-                # Holds for the consumers that begin after it.
+                # The prefetch count applies to each consumer that begins after this call.
                 channel.basic_qos(prefetch_count=slots)
                 tags.append(channel.basic_consume(name, self.receive))
             self.on_ready()
@@ -168,7 +188,10 @@ class Consumer:
                 connection.close()
 
     def drain(self, seconds: float, give_up: Callable[[], None]) -> None:
-        """Finish what is in hand, as long as time is left; the rest is handed back."""
+        """Wait for the jobs in hand while time is left, then have them given up.
+
+        Messages whose job has not begun are handed back at once.
+        """
         seconds = seconds if self.seconds_left is None else min(seconds, self.seconds_left)
         event("drain", in_hand=len(self.in_hand), seconds=seconds)
         for message, future in list(self.futures.items()):
@@ -183,19 +206,19 @@ class Consumer:
             self.serve()
 
     def serve(self) -> None:
-        """Hear the broker for a while, and settle what is finished.
+        """Process events of the broker for up to `TICK_SECONDS`, and settle finished messages.
 
-        What is finished is looked up here, not sent here: a call sent to a connection that ends
-        before it is served would be lost, and its message would stay in hand for ever.
+        It looks at all futures and needs no callback from a job's thread. If the connection ended
+        before such a callback ran, the message would never be settled.
         """
-        self.came_round = time.monotonic()
+        self.alive_at = time.monotonic()
         self.connection.process_data_events(TICK_SECONDS)
         for message, future in list(self.futures.items()):
             if future.done():
                 self.settle(message, verdict_of(message, future))
 
     def receive(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:  # noqa: ARG002
-        """Take a message in; called by pika on its thread."""
+        """Start the job of a message; called by pika on the connection's thread."""
         try:
             message = Message.from_bytes(body)
         except ValueError as error:
@@ -213,20 +236,21 @@ class Consumer:
             future.add_done_callback(lambda _: self.wake())
 
     def wake(self) -> None:
-        """Have the connection's thread look at once; called on a job's thread."""
+        """Wake the connection's thread, so that it settles at once; called on a job's thread."""
         connection = self.connection
         if connection is not None:
-            # Without a connection nobody waits on one; the next one's thread will look.
+            # If the connection is closed, no thread waits on it. `serve` of the next connection
+            # settles the message.
             with contextlib.suppress(pika.exceptions.ConnectionWrongStateError):
                 connection.add_callback_threadsafe(lambda: None)
 
     def settle(self, message: Message, verdict: Verdict) -> None:
-        """Let go of a message and tell the broker; called on the connection's thread."""
+        """Acknowledge or reject a message; called on the connection's thread."""
         del self.futures[message]
         delivery = self.in_hand.pop(message)
         if not delivery.channel.is_open:
-            # The broker will deliver the message again, to whoever is there, and its row says
-            # whether it is final.
+            # The broker will deliver the message again, to any node, and the job's row states
+            # whether the job is final.
             return
         if verdict is Verdict.DONE:
             delivery.channel.basic_ack(delivery.tag)
@@ -237,7 +261,7 @@ class Consumer:
 
 
 def verdict_of(message: Message, future: "Future[Verdict]") -> Verdict:
-    """Read what a finished job says of its message; one that raised is a fault."""
+    """Return the verdict of a finished job; a job that raised an error is a fault."""
     error = future.exception()
     if error is None:
         return future.result()
@@ -245,30 +269,37 @@ def verdict_of(message: Message, future: "Future[Verdict]") -> Verdict:
     return Verdict.FAULT
 
 
-class Sender:
-    """Publishes what the work in hand asks for, on a thread and a connection of its own.
+class Publisher:
+    """Publishes messages on a thread and a connection of its own, as other threads request.
 
     Parameters
     ----------
     url : str
         Of the broker.
     work : callable
-        From a row that was put into `asked`, and a function that publishes a message to a queue
-        and returns when the broker has it; must not raise but what that function does.
+        Called with each row put into `requests`, and with a function that publishes a message to a
+        queue; must raise only what that function raises.
+
+    Attributes
+    ----------
+    requests : SimpleQueue
+        Rows of jobs, put by any thread.
+    stopping : Event
+        Set to end `run`.
     """
 
     def __init__(self, url: str, work: Callable[[Job, Publish], None]) -> None:
         self.parameters = pika.URLParameters(url)
         self.work = work
-        self.asked: SimpleQueue[Job] = SimpleQueue()
+        self.requests: SimpleQueue[Job] = SimpleQueue()
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        """Send until stopped; a lost connection is made again."""
-        serve_again("releases", self.serve, self.stopping.is_set, self.stopping.wait)
+        """Serve until stopped; reconnect when the connection is lost."""
+        serve_with_reconnects("releases", self.serve, self.stopping.is_set, self.stopping.wait)
 
     def serve(self) -> None:
-        """Serve one connection."""
+        """Open a connection, and carry out requests until stopped."""
         with contextlib.closing(pika.BlockingConnection(self.parameters)) as connection:
             channel = connection.channel()
             channel.confirm_delivery()
@@ -280,22 +311,28 @@ class Sender:
             while not self.stopping.is_set():
                 connection.process_data_events(0)
                 with contextlib.suppress(Empty):
-                    self.work(self.asked.get(timeout=TICK_SECONDS), publish)
+                    self.work(self.requests.get(timeout=TICK_SECONDS), publish)
 
 
-class Answerer:
+class RpcServer:
     """Answers questions one after the other, on a thread and a connection of its own.
 
-    For what takes a fraction of a second and must not wait behind jobs.
+    It is for questions that take a fraction of a second and must not wait behind jobs. Answers go
+    to the reply queue that a question names.
 
     Parameters
     ----------
     url : str
         Of the broker.
     queue : Queue
-        Where questions come.
+        The queue of the questions.
     work : callable
-        From a question's body to its answer's; must not raise.
+        From the body of a question to the body of its answer; must not raise.
+
+    Attributes
+    ----------
+    stopping : Event
+        Set to end `run`.
     """
 
     def __init__(self, url: str, queue: resources.Queue, work: Callable[[bytes], bytes]) -> None:
@@ -305,11 +342,11 @@ class Answerer:
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        """Answer until stopped; a lost connection is made again."""
-        serve_again("previews", self.serve, self.stopping.is_set, self.stopping.wait)
+        """Answer until stopped; reconnect when the connection is lost."""
+        serve_with_reconnects("previews", self.serve, self.stopping.is_set, self.stopping.wait)
 
     def serve(self) -> None:
-        """Serve one connection."""
+        """Open a connection, and answer questions until stopped."""
         with contextlib.closing(pika.BlockingConnection(self.parameters)) as connection:
             channel = connection.channel()
             channel.queue_declare(self.queue.name, durable=True, arguments=self.queue.arguments)
@@ -323,6 +360,6 @@ class Answerer:
                     continue
                 answer = self.work(body)
                 to, key = properties.reply_to, properties.correlation_id
-                # Nobody waits any more where the answer's queue is gone; it is dropped then.
+                # If the reply queue is gone, the broker drops the answer.
                 channel.basic_publish("", to, answer, pika.BasicProperties(correlation_id=key))
                 channel.basic_ack(method.delivery_tag)

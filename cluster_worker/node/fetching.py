@@ -1,7 +1,7 @@
-"""A job's upload on its way to this node, which for a small one begins before the job is claimed.
+"""The download of a job's upload; a small one begins before the job is claimed.
 
-To claim a job and to fetch a small file take equally long, and neither needs the other. If the
-claim is lost, so little was fetched in vain.
+Claiming a job and downloading a small file take about the same time, and neither needs the other.
+If another worker wins the claim, only a small download was wasted.
 """
 
 import io
@@ -14,23 +14,23 @@ from cluster_worker.timings import Spent, Timings
 from config.contract.job import Job
 from config.contract.settings import MIB
 
-# A small photograph, which the network brings within milliseconds.
+# Largest upload that is downloaded early: a small photograph, which takes milliseconds.
 EARLY_BYTES_MAX = MIB
-# Fetches at a time that begin early; what finds them all busy is fetched when its job is claimed.
+# Early downloads at a time. If all threads are busy, the download runs after the claim instead.
 EARLY_MAX = 16
 
-ASIDE = ThreadPoolExecutor(EARLY_MAX, thread_name_prefix="fetch")
+EARLY_POOL = ThreadPoolExecutor(EARLY_MAX, thread_name_prefix="fetch")
 
 
 class Fetch:
-    """One upload.
+    """Downloads one upload.
 
     Parameters
     ----------
     storage : Storage
-        Has it.
+        Holds the uploads.
     path : Path
-        Where it shall be.
+        The file to write.
     """
 
     def __init__(self, storage: Storage, path: Path) -> None:
@@ -39,19 +39,19 @@ class Fetch:
         self.early: Future[tuple[bytes, float]] | None = None
 
     def begin(self, row: Job) -> None:
-        """Begin to fetch a job's upload if it is small, anew if it had begun before."""
-        self.give_up()
+        """Begin to download a job's upload if it is small; cancel an earlier download."""
+        self.cancel()
         if row.bytes <= EARLY_BYTES_MAX:
-            self.early = ASIDE.submit(self.read, row)
+            self.early = EARLY_POOL.submit(self.read, row)
 
     def read(self, row: Job) -> tuple[bytes, float]:
-        """Give a small upload, and how long this thread worked on it, in seconds."""
+        """Download a small upload; return it and this thread's processor time in seconds."""
         began, content = time.thread_time(), io.BytesIO()
         self.storage.fetch(row, content)
         return content.getvalue(), time.thread_time() - began
 
     def finish(self, row: Job, timings: Timings) -> None:
-        """Have the upload of a claimed job at the path.
+        """Write the upload of a claimed job to the path; download it unless that is done already.
 
         Raises
         ------
@@ -59,24 +59,30 @@ class Fetch:
             As `Storage.download`.
         """
         with timings.timed("s3"):
-            if not self.has_come(timings):
+            if not self.write_early(timings):
                 self.storage.download(row, self.path)
 
-    def has_come(self, timings: Timings) -> bool:
-        """Wait for what began early, if it has; whatever was wrong with it, it is fetched again."""
+    def write_early(self, timings: Timings) -> bool:
+        """Wait for the early download, if one has begun, and write it to the path.
+
+        Returns
+        -------
+        bool
+            False if there was none or it failed; then `Storage.download` must be called.
+        """
         if self.early is None or self.early.cancel() or self.early.exception() is not None:
             return False
-        content, worked = self.early.result()
-        timings.add("s3", Spent(0.0, worked))
+        content, cpu_seconds = self.early.result()
+        timings.add("s3", Spent(0.0, cpu_seconds))
         try:
             self.path.write_bytes(content)
         except OSError:
-            # There may be room again, or `download` says that there is none.
+            # There may be room again by now; if not, `download` raises the error.
             return False
         return True
 
-    def give_up(self) -> None:
-        """Want it no more: what is on its way comes to nothing, and nobody waits for it."""
+    def cancel(self) -> None:
+        """Drop the early download without waiting for it."""
         if self.early is not None:
             self.early.cancel()
             self.early = None

@@ -1,6 +1,8 @@
-"""What a node tells the world around it, and what it hears: signs of life, and the order to go.
+"""The life cycle of a node: it reports signs of life, and drains when it gets a notice.
 
-Two threads, so that a slow answer of AWS delays neither the order nor the watchdog's file.
+One thread watches for a termination notice and touches the watchdog's file. Another thread writes
+to the table and calls the Auto Scaling group, so that a slow answer of AWS delays neither the
+notice nor the file.
 """
 
 import threading
@@ -20,23 +22,32 @@ from config.contract.node import SIGN_SECONDS, Node
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
 
-# Between two looks at the metadata service and at the consumer.
+# Time between two checks of the metadata service and of the consumer.
 LOOK_SECONDS = 0.5
-# A consumer that has not come round for so long hangs: its file is left alone, and the watchdog
-# starts the node again. Connecting to a broker that is away takes less.
+# A consumer whose loop has not run for this long hangs. Its file is not touched any more, and the
+# watchdog restarts the node. An attempt to connect to a broker that does not answer takes less.
 HANGS_SECONDS = 45.0
 
-# Between two signs to the group while the node drains; its hook waits for four of them.
+# Time between two heartbeats to the group's hook while the node drains. The hook waits four times
+# as long.
 HEARTBEAT_SECONDS = 30.0
-# With nothing in hand for so long, a node may be taken away.
+# After this long with nothing in hand, the group may remove the node.
 IDLE_SECONDS = 30.0
 
-# What a spot instance keeps of its last seconds to hand its jobs back.
+# Seconds of a spot notice that are reserved for handing jobs back.
 SPARE_SECONDS = 15.0
 
 
 class Group:
-    """The Auto Scaling group's view of this node; without a group there is nobody to tell."""
+    """Calls of the Auto Scaling group about this instance.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+        Names of the group and of its hook, and the region.
+    instance : str
+        Id of this instance.
+    """
 
     def __init__(self, settings: WorkerSettings, instance: str) -> None:
         self.name = settings.worker_group
@@ -46,9 +57,9 @@ class Group:
         self.protected = False
 
     def protect(self, protected: bool) -> None:
-        """Keep the group from choosing this node when it scales in, or let it."""
+        """Protect this instance from being chosen when the group scales in, or stop doing so."""
         if protected != self.protected:
-            self.tell(
+            self.call(
                 self.client.set_instance_protection,
                 InstanceIds=[self.instance],
                 ProtectedFromScaleIn=protected,
@@ -56,41 +67,41 @@ class Group:
             self.protected = protected
 
     def heartbeat(self) -> None:
-        """Ask the hook to wait on."""
-        self.tell(
+        """Have the hook wait longer."""
+        self.call(
             self.client.record_lifecycle_action_heartbeat,
             LifecycleHookName=self.hook,
             InstanceId=self.instance,
         )
 
     def complete(self) -> None:
-        """Let the hook go: nothing is in hand any more."""
-        self.tell(
+        """Have the hook continue with the termination: nothing is in hand any more."""
+        self.call(
             self.client.complete_lifecycle_action,
             LifecycleHookName=self.hook,
             InstanceId=self.instance,
             LifecycleActionResult="CONTINUE",
         )
 
-    def tell(self, call: Callable[..., Any], **arguments: Any) -> None:
-        """Call AWS; a failure is logged, since the hook and the table make up for it."""
+    def call(self, method: Callable[..., Any], **arguments: Any) -> None:
+        """Call AWS; a failure is only logged, as the hook's timeout and the sweep cover it."""
         try:
-            call(AutoScalingGroupName=self.name, **arguments)
+            method(AutoScalingGroupName=self.name, **arguments)
         except (BotoCoreError, ClientError) as error:
-            event("group not told", call=call.__name__, error=str(error))
+            event("group not told", call=method.__name__, error=str(error))
 
 
-class Outside:
-    """A node's bonds with the outside, while the context lasts.
+class LifeSigns:
+    """Reports that this node lives, and starts its drain on a notice, while the context lasts.
 
     Parameters
     ----------
     settings : WorkerSettings
-        Where to write, and whether there are a metadata service and a group.
+        The watchdog's file, the metadata service and the group; each may be empty.
     consumer : Consumer
-        Watched, and told to drain.
+        Watched, and drained on a notice.
     table : JobTable
-        Takes the signs of life.
+        Stores the node's row.
     worker : str
         Name of this node.
     """
@@ -106,51 +117,52 @@ class Outside:
         self.alive_file = Path(settings.alive_file) if settings.alive_file else None
         self.group: Group | None = None
         self.notice: Notice | None = None
-        self.heard = threading.Event()
+        self.notified = threading.Event()
         self.ended = threading.Event()
-        self.busy = 0.0
+        # When a job was last in hand, on the monotonic clock.
+        self.busy_at = 0.0
         self.threads = [
-            threading.Thread(target=self.look_often, name="look", daemon=True),
-            threading.Thread(target=self.tell_often, name="tell", daemon=True),
+            threading.Thread(target=self.watch, name="watch", daemon=True),
+            threading.Thread(target=self.report, name="report", daemon=True),
         ]
 
-    def look_often(self) -> None:
-        """Touch the file while the consumer comes round, and listen for the order to go."""
+    def watch(self) -> None:
+        """Touch the watchdog's file while the consumer's loop runs, and wait for a notice."""
         while not self.ended.wait(LOOK_SECONDS):
-            if self.alive_file and time.monotonic() - self.consumer.came_round < HANGS_SECONDS:
+            if self.alive_file and time.monotonic() - self.consumer.alive_at < HANGS_SECONDS:
                 self.alive_file.touch()
             if self.settings.metadata_endpoint and self.notice is None:
                 self.notice = self.metadata.notice()
                 if self.notice:
-                    self.obey(self.notice)
+                    self.drain(self.notice)
 
-    def obey(self, notice: Notice) -> None:
-        """Begin to drain."""
+    def drain(self, notice: Notice) -> None:
+        """Begin to drain, within the time that the notice states."""
         seconds = None if notice.seconds is None else max(0.0, notice.seconds - SPARE_SECONDS)
         event("told to go", reason=notice.reason, seconds=notice.seconds)
         self.consumer.stop(seconds)
-        self.heard.set()
+        self.notified.set()
 
-    def tell_often(self) -> None:
-        """Write signs of life, protect the node while it works, and keep the hook waiting."""
+    def report(self) -> None:
+        """Write the node's row, protect the node while it works, and have the hook wait."""
         if self.settings.metadata_endpoint and self.settings.worker_group:
             self.group = Group(self.settings, self.metadata.instance())
-        signed = beaten = float("-inf")
+        row_at = heartbeat_at = float("-inf")
         while not self.ended.wait(LOOK_SECONDS):
             now = time.monotonic()
             if self.consumer.in_hand:
-                self.busy = now
-            if now - signed >= SIGN_SECONDS:
-                signed = now
-                self.sign()
+                self.busy_at = now
+            if now - row_at >= SIGN_SECONDS:
+                row_at = now
+                self.put_row()
             if self.group:
-                self.group.protect(now - self.busy < IDLE_SECONDS)
-                if self.heard.is_set() and now - beaten >= HEARTBEAT_SECONDS:
-                    beaten = now
+                self.group.protect(now - self.busy_at < IDLE_SECONDS)
+                if self.notified.is_set() and now - heartbeat_at >= HEARTBEAT_SECONDS:
+                    heartbeat_at = now
                     self.group.heartbeat()
 
-    def sign(self) -> None:
-        """Write the row that says that this node consumes, and how much it holds."""
+    def put_row(self) -> None:
+        """Write the row that states that this node consumes, and how many jobs it has in hand."""
         in_hand = len(self.consumer.in_hand)
         seen, served = time.time_ns() // 1_000_000, dict(self.table.served)
         try:
@@ -159,14 +171,14 @@ class Outside:
             event("no sign given", error=str(error))
 
     def __enter__(self) -> Self:
-        """Begin to look and to tell."""
-        self.busy = float("-inf")
+        """Start both threads."""
+        self.busy_at = float("-inf")
         for thread in self.threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Say goodbye: nothing is in hand any more, and the node may go."""
+        """Delete the node's row, and let the group terminate the node after a notice."""
         self.ended.set()
         for thread in self.threads:
             thread.join()

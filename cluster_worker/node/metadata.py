@@ -1,4 +1,4 @@
-"""EC2's metadata service, as far as it tells that a node must go (version 2, with tokens)."""
+"""The notices of EC2's metadata service that a node must terminate (version 2, with tokens)."""
 
 import json
 import urllib.error
@@ -12,16 +12,16 @@ LIFECYCLE = "/latest/meta-data/autoscaling/target-lifecycle-state"
 SPOT = "/latest/meta-data/spot/instance-action"
 
 SESSION_SECONDS = 21_600
-# The service is one hop away; a node that must go has to hear of it within two seconds.
+# The service is one network hop away. A node must notice its termination within two seconds.
 ANSWER_SECONDS = 1.0
 
-# No proxy: the address means something on this machine only.
+# No proxy: the address is valid on this machine only.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Why a node must go, and how many seconds it has, if that is known."""
+    """Why a node must terminate, and how many seconds it has; None if that is not known."""
 
     reason: str
     seconds: float | None = None
@@ -29,23 +29,25 @@ class Notice:
 
 @dataclass
 class Metadata:
-    """The service at an address.
+    """A client of the metadata service.
 
     Attributes
     ----------
     endpoint : str
         ``http://169.254.169.254`` on EC2.
+    token : str
+        Of the session, which is renewed when it has expired; empty before the first request.
     """
 
     endpoint: str
     token: str = field(default="", repr=False)
 
     def instance(self) -> str:
-        """Give the instance's id; empty if the service does not answer."""
+        """Return the id of the instance; empty if the service does not answer."""
         return self.get(INSTANCE)
 
     def notice(self) -> Notice | None:
-        """Ask whether the node must go: its group says so, or EC2 wants a spot instance back."""
+        """Return the notice that the group or EC2 terminates this instance, or None."""
         if self.get(LIFECYCLE) == "Terminated":
             return Notice("the group ends this node")
         action = self.get(SPOT)
@@ -54,25 +56,31 @@ class Metadata:
         return Notice("EC2 takes this spot instance back", seconds_until(action))
 
     def get(self, path: str) -> str:
-        """Read one value; empty where there is none and while the service does not answer."""
+        """Read one value; empty if it does not exist or the service does not answer."""
         for _ in range(2):
             try:
-                self.token = self.token or self.ask(
+                self.token = self.token or self.request(
                     "PUT", SESSION, {"X-aws-ec2-metadata-token-ttl-seconds": str(SESSION_SECONDS)}
                 )
-                return self.ask("GET", path, {"X-aws-ec2-metadata-token": self.token})
+                return self.request("GET", path, {"X-aws-ec2-metadata-token": self.token})
             except urllib.error.HTTPError as error:
                 error.close()
                 if error.code != 401:
                     return ""
-                # It has run out: once more, with a fresh one.
+                # The token has expired: try once more with a new one.
                 self.token = ""
             except OSError:
                 return ""
         return ""
 
-    def ask(self, method: str, path: str, headers: dict[str, str]) -> str:
-        """Send one request."""
+    def request(self, method: str, path: str, headers: dict[str, str]) -> str:
+        """Send one request, and return the text of the response.
+
+        Raises
+        ------
+        OSError
+            If there is no response, or it is an error (`HTTPError`).
+        """
         request = urllib.request.Request(self.endpoint + path, method=method, headers=headers)  # noqa: S310 - a setting
         with OPENER.open(request, timeout=ANSWER_SECONDS) as answer:
             text: bytes = answer.read(4096)
@@ -80,7 +88,13 @@ class Metadata:
 
 
 def seconds_until(action: str) -> float | None:
-    """Read how long a spot instance has, such as ``{"action": "stop", "time": "…Z"}``."""
+    """Compute how many seconds a spot instance has left; None if the text is not understood.
+
+    Parameters
+    ----------
+    action : str
+        JSON such as ``{"action": "stop", "time": "…Z"}``.
+    """
     try:
         at = datetime.fromisoformat(str(json.loads(action)["time"]))
         return (at - datetime.now(UTC)).total_seconds()

@@ -1,6 +1,7 @@
-"""Previews on a worker: a small world of its own that keeps the pictures it was asked about."""
+"""Previews: recipes on small pictures, in a world of one rank that runs nothing else."""
 
 import tempfile
+import threading
 from collections import OrderedDict
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,14 +17,17 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import Header
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
+from cluster_worker.node.consumer import RpcServer
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import plan
+from config.contract import resources
 from config.contract.preview import Answer, Question
+from config.contract.settings import WorkerSettings
 
-# Pictures of a page at work are a few; one has a megabyte.
+# Pictures kept in memory. A page in use has a few; each takes about a megabyte.
 PICTURES_MAX = 48
-# A picture is scaled to half a megapixel or less before it is sent.
+# Pages scale a picture to half a megapixel or less before they send it.
 PIXELS_MAX = 1 << 20
 SECONDS_MAX = 6.0
 MEMORY_BYTES_MAX = 1 << 30
@@ -32,9 +36,9 @@ NAME = "preview"
 
 
 def plain(image: NDArray[Any]) -> NDArray[Any]:
-    """Drop what a browser adds to a picture: alpha that hides nothing, colours of a gray one.
+    """Remove channels that a browser adds: alpha that is opaque everywhere, and RGB of gray pixels.
 
-    Operations do other things to gray images than to coloured ones.
+    Operations treat gray images differently from RGB ones.
     """
     if image.ndim == 3 and image.shape[2] == 4 and (image[..., 3] == 255).all():
         image = image[..., :3]
@@ -44,14 +48,20 @@ def plain(image: NDArray[Any]) -> NDArray[Any]:
 
 
 class Previewer:
-    """Runs chains on small pictures, away from the world that runs the jobs.
+    """Runs recipes on small pictures, in a world of its own beside the one that runs the jobs.
 
-    One rank: a preview is one tile. It is warm, and nothing but previews ever waits for it.
+    The world has one rank, since a preview is one tile. It runs only previews, so a preview never
+    waits for a job.
 
     Parameters
     ----------
     scratch_dir : str
         Folder in memory for pixels.
+
+    Raises
+    ------
+    Broken
+        If the world does not start.
     """
 
     def __init__(self, scratch_dir: str) -> None:
@@ -69,7 +79,18 @@ class Previewer:
         self.pictures: OrderedDict[str, tuple[Header, NDArray[Any]]] = OrderedDict()
 
     def answer(self, body: bytes) -> bytes:
-        """Answer a question; whatever happens is told in the answer."""
+        """Answer a question; a failure is an answer with a reason.
+
+        Parameters
+        ----------
+        body : bytes
+            From `Question.to_bytes`.
+
+        Returns
+        -------
+        bytes
+            From `Answer.to_bytes`.
+        """
         try:
             return self.preview(Question.from_bytes(body)).to_bytes()
         except Rejected as error:
@@ -81,7 +102,13 @@ class Previewer:
             ).to_bytes()
 
     def preview(self, question: Question) -> Answer:
-        """Run the steps on the picture; an empty answer asks for the picture."""
+        """Run the steps on the picture; an empty answer requests the picture.
+
+        Raises
+        ------
+        Rejected, Broken, Cancelled, OSError, ValueError
+            If the picture cannot be decoded, or the steps cannot be run.
+        """
         with tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder:
             held = self.held(question, Path(folder))
             if held is None:
@@ -97,7 +124,7 @@ class Previewer:
                 return Answer(self.encode(shown, header, Path(folder)), margin=margin)
 
     def held(self, question: Question, folder: Path) -> tuple[Header, NDArray[Any]] | None:
-        """Find the picture, or decode it where it came with the question."""
+        """Return the picture from memory, or decode it if the question contains it; else None."""
         known = self.pictures.get(question.picture)
         if known is None and question.content:
             known = self.decode(question.content, folder)
@@ -109,7 +136,7 @@ class Previewer:
         return known
 
     def decode(self, content: bytes, folder: Path) -> tuple[Header, NDArray[Any]]:
-        """Decode a file, in the child that may die of it."""
+        """Decode a file in the decoder's child process."""
         path = folder / "picture"
         path.write_bytes(content)
         header = self.decoder.read_header(path, NAME)
@@ -129,9 +156,45 @@ class Previewer:
         return path.read_bytes()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the previewer, which is started already."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the world and the decoder."""
         self.stack.close()
+
+
+class PreviewThread(threading.Thread):
+    """Answers previews beside the jobs, with a world and a connection of its own.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+        Folder in memory for pixels.
+    broker : str
+        URL of the broker.
+    """
+
+    def __init__(self, settings: WorkerSettings, broker: str) -> None:
+        super().__init__(name="previews")
+        self.settings = settings
+        self.server = RpcServer(broker, resources.PREVIEWS, self.answer)
+        self.previewer: Previewer | None = None
+
+    def answer(self, question: bytes) -> bytes:
+        """Answer a question, as `Previewer.answer` does."""
+        assert self.previewer is not None  # noqa: S101 - run() makes it before the server runs
+        return self.previewer.answer(question)
+
+    def run(self) -> None:
+        """Serve until stopped; if the small world does not start, the node has no previews."""
+        try:
+            with Previewer(self.settings.scratch_dir) as self.previewer:
+                event("previews ready")
+                self.server.run()
+        except Broken as error:
+            event("previews broken", error=str(error))
+
+    def stop(self) -> None:
+        """Begin to end; safe in a signal handler."""
+        self.server.stopping.set()

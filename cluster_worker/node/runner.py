@@ -1,4 +1,4 @@
-"""What a job does on a worker: claim, fetch, decode, compute, encode, store, finish."""
+"""The steps of a job on a worker: claim, fetch, decode, compute, encode, store, finish."""
 
 import functools
 import math
@@ -31,36 +31,56 @@ from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
 from config.contract.table_access import Lost
 
-# Orders under which no job of a batch is begun.
+# Commands on a batch after which none of its jobs begins.
 ENDING = ("cancel", "delete")
-# A row may change between read and claim; beyond so many times something else is wrong.
+# How often a claim is tried. A row may change between read and claim, but not again and again.
 CLAIMS_MAX = 5
-# Batches whose recipe is remembered; jobs of one come together.
+# Batches kept in memory, for their recipe: the jobs of a batch come close together.
 BATCHES_MAX = 256
-# Wait before a job is handed back because S3, the table or a world is away: no hot loop.
+# Wait before a job is handed back because S3, the table or the engine does not work. Without it,
+# the job would come back at once, again and again.
 BROKEN_SECONDS = 2.0
-# Between two looks whether a job is still there whose pictures are being made.
+# Time between two checks that a job still exists while its pictures are made.
 LOOK_SECONDS = 5.0
 
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Tell what makes results here: the app, and the libraries that pixels depend on."""
+    """Return the versions of the app and of the libraries that the pixels of results depend on."""
     return {"app": VERSION, **{name: version(name) for name in ("scikit-image", "numpy")}}
 
 
 def milliseconds() -> int:
-    """Now, as rows have it."""
+    """Return the current time in milliseconds since 1970, as rows of the table store it."""
     return int(time.time() * 1000)
 
 
 class Runner:
-    """All that a job needs, made once for each node.
+    """Runs jobs on a node; its methods are called on worker threads.
 
     Parameters
     ----------
+    settings : WorkerSettings
+        Of the node.
+    engine : Engine
+        Computes results.
+    decoders : Decoders
+        One for each job in hand.
+    table : JobTable
+        Holds the rows of the jobs.
+    storage : Storage
+        Holds uploads and results.
     worker : str
-        Name of this node, for the row.
+        Name of this node, for the rows.
+
+    Attributes
+    ----------
+    draining : Event
+        Set when the time of a drain is over.
+    ends : float
+        When that time will be over, on the monotonic clock; infinite if the node does not drain.
+    on_taken : callable
+        Called with the row of each job whose message was taken from the queue.
     """
 
     def __init__(
@@ -78,19 +98,17 @@ class Runner:
         self.table = table
         self.storage = storage
         self.worker = worker
-        # Set when this node's time is over, and when that will be, on the monotonic clock.
         self.draining = threading.Event()
         self.ends = math.inf
         self.batches: dict[str, Batch] = {}
-        # Told of each row whose message was taken, once it waits no more.
         self.on_taken: Callable[[Job], None] = lambda _: None
 
     def drain(self, until: float) -> None:
-        """Hand back what will not be done by a time on the monotonic clock."""
+        """Hand back jobs that will not be done by this time on the monotonic clock."""
         self.ends = until
 
     def run(self, message: Message) -> Verdict:
-        """Do the job that a message names, and say what becomes of the message."""
+        """Run the job of a message, and return how to settle the message."""
         began = time.monotonic()
         timings = Timings()
         try:
@@ -99,11 +117,11 @@ class Runner:
                 with timings.timed("table"):
                     claimed = self.claim(message, upload)
                 if claimed is None:
-                    upload.give_up()
+                    upload.cancel()
                     return Verdict.DONE
                 verdict = self.attempt(*claimed, upload, timings)
         except (Broken, OSError) as error:
-            # An OSError is the folder's, which cannot be made or removed.
+            # OSError: the temporary folder cannot be made or removed.
             event("job put off", job=message.job, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK
@@ -118,12 +136,18 @@ class Runner:
         return verdict
 
     def claim(self, message: Message, upload: Fetch) -> tuple[Job, Batch] | None:
-        """Take the job over from whoever held it, and begin to fetch its upload if that is small.
+        """Claim a job, even if another node runs it, and begin to fetch its upload if it is small.
 
         Returns
         -------
         (Job, Batch) or None
-            None if there is nothing to do.
+            None if there is nothing to do: the job is gone, final, or published again since, or its
+            batch ends.
+
+        Raises
+        ------
+        Broken
+            If the row changed before each of `CLAIMS_MAX` claims, or the table does not answer.
         """
         for tried in range(CLAIMS_MAX):
             row, batch = self.read(message, afresh=tried > 0)
@@ -145,14 +169,21 @@ class Runner:
         raise Broken(f"job {message.job}: its row changes faster than it can be claimed")
 
     def read(self, message: Message, afresh: bool) -> tuple[Job | None, Batch | None]:
-        """Read a job, and its batch once: its recipe never changes, what is ordered a claim checks.
+        """Read a job and its batch; the batch from memory if it was read before.
+
+        The recipe of a batch never changes, and a claim checks the command on the batch.
 
         Parameters
         ----------
         message : Message
-            Names them.
+            Has the ids of both.
         afresh : bool
-            Whether to read the batch again.
+            Whether to read the batch from the table again.
+
+        Returns
+        -------
+        Job or None, Batch or None
+            None if there is no such row.
         """
         if afresh:
             self.batches.pop(message.batch, None)
@@ -167,7 +198,7 @@ class Runner:
         return row, batch
 
     def attempt(self, row: Job, batch: Batch, upload: Fetch, timings: Timings) -> Verdict:
-        """Run one attempt and write its outcome, under the fence of its number."""
+        """Run one attempt, and write its outcome on condition that no newer attempt exists."""
         try:
             self.carry_out(row, batch, upload, timings)
         except Rejected as error:
@@ -179,13 +210,13 @@ class Runner:
         except RankDied as error:
             return self.fault(row, error)
         except (Broken, OSError) as error:
-            # An OSError is this node's: no room for a file, or no process to decode it.
+            # OSError: this node has no room for a file, or cannot start a process to decode it.
             self.table.hand_back(row, milliseconds())
             raise classify_error(error) from error
         return Verdict.DONE
 
     def fault(self, row: Job, error: RankDied) -> Verdict:
-        """Count a fault; at the limit the job fails and its message goes to the dead letters."""
+        """Count a fault; at the limit, the job fails and its message goes to the dead letters."""
         counted = self.table.add_fault(row, milliseconds())
         if counted is None:
             return Verdict.DONE
@@ -196,7 +227,13 @@ class Runner:
         return Verdict.DEAD
 
     def carry_out(self, row: Job, batch: Batch, upload: Fetch, timings: Timings) -> None:
-        """Fetch, decode, compute, encode, store, finish; then make the pictures for the page."""
+        """Fetch, decode, compute, encode, store and finish a job; then make its pictures.
+
+        Raises
+        ------
+        Rejected, Cancelled, Broken, OSError
+            If the job cannot be finished, before its row is final.
+        """
         with ExitStack() as stack:
             decoder = stack.enter_context(self.decoders.checkout())
             source, target = upload.path, upload.path.with_name("result")
@@ -204,10 +241,10 @@ class Runner:
                 upload.finish(row, timings)
                 header = decoder.read_header(source, row.name)
                 beat.check()
-                kind = header.format if batch.format == "same" else batch.format
+                target_format = header.format if batch.format == "same" else batch.format
                 spool = Path(self.settings.spool_dir)
                 file = stack.enter_context(
-                    FileJob(self.engine, decoder, source, header, batch.steps, kind, spool)
+                    FileJob(self.engine, decoder, source, header, batch.steps, target_format, spool)
                 )
                 file.read()
                 timings.add("decode", decoder.take_spent())
@@ -223,12 +260,21 @@ class Runner:
                 beat.check()
                 views = Views(file)
                 tiles = beat.tiles[1]
-                self.store(row, target, FORMATS[kind], header, notes, views, tiles, timings)
+                form = FORMATS[target_format]
+                self.store(row, target, form, header, notes, views, tiles, timings)
             if views.needed:
                 self.show(row, views, decoder, target)
 
     def wait(self, job: EngineJob) -> None:
-        """Wait for the ranks; a drain gives up what its time is too short for."""
+        """Wait until the ranks are done; cancel the job if a drain leaves too little time for it.
+
+        Raises
+        ------
+        Cancelled
+            If the job was cancelled, here or by the heartbeat.
+        Rejected, Broken
+            If the job failed.
+        """
         while True:
             try:
                 job.wait(1.0)
@@ -243,19 +289,27 @@ class Runner:
         self,
         row: Job,
         path: Path,
-        kind: Format,
+        form: Format,
         header: Header,
         notes: tuple[str, ...],
         views: Views,
         tiles: int,
         timings: Timings,
     ) -> None:
-        """Write the result under this attempt's own key, then name it in the row."""
-        key = resources.result_key(row.batch, row.job, row.attempt, kind.extension)
-        name = f"{Path(row.name).stem}.{kind.extension}"
+        """Store the result under a key of this attempt, then write the key into the row.
+
+        Raises
+        ------
+        Cancelled
+            If the job was cancelled, or another attempt has claimed it.
+        Broken
+            If S3 or the table does not answer.
+        """
+        key = resources.result_key(row.batch, row.job, row.attempt, form.extension)
+        name = f"{Path(row.name).stem}.{form.extension}"
         size = path.stat().st_size
         with timings.timed("s3"):
-            self.storage.upload(path, key, kind.media_type, name)
+            self.storage.upload(path, key, form.media_type, name)
         now = milliseconds()
         dtype, result_dtype = views.dtypes
         with timings.timed("table"):
@@ -264,7 +318,7 @@ class Runner:
                 now,
                 result_key=key,
                 result_name=name,
-                result_type=kind.media_type,
+                result_type=form.media_type,
                 result_bytes=size,
                 notes=[*header.notes, *notes],
                 versions=versions(),
@@ -272,7 +326,7 @@ class Runner:
                 columns=header.shape[1],
                 dtype=dtype,
                 result_dtype=result_dtype,
-                # A quick job is done before a first write of its progress.
+                # A short job ends before the heartbeat writes its progress for the first time.
                 tiles_done=tiles,
                 tiles_total=tiles,
                 views_until=now + round(1000 * SECONDS_MAX) if views.needed else 0,
@@ -281,16 +335,16 @@ class Runner:
             raise Cancelled
 
     def show(self, row: Job, views: Views, decoder: Decoder, target: Path) -> None:
-        """Make the pictures for the page; the job is done without them as well."""
+        """Make the pictures for the page; a failure is only logged, as the job has succeeded."""
         began = time.monotonic()
-        wanted = Wanted(self.table, row, self.draining)
+        checker = JobChecker(self.table, row, self.draining)
         keys: dict[str, str] = {}
         try:
             with tempfile.TemporaryDirectory(prefix=".dip-", dir=self.settings.spool_dir) as folder:
                 for image in views.needed:
-                    path = views.make(image, decoder, target, Path(folder), wanted.check)
-                    # What is stored for a job that was deleted meanwhile would outlive it.
-                    wanted.look()
+                    path = views.make(image, decoder, target, Path(folder), checker.check)
+                    # If the job was deleted meanwhile, a picture stored now would never be deleted.
+                    checker.check_now()
                     keys[f"{image}_view"] = self.store_view(row, image, path)
                     path.unlink()
         except (Rejected, Broken, Cancelled, OSError) as error:
@@ -303,7 +357,7 @@ class Runner:
         event("pictures made", job=row.job, pictures=sorted(keys), seconds=seconds)
 
     def store_view(self, row: Job, image: str, path: Path) -> str:
-        """Write a picture beside the result, and give its key."""
+        """Store a picture beside the result, and return its key."""
         extension = path.suffix.removeprefix(".")
         key = resources.view_key(row.batch, row.job, row.attempt, image, extension)
         name = f"{Path(row.name).stem}-{image}.{extension}"
@@ -312,57 +366,68 @@ class Runner:
 
 
 def sentence(row: Job, error: Exception) -> str:
-    """Give the reason as one sentence that begins with the file's name."""
+    """Return the reason of a failure as one sentence that begins with the file's name."""
     text = str(error)
     return text if text.startswith(row.name) else f"{row.name}: {text}"
 
 
-class Wanted:
-    """Whether the pictures of a job that succeeded are still wanted.
+class JobChecker:
+    """Checks that a job still exists while its pictures are made.
 
     Parameters
     ----------
+    table : JobTable
+        Holds the row.
+    row : Job
+        The job, as this attempt claimed it.
     draining : Event
-        Set when this node's time is over.
+        Set when the time of a drain is over.
     """
 
     def __init__(self, table: JobTable, row: Job, draining: threading.Event) -> None:
         self.table = table
         self.row = row
         self.draining = draining
-        self.began = self.looked = time.monotonic()
+        self.began = self.checked = time.monotonic()
 
     def check(self) -> None:
-        """Look again if that was long ago.
+        """Check the time limits, and every `LOOK_SECONDS` the row.
 
         Raises
         ------
         Cancelled
-            If the job is gone, the node has to end, or it has taken too long.
+            If the job is gone, the time of a drain is over, or the pictures take too long.
         Broken
             If the table does not answer.
         """
         now = time.monotonic()
         if self.draining.is_set() or now - self.began > SECONDS_MAX:
             raise Cancelled
-        if now - self.looked > LOOK_SECONDS:
-            self.look()
+        if now - self.checked > LOOK_SECONDS:
+            self.check_now()
 
-    def look(self) -> None:
-        """Look at the row; raises as `check` does."""
-        self.looked = time.monotonic()
+    def check_now(self) -> None:
+        """Check the row; raises as `check` does."""
+        self.checked = time.monotonic()
         found = self.table.job(self.row.batch, self.row.job)
         if found is None or (found.state, found.attempt) != ("succeeded", self.row.attempt):
             raise Cancelled
 
 
 class Heartbeat:
-    """Writes a running job's progress, and hears by a failed write that it is no longer ours.
+    """Writes the progress of a running job on a thread of its own, while the context lasts.
+
+    If a write fails because the job was cancelled or another attempt has claimed it, the job is
+    lost, and the heartbeat cancels it in the engine.
 
     Parameters
     ----------
+    table : JobTable
+        Holds the row.
+    row : Job
+        The job, as this attempt claimed it.
     seconds : float
-        Between two writes.
+        Time between two writes.
     """
 
     def __init__(self, table: JobTable, row: Job, seconds: float) -> None:
@@ -377,11 +442,11 @@ class Heartbeat:
         self.thread = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
 
     def note(self, done: int, total: int) -> None:
-        """Take in how many tiles are done."""
+        """Note how many tiles are done, of how many."""
         self.tiles = (done, total)
 
     def watch(self, job: EngineJob) -> None:
-        """Tell of this engine job, and cancel it when the row is lost."""
+        """Report the progress of this engine job, and cancel it when the row is lost."""
         self.cancel, self.seconds_left = job.cancel, job.seconds_left
         self.check()
 
@@ -397,13 +462,14 @@ class Heartbeat:
             raise Cancelled
 
     def beat(self) -> None:
-        """Write until ended."""
+        """Write until the context ends or the row is lost."""
         while not self.ended.wait(self.seconds):
             try:
                 left = round(1000 * self.seconds_left())
                 ours = self.table.progress(self.row, *self.tiles, left, milliseconds())
             except Broken as error:
-                # The table is away; the lapse of the heartbeat is far longer than one write.
+                # The table does not answer. A job is only queued again when its heartbeat is
+                # missing for far longer than one write.
                 event("heartbeat missed", job=self.row.job, error=str(error))
                 continue
             if not ours:
@@ -412,11 +478,11 @@ class Heartbeat:
                 return
 
     def __enter__(self) -> Self:
-        """Begin to beat."""
+        """Start writing."""
         self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop beating, and wait for a write under way."""
+        """Stop writing, and wait for a write in progress."""
         self.ended.set()
         self.thread.join()

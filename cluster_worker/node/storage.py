@@ -1,4 +1,4 @@
-"""Objects in S3: uploads to read, results to write."""
+"""Objects in S3: download uploads, and store results."""
 
 import re
 import unicodedata
@@ -22,20 +22,22 @@ from config.contract.settings import MIB, WorkerSettings
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 CONNECTIONS = 32
-# botocore repeats what is transient, with backoff; this is the first try and the repeats.
+# How often botocore tries a call that fails for a transient reason, with backoff in between.
 TRIES = 5
 
 CHUNK_BYTES = MIB
-# A body that breaks off is not repeated by botocore, since the caller holds the stream.
+# How often a download is tried. botocore does not repeat it if the connection breaks in the body,
+# because the caller reads the stream.
 DOWNLOADS_MAX = 3
 
-# Results from this size on go up in parts, side by side, by threads that are made for each.
+# Results of at least this size are uploaded in parts of this size, several at a time.
 PARTS_BYTES = 16 * MIB
 MULTIPART = TransferConfig(
     multipart_threshold=PARTS_BYTES, multipart_chunksize=PARTS_BYTES, max_concurrency=4
 )
 
-# A result never changes under its key, and is for who knows the batch only.
+# A result never changes under its key. It must stay out of shared caches: only those who know the
+# batch may read it.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 
 MISSING = ("NoSuchKey", "404")
@@ -43,7 +45,7 @@ CHANGED = ("PreconditionFailed", "412")
 
 
 class Storage:
-    """The two buckets; safe to use from many threads.
+    """The two buckets, for uploads and results; safe to use from many threads.
 
     Parameters
     ----------
@@ -57,14 +59,21 @@ class Storage:
         self.client = client("s3", settings.s3_endpoint, settings.aws_region)
 
     def download(self, row: Job, path: Path) -> None:
-        """Fetch a job's upload, exactly as the API saw it when it queued the job.
+        """Download a job's upload, in the version that the API saw when it queued the job.
+
+        Parameters
+        ----------
+        row : Job
+            Its ETag states the version.
+        path : Path
+            The file to write.
 
         Raises
         ------
         Rejected
-            If the upload is gone, or is another one by now.
+            If the upload is gone, or was replaced by another one.
         Broken
-            If S3 does not answer, or there is no room for the file.
+            If S3 does not answer, or the file cannot be written.
         """
         for left in reversed(range(DOWNLOADS_MAX)):
             try:
@@ -78,17 +87,23 @@ class Storage:
                     raise Rejected(
                         f"{row.name}: the file changed after it was accepted; upload it again"
                     ) from error
-                raise unanswered("S3", error) from error
+                raise aws_failure("S3", error) from error
             except BotoCoreError as error:
                 if not left:
-                    raise unanswered("S3", error) from error
+                    raise aws_failure("S3", error) from error
             except OSError as error:
                 raise Broken(f"{path.parent}: cannot be written: {error.strerror}") from error
             else:
                 return
 
     def fetch(self, row: Job, file: BinaryIO) -> None:
-        """Fetch an upload once; raises what botocore raises."""
+        """Write a job's upload to an open file, in one try.
+
+        Raises
+        ------
+        ClientError, BotoCoreError
+            If S3 refuses the call, or does not answer.
+        """
         key = resources.upload_key(row.batch, row.job)
         answer = self.client.get_object(Bucket=self.uploads, Key=key, IfMatch=row.etag)
         with closing(answer["Body"]) as body:
@@ -105,23 +120,24 @@ class Storage:
         key : str
             From `config.contract.resources.result_key`.
         media_type : str
-            That browsers are told.
+            Sent to browsers.
         download_name : str
-            Under which browsers save it.
+            File name under which browsers save it.
 
         Raises
         ------
         Broken
-            If S3 does not take it.
+            If S3 does not store it.
         """
         headers = {
             "ContentType": media_type,
             "ContentDisposition": disposition(download_name),
             "CacheControl": CACHE_CONTROL,
         }
-        with answering("S3"):
+        with aws_errors_as_broken("S3"):
             if path.stat().st_size < PARTS_BYTES:
-                # Bytes, not a file: for one of those S3 is asked first whether to send it.
+                # Bytes instead of a file: for a file, botocore first asks S3 whether to send it,
+                # and waits for the answer.
                 self.client.put_object(
                     Bucket=self.results, Key=key, Body=path.read_bytes(), **headers
                 )
@@ -132,10 +148,26 @@ class Storage:
 
 
 def client(service: str, endpoint: str, region: str) -> Any:
-    """Make a client of one AWS service, or of what stands in for it at an endpoint."""
+    """Make a client of an AWS service.
+
+    Parameters
+    ----------
+    service : str
+        As boto3 names it.
+    endpoint : str
+        URL of a compatible service; empty for AWS.
+    region : str
+        Of AWS.
+
+    Returns
+    -------
+    object
+        A client; for ``"dynamodb"`` a resource.
+    """
     options: dict[str, Any] = {}
     if endpoint:
-        # Stores other than AWS know no host per bucket, and not all know the new checksums.
+        # Stores other than AWS have no host name for each bucket, and not all support the new
+        # checksums.
         options = {
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
@@ -146,23 +178,24 @@ def client(service: str, endpoint: str, region: str) -> Any:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         max_pool_connections=CONNECTIONS,
-        # Each call of ours is tested against a store; to look at its arguments again costs a tenth.
+        # Tests make every call to a real store. Validating the arguments again takes a tenth of
+        # the time of a call.
         parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": TRIES},
         **options,
     )
-    # A session of its own: boto3's default one is not safe to make clients from in threads.
+    # A new session: making clients from boto3's default session is not safe in threads.
     session = boto3.session.Session(region_name=region)
     made = session.resource if service == "dynamodb" else session.client
     return made(service, endpoint_url=endpoint or None, config=config)
 
 
 def disposition(name: str) -> str:
-    """Word the header under which a browser saves a file (RFC 6266).
+    """Return the Content-Disposition header that names a file for browsers (RFC 6266).
 
-    Old browsers get the name in ASCII; those that know RFC 5987 get it as it is.
+    Old browsers read the name in ASCII; browsers that support RFC 5987 read the exact name.
     """
-    # No control characters: a line break in a name must not begin a header.
+    # No control characters: a line break in a name would begin another header.
     name = "".join(each for each in name if each.isprintable()) or "result"
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r'["\\%/;]', "_", plain)
@@ -174,17 +207,20 @@ def disposition(name: str) -> str:
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
-def unanswered(service: str, error: Exception) -> Broken:
-    """Word a failure of AWS, without the address in botocore's words, which names the batch."""
+def aws_failure(service: str, error: Exception) -> Broken:
+    """Make the error for a failed call of AWS.
+
+    It does not repeat botocore's message, which may contain a URL with the id of the batch.
+    """
     if isinstance(error, ClientError):
         return Broken(f"{service}: {error.operation_name}: {error.response['Error']['Code']}")
     return Broken(f"{service} does not answer ({type(error).__name__})")
 
 
 @contextmanager
-def answering(service: str) -> Iterator[None]:
-    """Turn what botocore raises into `Broken`."""
+def aws_errors_as_broken(service: str) -> Iterator[None]:
+    """Turn the errors of botocore and boto3 into `Broken`."""
     try:
         yield
     except (BotoCoreError, ClientError, S3UploadFailedError) as error:
-        raise unanswered(service, error) from error
+        raise aws_failure(service, error) from error

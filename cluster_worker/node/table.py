@@ -1,15 +1,16 @@
-"""The table as a worker node uses it: patient with other writers, and `Broken` when it is away."""
+"""A worker node's client of the table: it retries longer than the API, and raises `Broken`."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
-from cluster_worker.node.storage import client, unanswered
+from cluster_worker.node.storage import aws_failure, client
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
 from config.contract.table_access import Busy, Patience
 
-# Nobody waits for an answer here, so that a write that meets others may be repeated for 7 s.
+# No user waits for these writes, so one that conflicts with another transaction may be repeated for
+# up to 7 s.
 PATIENT = Patience(tries=12)
 
 
@@ -29,9 +30,12 @@ def job_table(settings: WorkerSettings) -> JobTable:
 
 
 def broken(error: Exception) -> Exception:
-    """Turn what boto3 raises, and a race that is given up, into `Broken`; leave what else it is."""
+    """Turn errors of boto3, and a write that was repeated too often, into `Broken`.
+
+    Any other error is returned unchanged.
+    """
     if isinstance(error, Busy):
         return Broken(f"the table: {error}")
     if isinstance(error, BotoCoreError | ClientError):
-        return unanswered("the table", error)
+        return aws_failure("the table", error)
     return error

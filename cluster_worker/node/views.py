@@ -1,7 +1,7 @@
-"""Pictures for the page of what a browser does not show well: of an original, and of a result.
+"""Pictures of an original and of a result, for images that browsers do not show well.
 
-A browser decodes no TIFF, shows 16 bits as if they were all used, and chokes on very large
-pictures. Of a large image there is one file of tiles at every zoom; of another, a PNG.
+Browsers do not decode TIFF, show 16 bits without stretching the contrast, and fail on very large
+pictures. A large image gets one file with tiles at every zoom level, any other image a PNG.
 """
 
 import math
@@ -16,17 +16,17 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import plan
 
-# Above so many pixels on a side a picture is shown by tiles.
+# An image with more pixels than this on a side is shown by tiles.
 SIDE_MAX = 4096
-# Formats and depths that browsers show as they are.
+# Formats and dtypes that browsers show correctly.
 SHOWN_FORMATS = ("jpeg", "png", "webp")
 SHOWN_DTYPES = ("bool", "uint8")
-# Pictures of one job that take longer are given up, and pages do not wait longer for them.
+# Time for the pictures of one job, after which they are given up. Pages wait for them as long.
 SECONDS_MAX = 900.0
 
 
 class Views:
-    """The pictures that a job's page needs, and how each is made.
+    """The pictures that the page of a job needs.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Views:
     Attributes
     ----------
     is_deep : bool
-        Whether they are in tiles, both of them, since they are shown on one another.
+        Whether the pictures are in tiles. It holds for both, as the page lays one over the other.
     needed : tuple of str
         ``"original"``, ``"result"``, both or none.
     dtypes : tuple of str
@@ -54,37 +54,43 @@ class Views:
         formats = source.format, file.format
         self.needed = tuple(
             image
-            for image, kind, dtype in zip(self.shapes, formats, self.dtypes, strict=True)
-            if self.is_deep or kind not in SHOWN_FORMATS or dtype not in SHOWN_DTYPES
+            for image, form, dtype in zip(self.shapes, formats, self.dtypes, strict=True)
+            if self.is_deep or form not in SHOWN_FORMATS or dtype not in SHOWN_DTYPES
         )
 
     @property
     def extension(self) -> str:
-        """Ending of the pictures' keys."""
+        """Extension of the pictures' keys, without the dot."""
         return "tiles" if self.is_deep else "png"
 
     def make(
         self, image: str, decoder: Decoder, target: Path, folder: Path, check: Callable[[], None]
     ) -> Path:
-        """Make one picture.
+        """Write one picture.
 
         Parameters
         ----------
         image : str
             ``"original"`` or ``"result"``.
         decoder : Decoder
-            Draws, in its child.
+            Draws the picture in its child process.
         target : Path
-            The result's file.
+            The file of the result.
         folder : Path
             On disk, for the picture.
         check : callable
-            Called now and then; raises when the picture is not wanted any more.
+            Called after each band of a picture in tiles; raises if the picture is not needed any
+            more.
+
+        Returns
+        -------
+        Path
+            The picture.
 
         Raises
         ------
         Rejected
-            If the image cannot be read again, or takes too much room, time or memory.
+            If the image cannot be read again, or takes too much disk, time or memory.
         OSError
             If the picture cannot be written.
         """
@@ -101,26 +107,35 @@ class Views:
         return path
 
     def in_memory(self, image: str) -> Pixels | None:
-        """Say where an image lies in memory; None if it does not."""
+        """Return the image's pixels in shared memory, or None if they are not there."""
         job = self.file.job
         if image == "original":
             return None if self.file.is_streamed else job.source_pixels
         return job.result_pixels if self.file.spool is None else None
 
     def in_file(self, image: str, decoder: Decoder, target: Path) -> tuple[Path, Header]:
-        """Give a file that is read by windows, and its header."""
+        """Return the image's file, which can be read by windows, and its header."""
         if image == "original":
             return self.file.path, self.file.header
         return target, decoder.read_header(target, self.file.header.name)
 
 
 def check_room(shape: tuple[int, ...], folder: Path, name: str) -> None:
-    """Refuse to fill a disk that images in work need; a picture takes less than its pixels.
+    """Check that a picture fits into half of the free disk: images in work need the rest.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels); a picture takes fewer bytes than the product.
+    folder : Path
+        On the disk.
+    name : str
+        Begins the error sentence.
 
     Raises
     ------
     Rejected
-        With the numbers.
+        If it does not fit.
     """
     need, free = math.prod(shape), shutil.disk_usage(folder).free
     if need > free / 2:

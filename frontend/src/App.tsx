@@ -16,7 +16,8 @@ export function App() {
   const selected = useSelected((state) => state.images.selected);
   const [tab, setTab] = useState<Tab>("images");
   const wasSelected = useRef(selected);
-  // On a phone, a picture that is picked is to be seen; the first one is picked by itself.
+  // On a small screen, show the viewer when the visitor selects another picture. The page itself
+  // selects the first one, so that one does not count.
   useEffect(() => {
     if (wasSelected.current && selected) setTab("viewer");
     wasSelected.current = selected;

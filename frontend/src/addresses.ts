@@ -1,4 +1,4 @@
-/** Addresses of files inside this page, made when one is looked at: making thousands takes seconds. */
+/** Object URLs of files, created on first use: creating thousands at once would take seconds. */
 
 const made = new WeakMap<File, string>();
 
@@ -10,7 +10,7 @@ export function addressOf(file: File): string {
   return address;
 }
 
-/** Let go of a file that the page no longer shows. */
+/** Revoke the object URL of a file that the page no longer shows. */
 export function forget(file: File): void {
   const address = made.get(file);
   if (!address) return;

@@ -1,4 +1,4 @@
-/** The only file that talks to the network: the API's calls, the upload to S3, the samples. */
+/** The only file that uses the network: calls of the API, uploads to S3, samples and results. */
 
 import type { Catalogue, StepBody } from "./recipe";
 
@@ -14,32 +14,32 @@ export interface Result {
   readonly bytes: number;
 }
 
-/** A queue on the broker: small batches have one of their own. */
+/** A queue on the broker: "interactive" for small batches, "bulk" for large ones. */
 export type Lane = "interactive" | "bulk";
 
-/** Who works, and how far the queues have come. */
+/** The number of workers, and how far each queue has advanced. */
 export interface Line {
-  /** 0 also while nothing of the batch waits. */
+  /** Number of workers; also 0 while no image of the batch waits. */
   readonly workers: number;
-  /** About how long a worker takes to start, while the first one is started; else 0. */
+  /** While the first worker starts: about how long that takes. Otherwise 0. */
   readonly start_seconds: number;
-  /** The highest ticket that was taken. */
+  /** The highest ticket that a worker has taken from each queue. */
   readonly served: Readonly<Record<Lane, number>>;
 }
 
-/** A picture for this page of what a browser does not show well by itself. */
+/** A picture that the service makes for this page of an image that browsers do not show well. */
 export interface ViewPicture {
   readonly url: string;
-  /** A whole picture's, or `TILES_TYPE`. */
+  /** Media type of a whole picture, or `TILES_TYPE` for one in tiles. */
   readonly type: string;
-  /** Of the image's own pixels, such as uint16. */
+  /** Data type of the image's own pixels, such as uint16. */
   readonly dtype: string;
 }
 
 export interface Views {
   readonly original: ViewPicture | null;
   readonly result: ViewPicture | null;
-  /** Until when pictures on their way are worth waiting for; 0 when none is. */
+  /** Time until which the page waits for missing pictures; 0 if none is being made. */
   readonly until: number;
 }
 
@@ -51,15 +51,15 @@ export interface JobView {
   readonly bytes: number;
   readonly state: JobState;
   readonly tiles: { readonly done: number; readonly total: number };
-  /** Milliseconds that it was estimated to take still when it last changed; 0 if unknown. */
+  /** Estimated time that it still takes, in milliseconds, as of `changed`; 0 if unknown. */
   readonly left: number;
   readonly lane: Lane;
-  /** Its number in the lane, or 0. */
+  /** Its number in the lane, or 0 if it has none. */
   readonly ticket: number;
   readonly attempt: number;
   readonly reason: string;
   readonly notes: readonly string[];
-  /** What made the result. */
+  /** Versions of the software that made the result, by name. */
   readonly versions: Readonly<Record<string, string>>;
   readonly created: number;
   readonly changed: number;
@@ -70,7 +70,7 @@ export interface JobView {
   readonly columns: number;
 }
 
-/** A presigned POST: the fields go before the file. */
+/** A presigned POST; S3 requires the fields before the file. */
 export interface UploadForm {
   readonly url: string;
   readonly fields: Readonly<Record<string, string>>;
@@ -95,12 +95,12 @@ export interface CreatedJob {
 export interface CreatedBatch {
   readonly batch: string;
   readonly kept_until: number;
-  /** What its images cost, where the service knows its prices. */
+  /** Estimated cost of its images, in US dollars; null if the service has no prices. */
   readonly estimate_usd: number | null;
   readonly jobs: readonly CreatedJob[];
 }
 
-/** A job whose file is used again. */
+/** A job whose uploaded file is reused. */
 export interface Source {
   readonly batch: string;
   readonly job: string;
@@ -119,7 +119,7 @@ export interface BatchBody {
   readonly images: readonly ImageBody[];
 }
 
-/** Steps on a small picture; its content may be left out once it was sent. */
+/** Steps for a small picture. `content` may be left out if the picture was sent before. */
 export interface PreviewBody {
   readonly steps: readonly StepBody[];
   readonly picture: string;
@@ -128,7 +128,7 @@ export interface PreviewBody {
 
 export interface PreviewPicture {
   readonly url: string;
-  /** Of a crop, pixels along its edges that may not be as they are in the whole; null if all. */
+  /** For a crop: width in pixels of the border that may differ from the whole; null: all may. */
   readonly margin: number | null;
 }
 
@@ -144,16 +144,16 @@ export interface BatchPage {
   readonly more: boolean;
 }
 
-/** One thing that the API found wrong with a request, and where (a JSON pointer, or ""). */
+/** One error that the API found in a request, and its place there (a JSON pointer, or ""). */
 export interface Fault {
   readonly detail: string;
   readonly pointer: string;
 }
 
-/** The API refused a call, in its own words (problem details, RFC 9457). */
+/** The API refused a call; the message is that of its problem details (RFC 9457). */
 export class ApiProblem extends Error {
   readonly status: number;
-  /** The first fault is the one that the message tells. */
+  /** All errors; the first one is the one in the message. */
   readonly faults: readonly [Fault, ...Fault[]];
 
   constructor(status: number, detail: string, pointer = "", others: readonly Fault[] = []) {
@@ -164,14 +164,14 @@ export class ApiProblem extends Error {
   }
 }
 
-/** No answer came: the network or the service is down. */
+/** There was no answer: the network or the service is down. */
 export class Unreachable extends Error {
   override name = "Unreachable";
 }
 
 /** S3 answered an upload with an error, or the file could not be read. */
 export class UploadRefused extends Error {
-  /** HTTP status; 0 when the file itself could not be read any more. */
+  /** HTTP status; 0 if the file itself could not be read. */
   readonly status: number;
 
   constructor(status: number, message: string) {
@@ -181,7 +181,7 @@ export class UploadRefused extends Error {
   }
 }
 
-/** Whether trying the same again may help: a network fault, overload, a server's own error. */
+/** Return whether a retry may succeed: after a network error, overload or a server error. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof Unreachable) return true;
   if (error instanceof ApiProblem || error instanceof UploadRefused) {
@@ -190,9 +190,9 @@ export function isPassing(error: unknown): boolean {
   return false;
 }
 
-// A call that has not been answered for so long never will be: API Gateway gives up after 29 s.
+// API Gateway gives up a call after 29 s, so there is no answer after this time.
 const CALL_MS = 30_000;
-// An upload that has not moved for so long is dead: some networks never report a lost peer.
+// An upload without progress for this time is dead; some networks never report a lost peer.
 const STALL_MS = 45_000;
 
 interface CallOptions {
@@ -207,7 +207,7 @@ async function call<T>(
   options: CallOptions,
 ): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
-  // Also without a body: the API takes no POST of another type.
+  // Needed without a body, too: the API accepts no POST of another type.
   if (method === "POST") headers["Content-Type"] = "application/json";
   if (options.key !== undefined) headers["Idempotency-Key"] = options.key;
   const timeout = AbortSignal.timeout(CALL_MS);
@@ -227,7 +227,7 @@ async function call<T>(
   }
 }
 
-/** The members of a problem that this page reads; a gateway in between uses others. */
+/** The members of a problem that this page reads; `message` comes from gateways. */
 interface ProblemBody {
   readonly detail?: string;
   readonly message?: string;
@@ -242,7 +242,7 @@ async function problemOf(response: Response): Promise<ApiProblem> {
     const detail = body.detail ?? body.message ?? status;
     return new ApiProblem(response.status, detail, body.pointer, body.errors?.slice(1));
   } catch {
-    // Not JSON: something between this page and the API answered; the status says enough.
+    // Not JSON, so the answer is from a server between this page and the API; show its status.
     return new ApiProblem(response.status, status);
   }
 }
@@ -299,7 +299,7 @@ export const api = {
   cancel: (batch: string, job: string, signal?: AbortSignal) =>
     post<JobView>(`/batches/${batch}/jobs/${job}/cancel`, signal),
 
-  /** Fetch one of the pictures that come with the site. */
+  /** Fetch one of the sample pictures of the site. */
   async sample(name: string): Promise<File> {
     try {
       const response = await fetch(`/samples/${name}`);
@@ -314,14 +314,14 @@ export const api = {
   preview: (body: PreviewBody, signal: AbortSignal) =>
     call<PreviewPicture>("POST", "/previews", { body, signal }),
 
-  /** Fetch a result. */
+  /** Fetch the file of a result. */
   async result(url: string): Promise<ArrayBuffer> {
     const response = await fetch(url);
     if (!response.ok) throw new Unreachable(`a result: ${response.status}`);
     return response.arrayBuffer();
   },
 
-  /** Fetch some bytes of a file under /files, half open; fewer where it ends before. */
+  /** Fetch bytes [start, end) of a file under /files; fewer if the file ends before `end`. */
   async bytes(url: string, start: number, end: number, signal: AbortSignal): Promise<ArrayBuffer> {
     const headers = { Range: `bytes=${start}-${end - 1}` };
     const response = await fetch(url, { headers, signal });
@@ -335,7 +335,7 @@ export const api = {
 
 export type Api = typeof api;
 
-/** Post a file to S3 by its presigned form. */
+/** Upload a file to S3 with its presigned form; `onProgress` takes the number of bytes sent. */
 function sendForm(
   form: UploadForm,
   file: Blob,
@@ -348,7 +348,7 @@ function sendForm(
   return send("POST", form.url, body, file, signal, onProgress);
 }
 
-/** Put one part of a file where its signed address leads. */
+/** Upload one part of a large file to its signed address. */
 function sendPart(
   part: SignedPart,
   content: Blob,
@@ -358,7 +358,7 @@ function sendPart(
   return send("PUT", part.url, content, content, signal, onProgress);
 }
 
-/** Send to S3, by XMLHttpRequest and not by fetch, which tells no upload progress. */
+/** Send a request to S3, with XMLHttpRequest because fetch does not report upload progress. */
 function send(
   method: "POST" | "PUT",
   url: string,
@@ -383,7 +383,8 @@ function send(
     };
     request.onabort = () => reject(signal.aborted ? signal.reason : new Unreachable("stalled"));
     request.onerror = () => {
-      // A file that was moved or changed since it was chosen also ends as a network error.
+      // Browsers also report a network error if the file was moved or changed since it was
+      // chosen. Read one byte to find out.
       file
         .slice(0, 1)
         .arrayBuffer()
@@ -402,7 +403,7 @@ function send(
   });
 }
 
-/** The sentence in S3's XML error, or "". */
+/** Return the message of S3's XML error, or "". */
 function s3Message(xml: string): string {
   return /<Message>([^<]*)<\/Message>/.exec(xml)?.[1] ?? "";
 }

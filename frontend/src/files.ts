@@ -1,4 +1,4 @@
-/** What can be told of a file before it is uploaded. */
+/** Checks of a file before it is uploaded. */
 
 import { texts } from "./texts";
 
@@ -22,22 +22,22 @@ const SIGNATURES: readonly Signature[] = [
   { type: "image/tiff", bytes: [0x4d, 0x4d, 0x00, 0x2b] },
 ];
 
-/** For the file dialog; what a file really is, its first bytes say. */
+/** Types for the file dialog; the real type of a file is found from its first bytes. */
 export const ACCEPT = ".jpg,.jpeg,.png,.webp,.tif,.tiff,image/jpeg,image/png,image/webp,image/tiff";
 
 export interface Checked {
   readonly file: File;
   readonly type: string;
-  /** Whether it begins as an image does, though it may be refused. */
+  /** Whether its first bytes are those of an image; it may be refused all the same. */
   readonly isImage: boolean;
   /** Why the file cannot be sent, in one sentence, or "". */
   readonly refusal: string;
 }
 
 /**
- * Look at a file's size and first bytes; its name and what the browser calls it may be wrong.
+ * Check a file by its size and first bytes; its name and the type from the browser may be wrong.
  *
- * @param bytesMax the largest file that the service accepts
+ * @param bytesMax largest file that the service accepts, in bytes
  */
 export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
   const { type } = file;
@@ -60,7 +60,7 @@ export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
   return { file, type, isImage: false, refusal };
 }
 
-/** Whether browsers show a picture of this type. */
+/** Return whether browsers can show pictures of this type. */
 export function isViewable(type: string): boolean {
   return type === "image/jpeg" || type === "image/png" || type === "image/webp";
 }

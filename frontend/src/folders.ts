@@ -1,12 +1,12 @@
-/** Files out of what was dropped or pasted: folders are walked through, however deep. */
+/** Find the files in what was dropped or pasted, in all folders and their subfolders. */
 
 export interface Found {
   readonly files: readonly File[];
-  /** Whether a folder was among what came: not all that lies in one is meant to be an image. */
+  /** Whether there was a folder, which may hold files that are not meant to be images. */
   readonly isFolder: boolean;
 }
 
-/** Must be called before the event's handler returns: browsers empty the transfer then. */
+/** List all files; call it in the event handler, because browsers empty the transfer after that. */
 export async function filesIn(transfer: DataTransfer): Promise<Found> {
   const entries = [...transfer.items]
     .filter(({ kind }) => kind === "file")
@@ -24,7 +24,7 @@ async function filesUnder(entry: FileSystemEntry): Promise<File[]> {
   return (await Promise.all(below.map(filesUnder))).flat();
 }
 
-/** Files that systems leave in folders (.DS_Store) and folders of tools (.git). */
+/** Return whether a name is that of a hidden file (.DS_Store) or folder (.git). */
 export function isHidden(name: string): boolean {
   return name.startsWith(".");
 }
@@ -33,7 +33,7 @@ function fileOf(entry: FileSystemFileEntry): Promise<File> {
   return new Promise((resolve, reject) => entry.file(resolve, reject));
 }
 
-/** All entries of a folder; a reader gives some hundred at a time, and none at the end. */
+/** Read all entries of a folder; a reader returns about a hundred per call, and none at the end. */
 async function entriesOf(reader: FileSystemDirectoryReader): Promise<FileSystemEntry[]> {
   const all: FileSystemEntry[] = [];
   for (;;) {

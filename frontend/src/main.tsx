@@ -12,9 +12,9 @@ import "./styles/layout.css";
 applyTheme(chosenTheme());
 const store = createStore();
 const work = createWork(store, api);
-// A restored chain takes its fields from the catalogue, so that goes first.
+// Load the catalogue first: a restored chain needs it for its fields.
 void work.loadCatalogue().then(work.restore);
-// Another batch in the address is another page.
+// When the visitor changes the batch in the address, load the page again.
 window.addEventListener("hashchange", () => window.location.reload());
 window.addEventListener("offline", work.connectionChanged);
 window.addEventListener("online", work.connectionChanged);

@@ -1,20 +1,20 @@
-/** Pixels of a picture that the page shows: values at a place, and a histogram. */
+/** Pixels of a picture that the page shows: the values of a pixel, and a histogram. */
 
-/** How often each of 256 levels occurs, per channel; one channel for a gray picture. */
+/** Counts of the 256 levels, per channel; one channel for a gray picture. */
 export type Histogram = readonly (readonly number[])[];
 
 export interface Pixels {
-  /** Red, green, blue of a pixel, or one value where they are equal. */
+  /** Return red, green and blue of a pixel (0 to 255), or one value if they are equal. */
   at(x: number, y: number): readonly number[];
   readonly histogram: Histogram;
 }
 
-// Reading back more than this takes seconds and gigabytes.
+// Reading more pixels than this from a canvas takes seconds and gigabytes.
 const PIXELS_MAX = 40_000_000;
-// A histogram of so many pixels looks like that of all.
+// A histogram of this many pixels looks the same as one of all pixels.
 const COUNTED_MAX = 1_000_000;
 
-/** Read the pixels of a picture; null where it is too large, or the browser does not give them. */
+/** Read the pixels of a picture; null if it is too large or the browser refuses to read it. */
 export async function readPixels(image: HTMLImageElement): Promise<Pixels | null> {
   const { naturalWidth: width, naturalHeight: height } = image;
   if (width * height > PIXELS_MAX || width === 0) return null;
@@ -31,12 +31,16 @@ export async function readPixels(image: HTMLImageElement): Promise<Pixels | null
   }
 }
 
-/** Values at a point of a canvas; null where the browser does not give them. */
+/**
+ * Read the values of the pixel at a point of the stage; null if the browser has no 2D context.
+ *
+ * @param scale pixels of the canvas per pixel of the stage
+ */
 export function pixelOf(
   { canvas, scale }: { readonly canvas: HTMLCanvasElement; readonly scale: number },
   { x, y }: { readonly x: number; readonly y: number },
 ): readonly number[] | null {
-  // By way of a canvas that is read from; reading from one that is drawn on slows that down.
+  // Copy the pixel to a second canvas: reading from the first would slow down its drawing.
   const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   if (!context) return null;
   context.drawImage(canvas, Math.floor(x * scale), Math.floor(y * scale), 1, 1, 0, 0, 1, 1);
@@ -48,7 +52,7 @@ function valuesAt(data: Uint8ClampedArray, place: number): number[] {
   return r === g && g === b ? [r] : [r, g, b];
 }
 
-/** Count the levels of RGBA pixels, or of every n-th of many. */
+/** Count the levels of RGBA pixels; in a large picture, of every n-th pixel. */
 export function histogramOf(data: Uint8ClampedArray): Histogram {
   const stride = 4 * Math.max(1, Math.ceil(data.length / 4 / COUNTED_MAX));
   const counts = [0, 1, 2].map(() => new Array<number>(256).fill(0));

@@ -1,4 +1,4 @@
-/** Follow a batch: ask what changed, quickly while things move, slowly while they do not. */
+/** Poll a batch for changes: often while its jobs change, less often while they do not. */
 
 import { type BatchPage, type JobView, isPassing } from "./api";
 import { type Waiting, backoff } from "./waiting";
@@ -10,19 +10,22 @@ const SLOWING = 1.5;
 export interface PollParts {
   page(since: string, signal: AbortSignal): Promise<BatchPage>;
   onPage(page: BatchPage): void;
-  /** A call failed and will be repeated after a pause, or (null) they succeed again. */
+  /**
+   * Called after a failed call, with the pause before the next one in milliseconds; called with
+   * null when calls succeed again.
+   */
   onTrouble(error: unknown, pause?: number): void;
-  /** Whether anything is left to wait for. */
+  /** Return whether any job is left to wait for. */
   isNeeded(): boolean;
   waiting: Waiting;
 }
 
 /**
- * Poll until nothing is left to wait for.
+ * Poll until `isNeeded` returns false.
  *
- * The cursor lags behind by design, so the same job may come again: callers merge by job id.
+ * The cursor lags behind by design, so a job may be returned again: callers merge by job id.
  *
- * @throws what the API said, when repeating cannot help (the batch is gone)
+ * @throws the API's error if a retry cannot help (the batch was deleted)
  */
 export async function poll(parts: PollParts, signal: AbortSignal): Promise<void> {
   const { waiting } = parts;
@@ -54,7 +57,7 @@ export async function poll(parts: PollParts, signal: AbortSignal): Promise<void>
   }
 }
 
-/** Whether a page holds anything that an earlier one did not. Remembers what it saw. */
+/** Return whether a page has changes since the earlier pages; record the page in `seen`. */
 function hasNews(seen: Map<string, string>, jobs: readonly JobView[]): boolean {
   let news = false;
   for (const job of jobs) {

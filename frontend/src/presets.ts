@@ -1,4 +1,4 @@
-/** Chains to begin with. */
+/** Ready-made chains. */
 
 import type { StepBody } from "./recipe";
 import { texts } from "./texts";

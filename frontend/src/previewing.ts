@@ -1,33 +1,33 @@
-/** A preview: the selected image, scaled down, and the chain scaled with it. */
+/** Previews: the selected image scaled down, with the chain scaled alike, or a crop of it. */
 
 import type { PreviewPicture } from "./api";
 import type { Operation, Step, StepBody, Value } from "./recipe";
 import { fieldsOf, tidy, toBody } from "./recipe";
 
-/** Longest side of a picture that is sent; a worker runs most filters over it in a blink. */
+/** Longest side of a picture that is sent, in pixels; most filters need milliseconds for it. */
 export const SIDE = 512;
-// What the API takes, in bytes before base64.
+// Largest picture that the API accepts, in bytes before base64.
 const BYTES_MAX = 700_000;
 
 export interface Small {
-  /** SHA-256 of the file, by which the worker knows it again. */
+  /** SHA-256 of the file, by which a worker recognizes it. */
   readonly picture: string;
   /** The file in base64. */
   readonly content: string;
-  /** Whether it holds the pixels as they are. */
+  /** Whether the file was encoded without loss. */
   readonly isLossless: boolean;
-  /** Pixels of the small picture for one of the image; 1 where it is small itself. */
+  /** Pixels of the small picture per pixel of the image; 1 if the image was small enough. */
   readonly scale: number;
 }
 
-/** A piece of an image at its full size, from its middle. */
+/** A crop from the middle of an image, at full size. */
 export interface Crop extends Small {
   readonly canvas: OffscreenCanvas;
-  /** Whether each edge is the image's own, where nothing was cut off. */
+  /** For each edge, whether it is also an edge of the image. */
   readonly own: Readonly<Record<"left" | "top" | "right" | "bottom", boolean>>;
 }
 
-/** Make what is asked for of a file once. */
+/** Wrap a function of a file so that it runs once per file, and its result is reused. */
 function once<T>(make: (file: File) => Promise<T>): (file: File) => Promise<T> {
   const made = new WeakMap<File, Promise<T>>();
   return (file) => {
@@ -39,10 +39,10 @@ function once<T>(make: (file: File) => Promise<T>): (file: File) => Promise<T> {
   };
 }
 
-/** Scale an image down, once; rejects where the browser cannot decode it. */
+/** Scale an image down, once per file; rejects if the browser cannot decode it. */
 export const smallOf = once(shrink);
 
-/** Cut a piece out of an image, once; rejects where the browser cannot decode it. */
+/** Crop an image, once per file; rejects if the browser cannot decode it. */
 export const cropOf = once(cut);
 
 async function shrink(file: File): Promise<Small> {
@@ -80,7 +80,7 @@ async function cut(file: File): Promise<Crop> {
 
 async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale">> {
   const exact = await canvas.convertToBlob({ type: "image/png" });
-  // Noise hardly packs; such a picture is sent with what a JPEG keeps of it.
+  // A noisy picture may be too large as a PNG; send it as a JPEG then.
   const blob =
     exact.size <= BYTES_MAX
       ? exact
@@ -89,7 +89,7 @@ async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale">> {
   return { picture: await sha256(bytes), content: toBase64(bytes), isLossless: blob === exact };
 }
 
-/** What of a crop lies further than a margin from where it was cut; null if nothing does. */
+/** Return the part of a crop beyond a margin along its cut edges; null if nothing is left. */
 export function coreOf(
   size: { readonly width: number; readonly height: number },
   own: Crop["own"],
@@ -103,9 +103,9 @@ export function coreOf(
 }
 
 /**
- * Before and after of a crop, without the margin that is not as in the whole image.
+ * Return before and after of a crop, without the margin that differs from the whole image.
  *
- * @param after the answer's picture
+ * @param after the preview of the crop
  */
 export async function trimmed(
   crop: Crop,
@@ -121,7 +121,7 @@ export async function trimmed(
   return { before, url, isExact: crop.isLossless && core !== null && isSameSize };
 }
 
-/** Address of a part of a picture, to be revoked when it is shown no more. */
+/** Create an object URL for a rectangle of a picture; revoke it when it is no longer shown. */
 async function addressOfPart(
   picture: OffscreenCanvas | ImageBitmap,
   { x, y, width, height }: { x: number; y: number; width: number; height: number },
@@ -131,7 +131,7 @@ async function addressOfPart(
   return URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }));
 }
 
-/** What a data address holds; the page's policy lets none be fetched. */
+/** Decode a data URL by hand, because the page's policy forbids fetching it. */
 function blobOf(address: string): Blob {
   const [, content = ""] = address.split(",");
   return new Blob([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))]);
@@ -142,7 +142,7 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** In pieces: a function takes only so many arguments. */
+/** Encode bytes in base64, in pieces because the number of arguments of a call is limited. */
 function toBase64(bytes: Uint8Array): string {
   const pieces: string[] = [];
   for (let start = 0; start < bytes.length; start += 8192) {
@@ -151,7 +151,7 @@ function toBase64(bytes: Uint8Array): string {
   return btoa(pieces.join(""));
 }
 
-/** The chain for a scaled picture: what is measured in pixels shrinks with it, within its range. */
+/** Scale a chain for a scaled picture: lengths in pixels are scaled, within their ranges. */
 export function scaledBody(
   steps: readonly Step[],
   operations: readonly Operation[],

@@ -1,4 +1,4 @@
-/** A chain of steps: its fields as the catalogue describes them, defaults, checks, wire form. */
+/** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
 import type { Format } from "./api";
 import { texts } from "./texts";
@@ -20,7 +20,7 @@ export interface ParameterSchema {
   readonly "x-unit"?: string;
   readonly "x-slider"?: readonly [number, number];
   readonly "x-step"?: number;
-  /** Most leave it as it is. */
+  /** Whether it is a fine setting, which most visitors never change. */
   readonly "x-fine"?: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface Operation {
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
-/** What the service accepts. */
+/** Limits of the service. */
 export interface Limits {
   readonly upload_bytes_max: number;
   readonly batch_jobs_max: number;
@@ -47,17 +47,17 @@ export interface Catalogue {
   readonly operations: readonly Operation[];
 }
 
-/** One step of the chain on the page; `id` stays with it when it moves. */
+/** One step of the chain on the page; its `id` stays the same when it is moved. */
 export interface Step {
   readonly id: string;
   readonly operation: string;
-  /** NaN stands for a number field that holds no number. */
+  /** Values by parameter; NaN stands for a number field without a number. */
   readonly values: Readonly<Record<string, Value>>;
-  /** Left out of what is sent, but not of the page. */
+  /** Whether it is switched off: shown on the page, but not sent. */
   readonly isOff: boolean;
 }
 
-/** One step as the API takes it. */
+/** One step in the API's form. */
 export interface StepBody {
   readonly operation: string;
   readonly [parameter: string]: Value;
@@ -67,7 +67,7 @@ interface FieldBase {
   readonly name: string;
   readonly title: string;
   readonly help: string;
-  /** Most leave it as it is: it is folded away. */
+  /** Whether it is a fine setting, which is folded away. */
   readonly fine: boolean;
 }
 
@@ -77,7 +77,7 @@ export interface NumberField extends FieldBase {
   readonly nullable: boolean;
   readonly minimum: number;
   readonly maximum: number;
-  /** The useful part of the range; the number beside it takes all of it. */
+  /** Range of the slider, the useful part of the range; the number field allows all of it. */
   readonly slider: readonly [number, number];
   readonly step: number;
   readonly unit: string;
@@ -95,7 +95,7 @@ export interface SwitchField extends FieldBase {
   readonly default: boolean;
 }
 
-/** Several numbers, typed with commas between them. */
+/** Several numbers, typed with commas between them; `least` and `most` limit their count. */
 export interface ListField extends FieldBase {
   readonly kind: "list";
   readonly integer: boolean;
@@ -109,14 +109,14 @@ export interface ListField extends FieldBase {
 
 export type Field = NumberField | ChoiceField | SwitchField | ListField;
 
-/** The form fields of an operation, in the catalogue's order. */
+/** Return the form fields of an operation, in the sequence of the catalogue. */
 export function fieldsOf(operation: Operation): Field[] {
   return Object.entries(operation.parameters.properties)
     .map(([name, schema]) => fieldOf(name, schema))
     .filter((field) => field !== null);
 }
 
-/** One parameter's field; null for a type without a control here, whose default is then sent. */
+/** Return the field of a parameter; null for a type without a control, whose default is sent. */
 function fieldOf(name: string, schema: ParameterSchema): Field | null {
   const base = {
     name,
@@ -166,7 +166,7 @@ function fieldOf(name: string, schema: ParameterSchema): Field | null {
   };
 }
 
-/** Read numbers typed with commas or spaces between them; NaN stands for what is no number. */
+/** Parse numbers with commas, semicolons or spaces between them; NaN for each other word. */
 export function toNumbers(text: string): number[] {
   return text
     .split(/[\s,;]+/)
@@ -174,14 +174,14 @@ export function toNumbers(text: string): number[] {
     .map(Number);
 }
 
-/** A value to begin with when a number is no longer left to the operation. */
+/** Return the first value of a number field when the visitor switches "automatic" off. */
 export function firstNumber(field: NumberField): number {
   const [low, high] = field.slider;
   const steps = Math.round((high - low) / 10 / field.step);
   return tidy(Math.max(field.minimum, low + steps * field.step));
 }
 
-/** Drop the last binary digits that steps of 0.1 leave behind. */
+/** Round away the binary rounding errors of steps such as 0.1. */
 export function tidy(value: number): number {
   return Number(value.toPrecision(12));
 }
@@ -195,7 +195,7 @@ export function defaultsOf(operation: Operation): Record<string, Value> {
   return Object.fromEntries(properties.map(([name, schema]) => [name, schema.default]));
 }
 
-/** What is wrong with a step's values: one sentence per parameter, by the rules of the API. */
+/** Check the values of a step by the rules of the API; return one sentence per wrong parameter. */
 export function problemsOf(step: Step, operation: Operation): Record<string, string> {
   const problems: Record<string, string> = {};
   for (const field of fieldsOf(operation)) {
@@ -225,12 +225,12 @@ function numberProblem(field: NumberField | ListField, value: Value | undefined)
   return "";
 }
 
-/** The steps that are switched on. */
+/** Return the steps that are switched on. */
 export function active(steps: readonly Step[]): readonly Step[] {
   return steps.filter((step) => !step.isOff);
 }
 
-/** Whether every step of a chain that is switched on can be sent. */
+/** Return whether all steps that are switched on are valid. */
 export function isSendable(steps: readonly Step[], operations: readonly Operation[]): boolean {
   return active(steps).every((step) => {
     const operation = operations.find((each) => each.name === step.operation);
@@ -242,7 +242,7 @@ export function toBody(steps: readonly Step[]): StepBody[] {
   return active(steps).map((step) => ({ operation: step.operation, ...step.values }));
 }
 
-/** Steps from a batch; parameters that it leaves out take their defaults. */
+/** Convert the steps of a batch to steps of the page; missing parameters get their defaults. */
 export function fromBody(
   bodies: readonly StepBody[],
   operations: readonly Operation[],
@@ -255,13 +255,13 @@ export function fromBody(
   });
 }
 
-/** Equal texts for equal recipes: tells whether an image was already sent with this one. */
+/** Return a key that is equal for equal recipes, to find images already sent with this one. */
 export function recipeKey(bodies: readonly StepBody[], format: Format): string {
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
   return JSON.stringify([sorted, format]);
 }
 
-/** A recipe as the API takes it, with its key. */
+/** A recipe in the API's form, with its key. */
 export interface RecipeBody {
   readonly steps: StepBody[];
   readonly format: Format;
@@ -273,15 +273,17 @@ export function recipeOf(steps: readonly Step[], format: Format): RecipeBody {
   return { steps: bodies, format, key: recipeKey(bodies, format) };
 }
 
-/** Where in the chain the API refused a request: `/steps/1/sigma` → step 1, sigma. */
+/** Convert a JSON pointer to a step and a parameter: `/steps/1/sigma` → step 1, sigma. */
 export function placeOf(pointer: string): { step: number; parameter: string } | null {
   const found = /^\/steps\/(\d+)(?:\/([^/]+))?/.exec(pointer);
   return found ? { step: Number(found[1]), parameter: found[2] ?? "" } : null;
 }
 
 /**
- * Operations that match all words of a query, the nearest first: those whose title begins with it,
- * then those named so, then those whose help speaks of it; in the catalogue's order among equals.
+ * Return the operations that match all words of a query, the best matches first.
+ *
+ * First come those whose title begins with the query or whose name it is, then those with the words
+ * in title or name, then those with the words in group or help; equals as in the catalogue.
  */
 export function search(operations: readonly Operation[], query: string): Operation[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -300,7 +302,7 @@ function distance({ title, name, group, help }: Operation, words: readonly strin
   return words.every((word) => named.includes(word)) ? 1 : 2;
 }
 
-/** The groups of a catalogue, in its order. */
+/** Return the groups of operations, in the sequence of the catalogue. */
 export function groupsOf(operations: readonly Operation[]): string[] {
   return [...new Set(operations.map(({ group }) => group))];
 }

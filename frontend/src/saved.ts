@@ -1,12 +1,12 @@
-/** Which results the visitor has saved, remembered over a reload. */
+/** The results that the visitor has saved, stored in the browser across reloads. */
 
 import { keep, kept } from "./theme";
 
 const KEY = "saved jobs";
-// A job's id has 16 digits; browsers keep some megabytes.
+// An id has 16 digits, and browsers store a few megabytes per site.
 const MOST = 50_000;
 
-/** Remember jobs whose results were saved; the oldest are forgotten first. */
+/** Store the jobs whose results were saved; beyond the limit the oldest are dropped. */
 export function noteSaved(jobs: readonly string[]): void {
   keep(KEY, [...new Set([...savedJobs(), ...jobs])].slice(-MOST).join(" "));
 }

@@ -1,12 +1,14 @@
-/** A huge scan to try the app with, laid together on this page out of one small picture. */
+/** A huge scan for trying the app, made on this page from copies of one small picture. */
 
 const TILES = 14;
 
 /**
- * Lay a picture out as a scan of many times its size, mirrored from tile to tile so that no seam
- * shows, and darker towards one corner as scans are.
+ * Make a scan from copies of a picture.
  *
- * @returns a JPEG of 14 × 14 times the picture
+ * Neighbouring copies are mirrored so that no seam is visible, and the scan becomes darker towards
+ * one corner, as real scans do.
+ *
+ * @returns a JPEG with 14 × 14 copies
  */
 export async function scanOf(small: Blob, name: string): Promise<File> {
   const tile = await createImageBitmap(small);

@@ -1,4 +1,4 @@
-/** A recipe outside of this page: in a link, as JSON, and as commands that do the same. Pure. */
+/** Recipes outside this page: as a link, as JSON, and as equivalent commands. Pure functions. */
 
 import type { Format } from "./api";
 import {
@@ -11,7 +11,7 @@ import {
   toBody,
 } from "./recipe";
 
-/** A recipe as it is written down; `off` holds the places of steps that are switched off. */
+/** The stored form of a recipe; `off` has the indices of steps that are switched off. */
 interface Written {
   readonly steps: readonly StepBody[];
   readonly format?: Format;
@@ -26,7 +26,7 @@ export interface Recipe {
 const FORMATS: readonly string[] = ["same", "jpeg", "png", "webp", "tiff"] satisfies Format[];
 const LINK = /^#recipe=([\w-]+)$/;
 
-/** The fragment that holds a recipe; never the batch, which only its owner may see. */
+/** Return the URL fragment with a recipe. It never has the batch, which only its owner may see. */
 export function fragmentOf({ steps, format }: Recipe, operations: readonly Operation[]): string {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
   const written: Written = {
@@ -39,7 +39,7 @@ export function fragmentOf({ steps, format }: Recipe, operations: readonly Opera
   return `#recipe=${text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
 }
 
-/** Read a recipe out of an address's fragment; null when it holds none. */
+/** Read a recipe from a URL fragment; null if there is none. */
 export function recipeIn(
   fragment: string,
   operations: readonly Operation[],
@@ -56,7 +56,7 @@ export function recipeIn(
   }
 }
 
-/** Read a recipe from JSON: an object with steps, or the list of steps alone; null if it is none. */
+/** Read a recipe from JSON, an object with `steps` or only the list of steps; null if neither. */
 export function recipeFrom(
   json: string,
   operations: readonly Operation[],
@@ -94,7 +94,7 @@ function isWritten(found: unknown): found is Written {
   );
 }
 
-/** A step with only those parameters that are not the operation's own. */
+/** Return a step with only the parameters that differ from the operation's defaults. */
 function brief({ operation, values }: Step, operations: readonly Operation[]): StepBody {
   const known = operations.find((each) => each.name === operation);
   const defaults = known ? defaultsOf(known) : {};
@@ -104,12 +104,12 @@ function brief({ operation, values }: Step, operations: readonly Operation[]): S
   return { operation, ...Object.fromEntries(own) };
 }
 
-/** The recipe as JSON, as `dip run --recipe` and the API's `steps` take it. */
+/** Return the recipe as JSON, for `dip run --recipe` and the API's `steps`. */
 export function asJson(steps: readonly Step[]): string {
   return `${JSON.stringify(toBody(steps), null, 2)}\n`;
 }
 
-/** A line for the shell. */
+/** Return the recipe as a shell command. */
 export function asShell(steps: readonly Step[]): string {
   const words = toBody(steps).map(({ operation, ...values }) =>
     [operation, ...Object.entries(values).map(([name, value]) => assigned(name, value))].join(" "),
@@ -121,7 +121,7 @@ function assigned(name: string, value: Value): string {
   return `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`;
 }
 
-/** A script for Python. */
+/** Return the recipe as a Python script. */
 export function asPython(steps: readonly Step[]): string {
   const lines = toBody(steps).map((step) => {
     const members = Object.entries(step).map(([name, value]) => `"${name}": ${inPython(value)}`);
@@ -146,9 +146,9 @@ function inPython(value: Value): string {
 }
 
 /**
- * Commands that send one image through the service at `origin`, for a shell with curl and jq.
+ * Return shell commands that process one image with the service at `origin`; need curl and jq.
  *
- * Ask for a batch, send the file by its form, say so, wait, fetch the result.
+ * They create a batch, upload the file, report the upload, wait, and fetch the result.
  */
 export function asCurl(steps: readonly Step[], format: Format, origin: string): string {
   const body = JSON.stringify({ steps: toBody(steps), format });

@@ -1,9 +1,9 @@
-/** Long work in slices, between which the browser draws and hears the visitor. */
+/** Long work in slices, between which the browser draws and handles input. */
 
-// A frame or three: nobody feels it.
+// Two or three frames, which visitors do not notice.
 const SLICE_MS = 40;
 
-/** Go through many things, one after the other, in slices. */
+/** Call `take` for each item in sequence, in slices. */
 export async function inSlices<T>(
   many: readonly T[],
   take: (one: T, place: number) => void,
@@ -17,7 +17,7 @@ export async function inSlices<T>(
   }
 }
 
-/** Let the browser do what else it has to do. */
+/** Let the browser handle its other tasks. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }

@@ -24,7 +24,7 @@ function duration(ms: number): string {
   return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
 }
 
-// What ends sooner than this is over before it is read.
+// Shorter times than this are not shown: they have passed before they are read.
 const WORTH_TELLING_MS = 1500;
 
 const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");

@@ -1,11 +1,11 @@
-/** Light or dark, as the system has it or as the visitor chose. */
+/** The theme: light, dark, or that of the system. */
 
 export type Theme = "system" | "light" | "dark";
 
 const THEMES: readonly Theme[] = ["system", "light", "dark"];
 const KEY = "theme";
 
-/** The theme that was chosen on an earlier visit. */
+/** Return the theme that the visitor has chosen, or "system". */
 export function chosenTheme(): Theme {
   return THEMES.find((each) => each === kept(KEY)) ?? "system";
 }
@@ -20,7 +20,7 @@ export function applyTheme(theme: Theme): void {
   keep(KEY, theme);
 }
 
-/** Read what this page keeps in the browser; "" where the browser keeps nothing. */
+/** Read a value that this page has stored in the browser; "" if there is none. */
 export function kept(key: string): string {
   try {
     return localStorage.getItem(key) ?? "";
@@ -33,6 +33,6 @@ export function keep(key: string, value: string): void {
   try {
     localStorage.setItem(key, value);
   } catch {
-    // A browser that keeps nothing, as in a private window: the choice holds for this visit.
+    // The browser stores nothing, as in a private window: the value holds for this visit only.
   }
 }

@@ -1,16 +1,16 @@
-/** Small pictures of files, made when they come into sight and kept with the file. */
+/** Thumbnails of files, made when they become visible and cached per file. */
 
 import { lanes } from "./uploader";
 
 const SIDE = 96;
-// A larger file may decode to gigabytes, only to be shown as large as a stamp.
+// A larger file may need gigabytes when it is decoded, which a thumbnail is not worth.
 const BYTES_MAX = 60_000_000;
 
-// Decoding is the browser's work on other threads; two at a time leave it room for the page.
+// Browsers decode on other threads; with two at a time, cores are left for the page.
 const lane = lanes(2);
 const made = new WeakMap<File, Promise<string>>();
 
-/** Address of a file's small picture, or "" if the browser cannot make one. */
+/** Return the object URL of a file's thumbnail, or "" if the browser cannot make one. */
 export function thumbnailOf(file: File): Promise<string> {
   const known = made.get(file);
   if (known) return known;

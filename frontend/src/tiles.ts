@@ -1,11 +1,11 @@
-/** Pictures in tiles at every zoom, as the service writes them: an index, then JPEGs. Pure. */
+/** Pictures in tiles at several zooms, in the service's format: an index, then JPEGs. Pure. */
 
 import type { Size } from "./view";
 
-/** What the API calls such a picture. */
+/** Media type of such a picture in the API. */
 export const TILES_TYPE = "application/x-image-tiles";
 
-// They hold the index of a picture of nearly a gigapixel.
+// Enough for the index of a picture of nearly a gigapixel.
 const FIRST_BYTES = 1 << 16;
 
 const MAGIC = "DIPT";
@@ -13,27 +13,27 @@ const VERSION = 1;
 const HEAD_BYTES = 16;
 const ENTRY_BYTES = 12;
 
-/** One zoom of a picture: its size, and how many tiles cover it. */
+/** One zoom of a picture: its size in pixels, and the number of tiles across and down. */
 interface Level extends Size {
   readonly across: number;
   readonly down: number;
-  /** Place of its first tile in the index. */
+  /** Index of its first tile in the file. */
   readonly first: number;
 }
 
 export interface TileIndex extends Size {
-  /** Rows and columns of a tile. */
+  /** Rows and columns of a tile, in pixels. */
   readonly side: number;
-  /** From the smallest, a single tile, to the whole picture. */
+  /** Levels from the smallest, which is a single tile, to the whole picture. */
   readonly levels: readonly Level[];
-  /** Where the bytes of a tile lie in the file, half open. */
+  /** Return the bytes [start, end) of a tile in the file. */
   place(level: number, x: number, y: number): readonly [number, number];
 }
 
 /**
- * Read head and index of a file.
+ * Read the header and the index of a file.
  *
- * @param read gives bytes of it, half open, and fewer where it ends before
+ * @param read returns bytes [start, end) of the file, fewer if the file ends before `end`
  */
 export async function readTileIndex(
   read: (start: number, end: number) => Promise<ArrayBuffer>,
@@ -73,7 +73,7 @@ function head(start: ArrayBuffer): Size & Pick<TileIndex, "side" | "levels"> {
   return { width, height, side, levels: levelsOf({ width, height }, side) };
 }
 
-/** In the file the largest comes first. */
+/** Return the levels, smallest first; in the file the largest comes first. */
 function levelsOf(whole: Size, side: number): readonly Level[] {
   const levels: Level[] = [];
   let { width, height } = whole;

@@ -1,18 +1,18 @@
-/** Upload files, whole or in parts, through lost networks and expired permits. */
+/** Upload files, whole or in parts; continue after network errors and expired permits. */
 
 import { UploadRefused, isPassing } from "./api";
 import { type Waiting, backoff } from "./waiting";
 
-/** Tries on a network that is up before the visitor is asked. */
+/** Most tries while the browser is online; then the upload fails and the visitor may retry. */
 export const TRIES = 6;
-/** Renewals of a form that S3 refuses: a second refusal of a fresh form is not about its age. */
+/** Most renewals of a permit that S3 refuses; a fresh one that is refused has another fault. */
 export const RENEWALS = 2;
-// A form this close to its end is renewed first: S3 checks it when the upload arrives.
+// A permit that expires this soon is renewed first, because S3 checks it when the upload arrives.
 const EXPIRY_MARGIN_MS = 30_000;
 
 export type UploadPhase = "sending" | "offline" | "retrying";
 
-/** What one upload is sent by, until it expires: a form, or the signed address of a part. */
+/** The permission for one upload, until it expires: a form, or the signed address of a part. */
 interface Permit {
   readonly expires: number;
 }
@@ -31,13 +31,13 @@ export interface UploadParts<P extends Permit> {
 }
 
 /**
- * Send a file until S3 has it.
+ * Upload a file, with retries.
  *
- * A form that expired or that S3 refuses (403) is renewed; a network fault is tried again after a
- * pause; while the browser is offline nothing is tried and no try is used up.
+ * A permit that has expired or that S3 refuses (403) is renewed. After a network error the upload
+ * is tried again after a pause. While the browser is offline, the upload waits and uses no tries.
  *
- * @param form the upload form, or null when one must be asked for first
- * @throws what S3 or the network said last, or the signal's reason
+ * @param form the permit, or null to request one first
+ * @throws the last error of S3 or the network, or the signal's reason
  */
 export async function upload<P extends Permit>(
   file: Blob,
@@ -79,21 +79,21 @@ export async function upload<P extends Permit>(
   }
 }
 
-/** Parts of one file that are on their way at once. */
+/** Number of parts of one file that are uploaded at the same time. */
 const PARTS_AT_ONCE = 4;
 
 export interface PartCalls<P extends Permit> {
-  /** The size of all parts but the last, and the numbers of those that have arrived. */
+  /** Return the size of all parts but the last, and the numbers of the parts that have arrived. */
   list(signal: AbortSignal): Promise<{ part_bytes: number; arrived: readonly number[] }>;
   sign(part: number, signal: AbortSignal): Promise<P>;
 }
 
 /**
- * Send a large file in parts, several at once; parts that have arrived before are not sent again.
+ * Upload a large file in parts, several at the same time; skip parts that have already arrived.
  *
- * Each part goes through the same patience as a whole file does: see `upload`.
+ * Each part is uploaded with the same retries as a whole file: see `upload`.
  *
- * @throws what ended the first part that could not be sent; the others are then given up
+ * @throws the error of the first part that fails; the other parts are then aborted
  */
 export async function uploadInParts<P extends Permit>(
   file: File,
@@ -141,7 +141,7 @@ export async function uploadInParts<P extends Permit>(
   }
 }
 
-/** Let at most `most` tasks run at once; the others wait in the order they came. */
+/** Return a function that runs tasks, at most `most` at once; the others wait their turn. */
 export function lanes(most: number): <T>(task: () => Promise<T>) => Promise<T> {
   let free = most;
   const queue: (() => void)[] = [];

@@ -1,11 +1,11 @@
-/** Where a picture lies on the stage: one zoom and one place, shared by before and after. Pure. */
+/** Zoom and position of a picture on the stage, shared by before and after. Pure functions. */
 
 export interface Size {
   readonly width: number;
   readonly height: number;
 }
 
-/** `scale` in stage pixels for one of the picture; (x, y) of the picture's corner on the stage. */
+/** `scale` in stage pixels per picture pixel; (x, y) of the picture's top left corner. */
 export interface View {
   readonly scale: number;
   readonly x: number;
@@ -17,14 +17,14 @@ export interface Point {
   readonly y: number;
 }
 
-/** One picture pixel as large as this is enough to count pixels. */
+/** Largest scale; at this size of a pixel visitors can count pixels. */
 export const SCALE_MAX = 40;
-/** From so large on, pixels are drawn as squares. */
+/** From this scale on, pixels are drawn as squares. */
 export const CRISP_SCALE = 3;
-/** One press of + or −, or one notch of a wheel. */
+/** Zoom factor of one press of + or −. */
 export const ZOOM = 1.25;
 
-/** The whole picture in the middle of the stage; small ones are not blown up beyond twofold. */
+/** Return the view with the whole picture in the middle of the stage, at most twice its size. */
 export function fitted(picture: Size, stage: Size): View {
   const scale = Math.min(stage.width / picture.width, stage.height / picture.height, 2);
   return centred(picture, stage, scale);
@@ -38,7 +38,7 @@ function centred(picture: Size, stage: Size, scale: number): View {
   };
 }
 
-/** Zoom so that what lies at a point of the stage stays there. */
+/** Zoom by a factor; the pixel at the point `at` of the stage stays there. */
 export function zoomed(view: View, by: number, at: Point, picture: Size, stage: Size): View {
   const least = Math.min(fitted(picture, stage).scale, 1);
   const scale = Math.min(SCALE_MAX, Math.max(least, view.scale * by));
@@ -51,7 +51,7 @@ export function panned(view: View, x: number, y: number, picture: Size, stage: S
   return held({ ...view, x: view.x + x, y: view.y + y }, picture, stage);
 }
 
-/** Keep a picture on the stage: in the middle where it is smaller, over all of it where larger. */
+/** Keep a picture on the stage: centred where it is smaller, without gaps where it is larger. */
 export function held(view: View, picture: Size, stage: Size): View {
   const along = (at: number, size: number, room: number) =>
     size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, at));
@@ -62,7 +62,7 @@ export function held(view: View, picture: Size, stage: Size): View {
   };
 }
 
-/** The view of a picture that lies as large as it can in the middle of a scene of another size. */
+/** Return the view of a picture that is fitted into the middle of a scene of another size. */
 export function within(view: View, picture: Size, scene: Size): View {
   const { scale, x, y } = fittedIn(picture, scene);
   return { scale: view.scale * scale, x: view.x + view.scale * x, y: view.y + view.scale * y };
@@ -73,7 +73,7 @@ function fittedIn(picture: Size, scene: Size): View {
   return centred(picture, scene, scale);
 }
 
-/** The picture's pixel under a point of the stage; null beside the picture. */
+/** Return the picture's pixel at a point of the stage; null outside the picture. */
 export function pixelAt(view: View, at: Point, picture: Size): Point | null {
   const x = Math.floor((at.x - view.x) / view.scale);
   const y = Math.floor((at.y - view.y) / view.scale);

@@ -1,11 +1,11 @@
-/** Waiting: backoff with jitter, for the network to come back, and repeating what may pass. */
+/** Waiting: backoff with jitter, waiting for the network, and retries of calls. */
 
 import { isPassing } from "./api";
 
-/** How this page waits; tests put their own in its place. */
+/** Clock, network state and random numbers of the page; tests replace them. */
 export interface Waiting {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Resolves at once when online, else when the browser says that the network is back. */
+  /** Wait until the browser is online; resolves at once if it is. */
   online(signal?: AbortSignal): Promise<void>;
   isOnline(): boolean;
   random(): number;
@@ -15,16 +15,21 @@ export interface Waiting {
 const BACKOFF_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
 
-/** Milliseconds before try number `attempt` + 1: doubling, half of it random, so that a thousand
- * pages that lost the same server do not all come back in the same moment. */
+/**
+ * Return the pause before try `attempt` + 1, in milliseconds.
+ *
+ * It doubles with each try. Half of it is random, so that a thousand pages that have lost the same
+ * server do not all return at the same moment.
+ */
 export function backoff(attempt: number, random: number): number {
   const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** attempt);
   return ceiling / 2 + (ceiling / 2) * random;
 }
 
 /**
- * Repeat a call while its failure may pass; tell each failure, with the milliseconds until the next
- * try, and rethrow after `tries`.
+ * Repeat a call while its errors are passing ones (`isPassing`); rethrow the error after `tries`.
+ *
+ * `onFailure` is called with each error and the milliseconds until the next try (0 if offline).
  */
 export async function persist<T>(
   attemptCall: () => Promise<T>,
@@ -41,7 +46,7 @@ export async function persist<T>(
       return await attemptCall();
     } catch (error) {
       if (options.signal?.aborted || !isPassing(error)) throw error;
-      // Being offline is nobody's fault and uses up no try.
+      // A failure while the browser is offline does not count as a try.
       if (!waiting.isOnline()) {
         options.onFailure?.(error, 0);
         continue;
@@ -55,7 +60,7 @@ export async function persist<T>(
   }
 }
 
-/** The browser's own clock and network, and a way to end all pauses at once ("Try now"). */
+/** Return the browser's clock and network, with `wake` to end all pauses at once ("Try now"). */
 export function browserWaiting(): Waiting & { wake(): void } {
   const sleepers = new EventTarget();
   return {

@@ -1,27 +1,28 @@
-/** Results as a zip, streamed, with a manifest of what is in it. */
+/** Results as a streamed zip, with a manifest of its files. */
 
 import { downloadZip } from "client-zip";
 import type { StepBody } from "./recipe";
 import type { ImageItem } from "./state/images";
 
-/** What the manifest says of one file. */
+/** The manifest's entry for one file. */
 interface Entry {
   readonly name: string;
   readonly original: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** Place in the manifest's list of recipes. */
+  /** Index in the manifest's list of recipes. */
   readonly recipe: number;
-  /** Place in the manifest's list of versions. */
+  /** Index in the manifest's list of versions. */
   readonly versions: number;
   readonly notes: readonly string[];
 }
 
 /**
- * Stream a zip of results; `manifest.json` comes last, when all is known.
+ * Stream a zip of results; `manifest.json` comes last, because it lists the other files.
  *
- * @param version of the catalogue that the recipes are written for
- * @param fetchResult from an address to the file's content
+ * @param version version of the catalogue, in which the recipes are valid
+ * @param fetchResult takes an address, returns the content of the file
+ * @param onDone called with the number of files so far
  */
 export function zipOf(
   images: readonly ImageItem[],
@@ -40,7 +41,7 @@ async function* files(
 ) {
   const taken = new Set(["manifest.json"]);
   const recipes = [...new Set(images.map(({ recipe }) => recipe))];
-  // Workers may have been renewed while a batch was done: mostly there is one of these.
+  // Workers may be updated while a batch runs. In most cases all versions are equal.
   const versions = [...new Set(images.map(versionsOf))];
   const entries: Entry[] = [];
   for (const image of images) {
@@ -72,18 +73,18 @@ async function* files(
   yield { name: "manifest.json", input, lastModified: new Date() };
 }
 
-/** What made an image's result, as text that tells it from others. */
+/** Return the versions that made an image's result, as text for comparisons. */
 function versionsOf({ job }: ImageItem): string {
   return JSON.stringify(job?.versions ?? {});
 }
 
-/** The recipe that a key stands for: see `recipeKey`. */
+/** Convert a key of `recipeKey` back to its recipe. */
 function readKey(key: string): { steps: StepBody[]; format: string } {
   const [steps, format] = JSON.parse(key) as [[string, StepBody[string]][][], string];
   return { steps: steps.map((step) => Object.fromEntries(step) as StepBody), format };
 }
 
-/** A name that the zip does not have yet: `cat.png`, `cat (2).png`, … */
+/** Return a name that the zip does not have yet, and record it: `cat.png`, `cat (2).png`, … */
 export function freeName(name: string, taken: Set<string>): string {
   const [, stem = name, ending = ""] = /^(.*?)(\.[^.]*)?$/.exec(name) ?? [];
   let free = name;

@@ -1,7 +1,7 @@
 """How an operation is declared: one decorated function from which everything else derives.
 
-The signature carries name, type, default, range and unit of each parameter; the docstring the
-help; the decorator what the planner must know.
+The signature has name, type, default, range and unit of each parameter; the docstring, or the type,
+has the help; the decorator has what the planner must know.
 
 A function is given a *block*: a tile with its halo, clipped at the image border, rows × columns
 or rows × columns × 3. It may ask for more by keyword-only parameters of these names:
@@ -9,23 +9,22 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``place``
     A `Place`: where the block lies in the whole image.
 ``statistics``
-    What the operation's measures found in the whole image, in their order.
+    The combined results of the operation's measures over the whole image, in their order.
 ``alpha``
     The block's transparency.
 ``history``
-    In the update of an iteration: what was measured in the rounds before.
+    In the update of an iteration: what was measured in each round before.
 ``dtype``
-    The type that its result is to have: float32, or that of the picture which a chain ends in, to
-    which it then rounds by itself.
+    The type of its result: float32, or the type of the picture in which the chain ends. The
+    function then rounds by itself.
 ``shows``
-    With such a type: which of its values become black and white.
+    With such a type: the values that become black and white.
 ``target``
-    The type of picture that its result is to be rounded to, or that of labels, or None for its own
-    type.
+    The type of picture to which its result is rounded, or the type of labels, or None for its own.
 ``model``
     Of a kernel: the operation's function, with its parameters.
 ``out``
-    An array for the core of its result, or None; it returns the core alone.
+    An array for the core of its result, or None. The function returns the core alone.
 """
 
 from cluster_worker.operations.declare.channels import Image, channel_axis, each_channel

@@ -20,7 +20,7 @@ class Pointwise:
     name = "pointwise"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Make the stage for one set of parameters."""
+        """Return the stage for one set of parameters."""
         return (Stage(partial(function, **parameters)),)
 
 
@@ -44,7 +44,7 @@ class Local:
     name = "local"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Make the stage for one set of parameters."""
+        """Return the stage for one set of parameters."""
         wraps = parameters.get("mode") == "wrap"
         halo, grid = self.halo(**parameters), self.grid(**parameters)
         return (Stage(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
@@ -74,7 +74,7 @@ class Statistical:
     like: Callable[[Image], Image] | None = None
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Make the stage for one set of parameters."""
+        """Return the stage for one set of parameters."""
         measures = self.measures(**parameters) if callable(self.measures) else self.measures
         wraps = parameters.get("mode") == "wrap"
         halo = self.halo(**parameters)
@@ -100,7 +100,7 @@ class Geometric:
     name = "geometric"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Make the stage for one set of parameters."""
+        """Return the stage for one set of parameters."""
         geometry = Geometry(partial(self.shape, **parameters), partial(self.window, **parameters))
         return (Stage(partial(function, **parameters), geometry=geometry),)
 
@@ -120,7 +120,7 @@ class Composed:
     name: str
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Ask the function for its stages."""
+        """Return the stages that the function returns."""
         found: Stages = function(**parameters)
         return found
 
@@ -142,20 +142,26 @@ class Iterative:
     name: str = "iterative"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Make the stage for one set of parameters."""
+        """Return the stage for one set of parameters."""
         rounds, halo = self.rounds(**parameters), self.halo(**parameters)
         return (Stage(partial(function, **parameters), halo, rounds=rounds),)
 
 
 @dataclass(frozen=True)
 class Whole:
-    """No honest decomposition is known; one rank runs it on the whole image."""
+    """No exact decomposition is known: one rank runs it on the whole image.
+
+    Attributes
+    ----------
+    why : str
+        The reason, as a sentence for users.
+    """
 
     why: str
     name = "whole"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
-        """Make the stage for one set of parameters."""
+        """Return the stage for one set of parameters."""
         return (Stage(partial(function, **parameters), whole=True),)
 
 

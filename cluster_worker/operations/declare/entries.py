@@ -16,34 +16,34 @@ from cluster_worker.operations.declare.stages import Measure, context_of
 
 
 def always(**_: Any) -> bool:
-    """Hold for all parameters."""
+    """Return True: a kernel holds for all parameters."""
     return True
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A faster way to the pixels of an operation, taken instead of its function where it holds.
+    """A faster way to the pixels of an operation, which replaces its function where it holds.
 
-    The catalogue test proves it as it proves the function: seamless bitwise, and faithful.
+    The tests of the catalogue hold it to the same claims as the function: seamless to the last bit,
+    and faithful.
 
     Attributes
     ----------
     function : callable
-        With the parameters of the operation's function. For floats it asks for ``dtype``.
+        It has the parameters of the operation's function. For floats it asks for ``dtype``.
     takes : tuple of str
-        Types of the images that it takes as they are; what would be converted to floats for the
-        function is not.
+        Types of the images that it accepts without a conversion to floats.
     when : callable
         From the parameters to whether it holds for them.
     gray : bool
-        Whether it takes no colours.
+        Whether it accepts no colours.
     exact : bool
-        Whether its result is the function's to the last bit. If not, it serves pictures alone:
-        with depth "native" the function runs.
+        Whether its result equals the function's to the last bit. If not, it serves depth "input"
+        alone; with depth "native" the function runs.
     measures : tuple of Measure, or callable, optional
-        Of an image as the kernel takes it, if they are not those of the operation.
+        Of the image that the kernel is given, if they differ from those of the operation.
     arrays, cost, tolerance
-        As in `Traits`, where they are not the operation's.
+        As in `Traits`, if they differ from those of the operation.
     """
 
     function: Callable[..., Any]
@@ -59,7 +59,7 @@ class Kernel:
     def stages(
         self, decomposition: Decomposition, parameters: Mapping[str, Any], models: Stages
     ) -> Stages:
-        """Make the stages for one set of parameters; `models` are those of the function."""
+        """Return the stages for one set of parameters; `models` are those of the function."""
         if isinstance(decomposition, Statistical) and self.measures is not None:
             decomposition = replace(decomposition, measures=self.measures)
         found = decomposition.stages(self.function, parameters)
@@ -72,17 +72,17 @@ class Kernel:
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What an operation says of itself besides its decomposition.
+    """What the planner must know of an operation besides its decomposition.
 
     Attributes
     ----------
     channels : {"each", "gray", "rgb", "any"}
-        Whether colours are treated one by one, are turned to gray first, are needed (gray is
-        turned to RGB first), or are the operation's business.
+        Whether colours are treated one by one (each), are turned to gray first (gray), are needed,
+        so that gray is turned to RGB first (rgb), or are left to the operation (any).
     takes : {"picture", "mask", "labels"}
-        What it is made for. With depth "input" a picture given to an operation on masks becomes
-        one at half of white; labels are integers, one for each region, and a mask is a label
-        image with one label.
+        The kind of image that it is made for. With depth "input" a picture given to an operation
+        on masks becomes a mask at half of white. Labels are integers, one for each region; a mask
+        is a label image with one label.
     floats : bool
         Whether it computes in floating point whatever the image's type.
     shows : tuple of float or "extent", optional
@@ -90,17 +90,18 @@ class Traits:
         whole numbers is made of it at the end; "extent" stands for those found in the image.
         None: black is 0 and white is 1.
     pixels : {"kept", "scaled", "turned", "lost"}
-        What becomes of a pixel's physical size: it stays, changes with rows and columns, swaps
-        height and width, or is no longer the same everywhere.
+        The physical size of a pixel in the result: the same (kept), changed with rows and columns
+        (scaled), with height and width swapped (turned), or not the same everywhere (lost).
     arrays : int
-        Arrays as large as its input, in floating point, that live while it runs.
+        Number of arrays as large as its input, in floating point, that exist while it runs.
     table : callable
-        From the parameters to bytes that it takes besides, however small its input is.
+        From the parameters to the bytes that it needs besides, even for a small input.
     cost : float or callable
-        Work for a pixel, the Gaussian of one pixel being about 1; the callable makes it from the
-        parameters. Tiles of dear operations are smaller, so that a cancel is heard in time.
+        Work for a pixel; a Gaussian with a sigma of one pixel is about 1. The callable computes it
+        from the parameters. Expensive operations use smaller tiles, so that a rank checks for a
+        cancel often enough.
     cost_deep : float
-        How many times as much work a pixel of 16 bits is.
+        Factor of the work for a pixel of 16 bits.
     tolerance : float
         Largest difference from scikit-image, as a share of the range, before rounding.
     seam : float
@@ -108,7 +109,7 @@ class Traits:
     kernels : tuple of Kernel
         The first that holds is taken.
     fine : tuple of str
-        Parameters that most leave as they are: a form shows them when it is asked to.
+        Parameters that most users leave as they are. A form shows them on request.
     """
 
     channels: Literal["each", "gray", "rgb", "any"] = "each"
@@ -140,14 +141,14 @@ class Operation(Traits):
     source: str
 
     def stages(self, parameters: Mapping[str, Any], kernel: Kernel | None = None) -> Stages:
-        """Give its stages for one set of parameters, by a kernel if one is given."""
+        """Return its stages for one set of parameters, by a kernel if one is given."""
         found = self.named(self.decomposition.stages(self.function, parameters))
         if kernel is None:
             return found
         return self.named(kernel.stages(self.decomposition, parameters, found))
 
     def named(self, stages: Stages) -> Stages:
-        """Give stages whose errors begin with the operation's name."""
+        """Return stages whose errors begin with the operation's name."""
         return tuple(replace(stage, name=self.name) for stage in stages)
 
     def kernel(
@@ -157,7 +158,7 @@ class Operation(Traits):
         depth: str,
         channels: tuple[int, ...] = (),
     ) -> Kernel | None:
-        """Find the kernel for an image of this type and these channels."""
+        """Return the first kernel that fits an image of this type and these channels, if any."""
         for each in self.kernels:
             fits = dtype in each.takes and not (each.gray and channels)
             if fits and (each.exact or depth == "input") and each.when(**parameters):
@@ -166,28 +167,28 @@ class Operation(Traits):
 
     @property
     def consumes_alpha(self) -> bool:
-        """Whether it lays what is transparent over something."""
+        """Whether it lays transparent pixels over a background, so that no alpha is left."""
         return "alpha" in context_of(self.function)
 
     def moves_pixels(self, step: Mapping[str, Any]) -> bool:
-        """Whether the pixels of its result come from elsewhere, so that alpha must go with them."""
+        """Return whether its pixels come from other places, so that alpha must move with them."""
         parameters = {name: value for name, value in step.items() if name != "operation"}
         return any(stage.geometry is not None for stage in self.stages(parameters))
 
     def cost_of(
         self, parameters: Mapping[str, Any], dtype: str = "uint8", kernel: Kernel | None = None
     ) -> float:
-        """Work for a pixel of this type with these parameters."""
+        """Return the work for a pixel of this type with these parameters."""
         cost = self.cost if kernel is None or kernel.cost is None else kernel.cost
         found = cost(**parameters) if callable(cost) else cost
         return found * self.cost_deep if dtype == "uint16" and kernel is None else found
 
     def arrays_of(self, kernel: Kernel | None) -> int:
-        """Arrays that live while it runs."""
+        """Return the number of arrays that exist while it runs."""
         return self.arrays if kernel is None or kernel.arrays is None else kernel.arrays
 
     def entry(self) -> dict[str, Any]:
-        """Give its part of the exported catalogue."""
+        """Return its entry in the exported catalogue."""
         found = {
             "name": self.name,
             "title": self.title,

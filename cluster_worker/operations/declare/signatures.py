@@ -97,7 +97,7 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
 
 
 def type_name(given: type) -> str:
-    """Name a Python type as JSON Schema does."""
+    """Return JSON Schema's name of a Python type."""
     return {float: "number", int: "integer", bool: "boolean", str: "string"}[given]
 
 

@@ -1,4 +1,4 @@
-"""What the planner is told of an operation: stages, and what the pass around each must provide."""
+"""What the planner knows of an operation: stages, and what the pass around each must provide."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -56,17 +56,17 @@ class Geometry:
 
 
 def changed(old: Image, new: Image) -> bool:
-    """Whether a round has changed a core; NaN equals itself."""
+    """Return whether a round has changed a core; NaN equals itself."""
     return not np.array_equal(old, new, equal_nan=new.dtype.kind == "f")
 
 
 def either(a: bool, b: bool) -> bool:
-    """Whether one of two parts has it."""
+    """Return whether either is true."""
     return a or b
 
 
 def none_changed(history: Sequence[Any]) -> bool:
-    """Stop when the last round has changed nothing."""
+    """Return whether the last round has changed nothing."""
     return not history[-1]
 
 
@@ -88,12 +88,13 @@ class Rounds:
     measure, combine : callable
         ``measure(old core, new core)`` after each update, combined over all tiles.
     stop : callable
-        From what was measured, one value for each round so far, to whether it is over.
+        ``stop(history)``: whether this was the last round. `history` has one measured value for
+        each round so far.
     expected : int
-        Rounds that it takes about, for the progress.
+        Approximate number of rounds, for the progress and the estimate of time.
     far : bool
-        Whether an update spreads something as far as it goes within its block: tiles are then
-        large however dear a pixel is, since fewer make fewer rounds.
+        Whether an update spreads something as far as it goes within its block. Tiles are then
+        large even if a pixel costs much, because fewer tiles need fewer rounds.
     """
 
     update: Callable[..., Image]
@@ -129,12 +130,12 @@ class Stage:
         the cells that a core touches, and cores begin with a cell where they can.
     like : callable, optional
         From a small image to another of the result's type and channels, for a function that
-        refuses images for what they show, so that planning cannot try it.
+        refuses images because of their values, so that planning cannot try it.
     model : Stage, optional
-        Of the operation's function, which planning tries instead of a kernel: that would have to
-        be loaded.
+        The stage of the operation's function. Planning tries it instead of a kernel, which would
+        have to be loaded.
     dtype, shows, target : str, tuple of float, str
-        What a function that asks for them is told.
+        Values for a function that asks for them.
     name : str
         Begins its errors.
     """
@@ -161,13 +162,13 @@ class Stage:
 
     @cached_property
     def context(self) -> frozenset[str]:
-        """What the function wants to be told besides its block."""
+        """What the function asks for besides its block."""
         return context_of(self.function)
 
     def reads(self, core: Span, shape: tuple[int, int]) -> Span:
-        """Give the span of an image of this shape that a core of the result is made from.
+        """Return the span of an image of this shape that a core of the result is made from.
 
-        It reaches beyond the image only if the stage wraps.
+        The span reaches beyond the image only if the stage wraps.
         """
         if self.whole:
             return all_of(shape)
@@ -177,12 +178,12 @@ class Stage:
         return window if self.wraps else window.clipped(shape)
 
     def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Give (rows, columns) of the result for an image of this shape."""
+        """Return (rows, columns) of the result for an image of this shape."""
         return self.geometry.shape(shape) if self.geometry else shape
 
 
 def context_of(function: Callable[..., Any]) -> frozenset[str]:
-    """Name what a function asks for by keyword-only parameters, and has not been given yet."""
+    """Return the context that a function asks for by keyword-only parameters, if not bound yet."""
     if isinstance(function, partial):
         return signature_context(function.func) - function.keywords.keys()
     return signature_context(function)
@@ -190,6 +191,6 @@ def context_of(function: Callable[..., Any]) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def signature_context(function: Callable[..., Any]) -> frozenset[str]:
-    """Name what a function of a module asks for; there are only so many, and tiles ask often."""
+    """Return the context that a function asks for. Cached, because every tile needs it."""
     parameters = inspect.signature(function).parameters.values()
     return CONTEXT & {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}

@@ -7,7 +7,7 @@ import { texts } from "../texts";
 import { Icon } from "./Icon";
 import { Progress } from "./Progress";
 
-/** The bottom bar: how far all images are, and the main buttons. */
+/** The bottom bar: progress of all images, and the main buttons. */
 export function Bar() {
   const items = useSelected((state) => state.images.items);
   const work = useWork();
@@ -73,7 +73,7 @@ export function Bar() {
   );
 }
 
-/** What to do next, in one sentence. */
+/** Return what the visitor should do next, in one sentence. */
 function hint(counts: Counts, ready: number, recipe: Recipe): string {
   if (recipe.all > 0 && recipe.steps === 0) return texts.bar.allOff;
   if (recipe.all > 0 && !recipe.isSendable) return texts.bar.needsMending;
@@ -81,7 +81,7 @@ function hint(counts: Counts, ready: number, recipe: Recipe): string {
   return recipe.steps === 0 ? texts.bar.needsFilters : texts.bar.ready(ready);
 }
 
-/** Save all results as one file, or only those that are new since the last time. */
+/** Buttons that save all results as one file, or only those that were not saved yet. */
 function Downloads({ items }: { items: readonly ImageItem[] }) {
   const zip = useSelected((state) => state.zip);
   const work = useWork();
@@ -113,10 +113,10 @@ function Downloads({ items }: { items: readonly ImageItem[] }) {
 }
 
 const TICK_MS = 1000;
-// Earlier than this a rate says little.
+// Before this time, the rate is too uncertain for an estimate.
 const RATE_MS = 4000;
 
-/** About how many images are ahead of the first of these, as long as none is in work. */
+/** Return about how many images are ahead of these in the queue; null once one of them runs. */
 function useAhead(items: readonly ImageItem[], counts: Counts): number | null {
   const line = useSelected((state) => state.line);
   if (counts.queued === 0 || counts.running > 0 || line.workers === 0) return null;
@@ -124,7 +124,7 @@ function useAhead(items: readonly ImageItem[], counts: Counts): number | null {
   return least < Infinity ? least : null;
 }
 
-/** Milliseconds until all is done, by how fast the images of this run ended; 0 if unknown. */
+/** Estimate the time until all images are done from the rate so far, in ms; 0 if unknown. */
 function useTimeLeft({ sent, active, begun }: Counts): number {
   const ended = sent - active + begun;
   const run = useRef<{ began: number; ended: number } | null>(null);
@@ -138,7 +138,7 @@ function useTimeLeft({ sent, active, begun }: Counts): number {
     run.current = { began: Date.now(), ended };
     const timer = setInterval(() => setNow(Date.now()), TICK_MS);
     return () => clearInterval(timer);
-    // The run begins when something becomes active, and not at each image that ends.
+    // Only when the first image becomes active, not at each image that ends.
   }, [isActive]);
   if (!run.current || now - run.current.began < RATE_MS) return 0;
   const since = ended - run.current.ended;

@@ -9,12 +9,12 @@ interface DialogProps {
   onClose(): void;
 }
 
-/** A window over the page; Escape, its cross and a click beside it close it. */
+/** A modal dialog; Escape, its cross and a click outside close it. */
 export function Dialog({ title, className = "", children, onClose }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const { current } = element;
-    // What had the focus gets it back when the dialog closes: browsers see to that.
+    // When the dialog closes, the browser returns the focus to the element that had it.
     current?.showModal();
     current?.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => current?.close();

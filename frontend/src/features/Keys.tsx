@@ -7,7 +7,7 @@ import { Icon } from "./Icon";
 
 const KEY = "single keys";
 
-/** Controls that a single key presses, by their mark in the page. */
+/** Single keys, each with the selector of the control that it presses. */
 const PRESSED: Readonly<Record<string, string>> = {
   "/": "[data-shortcut=add-filter]",
   b: "[data-shortcut=before]",
@@ -18,10 +18,10 @@ const PRESSED: Readonly<Record<string, string>> = {
   o: "#choose-images",
 };
 
-/** Listens to keys, and shows which there are behind `?`. */
+/** The keyboard shortcuts, and a dialog that lists them (`?`). */
 export function Keys() {
   const [isOpen, setOpen] = useState(false);
-  // Single keys are in the way of those who speak to their computer: they can be switched off.
+  // Speech input can trigger single keys by accident, so visitors can switch them off.
   const [isOn, setOn] = useState(kept(KEY) !== "off");
   const dispatch = useDispatch();
   const state = useRef({ isOn, isOpen });
@@ -45,7 +45,7 @@ export function Keys() {
         event.preventDefault();
         document.querySelector<HTMLElement>("[data-shortcut=process]")?.click();
       }
-      // A text that is typed has an undo of its own.
+      // Text fields have an undo of their own.
       if ((key !== "z" && key !== "y") || isTyped(event.target)) return;
       event.preventDefault();
       dispatch({ type: key === "y" || event.shiftKey ? "redo" : "undo" });
@@ -100,7 +100,7 @@ export function Keys() {
   );
 }
 
-/** Whether keys go into a text there, or choose among options. */
+/** Return whether an element uses keys itself: a text field or a list of options. */
 function isTyped(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) {

@@ -5,11 +5,11 @@ interface MenuProps {
   readonly label: ReactNode;
   readonly title?: string;
   readonly className?: string;
-  /** Buttons; a press on one of them closes the menu. */
+  /** The buttons of the menu; a press on one of them closes it. */
   readonly children: ReactNode;
 }
 
-/** A button that shows more buttons below it. */
+/** A button that opens a panel with more buttons below it. */
 export function Menu({ label, title, className = "", children }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);

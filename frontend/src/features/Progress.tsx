@@ -1,7 +1,7 @@
 interface ProgressProps {
   readonly label: string;
   readonly value: number;
-  /** 0 when it is not known yet how much there is to do. */
+  /** The final value; 0 while it is unknown. */
   readonly most: number;
 }
 

@@ -9,7 +9,7 @@ const TABS: readonly { tab: Tab; icon: IconName }[] = [
   { tab: "filters", icon: "chart" },
 ];
 
-/** Which of the three columns a small screen shows; larger ones show all, and no tabs. */
+/** Tabs that choose one of the three columns on a small screen; larger ones show all columns. */
 export function Tabs({ tab, onTab }: { tab: Tab; onTab(tab: Tab): void }) {
   return (
     <nav className="tabs" aria-label={texts.tabs.label}>

@@ -3,7 +3,11 @@ import { useSelected } from "../state/store";
 
 const SHOWN_MS = 2400;
 
-/** A word on what was just done; it goes by itself, and the live region has said it. */
+/**
+ * A short message about the last action, which disappears by itself.
+ *
+ * Screen readers skip it, because the live region announces the same sentence.
+ */
 export function Toast() {
   const toast = useSelected((state) => state.toast);
   const [gone, setGone] = useState(0);

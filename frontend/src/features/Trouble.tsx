@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { useDispatch, useSelected, useWork } from "../state/store";
 import { texts } from "../texts";
 
-/** What is wrong with the service or the network, in words, with the one thing to do. */
+/** The current problem of the service or the network, with a button to retry or to close it. */
 export function Trouble() {
   const trouble = useSelected((state) => state.trouble);
   const dispatch = useDispatch();
@@ -33,7 +33,7 @@ export function Trouble() {
 
 const TICK_MS = 500;
 
-/** Seconds until the next try; for the eye only, since it would be read out at each tick. */
+/** Seconds until the next try; hidden from screen readers, which would read out each tick. */
 function Countdown({ until }: { until: number }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {

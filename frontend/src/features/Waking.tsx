@@ -5,16 +5,16 @@ import { texts } from "../texts";
 import { Icon } from "./Icon";
 
 const TICK_MS = 1000;
-// A worker that is only started anew is back before that.
+// A worker that restarts is back before this.
 const PATIENCE_MS = 10_000;
 
-/** Says that images wait because nobody works yet, and when somebody will. */
+/** A message that images wait because no worker runs yet, with the time until one does. */
 export function Waking() {
   const { workers, start_seconds: seconds, waitsSince } = useSelected((state) => state.line);
   const isWaiting = useSelected(({ images }) =>
     images.items.some((each) => stageOf(each) === "queued"),
   );
-  // What keeps the page itself waiting goes first.
+  // A connection problem is more important; `Trouble` shows it.
   const isConnected = useSelected(({ trouble }) => !trouble?.passing);
   const isNobody = isConnected && isWaiting && workers === 0 && waitsSince > 0;
   const now = useNow(isNobody);
@@ -41,14 +41,14 @@ export function Waking() {
   );
 }
 
-/** For the eye only: it would be read out again at each change. */
+/** The time left; hidden from screen readers, which would read out each change. */
 function Left({ ms }: { ms: number }) {
   return (
     <span aria-hidden="true">{ms > 0 ? texts.waking.left(roundedUp(ms)) : texts.waking.late}</span>
   );
 }
 
-/** In half minutes, as such a guess deserves. */
+/** Round up to half minutes, because the estimate is rough. */
 function roundedUp(ms: number): number {
   return 30_000 * Math.ceil(ms / 30_000);
 }

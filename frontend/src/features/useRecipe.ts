@@ -1,10 +1,10 @@
 import { active, isSendable, recipeOf } from "../recipe";
 import { useSelected } from "../state/store";
 
-/** What the page needs to know of the recipe on it. */
+/** A summary of the recipe on the page. */
 export interface Recipe {
   readonly key: string;
-  /** Steps in all, and those that are switched on. */
+  /** Number of all steps, and of those that are switched on. */
   readonly all: number;
   readonly steps: number;
   readonly isSendable: boolean;

@@ -1,10 +1,10 @@
-/** The chain of filters as it stands on the page. Pure, and apart, so that undo can wrap it. */
+/** The chain of filters on the page. Pure, and separate from the rest so that undo can wrap it. */
 
 import type { Format } from "../api";
 import type { Step, Value } from "../recipe";
 import type { Action } from "./state";
 
-/** What the API said against one step; it stands there until the step changes. */
+/** The API's error about one step; it is shown until the step changes. */
 export interface Refusal {
   readonly step: string;
   readonly parameter: string;
@@ -19,7 +19,7 @@ export interface Chain {
 
 export const NO_CHAIN: Chain = { steps: [], format: "same", refusal: null };
 
-/** The API's own limit on the length of a chain. */
+/** Longest chain; the API has the same limit. */
 export const STEPS_MAX = 20;
 
 export type ChainAction =

@@ -1,4 +1,4 @@
-/** Undo and redo: the chains before and after the one on the page. Pure. */
+/** Undo and redo: the chains before and after the one on the page. Pure functions. */
 
 import type { Chain } from "./chain";
 import type { Action } from "./state";
@@ -6,16 +6,19 @@ import type { Action } from "./state";
 export interface Edits {
   readonly past: readonly Chain[];
   readonly future: readonly Chain[];
-  /** What the last edit was about: a slider on its way, or a card being dragged, is one edit. */
+  /**
+   * Names what the last edit changed. Edits with the same mark count as one: all changes while a
+   * slider is moved, or while a card is dragged.
+   */
   readonly mark: string;
 }
 
 export const NO_EDITS: Edits = { past: [], future: [], mark: "" };
 
-/** Edits that can be undone; nobody goes back further. */
+/** Most edits that can be undone. */
 export const EDITS_MAX = 100;
 
-/** Take down an edit that made one chain of another. */
+/** Record an edit; `before` is the chain before it. */
 export function noted(edits: Edits, before: Chain, action: Action): Edits {
   const mark = markOf(action);
   if (mark === null) return edits;
@@ -24,7 +27,7 @@ export function noted(edits: Edits, before: Chain, action: Action): Edits {
   return { past, future: [], mark };
 }
 
-/** null for what is no edit of the visitor's, "" for an edit by itself. */
+/** Return the mark of an edit: "" for one that never merges, null for no edit of the visitor. */
 function markOf(action: Action): string | null {
   switch (action.type) {
     case "step changed":
@@ -44,7 +47,7 @@ function markOf(action: Action): string | null {
   }
 }
 
-/** Go back or forward by one edit; null when there is none. */
+/** Go back or forward by one edit; null if there is none. */
 export function stepped(
   edits: Edits,
   chain: Chain,

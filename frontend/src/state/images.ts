@@ -1,9 +1,12 @@
-/** The list of images and what happened to each. Pure. */
+/** The list of images, and the state of each. Pure functions. */
 
 import type { BatchPage, JobState, JobView } from "../api";
 import type { Action } from "./state";
 
-/** The way of a file to S3: "waiting" for a free lane, … "checking" until the API has seen it. */
+/**
+ * The upload of a file to S3. "waiting": for other uploads to end; "checking": the API is checking
+ * the uploaded file.
+ */
 export interface Transfer {
   readonly phase:
     "preparing" | "waiting" | "sending" | "offline" | "retrying" | "paused" | "checking";
@@ -15,13 +18,13 @@ export interface ImageItem {
   readonly name: string;
   readonly bytes: number;
   readonly type: string;
-  /** null for an image that was found again after a reload. */
+  /** The file; null for an image that was restored after a reload. */
   readonly file: File | null;
-  /** Why this file cannot be sent; such a row only waits to be removed. */
+  /** Why this file cannot be sent, or ""; such a row can only be removed. */
   readonly refusal: string;
-  /** What the visitor should know before it is sent, or "". */
+  /** A warning for the visitor before the file is sent, or "". */
   readonly remark: string;
-  /** Why the upload ended; it can be tried again. */
+  /** Why the upload failed, or ""; it can be retried. */
   readonly trouble: string;
   readonly transfer: Transfer | null;
   readonly cancelling: boolean;
@@ -29,13 +32,13 @@ export interface ImageItem {
   readonly batch: string;
   readonly recipe: string;
   readonly job: JobView | null;
-  /** The job whose file is used again for this one, so that nothing needs to be sent. */
+  /** The job whose uploaded file is reused for this image, or null. */
   readonly former: Former | null;
   /** Whether the visitor has saved this result. */
   readonly isSaved: boolean;
 }
 
-/** What became of an image with an earlier recipe. */
+/** The job of an image with an earlier recipe. */
 export interface Former {
   readonly batch: string;
   readonly recipe: string;
@@ -47,7 +50,7 @@ export type Stage = "refused" | "chosen" | "uploading" | JobState;
 export interface Images {
   readonly items: readonly ImageItem[];
   readonly selected: string | null;
-  /** Jobs that were removed from the list here; the poll does not bring them back. */
+  /** Jobs that the visitor has removed from the list; pages of the poll do not add them again. */
   readonly hidden: readonly string[];
 }
 
@@ -103,24 +106,26 @@ export function stageOf(image: ImageItem): Stage {
   return image.job?.state ?? "chosen";
 }
 
-/** Whether something is under way for an image. */
+/** Return whether an image is being uploaded, waits in the queue, runs or is being cancelled. */
 export function isActive(image: ImageItem): boolean {
   if (image.transfer !== null || image.cancelling) return true;
   return image.job?.state === "queued" || image.job?.state === "running";
 }
 
-/** Whether pictures of a finished image are still on their way. */
+/** Return whether the service may still be making pictures of a finished image for this page. */
 export function awaitsViews({ job }: ImageItem, now = Date.now()): boolean {
   return job?.state === "succeeded" && job.views.until > now;
 }
 
-/** The job whose file can be used again: one that succeeded has a file that is kept and good. */
+/** Return the job whose file can be reused: the last one if it succeeded, or else `former`. */
 export function sourceOf({ batch, recipe, job, former }: ImageItem): Former | null {
   return job?.state === "succeeded" ? { batch, recipe, job } : former;
 }
 
-/** Images that a press on "Process" would send: at hand here or there, idle, and new to this
- * recipe. */
+/**
+ * Return the images that "Process" would send: idle, not processed with this recipe, and with a
+ * file on this page or in the service.
+ */
 export function pending(items: readonly ImageItem[], recipe: string): ImageItem[] {
   return items.filter((each) => {
     if (each.refusal || isActive(each)) return false;
@@ -134,10 +139,10 @@ export interface Counts {
   readonly done: number;
   readonly failed: number;
   readonly active: number;
-  /** Waiting in the queue, and in work. */
+  /** Images that wait in the queue, and images that run. */
   readonly queued: number;
   readonly running: number;
-  /** How much of the images that are in work is done, in images. */
+  /** Finished share of the running images, summed: 0.5 for one image that is half done. */
   readonly begun: number;
 }
 
@@ -252,7 +257,7 @@ function changed(
 function removed(state: Images, ids: ReadonlySet<string>): Images {
   const items = state.items.filter((each) => !ids.has(each.id));
   const gone = state.items.filter((each) => ids.has(each.id));
-  // The row that takes the place of a removed selected one is selected in its stead.
+  // If the selected row is removed, select the row that moves to its position.
   const place = state.items.findIndex((each) => each.id === state.selected);
   const next = items[Math.min(place, items.length - 1)]?.id ?? null;
   return {
@@ -264,7 +269,7 @@ function removed(state: Images, ids: ReadonlySet<string>): Images {
 
 function assigned(state: Images, id: string, batch: string, job: string): Images {
   const items = state.items
-    // A poll may have brought the job before the answer that names it came.
+    // A page of the poll may have added the job already, before the answer with its id arrived.
     .filter((each) => each.id === id || each.job?.job !== job)
     .map((each) => (each.id === id ? { ...each, batch, job: newJob(each, job) } : each));
   return { ...state, items };
@@ -295,7 +300,7 @@ function newJob(image: ImageItem, job: string): JobView {
   };
 }
 
-/** Take over a page of the poll, by job id. Returns the same state when it holds nothing new. */
+/** Merge a page of the poll by job id; return the same state if it has nothing new. */
 function merged(state: Images, page: BatchPage, recipe: string, restoring: boolean): Images {
   const views = new Map(page.jobs.map((view) => [view.job, view]));
   const known = new Set<string>();
@@ -314,7 +319,7 @@ function merged(state: Images, page: BatchPage, recipe: string, restoring: boole
     ? page.jobs.filter((view) => !known.has(view.job) && !state.hidden.includes(view.job))
     : [];
   if (!moved && unknown.length === 0) return state;
-  // They come in the order in which they changed last, which is no order to look through.
+  // Pages are sorted by the time of the last change; visitors expect the sequence of creation.
   unknown.sort((a, b) => a.created - b.created || a.name.localeCompare(b.name));
   const found = unknown.map((view) => restored(view, page.batch, recipe));
   const all = [...items, ...found];
@@ -322,7 +327,7 @@ function merged(state: Images, page: BatchPage, recipe: string, restoring: boole
   return { ...state, items: all, selected: state.selected ?? first?.id ?? null };
 }
 
-/** Whether a view tells more than the one at hand: answers may overtake each other. */
+/** Return whether a view is newer than another; answers may arrive out of sequence. */
 function isNewer(view: JobView, than: JobView): boolean {
   if (view.attempt !== than.attempt) return view.attempt > than.attempt;
   if (view.changed !== than.changed) return view.changed > than.changed;

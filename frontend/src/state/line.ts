@@ -1,10 +1,10 @@
-/** The line that images wait in: who works, and how many are ahead. Pure. */
+/** The queue of images: number of workers, and images ahead of one. Pure functions. */
 
 import type { BatchPage, JobView, Lane, Line } from "../api";
 import type { ImageItem } from "./images";
 
 export interface LineState extends Line {
-  /** When the page first heard that images wait and nobody works, in milliseconds since 1970; else 0. */
+  /** Since when images wait without a worker, in milliseconds since 1970; 0 if they do not. */
   readonly waitsSince: number;
 }
 
@@ -15,7 +15,7 @@ export const NO_LINE: LineState = {
   waitsSince: 0,
 };
 
-/** Take in what a page of the poll tells; the same state when that is nothing new. */
+/** Update from a page of the poll; return the same state if it has nothing new. */
 export function heard(state: LineState, page: BatchPage, now: number): LineState {
   const { line, jobs, counts } = page;
   const served = {
@@ -34,20 +34,23 @@ export function heard(state: LineState, page: BatchPage, now: number): LineState
   return isKnown ? state : { workers, start_seconds, served, waitsSince };
 }
 
-/** Workers tell every few seconds; jobs that left the queue tell at once. */
+/**
+ * Return the highest ticket taken from a lane. Workers report it every few seconds; jobs that have
+ * started show it at once.
+ */
 function furthest(lane: Lane, { served }: Line, jobs: readonly JobView[]): number {
   const taken = jobs.filter((job) => job.lane === lane && job.started > 0);
   return Math.max(served[lane], ...taken.map(({ ticket }) => ticket));
 }
 
-/** About how many images are ahead of one in the queue; null where nobody knows. */
+/** Return about how many images are ahead of one in the queue; null if unknown. */
 export function aheadOf(image: ImageItem, { served }: LineState): number | null {
   const { job } = image;
   if (job?.state !== "queued" || job.ticket === 0) return null;
   return Math.max(0, job.ticket - served[job.lane] - 1);
 }
 
-/** Milliseconds until a running image is done, as its worker estimates; 0 if unknown. */
+/** Return the worker's estimate until a running image is done, in milliseconds; 0 if unknown. */
 export function leftOf({ job }: ImageItem): number {
   return job?.state === "running" ? job.left : 0;
 }

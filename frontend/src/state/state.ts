@@ -1,4 +1,4 @@
-/** All that the page knows, and how it changes. Pure. */
+/** The state of the page, and the reducer that changes it. Pure functions. */
 
 import type { BatchPage } from "../api";
 import type { Catalogue, Limits, Operation } from "../recipe";
@@ -22,24 +22,24 @@ const NO_LIMITS: Limits = {
 
 const NO_CATALOGUE = { operations: [], version: 0, limits: NO_LIMITS };
 
-/** How far a zip of results is. */
+/** Progress of a zip of results, in files. */
 export interface Zip {
   readonly done: number;
   readonly all: number;
 }
 
-/** The batch that the page's address names. */
+/** The batch in the page's address. */
 export interface OpenBatch {
   readonly id: string;
   readonly recipe: string;
   readonly keptUntil: number;
-  /** Whether more images may join it: not after it was cancelled as a whole. */
+  /** Whether images may be added: not after the whole batch was cancelled. */
   readonly open: boolean;
-  /** What an image costs, where the service knows its prices. */
+  /** Cost of an image in US dollars; null if the service has no prices. */
   readonly imageUsd: number | null;
 }
 
-/** Trouble, in words; `until` tells when it is tried again, in milliseconds since 1970, or 0. */
+/** A problem as a sentence; `until` is the time of the next try, in ms since 1970, or 0. */
 export interface Trouble {
   readonly sentence: string;
   readonly passing: boolean;
@@ -53,13 +53,13 @@ export interface State {
   readonly edits: Edits;
   readonly batch: OpenBatch | null;
   readonly line: LineState;
-  /** What is wrong with the service or the network, in words, or "". */
+  /** The current problem of the service or the network, or null. */
   readonly trouble: Trouble | null;
-  /** The zip of results that is being made. */
+  /** The zip of results that is being made, or null. */
   readonly zip: Zip | null;
-  /** Last milestone, read out by screen readers. */
+  /** The last milestone, which screen readers read out. */
   readonly milestone: string;
-  /** A short word on what was just done, shown for a moment; the number tells one from the next. */
+  /** A short message about the last action, shown for a moment; each has a new number. */
   readonly toast: { readonly sentence: string; readonly number: number } | null;
 }
 

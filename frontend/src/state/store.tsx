@@ -1,4 +1,4 @@
-/** The page's state as components see it, and the work that they may start. */
+/** The store of the page's state, and hooks for components: state, dispatch and work. */
 
 import { type ReactNode, createContext, useContext, useSyncExternalStore } from "react";
 import type { Work } from "../work";
@@ -45,7 +45,7 @@ function usePage(): Page {
   return page;
 }
 
-/** A part of the state. The selector must return a stored value, not a new one each time. */
+/** Select a value of the state; the selector must return a stored value, not a new one. */
 export function useSelected<T>(select: (state: State) => T): T {
   const { store } = usePage();
   return useSyncExternalStore(store.subscribe, () => select(store.get()));

@@ -1,4 +1,4 @@
-/** Put images on the list and take them off. */
+/** Add images to the list and remove them. */
 
 import { forget } from "../addresses";
 import { type Checked, check } from "../files";
@@ -14,14 +14,14 @@ import { cancel } from "./orders";
 import { randomHex } from "./random";
 import { resumeUpload } from "./send";
 
-/** The scan among the samples, and the picture that it is made of. */
+/** The sample that is a scan, and the picture of which it is made. */
 const SCAN = { name: "huge-scan.jpg", madeOf: "cells.jpg" };
 
 /**
- * Put files on the list, each with what is wrong with it.
+ * Add files to the list, each with its error if it has one.
  *
- * A file that is on the list already is left out; one that an upload was broken off for goes on
- * with it. Out of a folder only images come.
+ * Files that are on the list already are skipped. A file whose upload was interrupted resumes that
+ * upload. Of a folder only images are added.
  */
 export async function addFiles(
   desk: Desk,
@@ -51,13 +51,13 @@ export async function addFiles(
   ]);
 }
 
-// Opening thousands of files at once would hold the page up for seconds.
+// Opening thousands of files at once would block the page for seconds.
 const LOOKS_AT_ONCE = 16;
 
-/** As people number files: scan-9 before scan-10. */
+/** Compares names by the numbers in them: scan-9 before scan-10. */
 const ORDER = new Intl.Collator("en", { numeric: true });
 
-/** Sort a folder's files, which come as they lie on the disk: in nobody's order. */
+/** Sort the files of a folder by path; browsers return them unsorted. */
 async function inOrder(files: readonly File[]): Promise<File[]> {
   const paths: (readonly [string, File])[] = [];
   await inSlices(files, (file) => paths.push([file.webkitRelativePath || file.name, file]));
@@ -65,7 +65,7 @@ async function inOrder(files: readonly File[]): Promise<File[]> {
   return paths.sort(([a], [b]) => ORDER.compare(a, b)).map(([, file]) => file);
 }
 
-/** Leave out what is on the list already, and what systems hide in folders. */
+/** Return the files that are not on the list yet, without the hidden files of a folder. */
 async function newOnes(
   items: readonly ImageItem[],
   files: readonly File[],
@@ -73,7 +73,7 @@ async function newOnes(
 ): Promise<File[]> {
   const known = new Set(items.flatMap(({ file }) => (file ? [traitsOf(file)] : [])));
   const fresh: File[] = [];
-  // To tell a file's size the browser goes to the disk.
+  // In slices, because the browser reads each file's size from disk.
   await inSlices(files, (file) => {
     const traits = traitsOf(file);
     if (!known.has(traits) && !(isFolder && isHidden(file.name))) fresh.push(file);
@@ -82,12 +82,12 @@ async function newOnes(
   return fresh;
 }
 
-/** What tells a file from others, across reloads of the page. */
+/** Return a key that identifies a file, also after a reload of the page. */
 function traitsOf({ name, size, lastModified }: File): string {
   return JSON.stringify([name, size, lastModified]);
 }
 
-/** Make rows of files; a name that the list has already is remarked on. */
+/** Make rows of files, with a remark if the list already has a file of that name. */
 async function listed(
   items: readonly ImageItem[],
   found: readonly Checked[],
@@ -109,7 +109,7 @@ function tell(desk: Desk, sentences: readonly (string | false)[]): void {
   desk.dispatch({ type: "toast shown", sentence: said });
 }
 
-/** Add one of the pictures that come with the site. */
+/** Add one of the site's sample pictures. */
 export async function addSample(desk: Desk, name: string): Promise<void> {
   try {
     const isScan = name === SCAN.name;
@@ -128,7 +128,7 @@ export function remove(desk: Desk, id: string): void {
   desk.dispatch({ type: "images removed", ids: [id] });
 }
 
-/** Empty the list; nothing may be under way. */
+/** Clear the list; no image may be active. */
 export function clear(desk: Desk): void {
   for (const { file } of desk.items) if (file) forget(file);
   desk.dispatch({ type: "list cleared" });

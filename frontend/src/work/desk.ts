@@ -1,4 +1,4 @@
-/** What all work of the page shares: state, API, lanes, and words for trouble. */
+/** What all actions of the page share: store, API, limits on concurrency, and error messages. */
 
 import { type Api, ApiProblem, isPassing } from "../api";
 import { placeOf } from "../recipe";
@@ -11,7 +11,7 @@ import { browserWaiting, persist } from "../waiting";
 
 const UPLOADS_AT_ONCE = 4;
 const CALLS_AT_ONCE = 4;
-// Five minutes or so of pauses: longer than any restart of the service.
+// About five minutes with the pauses, which is longer than any restart of the service.
 const TRIES = 24;
 
 type Lane = ReturnType<typeof lanes>;
@@ -22,9 +22,9 @@ export class Desk {
   readonly waiting = browserWaiting();
   readonly uploads: Lane = lanes(UPLOADS_AT_ONCE);
   readonly calls: Lane = lanes(CALLS_AT_ONCE);
-  /** Per image, ends what this page does for it: creating its job, uploading. */
+  /** By image id, aborts the work of this page for the image: creating its job, uploading. */
   readonly running = new Map<string, AbortController>();
-  /** Batches that are being followed. */
+  /** Batches that are being polled; `wake` ends the pause between two polls. */
   readonly followed = new Map<string, { wake(): void }>();
 
   constructor(store: Store, api: Api) {
@@ -44,20 +44,20 @@ export class Desk {
     this.store.dispatch(action);
   }
 
-  /** Tell a milestone to those who do not see the page. */
+  /** Announce a milestone to screen readers. */
   announce(sentence: string): void {
     this.dispatch({ type: "milestone reached", sentence });
   }
 
-  /** Show what is wrong with the page as a whole. */
+  /** Show an error that concerns the whole page. */
   say(sentence: string): void {
     this.dispatch({ type: "trouble changed", trouble: { sentence, passing: false, until: 0 } });
   }
 
   /**
-   * Show trouble that is being waited out, or (null) that it has passed.
+   * Show an error after which the page tries again; null removes it.
    *
-   * @param pause milliseconds until the next try; 0 where nobody knows
+   * @param pause milliseconds until the next try; 0 if unknown
    */
   trouble(error: unknown, pause = 0): void {
     if (error === null) {
@@ -71,7 +71,7 @@ export class Desk {
     this.dispatch({ type: "trouble changed", trouble: { sentence, passing: true, until } });
   }
 
-  /** Repeat a call through passing trouble, which is shown meanwhile. */
+  /** Make a call, with retries after passing errors, which are shown meanwhile. */
   async through<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let failed = false;
     const onFailure = (error: unknown, pause: number) => {
@@ -84,7 +84,7 @@ export class Desk {
     return answer;
   }
 
-  /** Say why a call failed: at the step, if it is about one of these. */
+  /** Show why a call failed: at the step, if the error is about one of `stepIds`. */
   explain(error: unknown, stepIds: readonly string[] = []): void {
     if (!(error instanceof ApiProblem) || isPassing(error)) return this.say(texts.service.down);
     const place = placeOf(error.faults[0].pointer);
@@ -95,7 +95,7 @@ export class Desk {
     this.announce(error.message);
   }
 
-  /** End all pauses now. */
+  /** End all pauses between tries and polls at once. */
   wake(): void {
     this.waiting.wake();
     for (const each of this.followed.values()) each.wake();

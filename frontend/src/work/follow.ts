@@ -1,4 +1,4 @@
-/** Follow batches by polling, and find one again after a reload. */
+/** Poll batches, and restore one after a reload. */
 
 import { ApiProblem, type BatchPage } from "../api";
 import { poll } from "../poller";
@@ -11,7 +11,7 @@ import { browserWaiting } from "../waiting";
 import type { Desk } from "./desk";
 import { randomHex } from "./random";
 
-/** Follow a batch until all its images are final. Asked twice, it is followed once. */
+/** Poll a batch until no image of it is active; does nothing if the batch is polled already. */
 export async function follow(desk: Desk, batch: string, restoring = false): Promise<void> {
   if (desk.followed.has(batch)) return;
   const waiting = browserWaiting();
@@ -41,14 +41,14 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
   }
 }
 
-/** Show the batch that the page's address names, if it names one. */
+/** Restore the batch or the recipe in the page's address, if there is one. */
 export async function restore(desk: Desk): Promise<void> {
   const batch = /^#batch=([0-9a-f]{32})$/.exec(window.location.hash)?.[1];
   if (batch) await follow(desk, batch, true);
   else if (window.location.hash.startsWith("#recipe=")) takeRecipe(desk);
 }
 
-/** Put the filters in place that the page's address holds. */
+/** Load the recipe in the page's address. */
 function takeRecipe(desk: Desk): void {
   const { operations } = desk.store.get().catalogue;
   const recipe = recipeIn(window.location.hash, operations, () => randomHex(4));
@@ -57,7 +57,7 @@ function takeRecipe(desk: Desk): void {
   desk.announce(texts.recipe.opened);
 }
 
-/** Name the batch in the address's fragment, which browsers keep to themselves. */
+/** Put the batch into the address's fragment, which browsers do not send to servers. */
 export function showInAddress(batch: string | null): void {
   const { pathname } = window.location;
   window.history.replaceState(null, "", batch ? `${pathname}#batch=${batch}` : pathname);
@@ -72,7 +72,7 @@ function take(desk: Desk, page: BatchPage, restoring: boolean): void {
   if (desk.items !== before) tellEnds(desk, before);
 }
 
-/** Mark the results that were saved before the page was loaded again. */
+/** Mark the results that were saved before the reload. */
 function recallSaved(desk: Desk, page: BatchPage): void {
   const saved = savedJobs();
   const came = new Set(page.jobs.map(({ job }) => job).filter((job) => saved.has(job)));
@@ -82,7 +82,7 @@ function recallSaved(desk: Desk, page: BatchPage): void {
   desk.dispatch({ type: "images downloaded", ids: found.map(({ id }) => id) });
 }
 
-/** Announce failures, and the moment when nothing is under way any more. */
+/** Announce failures, and the moment when the last active image ends. */
 function tellEnds(desk: Desk, before: readonly ImageItem[]): void {
   const states = new Map(before.map((each) => [each.id, each.job?.state]));
   for (const { id, name, job } of desk.items) {
@@ -103,7 +103,7 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
   desk.dispatch({ type: "chain restored", steps, format: page.format });
   const recipe = recipeKey(page.steps, page.format);
   const { batch: id, kept_until: keptUntil } = page;
-  // Not open to more images: it may have been cancelled as a whole, which no page tells.
+  // Not open to more images: the whole batch may have been cancelled, and pages do not show that.
   desk.dispatch({
     type: "batch opened",
     batch: { id, recipe, keptUntil, open: false, imageUsd: null },

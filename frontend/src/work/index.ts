@@ -1,4 +1,4 @@
-/** What the page can do, for its components. */
+/** The actions of the page, for its components. */
 
 import { type Api, Unreachable } from "../api";
 import type { Store } from "../state/store";
@@ -41,7 +41,7 @@ export function createWork(store: Store, api: Api) {
     copy: (text: string) => copy(desk, text),
     save: (text: string, name: string) => saveText(text, name),
     tryNow: () => desk.wake(),
-    /** The browser lost its connection, or has it again. */
+    /** Call when the browser goes offline or online. */
     connectionChanged: () => connectionChanged(desk),
   };
 }

@@ -1,4 +1,4 @@
-/** Cancel and retry, one image or all. */
+/** Cancel and retry one image or all. */
 
 import { isActive } from "../state/images";
 import type { Desk } from "./desk";
@@ -17,7 +17,7 @@ export async function cancel(desk: Desk, id: string): Promise<void> {
     const view = await desk.calls(() => desk.through(() => desk.api.cancel(batch, job)));
     desk.dispatch({ type: "job answered", id, job: view });
   } catch {
-    // It may have ended meanwhile, which the poll tells.
+    // The job may have ended meanwhile; the poll will show it.
     desk.dispatch({ type: "cancel asked", ids: [id], asked: false });
   }
   void follow(desk, batch);

@@ -1,9 +1,9 @@
-/** What leaves the page without the API: the clipboard, and files that are saved. */
+/** Output of the page without the API: the clipboard, and saved files. */
 
 import { texts } from "../texts";
 import type { Desk } from "./desk";
 
-// Browsers begin to read a saved address a moment after the click.
+// Browsers begin to read an object URL shortly after the click, so it must exist for a while.
 const KEPT_MS = 60_000;
 
 export async function copy(desk: Desk, text: string): Promise<void> {
@@ -20,7 +20,7 @@ export function saveText(text: string, name: string): void {
   saveBlob(new Blob([text], { type: "application/json" }), name);
 }
 
-/** Have the browser save a file. */
+/** Make the browser save a file. */
 export function saveBlob(blob: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -1,21 +1,21 @@
-/** Previews by a warm worker. */
+/** Previews, which a running worker computes. */
 
 import { ApiProblem, type PreviewPicture } from "../api";
 import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing";
 import type { Step } from "../recipe";
 import type { Desk } from "./desk";
 
-// Pictures that a worker has been sent from this page.
+// Hashes of the pictures that this page has already sent to a worker.
 const sent = new Set<string>();
 
 export interface Previewed {
-  /** What the picture was before; "" where the page has it already. */
+  /** Address of the picture before the steps; "" if the page shows it already. */
   readonly before: string;
   readonly url: string;
   readonly isApproximate: boolean;
 }
 
-/** Run the steps on a scaled image, or on a piece of it at its full size. */
+/** Run the steps on a scaled image, or on a crop of it at full size. */
 export async function preview(
   desk: Desk,
   file: File,
@@ -33,7 +33,7 @@ export async function preview(
   return { before, url, isApproximate: !isExact };
 }
 
-/** Ask for a preview; the picture itself travels with the first request only. */
+/** Request a preview; the picture itself is sent with the first request only. */
 async function ask(
   desk: Desk,
   { picture, content, scale }: Small,
@@ -47,7 +47,7 @@ async function ask(
   signal.throwIfAborted();
   const isKnown = sent.has(picture);
   const answer = await send(!isKnown).catch((error: unknown) => {
-    // Another worker than last time, or one that has seen many pictures since.
+    // The worker does not have the picture: it is another one, or it has dropped the picture.
     if (isKnown && error instanceof ApiProblem && error.status === 404) return send(true);
     throw error;
   });

@@ -1,4 +1,4 @@
-/** All results in one file, and their end. */
+/** Download all results in one file, and delete them. */
 
 import { noteSaved } from "../saved";
 import type { ImageItem } from "../state/images";
@@ -7,7 +7,7 @@ import type { Desk } from "./desk";
 import { clear } from "./add";
 import { saveBlob } from "./outside";
 
-/** Note that results were saved, so that only new ones need to be the next time. */
+/** Record that results were saved, so that the visitor can download only new ones later. */
 export function noteDownloaded(desk: Desk, ids: readonly string[]): void {
   desk.dispatch({ type: "images downloaded", ids });
   const saved = new Set(ids);
@@ -17,8 +17,8 @@ export function noteDownloaded(desk: Desk, ids: readonly string[]): void {
 /**
  * Save results as one zip with a manifest.
  *
- * The zip is put together while the results come in, one after the other; the browser keeps what
- * is ready of it, on disk where it is large.
+ * The results are fetched one after the other and added to the zip at once. The browser stores the
+ * zip, on disk if it is large.
  */
 export async function downloadAll(desk: Desk, images: readonly ImageItem[]): Promise<void> {
   const { zipOf } = await import("../zip");
@@ -41,7 +41,7 @@ export async function downloadAll(desk: Desk, images: readonly ImageItem[]): Pro
   }
 }
 
-/** Delete everything that this page has sent, and what came of it. */
+/** Delete all images that this page has sent, and their results, from the service. */
 export async function deleteAll(desk: Desk): Promise<void> {
   const open = desk.store.get().batch?.id;
   const batches = new Set([open, ...desk.items.map(({ batch }) => batch)].filter(Boolean));

@@ -1,4 +1,4 @@
-/** Send images: create their jobs, upload their files, hand them over to the queue. */
+/** Send images: create their jobs, upload their files, and have the jobs queued. */
 
 import { ApiProblem, type CreatedJob, type UploadForm, UploadRefused, isPassing } from "../api";
 import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
@@ -9,10 +9,10 @@ import type { Desk } from "./desk";
 import { follow, showInAddress } from "./follow";
 import { randomHex } from "./random";
 
-/** From this size on a file goes in parts: what has arrived need not be sent again. */
+/** Larger files are uploaded in parts, so that an interrupted upload resumes after its parts. */
 const PARTS_FROM_BYTES = 16 * 2 ** 20;
 
-/** Send all images that the recipe on the page has not been applied to. */
+/** Send all images that were not processed with the recipe on the page. */
 export async function process(desk: Desk): Promise<void> {
   const { chain, catalogue, batch: last } = desk.store.get();
   const recipe = recipeOf(chain.steps, chain.format);
@@ -23,7 +23,7 @@ export async function process(desk: Desk): Promise<void> {
   desk.announce(texts.milestones.started(images.length));
   let batch = last?.open && last.recipe === recipe.key ? last.id : "";
   const most = catalogue.limits.request_jobs_max;
-  // As they are now: each knows the job whose file it may use again.
+  // Read the images again: "images started" has set the job whose file each may reuse.
   const started = images.flatMap(({ id }) => desk.item(id) ?? []);
   for (let start = 0; start < started.length; start += most) {
     try {
@@ -37,12 +37,12 @@ export async function process(desk: Desk): Promise<void> {
 }
 
 /**
- * Create the jobs of up to a hundred images and start their uploads.
+ * Create the jobs of images, with one request, and start their uploads.
  *
- * Images that the API refuses are marked, and the others are asked for again without them.
+ * If the API refuses some images, mark these, and repeat the request without them.
  *
- * @param batch the batch to join, or "" for a new one
- * @returns the batch's id
+ * @param batch id of the batch to which to add the jobs, or "" for a new one
+ * @returns id of the batch
  */
 async function createJobs(
   desk: Desk,
@@ -58,7 +58,7 @@ async function createJobs(
     type,
     ...(former && { source: { batch: former.batch, job: former.job.job } }),
   }));
-  // One key per request: repeated through trouble, the request still creates its jobs once.
+  // One key for all tries, so that the request creates its jobs only once.
   const key = randomHex(16);
   try {
     if (batch) {
@@ -88,7 +88,7 @@ async function createJobs(
   }
 }
 
-/** Which of the images that were asked for the API refused, and why: sentences by id. */
+/** Return the reasons why the API refused some of the requested images, by image id. */
 function refusedImages(error: unknown, asked: readonly ImageItem[]): Map<string, string> {
   const refused = new Map<string, string>();
   for (const { pointer, detail } of error instanceof ApiProblem ? error.faults : []) {
@@ -109,7 +109,7 @@ function start(
     const image = images[i];
     if (!image) return;
     if (!desk.running.has(image.id)) {
-      // Cancelled while the request was under way. If this call fails, the job expires.
+      // The visitor cancelled during the request. If this call fails, the job expires later.
       desk.calls(() => desk.api.cancel(batch, job.job)).catch(() => undefined);
       return;
     }
@@ -119,13 +119,13 @@ function start(
   void follow(desk, batch);
 }
 
-/** Give images back whose jobs could not be created; they can be processed again. */
+/** Reset images whose jobs could not be created, so that they can be processed again. */
 function release(desk: Desk, images: readonly ImageItem[]): void {
   const ids = images.map(({ id }) => id).filter((id) => desk.running.delete(id));
   desk.dispatch({ type: "images released", ids });
 }
 
-/** Go on with an upload that was broken off, if a file is the one that it was of. */
+/** Resume the interrupted upload of this file, if there is one; return whether there is. */
 export function resumeUpload(desk: Desk, file: File): boolean {
   const image = desk.items.find(
     ({ file: known, job, name, bytes }) =>
@@ -140,7 +140,7 @@ export function resumeUpload(desk: Desk, file: File): boolean {
   return true;
 }
 
-/** Hold an upload; nothing of it moves until it is resumed. */
+/** Pause an upload until `resume`. */
 export function pause(desk: Desk, id: string): void {
   const controller = desk.running.get(id);
   if (!controller || !desk.item(id)?.transfer) return;
@@ -154,9 +154,9 @@ export function resume(desk: Desk, id: string): void {
 }
 
 /**
- * Upload an image's file, unless one that is there is used again, and hand it over to the queue.
+ * Upload the file of an image, or reuse an uploaded one, and have the job queued.
  *
- * @param form the upload form, or null when a fresh one must be asked for
+ * @param form the upload form, or null to request a new one
  */
 export async function transfer(desk: Desk, id: string, form: UploadForm | null): Promise<void> {
   const image = desk.item(id);
@@ -206,7 +206,7 @@ export async function transfer(desk: Desk, id: string, form: UploadForm | null):
   desk.followed.get(batch)?.wake();
 }
 
-/** Have the file of another job used; where that is gone, send it from here. */
+/** Reuse the uploaded file of another job; if that is gone, upload the file from this page. */
 async function copy(desk: Desk, id: string, form: UploadForm | null): Promise<void> {
   const image = desk.item(id);
   if (!image?.job) return;
@@ -238,7 +238,7 @@ async function copy(desk: Desk, id: string, form: UploadForm | null): Promise<vo
 
 function uploadFailed(desk: Desk, id: string, error: unknown): void {
   if (error instanceof ApiProblem && error.status === 422) {
-    // The file came, and the API found it to be no image: its job has failed.
+    // The file has arrived, but the API found that it is not an image: the job has failed.
     desk.dispatch({ type: "job failed", id, sentence: error.message });
   } else {
     desk.dispatch({ type: "upload failed", id, sentence: sentenceOf(error) });

@@ -1,4 +1,4 @@
-"""A node's bonds with the outside: a real consumer on a real broker, beside a made-up EC2."""
+"""The life cycle of a node: a real consumer on a real broker, beside a made-up EC2."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from cluster_worker.node import lifecycle as room
 from cluster_worker.node.consumer import Consumer, Verdict
-from cluster_worker.node.lifecycle import Outside
+from cluster_worker.node.lifecycle import LifeSigns
 from cluster_worker.node.metadata import Metadata
 from cluster_worker.node.table import job_table
 from config.contract import resources
@@ -95,12 +95,12 @@ class Work:
 
 @contextmanager
 def running(settings, work):
-    """Run a node's consumer with its bonds, as `python -m cluster_worker` does."""
+    """Run a node's consumer with its signs of life, as `python -m cluster_worker` does."""
     table = job_table(settings)
     consumer = Consumer(settings.broker_url, {resources.JOBS.name: 2}, work)
 
     def run():
-        with Outside(settings, consumer, table, "node"):
+        with LifeSigns(settings, consumer, table, "node"):
             consumer.run(settings.drain_seconds, work.may_end.set)
 
     thread = threading.Thread(target=run)
@@ -213,7 +213,7 @@ def test_a_consumer_that_hangs_leaves_its_file_alone(settings, channel, monkeypa
     with running(settings, work) as (consumer, _):
         eventually(alive.exists)
         monkeypatch.setattr(consumer, "serve", lambda: work.may_end.wait(60))
-        eventually(lambda: time.monotonic() - consumer.came_round > 2.0)
+        eventually(lambda: time.monotonic() - consumer.alive_at > 2.0)
         before = alive.stat().st_mtime_ns
         time.sleep(1.5)
         assert alive.stat().st_mtime_ns == before

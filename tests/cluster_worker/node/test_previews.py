@@ -7,7 +7,7 @@ import pytest
 from skimage import data, filters
 
 from cluster_worker.imagefiles.viewing import viewable
-from cluster_worker.node.consumer import Answerer
+from cluster_worker.node.consumer import RpcServer
 from cluster_worker.node.previews import Previewer, plain
 from config.contract import resources
 from config.contract.preview import Answer, Question
@@ -103,8 +103,8 @@ def test_masks_are_black_and_white_and_deep_images_get_contrast():
 
 @pytest.mark.slow
 def test_questions_are_answered_on_the_connection_that_asked(broker):
-    answerer = Answerer(broker.url, resources.PREVIEWS, lambda body: body.upper())
-    thread = threading.Thread(target=answerer.run)
+    server = RpcServer(broker.url, resources.PREVIEWS, lambda body: body.upper())
+    thread = threading.Thread(target=server.run)
     thread.start()
     heard = []
     try:
@@ -123,6 +123,6 @@ def test_questions_are_answered_on_the_connection_that_asked(broker):
                 if heard:
                     break
     finally:
-        answerer.stopping.set()
+        server.stopping.set()
         thread.join(20)
     assert heard == [b"WHAT"]

@@ -25,7 +25,7 @@ from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
-from cluster_worker.node.runner import Runner, Wanted
+from cluster_worker.node.runner import JobChecker, Runner
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import job_table
 from cluster_worker.timings import Timings
@@ -182,7 +182,7 @@ def test_nobody_waits_for_an_upload_whose_job_is_not_claimed(runner, accepted, m
     upload = Fetch(runner.storage, Path("never"))
     upload.begin(row)
     under_way = upload.early
-    upload.give_up()
+    upload.cancel()
     assert not under_way.done() or under_way.cancelled()
     slow.set()
 
@@ -270,11 +270,11 @@ def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
     runner.run(message)
     row = row_of(runner, message)
-    wanted = Wanted(runner.table, row, threading.Event())
-    wanted.look()
+    checker = JobChecker(runner.table, row, threading.Event())
+    checker.check_now()
     runner.table.access.client.put_item(
         TableName=TABLE, Item=replace(row, state="expired").to_item()
     )
     with pytest.raises(Cancelled):
-        wanted.look()
+        checker.check_now()
     assert not runner.table.add_views(row, 1, original_view="k")

@@ -12,16 +12,16 @@ import { Icon } from "../Icon";
 import { NumberControl } from "./NumberControl";
 
 export interface ControlProps<F extends Field> {
-  /** Of the element that the label points at; unique on the page. */
+  /** Id of the element to which the label belongs; unique on the page. */
   readonly id: string;
   readonly field: F;
   readonly value: Value;
-  /** What is wrong with the value, in one sentence, or "". */
+  /** The error of the value, in one sentence, or "". */
   readonly problem: string;
   onChange(value: Value): void;
 }
 
-/** The control for one parameter, whatever its kind. */
+/** The control for one parameter, of any type. */
 export function FieldControl(props: ControlProps<Field>) {
   const { field } = props;
   switch (field.kind) {
@@ -70,7 +70,7 @@ function SwitchControl({ id, field, value, problem, onChange }: ControlProps<Swi
 }
 
 function ListControl({ id, field, value, problem, onChange }: ControlProps<ListField>) {
-  // The text being typed: "1, " is on the way to two numbers.
+  // The text while it is typed: "1, " may become two numbers.
   const [typed, setTyped] = useState<string | null>(null);
   const numbers = Array.isArray(value) ? value : [];
   return (
@@ -99,7 +99,7 @@ interface FieldFrameProps extends ControlProps<Field> {
   readonly children: ReactNode;
 }
 
-/** What all controls have around them: label, reset, help, and what is wrong. */
+/** The frame of all controls: label, reset, help and error. */
 export function FieldFrame({ id, field, value, problem, onChange, children }: FieldFrameProps) {
   const isDefault = String(value) === String(field.default);
   const [isHelpShown, setHelpShown] = useState(false);

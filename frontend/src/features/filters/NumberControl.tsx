@@ -3,10 +3,10 @@ import { type NumberField, firstNumber, tidy } from "../../recipe";
 import { texts } from "../../texts";
 import { type ControlProps, FieldFrame } from "./FieldControl";
 
-/** Slider and number as one control; a nullable number also has a box for "automatic". */
+/** A slider and a number field as one control; a nullable number has a box "automatic", too. */
 export function NumberControl(props: ControlProps<NumberField>) {
   const { id, field, value, problem, onChange } = props;
-  // The text being typed: "1." and "" are on the way to a number.
+  // The text while it is typed: "1." and "" may become a number.
   const [typed, setTyped] = useState<string | null>(null);
   const isAutomatic = value === null;
   const number = typeof value === "number" ? value : NaN;

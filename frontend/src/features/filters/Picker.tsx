@@ -10,14 +10,14 @@ interface PickerProps {
   onClose(): void;
 }
 
-/** All operations with a picture of what each does, by group, with a search over names and help. */
+/** A dialog with all operations by group, each with a picture; searches names and help. */
 export function Picker({ onPick, onClose }: PickerProps) {
   const operations = useSelected((state) => state.catalogue.operations);
   const [query, setQuery] = useState("");
   const [group, setGroup] = useState("");
   const cards = useRef<HTMLDivElement>(null);
   const found = search(operations, query).filter((each) => !group || each.group === group);
-  // What was searched for is shown nearest first, and else all stands in its group.
+  // Search results are in one list, best match first; otherwise operations are in their groups.
   const shelves = query.trim() ? [""] : groupsOf(found);
 
   function onSearchKey(event: KeyboardEvent) {
@@ -27,7 +27,7 @@ export function Picker({ onPick, onClose }: PickerProps) {
       cards.current?.querySelector("button")?.focus();
     }
     if (event.key !== "Enter" || !first || !query) return;
-    // Else the same key stroke would press the button that gets the focus next.
+    // Otherwise the same key stroke would press the button that gets the focus next.
     event.preventDefault();
     onPick(first);
   }
@@ -96,7 +96,7 @@ function Card({ operation, onPick }: { operation: Operation; onPick(operation: O
   );
 }
 
-/** Walk over the cards by arrow keys, as they lie on the screen. */
+/** Move the focus between cards with the arrow keys, by their positions on the screen. */
 function walk(event: KeyboardEvent<HTMLElement>) {
   const way = {
     ArrowRight: [1, 0],
@@ -113,7 +113,7 @@ function walk(event: KeyboardEvent<HTMLElement>) {
     .map((card) => ({ card, box: card.getBoundingClientRect() }))
     .map(({ card, box }) => ({ card, right: box.x - here.x, below: box.y - here.y }))
     .filter(({ right, below }) => (x ? right * x > 4 && Math.abs(below) < 4 : below * y > 4))
-    // Of the next line, the one that lies below; of the same line, the next one.
+    // Prefer the nearest line, then the nearest card in it.
     .sort((a, b) => Math.abs(a.below) - Math.abs(b.below) || Math.abs(a.right) - Math.abs(b.right));
   ahead[0]?.card.focus();
 }

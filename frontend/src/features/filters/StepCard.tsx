@@ -23,7 +23,7 @@ import { FieldControl } from "./FieldControl";
 
 interface StepCardProps {
   readonly step: Step;
-  /** Missing when a restored chain names one that is no longer offered. */
+  /** Undefined if a restored chain has an operation that the catalogue no longer has. */
   readonly operation: Operation | undefined;
   readonly place: number;
   readonly last: number;
@@ -33,7 +33,7 @@ interface StepCardProps {
   onRemoved(title: string): void;
 }
 
-/** One step of the chain: its place, its form, and what the API said against it. */
+/** One step of the chain: its position, its form, and the API's error about it. */
 export function StepCard(props: StepCardProps) {
   const { step, operation, place, last, hasRoom, refusal, onRemoved } = props;
   const dispatch = useDispatch();
@@ -46,7 +46,7 @@ export function StepCard(props: StepCardProps) {
   }, [refusal]);
   const isRefusalAtField = fields.some((field) => field.name === refusal?.parameter);
   const fine = fields.filter((field) => field.fine);
-  // What was changed, or is wrong, is not hidden.
+  // Fine settings with another value than the default, or with an error, must be visible.
   const isFineShown = fine.some(
     (field) =>
       String(step.values[field.name]) !== String(field.default) || problemAt(field.name) !== "",
@@ -73,8 +73,8 @@ export function StepCard(props: StepCardProps) {
 
   function move(by: -1 | 1, button: HTMLButtonElement) {
     dispatch({ type: "step moved", id: step.id, by });
-    // A card that changes its place in the page loses the focus, and so does a button that the
-    // first or last place switches off: its neighbour takes over.
+    // A card that moves in the page loses the focus. A button that is disabled at the first or
+    // last position loses it, too; then focus another button.
     requestAnimationFrame(() => {
       const buttons = button.parentElement?.querySelectorAll("button") ?? [];
       [button, ...buttons].find((each) => !each.disabled)?.focus();
@@ -158,13 +158,13 @@ export function StepCard(props: StepCardProps) {
 }
 
 interface FineProps {
-  /** Whether something in it was changed or is wrong: it opens by itself then. */
+  /** Whether a setting in it was changed or has an error; it then opens by itself. */
   readonly isNeeded: boolean;
   readonly title: string;
   readonly children: ReactNode;
 }
 
-/** Settings that most leave as they are, folded away. */
+/** The fine settings, which most visitors never change: folded away. */
 function Fine({ isNeeded, title, children }: FineProps) {
   const [isOpen, setOpen] = useState(isNeeded);
   useEffect(() => {
@@ -195,7 +195,7 @@ interface HandleProps {
   onMove(by: -1 | 1, button: HTMLButtonElement): void;
 }
 
-/** The grip by which a card is dragged to another place, or moved by the arrow keys. */
+/** The handle with which a card is dragged to another position, or moved with the arrow keys. */
 function Handle({ step, place, last, title, onMove }: HandleProps) {
   const dispatch = useDispatch();
   const button = useRef<HTMLButtonElement>(null);
@@ -206,7 +206,7 @@ function Handle({ step, place, last, title, onMove }: HandleProps) {
   function drag(event: PointerEvent<HTMLButtonElement>) {
     if (event.button !== 0) return;
     setDragged(true);
-    // Not captured: a card loses a captured pointer when it changes its place in the page.
+    // Do not capture the pointer: a card loses a captured pointer when it moves in the page.
     const over = ({ clientY }: globalThis.PointerEvent) => {
       const place = placeAt(button.current, now.current, clientY);
       if (place !== now.current) dispatch({ type: "step placed", id: step.id, place });
@@ -251,7 +251,7 @@ function Handle({ step, place, last, title, onMove }: HandleProps) {
   );
 }
 
-/** The place of a card that is dragged: it passes a neighbour at that one's middle. */
+/** Return the position of a dragged card; it passes a neighbour at the neighbour's middle. */
 function placeAt(handle: HTMLElement | null, place: number, y: number): number {
   const cards = handle?.closest("ol")?.children;
   const middle = (index: number) => {

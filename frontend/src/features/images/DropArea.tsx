@@ -3,13 +3,13 @@ import { filesIn } from "../../folders";
 import { useWork } from "../../state/store";
 import { texts } from "../../texts";
 
-/** Takes files and folders that are dropped or pasted anywhere on the page, and shows it would. */
+/** Adding of files and folders by drop or paste anywhere on the page, with a hint for the drop. */
 export function DropArea() {
   const work = useWork();
   const [isOver, setOver] = useState(false);
 
   useEffect(() => {
-    // The browser tells of entering and leaving every element on the way: count them.
+    // The browser reports each element that is entered and left, so count them.
     let depth = 0;
     const turn = (by: number) => {
       depth = Math.max(0, depth + by);
@@ -31,7 +31,7 @@ export function DropArea() {
       turn(-depth);
       if (event.dataTransfer) void take(event.dataTransfer);
     };
-    // A field that is typed into keeps what is pasted into it.
+    // Only files are taken; text that is pasted into a field goes to the field.
     const paste = (event: ClipboardEvent) => {
       if (!event.clipboardData?.types.includes("Files")) return;
       event.preventDefault();

@@ -17,12 +17,12 @@ interface ImageRowProps {
   readonly isSelected: boolean;
 }
 
-/** One image: its picture, what happens to it, and what can be done about it. */
+/** The row of one image: thumbnail, state, progress and buttons. */
 export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
   const { image, place, count, isSelected } = props;
   const dispatch = useDispatch();
   const stage = stageOf(image);
-  // A row that does not wait hears nothing of the line, and so is not drawn again for it.
+  // A row that is not queued does not subscribe to the line, so that it is not rendered again.
   const line = useSelected((state) => (stage === "queued" ? state.line : NO_LINE));
   const words = wordsFor(image, line);
   return (
@@ -89,7 +89,7 @@ function Thumbnail({ image }: { image: ImageItem }) {
   );
 }
 
-/** The end of a file's name, where there is no picture to show. */
+/** Return the extension of a file's name, which is shown if there is no thumbnail. */
 function extension(name: string): string {
   return (/\.([^.]{1,4})$/.exec(name)?.[1] ?? "?").toUpperCase();
 }
@@ -103,12 +103,12 @@ function RowProgress({ image }: { image: ImageItem }) {
   }
   if (job?.state !== "queued" && job?.state !== "running") return null;
   const { done, total } = job.tiles;
-  // In the queue nothing moves, so neither does the bar.
+  // Without a total the bar would be animated, but a queued job makes no progress.
   const most = job.state === "queued" ? Math.max(1, total) : total;
   return <Progress label={texts.images.processing(image.name)} value={done} most={most} />;
 }
 
-// Phases in which a file is on its way and may be held.
+// Phases in which an upload can be paused.
 const PAUSABLE = new Set(["waiting", "sending", "retrying", "offline"]);
 
 function RowButtons({ image }: { image: ImageItem }) {

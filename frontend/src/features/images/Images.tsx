@@ -10,7 +10,7 @@ import { Rows } from "./Rows";
 import { SampleList, Samples } from "./Samples";
 import "./images.css";
 
-// Known to every browser, and not to React's types.
+// All browsers support this attribute, but React's types lack it.
 const FOLDER = { webkitdirectory: "" };
 
 export function Images() {
@@ -38,13 +38,13 @@ export function Images() {
   );
 }
 
-/** The ways by which files come in: chosen, by folder; dropped and pasted are told of. */
+/** Buttons to add files or a folder, with a hint that files can be dropped and pasted. */
 function Adding({ isFirst }: { isFirst: boolean }) {
   const work = useWork();
 
   function choose(event: ChangeEvent<HTMLInputElement>, isFolder: boolean) {
     void work.addFiles([...(event.target.files ?? [])], isFolder);
-    // The same file may be chosen again after it was removed.
+    // Otherwise choosing the same file again, after it was removed, would raise no event.
     event.target.value = "";
   }
 
@@ -101,7 +101,7 @@ function ListMenu() {
   );
 }
 
-/** How long results are kept and who can see them, and a way to be rid of them at once. */
+/** How long results are kept and who can see them, with a button to delete them at once. */
 function Kept() {
   const batch = useSelected((state) => state.batch);
   const work = useWork();

@@ -4,9 +4,9 @@ import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";
 import { ImageRow } from "./ImageRow";
 
-/** Height of a row with the gap below it, in pixels; the style sheet has the same. */
+/** Height of a row with the gap below it, in pixels; must match the style sheet. */
 export const ROW = 74;
-// Rows kept ready above and below what is in sight.
+// Number of rows that are rendered above and below the visible ones.
 const SPARE = 6;
 
 interface RowsProps {
@@ -14,7 +14,7 @@ interface RowsProps {
   readonly selected: string | null;
 }
 
-/** The list of images; only rows in sight are in the page, so that thousands stay smooth. */
+/** The list of images; only the visible rows are rendered, so that it stays fast with thousands. */
 export function Rows({ items, selected }: RowsProps) {
   const dispatch = useDispatch();
   const box = useRef<HTMLDivElement>(null);
@@ -47,7 +47,7 @@ export function Rows({ items, selected }: RowsProps) {
     if (top < current.scrollTop) current.scrollTop = top;
     const below = top + ROW - current.clientHeight;
     if (below > current.scrollTop) current.scrollTop = below;
-    // Only when another image is selected, not when rows come and go.
+    // Scroll only when another image is selected, not when rows are added or removed.
   }, [selected]);
 
   function onKey(event: KeyboardEvent) {

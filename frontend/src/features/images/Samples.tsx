@@ -1,7 +1,7 @@
 import { useWork } from "../../state/store";
 import { texts } from "../../texts";
 
-// Names of the files in public/samples, and of the scan that is made of one of them.
+// Names of the files in public/samples, and of the scan that is made from one of them.
 export const SCAN = "huge-scan.jpg";
 const SAMPLES = [
   { file: "astronaut.jpg", title: texts.samples.portrait },
@@ -9,7 +9,7 @@ const SAMPLES = [
   { file: "cells.jpg", title: texts.samples.cells },
 ];
 
-/** Pictures that come with the site, for visitors who have none at hand. */
+/** Sample pictures of the site, for visitors who have no picture at hand. */
 export function Samples() {
   const work = useWork();
   return (
@@ -36,7 +36,7 @@ export function Samples() {
   );
 }
 
-/** The same, as lines of a menu. */
+/** The same samples, as lines of a menu. */
 export function SampleList() {
   const work = useWork();
   return [...SAMPLES, { file: SCAN, title: texts.samples.scan }].map(({ file, title }) => (

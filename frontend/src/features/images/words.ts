@@ -2,7 +2,7 @@ import { type ImageItem, stageOf } from "../../state/images";
 import { type LineState, aheadOf, leftOf } from "../../state/line";
 import { texts } from "../../texts";
 
-/** What is to be said of an image: one short sentence. */
+/** Return the state of an image, in one short sentence. */
 export function wordsFor(image: ImageItem, line: LineState): string {
   const { job, transfer } = image;
   if (image.cancelling) return texts.stage.cancelling;

@@ -10,7 +10,7 @@ import { Menu } from "../Menu";
 
 const newId = () => randomHex(4);
 
-/** The recipe as a whole: presets, links, files, and commands that do the same. */
+/** The menu of the recipe: links, files, equivalent commands, and presets. */
 export function RecipeMenu() {
   const { steps, format } = useSelected((state) => state.chain);
   const operations = useSelected((state) => state.catalogue.operations);
@@ -71,7 +71,7 @@ export function RecipeMenu() {
   );
 }
 
-/** Chains to begin with; one that names an operation which is not offered is left out. */
+/** Buttons for the presets whose operations are all in the catalogue. */
 export function Presets() {
   const operations = useSelected((state) => state.catalogue.operations);
   const dispatch = useDispatch();
@@ -93,7 +93,7 @@ export function Presets() {
   ));
 }
 
-/** Undo and redo. */
+/** Buttons for undo and redo. */
 export function UndoButtons() {
   const edits = useSelected((state) => state.edits);
   const dispatch = useDispatch();

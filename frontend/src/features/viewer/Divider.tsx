@@ -3,20 +3,20 @@ import { texts } from "../../texts";
 import { Icon } from "../Icon";
 
 interface DividerProps {
-  /** Part of the stage that shows "before", from 0 to 1. */
+  /** Share of the stage that shows "before", from 0 to 1. */
   readonly split: number;
   readonly box: RefObject<HTMLElement | null>;
   onSplit(split: number): void;
 }
 
-/** The line between before and after; it is dragged, or moved by the arrow keys. */
+/** The line between before and after, moved with the pointer or the arrow keys. */
 export function Divider({ split, box, onSplit }: DividerProps) {
   const percent = Math.round(100 * split);
 
   function drag(event: PointerEvent<HTMLElement>) {
     const found = box.current?.getBoundingClientRect();
     if (!found || !event.currentTarget.hasPointerCapture(event.pointerId)) return;
-    // Never quite to the end: what is out of sight cannot be dragged back.
+    // Never to the very edge, where the line could not be seen and dragged back.
     onSplit(Math.min(0.99, Math.max(0.01, (event.clientX - found.left) / found.width)));
   }
 

@@ -5,25 +5,25 @@ import type { Point, Size } from "../../view";
 
 /** A picture on the stage. */
 export interface Shown {
-  /** All of it; small, if it is in tiles. */
+  /** The whole picture; a small version of it if it is in tiles. */
   readonly image: HTMLImageElement;
   readonly size: Size;
-  /** Values at a point of the stage; of a picture in tiles only, whose pixels are not at hand. */
+  /** For pictures in tiles, whose pixels are not all loaded: values at a point of the stage. */
   readonly valuesAt?: (at: Point) => readonly number[] | null;
 }
 
 interface LoupeProps {
   readonly pictures: ReadonlyMap<string, Shown>;
   readonly layers: readonly ("before" | "after")[];
-  /** Grows when a picture was loaded. */
+  /** Number of pictures loaded so far. */
   readonly loads: number;
   readonly pixel: Point | null;
-  /** The same place, in pixels of the stage. */
+  /** The same point, in pixels of the stage. */
   readonly at: Point | null;
   readonly hasHistogram: boolean;
 }
 
-/** What the pictures hold: the values under the pointer, and the histograms of both. */
+/** The pixel values under the pointer, and the histograms of the pictures. */
 export function Loupe({ pictures, layers, loads, pixel, at, hasHistogram }: LoupeProps) {
   const [read, setRead] = useState<ReadonlyMap<string, Pixels>>(new Map());
   const isWanted = hasHistogram || pixel !== null;
@@ -44,7 +44,7 @@ export function Loupe({ pictures, layers, loads, pixel, at, hasHistogram }: Loup
     };
   }, [isWanted, pictures, loads, shown]);
 
-  /** Values of a picture at the pixel of the scene, which the first picture gives its size. */
+  /** Return a picture's values at `pixel` of the scene, which has the size of the first picture. */
   function valuesOf(key: string): string | null {
     const picture = pictures.get(key);
     if (!picture || !pixel || !at) return null;
@@ -96,7 +96,7 @@ const HEIGHT = 48;
 const COLOURS = ["red", "green", "blue"];
 
 function HistogramChart({ title, histogram }: { title: string; histogram: Histogram }) {
-  // The ends are left out of the measure: a black border must not flatten all else.
+  // Scale without the first and last level, so that a black border does not flatten the chart.
   const most = Math.max(1, ...histogram.flatMap((levels) => levels.slice(1, -1)));
   return (
     <figure>
@@ -120,7 +120,7 @@ function HistogramChart({ title, histogram }: { title: string; histogram: Histog
 }
 
 function heightAt(level: number, part: number): string {
-  // The square root shows the rare levels too.
+  // The square root makes rare levels visible.
   const top = HEIGHT - HEIGHT * Math.sqrt(Math.min(1, part));
   return `L${level} ${top.toFixed(1)}L${level + 1} ${top.toFixed(1)}`;
 }

@@ -2,16 +2,16 @@ import { type PointerEvent, useRef } from "react";
 import type { Size, View } from "../../view";
 
 interface OverviewProps {
-  /** Address of the whole picture, small. */
+  /** Address of a small version of the whole picture. */
   readonly small: string;
   readonly view: View;
   readonly picture: Size;
   readonly stage: Size;
-  /** Move the picture by so many pixels of the stage. */
+  /** Move the picture by (x, y) pixels of the stage. */
   onMove(x: number, y: number): void;
 }
 
-/** The whole picture in a corner, with a frame around what is in sight; a press goes there. */
+/** The whole picture in a corner, with a frame around the visible area; a press moves there. */
 export function Overview({ small, view, picture, stage, onMove }: OverviewProps) {
   const box = useRef<HTMLDivElement>(null);
   const seen = {
@@ -38,7 +38,7 @@ export function Overview({ small, view, picture, stage, onMove }: OverviewProps)
     <div
       className="overview"
       ref={box}
-      // The arrow keys move the picture too, for those who do not see this.
+      // Hidden from screen readers: the arrow keys move the picture as well.
       aria-hidden="true"
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);

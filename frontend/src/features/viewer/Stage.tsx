@@ -39,27 +39,27 @@ export interface Layer {
 interface StageProps {
   /** One picture, or before and after of the same scene. */
   readonly layers: readonly Layer[];
-  /** Part of the stage that shows the first of two layers, from 0 to 1. */
+  /** Share of the stage that shows the first of two layers, from 0 to 1. */
   readonly split: number;
   readonly isBusy?: boolean;
   readonly hasHistogram: boolean;
-  /** Said when a picture cannot be shown. */
+  /** Sentence for the visitor if a picture cannot be shown. */
   readonly failure: string;
   readonly children?: ReactNode;
   onSplit(split: number): void;
 }
 
-// Pixels of the stage for one press of an arrow key.
+// One press of an arrow key moves the picture by this many pixels of the stage.
 const STEP = 60;
 
-/** Pictures on a neutral ground, with one zoom and pan by mouse, touch and keyboard. */
+/** Pictures on a neutral background, with a common zoom and pan by mouse, touch and keyboard. */
 export function Stage(props: StageProps) {
   const { layers, split, isBusy, hasHistogram, failure, children, onSplit } = props;
   const box = useRef<HTMLDivElement>(null);
   const pictures = useRef(new Map<string, Shown>());
   const [stage, setStage] = useState<Size | null>(null);
   const [picture, setPicture] = useState<Size | null>(null);
-  // null while the whole picture is shown, so that it stays fitted when the stage changes.
+  // null while the whole picture is shown, so that it stays fitted when the stage is resized.
   const [moved, setMoved] = useState<View | null>(null);
   const [pointer, setPointer] = useState<Point | null>(null);
   const [isFailed, setFailed] = useState(false);
@@ -106,10 +106,10 @@ export function Stage(props: StageProps) {
     setPointer(pointOf(event, box.current));
   }
 
-  /** Take in a picture that was loaded. */
+  /** Record a picture that was loaded. */
   function note(key: Layer["key"], shown: Shown) {
     pictures.current.set(key, shown);
-    // What comes first gives the scene its size; a result of another size fills it.
+    // The first picture sets the size of the scene; a result of another size is scaled to it.
     setPicture((was) => (was && layers.length > 1 && key === "after" ? was : shown.size));
     setLoads((count) => count + 1);
   }
@@ -235,7 +235,10 @@ function pointOf(event: { clientX: number; clientY: number }, box: Element | nul
   return { x: event.clientX - left, y: event.clientY - top };
 }
 
-/** Zoom by the wheel, at the pointer; the page's own handler could not keep the page in place. */
+/**
+ * Zoom with the wheel, at the pointer. React's own wheel handlers are passive, so they could not
+ * stop the page from scrolling.
+ */
 function useWheel(
   box: React.RefObject<HTMLDivElement | null>,
   zoom: (by: number, at: Point) => void,
@@ -246,7 +249,7 @@ function useWheel(
     if (!current) return;
     const turn = (event: WheelEvent) => {
       event.preventDefault();
-      // A notch is some 100 pixels, or 3 lines; a touch pad sends many small ones.
+      // A notch is about 100 pixels, or 3 lines; a touch pad sends many small steps.
       const pixels = event.deltaMode === 1 ? 33 * event.deltaY : event.deltaY;
       zoom(ZOOM ** (-Math.max(-100, Math.min(100, pixels)) / 60), pointOf(event, current));
     };
@@ -255,7 +258,7 @@ function useWheel(
   }, [box, zoom, isFailed]);
 }
 
-/** Pan by one finger or the mouse, zoom by two fingers, both ways by a double click. */
+/** Pan with one finger or the mouse, zoom with two fingers or a double click. */
 function useFingers(zoom: (by: number, at?: Point) => void, pan: (x: number, y: number) => void) {
   const down = useRef(new Map<number, Point>());
 

@@ -5,12 +5,12 @@ import { type TileIndex, readTileIndex } from "../../tiles";
 import { type Point, type Size, type View, within } from "../../view";
 import type { TileCanvas } from "./canvas";
 
-/** A picture in tiles that is open. */
+/** An opened picture in tiles. */
 export interface OpenTiles {
   readonly size: Size;
-  /** All of it, small. */
+  /** A small version of the whole picture. */
   readonly small: HTMLImageElement;
-  /** Values of the pixel that is seen at a point of the stage. */
+  /** Return the values of the pixel that is shown at a point of the stage. */
   valuesAt(at: Point): readonly number[] | null;
 }
 
@@ -18,16 +18,16 @@ interface TilesProps {
   readonly source: string;
   readonly title: string;
   readonly view: View | null;
-  /** Size of the scene, which the picture fills. */
+  /** Size of the scene, into which the picture is fitted. */
   readonly scene: Size | null;
   onOpen(tiles: OpenTiles): void;
   onFail(): void;
 }
 
 /**
- * A picture in tiles, of which those in sight are fetched and drawn.
+ * A picture in tiles; only the visible tiles are fetched and drawn.
  *
- * The stage moves it as it moves any picture; nothing listens to the pointer here.
+ * The stage handles the pointer and moves it like any other picture.
  */
 export function Tiles({ source, title, view, scene, onOpen, onFail }: TilesProps) {
   const box = useRef<HTMLDivElement>(null);
@@ -41,7 +41,7 @@ export function Tiles({ source, title, view, scene, onOpen, onFail }: TilesProps
     let opened: TileCanvas | null = null;
     const open = async () => {
       const read = (start: number, end: number) => api.bytes(source, start, end, signal);
-      // The library is as large as the rest of the site, and few pictures need it.
+      // Load the library only now: it is as large as the rest of the site and rarely needed.
       const [{ newTileCanvas }, index] = await Promise.all([
         import("./canvas"),
         readTileIndex(read),
@@ -75,7 +75,7 @@ export function Tiles({ source, title, view, scene, onOpen, onFail }: TilesProps
   return <div className="tiles" ref={box} role="img" aria-label={title} />;
 }
 
-/** The level that is a single tile. */
+/** Load the smallest level, which is a single tile. */
 async function smallOf(
   index: TileIndex,
   read: (start: number, end: number) => Promise<ArrayBuffer>,

@@ -107,7 +107,10 @@ interface PreviewMarkProps {
   onCrop(isCrop: boolean): void;
 }
 
-/** Says that what is seen is no result yet, and how true it is; a large image also in full size. */
+/**
+ * A label on previews: that the picture is not a result yet, and whether it is approximate. A
+ * button switches between the scaled image and a crop at full size.
+ */
 function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
   const { url, isApproximate, isComing, reason } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
@@ -127,7 +130,7 @@ function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
   );
 }
 
-/** Whether pictures of an image are on their way; no longer once nobody need wait for them. */
+/** Return whether pictures of an image are being made; false after `views.until`. */
 function useComing(image: ImageItem): boolean {
   const [, setNow] = useState(0);
   const until = image.job?.views.until ?? 0;
@@ -140,7 +143,7 @@ function useComing(image: ImageItem): boolean {
   return awaitsViews(image);
 }
 
-/** What to say where there is no picture. */
+/** Return the sentence that is shown instead of a picture. */
 function wordsWithout({ job, type, refusal }: ImageItem, isComing: boolean): string {
   if (isComing) return texts.viewer.coming;
   if (job?.state === "succeeded") return texts.viewer.tiff;
@@ -175,7 +178,7 @@ interface CaptionProps {
   readonly isAlone: boolean;
 }
 
-/** What is to be said and done about the image, below its picture. */
+/** The state, the buttons and the notes of an image, below its picture. */
 function Caption({ image, isComing, isAlone }: CaptionProps) {
   const work = useWork();
   const line = useSelected((state) => state.line);

@@ -10,7 +10,7 @@ interface ZoomProps {
   onZoom(by: number): void;
 }
 
-/** Buttons for the zoom, and how large it is. */
+/** Buttons for the zoom, and its value. */
 export function Zoom({ scale, isFitted, onFit, onScale, onZoom }: ZoomProps) {
   return (
     <div className="zoom" role="group" aria-label={texts.viewer.zoom}>

@@ -1,4 +1,4 @@
-/** OpenSeadragon as a canvas: it fetches and draws the tiles in sight, and this page moves it. */
+/** OpenSeadragon as a canvas: it fetches and draws the visible tiles; the stage sets the view. */
 
 import OpenSeadragon from "openseadragon";
 import { api } from "../../api";
@@ -7,22 +7,22 @@ import { CRISP_SCALE, type Size, type View } from "../../view";
 
 export interface TileCanvas {
   readonly size: Size;
-  /** Draw the picture so. */
+  /** Draw the picture at a view. */
   show(view: View): void;
-  /** What is drawn, and pixels of it for one of the stage. */
+  /** Return the canvas, and its pixels per pixel of the stage. */
   context(): { readonly canvas: HTMLCanvasElement; readonly scale: number };
   close(): void;
 }
 
-// Few enough for one connection, and for decoding beside a page that stays smooth.
+// Few enough for one connection, and for the page to stay smooth while tiles are decoded.
 const TILES_AT_ONCE = 6;
 const TILES_KEPT = 300;
 
-/** Say that the library's own style sheet is there: the page's policy would not let it in. */
+/** Add the mark of the library's own style sheet, which the page's policy would block. */
 function forgoStyleSheet(): void {
   const name = "data-openseadragon-mobile-css";
   if (document.querySelector(`style[${name}]`)) return;
-  // Of no namespace, so that it only bears the name: the policy blocks empty style sheets as well.
+  // Without a namespace it is not a style sheet; the policy blocks even empty style sheets.
   const mark = document.createElementNS(null, "style");
   mark.setAttribute(name, "");
   document.head.append(mark);
@@ -33,10 +33,10 @@ export function newTileCanvas(element: HTMLElement, source: string, index: TileI
   forgoStyleSheet();
   const viewer = new OpenSeadragon.Viewer({
     element,
-    // On webgl a picture may stay black without a word.
+    // With webgl a picture may stay black without an error.
     drawer: "canvas",
     tileSources: [tileSource(source, index)] as never,
-    // The stage listens, and shows controls of its own.
+    // The stage handles mouse and keyboard, and has its own controls.
     mouseNavEnabled: false,
     keyboardNavEnabled: false,
     showNavigationControl: false,
@@ -54,7 +54,7 @@ export function newTileCanvas(element: HTMLElement, source: string, index: TileI
   function show(view: View): void {
     last = view;
     const { clientWidth, clientHeight } = element;
-    // In widths of the picture, as the library has it.
+    // The library's unit of length is the width of the picture.
     const unit = view.scale * width;
     const bounds = [-view.x, -view.y, clientWidth, clientHeight].map((each) => each / unit);
     viewer.drawer?.setImageSmoothingEnabled(view.scale < CRISP_SCALE);
@@ -75,7 +75,7 @@ export function newTileCanvas(element: HTMLElement, source: string, index: TileI
   };
 }
 
-/** Tell the library of the tiles, each of which is a range of one file. */
+/** Build the library's source of the tiles, each of which is a range of one file. */
 function tileSource(source: string, index: TileIndex): OpenSeadragon.TileSource {
   const { width, height, side, levels } = index;
   const made = new OpenSeadragon.TileSource({
@@ -88,7 +88,7 @@ function tileSource(source: string, index: TileIndex): OpenSeadragon.TileSource 
   });
   const places = new Map<string, readonly [number, number]>();
   made.getTileUrl = (level: number, x: number, y: number) => {
-    // Never asked for as it is: it names the tile, and tells it from others in the cache.
+    // This address is never fetched; it identifies the tile in the cache.
     const name = `${source}#${level}/${x}/${y}`;
     places.set(name, index.place(level, x, y));
     return name;

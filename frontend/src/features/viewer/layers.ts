@@ -1,4 +1,4 @@
-/** Which pictures the viewer shows of an image, and where each comes from. */
+/** Choose the pictures of an image that the viewer shows, and their sources. */
 
 import { addressOf } from "../../addresses";
 import type { ViewPicture } from "../../api";
@@ -9,18 +9,18 @@ import { TILES_TYPE } from "../../tiles";
 import type { Layer } from "./Stage";
 import type { Preview } from "./usePreview";
 
-/** Above so many pixels on a side a picture is shown by tiles, as the service has it. */
+/** Longest side, in pixels, of a picture that is shown without tiles; the service has the same. */
 const SIDE_MAX = 4096;
 const PLAIN_DTYPES = ["bool", "uint8"];
 
 interface Found {
-  /** A preview stands for the result; that of a piece for the original too. */
+  /** A preview replaces the result; the preview of a crop also replaces the original. */
   readonly preview: Pick<Preview, "url" | "before">;
   /** Whether pictures for this page are still being made. */
   readonly isComing: boolean;
 }
 
-/** Before, after, or both. */
+/** Return the layers of an image: before, after, or both. */
 export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[] {
   const { name, type, refusal, file, job } = image;
   const result = job?.state === "succeeded" ? job.result : null;
@@ -43,7 +43,10 @@ export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[
   return layers;
 }
 
-/** Pictures for this page; of an image that is processed again, that of the original stays. */
+/**
+ * Return the pictures that the service made for this page. While an image is processed again, the
+ * picture of its original from the earlier job is used.
+ */
 function viewsOf({ job, former }: ImageItem) {
   if (job?.views.original || job?.views.result) return job.views;
   return former && { original: former.job.views.original, result: null };
@@ -53,12 +56,12 @@ function at({ url, type }: ViewPicture): Pick<Layer, "source" | "isTiled"> {
   return { source: url, isTiled: type === TILES_TYPE };
 }
 
-/** Whether an image is so large that it is shown by tiles, which browsers need not decode whole. */
+/** Return whether an image is shown in tiles, because it is too large to be decoded as a whole. */
 export function isDeep({ job }: ImageItem): boolean {
   return job !== null && Math.max(job.rows, job.columns) > SIDE_MAX;
 }
 
-/** Whether a picture on the stage has other contrast than its file. */
+/** Return whether a picture on the stage has another contrast than its file. */
 export function stretchedOf(image: ImageItem, layers: readonly Layer[]): boolean {
   const { original, result } = viewsOf(image) ?? {};
   return [original, result].some(

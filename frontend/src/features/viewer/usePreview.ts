@@ -6,25 +6,25 @@ import { type ImageItem, isActive } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 
 export interface Preview {
-  /** Address of the picture; "" as long as there is none. */
+  /** Address of the preview; "" while there is none. */
   readonly url: string;
-  /** Address of what it was before, where that is a piece of the image; else "". */
+  /** For a crop, the address of the crop before the steps; otherwise "". */
   readonly before: string;
   readonly isApproximate: boolean;
   readonly isComing: boolean;
-  /** Why there is none, in one sentence, or "". */
+  /** Why there is no preview, in one sentence, or "". */
   readonly reason: string;
 }
 
 const NONE: Preview = { url: "", before: "", isApproximate: false, isComing: false, reason: "" };
-// A slider moves many times a second; a pause this short is not felt.
+// A slider changes many times per second, so wait briefly; visitors do not notice this pause.
 const PAUSE_MS = 60;
 const AGAIN_MS = 2000;
 
 /**
- * What the chain on the page would make of an image; none where its result is there.
+ * Return a preview of the chain on the page for an image; none if the image has its result.
  *
- * @param isCrop whether to show a piece at full size, and not all of it scaled down
+ * @param isCrop whether to preview a crop at full size instead of the whole image scaled down
  */
 export function usePreview(image: ImageItem, isCrop: boolean): Preview {
   const { steps, format } = useSelected((state) => state.chain);
@@ -43,7 +43,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
     !isActive(image) &&
     recipe.steps.length > 0 &&
     isSendable(steps, operations);
-  // Steps that are sent; the format makes no difference to a preview.
+  // Only the steps that are sent matter; the format does not change a preview.
   const chain = JSON.stringify(recipe.steps);
 
   useEffect(() => {
@@ -61,7 +61,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
           },
           (error: unknown) => {
             if (signal.aborted) return;
-            // No worker was free in time, or there is none yet.
+            // No worker was free in time, or no worker runs yet: try again later.
             hasFailed.current = isPassing(error);
             if (hasFailed.current) return setTries((tries) => tries + 1);
             const isRefused = error instanceof ApiProblem && error.status === 422;
@@ -75,7 +75,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
       clearTimeout(timer);
       controller.abort();
     };
-    // `chain` stands for the steps: those that are off, and their ids, change nothing.
+    // `chain` stands for `steps`: steps that are off and ids of steps do not change the preview.
   }, [isWanted, file, chain, isCrop, work, tries]);
 
   const { url, before } = preview;
@@ -84,7 +84,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
   return preview;
 }
 
-/** Let go of pictures that were made on this page. */
+/** Revoke the object URLs of pictures that were made on this page. */
 function release(pictures: Pick<Preview, "url" | "before">): void {
   for (const each of [pictures.url, pictures.before]) {
     if (each.startsWith("blob:")) URL.revokeObjectURL(each);
