@@ -4,8 +4,21 @@ SHELL := /bin/bash
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
-# These tests only compute, without servers or MPI worlds, so they may share the cores.
-SHARED := tests/cluster_worker/test_catalogue.py tests/cluster_worker/test_memory.py
+# Two processes share the tests; what each test shares with others is said in tests/conftest.py.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+# The parts of the long tests, each of at most 20 minutes.
+LONG := tilings parameters chains engine gigapixel scaling broker worker rabbitmq4
+CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
+LONG_tilings := $(CATALOGUE) -k test_every_tiling
+LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
+LONG_chains := $(CATALOGUE) -k test_many_random_chains
+LONG_engine := tests/cluster_worker/engine/test_engine.py
+LONG_gigapixel := tests/cluster_worker/engine/test_gigapixel.py
+LONG_scaling := tests/app/test_scaling.py
+LONG_broker := tests/machines/test_broker_node.py
+LONG_worker := tests/machines/test_worker_node.py
+LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
 
 CDK := infra/node_modules/.bin/cdk
 
@@ -18,16 +31,23 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); 
 	@$(SETUP) run
 	@exec $(PYTHON) -m infra.local
 
-test: ## Run all tests but the long ones, with a real broker, browser and MPI
+test: ## Run the tests with real parts (OPERATION=name or ROOM=name for a part; rooms are folders)
+ifdef OPERATION
+	@$(SETUP) check
+	$(PYTEST) -m "not long" --operation $(OPERATION) tests/cluster_worker/operations
+else ifdef ROOM
+	@$(SETUP) test
+	$(PYTEST) -m "not long" $(or $(wildcard tests/$(ROOM) tests/cluster_worker/$(ROOM)),tests/$(ROOM))
+else
 	@$(SETUP) test
 	npm --prefix frontend run check
-	$(PYTHON) -m pytest -m "not long" -n auto $(SHARED)
-	$(PYTHON) -m pytest -m "not long" $(SHARED:%=--ignore=%)
+	ROOM_BUDGETS=1 $(PYTEST) -m "not long"
+endif
 
-test-long: ## Run the tests that take minutes
+test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)
 	@$(SETUP) test
-	$(PYTHON) -m pytest -m long -n auto $(SHARED)
-	$(PYTHON) -m pytest -m long $(SHARED:%=--ignore=%)
+	@$(foreach part,$(or $(PART),$(LONG)),echo "long tests: $(part)" && \
+		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters),2,0) $(LONG_$(part)) &&) true
 
 check: ## Check format, lint and types, and run the fast tests
 	@$(SETUP) check

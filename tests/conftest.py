@@ -1,14 +1,83 @@
-"""Real parts for the tests: a broker, and the whole app as `make run` starts it."""
+"""Real parts for the tests, and how tests share them and the cores.
+
+Servers, worlds and the app are imported where they are used: most rooms need none of them.
+"""
+
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from infra.local.app import LocalApp
-from infra.local.broker import Broker
+from tests import budgets
+
+TESTS = Path(__file__).parent
 
 # The same examples each time, on a slow machine too: a run that fails can be run again.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--operation", help="run the tests of one operation only")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Choose the tests of one operation, and say which tests share a process.
+
+    A file's tests share its servers, so one process runs the whole file. In the catalogue's tests
+    an operation's claims share its results. The rooms with the longest tests begin, so that no
+    process is left alone with one at the end.
+    """
+    chosen = config.getoption("--operation")
+    if chosen:
+        kept = [item for item in items if chosen in names_of(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+        if not items:
+            raise pytest.UsageError(f"--operation: no test is of {chosen}; see `dip operations`")
+    items.sort(key=lambda item: budgets.ORDER.index(budgets.room_of(path_of(item))))
+    for item in items:
+        group = path_of(item)
+        if group.endswith("test_catalogue.py"):
+            group = f"{group} {' '.join(sorted(names_of(item)))}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def path_of(item):
+    return str(item.path.relative_to(TESTS))
+
+
+def names_of(item):
+    """Name the operations that a test is of, as its parameters tell."""
+    found = set()
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for value in parameters.values():
+        steps = value if isinstance(value, list) else [value]
+        for each in steps:
+            if isinstance(each, dict):
+                each = each.get("operation")
+            if isinstance(each, str):
+                found.add(each)
+    return found
+
+
+def pytest_runtest_logreport(report):
+    budgets.add(report.nodeid, report.duration)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if budgets.spent:
+        terminalreporter.section("seconds by room")
+        for line in budgets.table():
+            terminalreporter.write_line(line)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Fail a whole run in which a room took more than its budget."""
+    is_worker = hasattr(session.config, "workerinput")
+    if os.environ.get("ROOM_BUDGETS") and not is_worker and exitstatus == 0 and budgets.exceeded():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +87,8 @@ def app(tmp_path_factory):
     `app.url` is the site's origin, `app.pids()` the parts' pids, `app.environment` what API and
     worker were told, and `app.folder` holds the logs.
     """
+    from infra.local.app import LocalApp
+
     with LocalApp(tmp_path_factory.mktemp("app"), ranks=2, sweep_seconds=1.0, say=print) as app:
         yield app
 
@@ -25,5 +96,7 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory):
     """A RabbitMQ of its own: `broker.url`; a test that kills it must `broker.restart()` it."""
+    from infra.local.broker import Broker
+
     with Broker(tmp_path_factory.mktemp("broker")) as broker:
         yield broker

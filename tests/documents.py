@@ -15,10 +15,11 @@ from skimage import color, data
 
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import Whole
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker import reference
+from tests.cluster_worker.operations import reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"
 CATALOGUE = catalogue()
@@ -103,7 +104,9 @@ def noisy(image):
 def run(image, steps, depth="input"):
     """Run a chain as one tile."""
     checked = json.dumps(recipe.check(steps, CATALOGUE, 20))
-    return run_alone(plan(PlanRequest(image.shape, str(image.dtype), checked, depth)), image)
+    return run_alone(
+        plan(PlanRequest(header_of(image.shape, str(image.dtype)), checked, depth)), image
+    )
 
 
 def before(operation):

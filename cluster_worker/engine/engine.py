@@ -34,6 +34,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.operations import catalogue
+from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
 from cluster_worker.plan.cost import estimate, is_worth_cutting
@@ -218,7 +219,7 @@ class Engine:
                 job.start(progress)
                 job.wait()
                 return job.keep()
-        with self.prepare(image.shape, image.dtype.name, steps, depth) as job:
+        with self.prepare(header_of(image.shape, image.dtype.name), steps, depth) as job:
             np.copyto(job.source, image)
             job.start(progress)
             job.wait()
@@ -245,7 +246,7 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        check_image(image.shape, image.dtype.name)
+        check_image(header_of(image.shape, image.dtype.name))
         [segment] = self.segments.allocate([image.nbytes], ALLOCATE_SECONDS)
         pixels = Pixels(str(segment.path), image.shape, image.dtype.name)
         held = Held(self.segments, segment, pixels)
@@ -266,9 +267,8 @@ class Engine:
         """
         source = image.add_reader()
         try:
-            job = self.allocate_job(
-                self.plan_request(source.shape, source.dtype, steps, depth), source
-            )
+            header = header_of(source.shape, source.dtype)
+            job = self.allocate_job(self.plan_request(header, steps, depth), source)
         except BaseException:
             image.remove_reader()
             raise
@@ -276,20 +276,14 @@ class Engine:
         return job
 
     def prepare(
-        self,
-        shape: tuple[int, ...],
-        dtype: str,
-        steps: Sequence[Mapping[str, Any]],
-        depth: Depth = "input",
+        self, image: ImageHeader, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"
     ) -> EngineJob:
         """Plan a chain and reserve its memory; the caller fills `job.source` and starts the job.
 
         Parameters
         ----------
-        shape : tuple of int
-            Shape of the image, as for `run`.
-        dtype : str
-            Name of the image's dtype, such as "uint8".
+        image : ImageHeader
+            What the image is; `header_of` makes it from a shape and a dtype.
         steps, depth
             As for `run`.
 
@@ -301,11 +295,11 @@ class Engine:
         Raises
         ------
         Rejected
-            If steps, shape or dtype are not accepted, or there is too little memory.
+            If steps or image are not accepted, or there is too little memory.
         TimeoutError
             As for `run`.
         """
-        return self.allocate_job(self.plan_request(shape, dtype, steps, depth))
+        return self.allocate_job(self.plan_request(image, steps, depth))
 
     def allocate_job(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
         """Make a job with all its images in shared memory; a given `source` lies there already."""
@@ -383,20 +377,16 @@ class Engine:
         return run_file(self, Path(source), Path(target), steps, progress, scratch_dir)
 
     def plan_request(
-        self,
-        shape: tuple[int, ...],
-        dtype: str,
-        steps: Sequence[Mapping[str, Any]],
-        depth: Depth = "input",
+        self, image: ImageHeader, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"
     ) -> PlanRequest:
-        """Check steps, shape and dtype, and that a rank has the memory for the plan's passes.
+        """Check steps and image, and that a rank has the memory for the plan's passes.
 
         Raises
         ------
         Rejected
             With one sentence, if a check fails.
         """
-        request = PlanRequest(tuple(shape), dtype, checked_steps(steps), depth, self.core)
+        request = PlanRequest(image, checked_steps(steps), depth, self.core)
         self.check_memory(request)
         return request
 

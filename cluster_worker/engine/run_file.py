@@ -19,6 +19,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
+from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.passes import Density, Plan
@@ -41,7 +42,7 @@ class JobFactory(Protocol):
     segments: Segments
     decoders: WarmDecoders
 
-    def plan_request(self, shape: tuple[int, ...], dtype: str, steps: Steps) -> PlanRequest:
+    def plan_request(self, image: ImageHeader, steps: Steps) -> PlanRequest:
         """Check steps, shape and dtype, and that a rank has the memory for the plan's passes."""
 
     def check_memory(self, request: PlanRequest) -> None:
@@ -110,7 +111,7 @@ class FileJob:
         self.header = header
         self.format = format
         self.spool: Spool | None = None
-        request = engine.plan_request(header.shape, header.dtype, steps)
+        request = engine.plan_request(header.image, steps)
         planned = plan(request)
         check_result(header.name, planned.result_dtype, planned.result_shape, format)
         with ExitStack() as stack:

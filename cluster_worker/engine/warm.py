@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, Operation
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
 
@@ -48,7 +49,9 @@ def warm_up(names: Iterable[str] = OPERATIONS) -> None:
             for image in images:
                 # An operation that rejects this image has been called and is warm too.
                 with suppress(Rejected):
-                    request = PlanRequest(image.shape, str(image.dtype), json.dumps(steps))
+                    request = PlanRequest(
+                        header_of(image.shape, str(image.dtype)), json.dumps(steps)
+                    )
                     run_alone(plan(request), image)
 
 

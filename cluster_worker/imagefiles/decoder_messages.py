@@ -12,6 +12,7 @@ from typing import Any
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import COMPRESSIONS, ByteRange, Header
 from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE
+from cluster_worker.pixels.header import ImageHeader, header_of
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -19,8 +20,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
     return {
         "name": header.name,
         "format": header.format,
-        "shape": list(header.shape),
-        "dtype": header.dtype,
+        **header.image._asdict(),
         "orientation": header.orientation,
         "icc_profile": base64.b64encode(header.icc_profile).decode(),
         "resolution": header.resolution,
@@ -46,13 +46,12 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
         If a field is missing, or has a value that no header has.
     """
     try:
-        shape = tuple(int(each) for each in wire["shape"])
+        image = image_from_json(wire)
         resolution, block = wire["resolution"], wire["block"]
         header = Header(
             name=name,
             format=str(wire["format"]),
-            shape=shape,
-            dtype=str(wire["dtype"]),
+            image=image,
             orientation=int(wire["orientation"]),
             icc_profile=base64.b64decode(wire["icc_profile"]),
             resolution=(float(resolution[0]), float(resolution[1])) if resolution else None,
@@ -62,12 +61,34 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
+    shape = image.shape
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
+    fits = fits and image == header_of(shape, image.dtype)
     fits = fits and (header.block is None or min(header.block) > 0)
     fits = fits and header.compression in COMPRESSIONS
     if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
         raise Rejected(f"{name}: the decoder failed on this file")
     return header
+
+
+def image_from_json(wire: Mapping[str, Any]) -> ImageHeader:
+    """Read the description of an image that the child process sent.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a field is missing or of another type.
+    """
+    size = wire["pixel_size"]
+    return ImageHeader(
+        shape=tuple(int(each) for each in wire["shape"]),
+        dtype=str(wire["dtype"]),
+        axes=str(wire["axes"]),
+        kind=wire["kind"],
+        alpha=bool(wire["alpha"]),
+        nodata=None if wire["nodata"] is None else float(wire["nodata"]),
+        pixel_size=(float(size[0]), float(size[1])) if size else None,
+    )
 
 
 def cpu_seconds_of(answer: Mapping[str, Any]) -> float:

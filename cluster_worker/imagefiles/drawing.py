@@ -17,6 +17,7 @@ from cluster_worker.imagefiles.viewing import (
     sample_windows,
     viewable,
 )
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import without_axis
 from cluster_worker.pixels.tiling import Span
 
@@ -49,7 +50,9 @@ def write_picture(path: Path, image: Image, header: Header) -> None:
         If the file cannot be written.
     """
     shown = viewable(without_axis(image))
-    formats.write(path, shown, FORMAT, replace(header, dtype="uint8", resolution=None))
+    formats.write(
+        path, shown, FORMAT, replace(header, image=header_of(shown.shape, "uint8"), resolution=None)
+    )
 
 
 @dataclass

@@ -18,6 +18,7 @@ from cluster_worker.imagefiles.formats import Header
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
 from cluster_worker.node.consumer import RpcServer
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import plan
 from config.contract import resources
@@ -113,12 +114,12 @@ class Previewer:
             if held is None:
                 return Answer()
             header, pixels = held
-            with self.engine.prepare(header.shape, header.dtype, question.steps) as job:
+            with self.engine.prepare(header.image, question.steps) as job:
                 np.copyto(job.source, pixels)
                 job.start()
                 job.wait(SECONDS_MAX + 1)
                 shown = viewable(job.result)
-                request = self.engine.plan_request(header.shape, header.dtype, question.steps)
+                request = self.engine.plan_request(header.image, question.steps)
                 margin = plan(request).margin
                 return Answer(self.encode(shown, header, Path(folder)), margin=margin)
 
@@ -144,7 +145,7 @@ class Previewer:
         Path(pixels.path).write_bytes(empty.tobytes())
         self.decoder.read_pixels(path, header, pixels)
         image = plain(pixels.map(writable=False)).copy()
-        return replace(header, shape=image.shape), image
+        return replace(header, image=header_of(image.shape, header.dtype)), image
 
     def encode(self, image: NDArray[Any], header: Header, folder: Path) -> bytes:
         """Encode as PNG."""

@@ -23,6 +23,7 @@ from cluster_worker.operations.color import gray2rgb
 from cluster_worker.operations.declare import Kernel, Place, Stage
 from cluster_worker.operations.support import statistics
 from cluster_worker.pixels.depths import to_depth
+from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.passes import Density, Load, Pass, Plan
@@ -48,10 +49,8 @@ class PlanRequest(NamedTuple):
 
     Attributes
     ----------
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels); with 2 or 4 channels the last one is alpha.
-    dtype : str
-        One of `DTYPES`; uint32 is a label image.
+    image : ImageHeader
+        What the image is; its dtype is one of `DTYPES`.
     steps : str
         The steps as a JSON list, checked, with every parameter present.
     depth : {"input", "native"}
@@ -65,8 +64,7 @@ class PlanRequest(NamedTuple):
         not, a float result stays as it is.
     """
 
-    shape: tuple[int, ...]
-    dtype: str
+    image: ImageHeader
     steps: str
     depth: Depth = "input"
     core: tuple[int, int] | None = None
@@ -83,27 +81,28 @@ def plan(request: PlanRequest) -> Plan:
     Rejected
         If the image cannot be processed by these steps.
     """
-    source_alpha = check_image(request.shape, request.dtype)
+    image = request.image
+    check_image(image)
     steps = json.loads(request.steps)
-    chain = build_chain(request, steps, source_alpha)
+    chain = build_chain(request, steps)
     links = chain.links
     last = links[-1]
     consumed = any("alpha" in link.stage.context for link in links)
     # A label image is no picture and has no alpha.
-    result_alpha = source_alpha and not consumed and not is_labels(last.dtype)
+    result_alpha = image.alpha and not consumed and not is_labels(last.dtype)
     channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
     return Plan(
         passes=tuple(fuse(group) for group in split_into_passes(links)),
-        shape=request.shape,
-        dtype=request.dtype,
+        shape=image.shape,
+        dtype=image.dtype,
         result_shape=last.after + channels,
         result_dtype=last.dtype,
-        source_alpha=source_alpha,
+        source_alpha=image.alpha,
         result_alpha=result_alpha,
-        alpha=alpha_plan(request, steps) if source_alpha else None,
-        float_bytes=8 if request.dtype == "float64" or request.depth == "native" else 4,
+        alpha=alpha_plan(request, steps) if image.alpha else None,
+        float_bytes=8 if image.dtype == "float64" or request.depth == "native" else 4,
         density=chain.density,
         core=request.core,
         grid=request.grid,
@@ -132,7 +131,8 @@ def alpha_plan(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Plan
             moving.append(step)
     if not moving:
         return None
-    alone = request._replace(shape=request.shape[:2], steps=json.dumps(moving), grid=1)
+    gray = header_of(request.image.shape[:2], request.image.dtype)
+    alone = request._replace(image=gray, steps=json.dumps(moving), grid=1)
     return plan(alone._replace(returns=not consumed))
 
 
@@ -277,7 +277,7 @@ def example_of(channels: tuple[int, ...], dtype: str) -> Image:
     ).astype(dtype)
 
 
-def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha: bool) -> Chain:
+def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Chain:
     """Build the stages of all steps, with the conversions between them.
 
     Raises
@@ -285,8 +285,10 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha:
     Rejected
         If an operation cannot take the image that the steps before it give.
     """
-    colours = (3,) if len(request.shape) == 3 and request.shape[2] >= 3 else ()
-    chain = Chain((request.shape[0], request.shape[1]), colours, request.dtype)
+    rows, columns, *channels = request.image.shape
+    colours = (3,) if channels and channels[0] >= 3 else ()
+    chain = Chain((rows, columns), colours, request.image.dtype)
+    alpha = request.image.alpha
     shows: Any = None
     for step in steps:
         operation = OPERATIONS[step["operation"]]
@@ -309,7 +311,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], alpha:
         if not operation.moves_pixels(step):
             shows = operation.shows
     if request.depth == "input" and request.returns:
-        return_to_depth(chain, request.dtype, shows)
+        return_to_depth(chain, request.image.dtype, shows)
     if chain.links[-1].stage.rounds:
         # Rounds end in either of two buffers. A last pass copies that buffer to the result.
         chain.add(Stage(same))
@@ -467,17 +469,18 @@ def fuse(links: Sequence[Link]) -> Pass:
     )
 
 
-def check_image(shape: tuple[int, ...], dtype: str) -> bool:
-    """Check shape and dtype of an image, and return whether its last channel is alpha.
+def check_image(image: ImageHeader) -> None:
+    """Check shape and dtype of an image.
 
     Raises
     ------
     Rejected
-        If `dtype` is none of `DTYPES`, or the shape is not (rows, columns) or (rows, columns, 1 to
-        4 channels), or the image has no pixels.
+        If its dtype is none of `DTYPES`, its shape is not (rows, columns) or (rows, columns, 1 to 4
+        channels), or it has no pixels.
     """
-    if dtype not in DTYPES:
-        raise Rejected(f"image: must be of {', '.join(DTYPES)}, got {dtype}")
+    shape = image.shape
+    if image.dtype not in DTYPES:
+        raise Rejected(f"image: must be of {', '.join(DTYPES)}, got {image.dtype}")
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
         raise Rejected(
             "image: must be rows × columns, or rows × columns × 1 to 4 channels, "
@@ -485,4 +488,3 @@ def check_image(shape: tuple[int, ...], dtype: str) -> bool:
         )
     if min(shape) < 1:
         raise Rejected(f"image: must hold a pixel, got {' × '.join(map(str, shape))}")
-    return len(shape) == 3 and shape[2] in (2, 4)

@@ -4,6 +4,7 @@ import statistics
 
 from cluster_worker import Engine
 from cluster_worker.operations import catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
@@ -25,7 +26,7 @@ def run(folder, say, rounds=ROUNDS):
     with Engine(RANKS) as engine, engine.hold(image) as held:
         for step in STEPS:
             steps = recipe.check([step], catalogue(), 1)
-            planned = plan(engine.plan_request(image.shape, "uint8", steps))
+            planned = plan(engine.plan_request(header_of(image.shape, "uint8"), steps))
             candidates = {
                 "work alone": lambda planned=planned: run_alone(planned, image),
                 "end to end": lambda steps=steps: engine.run(image, steps),

@@ -5,6 +5,7 @@ from statistics import median
 
 from cluster_worker import Engine
 from cluster_worker.operations import catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan import cost
 from cluster_worker.plan.chain import plan
 from config.contract import recipe
@@ -21,7 +22,7 @@ from tests.benchmarks.images import SHAPES, photograph, put
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.pixels import Expected
 from tests.benchmarks.rates import memory_speed
-from tests.cluster_worker import reference
+from tests.cluster_worker.operations import reference
 
 RANKS = 2
 REPEATS = {"24 MP": 7, "100 MP": 2}
@@ -67,7 +68,7 @@ def row(case, size, engine, started, folder):
     image = photograph(*shape, case.colours)
     taking_part = [each for each in started if each.name == SERIAL or has(each, case)]
     warm_up(engine, taking_part, case, steps, folder)
-    planned = plan(engine.plan_request(image.shape, image.dtype.name, steps))
+    planned = plan(engine.plan_request(header_of(image.shape, image.dtype.name), steps))
     question = {"case": case.name, "steps": steps, **put(image, folder, "image")}
     peaks, pixels, candidates = {}, {}, {}
     expected = None

@@ -7,6 +7,7 @@ from math import ceil, log2, prod
 import numpy as np
 
 from cluster_worker.operations import catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan import cost
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.rates import MEASURED
@@ -112,7 +113,7 @@ def section():
     ]
     for name, steps in STEPS.items():
         checked = json.dumps(recipe.check(steps, catalogue(), 1))
-        planned = plan(PlanRequest(SHAPE, "uint8", checked))
+        planned = plan(PlanRequest(header_of(SHAPE, "uint8"), checked))
         alone = spread(planned, 1, MEASURED, NETWORK).seconds
         cells = []
         for ranks in RANKS:

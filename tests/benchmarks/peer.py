@@ -15,7 +15,7 @@ import numpy as np
 
 from cluster_worker.pixels.shared_memory import Pixels
 from tests.benchmarks.peers import PEERS, limit_threads
-from tests.cluster_worker import reference
+from tests.cluster_worker.operations import reference
 
 
 @cache

@@ -15,6 +15,7 @@ from skimage import util
 from cluster_worker import Engine, Rejected
 from cluster_worker.kernels import copies
 from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan import cost
 from cluster_worker.plan.chain import plan, to_depth
 from config.contract import recipe
@@ -97,7 +98,7 @@ def overheads():
     with Engine(1, core=(64, 64)) as one, Engine(2, core=(64, 64)) as two:
         job, shared = least_of(one, small, INVERT), least_of(two, pair, INVERT)
         tile = (least_of(one, larger, INVERT) - job) / (MANY - 1)
-        planned = plan(two.plan_request(pair.shape, "uint8", otsu))
+        planned = plan(two.plan_request(header_of(pair.shape, "uint8"), otsu))
         count = sum(map(planned.synchronizations, range(len(planned.passes))))
         measuring = least_of(one, small, otsu) - job
         synchronization = (least_of(two, pair, otsu) - shared - measuring) / count
@@ -176,7 +177,7 @@ def rates_of(operation, engine, rates):
                 seconds = least_of(engine, image, steps, REPEATS)
             except Rejected:
                 break
-            planned = plan(engine.plan_request(image.shape, image.dtype.name, steps))
+            planned = plan(engine.plan_request(header_of(image.shape, image.dtype.name), steps))
             rate, before = rate_from(operation.name, planned, seconds, rates), pixels
         found.append(rate)
     whole, floating = found

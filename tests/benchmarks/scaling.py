@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from cluster_worker import Engine
 from cluster_worker.operations import catalogue
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan import cost
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.rates import MEASURED
@@ -54,6 +55,6 @@ def row(case, engines, image):
 
 def said(engine, image, steps):
     """Give the seconds that the cost model says."""
-    request = engine.plan_request(image.shape, image.dtype.name, steps)
+    request = engine.plan_request(header_of(image.shape, image.dtype.name), steps)
     ranks = engine.ranks if engine.is_wide(request) else 1
     return cost.estimate(plan(request), ranks, len(os.sched_getaffinity(0)), MEASURED).seconds

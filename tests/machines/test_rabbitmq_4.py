@@ -15,7 +15,7 @@ TESTS = (
     "tests/api/test_queue.py",
     "tests/api/test_sweep.py",
     "tests/api/test_backlog.py",
-    "tests/cluster_worker/test_consumer.py",
+    "tests/cluster_worker/node/test_consumer.py",
     "tests/app/test_app.py",
     "tests/app/test_chaos.py",
 )

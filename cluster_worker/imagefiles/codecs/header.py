@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.pixels.header import ImageHeader
+
 Image = NDArray[Any]
 
 # Offset and length, in bytes, of an encoded tile in a file.
@@ -54,11 +56,9 @@ class Header:
         Name that the visitor gave the file; error sentences begin with it.
     format : str
         Name of the file's `Format`.
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels) of the upright image. The last of 2 or 4
-        channels is alpha.
-    dtype : str
-        bool, uint8, uint16, uint32 (labels), float32 or float64, in native byte order.
+    image : ImageHeader
+        What the image is, turned upright. Its dtype is bool, uint8, uint16, uint32 (labels),
+        float32 or float64.
     orientation : int
         1 to 8 as EXIF and TIFF number them: how the stored rows and columns are turned.
     icc_profile : bytes
@@ -76,8 +76,7 @@ class Header:
 
     name: str
     format: str
-    shape: tuple[int, ...]
-    dtype: str
+    image: ImageHeader
     orientation: int = 1
     icc_profile: bytes = b""
     resolution: tuple[float, float] | None = None
@@ -86,9 +85,19 @@ class Header:
     compression: str = ""
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns) or (rows, columns, channels) of the upright image."""
+        return self.image.shape
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype of the image."""
+        return self.image.dtype
+
+    @property
     def has_alpha(self) -> bool:
         """Whether the last channel is alpha."""
-        return has_alpha(self.shape)
+        return self.image.alpha
 
     @property
     def pixels_bytes(self) -> int:

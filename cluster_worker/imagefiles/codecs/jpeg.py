@@ -38,6 +38,7 @@ from cluster_worker.imagefiles.codecs.pillow import (
     resolution_of,
 )
 from cluster_worker.imagefiles.codecs.threads import in_threads
+from cluster_worker.pixels.header import header_of
 
 CHANNELS = {"L": 1, "RGB": 3}
 
@@ -92,8 +93,9 @@ def read_header(path: Path, name: str) -> Header:
         return Header(
             name=name,
             format="jpeg",
-            shape=upright_shape(rows, columns, CHANNELS[file.mode], orientation),
-            dtype="uint8",
+            image=header_of(
+                upright_shape(rows, columns, CHANNELS[file.mode], orientation), "uint8"
+            ),
             orientation=orientation,
             icc_profile=profile,
             resolution=resolution_of(density_of(file), exif, orientation),

@@ -44,6 +44,7 @@ from cluster_worker.imagefiles.codecs.png_bands import (
     chunk,
     header_chunk,
 )
+from cluster_worker.pixels.header import header_of
 
 # Pillow's own limit of 1 MiB would refuse images with the colour profile of a printer.
 PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
@@ -86,8 +87,10 @@ def read_header(path: Path, name: str) -> Header:
         return Header(
             name=name,
             format="png",
-            shape=upright_shape(rows, columns, deep or CHANNELS[mode], orientation),
-            dtype="uint16" if deep else DTYPES.get(mode, "uint8"),
+            image=header_of(
+                upright_shape(rows, columns, deep or CHANNELS[mode], orientation),
+                "uint16" if deep else DTYPES.get(mode, "uint8"),
+            ),
             orientation=orientation,
             icc_profile=profile,
             resolution=resolution_of(file.info.get("dpi"), exif, orientation),

@@ -36,6 +36,7 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     write_options,
 )
 from cluster_worker.imagefiles.codecs.tiff_windows import assemble, encode_tiles, read_window
+from cluster_worker.pixels.header import header_of
 
 STRIP_BYTES = 1 << 20
 
@@ -64,8 +65,10 @@ def read_header(path: Path, name: str) -> Header:
         return Header(
             name=name,
             format="tiff",
-            shape=upright_shape(page.imagelength, page.imagewidth, channels, orientation),
-            dtype="uint8" if palette else str(page.dtype),
+            image=header_of(
+                upright_shape(page.imagelength, page.imagewidth, channels, orientation),
+                "uint8" if palette else str(page.dtype),
+            ),
             orientation=orientation,
             icc_profile=profile,
             resolution=resolution_of(page, orientation),

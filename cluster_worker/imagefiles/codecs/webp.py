@@ -35,6 +35,7 @@ from cluster_worker.imagefiles.codecs.pillow import (
     resolution_exif,
     resolution_of,
 )
+from cluster_worker.pixels.header import header_of
 
 # A file is one RIFF chunk that contains WebP chunks. A chunk has type, length, content, and a
 # padding byte if its length is odd.
@@ -80,8 +81,7 @@ def read_header(path: Path, name: str) -> Header:
     return Header(
         name=name,
         format="webp",
-        shape=upright_shape(rows, columns, channels, orientation),
-        dtype="uint8",
+        image=header_of(upright_shape(rows, columns, channels, orientation), "uint8"),
         orientation=orientation,
         icc_profile=profile,
         resolution=resolution_of(None, exif, orientation),
@@ -159,7 +159,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
     stored = as_stored(out, header.orientation)
     straight = stored if stored.flags.c_contiguous else None
     try:
-        pixels = webp_decode(path.read_bytes(), hasalpha=has_alpha(header.shape), out=straight)
+        pixels = webp_decode(path.read_bytes(), hasalpha=header.has_alpha, out=straight)
     except WebpError:
         # libwebp raises the same error for damage and for a lack of memory. This allocates as much
         # as libwebp needs, so it raises MemoryError if memory was the reason.

@@ -1,0 +1,64 @@
+"""What an image is: the value that readers of files fill and that the planner reads."""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["picture", "intensity", "bands", "mask", "labels"]
+
+# Dtypes whose values mean something by themselves: masks, and numbers of regions.
+KINDS: dict[str, Kind] = {"bool": "mask", "uint32": "labels"}
+
+
+class ImageHeader(NamedTuple):
+    """Description of an image, without its pixels. Frozen and hashable.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Size along each axis, alpha included in the channels.
+    dtype : str
+        Name of a numpy dtype, in native byte order.
+    axes : str
+        A letter for each axis of `shape`: y for rows, x for columns, s for the channels of a pixel.
+        t, c and z stand for times, channels and slices of stacks.
+    kind : {"picture", "intensity", "bands", "mask", "labels"}
+        *picture*: black to white, or RGB. *intensity*: numbers of an instrument. *bands*: several
+        such numbers for a pixel. *mask*: two values. *labels*: numbers of regions.
+    alpha : bool
+        Whether the last channel is alpha.
+    nodata : float or None
+        The value of pixels that hold no data, if there is one.
+    pixel_size : tuple of float or None
+        (height, width) of a pixel in metres, if it is known.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    axes: str = "yx"
+    kind: Kind = "picture"
+    alpha: bool = False
+    nodata: float | None = None
+    pixel_size: tuple[float, float] | None = None
+
+
+def header_of(shape: tuple[int, ...], dtype: str) -> ImageHeader:
+    """Describe an image of which nothing is known but shape and dtype.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (rows, columns) or (rows, columns, channels); with 2 or 4 channels the last one is alpha.
+    dtype : str
+        Name of a numpy dtype; bool is a mask, uint32 a label image.
+
+    Returns
+    -------
+    ImageHeader
+        Its shape is not checked.
+    """
+    return ImageHeader(
+        shape=tuple(shape),
+        dtype=dtype,
+        axes="yxs"[: len(shape)],
+        kind=KINDS.get(dtype, "picture"),
+        alpha=len(shape) == 3 and shape[2] in (2, 4),
+    )

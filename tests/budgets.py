@@ -1,0 +1,58 @@
+"""How long each room of the tests may take, and what it took.
+
+Seconds of all tests of a room, one after the other, in `make test`. The budgets are about twice
+what a room takes on two quiet cores, since other work on the machine is nobody's fault; a room
+that exceeds its budget fails `make test`. An issue may add up to 45 seconds to one room.
+"""
+
+from collections import defaultdict
+
+# Rooms with long tests come first, so that the processes that share the work end together.
+SECONDS = {
+    "machines": 400,
+    "site": 400,
+    "app": 400,
+    "infra": 400,
+    "cluster_worker/engine": 300,
+    "cluster_worker/node": 300,
+    "cluster_worker/imagefiles": 300,
+    "cluster_worker": 60,
+    "api": 200,
+    "benchmarks": 120,
+    "config": 120,
+    "cluster_worker/plan": 60,
+    "cluster_worker/pixels": 30,
+    "cluster_worker/kernels": 120,
+    "top": 60,
+    "cluster_worker/operations": 900,
+}
+ORDER = tuple(SECONDS)
+
+spent: dict[str, float] = defaultdict(float)
+
+
+def room_of(path):
+    """Name the room of a test's path, relative to the folder of all tests."""
+    folders = path.split("/")[:-1]
+    names = ["/".join(folders[:depth]) for depth in range(len(folders), 0, -1)]
+    return next((room for room in names if room in SECONDS), "top")
+
+
+def add(nodeid, seconds):
+    """Add what one phase of a test took."""
+    spent[room_of(nodeid.partition("::")[0].removeprefix("tests/"))] += seconds
+
+
+def exceeded():
+    """List the rooms that took longer than their budget."""
+    return [room for room, seconds in spent.items() if seconds > SECONDS[room]]
+
+
+def table():
+    """Return a line for each room: what it took, and its budget."""
+    rooms = sorted(spent, key=spent.get, reverse=True)
+    return [
+        f"{room:26} {spent[room]:6.0f} of {SECONDS[room]:4} s"
+        + ("  over its budget" if spent[room] > SECONDS[room] else "")
+        for room in rooms
+    ]

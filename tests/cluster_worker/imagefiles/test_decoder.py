@@ -1,0 +1,465 @@
+"""The child that decodes: its limits, its death, and its parent's."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from cluster_worker.errors import Broken, Rejected
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_messages import (
+    header_from_json,
+    header_to_json,
+    tile_ranges_of,
+)
+from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
+from cluster_worker.imagefiles.formats import Header
+from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.shared_memory import Pixels
+from config.contract.settings import MIB
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+TOP = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder() as decoder:
+        yield decoder
+
+
+@pytest.fixture(scope="module")
+def cat(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cat") / "cat.png"
+    image = np.random.default_rng(3).integers(0, 255, (120, 90, 4), np.uint8)
+    Image.fromarray(image).save(path)
+    return path, image
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A small file whose pixels take 256 MiB here, as much in Pillow, and a while."""
+    path = tmp_path_factory.mktemp("large") / "large.png"
+    # A transparent colour is resolved by Pillow, in a copy of its own.
+    Image.new("RGB", (8192, 8192)).save(path, compress_level=1, transparency=(1, 2, 3))
+    return path
+
+
+def shared(folder, header):
+    path = folder / "pixels"
+    with path.open("wb") as file:
+        file.truncate(header.pixels_bytes)
+    return Pixels(str(path), header.shape, header.dtype)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=20):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def test_a_child_decodes_into_shared_memory_what_this_process_would(decoder, cat, tmp_path):
+    path, image = cat
+    header = decoder.read_header(path, "cat.png")
+    assert header == formats.read_header(path, "cat.png", 10**9)
+    pixels = shared(tmp_path, header)
+    decoder.read_pixels(path, header, pixels)
+    np.testing.assert_array_equal(pixels.map(writable=False), image)
+
+
+def test_a_child_encodes_from_shared_memory_and_tells_what_is_lost(decoder, cat, tmp_path):
+    path, image = cat
+    header = decoder.read_header(path, "cat.png")
+    pixels, result = shared(tmp_path, header), tmp_path / "result"
+    pixels.map(writable=True)[...] = image
+    assert decoder.write(result, pixels, "tiff", header) == ()
+    assert formats.recognise(result, "result").name == "tiff"
+    (note,) = decoder.write(result, pixels, "jpeg", header)
+    assert note.startswith("transparency dropped")
+
+
+def test_a_refusal_in_the_child_is_the_same_sentence_here(decoder, tmp_path):
+    path = tmp_path / "map.png"
+    path.write_bytes(b"%PDF-1.7")
+    with pytest.raises(Rejected, match=r"map.png: not an image this app reads"):
+        decoder.read_header(path, "map.png")
+    header = Header("cat.png", "png", header_of((4, 5), "float32"))
+    with pytest.raises(Rejected, match="which PNG cannot hold; choose TIFF"):
+        decoder.write(tmp_path / "out", shared(tmp_path, header), "png", header)
+
+
+def test_a_result_that_cannot_be_written_is_an_os_error(decoder, tmp_path):
+    header = Header("cat.png", "png", header_of((4, 5), "uint8"))
+    with pytest.raises(FileNotFoundError):
+        decoder.write(tmp_path / "none" / "out", shared(tmp_path, header), "png", header)
+
+
+def test_more_pixels_than_accepted_are_refused(large):
+    with Decoder(pixels_max=1_000_000) as decoder, pytest.raises(Rejected, match="67 megapixels"):
+        decoder.read_header(large, "large.png")
+
+
+def test_a_file_that_takes_too_long_costs_its_child_and_not_the_next_job(large, cat, tmp_path):
+    with Decoder(seconds_max=0.05) as decoder:
+        header = formats.read_header(large, "large.png", 10**9)
+        pixels = shared(tmp_path, header)
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        with pytest.raises(Rejected, match=r"large.png: took longer than 0.05 s to decode"):
+            decoder.read_pixels(large, header, pixels)
+        assert not is_alive(pid)
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def test_a_file_that_needs_too_much_memory_is_refused_by_the_same_child(large, cat, tmp_path):
+    with Decoder(memory_bytes_max=256 * MIB) as decoder:
+        header = decoder.read_header(large, "large.png")
+        assert header.notes == ()
+        pid = decoder.child.process.pid
+        with pytest.raises(Rejected, match=r"large.png: needs more than 256 MiB to decode"):
+            decoder.read_pixels(large, header, shared(tmp_path, header))
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+        assert decoder.child.process.pid == pid
+
+
+def test_shared_pixels_do_not_count_as_the_childs_memory(tmp_path):
+    path = tmp_path / "gray.png"
+    Image.new("L", (16_384, 16_384)).save(path, compress_level=1)
+    with Decoder(memory_bytes_max=480 * MIB) as decoder:
+        header = decoder.read_header(path, "gray.png")
+        decoder.read_pixels(path, header, shared(tmp_path, header))
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_child_that_dies_on_a_file_is_replaced_and_the_file_refused(cat, number):
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        # Stopped, it takes the question but dies before it answers.
+        os.kill(pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(decoder.read_header, cat[0], "cat.png")
+            wait_until(lambda: unread_by_child(decoder) > 0)
+            os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)
+            with pytest.raises(Rejected, match=rf"failed on this file \(signal {int(number)}\)"):
+                asked.result(20)
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def unread_by_child(decoder):
+    """Bytes that lie in the socket to a stopped child, which the kernel charges to the sender."""
+    import fcntl
+    import struct
+    import termios
+
+    return struct.unpack("i", fcntl.ioctl(decoder.child.socket, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def test_a_child_that_died_while_idle_is_not_blamed_on_the_next_file(cat):
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid))
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def test_a_child_outlives_a_stop_of_the_whole_group_until_its_parent_ends_it(cat):
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        pid = decoder.child.process.pid
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT)
+        decoder.read_header(cat[0], "cat.png")
+        assert decoder.child.process.pid == pid
+    assert not is_alive(pid)
+
+
+def test_a_child_leaves_when_its_parent_is_killed():
+    program = (
+        "from cluster_worker.imagefiles.decoder import Decoder\n"
+        "import time\n"
+        "decoder = Decoder()\n"
+        "decoder.start()\n"
+        "decoder.child.wait_ready()\n"
+        "print(decoder.child.process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=TOP, stdout=subprocess.PIPE)
+    with parent:
+        pid = int(parent.stdout.readline())
+        assert is_alive(pid)
+        parent.kill()
+    wait_until(lambda: not is_alive(pid))
+
+
+def test_a_child_that_does_not_start_is_the_nodes_fault(cat, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with Decoder() as decoder, pytest.raises(Broken, match=r"does not start \(exit status 1\)"):
+        decoder.read_header(cat[0], "cat.png")
+
+
+def test_a_child_runs_no_module_of_the_folder_it_is_started_in(cat, tmp_path, monkeypatch):
+    for name in ("cluster_worker.py", "numpy.py", "queue.py"):
+        (tmp_path / name).write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    with Decoder() as decoder:
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def test_an_idle_child_uses_no_processor(decoder, cat):
+    decoder.read_header(cat[0], "cat.png")
+    stat = Path(f"/proc/{decoder.child.process.pid}/stat")
+
+    def ticks():
+        fields = stat.read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before <= 1
+
+
+def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    with Decoder() as decoder:
+        decoder.read_header(cat[0], "cat.png")
+        environment = Path(f"/proc/{decoder.child.process.pid}/environ").read_bytes()
+    assert b"AWS_SECRET_ACCESS_KEY" not in environment
+
+
+def test_a_header_survives_the_way_to_the_child_and_back():
+    header = Header(
+        "ü.tif", "tiff", header_of((3, 4, 2), "uint16"), 6, b"\0profile", (72.0, 96.0), ("a", "b")
+    )
+    assert header_from_json(header_to_json(header), "ü.tif") == header
+    header = Header("ü.tif", "tiff", header_of((3, 4), "uint32"), block=(1, 4), compression="zstd")
+    assert header_from_json(header_to_json(header), "ü.tif") == header
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dtype": "object"},
+        {"format": "exe"},
+        {"shape": [3]},
+        {"shape": [3, 4, 5]},
+        {"shape": "many"},
+        {"icc_profile": 7},
+        {"resolution": ["a", "b"]},
+        {"block": [3]},
+        {"block": [0, 4]},
+        {"block": "many"},
+        {"compression": "own"},
+    ],
+)
+def test_what_a_child_says_is_not_believed(wrong):
+    wire = header_to_json(Header("cat.png", "png", header_of((3, 4), "uint8"))) | wrong
+    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
+        header_from_json(wire, "cat.png")
+
+
+def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
+    with Decoders(2) as decoders:
+        with decoders.checkout() as first, decoders.checkout() as second:
+            assert first is not second
+            got = queue.Queue()
+
+            def third():
+                with decoders.checkout() as decoder:
+                    got.put(decoder)
+
+            waiting = threading.Thread(target=third)
+            waiting.start()
+            assert first.read_header(cat[0], "a").shape == second.read_header(cat[0], "b").shape
+            assert got.empty()
+        assert got.get(timeout=10) in (first, second)
+        waiting.join(10)
+        pids = [each.child.process.pid for each in decoders.all]
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_warm_decoders_serve_the_next_file_and_end_with_their_owner(cat):
+    decoders = WarmDecoders(1_000_000)
+    with decoders.checkout() as first, decoders.checkout() as second:
+        assert first.read_header(cat[0], "cat.png") == second.read_header(cat[0], "cat.png")
+        pids = {each.child.process.pid for each in (first, second)}
+    with decoders.checkout() as again:
+        again.read_header(cat[0], "cat.png")
+        assert again.child.process.pid in pids
+    decoders.close()
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_child_has_loaded_all_codecs_before_it_sees_a_file():
+    program = (
+        "import sys\n"
+        "from cluster_worker import decoding\n"
+        "print(*(each for each in sys.modules if each.startswith('imagecodecs._')))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = {each.removeprefix("imagecodecs._") for each in found.stdout.split()}
+    assert {"deflate", "imcd", "jpeg8", "png", "webp", "zstd"} <= loaded
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scan") / "scan.tif"
+    image = np.random.default_rng(5).integers(0, 255, (520, 700, 3), np.uint8)
+    tifffile.imwrite(path, image, photometric="rgb", tile=(256, 256), compression="zlib")
+    return path, image
+
+
+def shared_like(folder, image):
+    header = Header("block", "tiff", header_of(image.shape, str(image.dtype)))
+    pixels = shared(folder, header)
+    pixels.map(writable=True)[...] = image
+    return pixels
+
+
+def test_a_child_reads_windows_into_shared_memory(decoder, scan, tmp_path):
+    path, image = scan
+    header = decoder.read_header(path, "scan.tif")
+    assert header.block == (256, 256)
+    for left in (0, 100, 300):
+        part = image[200:400, left : left + 350]
+        pixels = shared(tmp_path, Header("window", "tiff", header_of(part.shape, "uint8")))
+        decoder.read_window(path, header, (200, 400, left, left + 350), pixels)
+        np.testing.assert_array_equal(pixels.map(writable=False), part)
+
+
+def private_mib(pid):
+    """Memory of a process that nobody shares."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
+
+
+def test_a_child_lets_go_of_the_pieces_of_a_file_when_it_is_told(decoder, tmp_path):
+    image = np.zeros((6144, 6144), np.uint8)
+    path = tmp_path / "zeros.tif"
+    tifffile.imwrite(path, image, tile=(512, 512), compression="adobe_deflate")
+    header = decoder.read_header(path, "zeros.tif")
+    decoder.read_window(path, header, (0, 6144, 0, 6144), shared_like(tmp_path, image))
+    before = private_mib(decoder.child.process.pid)
+    decoder.forget("zeros.tif")
+    assert private_mib(decoder.child.process.pid) < before - 30
+
+
+def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):
+    path, image = scan
+    header = decoder.read_header(path, "scan.tif")
+    pieces = []
+    for number, top in enumerate(range(0, 520, 256)):
+        spool, pixels = tmp_path / f"spool-{number}", shared_like(tmp_path, image[top : top + 256])
+        ranges = decoder.encode_tiles(spool, pixels, "tiff", "scan.tif")
+        assert sum(size for _, size in ranges) == spool.stat().st_size
+        pieces += [(spool, *each) for each in ranges]
+    result = tmp_path / "result.tif"
+    assert decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header) == ()
+    np.testing.assert_array_equal(tifffile.imread(result), image)
+
+
+def test_a_damaged_piece_is_one_sentence_and_the_child_lives_on(decoder, scan, tmp_path):
+    _, image = scan
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(path, image, photometric="rgb", tile=(256, 256), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        offset, size = file.pages[0].dataoffsets[2], file.pages[0].databytecounts[2]
+    with path.open("r+b") as opened:
+        opened.seek(offset)
+        opened.write(b"\xff" * size)
+    header = decoder.read_header(path, "scan.tif")
+    pid = decoder.child.process.pid
+    pixels = shared(tmp_path, Header("window", "tiff", header_of((250, 256, 3), "uint8")))
+    with pytest.raises(Rejected, match=r"^scan.tif: the file is damaged and cannot be read as TI"):
+        decoder.read_window(path, header, (0, 250, 444, 700), pixels)
+    decoder.read_window(path, header, (0, 250, 0, 256), pixels)
+    np.testing.assert_array_equal(pixels.map(writable=False), image[:250, :256])
+    assert decoder.child.process.pid == pid
+
+
+def test_a_child_that_dies_between_windows_is_replaced(scan, tmp_path):
+    path, image = scan
+    with Decoder() as decoder:
+        header = decoder.read_header(path, "scan.tif")
+        pixels = shared(tmp_path, Header("window", "tiff", header_of((9, 9, 3), "uint8")))
+        decoder.read_window(path, header, (0, 9, 0, 9), pixels)
+        pid = decoder.child.process.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid))
+        decoder.read_window(path, header, (9, 18, 0, 9), pixels)
+        np.testing.assert_array_equal(pixels.map(writable=False), image[9:18, :9])
+
+
+def test_a_window_of_a_file_larger_than_the_childs_memory_is_read(tmp_path):
+    path = tmp_path / "large.tif"
+    image = np.zeros((12_000, 12_000, 3), np.uint8)
+    image[6000, 6000] = 77
+    tifffile.imwrite(path, image, photometric="rgb", tile=(512, 512), compression="zlib")
+    with Decoder(memory_bytes_max=384 * MIB) as decoder:
+        header = decoder.read_header(path, "large.tif")
+        assert header.pixels_bytes > 384 * MIB
+        pixels = shared(tmp_path, Header("window", "tiff", header_of((600, 12_000, 3), "uint8")))
+        for top in range(0, 12_000, 600):
+            decoder.read_window(path, header, (top, top + 600, 0, 12_000), pixels)
+            assert pixels.map(writable=False).any() == (top == 6000)
+
+
+def test_a_large_result_may_take_longer_than_one_decode(scan, tmp_path, monkeypatch):
+    path, image = scan
+    with Decoder(seconds_max=1e-6) as decoder:
+        header = Header("scan.tif", "tiff", header_of(image.shape, "uint8"))
+        ranges = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
+        pieces = [(tmp_path / "spool", *each) for each in ranges]
+        monkeypatch.setattr("cluster_worker.imagefiles.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
+        result = tmp_path / "result.tif"
+        decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header)
+        with pytest.raises(Rejected, match=r"scan.tif: took longer than 1e-06 s to decode"):
+            decoder.read_header(path, "scan.tif")
+
+
+def test_tiles_that_cannot_be_written_are_an_os_error_or_a_fault(decoder, scan, tmp_path):
+    pixels = shared_like(tmp_path, scan[1])
+    with pytest.raises(FileNotFoundError):
+        decoder.encode_tiles(tmp_path / "none" / "spool", pixels, "tiff", "scan.tif")
+    with pytest.raises(Rejected, match="too large to be written as PNG; choose TIFF"):
+        decoder.encode_tiles(tmp_path / "spool", pixels, "png", "scan.tif")
+    header = Header("scan.tif", "tiff", header_of(scan[1].shape, "uint8"))
+    with pytest.raises(Broken, match=r"scan.tif: ValueError: pieces: .* has 9 tiles, got 0"):
+        decoder.assemble(tmp_path / "out", [], scan[1].shape, "uint8", "tiff", header)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"ranges": [[0]]}, {"ranges": [[0, 9]]}, {"ranges": "ab"}])
+def test_where_a_child_says_that_tiles_lie_is_not_believed(wrong):
+    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
+        tile_ranges_of(wrong, (300, 200), "cat.png")
+    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
+        tile_ranges_of({"ranges": [[0, 9], [-9, 9]]}, (300, 200), "cat.png")

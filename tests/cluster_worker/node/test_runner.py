@@ -1,0 +1,280 @@
+"""A job on a worker, and the pictures that follow it: a real world, moto's S3 and DynamoDB."""
+
+import io
+import math
+import secrets
+import shutil
+import threading
+import time
+from collections import namedtuple
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+import tifffile
+from moto.server import ThreadedMotoServer
+from PIL import Image
+from skimage import data
+
+from cluster_worker.engine.engine import Engine
+from cluster_worker.errors import Cancelled
+from cluster_worker.imagefiles.decoder_pool import Decoders
+from cluster_worker.imagefiles.viewing import viewable
+from cluster_worker.node.consumer import Verdict
+from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
+from cluster_worker.node.runner import JobChecker, Runner
+from cluster_worker.node.storage import Storage
+from cluster_worker.node.table import job_table
+from cluster_worker.timings import Timings
+from config.contract import resources
+from config.contract.job import Batch, Job, Message, changed_at
+from config.contract.settings import WorkerSettings
+from tests.cluster_worker.imagefiles.test_tiles import close_to, levels_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+REGION = "eu-central-1"
+JOB = "c" * 16
+KEPT = 1_800_000_900_000
+# moto keeps the buckets and tables of a process until it ends: other files have theirs.
+UPLOADS, RESULTS, TABLE = "runner-uploads", "runner-results", "runner-jobs"
+
+DEEP = np.tile(data.camera(), (1, 9))[:300]
+SIXTEEN_BITS = data.camera()[:200, :300].astype(np.uint16) * 16
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield WorkerSettings(
+            uploads_bucket=UPLOADS,
+            results_bucket=RESULTS,
+            broker_url="amqp://unused",
+            table=TABLE,
+            s3_endpoint=url,
+            dynamodb_endpoint=url,
+            aws_region=REGION,
+            spool_dir=str(tmp_path_factory.mktemp("spool")),
+        )
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3(settings):
+    client = boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name=REGION)
+    for bucket in (UPLOADS, RESULTS):
+        client.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def runner(settings, s3):
+    resource = boto3.resource(
+        "dynamodb", endpoint_url=settings.dynamodb_endpoint, region_name=REGION
+    )
+    resource.meta.client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
+    resource.meta.client.close()
+    with Engine(1) as engine, Decoders(1) as decoders:
+        yield Runner(settings, engine, decoders, job_table(settings), Storage(settings), "worker")
+
+
+def put(runner, s3, image, steps, format="same"):
+    """Queue a TIFF, and give the message."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, image, tile=(256, 256))
+    # One of its own: a worker reads a batch once.
+    batch_id = secrets.token_hex(16)
+    key = resources.upload_key(batch_id, JOB)
+    etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=buffer.getvalue())["ETag"]
+    batch = Batch(batch_id, tuple(steps), format, 0, KEPT)
+    size = len(buffer.getvalue())
+    kind = "image/tiff"
+    job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
+    job = replace(job, publish=1)
+    for item in (batch.to_item(), job.to_item()):
+        runner.table.access.client.put_item(TableName=TABLE, Item=item)
+    return Message(batch_id, JOB, 1)
+
+
+def row_of(runner, message):
+    return runner.table.job(message.batch, message.job)
+
+
+def stored(s3, key):
+    return s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
+
+
+def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.dtype, row.result_dtype) == ("succeeded", "uint16", "uint16")
+    assert row.views_until == 0
+    for key, image in ((row.original_view, SIXTEEN_BITS), (row.result_view, 65535 - SIXTEEN_BITS)):
+        shown = np.asarray(Image.open(io.BytesIO(stored(s3, key))))
+        np.testing.assert_array_equal(shown, viewable(image))
+
+
+def test_an_upload_that_is_gone_fails_its_job(runner, s3):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    s3.delete_object(Bucket=UPLOADS, Key=resources.upload_key(message.batch, JOB))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.cause) == ("failed", "rejected")
+    assert row.reason == "scan.tif: the upload is gone; upload it again"
+
+
+@pytest.fixture
+def accepted(s3):
+    """A job whose upload lies there, of a size."""
+
+    def make(size):
+        row = Job("d" * 32, JOB, "a", size, "", "queued", 0, KEPT)
+        key = resources.upload_key(row.batch, row.job)
+        return replace(row, etag=s3.put_object(Bucket=UPLOADS, Key=key, Body=bytes(size))["ETag"])
+
+    return make
+
+
+@pytest.mark.parametrize("size", [1, EARLY_BYTES_MAX + 1], ids=["small", "large"])
+def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path, size):
+    row, path, timings = accepted(size), tmp_path / "source", Timings()
+    upload = Fetch(runner.storage, path)
+    # A row that was changed, as one that is read again before it is claimed.
+    upload.begin(replace(row, etag='"other"'))
+    upload.begin(row)
+    if size <= EARLY_BYTES_MAX:
+        assert upload.early.result()[0] == bytes(size)
+    else:
+        assert upload.early is None
+    upload.finish(row, timings)
+    assert path.read_bytes() == bytes(size)
+    assert min(timings.spent["s3"]) > 0
+
+
+def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, tmp_path):
+    row, path = accepted(5), tmp_path / "source"
+    busy = Fetch(runner.storage, path)
+    busy.early = Future()  # waits behind others, for ever
+    failed = Fetch(runner.storage, path)
+    failed.begin(replace(row, etag='"other"'))
+    for upload in (busy, failed):
+        upload.finish(row, Timings())
+        assert path.read_bytes() == bytes(5)
+        path.unlink()
+
+
+def test_nobody_waits_for_an_upload_whose_job_is_not_claimed(runner, accepted, monkeypatch):
+    row, slow = accepted(5), threading.Event()
+    monkeypatch.setattr(runner.storage, "fetch", lambda *_: slow.wait())
+    upload = Fetch(runner.storage, Path("never"))
+    upload.begin(row)
+    under_way = upload.early
+    upload.cancel()
+    assert not under_way.done() or under_way.cancelled()
+    slow.set()
+
+
+def test_a_job_that_is_not_claimed_leaves_nothing_of_its_upload(runner, s3, monkeypatch):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    monkeypatch.setattr("cluster_worker.node.runner.CLAIMS_MAX", 1)
+    monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr(runner.table, "claim", lambda *_: None)
+    before = set(runner.engine.segments.folder.iterdir())
+    assert runner.run(message) is Verdict.HAND_BACK
+    assert set(runner.engine.segments.folder.iterdir()) == before
+    assert row_of(runner, message).state == "queued"
+
+
+def test_a_job_is_handed_back_where_no_folder_can_be_made(runner, s3, monkeypatch, tmp_path):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr(runner.engine.segments, "folder", tmp_path / "gone")
+    assert runner.run(message) is Verdict.HAND_BACK
+    assert row_of(runner, message).state == "queued"
+
+
+def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
+    message = put(runner, s3, data.camera()[:99], [{"operation": "invert"}], "png")
+    runner.run(message)
+    row = row_of(runner, message)
+    assert row.original_view.endswith("/original-view.png")
+    assert row.result_view == ""
+
+
+@pytest.mark.parametrize("memory", [256 << 20, 1 << 19], ids=["held", "streamed"])
+def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch, tmp_path, memory):
+    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", memory)
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
+    assert row.state == "succeeded"
+    for key, image in ((row.original_view, DEEP), (row.result_view, 255 - DEEP)):
+        assert key.endswith(".tiles")
+        (tmp_path / "tiles").write_bytes(stored(s3, key))
+        levels = levels_of(tmp_path / "tiles")
+        assert [len(each) for each in levels] == [300, 150, 75, 38, 19]
+        assert close_to(levels[0], image)
+    assert list(Path(runner.settings.spool_dir).iterdir()) == []
+
+
+def test_a_job_is_done_though_its_pictures_cannot_be_made(runner, s3, monkeypatch):
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert row.state == "succeeded"
+    assert (row.original_view, row.result_view, row.views_until) == ("", "", 0)
+    assert stored(s3, row.result_key)
+
+
+def test_a_node_that_has_to_end_makes_no_more_pictures(runner, s3):
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    runner.draining.set()
+    try:
+        assert runner.run(message) is Verdict.DONE
+    finally:
+        runner.draining.clear()
+    row = row_of(runner, message)
+    assert (row.state, row.original_view) == ("succeeded", "")
+
+
+def test_a_drain_hands_back_what_its_time_is_too_short_for(runner, s3):
+    long = [{"operation": "median", "footprint": "disk", "radius": 12}]
+    message = put(runner, s3, np.tile(data.camera(), (8, 8)), long, "png")
+    runner.drain(time.monotonic() + 20)
+    try:
+        assert runner.run(message) is Verdict.HAND_BACK
+        # What is done in time is done.
+        quick = put(runner, s3, data.camera(), [{"operation": "invert"}], "png")
+        assert runner.run(quick) is Verdict.DONE
+    finally:
+        runner.ends = math.inf
+    assert row_of(runner, message).state == "queued"
+
+
+def test_pictures_of_a_job_that_was_deleted_are_not_wanted(runner, s3):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
+    checker = JobChecker(runner.table, row, threading.Event())
+    checker.check_now()
+    runner.table.access.client.put_item(
+        TableName=TABLE, Item=replace(row, state="expired").to_item()
+    )
+    with pytest.raises(Cancelled):
+        checker.check_now()
+    assert not runner.table.add_views(row, 1, original_view="k")

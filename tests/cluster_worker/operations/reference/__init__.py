@@ -1,0 +1,114 @@
+"""What scikit-image itself says: plain calls on the whole image, nothing of the engine's.
+
+Most operations are compared with the function that their References name, called with their
+parameters. Where the call differs, a file of this folder has a dictionary REFERENCE from the
+operation's name to a function of the image and the parameters. The image has rows and columns, and
+a third axis of three colours only if the operation is given colours.
+"""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+from skimage import color, util
+
+from cluster_worker.operations import OPERATIONS
+from tests.cluster_worker.operations.reference.shared import axis, per_colour
+
+REFERENCE = {}
+for module in pkgutil.iter_modules(__path__):
+    REFERENCE |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "REFERENCE", {})
+
+
+def reference_of(operation):
+    """Return the function of the image and the parameters that an operation is compared with."""
+    return REFERENCE.get(operation.name) or plain_call(operation)
+
+
+def plain_call(operation):
+    """Return a call, colour by colour if need be, of the function that the References name.
+
+    Raises
+    ------
+    LookupError
+        If there is no such function, or it does not take the operation's parameters.
+    """
+    module, _, name = operation.source.rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name)
+        takes = inspect.signature(function).parameters
+    except (ImportError, AttributeError, ValueError):
+        takes = {}
+    if not takes or not operation.parameters.keys() <= takes.keys():
+        raise LookupError(
+            f"{operation.name}: {operation.source} cannot be called with the parameters "
+            f"{', '.join(operation.parameters)}; add a function to {__name__.replace('.', '/')}"
+        )
+    if "channel_axis" in takes:
+        return lambda image, **given: function(image, channel_axis=axis(image), **given)
+    if operation.channels == "each":
+        return lambda image, **given: per_colour(lambda x: function(x, **given), image)
+    return function
+
+
+def gray(image):
+    """Weigh colours as scikit-image does, by plain sums: its matrix product rounds by place.
+
+    What is shown to the last bit of a gray image, such as a corner of a flat one, needs the same.
+    """
+    if image.ndim == 2:
+        return image
+    image = image if image.dtype.kind == "f" else util.img_as_float64(image)
+    return image[..., 0] * 0.2125 + image[..., 1] * 0.7154 + image[..., 2] * 0.0721
+
+
+def is_labels(image):
+    return image.dtype.kind in "iu" and image.dtype.itemsize > 2
+
+
+def is_meant_for(name, image):
+    """Whether an operation takes such an image: labels are no picture, and the other way round."""
+    takes = OPERATIONS[name].takes
+    if is_labels(image):
+        return takes != "picture"
+    return takes != "labels" or (image.ndim == 2 and image.dtype.kind != "f")
+
+
+def prepared(operation, image, depth):
+    """Convert as DESIGN's promise reads: floats from the first float step, gray, RGB, masks."""
+    if is_labels(image):
+        return image != 0 if operation.takes == "mask" and depth == "input" else image
+    to_gray = operation.channels == "gray" and image.ndim == 3
+    if (operation.floats or to_gray) and depth == "input" and image.dtype.kind != "f":
+        image = util.img_as_float32(image)
+    if to_gray:
+        image = gray(image)
+    if operation.channels == "rgb" and image.ndim == 2:
+        image = color.gray2rgb(image)
+    if operation.takes == "mask" and depth == "input" and image.dtype != bool:
+        half = np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5
+        image = image > half
+    return image
+
+
+def run(image, steps, depth):
+    """Run a chain as scikit-image would, and give the result before it is rounded, and alpha."""
+    has_alpha = image.ndim == 3 and image.shape[2] in (2, 4)
+    alpha = image[..., -1] if has_alpha else None
+    result = image[..., :-1] if has_alpha else image
+    result = result[..., 0] if result.ndim == 3 and result.shape[2] == 1 else result
+    for step in steps:
+        operation = OPERATIONS[step["operation"]]
+        parameters = {key: value for key, value in step.items() if key != "operation"}
+        function = reference_of(operation)
+        if operation.consumes_alpha:
+            result, alpha = function(result, alpha=alpha, **parameters), None
+            continue
+        result = function(prepared(operation, result, depth), **parameters)
+        if alpha is not None and operation.moves_pixels(step):
+            given = alpha
+            if operation.floats and depth == "input" and alpha.dtype.kind != "f":
+                given = util.img_as_float32(alpha)
+            alpha = function(given, **parameters)
+    return result, None if is_labels(result) else alpha

@@ -1,0 +1,47 @@
+"""Intensities."""
+
+import warnings
+
+import numpy as np
+from skimage import exposure
+
+from tests.cluster_worker.operations.reference.shared import white
+
+
+def to_white(function):
+    """Let what is brighter than white be white, where scikit-image wraps around."""
+
+    def adjusted(image, **parameters):
+        with np.errstate(invalid="ignore"):
+            result = function(image, **parameters)
+        if image.dtype.kind != "u" or result.dtype.kind != "u":
+            return result
+        beyond = function(image / white(image), **parameters) >= 1
+        return np.where(beyond, white(image), result).astype(image.dtype)
+
+    return adjusted
+
+
+def stretched(image, in_range, lower_percentile, upper_percentile):
+    if in_range == "percentiles":
+        levels = image.astype(np.uint8) if image.dtype.kind == "b" else image
+        ranks = (lower_percentile, max(lower_percentile, upper_percentile))
+        in_range = tuple(np.percentile(levels, ranks))
+    return exposure.rescale_intensity(image, in_range)
+
+
+def equalized(image, nbins):
+    # scikit-image has no histogram of masks, and warns that all colours share one.
+    with warnings.catch_warnings(action="ignore"):
+        return exposure.equalize_hist(
+            image.astype(np.uint8) if image.dtype.kind == "b" else image, nbins
+        )
+
+
+REFERENCE = {
+    "adjust_gamma": to_white(exposure.adjust_gamma),
+    "adjust_log": to_white(exposure.adjust_log),
+    "adjust_sigmoid": to_white(exposure.adjust_sigmoid),
+    "rescale_intensity": stretched,
+    "equalize_hist": equalized,
+}

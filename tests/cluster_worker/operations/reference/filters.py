@@ -1,0 +1,26 @@
+"""Filters: blur, sharpen, smooth, and what picks out detail of one size or direction."""
+
+import numpy as np
+from skimage import filters, util
+
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour
+
+
+def gabor(image, response, **parameters):
+    # scikit-image's gallery takes the magnitude of floats.
+    given = util.img_as_float(image) if response == "magnitude" else image
+    real, imaginary = filters.gabor(given, **parameters)
+    if response == "magnitude":
+        return np.sqrt(real**2 + imaginary**2)
+    return real if response == "real" else imaginary
+
+
+REFERENCE = {
+    "median": lambda image, footprint, radius, half_width, mode: per_colour(
+        lambda x: filters.median(x, FOOTPRINTS[footprint](radius, half_width), mode=mode), image
+    ),
+    "gabor": gabor,
+    "butterworth": lambda image, **parameters: per_colour(
+        lambda x: filters.butterworth(x, **parameters), image
+    ),
+}

@@ -1,0 +1,51 @@
+"""Morphology, as scikit-image computes it on the whole image."""
+
+import warnings
+
+import numpy as np
+from skimage import morphology
+
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour, white
+
+
+def gray(name):
+    return lambda image, footprint, radius, half_width, mode, cval: per_colour(
+        lambda x: getattr(morphology, name)(
+            x, FOOTPRINTS[footprint](radius, half_width), mode=mode, cval=cval * white(image)
+        ),
+        image,
+    )
+
+
+def eroded(image, radius):
+    if np.all(image):  # scikit-image measures to a place outside the image, for want of background
+        return np.ones(image.shape, bool)
+    return morphology.isotropic_erosion(image, radius)
+
+
+def dilated(image, radius):
+    if not np.any(image):  # the same
+        return np.zeros(image.shape, bool)
+    return morphology.isotropic_dilation(image, radius)
+
+
+def hull(image, **parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no hull
+        # It casts to uint8, and not to bool as it says, so that 0.5 and 256 would be background.
+        return morphology.convex_hull_image(image != 0, **parameters)
+
+
+REFERENCE = {
+    "dilation": gray("dilation"),
+    "erosion": gray("erosion"),
+    "opening": gray("opening"),
+    "closing": gray("closing"),
+    "white_tophat": gray("white_tophat"),
+    "black_tophat": gray("black_tophat"),
+    "isotropic_erosion": eroded,
+    "isotropic_dilation": dilated,
+    "isotropic_opening": lambda image, radius: dilated(eroded(image, radius), radius),
+    "isotropic_closing": lambda image, radius: eroded(dilated(image, radius), radius),
+    "convex_hull_image": hull,
+}

@@ -1,0 +1,138 @@
+"""Geometry: size, direction and place of the pixels."""
+
+import warnings
+
+import numpy as np
+from skimage import transform, util
+
+from tests.cluster_worker.operations.reference.shared import axis, per_colour, white
+
+
+def quietly(function, *given, **parameters):
+    """Call what warns of quadratic splines, of borders, and of blurs before an enlargement."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*given, **parameters)
+
+
+def sampled(function, image, order, mode, **parameters):
+    """Call a function of gray images and colours.
+
+    For splines scikit-image filters across the three colours too. That changes nothing, but with
+    symmetric borders scipy's filter errs on so short an axis, by 1e-4.
+    """
+    if image.ndim == 3 and order is not None and order > 1 and mode == "symmetric":
+        image = image if image.dtype.kind == "b" else util.img_as_float(image)
+        found = per_colour(
+            lambda x: quietly(function, x, order=order, mode=mode, clip=False, **parameters), image
+        )
+        return np.clip(found, image.min(), image.max())
+    return quietly(function, image, order=order, mode=mode, **parameters)
+
+
+def blur(image, sigma):
+    """Give the blur for each axis: one number would mix the colours as well."""
+    return None if sigma is None else (sigma, sigma, 0)[: image.ndim]
+
+
+def flip(image, axis):
+    return np.flip(image, {"horizontal": 1, "vertical": 0, "both": (0, 1)}[axis])
+
+
+def crop(image, top, bottom, left, right):
+    widths = ((top, bottom), (left, right), (0, 0))[: image.ndim]
+    result = util.crop(image, widths)
+    if result.size == 0 or min(image.shape[0] - top - bottom, image.shape[1] - left - right) < 1:
+        raise ValueError("nothing is left")  # no image has no pixels
+    return result
+
+
+def pad(image, top, bottom, left, right, mode, constant_values):
+    widths = ((top, bottom), (left, right), (0, 0))[: image.ndim]
+    if mode != "constant":
+        return np.pad(image, widths, mode)
+    level = constant_values * white(image)
+    return np.pad(image, widths, constant_values=round(level) if image.dtype.kind == "u" else level)
+
+
+def resize(image, rows, columns, anti_aliasing, anti_aliasing_sigma, **parameters):
+    return sampled(
+        lambda x, **given: transform.resize(
+            x, (rows, columns), anti_aliasing_sigma=blur(x, anti_aliasing_sigma), **given
+        ),
+        image,
+        anti_aliasing=None if anti_aliasing else False,
+        **parameters,
+    )
+
+
+def rescale(image, scale, scale_columns, anti_aliasing, anti_aliasing_sigma, **parameters):
+    return sampled(
+        lambda x, **given: transform.rescale(
+            x,
+            scale if scale_columns is None else (scale, scale_columns),
+            anti_aliasing_sigma=blur(x, anti_aliasing_sigma),
+            channel_axis=axis(x),
+            **given,
+        ),
+        image,
+        anti_aliasing=None if anti_aliasing else False,
+        **parameters,
+    )
+
+
+def warp_polar(image, **parameters):
+    return sampled(
+        lambda x, **given: transform.warp_polar(x, channel_axis=axis(x), **given),
+        image,
+        **parameters,
+    )
+
+
+def downscale_local_mean(image, factor, factor_columns, cval):
+    factors = (factor, factor_columns or factor)
+    return per_colour(lambda x: transform.downscale_local_mean(x, factors, cval), image)
+
+
+def affine(
+    image,
+    scale,
+    scale_rows,
+    rotation,
+    shear,
+    translation,
+    translation_rows,
+    **parameters,
+):
+    mapping = transform.AffineTransform(
+        scale=(scale, scale if scale_rows is None else scale_rows),
+        rotation=rotation,
+        shear=shear,
+        translation=(translation, translation_rows),
+    )
+    return sampled(transform.warp, image, inverse_map=mapping.inverse, **parameters)
+
+
+REFERENCE = {
+    "flip": flip,
+    "rot90": lambda image, k: np.rot90(image, k),
+    "transpose": lambda image: np.swapaxes(image, 0, 1),
+    "crop": crop,
+    "pad": pad,
+    "resize": resize,
+    "rescale": rescale,
+    "pyramid_reduce": lambda image, **parameters: quietly(
+        transform.pyramid_reduce, image, channel_axis=axis(image), **parameters
+    ),
+    "pyramid_expand": lambda image, **parameters: quietly(
+        transform.pyramid_expand, image, channel_axis=axis(image), **parameters
+    ),
+    "downscale_local_mean": downscale_local_mean,
+    "resize_local_mean": lambda image, rows, columns: transform.resize_local_mean(
+        image, (rows, columns), channel_axis=axis(image)
+    ),
+    "rotate": lambda image, **parameters: sampled(transform.rotate, image, **parameters),
+    "affine": affine,
+    "swirl": lambda image, **parameters: sampled(transform.swirl, image, **parameters),
+    "warp_polar": warp_polar,
+}

@@ -1,0 +1,117 @@
+"""What a plan says of memory before work starts is enough for every operation."""
+
+import json
+import subprocess
+import sys
+import tracemalloc
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from skimage import data
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.surfaces import Array
+from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.run import SingleRank, run, run_alone
+from config.contract import recipe
+
+CATALOGUE = catalogue()
+# Interpreter objects, kernels, and tables of histograms, none of which grow with the image.
+CONSTANT_BYTES = 6 << 20
+# Work for a pixel, the Gaussian of one pixel being 1.
+DEAR = 100
+
+
+def peak_of(planned, image):
+    """Most bytes that the passes take at once besides source, result and what lies between."""
+    scratch = [Array(np.empty(each.shape, each.dtype)) for each in planned.buffers]
+    result = Array(np.empty(planned.result_shape, planned.result_dtype))
+    tracemalloc.start()
+    try:
+        run(planned, Array(image), scratch, result, SingleRank(), lambda tiles: None)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def suited(operation):
+    """Give an image that the operation takes, a small one if it is slow."""
+    defaults = {name: each["default"] for name, each in operation.parameters.items()}
+    rows, columns = (100, 130) if operation.cost_of(defaults) > DEAR else (300, 380)
+    if operation.takes == "labels":
+        return (data.coins()[:rows, :columns] > 100).astype(np.uint32)
+    return np.ascontiguousarray(data.coffee()[:rows, :columns])
+
+
+def assert_planned(step, image, constant_bytes):
+    steps = json.dumps(recipe.check([step], CATALOGUE, 1))
+    small = np.ascontiguousarray(image[:40, :50])
+    for depth in ("input", "native"):
+        # What is loaded once.
+        with suppress(Rejected):
+            run_alone(
+                plan(PlanRequest(header_of(small.shape, str(image.dtype)), steps, depth)), small
+            )
+        planned = plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, depth))
+        assert peak_of(planned, image) <= planned.rank_bytes(1) + constant_bytes
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_operation_takes_more_memory_than_planned(name):
+    assert_planned({"operation": name}, suited(OPERATIONS[name]), CONSTANT_BYTES)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"operation": "felzenszwalb"},
+        {"operation": "watershed", "on": "distance"},
+        # As much beside the image as the widest border is beside one of 12 megapixels.
+        {"operation": "butterworth", "npad": 100},
+    ],
+)
+def test_an_image_in_gray_takes_no_more_memory_than_planned(step):
+    assert_planned(step, np.ascontiguousarray(data.camera()[:300, :380]), 1 << 20)
+
+
+# Prints by how much a chain on a small image raises the peak of a process.
+MEASURE = """
+import sys
+from pathlib import Path
+import numpy as np
+from cluster_worker.plan.run import run_alone
+from cluster_worker.plan.chain import PlanRequest, plan
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+image = np.zeros((90, 90), np.uint8)
+small, planned = (plan(PlanRequest(header_of((90, 90), "uint8"), steps)) for steps in sys.argv[1:])
+run_alone(small, image)  # what is loaded once
+Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+before = peak()
+run_alone(planned, image)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"operation": "median", "footprint": "disk", "radius": 25},
+        {"operation": "threshold_local", "method": "median", "block_size": 51},
+    ],
+    ids=lambda step: step["operation"],
+)
+def test_the_tables_of_a_wide_neighbourhood_are_planned(step):
+    small = {name: value for name, value in step.items() if name in ("operation", "footprint")}
+    defaults, steps = (json.dumps(recipe.check([each], CATALOGUE, 1)) for each in (small, step))
+    command = [sys.executable, "-c", MEASURE, defaults, steps]
+    ran = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    planned = plan(PlanRequest(header_of((90, 90), "uint8"), steps)).rank_bytes(1)
+    assert int(ran.stdout) <= planned + CONSTANT_BYTES
+    assert planned < 2 * int(ran.stdout)

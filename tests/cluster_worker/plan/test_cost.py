@@ -1,0 +1,153 @@
+"""The estimate of time: pure arithmetic on plans."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.header import header_of
+from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.cost import Rates, estimate, is_worth_cutting, typical_core
+from cluster_worker.plan.rates import MEASURED
+from config.contract import recipe
+
+GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}
+OTSU = {"operation": "threshold_otsu"}
+# One second for a unit of any work, and nothing else.
+WORK = Rates("", 0.0, 0.0, 0.0, 0.0, float("inf"), 0.0, dict.fromkeys(OPERATIONS, (1.0, 1.0)))
+
+
+def planned(*steps, shape=(4000, 6000), dtype="uint8", core=None):
+    checked = json.dumps(recipe.check(steps, catalogue(), 20))
+    return plan(PlanRequest(header_of(shape, dtype), checked, core=core))
+
+
+def seconds(chain, ranks=1, cores=64, rates=MEASURED):
+    return estimate(chain, ranks, cores, rates).seconds
+
+
+def work_of(chain):
+    """Give the work for a pixel in a chain of one pass."""
+    [only] = chain.passes
+    return sum(load.work for load in only.loads)
+
+
+def test_work_is_shared_among_ranks_and_cores():
+    chain = planned({"operation": "invert"})
+    alone = seconds(chain, 1, rates=WORK)
+    assert alone == pytest.approx(4000 * 6000 * work_of(chain), rel=0.01)
+    assert seconds(chain, 4, rates=WORK) == pytest.approx(alone / 4, rel=0.1)
+    assert seconds(chain, 4, cores=2, rates=WORK) == pytest.approx(alone / 2, rel=0.1)
+
+
+def test_a_pass_takes_as_long_as_its_busiest_rank():
+    chain = planned({"operation": "invert"}, shape=(50, 10), core=(10, 10))
+    assert seconds(chain, 2, rates=WORK) == pytest.approx(300 * work_of(chain))
+    assert seconds(chain, 8, rates=WORK) == pytest.approx(100 * work_of(chain))
+
+
+def test_halos_are_worked_on_again():
+    whole = planned(GAUSSIAN, shape=(90, 90), core=(90, 90))
+    tiled = planned(GAUSSIAN, shape=(90, 90), core=(30, 30))
+    assert seconds(tiled, rates=WORK) > 2 * seconds(whole, rates=WORK)
+
+
+def test_a_measure_and_a_round_synchronize_the_ranks():
+    only = replace(WORK, operations={}, synchronization=1.0)
+    assert seconds(planned({"operation": "invert"}), 2, rates=only) == 0
+    # Otsu counts the pixels of each level, then applies the threshold.
+    assert seconds(planned(OTSU), 2, rates=only) == 1
+    assert seconds(planned(OTSU), 8, rates=only) == 3
+    assert seconds(planned(OTSU), 1, rates=only) == 0
+    rounds = planned({"operation": "denoise_tv_chambolle"})
+    assert seconds(rounds, 2, rates=only) > len(rounds.passes) - 1
+
+
+def test_every_rank_beside_the_first_takes_time_to_be_told():
+    only = replace(WORK, operations={}, job=5.0, extra_rank=1.0)
+    assert [seconds(planned(OTSU), ranks, rates=only) for ranks in (1, 2, 8)] == [5, 6, 12]
+
+
+def test_no_pass_is_faster_than_the_memory():
+    slow = replace(WORK, operations={}, bytes_per_second=1e6)
+    assert seconds(planned({"operation": "invert"}), 64, rates=slow) == pytest.approx(48, rel=0.01)
+
+
+def test_what_moves_alpha_is_counted():
+    turned = {"operation": "rotate"}
+    opaque, clear = (planned(turned, shape=(500, 500, n)) for n in (3, 4))
+    assert seconds(clear, rates=WORK) > seconds(opaque, rates=WORK)
+
+
+def test_an_operation_that_was_not_measured_takes_as_long_as_most_do():
+    others = {name: rate for name, rate in MEASURED.operations.items() if name != "gaussian"}
+    unmeasured = replace(MEASURED, operations=others)
+    assert unmeasured.typical == pytest.approx((1e-8, 1.5e-8), rel=0.5)
+    known, guessed = (seconds(planned(GAUSSIAN), rates=each) for each in (MEASURED, unmeasured))
+    assert known / 5 < guessed < known * 5
+
+
+def test_what_was_measured_is_in_the_catalogue_and_more_pixels_take_longer():
+    assert set(MEASURED.operations) <= set(OPERATIONS)
+    for name, each in OPERATIONS.items():
+        dtype = "bool" if each.takes != "picture" else "uint8"
+        small, large = (
+            seconds(planned({"operation": name}, shape=(side, side), dtype=dtype))
+            for side in (1024, 4096)
+        )
+        assert 0 < small < large or name == "resize"
+
+
+@pytest.mark.parametrize(
+    ("alone", "shared", "is_cut"),
+    [
+        (1.0, 0.5, True),
+        (0.0045, 0.0023, True),
+        (0.002, 0.001, True),
+        (0.001, 0.0006, False),  # a gain that is lost while the ranks begin
+        (0.1, 0.098, False),  # limited by memory, which all ranks share
+        (0.1, 0.2, False),
+    ],
+)
+def test_an_image_is_cut_where_that_saves_time_worth_the_trouble(alone, shared, is_cut):
+    assert is_worth_cutting(alone, shared) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("step", "shape", "is_cut"),
+    [
+        ({"operation": "invert"}, (512, 512), False),
+        (GAUSSIAN, (512, 512), False),
+        (GAUSSIAN, (4000, 6000, 3), True),
+        ({"operation": "median"}, (4000, 6000), True),
+        ({"operation": "denoise_nl_means"}, (512, 512), True),
+    ],
+)
+def test_work_decides_whether_an_image_is_cut_and_not_its_pixels_alone(step, shape, is_cut):
+    chain = planned(step, shape=shape)
+    assert is_worth_cutting(*(seconds(chain, ranks, cores=2) for ranks in (1, 2))) is is_cut
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_a_tile_is_estimated_where_a_cell_begins(ranks):
+    chain = planned({"operation": "denoise_nl_means"}, shape=(1500, 700))
+    [each] = chain.passes
+    grid = chain.grid_of(each)
+    core = typical_core(chain, each, ranks)
+    assert grid > 1
+    assert core.top % grid == core.left % grid == 0
+    assert chain.tile_count(each, ranks) > 1
+
+
+def tiles_of(chain, ranks):
+    [each] = chain.passes
+    return chain.tile_count(each, ranks)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_quick_work_is_a_tile_for_each_rank_and_longer_work_two(ranks):
+    assert tiles_of(planned({"operation": "invert"}, shape=(2000, 2000)), ranks) == ranks
+    longer = planned({"operation": "gaussian", "sigma": 20.0}, shape=(4000, 4000, 3))
+    assert tiles_of(longer, ranks) >= 2 * ranks
+    assert tiles_of(longer, ranks) % ranks == 0
