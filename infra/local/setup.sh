@@ -137,41 +137,54 @@ END
         mv config/contract/openapi.json.new config/contract/openapi.json
 }
 
-site() {
-    local modules=frontend/node_modules lock inputs
+# The packages of the site and of the command `cdk`, at the version that reads what aws-cdk-lib writes.
+node_packages() {
+    local folders=(frontend) folder lock
     command -v npm >/dev/null || fail "npm is not installed; the site needs Node 20 or newer"
     node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
         fail "node must be 20 or newer, got $(node --version)"
-    lock=$(fingerprint frontend/package-lock.json)
-    if ! is_stamped "$modules/.installed-from" "$lock"; then
-        say "installing the site's packages (npm ci)"
-        quietly npm --prefix frontend ci --no-audit --no-fund
-        printf '%s\n' "$lock" >"$modules/.installed-from"
-    fi
-    inputs=$(find frontend docs/operations/pictures config/contract/catalogue.json -type f -not -path '*/node_modules/*' \
-        -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | sort -z |
-        xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
-    if [ -f frontend/dist/index.html ] && is_stamped "$modules/.built-from" "$inputs"; then
-        return 0
-    fi
+    if [ "$what" = synth ] || [ "$what" = test ]; then folders+=(infra); fi
+    for folder in "${folders[@]}"; do
+        lock=$(fingerprint "$folder/package-lock.json")
+        if is_stamped "$folder/node_modules/.installed-from" "$lock"; then continue; fi
+        say "installing the Node packages of $folder (npm ci)"
+        quietly npm --prefix "$folder" ci --no-audit --no-fund
+        printf '%s\n' "$lock" >"$folder/node_modules/.installed-from"
+    done
+}
+
+site() {
+    local stamp=frontend/node_modules/.built-from inputs
+    inputs=$(find frontend docs/operations/pictures config/contract/catalogue.json -type f \
+        -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
+    if [ -f frontend/dist/index.html ] && is_stamped "$stamp" "$inputs"; then return 0; fi
     say "building the site"
     quietly npm --prefix frontend run build
-    printf '%s\n' "$inputs" >"$modules/.built-from"
+    printf '%s\n' "$inputs" >"$stamp"
 }
 
-# The command `cdk`, at the version that reads what aws-cdk-lib writes.
-cdk() {
-    local modules=infra/node_modules lock
-    lock=$(fingerprint infra/package-lock.json)
-    if is_stamped "$modules/.installed-from" "$lock"; then return 0; fi
-    say "installing the command cdk (npm ci)"
-    quietly npm --prefix infra ci --no-audit --no-fund
-    printf '%s\n' "$lock" >"$modules/.installed-from"
+# Packages come over the network and the kernels take the processors, so they are made side by side.
+# Each of them has a log of its own.
+start_aside() {
+    (
+        log=.run/setup-$1.log
+        "$1"
+    ) &
+    aside+=($!)
 }
 
-packages
+wait_for_aside() {
+    local each
+    for each in "${aside[@]}"; do wait "$each" || exit 1; done
+    aside=()
+}
+
+aside=()
+if [ "$what" != check ]; then start_aside node_packages; fi
+if python3 -c 'import ensurepip, venv' 2>/dev/null; then start_aside packages; else packages; fi
 python_environment
 contract
 if [ "$what" = run ] || [ "$what" = test ] || [ "$what" = bench ]; then kernels; fi
-[ "$what" = check ] || site
-if [ "$what" = synth ] || [ "$what" = test ]; then cdk; fi
+wait_for_aside
+if [ "$what" != check ]; then site; fi
