@@ -130,8 +130,8 @@ def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
     header = header_from_json(question["header"], question["header"]["name"])
     spools = [Path(each) for each in question["spools"]]
     pieces = [(spools[number], offset, size) for number, offset, size in question["pieces"]]
-    asked = (question[each] for each in ("shape", "dtype", "format"))
-    notes = formats.assemble(Path(question["path"]), pieces, *asked, header)
+    shape, dtype, name = (question[each] for each in ("shape", "dtype", "format"))
+    notes = formats.assemble(Path(question["path"]), pieces, shape, dtype, name, header)
     return {"notes": list(notes)}
 
 
