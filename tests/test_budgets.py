@@ -1,5 +1,6 @@
 """Every test counts in a room that has a budget."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def test_every_folder_of_tests_has_a_budget():
 
 
 def test_a_room_that_takes_longer_than_its_budget_is_named(monkeypatch):
-    monkeypatch.setattr(budgets, "spent", {"api": 1.0, "config": budgets.SECONDS["config"] + 1.0})
+    spent = defaultdict(float, api=1.0, config=budgets.SECONDS["config"] + 1.0)
+    monkeypatch.setattr(budgets, "spent", spent)
     assert budgets.exceeded() == ["config"]
     assert [line for line in budgets.table() if "over its budget" in line]
