@@ -7,7 +7,21 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 from chalicelib import backlog as backlogs
-from chalicelib import batches, commands, contract, health, jobs, letters, log, previews, problems
+from chalicelib import (
+    batch_view,
+    batches,
+    commands,
+    contract,
+    health,
+    job_view,
+    letters,
+    log,
+    lookup,
+    previews,
+    problems,
+    transitions,
+    uploads,
+)
 from chalicelib import sweep as sweeping
 from chalicelib.problems import NO_STORE
 from chalicelib.schemas import Limits
@@ -86,8 +100,8 @@ def create_batch() -> Response:
 @app.route(BATCH)
 def get_batch(batch: str) -> Response:
     """Show a batch and what changed in it."""
-    limit = query("limit", str(batches.PAGE_DEFAULT))
-    return answer(batches.show(services(), batch, query("since", ""), limit))
+    limit = query("limit", str(batch_view.PAGE_DEFAULT))
+    return answer(batch_view.show(services(), batch, query("since", ""), limit))
 
 
 @app.route(BATCH, methods=["DELETE"])
@@ -118,43 +132,45 @@ def add_jobs(batch: str) -> Response:
 @app.route(JOB)
 def get_job(batch: str, job: str) -> Response:
     """Show a job."""
-    return answer(jobs.view(jobs.fetch(services(), batch, job)))
+    return answer(job_view.view(lookup.fetch(services(), batch, job)))
 
 
 @app.route(JOB + "/upload", methods=["POST"])
 def renew_upload(batch: str, job: str) -> Response:
     """Answer with a fresh upload form."""
-    return answer({"upload": jobs.renew_form(services(), batch, job)})
+    return answer({"upload": uploads.renew_form(services(), batch, job)})
 
 
 @app.route(JOB + "/parts", methods=["POST"])
 def sign_parts(batch: str, job: str) -> Response:
     """Answer with addresses for parts of an upload."""
-    return answer(jobs.sign_parts(services(), batch, job, request().raw_body))
+    return answer(uploads.sign_parts(services(), batch, job, request().raw_body))
 
 
 @app.route(JOB + "/parts")
 def list_parts(batch: str, job: str) -> Response:
     """List the parts that arrived."""
-    return answer(jobs.list_parts(services(), batch, job))
+    return answer(uploads.list_parts(services(), batch, job))
 
 
 @app.route(JOB + "/uploaded", methods=["POST"])
 def complete_upload(batch: str, job: str) -> Response:
     """Check an upload and queue its job."""
-    return answer(jobs.view(jobs.complete_upload(services(), batch, job)), 202)
+    return answer(job_view.view(uploads.complete_upload(services(), batch, job)), 202)
 
 
 @app.route(JOB + "/retry", methods=["POST"])
 def retry_job(batch: str, job: str) -> Response:
     """Do a job again."""
-    return answer(jobs.view_with_form(services(), jobs.retry(services(), batch, job)), 202)
+    return answer(
+        job_view.view_with_form(services(), transitions.retry(services(), batch, job)), 202
+    )
 
 
 @app.route(JOB + "/cancel", methods=["POST"])
 def cancel_job(batch: str, job: str) -> Response:
     """Cancel a job."""
-    return answer(jobs.view(jobs.cancel(services(), batch, job)), 202)
+    return answer(job_view.view(transitions.cancel(services(), batch, job)), 202)
 
 
 @app.schedule("rate(1 minute)")

@@ -106,7 +106,7 @@ def test_a_file_imports_only_what_its_room_may():
         ("cluster_worker/operations/filters.py", "cluster_worker.plan.cost"),
         ("cluster_worker/engine/dispatch.py", "mpi4py"),
         ("cluster_worker/node/runner.py", "pika"),
-        ("api/chalicelib/jobs.py", "numpy"),
+        ("api/chalicelib/transitions.py", "numpy"),
         ("config/contract/job.py", "boto3"),
     ],
 )

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from chalicelib import jobs, log, problems, uploads
+from chalicelib import log, lookup, objects, problems, transitions
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from config.contract import resources
@@ -48,13 +48,13 @@ def give(services: Services, batch_id: str, command: BatchCommand) -> dict[str, 
         raise problems.not_found("batch")
     if batch.command == "delete" and command == "delete":
         return {"batch": batch_id, "order": command}
-    jobs.check_live(services, batch)
+    lookup.check_live(services, batch)
     now = services.clock()
     values = {"command": command, "commanded": now, "command_after": "", "due": now}
     try:
         services.table.update_batch(batch_id, values, REPLACES[command])
     except Lost:
-        jobs.check_open(jobs.live_batch(services, batch_id))
+        lookup.open_batch(services, batch_id)
         raise Problem(503, "others kept changing this batch; try again") from None
     log.event("commanded", batch_id, command=command)
     carry_out(services, batch_id, time.monotonic() + FIRST_SLICE_SECONDS)
@@ -104,10 +104,10 @@ def apply(services: Services, batch: Batch, item: Mapping[str, Any]) -> None:
         row = Job.from_item(item)
         try:
             if batch.command == "cancel" and row.state in UNFINISHED:
-                jobs.stop(services, row)
+                transitions.stop(services, row)
             # A job without a file can only be retried by its visitor, who must send the file.
             if batch.command == "retry" and row.state == "failed" and row.etag:
-                jobs.begin_again(services, row)
+                transitions.begin_again(services, row)
         except Problem as problem:
             # The job was moved or deleted by somebody else: nothing is left to do for this row.
             if problem.status not in (409, 410):
@@ -129,7 +129,7 @@ def finish(services: Services, batch: Batch, until: float) -> None:
         update(services, batch, command="", due=0)
         log.event("command_done", batch.batch, command=batch.command)
         return
-    for _ in uploads.delete_objects(services, batch.batch):
+    for _ in objects.delete_objects(services, batch.batch):
         if time.monotonic() > until:
             return
     # New objects may come until workers have noticed the deletion and upload forms have expired.

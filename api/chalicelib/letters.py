@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from chalicelib import jobs, log
+from chalicelib import log, transitions
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from config.contract import resources
@@ -82,7 +82,7 @@ def send(services: Services, message: Message) -> str:
     if row.state != "failed":
         return "dropped"
     try:
-        jobs.begin_again(services, row)
+        transitions.begin_again(services, row)
     except Problem as problem:
         if problem.status not in (409, 410):
             raise

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib import commands, jobs, log, uploads
+from chalicelib import commands, log, objects, transitions, uploads
 from chalicelib.images import UploadError
-from chalicelib.jobs import FIRST_LOOK_MS
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
+from chalicelib.transitions import FIRST_LOOK_MS
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.table_access import Key, Lost
@@ -87,7 +87,7 @@ def ask_broker(sweep: Sweep) -> None:
         for message in services.publisher.dead_letters():
             row = services.table.job(message.batch, message.job)
             if row and row.publish == message.publish and row.state in ("queued", "running"):
-                jobs.fail(services, row, gave_up(resources.DELIVERY_LIMIT + 1), "broken")
+                transitions.fail(services, row, gave_up(resources.DELIVERY_LIMIT + 1), "broken")
         now = services.clock()
         sweep.empty_at = now if services.publisher.waiting() == 0 else 0
     except BrokerError as error:
@@ -165,13 +165,13 @@ def act(sweep: Sweep, row: Job) -> str:
 def look_for_upload(services: Services, row: Job) -> str:
     """Queue a job whose file arrived though nobody said so; expire it when it waited too long."""
     try:
-        if jobs.receive(services, row):
+        if uploads.receive(services, row):
             return "received"
     except UploadError:
         return "rejected"
-    except uploads.StillPlacing as slow:
+    except objects.StillPlacing as slow:
         log.trouble("still_placing", row.batch, job=row.job, reason=str(slow))
-    waits_until = jobs.changed_ms(row) + 1000 * services.settings.upload_wait_seconds
+    waits_until = row.changed_ms + 1000 * services.settings.upload_wait_seconds
     if waits_until <= services.clock():
         return expire(services, row)
     postpone(services, row, min(waits_until, later(services, row, FIRST_LOOK_MS)))
@@ -183,7 +183,7 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
     services = sweep.services
     if row.waiting:
         return look_at_held(sweep, row)
-    sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - jobs.changed_ms(row))
+    sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - row.changed_ms)
     is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
     if is_lost and sweep.is_broker_up:
         return publish_again(sweep, row, {})
@@ -195,7 +195,7 @@ def look_at_held(sweep: Sweep, row: Job) -> str:
     """Let held jobs go for which there is room, should no worker have done so."""
     services = sweep.services
     if sweep.is_broker_up:
-        jobs.release_waiting(services, row)
+        transitions.release_waiting(services, row)
     postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
     return "waiting"
 
@@ -204,7 +204,7 @@ def recover(sweep: Sweep, row: Job) -> str:
     """Queue a job again whose worker gave no sign of life, unless that happens every time."""
     lapses = row.lapses + 1
     if lapses > LAPSES_MAX:
-        jobs.fail(sweep.services, row, gave_up(lapses), "broken")
+        transitions.fail(sweep.services, row, gave_up(lapses), "broken")
         return "given_up"
     return publish_again(
         sweep, row, {"lapses": lapses, "tiles_done": 0, "tiles_total": 0, "left_ms": 0}
@@ -217,13 +217,13 @@ def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
     due = now + 1000 * services.settings.republish_seconds
     again = services.table.queue_again(row, values, now, due)
     log.event("published_again", row.batch, job=row.job, publish=again.publish, was=row.state)
-    sweep.is_broker_up = sweep.is_broker_up and jobs.send(services, again)
+    sweep.is_broker_up = sweep.is_broker_up and transitions.publish(services, again)
     return "published_again"
 
 
 def expire(services: Services, row: Job) -> str:
     """Delete what belongs to a job and close its row for good."""
-    for _ in uploads.delete_objects(services, row.batch, row.job):
+    for _ in objects.delete_objects(services, row.batch, row.job):
         pass
     services.table.expire(row, services.clock())
     log.event("expired", row.batch, job=row.job, was=row.state)
@@ -233,7 +233,7 @@ def expire(services: Services, row: Job) -> str:
 def later(services: Services, row: Job, least: int) -> int:
     """Tell when to look at a row again: the longer nothing changed, the more rarely."""
     now = services.clock()
-    return now + max(least, min(now - jobs.changed_ms(row), LOOK_AGAIN_MS_MAX))
+    return now + max(least, min(now - row.changed_ms, LOOK_AGAIN_MS_MAX))
 
 
 def postpone(services: Services, row: Job, due: int) -> None:

@@ -170,6 +170,11 @@ class Job:
         return self.state in FINAL
 
     @property
+    def changed_ms(self) -> int:
+        """When the row last changed, in milliseconds since 1970."""
+        return int(self.changed.partition("#")[0] or 0)
+
+    @property
     def message(self) -> Message:
         """The message of its newest publish."""
         return Message(self.batch, self.job, self.publish)

@@ -9,8 +9,8 @@ import pika
 import pytest
 from app import app
 from chalice.test import Client
-from chalicelib import jobs, sweep
 from chalicelib import services as services_module
+from chalicelib import sweep, transitions
 from chalicelib.queue import Publisher
 from moto import mock_aws
 
@@ -121,7 +121,7 @@ class Api:
 
     def release(self, batch, job):
         """Let held jobs go, as a worker does that took a message."""
-        jobs.release_waiting(self.services, self.row(batch, job))
+        transitions.release_waiting(self.services, self.row(batch, job))
 
     def store_result(self, batch, job, attempt=1):
         """Put a result where a worker would."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from app import app, sweep
-from chalicelib import jobs, log
+from chalicelib import log, lookup
 from chalicelib import services as services_module
 
 from config.contract import resources
@@ -83,7 +83,7 @@ def test_a_failure_of_ours_is_a_problem_without_a_traceback(api, monkeypatch):
     def fail(*_):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(jobs, "fetch", fail)
+    monkeypatch.setattr(lookup, "fetch", fail)
     status, problem = api.get(f"/batches/{'0' * 32}/jobs/{'0' * 16}")
     assert status == 500
     assert "secret" not in json.dumps(problem)
@@ -101,7 +101,7 @@ def test_no_line_of_the_log_holds_a_batch_id(api, monkeypatch, capfd):
     log.logger.addHandler(keep)
     batch, (job,) = api.queued()
     api.sweep()
-    monkeypatch.setattr(jobs, "fetch", lambda *_: open(f"/nowhere/{batch}"))  # noqa: PTH123, SIM115
+    monkeypatch.setattr(lookup, "fetch", lambda *_: open(f"/nowhere/{batch}"))  # noqa: PTH123, SIM115
     assert api.get(f"/batches/{batch}/jobs/{job}")[0] == 500
     api.call("DELETE", f"/batches/{batch}")
     log.logger.removeHandler(keep)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from chalicelib import backlog, batches, letters
+from chalicelib import backlog, batch_view, letters
 from chalicelib import services as services_module
 from chalicelib.fleet import START_MINUTES, STARTING, Fleet
 from chalicelib.metrics import Metrics
@@ -180,9 +180,9 @@ def test_a_job_is_queued_also_where_no_ticket_can_be_drawn(api, monkeypatch):
 
 
 def test_an_estimate_is_stated_where_prices_are_known(api):
-    assert batches.estimate(api.services, 5) is None
+    assert batch_view.estimate(api.services, 5) is None
     priced = replace(api.services, settings=replace(api.services.settings, thousand_images_usd=0.5))
-    assert batches.estimate(priced, 5) == 0.0025
+    assert batch_view.estimate(priced, 5) == 0.0025
 
 
 def body(*names):

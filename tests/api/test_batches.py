@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from chalicelib import batches
+from chalicelib import batch_view
 from chalicelib import services as services_module
 
 from config.contract.table_access import Lost, TableAccess
@@ -192,6 +192,6 @@ def test_a_batch_is_gone_when_its_time_is_over(api):
 
 
 def test_a_cursor_never_runs_ahead_of_a_late_index():
-    assert batches.cursor("1000000010000#aa", False, 1_000_000_010_500) == "1000000008500"
-    assert batches.cursor("1000000000000#aa", False, 1_000_000_010_500) == "1000000000000-aa"
-    assert batches.cursor("1000000010000#aa", True, 1_000_000_010_500) == "1000000010000-aa"
+    assert batch_view.cursor("1000000010000#aa", False, 1_000_000_010_500) == "1000000008500"
+    assert batch_view.cursor("1000000000000#aa", False, 1_000_000_010_500) == "1000000000000-aa"
+    assert batch_view.cursor("1000000010000#aa", True, 1_000_000_010_500) == "1000000010000-aa"

@@ -117,7 +117,7 @@ def test_a_command_that_outlasts_its_request_is_carried_out_by_the_sweep(api, mo
 def test_a_command_goes_on_where_it_was_interrupted(api, monkeypatch):
     batch, jobs = api.batch(*"abcd")
     api.table.update_batch(batch, {"command": "cancel", "commanded": 7, "due": 7}, ("",))
-    stop, calls = commands.jobs.stop, []
+    stop, calls = commands.transitions.stop, []
 
     def crash_at_the_third(services, row):
         calls.append(row.job)
@@ -125,7 +125,7 @@ def test_a_command_goes_on_where_it_was_interrupted(api, monkeypatch):
             raise ConnectionError("cut off")
         return stop(services, row)
 
-    monkeypatch.setattr(commands.jobs, "stop", crash_at_the_third)
+    monkeypatch.setattr(commands.transitions, "stop", crash_at_the_third)
     with pytest.raises(ConnectionError):
         commands.carry_out(api.services, batch, float("inf"))
     assert api.table.batch(batch).command_after == resources.job_sk(sorted(jobs)[1])

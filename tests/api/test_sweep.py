@@ -1,5 +1,5 @@
 import pytest
-from chalicelib import sweep, uploads
+from chalicelib import objects, sweep
 
 from config.contract import resources
 from config.contract.job import Message
@@ -208,14 +208,14 @@ def test_a_sweep_sees_to_more_rows_than_one_page(api, monkeypatch):
 
 def test_one_row_that_fails_does_not_keep_the_sweep_from_the_others(api, monkeypatch):
     batch, (first, second) = api.batch("a", "b")
-    inspect = uploads.inspect
+    inspect = objects.inspect
 
     def fail_on_the_first(services, row):
         if row.job == first:
             raise ConnectionError("no store")
         return inspect(services, row)
 
-    monkeypatch.setattr(uploads, "inspect", fail_on_the_first)
+    monkeypatch.setattr(objects, "inspect", fail_on_the_first)
     api.arrive(batch, second)
     api.clock.pass_seconds(121)
     assert api.sweep() == {"broken": 1, "received": 1}

@@ -6,8 +6,8 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from chalicelib import objects, sweep
 from chalicelib import services as services_module
-from chalicelib import sweep, uploads
 from chalicelib.images import UploadError, sniff
 
 from config.contract import resources, table_access
@@ -77,7 +77,7 @@ def test_a_store_that_knows_no_range_of_an_empty_file_may_give_it_whole(api):
     batch, (job,) = api.batch()
     row = api.row(batch, job)
     with pytest.raises(UploadError, match=r"^a.png: the file is empty$"):
-        uploads.look(replace(api.services, s3=Store()), row)
+        objects.look(replace(api.services, s3=Store()), row)
 
 
 def test_rows_that_the_table_had_no_capacity_for_are_asked_for_again(api, monkeypatch):
@@ -163,10 +163,10 @@ def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
         api.arrive(batch, job)
         for attempt in (1, 2):
             api.store_result(batch, job, attempt)
-    assert sum(uploads.delete_objects(api.services, batch, first)) == 3
+    assert sum(objects.delete_objects(api.services, batch, first)) == 3
     assert api.uploads() == [resources.upload_key(batch, second)]
     assert len(api.results()) == 2
-    assert sum(uploads.delete_objects(api.services, batch)) == 3
+    assert sum(objects.delete_objects(api.services, batch)) == 3
     assert api.results() == []
 
 
@@ -263,10 +263,10 @@ def slow_store(api, monkeypatch):
 
     slow = replace(api.services, s3_placing=Slow())
     monkeypatch.setattr(services_module, "_made_once", lambda: slow)
-    monkeypatch.setattr(uploads, "PLACING_SECONDS", 0.2)
+    monkeypatch.setattr(objects, "PLACING_SECONDS", 0.2)
     # At its end it waits for the calls, which the store must outlive.
     with ThreadPoolExecutor(4) as placing:
-        monkeypatch.setattr(uploads, "PLACING", placing)
+        monkeypatch.setattr(objects, "PLACING", placing)
         yield let_go
         let_go.set()
 
@@ -297,12 +297,12 @@ def test_a_large_file_that_takes_long_to_be_joined_is_asked_for_again(api, slow_
 def test_what_could_not_begin_to_put_a_file_in_its_place_is_not_done_later(api, monkeypatch):
     batch, (job,) = api.batch()
     row, let_go, made = api.row(batch, job), threading.Event(), []
-    monkeypatch.setattr(uploads, "PLACING_SECONDS", 0.1)
+    monkeypatch.setattr(objects, "PLACING_SECONDS", 0.1)
     with ThreadPoolExecutor(1) as placing:
-        monkeypatch.setattr(uploads, "PLACING", placing)
+        monkeypatch.setattr(objects, "PLACING", placing)
         for call in (lambda: let_go.wait(60), lambda: made.append("late")):
-            with pytest.raises(uploads.StillPlacing):
-                uploads.placed(row, call)
+            with pytest.raises(objects.StillPlacing):
+                objects.placed(row, call)
         let_go.set()
     assert made == []
 

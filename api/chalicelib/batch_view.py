@@ -1,0 +1,97 @@
+"""What a client is shown of a batch: counts, the jobs that changed, and how long it may take."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib import job_view, lookup, problems
+from chalicelib.fleet import START_MINUTES, STARTING
+from chalicelib.problems import Problem
+from chalicelib.services import Services
+from config.contract import resources
+from config.contract.job import UNFINISHED
+from config.contract.node import Node
+
+# The index by change may show a row this much later than it was written; each poll looks back as
+# far. It also covers clocks of workers and API that differ, which must be by less.
+LOOK_BACK_MS = 2000
+
+PAGE_DEFAULT = 100
+PAGE_MAX = 500
+
+# A position in the index by change, with a "-" that needs no quoting in an address.
+CURSOR = re.compile(r"[0-9]{13}(-[0-9a-f]{16})?")
+
+
+def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str, Any]:
+    """Build the answer's `Batch`, with the jobs that changed since a cursor.
+
+    Raises
+    ------
+    Problem
+        400 if `since` or `limit` is not one, 404 or 410 if the batch is not there.
+    """
+    if since and not CURSOR.fullmatch(since):
+        raise Problem(400, "since: must be the cursor of an earlier answer")
+    if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_MAX:
+        raise Problem(400, f"limit: must lie between 1 and {PAGE_MAX}, got {limit[:20]}")
+    found = services.table.summary(batch_id)
+    if found is None:
+        raise problems.not_found("batch")
+    batch, by_state = found
+    lookup.check_live(services, batch)
+    now = services.clock()
+    rows, more = services.table.changes(batch_id, since.replace("-", "#"), int(limit))
+    return {
+        "batch": batch_id,
+        "steps": list(batch.steps),
+        "format": batch.format,
+        "created": batch.created,
+        "kept_until": batch.kept_until,
+        "order": batch.command,
+        "counts": by_state,
+        "line": line(services, by_state),
+        "jobs": [job_view.view(row) for row in rows],
+        "cursor": cursor(rows[-1].changed if rows else since, more, now),
+        "more": more,
+    }
+
+
+def cursor(last: str, more: bool, now: int) -> str:
+    """Return where the next page begins: after this page, or at the end a little earlier."""
+    position = last.replace("#", "-")
+    return position if more else min(position, f"{now - LOOK_BACK_MS:013d}")
+
+
+def line(services: Services, by_state: Mapping[str, int]) -> dict[str, Any]:
+    """Build what tells how long the batch may take: its workers and how far they have come.
+
+    A batch whose jobs are all finished is shown none.
+    """
+    nodes = nodes_there(services) if any(by_state[state] for state in UNFINISHED) else []
+    is_woken = bool(services.fleet.group) and not nodes
+    return {
+        "workers": len(nodes),
+        "start_seconds": 60 * START_MINUTES if is_woken else 0,
+        "served": {
+            lane: max((node.served.get(lane, 0) for node in nodes), default=0)
+            for lane in resources.LANES
+        },
+    }
+
+
+def notice(services: Services) -> str:
+    """Wake the first worker; returns the sentence for it while no worker is there, else ""."""
+    services.fleet.wake()
+    return STARTING if services.fleet.group and not nodes_there(services) else ""
+
+
+def nodes_there(services: Services) -> list[Node]:
+    """Read the worker nodes that gave a sign of life lately."""
+    return [node for node in services.table.nodes() if node.is_there(services.clock())]
+
+
+def estimate(services: Services, images: int) -> float | None:
+    """Estimate what images cost, in US dollars; None if this installation has no prices."""
+    price = services.settings.thousand_images_usd
+    return round(images * price / 1000, 6) if price else None

@@ -1,0 +1,65 @@
+"""What a client is shown of a job."""
+
+from typing import Any
+
+from chalicelib import objects
+from chalicelib.services import Services
+from config.contract import resources
+from config.contract.job import Job
+
+
+def view(row: Job) -> dict[str, Any]:
+    """Build the answer's `Job` from a row."""
+    result = {
+        "url": f"/{row.result_key}",
+        "name": row.result_name,
+        "type": row.result_type,
+        "bytes": row.result_bytes,
+    }
+    return {
+        "job": row.job,
+        "name": row.name,
+        "state": row.state,
+        "tiles": {"done": row.tiles_done, "total": row.tiles_total},
+        "left": row.left_ms,
+        "lane": row.lane,
+        "ticket": row.ticket,
+        "attempt": row.attempt,
+        "reason": row.reason,
+        "cause": row.cause,
+        "notes": list(row.notes),
+        "versions": dict(row.versions),
+        "changed": row.changed_ms,
+        "created": row.created,
+        "started": row.started,
+        "finished": row.finished,
+        "rows": row.rows,
+        "columns": row.columns,
+        "bytes": row.bytes,
+        "type": row.type,
+        "result": result if row.state == "succeeded" else None,
+        "views": views(row),
+    }
+
+
+def views(row: Job) -> dict[str, Any]:
+    """Build the addresses of the pictures for the page, for images browsers do not show well."""
+    return {
+        "original": view_at(row.original_view, row.dtype),
+        "result": view_at(row.result_view, row.result_dtype),
+        "until": row.views_until,
+    }
+
+
+def view_at(key: str, dtype: str) -> dict[str, str] | None:
+    """Build the address of one picture; None if there is none."""
+    if not key:
+        return None
+    return {"url": f"/{key}", "type": resources.VIEW_TYPES[key.rpartition(".")[2]], "dtype": dtype}
+
+
+def view_with_form(services: Services, row: Job) -> dict[str, Any]:
+    """Build the answer's `Job`, with an upload form if the job awaits its upload."""
+    if row.state == "awaiting_upload":
+        return view(row) | {"upload": objects.form(services, row)}
+    return view(row)

@@ -1,0 +1,278 @@
+"""Files in S3: the form or parts that a browser sends a file with, and the checks of what came."""
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
+from chalicelib.services import Services
+from config.contract import resources
+from config.contract.job import Job
+from config.contract.settings import MIB
+
+# Small enough that a lost connection costs little, large enough that a file has not too many.
+PART_BYTES = 8 * MIB
+PARTS_MAX = 10_000
+
+NOT_THERE = "NoSuchKey"
+
+# Until somebody who waits for a file to be put in its place is told to ask again: what else a
+# request does must find room beside it in the gateway's 29 s.
+PLACING_SECONDS = 15.0
+# S3 keeps such a call alive by a space now and then, so that no timeout of its own would end it.
+PLACING = ThreadPoolExecutor(4, thread_name_prefix="placing")
+
+
+class StillPlacing(Exception):
+    """S3 is still putting a file in its place; to be asked for again."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that arrived and looks like an image."""
+
+    etag: str
+    type: str
+
+
+def form(services: Services, row: Job) -> dict[str, Any]:
+    """Sign a form with which exactly one file may be sent: this key, this size, this type.
+
+    Returns
+    -------
+    dict
+        ``url``, ``fields`` to send before the file, and ``expires`` in milliseconds since 1970.
+    """
+    now = services.clock()
+    # A form must not outlive the job, whose end nobody would clean up after.
+    seconds = min(services.settings.upload_form_seconds, (row.kept_until - now) // 1000)
+    content_type = row.type or UNKNOWN_TYPE
+    signed = services.s3_public.generate_presigned_post(
+        Bucket=services.settings.uploads_bucket,
+        Key=resources.upload_key(row.batch, row.job),
+        Fields={"Content-Type": content_type},
+        Conditions=[
+            {"Content-Type": content_type},
+            ["content-length-range", row.bytes, row.bytes],
+        ],
+        ExpiresIn=seconds,
+    )
+    return {"url": signed["url"], "fields": signed["fields"], "expires": now + 1000 * seconds}
+
+
+def inspect(services: Services, row: Job) -> Upload | None:
+    """Look at what arrived for a job, or was copied for it just now.
+
+    Returns
+    -------
+    Upload or None
+        None if nothing is there yet.
+
+    Raises
+    ------
+    UploadError
+        If its size or its first bytes are wrong, or the file that it should use again is gone.
+    StillPlacing
+        If S3 takes long to put it together, or to copy it.
+    """
+    found = look(services, row)
+    if found is None and (row.reuse or row.upload):
+        if row.reuse:
+            copy_reused(services, row)
+        elif not join_parts(services, row):
+            return None
+        found = look(services, row)
+    return found
+
+
+def placed(row: Job, call: Callable[[], object]) -> None:
+    """Wait for a call that puts a job's file in its place; one that has begun goes on after that.
+
+    Raises
+    ------
+    StillPlacing
+        After `PLACING_SECONDS`.
+    """
+    waited_for = PLACING.submit(call)
+    try:
+        waited_for.result(PLACING_SECONDS)
+    except TimeoutError as error:
+        # One that has not begun, behind others that hang, would be made when nobody wants it.
+        waited_for.cancel()
+        raise StillPlacing(
+            f"{row.name}: the file is still being put in its place; ask again"
+        ) from error
+
+
+def part_bytes(size: int) -> int:
+    """Tell the size of every part but the last: S3 takes 10 000 of them, each of 5 MiB or more."""
+    return max(PART_BYTES, math.ceil(size / PARTS_MAX))
+
+
+def part_count(size: int) -> int:
+    """Tell in how many parts a file is sent."""
+    return math.ceil(size / part_bytes(size))
+
+
+def begin_parts(services: Services, row: Job) -> str:
+    """Begin an upload in parts; returns its id."""
+    begun = services.s3.create_multipart_upload(
+        Bucket=services.settings.uploads_bucket,
+        Key=resources.upload_key(row.batch, row.job),
+        ContentType=row.type or UNKNOWN_TYPE,
+    )
+    return str(begun["UploadId"])
+
+
+def abort_parts(services: Services, row: Job, upload: str) -> None:
+    """Give up an upload in parts, and what arrived of it."""
+    services.s3.abort_multipart_upload(**multipart(services, row, upload))
+
+
+def multipart(services: Services, row: Job, upload: str) -> dict[str, str]:
+    """Name an upload in parts."""
+    key = resources.upload_key(row.batch, row.job)
+    return {"Bucket": services.settings.uploads_bucket, "Key": key, "UploadId": upload}
+
+
+def sign_part(services: Services, row: Job, number: int) -> dict[str, Any]:
+    """Sign the address to which one part is sent: this part, of this length."""
+    size = part_bytes(row.bytes)
+    length = min(size, row.bytes - (number - 1) * size)
+    now = services.clock()
+    seconds = min(services.settings.upload_form_seconds, (row.kept_until - now) // 1000)
+    url = services.s3_public.generate_presigned_url(
+        "upload_part",
+        Params={
+            **multipart(services, row, row.upload),
+            "PartNumber": number,
+            "ContentLength": length,
+        },
+        ExpiresIn=seconds,
+    )
+    return {"part": number, "bytes": length, "url": url, "expires": now + 1000 * seconds}
+
+
+def arrived_parts(services: Services, row: Job) -> dict[int, str]:
+    """List the parts that S3 has whole: their ETags by number; none if the upload is over."""
+    if not row.upload:
+        return {}
+    size = part_bytes(row.bytes)
+    pages = services.s3.get_paginator("list_parts").paginate(**multipart(services, row, row.upload))
+    try:
+        return {
+            each["PartNumber"]: each["ETag"]
+            for page in pages
+            for each in page.get("Parts", ())
+            if each["Size"] == min(size, row.bytes - (each["PartNumber"] - 1) * size)
+        }
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            return {}
+        raise
+
+
+def join_parts(services: Services, row: Job) -> bool:
+    """Put the parts together; False if some have not arrived."""
+    arrived = arrived_parts(services, row)
+    if len(arrived) < part_count(row.bytes):
+        # None at all: an earlier call may have joined them, though its answer was lost.
+        return not arrived
+    listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
+    join = partial(
+        services.s3_placing.complete_multipart_upload,
+        **multipart(services, row, row.upload),
+        MultipartUpload={"Parts": listed},
+    )
+    try:
+        placed(row, join)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":
+            raise
+    return True
+
+
+def copy_reused(services: Services, row: Job) -> None:
+    """Give a job a copy of another's file, so that either may be deleted without the other."""
+    bucket = services.settings.uploads_bucket
+    batch, _, job = row.reuse.partition("/")
+    copy = partial(
+        services.s3_placing.copy_object,
+        Bucket=bucket,
+        Key=resources.upload_key(row.batch, row.job),
+        CopySource={"Bucket": bucket, "Key": resources.upload_key(batch, job)},
+    )
+    try:
+        placed(row, copy)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == NOT_THERE:
+            raise UploadError(
+                f"{row.name}: the file that was sent before is no longer kept; send it again"
+            ) from error
+        raise
+
+
+def look(services: Services, row: Job) -> Upload | None:
+    """Look at the file of a job as it lies there; None and raises as `inspect` does."""
+    try:
+        found = services.s3.get_object(
+            Bucket=services.settings.uploads_bucket,
+            Key=resources.upload_key(row.batch, row.job),
+            Range=f"bytes=0-{MAGIC_BYTES - 1}",
+        )
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == NOT_THERE:
+            return None
+        if code == "InvalidRange":
+            # Of a file that is empty no bytes can be had.
+            check_size(row.name, 0, row.bytes, services.settings.upload_bytes_max)
+        raise
+    first = found["Body"].read(MAGIC_BYTES)
+    # Some stores give an empty file whole instead of refusing the range.
+    size = int(found.get("ContentRange", f"/{found['ContentLength']}").rpartition("/")[2])
+    check_size(row.name, size, row.bytes, services.settings.upload_bytes_max)
+    return Upload(found["ETag"], sniff(row.name, first))
+
+
+def abort_all(services: Services, prefix: str) -> None:
+    """Give up the uploads in parts under a prefix, so that nobody pays for what arrived."""
+    bucket = services.settings.uploads_bucket
+    pages = services.s3.get_paginator("list_multipart_uploads").paginate(
+        Bucket=bucket, Prefix=prefix
+    )
+    for page in pages:
+        for each in page.get("Uploads", ()):
+            # Stores that do not know the prefix list all.
+            if each["Key"].startswith(prefix):
+                services.s3.abort_multipart_upload(
+                    Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"]
+                )
+
+
+def delete_objects(services: Services, batch: str, job: str = "") -> Iterator[int]:
+    """Delete the uploads and results of a job, or of a whole batch, a page at a time.
+
+    Yields
+    ------
+    int
+        How many objects went, after each page; the caller may stop there and begin anew later.
+    """
+    abort_all(services, resources.upload_key(batch, job))
+    results = f"files/{batch}/" + (f"{job}/" if job else "")
+    uploads = resources.upload_key(batch, job)
+    for bucket, prefix in (
+        (services.settings.uploads_bucket, uploads),
+        (services.settings.results_bucket, results),
+    ):
+        pages = services.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for page in pages:
+            keys = [{"Key": each["Key"]} for each in page.get("Contents", ())]
+            if keys:
+                services.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+                yield len(keys)

@@ -1,0 +1,203 @@
+"""The steps of a job's life that the API takes: queue, publish, release, retry, cancel, fail."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from chalicelib import log, lookup, objects, problems
+from chalicelib.images import UploadError
+from chalicelib.problems import Problem
+from chalicelib.queue import BrokerError
+from chalicelib.services import Services
+from config.contract import resources
+from config.contract.job import AFRESH, UNFINISHED, Job
+from config.contract.table import Cause, MovedOn
+from config.contract.table_access import Busy
+
+# When the sweep first looks whether a file arrived whose browser did not call `uploaded`.
+FIRST_LOOK_MS = 120_000
+
+
+class MovedOnError(Problem):
+    """The answer 409 when a job is in a state that a step does not begin in; `row` is that row."""
+
+    def __init__(self, row: Job) -> None:
+        super().__init__(409, f"{row.name}: is {row.state}, which it cannot leave this way")
+        self.row = row
+
+
+@contextmanager
+def races_as_problems(row: Job) -> Iterator[None]:
+    """Answer a lost race for a job: 409 if the job moved on, 503 if others kept changing it."""
+    try:
+        yield
+    except MovedOn as error:
+        raise MovedOnError(error.row) from None
+    except Busy as error:
+        raise Problem(503, f"{row.name}: others kept changing this job; try again") from error
+
+
+def again(services: Services) -> Callable[[Job], Job]:
+    """Return the function that reads a job again after a lost race; it raises 410 without one."""
+
+    def read(row: Job) -> Job:
+        found = services.table.job(row.batch, row.job)
+        if found is None:
+            raise problems.gone("job")
+        return found
+
+    return read
+
+
+def again_in_open_batch(services: Services) -> Callable[[Job], Job]:
+    """Return the function for jobs whose batch must be open; it also raises as `open_batch`."""
+
+    def read(row: Job) -> Job:
+        lookup.open_batch(services, row.batch)
+        return again(services)(row)
+
+    return read
+
+
+def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
+    """Write the row `queued` under the next publish number, with `values`, then publish it.
+
+    A job that its batch's lane share has no room for waits, and is published later.
+    """
+    due = services.clock() + 1000 * services.settings.republish_seconds
+    with races_as_problems(row):
+        queued = services.table.queue(
+            row, values, due, services.clock, again_in_open_batch(services)
+        )
+    log.event("queued", row.batch, job=row.job, publish=queued.publish, waiting=queued.waiting)
+    if not queued.waiting:
+        publish(services, queued)
+    return queued
+
+
+def publish(services: Services, row: Job) -> bool:
+    """Publish a queued row's message, and write that the broker has it.
+
+    Returns
+    -------
+    bool
+        False if the broker did not confirm; the sweep then publishes it later.
+    """
+    try:
+        services.publisher.publish(row.message, resources.LANES[row.lane])
+    except BrokerError as error:
+        log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
+        return False
+    if not services.table.mark_published(row.message, services.clock()):
+        log.event("published_twice", row.batch, job=row.job, publish=row.publish)
+    return True
+
+
+def release_waiting(services: Services, row: Job) -> None:
+    """Publish the jobs of a batch that wait longest, as far as its lane share has room for them.
+
+    Parameters
+    ----------
+    services : Services
+        What the API works with.
+    row : Job
+        Any job of the batch; the jobs that share its counter row are released.
+    """
+    look_ms = 1000 * services.settings.republish_seconds
+    for released in services.table.release(row, services.clock, look_ms):
+        log.event("released", row.batch, job=released.job, publish=released.publish)
+        publish(services, released)
+
+
+def retry(services: Services, batch: str, job: str) -> Job:
+    """Do a job again that failed or was cancelled; an unfinished one is left as it is.
+
+    Raises
+    ------
+    Problem
+        409 if it has succeeded.
+    """
+    row = lookup.fetch(services, batch, job)
+    if row.state in UNFINISHED:
+        return row
+    if row.state == "succeeded":
+        raise Problem(409, f"{row.name}: has succeeded; there is nothing to retry")
+    try:
+        return begin_again(services, row)
+    except MovedOnError as error:
+        if error.row.state in UNFINISHED:
+            return error.row
+        raise
+
+
+def begin_again(services: Services, row: Job) -> Job:
+    """Queue a failed or cancelled job, or await its upload if it has no file that can be used."""
+    found = file_of(services, row)
+    if found.get("etag", row.etag):
+        return queue(services, row, found)
+    # Delete the file that cannot be used, or the sweep would find it before its replacement.
+    for _ in objects.delete_objects(services, row.batch, row.job):
+        pass
+    with races_as_problems(row):
+        return services.table.move(
+            row,
+            "awaiting_upload",
+            services.clock() + FIRST_LOOK_MS,
+            services.clock,
+            ("failed", "cancelled"),
+            lambda _: {**AFRESH, "etag": "", "upload": ""},
+            again_in_open_batch(services),
+        )
+
+
+def file_of(services: Services, row: Job) -> Mapping[str, Any]:
+    """Look at a rejected job's file again, since it may have been replaced meanwhile.
+
+    Returns
+    -------
+    mapping
+        The row's new `etag` and `type`; `etag` is empty if there is no file that can be used.
+        Nothing for a job that was not rejected, whose file is as it was.
+    """
+    if not row.etag or row.cause != "rejected":
+        return {}
+    try:
+        upload = objects.inspect(services, row)
+    except UploadError:
+        upload = None
+    except objects.StillPlacing as error:
+        raise Problem(503, str(error)) from error
+    return {"etag": upload.etag, "type": upload.type} if upload else {"etag": ""}
+
+
+def cancel(services: Services, batch: str, job: str) -> Job:
+    """Cancel a job; a worker that has claimed it fails at its next write and stops.
+
+    Raises
+    ------
+    Problem
+        409 if it is finished.
+    """
+    row = lookup.fetch(services, batch, job)
+    if row.state == "cancelled":
+        return row
+    try:
+        return stop(services, row)
+    except MovedOnError as error:
+        if error.row.state == "cancelled":
+            return error.row
+        raise
+
+
+def stop(services: Services, row: Job) -> Job:
+    """Move an unfinished job to `cancelled`."""
+    with races_as_problems(row):
+        stopped = services.table.cancel(row, services.clock, again(services))
+    log.event("cancelled", row.batch, job=row.job)
+    return stopped
+
+
+def fail(services: Services, row: Job, reason: str, cause: Cause) -> None:
+    """Move a job to `failed`, unless it changed since it was read."""
+    if services.table.give_up(row, reason, cause, services.clock()):
+        log.event("failed", row.batch, job=row.job, reason=reason, cause=cause)
