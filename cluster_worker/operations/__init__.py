@@ -18,10 +18,15 @@ __all__ = ["FAMILIES", "OPERATIONS", "Image", "Operation", "catalogue"]
 # operations then come last.
 FAMILIES = (
     "color",
+    "stains",
+    "label_colours",
     "filters",
+    "frequencies",
     "edges",
     "exposure",
+    "adapthist",
     "feature",
+    "descriptors",
     "morphology",
     "isotropic",
     "skeletons",

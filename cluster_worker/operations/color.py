@@ -1,4 +1,4 @@
-"""Colour: gray, RGB and RGBA, other colour spaces, stains, and colours for labels.
+"""Colour: gray, RGB and RGBA, and other colour spaces.
 
 scikit-image multiplies pixels by matrices, and the last bit of such a product depends on the
 pixel's position in its row. This module adds the products one by one instead, so that the result
@@ -7,25 +7,21 @@ has the same bits however the image is cut into tiles.
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage import color, util
-from skimage.color import colorconv, colorlabel
+from skimage.color import colorconv
 
 from cluster_worker.kernels import colours, copies
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
-    Measure,
-    Number,
     Pointwise,
-    Statistical,
     operation,
 )
-from cluster_worker.pixels.depths import to_depth
 
 # Weights of ITU-R BT.709 for linear RGB, as in skimage.color.rgb2gray.
 LUMINANCE = (0.2125, 0.7154, 0.0721)
@@ -362,210 +358,3 @@ def rgb2rgbcie(image: Image) -> Image:
     skimage.color.rgb2rgbcie
     """
     return mixed(as_float(image), colorconv.rgbcie_from_rgb)
-
-
-# Stains of microscope slides: the amount of each stain at a pixel.
-
-Stain = Literal["all", "first", "second", "third"]
-# The names of scikit-image's matrices.
-Stains = Annotated[
-    Literal["hed", "hdx", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"],
-    "The stains of the slide: hed is hematoxylin, eosin and DAB; hdx hematoxylin and DAB; fgx "
-    "Feulgen and light green; bex methyl blue and eosin (Giemsa); rbd fast red, fast blue and DAB; "
-    "gdx methyl green and DAB; hax hematoxylin and AEC; bro aniline blue, azocarmine and orange G; "
-    "bpx methyl blue and Ponceau fuchsin; ahx alcian blue and hematoxylin; hpx hematoxylin and "
-    "PAS.",
-]
-# Darker colours count as this one, as in scikit-image: 0 has no logarithm.
-LEAST = 1e-6
-
-
-def darkness_of(image: Image) -> Image:
-    """Return the darkness of each colour: from 0 for white to 1 for `LEAST` and less."""
-    darkness: Image = np.log(np.maximum(as_float(image), LEAST)) / np.log(LEAST)
-    return darkness
-
-
-def amounts(image: Image, matrix: NDArray[Any]) -> Image:
-    """Compute the amounts of three stains from the logarithms of each pixel's colours."""
-    stains = mixed(darkness_of(image), matrix.T)
-    np.maximum(stains, 0, out=stains)
-    return stains
-
-
-def colours_of(stains: Image, matrix: NDArray[Any]) -> Image:
-    """Compute the RGB colours that the amounts of three stains produce."""
-    rgb: Image = np.exp(mixed(stains * np.log(LEAST), matrix.T))
-    np.clip(rgb, 0, 1, out=rgb)
-    return rgb
-
-
-@lru_cache(maxsize=2)
-def darkness_table(dtype: str) -> Image:
-    """Return the darkness of every level of an integer type, as float32."""
-    levels = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
-    return darkness_of(to_depth(levels, "float32"))
-
-
-def amounts_by_table(
-    image: Image,
-    conv_matrix: Stains = "hed",
-    stain: Stain = "all",
-    *,
-    dtype: str,
-    out: Image | None,
-) -> Image:
-    """Compute `separate_stains` with a table of the darkness of each level."""
-    weights = getattr(color, f"{conv_matrix}_from_rgb").T
-    return colours.weighed(
-        image,
-        table=darkness_table(str(image.dtype)),
-        weights=weights if stain == "all" else weights[stain_index(stain)],
-        dtype=dtype,
-        out=out,
-    )
-
-
-def combine_by_table(
-    image: Image, conv_matrix: Stains, stain: Stain, *, dtype: str, out: Image | None
-) -> Image:
-    """Compute `combine_stains` with a table of the darkness of each level."""
-    stains = slice(None) if stain == "all" else [stain_index(stain)]
-    return colours.stained(
-        image,
-        table=darkness_table(str(image.dtype)),
-        amounts=getattr(color, f"{conv_matrix}_from_rgb").T[stains],
-        colours=getattr(color, f"rgb_from_{conv_matrix}").T[:, stains] * np.log(LEAST),
-        dtype=dtype,
-        out=out,
-    )
-
-
-# Kernels for images of integers.
-AMOUNTS = Kernel(amounts_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.5, tolerance=1e-6)
-COLOURS = Kernel(combine_by_table, takes=("uint8", "uint16"), arrays=0, cost=0.4, tolerance=1e-6)
-
-
-def stain_operation(
-    title: str, shows: Literal["extent"] | None, *kernels: Kernel
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an operation on stains, which computes in double precision as scikit-image does."""
-    return operation(
-        title,
-        "Colour",
-        Pointwise(),
-        channels="rgb",
-        floats=True,
-        shows=shows,
-        arrays=10,
-        cost=3.0,
-        tolerance=1e-6,
-        kernels=kernels,
-    )
-
-
-@stain_operation("Stains (hematoxylin, eosin, DAB)", "extent", AMOUNTS)
-def rgb2hed(image: Image) -> Image:
-    """Compute the amounts of hematoxylin, eosin and DAB in the colours of a stained slide.
-
-    References
-    ----------
-    skimage.color.rgb2hed
-    """
-    return amounts(image, color.hed_from_rgb)
-
-
-@stain_operation("Stains to RGB", None)
-def hed2rgb(image: Image) -> Image:
-    """Convert amounts of hematoxylin, eosin and DAB back to RGB; use it after rgb2hed.
-
-    References
-    ----------
-    skimage.color.hed2rgb
-    """
-    return colours_of(as_float(image), color.rgb_from_hed)
-
-
-@stain_operation("Amount of one stain", "extent", AMOUNTS)
-def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
-    """Compute the amount of one stain by colour deconvolution; pixels with much of it are bright.
-
-    Parameters
-    ----------
-    stain : str
-        Which stain of `conv_matrix`, in its order; "all" gives an image of three channels.
-
-    References
-    ----------
-    skimage.color.separate_stains
-    """
-    found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
-    return found if stain == "all" else found[..., stain_index(stain)]
-
-
-@stain_operation("One stain in its colour", None, COLOURS)
-def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
-    """Show one stain of a slide in its own colour, without the other stains.
-
-    Parameters
-    ----------
-    stain : str
-        Which stain of `conv_matrix`, in its order; "all" leaves the image nearly unchanged.
-
-    References
-    ----------
-    skimage.color.combine_stains, after skimage.color.separate_stains
-    """
-    found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
-    if stain != "all":
-        others = [i for i in range(3) if i != stain_index(stain)]
-        found[..., others] = 0
-    return colours_of(found, getattr(color, f"rgb_from_{conv_matrix}"))
-
-
-def stain_index(stain: Stain) -> int:
-    """Return the channel of a stain, from 0."""
-    return ("first", "second", "third").index(stain)
-
-
-@operation(
-    "Colours for labels",
-    "Colour",
-    Statistical((Measure(np.unique, np.union1d),)),
-    channels="any",
-    takes="labels",
-    arrays=8,
-    cost=2.0,
-)
-def label2rgb(
-    image: Image,
-    bg_label: Annotated[int, Number(0, 65535, slider=(0, 255), step=1)] = 0,
-    *,
-    statistics: tuple[NDArray[Any]],
-) -> Image:
-    """Colour each region of a label image with one of ten colours; the background is black.
-
-    Parameters
-    ----------
-    bg_label : int
-        Label of the background.
-
-    Notes
-    -----
-    The colours are assigned in the order of the labels that the whole image holds.
-
-    References
-    ----------
-    skimage.color.label2rgb
-    """
-    if image.ndim == 3:
-        raise ValueError("takes labels or a mask, got colours; put a threshold before it")
-    (present,) = statistics
-    regions = present[present != bg_label]
-    number = np.searchsorted(regions, image) % len(LABEL_COLOURS)
-    result: Image = LABEL_COLOURS[number]
-    result[image == bg_label] = 0
-    return result
-
-
-LABEL_COLOURS = np.array([color.color_dict[name] for name in colorlabel.DEFAULT_COLORS])

@@ -17,7 +17,6 @@ from cluster_worker.operations.declare import (
     channel_axis,
     operation,
 )
-from cluster_worker.operations.filters import reach
 from cluster_worker.operations.sizes import (
     Shape,
     Smoothing,
@@ -29,6 +28,7 @@ from cluster_worker.operations.sizes import (
 )
 from cluster_worker.operations.support import sampling
 from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.sampling import Border, Indices
 from cluster_worker.operations.support.taps import Shares, identity, through_blur, through_zoom
 from cluster_worker.pixels.tiling import Span

@@ -19,9 +19,9 @@ from cluster_worker.operations.declare import (
     Stage,
     operation,
 )
-from cluster_worker.operations.filters import reach
 from cluster_worker.operations.support import clipping, sampling
 from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.sampling import Border, Indices, Order
 from cluster_worker.operations.support.taps import (
     Shares,

@@ -11,7 +11,7 @@ from skimage import feature
 
 from cluster_worker.kernels import derivatives
 from cluster_worker.operations.declare import Image, Place, Span
-from cluster_worker.operations.filters import reach
+from cluster_worker.operations.support.gaussians import reach
 
 Weights = NDArray[np.float64]
 # From a block, a scale, the border mode, its level and the place, to the curvatures of the core.

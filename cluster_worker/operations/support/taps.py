@@ -12,8 +12,8 @@ import numpy as np
 from scipy.ndimage import _filters
 
 from cluster_worker.kernels.resampling import Taps
-from cluster_worker.operations.filters import reach
 from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.sampling import Border, Floats, Indices
 
 # Standard deviations below this one do not blur, as in scipy.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import data, feature
 
-from cluster_worker.operations.feature import local_binary_pattern
+from cluster_worker.operations.descriptors import local_binary_pattern
 from cluster_worker.pixels.tiling import Place, Span
 
 IMAGE = data.camera()[100:160, 200:275]
