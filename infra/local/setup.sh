@@ -83,7 +83,8 @@ python_environment() {
     if .venv/bin/python -c '' 2>/dev/null && is_stamped "$stamp" "$lock"; then return 0; fi
     say "installing the Python packages of requirements.lock into .venv"
     .venv/bin/python -c '' 2>/dev/null || quietly python3 -m venv --clear .venv
-    quietly .venv/bin/pip install --disable-pip-version-check --require-hashes \
+    # Python compiles what is imported, when it is: that is a small share of all these files.
+    quietly .venv/bin/pip install --disable-pip-version-check --no-compile --require-hashes \
         --requirement requirements.lock
     # The command `dip`; its build needs nothing but the setuptools that .venv has.
     quietly .venv/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation \
