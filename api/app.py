@@ -1,8 +1,13 @@
-"""The REST API: every call of it, a few lines each. What they do is in `chalicelib`."""
+"""The REST API: the function that serves each call, in a few lines.
 
+Method, path, body and answers of a call are declared in `chalicelib.calls` under the function's
+name; what the functions call is in `chalicelib`.
+"""
+
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
@@ -23,20 +28,36 @@ from chalicelib import (
     uploads,
 )
 from chalicelib import sweep as sweeping
+from chalicelib.calls import CALLS
 from chalicelib.problems import NO_STORE
-from chalicelib.schemas import Limits
+from chalicelib.schemas import PAGE_DEFAULT, Limits
 from chalicelib.services import services
 
 log.set_up()
 app = Chalice(app_name="dip-api", configure_logs=False)
 app.register_middleware(problems.answer, "http")
 
-BATCH = "/batches/{batch}"
-JOB = "/batches/{batch}/jobs/{job}"
-
-
-# What a page must know before it sends anything.
+# The limits that a page must know before it sends anything.
 LIMITS = ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max")
+
+
+def serve(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the route of the call that has the function's name.
+
+    What the function returns is the answer's JSON, which no cache may store, under the call's
+    status; a `Response` is answered as it is.
+    """
+    call = CALLS[function.__name__]
+
+    @app.route(call.path, methods=[call.method], name=call.name)
+    @functools.wraps(function)
+    def answer(**ids: str) -> Response:
+        found = function(**ids)
+        if isinstance(found, Response):
+            return found
+        return Response(found, dict(NO_STORE), call.status)
+
+    return function
 
 
 def request() -> Request:
@@ -45,19 +66,24 @@ def request() -> Request:
     return app.current_request
 
 
+def body(name: str) -> dict[str, Any]:
+    """Read the body of a call, checked as the call declares it."""
+    return services().bodies.check(CALLS[name].body, request().raw_body)
+
+
+def key() -> str:
+    """Read the idempotency key, or make one."""
+    return batches.key_of(request().headers.get("idempotency-key"))
+
+
 def query(name: str, default: str) -> str:
     """Read a parameter of the query."""
     return str((request().query_params or {}).get(name, default))
 
 
-def answer(body: Any, status: int = 200) -> Response:
-    """Answer with JSON that nobody keeps."""
-    return Response(body, dict(NO_STORE), status)
-
-
-def tagged(body: Any) -> Response:
-    """Answer with JSON that changes with the app only, or say that it has not changed."""
-    text = json.dumps(body, separators=(",", ":"))
+def tagged(found: Any) -> Response:
+    """Answer with JSON that changes with the app only, or with 304 if the client has it."""
+    text = json.dumps(found, separators=(",", ":"))
     tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Type": "application/json"}
     if tag in request().headers.get("if-none-match", ""):
@@ -65,123 +91,121 @@ def tagged(body: Any) -> Response:
     return Response(text, headers)
 
 
-@app.route("/operations")
+@serve
 def list_operations() -> Response:
-    """Answer with the catalogue."""
+    """Answer with the catalogue and the limits."""
     limits = {name: getattr(services().settings, name) for name in LIMITS}
     return tagged({**services().catalogue, "limits": limits})
 
 
-@app.route("/openapi.json")
+@serve
 def get_contract() -> Response:
-    """Answer with the contract."""
+    """Answer with the OpenAPI document."""
     return tagged(contract.document(services().catalogue, Limits.of(services().settings)))
 
 
-@app.route("/health")
+@serve
 def get_health() -> Response:
-    """Say whether the parts answer."""
+    """Ask broker, table and buckets."""
     return health.check(services())
 
 
-@app.route("/previews", methods=["POST"])
-def make_preview() -> Response:
+@serve
+def make_preview() -> dict[str, Any]:
     """Run steps on a small picture at once."""
-    return answer(previews.make(services(), request().raw_body))
+    return previews.make(services(), body("make_preview"))
 
 
-@app.route("/batches", methods=["POST"])
-def create_batch() -> Response:
+@serve
+def create_batch() -> dict[str, Any]:
     """Make a batch."""
-    key = batches.key_of(request().headers.get("idempotency-key"))
-    return answer(batches.create(services(), request().raw_body, key), 201)
+    idempotency_key = key()
+    return batches.create(services(), body("create_batch"), idempotency_key)
 
 
-@app.route(BATCH)
-def get_batch(batch: str) -> Response:
+@serve
+def get_batch(batch: str) -> dict[str, Any]:
     """Show a batch and what changed in it."""
-    limit = query("limit", str(batch_view.PAGE_DEFAULT))
-    return answer(batch_view.show(services(), batch, query("since", ""), limit))
+    limit = query("limit", str(PAGE_DEFAULT))
+    return batch_view.show(services(), batch, query("since", ""), limit)
 
 
-@app.route(BATCH, methods=["DELETE"])
-def delete_batch(batch: str) -> Response:
+@serve
+def delete_batch(batch: str) -> dict[str, Any]:
     """Delete a batch."""
-    return answer(commands.give(services(), batch, "delete"), 202)
+    return commands.give(services(), batch, "delete")
 
 
-@app.route(BATCH + "/cancel", methods=["POST"])
-def cancel_batch(batch: str) -> Response:
-    """Cancel all jobs."""
-    return answer(commands.give(services(), batch, "cancel"), 202)
+@serve
+def cancel_batch(batch: str) -> dict[str, Any]:
+    """Cancel all unfinished jobs."""
+    return commands.give(services(), batch, "cancel")
 
 
-@app.route(BATCH + "/retry", methods=["POST"])
-def retry_batch(batch: str) -> Response:
+@serve
+def retry_batch(batch: str) -> dict[str, Any]:
     """Retry all failed jobs."""
-    return answer(commands.give(services(), batch, "retry"), 202)
+    return commands.give(services(), batch, "retry")
 
 
-@app.route(BATCH + "/jobs", methods=["POST"])
-def add_jobs(batch: str) -> Response:
+@serve
+def add_jobs(batch: str) -> dict[str, Any]:
     """Add jobs to a batch."""
-    key = batches.key_of(request().headers.get("idempotency-key"))
-    return answer(batches.add(services(), batch, request().raw_body, key), 201)
+    idempotency_key = key()
+    return batches.add(services(), batch, body("add_jobs"), idempotency_key)
 
 
-@app.route(JOB)
-def get_job(batch: str, job: str) -> Response:
+@serve
+def get_job(batch: str, job: str) -> dict[str, Any]:
     """Show a job."""
-    return answer(job_view.view(lookup.fetch(services(), batch, job)))
+    return job_view.view(lookup.fetch(services(), batch, job))
 
 
-@app.route(JOB + "/upload", methods=["POST"])
-def renew_upload(batch: str, job: str) -> Response:
+@serve
+def renew_upload(batch: str, job: str) -> dict[str, Any]:
     """Answer with a fresh upload form."""
-    return answer({"upload": uploads.renew_form(services(), batch, job)})
+    return {"upload": uploads.renew_form(services(), batch, job)}
 
 
-@app.route(JOB + "/parts", methods=["POST"])
-def sign_parts(batch: str, job: str) -> Response:
+@serve
+def sign_parts(batch: str, job: str) -> dict[str, Any]:
     """Answer with addresses for parts of an upload."""
-    return answer(uploads.sign_parts(services(), batch, job, request().raw_body))
+    return uploads.sign_parts(services(), batch, job, body("sign_parts")["parts"])
 
 
-@app.route(JOB + "/parts")
-def list_parts(batch: str, job: str) -> Response:
+@serve
+def list_parts(batch: str, job: str) -> dict[str, Any]:
     """List the parts that arrived."""
-    return answer(uploads.list_parts(services(), batch, job))
+    return uploads.list_parts(services(), batch, job)
 
 
-@app.route(JOB + "/uploaded", methods=["POST"])
-def complete_upload(batch: str, job: str) -> Response:
+@serve
+def complete_upload(batch: str, job: str) -> dict[str, Any]:
     """Check an upload and queue its job."""
-    return answer(job_view.view(uploads.complete_upload(services(), batch, job)), 202)
+    return job_view.view(uploads.complete_upload(services(), batch, job))
 
 
-@app.route(JOB + "/retry", methods=["POST"])
-def retry_job(batch: str, job: str) -> Response:
+@serve
+def retry_job(batch: str, job: str) -> dict[str, Any]:
     """Do a job again."""
-    return answer(
-        job_view.view_with_form(services(), transitions.retry(services(), batch, job)), 202
-    )
+    return job_view.view_with_form(services(), transitions.retry(services(), batch, job))
 
 
-@app.route(JOB + "/cancel", methods=["POST"])
-def cancel_job(batch: str, job: str) -> Response:
+@serve
+def cancel_job(batch: str, job: str) -> dict[str, Any]:
     """Cancel a job."""
-    return answer(job_view.view(transitions.cancel(services(), batch, job)), 202)
+    return job_view.view(transitions.cancel(services(), batch, job))
 
 
 @app.schedule("rate(1 minute)")
 def sweep(_event: CloudWatchEvent) -> dict[str, int]:
-    """Put right what was left behind."""
+    """Repair what a crash, a lost message or a closed page left behind."""
     return sweeping.run(services())
 
 
 @app.schedule("rate(1 minute)")
 def backlog(_event: CloudWatchEvent) -> dict[str, int]:
-    """Count what waits and who works."""
+    """Count waiting images and working nodes."""
     return backlogs.measure(services())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib import job_view, lookup, problems
 from chalicelib.fleet import START_MINUTES, STARTING
 from chalicelib.problems import Problem
+from chalicelib.schemas import PAGE_MAX
 from chalicelib.services import Services
 from config.contract import resources
 from config.contract.job import UNFINISHED
@@ -15,9 +16,6 @@ from config.contract.node import Node
 # The index by change may show a row this much later than it was written; each poll looks back as
 # far. It also covers clocks of workers and API that differ, which must be by less.
 LOOK_BACK_MS = 2000
-
-PAGE_DEFAULT = 100
-PAGE_MAX = 500
 
 # A position in the index by change, with a "-" that needs no quoting in an address.
 CURSOR = re.compile(r"[0-9]{13}(-[0-9a-f]{16})?")

@@ -100,9 +100,8 @@ def key_of(header: str | None) -> str:
     return header
 
 
-def create(services: Services, raw: str | bytes, key: str) -> dict[str, Any]:
+def create(services: Services, body: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Make a batch with its first jobs."""
-    body = services.bodies.new_batch(raw)
     now = services.clock()
     batch = Batch(
         batch=digest(key)[:32],
@@ -124,9 +123,8 @@ def create(services: Services, raw: str | bytes, key: str) -> dict[str, Any]:
     }
 
 
-def add(services: Services, batch_id: str, raw: str | bytes, key: str) -> dict[str, Any]:
+def add(services: Services, batch_id: str, body: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Add jobs to a batch."""
-    body = services.bodies.more_images(raw)
     batch = lookup.live_batch(services, batch_id)
     request = Request(batch_id, key, body)
     opening = reserve(

@@ -9,13 +9,14 @@ from typing import Any
 import fastjsonschema
 from fastjsonschema import JsonSchemaValueException
 
+from chalicelib.calls import CALLS
 from chalicelib.images import FORMATS, UploadError, check_size
 from chalicelib.problems import Problem
 from chalicelib.schemas import Limits, components, reference
 from config.contract import recipe
 from config.contract.recipe import show
 
-# A size beyond any file's, which a sentence can still show.
+# Larger sizes are shown as this one: no file has it, and a sentence can still show it.
 SIZE_SHOWN_MAX = 10**18
 # A hundred images take 20 kB; API Gateway itself would take ten million bytes.
 BODY_BYTES_MAX = 1_000_000
@@ -36,45 +37,39 @@ class Bodies:
     def __init__(self, catalogue: Mapping[str, Any], limits: Limits) -> None:
         self._catalogue = catalogue
         self._limits = limits
-        schemas = components(catalogue, limits)
-        self._new_batch = compile_schema(schemas, "NewBatch")
-        self._more_images = compile_schema(schemas, "MoreImages")
-        self._preview = compile_schema(schemas, "NewPreview")
-        self._parts = compile_schema(schemas, "PartNumbers")
-        self._image = compile_schema(schemas, "Image")
+        self._schemas = components(catalogue, limits)
+        names = {"Image", *(call.body for call in CALLS.values() if call.body)}
+        self._validators = {name: compile_schema(self._schemas, name) for name in names}
 
-    def new_batch(self, raw: str | bytes) -> dict[str, Any]:
-        """Read the body of a new batch; its steps come back with every default filled in.
+    def check(self, name: str, raw: str | bytes) -> dict[str, Any]:
+        """Read a body and check it against a component of the contract.
+
+        Parameters
+        ----------
+        name : str
+            Name of the component.
+        raw : str or bytes
+            The body as sent.
+
+        Returns
+        -------
+        dict
+            The body; its steps have every default filled in, and whole numbers are `int`.
 
         Raises
         ------
         Problem
-            400 or 413 if it is no JSON of sane size, 422 if it breaks a rule.
+            400 or 413 if it is not JSON or too large, 422 if it breaks a rule.
         """
-        return self._checked(self._new_batch, self._with_steps(read(raw)))
-
-    def preview(self, raw: str | bytes) -> dict[str, Any]:
-        """Read the body that asks for a preview; raises as `new_batch` does."""
-        body = self._with_steps(read(raw))
-        try:
-            self._preview(body)
-        except JsonSchemaValueException as error:
-            raise refused(sentence(error)) from error
-        return body
-
-    def more_images(self, raw: str | bytes) -> dict[str, Any]:
-        """Read the body that adds images to a batch; raises as `new_batch` does."""
         body = read(raw)
-        return self._checked(self._more_images, body)
-
-    def part_numbers(self, raw: str | bytes) -> list[int]:
-        """Read the body that asks for parts; raises as `new_batch` does."""
-        body = read(raw)
+        if "steps" in self._schemas[name]["properties"]:
+            body = self._with_steps(body)
         try:
-            self._parts(body)
+            self._validators[name](body)
         except JsonSchemaValueException as error:
-            raise refused(sentence(error)) from error
-        return [int(number) for number in body["parts"]]
+            faults = self._faults_of_images(error, body)
+            raise refused(faults[0]["detail"] if faults else sentence(error), faults) from error
+        return with_whole_numbers(body)
 
     def _with_steps(self, body: dict[str, Any]) -> dict[str, Any]:
         if "steps" not in body:
@@ -85,34 +80,29 @@ class Bodies:
             raise refused(str(error)) from error
         return body | {"steps": steps}
 
-    def _checked(self, validate: Validate, body: dict[str, Any]) -> dict[str, Any]:
-        try:
-            validate(body)
-        except JsonSchemaValueException as error:
-            errors = []
-            if error.path[1:2] == ["images"] and len(error.path) > 2:
-                errors = [
-                    {"detail": found, "pointer": pointer}
-                    for index, image in enumerate(body["images"])
-                    for found, pointer in self._faults(f"images[{index}]", image)
-                ]
-            first = errors[0]["detail"] if errors else sentence(error)
-            raise refused(first, errors) from error
-        # JSON Schema takes 100.0 for a whole number; the table takes no floats.
-        images = [each | {"bytes": int(each["bytes"])} for each in body["images"]]
-        return body | {"images": images}
+    def _faults_of_images(
+        self, error: JsonSchemaValueException, body: Mapping[str, Any]
+    ) -> list[dict[str, str]]:
+        """List what is wrong with every image, if it is an image that is at fault."""
+        if error.path[1:2] != ["images"] or len(error.path) <= 2:
+            return []
+        return [
+            {"detail": found, "pointer": pointer}
+            for index, image in enumerate(body["images"])
+            for found, pointer in self._faults(f"images[{index}]", image)
+        ]
 
     def _faults(self, where: str, image: Any) -> list[tuple[str, str]]:
-        """Say what is wrong with one image, so that a page can drop it and send the rest."""
+        """Return what is wrong with one image, so that a page can drop it and send the rest."""
         try:
-            self._image(image)
+            self._validators["Image"](image)
         except JsonSchemaValueException as error:
             found = self._of_image(error, image) or sentence(error, where)
-            return [(found, pointer_to(place(error, where)))]
+            return [(found, pointer_to(path_of(error, where)))]
         return []
 
     def _of_image(self, error: JsonSchemaValueException, image: Any) -> str:
-        """Speak of the file rather than of the field, where it is the file that is at fault."""
+        """Return the sentence that names the file, if the file is at fault and not the field."""
         member = error.path[-1]
         name = image.get("name") if isinstance(image, dict) else None
         if not isinstance(name, str) or not name:
@@ -129,11 +119,21 @@ class Bodies:
 
 
 def compile_schema(schemas: Mapping[str, Any], name: str) -> Validate:
-    """Compile one component; the others are at hand for its references."""
+    """Compile one component, which may refer to the others."""
     root = {**reference(name), "components": {"schemas": schemas}}
     # Defaults are filled in by config.contract.recipe, so that a sentence can name the step.
     validate: Validate = fastjsonschema.compile(root, use_default=False)
     return validate
+
+
+def with_whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
+    """Convert numbers such as 100.0, which JSON Schema takes for whole, to `int` for the table."""
+    if "images" in body:
+        images = [each | {"bytes": int(each["bytes"])} for each in body["images"]]
+        return body | {"images": images}
+    if "parts" in body:
+        return body | {"parts": [int(number) for number in body["parts"]]}
+    return body
 
 
 def read(raw: str | bytes) -> dict[str, Any]:
@@ -160,20 +160,20 @@ def finite(text: str) -> float:
 
 
 def refused(detail: str, errors: list[dict[str, str]] | None = None) -> Problem:
-    """Say which rule a body breaks; the sentence begins with the place."""
+    """Make the answer 422 for a body that breaks a rule; `detail` begins with where it does."""
     pointer = errors[0]["pointer"] if errors else pointer_to(detail.partition(":")[0])
     return Problem(422, detail, pointer, **({"errors": errors} if errors else {}))
 
 
-def pointer_to(place: str) -> str:
-    """Turn a place such as ``steps[1].sigma`` into a JSON pointer, or "" if it is none."""
-    if not re.fullmatch(r"\w+(\[\d+\]|\.\w+)*", place):
+def pointer_to(where: str) -> str:
+    """Convert a path such as ``steps[1].sigma`` to a JSON pointer; "" if it is not a path."""
+    if not re.fullmatch(r"\w+(\[\d+\]|\.\w+)*", where):
         return ""
-    return "/" + re.sub(r"\[(\d+)\]|\.", lambda found: f"/{found[1] or ''}", place)
+    return "/" + re.sub(r"\[(\d+)\]|\.", lambda found: f"/{found[1] or ''}", where)
 
 
-def place(error: JsonSchemaValueException, root: str = "") -> str:
-    """Name the place of an error as ``images[0].bytes``; `root` is where checking began."""
+def path_of(error: JsonSchemaValueException, root: str = "") -> str:
+    """Return the path of an error as ``images[0].bytes``; `root` is where checking began."""
     text = root
     for each in error.path[1:]:
         text += f"[{each}]" if each.isdigit() else f".{each}" if text else each
@@ -181,8 +181,8 @@ def place(error: JsonSchemaValueException, root: str = "") -> str:
 
 
 def sentence(error: JsonSchemaValueException, root: str = "") -> str:
-    """Say where, what rule, what was found."""
-    where = place(error, root) or "the body"
+    """Return one sentence: where, which rule, what was found."""
+    where = path_of(error, root) or "the body"
     schema, rule, value = error.definition, error.rule, error.value
     if rule == "type":
         return f"{where}: must be {KINDS.get(schema['type'], schema['type'])}, got {show(value)}"

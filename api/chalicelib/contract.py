@@ -1,43 +1,36 @@
-"""The OpenAPI 3.1 document, built from the schemas that requests are checked against.
+"""The OpenAPI 3.1 document, built from the declared calls and the schemas of their bodies.
 
-``python -m chalicelib.contract``, with the top folder and `api/` on the path, writes
-`config/contract/openapi.json`.
+``python -m chalicelib.contract``, with the top folder and `api/` on the path, writes two files:
+`config/contract/openapi.json`, the whole document, which is not committed; and
+`docs/api-contract.json`, the same without the schemas of the operations, which is committed so
+that a change of the API shows in review.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.schemas import BATCH_ID, JOB_ID, Limits, Schema, components, reference
+from chalicelib.calls import CALLS, Call
+from chalicelib.schemas import Limits, Schema, components, is_of_an_operation, reference
 from config.contract.settings import TOP
 
 FILE = TOP / "config" / "contract" / "openapi.json"
+COMMITTED_FILE = TOP / "docs" / "api-contract.json"
 
-BATCH = {"name": "batch", "in": "path", "required": True, "schema": BATCH_ID}
-JOB = {"name": "job", "in": "path", "required": True, "schema": JOB_ID}
-KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "128 random bits. The same request sent again with it finds what the first "
-    "one made; another body with it is a conflict.",
-    "schema": BATCH_ID,
-}
-SINCE = {
-    "name": "since",
-    "in": "query",
-    "description": "The `cursor` of the answer before; without it, all jobs are listed. A job may "
-    "be listed again though it did not change.",
-    "schema": {"type": "string"},
-}
-LIMIT = {
-    "name": "limit",
-    "in": "query",
-    "schema": {"type": "integer", "minimum": 1, "maximum": 500, "default": 100},
-}
+# Columns that a value in the committed file may take before it is broken into lines.
+COLUMNS_MAX = 100
 
 
 def document(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """Build the document."""
+    """Build the document.
+
+    Parameters
+    ----------
+    catalogue : mapping
+        The operations, as in `config/contract/catalogue.json`.
+    limits : Limits
+        Limits that show in the schemas.
+    """
     return {
         "openapi": "3.1.0",
         "info": {
@@ -47,7 +40,7 @@ def document(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             "is the capability to its images: keep it out of logs and links.",
         },
         "servers": [{"url": "/api"}],
-        "paths": {**general(), **batches(), **jobs()},
+        "paths": paths(),
         "components": {
             "schemas": components(catalogue, limits),
             "responses": {
@@ -60,135 +53,77 @@ def document(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     }
 
 
-def general() -> dict[str, Any]:
-    """Build the paths that belong to no batch."""
-    return {
-        "/operations": {
-            "get": call(
-                "listOperations",
-                "The catalogue of operations",
-                {200: "Catalogue", 304: ""},
-            )
-        },
-        "/health": {
-            "get": call("getHealth", "Whether broker, table and bucket answer", {200: "Health"})
-        },
-        "/previews": {
-            "post": call(
-                "makePreview",
-                "Steps on a small picture, answered at once; nothing is stored",
-                {200: "Preview"},
-                body="NewPreview",
-            )
-        },
-        "/openapi.json": {"get": call("getContract", "This document", {200: {"type": "object"}})},
-    }
+def paths() -> dict[str, dict[str, Any]]:
+    """Build the document's paths from the calls."""
+    found: dict[str, dict[str, Any]] = {}
+    for call in CALLS.values():
+        found.setdefault(call.path, {})[call.method.lower()] = operation(call)
+    return found
 
 
-def batches() -> dict[str, Any]:
-    """Build the paths of batches."""
-    return {
-        "/batches": {
-            "post": call(
-                "createBatch",
-                "Steps, output format and images; the answer says how to upload each",
-                {201: "BatchCreated"},
-                (KEY,),
-                "NewBatch",
-            )
-        },
-        "/batches/{batch}": {
-            "get": call(
-                "getBatch",
-                "Counts by state, and the jobs that changed",
-                {200: "Batch"},
-                (BATCH, SINCE, LIMIT),
-            ),
-            "delete": call(
-                "deleteBatch", "Delete the batch with its images", {202: "BatchOrder"}, (BATCH,)
-            ),
-        },
-        "/batches/{batch}/jobs": {
-            "post": call(
-                "addJobs", "More images for the batch", {201: "Jobs"}, (BATCH, KEY), "MoreImages"
-            )
-        },
-        "/batches/{batch}/retry": {
-            "post": call("retryBatch", "Retry all failed jobs", {202: "BatchOrder"}, (BATCH,))
-        },
-        "/batches/{batch}/cancel": {
-            "post": call("cancelBatch", "Cancel all jobs", {202: "BatchOrder"}, (BATCH,))
-        },
-    }
-
-
-def jobs() -> dict[str, Any]:
-    """Build the paths of single jobs."""
-    at = "/batches/{batch}/jobs/{job}"
-    both = (BATCH, JOB)
-    return {
-        at: {"get": call("getJob", "One job", {200: "Job"}, both)},
-        f"{at}/upload": {"post": call("renewUpload", "A fresh upload form", {200: "Upload"}, both)},
-        f"{at}/parts": {
-            "post": call(
-                "signParts",
-                "Addresses for parts of a large file, instead of the form",
-                {200: "SignedParts"},
-                both,
-                "PartNumbers",
-            ),
-            "get": call(
-                "listParts",
-                "The parts that have arrived, to go on with",
-                {200: "ArrivedParts"},
-                both,
-            ),
-        },
-        f"{at}/uploaded": {
-            "post": call(
-                "completeUpload",
-                "Say that the file was sent: it is checked and the job queued",
-                {202: "Job"},
-                both,
-            )
-        },
-        f"{at}/retry": {"post": call("retryJob", "Do the job again", {202: "Job"}, both)},
-        f"{at}/cancel": {"post": call("cancelJob", "Stop the job", {202: "Job"}, both)},
-    }
-
-
-def call(
-    name: str,
-    summary: str,
-    answers: Mapping[int, str | Schema],
-    parameters: tuple[Schema, ...] = (),
-    body: str = "",
-) -> dict[str, Any]:
-    """Build one operation; an answer is a component's name, a schema, or "" if it has no body."""
-    made: dict[str, Any] = {"operationId": name, "summary": summary}
-    if parameters:
-        made["parameters"] = list(parameters)
-    if body:
-        made["requestBody"] = {"required": True, "content": as_json(body)}
+def operation(call: Call) -> dict[str, Any]:
+    """Build the document's part for one call."""
+    made: dict[str, Any] = {"operationId": call.operation_id, "summary": call.summary}
+    if call.all_parameters:
+        made["parameters"] = call.all_parameters
+    if call.body:
+        made["requestBody"] = {"required": True, "content": as_json(call.body)}
     made["responses"] = {
-        str(status): {"description": summary if answer else "Unchanged"}
+        str(status): {"description": call.summary if answer else "Unchanged"}
         | ({"content": as_json(answer)} if answer else {})
-        for status, answer in answers.items()
+        for status, answer in call.answers.items()
     } | {"default": {"$ref": "#/components/responses/Problem"}}
     return made
 
 
 def as_json(schema: str | Schema) -> dict[str, Any]:
-    """Wrap a schema as the content of a JSON body."""
+    """Wrap a schema, or a component's name, as the content of a JSON body."""
     found = reference(schema) if isinstance(schema, str) else schema
     return {"application/json": {"schema": found}}
 
 
-def export() -> None:
-    """Write the document with the default limits."""
+def without_operations(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document without the schemas of the single operations."""
+    schemas = {
+        name: schema
+        for name, schema in whole["components"]["schemas"].items()
+        if not is_of_an_operation(name)
+    }
+    schemas["Step"] = {
+        "type": "object",
+        "description": "An operation of the catalogue with its parameters; GET /openapi.json has "
+        "the schema of each.",
+    }
+    return {**whole, "components": {**whole["components"], "schemas": schemas}}
+
+
+def lines(value: Any, indent: str = "") -> str:
+    """Write JSON with each value on one line if it fits, so that a change shows as few lines."""
+    text = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(text) <= COLUMNS_MAX or not isinstance(value, dict | list):
+        return text
+    deeper = indent + "  "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(name)}: {lines(each, deeper)}" for name, each in value.items()]
+    else:
+        parts = [lines(each, deeper) for each in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    inner = ",\n".join(deeper + part for part in parts)
+    return f"{opening}\n{inner}\n{indent}{closing}"
+
+
+def write_whole() -> dict[str, Any]:
+    """Write the whole document, with the default limits, and return it."""
     catalogue = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
-    FILE.write_text(json.dumps(document(catalogue, Limits()), indent=1) + "\n")
+    whole = document(catalogue, Limits())
+    FILE.write_text(json.dumps(whole, indent=1) + "\n")
+    return whole
+
+
+def write_both() -> None:
+    """Write the whole document and the committed one."""
+    COMMITTED_FILE.write_text(lines(without_operations(write_whole())) + "\n")
 
 
 if __name__ == "__main__":
-    export()
+    write_both()

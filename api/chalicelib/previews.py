@@ -20,7 +20,7 @@ from config.contract.preview import Answer, Question
 _idle: "queue.LifoQueue[Publisher]" = queue.LifoQueue()
 
 
-def make(services: Services, raw: str | bytes) -> dict[str, Any]:
+def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
     """Run steps on a picture and answer with what came of it.
 
     Raises
@@ -29,7 +29,6 @@ def make(services: Services, raw: str | bytes) -> dict[str, Any]:
         404 if the picture must be sent with the request, 422 if steps or picture cannot be used,
         503 if no worker answered in time.
     """
-    body = services.bodies.preview(raw)
     question = Question(body["picture"], content_of(body), tuple(body["steps"]))
     try:
         with asker(services) as publisher:

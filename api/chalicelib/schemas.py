@@ -16,8 +16,15 @@ from config.contract.settings import ApiSettings
 
 Schema = dict[str, Any]
 
+# Components of single operations are named by this and the operation.
+STEP_PREFIX = "Step_"
+
 # Characters of base64: a picture of 512 × 512 pixels has room, within the limit for a body.
 PREVIEW_CONTENT_MAX = 960_000
+
+# Jobs that one answer about a batch lists, by default and at most.
+PAGE_DEFAULT = 100
+PAGE_MAX = 500
 
 BATCH_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 JOB_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
@@ -135,7 +142,7 @@ def requests(limits: Limits) -> dict[str, Schema]:
 
 def steps(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
     """Build the schemas of a chain of operations; every parameter has a default."""
-    names = {each["name"]: f"Step_{each['name']}" for each in catalogue["operations"]}
+    names = {each["name"]: STEP_PREFIX + each["name"] for each in catalogue["operations"]}
     made = {
         names[each["name"]]: {
             **each["parameters"],
@@ -164,6 +171,11 @@ def steps(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
         "description": "Operations in the order in which they are done.",
     }
     return {"Steps": chain, "Step": chosen, **made}
+
+
+def is_of_an_operation(name: str) -> bool:
+    """Return whether a component is the schema of one operation."""
+    return name.startswith(STEP_PREFIX)
 
 
 def reference(name: str) -> Schema:

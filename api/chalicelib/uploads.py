@@ -1,5 +1,6 @@
 """Uploads, as clients call them: a fresh form, addresses of parts, and the end of the upload."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ def renew_form(services: Services, batch: str, job: str) -> dict[str, Any]:
     return objects.form(services, row)
 
 
-def sign_parts(services: Services, batch: str, job: str, raw: str | bytes) -> dict[str, Any]:
+def sign_parts(services: Services, batch: str, job: str, numbers: Sequence[int]) -> dict[str, Any]:
     """Sign the addresses of parts; the first call begins the upload in parts.
 
     Raises
@@ -35,7 +36,6 @@ def sign_parts(services: Services, batch: str, job: str, raw: str | bytes) -> di
     Problem
         409 if the job does not await its upload, 422 if its file has no such parts.
     """
-    numbers = services.bodies.part_numbers(raw)
     row = awaiting(services, batch, job)
     most = objects.part_count(row.bytes)
     wrong = [number for number in numbers if number > most]

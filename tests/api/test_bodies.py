@@ -22,7 +22,7 @@ def bodies():
 def refusal(bodies, body):
     raw = body if isinstance(body, bytes) else json.dumps(body)
     with pytest.raises(Problem) as caught:
-        bodies.new_batch(raw)
+        bodies.check("NewBatch", raw)
     return caught.value
 
 
