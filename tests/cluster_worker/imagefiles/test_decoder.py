@@ -179,9 +179,8 @@ def unread_by_child(decoder):
 def test_a_child_that_died_while_idle_is_not_blamed_on_the_next_file(cat):
     with Decoder() as decoder:
         decoder.read_header(cat[0], "cat.png")
-        pid = decoder.child.process.pid
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid))
+        os.kill(decoder.child.process.pid, signal.SIGKILL)
+        wait_until(lambda: decoder.child.process.poll() is not None)
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
 
 
@@ -315,7 +314,7 @@ def test_warm_decoders_serve_the_next_file_and_end_with_their_owner(cat):
 def test_a_child_has_loaded_all_codecs_before_it_sees_a_file():
     program = (
         "import sys\n"
-        "from cluster_worker import decoding\n"
+        "import cluster_worker.imagefiles.decoder_child\n"
         "print(*(each for each in sys.modules if each.startswith('imagecodecs._')))\n"
     )
     found = subprocess.run(
@@ -412,9 +411,8 @@ def test_a_child_that_dies_between_windows_is_replaced(scan, tmp_path):
         header = decoder.read_header(path, "scan.tif")
         pixels = shared(tmp_path, Header("window", "tiff", header_of((9, 9, 3), "uint8")))
         decoder.read_window(path, header, (0, 9, 0, 9), pixels)
-        pid = decoder.child.process.pid
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid))
+        os.kill(decoder.child.process.pid, signal.SIGKILL)
+        wait_until(lambda: decoder.child.process.poll() is not None)
         decoder.read_window(path, header, (9, 18, 0, 9), pixels)
         np.testing.assert_array_equal(pixels.map(writable=False), image[9:18, :9])
 
