@@ -126,7 +126,7 @@ def test_a_signal_to_end_leaves_no_file_and_no_memory(tmp_path):
     assert not [*SHARED.glob(f"dip-{ran.pid}-*")]
 
 
-def test_steps_are_parted_by_a_plus():
+def test_steps_are_separated_by_a_plus():
     words = [
         "gaussian",
         "sigma=2",
@@ -145,7 +145,7 @@ def test_steps_are_parted_by_a_plus():
 
 
 @pytest.mark.parametrize("words", [["sigma=2"], ["gaussian", "invert"], ["+", "+", "x=1"]])
-def test_a_word_out_of_place_is_named(words):
+def test_a_misplaced_word_is_named(words):
     with pytest.raises(Rejected, match=r"^steps: expected"):
         parse_steps(words)
 

@@ -18,7 +18,7 @@ def test_what_a_stage_takes_is_added_up_even_where_it_fails():
     assert timings.as_log()["encode"] == {"seconds": 0.5, "cpu_seconds": 0.5}
 
 
-@pytest.mark.parametrize("said", [None, "long", -1.0, float("inf"), float("nan"), True])
-def test_what_a_child_says_of_its_work_is_not_believed_unless_it_is_a_time(said):
-    assert cpu_seconds_of({"cpu_seconds": said}) == 0.0
+@pytest.mark.parametrize("value", [None, "long", -1.0, float("inf"), float("nan"), True])
+def test_what_a_child_says_of_its_work_is_not_believed_unless_it_is_a_time(value):
+    assert cpu_seconds_of({"cpu_seconds": value}) == 0.0
     assert cpu_seconds_of({"cpu_seconds": 0.5}) == 0.5

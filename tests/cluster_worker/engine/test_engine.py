@@ -1,4 +1,4 @@
-"""The engine on real MPI worlds."""
+"""Runs of the engine on real MPI worlds."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ from tests.cluster_worker.operations.reference import is_meant_for
 pytestmark = pytest.mark.slow
 
 CATALOGUE = catalogue()
-# No kernel serves a median of disks.
+# A median over a disk has no kernel of ours, so it takes long.
 SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
 BIG = np.random.default_rng(1).integers(0, 255, (1500, 1500), np.uint8)
 
@@ -50,7 +50,10 @@ def engine():
 
 
 def assert_world_equals_one_tile(engine, image, steps):
-    """Compare, also where the image is refused in words; some operations state a tolerance."""
+    """Compare the result of a world, or its refusal, with that of a single tile.
+
+    Operations that state a tolerance (`seam`) may differ by one level.
+    """
     try:
         expected = alone(image, steps)
     except Rejected as error:
@@ -125,7 +128,7 @@ def test_progress_counts_every_tile_of_every_pass(engine):
 
 
 def kill_one(engine):
-    # Progress may come twice before the engine has noticed the first kill.
+    # Progress may be reported twice before the engine notices the first kill.
     with contextlib.suppress(ProcessLookupError):
         os.kill(engine.pids()[engine.ranks - 1], signal.SIGKILL)
 
@@ -207,7 +210,7 @@ def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
 
 
 def test_a_rank_that_runs_out_of_memory_rejects_the_image_and_lives_on(monkeypatch):
-    # The plan's estimate is switched off, so that the rank itself meets its limit.
+    # Switch off the plan's estimate, so that the rank itself reaches its limit.
     monkeypatch.setattr("cluster_worker.plan.passes.Plan.rank_bytes", lambda *_: 0)
     with Engine(ranks=1, job_memory_bytes_max=8 << 20) as engine:
         before = engine.pids()
@@ -305,7 +308,7 @@ def test_a_job_closed_early_gives_its_memory_back_only_once_no_rank_writes_there
         job.source[...] = 0
         job.start(lambda done, total: running.set())
     assert running.wait(60)
-    # The running one, and then one that still waits in line.
+    # The first job is running; the others still wait in the queue.
     for i, job in enumerate(jobs):
         job.close()
         with pytest.raises(Cancelled):
@@ -385,11 +388,11 @@ def test_a_job_tells_what_its_ranks_took(engine):
         job.start()
         job.wait(60)
         assert job.spent.seconds > 0
-        # Both ranks worked, and neither worked longer than it took.
+        # Both ranks worked, and neither used more processor time than the job took.
         assert 0 < job.spent.cpu_seconds <= 2 * job.spent.seconds
 
 
-def test_a_job_of_a_small_batch_goes_before_the_bulk_and_behind_its_own():
+def test_a_job_of_a_small_batch_goes_before_bulk_jobs_and_after_earlier_small_ones():
     line = []
     for number, first in enumerate([False, False, True, False, True]):
         job = EngineJob(Task(number, None, None, (), None, False), None, None, 1, first=first)

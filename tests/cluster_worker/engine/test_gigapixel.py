@@ -1,6 +1,6 @@
 """An image of a billion pixels, from file to file, in a few hundred megabytes of memory.
 
-`DIP_SIDE` makes it smaller while one works on it.
+The environment variable `DIP_SIDE` sets a smaller side, in pixels, for quick runs.
 """
 
 import json
@@ -28,12 +28,12 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 SIDE = int(os.environ.get("DIP_SIDE", 32768))
 CROP = min(4096, SIDE // 4)
 PSS_MIB_MAX = 700
-# Of the child that draws pictures: the ranks are idle by then, and measured by the other tests.
+# For the child that draws pictures. The ranks are idle by then; the other tests measure them.
 DRAWING_MIB_MAX = 200
 SIGMA = 3.0
 HALO = 12  # four standard deviations
 BINS = 256
-# Differences of 1e-6 in a blur are stretched by the equalisation.
+# The equalisation amplifies differences of 1e-6 in the blur.
 LEVEL_TOLERANCE = 1e-4
 GAUSSIAN = {"operation": "gaussian", "sigma": SIGMA, "mode": "nearest"}
 CHAIN = [GAUSSIAN, {"operation": "equalize_hist"}, {"operation": "threshold_otsu"}]
@@ -41,7 +41,7 @@ CHAIN = [GAUSSIAN, {"operation": "equalize_hist"}, {"operation": "threshold_otsu
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory):
-    """A tiled, deflated BigTIFF: photographs side by side, no two of equal brightness."""
+    """Write a tiled, deflated BigTIFF of shifted photographs of different brightness."""
     path = tmp_path_factory.mktemp("scan") / "scan.tif"
     picture = data.camera()
 
@@ -64,7 +64,13 @@ def scan(tmp_path_factory):
 
 
 class Watch:
-    """Samples the memory of a process and all that it started, as their proportional share."""
+    """The memory of a process and its descendants, sampled while the block runs.
+
+    Attributes
+    ----------
+    most : float
+        Largest sum of their proportional set sizes so far, in MiB.
+    """
 
     def __init__(self, pid):
         self.pid, self.most = pid, 0.0
@@ -73,7 +79,7 @@ class Watch:
 
     def sample(self):
         while not self.ended.wait(0.1):
-            self.most = max(self.most, sum(pss(pid) for pid in family(self.pid)))
+            self.most = max(self.most, sum(pss(pid) for pid in process_tree(self.pid)))
 
     def __enter__(self):
         self.thread.start()
@@ -84,8 +90,8 @@ class Watch:
         self.thread.join()
 
 
-def family(pid):
-    """Give a process and all its descendants."""
+def process_tree(pid):
+    """Return the ids of a process and all its descendants."""
     found = [pid]
     for each in found:
         for task in Path(f"/proc/{each}/task").glob("*/children"):
@@ -97,7 +103,7 @@ def family(pid):
 
 
 def pss(pid):
-    """Proportional set size in MiB; 0 for a process that has gone."""
+    """Return the proportional set size of a process in MiB; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -106,7 +112,7 @@ def pss(pid):
 
 
 def run_watched(scan, target, steps, capsys):
-    """Run the shell command on two ranks, and give its seconds and its most memory."""
+    """Run the shell command on two ranks, print its time, and return its peak memory in MiB."""
     recipe = target.with_suffix(".json")
     recipe.write_text(json.dumps(steps))
     words = ["run", scan, target, "--recipe", recipe, "--ranks", 2]
@@ -119,18 +125,20 @@ def run_watched(scan, target, steps, capsys):
         _, error = process.communicate(timeout=2000)
     seconds = time.monotonic() - began
     assert process.returncode == 0, error
-    say(capsys, f"{SIDE}², {len(steps)} steps: {seconds:.1f} s, {watch.most:.0f} MiB at most (PSS)")
+    print_figure(
+        capsys, f"{SIDE}², {len(steps)} steps: {seconds:.1f} s, {watch.most:.0f} MiB at most (PSS)"
+    )
     return watch.most
 
 
-def say(capsys, figure):
-    """Print a figure though the test passes."""
+def print_figure(capsys, figure):
+    """Print a figure even though the test passes."""
     with capsys.disabled():
         sys.stdout.write(f"\n{figure}\n")
 
 
 def blurred(image, top, bottom, left, right):
-    """Blur a window as part of the whole."""
+    """Blur a window of the image, with the pixels around it that the blur reads."""
     rows, columns = (
         slice(max(top - HALO, 0), bottom + HALO),
         slice(max(left - HALO, 0), right + HALO),
@@ -145,7 +153,7 @@ def bands():
 
 
 def corner():
-    """A crop that meets the borders of many tiles, and none of the image."""
+    """Return a crop that crosses the borders of many tiles but no border of the image."""
     top, left = SIDE // 2 - CROP // 3, SIDE // 4 - CROP // 5
     return top, top + CROP, left, left + CROP
 
@@ -156,20 +164,22 @@ def test_a_gigapixel_is_blurred_in_bounded_memory(scan, tmp_path, capsys):
     top, bottom, left, right = corner()
     found = tifffile.imread(target)
     assert_rounded(found[top:bottom, left:right], blurred(tifffile.imread(scan), *corner()))
-    say_peer(scan, tmp_path / "peer.tif", capsys)
+    print_peer_time(scan, tmp_path / "peer.tif", capsys)
 
 
-def say_peer(scan, target, capsys):
-    """Print how long libvips takes for the same blur, where it is installed."""
+def print_peer_time(scan, target, capsys):
+    """Print how long libvips takes for the same blur, if it is installed."""
     vips = shutil.which("vips")
     if vips is None:
-        say(capsys, "libvips is not installed here, so there is no time of its to compare with")
+        print_figure(
+            capsys, "libvips is not installed here, so there is no time of its to compare with"
+        )
         return
     options = "[compression=zstd,level=1,tile,bigtiff]"
     began = time.monotonic()
     command = [vips, "gaussblur", str(scan), f"{target}{options}", str(SIGMA)]
     subprocess.run(command, env={"VIPS_CONCURRENCY": "2"}, check=True, timeout=2000)
-    say(capsys, f"libvips, two threads, its own pixels: {time.monotonic() - began:.1f} s")
+    print_figure(capsys, f"libvips, two threads, its own pixels: {time.monotonic() - began:.1f} s")
 
 
 def test_statistics_of_a_gigapixel_are_those_of_the_whole(scan, tmp_path, capsys):
@@ -189,13 +199,13 @@ def test_statistics_of_a_gigapixel_are_those_of_the_whole(scan, tmp_path, capsys
     expected = equalized(*corner())
     top, bottom, left, right = corner()
     found = tifffile.imread(target)[top:bottom, left:right] > 0
-    # A pixel may fall on the other side only where floats of the blur may differ by as much.
+    # A pixel may fall on the other side only where the two blurs may differ by that much.
     off = found != (expected > level)
     assert np.abs(expected[off] - level).max(initial=0) < LEVEL_TOLERANCE
 
 
 def whole_histogram(band):
-    """Histogram of an image of floats that is made band by band, in scikit-image's bins."""
+    """Return counts and bin edges, as scikit-image's, of a float image made band by band."""
     low = min(band(*each).min() for each in bands())
     high = max(band(*each).max() for each in bands())
     counts = sum(np.histogram(band(*each), BINS, (low, high))[0] for each in bands())
@@ -220,9 +230,11 @@ def test_pictures_of_a_gigapixel_are_drawn_in_bounded_memory(scan, tmp_path, cap
                 began = time.monotonic()
                 path = views.make(image, file.decoder, target, tmp_path, lambda: None)
                 seconds, size = time.monotonic() - began, path.stat().st_size / 2**20
-                say(capsys, f"{SIDE}² {image} in tiles: {seconds:.1f} s, {size:.0f} MiB")
+                print_figure(capsys, f"{SIDE}² {image} in tiles: {seconds:.1f} s, {size:.0f} MiB")
                 path.unlink()
-    say(capsys, f"{drawing.most:.0f} MiB at most (PSS) to draw, {watch.most:.0f} MiB in all")
+    print_figure(
+        capsys, f"{drawing.most:.0f} MiB at most (PSS) to draw, {watch.most:.0f} MiB in all"
+    )
     assert drawing.most <= DRAWING_MIB_MAX
 
 
@@ -241,5 +253,5 @@ def test_a_cancelled_gigapixel_frees_the_ranks(scan, tmp_path, capsys):
         small = data.camera()
         assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
         seconds = time.monotonic() - began
-    say(capsys, f"the ranks had done the next job {seconds:.2f} s after the cancel")
+    print_figure(capsys, f"the ranks had done the next job {seconds:.2f} s after the cancel")
     assert not list(tmp_path.glob("*"))

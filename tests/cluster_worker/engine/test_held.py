@@ -57,7 +57,7 @@ def test_an_image_released_in_a_run_keeps_its_pixels_until_the_run_is_over(engin
     assert engine.segments.held == engine.segments.taken == 0
 
 
-def test_a_released_image_is_refused_in_words(engine):
+def test_a_released_image_is_refused_with_a_sentence(engine):
     held = engine.hold(BIG)
     held.release()
     held.release()
@@ -66,7 +66,7 @@ def test_a_released_image_is_refused_in_words(engine):
     assert engine.segments.held == engine.segments.taken == 0
 
 
-def test_what_refuses_a_held_image_leaves_it_held(engine):
+def test_a_refused_run_leaves_its_image_held(engine):
     with engine.hold(BIG) as held:
         with pytest.raises(Rejected, match=r"^steps\[0\]\.sigma: must lie between"):
             engine.run(held, [{"operation": "gaussian", "sigma": 1e9}])
@@ -76,7 +76,7 @@ def test_what_refuses_a_held_image_leaves_it_held(engine):
         np.testing.assert_array_equal(held.array, BIG)
 
 
-def test_an_image_that_held_ones_leave_no_room_for_is_refused_with_the_numbers(engine, monkeypatch):
+def test_an_image_without_room_beside_held_ones_is_refused_with_the_numbers(engine, monkeypatch):
     monkeypatch.setattr(engine.segments, "limit", 3 * BIG.nbytes)
     with engine.hold(BIG), engine.hold(BIG) as second:
         with pytest.raises(Rejected, match="images that are held leave 2 MiB; release some"):

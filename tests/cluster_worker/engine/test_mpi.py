@@ -1,4 +1,4 @@
-"""The ranks of a world as one group, on real MPI."""
+"""Collective calls of the ranks of one world, on real MPI."""
 
 import subprocess
 import sys
@@ -13,14 +13,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def in_world(ranks, code):
-    """Run code in every rank of a new world; gives what they say, sorted."""
+    """Run code in every rank of a new world; return the lines that they print, sorted."""
     program = textwrap.dedent(
         """
         import os
         from cluster_worker.engine.mpi import WorldGroup
         group = WorldGroup()
         def say(text):
-            # In one write, which no other rank's can part.
+            # One write call, so that lines of different ranks do not mix.
             os.write(1, f"{text}\\n".encode())
         """
     )
@@ -32,16 +32,19 @@ def in_world(ranks, code):
     return sorted(run.stdout.splitlines())
 
 
-def times_heard(said):
-    """Count who heard why a rank had nothing to bring; all three met once more after it."""
-    counted = Counter(said)
+def count_failure_reports(lines):
+    """Return how many reports of the failing rank's error were printed.
+
+    Also check that all three ranks came together once more after the error, and printed "None".
+    """
+    counted = Counter(lines)
     assert counted.pop("None") == 3
     [(reason, times)] = counted.items()
     assert "no such image" in reason
     return times
 
 
-def test_every_rank_gets_what_those_with_work_bring():
+def test_every_rank_gets_the_combined_values_of_the_ranks_that_have_one():
     code = """
         total = group.combine(lambda: group.rank or None, lambda a, b: a + b)
         say(total)
@@ -49,7 +52,7 @@ def test_every_rank_gets_what_those_with_work_bring():
     assert in_world(3, code) == ["3", "3", "3"]
 
 
-def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
+def test_an_error_on_one_rank_is_raised_on_all_and_no_rank_waits_for_it():
     code = """
         import time
         for late in range(3):
@@ -63,10 +66,10 @@ def test_a_rank_that_raises_is_heard_by_all_and_nobody_waits_for_it():
                 say(f"{type(error).__name__} {error}")
         say(group.combine(lambda: None, lambda a, b: None))
     """
-    assert times_heard(in_world(3, code)) == 9
+    assert count_failure_reports(in_world(3, code)) == 9
 
 
-def test_who_gives_up_leaves_nobody_waiting():
+def test_a_rank_that_gives_up_leaves_no_rank_waiting():
     code = """
         if group.rank == 1:
             group.raise_on_others(ValueError("no such image"))
@@ -77,4 +80,4 @@ def test_who_gives_up_leaves_nobody_waiting():
                 say(f"{type(error).__name__} {error}")
         say(group.combine(lambda: None, lambda a, b: None))
     """
-    assert times_heard(in_world(3, code)) == 2
+    assert count_failure_reports(in_world(3, code)) == 2

@@ -1,4 +1,4 @@
-"""Files larger than memory, here made to look so: read and written by windows on two ranks."""
+"""Files larger than memory (here simulated), read and written by windows on two ranks."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ def engine():
 
 @pytest.fixture
 def small_memory(monkeypatch):
-    """Nothing is held in memory that can be streamed."""
+    """Set the memory limit to 0, so that every file that can be streamed is streamed."""
     monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 0)
 
 
@@ -158,7 +158,7 @@ def test_a_streamed_job_survives_the_death_of_a_rank(engine, small_memory, tmp_p
             with contextlib.suppress(ProcessLookupError):
                 os.kill(before[0], signal.SIGKILL)
 
-    # No kernel serves it: the job is not over before the engine has heard of the death.
+    # Slow, since no kernel serves it: the job must still run when the engine notices the death.
     slow = [{"operation": "median", "footprint": "disk", "radius": 4}]
     engine.run_file(source, target, slow, kill_once)
     assert not set(before.values()) & set(engine.pids().values())
@@ -233,10 +233,10 @@ def test_bare_pixels_are_read_and_written_by_spans(
     reserve(path, image.nbytes)
     span = Span(top, min(top + height, 40), left, min(left + width, 30))
     with ExitStack() as stack:
-        rows = FileAccess(path.parent, 0).surface(RawFile(str(path), image.shape, "float32"), stack)
-        rows.write(Span(0, 40, 0, 30), image)
-        rows.write(span, 2 * image[span.slices])
+        raw = FileAccess(path.parent, 0).surface(RawFile(str(path), image.shape, "float32"), stack)
+        raw.write(Span(0, 40, 0, 30), image)
+        raw.write(span, 2 * image[span.slices])
         image[span.slices] *= 2
-        np.testing.assert_array_equal(rows.read(Span(0, 40, 0, 30)), image)
-        np.testing.assert_array_equal(rows.read(span), image[span.slices])
+        np.testing.assert_array_equal(raw.read(Span(0, 40, 0, 30)), image)
+        np.testing.assert_array_equal(raw.read(span), image[span.slices])
     shutil.rmtree(path.parent)

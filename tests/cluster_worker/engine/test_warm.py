@@ -1,11 +1,12 @@
-"""A warm process compiles nothing in a job."""
+"""A process that is warmed up compiles no loop during a job."""
 
 import subprocess
 import sys
 
 import pytest
 
-# Prints which loops were compiled after the warm-up, by chains of any two operations' neighbours.
+# Prints which loops are still compiled after the warm-up, by chains that put each operation between
+# two blurs, and by each choice of its parameters.
 CODE = """
 import sys, warnings
 from numba import config

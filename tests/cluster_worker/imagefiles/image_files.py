@@ -1,4 +1,4 @@
-"""Reading image files as tests do it."""
+"""Random pictures, and image files read or refused, for tests."""
 
 import numpy as np
 import pytest

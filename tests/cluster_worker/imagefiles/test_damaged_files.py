@@ -1,4 +1,4 @@
-"""What damaged files yield: their pixels or one sentence, never anything else."""
+"""Damaged files yield their pixels or one sentence, never anything else."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_a_file_that_ends_too_early_is_refused_wherever_it_ends(files, tmp_path,
         path.write_bytes(whole[:end])
         refusal(path)
     path.write_bytes(whole[: len(whole) // 2])
-    # Of the mask it is the tags that are cut: whether they are missing or wrong cannot be told.
+    # In the mask file the tags are cut off. Missing tags look like wrong ones to the reader.
     assert "ends too early" in refusal(path) or name == "mask.tif"
 
 
@@ -83,7 +83,7 @@ def test_a_png_with_one_flipped_bit_never_yields_other_pixels(tmp_path, dtype, s
 
 
 def check_windows(path, header, pixels):
-    """Read a file that the whole was read of once more, by windows."""
+    """Read a file again by windows, and compare them with the whole image."""
     rows, columns = pixels.shape[:2]
     for left, right in ((0, 1), (columns // 2, columns)) if header.block else ():
         out = np.empty_like(pixels[:, left:right])
@@ -106,10 +106,10 @@ def test_whatever_a_damaged_file_holds_it_is_read_or_refused(
     files, tmp_path, name, flips, early, end
 ):
     damaged, path = bytearray(files[name].read_bytes()), tmp_path / "cat"
-    for place, value in flips:
-        # Half of the flips in the first bytes, where the structure is.
+    for position, value in flips:
+        # In half of the examples only the first bytes are changed, where the structure is.
         span = 300 if early else len(damaged)
-        damaged[int(place * min(span, len(damaged)))] ^= value
+        damaged[int(position * min(span, len(damaged)))] ^= value
     path.write_bytes(damaged[: max(1, int(end * len(damaged)))] if end < 0.5 else damaged)
     sentence = "cat: "
     try:
@@ -127,7 +127,7 @@ def test_a_tiff_without_a_number_of_rows_or_columns_is_damaged(tmp_path, tag):
     with tifffile.TiffFile(path) as file:
         offset = file.pages[0].tags[tag].offset
     damaged = bytearray(path.read_bytes())
-    # The count of its values lies behind its number and type, of 2 bytes each.
+    # A tag begins with its number and its type, of 2 bytes each; the count of values follows.
     damaged[offset + 4 : offset + 8] = bytes(4)
     path.write_bytes(damaged)
     with pytest.raises(Rejected, match=r"^cat: the file is damaged and cannot be read as TIFF$"):

@@ -1,4 +1,4 @@
-"""Image files in and out, and what is said of those that cannot be read."""
+"""Image files are read and written; those that cannot be are refused with one sentence."""
 
 import struct
 import zlib
@@ -274,7 +274,7 @@ def test_pixels_per_centimetre_keep_their_size_in_every_format(tmp_path, name):
 
 
 @pytest.mark.parametrize("unit", ["micron", "um", "\\u00B5m"])
-def test_imagej_says_in_words_what_its_resolution_counts(tmp_path, unit):
+def test_the_unit_of_an_imagej_resolution_is_read_from_its_description(tmp_path, unit):
     path = tmp_path / "cells.tif"
     kept = {"unit": unit}
     tifffile.imwrite(
@@ -410,7 +410,7 @@ def chunk(kind, content):
 
 
 def png_of(rows, bits=8, colour=0, size=None, extra=b""):
-    """A PNG made by hand, for what Pillow does not write."""
+    """Build a PNG by hand, of a kind that Pillow does not write."""
     height, width = size or rows.shape[:2]
     if bits < 8:
         unpacked = np.unpackbits(rows[..., None], axis=-1)[..., 8 - bits :]
@@ -544,7 +544,7 @@ def test_tiffs_of_kinds_that_are_not_processed_are_refused(tmp_path, image, opti
     assert refusal(path).startswith(sentence)
 
 
-def test_a_file_that_is_not_there_is_nobodys_bad_image(tmp_path):
+def test_a_missing_file_is_not_refused_as_an_image(tmp_path):
     with pytest.raises(FileNotFoundError):
         formats.read_header(tmp_path / "none", "none", PIXELS_MAX)
 

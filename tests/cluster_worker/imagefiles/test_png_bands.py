@@ -1,4 +1,4 @@
-"""The pixels of a PNG by bands: what other programs read of them, and what is read of theirs."""
+"""PNG pixels by bands: other programs read ours, and ours are read from theirs."""
 
 import io
 import zlib
@@ -22,7 +22,7 @@ KINDS = [(dtype, channels) for dtype in ("uint8", "uint16") for channels in ((),
 
 
 def slopes(dtype, rows, columns, *channels):
-    """Noise on a slope, that each filter treats in its own way."""
+    """Return noise on a slope, which each PNG filter encodes differently."""
     row, column = np.mgrid[:rows, :columns]
     slope = (row * 3 + column * 2).reshape(rows, columns, *(1 for _ in channels))
     return (slope + RANDOM.integers(0, 9, (rows, columns, *channels))).astype(dtype)
@@ -51,7 +51,7 @@ def test_bands_are_one_picture_to_two_other_programs(monkeypatch, number, dtype,
     content = SIGNATURE + header_chunk(image.shape, 8 * image.itemsize) + b"".join(pixels)
     content += chunk(b"IEND", b"")
     np.testing.assert_array_equal(png_decode(content), image)
-    # Of 16 bits Pillow keeps all of gray only, and libspng's binding reads nothing but RGBA.
+    # Pillow keeps 16 bits only for gray, and the binding of libspng reads only RGBA.
     if dtype == "uint8" or channels == ():
         np.testing.assert_array_equal(pillow_decode(content), image)
     elif channels == (4,):

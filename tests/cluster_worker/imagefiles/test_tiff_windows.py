@@ -1,4 +1,4 @@
-"""TIFF by windows: parts of a file as the whole has them, and files put together from parts."""
+"""TIFF by windows: they equal the whole image cut, and tiles put together are the image."""
 
 import os
 from itertools import pairwise, product
@@ -20,13 +20,13 @@ PIXELS_MAX = 10_000_000
 ROWS, COLUMNS = 3000, 2500
 HALO = 40
 
-# Cores of no common measure with tiles or strips, and a last one of a single pixel.
+# Borders of cores, apart from those of tiles and strips; the last core is a single pixel wide.
 DOWN = (0, 700, 1401, 2999, ROWS)
 ACROSS = (0, 1000, 2499, COLUMNS)
 
 
 def smooth(dtype, *shape):
-    """A picture of this size that compresses, and no two rows or columns of which are alike."""
+    """Return a picture that compresses well, in which neighbouring rows and columns differ."""
     ramps = np.add.outer(np.arange(shape[0]) * 7, np.arange(shape[1]) * 3)
     image = ramps[..., None] + np.arange(shape[2]) * 50 if len(shape) == 3 else ramps
     if dtype == "bool":
@@ -48,7 +48,7 @@ def window(path, header, top, bottom, left, right):
 
 
 def check_windows(path):
-    """Compare all windows, each core with its halo, with the whole."""
+    """Read each core with its halo as a window and compare it with the whole; return the header."""
     header, expected = whole(path)
     rows, columns = header.shape[:2]
     for (top, bottom), (left, right) in product(pairwise(DOWN), pairwise(ACROSS)):
@@ -131,7 +131,7 @@ def test_windows_that_count_from_white_are_the_whole_cut(tmp_path, dtype, compre
 
 
 def palette_file(folder, indices, bits, colours, compression):
-    """A TIFF with a palette of few colours, for what tifffile does not write."""
+    """Write a TIFF with a palette of few colours, which tifffile does not write by itself."""
     path = folder / "map.tif"
     tifffile.imwrite(
         path,
@@ -183,7 +183,7 @@ def test_pieces_that_a_window_shares_with_the_last_are_not_decoded_again(tmp_pat
     header, _ = whole(path)
     tiff_windows.forget()
     window(path, header, 0, 300, 0, 250)
-    # Were they decoded again, the zeros would be noticed: the file's identity stays the same.
+    # Overwrite the pieces with zeros but keep the file's identity: only decoding would notice.
     before = path.stat()
     with tifffile.TiffFile(path) as file:
         spans = list(zip(file.pages[0].dataoffsets, file.pages[0].databytecounts, strict=True))
@@ -198,7 +198,7 @@ def test_pieces_that_a_window_shares_with_the_last_are_not_decoded_again(tmp_pat
         window(path, header, 9, 500, 0, 300)
 
 
-def test_a_file_that_took_the_place_of_another_is_read_anew(tmp_path):
+def test_a_file_that_replaced_another_is_read_anew(tmp_path):
     path = tmp_path / "scan.tif"
     for first in (1, 2):
         image = smooth("uint8", 300, 400) + np.uint8(first)
@@ -323,20 +323,20 @@ KINDS = [
 
 
 def tiled(folder, image, header, block=(512, 256)):
-    """Write an image by blocks, alternately into two files, as two ranks would."""
+    """Write an image by blocks, alternately into two spools as two ranks would, and assemble it."""
     rows, columns = image.shape[:2]
     down, across = -(-rows // TILE), -(-columns // TILE)
-    places = {}
+    ranges = {}
     for top, left in product(range(0, rows, block[0]), range(0, columns, block[1])):
-        part = image[top : top + block[0], left : left + block[1]]
+        pixels = image[top : top + block[0], left : left + block[1]]
         spool = folder / f"spool-{left // block[1] % 2}"
-        found = formats.encode_tiles(spool, part, "tiff", header.name, header.compression)
+        found = formats.encode_tiles(spool, pixels, "tiff", header.name, header.compression)
         tiles = product(
-            range(top // TILE, top // TILE + -(-part.shape[0] // TILE)),
-            range(left // TILE, left // TILE + -(-part.shape[1] // TILE)),
+            range(top // TILE, top // TILE + -(-pixels.shape[0] // TILE)),
+            range(left // TILE, left // TILE + -(-pixels.shape[1] // TILE)),
         )
-        places |= {tile: (spool, *place) for tile, place in zip(tiles, found, strict=True)}
-    pieces = [places[tile] for tile in product(range(down), range(across))]
+        ranges |= {tile: (spool, *each) for tile, each in zip(tiles, found, strict=True)}
+    pieces = [ranges[tile] for tile in product(range(down), range(across))]
     path = folder / "result.tif"
     dtype = str(image.dtype)
     return path, formats.assemble(path, pieces, image.shape, dtype, "tiff", header)
@@ -380,11 +380,13 @@ def test_a_result_of_more_than_four_gigabytes_is_a_bigtiff(tmp_path, monkeypatch
 
 def test_many_gigapixels_of_nothing_are_put_together_from_one_tile(tmp_path):
     spool, path = tmp_path / "spool", tmp_path / "huge.tif"
-    (place,) = formats.encode_tiles(spool, np.zeros((TILE, TILE), np.uint8), "tiff", "huge.tif")
+    (byte_range,) = formats.encode_tiles(
+        spool, np.zeros((TILE, TILE), np.uint8), "tiff", "huge.tif"
+    )
     shape = (70_000, 70_000)
     header = Header("huge.tif", "tiff", header_of(shape, "uint8"))
     count = (-(-70_000 // TILE)) ** 2
-    formats.assemble(path, [(spool, *place)] * count, shape, "uint8", "tiff", header)
+    formats.assemble(path, [(spool, *byte_range)] * count, shape, "uint8", "tiff", header)
     found = formats.read_header(path, "huge.tif", 10**10)
     assert found.shape == shape
     assert not window(path, found, 69_000, 70_000, 69_000, 70_000).any()
@@ -419,8 +421,8 @@ def test_formats_that_are_not_written_by_tiles_are_refused_with_what_to_choose(t
 
 def test_a_tile_too_few_or_cut_short_is_a_fault_and_no_file_of_zeros(tmp_path):
     spool, header = tmp_path / "spool", Header("a", "tiff", header_of((300, 300), "uint8"))
-    places = formats.encode_tiles(spool, picture("uint8", 300, 300), "tiff", "a")
-    pieces = [(spool, *each) for each in places]
+    ranges = formats.encode_tiles(spool, picture("uint8", 300, 300), "tiff", "a")
+    pieces = [(spool, *each) for each in ranges]
     with pytest.raises(ValueError, match=r"has 4 tiles, got 3"):
         formats.assemble(tmp_path / "out", pieces[:3], (300, 300), "uint8", "tiff", header)
     spool.write_bytes(spool.read_bytes()[:-1])

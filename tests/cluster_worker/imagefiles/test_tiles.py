@@ -1,4 +1,4 @@
-"""Pictures in tiles, and how images of any depth are shown."""
+"""Pictures in tiles, and how images of any bit depth are shown."""
 
 import io
 
@@ -21,15 +21,14 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.viewing import contrast_limits, over_white, sample_windows, viewable
 from cluster_worker.pixels.shared_memory import Pixels
 
-# Of a photograph in tiles, per channel: JPEG of this quality is off by so much on average and at
-# most.
+# Limits of the error of a photograph in JPEG tiles, in levels: its mean and its maximum.
 MEAN_OFF, MOST_OFF = 3.0, 60
 
 PHOTOGRAPH = np.tile(data.astronaut(), (3, 2, 1))[:1100, :900]
 
 
 def levels_of(path):
-    """Read a file of tiles as the page does: all levels, put together."""
+    """Read a file of tiles as the page does; return each level as one array."""
     content = path.read_bytes()
     magic, version, side, columns, rows = HEAD.unpack_from(content)
     assert (magic, version, side) == (b"DIPT", 1, SIDE)
@@ -51,7 +50,7 @@ def levels_of(path):
 
 
 def drawn(path, image, rows):
-    """Draw an image in bands of so many rows."""
+    """Draw an image in bands of `rows` rows; return the content of the file."""
     pyramid = Pyramid(path, image.shape)
     for top in range(0, len(image), rows):
         pyramid.add(image[top : top + rows])
@@ -102,7 +101,7 @@ def test_thin_and_small_images_are_drawn_too(tmp_path, shape):
 
 
 def in_memory(path, image):
-    """Lay an image where a decoder's child finds it."""
+    """Write an image to a file that a decoder's child can map."""
     path.write_bytes(np.ascontiguousarray(image).tobytes())
     return Pixels(str(path), image.shape, image.dtype.name)
 
@@ -117,9 +116,9 @@ def test_a_file_in_windows_is_drawn_as_the_same_pixels_in_memory(tmp_path, depth
     tifffile.imwrite(source, image, tile=(256, 256), **options)
     with Decoder() as decoder:
         header = decoder.read_header(source, "in.tif")
-        told = list(decoder.draw(tmp_path / "file", (source, header), "in.tif"))
+        progress = list(decoder.draw(tmp_path / "file", (source, header), "in.tif"))
         list(decoder.draw(tmp_path / "memory", in_memory(tmp_path / "pixels", image), "in.tif"))
-    assert told == [(512, 1100), (1024, 1100), (1100, 1100)]
+    assert progress == [(512, 1100), (1024, 1100), (1100, 1100)]
     assert (tmp_path / "file").read_bytes() == (tmp_path / "memory").read_bytes()
     shown = levels_of(tmp_path / "file")[0]
     assert close_to(shown, viewable(image))

@@ -1,4 +1,4 @@
-"""Basins come out as scikit-image parts them, however many pixels are alike."""
+"""Basins equal scikit-image's, even where many pixels have the same level."""
 
 import numpy as np
 import pytest
@@ -33,6 +33,6 @@ def test_both_zeros_are_one_level():
     )
 
 
-def test_a_relief_with_nan_is_parted_as_scikit_image_does():
+def test_a_relief_with_nan_is_divided_as_scikit_image_does():
     relief = np.array([[0, np.nan, 1, 3, np.nan, 2, 0]], np.float32)
     np.testing.assert_array_equal(basins.watershed(relief, None, 1), segmentation.watershed(relief))

@@ -1,4 +1,4 @@
-"""Bregman's method gives scikit-image's bits, however many rows and columns there are."""
+"""Bregman's method equals scikit-image's to the last bit, for any number of rows and columns."""
 
 import numpy as np
 import pytest

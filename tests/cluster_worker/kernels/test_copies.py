@@ -1,4 +1,4 @@
-"""Copies are the same wherever an image and its copy lie, and touch nothing around it."""
+"""Copies are right for any memory layout of image and copy, and change nothing around the copy."""
 
 import numpy as np
 import pytest
@@ -9,16 +9,16 @@ SHAPES = ((1, 1), (5, 7), (3, 63), (3, 64), (4, 200), (33, 70, 3), (40, 1000))
 
 
 def images(dtype):
-    """Give images of every layout: whole, cut out of a larger one, and turned or mirrored."""
+    """Yield images of every layout: cut out of a larger one, whole, transposed and mirrored."""
     random = np.random.default_rng(1)
     for rows, columns, *channels in SHAPES:
         larger = random.integers(0, 256, (rows + 2, columns + 3, *channels)).astype(dtype)
-        part = larger[1:-1, 2:-1]
-        yield from (part, part.copy(), part.swapaxes(0, 1), part[::-1], part[:, ::-1])
+        cut = larger[1:-1, 2:-1]
+        yield from (cut, cut.copy(), cut.swapaxes(0, 1), cut[::-1], cut[:, ::-1])
 
 
 def targets(image):
-    """Give arrays for a copy at several places, each within one of ones that are not to change."""
+    """Yield pairs of an array of ones and a view of it that the copy is written to."""
     for before, behind in ((0, 0), (1, 2), (17, 64)):
         shape = (image.shape[0] + 2, before + image.shape[1] + behind, *image.shape[2:])
         around = np.ones(shape, image.dtype)

@@ -1,4 +1,4 @@
-"""Superpixels by differences are scikit-image's, of colours and of many equal differences too."""
+"""Superpixels by differences equal scikit-image's, also for colours and many equal differences."""
 
 import numpy as np
 import pytest

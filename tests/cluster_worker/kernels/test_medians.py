@@ -1,4 +1,4 @@
-"""Medians of small squares are sorted by networks, whatever an image's size, type and border."""
+"""Medians of small squares by sorting networks, for any size, type and border of an image."""
 
 import json
 

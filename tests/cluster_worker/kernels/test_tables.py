@@ -1,4 +1,4 @@
-"""Levels are counted and looked up alike wherever an image lies and whatever a table holds."""
+"""Levels are counted and looked up correctly, for any memory layout and any table."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ TYPES = ("bool", "uint8", "uint16", "float32", "float64", "int64")
 
 
 def images(dtype):
-    """Give images of every layout: whole, cut out of a larger one, and with rows as columns."""
+    """Yield images of every layout: cut out of a larger one, whole, and transposed."""
     random = np.random.default_rng(1)
     for rows, columns, *channels in SHAPES:
         shape = (rows + 2, columns + 3, *channels)
         larger = random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-        part = larger[1:-1, 2:-1]
-        yield from (part, part.copy(), part.swapaxes(0, 1))
+        cut = larger[1:-1, 2:-1]
+        yield from (cut, cut.copy(), cut.swapaxes(0, 1))
 
 
 @pytest.mark.parametrize("paired", [0, 1 << 40])
@@ -36,7 +36,7 @@ def test_looks_every_level_up(dtype, target, permutes, monkeypatch):
     monkeypatch.setattr(loops, "PERMUTES", permutes)
     table = np.random.default_rng(2).integers(0, 100, np.iinfo(dtype).max + 1).astype(target)
     for image in images(dtype):
-        # What lies around a result is not touched.
+        # What lies around the result must not change.
         around = np.zeros((image.shape[0] + 2, image.shape[1] + 2, *image.shape[2:]), target)
         for result in (around[1:-1, 1:-1], np.empty(image.shape, target)):
             tables.look_up(image, table, result)

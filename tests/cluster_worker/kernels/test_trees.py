@@ -1,4 +1,4 @@
-"""Openings and closings by the size of regions equal scikit-image's, whatever the limit."""
+"""Openings and closings by the size of regions equal scikit-image's, for any limit."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The shortest wavelet by a loop: scikit-image's floats to the last bit."""
+"""The loop for the shortest wavelet equals scikit-image's floats to the last bit."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A node's surroundings on EC2: the metadata service and the group's calls, on one port."""
+"""A simulated EC2 for a node: the metadata service and the calls to Auto Scaling, on one port."""
 
 import threading
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ INSTANCE = "i-0123456789abcdef0"
 
 @dataclass
 class Ec2:
-    """What the service answers, and what it was asked."""
+    """The values that the service returns, and the calls that it has received."""
 
     url: str = ""
     values: dict = field(default_factory=lambda: {"instance-id": INSTANCE})

@@ -174,7 +174,7 @@ def test_a_broker_that_comes_back_finds_the_consumer_and_its_job_is_not_begun_tw
 def test_a_message_finished_while_its_connection_dies_is_not_kept_in_hand(
     broker, channel, monkeypatch
 ):
-    # A call handed to a connection that ends before it serves it is never made.
+    # A connection may end before it makes a call that was handed to it; then the call is lost.
     connection = pika.BlockingConnection
     monkeypatch.setattr(connection, "add_callback_threadsafe", lambda *_: None)
     publish(channel, Message("b", "j", 1).to_bytes())

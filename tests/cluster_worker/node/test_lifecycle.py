@@ -1,4 +1,4 @@
-"""The life cycle of a node: a real consumer on a real broker, beside a made-up EC2."""
+"""The life cycle of a node: a real consumer on a real broker, beside a simulated EC2."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ HOOK, GROUP = "drain", "dip-workers"
 
 @pytest.fixture(scope="module")
 def aws():
-    """moto's DynamoDB with the app's table."""
+    """Run moto's DynamoDB with the app's table; yield its address."""
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
@@ -80,7 +80,7 @@ def channel(broker):
 
 
 class Work:
-    """Jobs that take as long as the test likes."""
+    """Jobs that run until the test sets `may_end`."""
 
     def __init__(self):
         self.begun, self.finished = [], []
@@ -134,7 +134,7 @@ def spot(seconds=120):
     [("autoscaling/target-lifecycle-state", "Terminated"), ("spot/instance-action", spot)],
     ids=["lifecycle", "spot"],
 )
-def test_an_order_to_go_ends_consuming_and_lets_the_job_in_hand_finish(
+def test_a_notice_to_end_stops_consuming_and_lets_the_job_in_hand_finish(
     settings, service, channel, monkeypatch, path, value
 ):
     monkeypatch.setattr(room, "HEARTBEAT_SECONDS", 0.5)
@@ -144,9 +144,9 @@ def test_an_order_to_go_ends_consuming_and_lets_the_job_in_hand_finish(
     with running(settings, work) as (consumer, thread):
         eventually(lambda: work.begun == ["in hand"])
         service.values[path] = value() if callable(value) else value
-        told = time.monotonic()
+        noticed = time.monotonic()
         eventually(lambda: consumer.stopping)
-        sys.stdout.write(f"consuming ended {time.monotonic() - told:.2f} s after the notice\n")
+        sys.stdout.write(f"consuming ended {time.monotonic() - noticed:.2f} s after the notice\n")
         publish(channel, "late")
         eventually(lambda: len(service.called("RecordLifecycleActionHeartbeat")) >= 2)
         assert thread.is_alive()
@@ -171,7 +171,7 @@ def test_a_spot_instance_hands_back_what_does_not_fit_its_time(settings, service
     publish(channel, "long")
     with running(settings, work) as (consumer, _):
         eventually(lambda: work.begun)
-        # Nothing is left beyond what it keeps to hand jobs back: given up at once.
+        # This leaves only the time that a node keeps to hand jobs back, so it gives up at once.
         service.values["spot/instance-action"] = spot(room.SPARE_SECONDS)
         eventually(work.may_end.is_set)
         assert consumer.seconds_left < settings.drain_seconds
@@ -193,7 +193,7 @@ def protection(service):
     return [each["ProtectedFromScaleIn"] for each in service.called("SetInstanceProtection")]
 
 
-def test_a_node_gives_signs_of_life_and_says_goodbye(settings, channel, monkeypatch):
+def test_a_node_gives_signs_of_life_and_deletes_its_row_at_the_end(settings, channel, monkeypatch):
     monkeypatch.setattr(room, "SIGN_SECONDS", 0.2)
     work = Work()
     with running(settings, work):
@@ -226,11 +226,11 @@ def test_a_metadata_session_that_ran_out_is_renewed(service):
     assert metadata.instance() == INSTANCE
 
 
-def test_a_metadata_service_that_is_away_orders_nothing():
+def test_a_metadata_service_that_is_away_gives_no_notice():
     assert Metadata("http://127.0.0.1:1").notice() is None
 
 
-def test_a_node_elsewhere_asks_and_tells_nobody(settings, service, channel):
+def test_a_node_outside_ec2_calls_neither_metadata_nor_auto_scaling(settings, service, channel):
     elsewhere = WorkerSettings(**{**vars(settings), "metadata_endpoint": ""})
     work = Work()
     publish(channel, "a")

@@ -106,7 +106,7 @@ def test_questions_are_answered_on_the_connection_that_asked(broker):
     server = RpcServer(broker.url, resources.PREVIEWS, lambda body: body.upper())
     thread = threading.Thread(target=server.run)
     thread.start()
-    heard = []
+    answers = []
     try:
         with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
             channel = connection.channel()
@@ -114,15 +114,15 @@ def test_questions_are_answered_on_the_connection_that_asked(broker):
                 resources.PREVIEWS.name, durable=True, arguments=resources.PREVIEWS.arguments
             )
             to = "amq.rabbitmq.reply-to"
-            channel.basic_consume(to, lambda *each: heard.append(each[-1]), auto_ack=True)
+            channel.basic_consume(to, lambda *each: answers.append(each[-1]), auto_ack=True)
             channel.basic_publish(
                 "", resources.PREVIEWS.name, b"what", pika.BasicProperties(reply_to=to)
             )
             for _ in range(50):
                 connection.process_data_events(0.2)
-                if heard:
+                if answers:
                     break
     finally:
         server.stopping.set()
         thread.join(20)
-    assert heard == [b"WHAT"]
+    assert answers == [b"WHAT"]

@@ -1,4 +1,4 @@
-"""A job on a worker, and the pictures that follow it: a real world, moto's S3 and DynamoDB."""
+"""A job on a worker, and the pictures drawn after it: a real world, moto's S3 and DynamoDB."""
 
 import io
 import math
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 REGION = "eu-central-1"
 JOB = "c" * 16
 KEPT = 1_800_000_900_000
-# moto keeps the buckets and tables of a process until it ends: other files have theirs.
+# moto keeps buckets and tables as long as the process lives, so each test file uses its own names.
 UPLOADS, RESULTS, TABLE = "runner-uploads", "runner-results", "runner-jobs"
 
 DEEP = np.tile(data.camera(), (1, 9))[:300]
@@ -91,10 +91,10 @@ def runner(settings, s3):
 
 
 def put(runner, s3, image, steps, format="same"):
-    """Queue a TIFF, and give the message."""
+    """Store a TIFF and a queued job for it; return the message of the job."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, image, tile=(256, 256))
-    # One of its own: a worker reads a batch once.
+    # Each job has a batch of its own, since a worker reads a batch only once.
     batch_id = secrets.token_hex(16)
     key = resources.upload_key(batch_id, JOB)
     etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=buffer.getvalue())["ETag"]
@@ -138,7 +138,7 @@ def test_an_upload_that_is_gone_fails_its_job(runner, s3):
 
 @pytest.fixture
 def accepted(s3):
-    """A job whose upload lies there, of a size."""
+    """Return a function that stores an upload of a size in bytes and returns its job."""
 
     def make(size):
         row = Job("d" * 32, JOB, "a", size, "", "queued", 0, KEPT)
@@ -149,10 +149,10 @@ def accepted(s3):
 
 
 @pytest.mark.parametrize("size", [1, EARLY_BYTES_MAX + 1], ids=["small", "large"])
-def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path, size):
+def test_a_small_upload_is_fetched_before_it_is_needed(runner, accepted, tmp_path, size):
     row, path, timings = accepted(size), tmp_path / "source", Timings()
     upload = Fetch(runner.storage, path)
-    # A row that was changed, as one that is read again before it is claimed.
+    # The first row is out of date, as when a row is read again before it is claimed.
     upload.begin(replace(row, etag='"other"'))
     upload.begin(row)
     if size <= EARLY_BYTES_MAX:
@@ -164,10 +164,10 @@ def test_a_small_upload_comes_before_it_is_waited_for(runner, accepted, tmp_path
     assert min(timings.spent["s3"]) > 0
 
 
-def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, tmp_path):
+def test_what_was_not_fetched_early_is_fetched_again(runner, accepted, tmp_path):
     row, path = accepted(5), tmp_path / "source"
     busy = Fetch(runner.storage, path)
-    busy.early = Future()  # waits behind others, for ever
+    busy.early = Future()  # never begins: it waits behind others
     failed = Fetch(runner.storage, path)
     failed.begin(replace(row, etag='"other"'))
     for upload in (busy, failed):
@@ -176,7 +176,7 @@ def test_what_did_not_come_early_is_fetched_once_more(runner, accepted, tmp_path
         path.unlink()
 
 
-def test_nobody_waits_for_an_upload_whose_job_is_not_claimed(runner, accepted, monkeypatch):
+def test_the_upload_of_a_job_that_is_not_claimed_is_not_waited_for(runner, accepted, monkeypatch):
     row, slow = accepted(5), threading.Event()
     monkeypatch.setattr(runner.storage, "fetch", lambda *_: slow.wait())
     upload = Fetch(runner.storage, Path("never"))
@@ -258,7 +258,7 @@ def test_a_drain_hands_back_what_its_time_is_too_short_for(runner, s3):
     runner.drain(time.monotonic() + 20)
     try:
         assert runner.run(message) is Verdict.HAND_BACK
-        # What is done in time is done.
+        # A job that fits into the time left is still done.
         quick = put(runner, s3, data.camera(), [{"operation": "invert"}], "png")
         assert runner.run(quick) is Verdict.DONE
     finally:

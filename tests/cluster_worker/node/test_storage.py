@@ -108,7 +108,7 @@ def test_a_result_is_stored_with_what_a_browser_must_know(storage, s3, tmp_path,
     assert found["ContentDisposition"] == (
         "inline; filename=\"Kase.png\"; filename*=UTF-8''K%C3%A4se.png"
     )
-    # The hyphen is S3's mark of an upload in parts.
+    # S3 marks an upload in parts by a hyphen in its ETag.
     assert ("-" in found["ETag"]) == (size > 16 * MIB)
 
 

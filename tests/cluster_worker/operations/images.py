@@ -1,11 +1,11 @@
-"""Images that operations must be right on."""
+"""Test images on which every operation must be right."""
 
 import numpy as np
 from skimage import data
 
 
 def weak_line_strong_at_one_end(dtype):
-    """A faint line across the image, bright only at its left end: what canny follows far."""
+    """Return a faint line across the image, bright only at its left end; canny follows it far."""
     image = np.full((61, 90), 40, np.uint8)
     image[30, :] = 52
     image[30, :6] = 255
@@ -13,7 +13,7 @@ def weak_line_strong_at_one_end(dtype):
 
 
 def hot_corner(dtype):
-    """A flat image but for one pixel of the type's maximum, which a distant tile cannot see."""
+    """Return a flat image with one pixel of the type's maximum, which distant tiles cannot see."""
     image = np.full((48, 67), 9, dtype)
     image[-1, -1] = np.iinfo(dtype).max
     return image
@@ -24,21 +24,21 @@ def photograph():
 
 
 def negative_corner():
-    """Floats that are negative in one corner only; it changes how unsharp_mask clips everywhere."""
+    """Return floats negative in one corner only; this changes all clipping of unsharp_mask."""
     image = np.random.default_rng(3).random((53, 71), dtype=np.float32)
     image[:3, :3] -= 2
     return image
 
 
 def not_numbers():
-    """Floats among which one is NaN and one is infinite."""
+    """Return floats, one of them NaN and one infinite."""
     image = np.random.default_rng(5).random((41, 52))
     image[20, 11], image[7, 40] = np.nan, np.inf
     return image
 
 
 def labelled():
-    """A label image whose largest label lies in one corner only."""
+    """Return a label image whose largest label lies in one corner only."""
     image = np.zeros((40, 55), np.uint32)
     image[3:9, 4:20], image[8:30, 30:34], image[-2:, -3:] = 7, 2, 70_000
     image[3:9, 20:24] = 3

@@ -1,4 +1,4 @@
-"""Kernels of averages over what looks alike: where they equal scikit-image, and by which way."""
+"""Kernels that average similar pixels or patches: when they are used, and that they are exact."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_the_defaults_compare_bytes_as_whole_numbers():
 
 
 def test_a_largest_distance_that_is_a_whole_number_is_left_to_doubles():
-    # 5 · (0.2 · 5 · 255)², reached by patches of whole numbers.
+    # The largest distance is 5 · (0.2 · 5 · 255)², which patches of whole numbers can reach.
     assert not counts_exactly(bounds_of(2, 1, 0.2, 0.0), 2, 1)
 
 
@@ -84,7 +84,7 @@ def test_the_bilateral_loop_gives_the_functions_bits(image, sigma_color):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_histogram_tells_what_is_measured_of_all_pixels():
+def test_a_histogram_gives_what_is_measured_of_all_pixels():
     single = util.img_as_float32(COLOUR)
     measured = []
     for each in DEVIATION:

@@ -4,8 +4,8 @@ Seamless: any tiling equals our own single tile, bitwise. Faithful: our single t
 scikit-image on the whole image. `make test` looks at every operation on every image in one
 tiling; the other tilings and more parameters are in `make test-long`.
 
-There is one test for each pair (operation, claim), which loops over the images: thousands of small
-tests would take longer to hand out than to run. A failure names the image and the depth.
+There is one test for each pair (operation, claim), which loops over the images: handing out
+thousands of small tests would take longer than running them. A failure names the image and depth.
 """
 
 import json
@@ -45,7 +45,7 @@ def run(image, steps, core=None, depth="input"):
 
 
 def outcome(*given):
-    """Run a chain, and return the sentence if the image is refused."""
+    """Run a chain; return its result, or the sentence if the image is refused."""
     try:
         return run(*given)
     except Rejected as error:
@@ -54,7 +54,7 @@ def outcome(*given):
 
 @lru_cache(maxsize=64)
 def whole_outcome(name, each, depth):
-    """Return the outcome of one tile with default parameters; both claims are held against it."""
+    """Return the outcome of one tile with default parameters; both claims compare with it."""
     found = outcome(IMAGES[each], default(name), None, depth)
     if not isinstance(found, str):
         found.setflags(write=False)
@@ -63,7 +63,7 @@ def whole_outcome(name, each, depth):
 
 @contextmanager
 def named(*words):
-    """Add to an error what it was found on."""
+    """Add a note to an error: on which image, depth or parameters it was found."""
     try:
         yield
     except BaseException as error:
@@ -76,7 +76,7 @@ def default(name):
 
 
 def meant_for(name):
-    """Name the images that an operation takes."""
+    """Return the names of the images that an operation takes."""
     return [each for each in IMAGES if is_meant_for(name, IMAGES[each])]
 
 
@@ -133,7 +133,7 @@ def test_a_single_tile_equals_scikit_image(name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_what_is_not_meant_for_an_operation_is_refused_in_words(name):
+def test_what_is_not_meant_for_an_operation_is_refused_with_a_sentence(name):
     for each in IMAGES.keys() - set(meant_for(name)):
         with named(each):
             assert "takes" in outcome(IMAGES[each], default(name))
@@ -146,7 +146,7 @@ def test_what_is_not_meant_for_an_operation_is_refused_in_words(name):
         ("wiener", "one row", "the image must have 5 rows and columns or more, got 1 × 91"),
     ],
 )
-def test_what_scikit_image_would_fail_on_is_refused_in_words(name, image, sentence):
+def test_what_scikit_image_would_fail_on_is_refused_with_a_sentence(name, image, sentence):
     refused = outcome(IMAGES[image], default(name), None, "native")
     assert refused.startswith(f"{name}: {sentence}")
 
@@ -180,7 +180,7 @@ def assert_equal_to_scikit_image(outcomes, image, steps):
     for depth, found in outcomes.items():
         tolerance = tolerance_of(steps, depth)
         if isinstance(found, str):
-            # Refused in words is allowed only where scikit-image refuses as well.
+            # A refusal is allowed only where scikit-image refuses the image as well.
             with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it raises
                 reference.run(image, steps, depth)
             continue
@@ -229,13 +229,13 @@ def compare(found, expected, tolerance, steps, target):
     else:
         off = found != rounded
         assert largest_difference(found, rounded) <= 1
-        # One level only where the float lies at a rounding edge.
+        # Levels may differ by one only where the float lies at a rounding edge.
         levels = shown[off] * white(found)
         assert (abs(levels - np.floor(levels) - 0.5) < FLOAT_TOLERANCE * white(found)).all()
 
 
 def in_range(image, steps, target):
-    """Map the range that an operation shows to black and white."""
+    """Scale the range that an operation shows to 0 (black) to 1 (white)."""
     still = [s for s in steps if not OPERATIONS[s["operation"]].moves_pixels(s)]
     shows = OPERATIONS[still[-1]["operation"]].shows if still else None
     if image.dtype.kind != "f" or target.kind == "f" or shows is None:
@@ -267,7 +267,7 @@ def largest_difference(a, b):
 
 
 def values(schema):
-    """Draw a parameter over its declared range, small values of it more often than large ones."""
+    """Draw a parameter from its declared range, small values more often than large ones."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema["type"] == "boolean":
@@ -381,22 +381,22 @@ def test_transparency_is_not_rounded_before_it_is_consumed(step, dtype):
     assert_seamless(image, steps, CORES["odd"], "input")
 
 
-def narrow(monkeypatch):
+def narrow_halos(monkeypatch):
     """Make every halo one pixel smaller."""
     reads = Stage.reads
 
-    def too_little(part, core, shape):
-        return reads(replace(part, halo=part.halo - 1), core, shape)
+    def reads_too_little(stage, core, shape):
+        return reads(replace(stage, halo=stage.halo - 1), core, shape)
 
-    monkeypatch.setattr(Stage, "reads", too_little)
+    monkeypatch.setattr(Stage, "reads", reads_too_little)
     plan.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["gaussian", "median", "erosion"])
 def test_a_halo_one_pixel_too_small_is_found_out(name, monkeypatch):
-    """The claims above would fail if a halo were wrong."""
+    """Show that the claims above would fail if a halo were wrong."""
     image = np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)
     steps = default(name)
     whole = run(image, steps, depth="native")
-    narrow(monkeypatch)
+    narrow_halos(monkeypatch)
     assert (run(image, steps, (9, 9), "native") != whole).any()

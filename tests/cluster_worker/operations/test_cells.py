@@ -1,4 +1,4 @@
-"""Cells of a fixed grid: what rounds by where a block begins still equals itself in any tiling."""
+"""Cells of a fixed grid make results seamless whose rounding depends on where a block begins."""
 
 import json
 
@@ -16,7 +16,7 @@ from config.contract import recipe
 from tests.cluster_worker.operations import reference
 
 CATALOGUE = catalogue()
-# Wider and higher than a cell, and cut so that its last row and column of cells are narrow.
+# Wider and higher than a cell; the last row and column of cells are narrow.
 IMAGE = np.ascontiguousarray(data.camera()[100:390, :521])
 STEPS = {
     "nl_means": {"operation": "denoise_nl_means", "patch_size": 5, "patch_distance": 4},
@@ -42,7 +42,7 @@ def test_more_than_one_cell_gives_scikit_images_result_in_any_tiling(steps):
 
 
 def test_an_integral_image_alone_would_not_be_seamless():
-    """The claim above would fail without cells."""
+    """Show that the claim above would fail without cells."""
     integral = IMAGE.astype(np.float64) / 255
     left = integral[:, 300:].cumsum(axis=1)[:, 20:] - integral[:, 300:].cumsum(axis=1)[:, :-20]
     whole = integral.cumsum(axis=1)[:, 320:] - integral.cumsum(axis=1)[:, 300:-20]

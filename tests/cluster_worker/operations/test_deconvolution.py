@@ -1,4 +1,4 @@
-"""What Wiener's filters do that the catalogue's own claims do not single out."""
+"""Properties of Wiener's filters that the claims of the catalogue do not test separately."""
 
 import json
 
@@ -26,7 +26,7 @@ def run(image, step):
 
 
 def test_normal_numbers_are_those_of_numpy_as_far_as_its_tails():
-    """One in 3700 lies in a tail, and one in 150 where the ziggurat must look twice."""
+    """Compare many numbers: one in 3700 lies in a tail, one in 150 needs the second look-up."""
     ours, theirs = np.random.default_rng(3), np.random.default_rng(3)
     found = np.empty((3, 400_000))
     for row in found:
@@ -51,7 +51,7 @@ def test_the_transform_of_a_spread_and_its_inverse_are_those_of_scikit_image(sha
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["wiener", "unsupervised_wiener"])
 def test_images_too_large_for_the_first_cache_are_restored_to_the_last_bit(name, dtype):
-    """numpy swaps the factors of a product where arrays are large."""
+    """Compare large arrays, for which numpy swaps the factors of a product."""
     image, spread = NOISE.astype(dtype), psf_of("box", 3)
     step = {"operation": name, "psf": "box", "radius": 3}
     expected = (

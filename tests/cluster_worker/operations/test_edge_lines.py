@@ -1,4 +1,4 @@
-"""The loops that find Canny's lines give the function's, whatever the border and the tiling."""
+"""The loops that find Canny's lines equal the function, for any border and any tiling."""
 
 import json
 
@@ -19,7 +19,7 @@ FLOATS = GRAY.astype(np.float32) * np.float32(1 / 255)
 
 
 def spoilt():
-    """Floats among which one is NaN, one infinite, beside even areas."""
+    """Return floats with flat areas, one of them NaN and one infinite."""
     image = FLOATS.copy()
     image[50, 60], image[80, 200] = np.nan, np.inf
     return image

@@ -1,4 +1,4 @@
-"""Erosions and dilations by small neighbourhoods, whatever an image's size, type and border."""
+"""Erosions and dilations by small neighbourhoods, for any size, type and border of an image."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_extremes_of_small_neighbourhoods_are_scikit_images(name, footprint, rad
     step = {"operation": name, "footprint": footprint, "radius": radius, "mode": mode}
     steps = json.dumps([{**step, "half_width": None, "cval": 0.3}])
     mask = footprint_of(footprint, radius)
-    # A bool is black at 0.3 of white.
+    # For masks, 0.3 of white is black.
     level = 0 if dtype == "bool" else 0.3 * np.iinfo(dtype).max
     for shape in SHAPES:
         image = noise(shape, dtype)

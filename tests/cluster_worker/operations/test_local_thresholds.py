@@ -1,4 +1,4 @@
-"""Kernels of local thresholds: to the last bit, where single precision decides and where not."""
+"""Kernels of local thresholds are exact, both where single precision decides and where not."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from cluster_worker.operations.local_thresholds import threshold_niblack, thresh
 from cluster_worker.pixels.tiling import Place, Span, all_of
 
 PHOTOGRAPH = np.ascontiguousarray(data.camera()[100:230, 150:460])
-# Pixels equal the mean of their surroundings but for the last bits of sums.
+# Many pixels equal the mean of their surroundings, except for the last bits of sums.
 FLAT = np.where(np.arange(310) // 70 % 2 == 0, 200, PHOTOGRAPH).astype(np.uint8)
 DEEP = FLAT.astype(np.uint16) * 257
 

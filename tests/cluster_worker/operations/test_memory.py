@@ -1,4 +1,4 @@
-"""What a plan says of memory before work starts is enough for every operation."""
+"""The memory that a plan states before work starts is enough for every operation."""
 
 import json
 import subprocess
@@ -21,12 +21,12 @@ from config.contract import recipe
 CATALOGUE = catalogue()
 # Interpreter objects, kernels, and tables of histograms, none of which grow with the image.
 CONSTANT_BYTES = 6 << 20
-# Work for a pixel, the Gaussian of one pixel being 1.
-DEAR = 100
+# Work per pixel, in units of the work of a Gaussian with sigma 1.
+EXPENSIVE = 100
 
 
 def peak_of(planned, image):
-    """Most bytes that the passes take at once besides source, result and what lies between."""
+    """Return the most bytes that passes take beside source, result and the buffers between them."""
     scratch = [Array(np.empty(each.shape, each.dtype)) for each in planned.buffers]
     result = Array(np.empty(planned.result_shape, planned.result_dtype))
     tracemalloc.start()
@@ -38,9 +38,9 @@ def peak_of(planned, image):
 
 
 def suited(operation):
-    """Give an image that the operation takes, a small one if it is slow."""
+    """Return an image that the operation takes, a small one if the operation is slow."""
     defaults = {name: each["default"] for name, each in operation.parameters.items()}
-    rows, columns = (100, 130) if operation.cost_of(defaults) > DEAR else (300, 380)
+    rows, columns = (100, 130) if operation.cost_of(defaults) > EXPENSIVE else (300, 380)
     if operation.takes == "labels":
         return (data.coins()[:rows, :columns] > 100).astype(np.uint32)
     return np.ascontiguousarray(data.coffee()[:rows, :columns])
@@ -50,7 +50,7 @@ def assert_planned(step, image, constant_bytes):
     steps = json.dumps(recipe.check([step], CATALOGUE, 1))
     small = np.ascontiguousarray(image[:40, :50])
     for depth in ("input", "native"):
-        # What is loaded once.
+        # A first small run loads what is loaded only once.
         with suppress(Rejected):
             run_alone(
                 plan(PlanRequest(header_of(small.shape, str(image.dtype)), steps, depth)), small
@@ -69,7 +69,7 @@ def test_no_operation_takes_more_memory_than_planned(name):
     [
         {"operation": "felzenszwalb"},
         {"operation": "watershed", "on": "distance"},
-        # As much beside the image as the widest border is beside one of 12 megapixels.
+        # The border is as large, relative to the image, as the widest border of 12 megapixels.
         {"operation": "butterworth", "npad": 100},
     ],
 )
@@ -77,7 +77,7 @@ def test_an_image_in_gray_takes_no_more_memory_than_planned(step):
     assert_planned(step, np.ascontiguousarray(data.camera()[:300, :380]), 1 << 20)
 
 
-# Prints by how much a chain on a small image raises the peak of a process.
+# Prints by how many bytes a chain on a small image raises the peak memory of a process.
 MEASURE = """
 import sys
 from pathlib import Path

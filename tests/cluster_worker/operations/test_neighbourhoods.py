@@ -1,4 +1,4 @@
-"""Loops over neighbourhoods, and stars drawn in cells: scikit-image's to the last bit."""
+"""Loops over neighbourhoods, and stars drawn in cells, equal scikit-image to the last bit."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ COLOUR = (data.astronaut()[:290, :330] / 255).astype(np.float32)
 
 
 def spoilt():
-    """Floats among which one is NaN and one infinite."""
+    """Return floats, one of them NaN and one infinite."""
     image = GRAY.copy()
     image[50, 60], image[80, 200] = np.nan, np.inf
     return image
@@ -74,7 +74,7 @@ def test_moravecs_corners_are_scikit_images(image, window_size):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (400, 1), (400, 3), (1, 500), (2, 90), (30, 31)])
-def test_a_ball_larger_than_an_image_is_felt_by_the_points_that_can_lie_in_it(shape):
+def test_a_ball_larger_than_an_image_is_cut_to_the_points_that_can_lie_in_it(shape):
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     whole = Place(all_of(shape), all_of(shape), shape)
     found = rolling.rolled(image, 60, place=whole, out=None)

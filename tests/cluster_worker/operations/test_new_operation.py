@@ -1,4 +1,4 @@
-"""The example of a new operation runs as printed, and nothing else needs to change for it."""
+"""The example of a new operation runs as printed, and no other file needs to change for it."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from config.contract.settings import TOP
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-# Where the example may be printed.
+# Documents that may print the example.
 DOCUMENTS = ("CONTRIBUTING.md", "README.md")
 FOLDERS = ("api/chalicelib", "cluster_worker", "config", "tests")
-# Run in the copy: the catalogue, the API's contract, the documents, and two ranks.
+# Runs in the copy: the catalogue, the API's contract, the documents, and two ranks.
 CODE = """
 import json
 
@@ -55,10 +55,10 @@ def example():
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the sources with the example as a new file."""
+    """Copy the sources and add the example as a new file."""
     folder = tmp_path_factory.mktemp("copy")
     for each in FOLDERS:
-        # Compiled kernels lie in __pycache__, and are good for a copy with the same times.
+        # Compiled kernels lie in __pycache__; they stay valid since the copy keeps the file times.
         shutil.copytree(TOP / each, folder / each)
     shutil.copy(TOP / "pyproject.toml", folder)
     (folder / "cluster_worker" / "operations" / "brightest.py").write_text(example())

@@ -1,4 +1,4 @@
-"""Local binary patterns of every number of points, beside scikit-image."""
+"""Local binary patterns equal scikit-image's for every number of points."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What goes on across tiles: coils, plateaus and regions that no single tile can judge."""
+"""Operations that continue across tiles: coils, plateaus and regions larger than a tile."""
 
 import json
 
@@ -15,12 +15,12 @@ from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 
 CORES = [(1, 3), (5, 7), (16, 40), (200, 200)]
-# A coil goes on by one tile in a round, so that the smallest would take hundreds of rounds.
+# Each round follows a coil by one tile, so the smallest tiles would take hundreds of rounds.
 ROUND_CORES = CORES[1:]
 
 
 def coil(side):
-    """A line one pixel wide that winds inwards, and crosses every tile many times."""
+    """Return the mask of a thin line that winds inwards and crosses every tile many times."""
     mask = np.zeros((side, side), bool)
     row, column, down, across, steps = 0, 0, 0, 1, side - 1
     mask[0, 0] = True
@@ -127,7 +127,7 @@ def test_a_flood_follows_a_coil_to_its_end(core):
 @pytest.mark.parametrize("allow_borders", [True, False])
 def test_a_plateau_is_a_maximum_only_if_no_tile_knows_better(core, allow_borders):
     image = coil(31).astype(np.uint8)
-    # The inner end of the plateau touches something higher.
+    # The inner end of the plateau touches a higher pixel.
     row, column = np.argwhere(image)[len(np.argwhere(image)) // 2]
     for height in (1, 2):
         image[row, column] = height
@@ -162,7 +162,7 @@ def test_a_reconstruction_runs_along_a_coil(core):
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_labels_that_are_equally_near_part_alike(core):
+def test_pixels_equally_near_to_two_labels_are_divided_alike(core):
     labels = np.zeros((33, 45), np.uint8)
     labels[::6, ::6] = np.arange(1, 49).reshape(6, 8)
     for distance in (1, 3, 4.5, 9):

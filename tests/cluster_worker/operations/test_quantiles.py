@@ -6,12 +6,12 @@ from cluster_worker.operations.support.quantiles import quantile_values, quantil
 SHARES = (0.0, 0.013, 0.5, 0.9, 1.0)
 
 
-def measured(parts, shares):
+def measured(pieces, shares):
     found = ()
     for measure in quantiles(shares):
         total = None
-        for part in parts:
-            counted = measure.of(part, *found)
+        for piece in pieces:
+            counted = measure.of(piece, *found)
             total = counted if total is None else measure.combine(total, counted)
         found += (total,)
     return found
@@ -19,7 +19,7 @@ def measured(parts, shares):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_quantiles_of_parts_are_those_of_numpy_to_the_last_bit(dtype, size):
+def test_quantiles_of_pieces_are_those_of_numpy_to_the_last_bit(dtype, size):
     values = np.random.default_rng(size).normal(size=size).astype(dtype)
     values[::3] = values[0]
     counted = measured(np.array_split(values, min(size, 3)), SHARES)

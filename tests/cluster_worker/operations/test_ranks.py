@@ -1,4 +1,4 @@
-"""Rank filters by kernels: scikit-image's levels, whatever the neighbourhood and the depth."""
+"""Rank filters by kernels equal scikit-image's, for any neighbourhood and bit depth."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the ridge filters do that the catalogue's own claims do not single out."""
+"""Properties of the ridge filters that the claims of the catalogue do not test separately."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_the_kernel_of_a_scale_of_one_pixel_ends_where_its_weights_vanish():
 
 
 def test_an_automatic_gamma_is_measured_across_the_opposite_edge():
-    """The strongest curvature lies where the bright edge meets the dark one."""
+    """Test an image whose strongest curvature lies where a bright edge meets a dark one."""
     image = np.tile(np.linspace(0, 1, 60), (40, 1))
     step = {"operation": "frangi", "sigmas": [1.5, 3], "mode": "wrap", "black_ridges": False}
     found = run(image, step, (11, 13))
@@ -62,7 +62,7 @@ def test_a_parameter_named_alpha_is_no_transparency():
 
 
 def test_an_automatic_gamma_is_made_from_the_first_scale():
-    """scikit-image makes gamma from the first scale and keeps it, so that their order matters."""
+    """Test that the order of scales matters: scikit-image keeps the gamma of the first scale."""
     one, other = (run(NOISE, {"operation": "frangi", "sigmas": s}) for s in ([1, 4], [4, 1]))
     assert (one != other).any()
     np.testing.assert_array_equal(other, filters.frangi(NOISE, [4, 1]))

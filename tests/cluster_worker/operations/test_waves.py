@@ -1,4 +1,4 @@
-"""Waves are weighed to scikit-image's last bit, whatever the sides and the border."""
+"""Butterworth filters equal scikit-image's to the last bit, for any size and border."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from skimage import filters
 
 from cluster_worker.kernels.waves import butterworth
 
-# The last is larger than what is weighed at a time.
+# The last is larger than the block that is weighed at a time.
 SHAPES = ((1, 1), (1, 7), (7, 1), (64, 31), (10, 201), (530, 517))
 
 

@@ -1,4 +1,4 @@
-"""Conversions between depths, held against scikit-image's own."""
+"""Conversions between bit depths, compared with scikit-image's own."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CONVERT = {
 }
 
 
-# Labels, which are signed, become floats only.
+# Labels are signed here, and are converted to floats only.
 PAIRS = [
     *((source, target) for source in ("bool", "uint8", "uint16") for target in CONVERT),
     *((source, target) for source in ("int32", "int64") for target in ("float32", "float64")),

@@ -1,4 +1,4 @@
-"""What is known of an image from its shape and dtype."""
+"""The header that follows from the shape and dtype of an image."""
 
 import pytest
 

@@ -43,7 +43,7 @@ def test_what_is_given_back_may_be_taken_again_in_full(segments):
     assert segments.taken == 0
 
 
-def test_memory_that_is_held_is_waited_for_and_memory_that_never_is_there_is_refused(segments):
+def test_memory_in_use_is_waited_for_and_memory_beyond_the_limit_is_refused(segments):
     segments.allocate([6 * MIB], 0)
     with pytest.raises(TimeoutError, match="held by other jobs"):
         segments.allocate([5 * MIB], 0.05)
@@ -64,7 +64,7 @@ def test_an_image_is_mapped_once_and_seen_by_all_who_map_it(segments):
     assert np.shares_memory(written, segments.maps.map(pixels, writable=True))
 
 
-def test_a_process_keeps_so_many_maps_and_no_more(segments):
+def test_a_process_keeps_a_limited_number_of_maps(segments):
     maps = Maps()
     for segment in segments.allocate([4096] * (MAPS_MAX + 3), 0):
         maps.map(Pixels(str(segment.path), (4, 4), "uint8"), writable=True)
@@ -81,7 +81,7 @@ def test_a_discarded_segment_frees_its_pages_though_a_rank_still_maps_it():
         with segments[0].path.open("rb") as file:
             in_memory.discard(segments)
             assert os.fstat(file.fileno()).st_blocks == 0 < taken
-        # Whoever reads there meets nothing, and does not die of it.
+        # A rank that still reads there finds zeros, and does not die.
         assert not theirs.any()
     finally:
         shutil.rmtree(in_memory.folder)

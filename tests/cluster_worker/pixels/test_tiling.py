@@ -48,7 +48,7 @@ def test_a_halo_is_clipped_at_the_image_border(rows, columns, core, halo):
 
 
 @given(length=LENGTHS, step=LENGTHS, grid=st.sampled_from([1, 4, 16]))
-def test_parts_are_counted_without_being_made(length, step, grid):
+def test_spans_are_counted_without_being_made(length, step, grid):
     assert span_count(length, step, grid) == len(spans(length, step, grid))
 
 

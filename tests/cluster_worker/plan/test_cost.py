@@ -1,4 +1,4 @@
-"""The estimate of time: pure arithmetic on plans."""
+"""The time estimate: pure arithmetic on plans."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from config.contract import recipe
 
 GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}
 OTSU = {"operation": "threshold_otsu"}
-# One second for a unit of any work, and nothing else.
+# A unit of any work takes one second; nothing else takes time.
 WORK = Rates("", 0.0, 0.0, 0.0, 0.0, float("inf"), 0.0, dict.fromkeys(OPERATIONS, (1.0, 1.0)))
 
 
@@ -28,7 +28,7 @@ def seconds(chain, ranks=1, cores=64, rates=MEASURED):
 
 
 def work_of(chain):
-    """Give the work for a pixel in a chain of one pass."""
+    """Return the work per pixel of a chain of one pass."""
     [only] = chain.passes
     return sum(load.work for load in only.loads)
 
@@ -64,7 +64,7 @@ def test_a_measure_and_a_round_synchronize_the_ranks():
     assert seconds(rounds, 2, rates=only) > len(rounds.passes) - 1
 
 
-def test_every_rank_beside_the_first_takes_time_to_be_told():
+def test_every_rank_beside_the_first_adds_its_overhead():
     only = replace(WORK, operations={}, job=5.0, extra_rank=1.0)
     assert [seconds(planned(OTSU), ranks, rates=only) for ranks in (1, 2, 8)] == [5, 6, 12]
 
@@ -105,7 +105,7 @@ def test_what_was_measured_is_in_the_catalogue_and_more_pixels_take_longer():
         (1.0, 0.5, True),
         (0.0045, 0.0023, True),
         (0.002, 0.001, True),
-        (0.001, 0.0006, False),  # a gain that is lost while the ranks begin
+        (0.001, 0.0006, False),  # the gain is lost while the ranks start
         (0.1, 0.098, False),  # limited by memory, which all ranks share
         (0.1, 0.2, False),
     ],

@@ -1,4 +1,4 @@
-"""What a pass must provide, shown on small operations made for it."""
+"""Properties of passes, shown with small operations that the tests declare."""
 
 import json
 import math
@@ -42,7 +42,7 @@ CORE = (8, 11)
 
 @pytest.fixture(autouse=True)
 def own_catalogue(monkeypatch):
-    """Operations that a test declares are gone after it."""
+    """Remove after each test the operations that it declares."""
     monkeypatch.setattr(entries, "OPERATIONS", own := dict(OPERATIONS))
     monkeypatch.setattr("cluster_worker.plan.chain.OPERATIONS", own)
     plan.cache_clear()
@@ -80,7 +80,7 @@ def declare_neighbours():
 
 
 def declare_half():
-    """Every second pixel of every second row."""
+    """Declare an operation that keeps every second pixel of every second row."""
 
     @operation(
         "H",
@@ -217,7 +217,7 @@ def test_a_measure_may_read_around_its_core():
 
 
 def spread(state, image):
-    """Let marked pixels mark their neighbours that are bright, by one step."""
+    """Mark the bright pixels next to marked pixels."""
     return state | ((sum_of_neighbours(state) > 0) & (image > 60))
 
 
@@ -278,7 +278,9 @@ def test_rounds_after_rounds_read_what_the_first_ones_left_while_slots_are_used_
     def mix(state, image):
         return (sum_of_neighbours(state) + image).astype(np.uint8)
 
-    @operation("M", "T", Iterative(lambda: Rounds(mix, stop=lambda told: len(told) == rounds)))
+    @operation(
+        "M", "T", Iterative(lambda: Rounds(mix, stop=lambda history: len(history) == rounds))
+    )
     def mixture(image: Image) -> Image:
         """Mix.
 
@@ -322,7 +324,7 @@ def test_progress_reaches_its_total_however_many_rounds_it_takes(rounds):
     assert sum(seen) == made.tiles_total(1)
 
 
-def test_what_a_part_raises_is_a_sentence_that_names_its_operation():
+def test_what_a_stage_raises_is_a_sentence_that_names_its_operation():
     def refuse(image: Image) -> Image:
         if image.shape == (8, 9):
             raise ValueError("has a corner\nthat nobody likes")
@@ -355,7 +357,7 @@ def test_beyond_the_border_the_opposite_edge_is_read(start, size):
 
 
 @given(st.lists(st.floats(-1e300, 1e300), max_size=40), st.integers(0, 40))
-def test_an_exact_sum_does_not_depend_on_how_it_is_parted(values, cut):
+def test_an_exact_sum_does_not_depend_on_how_it_is_split(values, cut):
     values = np.array(values, np.float64)
     total = exact_sum(values[:cut]) + exact_sum(values[cut:])
     assert total == exact_sum(values)

@@ -1,7 +1,7 @@
-"""What scikit-image itself says: plain calls on the whole image, nothing of the engine's.
+"""References: scikit-image itself, called on the whole image, without the engine.
 
 Most operations are compared with the function that their References name, called with their
-parameters. Where the call differs, a file of this folder has a dictionary REFERENCE from the
+parameters. Where the call differs, a module of this folder has a dictionary REFERENCE from the
 operation's name to a function of the image and the parameters. The image has rows and columns, and
 a third axis of three colours only if the operation is given colours.
 """
@@ -53,9 +53,10 @@ def plain_call(operation):
 
 
 def gray(image):
-    """Weigh colours as scikit-image does, by plain sums: its matrix product rounds by place.
+    """Weigh colours as scikit-image does, but by plain sums.
 
-    What is shown to the last bit of a gray image, such as a corner of a flat one, needs the same.
+    The rounding of scikit-image's matrix product depends on a pixel's position. Results that are
+    compared to the last bit, such as a corner in a flat gray image, need equal rounding everywhere.
     """
     if image.ndim == 2:
         return image
@@ -68,7 +69,7 @@ def is_labels(image):
 
 
 def is_meant_for(name, image):
-    """Whether an operation takes such an image: labels are no picture, and the other way round."""
+    """Return whether an operation takes such an image: labels are no picture, and vice versa."""
     takes = OPERATIONS[name].takes
     if is_labels(image):
         return takes != "picture"
@@ -76,7 +77,7 @@ def is_meant_for(name, image):
 
 
 def prepared(operation, image, depth):
-    """Convert as DESIGN's promise reads: floats from the first float step, gray, RGB, masks."""
+    """Convert as DESIGN promises: to floats from the first float step on, gray, RGB or masks."""
     if is_labels(image):
         return image != 0 if operation.takes == "mask" and depth == "input" else image
     to_gray = operation.channels == "gray" and image.ndim == 3
@@ -93,7 +94,7 @@ def prepared(operation, image, depth):
 
 
 def run(image, steps, depth):
-    """Run a chain as scikit-image would, and give the result before it is rounded, and alpha."""
+    """Run a chain as scikit-image would; return the result before it is rounded, and alpha."""
     has_alpha = image.ndim == 3 and image.shape[2] in (2, 4)
     alpha = image[..., -1] if has_alpha else None
     result = image[..., :-1] if has_alpha else image

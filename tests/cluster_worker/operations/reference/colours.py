@@ -1,4 +1,4 @@
-"""Colour."""
+"""References of colour operations."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Intensities."""
+"""References of operations on intensities."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from tests.cluster_worker.operations.reference.shared import white
 
 
 def to_white(function):
-    """Let what is brighter than white be white, where scikit-image wraps around."""
+    """Return a function that clips to white, where scikit-image wraps around."""
 
     def adjusted(image, **parameters):
         with np.errstate(invalid="ignore"):

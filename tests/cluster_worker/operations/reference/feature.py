@@ -1,4 +1,4 @@
-"""Features: corners, spots and texture."""
+"""References of features: corners, spots and texture."""
 
 import warnings
 
@@ -15,7 +15,7 @@ def foerstner(image, response, sigma):
 
 def binary_pattern(image, P, R, method):  # noqa: N803
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of every image of floats
+        warnings.simplefilter("ignore")  # it warns about every float image
         pattern = per_colour(lambda x: feature.local_binary_pattern(x, P, R, method), image)
     # NaN where all points are equal, which no picture can show.
     return np.nan_to_num(pattern) if method == "var" else pattern

@@ -1,4 +1,4 @@
-"""Filters: blur, sharpen, smooth, and what picks out detail of one size or direction."""
+"""References of filters: blur, sharpen, smooth, and detail of one size or direction."""
 
 import numpy as np
 from skimage import filters, util
@@ -7,7 +7,7 @@ from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_col
 
 
 def gabor(image, response, **parameters):
-    # scikit-image's gallery takes the magnitude of floats.
+    # The magnitude is computed from floats, as in scikit-image's gallery.
     given = util.img_as_float(image) if response == "magnitude" else image
     real, imaginary = filters.gabor(given, **parameters)
     if response == "magnitude":

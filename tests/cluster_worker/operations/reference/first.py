@@ -1,4 +1,4 @@
-"""The operations that the app has always had."""
+"""References of the operations that the app had from the start."""
 
 import numpy as np
 from skimage import color, util

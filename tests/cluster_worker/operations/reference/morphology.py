@@ -1,4 +1,4 @@
-"""Morphology, as scikit-image computes it on the whole image."""
+"""References of morphology, computed on the whole image."""
 
 import warnings
 
@@ -18,21 +18,21 @@ def gray(name):
 
 
 def eroded(image, radius):
-    if np.all(image):  # scikit-image measures to a place outside the image, for want of background
+    if np.all(image):  # without background scikit-image measures to a point outside the image
         return np.ones(image.shape, bool)
     return morphology.isotropic_erosion(image, radius)
 
 
 def dilated(image, radius):
-    if not np.any(image):  # the same
+    if not np.any(image):  # likewise, without foreground
         return np.zeros(image.shape, bool)
     return morphology.isotropic_dilation(image, radius)
 
 
 def hull(image, **parameters):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there is no hull
-        # It casts to uint8, and not to bool as it says, so that 0.5 and 256 would be background.
+        warnings.simplefilter("ignore")  # it warns that there is no hull
+        # It casts to uint8, not to bool as documented, so that 0.5 and 256 would be background.
         return morphology.convex_hull_image(image != 0, **parameters)
 
 

@@ -1,4 +1,4 @@
-"""Rank filters, as scikit-image computes them on the whole image."""
+"""References of rank filters, computed on the whole image."""
 
 import warnings
 
@@ -10,10 +10,10 @@ from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_col
 
 def ranked(name):
     def run(image, footprint, radius, half_width, **parameters):
-        # It would warn that it does the same.
+        # scikit-image would convert floats in the same way, but with a warning.
         levels = util.img_as_ubyte(image) if image.dtype.kind == "f" else image
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that many bins are slow
+            warnings.simplefilter("ignore")  # it warns that many bins are slow
             return per_colour(
                 lambda x: getattr(rank, name)(
                     x, FOOTPRINTS[footprint](radius, half_width), **parameters
@@ -44,5 +44,5 @@ NAMES = (
     "mean_bilateral",
 )
 REFERENCE = {f"rank_{name}": ranked(name) for name in NAMES}
-# DESIGN: what is named after a threshold is a mask.
+# DESIGN: the result of an operation that is named after a threshold is a mask.
 REFERENCE["rank_threshold"] = lambda *given, **named: ranked("threshold")(*given, **named) != 0

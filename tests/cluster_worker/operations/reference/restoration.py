@@ -1,4 +1,4 @@
-"""Restoration: noise, blur and uneven background taken away."""
+"""References of restoration, which removes noise, blur and uneven background."""
 
 import warnings
 
@@ -28,10 +28,10 @@ def last_axis(image):
     return -1 if image.ndim == 3 else None
 
 
-# Both drop axes of one, and then fail to move the colours back to any axis but -1.
+# Both drop axes of length one, and then can move the colours back to axis -1 only.
 def bilateral(image, **parameters):
     found = restoration.denoise_bilateral(image, channel_axis=last_axis(image), **parameters)
-    # It leaves an image of one value as it is, of whatever type, and gives NaN without any weight.
+    # It returns a constant image in its own type, and NaN where all weights are zero.
     found, pixels = util.img_as_float(found.reshape(image.shape)), util.img_as_float(image)
     return np.where(np.isnan(found), pixels, found)
 
@@ -49,20 +49,20 @@ def wavelet(image, sigma, wavelet, mode, wavelet_levels, method):
         found = restoration.denoise_wavelet(
             image, sigma, wavelet, mode, wavelet_levels, method=method, channel_axis=axis(image)
         )
-    # NaN where there is no detail to estimate noise from.
+    # It gives NaN where there is no detail to estimate the noise from.
     unknown = np.isnan(found).any(axis=(0, 1)) & np.isfinite(image).all()
     return np.where(unknown, util.img_as_float(image), found)
 
 
 def lucy(image, psf, radius, num_iter, clip, filter_epsilon):
-    # In double precision: in single, the rounding of its Fourier transforms exceeds 1e-6. What is
-    # negative makes its result hang on rounding.
-    kind = np.float32 if image.dtype == np.float32 else np.float64
+    # In double precision: in single, the rounding of its Fourier transforms exceeds 1e-6. Negative
+    # values are clipped, since they make its result depend on rounding.
+    dtype = np.float32 if image.dtype == np.float32 else np.float64
     spread = point_spread(psf, radius)
     return per_colour(
         lambda x: restoration.richardson_lucy(
             np.maximum(x, 0).astype(np.float64), spread, num_iter, clip, filter_epsilon
-        ).astype(kind),
+        ).astype(dtype),
         image,
     )
 

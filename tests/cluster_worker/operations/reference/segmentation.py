@@ -1,4 +1,4 @@
-"""Regions, floods and extrema."""
+"""References of regions, floods and extrema."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from tests.cluster_worker.operations.reference.shared import per_colour, white
 
 
 def quiet(function, *given, **named):
-    """Call without warnings: of a single label, of an image too thin for maxima, of lost bits."""
+    """Call a function without its warnings of a single label, of thin images and of lost bits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*given, **named)
@@ -26,7 +26,7 @@ def reconstruction(image, seed, h, radius, method):
 
 
 def flood(image, seed_point, tolerance, connectivity):
-    # Outside of the image scikit-image raises; the catalogue says that nothing is flooded.
+    # For a seed outside the image scikit-image raises; the catalogue promises an empty mask.
     if len(seed_point) == 2 and (np.array(seed_point) >= image.shape).any():
         return np.zeros(image.shape, bool)
     return segmentation.flood(
@@ -46,7 +46,7 @@ def watershed(image, on, markers, min_distance, connectivity, compactness, water
         return segmentation.watershed(filters.sobel(image), markers, **options)
     mask = image > white(image) / 2
     distance = ndimage.distance_transform_edt(mask)
-    if markers is None or not mask.any():  # of nothing scikit-image takes a share, and fails
+    if markers is None or not mask.any():  # scikit-image cannot place markers in an empty mask
         points = feature.peak_local_max(
             distance, min_distance=min_distance, exclude_border=False, labels=mask.astype(int)
         )
@@ -65,7 +65,7 @@ REFERENCE = {
     "reconstruction": lambda image, **options: per_colour(
         lambda x: reconstruction(x, **options), image
     ),
-    # scikit-image gives masks of 0 and 1 as uint8, which as a picture would be black.
+    # scikit-image returns masks as uint8 of 0 and 1, which would be shown as black.
     "h_maxima": lambda image, h: quiet(morphology.h_maxima, image, h).astype(bool),
     "h_minima": lambda image, h: quiet(morphology.h_minima, image, h).astype(bool),
     "local_maxima": lambda image, **options: quiet(morphology.local_maxima, image, **options),

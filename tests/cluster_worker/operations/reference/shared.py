@@ -1,4 +1,4 @@
-"""What several references need."""
+"""Functions that several references use."""
 
 import numpy as np
 from skimage import morphology
@@ -23,7 +23,7 @@ def octagon(radius):
     return morphology.octagon(2 * radius + 1 - 2 * slanted, slanted)
 
 
-# From radius, and half width where a footprint has one.
+# Functions of the radius, and of the half width where a footprint has one.
 FOOTPRINTS = {
     "disk": lambda r, w=None: morphology.disk(r),
     "diamond": lambda r, w=None: morphology.diamond(r),

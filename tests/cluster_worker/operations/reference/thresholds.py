@@ -1,4 +1,4 @@
-"""Thresholds."""
+"""References of thresholds."""
 
 import numpy as np
 from skimage import filters, util
@@ -7,20 +7,20 @@ from tests.cluster_worker.operations.reference.shared import white
 
 
 def in_bins(image):
-    """Turn 16 bits to floats, which scikit-image counts in bins.
+    """Convert 16 bits to floats, which scikit-image counts in bins.
 
-    It needs 8.6 GB for three classes in 65 536 levels, and minutes to smooth them.
+    For 65 536 levels it would need 8.6 GB to find three classes, and minutes to smooth them.
     """
     return image.astype(np.float64) if image.dtype == np.uint16 else image
 
 
 def above(function):
-    """Give the mask above the level that a function of the image finds."""
+    """Return a function that gives the mask above the level that `function` finds."""
 
     def mask(image, **parameters):
         # scikit-image has no histogram of masks.
         image = image.astype(np.uint8) if image.dtype.kind == "b" else image
-        # It returns the value of constant whole numbers, but divides by 0 on constant floats.
+        # It returns the value of a constant integer image, but divides by 0 on constant floats.
         constant = (image == image.flat[0]).all()
         with np.errstate(all="ignore"):
             return image > (image.flat[0] if constant else function(image, **parameters))
@@ -41,7 +41,7 @@ def valley(image, nbins, max_num_iter):
 def mask_local(image, block_size, method, offset, mode, cval):
     offset, cval = offset * white(image), cval * white(image)
     level = filters.threshold_local(image, block_size, method, offset, mode, cval=cval)
-    if method == "mean":  # whose running sums carry rounding errors, which decide ties
+    if method == "mean":  # its running sums carry rounding errors, which decide ties
         return image - level > 1e-9 * white(image)
     return image > level
 

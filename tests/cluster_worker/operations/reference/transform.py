@@ -1,4 +1,4 @@
-"""Geometry: size, direction and place of the pixels."""
+"""References of geometry: size, direction and position of the pixels."""
 
 import warnings
 
@@ -9,17 +9,17 @@ from tests.cluster_worker.operations.reference.shared import axis, per_colour, w
 
 
 def quietly(function, *given, **parameters):
-    """Call what warns of quadratic splines, of borders, and of blurs before an enlargement."""
+    """Call a function without its warnings of splines, borders and blurs before enlarging."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*given, **parameters)
 
 
 def sampled(function, image, order, mode, **parameters):
-    """Call a function of gray images and colours.
+    """Call a function on a gray or colour image, colour by colour where that matters.
 
-    For splines scikit-image filters across the three colours too. That changes nothing, but with
-    symmetric borders scipy's filter errs on so short an axis, by 1e-4.
+    For splines scikit-image filters along the axis of colours, too. That changes nothing, except
+    that with symmetric borders scipy's filter has an error of 1e-4 on so short an axis.
     """
     if image.ndim == 3 and order is not None and order > 1 and mode == "symmetric":
         image = image if image.dtype.kind == "b" else util.img_as_float(image)
@@ -31,7 +31,7 @@ def sampled(function, image, order, mode, **parameters):
 
 
 def blur(image, sigma):
-    """Give the blur for each axis: one number would mix the colours as well."""
+    """Return the blur for each axis; a single number would mix the colours, too."""
     return None if sigma is None else (sigma, sigma, 0)[: image.ndim]
 
 
@@ -43,7 +43,7 @@ def crop(image, top, bottom, left, right):
     widths = ((top, bottom), (left, right), (0, 0))[: image.ndim]
     result = util.crop(image, widths)
     if result.size == 0 or min(image.shape[0] - top - bottom, image.shape[1] - left - right) < 1:
-        raise ValueError("nothing is left")  # no image has no pixels
+        raise ValueError("nothing is left")  # an image must have pixels
     return result
 
 
