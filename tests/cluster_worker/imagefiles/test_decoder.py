@@ -1,4 +1,4 @@
-"""The child that decodes: its limits, its death, and its parent's."""
+"""The child process that decodes: its limits, its death, and the death of its parent."""
 
 import os
 import queue
@@ -50,9 +50,9 @@ def cat(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A small file whose pixels take 256 MiB here, as much in Pillow, and a while."""
+    """Write a small file that decodes slowly, into 256 MiB here and as much again in Pillow."""
     path = tmp_path_factory.mktemp("large") / "large.png"
-    # A transparent colour is resolved by Pillow, in a copy of its own.
+    # Pillow resolves a transparent colour in a copy of its own.
     Image.new("RGB", (8192, 8192)).save(path, compress_level=1, transparency=(1, 2, 3))
     return path
 
@@ -74,7 +74,7 @@ def is_alive(pid):
 def wait_until(condition, seconds=20):
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "it did not come to pass"
+        assert time.monotonic() < until, "the condition did not hold in time"
         time.sleep(0.01)
 
 
@@ -155,7 +155,7 @@ def test_a_child_that_dies_on_a_file_is_replaced_and_the_file_refused(cat, numbe
     with Decoder() as decoder:
         decoder.read_header(cat[0], "cat.png")
         pid = decoder.child.process.pid
-        # Stopped, it takes the question but dies before it answers.
+        # While it is stopped, the child receives the question; it dies before it answers.
         os.kill(pid, signal.SIGSTOP)
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(decoder.read_header, cat[0], "cat.png")
@@ -168,7 +168,10 @@ def test_a_child_that_dies_on_a_file_is_replaced_and_the_file_refused(cat, numbe
 
 
 def unread_by_child(decoder):
-    """Bytes that lie in the socket to a stopped child, which the kernel charges to the sender."""
+    """Return how many bytes a stopped child has not read yet.
+
+    The kernel counts them in the sender's output queue.
+    """
     import fcntl
     import struct
     import termios
@@ -349,19 +352,19 @@ def test_a_child_reads_windows_into_shared_memory(decoder, scan, tmp_path):
     header = decoder.read_header(path, "scan.tif")
     assert header.block == (256, 256)
     for left in (0, 100, 300):
-        part = image[200:400, left : left + 350]
-        pixels = shared(tmp_path, Header("window", "tiff", header_of(part.shape, "uint8")))
+        expected = image[200:400, left : left + 350]
+        pixels = shared(tmp_path, Header("window", "tiff", header_of(expected.shape, "uint8")))
         decoder.read_window(path, header, (200, 400, left, left + 350), pixels)
-        np.testing.assert_array_equal(pixels.map(writable=False), part)
+        np.testing.assert_array_equal(pixels.map(writable=False), expected)
 
 
 def private_mib(pid):
-    """Memory of a process that nobody shares."""
+    """Return the memory in MiB that a process has written and shares with no other."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
 
 
-def test_a_child_lets_go_of_the_pieces_of_a_file_when_it_is_told(decoder, tmp_path):
+def test_a_child_frees_the_pieces_of_a_file_that_it_is_told_to_forget(decoder, tmp_path):
     image = np.zeros((6144, 6144), np.uint8)
     path = tmp_path / "zeros.tif"
     tifffile.imwrite(path, image, tile=(512, 512), compression="adobe_deflate")
