@@ -1,4 +1,4 @@
-"""A script's view of the app: the REST calls, with the standard library alone."""
+"""A client of the app for scripts: the REST calls, with the standard library alone."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ FINAL = ("succeeded", "failed", "cancelled", "expired")
 
 
 class Client:
-    """The app at an address; safe to use from one thread."""
+    """A client of the app at an address, for use from one thread."""
 
     def __init__(self, url):
         self.url = urlsplit(url)
@@ -24,7 +24,7 @@ class Client:
             connection.close()
 
     def request(self, method, path, body=None, headers=None, host=None):
-        """Send a request over a kept connection; returns status and body."""
+        """Send a request over a kept connection; return status and body."""
         host = host or self.url.netloc
         is_kept = host in self.connections
         if not is_kept:
@@ -38,7 +38,7 @@ class Client:
             connection.close()
             if not is_kept or method != "GET":
                 raise
-            # It was idle for long, and so was closed; to ask again on a new one is harmless.
+            # The server has closed the idle connection. A GET can safely be repeated on a new one.
             del self.connections[host]
             return self.request(method, path, body, headers, host)
         except (http.client.HTTPException, OSError):
@@ -46,7 +46,7 @@ class Client:
             raise
 
     def call(self, method, path, body=None, **headers):
-        """Call the API; returns status and the decoded answer."""
+        """Call the API; return status and the decoded answer."""
         text = None if body is None else json.dumps(body)
         status, answer = self.request(
             method, f"/api{path}", text, {"Content-Type": "application/json", **headers}
@@ -54,7 +54,7 @@ class Client:
         return status, json.loads(answer)
 
     def create(self, steps, images, format="same"):
-        """Make a batch of `(name, type, content)`; returns its id and its jobs with forms."""
+        """Create a batch of `(name, type, content)`; return its id and its jobs with forms."""
         batch, jobs = None, []
         for start in range(0, len(images), 100):
             described = [
@@ -90,7 +90,7 @@ class Client:
         assert status in (200, 201, 204), answer
 
     def submit(self, steps, images, format="same"):
-        """Create a batch, upload every file, say so; returns its id and the jobs' ids."""
+        """Create a batch, upload and report every file; return its id and the jobs' ids."""
         batch, jobs = self.create(steps, images, format)
         for job, (_, _, content) in zip(jobs, images, strict=True):
             self.upload(job["upload"], content)
@@ -98,7 +98,7 @@ class Client:
         return batch, [job["job"] for job in jobs]
 
     def wait(self, batch, count, seconds=120, every=0.1):
-        """Poll until so many jobs are final; returns the jobs by id."""
+        """Poll until `count` jobs are final; return the jobs by id."""
         jobs, cursor = {}, ""
         until = time.monotonic() + seconds
         while sum(job["state"] in FINAL for job in jobs.values()) < count:

@@ -26,7 +26,7 @@ CATALOGUE = catalogue()
 QUALITY = 80
 GAP = 6
 
-# Photographs of scikit-image, cut so that a picture shows something of each.
+# Photographs of scikit-image, cropped so that a small picture shows something of each.
 PHOTOGRAPHS = {
     "cat": lambda: data.chelsea()[20:180, 90:250],
     "coffee": lambda: data.coffee()[90:250, 260:420],
@@ -37,7 +37,7 @@ PHOTOGRAPHS = {
     "bricks": lambda: data.brick()[:160, :160],
     "noisy cat": lambda: noisy(data.chelsea()[20:180, 90:250]),
 }
-# What shows a group or an operation best, where it is not the cat.
+# The photograph that shows a group or an operation best, where it is not the cat.
 BEST = {
     "Ridges": "retina",
     "Thresholds": "page",
@@ -53,7 +53,7 @@ BEST = {
     "label2rgb": "coins",
     "adjust_log": "retina",
 }
-# Parameters where the defaults show little on a small picture.
+# Parameters of operations whose defaults show little on a small picture.
 SHOWN_WITH: dict[str, dict[str, object]] = {
     "gaussian": {"sigma": 4},
     "median": {"footprint": "disk", "radius": 4},
@@ -85,7 +85,7 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "slic": {"compactness": 0.1},
     "watershed": {"on": "distance"},
 }
-# What undoes another operation is shown on its result.
+# An operation that undoes another is shown on the result of that other.
 UNDOES = {
     "hsv2rgb": "rgb2hsv",
     "lab2rgb": "rgb2lab",
@@ -110,7 +110,7 @@ def run(image, steps, depth="input"):
 
 
 def before(operation):
-    """Give what an operation is shown on: a photograph, or the mask or labels made of one."""
+    """Return the image an operation is shown on: a photograph, or a mask or labels made of it."""
     name = BEST.get(operation.name, BEST.get(operation.group, "cat"))
     image = PHOTOGRAPHS[name]()
     if operation.takes != "picture" and image.dtype != bool:
@@ -123,7 +123,7 @@ def before(operation):
 
 
 def picture(operation):
-    """Show an operation: before at the left, after at the right."""
+    """Return a picture of an operation: before at the left, after at the right."""
     image = before(operation)
     step = {"operation": operation.name} | SHOWN_WITH.get(operation.name, {})
     shown = [as_rgb(each) for each in (image, run(image, [step]))]
@@ -136,7 +136,7 @@ def picture(operation):
 
 
 def as_rgb(image):
-    """Make any result a picture of 8-bit colours."""
+    """Convert any result to 8-bit RGB."""
     if reference.is_labels(image):
         image = color.label2rgb(image, bg_label=0)
     if image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
@@ -147,12 +147,12 @@ def as_rgb(image):
 
 
 def slug(group):
-    """File name of a group's page."""
+    """Return the file name of a group's page, without its ending."""
     return re.sub(r"\W+", "-", group.lower()).strip("-")
 
 
 def groups():
-    """Operations by group, in the catalogue's order."""
+    """Return the operations by group, in the catalogue's order."""
     found = defaultdict(list)
     for operation in OPERATIONS.values():
         found[operation.group].append(operation)
@@ -160,7 +160,7 @@ def groups():
 
 
 def page(group, operations):
-    """Write the page of one group."""
+    """Return the page of one group as Markdown."""
     lines = [f"# {group}", "", "[All operations](README.md)", ""]
     for each in operations:
         lines += [
@@ -180,13 +180,13 @@ def page(group, operations):
 
 
 def row(name, schema):
-    """One parameter as a row of a table."""
+    """Return the table row of one parameter."""
     default = "automatic" if schema["default"] is None else json.dumps(schema["default"])
     return f"| `{name}` | {default} | {allowed(schema)} | {schema['description']} |"
 
 
 def allowed(schema):
-    """Say which values a parameter takes."""
+    """Return the values that a parameter takes, as text."""
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
     if schema["type"] == "boolean":
@@ -197,7 +197,7 @@ def allowed(schema):
 
 
 def index():
-    """Write the page that lists all."""
+    """Return the page that lists all operations."""
     decompositions = Counter(each.decomposition.name for each in OPERATIONS.values())
     lines = ["# Operations", "", f"{len(OPERATIONS)} operations, by how they are cut:", ""]
     lines += ["| kind | operations |", "|---|---|"]
@@ -217,18 +217,18 @@ def index():
 
 
 def anchor(operation):
-    """Name of an operation's heading, as Markdown viewers make it."""
+    """Return the anchor of an operation's heading, as Markdown viewers make it."""
     return re.sub(r"[^\w -]", "", operation.title.lower()).replace(" ", "-")
 
 
 def pages():
-    """Give every page whose text follows from the catalogue, by file name."""
+    """Return every page whose text follows from the catalogue, by file name."""
     found = {f"{slug(group)}.md": page(group, each) for group, each in groups().items()}
     return found | {"README.md": index(), "parameters.md": parameters()}
 
 
 def parameters():
-    """Write one line for each parameter, so that a review shows what changes for clients."""
+    """Return a page with a line per parameter, so that a review shows what changes for clients."""
     lines = ["# Parameters of all operations", "", "[All operations](README.md)", ""]
     for each in OPERATIONS.values():
         lines += [f"- `{each.name}` ({each.takes})"]
@@ -237,14 +237,14 @@ def parameters():
 
 
 def parameter(name, schema):
-    """Write type, values and default of one parameter."""
+    """Return type, values and default of one parameter as text."""
     of = schema["type"] if isinstance(schema["type"], str) else " or ".join(schema["type"])
     values = "" if schema["type"] == "boolean" else f", {allowed(schema)}"
     return f"`{name}`: {of}{values}; default {json.dumps(schema['default'])}"
 
 
 def difference(operation, image):
-    """Largest difference from scikit-image in its own types, as a share of the range."""
+    """Return the largest difference from scikit-image in its types, as a share of the range."""
     steps = recipe.check([{"operation": operation.name}], CATALOGUE, 1)
     found = run(image, steps, "native")
     expected, _ = reference.run(image, steps, "native")
@@ -256,7 +256,7 @@ def difference(operation, image):
 
 
 def faithful():
-    """Write the table of differences, measured now."""
+    """Measure all differences, and return the page with their table."""
     lines = [
         "# How far each operation is from scikit-image",
         "",
@@ -277,7 +277,7 @@ def faithful():
 
 
 def main():
-    """Write all."""
+    """Write all pages and pictures."""
     (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
     for old in [*FOLDER.glob("*.md"), *(FOLDER / "pictures").glob("*")]:
         old.unlink()

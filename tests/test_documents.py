@@ -1,4 +1,4 @@
-"""The pages in docs/operations are those of today's catalogue."""
+"""The pages in docs/operations match the present catalogue."""
 
 import numpy as np
 import pytest
@@ -25,5 +25,5 @@ def test_a_picture_shows_what_the_operation_does_today(name):
     kept = np.asarray(Image.open(documents.FOLDER / "pictures" / f"{name}.webp")).astype(float)
     made = documents.picture(OPERATIONS[name])
     assert kept.shape == made.shape
-    # It is kept compressed.
+    # The stored picture is compressed with losses.
     assert abs(kept - made).mean() < 8

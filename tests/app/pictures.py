@@ -1,4 +1,4 @@
-"""Files to send through the app, and what must come back."""
+"""Files to send through the app, and checks of what comes back."""
 
 import io
 import struct
@@ -45,13 +45,13 @@ def assert_blurred(found, image):
 
 
 def assert_rounded(found, floats):
-    """Hold levels against floats of 0…1: half a level off, and what floats may differ by."""
+    """Compare levels with floats of 0…1: they may differ by rounding and by the error of floats."""
     assert found.dtype == np.uint8
     np.testing.assert_allclose(found, floats * 255.0, rtol=0, atol=0.5 + 255e-6)
 
 
 def small(number):
-    """Make a small photograph unlike all others."""
+    """Make a small photograph that differs for each number."""
     return np.roll(data.astronaut()[:192, :160], number, axis=0)
 
 
@@ -62,7 +62,7 @@ def zeros_of(rows, columns):
         checksum = zlib.crc32(kind + body)
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
-    # A full flush makes each block independent of those before, so that one serves for all.
+    # A full flush makes each block independent of earlier ones, so that one block serves for all.
     deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     block = deflate.compress(bytes(100 * (columns + 1))) + deflate.flush(zlib.Z_FULL_FLUSH)
     adler = (rows * (columns + 1) % 65521) << 16 | 1

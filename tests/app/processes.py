@@ -1,10 +1,10 @@
-"""Find the descendants of a process of the app, as a person with `ps` would."""
+"""Find the descendants of a process of the app, and what they use, in /proc."""
 
 from pathlib import Path
 
 
 def children():
-    """Map each process to its children."""
+    """Return the children of each process, by process id."""
     found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -17,7 +17,7 @@ def children():
 
 
 def below(pid):
-    """List a process and all its descendants."""
+    """Return the ids of a process and all its descendants."""
     tree, found = children(), [pid]
     for each in found:
         found.extend(tree.get(each, []))
@@ -25,12 +25,12 @@ def below(pid):
 
 
 def named(pid, words):
-    """List the descendants of a process whose command line holds these words."""
+    """Return those of a process and its descendants whose command line contains `words`."""
     return [each for each in below(pid) if words in command_of(each)]
 
 
 def command_of(pid):
-    """Give a process's command line; empty if it is gone."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
@@ -38,7 +38,7 @@ def command_of(pid):
 
 
 def cpu_seconds(pid):
-    """Give the processor time that a process has used; 0 if it is gone."""
+    """Return the processor time of a process in seconds; 0 if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

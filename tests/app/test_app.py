@@ -1,4 +1,4 @@
-"""The whole app, by its REST interface, with all its processes."""
+"""The whole app, through its REST interface, with all its processes."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same(client):
 
 
 def test_every_operation_runs_through_the_app(client):
-    """Each in a batch of its own, all at once; what takes labels is given some."""
+    """Submit each in a batch of its own, all at once, with labels where an operation takes them."""
     operations = client.call("GET", "/operations")[1]["operations"]
     picture = ("a.jpg", "image/jpeg", pictures.jpeg(data.astronaut()[:99, :131]))
     labels = [{"operation": "threshold_otsu"}, {"operation": "label"}]

@@ -1,4 +1,4 @@
-"""Pull plugs while the app works: every job still ends once, with the right pixels."""
+"""Processes are killed while the app works: every job still ends once, with the right pixels."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ WARM_UP_SECONDS = 12.0
 
 @pytest.fixture
 def own_app(tmp_path):
-    """An app of this test's own, to be broken."""
+    """Start an app for one test only, which breaks it."""
     settings = {"HEARTBEAT_LAPSE_SECONDS": "10", "REPUBLISH_SECONDS": "5"}
     with LocalApp(tmp_path, ranks=2, sweep_seconds=1.0, say=print, **settings) as app:
         yield app
@@ -35,7 +35,7 @@ def client(own_app):
 
 
 def wait_for(what, seconds=60):
-    """Poll until something is there."""
+    """Poll until `what` returns something, and return that."""
     until = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < until, what
@@ -44,7 +44,7 @@ def wait_for(what, seconds=60):
 
 
 def finished(client, batch):
-    """Count the jobs of a batch that are done."""
+    """Return how many jobs of a batch have succeeded."""
     return client.call("GET", f"/batches/{batch}?limit=1")[1]["counts"].get("succeeded", 0)
 
 
@@ -56,7 +56,7 @@ def submit(client, count):
 
 
 def assert_all_right(client, batch, jobs):
-    """Every job succeeded once, and each result is its own image's."""
+    """Check that every job succeeded once, and that each result is its own image's."""
     views = client.wait(batch, len(jobs), seconds=180)
     assert Counter(view["state"] for view in views.values()) == {"succeeded": len(jobs)}
     _, page = client.call("GET", f"/batches/{batch}?limit=1")
@@ -88,7 +88,7 @@ def test_deaths_of_rank_world_and_consumer_lose_and_double_nothing(own_app, clie
 def test_a_broker_that_dies_and_comes_back_loses_nothing(own_app, client):
     batch, jobs = submit(client, COUNT // 2)
     os.kill(own_app.pids()["broker"], signal.SIGKILL)
-    # Accepted while the broker is away: the row stands, and the sweep publishes it.
+    # Accepted while the broker is down: the jobs are in the table, and the sweep publishes them.
     late_batch, late_jobs = submit(client, 2)
     assert_all_right(client, batch, jobs)
     assert_all_right(client, late_batch, late_jobs)
@@ -109,7 +109,7 @@ def test_an_image_that_always_kills_its_rank_fails_with_a_reason_and_lands_in_th
         assert time.monotonic() < until, now
         worker = own_app.pids().get("worker")
         for pid in named(worker, "-m mpi4py -m cluster_worker.engine.rank") if worker else []:
-            # Warming up takes less than that: this rank is at work on the image.
+            # Warming up takes less time than that, so this rank works on the image.
             if "mpiexec" not in command_of(pid) and cpu_seconds(pid) > WARM_UP_SECONDS:
                 os.kill(pid, signal.SIGKILL)
                 break

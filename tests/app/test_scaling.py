@@ -1,4 +1,4 @@
-"""The figure that nodes follow, from a real run, and what the template's policy makes of it."""
+"""The figure that scales the nodes, from a real run, under the template's scaling policy."""
 
 import sys
 import time
@@ -28,7 +28,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def scaling():
-    """The rules of a stack with as many nodes and images."""
+    """Return the scaling rules of a stack with the same numbers of nodes and images."""
     app = App()
     given = {"workers_max": "5", "worker_images": "50"}
     stack = add_stack(app, room.load(given.get, {}))
@@ -57,7 +57,7 @@ def aws(app):
 
 
 class Group:
-    """The group in moto, from zero nodes to five."""
+    """The Auto Scaling group in moto, of zero to five nodes."""
 
     def __init__(self, client):
         self.client = client
@@ -95,7 +95,7 @@ def test_the_desired_count_rises_with_the_backlog_and_falls_to_zero_after_it(app
         assert group.desired == 1
         series = []
         until = time.monotonic() + 600
-        # A second here is a minute there.
+        # A second of this test stands for a minute of CloudWatch.
         while not series or group.desired or series[-1]["Wanted"]:
             assert time.monotonic() < until, series[-5:]
             now = figures.next()
@@ -115,7 +115,7 @@ def test_the_desired_count_rises_with_the_backlog_and_falls_to_zero_after_it(app
 
 
 class Figures:
-    """The figures as they were published, one after the other."""
+    """The published figures, one after the other."""
 
     NAMES = ("Waiting", "InHand", "Wanted")
 
@@ -124,7 +124,7 @@ class Figures:
         self.seen = None
 
     def next(self):
-        """Wait for figures that were not seen yet."""
+        """Wait for figures that were not read yet; return them by name."""
         until = time.monotonic() + 60
         while time.monotonic() < until:
             found = self.client.get_metric_data(

@@ -1,1 +1,1 @@
-"""`make bench`: how fast this is beside scikit-image and its peers, on the machine at hand."""
+"""`make bench`: the speed of this app beside scikit-image and its peers, on this machine."""

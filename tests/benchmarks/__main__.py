@@ -1,7 +1,7 @@
-"""Measure, and write what was found to docs/bench.
+"""Measure, and write the figures to docs/bench.
 
-`python -m tests.benchmarks [PART …]`; without a name, all parts, each in a process of its own. What
-other parts have found before stays.
+`python -m tests.benchmarks [PART …]` runs the benchmarks of these names, or without a name all of
+them, each in a process of its own. Earlier figures of the other benchmarks are kept.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from tests.benchmarks import files, latency, operations, others, rates, report, 
 from tests.benchmarks.machine import machine, today
 
 JOBS_SECONDS = 1800
-# Where a run takes a minute, only these take part.
+# On large images, where one run takes a minute, only these libraries are measured.
 LARGE = (("scikit-image", 1), ("OpenCV", 2), ("libvips", 2), ("dask", 2))
 
 
 def jobs(folder, say):
-    """Run the whole app, and give its figures."""
+    """Measure the whole app in a process of its own; return its figures."""
     say("the whole app")
     with (folder / "jobs.json").open("w+") as answer:
         command = [sys.executable, "-m", "tests.benchmarks.jobs"]
@@ -47,14 +47,14 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "bench"
 
 
 def main(arguments=None):
-    """Run parts, one after the other, and write the page after each."""
+    """Run benchmarks one after the other, and write the page after each."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; instead of all")
     names = parser.parse_args(arguments).parts
     for name in names:
         if name not in PARTS:
             parser.error(f"{name}: no part has that name; there are {', '.join(PARTS)}")
-    # Told to end, it still ends its processes and removes its pixels.
+    # Raise KeyboardInterrupt on SIGTERM, so that processes are ended and pixel files removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if len(names) == 1:
         measure(names[0], FOLDER)
@@ -64,7 +64,7 @@ def main(arguments=None):
 
 
 def measure(name, folder, **options):
-    """Run one part and write the page."""
+    """Run one benchmark and write the page."""
     print(f"{name} on {machine()}", flush=True)
     say = partial(print, " ", flush=True)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as pixels:
@@ -73,7 +73,7 @@ def measure(name, folder, **options):
 
 
 def keep(folder, name, rows):
-    """Write what a part has found beside what the others have."""
+    """Write the figures of a benchmark beside those of the others."""
     path = folder / "measured.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     found[name] = {

@@ -1,4 +1,4 @@
-"""Candidates as the clocks see them: processes of peers, and the engine."""
+"""Candidates that the clocks time: processes of peers, and the engine."""
 
 import json
 import os
@@ -28,12 +28,12 @@ LIBRARIES = (
     ("Pillow", 1),
 )
 SERIAL = "scikit-image"
-# What numerical libraries start by themselves would be threads on top of those asked for.
+# Keeps numerical libraries from starting threads beyond those asked for.
 QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Peer:
-    """A library with so many threads, in a process of its own."""
+    """A library with a number of threads, in a process of its own."""
 
     def __init__(self, library, threads):
         self.library = library
@@ -48,14 +48,14 @@ class Peer:
         )
 
     def ask(self, question, save="", last=False):
-        """Have it run once, and give the seconds."""
+        """Have the library run once; return the seconds."""
         line = json.dumps({**question, "save": save, "last": last})
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self.hear()
+        return self.read_answer()
 
-    def hear(self):
-        """Read one answer."""
+    def read_answer(self):
+        """Read one answer of the process."""
         ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_SECONDS)
         line = self.process.stdout.readline() if ready else ""
         if not line:
@@ -63,7 +63,7 @@ class Peer:
         return json.loads(line)
 
     def first(self, question, folder):
-        """Run once outside the clock; give its result and its peak memory, both images included."""
+        """Run once outside the clock; return the result and the peak bytes, with both images."""
         path = Path(folder) / "result.npy"
         with peak_of([self.process.pid]) as peak:
             self.ask(question, save=str(path))
@@ -72,34 +72,34 @@ class Peer:
         return result, peak.bytes
 
     def close(self):
-        """End it."""
+        """End the process."""
         with self.process:
             self.process.terminate()
 
 
 def peers(stack: ExitStack, libraries=LIBRARIES):
-    """Start peers side by side, and end them with the stack."""
+    """Start peers side by side; they end with the stack."""
     started = [Peer(*each) for each in libraries]
     for each in started:
         stack.callback(each.close)
     for each in started:
-        each.hear()
+        each.read_answer()
     return started
 
 
 def processes_of(engine):
-    """All processes that work for an engine, this one included."""
+    """Return the ids of all processes that work for an engine, this one included."""
     world = engine.dispatcher.world
     return [os.getpid(), world.process.pid, *world.pids.values()]
 
 
 class Resident:
-    """An image that is held, through the same steps again and again.
+    """Repeated runs of the same steps on an image that the engine holds.
 
     Attributes
     ----------
     in_ranks : list of float
-        Seconds that the busiest rank took, of each run.
+        Seconds that the busiest rank took in each run.
     """
 
     def __init__(self, engine, held, steps):
@@ -109,7 +109,7 @@ class Resident:
         self.in_ranks = []
 
     def run(self):
-        """Time one run; its result is released outside the clock."""
+        """Return the seconds of one run; its result is released outside the clock."""
         began = perf_counter()
         with self.engine.prepare_held(self.held, self.steps) as job:
             job.start()
@@ -122,5 +122,5 @@ class Resident:
 
 
 def run_held(engine, held, steps):
-    """Time one run of a held image; its result is released outside the clock."""
+    """Return the seconds of one run of a held image, without the release of its result."""
     return Resident(engine, held, steps).run()

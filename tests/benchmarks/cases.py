@@ -1,8 +1,8 @@
 """The operations that are compared with every peer, and what each peer calls them.
 
-A peer's function takes the image as it lies in memory and gives its result as an array. A peer
-that has no such operation is left out; nothing is rebuilt for it by hand but what its own users
-would write in a line or two.
+A peer's function takes the image as it lies in memory and returns its result as an array. A peer
+that has no such operation is left out, unless its own users would write the operation in a line or
+two.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ class Case:
     Attributes
     ----------
     name : str
-        Of the row.
+        Name of the row.
     step : mapping
-        As in the API.
+        Step, as in the API.
     colours : bool
-        Whether it runs on RGB.
+        Whether the image is RGB; otherwise it is gray.
     target : float
-        Times the speed of serial scikit-image that it must have on two ranks, on 24 megapixels.
+        How many times faster than serial scikit-image two ranks must be, on 24 megapixels.
     share : int
-        It runs on an image of so many times fewer pixels, where scikit-image takes minutes.
+        Factor by which the image has fewer pixels, where scikit-image would take minutes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Clocks: candidates take turns, so that a busy moment of the machine meets them all alike."""
+"""Clocks: candidates take turns, so that a busy moment of the machine affects all of them alike."""
 
 import statistics
 import threading
@@ -7,25 +7,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.02
-# What is quick runs again within its turn until so long has passed: the first run after another's
-# meets a cold cache and a core that has just woken up.
+# A quick candidate runs again within its turn until this time has passed. Its first run after that
+# of another candidate meets a cold cache and a core that has just woken up.
 TURN_SECONDS = 0.1
-# A busy moment of another machine on the same host may last as long as a turn: who is that quick
-# takes more turns than others.
+# Another virtual machine on the same host may be busy for as long as a whole turn, so quick
+# candidates take more turns.
 QUICK_ROUNDS = 7
 
 
 def interleave(candidates, repeats, seconds_max):
-    """Run candidates in turn and give the median seconds of each one's turns.
+    """Run candidates in turn; return the median seconds of each one's turns.
 
     Parameters
     ----------
     candidates : mapping
-        From name to a callable that gives the seconds it took; it has run once before.
+        From name to a callable that returns the seconds of a run; it has run once before.
     repeats : int
-        Rounds at most; of those who are through within a turn, `QUICK_ROUNDS` at least.
+        Most rounds of all candidates. Those that run within `TURN_SECONDS` take part in at least
+        `QUICK_ROUNDS`.
     seconds_max : float
-        No new round of all begins after so long; those who are that quick go on among themselves.
+        Seconds after which only those quick candidates take part in further rounds.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds by name.
     """
     taken = {name: [] for name in candidates}
     began = time.monotonic()
@@ -38,7 +44,7 @@ def interleave(candidates, repeats, seconds_max):
 
 
 def turn(run):
-    """Give the median seconds of the runs of one turn."""
+    """Return the median seconds of the runs of one turn."""
     until = time.monotonic() + TURN_SECONDS
     taken = [run()]
     while time.monotonic() < until:
@@ -47,14 +53,14 @@ def turn(run):
 
 
 def seconds_of(run):
-    """Time one call."""
+    """Return the seconds that one call takes."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
 
 
 def resident_bytes(pids):
-    """Proportional memory of processes: what they share is counted once."""
+    """Return the proportional memory of processes in bytes; shared pages are counted once."""
     total = 0
     for pid in pids:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -63,7 +69,7 @@ def resident_bytes(pids):
 
 
 class Peak:
-    """The most memory that processes took above what they had before."""
+    """The most memory, in bytes, that processes took above what they had before."""
 
     def __init__(self, pids):
         self.pids = pids
@@ -82,7 +88,7 @@ class Peak:
 
 @contextmanager
 def peak_of(pids):
-    """Watch processes while the block runs."""
+    """Watch the memory of processes while the block runs; yield their peak."""
     peak = Peak(pids)
     thread = threading.Thread(target=peak.watch, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""From file to file: decode, blur, encode; beside libvips' own command and a script."""
+"""From file to file: decode, blur and encode, beside libvips' own command and a script."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ SIGMA = 2.0
 REPEATS = 5
 SECONDS_MAX = 60.0
 COMMAND_SECONDS = 600
-# Ending, and how libvips and Pillow are told to encode as this app does.
+# File name ending, and the options with which libvips and Pillow encode as this app does.
 KINDS = {
     "JPEG": ("jpg", "[Q=95]", {"quality": 95}),
     "PNG": ("png", "", {}),
@@ -25,7 +25,7 @@ KINDS = {
 
 
 def run(folder, say, size="24 MP"):
-    """Give one row for each format."""
+    """Return one row for each format."""
     image = Image.fromarray(photograph(*SHAPES[size]))
     rows = []
     with Engine(RANKS) as engine:
@@ -45,7 +45,7 @@ def run(folder, say, size="24 MP"):
 
 
 def candidates_of(engine, source, target, options, given):
-    """Give all who do it, each from its name to a callable that gives its seconds."""
+    """Return all candidates, from name to a callable that returns the seconds of a run."""
     steps = [{"operation": "gaussian", "sigma": SIGMA}]
     return {
         "script": lambda: seconds_of(lambda: script(source, target, given)),
@@ -56,7 +56,7 @@ def candidates_of(engine, source, target, options, given):
 
 
 def script(source, target, options):
-    """Do what a user of Pillow and scikit-image would write; both are imported already."""
+    """Blur a file as a user of Pillow and scikit-image would; both are imported already."""
     image = np.asarray(Image.open(source))
     blurred = filters.gaussian(image, SIGMA, channel_axis=2)
     Image.fromarray(util.img_as_ubyte(blurred)).save(target, **options)

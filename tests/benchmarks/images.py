@@ -1,11 +1,11 @@
-"""One photograph for all: made by code, as large as asked for."""
+"""One photograph for all benchmarks, computed in any size."""
 
 from pathlib import Path
 
 import numpy as np
 from skimage import data, measure
 
-# Rows of a photograph for two columns of three, as cameras have it.
+# Two rows for each three columns, as in photographs of cameras.
 SHAPES = {
     "24 MP": (4000, 6000),
     "100 MP": (8192, 12288),
@@ -18,8 +18,9 @@ NOISE = 6
 
 
 def photograph(rows, columns, colours=True):
-    """Lay mirrored copies of a photograph side by side, with a little noise, so that no two tiles
-    are alike and no edge is made where copies meet.
+    """Lay mirrored copies of a photograph side by side, with a little noise.
+
+    The noise makes all tiles differ; the mirroring leaves no edge where copies meet.
     """
     picture = data.astronaut() if colours else data.camera()
     size = picture.shape[0]
@@ -32,7 +33,7 @@ def photograph(rows, columns, colours=True):
 
 
 def suited(operation, rows, columns):
-    """Make an image that an operation is meant for: colours only where it treats them together."""
+    """Make an image that an operation takes, in colour only if it treats the colours together."""
     colours = operation.takes == "picture" and operation.channels in ("rgb", "any")
     image = photograph(rows, columns, colours)
     if operation.takes == "mask":
@@ -43,7 +44,7 @@ def suited(operation, rows, columns):
 
 
 def put(image, folder, name):
-    """Write an image where other processes can map it."""
+    """Write an image where other processes can map it; return its path, shape and dtype."""
     path = Path(folder) / name
     path.write_bytes(np.ascontiguousarray(image).tobytes())
     return {"path": str(path), "shape": list(image.shape), "dtype": str(image.dtype)}

@@ -1,10 +1,10 @@
 """What a small job costs: `python -m tests.benchmarks.jobs`.
 
-Starts the app's real parts and no worker, queues many small JPEGs, then starts a worker and
-watches it do them: jobs per second, and processor time for a job, by process and by stage. Then
-sends PNGs of 512 × 512 pixels one by one, for the time from `uploaded` to `succeeded`.
+Starts the processes of the app except the worker, and queues many small JPEGs. Then starts a worker
+and measures jobs per second, and processor time per job by process and by stage. Then sends PNGs of
+512 × 512 pixels one by one, and measures the time from `uploaded` to `succeeded`.
 
-Stages are what the worker logs of each job; processes are read from /proc.
+The times of stages come from the worker's log, those of processes from /proc.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from tests.app.processes import below, command_of, cpu_seconds
 from tests.client import Client
 
 JPEGS, PNGS, RANKS = 500, 40, 2
-# Jobs that warm the worker up, and are not counted; of the many, while its previews start as well.
+# Jobs that warm the worker up and are not counted: PNGs, and JPEGs while its previews start.
 WARMING, MANY_WARMING = 20, 200
 SECONDS = 600
 LOOK_SECONDS = 0.002
-# What a node says of its previews.
+# Events that the worker logs of its previews.
 STARTED = ("ready", "broken")
 STAGES = ("decode", "compute", "encode", "s3", "table")
 
 
 class Worker:
-    """A worker of the app's, with its log."""
+    """A worker of the app, with its log."""
 
     def __init__(self, app):
         self.log = app.folder / "worker.log"
@@ -50,12 +50,12 @@ class Worker:
         self.releases = ready["threads"]["releases"]
 
     def events(self, name):
-        """List the events of one name so far."""
+        """Return the events of one name that were logged so far."""
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [each for each in map(json.loads, lines) if each["event"] == name]
 
-    def look(self):
-        """Take in the jobs that were settled since the last look."""
+    def read_log(self):
+        """Read from the log which jobs were settled since the last call."""
         with self.log.open() as file:
             file.seek(self.read)
             text = self.rest + file.read()
@@ -67,16 +67,16 @@ class Worker:
                 self.settled[found["job"]] = found
 
     def wait(self, count):
-        """Wait until so many jobs are settled."""
+        """Wait until `count` jobs are settled."""
 
         def are_settled():
-            self.look()
+            self.read_log()
             return len(self.settled) >= count
 
         wait_until(are_settled)
 
     def cpu(self):
-        """Give the processor time of consumer, decoders and ranks so far, in seconds."""
+        """Return the processor time of consumer, decoders and ranks so far, in seconds."""
         pids = below(self.running.pid)
         decoders = [
             each for each in pids if "cluster_worker.imagefiles.decoder_child" in command_of(each)
@@ -88,17 +88,17 @@ class Worker:
         }
 
     def releases_cpu(self):
-        """Give the processor time of the thread that asks the table for held jobs, in seconds."""
+        """Return the processor time of the thread that publishes waiting jobs, in seconds."""
         return cpu_seconds(f"{self.running.pid}/task/{self.releases}")
 
     def stop(self):
-        """End it."""
+        """Stop the worker and wait until it has ended."""
         self.running.stop()
         self.running.wait(SECONDS)
 
 
 def wait_until(is_so):
-    """Look again and again, for a limited time."""
+    """Poll a condition until it holds, for at most `SECONDS`."""
     until = time.monotonic() + SECONDS
     while not is_so():
         assert time.monotonic() < until
@@ -106,22 +106,22 @@ def wait_until(is_so):
 
 
 def jpegs(count):
-    """Make small photographs of which no two are alike."""
+    """Return small photographs as files to upload; the same 97 photographs repeat."""
     return [(f"{i}.jpg", "image/jpeg", pictures.jpeg(pictures.small(i % 97))) for i in range(count)]
 
 
 def many(app, client, count):
-    """Have a new worker do what is in the queue; gives it, and its figures for one job."""
+    """Start a worker on a queue of small JPEGs; return the worker, and its figures per job."""
     batch, _ = client.submit(pictures.BLUR, jpegs(count + MANY_WARMING))
     worker = Worker(app)
     worker.wait(MANY_WARMING)
     wait_until(lambda: any(has_event(worker.log, f"previews {state}") for state in STARTED))
-    worker.look()
+    worker.read_log()
     warming = set(worker.settled)
-    before, began = everywhere(app, worker), time.monotonic()
+    before, began = cpu_of_all(app, worker), time.monotonic()
     asking = worker.releases_cpu()
     worker.wait(count + MANY_WARMING)
-    seconds, after = time.monotonic() - began, everywhere(app, worker)
+    seconds, after = time.monotonic() - began, cpu_of_all(app, worker)
     asking = worker.releases_cpu() - asking
     counted = [each for job, each in worker.settled.items() if job not in warming]
     assert len(counted) > count // 2, f"only {len(counted)} jobs were left once previews were up"
@@ -133,7 +133,7 @@ def many(app, client, count):
         name: 1000 * statistics.mean(each["stages"][name]["cpu_seconds"] for each in counted)
         for name in STAGES
     }
-    # After the stages, on a thread of its own: whether jobs are held that may be let go.
+    # After the stages, a thread of its own asks the table for waiting jobs and publishes them.
     stages["table"] += 1000 * asking / len(counted)
     whole = sum(cpu[name] for name in ("consumer", "decoders", "ranks"))
     stages["rest"] = whole - sum(stages.values())
@@ -146,24 +146,24 @@ def many(app, client, count):
     }
 
 
-def everywhere(app, worker):
-    """Give the processor time of all parts so far, in seconds."""
-    parts = {name: sum(map(cpu_seconds, below(pid))) for name, pid in app.pids().items()}
-    return worker.cpu() | parts
+def cpu_of_all(app, worker):
+    """Return the processor time of all processes so far, in seconds."""
+    others = {name: sum(map(cpu_seconds, below(pid))) for name, pid in app.pids().items()}
+    return worker.cpu() | others
 
 
 def one_by_one(app, worker, client, count):
-    """Send PNGs, each when the last is done; gives the medians in milliseconds.
+    """Send PNGs, each when the one before is done; return the medians in milliseconds.
 
-    Beside them the mean processor time of every process, over the same times.
+    The result also has the mean processor time of every process, per PNG.
     """
     content = pictures.png(data.astronaut())
     found, cpu = [], []
     for _ in range(count + WARMING):
         batch, job = uploaded(client, content)
-        before = everywhere(app, worker)
+        before = cpu_of_all(app, worker)
         found.append(timed(worker, client, batch, job))
-        after = everywhere(app, worker)
+        after = cpu_of_all(app, worker)
         cpu.append({name: 1000 * (after[name] - before[name]) for name in after})
     found, cpu = found[WARMING:], cpu[WARMING:]
     medians = {name: statistics.median(each[name] for each in found) for name in found[0]}
@@ -172,14 +172,14 @@ def one_by_one(app, worker, client, count):
 
 
 def uploaded(client, content):
-    """Upload one PNG and say nothing yet; gives its batch and its job."""
+    """Upload one PNG without reporting it to the API; return its batch and its job."""
     batch, (job,) = client.create(pictures.BLUR, [("a.png", "image/png", content)])
     client.upload(job["upload"], content)
     return batch, job
 
 
 def timed(worker, client, batch, job):
-    """Say that a job's image is there, and wait; gives where the milliseconds went."""
+    """Report an upload to the API and wait; return where the milliseconds went."""
     began, count = time.time(), len(worker.settled)
     status, _ = client.call("POST", f"/batches/{batch}/jobs/{job['job']}/uploaded")
     answered = time.time()
@@ -201,7 +201,7 @@ def timed(worker, client, batch, job):
 
 
 def measure(jpeg_count=JPEGS, png_count=PNGS, ranks=RANKS):
-    """Measure all, on an app of its own."""
+    """Measure both, on an app that is started for it."""
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalApp(Path(folder), ranks=ranks, worker=False) as app,

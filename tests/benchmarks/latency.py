@@ -1,4 +1,4 @@
-"""What a warm run of a small image takes, beside the work alone."""
+"""The time of a warm run of a small image, beside that of the work alone."""
 
 import statistics
 
@@ -19,7 +19,7 @@ STEPS = ({"operation": "invert"}, {"operation": "gaussian"}, {"operation": "thre
 
 
 def run(folder, say, rounds=ROUNDS):
-    """Give one row for each operation."""
+    """Return one row for each operation."""
     del folder
     image = photograph(SIDE, SIDE, colours=False)
     rows = []
@@ -42,7 +42,7 @@ def run(folder, say, rounds=ROUNDS):
 
 
 def summary(taken):
-    """Give the median, and what nineteen of twenty do not exceed."""
+    """Return the median, and what nineteen of twenty runs do not exceed."""
     return {
         name: (statistics.median(each), statistics.quantiles(each, n=20)[-1])
         for name, each in taken.items()

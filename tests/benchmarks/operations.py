@@ -1,4 +1,4 @@
-"""The sixteen operations on photographs, beside every peer, by both clocks."""
+"""The sixteen operations on photographs, beside every peer, resident and end to end."""
 
 from contextlib import ExitStack
 from statistics import median
@@ -30,16 +30,16 @@ SECONDS_MAX = {"24 MP": 15.0, "100 MP": 40.0}
 
 
 def run(folder, say, size="24 MP", cases=CASES, libraries=LIBRARIES):
-    """Give one row for each operation.
+    """Return one row for each operation.
 
     Parameters
     ----------
     folder : Path
-        In memory.
+        Folder in memory, for the images.
     say : callable
-        Told what has been done.
+        Called with a line of text after each operation.
     size : str
-        Of `SHAPES`.
+        Key of `SHAPES`.
     """
     rows = []
     bytes_per_second = memory_speed()
@@ -55,14 +55,14 @@ def run(folder, say, size="24 MP", cases=CASES, libraries=LIBRARIES):
 
 
 def shape_of(case, size):
-    """Rows and columns that a case runs on."""
+    """Return the rows and columns that a case runs on."""
     rows, columns = SHAPES[size]
     side = case.share**0.5
     return int(rows / side), int(columns / side)
 
 
 def row(case, size, engine, started, folder):
-    """Time one operation on one image with all who have it."""
+    """Time one operation on one image, with every candidate that has it."""
     steps = recipe.check([case.step], catalogue(), 1)
     shape = shape_of(case, size)
     image = photograph(*shape, case.colours)
@@ -82,7 +82,7 @@ def row(case, size, engine, started, folder):
         found = engine.run(image, steps)
     pixels["resident"], peaks["resident"] = expected.share_of_others(found), peak.bytes
     if pixels["resident"]:
-        # For pictures this app promises what scikit-image makes of floats of single precision.
+        # For pictures this app promises scikit-image's result in single precision.
         single, _ = reference.run(image, steps, "input")
         pixels["resident"] = Expected.of(single).share_of_others(found)
     with engine.hold(image) as held:
@@ -107,7 +107,7 @@ def row(case, size, engine, started, folder):
 
 
 def cool(engine):
-    """Have an engine part with the memory that it keeps warm for the next job."""
+    """Discard the memory that an engine keeps warm for the next job."""
     segments = engine.segments
     with segments.changed:
         cold, segments.warm = segments.warm, []
@@ -115,12 +115,12 @@ def cool(engine):
 
 
 def has(peer, case):
-    """Whether a peer has such an operation."""
+    """Return whether a peer has such an operation."""
     return case.name in PEERS.get(peer.library, {})
 
 
 def warm_up(engine, taking_part, case, steps, folder):
-    """Have everybody do it once on a small image, so that nothing is imported in a run."""
+    """Run every candidate once on a small image, so that no timed run imports anything."""
     image = photograph(*SHAPES["tiny"], case.colours)
     question = {"case": case.name, "steps": steps, **put(image, folder, "warm")}
     for each in taking_part:

@@ -12,27 +12,27 @@ from tests.benchmarks.images import put, suited
 
 RANKS = 2
 SHAPES = ((512, 512), (1024, 1024), (2048, 2048), (4000, 6000))
-# The largest shape on which scikit-image will take about so long at most.
+# An operation runs on the largest shape for which scikit-image is expected to take at most this.
 SERIAL_SECONDS_MAX = 1.5
 REPEATS = 3
 SECONDS_MAX = 4.0
-# An operation that takes longer must gain by so much; none may lose by more than the other.
+# An operation that takes scikit-image longer must gain `GAIN_MIN`; none may be below `LOSS_MIN`.
 WORTH_SECONDS = 0.05
 GAIN_MIN = 1.7
 LOSS_MIN = 0.9
 
 
 def run(folder, say, names=None, shapes=SHAPES):
-    """Give one row for each operation.
+    """Return one row for each operation.
 
     Parameters
     ----------
     folder : Path
-        In memory.
+        Folder in memory, for the images.
     say : callable
-        Told what has been done.
+        Called with a line of text after each operation.
     names : sequence of str, optional
-        Instead of all that are not among `CASES`.
+        Operations to run, instead of all that are not among `CASES`.
     """
     cased = {case.step["operation"] for case in CASES}
     names = [name for name in OPERATIONS if name not in cased] if names is None else names
@@ -47,7 +47,7 @@ def run(folder, say, names=None, shapes=SHAPES):
 
 
 def row(operation, engine, serial, folder, shapes):
-    """Time one operation on the largest image that it does in time."""
+    """Time one operation on the largest image that scikit-image processes in time."""
     steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
     shapes = list(shapes)
     while True:
@@ -78,7 +78,7 @@ def row(operation, engine, serial, folder, shapes):
 
 
 def falls_short(row):
-    """Whether an operation gains too little, or loses."""
+    """Return whether an operation gains too little, or loses."""
     serial = row["seconds"][SERIAL]
     gain = serial / row["seconds"]["resident"]
     return gain < LOSS_MIN or (serial > WORTH_SECONDS and gain < GAIN_MIN)

@@ -1,4 +1,4 @@
-"""The cost model carried on to worlds of several hosts, which no machine here can run."""
+"""The cost model extended to worlds of several hosts, which are not measured here."""
 
 import json
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ tell the ranks of a job is left out.
 
 @dataclass(frozen=True)
 class Network:
-    """Between hosts: what one host sends and takes in a second, and how long a word takes."""
+    """The network between hosts: bytes per second of a host's link, and latency in seconds."""
 
     bytes_per_second: float
     latency: float
@@ -55,7 +55,7 @@ NETWORK = Network(25e9 / 8, 50e-6)
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds of a plan over several hosts, by what they are spent on."""
+    """Seconds of a plan over several hosts, by what takes them."""
 
     work: float
     synchronization: float
@@ -67,14 +67,14 @@ class Spread:
 
 
 def spread(planned, ranks, rates, network, ranks_per_host=RANKS_PER_HOST):
-    """Estimate a plan on so many ranks of hosts that have a core for each.
+    """Estimate a plan on a number of ranks, on hosts that have a core for each rank.
 
-    Every host takes its share of the source from the store and gives its share of the result
-    back, at its own link's speed; between passes it sends the rows that its neighbours' halos read.
+    Every host reads its share of the source from the store and writes back its share of the result,
+    at the speed of its own link. Between passes it sends the rows that its neighbours' halos read.
     """
     hosts = ceil(ranks / ranks_per_host)
     here = min(ranks, ranks_per_host)
-    # Each host brings its own memory.
+    # Each host adds the bandwidth of its own memory.
     together = replace(rates, bytes_per_second=rates.bytes_per_second * hosts)
     one = cost.estimate(planned, ranks, ranks, together)
     count = sum(map(planned.synchronizations, range(len(planned.passes))))
@@ -92,12 +92,12 @@ def spread(planned, ranks, rates, network, ranks_per_host=RANKS_PER_HOST):
 
 
 def size(shape, dtype):
-    """Bytes of an image."""
+    """Return the bytes of an image."""
     return prod(shape) * np.dtype(dtype).itemsize
 
 
 def section():
-    """Write the page's section."""
+    """Return the text of the page's section."""
     lines = [
         TEXT.format(
             ranks=RANKS_PER_HOST,

@@ -1,4 +1,4 @@
-"""One candidate in a process of its own: reads what to run from standard input, line by line.
+"""One candidate in a process of its own, which reads what to run from standard input.
 
 `python -m tests.benchmarks.peer LIBRARY THREADS`
 """
@@ -20,32 +20,32 @@ from tests.cluster_worker.operations import reference
 
 @cache
 def mapped(path, shape, dtype):
-    """Map an image; its pages stay in this process."""
+    """Map an image and read all of it; the mapping is kept for the next call."""
     image = Pixels(path, shape, dtype).map(writable=True)
     image.sum()
     return image
 
 
 def work_of(library, question):
-    """Give the function of the image that a question asks for."""
+    """Return the function of the image that a question asks for."""
     if library == "scikit-image":
         return lambda image: own(image, reference.run(image, question["steps"], "native")[0])
     return PEERS[library][question["case"]]
 
 
 def own(image, result):
-    """Give a result that stays when the image goes: some functions give a view of it."""
+    """Return the result, copied if it is a view of the image."""
     return result.copy() if np.may_share_memory(image, result) else result
 
 
 def answer(value):
-    """Write one line to whoever asked."""
+    """Write one line of JSON to standard output."""
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 
 def main():
-    """Answer until standard input ends."""
+    """Answer one question per line until standard input ends."""
     warnings.simplefilter("ignore")
     library, threads = sys.argv[1], int(sys.argv[2])
     limit_threads(threads)
@@ -64,7 +64,7 @@ def main():
         if question["last"]:
             mapped.cache_clear()
             del image
-            # What the allocator keeps would hide how much the next row needs.
+            # Memory that the allocator keeps would hide how much the next row needs.
             ctypes.CDLL(None).malloc_trim(0)
         answer(seconds)
 

@@ -65,7 +65,7 @@ OPENCV = {
 
 
 def vips(work):
-    """Give arrays to libvips and take arrays from it; both lie in memory."""
+    """Return a function that passes arrays in memory to libvips and back."""
 
     def run(image):
         result = work(pyvips.Image.new_from_array(image))
@@ -204,6 +204,6 @@ PEERS = {
 
 
 def limit_threads(threads):
-    """Let every library use so many threads; libvips reads its number from the environment."""
+    """Limit every library to `threads` threads; libvips reads its number from the environment."""
     cv2.setNumThreads(threads)
     dask.config.set(num_workers=threads)

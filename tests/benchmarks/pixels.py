@@ -1,4 +1,4 @@
-"""Whether a peer's pixels are scikit-image's."""
+"""Comparison of a peer's pixels with scikit-image's."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ ROWS = 256
 
 @dataclass(frozen=True)
 class Expected:
-    """What scikit-image makes of an image.
+    """The result of scikit-image.
 
     Attributes
     ----------
     image : ndarray
-        Floats of which white is 1, levels, or a mask.
+        Floats with white at 1, levels, or a mask.
     levels : ndarray
         The same, rounded to eight bits.
     at_edge : ndarray
-        Where a float lies so near to an edge of rounding that one level more or less is as right.
+        Whether a float lies so near to an edge of rounding that both levels are right.
     """
 
     image: np.ndarray
@@ -41,13 +41,13 @@ class Expected:
         return cls(image, levels, at_edge)
 
     def share_of_others(self, found):
-        """Say how many pixels are others.
+        """Return the share of pixels that differ.
 
         Returns
         -------
         float
-            Share of pixels that differ: floats by more than 1e-6 of the range, levels at all, but
-            for one level at an edge of rounding. 1 if rows or columns do.
+            From 0 to 1. Floats differ by more than 1e-6 of the range. Levels differ if they are not
+            equal, except by one level at an edge of rounding. 1 if the shapes differ.
         """
         found = np.squeeze(found)
         if found.shape != self.image.shape:
@@ -71,7 +71,7 @@ class Expected:
 
 
 def share_of_white(image):
-    """Give an image as floats of which white is 1."""
+    """Return an image as floats with white at 1."""
     if image.dtype.kind == "u":
         return image / np.iinfo(image.dtype).max
     return image.astype(np.float64)

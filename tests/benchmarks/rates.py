@@ -1,4 +1,4 @@
-"""Calibrate the cost model, and write what was measured to cluster_worker/plan/rates.py."""
+"""Calibrate the cost model, and write the measured rates to cluster_worker/plan/rates.py."""
 
 import math
 import multiprocessing
@@ -25,19 +25,19 @@ from tests.benchmarks.images import photograph, suited
 from tests.benchmarks.machine import machine, today
 
 PATH = Path(cost.__file__).with_name("rates.py")
-# An operation is measured on the largest that will take it about so long at most.
+# An operation is measured on the largest of these that is expected to take at most `SECONDS_MAX`.
 SHAPES = ((256, 256), (768, 768), (2304, 2304), (4000, 6000))
 SECONDS_MAX = 0.3
 REPEATS = 3
-# Tiles of an image that shows what one takes, and runs of what takes a millisecond.
+# Number of tiles of the image that shows the time per tile; number of runs of a short job.
 MANY, OFTEN = 16, 100
-# How often overheads are measured before and after all else.
+# How often overheads are measured before, and again after, everything else.
 TURNS = 3
 INVERT = [{"operation": "invert"}]
-# What each core copies again and again, and for how long.
+# Bytes that each core copies repeatedly, and for how long.
 BYTES = 1 << 26
 COPYING_SECONDS = 1.0
-# For a process to start.
+# Most seconds that a process may take to start.
 STARTING_SECONDS = 60.0
 
 HEAD = '''"""Rates of the cost model, written by `make bench PART=rates`; do not edit by hand."""
@@ -60,7 +60,7 @@ MEASURED = Rates(
 
 
 def run(folder, say, names=tuple(OPERATIONS), path=PATH):
-    """Measure all rates; give them as one row, and write them."""
+    """Measure all rates and write them; return them as one row."""
     del folder
     taken = [overheads() for _ in range(TURNS)]
     found = medians(taken) | {"bytes_per_second": memory_speed(), "conversion": conversion()}
@@ -71,7 +71,7 @@ def run(folder, say, names=tuple(OPERATIONS), path=PATH):
             pair = rates_of(OPERATIONS[name], engine, rates)
             rates.operations[name] = pair
             say(f"{name}: {1e9 * pair[0]:.2f} and {1e9 * pair[1]:.2f} ns")
-    # The host may be slow for a minute.
+    # Measure overheads again: the host may have been slow for a minute.
     found |= medians(taken + [overheads() for _ in range(TURNS)])
     rates = replace(rates, **found)
     path.write_text(written(rates))
@@ -79,7 +79,7 @@ def run(folder, say, names=tuple(OPERATIONS), path=PATH):
 
 
 def written(rates):
-    """Give the module's text, as the formatter would have it."""
+    """Return the module's text, as the formatter would write it."""
     lines = [
         f'        "{name}": ({whole:.3g}, {floating:.3g}),'
         for name, (whole, floating) in sorted(rates.operations.items())
@@ -89,9 +89,9 @@ def written(rates):
 
 
 def overheads():
-    """Measure the seconds of a job, of a second rank, of a tile and of a synchronization.
+    """Return the seconds of a job, of a second rank, of a tile and of a synchronization.
 
-    The images are small. Each of two ranks has one tile, as the one rank has.
+    The images are small. Each of the two ranks has one tile, like the single rank.
     """
     otsu = [{"operation": "threshold_otsu"}]
     small, pair, larger = (photograph(64 * n, 64, colours=False) for n in (1, 2, MANY))
@@ -111,19 +111,19 @@ def overheads():
 
 
 def medians(taken):
-    """Give the median of each overhead, which cannot be less than none."""
+    """Return the median of each overhead, at least 0."""
     return {name: max(median(each[name] for each in taken), 0.0) for name in taken[0]}
 
 
 def least_of(engine, image, steps, repeats=OFTEN):
-    """Fewest seconds of a run, the image being in the engine's memory: others may be at work."""
+    """Return the fewest seconds of a run of a held image: other processes may slow some runs."""
     with engine.hold(image) as held:
         run_held(engine, held, steps)
         return min(run_held(engine, held, steps) for _ in range(repeats))
 
 
 def memory_speed():
-    """Bytes that all cores together read and write in a second, past their caches."""
+    """Return the bytes that all cores together read and write in a second, past their caches."""
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
     ready = [context.Barrier(cores)]
@@ -132,12 +132,12 @@ def memory_speed():
 
 
 def wait_for_all(barrier):
-    """Let no core begin before the others have started."""
+    """Wait until the processes of all cores have started."""
     barrier.wait(STARTING_SECONDS)
 
 
 def copying_speed(seconds):
-    """Bytes that this core reads and writes in a second."""
+    """Return the bytes that this core reads and writes in a second."""
     source, target = np.ones(BYTES, np.uint8), np.zeros(BYTES, np.uint8)
     copies.copy(source, target)
     count, began = 0, time.perf_counter()
@@ -148,7 +148,7 @@ def copying_speed(seconds):
 
 
 def conversion():
-    """Seconds for a unit of work of a conversion: there and back, at a tenth of a unit each."""
+    """Return the seconds per unit of work of a conversion; a pixel is a tenth of a unit."""
     image = photograph(1024, 1024, colours=False)
     floats = util.img_as_float32(image)
 
@@ -160,7 +160,7 @@ def conversion():
 
 
 def rates_of(operation, engine, rates):
-    """Seconds for a unit of an operation's work, on whole numbers and on floats."""
+    """Return the seconds per unit of an operation's work, on whole numbers and on floats."""
     rates = rates.compute_bound()
     steps = recipe.check([{"operation": operation.name}], catalogue(), 1)
     found = []
@@ -185,9 +185,9 @@ def rates_of(operation, engine, rates):
 
 
 def rate_from(name, planned, seconds, rates):
-    """Take from a run what is not this operation's, and share the rest among its work.
+    """Return the seconds per unit of work, without the time of a run that is not the operation's.
 
-    At least a tenth of the run is the operation's.
+    At least a tenth of the run counts as the operation's.
     """
     alone = cost.estimate(planned, 1, 1, nothing_for(name, rates))
     unit = cost.estimate(planned, 1, 1, unit_for(name, rates)).work - alone.work
@@ -195,10 +195,10 @@ def rate_from(name, planned, seconds, rates):
 
 
 def nothing_for(name, rates):
-    """Give the rates at which an operation would cost nothing."""
+    """Return rates at which an operation costs nothing."""
     return replace(rates, operations={**rates.operations, name: (0.0, 0.0)})
 
 
 def unit_for(name, rates):
-    """Give the rates at which a unit of an operation's work takes a second."""
+    """Return rates at which a unit of an operation's work takes a second."""
     return replace(rates, operations={**rates.operations, name: (1.0, 1.0)})

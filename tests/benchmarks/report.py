@@ -1,4 +1,4 @@
-"""Write docs/bench/README.md and its picture from what was measured."""
+"""Write docs/bench/README.md and its picture from the measured figures."""
 
 import json
 
@@ -21,7 +21,7 @@ from matplotlib import pyplot
 OURS = ("resident", "end to end")
 LIBRARIES = ("OpenCV", "libvips", "dask", "dask-image")
 PLOTTED = ("resident", "end to end", "OpenCV 2", "libvips 2", "dask 2")
-# Share of pixels below which a peer's difference is shown as such.
+# Below this share of pixels that differ, only the limit is shown.
 FEW = 0.001
 
 HEAD = """# Speed, measured
@@ -63,26 +63,26 @@ def write(folder):
     (folder / "README.md").write_text("\n".join(parts))
 
 
-def measured_on(part):
-    """Say where and when."""
-    return f"Measured on {part['machine']}, {part['date']}.\n"
+def measured_on(measured):
+    """Return the sentence that names machine and date."""
+    return f"Measured on {measured['machine']}, {measured['date']}.\n"
 
 
 def mark(share):
-    """Show whether pixels are scikit-image's."""
+    """Return the mark that shows whether pixels equal scikit-image's."""
     if share == 0:
         return "="
     return "≠ <0.1 %" if share < FEW else f"≠ {100 * share:.1f} %"
 
 
 def ratio_of(row, name):
-    """Give how many times faster a candidate is."""
+    """Return how many times faster than serial scikit-image a candidate is."""
     return row["seconds"][SERIAL] / row["seconds"][name]
 
 
-def operations(part):
-    """Compare with every peer."""
-    rows, size = part["rows"], part["rows"][0]["size"]
+def operations(measured):
+    """Return the section that compares operations with every peer."""
+    rows, size = measured["rows"], measured["rows"][0]["size"]
     heads = ["", "scikit-image, ms", "ours, resident", "end to end", "target"]
     timed = {name for row in rows for name in row["seconds"]}
     heads += [f"{name} {'1 / 2' if f'{name} 1' in timed else 2}" for name in LIBRARIES] + ["Pillow"]
@@ -91,7 +91,7 @@ def operations(part):
     return "\n".join(
         [
             f"## Operations on {size}, beside every peer\n",
-            measured_on(part),
+            measured_on(measured),
             table(heads, [operation(row) for row in rows]),
             notes_on(rows),
             "Most memory above idle, all processes together, in images, source and result "
@@ -102,12 +102,12 @@ def operations(part):
 
 
 def shown(memory, name):
-    """Show a memory figure, if there is one."""
+    """Return a memory figure as text; a dash if there is none."""
     return f"{memory[name]:.1f}" if name in memory else "–"
 
 
 def operation(row):
-    """Lay out one row."""
+    """Return the cells of one row."""
     ours = f"**{times(ratio_of(row, 'resident'))}** {mark(row['pixels']['resident'])}"
     cells = [row["operation"], milliseconds(row["seconds"][SERIAL]), ours]
     cells += [times(ratio_of(row, "end to end")), f"≥ {row['target']:g}"]
@@ -122,12 +122,12 @@ def operation(row):
 
 
 def pillow(row):
-    """Lay out Pillow's cell."""
+    """Return Pillow's cell."""
     return f"{times(ratio_of(row, 'Pillow'))} {mark(row['pixels']['Pillow'])}"
 
 
 def notes_on(rows):
-    """Say which rows are smaller than the table's size, and which miss their target."""
+    """Return notes on rows smaller than the table's size, and on rows below their target."""
     smaller = [f"{row['operation']} ({row['shape'][0]} × {row['shape'][1]})" for row in rows]
     largest = max(row["shape"][0] for row in rows)
     smaller = [text for text, row in zip(smaller, rows, strict=True) if row["shape"][0] < largest]
@@ -138,7 +138,7 @@ def notes_on(rows):
 
 
 def bounds_of(row):
-    """Name an operation, and say what bounds its time."""
+    """Return the name of an operation, and what bounds its time."""
     whole, inside = (milliseconds(each) for each in (row["seconds"]["resident"], row["in_ranks"]))
     moved, speed = row["moved"], row["bytes_per_second"]
     return (
@@ -148,7 +148,7 @@ def bounds_of(row):
 
 
 def plot(rows, path):
-    """Draw filled marks where the pixels are scikit-image's, else open ones."""
+    """Draw the picture: filled marks where pixels equal scikit-image's, else open ones."""
     mpl.rcParams["svg.hashsalt"] = "bench"
     figure, axes = pyplot.subplots(figsize=(9, 6))
     for i, name in enumerate(PLOTTED):
@@ -173,9 +173,9 @@ def plot(rows, path):
     pyplot.close(figure)
 
 
-def others(part):
-    """List the rest of the catalogue, what gains least first."""
-    rows = sorted(part["rows"], key=lambda row: ratio_of(row, "resident"))
+def others(measured):
+    """Return the section on the rest of the catalogue, with the smallest gain first."""
+    rows = sorted(measured["rows"], key=lambda row: ratio_of(row, "resident"))
     short = [row for row in rows if falls_short(row)]
     cells = [
         [
@@ -192,7 +192,7 @@ def others(part):
     return "\n".join(
         [
             "## Every other operation\n",
-            measured_on(part),
+            measured_on(measured),
             "Each on the largest of a few images that scikit-image does in "
             f"{SERIAL_SECONDS_MAX:g} s; {len(short)} of {len(rows)} fall short (✗): below "
             f"{GAIN_MIN:g} where scikit-image takes over {1000 * WORTH_SECONDS:.0f} ms, or below "
@@ -202,11 +202,11 @@ def others(part):
     )
 
 
-def files(part):
-    """Compare from file to file."""
+def files(measured):
+    """Return the section on runs from file to file."""
     heads = ["", "script, s", "ours, s", "vips 1 / 2, s", "script : ours", "vips 2 : ours", "bytes"]
     cells = []
-    for row in part["rows"]:
+    for row in measured["rows"]:
         taken = row["seconds"]
         cells.append(
             [
@@ -221,8 +221,8 @@ def files(part):
         )
     return "\n".join(
         [
-            f"## From file to file: gaussian σ=2, {part['rows'][0]['size']} RGB\n",
-            measured_on(part),
+            f"## From file to file: gaussian σ=2, {measured['rows'][0]['size']} RGB\n",
+            measured_on(measured),
             "A warm engine (`Engine.run_file`), the command `vips gaussblur`, and a script of "
             "Pillow and scikit-image whose imports are not counted; JPEG of quality 95, TIFF with "
             "zstd. The ratios say how many times faster ours is.\n",
@@ -231,18 +231,18 @@ def files(part):
     )
 
 
-def latency(part):
-    """Show what a small run takes."""
+def latency(measured):
+    """Return the section on small warm runs."""
     names = ("work alone", "resident", "end to end")
     cells = [
         [row["operation"]]
         + [f"{1000 * a:.2f} / {1000 * b:.2f}" for a, b in (row["seconds"][name] for name in names)]
-        for row in part["rows"]
+        for row in measured["rows"]
     ]
     return "\n".join(
         [
             "## A warm run of 512 × 512 pixels\n",
-            measured_on(part),
+            measured_on(measured),
             "Milliseconds: the median, and what nineteen of twenty do not exceed. *Work alone* is "
             "the same plan in the caller's own process.\n",
             table(["", *names], cells),
@@ -256,23 +256,23 @@ JOBS = {
 }
 
 
-def jobs(part):
-    """Show what small jobs cost in the whole app."""
+def jobs(measured):
+    """Return the section on small jobs in the whole app."""
     lines = [
         "## Small images through the whole app\n",
-        measured_on(part),
+        measured_on(measured),
         "Clients, API, queue, worker and moto, which stands in for S3 and DynamoDB (as `aws`), "
         "share these cores. *Rest* is what the worker takes beside its stages.\n",
     ]
     for name, heading in JOBS.items():
         lines.append(f"### {heading}\n")
-        figures = flat(part["rows"][name])
+        figures = flat(measured["rows"][name])
         lines.append(table(["", ""], [[key, f"{value:.1f}"] for key, value in figures]))
     return "\n".join(lines)
 
 
 def flat(figures, before=""):
-    """List figures with the names that lead to them."""
+    """Yield nested figures, each with the joined names that lead to it."""
     for key, value in figures.items():
         name = f"{before}{key.replace('_', ' ')}"
         if isinstance(value, dict):
@@ -281,27 +281,27 @@ def flat(figures, before=""):
             yield name, value
 
 
-def scaling(part):
-    """Show seconds on one, two and four ranks, beside the model's."""
+def scaling(measured):
+    """Return the section on one, two and four ranks, beside the model's estimate."""
     heads = ["", "ranks", "measured, ms", "model, ms", "model : measured"]
     cells = []
-    for row in part["rows"]:
+    for row in measured["rows"]:
         for ranks, seconds in row["seconds"].items():
-            said = row["model"][ranks]
+            estimated = row["model"][ranks]
             cells.append(
                 [
                     row["operation"] if ranks == "1" else "",
                     ranks,
                     milliseconds(seconds),
-                    milliseconds(said),
-                    f"{said / seconds:.2f}",
+                    milliseconds(estimated),
+                    f"{estimated / seconds:.2f}",
                 ]
             )
     return "\n".join(
         [
             "## One, two and four ranks\n",
-            measured_on(part),
-            f"Resident, on {part['machine'].split(',')[0]}: four ranks share them.\n",
+            measured_on(measured),
+            f"Resident, on {measured['machine'].split(',')[0]}: four ranks share them.\n",
             table(heads, cells),
         ]
     )

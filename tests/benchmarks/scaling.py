@@ -1,4 +1,4 @@
-"""One, two and four ranks on the same images, beside what the cost model says."""
+"""One, two and four ranks on the same images, beside the estimates of the cost model."""
 
 import os
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ SECONDS_MAX = 40.0
 
 
 def run(folder, say, size="24 MP", names=NAMES, worlds=RANKS):
-    """Give one row for each operation."""
+    """Return one row for each operation."""
     del folder
     rows = []
     with ExitStack() as stack:
@@ -49,12 +49,14 @@ def row(case, engines, image):
         "operation": case.name,
         "shape": list(image.shape),
         "seconds": taken,
-        "model": {str(ranks): said(engine, image, steps) for ranks, engine in engines.items()},
+        "model": {
+            str(ranks): estimated_seconds(engine, image, steps) for ranks, engine in engines.items()
+        },
     }
 
 
-def said(engine, image, steps):
-    """Give the seconds that the cost model says."""
+def estimated_seconds(engine, image, steps):
+    """Return the seconds that the cost model estimates."""
     request = engine.plan_request(header_of(image.shape, image.dtype.name), steps)
     ranks = engine.ranks if engine.is_wide(request) else 1
     return cost.estimate(plan(request), ranks, len(os.sched_getaffinity(0)), MEASURED).seconds

@@ -1,4 +1,4 @@
-"""The benchmarks themselves: every part runs on tiny images and fills the page's columns."""
+"""The benchmarks themselves: each runs on tiny images and fills the page's columns."""
 
 import json
 import math
@@ -14,16 +14,16 @@ from tests.benchmarks.pixels import Expected
 pytestmark = pytest.mark.slow
 
 CASE = {each.name: each for each in CASES}
-# One thread of each; two would only start the same libraries again.
+# With one thread each; two threads would only start the same libraries again.
 LIBRARIES = [(name, 1) for name in ("scikit-image", "OpenCV", "libvips", "dask", "Pillow")]
 
 
-def rows_of(folder, part):
-    return json.loads((folder / "measured.json").read_text())[part]["rows"]
+def rows_of(folder, name):
+    return json.loads((folder / "measured.json").read_text())[name]["rows"]
 
 
 def cells_of(page, first):
-    """Give the cells of the row that begins so."""
+    """Return the cells of the row whose first cell is `first`."""
     lines = [line for line in page.splitlines() if line.startswith(f"| {first} |")]
     return [cell.strip() for cell in lines[0].strip("|").split("|")]
 
@@ -46,7 +46,7 @@ def test_operations_are_compared_by_time_pixels_and_memory(tmp_path):
     assert (tmp_path / "operations.svg").stat().st_size < 200_000
 
 
-def test_the_other_parts_fill_their_tables_and_leave_what_was_measured_before(tmp_path):
+def test_the_other_benchmarks_fill_their_tables_and_leave_what_was_measured_before(tmp_path):
     shapes = ((64, 64), (96, 96))
     benchmarks.measure("others", tmp_path, names=["farid", "label", "clear_border"], shapes=shapes)
     benchmarks.measure("files", tmp_path, size="tiny")

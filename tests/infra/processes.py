@@ -1,4 +1,4 @@
-"""What the tests here ask of processes."""
+"""What several tests here need to know of processes."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ def eventually(condition, seconds=30):
 
 
 def is_alive(pid):
-    """Whether a process runs; one that has ended and is not yet reaped does not."""
+    """Return whether a process runs; one that has ended but is not yet reaped does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def name_of(pid):
 
 
 def sockets_of(pid):
-    """Inodes of the sockets that a process holds, among other numbers."""
+    """Return the inodes of a process's sockets, and the names of its other open files."""
     found = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -36,7 +36,7 @@ def sockets_of(pid):
 
 
 def addresses_listened_on(sockets):
-    """Addresses of the listening ones among sockets, in hexadecimal as /proc writes them."""
+    """Return the addresses of the listening sockets, in hexadecimal as /proc writes them."""
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

@@ -1,4 +1,4 @@
-"""What CloudWatch and Auto Scaling do with the app's figure, by the template's own rules."""
+"""CloudWatch and Auto Scaling, simulated with the template's own rules."""
 
 from dataclasses import dataclass, field
 
@@ -18,12 +18,12 @@ class Rule:
         }[self.alarm["ComparisonOperator"]]
 
     def acts(self, values):
-        """Whether the last values, one a minute, put the alarm off."""
+        """Return whether the last values, one per minute, trigger the alarm."""
         periods = self.alarm["EvaluationPeriods"]
         return len(values) >= periods and all(map(self.breaches, values[-periods:]))
 
     def capacity(self, value):
-        """Give the capacity of the step that a value falls into."""
+        """Return the capacity of the step that a value falls into."""
         assert self.policy["AdjustmentType"] == "ExactCapacity"
         beyond = value - self.alarm["Threshold"]
         for step in self.policy["StepAdjustments"]:
@@ -36,7 +36,7 @@ class Rule:
 
 @dataclass
 class Scaling:
-    """The group's desired capacity, as its rules move it."""
+    """The group's desired capacity, as its rules change it."""
 
     rules: list
     values: list = field(default_factory=list)
@@ -60,7 +60,7 @@ class Scaling:
         return cls(rules)
 
     def after(self, desired, value):
-        """Take in one minute's value, and give the desired capacity after it."""
+        """Add one minute's value; return the desired capacity after it."""
         self.values.append(value)
         for rule in self.rules:
             if rule.acts(self.values):

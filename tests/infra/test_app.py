@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def local(port):
-    """Run `python -m infra.local` to its `ready` line; yields it and the lines that it has said."""
+    """Run `python -m infra.local` until it is ready; yield the process and its printed lines."""
     environment = os.environ | {"PORT": str(port), "RANKS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local"],
@@ -140,8 +140,8 @@ def test_its_processes_listen_on_this_machine_alone(app):
     for running in app.supervisor.processes.values():
         for pid in (running.pid, *list_descendants(running.pid)):
             (of_mpiexec if name_of(pid) == "mpiexec" else sockets).update(sockets_of(pid))
-    # MPICH's mpiexec opens its control port on all interfaces, and no option changes that; the
-    # ranks inherit it.
+    # MPICH's mpiexec opens its control port on all interfaces. No option changes that, and the
+    # ranks inherit the port.
     listening = addresses_listened_on(sockets - of_mpiexec)
     assert listening
     assert listening <= THIS_MACHINE
@@ -166,7 +166,7 @@ def test_no_log_names_a_batch(app):
 
 
 @pytest.mark.parametrize("name", ["front", "api", "worker", "broker"])
-def test_the_app_works_again_after_a_part_has_died(app, name):
+def test_the_app_works_again_after_a_process_has_died(app, name):
     pid = app.pids()[name]
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: app.pids().get(name, pid) != pid)

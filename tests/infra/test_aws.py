@@ -1,4 +1,4 @@
-"""moto, as `make run` serves it: many clients at once, and the page's uploads."""
+"""moto, as `make run` serves it: many clients at once, and uploads from the page."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -56,7 +56,7 @@ def get(table, pk):
 
 
 def add_if(pk, condition, values, counter):
-    """A transaction like those of a job: a row under a condition, and a counter with it."""
+    """Write a row under a condition and count it, in one transaction like those of jobs."""
     return [
         {
             "Update": {
@@ -84,7 +84,7 @@ def test_a_failed_transaction_undoes_no_write_of_another_client(table):
     client = table.meta.client
 
     def attempt(number):
-        # Every other transaction must fail, after its counter would have been written.
+        # Every second transaction must fail, after its counter would have been written.
         wanted = 0 if number % 2 else 1_000_000
         try:
             client.transact_write_items(
@@ -278,11 +278,11 @@ def test_an_expression_does_the_same_to_one_row_after_the_other(table):
             assert get(table, pk) == {"pk": pk, "sk": "row", "n": n + 5 * times, "m": n}
 
 
-def test_clauses_of_every_kind_do_their_part_in_one_expression(table):
+def test_clauses_of_every_type_take_effect_in_one_expression(table):
     put(table, "clauses", n=1, gone=1, list=[0, 1, 2, 3], labels={"a", "b"})
     table.update_item(
         Key={"pk": "clauses", "sk": "row"},
-        # Of a list's elements the last must go first.
+        # Elements of a list must be removed from the last to the first, or the indexes shift.
         UpdateExpression="REMOVE gone, #list[0], #list[2] ADD n :v DELETE labels :b SET m = n - :v",
         ExpressionAttributeNames={"#list": "list"},
         ExpressionAttributeValues={":v": 5, ":b": {"b"}},

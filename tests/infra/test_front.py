@@ -1,4 +1,4 @@
-"""The front: headers, passing on to the API, and results from the bucket."""
+"""The front: headers, forwarding to the API, and results from the bucket."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ PIXELS = bytes(range(256)) * 40
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Stands in for Chalice: answers with what it was asked."""
+    """A stand-in for Chalice that answers with the request that it received."""
 
     protocol_version = "HTTP/1.1"
 
@@ -67,7 +67,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fronts(tmp_path_factory, api, site):
-    """Origins of two fronts, one whose API is up and one whose API is down."""
+    """Yield the origins of two fronts, one whose API is up and one whose API is down."""
     folder = tmp_path_factory.mktemp("front")
     aws, up, down, nobody = free_ports(4)
     endpoint = f"http://{HOST}:{aws}"
@@ -208,7 +208,7 @@ def test_a_head_of_a_result_gives_its_size_alone(front):
     assert answer.body == b""
 
 
-def test_a_part_of_a_result_can_be_asked_for(front):
+def test_a_range_of_a_result_can_be_requested(front):
     answer = request("GET", f"{front}/{RESULT}", headers={"Range": "bytes=100-199"})
     assert answer.status == 206
     assert answer.headers["Content-Range"] == f"bytes 100-199/{len(PIXELS)}"

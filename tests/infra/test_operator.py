@@ -1,4 +1,4 @@
-"""What an operator calls: `make smoke` and `make letters`, on the whole app."""
+"""The commands of an operator, `make smoke` and `make letters`, on the whole app."""
 
 import json
 import os

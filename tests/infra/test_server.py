@@ -1,4 +1,4 @@
-"""API and site on a machine of one's own: `python -m infra.server` beside the local app."""
+"""API and site on one's own machine: `python -m infra.server` beside the local app."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The CloudFormation template, as `cdk synth` makes it, for two sizes and for other choices."""
+"""The CloudFormation template of `cdk synth`, for two sizes and for other settings."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CFN_LINT = str(Path(sys.executable).with_name("cfn-lint"))
 
 
 class Template:
-    """A synthesised template: resources by type, and the folder that it lies in."""
+    """A synthesised template: its resources, its outputs and its folder."""
 
     def __init__(self, folder, **context):
         app = App(outdir=str(folder))
@@ -51,7 +51,7 @@ class Template:
         return next(iter(found.values()))
 
     def statements(self, start):
-        """Statements of the policies of a part."""
+        """Yield the policy statements of the constructs whose names begin with `start`."""
         policies = list(self.all("AWS::IAM::Policy").items())
         for name, role in self.all("AWS::IAM::Role").items():
             policies += [(name, policy) for policy in role.get("Policies", ())]
@@ -83,7 +83,7 @@ def template(request):
 
 
 def test_the_template_passes_cfn_lint(template):
-    # W3005: BucketDeployment and its like name a dependency twice.
+    # W3005: BucketDeployment and similar constructs name a dependency twice.
     command = [CFN_LINT, "--ignore-checks", "W3005", "--", template.path]
     found = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (found.returncode, found.stdout) == (0, "")
@@ -103,7 +103,7 @@ def test_every_waiver_is_of_something_that_the_rules_find(tmp_path, monkeypatch)
 
 
 def violations(report):
-    """What a report of CDK's validation holds: rules, and the parts that do not follow them."""
+    """Return pairs of a rule and a construct that breaks it, from a report of CDK's validation."""
     return {
         (each["ruleName"], found["constructPath"].split("/")[1])
         for plugin in json.loads(report.read_text())["pluginReports"]
@@ -126,9 +126,9 @@ def actions_of(statement):
 
 
 def test_what_is_granted_on_everything_is_named_with_its_reason(template):
-    for part in ("Api", "Workers"):
+    for start in ("Api", "Workers"):
         granted = set()
-        for statement in template.statements(part):
+        for statement in template.statements(start):
             actions = actions_of(statement)
             assert not [action for action in actions if "*" in action]
             if statement["Resource"] == "*":
@@ -196,7 +196,7 @@ def test_every_request_to_the_table_is_granted_to_who_makes_it(template, start):
     granted = set().union(*map(actions_of, template.statements(start)))
     called = set(re.findall(r"\bclient\.([a-z_]+)\b", access.read_text()))
     assert {"batch_get_item", "transact_write_items"} <= called
-    # What a transaction does is granted by each of its writes.
+    # A transaction is granted through each of its writes.
     writes = {"ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"}
     wanted = {each.title().replace("_", "") for each in called - {"transact_write_items"}} | writes
     assert {f"dynamodb:{each}" for each in wanted} <= granted
@@ -229,7 +229,7 @@ def test_workers_scale_from_and_to_zero(template):
     assert steps == list(range(1, int(group["MaxSize"]) + 1))
 
 
-def test_a_node_is_held_until_it_has_drained(template):
+def test_a_node_is_kept_until_it_has_drained(template):
     hook = template.one("AWS::AutoScaling::LifecycleHook")
     assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
     assert (hook["LifecycleHookName"], hook["DefaultResult"]) == ("drain", "CONTINUE")
@@ -278,13 +278,13 @@ def test_the_page_has_the_very_headers_that_it_has_on_one_machine(template):
 
 
 def written(value):
-    """Write out what CloudFormation joins, with references in angle brackets."""
+    """Return the text that CloudFormation joins, with references in angle brackets."""
     if isinstance(value, str):
         return value
     if "Ref" in value:
         return f"<{value['Ref']}>"
-    separator, parts = value["Fn::Join"]
-    return separator.join(map(written, parts))
+    separator, values = value["Fn::Join"]
+    return separator.join(map(written, values))
 
 
 def test_results_are_read_by_the_distribution_alone(template):
@@ -368,7 +368,7 @@ def test_small_and_production_differ_as_meant(small, production):
 
     more = kinds(production) - kinds(small)
     fewer = kinds(small) - kinds(production)
-    # A firewall, a mail, endpoints in place of NAT; nothing is emptied when the stack goes.
+    # A firewall, a mail, endpoints in place of NAT; no bucket is emptied with the stack.
     assert set(more) == {
         "AWS::WAFv2::WebACL",
         "AWS::WAFv2::WebACLAssociation",
@@ -402,7 +402,7 @@ def test_the_same_settings_give_the_same_template(small, tmp_path):
 
 
 def code_of(template):
-    """Find the zip that Lambda gets."""
+    """Return the path of the zip that Lambda gets."""
     for path in template.folder.glob("asset.*.zip"):
         with zipfile.ZipFile(path) as package:
             if "app.py" in package.namelist():
@@ -422,7 +422,7 @@ def test_the_functions_code_is_the_app_its_configuration_and_two_libraries(small
 
 
 def test_the_functions_code_answers_without_numpy(small, tmp_path):
-    """With what Lambda itself has: the standard library and boto3."""
+    """Run it with what Lambda itself has: the standard library and boto3."""
     with zipfile.ZipFile(code_of(small)) as package:
         package.extractall(tmp_path / "task")
     site = next(path for path in map(str, sys.path) if path.endswith("site-packages"))

@@ -1,4 +1,4 @@
-"""Processes that end by themselves, processes that are stopped, and their list_descendants."""
+"""Processes that end by themselves, processes that are stopped, and their descendants."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""HTTP as the tests here speak it: one request, its whole answer, errors included."""
+"""HTTP for the tests here: one request and its whole answer, errors included."""
 
 from contextlib import closing
 from dataclasses import dataclass

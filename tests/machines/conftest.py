@@ -1,4 +1,4 @@
-"""A machine with Docker, set up as a worker by the script, and the rest of the app beside it."""
+"""A machine with Docker that the script sets up as a worker, beside the rest of the app."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.machines.machine import (
     prepare_docker,
 )
 
-# For the tests: what takes a minute in earnest.
+# Shortens the watchdog for the tests; in production it is a minute.
 DROP_IN = """\
 [Service]
 WatchdogSec=10s
@@ -24,7 +24,7 @@ UNIT = "docker-worker-compose.service"
 
 @pytest.fixture(scope="session")
 def beside(tmp_path_factory):
-    """The whole app but its worker."""
+    """Run the whole app except its worker."""
     folder = tmp_path_factory.mktemp("beside")
     settings = {"HEARTBEAT_LAPSE_SECONDS": "20", "REPUBLISH_SECONDS": "10"}
     with LocalApp(folder, sweep_seconds=1.0, say=print, worker=False, **settings) as app:
@@ -39,7 +39,7 @@ def client(beside):
 
 @pytest.fixture(scope="session")
 def worker(beside, tmp_path_factory):
-    """A booted machine that the script has made a worker node, image and all."""
+    """Boot a machine and have the script make it a worker node, including the image."""
     folder = tmp_path_factory.mktemp("machines")
     docker = debian("bookworm", "docker.io", prepare_docker)
     root = copy_of(docker, folder / "worker")

@@ -1,7 +1,7 @@
 """Machines for the tests: Debian from its own archive, booted by a real systemd as PID 1.
 
-A machine is a folder that systemd-nspawn boots; it shares this machine's network, so that a
-worker in it reaches a broker and moto outside. What takes minutes to make is kept in
+A machine is a folder that systemd-nspawn boots. It shares this machine's network, so that a worker
+in it reaches a broker and moto outside. Folders that take minutes to make are kept in
 `.run/machines`.
 """
 
@@ -21,14 +21,14 @@ BASE = ("ca-certificates", "openssl", "procps", "python3", "python3-venv")
 BOOT_SECONDS = 60.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# Docker without a bridge of its own, since the network is this machine's, and with cgroups that it
-# writes itself.
+# Docker without a bridge of its own, since the network is this machine's, and with cgroups that
+# Docker itself writes, not systemd.
 DOCKER = {
     "bridge": "none",
     "iptables": False,
     "exec-opts": ["native.cgroupdriver=cgroupfs"],
 }
-# In a container the cgroups of old are mounted read-only, which Docker needs to write.
+# In a container, cgroups of version 1 are mounted read-only, but Docker must write them.
 WRITABLE = """\
 [Unit]
 DefaultDependencies=no
@@ -43,7 +43,7 @@ WantedBy=sysinit.target
 
 
 def call(*command, timeout=600, **options):
-    """Run a command; what it said is in the error if it fails."""
+    """Run a command and return its output; if it fails, the error has the end of the output."""
     found = subprocess.run(
         list(map(str, command)),
         stdout=subprocess.PIPE,
@@ -57,7 +57,7 @@ def call(*command, timeout=600, **options):
 
 
 def made(name, make):
-    """Make a folder in the store, once, and return it."""
+    """Return a folder of the store; make it if it is not there yet."""
     root = STORE / name
     if not root.is_dir():
         STORE.mkdir(parents=True, exist_ok=True)
@@ -69,12 +69,12 @@ def made(name, make):
 
 
 def base(suite):
-    """Make Debian with Python, from its archive."""
+    """Return the folder of a Debian with Python, made from its archive."""
 
     def make(root):
         wanted = ",".join(("systemd", "systemd-sysv", "dbus", *BASE))
         call("debootstrap", "--variant=minbase", f"--include={wanted}", suite, root)
-        # It trusts whom this machine trusts.
+        # It trusts the same certificates as this machine.
         shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs")
         trust = "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n"
         (root / "etc/pip.conf").write_text(trust)
@@ -83,14 +83,14 @@ def base(suite):
 
 
 def debian(suite, package, prepare=lambda root: None):
-    """Make Debian with one more package, installed but not started."""
+    """Return the folder of a Debian with one more package, installed but not started."""
 
     def make(root):
         call("cp", "--archive", "--reflink=auto", base(suite), root)
         policy = root / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
-        lend(root, "/etc/resolv.conf", "/etc/apt/apt.conf.d")
+        copy_from_host(root, "/etc/resolv.conf", "/etc/apt/apt.conf.d")
         install = f"apt-get update -qq && apt-get install -yqq --no-install-recommends {package}"
         environment = {"DEBIAN_FRONTEND": "noninteractive", "PATH": PATH}
         call("chroot", root, "sh", "-c", install, env=environment)
@@ -100,8 +100,8 @@ def debian(suite, package, prepare=lambda root: None):
     return made(f"{suite}-{package}", make)
 
 
-def lend(root, *paths):
-    """Copy some of this machine's files into a folder."""
+def copy_from_host(root, *paths):
+    """Copy some of this machine's files and folders into a machine's folder."""
     for path in paths:
         target = root / path.lstrip("/")
         if Path(path).is_dir():
@@ -128,9 +128,9 @@ class Machine:
     Parameters
     ----------
     root : Path
-        The folder; it is written to.
+        The folder; the machine writes to it.
     binds : dict of str to Path
-        What is mounted into it, by where it is seen inside.
+        Folders of this machine that are mounted into it, by their paths inside.
     """
 
     def __init__(self, root, binds=None):
@@ -161,7 +161,7 @@ class Machine:
             time.sleep(0.2)
 
     def is_up(self):
-        """Whether PID 1 says that the machine runs."""
+        """Return whether systemd reports that the machine runs."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         found = children.read_text().split()
         if not found:
@@ -171,27 +171,27 @@ class Machine:
         return state in ("running", "degraded")
 
     def inside(self, *command):
-        """Build the command that runs another one in the machine."""
+        """Return the command that runs another one in the machine."""
         spaces = ("--mount", "--uts", "--ipc", "--pid", "--cgroup", "--net")
         return ["nsenter", "--target", str(self.leader), *spaces, *map(str, command)]
 
     def ask(self, *command, timeout=60):
-        """Run a command in the machine and return what it says, whether it fails or not."""
+        """Run a command in the machine and return its output, whether it fails or not."""
         found = subprocess.run(
             self.inside(*command), capture_output=True, text=True, timeout=timeout
         )
         return (found.stdout or found.stderr).strip()
 
     def do(self, *command, timeout=600, **options):
-        """Run a command in the machine, which must not fail."""
+        """Run a command in the machine that must not fail; return its output."""
         return call(*self.inside(*command), timeout=timeout, env={"PATH": PATH}, **options)
 
     def property(self, unit, name):
-        """Read a property of a unit."""
+        """Return a property of a unit."""
         return self.ask("systemctl", "show", "--value", "--property", name, unit)
 
     def journal(self, unit):
-        """Read what a unit has said."""
+        """Return the log of a unit."""
         return self.ask("journalctl", "--no-pager", "--output=cat", "--unit", unit)
 
     def power_off(self, seconds=120):
@@ -210,7 +210,7 @@ class Machine:
             self.power_off()
         finally:
             if self.process and self.process.poll() is None:
-                # Its PID 1 takes everything with it.
+                # All processes of the machine end with its PID 1.
                 os.kill(self.leader or self.process.pid, signal.SIGKILL)
                 self.process.wait(30)
 
@@ -222,6 +222,6 @@ def copy_of(root, target):
 
 
 def copy_sources(target):
-    """Copy what the node scripts need of the app."""
+    """Copy the files of the app that the node scripts need."""
     for name in ("config", "cluster_worker", ".dockerignore"):
         call("cp", "--recursive", TOP / name, target / name)

@@ -1,4 +1,4 @@
-"""A pytest plugin: the tests' private brokers are RabbitMQ 4, from Debian 13.
+"""A pytest plugin that makes the tests' private brokers RabbitMQ 4, from Debian 13.
 
 ``python -m pytest -p tests.machines.rabbitmq4 …``
 """
@@ -6,8 +6,8 @@
 from infra.local import broker
 from tests.machines.machine import STORE, debian
 
-# RabbitMQ's folder is seen in Debian 13's folder under the same name. Each command takes the place
-# of the one before, so that the process that is watched is RabbitMQ's own.
+# RabbitMQ's folder is mounted into Debian 13's folder under the same path. Each `exec` replaces the
+# command before, so that the supervised process is RabbitMQ's own.
 SERVER = """\
 #!/bin/sh
 exec unshare --mount --propagation private sh -c '
@@ -19,7 +19,7 @@ exec unshare --mount --propagation private sh -c '
 
 
 def root():
-    """Make Debian 13 with RabbitMQ, once."""
+    """Return the folder of a Debian 13 with RabbitMQ."""
     return debian("trixie", "rabbitmq-server")
 
 

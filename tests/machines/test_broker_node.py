@@ -1,4 +1,4 @@
-"""The broker in earnest: the script on a booted Debian, RabbitMQ as Debian packages it."""
+"""A real broker node: the script on a booted Debian, with RabbitMQ as Debian packages it."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ SCRIPT = ("/opt/app/config/broker-node-config.sh", "--host", "localhost")
 def machine(tmp_path_factory):
     root = copy_of(base("bookworm"), tmp_path_factory.mktemp("machines") / "broker")
     lend(root, "/etc/resolv.conf", "/etc/apt/apt.conf.d")
-    # As Debian's installer does: RabbitMQ looks for the machine by its name.
+    # Debian's installer writes this, and RabbitMQ looks the machine up by its name.
     (root / "etc/hosts").write_text(f"127.0.0.1 localhost {os.uname().nodename}\n")
     (root / "opt/app").mkdir(parents=True)
     copy_sources(root / "opt/app")
@@ -43,7 +43,7 @@ def url(machine):
 
 @pytest.fixture
 def trusting(machine, monkeypatch):
-    """Trust the broker's authority, as the units do that `--broker-authority` sets up."""
+    """Trust the broker's authority, like the units that `--broker-authority` sets up."""
     monkeypatch.setenv("SSL_CERT_FILE", str(machine.root / "etc/dip/broker-ca.pem"))
 
 
@@ -107,7 +107,7 @@ def test_the_queues_are_there_with_their_limits(url, trusting, machine):
     assert f'"x-delivery-limit",{resources.DELIVERY_LIMIT}' in said.replace(" ", "")
     connection = connected(url)
     for queue in resources.QUEUES:
-        # Other arguments than those that are there would be refused.
+        # RabbitMQ would refuse arguments that differ from those of the existing queue.
         connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
     connection.close()
 
@@ -135,7 +135,7 @@ def test_what_was_confirmed_outlives_a_kill_and_a_boot(url, trusting, machine):
     durable = pika.BasicProperties(delivery_mode=2)
     channel.basic_publish("", resources.DEAD_LETTERS.name, b"kept", durable, mandatory=True)
     connection.close()
-    # RabbitMQ writes a second later which files are a queue's; see infra/local/broker.py.
+    # RabbitMQ records a second later which files belong to a queue; see infra/local/broker.py.
     time.sleep(5)
     began = time.monotonic()
     machine.do("systemctl", "kill", "--signal=KILL", UNIT)
@@ -153,7 +153,7 @@ def test_what_was_confirmed_outlives_a_kill_and_a_boot(url, trusting, machine):
 
 
 def waiting(connection, seconds=60):
-    """Count the dead letters, once the queue has a leader again."""
+    """Return the number of dead letters, once the queue has a leader again."""
     until = time.monotonic() + seconds
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The job life-cycle once more, on RabbitMQ 4, as Amazon MQ runs it."""
+"""The tests of a job's life cycle once more, on RabbitMQ 4, which Amazon MQ runs."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ TESTS = (
     "tests/app/test_app.py",
     "tests/app/test_chaos.py",
 )
-# They call RabbitMQ's own command, whose version must be the server's.
+# These tests call RabbitMQ's own command, whose version must be that of the server.
 LEFT_OUT = "memory_ran_out"
 
 

@@ -1,6 +1,6 @@
-"""A worker node in earnest: the script, the image, the unit, a real Docker, a real systemd.
+"""A real worker node: the script, the image and the unit, with a real Docker and a real systemd.
 
-The tests follow each other as a node's days do; each leaves the node working.
+The tests follow each other like the days of a node; each leaves the node working.
 """
 
 import re
@@ -40,8 +40,8 @@ def container(machine):
     return machine.ask("docker", "inspect", "--format", "{{.Id}}", "dip-worker")
 
 
-def consumes(machine):
-    """Whether the container that runs now has said that it is ready."""
+def count_ready_events(machine):
+    """Return how often the log of the unit has reported that a worker is ready."""
     return machine.journal(UNIT).count('"event": "ready"')
 
 
@@ -125,21 +125,21 @@ def test_the_container_says_that_it_is_healthy(worker):
 def test_a_killed_container_is_started_again_and_its_job_is_not_lost(worker, client):
     batch, jobs = submit_long(client)
     wait_for(lambda: is_running(client, batch))
-    ready = consumes(worker)
+    ready = count_ready_events(worker)
     worker.do("docker", "kill", "dip-worker")
     began = time.monotonic()
-    wait_for(lambda: consumes(worker) > ready)
+    wait_for(lambda: count_ready_events(worker) > ready)
     say(f"consuming again {time.monotonic() - began:.1f} s after the kill")
     (view,) = assert_succeed(client, batch, jobs).values()
     assert view["attempt"] == 2
 
 
 def test_a_worker_that_hangs_is_started_again_by_the_watchdog(worker, client):
-    ready = consumes(worker)
-    # The consumer's process, which touches the file; the container goes on.
+    ready = count_ready_events(worker)
+    # This stops the consumer's process, which touches the file; the container itself stays up.
     worker.do("docker", "pause", "dip-worker")
     began = time.monotonic()
-    wait_for(lambda: consumes(worker) > ready)
+    wait_for(lambda: count_ready_events(worker) > ready)
     say(f"consuming again {time.monotonic() - began:.1f} s after it began to hang")
     assert "watchdog" in worker.ask("journalctl", "--no-pager", "--unit", UNIT).lower()
     assert_succeed(client, *submit(client))

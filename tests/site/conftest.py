@@ -13,13 +13,13 @@ from tests.app import pictures
 from tests.client import Client
 from tests.site.pages import close, complaints_of
 
-# No look-ups of its own: the tests need the app alone.
+# Keeps the browser from network calls of its own: the tests need only the app.
 ARGUMENTS = [
     *("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
-# A busy machine takes its time.
+# On a busy machine the page takes longer.
 expect.set_options(timeout=20_000)
 
 
@@ -36,7 +36,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def warm_app(app):
-    """The app, once it answers previews; its first world may start before that of previews."""
+    """Return the app once it answers previews, whose world may start after the first world."""
     picture = pictures.png(pictures.small(0))
     body = {
         "steps": [{"operation": "invert"}],
@@ -52,7 +52,7 @@ def warm_app(app):
 
 @pytest.fixture
 def page(warm_app, browser):
-    """The site, opened; fails at the end if the console named an error or a policy was broken."""
+    """Open the site; fail at the end if the console had an error or a policy was violated."""
     context = browser.new_context(viewport={"width": 1360, "height": 820}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(30_000)

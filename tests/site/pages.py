@@ -1,4 +1,4 @@
-"""What a visitor does on the page, in a few words."""
+"""What a visitor does on the page, as short functions."""
 
 import re
 import sys
@@ -11,12 +11,12 @@ AXE = TOP / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def row(page, name):
-    """Find an image's row."""
+    """Return the row of an image."""
     return page.locator(f'[data-name="{name}"]')
 
 
 def choose(page, *files):
-    """Choose files of (name, type, content)."""
+    """Choose files, each given as (name, type, content)."""
     page.get_by_label("Choose images").set_input_files(
         [{"name": name, "mimeType": kind, "buffer": content} for name, kind, content in files]
     )
@@ -35,7 +35,7 @@ def process(page):
 
 
 def filters(page):
-    """List the titles of the chain."""
+    """Return the titles of the filters in the chain."""
     return page.locator("legend").all_inner_texts()
 
 
@@ -46,9 +46,9 @@ def succeeds(page, name, seconds=60):
 
 
 def findings(page):
-    """Ask axe what is wrong, after all that moves has come to rest."""
+    """Return what axe finds wrong, once all animations have ended."""
     page.wait_for_timeout(300)
-    # Through the debugger: the page's policy lets no script of strangers in.
+    # Evaluated through the debugger, since the page's policy allows no foreign scripts.
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
@@ -58,13 +58,13 @@ def findings(page):
 
 
 def close(page):
-    """End a page; an answer that a test's route has in hand then reaches nobody."""
+    """Close a page; answers that a test's route still waits for are dropped."""
     page.unroute_all(behavior="ignoreErrors")
     page.context.close()
 
 
 def complaints_of(page):
-    """Note what the console names as errors and warnings, broken policies among them."""
+    """Collect the errors and warnings of the console, violated policies among them."""
     complaints = []
 
     def note(message):
@@ -76,6 +76,6 @@ def complaints_of(page):
     return complaints
 
 
-def tell(line):
-    """Print a figure, for whoever runs the tests with -s or -rP."""
+def print_figure(line):
+    """Print a figure; pytest shows it with -s or -rP."""
     sys.stdout.write(f"{line}\n")

@@ -1,4 +1,4 @@
-"""For everybody: no finding of axe in any state, and the whole way by keyboard alone."""
+"""Accessibility: axe finds nothing in any state, and the whole way works by keyboard alone."""
 
 import re
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def states(page):
-    """Bring the page into one state after the other."""
+    """Bring the page into one state after the other; yield the name of each."""
     yield "empty"
     page.get_by_role("button", name="Add filter").click()
     yield "picker"

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def copied(page, item):
-    """Copy something from the recipe's menu; the browser's own clipboard is not asked."""
+    """Return what an item of the recipe's menu copies, without the browser's own clipboard."""
     page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text }")
     page.get_by_role("button", name="Recipe").click()
     page.get_by_role("button", name=item).click()
@@ -52,8 +52,8 @@ def test_edits_are_undone_and_brought_again_by_keys_and_buttons(page):
     assert filters(page) == ["Inversion", "Blurring"]
 
 
-def test_a_filter_is_dragged_to_another_place_which_is_one_edit(page):
-    # Room for three whole forms: this is not about scrolling.
+def test_a_filter_is_dragged_to_another_position_which_is_one_edit(page):
+    # High enough for three whole forms: this test is not about scrolling.
     page.set_viewport_size({"width": 1360, "height": 1600})
     for title in ("Inversion", "Grayscale", "Blurring"):
         add_filter(page, title)

@@ -1,4 +1,4 @@
-"""Pictures of what browsers do not show well: TIFF, 16 bits, and more pixels than they bear."""
+"""Pictures of what browsers do not show well: TIFF, 16 bits, and very large images."""
 
 import io
 import re
@@ -17,24 +17,24 @@ from tests.site.test_access import findings
 pytestmark = pytest.mark.slow
 
 ORANGE = (200, 90, 20)
-# By JPEG, twice.
+# Largest error of a colour in levels, after JPEG was applied twice.
 OFF = 8
 
 
 def wall():
-    """Make a large orange image, somewhat darker to the right."""
+    """Return a large orange image, slightly darker to the right."""
     shade = np.linspace(1, 0.9, 6000)[None, :, None]
     return np.broadcast_to(np.rint(shade * ORANGE).astype(np.uint8), (5000, 6000, 3))
 
 
 def colour_at(page, across, down):
-    """Look at the stage, as a visitor sees it."""
+    """Return the colour of the stage at a point, given as shares of its width and height."""
     shot = np.asarray(Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB"))
     return shot[int(down * shot.shape[0]), int(across * shot.shape[1])].astype(int)
 
 
 def ranges_of(page):
-    """Note status and range of all that is asked of pictures in tiles."""
+    """Record the status and range of each request for pictures in tiles."""
     asked = []
     page.on(
         "response",
@@ -48,14 +48,14 @@ def ranges_of(page):
 
 
 def is_drawn(page):
-    """Wait until both pictures are there."""
+    """Wait until both pictures are drawn."""
     expect(page.locator(".tiles canvas")).to_have_count(2, timeout=60_000)
     page.wait_for_load_state("networkidle")
 
 
 @pytest.fixture(scope="module")
 def batch(app):
-    """A large image that was inverted."""
+    """Invert a large image through the app; return its batch."""
     with Client(app.url) as client:
         steps = [{"operation": "invert"}]
         batch, _ = client.submit(steps, [("wall.jpg", "image/jpeg", pictures.jpeg(wall()))])
@@ -65,9 +65,9 @@ def batch(app):
 
 @pytest.fixture
 def deep(page, app, batch):
-    """The page with that image open; gives the ranges that it asked for."""
+    """Open the page with that image; return the ranges that it requests."""
     asked = ranges_of(page)
-    # By way of another page: a new fragment alone opens nothing anew.
+    # Go by way of another page, since a change of the fragment alone does not reload the page.
     page.goto("about:blank")
     page.goto(f"{app.url}/#batch={batch}")
     is_drawn(page)
@@ -85,7 +85,7 @@ def test_a_tiff_of_sixteen_bits_shows_before_and_after(page):
     expect(page.get_by_role("img", name="coffee.tif, after")).to_be_visible()
     expect(page.get_by_text("Contrast stretched")).to_be_visible()
     page.reload()
-    # The file is on the visitor's computer no more, and its picture is here.
+    # After the reload the page no longer has the file itself, but it shows the stored picture.
     expect(page.get_by_role("img", name="coffee.tif, before")).to_be_visible()
     page.get_by_role("radio", name="After").check()
     expect(page.get_by_role("slider", name="Divider between before and after")).to_be_hidden()
@@ -100,7 +100,7 @@ def test_a_large_image_opens_in_tiles_that_come_by_range(page):
     is_drawn(page)
     assert {status for status, _ in ranges} == {206}
     assert all(re.fullmatch(r"bytes=\d+-\d+", asked) for _, asked in ranges)
-    # Of 120 tiles at full zoom in either picture none is needed while all of it is seen.
+    # Each picture has 120 tiles at full zoom. None of them is needed while all of it is shown.
     assert 0 < len(ranges) < 60
     expect(page.get_by_role("img", name="wall.jpg, before")).to_be_visible()
     expect(page.get_by_role("img", name="wall.jpg, after")).to_be_visible()
@@ -132,7 +132,7 @@ def test_a_large_image_is_split_zoomed_and_moved_as_any_other(page, deep):
     expect(place).not_to_have_text(found)
     page.wait_for_load_state("networkidle")
     assert len(deep) > before
-    # A press in the overview goes there.
+    # A press in the overview moves the view there.
     corner = page.locator(".overview").bounding_box()
     page.mouse.click(corner["x"] + 3, corner["y"] + 3)
     page.mouse.move(box["x"] + 2, box["y"] + 2)

@@ -1,4 +1,4 @@
-"""The list of images: where they come from, how many it bears, and what becomes of results."""
+"""The list of images: their origin, their number, and what becomes of the results."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from skimage import data
 
 from config import VERSION
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, process, row, succeeds, tell
+from tests.site.pages import add_filter, choose, print_figure, process, row, succeeds
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_prop
     page.evaluate(
         """() => {
             window.longest = 0;
-            // Before the page hears of a folder, the browser itself has read it.
+            // The browser reads a folder itself before it tells the page; that time does not count.
             let told = Infinity;
             document.addEventListener("change", () => { told = performance.now(); }, true);
             new PerformanceObserver(list => list.getEntries().forEach(each => {
@@ -38,7 +38,7 @@ def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_prop
     )
     page.get_by_label("Folder").set_input_files(str(tmp_path))
     expect(page.get_by_role("heading", name="Images 2,000")).to_be_visible()
-    # A few rows are in the page, whatever their number, and the last one is a key stroke away.
+    # The page has only a few rows at a time; one key stroke reaches the last one.
     assert page.locator(".row").count() < 40
     row(page, "0000.png").get_by_role("button", name="Show 0000.png").press("End")
     expect(row(page, "1999.png")).to_be_visible()
@@ -49,7 +49,7 @@ def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_prop
     heap = page.evaluate("performance.memory.usedJSHeapSize")
     record_property("longest task, seconds", longest)
     record_property("heap, bytes", heap)
-    tell(f"2000 files: longest task {longest:.3f} s, heap {heap / 2**20:.0f} MiB")
+    print_figure(f"2000 files: longest task {longest:.3f} s, heap {heap / 2**20:.0f} MiB")
     assert heap < HEAP_BYTES_MAX
 
 
@@ -84,7 +84,7 @@ def test_all_results_come_as_one_zip_whose_manifest_is_true(page):
     assert manifest["versions"] == [{"app": VERSION, **made_with}]
     assert {entry["versions"] for entry in manifest["images"]} == {0}
     assert manifest["recipes"] == [{"steps": [{"operation": "invert"}], "format": "same"}]
-    # The next image is the only one that is new, also after a reload.
+    # Only the next image is new, also after a reload.
     choose(page, ("d.png", "image/png", pictures.png(pictures.small(9))))
     process(page)
     succeeds(page, "d.png")
@@ -132,9 +132,9 @@ def test_all_that_was_sent_can_be_deleted_at_once(page, app):
     assert page.request.get(app.url + url).status == 404
 
 
-def test_an_upload_is_held_and_goes_on(page):
-    held = []
-    page.route(re.compile("dip-uploads"), lambda route: held.append(route))
+def test_an_upload_is_paused_and_goes_on(page):
+    stopped = []
+    page.route(re.compile("dip-uploads"), lambda route: stopped.append(route))
     choose(page, ("a.png", "image/png", pictures.png(pictures.small(3))))
     add_filter(page, "Inversion")
     process(page)

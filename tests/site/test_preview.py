@@ -12,7 +12,7 @@ from skimage import data, filters, morphology
 
 from tests.app import pictures
 from tests.client import Client
-from tests.site.pages import add_filter, choose, tell
+from tests.site.pages import add_filter, choose, print_figure
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_a_slider_shows_its_effect_before_anything_is_processed(page):
     np.testing.assert_array_equal(found, 255 - data.coffee()[:300, :400])
     add_filter(page, "Blurring")
     expect(after).not_to_have_attribute("src", src)
-    # What goes back to how it was shows no preview of something else.
+    # After the undo, the preview is the earlier one again.
     page.get_by_role("button", name="Undo").click()
     expect(after).to_have_attribute("src", src)
 
@@ -52,14 +52,14 @@ def test_a_scaled_picture_is_marked_approximate_and_lengths_shrink_with_it(page)
     expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
     page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
     assert bodies[-1]["steps"][0]["sigma"] == pytest.approx(18 * 512 / 1800)
-    # The picture itself travels once.
+    # The picture itself is sent only once.
     with page.expect_response("**/api/previews"):
         page.get_by_role("spinbutton", name="Sigma").fill("9")
     assert bodies[-1].keys() == {"steps", "picture"}
 
 
 def shown(page, name):
-    """Read the pixels of a picture on the page, which lets no script fetch its address."""
+    """Return the pixels of a picture on the page, whose policy lets no script fetch its address."""
     url = page.get_by_role("img", name=name).evaluate(
         """async (image) => {
             await image.decode();
@@ -81,14 +81,14 @@ def test_a_piece_at_full_size_is_as_the_result_will_have_it(page):
     page.get_by_role("button", name="Show a piece at 100 %").click()
     expect(page.get_by_text("Piece at 100 %", exact=True)).to_be_visible()
     page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
-    # From the middle, without the three pixels that the median reads beyond what was cut out.
+    # Compare the middle, without the three pixels where the median reads beyond the piece.
     top, left = (1200 - 512) // 2 + 3, (1200 - 512) // 2 + 3
     core = (slice(top, top + 506), slice(left, left + 506))
     np.testing.assert_array_equal(shown(page, "coffee.png, before"), image[core])
     square = morphology.footprint_rectangle((7, 7))
     expected = np.dstack([filters.median(image[..., i], square)[core] for i in range(3)])
     np.testing.assert_array_equal(shown(page, PREVIEW), expected)
-    # What measures the whole image cannot be exact on a piece of it.
+    # A filter that measures the whole image cannot be exact on a piece of it.
     add_filter(page, "Edge detection")
     expect(page.get_by_text("Piece at 100 %, approximate")).to_be_visible()
     page.get_by_role("button", name="Show all of it").click()
@@ -96,7 +96,7 @@ def test_a_piece_at_full_size_is_as_the_result_will_have_it(page):
 
 
 def test_previews_take_a_fraction_of_a_second(page, app, record_property):
-    """Print the medians; a busy machine is no fault of theirs."""
+    """Print the medians and check no limit, since a busy machine would break it."""
     picture = pictures.png(data.astronaut())
     name = hashlib.sha256(picture).hexdigest()
     body = {"picture": name, "content": base64.b64encode(picture).decode()}
@@ -112,11 +112,11 @@ def test_previews_take_a_fraction_of_a_second(page, app, record_property):
                 body.pop("content", None)
             median = statistics.median(seconds)
             record_property(f"preview of {operation}, seconds", median)
-            tell(f"preview of {operation} at 512 × 512: median {median:.3f} s")
+            print_figure(f"preview of {operation} at 512 × 512: median {median:.3f} s")
     chosen(page, data.astronaut())
     add_filter(page, "Blurring")
     expect(page.get_by_role("img", name=PREVIEW)).to_be_visible()
-    # From a move of the slider to the picture on the page.
+    # The time from a move of the slider to the picture on the page.
     times = page.evaluate(
         """async () => {
             const slider = document.querySelector("input[type=range]");
@@ -138,4 +138,4 @@ def test_previews_take_a_fraction_of_a_second(page, app, record_property):
     )
     median = statistics.median(times) / 1000
     record_property("slider to picture, seconds", median)
-    tell(f"from slider to picture at 512 × 512: median {median:.3f} s")
+    print_figure(f"from slider to picture at 512 × 512: median {median:.3f} s")

@@ -29,7 +29,7 @@ def expected(image):
 
 
 def test_two_photographs_go_through_a_chain_and_come_back_as_scikit_image_has_them(page):
-    # Every progress bar that the page ever shows, noted as it comes.
+    # Record every progress bar that the page ever shows.
     page.evaluate(
         """() => {
             window.seen = new Set();
@@ -46,7 +46,7 @@ def test_two_photographs_go_through_a_chain_and_come_back_as_scikit_image_has_th
     for name, image in PHOTOGRAPHS.items():
         expect(row(page, name)).to_have_attribute("data-job-state", "succeeded", timeout=60_000)
         off = abs(pictures.pixels(download(page, name)).astype(int) - expected(image))
-        # rgb2gray states a tolerance: one level, where the float lies at a rounding edge.
+        # rgb2gray states a tolerance of one level, where the float lies at a rounding edge.
         assert off.max() <= 1
         assert (off > 0).mean() < 1e-4
     seen = set(page.evaluate("[...window.seen]"))

@@ -1,4 +1,4 @@
-"""Each state that the page can be in: said in words, with what to do next, and clean for axe."""
+"""The page explains each of its states and what to do next, and axe finds nothing in any."""
 
 import re
 
@@ -30,7 +30,7 @@ MOST = 4
 
 @pytest.fixture(scope="module")
 def asleep(tmp_path_factory):
-    """The app with no worker yet, a group that may have one, and small limits."""
+    """Run the app with no worker yet, a group that may have one, and small limits."""
     with LocalApp(
         tmp_path_factory.mktemp("asleep"),
         ranks=2,
@@ -47,7 +47,7 @@ def asleep(tmp_path_factory):
 
 
 def make_group(app):
-    """Make the group of worker nodes, with none in it."""
+    """Create the Auto Scaling group of worker nodes, with none in it."""
     client = boto3.client(
         "autoscaling",
         endpoint_url=app.environment["AWS_ENDPOINT_URL"],
@@ -71,7 +71,7 @@ def make_group(app):
 
 @pytest.fixture
 def quiet(asleep, browser):
-    """The site of that app; what the browser says of calls that failed is expected here."""
+    """Open the site of that app; console messages on failed calls are expected here."""
     context = browser.new_context(viewport={"width": 1360, "height": 820}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(30_000)
@@ -83,7 +83,7 @@ def quiet(asleep, browser):
 
 
 def both(page, state):
-    """Ask axe in light and dark, and on a phone."""
+    """Return what axe finds in light and dark, and on a phone."""
     found = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -96,29 +96,29 @@ def both(page, state):
     return found
 
 
-def hold(page, requests):
-    """Keep requests from being sent; returns those that were, to be ended."""
-    held = []
-    page.route(requests, lambda route: held.append(route))
-    return held
+def stop(page, requests):
+    """Stop requests before they are sent; return the list of them, for the test to end them."""
+    stopped = []
+    page.route(requests, lambda route: stopped.append(route))
+    return stopped
 
 
 def test_from_upload_through_a_cut_connection_and_a_sleeping_worker_to_the_result(quiet, asleep):
     page = quiet
     choose(page, COFFEE, ("notes.png", "image/png", b"This is no picture."))
     add_filter(page, "Inversion")
-    held = hold(page, UPLOADS)
+    stopped = stop(page, UPLOADS)
     process(page)
     expect(row(page, "coffee.png")).to_contain_text("Uploading")
     found = both(page, "uploading")
     page.context.set_offline(True)
     expect(page.get_by_role("alert")).to_contain_text("You are offline.")
     found += both(page, "offline")
-    for each in held:
+    for each in stopped:
         each.abort("internetdisconnected")
     page.unroute(UPLOADS)
     page.context.set_offline(False)
-    # No press of any button: the upload goes on when the connection is back.
+    # No button is pressed: the upload goes on when the connection is back.
     waking = page.get_by_text("A worker is being started for your images.")
     expect(waking).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -133,12 +133,12 @@ def test_from_upload_through_a_cut_connection_and_a_sleeping_worker_to_the_resul
     page.get_by_role("button", name="Try now").click()
     expect(page.get_by_role("alert")).to_have_count(0)
     asleep.supervisor.start(asleep._worker())
-    # Its world takes its time to warm up.
+    # Its world needs time to warm up.
     succeeds(page, "coffee.png", 200)
     expect(waking).to_have_count(0)
     milestone = page.locator("[aria-live=polite]")
     expect(milestone).to_have_text("Finished: 1 image done.")
-    # Deleted elsewhere, or its time is over.
+    # The batch is deleted elsewhere, or has expired.
     batch = page.url.partition("#batch=")[2]
     assert page.request.delete(f"{asleep.url}/api/batches/{batch}").ok
     page.reload()
@@ -147,7 +147,7 @@ def test_from_upload_through_a_cut_connection_and_a_sleeping_worker_to_the_resul
     assert found == []
 
 
-def test_limits_are_told_before_anything_is_sent(quiet):
+def test_limits_are_explained_before_anything_is_sent(quiet):
     page = quiet
     large = ("large.png", "image/png", pictures.png(data.coffee()) + bytes(4 << 20))
     small = pictures.png(pictures.small(0))
@@ -160,21 +160,21 @@ def test_limits_are_told_before_anything_is_sent(quiet):
     assert both(page, "limits reached") == []
 
 
-def test_a_place_in_the_queue_is_told(quiet):
+def test_the_position_in_the_queue_is_shown(quiet):
     page = quiet
     choose(page, COFFEE)
     add_filter(page, "Inversion")
 
-    # As if a hundred images of others had been taken, and a dozen not yet.
+    # As if a hundred images of other visitors were done, and a dozen still waited.
     def wait_in_line(route):
         answer = route.fetch()
-        told = answer.json()
-        for job in told["jobs"]:
+        body = answer.json()
+        for job in body["jobs"]:
             job.update(state="queued", lane="interactive", ticket=112, started=0, result=None)
             job["changed"] += 1
-        told["counts"]["queued"] = 1
-        told["line"] = {"workers": 1, "start_seconds": 0, "served": {"interactive": 100, "bulk": 0}}
-        route.fulfill(response=answer, json=told)
+        body["counts"]["queued"] = 1
+        body["line"] = {"workers": 1, "start_seconds": 0, "served": {"interactive": 100, "bulk": 0}}
+        route.fulfill(response=answer, json=body)
 
     page.route(re.compile(r"/api/batches/[0-9a-f]{32}\?"), wait_in_line)
     process(page)

@@ -1,4 +1,4 @@
-"""Large files: in parts, through a reload and a lost connection."""
+"""Uploads of large files in parts, through a reload and a lost connection."""
 
 import re
 
@@ -8,7 +8,7 @@ import tifffile
 from playwright.sync_api import expect
 
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, process, row, succeeds, tell
+from tests.site.pages import add_filter, choose, print_figure, process, row, succeeds
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ PART_BYTES = 8 * 2**20
 
 @pytest.fixture
 def scan(tmp_path):
-    """A TIFF of 300 MB."""
+    """Write a TIFF of 300 MB; return its path."""
     path = tmp_path / "scan.tif"
     rows = np.arange(17_000, dtype=np.uint16)[:, None] // 67
     tifffile.imwrite(path, np.broadcast_to(rows.astype(np.uint8), (17_000, 17_700)))
@@ -27,19 +27,19 @@ def scan(tmp_path):
 
 def test_a_reload_in_the_middle_of_300_megabytes_sends_no_part_twice(page, scan):
     parts = -(-scan.stat().st_size // PART_BYTES)
-    arrived, held = [], []
+    arrived, stopped = [], []
 
-    def some(route):
-        """Let a third of the parts through, then nothing any more."""
+    def send_a_third(route):
+        """Let a third of the parts through, and stop all others."""
         if route.request.method != "PUT":
             route.continue_()
         elif len(arrived) < parts // 3:
             arrived.append(int(PART.search(route.request.url)[1]))
             route.continue_()
         else:
-            held.append(route)
+            stopped.append(route)
 
-    page.route(PART, some)
+    page.route(PART, send_a_third)
     page.get_by_label("Choose images").set_input_files(str(scan))
     add_filter(page, "Inversion")
     with page.expect_response(lambda answer: PART.search(answer.url) and answer.ok):
@@ -51,7 +51,7 @@ def test_a_reload_in_the_middle_of_300_megabytes_sends_no_part_twice(page, scan)
     )
     expect(row(page, "scan.tif")).to_contain_text("Uploading")
     page.wait_for_timeout(2000)
-    # Only then: what is held would be sent as soon as nothing holds it.
+    # Reload before the route ends, since the stopped parts would then be sent.
     page.reload()
     page.unroute(PART)
     expect(row(page, "scan.tif")).to_contain_text("Add the file again")
@@ -68,7 +68,7 @@ def test_a_reload_in_the_middle_of_300_megabytes_sends_no_part_twice(page, scan)
     expect(row(page, "scan.tif")).to_have_attribute(
         "data-job-state", re.compile("queued|running|succeeded"), timeout=120_000
     )
-    tell(f"{parts} parts: {len(arrived)} before the reload, {len(again)} after it")
+    print_figure(f"{parts} parts: {len(arrived)} before the reload, {len(again)} after it")
     assert set(arrived).isdisjoint(again)
     assert sorted({*arrived, *again}) == list(range(1, parts + 1))
     page.get_by_role("button", name="Cancel scan.tif").or_(
@@ -84,5 +84,5 @@ def test_an_upload_waits_out_a_lost_connection(page):
     expect(page.get_by_text("You are offline. Everything goes on")).to_be_visible()
     page.context.set_offline(False)
     succeeds(page, "a.png")
-    # What a browser says of calls that it could not make is no error of the page's.
+    # The browser complains about calls that it could not make; that is no error of the page.
     page.complaints[:] = [each for each in page.complaints if "ERR_INTERNET_DISC" not in each]

@@ -1,4 +1,4 @@
-"""A large batch on the real app: its window moves on by the worker alone."""
+"""A large batch on the real app: the worker alone publishes its waiting jobs."""
 
 from collections import Counter
 
@@ -10,13 +10,13 @@ from tests.client import Client
 
 pytestmark = pytest.mark.slow
 
-# Fifty go by the interactive lane; of the others one for each counter row may wait.
+# Fifty go by the interactive lane; of the others, one per counter row may be on the broker.
 COUNT = 66
 
 
 @pytest.fixture
 def client(tmp_path):
-    """The app with a narrow window and a sweep that comes too late to help."""
+    """Run the app with a small lane share, and a sweep that comes too late to help."""
     with (
         LocalApp(tmp_path, ranks=2, sweep_seconds=600.0, say=print, LANE_SHARE_JOBS="8") as app,
         Client(app.url) as client,
@@ -24,7 +24,7 @@ def client(tmp_path):
         yield client
 
 
-def test_a_batch_beyond_its_window_is_done_without_the_sweep(client):
+def test_a_batch_beyond_its_lane_share_is_done_without_the_sweep(client):
     image = pictures.png(pictures.small(0))
     images = [(f"{number}.png", "image/png", image) for number in range(COUNT)]
     batch, jobs = client.submit([{"operation": "median", "radius": 4}], images)
