@@ -21,11 +21,11 @@ def test_the_price_table_tells_its_date_and_holds_every_choice_of_the_sizes(pric
 
 
 def test_the_cheaper_way_to_aws_is_taken_unless_one_is_set(prices):
-    dear = json.loads(json.dumps(prices)) | {"nat_hour": 100.0}
+    expensive = json.loads(json.dumps(prices)) | {"nat_hour": 100.0}
     small = SIZES["small"]
     assert cost.egress(small, prices) == "nat"
-    assert cost.egress(small, dear) == "endpoints"
-    assert cost.egress(replace(small, egress="nat"), dear) == "nat"
+    assert cost.egress(small, expensive) == "endpoints"
+    assert cost.egress(replace(small, egress="nat"), expensive) == "nat"
 
 
 def test_idle_workers_cost_nothing(prices):

@@ -69,7 +69,7 @@ def site(tmp_path_factory):
 def fronts(tmp_path_factory, api, site):
     """Yield the origins of two fronts, one whose API is up and one whose API is down."""
     folder = tmp_path_factory.mktemp("front")
-    aws, up, down, nobody = free_ports(4)
+    aws, up, down, unused = free_ports(4)
     endpoint = f"http://{HOST}:{aws}"
     settings = {
         "UPLOADS_BUCKET": "uploads",
@@ -84,7 +84,7 @@ def fronts(tmp_path_factory, api, site):
     with Supervisor(folder, print) as supervisor:
         arguments = (f"--port={aws}", "--origin=http://127.0.0.1:1")
         supervisor.start(Process.python("aws", "infra.local.aws", *arguments, **settings))
-        for name, port, behind in (("up", up, api), ("down", down, nobody)):
+        for name, port, behind in (("up", up, api), ("down", down, unused)):
             arguments = (f"--port={port}", f"--api=http://{HOST}:{behind}", f"--site={site}")
             supervisor.start(Process.python(name, "infra.local.front", *arguments, **settings))
         supervisor.await_ready("aws", lambda: "ready" in (folder / "aws.log").read_text(), 60)

@@ -59,8 +59,8 @@ def states(page):
 def test_axe_finds_nothing_in_any_state(page, scheme):
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     found = {state: findings(page) for state in states(page)}
-    told = [f"{state}: {each}" for state, some in found.items() for each in some]
-    assert not told, "\n".join(told)
+    lines = [f"{state}: {each}" for state, some in found.items() for each in some]
+    assert not lines, "\n".join(lines)
 
 
 def test_the_whole_way_goes_by_keyboard_alone(page):

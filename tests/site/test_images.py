@@ -27,7 +27,7 @@ def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_prop
     page.evaluate(
         """() => {
             window.longest = 0;
-            // The browser reads a folder itself before it tells the page; that time does not count.
+            // The browser reads a folder before the page gets its event; that time does not count.
             let told = Infinity;
             document.addEventListener("change", () => { told = performance.now(); }, true);
             new PerformanceObserver(list => list.getEntries().forEach(each => {

@@ -134,14 +134,14 @@ def test_a_drain_finishes_what_is_in_hand_and_leaves_the_rest(broker, channel):
 
 
 def test_a_drain_whose_time_is_over_gives_the_job_up(broker, channel):
-    begun, told = threading.Event(), threading.Event()
+    begun, gave_up = threading.Event(), threading.Event()
 
     def work(_):
         begun.set()
-        return Verdict.HAND_BACK if told.wait(30) else Verdict.DONE
+        return Verdict.HAND_BACK if gave_up.wait(30) else Verdict.DONE
 
     publish(channel, Message("b", "j", 1).to_bytes())
-    with consuming(broker, work, drain_seconds=0.0, give_up=told.set) as consumer:
+    with consuming(broker, work, drain_seconds=0.0, give_up=gave_up.set) as consumer:
         assert begun.wait(30)
         consumer.stop()
     wait_for(lambda: waiting(channel, resources.JOBS) == 1)
