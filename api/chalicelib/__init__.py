@@ -1,1 +1,1 @@
-"""What the routes call: batches, jobs, uploads, the queue and the sweep."""
+"""What the routes call: batches, jobs, uploads, the publisher and the sweep."""

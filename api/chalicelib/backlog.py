@@ -1,4 +1,4 @@
-"""The backlog: what waits, what is in work, who works, and how many nodes are wanted for it."""
+"""The backlog: waiting images, images in work, worker nodes, and how many nodes are wanted."""
 
 import math
 
@@ -7,7 +7,7 @@ from chalicelib.services import Services
 
 
 def measure(services: Services) -> dict[str, int]:
-    """Count and publish.
+    """Count the backlog and publish the figures in CloudWatch.
 
     Returns
     -------
@@ -31,10 +31,10 @@ def measure(services: Services) -> dict[str, int]:
 
 
 def wanted(services: Services, images: int) -> int:
-    """Tell how many nodes are wanted for so many images.
+    """Compute how many nodes are wanted for a number of waiting images and images in work.
 
-    Never fewer than there are while there is work, so that no node is ordered away from it; none
-    when there is nothing.
+    While there are images it is never less than the group's desired number, so that no node is
+    taken away from its work. Without images it is 0.
     """
     if images == 0:
         return 0

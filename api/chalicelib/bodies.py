@@ -1,4 +1,4 @@
-"""Request bodies: read, checked against the contract, and refused in sentences for people."""
+"""Request bodies: read them, check them against the contract, and refuse them with a sentence."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from config.contract.recipe import show
 
 # Larger sizes are shown as this one: no file has it, and a sentence can still show it.
 SIZE_SHOWN_MAX = 10**18
-# A hundred images take 20 kB; API Gateway itself would take ten million bytes.
+# A hundred images take 20 kB. API Gateway's own limit is ten million bytes.
 BODY_BYTES_MAX = 1_000_000
 
 KINDS = {
@@ -121,7 +121,7 @@ class Bodies:
 def compile_schema(schemas: Mapping[str, Any], name: str) -> Validate:
     """Compile one component, which may refer to the others."""
     root = {**reference(name), "components": {"schemas": schemas}}
-    # Defaults are filled in by config.contract.recipe, so that a sentence can name the step.
+    # config.contract.recipe fills in the defaults, so that its sentences can name the step.
     validate: Validate = fastjsonschema.compile(root, use_default=False)
     return validate
 
@@ -137,12 +137,12 @@ def with_whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(raw: str | bytes) -> dict[str, Any]:
-    """Read a JSON object."""
+    """Read a JSON object; raises as `Bodies.check`."""
     if len(raw) > BODY_BYTES_MAX:
         raise Problem(413, f"the body must not exceed {BODY_BYTES_MAX:,} bytes, got {len(raw):,}")
     try:
         body = json.loads(raw, parse_float=finite, parse_constant=finite)
-        # Half a surrogate pair passes the reader, and fails whoever must write the text later.
+        # The reader accepts half a surrogate pair, which could not be written anywhere later.
         json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is not JSON: {error}") from error
@@ -152,7 +152,7 @@ def read(raw: str | bytes) -> dict[str, Any]:
 
 
 def finite(text: str) -> float:
-    """Read a number that the table and other readers of JSON can hold."""
+    """Read a finite number; infinity and NaN are no JSON, and the table cannot hold them."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number that JSON has")

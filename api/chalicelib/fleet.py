@@ -1,4 +1,4 @@
-"""The worker nodes as a whole: how many there are to be, and the first one woken."""
+"""The Auto Scaling group of the worker nodes: its desired number, and waking the first node."""
 
 import threading
 import time
@@ -9,18 +9,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import log
 
-# How long an instance of the API trusts what it heard of the group.
+# How long an instance of the API relies on the last answer about the group.
 REMEMBER_SECONDS = 15.0
 
-# From an empty group to a node that consumes: an instance starts, the image is pulled, the world
-# is warmed up.
+# From an empty group to a node that consumes: the instance starts, pulls the image, and warms its
+# world up.
 START_MINUTES = 3
 STARTING = f"starting a worker, about {START_MINUTES} minutes"
 
 
 @dataclass
 class Fleet:
-    """The Auto Scaling group by its name; without a name nothing scales, and nothing is asked."""
+    """The Auto Scaling group by its name; without a name no call is made."""
 
     client: Any
     group: str
@@ -28,7 +28,7 @@ class Fleet:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def desired(self) -> int:
-        """Ask how many nodes there are to be."""
+        """Read the desired number of nodes."""
         if not self.group:
             return 0
         answer = self.client.describe_auto_scaling_groups(AutoScalingGroupNames=[self.group])
@@ -36,9 +36,10 @@ class Fleet:
         return int(groups[0]["DesiredCapacity"]) if groups else 0
 
     def wake(self) -> None:
-        """See to it that there is at least one node, or soon will be.
+        """Set the desired number of nodes to 1 if it is 0.
 
-        A failure is only logged: the backlog's figure wakes a node too, a minute or two later.
+        A failure is only logged: the figures of the backlog also start a node, a minute or two
+        later.
         """
         with self._lock:
             if not self.group or time.monotonic() < self._asked + REMEMBER_SECONDS:

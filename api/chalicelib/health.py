@@ -1,4 +1,4 @@
-"""Whether the parts that the app cannot do without answer."""
+"""Whether broker, table and buckets answer."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def check(services: Services) -> Response:
     Raises
     ------
     Problem
-        503 with what does not answer.
+        503 with the name and the error of each that does not answer.
     """
     found = {
         "broker": ask(lambda: services.publisher.waiting()),
@@ -31,13 +31,13 @@ def check(services: Services) -> Response:
 
 
 def ask_buckets(services: Services) -> None:
-    """Ask whether both buckets are there."""
+    """Check that both buckets are there; raises what boto3 raises."""
     for bucket in (services.settings.uploads_bucket, services.settings.results_bucket):
         services.s3.head_bucket(Bucket=bucket)
 
 
 def ask(question: Callable[[], object]) -> str:
-    """Ask one part; the answer is ``ok`` or a sentence."""
+    """Send one question; returns ``ok``, or the error as a sentence."""
     try:
         question()
     except (BrokerError, BotoCoreError, ClientError) as error:

@@ -11,10 +11,10 @@ MAGIC = {
     "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
     "image/tiff": re.compile(rb"II[*+]\0|MM\0[*+]"),
 }
-# Enough to tell every format; WebP is the last to say its name.
+# The patterns above look at no more bytes; WebP's is the longest.
 MAGIC_BYTES = 12
 
-# What a browser says of a file whose ending it does not know.
+# The type that browsers state for a file whose ending they do not know.
 UNKNOWN_TYPE = "application/octet-stream"
 TYPES = (*MAGIC, UNKNOWN_TYPE)
 
@@ -26,12 +26,12 @@ class UploadError(ValueError):
 
 
 def sniff(name: str, first: bytes) -> str:
-    """Tell the content type from a file's first bytes.
+    """Return the content type of a file, from its first bytes.
 
     Raises
     ------
     UploadError
-        If they are of no format that the app reads.
+        If they belong to no format that the app reads.
     """
     for content_type, magic in MAGIC.items():
         if magic.match(first):

@@ -1,4 +1,4 @@
-"""Dead letters, for the operator: which jobs they are of, why, and the way back."""
+"""Dead letters, for the operator: list them with their reasons, and queue their jobs again."""
 
 from collections.abc import Collection
 from typing import Any
@@ -9,27 +9,27 @@ from chalicelib.services import Services
 from config.contract import resources
 from config.contract.job import Job, Message
 
-# At most so many at once; the rest is for the next call.
+# Letters that one call looks at; the next call looks at the rest.
 LETTERS_MAX = 500
 
 
 def show(services: Services) -> list[dict[str, Any]]:
-    """List the dead letters with their reasons; a batch's id is its key and is not shown."""
+    """List the dead letters with their reasons; batch ids give access and are shown as hashes."""
     return [describe(message, find(services, message)) for message in look(services)]
 
 
 def look(services: Services) -> list[Message]:
-    """Look at all letters, each once."""
+    """Read the letters without duplicates; they stay in their queue."""
     return list(dict.fromkeys(services.publisher.dead_letters(LETTERS_MAX)))
 
 
 def find(services: Services, message: Message) -> Job | None:
-    """Find the job that a letter is of."""
+    """Read the job of a letter; None if it was deleted."""
     return services.table.job(message.batch, message.job)
 
 
 def describe(message: Message, row: Job | None) -> dict[str, Any]:
-    """Show one letter."""
+    """Build the entry of one letter."""
     return {
         "job": message.job,
         "batch": resources.public_name(message.batch),
@@ -42,20 +42,20 @@ def describe(message: Message, row: Job | None) -> dict[str, Any]:
 
 
 def send_back(services: Services, wanted: Collection[str] | None = None) -> dict[str, int]:
-    """Queue the jobs of dead letters again, and take the letters away.
+    """Queue the jobs of dead letters again, and remove the letters.
 
     Parameters
     ----------
     services : Services
         What the API works with.
     wanted : collection of str, optional
-        Job ids; all without it.
+        Job ids; without it, all.
 
     Returns
     -------
     dict
-        How many letters were ``sent`` back, ``dropped`` because their job is gone or has gone on
-        by itself, and ``left`` because it is still in work.
+        How many letters were ``sent`` back, ``dropped`` because their job was deleted or changed
+        since, and ``left`` because their job is queued or running.
     """
     done = {"sent": 0, "dropped": 0, "left": 0}
     settled = []
@@ -72,12 +72,12 @@ def send_back(services: Services, wanted: Collection[str] | None = None) -> dict
 
 
 def send(services: Services, message: Message) -> str:
-    """Queue the job of one letter again; returns the word for what was done."""
+    """Queue the job of one letter again; returns "sent", "dropped" or "left"."""
     row = find(services, message)
     if row is None or row.publish != message.publish:
         return "dropped"
     if row.state in ("queued", "running"):
-        # The sweep fails it within a minute, with its reason.
+        # The sweep moves it to `failed` within a minute, with the reason.
         return "left"
     if row.state != "failed":
         return "dropped"

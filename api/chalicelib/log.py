@@ -1,4 +1,4 @@
-"""Logs: one JSON line per event. No line holds a batch id, whoever put it into the text."""
+"""Logs: one JSON line per event. Batch ids are replaced by their hashes in every line."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from config.contract import resources
 
 logger = logging.getLogger("dip-api")
 
-# A batch id is the key to its images, so whatever looks like one is replaced by its hash.
+# A batch id gives access to its images, so whatever looks like one is replaced by its hash.
 BATCH_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -41,19 +41,19 @@ def set_up() -> None:
     logger.setLevel(logging.INFO)
     # Lambda puts a handler on the root logger, which would print every event again.
     logger.propagate = False
-    # Pika prints every failed connection several times over; the publisher says it once.
+    # Pika logs every failed connection several times; the publisher logs it once.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def event(name: str, batch: str = "", /, **fields: str | float | None) -> None:
-    """Log one event; of the batch only its hash is written."""
+    """Log one event; `batch` is written as its hash."""
     if batch:
         fields["batch"] = resources.public_name(batch)
     logger.info(name, extra={"fields": fields})
 
 
 def trouble(name: str, batch: str = "", /, **fields: str | float | None) -> None:
-    """Log one event that an operator should look at."""
+    """Log one event that an operator should look at; `batch` is written as its hash."""
     if batch:
         fields["batch"] = resources.public_name(batch)
     logger.warning(name, extra={"fields": fields})

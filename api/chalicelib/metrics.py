@@ -1,4 +1,4 @@
-"""The app's own figures in CloudWatch, on which its nodes are scaled and its alarms rest."""
+"""The app's own figures in CloudWatch; scaling and alarms depend on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Metrics:
-    """A namespace in CloudWatch; without one nothing is published."""
+    """A namespace in CloudWatch; without a name nothing is published."""
 
     client: Any
     namespace: str
 
     def publish(self, figures: Mapping[str, int]) -> None:
-        """Publish figures as they are now."""
+        """Publish figures by their names, under the current time."""
         if self.namespace:
             self.client.put_metric_data(
                 Namespace=self.namespace,

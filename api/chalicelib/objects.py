@@ -21,15 +21,15 @@ PARTS_MAX = 10_000
 
 NOT_THERE = "NoSuchKey"
 
-# Until somebody who waits for a file to be put in its place is told to ask again: what else a
-# request does must find room beside it in the gateway's 29 s.
+# How long a request waits while S3 joins or copies a file; then the client is told to ask again.
+# The rest of the request must also fit into the gateway's 29 s.
 PLACING_SECONDS = 15.0
-# S3 keeps such a call alive by a space now and then, so that no timeout of its own would end it.
+# S3 sends a space now and then during such a call, so that the client's timeout does not end it.
 PLACING = ThreadPoolExecutor(4, thread_name_prefix="placing")
 
 
 class StillPlacing(Exception):
-    """S3 is still putting a file in its place; to be asked for again."""
+    """S3 is still joining or copying a file; ask again."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Upload:
 
 
 def form(services: Services, row: Job) -> dict[str, Any]:
-    """Sign a form with which exactly one file may be sent: this key, this size, this type.
+    """Sign a form that allows to send one file: with this key, this size and this type.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def form(services: Services, row: Job) -> dict[str, Any]:
         ``url``, ``fields`` to send before the file, and ``expires`` in milliseconds since 1970.
     """
     now = services.clock()
-    # A form must not outlive the job, whose end nobody would clean up after.
+    # A form must not outlive the job: nothing would delete a file that came later.
     seconds = min(services.settings.upload_form_seconds, (row.kept_until - now) // 1000)
     content_type = row.type or UNKNOWN_TYPE
     signed = services.s3_public.generate_presigned_post(
@@ -66,7 +66,7 @@ def form(services: Services, row: Job) -> dict[str, Any]:
 
 
 def inspect(services: Services, row: Job) -> Upload | None:
-    """Look at what arrived for a job, or was copied for it just now.
+    """Look at the file of a job; join its parts, or copy the file that it uses again, before that.
 
     Returns
     -------
@@ -76,9 +76,9 @@ def inspect(services: Services, row: Job) -> Upload | None:
     Raises
     ------
     UploadError
-        If its size or its first bytes are wrong, or the file that it should use again is gone.
+        If its size or first bytes are wrong, or the file to be used again is gone.
     StillPlacing
-        If S3 takes long to put it together, or to copy it.
+        If S3 takes long to join or copy it.
     """
     found = look(services, row)
     if found is None and (row.reuse or row.upload):
@@ -91,7 +91,9 @@ def inspect(services: Services, row: Job) -> Upload | None:
 
 
 def placed(row: Job, call: Callable[[], object]) -> None:
-    """Wait for a call that puts a job's file in its place; one that has begun goes on after that.
+    """Wait for a call in which S3 joins or copies a job's file.
+
+    A call that has begun goes on after the wait; one that has not is cancelled.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def placed(row: Job, call: Callable[[], object]) -> None:
     try:
         waited_for.result(PLACING_SECONDS)
     except TimeoutError as error:
-        # One that has not begun, behind others that hang, would be made when nobody wants it.
+        # A call that waits behind others must not begin after its request has ended.
         waited_for.cancel()
         raise StillPlacing(
             f"{row.name}: the file is still being put in its place; ask again"
@@ -110,12 +112,12 @@ def placed(row: Job, call: Callable[[], object]) -> None:
 
 
 def part_bytes(size: int) -> int:
-    """Tell the size of every part but the last: S3 takes 10 000 of them, each of 5 MiB or more."""
+    """Compute the size of every part but the last: S3 takes 10 000 parts, of 5 MiB or more."""
     return max(PART_BYTES, math.ceil(size / PARTS_MAX))
 
 
 def part_count(size: int) -> int:
-    """Tell in how many parts a file is sent."""
+    """Compute the number of parts of a file of `size` bytes."""
     return math.ceil(size / part_bytes(size))
 
 
@@ -130,18 +132,18 @@ def begin_parts(services: Services, row: Job) -> str:
 
 
 def abort_parts(services: Services, row: Job, upload: str) -> None:
-    """Give up an upload in parts, and what arrived of it."""
+    """Abort an upload in parts, and delete the parts that arrived."""
     services.s3.abort_multipart_upload(**multipart(services, row, upload))
 
 
 def multipart(services: Services, row: Job, upload: str) -> dict[str, str]:
-    """Name an upload in parts."""
+    """Return the arguments of boto3 that name an upload in parts."""
     key = resources.upload_key(row.batch, row.job)
     return {"Bucket": services.settings.uploads_bucket, "Key": key, "UploadId": upload}
 
 
 def sign_part(services: Services, row: Job, number: int) -> dict[str, Any]:
-    """Sign the address to which one part is sent: this part, of this length."""
+    """Sign the address for one part; it takes exactly the length of that part."""
     size = part_bytes(row.bytes)
     length = min(size, row.bytes - (number - 1) * size)
     now = services.clock()
@@ -159,7 +161,7 @@ def sign_part(services: Services, row: Job, number: int) -> dict[str, Any]:
 
 
 def arrived_parts(services: Services, row: Job) -> dict[int, str]:
-    """List the parts that S3 has whole: their ETags by number; none if the upload is over."""
+    """Read the ETags of the parts that S3 has whole, by number; empty after the upload's end."""
     if not row.upload:
         return {}
     size = part_bytes(row.bytes)
@@ -178,10 +180,10 @@ def arrived_parts(services: Services, row: Job) -> dict[int, str]:
 
 
 def join_parts(services: Services, row: Job) -> bool:
-    """Put the parts together; False if some have not arrived."""
+    """Join the parts; False if some have not arrived."""
     arrived = arrived_parts(services, row)
     if len(arrived) < part_count(row.bytes):
-        # None at all: an earlier call may have joined them, though its answer was lost.
+        # If there are none, an earlier call may have joined them and lost the answer.
         return not arrived
     listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
     join = partial(
@@ -198,7 +200,7 @@ def join_parts(services: Services, row: Job) -> bool:
 
 
 def copy_reused(services: Services, row: Job) -> None:
-    """Give a job a copy of another's file, so that either may be deleted without the other."""
+    """Copy another job's file to this job, so that each can be deleted without the other."""
     bucket = services.settings.uploads_bucket
     batch, _, job = row.reuse.partition("/")
     copy = partial(
@@ -218,7 +220,7 @@ def copy_reused(services: Services, row: Job) -> None:
 
 
 def look(services: Services, row: Job) -> Upload | None:
-    """Look at the file of a job as it lies there; None and raises as `inspect` does."""
+    """Read the start of a job's file and check it; returns and raises as `inspect` does."""
     try:
         found = services.s3.get_object(
             Bucket=services.settings.uploads_bucket,
@@ -230,25 +232,25 @@ def look(services: Services, row: Job) -> Upload | None:
         if code == NOT_THERE:
             return None
         if code == "InvalidRange":
-            # Of a file that is empty no bytes can be had.
+            # S3 refuses a range of an empty file.
             check_size(row.name, 0, row.bytes, services.settings.upload_bytes_max)
         raise
     first = found["Body"].read(MAGIC_BYTES)
-    # Some stores give an empty file whole instead of refusing the range.
+    # Some stores return an empty file instead of refusing the range.
     size = int(found.get("ContentRange", f"/{found['ContentLength']}").rpartition("/")[2])
     check_size(row.name, size, row.bytes, services.settings.upload_bytes_max)
     return Upload(found["ETag"], sniff(row.name, first))
 
 
 def abort_all(services: Services, prefix: str) -> None:
-    """Give up the uploads in parts under a prefix, so that nobody pays for what arrived."""
+    """Abort the uploads in parts under a prefix, whose parts would be paid for."""
     bucket = services.settings.uploads_bucket
     pages = services.s3.get_paginator("list_multipart_uploads").paginate(
         Bucket=bucket, Prefix=prefix
     )
     for page in pages:
         for each in page.get("Uploads", ()):
-            # Stores that do not know the prefix list all.
+            # Stores that ignore the prefix list all.
             if each["Key"].startswith(prefix):
                 services.s3.abort_multipart_upload(
                     Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"]
@@ -261,7 +263,8 @@ def delete_objects(services: Services, batch: str, job: str = "") -> Iterator[in
     Yields
     ------
     int
-        How many objects went, after each page; the caller may stop there and begin anew later.
+        Number of objects deleted, after each page. The caller may stop there and call again
+        later.
     """
     abort_all(services, resources.upload_key(batch, job))
     results = f"files/{batch}/" + (f"{job}/" if job else "")

@@ -1,4 +1,4 @@
-"""Previews: a question to a warm worker, whose answer the page waits for."""
+"""Previews: a request to a warm worker over the broker, while the page waits for the answer."""
 
 import base64
 import binascii
@@ -16,12 +16,12 @@ from chalicelib.services import Services, broker_url
 from config.contract import resources
 from config.contract.preview import Answer, Question
 
-# Connections that were used and wait for the next question; one is in use by one request.
+# Open connections that no request uses now.
 _idle: "queue.LifoQueue[Publisher]" = queue.LifoQueue()
 
 
 def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Run steps on a picture and answer with what came of it.
+    """Run steps on a picture and answer with the result.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def content_of(body: Mapping[str, Any]) -> bytes:
-    """Read the picture that came with a request, if one did.
+    """Read the picture that came with a request; empty if none did.
 
     Raises
     ------
     Problem
-        422 if it is not what its hash says, or no image.
+        422 if it does not fit its hash, or is not an image this app reads.
     """
     try:
         content = base64.b64decode(body.get("content", ""), validate=True)
@@ -68,11 +68,11 @@ def content_of(body: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def asker(services: Services) -> Iterator[Publisher]:
-    """Have a connection to the broker for oneself: while one waits, others ask on theirs."""
+    """Lend a connection to the broker to one request; requests at the same time get others."""
     try:
         publisher = _idle.get_nowait()
     except queue.Empty:
         publisher = Publisher(lambda: broker_url(services.settings), resources.PREVIEW_SECONDS)
     yield publisher
-    # One that failed has let go of its connection, and is dropped.
+    # After an error the publisher is not kept: its connection is closed already.
     _idle.put(publisher)

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), for our own as for those that Chalice makes."""
+"""Errors as problem details (RFC 9457): those of this app, and those that Chalice makes."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from chalice.app import ChaliceUnhandledError, Request, Response
 
 from chalicelib import log
 
-# What Chalice says of its own accord, in our words.
+# Sentences for the errors that Chalice makes, by status.
 CHALICE_SAYS = {
     405: "this address does not know that method",
     415: "the body must be JSON: send Content-Type: application/json",
@@ -20,9 +20,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Problem(ChaliceUnhandledError):
-    """An answer that is an error, told in one sentence.
+    """An answer that is an error, with one sentence.
 
-    It derives from the one exception that Chalice hands on to middleware unlogged.
+    Its base class is the only exception that Chalice passes to middleware without logging it.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Problem(ChaliceUnhandledError):
     detail : str
         One sentence for people.
     pointer : str
-        JSON pointer to the place in the request's body, if there is one.
+        JSON pointer into the request's body; empty if the error is not there.
     more : object
-        Further members of the problem.
+        Further members of the answer.
     """
 
     def __init__(self, status: int, detail: str, pointer: str = "", **more: object) -> None:
@@ -44,7 +44,7 @@ class Problem(ChaliceUnhandledError):
         self.more = more
 
     def to_response(self) -> Response:
-        """Make the answer."""
+        """Build the answer."""
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -58,20 +58,20 @@ class Problem(ChaliceUnhandledError):
 
 
 def not_found(what: str) -> Problem:
-    """Say that something is not here."""
+    """Build the answer 404."""
     return Problem(404, f"{what}: there is none with this id")
 
 
 def gone(what: str) -> Problem:
-    """Say that something was here."""
+    """Build the answer 410."""
     return Problem(410, f"{what}: deleted, or kept no longer")
 
 
 def answer(request: Request, get_response: Callable[[Request], Response]) -> Response:
-    """Answer a request, logging it and turning every error into a problem.
+    """Answer a request, log it, and turn every error into problem details.
 
-    Chalice's middleware: it sees the app's own `Problem` as an exception and Chalice's errors
-    (a wrong method or content type, an exception that nobody caught) as answers.
+    This is a middleware of Chalice. It receives the app's own `Problem` as an exception, and
+    Chalice's errors (a wrong method or content type, an uncaught exception) as responses.
     """
     started = time.monotonic()
     try:
@@ -94,7 +94,7 @@ def answer(request: Request, get_response: Callable[[Request], Response]) -> Res
 
 
 def of_chalice(response: Response) -> Response:
-    """Put an error that Chalice made into our form."""
+    """Convert an error response of Chalice to problem details."""
     found = response.body
     problem = Problem(response.status_code, CHALICE_SAYS.get(response.status_code, found["Code"]))
     made = problem.to_response()

@@ -1,8 +1,8 @@
-"""The publisher: the one place of the API that talks to RabbitMQ.
+"""The publisher: the only module of the API that talks to RabbitMQ.
 
-One connection is kept between requests and guarded by a lock. Every call ends within the
-deadline, also when the broker accepts connections and then says nothing, is frozen, or holds
-publishers back because its memory ran out.
+One connection is kept between requests and guarded by a lock. Every call ends within its deadline,
+also if the broker accepts connections but does not answer, is frozen, or blocks publishers because
+it ran out of memory.
 """
 
 import secrets
@@ -24,20 +24,20 @@ from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthen
 from config.contract import resources
 from config.contract.job import Message
 
-# Amazon's load balancers forget a silent connection after 350 s, without a word to either side.
+# Amazon's load balancers drop an idle connection after 350 s and tell neither side.
 IDLE_SECONDS = 240.0
 
-# A broker that kept one caller waiting to the deadline would do so to the next: for as long as
-# this every call fails at once, and what was to be published is left to the sweep.
+# After a call that ran into its deadline, further calls fail at once for this long, since they
+# would probably wait as long. The sweep publishes what they did not.
 SILENCE_SECONDS = 5.0
 
-# A look through the dead letters at one sweep; a longer queue is seen over several sweeps.
+# Dead letters that one sweep looks at; a longer queue takes several sweeps.
 DEAD_LETTERS_PER_LOOK = 100
 
-# RabbitMQ's "direct reply-to": answers come on the connection that asked.
+# RabbitMQ's "direct reply-to": answers arrive on the connection that sent the question.
 ANSWERS = "amq.rabbitmq.reply-to"
 
-# How connecting fails. The connector's exceptions are not among pika's AMQPErrors.
+# Errors of connecting. Those of pika's connector are not AMQPErrors.
 CONNECT_ERRORS = (AMQPError, AMQPConnectorException, OSError)
 
 REFUSED_ERRORS = (ProbableAuthenticationError, ProbableAccessDeniedError)
@@ -46,24 +46,24 @@ Result = TypeVar("Result")
 
 
 class BrokerError(Exception):
-    """The broker did not do what was asked, in one sentence."""
+    """The broker did not do what was asked; the text is one sentence."""
 
 
 class DeadlineError(Exception):
-    """The broker said nothing until the deadline."""
+    """The broker did not answer before the deadline."""
 
 
 class Connection(pika.BlockingConnection):
     """A blocking connection whose calls end at a deadline.
 
-    Pika offers a deadline for connecting and for a broker that says it is blocked, but none for
-    one that is silent, and it dispatches its public timers only between calls. The timer below
-    lies on the loop that the calls themselves run, and ends the stream under them.
+    Pika has a deadline for connecting and for a broker that reports that it is blocked, but none
+    for a broker that does not answer, and it runs its public timers only between calls. The timer
+    below runs on the loop that the calls themselves use, and ends the stream that they wait for.
     """
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
-        """End the connection unless the block is done in time, which raises `DeadlineError`."""
+        """End the connection if the block takes longer; the block then raises `DeadlineError`."""
         timer = self._impl.ioloop.call_later(seconds, self._end_stream)
         try:
             yield
@@ -72,7 +72,7 @@ class Connection(pika.BlockingConnection):
                 self._impl.ioloop.remove_timeout(timer)
 
     def drop(self) -> None:
-        """End the connection without a farewell, for which a silent peer would keep us waiting."""
+        """End the connection without closing it properly, since a silent peer would not answer."""
         if self.is_open:
             self._end_stream()
             with suppress(DeadlineError, AMQPError):
@@ -92,13 +92,13 @@ class Link:
 
 
 class Publisher:
-    """Sends messages to the broker and asks it what waits.
+    """Sends messages to the broker, and counts what waits there.
 
     Parameters
     ----------
     url : str or callable
-        ``amqp://user:password@host:port/`` or ``amqps://…``; a callable is asked for it before the
-        first connection, and once more when the broker refuses its password.
+        ``amqp://user:password@host:port/`` or ``amqps://…``. A callable is called before the first
+        connection, and again when the broker refuses the password.
     seconds : float
         Longest time that any call may take.
     """
@@ -123,12 +123,12 @@ class Publisher:
         return f"{self._parameters.host}:{self._parameters.port}"
 
     def publish(self, message: Message, queue: resources.Queue = resources.JOBS) -> None:
-        """Send a message and wait until the broker has it on disk.
+        """Send a message and wait until the broker confirms that it is on disk.
 
         Raises
         ------
         BrokerError
-            If it did not confirm. The message may have arrived nevertheless.
+            If the broker did not confirm. The message may have arrived all the same.
         """
         properties = pika.BasicProperties(
             content_type="application/json",
@@ -147,12 +147,12 @@ class Publisher:
         Raises
         ------
         BrokerError
-            If none came in time.
+            If no answer came in time.
         """
         return self._run(lambda channel: exchange(channel, queue, question))
 
     def waiting(self) -> int:
-        """Count the messages that wait in the queues of jobs; those in a worker's hands do not.
+        """Count the messages that wait in the queues of jobs, without those delivered to workers.
 
         Raises
         ------
@@ -162,12 +162,12 @@ class Publisher:
         return self._run(waiting_in)
 
     def dead_letters(self, limit: int = DEAD_LETTERS_PER_LOOK) -> list[Message]:
-        """Look at dead letters and leave them for the operator.
+        """Read dead letters and leave them for the operator.
 
-        Each letter is sent to the end of its queue before it is acknowledged at the front. Handing
-        it back instead would count as a delivery, and a quorum queue of RabbitMQ 4 drops a message
-        after twenty of them; it would also show the same front at every look. A look that breaks
-        off can leave one letter twice, which does no harm.
+        Each letter is sent to the end of its queue before it is acknowledged at the front. If it
+        were rejected instead, this would count as a delivery, and a quorum queue of RabbitMQ 4
+        drops a message after twenty of them; also every look would read the same letters. If a
+        look is interrupted, one letter may be in the queue twice, which does no harm.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Publisher:
         )
 
     def drop_dead_letters(self, settled: Collection[Message]) -> None:
-        """Take dead letters away that an operator has seen to; the others stay.
+        """Remove the dead letters that an operator has settled; the others stay.
 
         Raises
         ------
@@ -200,12 +200,12 @@ class Publisher:
             self._run(lambda channel: list(look_through(channel, sys.maxsize, settled)))
 
     def close(self) -> None:
-        """Let go of the connection; the next call makes a new one."""
+        """Close the connection; the next call makes a new one."""
         with self._lock:
             self._drop()
 
     def _run(self, work: Callable[[BlockingChannel], Result]) -> Result:
-        """Do something on the channel: on the kept one, and once more on a new one if it failed."""
+        """Run `work` on the kept channel, and if that fails again on a new one."""
         until = time.monotonic() + self._seconds
         if not self._lock.acquire(timeout=self._seconds):
             raise BrokerError(f"the broker at {self.address} kept others waiting too long")
@@ -215,7 +215,7 @@ class Publisher:
             if self._link and time.time() - self._link.used > IDLE_SECONDS:
                 self._drop()
             if self._link:
-                # What was kept may have gone stale unnoticed, so its failure says nothing yet.
+                # The kept connection may be dead without a sign, so its failure is no error yet.
                 with suppress(AMQPError):
                     return self._attempt(self._link, until, work)
             self._link = self._sign_in(until)
@@ -243,7 +243,7 @@ class Publisher:
         return result
 
     def _sign_in(self, until: float) -> Link:
-        """Connect; with a password that was changed meanwhile, at the second try."""
+        """Connect; if the broker refuses the password, read it again and try once more."""
         try:
             return self._connect(until)
         except REFUSED_ERRORS:
@@ -254,11 +254,11 @@ class Publisher:
             return self._connect(until)
 
     def _connect(self, until: float) -> Link:
-        """Connect and declare the queues, which changes nothing where they are."""
+        """Connect and declare the queues; queues that exist are not changed."""
         found = socket.getaddrinfo(
             self._parameters.host, self._parameters.port, type=socket.SOCK_STREAM
         )
-        # Pika tries one address of the broker after the other and gives each this long.
+        # Pika tries the broker's addresses one after the other, each for this long.
         each = remaining(until) / len(found)
         self._parameters.socket_timeout = self._parameters.stack_timeout = each
         try:
@@ -285,7 +285,7 @@ class Publisher:
 
 
 def remaining(until: float) -> float:
-    """Seconds left until a moment of the monotonic clock."""
+    """Return the seconds left until a time on the monotonic clock; raises when none are."""
     seconds = until - time.monotonic()
     if seconds <= 0:
         raise DeadlineError
@@ -304,12 +304,12 @@ def waiting_in(channel: BlockingChannel) -> int:
 
 
 def exchange(channel: BlockingChannel, queue: resources.Queue, question: bytes) -> bytes:
-    """Send a question and wait for the answer, on the broker's pseudo-queue for answers."""
+    """Send a question and wait for its answer on the pseudo-queue `ANSWERS`."""
     key = secrets.token_hex(8)
     answers: list[bytes] = []
 
     def take(_channel: Any, _method: Any, properties: Any, body: bytes) -> None:
-        # The answer to an earlier question, which nobody waited for, is another's.
+        # An answer to an earlier question whose caller gave up is dropped.
         if properties.correlation_id == key:
             answers.append(body)
 
@@ -325,16 +325,16 @@ def exchange(channel: BlockingChannel, queue: resources.Queue, question: bytes) 
 def look_through(
     channel: BlockingChannel, limit: int, settled: Collection[Message] = ()
 ) -> Iterator[Message]:
-    """Send each dead letter from the front of its queue to the end, and yield what it says.
+    """Send each dead letter from the front of its queue to the end, and yield its message.
 
-    Those that are settled are taken away instead.
+    Letters in `settled` are removed instead.
     """
     dead = resources.DEAD_LETTERS
     for _ in range(min(limit, count(channel, dead))):
         method, properties, body = channel.basic_get(dead.name)
         if method is None or body is None:
             return
-        # What is no message of ours stays there; it is the operator's to judge.
+        # A letter that is not a message of this app stays for the operator.
         message = None
         with suppress(ValueError):
             message = Message.from_bytes(body)

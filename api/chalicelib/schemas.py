@@ -1,7 +1,7 @@
-"""What goes in and out, as JSON Schema: the components of the OpenAPI document.
+"""Bodies of requests and answers, as JSON Schema: the components of the OpenAPI document.
 
-Requests are checked against these very values. They keep to keywords that draft 7, which the
-validator speaks, and draft 2020-12, which OpenAPI 3.1 speaks, share.
+Request bodies are checked against the same schemas. They use only keywords that mean the same in
+draft 7, which the validator reads, and in draft 2020-12, which OpenAPI 3.1 uses.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ TEXT: Schema = {"type": "string"}
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits that show in the schemas; by default those of the settings."""
+    """The limits that show in the schemas; the defaults are those of the settings."""
 
     request_jobs_max: int = ApiSettings.request_jobs_max
     steps_max: int = ApiSettings.steps_max
@@ -43,7 +43,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: ApiSettings) -> "Limits":
-        """Take the limits that were set."""
+        """Return the limits of the settings."""
         return cls(settings.request_jobs_max, settings.steps_max, settings.upload_bytes_max)
 
 
@@ -61,39 +61,7 @@ def requests(limits: Limits) -> dict[str, Schema]:
         "maxItems": limits.request_jobs_max,
     }
     return {
-        "Image": record(
-            {
-                "name": {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": 255,
-                    "pattern": "^[^\\x00-\\x1f\\x7f]+$",
-                    "description": "The file's name, for people; it need not be unique.",
-                },
-                "bytes": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": limits.upload_bytes_max,
-                    "description": "The file's exact size.",
-                },
-                "type": {
-                    "type": "string",
-                    "enum": [*TYPES, ""],
-                    "description": "Content type, or empty if unknown; the first bytes decide.",
-                },
-                "source": {
-                    **record({"batch": BATCH_ID, "job": JOB_ID}),
-                    "description": "A job whose file is used again: nothing needs to be sent, only "
-                    "`uploaded` be called.",
-                },
-                "reuse": {
-                    **record({"batch": BATCH_ID, "job": JOB_ID}),
-                    "description": "The same as `source`; an image has one of the two at most.",
-                },
-            },
-            optional=("type", "source", "reuse"),
-        )
-        | {"not": {"required": ["source", "reuse"]}},
+        "Image": image(limits),
         "NewBatch": record(
             {
                 "steps": reference("Steps"),
@@ -114,30 +82,72 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 }
             }
         ),
-        "NewPreview": record(
-            {
-                "steps": reference("Steps"),
-                "picture": {
-                    "type": "string",
-                    "pattern": "^[0-9a-f]{64}$",
-                    "description": "SHA-256 of the picture's file.",
-                },
-                "content": {
-                    "type": "string",
-                    "minLength": 0,
-                    "maxLength": PREVIEW_CONTENT_MAX,
-                    "description": "The file in base64; may be left out once it was sent, until "
-                    "the answer is 404.",
-                },
-            },
-            optional=("content",),
-        ),
+        "NewPreview": new_preview(),
         "Format": {
             "type": "string",
             "enum": ["same", "jpeg", "png", "webp", "tiff"],
             "description": "Of the results; `same` is the default.",
         },
     }
+
+
+def image(limits: Limits) -> Schema:
+    """Build the schema of an image in a request."""
+    made = record(
+        {
+            "name": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 255,
+                "pattern": "^[^\\x00-\\x1f\\x7f]+$",
+                "description": "The file's name, for people; it need not be unique.",
+            },
+            "bytes": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": limits.upload_bytes_max,
+                "description": "The file's exact size.",
+            },
+            "type": {
+                "type": "string",
+                "enum": [*TYPES, ""],
+                "description": "Content type, or empty if unknown; the first bytes decide.",
+            },
+            "source": {
+                **record({"batch": BATCH_ID, "job": JOB_ID}),
+                "description": "A job whose file is used again: nothing needs to be sent, only "
+                "`uploaded` be called.",
+            },
+            "reuse": {
+                **record({"batch": BATCH_ID, "job": JOB_ID}),
+                "description": "The same as `source`; an image has one of the two at most.",
+            },
+        },
+        optional=("type", "source", "reuse"),
+    )
+    return made | {"not": {"required": ["source", "reuse"]}}
+
+
+def new_preview() -> Schema:
+    """Build the schema of a request for a preview."""
+    return record(
+        {
+            "steps": reference("Steps"),
+            "picture": {
+                "type": "string",
+                "pattern": "^[0-9a-f]{64}$",
+                "description": "SHA-256 of the picture's file.",
+            },
+            "content": {
+                "type": "string",
+                "minLength": 0,
+                "maxLength": PREVIEW_CONTENT_MAX,
+                "description": "The file in base64; may be left out once it was sent, until "
+                "the answer is 404.",
+            },
+        },
+        optional=("content",),
+    )
 
 
 def steps(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:

@@ -1,4 +1,4 @@
-"""What the app is made of, put together on first use: settings, table, buckets, broker."""
+"""The clients that the API works with, made at the first request: table, buckets, broker."""
 
 import functools
 import json
@@ -24,14 +24,15 @@ from config.contract.table import JobTable
 
 CATALOGUE_FILE = config_settings.TOP / "config" / "contract" / "catalogue.json"
 
-# A request has 29 s at the gateway; a part that does not answer must leave time to say so.
+# The gateway gives a request 29 s. A service that does not answer must leave time to report it.
 TIMEOUTS = {
     "connect_timeout": 2,
     "read_timeout": 5,
     "retries": {"total_max_attempts": 3, "mode": "standard"},
 }
 
-# Of calls that put a whole file in its place: S3 may take minutes, and who waits has a deadline.
+# For calls in which S3 joins or copies a whole file: they may take minutes, and the wait for
+# them has a deadline of its own (`objects.placed`).
 PLACING_TIMEOUTS = TIMEOUTS | {"read_timeout": 60}
 
 _lock = threading.Lock()
@@ -41,8 +42,8 @@ _lock = threading.Lock()
 class Services:
     """What the API works with.
 
-    `s3_placing` waits longer, for calls that put a whole file in its place; `s3_public` signs for
-    browsers. `clock` tells milliseconds since 1970.
+    `s3_placing` waits longer, for calls in which S3 joins or copies a whole file. `s3_public` signs
+    addresses for browsers. `clock` returns milliseconds since 1970.
     """
 
     settings: ApiSettings
@@ -59,7 +60,7 @@ class Services:
 
 
 def services() -> Services:
-    """Return what the API works with, made at the first call."""
+    """Return the services, made at the first call."""
     with _lock:
         return _made_once()
 
@@ -70,7 +71,7 @@ def _made_once() -> Services:
 
 
 def make(settings: ApiSettings) -> Services:
-    """Put the parts together; nothing is contacted yet."""
+    """Make the services; no connection is opened yet."""
     catalogue = read_catalogue()
     dynamodb = boto3.resource(
         "dynamodb",
@@ -112,7 +113,7 @@ def client(service: str, settings: ApiSettings) -> Any:
 
 
 def broker_url(settings: ApiSettings) -> str:
-    """Give the broker's address, with user and password from its secret if there is one."""
+    """Return the broker's address, with user and password from its secret if there is one."""
     if not settings.broker_secret:
         return settings.broker_url
     found = client("secretsmanager", settings).get_secret_value(SecretId=settings.broker_secret)
@@ -122,8 +123,9 @@ def broker_url(settings: ApiSettings) -> str:
 def s3_client(region: str, endpoint: str, timeouts: Mapping[str, Any] = TIMEOUTS) -> Any:
     """Make a client for S3 at an address, or at AWS.
 
-    On AWS the region's own host must be named, or presigned forms lead to the global one, which
-    redirects; elsewhere a bucket rarely has a host name of its own.
+    On AWS the host must be the region's: the global host, which boto3 would put into presigned
+    forms, answers with a redirect. Other stores rarely have a host name for each bucket, so that
+    the bucket's name goes into the path.
     """
     return boto3.client(
         "s3",

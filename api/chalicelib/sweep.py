@@ -1,7 +1,8 @@
-"""The sweep: puts right, on a schedule, what a crash, a lost message or a closed page left behind.
+"""The sweep: repairs, on a schedule, what a crash, a lost message or a closed page left behind.
 
-It reads the index of what is due and never the table. Every write is conditional on the row as
-it was read, so that sweeps may overlap and never undo what a worker or visitor did meanwhile.
+It reads the rows that the index of due rows names, never the whole table. Every write is
+conditional on the row as it was read, so that sweeps may overlap, and a sweep never undoes what a
+worker or visitor did meanwhile.
 """
 
 import time
@@ -19,30 +20,30 @@ from config.contract import resources
 from config.contract.job import Job
 from config.contract.table_access import Key, Lost
 
-# A schedule's next sweep comes after a minute; what is left then is its work.
+# The next sweep of the schedule begins after a minute, and does what is left.
 SWEEP_SECONDS = 40.0
 ROWS_PER_READ = 100
 COMMAND_SLICE_SECONDS = 10.0
 
-# A row that stays as it is is looked at more and more rarely, at last twice an hour.
+# A row that does not change is looked at less and less often, down to twice an hour.
 LOOK_AGAIN_MS_MAX = 1_800_000
 
-# So often a worker may fall silent over an image before the image is held to be the cause. Each
-# time a new message is sent, so that the broker's own limit never sees it.
+# How often workers may fall silent while they have a job, until its image counts as the cause. A
+# new message is sent each time, so that the broker's own limit does not end this.
 LAPSES_MAX = resources.DELIVERY_LIMIT
 
 
 @dataclass
 class Sweep:
-    """One sweep: what it knows of the broker, and when it must end on the monotonic clock."""
+    """One sweep: the state of the broker, and when it must end on the monotonic clock."""
 
     services: Services
     until: float
     is_broker_up: bool = True
     # When the queue was seen empty, in milliseconds since 1970; 0 if it was not.
     empty_at: int = 0
-    # Of the queued jobs that were looked at, how long the oldest has waited. A job is looked at
-    # again when its wait has doubled, and at least twice an hour.
+    # The longest wait of a queued job that was looked at. A job is looked at again when its wait
+    # has doubled, and at least twice an hour.
     oldest_ms: int = 0
 
     @property
@@ -59,18 +60,18 @@ def run(services: Services, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
     services : Services
         What the API works with.
     seconds : float
-        When to stop beginning with rows.
+        Time after which no further row is begun.
 
     Returns
     -------
     dict
-        How many rows were seen, by what was done.
+        Number of rows, by what was done with them.
     """
     sweep = Sweep(services, time.monotonic() + seconds)
     done: dict[str, int] = {}
     ask_broker(sweep)
     for found in due_rows(sweep):
-        what = see_to(sweep, found)
+        what = handle(sweep, found)
         done[what] = done.get(what, 0) + 1
     services.metrics.publish({"OldestWaitingSeconds": sweep.oldest_ms // 1000})
     log.event("sweep", "", broker="up" if sweep.is_broker_up else "down", **done)
@@ -78,9 +79,9 @@ def run(services: Services, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
 
 
 def ask_broker(sweep: Sweep) -> None:
-    """Fail the jobs whose message was given up, and see whether the queue is empty.
+    """Fail the jobs whose message is a dead letter, then check whether the queues are empty.
 
-    The dead letters come first, so that no message is sent again for a job that ended there.
+    The dead letters come first, so that no message is sent again for a job that has one.
     """
     services = sweep.services
     try:
@@ -96,17 +97,17 @@ def ask_broker(sweep: Sweep) -> None:
 
 
 def gave_up(times: int) -> str:
-    """Say why a job failed that no worker survived."""
+    """Return the reason of a job that failed because workers stopped at it."""
     return f"the worker stopped {times} times while this image was in work"
 
 
 def due_rows(sweep: Sweep) -> Iterator[Job | str]:
-    """Read what is due, as jobs, and as ids of batches that have a command."""
+    """Read the rows that are due: jobs, and the ids of batches that have a command."""
     table, now = sweep.services.table, sweep.services.clock()
     for shard in range(resources.DUE_SHARDS):
         seen: set[Key] = set()
-        # What was seen to is due later, so the index is read from its beginning again; it may
-        # lag and show a row twice.
+        # Rows that were handled are due later, so the index is read from its beginning again. It
+        # may lag and show a row twice.
         while keys := [key for key in table.due(shard, now, ROWS_PER_READ) if key not in seen]:
             for (pk, sk), item in table.items(keys).items():
                 if not sweep.has_time:
@@ -115,26 +116,26 @@ def due_rows(sweep: Sweep) -> Iterator[Job | str]:
             seen.update(keys)
 
 
-def see_to(sweep: Sweep, found: Job | str) -> str:
-    """Do what one row needs; returns the word for it."""
+def handle(sweep: Sweep, found: Job | str) -> str:
+    """Do what one row needs; returns one word for what was done."""
     services = sweep.services
     if isinstance(found, str):
-        return see_to_command(sweep, found)
+        return handle_command(sweep, found)
     if not 0 < found.due <= services.clock():
         return "not_due"
     try:
         return act(sweep, found)
     except (Lost, Problem):
         return "lost"
-    except Exception:  # noqa: BLE001 - whatever it was, it is logged and the sweep goes on
-        # One row must not keep the sweep from the others, now or at the next sweeps.
+    except Exception:  # noqa: BLE001 - it is logged, and the sweep goes on
+        # One row must not stop the sweep, now or next time.
         fields = {"job": found.job, "batch": resources.public_name(found.batch)}
         log.logger.exception("sweep_failed_on_row", extra={"fields": fields})
         postpone(services, found, services.clock() + LOOK_AGAIN_MS_MAX)
         return "broken"
 
 
-def see_to_command(sweep: Sweep, batch: str) -> str:
+def handle_command(sweep: Sweep, batch: str) -> str:
     """Go on with a batch's command; one that fails is tried again later."""
     until = min(sweep.until, time.monotonic() + COMMAND_SLICE_SECONDS)
     try:
@@ -163,7 +164,7 @@ def act(sweep: Sweep, row: Job) -> str:
 
 
 def look_for_upload(services: Services, row: Job) -> str:
-    """Queue a job whose file arrived though nobody said so; expire it when it waited too long."""
+    """Queue a job whose file arrived without a call of `uploaded`; expire it after its wait."""
     try:
         if uploads.receive(services, row):
             return "received"
@@ -179,10 +180,10 @@ def look_for_upload(services: Services, row: Job) -> str:
 
 
 def look_for_message(sweep: Sweep, row: Job) -> str:
-    """Publish a queued job again, if its message never arrived or is nowhere any more."""
+    """Publish a queued job again if the broker never confirmed its message, or has lost it."""
     services = sweep.services
     if row.waiting:
-        return look_at_held(sweep, row)
+        return look_at_waiting(sweep, row)
     sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - row.changed_ms)
     is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
     if is_lost and sweep.is_broker_up:
@@ -191,8 +192,8 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
     return "waiting"
 
 
-def look_at_held(sweep: Sweep, row: Job) -> str:
-    """Let held jobs go for which there is room, should no worker have done so."""
+def look_at_waiting(sweep: Sweep, row: Job) -> str:
+    """Release the waiting jobs that there is room for, in case no worker did so."""
     services = sweep.services
     if sweep.is_broker_up:
         transitions.release_waiting(services, row)
@@ -201,7 +202,7 @@ def look_at_held(sweep: Sweep, row: Job) -> str:
 
 
 def recover(sweep: Sweep, row: Job) -> str:
-    """Queue a job again whose worker gave no sign of life, unless that happens every time."""
+    """Queue a job again whose worker fell silent, or fail it after too many lapses."""
     lapses = row.lapses + 1
     if lapses > LAPSES_MAX:
         transitions.fail(sweep.services, row, gave_up(lapses), "broken")
@@ -222,7 +223,7 @@ def publish_again(sweep: Sweep, row: Job, values: Mapping[str, Any]) -> str:
 
 
 def expire(services: Services, row: Job) -> str:
-    """Delete what belongs to a job and close its row for good."""
+    """Delete the objects of a job and move it to `expired`."""
     for _ in objects.delete_objects(services, row.batch, row.job):
         pass
     services.table.expire(row, services.clock())
@@ -231,7 +232,7 @@ def expire(services: Services, row: Job) -> str:
 
 
 def later(services: Services, row: Job, least: int) -> int:
-    """Tell when to look at a row again: the longer nothing changed, the more rarely."""
+    """Compute when to look at a row again: after as long as it has not changed, within limits."""
     now = services.clock()
     return now + max(least, min(now - row.changed_ms, LOOK_AGAIN_MS_MAX))
 

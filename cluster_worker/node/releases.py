@@ -35,7 +35,7 @@ class ReleaseThread(threading.Thread):
     def release(self, row: Job, publish: Publish) -> None:
         """Publish as many waiting jobs of the row's batch as its lane share has room for."""
         try:
-            for released in self.table.release(row, milliseconds, self.table.lapse):
+            for released in self.table.release(row, milliseconds, self.table.lapse_ms):
                 publish(released.message, resources.BULK)
                 self.table.mark_published(released.message, milliseconds())
         except Broken as error:

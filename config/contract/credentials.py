@@ -19,7 +19,7 @@ def signed_in(url: str, secret: str) -> str:
     Raises
     ------
     SettingError
-        If the secret is none of a broker; it is not shown.
+        If the secret is not such JSON; the text does not show it.
     """
     try:
         found = json.loads(secret)

@@ -1,8 +1,8 @@
-"""What a broker begins with, as RabbitMQ imports it: `python3 -m config.contract.definitions`.
+"""The definitions that RabbitMQ imports at its start: `python3 -m config.contract.definitions`.
 
-A virtual host, one user who may do everything in it, and the app's queues with their limits.
-Reads the user's name and password from the environment (DIP_USER, DIP_PASSWORD), so that no list
-of processes shows them.
+They make a virtual host, one user who may do everything in it, and the app's queues with their
+limits. The user's name and password come from the environment (DIP_USER, DIP_PASSWORD), so that
+no list of processes shows them.
 """
 
 import base64
@@ -23,11 +23,11 @@ def definitions(user: str, password: str, salt: bytes) -> dict[str, Any]:
     Parameters
     ----------
     user, password : str
-        Of API and workers.
+        Name and password of the user of API and workers.
     salt : bytes
         Four random bytes.
     """
-    # RabbitMQ's own way: salted, SHA-256, in base 64 with the salt before it.
+    # RabbitMQ's password hash: base64 of the salt and the SHA-256 of salt and password.
     digest = hashlib.sha256(salt + password.encode()).digest()
     return {
         "vhosts": [{"name": VHOST}],

@@ -11,7 +11,7 @@ State = Literal[
     "awaiting_upload", "queued", "running", "succeeded", "failed", "cancelled", "expired"
 ]
 
-# What may follow what. A running job that is claimed again stays running under a new attempt.
+# The states that may follow each state. A running job may be claimed again, by a new attempt.
 TRANSITIONS: Mapping[State, tuple[State, ...]] = {
     "awaiting_upload": ("queued", "failed", "cancelled", "expired"),
     "queued": ("queued", "running", "failed", "cancelled", "expired"),
@@ -52,7 +52,7 @@ AFRESH: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Message:
-    """What the queues carry: which job, and the number of this publish of it."""
+    """The message of a job on the broker, with the number of this publish."""
 
     batch: str
     job: str
@@ -91,9 +91,9 @@ class Job:
     created: int
     kept_until: int
     changed: str = ""
-    # The upload, as the API saw it when it queued the job; the worker reads with If-Match.
+    # ETag of the upload when the API queued the job; the worker reads with If-Match.
     etag: str = ""
-    # Of an upload in parts, as S3 names it, once one was begun.
+    # S3's id of an upload in parts, once one was begun.
     upload: str = ""
     # Which queue its messages go to.
     lane: Literal["interactive", "bulk"] = "interactive"
@@ -102,25 +102,25 @@ class Job:
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0
-    # Number in its lane, by which its place in line is told; 0 where none could be drawn.
+    # Number in its lane, which shows how many images are ahead; 0 if none was drawn.
     ticket: int = 0
-    # Whether it waits for room in its batch's window, without a message.
+    # Whether it waits, without a message, until its batch's lane share has room.
     waiting: bool = False
     # attempt: the fence that every write of a worker is conditional on.
     attempt: int = 0
-    # faults: how often ranks died on this job alone.
+    # faults: how often ranks died on this job while it ran alone.
     faults: int = 0
-    # lapses: how often the sweep found its worker silent.
+    # lapses: how often its worker stopped writing progress.
     lapses: int = 0
     tiles_done: int = 0
     tiles_total: int = 0
-    # Milliseconds that its computation was estimated to take still, when that was written last.
+    # Milliseconds that the rest of its computation was estimated to take, at the last write.
     left_ms: int = 0
-    # Why the job failed, in one sentence; cause says whose fault it was.
+    # Why the job failed, in one sentence, and whether the image or this app is at fault.
     reason: str = ""
     cause: Literal["", "rejected", "broken"] = ""
     notes: tuple[str, ...] = ()
-    # What made the result: the app and the libraries that its pixels depend on.
+    # Versions of the app and of the libraries that the result's pixels depend on.
     versions: Mapping[str, str] = field(default_factory=dict)
     result_key: str = ""
     result_name: str = ""
@@ -128,11 +128,11 @@ class Job:
     result_bytes: int = 0
     rows: int = 0
     columns: int = 0
-    # Types of the pixels, such as uint16, once they are known.
+    # Dtypes of the pixels, such as uint16, once they are known.
     dtype: str = ""
     result_dtype: str = ""
-    # Pictures for the page, which come after the result: keys of those that are there, and until
-    # when those on their way are worth waiting for, else 0.
+    # Pictures for the page, which are made after the result: keys of those that are stored, and
+    # the time until which the page should wait for the others, else 0.
     original_view: str = ""
     result_view: str = ""
     views_until: int = 0
@@ -154,7 +154,7 @@ class Job:
         return cls(**found)
 
     def to_item(self) -> dict[str, Any]:
-        """Write a new row, with its keys and its place in the indexes."""
+        """Write a new row, with its keys and the attributes that the indexes read."""
         values = {name: value for name, value in asdict(self).items() if name != "batch"}
         values["notes"] = list(self.notes)
         return values | {
@@ -166,7 +166,7 @@ class Job:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen to this job by itself."""
+        """Whether the job stays as it is unless a client changes it."""
         return self.state in FINAL
 
     @property
@@ -225,7 +225,7 @@ class Batch:
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Write a new row. The steps are JSON text, since the table takes no floats."""
+        """Write a new row. The steps are JSON text, since the table has no floats."""
         return asdict(self) | {
             "pk": self.batch,
             "sk": resources.BATCH_SK,
@@ -236,10 +236,13 @@ class Batch:
 
 
 def changed_at(now: int, job: str) -> str:
-    """Sort value of the index by change: ordered by time, unique in its batch."""
+    """Return the sort value of the index by change: ordered by time, unique in its batch."""
     return f"{now:013d}#{job}"
 
 
 def time_to_live(kept_until: int) -> int:
-    """Seconds at which DynamoDB may drop a row: a day after the row, so that 410 is answered."""
+    """Return when DynamoDB may delete a row, in seconds since 1970: a day after the job's end.
+
+    The API can answer 410 until then.
+    """
     return kept_until // 1000 + 86_400

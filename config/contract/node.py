@@ -1,4 +1,4 @@
-"""A worker node's sign of life: a row that it writes again and again while it consumes."""
+"""A worker node's row, which the node writes every few seconds while it consumes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from config.contract import resources
 
-# Between two signs; and after how long without one a node counts as gone.
+# Time between two writes, and time without one after which a node counts as gone.
 SIGN_SECONDS = 10.0
 GONE_SECONDS = 45.0
 
@@ -16,9 +16,18 @@ KEPT_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Node:
-    """A node as it was seen last, at `seen` milliseconds since 1970, with its jobs in hand.
+    """A node's row.
 
-    `served` is the highest ticket that it took, for each lane.
+    Attributes
+    ----------
+    worker : str
+        Name of the node.
+    in_hand : int
+        Jobs that it has taken and not finished.
+    seen : int
+        When it wrote the row, in milliseconds since 1970.
+    served : mapping
+        The highest ticket that it claimed, for each lane.
     """
 
     worker: str
@@ -33,7 +42,7 @@ class Node:
         return cls(str(item["sk"]), int(item["in_hand"]), int(item["seen"]), served)
 
     def to_item(self) -> dict[str, Any]:
-        """Write the row, whoever wrote it before."""
+        """Write the row."""
         return {
             "pk": resources.NODES_PK,
             "sk": self.worker,
@@ -44,5 +53,5 @@ class Node:
         }
 
     def is_there(self, now: int) -> bool:
-        """Whether the node gave a sign of life lately."""
+        """Return whether the node wrote its row in the last `GONE_SECONDS`."""
         return now - self.seen < 1000 * GONE_SECONDS

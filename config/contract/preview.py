@@ -1,7 +1,7 @@
-"""A preview: what API and worker say to each other about it, over the broker.
+"""A preview: the question and the answer that API and worker send each other over the broker.
 
-A picture travels with the first question about it, and is known by its hash from then on. Nothing
-of it is stored but in the memory of the worker that was asked.
+The first question about a picture carries its file; later ones name it by its hash. The file is
+stored only in the memory of the worker that received it.
 """
 
 import base64
@@ -20,7 +20,7 @@ class Question:
     picture : str
         SHA-256 of the file, in hexadecimal digits.
     content : bytes
-        The file, or nothing where the worker should have it.
+        The file; empty if the worker should have it already.
     steps : sequence of mapping
         The chain, as in the API.
     """
@@ -54,18 +54,18 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The picture that came of it, or why there is none.
+    """The resulting picture, or why there is none.
 
     Attributes
     ----------
     content : bytes
-        A PNG, or nothing.
+        A PNG; empty if there is none.
     reason : str
-        Why there is none, in one sentence; empty where the picture must be sent again.
+        Why there is none, in one sentence; empty if the picture must be sent again.
     margin : int or None
-        If the picture was cut out of a larger one: pixels along its edges that may not be as the
-        steps would make them there. None where all may be, since a step looks at more than a
-        neighbourhood.
+        For a picture that was cut out of a larger one: width in pixels of the edges that may differ
+        from the larger one's result. None if all pixels may differ, because a step looks at more
+        than a neighbourhood.
     """
 
     content: bytes = b""
@@ -73,7 +73,7 @@ class Answer:
     margin: int | None = None
 
     def to_bytes(self) -> bytes:
-        """Encode for the broker: the words on a first line, then the picture as it is."""
+        """Encode for the broker: reason and margin as JSON on the first line, then the picture."""
         words = {"reason": self.reason, "margin": self.margin}
         return json.dumps(words).encode() + b"\n" + self.content
 

@@ -1,8 +1,8 @@
-"""Check a chain of steps against the catalogue, in the same words for API, engine and shell.
+"""The check of a chain of steps against the catalogue, the same for API, engine and shell.
 
-The catalogue gives each operation's parameters as JSON Schema; the keywords that it uses (type,
-minimum, maximum, enum) are few, and one sentence must name range and unit together, which no
-general validator does.
+The catalogue has each operation's parameters as JSON Schema. It uses few keywords (type, minimum,
+maximum, enum, items), and an error sentence must name range and unit together, which no general
+validator does.
 """
 
 import json
@@ -52,7 +52,7 @@ def check(steps: Any, catalogue: Schema, steps_max: int) -> list[dict[str, Any]]
     Raises
     ------
     ValueError
-        With one sentence: where, what rule, what was found.
+        With one sentence: where, which rule, what was found.
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str | bytes):
         raise ValueError(f"steps: must be a list, got {show(steps)}")
@@ -63,7 +63,7 @@ def check(steps: Any, catalogue: Schema, steps_max: int) -> list[dict[str, Any]]
 
 
 def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[str, Any]:
-    """Check one step; `where` begins its sentences."""
+    """Check one step and fill in its defaults; `where` begins the error sentences."""
     if not isinstance(step, Mapping):
         raise ValueError(f"{where}: must be an object with an operation, got {show(step)}")
     name = step.get("operation")
@@ -88,7 +88,7 @@ def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[
 
 
 def check_value(where: str, value: Any, schema: Schema) -> Any:
-    """Check one parameter's value and return it, whole floats as integers where asked."""
+    """Check one parameter's value and return it; 3.0 becomes 3 for an integer parameter."""
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     if isinstance(value, float) and value.is_integer() and "integer" in kinds:
         value = int(value)
@@ -108,7 +108,7 @@ def check_value(where: str, value: Any, schema: Schema) -> Any:
 
 
 def check_list(where: str, values: Sequence[Any], schema: Schema) -> list[Any]:
-    """Check a list's length, and each of its items."""
+    """Check a list's length and each of its items, and return the items."""
     least, most = schema["minItems"], schema["maxItems"]
     if not least <= len(values) <= most:
         raise ValueError(f"{where}: must hold {least} to {most} values, got {len(values)}")
@@ -118,7 +118,7 @@ def check_list(where: str, values: Sequence[Any], schema: Schema) -> list[Any]:
 
 
 def is_of(value: Any, kind: str) -> bool:
-    """Whether a value is of a JSON Schema type; true and false are no numbers, nor is NaN."""
+    """Return whether a value is of a JSON Schema type; true, false and NaN are not numbers."""
     if isinstance(value, bool):
         return kind == "boolean"
     if isinstance(value, float) and math.isnan(value):
@@ -127,17 +127,17 @@ def is_of(value: Any, kind: str) -> bool:
 
 
 def hint(name: str, known: Mapping[str, Any]) -> str:
-    """Suggest the nearest known name."""
+    """Return the end of a sentence that suggests the nearest known name; "" if none is near."""
     close = get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def list_of(known: Mapping[str, Any]) -> str:
-    """Tell which names there are."""
+    """Return the end of a sentence that lists the known names."""
     return f"; it has {', '.join(known)}" if known else "; it has none"
 
 
 def show(value: Any) -> str:
-    """Print a value that a stranger sent, in JSON's words, cut short."""
+    """Return a client's value as JSON text of 60 characters at most."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."

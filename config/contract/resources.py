@@ -1,18 +1,19 @@
-"""Where things are: keys in the buckets, queues on the broker, keys and indexes of the table."""
+"""Names of resources: keys in the buckets, queues on the broker, keys and indexes of the table."""
 
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-# Deliveries of one message before the broker gives it up. Only a backstop: the fault limit of a
-# job is far lower, but every death of a whole worker counts one delivery for each job it held.
+# Deliveries after which the broker makes a message a dead letter. This is only a backstop: the
+# fault limit of a job is far lower, but the death of a whole worker counts as a delivery for each
+# of its jobs.
 DELIVERY_LIMIT = 20
 
-# Content types of the pictures that are made for pages, by the ending of their keys: a whole one,
-# and tiles at every zoom in one file.
+# Content types of the pictures for the page, by the ending of their keys: a whole picture, and one
+# file of tiles at every zoom.
 VIEW_TYPES = {"png": "image/png", "tiles": "application/x-image-tiles"}
 
-# Counter rows of a batch: enough that two hundred workers rarely meet on one.
+# Counter rows of a batch: enough that two hundred workers rarely write the same one.
 COUNTER_SHARDS = 8
 
 CHANGES_INDEX = "changes"  # hash pk, range changed: what changed in a batch since
@@ -48,13 +49,13 @@ JOB_ARGUMENTS: dict[str, Any] = {
     "x-overflow": "reject-publish",
 }
 
-# Small batches, and the thousands of large ones: a worker takes from both, so that neither waits
-# for the other to be empty.
+# The lanes: small batches and the first images of large ones go by `interactive`, the others by
+# `bulk`. A worker takes from both, so that neither waits until the other is empty.
 JOBS = Queue("dip.interactive.v1", JOB_ARGUMENTS)
 BULK = Queue("dip.bulk.v1", JOB_ARGUMENTS)
 LANES = {"interactive": JOBS, "bulk": BULK}
 
-# A preview is worth nothing once its page has asked for the next one.
+# An older preview is useless, since its page has asked for the next one.
 PREVIEW_SECONDS = 10
 PREVIEWS = Queue(
     "dip.previews.v1",
@@ -98,17 +99,17 @@ def counter_sk(job: str) -> str:
 
 
 def due_shard(job: str) -> str:
-    """Partition of the due index that a row lies in."""
+    """Partition of the due index that holds a row."""
     return f"due#{shard(job, DUE_SHARDS)}"
 
 
 def shard(job: str, shards: int) -> int:
-    """A stable number below `shards` for a job id."""
+    """Compute a stable number below `shards` from a job id."""
     return hashlib.blake2b(job.encode(), digest_size=4).digest()[0] % shards
 
 
 def public_name(batch: str) -> str:
-    """What a log may say of a batch. The id itself is the capability and is never logged."""
+    """Hash of a batch id, for logs. The id itself gives access and is never logged."""
     return hashlib.sha256(batch.encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,7 @@
-"""Settings: typed values from the environment and `.env` files, read once, at the edge.
+"""Settings: typed values from the environment and `.env` files, read once at the start.
 
-A name in the environment wins over the room's own `.env` (in `api/` or `cluster_worker/`), which
-wins over the `.env` at the top. Every setting is listed, with its meaning, in `.env.example`.
+The environment wins over the `.env` of the room (in `api/` or `cluster_worker/`), which wins over
+the `.env` in the top folder. `.env.example` lists every setting with its meaning.
 """
 
 import os
@@ -20,13 +20,13 @@ class SettingError(ValueError):
 
 
 def setting(help: str, default: Any = MISSING) -> Any:
-    """Declare a setting; without a default it must be given."""
+    """Declare a setting; one without a default must be set."""
     return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """What API and worker both need: where the parts are, and how long things are kept."""
+    """Settings of API and worker: addresses and names of resources, and limits they share."""
 
     aws_region: str = setting("AWS region", "eu-central-1")
     table: str = setting("DynamoDB table with the state of every job", "dip-jobs")
@@ -55,7 +55,7 @@ class Endpoints:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Endpoints):
-    """What the API reads."""
+    """Settings of the API."""
 
     s3_public_endpoint: str = setting("S3 as browsers reach it; empty for AWS", "")
     batch_jobs_max: int = setting("Most images in one batch", 50_000)
@@ -80,7 +80,7 @@ class ApiSettings(Endpoints):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(Endpoints):
-    """What a worker node reads."""
+    """Settings of a worker node."""
 
     ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
     decode_seconds_max: float = setting("Longest time to decode or encode one file", 60.0)
@@ -104,7 +104,7 @@ class WorkerSettings(Endpoints):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSettings:
-    """What `make run` reads; all else it sets itself."""
+    """Settings of `make run`; it sets all others itself."""
 
     port: int = setting("Port of the site on this machine", 8000)
     ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
@@ -113,7 +113,7 @@ class LocalSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """What the server of API and site reads on a machine of one's own, besides the API's."""
+    """Settings of the server of API and site on a machine of one's own, besides the API's."""
 
     listen_host: str = setting("Address that the server listens on", "127.0.0.1")
     listen_port: int = setting("Port that the server listens on", 8080)
@@ -138,7 +138,7 @@ def load(
     room : str
         Folder whose own `.env` overrides the one at the top, such as ``"api"``.
     environment : mapping, optional
-        Instead of the process's environment.
+        Used instead of the process's environment.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def load(
 
 
 def value_of(each: "Field[Any]", given: Mapping[str, str]) -> Any:
-    """Convert one setting's text to its type."""
+    """Convert one setting's text to its type, or return its default."""
     name = each.name.upper()
     text = given.get(name, "")
     if text == "":
@@ -168,7 +168,7 @@ def value_of(each: "Field[Any]", given: Mapping[str, str]) -> Any:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read NAME=value lines; blank lines and lines that begin with # are passed over.
+    """Read NAME=value lines; skip blank lines and lines that begin with #.
 
     Raises
     ------

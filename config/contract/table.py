@@ -72,7 +72,7 @@ class JobTable(TableBatches):
         on_no_ticket: Callable[[str, Exception], None] = lambda _lane, _error: None,
     ) -> None:
         super().__init__(TableAccess(client, name, patience, translate))
-        self.lapse = 1000 * lapse_seconds
+        self.lapse_ms = 1000 * lapse_seconds
         self.share = lane_share.share(lane_share_jobs)
         self.on_no_ticket = on_no_ticket
         # The highest ticket that was claimed through this client, for each lane.
@@ -334,14 +334,14 @@ class JobTable(TableBatches):
             "cause": "",
         }
         change = Change(values, {"attempt": row.attempt})
-        writes = move(self.name, row, "running", now, now + self.lapse, change)
+        writes = move(self.name, row, "running", now, now + self.lapse_ms, change)
         writes.append({"ConditionCheck": batch_is_open(self.name, row.batch)})
         try:
             self.access.transact(writes)
         except Lost:
             return None
         self.served[row.lane] = max(row.ticket, self.served[row.lane])
-        return written(row, "running", now, now + self.lapse, values)
+        return written(row, "running", now, now + self.lapse_ms, values)
 
     def progress(self, row: Job, done: int, total: int, left: int, now: int) -> bool:
         """Write how many tiles are done and how much time is left, which is the heartbeat too.
@@ -365,7 +365,7 @@ class JobTable(TableBatches):
             "tiles_total": total,
             "left_ms": left,
             "changed": changed_at(now, row.job),
-            "due": now + self.lapse,
+            "due": now + self.lapse_ms,
         }
         return self._update_attempt(row, values) is not None
 
@@ -417,11 +417,11 @@ class JobTable(TableBatches):
     def hand_back(self, row: Job, now: int) -> bool:
         """Move a running job to `queued` without penalty; its message is still on the broker."""
         values = {"tiles_done": 0, "tiles_total": 0, "left_ms": 0}
-        return self._end_attempt(row, "queued", now, now + self.lapse, values)
+        return self._end_attempt(row, "queued", now, now + self.lapse_ms, values)
 
     def add_fault(self, row: Job, now: int) -> Job | None:
         """Count that a rank died on this job alone; None if the job has another attempt."""
-        item = self._update_attempt(row, {"faults": row.faults + 1, "due": now + self.lapse})
+        item = self._update_attempt(row, {"faults": row.faults + 1, "due": now + self.lapse_ms})
         return Job.from_item(item) if item else None
 
     def _end_attempt(

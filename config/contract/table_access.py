@@ -58,7 +58,7 @@ class Patience:
         time.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311 - spreads writers, hides nothing
 
 
-# For whoever is waited for. A caller that has time may be given more.
+# For the API, whose clients wait. A worker is given more.
 HASTY = Patience()
 
 

@@ -120,7 +120,7 @@ class Api:
         self.move(batch, job, to, self.row(batch, job).kept_until, **values)
 
     def release(self, batch, job):
-        """Let held jobs go, as a worker does that took a message."""
+        """Release waiting jobs, as a worker does that took a message."""
         transitions.release_waiting(self.services, self.row(batch, job))
 
     def store_result(self, batch, job, attempt=1):

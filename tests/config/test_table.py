@@ -248,8 +248,8 @@ def test_a_taken_message_releases_waiting_jobs_as_far_as_there_is_room(table, dy
         dynamodb.put_item(**lane_share.wait(TABLE, row, NOW + at)["Put"])
     table.share = 2
     table.cancel(waiting[0], now)
-    assert [message.job for message in table.release(waiting[0], now, table.lapse)] == names[1:3]
-    assert list(table.release(waiting[0], now, table.lapse)) == []
+    assert [message.job for message in table.release(waiting[0], now, table.lapse_ms)] == names[1:3]
+    assert list(table.release(waiting[0], now, table.lapse_ms)) == []
     row = table.job(BATCH, names[1])
     assert (row.waiting, row.publish, row.published_at, row.ticket) == (False, 1, 0, 1)
     assert not table.mark_published(Message(BATCH, names[1], 2), NOW + 6)
@@ -257,7 +257,7 @@ def test_a_taken_message_releases_waiting_jobs_as_far_as_there_is_room(table, dy
     assert table.job(BATCH, names[1]).published_at == NOW + 7
     # A claim makes room for one more.
     table.claim(table.job(BATCH, names[2]), "node", NOW)
-    assert [message.job for message in table.release(waiting[0], now, table.lapse)] == names[3:4]
+    assert [message.job for message in table.release(waiting[0], now, table.lapse_ms)] == names[3:4]
     assert counts(dynamodb) == {"cancelled": 1, "queued": 2, "running": 1}
 
 

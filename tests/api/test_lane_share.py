@@ -1,4 +1,4 @@
-"""The window: how many messages of one large batch wait on the broker at a time."""
+"""The lane share: how many messages of one large batch may be on the broker at a time."""
 
 from dataclasses import replace
 
@@ -10,18 +10,18 @@ from config.contract import resources
 
 pytestmark = pytest.mark.slow
 
-# One message for each of the counter rows that share it.
-WINDOW = 2
+# One message for each counter row.
+SHARE = 2
 IMAGES = 9
 
 
 @pytest.fixture
 def narrow(api, monkeypatch):
-    """The app with a window of two messages, for all images but a batch's first."""
-    settings = replace(api.services.settings, lane_share_jobs=WINDOW, republish_seconds=1)
+    """The app with a lane share of two messages, for all images but a batch's first."""
+    settings = replace(api.services.settings, lane_share_jobs=SHARE, republish_seconds=1)
     monkeypatch.setattr(services_module, "_made_once", lambda: api.services)
     monkeypatch.setattr(batches, "INTERACTIVE_JOBS_MAX", 1)
-    monkeypatch.setattr(resources, "COUNTER_SHARDS", WINDOW)
+    monkeypatch.setattr(resources, "COUNTER_SHARDS", SHARE)
     api.table = services_module.job_table(api.table.access.client, settings)
     api.services = replace(api.services, settings=settings, table=api.table)
     return api
@@ -30,7 +30,7 @@ def narrow(api, monkeypatch):
 @pytest.fixture
 def crowd(narrow):
     """A batch of nine images, all of them sent."""
-    # Under this key all shares of the window are wanted by several images.
+    # Under this key each counter row counts several images.
     return narrow.queued(*(f"{number}.png" for number in range(IMAGES)), key="0" * 32)
 
 
@@ -52,23 +52,23 @@ def lines(api, batch):
     return [row["sk"] for row in rows if row["sk"].startswith(resources.LINE_PREFIX)]
 
 
-def test_a_batch_publishes_no_more_than_its_window(narrow, queues, crowd):
+def test_a_batch_publishes_no_more_than_its_lane_share(narrow, queues, crowd):
     batch, jobs = crowd
     out = taken(narrow, queues)
-    assert 1 < len(out) <= WINDOW
+    assert 1 < len(out) <= SHARE
     assert len(shares(out)) == len(out)
     assert sorted([*out, *waiting(narrow, batch, jobs), jobs[0]]) == sorted(jobs)
-    # To its visitor a held image is queued as the others are.
+    # Its visitor sees a waiting image as queued, like the others.
     assert narrow.counts(batch) == {"queued": IMAGES}
 
 
-def test_the_next_visitor_waits_behind_the_window_and_not_behind_all(narrow, queues, crowd):
+def test_the_next_visitor_waits_behind_the_lane_share_and_not_behind_all(narrow, queues, crowd):
     _, jobs = narrow.queued("a.png", "b.png")
     waiting = taken(narrow, queues)
-    assert waiting.index(jobs[1]) == len(waiting) - 1 <= WINDOW
+    assert waiting.index(jobs[1]) == len(waiting) - 1 <= SHARE
 
 
-def test_every_message_that_is_taken_lets_the_next_one_go(narrow, queues, crowd):
+def test_every_message_that_is_taken_releases_the_next_job(narrow, queues, crowd):
     batch, jobs = crowd
     done = []
     while out := taken(narrow, queues):
@@ -81,7 +81,7 @@ def test_every_message_that_is_taken_lets_the_next_one_go(narrow, queues, crowd)
     assert lines(narrow, batch) == []
 
 
-def test_the_sweep_lets_go_what_no_worker_did(narrow, queues, crowd):
+def test_the_sweep_releases_what_no_worker_did(narrow, queues, crowd):
     batch, jobs = crowd
     done = []
     while out := taken(narrow, queues):
@@ -93,7 +93,7 @@ def test_the_sweep_lets_go_what_no_worker_did(narrow, queues, crowd):
     assert sorted([*done, jobs[0]]) == sorted(jobs)
 
 
-def test_a_held_job_whose_message_is_lost_is_published_again(narrow, queues, crowd):
+def test_a_released_job_whose_message_is_lost_is_published_again(narrow, queues, crowd):
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)
     narrow.end(batch, job)
@@ -105,7 +105,7 @@ def test_a_held_job_whose_message_is_lost_is_published_again(narrow, queues, cro
     assert lost in taken(narrow, queues)
 
 
-def test_a_held_job_is_cancelled_and_its_line_leads_nowhere(narrow, queues, crowd):
+def test_a_waiting_job_is_cancelled_and_its_line_is_deleted(narrow, queues, crowd):
     batch, jobs = crowd
     out = taken(narrow, queues)
     for job in waiting(narrow, batch, jobs):
@@ -117,7 +117,7 @@ def test_a_held_job_is_cancelled_and_its_line_leads_nowhere(narrow, queues, crow
     assert lines(narrow, batch) == []
 
 
-def test_a_job_that_comes_back_to_the_queue_finds_its_place(narrow, queues, crowd):
+def test_a_job_that_is_handed_back_is_queued_beyond_the_share(narrow, queues, crowd):
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)
     narrow.claim(batch, job)
@@ -126,7 +126,7 @@ def test_a_job_that_comes_back_to_the_queue_finds_its_place(narrow, queues, crow
     assert narrow.table.published(narrow.row(batch, job)) == 2
 
 
-def test_nothing_is_let_go_in_a_batch_that_is_being_cancelled(narrow, queues, crowd, monkeypatch):
+def test_nothing_is_released_in_a_batch_that_is_being_cancelled(narrow, queues, crowd, monkeypatch):
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)
     narrow.end(batch, job)
