@@ -126,16 +126,7 @@ export_catalogue() {
 
 # Not `python -m chalicelib.contract`: that writes what is committed as well, which a test compares.
 export_contract() {
-    PYTHONPATH=.:api .venv/bin/python - >config/contract/openapi.json.new <<'END' &&
-import json
-
-from chalicelib.contract import document
-from chalicelib.schemas import Limits
-
-with open("config/contract/catalogue.json") as file:
-    print(json.dumps(document(json.load(file), Limits()), indent=1))
-END
-        mv config/contract/openapi.json.new config/contract/openapi.json
+    PYTHONPATH=.:api .venv/bin/python -c 'from chalicelib import contract; contract.write_whole()'
 }
 
 # The packages of the site and of the command `cdk`, at the version that reads what aws-cdk-lib writes.
