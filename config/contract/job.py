@@ -75,7 +75,8 @@ class Message:
             found = json.loads(body)
             return cls(str(found["batch"]), str(found["job"]), int(found["publish"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"not a job message: {body[:80]!r}") from error
+            # The body may hold a batch id, and this sentence is logged.
+            raise ValueError(f"not a job message, {len(body)} bytes") from error
 
 
 @dataclass(frozen=True)

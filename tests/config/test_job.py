@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -35,6 +36,14 @@ def test_a_message_survives_the_queue():
 def test_a_strange_message_is_a_value_error(body):
     with pytest.raises(ValueError, match="not a job message"):
         Message.from_bytes(body)
+
+
+def test_the_error_of_a_strange_message_does_not_show_its_batch():
+    # A worker logs the error, and a batch id must not be in a log.
+    body = json.dumps({"version": 2, "batch": ROW.batch}).encode()
+    with pytest.raises(ValueError, match="not a job message") as caught:
+        Message.from_bytes(body)
+    assert ROW.batch not in str(caught.value)
 
 
 def test_every_state_is_either_final_or_not():
