@@ -189,7 +189,7 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
     if is_lost and sweep.is_broker_up:
         return publish_again(sweep, row, {})
     postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
-    return "waiting"
+    return "queued"
 
 
 def look_at_waiting(sweep: Sweep, row: Job) -> str:

@@ -93,6 +93,13 @@ def test_the_sweep_releases_what_no_worker_did(narrow, queues, crowd):
     assert sorted([*done, jobs[0]]) == sorted(jobs)
 
 
+def test_the_sweep_counts_waiting_jobs_apart_from_those_with_a_message(narrow, queues, crowd):
+    batch, jobs = crowd
+    left = len(waiting(narrow, batch, jobs))
+    narrow.clock.pass_seconds(31)
+    assert narrow.sweep() == {"queued": IMAGES - left, "waiting": left}
+
+
 def test_a_released_job_whose_message_is_lost_is_published_again(narrow, queues, crowd):
     batch, _ = crowd
     (job, *_) = taken(narrow, queues)

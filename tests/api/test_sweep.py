@@ -48,7 +48,7 @@ def test_a_queued_job_is_looked_at_more_and_more_rarely(api):
         row = api.row(batch, job)
         waits.append(row.due - api.clock())
         api.clock.now = row.due
-        assert api.sweep() == {"waiting": 1}
+        assert api.sweep() == {"queued": 1}
     assert waits == [30_000, 30_000, 60_000, 120_000]
 
 
@@ -191,7 +191,7 @@ def test_a_sweep_without_a_broker_does_the_rest(api, dead_broker):
     api.claim(batch, silent)
     api.clock.pass_seconds(24 * 3600)
     done = api.sweep()
-    assert done == {"waiting": 1, "published_again": 1, "expired": 1}
+    assert done == {"queued": 1, "published_again": 1, "expired": 1}
     assert api.counts(batch) == {"queued": 2, "expired": 1}
     dead_broker()
     api.clock.pass_seconds(1800)
