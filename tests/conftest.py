@@ -38,10 +38,18 @@ def pytest_collection_modifyitems(config, items):
             raise pytest.UsageError(f"--operation: no test is of {chosen}; see `dip operations`")
     items.sort(key=lambda item: budgets.ORDER.index(budgets.room_of(path_of(item))))
     for item in items:
-        group = path_of(item)
-        if group.endswith("test_catalogue.py"):
-            group = f"{group} {' '.join(sorted(names_of(item)))}"
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item):
+    """Name the group of tests that run in one process, one after the other."""
+    path = path_of(item)
+    if "app" in item.fixturenames:
+        # One app for all of them: its worker takes half a minute of processor time to start.
+        return "app"
+    if path.endswith("test_catalogue.py"):
+        return f"{path} {' '.join(sorted(names_of(item)))}"
+    return path
 
 
 def path_of(item):
