@@ -1,4 +1,4 @@
-"""What a client is shown of a batch: counts, the jobs that changed, and how long it may take."""
+"""The answer about a batch: counts, the jobs that changed, workers and cost."""
 
 import re
 from collections.abc import Mapping
@@ -62,9 +62,9 @@ def cursor(last: str, more: bool, now: int) -> str:
 
 
 def line(services: Services, by_state: Mapping[str, int]) -> dict[str, Any]:
-    """Build what tells how long the batch may take: its workers and how far they have come.
+    """Build the answer's `line`, from which a page estimates the wait: workers and tickets.
 
-    A batch whose jobs are all finished is shown none.
+    It lists no workers if all jobs are finished.
     """
     nodes = nodes_there(services) if any(by_state[state] for state in UNFINISHED) else []
     is_woken = bool(services.fleet.group) and not nodes
@@ -85,11 +85,11 @@ def notice(services: Services) -> str:
 
 
 def nodes_there(services: Services) -> list[Node]:
-    """Read the worker nodes that gave a sign of life lately."""
+    """Read the worker nodes that run now."""
     return [node for node in services.table.nodes() if node.is_there(services.clock())]
 
 
 def estimate(services: Services, images: int) -> float | None:
-    """Estimate what images cost, in US dollars; None if this installation has no prices."""
+    """Estimate the price of images in US dollars; None if this installation has no price."""
     price = services.settings.thousand_images_usd
     return round(images * price / 1000, 6) if price else None

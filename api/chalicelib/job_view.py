@@ -1,4 +1,4 @@
-"""What a client is shown of a job."""
+"""The answer about a job."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def view(row: Job) -> dict[str, Any]:
 
 
 def views(row: Job) -> dict[str, Any]:
-    """Build the addresses of the pictures for the page, for images browsers do not show well."""
+    """Build the addresses of a job's pictures, which show what browsers do not show well."""
     return {
         "original": view_at(row.original_view, row.dtype),
         "result": view_at(row.result_view, row.result_dtype),

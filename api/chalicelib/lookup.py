@@ -1,4 +1,4 @@
-"""Batches and jobs as a request finds them: there, kept still, and open for new work."""
+"""Read the batch or job of a request, or refuse the request if it is gone or not open."""
 
 from chalicelib import problems
 from chalicelib.problems import Problem

@@ -1,4 +1,4 @@
-"""Files in S3: the form or parts that a browser sends a file with, and the checks of what came."""
+"""Files in S3: forms and parts for sending them, checks after they arrived, and deletion."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB
 
-# Small enough that a lost connection costs little, large enough that a file has not too many.
+# Small, so that a lost connection costs little; not smaller, so that a file has few parts.
 PART_BYTES = 8 * MIB
 PARTS_MAX = 10_000
 
@@ -41,7 +41,7 @@ class Upload:
 
 
 def form(services: Services, row: Job) -> dict[str, Any]:
-    """Sign a form that allows to send one file: with this key, this size and this type.
+    """Sign a form for the upload of one file: it fixes the key, the size and the type.
 
     Returns
     -------

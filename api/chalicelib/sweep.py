@@ -97,7 +97,7 @@ def ask_broker(sweep: Sweep) -> None:
 
 
 def gave_up(times: int) -> str:
-    """Return the reason of a job that failed because workers stopped at it."""
+    """Return the reason of a job that failed because its workers stopped again and again."""
     return f"the worker stopped {times} times while this image was in work"
 
 
@@ -232,7 +232,7 @@ def expire(services: Services, row: Job) -> str:
 
 
 def later(services: Services, row: Job, least: int) -> int:
-    """Compute when to look at a row again: after as long as it has not changed, within limits."""
+    """Compute when to look at a row again: after the time since its last change, within limits."""
     now = services.clock()
     return now + max(least, min(now - row.changed_ms, LOOK_AGAIN_MS_MAX))
 

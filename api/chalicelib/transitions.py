@@ -38,7 +38,7 @@ def races_as_problems(row: Job) -> Iterator[None]:
 
 
 def again(services: Services) -> Callable[[Job], Job]:
-    """Return the function that reads a job again after a lost race; it raises 410 without one."""
+    """Return a function that reads a job again after a lost race; 410 if it was deleted."""
 
     def read(row: Job) -> Job:
         found = services.table.job(row.batch, row.job)
@@ -50,7 +50,7 @@ def again(services: Services) -> Callable[[Job], Job]:
 
 
 def again_in_open_batch(services: Services) -> Callable[[Job], Job]:
-    """Return the function for jobs whose batch must be open; it also raises as `open_batch`."""
+    """Return the same function for an open batch; it also raises as `lookup.open_batch`."""
 
     def read(row: Job) -> Job:
         lookup.open_batch(services, row.batch)
@@ -62,7 +62,7 @@ def again_in_open_batch(services: Services) -> Callable[[Job], Job]:
 def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, with `values`, then publish it.
 
-    A job that its batch's lane share has no room for waits, and is published later.
+    If the batch's lane share has no room, the job waits and is published later.
     """
     due = services.clock() + 1000 * services.settings.republish_seconds
     with races_as_problems(row):

@@ -1,4 +1,4 @@
-"""Uploads, as clients call them: a fresh form, addresses of parts, and the end of the upload."""
+"""The calls about uploads: a fresh form, addresses of parts, and the end of the upload."""
 
 from collections.abc import Sequence
 from dataclasses import replace

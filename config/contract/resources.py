@@ -21,8 +21,8 @@ DUE_INDEX = "due"  # hash due_shard, range due: what the sweep must look at
 DUE_SHARDS = 4
 
 BATCH_SK = "batch"
-NODES_PK = "nodes"  # no batch has that id
-TICKETS_PK = "tickets"  # nor that one
+NODES_PK = "nodes"  # no batch has this id
+TICKETS_PK = "tickets"  # no batch has this id
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
 LINE_PREFIX = "line#"  # jobs that wait for their lane share; sorts after them

@@ -1,7 +1,8 @@
-"""The one client of the table, for API and worker: every conditional write and every race.
+"""The client of the table, for API and worker: the conditional writes to jobs and nodes.
 
-A write that depends on a row is conditional on the row as it was read. Whoever loses a race reads
-again and decides; how often that is repeated is `table_access.turns`.
+A write that depends on a row is conditional on the row as it was read. If the row was changed
+meanwhile, the caller loses the race: it reads the row again and decides anew, as often as
+`table_access.turns` allows.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -190,7 +191,7 @@ class JobTable(TableBatches):
         return written(row, "queued", now, due, changes)
 
     def release(self, row: Job, clock: Clock, look_ms: int) -> Iterator[Job]:
-        """Let the waiting jobs of a batch go that wait longest, as far as its share has room.
+        """Release the jobs of a batch that wait longest, as far as its lane share has room.
 
         Parameters
         ----------
@@ -204,8 +205,8 @@ class JobTable(TableBatches):
         Yields
         ------
         Job
-            To be published, and then noted by `mark_published`. What is not published the sweep
-            publishes later.
+            The caller publishes it, then calls `mark_published`. The sweep publishes later what
+            the caller did not.
         """
         for line in self.first_lines(row):
             waiting = self.job(row.batch, line.job)
@@ -229,7 +230,7 @@ class JobTable(TableBatches):
         return written(row, "queued", now, due, values)
 
     def draw_ticket(self, lane: str) -> int:
-        """Draw the next ticket of a lane; 0 if that fails, since no job fails for want of one."""
+        """Draw the next ticket of a lane; 0 if that fails, since a job can do without."""
         try:
             return int(self.access.update(next_ticket(self.name, lane))["issued"])
         except Exception as error:  # noqa: BLE001 - errors of a client that is not imported here
@@ -246,7 +247,7 @@ class JobTable(TableBatches):
         return self._changed(row, {"changed": changed_at(now, row.job)}, when)
 
     def begin_upload(self, row: Job, upload: str, now: int) -> bool:
-        """Note S3's id of an upload in parts; False if there is one, or it is not awaited."""
+        """Note S3's id of an upload in parts; False if the row has one, or another state."""
         values = {"upload": upload, "changed": changed_at(now, row.job)}
         return self._changed(row, values, {"state": row.state, "upload": ""})
 
@@ -258,7 +259,7 @@ class JobTable(TableBatches):
     def _changed(
         self, row: Job | Message, values: Mapping[str, Any], when: Mapping[str, Any]
     ) -> bool:
-        """Set attributes of a job's row, if others have these values; whether they had."""
+        """Set `values` if the row has the values of `when`; return whether it had them."""
         try:
             self.access.update(update_of(self.name, row, values, when))
         except Lost:
@@ -266,7 +267,7 @@ class JobTable(TableBatches):
         return True
 
     def cancel(self, row: Job, clock: Clock, again: Callable[[Job], Job] | None = None) -> Job:
-        """Move an unfinished job to `cancelled`, whoever works on it; raises as `move`."""
+        """Move an unfinished job to `cancelled`, whatever its attempt; raises as `move`."""
         now = clock()
         return self.move(
             row,
@@ -445,7 +446,7 @@ class JobTable(TableBatches):
     def _update_attempt(
         self, row: Job, values: Mapping[str, Any], state: State = "running"
     ) -> Mapping[str, Any] | None:
-        """Set attributes of a claimed job; returns the new row, None if it is another's by now."""
+        """Set attributes of a claimed job; return the new row, or None if the claim is lost."""
         update = update_of(self.name, row, values, {"state": state, "attempt": row.attempt})
         try:
             return self.access.update(update | {"ReturnValues": "ALL_NEW"})

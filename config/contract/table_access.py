@@ -1,7 +1,8 @@
-"""Requests to the table: repeated while others write the same row, with one way to lose a race.
+"""Requests to the table.
 
-The boto3 client is given, since this room imports nothing but the standard library. Its errors are
-recognized by their attribute `response`.
+A write that meets another transaction is sent again. A write whose condition does not hold raises
+`Lost`. The boto3 client is a parameter, since this room imports only the standard library; its
+errors are recognized by their attribute `response`.
 """
 
 import random
@@ -13,19 +14,19 @@ from typing import Any
 
 Key = tuple[str, str]
 
-# Why DynamoDB refused: a condition does not hold.
+# DynamoDB's codes for a condition that does not hold.
 CONDITIONS = {"ConditionalCheckFailed", "ConditionalCheckFailedException"}
-# Why DynamoDB refused: another transaction is at one of the rows. The same write may pass later.
+# DynamoDB's codes for another transaction on one of the rows. The same write may succeed later.
 CONFLICTS = {
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
     "ThrottlingError",
 }
-# A cancelled transaction gives "None" for each of its writes that is not at fault.
+# A cancelled transaction has the code "None" for each of its writes that could have been done.
 NEUTRAL = {"None", "TransactionCanceledException"}
 
-# Turns of a race. Writers of one row are few: its worker, its visitor and the sweep.
+# Tries of a write after lost races. A row has few writers: its worker, its visitor and the sweep.
 TURNS_MAX = 8
 TURN_SECONDS = 0.005
 
@@ -41,12 +42,12 @@ class Lost(Exception):
 
 
 class Busy(Lost):
-    """Other writers were always first, however often the write was repeated."""
+    """The write was repeated as often as allowed, and other writers were first each time."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a write is sent that meets another transaction, and the pauses between."""
+    """How often a write is tried that meets another transaction, and the pauses between."""
 
     tries: int = 4
     seconds: float = 0.02
@@ -93,8 +94,8 @@ class TableAccess:
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Mapping[str, Any]]:
         """Read rows by (pk, sk), a hundred at a time; rows that are not there are left out.
 
-        What DynamoDB has no capacity for together is read one by one in the end, since it repeats
-        single reads by itself.
+        Rows that DynamoDB repeatedly has no capacity for are read one by one, since botocore
+        retries single reads by itself.
         """
         found: dict[Key, Mapping[str, Any]] = {}
         left = list(dict.fromkeys(keys))
@@ -145,7 +146,7 @@ class TableAccess:
         self._write(lambda: self.client.transact_write_items(TransactItems=writes))
 
     def busy(self) -> Exception:
-        """Make the exception for a race that is given up."""
+        """Make the exception for a write that is given up."""
         return self.translate(Busy("other writers were always first"))
 
     def _get_together(self, keys: Sequence[Key]) -> tuple[dict[Key, Mapping[str, Any]], list[Key]]:
@@ -165,7 +166,7 @@ class TableAccess:
             return request()
 
     def _write(self, request: Callable[[], Any]) -> Any:
-        """Send a write, again and again while other transactions are at its rows."""
+        """Send a write; repeat it while other transactions are on its rows."""
         for tried in range(self.patience.tries):
             with self._translated():
                 try:
@@ -206,7 +207,7 @@ def codes_of(error: Exception) -> set[str]:
 
 
 def turns() -> Iterator[int]:
-    """Count the turns of a race, and pause before each but the first, a little longer each time."""
+    """Count tries; pause before each but the first, a little longer each time."""
     for turn in range(TURNS_MAX):
         if turn:
             time.sleep(random.uniform(0, TURN_SECONDS * 2**turn))  # noqa: S311 - spreads writers

@@ -1,4 +1,4 @@
-"""Writes to a batch: its requests, its new jobs, and the command for all of them."""
+"""Writes to a batch: its requests, its new jobs, and its command."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from config.contract.writes import (
 
 
 class TableBatches(TableReads):
-    """The reads, and the writes to batches."""
+    """Adds the writes to batches to the reads."""
 
     def begin_request(
         self,
@@ -29,14 +29,14 @@ class TableBatches(TableReads):
         opening: Write,
         on_lost: Callable[[], None],
     ) -> str | None:
-        """Remember a request in its batch, once, together with the write that opens it.
+        """Write a request into its batch, unless it is there, in one transaction with `opening`.
 
         Parameters
         ----------
         batch : Batch
             The batch that the request makes or adds to.
         request, fingerprint : str
-            Id of the request, and what tells its body from another.
+            Id of the request, and hash of its body.
         opening : dict
             The write that makes the batch, or counts more jobs in it.
         on_lost : callable
@@ -45,7 +45,7 @@ class TableBatches(TableReads):
         Returns
         -------
         str or None
-            None at the first time; else the fingerprint that came with the request before.
+            None if the request is new; else the fingerprint that it came with before.
         """
         writes = [opening, put_request(self.name, batch, request, fingerprint)]
         for turn in turns():

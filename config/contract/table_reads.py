@@ -1,4 +1,4 @@
-"""What is read from the table. Never a scan."""
+"""Reads of the table. None of them is a scan."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +11,10 @@ from config.contract.table_access import Key, TableAccess
 
 
 class TableReads:
-    """Reads of batches, jobs, counters and nodes; rows are read as they stand now.
+    """Reads of batches, jobs, counters and nodes.
 
-    What is read from an index (`changes`, `due`) may lag by a moment.
+    A read sees every write that was done before it. Only the indexes (`changes`, `due`) lag by a
+    moment, and `nodes` may.
     """
 
     def __init__(self, access: TableAccess) -> None:

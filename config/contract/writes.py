@@ -1,6 +1,6 @@
 """The writes to the table, as plain values for boto3's resource client.
 
-Nothing here asks the table: `JobTable` sends these values, alone or as one transaction.
+The functions here do not call the table: `JobTable` sends these values, alone or in transactions.
 """
 
 from collections import Counter
