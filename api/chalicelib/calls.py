@@ -18,8 +18,8 @@ IN_PATH: Mapping[str, Schema] = {
 KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "128 random bits. The same request sent again with it finds what the first "
-    "one made; another body with it is a conflict.",
+    "description": "128 random bits, in hexadecimal digits. A request that is sent again with the "
+    "same key makes nothing new; another body with the same key is answered 409.",
     "schema": BATCH_ID,
 }
 SINCE: Schema = {
