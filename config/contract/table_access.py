@@ -16,12 +16,14 @@ Key = tuple[str, str]
 
 # DynamoDB's codes for a condition that does not hold.
 CONDITIONS = {"ConditionalCheckFailed", "ConditionalCheckFailedException"}
-# DynamoDB's codes for another transaction on one of the rows. The same write may succeed later.
+# DynamoDB's codes for another transaction on one of the rows, or for too many requests at once. The
+# same write may succeed later.
 CONFLICTS = {
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
     "ThrottlingError",
+    "ProvisionedThroughputExceeded",
 }
 # A cancelled transaction has the code "None" for each of its writes that could have been done.
 NEUTRAL = {"None", "TransactionCanceledException"}

@@ -460,12 +460,26 @@ def no_pauses(monkeypatch):
         (ConnectionError("away"), ConnectionError),
     ],
 )
-def test_only_a_conflict_is_sent_again(no_pauses, refusal, raised):
+def test_what_no_repetition_helps_is_not_sent_again(no_pauses, refusal, raised):
     client = Refusing(refusal, refusal)
     with pytest.raises(raised) as caught:
         TableAccess(client, TABLE).transact([])
     assert len(client.refusals) == 1
     assert isinstance(caught.value, Lost) or caught.value is refusal
+
+
+@pytest.mark.parametrize(
+    "reasons",
+    [
+        ("None", "TransactionConflict"),
+        ("TransactionConflict", "ProvisionedThroughputExceeded"),
+        ("ThrottlingError", "None"),
+    ],
+)
+def test_a_transaction_that_meets_another_or_a_full_partition_is_sent_again(no_pauses, reasons):
+    client = Refusing(refused(CANCELLED, *reasons))
+    TableAccess(client, TABLE).transact([])
+    assert client.refusals == []
 
 
 def test_conflicts_without_end_are_a_lost_race_unless_they_are_translated(no_pauses):
