@@ -460,7 +460,7 @@ def no_pauses(monkeypatch):
         (ConnectionError("away"), ConnectionError),
     ],
 )
-def test_what_no_repetition_helps_is_not_sent_again(no_pauses, refusal, raised):
+def test_a_write_that_cannot_succeed_later_is_not_sent_again(no_pauses, refusal, raised):
     client = Refusing(refusal, refusal)
     with pytest.raises(raised) as caught:
         TableAccess(client, TABLE).transact([])
@@ -476,7 +476,7 @@ def test_what_no_repetition_helps_is_not_sent_again(no_pauses, refusal, raised):
         ("ThrottlingError", "None"),
     ],
 )
-def test_a_transaction_that_meets_another_or_a_full_partition_is_sent_again(no_pauses, reasons):
+def test_a_transaction_refused_for_a_conflict_or_for_load_is_sent_again(no_pauses, reasons):
     client = Refusing(refused(CANCELLED, *reasons))
     TableAccess(client, TABLE).transact([])
     assert client.refusals == []
