@@ -41,7 +41,7 @@ class ImageHeader(NamedTuple):
 
 
 def header_of(shape: tuple[int, ...], dtype: str) -> ImageHeader:
-    """Describe an image of which nothing is known but shape and dtype.
+    """Return the header of an image whose shape and dtype alone are known.
 
     Parameters
     ----------
