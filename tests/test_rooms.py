@@ -14,6 +14,7 @@ WORKER = "cluster_worker."
 PIXELS, KERNELS, OPERATIONS, PLAN, FILES = (
     WORKER + room for room in ("pixels", "kernels", "operations", "plan", "imagefiles")
 )
+DECLARE = OPERATIONS + ".declare"
 # What every room of the worker may import: they know no room themselves.
 COMMON = {WORKER + "errors", WORKER + "log", WORKER + "timings"}
 ARRAYS = {"numpy", "scipy", "skimage"}  # scipy is what scikit-image itself computes with
@@ -27,6 +28,8 @@ MAY_IMPORT = {
     "api/": {"chalicelib", "config", "chalice", *AWS, "pika", "fastjsonschema"},
     "cluster_worker/pixels/": {"numpy", *COMMON},
     "cluster_worker/kernels/": {PIXELS, *ARRAYS, "numba", "llvmlite", "cv2", *COMMON},
+    "cluster_worker/operations/support/": {PIXELS, KERNELS, DECLARE, *ARRAYS, *COMMON},
+    "cluster_worker/operations/declare/": {PIXELS, *ARRAYS, *COMMON},
     "cluster_worker/operations/": {PIXELS, KERNELS, *ARRAYS, *COMMON},
     "cluster_worker/plan/": {PIXELS, KERNELS, OPERATIONS, "numpy", *COMMON},
     "cluster_worker/imagefiles/": {PIXELS, "numpy", *CODECS, *COMMON},
