@@ -33,7 +33,7 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); 
 
 test: ## Run the tests with real parts (OPERATION=name or ROOM=name for a part; rooms are folders)
 ifdef OPERATION
-	@$(SETUP) check
+	@$(SETUP) kernels
 	$(PYTEST) -m "not long" --operation $(OPERATION) tests/cluster_worker/operations
 else ifdef ROOM
 	@$(SETUP) test

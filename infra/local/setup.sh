@@ -1,8 +1,9 @@
 #!/bin/bash
 # Install and build what is missing, and nothing else: `setup.sh run` for make run, `setup.sh check`
-# for the Python alone, `setup.sh server` for a server of API and site, `setup.sh synth` for make
-# synth, `setup.sh bench` for make bench, `setup.sh test` for make test. Says what it does, keeps the
-# details in .run/setup.log, and does nothing, in a fraction of a second, when all is there.
+# for the Python alone, `setup.sh kernels` for Python and kernels, `setup.sh server` for a server of
+# API and site, `setup.sh synth` for make synth, `setup.sh bench` for make bench, `setup.sh test` for
+# make test. Prints what it does, writes the details to .run/setup*.log, and does nothing, in a
+# fraction of a second, if all is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -173,10 +174,12 @@ wait_for_aside() {
 }
 
 aside=()
-if [ "$what" != check ]; then start_aside node_packages; fi
+needs_site=1
+case $what in check | kernels) needs_site= ;; esac
+if [ "$needs_site" ]; then start_aside node_packages; fi
 if python3 -c 'import ensurepip, venv' 2>/dev/null; then start_aside packages; else packages; fi
 python_environment
 contract
-if [ "$what" = run ] || [ "$what" = test ] || [ "$what" = bench ]; then kernels; fi
+case $what in run | test | bench | kernels) kernels ;; esac
 wait_for_aside
-if [ "$what" != check ]; then site; fi
+if [ "$needs_site" ]; then site; fi

@@ -86,7 +86,7 @@ def test_rows_that_the_table_had_no_capacity_for_are_asked_for_again(api, monkey
     batch, (job,) = api.batch()
 
     class Busy:
-        """Gives one row of those asked for, and at first none."""
+        """Return one of the rows that were asked for, and none at first."""
 
         def batch_get_item(self, **question):
             asked = question["RequestItems"][api.table.name]

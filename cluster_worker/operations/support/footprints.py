@@ -39,10 +39,10 @@ Connectivity = Annotated[
 
 
 def border_table(sides: tuple[int, int], pixels: int) -> int:
-    """Give the bytes by which scipy filters with a neighbourhood of so many pixels.
+    """Compute the size in bytes of the table that scipy's filters make of a neighbourhood.
 
-    It lists where they lie, in 8 bytes each, for every way in which the image's border may cut
-    the neighbourhood: one for each pixel of the rectangle around it.
+    The table has the offsets of its `pixels`, 8 bytes each, once for every way in which the image
+    border can cut the neighbourhood: one way for each pixel of the rectangle of these `sides`.
     """
     return 8 * prod(sides) * pixels
 
@@ -50,11 +50,11 @@ def border_table(sides: tuple[int, int], pixels: int) -> int:
 def footprint_table(
     footprint: Footprint, radius: int, half_width: int | None = None, **_: Any
 ) -> int:
-    """Give the bytes by which scipy filters with a footprint."""
+    """Compute the size in bytes of scipy's table for a footprint."""
     mask = footprint_of(footprint, radius, half_width)
     return border_table(mask.shape, int(mask.sum()))
 
 
 def square_table(side: int) -> int:
-    """Give the bytes by which scipy filters with a square of so many rows."""
+    """Compute the size in bytes of scipy's table for a square of `side` rows."""
     return border_table((side, side), side**2)
