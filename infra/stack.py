@@ -1,4 +1,4 @@
-"""The whole app on AWS, in the same sequence as the picture in README."""
+"""The whole app on AWS, in the same sequence as the picture in ARCHITECTURE.md."""
 
 import os
 from typing import Any
