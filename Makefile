@@ -4,8 +4,9 @@ SHELL := /bin/bash
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
-# Two processes share the tests; what each test shares with others is said in tests/conftest.py.
+# Tests that only compute share the cores; those with servers and worlds run one after the other.
 PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters chains engine gigapixel scaling broker worker rabbitmq4
@@ -37,11 +38,12 @@ ifdef OPERATION
 	$(PYTEST) -m "not long" --operation $(OPERATION) tests/cluster_worker/operations
 else ifdef ROOM
 	@$(SETUP) test
-	$(PYTEST) -m "not long" $(or $(wildcard tests/$(ROOM) tests/cluster_worker/$(ROOM)),tests/$(ROOM))
+	$(PYTHON) -m pytest -m "not long" $(or $(wildcard tests/$(ROOM) tests/cluster_worker/$(ROOM)),tests/$(ROOM))
 else
 	@$(SETUP) test
 	npm --prefix frontend run check
-	ROOM_BUDGETS=1 $(PYTEST) -m "not long"
+	ROOM_BUDGETS=1 $(PYTEST) -m "not long" $(COMPUTING)
+	ROOM_BUDGETS=1 $(PYTHON) -m pytest -m "not long" $(COMPUTING:%=--ignore=%)
 endif
 
 test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)

@@ -9,22 +9,22 @@ from collections import defaultdict
 
 # Rooms with long tests come first, so that the processes that share the work end together.
 SECONDS = {
-    "machines": 400,
-    "site": 400,
-    "app": 400,
-    "infra": 400,
-    "cluster_worker/engine": 300,
-    "cluster_worker/node": 300,
-    "cluster_worker/imagefiles": 300,
-    "cluster_worker": 60,
-    "api": 200,
-    "benchmarks": 120,
-    "config": 120,
-    "cluster_worker/plan": 60,
-    "cluster_worker/pixels": 30,
-    "cluster_worker/kernels": 120,
-    "top": 60,
-    "cluster_worker/operations": 900,
+    "machines": 900,
+    "site": 900,
+    "app": 1200,
+    "infra": 1200,
+    "cluster_worker/engine": 900,
+    "cluster_worker/node": 900,
+    "cluster_worker/imagefiles": 600,
+    "cluster_worker": 300,
+    "api": 600,
+    "benchmarks": 600,
+    "config": 400,
+    "cluster_worker/plan": 240,
+    "cluster_worker/pixels": 120,
+    "cluster_worker/kernels": 400,
+    "top": 300,
+    "cluster_worker/operations": 2400,
 }
 ORDER = tuple(SECONDS)
 
