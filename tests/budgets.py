@@ -1,7 +1,7 @@
 """How long each room of the tests may take, and what it took.
 
-Seconds of all tests of a room, one after the other, in `make test`. The budgets are about twice
-what a room takes on two quiet cores, since other work on the machine is nobody's fault; a room
+Seconds of all tests of a room, one after the other, in `make test`. The budgets are
+several times what a room takes on two quiet cores, because other work may share the machine. A room
 that exceeds its budget fails `make test`. An issue may add up to 45 seconds to one room.
 """
 

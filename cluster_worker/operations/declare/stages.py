@@ -81,7 +81,7 @@ class Rounds:
     ----------
     update : callable
         ``update(state, image)``: both with a halo of `halo` pixels; returns the new state of the
-        same shape and type, of which the core is kept.
+        same shape and type; its core is kept.
     halo : int
         Pixels that one update reads around a pixel. An update that spreads something as far as it
         goes within its block (a flood) reads one.

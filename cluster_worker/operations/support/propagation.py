@@ -230,7 +230,7 @@ def contacts_in(block: Image, *, place: Place, connectivity: int) -> Contacts:
 
 
 def contacts(connectivity: int) -> Measure:
-    """Return the measure of which codes touch in the whole image."""
+    """Return the measure that finds the codes that touch, in the whole image."""
     return Measure(partial(contacts_in, connectivity=connectivity), join_contacts)
 
 
