@@ -82,8 +82,9 @@ MEASURE = """
 import sys
 from pathlib import Path
 import numpy as np
-from cluster_worker.plan.run import run_alone
+from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.run import run_alone
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
