@@ -13,7 +13,7 @@ import pytest
 
 from config.contract import resources
 from config.contract.settings import TOP
-from tests.machines.machine import Machine, base, copy_of, copy_sources, lend
+from tests.machines.machine import Machine, base, copy_from_host, copy_of, copy_sources
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -24,7 +24,7 @@ SCRIPT = ("/opt/app/config/broker-node-config.sh", "--host", "localhost")
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
     root = copy_of(base("bookworm"), tmp_path_factory.mktemp("machines") / "broker")
-    lend(root, "/etc/resolv.conf", "/etc/apt/apt.conf.d")
+    copy_from_host(root, "/etc/resolv.conf", "/etc/apt/apt.conf.d")
     # Debian's installer writes this, and RabbitMQ looks the machine up by its name.
     (root / "etc/hosts").write_text(f"127.0.0.1 localhost {os.uname().nodename}\n")
     (root / "opt/app").mkdir(parents=True)
