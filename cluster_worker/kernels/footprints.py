@@ -1,5 +1,6 @@
 """Footprints: masks of the neighbourhood that a filter reads around each pixel."""
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -54,11 +55,14 @@ def octagon(radius: int) -> NDArray[np.uint8]:
     return mask
 
 
+@lru_cache
 def footprint_reach(shape: Footprint, radius: int, half_width: int | None = None) -> int:
-    """Return how far a neighbourhood reaches from its centre, in pixels: the halo of its filter."""
-    if shape in ("rectangle", "ellipse"):
-        return max(radius, half_width or 0)
-    return radius + radius // 2 if shape == "star" and radius > 1 else radius
+    """Return how far a neighbourhood reaches from its centre, in pixels: the halo of its filter.
+
+    It is read off the mask: the tips of a star reach beyond its radius.
+    """
+    rows, columns = footprint_of(shape, radius, half_width).shape
+    return int(max(rows, columns)) // 2
 
 
 # Neighbourhoods whose least and greatest integers are found by networks of comparators. The diamond

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cluster_worker.kernels import Image, lazily
-from cluster_worker.kernels.footprints import Footprint
+from cluster_worker.kernels.footprints import Footprint, footprint_reach
 from cluster_worker.kernels.framed import MODES, framed
 from cluster_worker.kernels.strips import by_strips, direct
 from cluster_worker.pixels.tiling import Place
@@ -63,16 +63,17 @@ def sorted_median(
     ndarray
         The result for the core, of the image's type.
     """
+    reach = footprint_reach(footprint, radius, half_width)
     if image.dtype.kind == "f" and np.isnan(image.min()):
         return by_strips(
             lambda strip: model(strip, footprint, radius, half_width, mode),
             image,
-            radius,
+            reach,
             place,
             out,
         )
-    loop = partial(loops.medians, np.empty(0, image.dtype), radius)
-    return framed(loop, image, radius, mode, 0, place, out)
+    loop = partial(loops.medians, np.empty(0, image.dtype), reach)
+    return framed(loop, image, reach, mode, 0, place, out)
 
 
 def counted_median(

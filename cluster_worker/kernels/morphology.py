@@ -189,5 +189,6 @@ def spread(
     number = number_of(footprint, radius, half_width)
     loop = partial(loops.extremes, np.empty(0, values.dtype), brightest, number)
     target = None if out is None else out.view(values.dtype)
-    found = framed(loop, values, radius, mode, level, place, target)
+    reach = footprint_reach(footprint, radius, half_width)
+    found = framed(loop, values, reach, mode, level, place, target)
     return found.view(image.dtype) if out is None else out

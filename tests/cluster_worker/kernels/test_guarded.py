@@ -1,0 +1,162 @@
+"""No kernel reads or writes outside the arrays that it was given.
+
+Every kernel runs over the corners of its parameters, in memory where each array touches a page that
+nobody may read or write: once with its last byte, once with its first. It runs in a process of its
+own. If that process dies of a signal, the test names the kernel and its parameters.
+"""
+
+import faulthandler
+import json
+import mmap
+import os
+import signal
+import traceback
+import warnings
+from itertools import product
+from random import Random
+
+import numpy as np
+import pytest
+
+from cluster_worker.errors import Rejected
+from cluster_worker.kernels import footprints, morphology
+from cluster_worker.operations import OPERATIONS
+from cluster_worker.pixels.header import header_of
+from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.run import run_alone
+from tests.cluster_worker.kernels.guarded import functions_of, guarded
+
+WITH_KERNELS = [name for name, each in OPERATIONS.items() if each.kernels]
+# (rows, columns) of an image, and of the cores that it is cut into. A row is longer than what a
+# loop computes at a time.
+SHAPES = (((19, 140), (9, 70)), ((9, 67), None), ((2, 3), None))
+# Numbers are tried up to this one: no loop behaves otherwise for a neighbourhood that is larger
+# than all images. Classes are fewer, because finding them takes seconds, in no loop.
+MOST = 12
+CLASSES = [2, 3]
+# Sets of parameters that are tried for an operation with more, in the long test.
+SETS = 1000
+
+
+def corners(schema):
+    """Return the values of a parameter at which a kernel may go wrong."""
+    if "enum" in schema:
+        return schema["enum"]
+    if schema["type"] == "boolean":
+        return [False, True]
+    if schema["type"] == "array":
+        return [schema["default"]]
+    low, high = schema["minimum"], schema["maximum"]
+    found = {low, min(high, MOST), min(high, max(low, schema["default"] or low))}
+    if "integer" in schema["type"]:
+        found |= {min(high, low + 1), min(high, low + 2)}
+    return [*sorted(found), *([None] if "null" in schema["type"] else [])]
+
+
+def parameter_sets(operation, every):
+    """Yield sets of parameters that one of the kernels serves, in the same order each time.
+
+    Without `every` those are left out whose corners have all been in earlier ones.
+    """
+    names = list(operation.parameters)
+    values = [
+        CLASSES if name == "classes" else corners(operation.parameters[name]) for name in names
+    ]
+    chosen, seen = list(product(*values)), set()
+    # The same order each time; nothing here is secret.
+    Random(operation.name).shuffle(chosen)  # noqa: S311
+    for each in chosen[: SETS if every else None]:
+        parameters = dict(zip(names, each, strict=True))
+        new = {(name, str(value)) for name, value in parameters.items()} - seen
+        if (every or new or not names) and any(k.when(**parameters) for k in operation.kernels):
+            seen |= new
+            yield parameters
+
+
+def images_for(operation, shape):
+    """Yield an image of each kind that a kernel of the operation takes as it is."""
+    random = np.random.default_rng(1)
+    types = dict.fromkeys(name for kernel in operation.kernels for name in kernel.takes)
+    for dtype in types:
+        levels = random.random(shape) ** 4
+        if dtype == "bool":
+            yield levels > 0.3
+            continue
+        white = 1 if dtype.startswith("float") else np.iinfo(dtype).max
+        gray = (levels * white).astype(dtype)
+        if operation.takes == "labels" or dtype in ("uint32", "int32", "int64"):
+            yield gray
+            continue
+        yield gray
+        yield np.stack([gray, gray[::-1], gray[:, ::-1]], axis=2)
+
+
+def run_guarded(operation, every, current):
+    """Run all cases of an operation, and write each into `current` before it starts."""
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    for i, parameters in enumerate(parameter_sets(operation, every)):
+        steps = json.dumps([{"operation": operation.name, **parameters}])
+        for shape, core in SHAPES if every else [SHAPES[i % len(SHAPES)]]:
+            for image in images_for(operation, shape):
+                case = f"{operation.name} {parameters}, {image.dtype} {image.shape}"
+                current.seek(0)
+                current.write(case.encode().ljust(len(current)))
+                results = [result_of(image, steps, core, front) for front in (False, True)]
+                assert same(*results), f"{case}: the result depends on where the image lies"
+
+
+def result_of(image, steps, core, front):
+    """Return the result of a chain in guarded memory, or the sentence that refuses the image."""
+    try:
+        planned = plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, "input", core))
+        with guarded(front):
+            return run_alone(planned, image.copy())
+    except Rejected as error:
+        return str(error)
+
+
+def same(one, other):
+    if isinstance(one, str) or isinstance(other, str):
+        return isinstance(one, str) and isinstance(other, str)
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def outcome_of(name, every=False):
+    """Run all cases of an operation in a process of its own; return "" or what went wrong."""
+    with mmap.mmap(-1, 1 << 16) as current, mmap.mmap(-1, 1 << 16) as failed:
+        # Compiled here, once for all operations.
+        functions_of(True), functions_of(False)
+        pid = os.fork()
+        if pid == 0:
+            faulthandler.disable()
+            try:
+                run_guarded(OPERATIONS[name], every, current)
+            except BaseException:  # noqa: BLE001 - shown by the parent
+                failed.write(traceback.format_exc()[-60_000:].encode())
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        if os.WIFSIGNALED(status):
+            return f"{signal.Signals(os.WTERMSIG(status)).name}: {current[:].decode().strip()}"
+        return failed[:].rstrip(b"\0").decode()
+
+
+@pytest.mark.parametrize("name", WITH_KERNELS)
+def test_a_kernel_stays_within_its_arrays(name):
+    assert not outcome_of(name)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", WITH_KERNELS)
+def test_a_kernel_stays_within_its_arrays_at_every_corner(name):
+    assert not outcome_of(name, every=True)
+
+
+def test_a_reach_that_is_one_too_small_is_found_out(monkeypatch):
+    """Show that the tests above would fail if a kernel were told too small a reach."""
+    monkeypatch.setattr(
+        morphology, "footprint_reach", lambda *given: footprints.footprint_reach(*given) - 1
+    )
+    assert outcome_of("dilation").startswith("SIGSEGV: dilation {'footprint'")

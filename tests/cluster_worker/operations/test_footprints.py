@@ -1,0 +1,49 @@
+"""Every shape and size of a neighbourhood gives the pixels of scikit-image."""
+
+from itertools import product
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint_reach
+from cluster_worker.operations import OPERATIONS
+from tests.cluster_worker.operations.test_catalogue import (
+    assert_equal_to_scikit_image,
+    default,
+    named,
+    outcome,
+)
+
+SHAPES = get_args(Footprint)
+SIZES = list(product(range(1, 11), (None, 1, 5)))
+IMAGE = np.random.default_rng(2).integers(0, 256, (30, 83), np.uint8)
+# Rows that a loop handles at once, so that neighbourhoods reach beyond the border on all sides.
+SMALL = IMAGE[:5, :9].copy()
+
+
+def steps_of(name, shape, radius, half_width):
+    [step] = default(name)
+    step |= {"footprint": shape, "radius": radius}
+    return [step | {"half_width": half_width} if "half_width" in step else step]
+
+
+@pytest.mark.parametrize("name", [n for n, o in OPERATIONS.items() if "footprint" in o.parameters])
+def test_every_footprint_gives_the_pixels_of_scikit_image(name):
+    for shape, (radius, half_width), image in product(SHAPES, SIZES, (IMAGE, SMALL)):
+        if half_width and shape not in ("rectangle", "ellipse"):
+            continue
+        with named(shape, radius, half_width, image.shape):
+            steps = steps_of(name, shape, radius, half_width)
+            found = {"input": outcome(image, steps)}
+            assert_equal_to_scikit_image(found, image, steps)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_reach_of_a_neighbourhood_holds_its_mask(shape):
+    for radius, half_width in SIZES:
+        rows, columns = np.nonzero(footprint_of(shape, radius, half_width))
+        mask = footprint_of(shape, radius, half_width)
+        middle = mask.shape[0] // 2, mask.shape[1] // 2
+        furthest = max(abs(rows - middle[0]).max(), abs(columns - middle[1]).max())
+        assert footprint_reach(shape, radius, half_width) >= furthest
