@@ -28,7 +28,7 @@ from cluster_worker.operations.support.quantiles import (
     digits_of_levels,
     quantile_values,
 )
-from cluster_worker.operations.support.statistics import EXTENT, Extent, counts
+from cluster_worker.operations.support.statistics import EXTENT, Extent, bin_centers, counts
 
 Gain = Annotated[
     float, Number(0, 10, slider=(0, 4), step=0.05), "What the result is multiplied by."
@@ -166,8 +166,8 @@ def range_measures(
 
 
 def shares_of(lower_percentile: float, upper_percentile: float) -> tuple[float, float]:
-    """Return two percentiles in order, as shares."""
-    return lower_percentile / 100, max(lower_percentile, upper_percentile) / 100
+    """Return two percentiles as shares."""
+    return lower_percentile / 100, upper_percentile / 100
 
 
 def count_numbers(image: Image, *earlier: Counts, shares: tuple[float, float]) -> Counts:
@@ -213,8 +213,8 @@ def rescale_intensity(
     lower_percentile : float
         Share of the pixels that become black, if `in_range` is "percentiles".
     upper_percentile : float
-        Share of the pixels that do not become white, if `in_range` is "percentiles"; at least
-        `lower_percentile`.
+        Share of the pixels that do not become white, if `in_range` is "percentiles". Below
+        `lower_percentile` all pixels become white.
 
     Notes
     -----
@@ -266,16 +266,15 @@ def equalize_hist(
     """
     between, histogram = statistics
     dtype = image.dtype
-    if dtype.kind == "f":
-        edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
-        values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
-    else:
-        values = np.arange(int(between[0]), int(between[1]) + 1)
+    if dtype.kind == "u":
+        values: NDArray[Any] = np.arange(int(between[0]), int(between[1]) + 1)
         histogram = histogram[values]
+    else:
+        values = bin_centers(str(dtype), between, nbins)
     share = histogram.cumsum() / float(histogram.sum())
     if dtype.kind == "f":
         brighter: Image = np.interp(image, values, share.astype(dtype))
         return brighter.astype(dtype, copy=False)
-    table: Image = np.interp(np.arange(values[-1] + 1), values, share)
-    flatter: Image = table[image.astype(np.uint8) if dtype.kind == "b" else image]
+    table: Image = np.interp(np.arange(int(between[1]) + 1), values, share)
+    flatter: Image = table[image.view(np.uint8) if dtype.kind == "b" else image]
     return flatter

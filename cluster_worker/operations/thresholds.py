@@ -151,6 +151,11 @@ def threshold_yen(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> 
     ----------
     skimage.filters.threshold_yen
     """
+    (least, greatest), _ = statistics
+    if least == greatest and image.dtype.kind != "u":
+        # The bins of a constant image lie around its value. None but one has pixels, and the method
+        # takes the first bin, which lies below the value.
+        return np.ones(image.shape, np.bool_)
     return above(image, yen, nbins, statistics)
 
 

@@ -11,8 +11,6 @@ from cluster_worker.operations.support.statistics import Extent, counts, refuse_
 
 # Li's method on floats: number of bins, and of steps within a bin to which values are rounded.
 LI_BINS = 1 << 16
-
-
 LI_STEPS = 1 << 30
 
 
@@ -25,7 +23,6 @@ def levels(image: Image, between: Extent) -> NDArray[np.int64]:
         A core.
     between : tuple
         Least and greatest value of the whole image.
-
 
     Returns
     -------
@@ -40,7 +37,8 @@ def levels(image: Image, between: Extent) -> NDArray[np.int64]:
         If the image holds NaN or infinity.
     """
     if image.dtype.kind in "bu":
-        return counts(image, between)
+        # Masks have two levels.
+        return counts(image.view(np.uint8) if image.dtype.kind == "b" else image, between)
     refuse_not_finite(between)
     low, high = map(float, between)
     share = (image.ravel().astype(np.float64) - low) / ((high - low) or 1.0)

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.operations.declare import Image, Measure, Number
-from cluster_worker.operations.support.statistics import EXTENT, Extent, counts
+from cluster_worker.operations.support.statistics import EXTENT, Extent, bin_centers, counts
 
 Bins = Annotated[
     int,
     Number(2, 65536, slider=(16, 1024), step=1),
-    "Bins of the histogram for an image of floats; integers have one bin for each value.",
+    "Bins of the histogram for floats and masks; integers have one bin for each value.",
 ]
 Histogram = tuple[Extent, NDArray[np.intp]]
 # From the counts of a histogram and the values of its bins to a level.
@@ -23,7 +23,7 @@ Level = Callable[..., Any]
 def histogram(nbins: int) -> tuple[Measure, ...]:
     """Return the measures of least and greatest value, and of a histogram.
 
-    Floats are counted in `nbins` bins; integers have one bin for each value.
+    Floats and masks are counted in `nbins` bins; integers have one bin for each value.
     """
     return (*EXTENT, Measure(partial(counts, bins=nbins), np.add))
 
@@ -34,9 +34,11 @@ def binned(nbins: int) -> tuple[Measure, ...]:
 
 
 def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]:
-    """Count the pixels of each value for 8-bit images and masks, or in `bins` bins for others."""
-    low, high = between
-    return counts(image.astype(binned_type(image), copy=False), (low + 0.0, high + 0.0), bins)
+    """Count the pixels of each value for 8-bit images, or in `bins` bins for others."""
+    dtype = binned_type(image)
+    if dtype == "float64":
+        between = (float(between[0]), float(between[1]))
+    return counts(image.astype(dtype, copy=False), between, bins)
 
 
 def binned_type(image: Image) -> str:
@@ -54,7 +56,7 @@ def above(
 ) -> Image:
     """Return the mask of the pixels above the level that a method finds in a histogram.
 
-    The mask of a constant image is empty.
+    The level of a constant image is its value, so that its mask is empty.
 
     Parameters
     ----------
@@ -93,11 +95,9 @@ def level_of(
 
 def centers(dtype: str, between: Extent, nbins: int, histogram: NDArray[np.intp]) -> NDArray[Any]:
     """Return the values at the centres of a histogram's bins, as scikit-image computes them."""
-    if np.dtype(dtype).kind in "bu":
+    if np.dtype(dtype).kind == "u":
         return np.arange(histogram.size)
-    edges = np.histogram_bin_edges(np.empty(0, dtype), nbins, between)
-    values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
-    return values
+    return bin_centers(dtype, between, nbins)
 
 
 def trimmed(histogram: NDArray[np.intp], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

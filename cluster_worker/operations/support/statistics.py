@@ -30,7 +30,7 @@ EXTENT = (Measure(extent, join_extents),)
 
 
 def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
-    """Count the pixels of each value, or for floats those in each bin.
+    """Count the pixels of each value, or for floats and masks those in each bin.
 
     The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
 
@@ -41,20 +41,44 @@ def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
     between : tuple
         Least and greatest value of the whole image.
     bins : int
-        Number of bins between these values, for floats.
+        Number of bins between these values, for floats and masks.
 
     Raises
     ------
     Rejected
         If the image holds NaN or infinity.
     """
-    if image.dtype.kind in "bu":
+    if image.dtype.kind == "u":
         levels = 2 ** (8 * image.dtype.itemsize)
         values: NDArray[np.intp] = np.bincount(image.astype(np.intp).ravel(), minlength=levels)
         return values
     refuse_not_finite(between)
+    if image.dtype.kind == "b":
+        true = np.count_nonzero(image)
+        share, _ = np.histogram(
+            [0, 1], bins, (int(between[0]), int(between[1])), weights=[image.size - true, true]
+        )
+        return share.astype(np.intp)
     counted: NDArray[np.intp] = np.histogram(image, bins=bins, range=between)[0]
     return counted
+
+
+def bin_centers(dtype: str, between: Extent, bins: int) -> NDArray[Any]:
+    """Return the values at the centres of the bins of `counts`, as scikit-image computes them.
+
+    Parameters
+    ----------
+    dtype : str
+        Type of the image: bool or floats.
+    between, bins
+        As in `counts`.
+    """
+    if dtype == "bool":
+        # numpy converts masks to 8 bits.
+        dtype, between = "uint8", (int(between[0]), int(between[1]))
+    edges = np.histogram_bin_edges(np.empty(0, dtype), bins, between)
+    values: NDArray[Any] = (edges[:-1] + edges[1:]) / 2.0
+    return values
 
 
 def refuse_not_finite(between: Extent) -> None:

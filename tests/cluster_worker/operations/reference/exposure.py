@@ -24,18 +24,16 @@ def to_white(function):
 
 def stretched(image, in_range, lower_percentile, upper_percentile):
     if in_range == "percentiles":
+        # numpy has no percentiles of masks.
         levels = image.astype(np.uint8) if image.dtype.kind == "b" else image
-        ranks = (lower_percentile, max(lower_percentile, upper_percentile))
-        in_range = tuple(np.percentile(levels, ranks))
+        in_range = tuple(np.percentile(levels, (lower_percentile, upper_percentile)))
     return exposure.rescale_intensity(image, in_range)
 
 
 def equalized(image, nbins):
-    # scikit-image has no histogram of masks, and warns that all colours share one.
+    # It warns that all colours share one histogram.
     with warnings.catch_warnings(action="ignore"):
-        return exposure.equalize_hist(
-            image.astype(np.uint8) if image.dtype.kind == "b" else image, nbins
-        )
+        return exposure.equalize_hist(image, nbins)
 
 
 REFERENCE = {

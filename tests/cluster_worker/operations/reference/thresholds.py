@@ -1,5 +1,7 @@
 """References of thresholds."""
 
+import warnings
+
 import numpy as np
 from skimage import filters, util
 
@@ -18,24 +20,33 @@ def above(function):
     """Return a function that gives the mask above the level that `function` finds."""
 
     def mask(image, **parameters):
-        # scikit-image has no histogram of masks.
-        image = image.astype(np.uint8) if image.dtype.kind == "b" else image
-        # It returns the value of a constant integer image, but divides by 0 on constant floats.
-        constant = (image == image.flat[0]).all()
-        with np.errstate(all="ignore"):
-            return image > (image.flat[0] if constant else function(image, **parameters))
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            return image > function(image, **parameters)
 
     return mask
 
 
+def isodata(image, nbins):
+    # It finds no level, and fails, where all pixels lie in one bin.
+    if image.dtype.kind != "u" and (image == image.flat[0]).all():
+        return np.zeros(image.shape, bool)
+    return above(filters.threshold_isodata)(image, nbins=nbins)
+
+
+def li(image):
+    # It subtracts, which numpy does not do for masks.
+    return above(filters.threshold_li)(image.astype(np.uint8) if image.dtype == bool else image)
+
+
 def regions(image, classes, nbins):
-    image = image.astype(np.uint8) if image.dtype.kind == "b" else in_bins(image)
-    return np.digitize(image, filters.threshold_multiotsu(image, classes, nbins))
+    with warnings.catch_warnings(action="ignore"):
+        levels = filters.threshold_multiotsu(in_bins(image), classes, nbins)
+    return np.digitize(image, levels)
 
 
 def valley(image, nbins, max_num_iter):
-    image = image.astype(np.uint8) if image.dtype.kind == "b" else in_bins(image)
-    return image > filters.threshold_minimum(image, nbins, max_num_iter)
+    with warnings.catch_warnings(action="ignore"):
+        return image > filters.threshold_minimum(in_bins(image), nbins, max_num_iter)
 
 
 def mask_local(image, block_size, method, offset, mode, cval):
@@ -53,11 +64,11 @@ def hysteresis(image, low, high):
 REFERENCE = {
     "threshold": lambda image, level: image > level * white(image),
     "threshold_otsu": above(filters.threshold_otsu),
-    "threshold_isodata": above(filters.threshold_isodata),
+    "threshold_isodata": isodata,
     "threshold_yen": above(filters.threshold_yen),
     "threshold_triangle": above(filters.threshold_triangle),
     "threshold_minimum": valley,
-    "threshold_li": above(filters.threshold_li),
+    "threshold_li": li,
     "threshold_mean": lambda image: image > filters.threshold_mean(image),
     "threshold_multiotsu": regions,
     "threshold_local": mask_local,

@@ -1,0 +1,60 @@
+"""Operations that look at the whole image first, on images whose statistics are odd."""
+
+import numpy as np
+import pytest
+
+from cluster_worker.operations import OPERATIONS
+from tests.cluster_worker.operations import reference
+from tests.cluster_worker.operations.test_catalogue import (
+    CORES,
+    DEPTHS,
+    assert_equal_to_scikit_image,
+    assert_seamless,
+    default,
+    named,
+    outcome,
+)
+
+SHAPE = (24, 31)
+TYPES = ("bool", "uint8", "uint16", "float32", "float64")
+# Share of the pixels that have the greater of two values: one pixel, few, many, all but one.
+SHARES = (1 / 744, 0.1, 0.49, 0.51, 0.9, 743 / 744)
+
+
+def measures(operation):
+    """Return whether an operation measures a picture before it computes."""
+    defaults = {name: each["default"] for name, each in operation.parameters.items()}
+    stages = operation.stages(defaults)
+    return operation.takes != "labels" and any(stage.measures for stage in stages)
+
+
+def two_values(dtype, share):
+    """Return an image of two values; `share` of its pixels have the greater one."""
+    order = np.random.default_rng(7).permutation(SHAPE[0] * SHAPE[1]).reshape(SHAPE)
+    low, high = {"b": (0, 1), "u": (7, 201), "f": (0.25, 0.75)}[np.dtype(dtype).kind]
+    return np.where(order < round(share * order.size), high, low).astype(dtype)
+
+
+def odd_images():
+    """Yield a name and an image, for each type."""
+    for dtype in TYPES:
+        white = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
+        for share in SHARES:
+            yield f"{dtype}, {share:.3f} of the pixels", two_values(dtype, share)
+        for level in (0, white) if dtype == "bool" else (0, white // 2 or 0.5, white):
+            yield f"{dtype}, constant {level}", np.full(SHAPE, level, dtype)
+            yield f"{dtype}, one pixel of {level}", np.full((1, 1), level, dtype)
+
+
+@pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if measures(each)])
+def test_an_odd_image_has_the_statistics_of_scikit_image(name):
+    for words, image in odd_images():
+        with named(words):
+            whole = {depth: outcome(image, default(name), None, depth) for depth in DEPTHS}
+            compared = {
+                depth: found
+                for depth, found in whole.items()
+                if not reference.fails(image, default(name), depth)
+            }
+            assert_equal_to_scikit_image(compared, image, default(name))
+            assert_seamless(image, default(name), CORES["tiny"], "native")
