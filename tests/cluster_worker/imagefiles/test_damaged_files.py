@@ -155,7 +155,7 @@ def test_damaged_exif_data_does_not_make_a_picture_unreadable(tmp_path):
 def test_whatever_a_codec_raises_becomes_one_sentence(error, sentence):
     with (
         pytest.raises(Rejected, match=sentence),
-        formats.rejected("cat.jpg", FORMATS["jpeg"], "decode"),
+        formats.reject_codec_errors("cat.jpg", FORMATS["jpeg"], "decode"),
     ):
         raise error
 
