@@ -28,6 +28,7 @@ from cluster_worker.imagefiles.formats import Header
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from config.contract.settings import MIB
+from tests.infra.processes import is_alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -62,13 +63,6 @@ def shared(folder, header):
     with path.open("wb") as file:
         file.truncate(header.pixels_bytes)
     return Pixels(str(path), header.shape, header.dtype)
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def wait_until(condition, seconds=20):
