@@ -49,7 +49,7 @@ BEST = {
     "rgb2hed": "tissue",
     "hed2rgb": "tissue",
     "separate_stains": "tissue",
-    "combine_stains": "tissue",
+    "isolate_stain": "tissue",
     "label2rgb": "coins",
     "adjust_log": "retina",
 }

@@ -1,8 +1,9 @@
 """Colour: gray, RGB and RGBA, and other colour spaces.
 
 scikit-image multiplies pixels by matrices, and the last bit of such a product depends on the
-pixel's position in its row. This module adds the products one by one instead, so that the result
-has the same bits however the image is cut into tiles.
+pixel's place in its row. The functions here are scikit-image's own, called on whole groups of
+columns (`IN_GROUPS`), so that they give its bits for any tiling. The kernels add the products one
+by one: their bits do not depend on the place.
 """
 
 import warnings
@@ -25,16 +26,20 @@ from cluster_worker.operations.declare import (
 
 # Weights of ITU-R BT.709 for linear RGB, as in skimage.color.rgb2gray.
 LUMINANCE = (0.2125, 0.7154, 0.0721)
+# Libraries of linear algebra multiply by up to 16 columns at once, and round those that are left
+# over at the end of a row otherwise.
+IN_GROUPS = Pointwise(grid=16)
 
 
 @operation(
     "Grayscale",
     "Colour",
-    Pointwise(),
+    IN_GROUPS,
     channels="any",
     floats=True,
-    tolerance=1e-6,
-    kernels=(Kernel(partial(colours.gray, weights=LUMINANCE), arrays=0, cost=0.03),),
+    kernels=(
+        Kernel(partial(colours.gray, weights=LUMINANCE), arrays=0, cost=0.03, tolerance=1e-6),
+    ),
 )
 def rgb2gray(image: Image) -> Image:
     """Convert colours to gray by their luminance; a gray image is unchanged.
@@ -47,11 +52,7 @@ def rgb2gray(image: Image) -> Image:
     """
     if image.ndim == 2:
         return image
-    image = as_float(image)
-    red, green, blue = (np.asarray(weight, image.dtype) for weight in LUMINANCE)
-    gray: Image = image[..., 0] * red
-    gray += image[..., 1] * green
-    gray += image[..., 2] * blue
+    gray: Image = color.rgb2gray(np.ascontiguousarray(image))
     return gray
 
 
@@ -97,8 +98,8 @@ def as_float(image: Image) -> Image:
 
 
 def as_float_like(plane: Image, image: Image) -> Image:
-    """Convert to floats from 0 to 1: float64 if `image` is float64, else float32."""
-    convert = util.img_as_float64 if image.dtype == np.float64 else util.img_as_float32
+    """Convert to floats from 0 to 1: float32 if `image` is float32, else float64."""
+    convert = util.img_as_float32 if image.dtype == np.float32 else util.img_as_float64
     result: Image = convert(plane)
     return result
 
@@ -108,47 +109,51 @@ def white_of(image: Image) -> float:
     return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
 
 
-def mixed(image: Image, matrix: NDArray[Any]) -> Image:
-    """Multiply the colours of each pixel by a 3 × 3 matrix."""
-    # Separate colour planes are several times faster than interleaved ones.
-    first, second, third = np.ascontiguousarray(np.moveaxis(image, 2, 0))
-    result = np.empty_like(image)
-    for i, (a, b, c) in enumerate(matrix.astype(image.dtype)):
-        plane = first * a
-        plane += second * b
-        plane += third * c
-        result[..., i] = plane
-    return result
-
-
 def from_rgb(
     title: str,
+    kernel: Callable[..., Image],
     shows: tuple[float, float] | None = None,
-    cost: float = 0.8,
-    matrix: NDArray[Any] | None = None,
-    offset: tuple[float, float, float] | None = None,
+    cost: float = 0.1,
+    takes: tuple[str, ...] = ("uint8", "uint16", "float32"),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a colour conversion whose last bits may differ from scikit-image's.
+    """Declare a colour conversion by a matrix, with its kernel.
 
-    Pass `matrix`, and `offset` if there is one, for a conversion that does nothing else: it then
-    has a kernel.
+    Parameters
+    ----------
+    title, shows
+        As in `operation`.
+    kernel : callable
+        From kernels.colours.
+    cost, takes
+        Of the kernel, as in `Kernel`.
     """
-    kernels: tuple[Kernel, ...] = ()
-    if matrix is not None:
-        function = partial(colours.mixed, matrix=matrix, offset=offset)
-        kernels = (Kernel(function, arrays=2, cost=0.1),)
     return operation(
         title,
         "Colour",
-        Pointwise(),
+        IN_GROUPS,
         channels="rgb",
         floats=True,
         shows=shows,
         arrays=4,
-        cost=cost,
-        tolerance=1e-6,
-        kernels=kernels,
+        cost=max(cost, 0.8),
+        kernels=(Kernel(kernel, takes=takes, arrays=4, cost=cost, tolerance=1e-6),),
     )
+
+
+def by_matrix(
+    matrix: NDArray[Any], offset: tuple[float, float, float] | None = None
+) -> Callable[..., Image]:
+    """Return the kernel that multiplies the colours by a matrix, and adds an offset."""
+    return partial(colours.mixed, matrix=matrix, offset=offset)
+
+
+def converted(function: Callable[..., Image], image: Image, *parameters: Any) -> Image:
+    """Call a conversion of scikit-image on a contiguous copy of a block.
+
+    It warns of colours with a negative Z, which it sets to 0.
+    """
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        return function(np.ascontiguousarray(image), *parameters)
 
 
 @operation("RGB to HSV", "Colour", Pointwise(), channels="rgb", floats=True, arrays=4, cost=11.0)
@@ -201,7 +206,7 @@ Observer = Annotated[
 ]
 
 
-@from_rgb("RGB to XYZ", (0.0, 1.09), cost=2.0)
+@from_rgb("RGB to XYZ", colours.rgb_to_xyz, (0.0, 1.09), cost=2.0, takes=("float32",))
 def rgb2xyz(image: Image) -> Image:
     """Convert RGB to CIE 1931 XYZ, the standard space of perceived colours, in linear light.
 
@@ -209,14 +214,10 @@ def rgb2xyz(image: Image) -> Image:
     ----------
     skimage.color.rgb2xyz
     """
-    linear = as_float(image).copy()
-    mask = linear > 0.04045
-    linear[mask] = np.power((linear[mask] + 0.055) / 1.055, 2.4)
-    linear[~mask] /= 12.92
-    return mixed(linear, colorconv.xyz_from_rgb)
+    return converted(color.rgb2xyz, image)
 
 
-@from_rgb("XYZ to RGB", cost=2.0)
+@from_rgb("XYZ to RGB", colours.xyz_to_rgb, cost=2.0, takes=("float32",))
 def xyz2rgb(image: Image) -> Image:
     """Convert CIE 1931 XYZ back to RGB; use it after rgb2xyz.
 
@@ -224,15 +225,10 @@ def xyz2rgb(image: Image) -> Image:
     ----------
     skimage.color.xyz2rgb
     """
-    rgb = mixed(as_float(image), colorconv.rgb_from_xyz)
-    mask = rgb > 0.0031308
-    rgb[mask] = 1.055 * np.power(rgb[mask], 1 / 2.4) - 0.055
-    rgb[~mask] *= 12.92
-    np.clip(rgb, 0, 1, out=rgb)
-    return rgb
+    return converted(color.xyz2rgb, image)
 
 
-@from_rgb("RGB to Lab", (-128.0, 128.0), cost=3.0)
+@from_rgb("RGB to Lab", colours.rgb_to_lab, (-128.0, 128.0), cost=3.0, takes=("float32",))
 def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
     """Convert RGB to CIE Lab: lightness (0 to 100), green to red, and blue to yellow.
 
@@ -242,11 +238,10 @@ def rgb2lab(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
     ----------
     skimage.color.rgb2lab
     """
-    result: Image = color.xyz2lab(rgb2xyz(image), illuminant, observer)
-    return result
+    return converted(color.rgb2lab, image, illuminant, observer)
 
 
-@from_rgb("Lab to RGB", cost=2.5)
+@from_rgb("Lab to RGB", colours.lab_to_rgb, cost=2.5, takes=("float32",))
 def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "2") -> Image:
     """Convert CIE Lab back to RGB; use it after rgb2lab.
 
@@ -254,15 +249,10 @@ def lab2rgb(image: Image, illuminant: Illuminant = "D65", observer: Observer = "
     ----------
     skimage.color.lab2rgb
     """
-    with warnings.catch_warnings():
-        # scikit-image warns of colours with a negative Z, which it sets to 0.
-        warnings.simplefilter("ignore", UserWarning)
-        xyz = color.lab2xyz(image, illuminant, observer)
-    result: Image = xyz2rgb(xyz)
-    return result
+    return converted(color.lab2rgb, image, illuminant, observer)
 
 
-@from_rgb("RGB to Luv", (-176.0, 176.0), cost=3.0)
+@from_rgb("RGB to Luv", colours.rgb_to_luv, (-176.0, 176.0), cost=3.0, takes=("float32",))
 def rgb2luv(image: Image) -> Image:
     """Convert RGB to CIE Luv: lightness (0 to 100), and the colour coordinates u and v.
 
@@ -270,11 +260,10 @@ def rgb2luv(image: Image) -> Image:
     ----------
     skimage.color.rgb2luv
     """
-    result: Image = color.xyz2luv(rgb2xyz(image))
-    return result
+    return converted(color.rgb2luv, image)
 
 
-@from_rgb("RGB to YUV", (-1.0, 1.0), matrix=colorconv.yuv_from_rgb)
+@from_rgb("RGB to YUV", by_matrix(colorconv.yuv_from_rgb), (-1.0, 1.0))
 def rgb2yuv(image: Image) -> Image:
     """Convert RGB to YUV: brightness and two colour differences, as in analogue television.
 
@@ -282,10 +271,10 @@ def rgb2yuv(image: Image) -> Image:
     ----------
     skimage.color.rgb2yuv
     """
-    return mixed(as_float(image), colorconv.yuv_from_rgb)
+    return converted(color.rgb2yuv, image)
 
 
-@from_rgb("YUV to RGB", matrix=colorconv.rgb_from_yuv)
+@from_rgb("YUV to RGB", by_matrix(colorconv.rgb_from_yuv))
 def yuv2rgb(image: Image) -> Image:
     """Convert YUV back to RGB; use it after rgb2yuv.
 
@@ -293,10 +282,10 @@ def yuv2rgb(image: Image) -> Image:
     ----------
     skimage.color.yuv2rgb
     """
-    return mixed(as_float(image), colorconv.rgb_from_yuv)
+    return converted(color.yuv2rgb, image)
 
 
-@from_rgb("RGB to YIQ", (-1.0, 1.0), matrix=colorconv.yiq_from_rgb)
+@from_rgb("RGB to YIQ", by_matrix(colorconv.yiq_from_rgb), (-1.0, 1.0))
 def rgb2yiq(image: Image) -> Image:
     """Convert RGB to YIQ: brightness, orange to blue, purple to green, as in NTSC television.
 
@@ -304,10 +293,10 @@ def rgb2yiq(image: Image) -> Image:
     ----------
     skimage.color.rgb2yiq
     """
-    return mixed(as_float(image), colorconv.yiq_from_rgb)
+    return converted(color.rgb2yiq, image)
 
 
-@from_rgb("RGB to YPbPr", (-1.0, 1.0), matrix=colorconv.ypbpr_from_rgb)
+@from_rgb("RGB to YPbPr", by_matrix(colorconv.ypbpr_from_rgb), (-1.0, 1.0))
 def rgb2ypbpr(image: Image) -> Image:
     """Convert RGB to YPbPr: brightness and two colour differences, as in analogue video.
 
@@ -315,14 +304,13 @@ def rgb2ypbpr(image: Image) -> Image:
     ----------
     skimage.color.rgb2ypbpr
     """
-    return mixed(as_float(image), colorconv.ypbpr_from_rgb)
+    return converted(color.rgb2ypbpr, image)
 
 
 @from_rgb(
     "RGB to YCbCr",
+    by_matrix(colorconv.ycbcr_from_rgb, (16.0, 128.0, 128.0)),
     (0.0, 255.0),
-    matrix=colorconv.ycbcr_from_rgb,
-    offset=(16.0, 128.0, 128.0),
 )
 def rgb2ycbcr(image: Image) -> Image:
     """Convert RGB to YCbCr: brightness and two colour differences, as in digital video.
@@ -333,12 +321,10 @@ def rgb2ycbcr(image: Image) -> Image:
     ----------
     skimage.color.rgb2ycbcr
     """
-    result = mixed(as_float(image), colorconv.ycbcr_from_rgb)
-    result += np.array([16, 128, 128], result.dtype)
-    return result
+    return converted(color.rgb2ycbcr, image)
 
 
-@from_rgb("RGB to YDbDr", (-1.333, 1.333), matrix=colorconv.ydbdr_from_rgb)
+@from_rgb("RGB to YDbDr", by_matrix(colorconv.ydbdr_from_rgb), (-1.333, 1.333))
 def rgb2ydbdr(image: Image) -> Image:
     """Convert RGB to YDbDr: brightness and two colour differences, as in SECAM television.
 
@@ -346,10 +332,10 @@ def rgb2ydbdr(image: Image) -> Image:
     ----------
     skimage.color.rgb2ydbdr
     """
-    return mixed(as_float(image), colorconv.ydbdr_from_rgb)
+    return converted(color.rgb2ydbdr, image)
 
 
-@from_rgb("RGB to RGB CIE", matrix=colorconv.rgbcie_from_rgb)
+@from_rgb("RGB to RGB CIE", by_matrix(colorconv.rgbcie_from_rgb))
 def rgb2rgbcie(image: Image) -> Image:
     """Convert RGB to CIE RGB, whose primaries are three monochromatic lights.
 
@@ -357,4 +343,4 @@ def rgb2rgbcie(image: Image) -> Image:
     ----------
     skimage.color.rgb2rgbcie
     """
-    return mixed(as_float(image), colorconv.rgbcie_from_rgb)
+    return converted(color.rgb2rgbcie, image)

@@ -5,17 +5,11 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage import color
 
 from cluster_worker.kernels import colours
-from cluster_worker.operations.color import as_float, mixed
-from cluster_worker.operations.declare import (
-    Image,
-    Kernel,
-    Pointwise,
-    operation,
-)
+from cluster_worker.operations.color import IN_GROUPS, as_float, converted
+from cluster_worker.operations.declare import Image, Kernel, operation
 from cluster_worker.pixels.depths import to_depth
 
 Stain = Literal["all", "first", "second", "third"]
@@ -36,20 +30,6 @@ def darkness_of(image: Image) -> Image:
     """Return the darkness of each colour: from 0 for white to 1 for `LEAST` and less."""
     darkness: Image = np.log(np.maximum(as_float(image), LEAST)) / np.log(LEAST)
     return darkness
-
-
-def amounts(image: Image, matrix: NDArray[Any]) -> Image:
-    """Compute the amounts of three stains from the logarithms of each pixel's colours."""
-    stains = mixed(darkness_of(image), matrix.T)
-    np.maximum(stains, 0, out=stains)
-    return stains
-
-
-def colours_of(stains: Image, matrix: NDArray[Any]) -> Image:
-    """Compute the RGB colours that the amounts of three stains produce."""
-    rgb: Image = np.exp(mixed(stains * np.log(LEAST), matrix.T))
-    np.clip(rgb, 0, 1, out=rgb)
-    return rgb
 
 
 @lru_cache(maxsize=2)
@@ -81,7 +61,7 @@ def amounts_by_table(
 def combine_by_table(
     image: Image, conv_matrix: Stains, stain: Stain, *, dtype: str, out: Image | None
 ) -> Image:
-    """Compute `combine_stains` with a table of the darkness of each level."""
+    """Compute `isolate_stain` with a table of the darkness of each level."""
     stains = slice(None) if stain == "all" else [stain_index(stain)]
     return colours.stained(
         image,
@@ -105,13 +85,12 @@ def stain_operation(
     return operation(
         title,
         "Colour",
-        Pointwise(),
+        IN_GROUPS,
         channels="rgb",
         floats=True,
         shows=shows,
         arrays=10,
         cost=3.0,
-        tolerance=1e-6,
         kernels=kernels,
     )
 
@@ -124,7 +103,7 @@ def rgb2hed(image: Image) -> Image:
     ----------
     skimage.color.rgb2hed
     """
-    return amounts(image, color.hed_from_rgb)
+    return converted(color.rgb2hed, image)
 
 
 @stain_operation("Stains to RGB", None)
@@ -135,7 +114,7 @@ def hed2rgb(image: Image) -> Image:
     ----------
     skimage.color.hed2rgb
     """
-    return colours_of(as_float(image), color.rgb_from_hed)
+    return converted(color.hed2rgb, image)
 
 
 @stain_operation("Amount of one stain", "extent", AMOUNTS)
@@ -151,12 +130,23 @@ def separate_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "f
     ----------
     skimage.color.separate_stains
     """
-    found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
+    found = converted(color.separate_stains, image, getattr(color, f"{conv_matrix}_from_rgb"))
     return found if stain == "all" else found[..., stain_index(stain)]
 
 
+@stain_operation("Amounts of stains to RGB", None)
+def combine_stains(image: Image, conv_matrix: Stains = "hed") -> Image:
+    """Convert the amounts of three stains back to RGB; use it after separate_stains.
+
+    References
+    ----------
+    skimage.color.combine_stains
+    """
+    return converted(color.combine_stains, image, getattr(color, f"rgb_from_{conv_matrix}"))
+
+
 @stain_operation("One stain in its colour", None, COLOURS)
-def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
+def isolate_stain(image: Image, conv_matrix: Stains = "hed", stain: Stain = "first") -> Image:
     """Show one stain of a slide in its own colour, without the other stains.
 
     Parameters
@@ -168,11 +158,11 @@ def combine_stains(image: Image, conv_matrix: Stains = "hed", stain: Stain = "fi
     ----------
     skimage.color.combine_stains, after skimage.color.separate_stains
     """
-    found = amounts(image, getattr(color, f"{conv_matrix}_from_rgb"))
+    found = converted(color.separate_stains, image, getattr(color, f"{conv_matrix}_from_rgb"))
     if stain != "all":
         others = [i for i in range(3) if i != stain_index(stain)]
         found[..., others] = 0
-    return colours_of(found, getattr(color, f"rgb_from_{conv_matrix}"))
+    return converted(color.combine_stains, found, getattr(color, f"rgb_from_{conv_matrix}"))
 
 
 def stain_index(stain: Stain) -> int:

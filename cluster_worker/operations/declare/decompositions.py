@@ -15,13 +15,23 @@ Halo = Callable[..., int]
 
 @dataclass(frozen=True)
 class Pointwise:
-    """A pixel depends on that pixel alone, and on its place if the function asks for it."""
+    """A pixel depends on that pixel alone, and on its place if the function asks for it.
 
+    Attributes
+    ----------
+    grid : int
+        Above 1: the last bit of a result depends on the place of a pixel in groups of so many
+        columns, as in products of matrices. The function is then given whole groups, and one more
+        on every side. Kernels are given pixels alone.
+    """
+
+    grid: int = 1
     name = "pointwise"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
         """Return the stage for one set of parameters."""
-        return (Stage(partial(function, **parameters)),)
+        halo = self.grid if self.grid > 1 else 0
+        return (Stage(partial(function, **parameters), halo, grid=self.grid),)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def separate_stains(image, conv_matrix, stain):
     return amounts if stain == "all" else amounts[..., NUMBERS[stain]]
 
 
-def combine_stains(image, conv_matrix, stain):
+def isolate_stain(image, conv_matrix, stain):
     amounts = separate_stains(image, conv_matrix, "all")
     if stain != "all":
         alone = amounts[..., NUMBERS[stain]].copy()
@@ -38,6 +38,9 @@ REFERENCE = {
     "rgb2hsv": rgb2hsv,
     "lab2rgb": lab2rgb,
     "separate_stains": separate_stains,
-    "combine_stains": combine_stains,
+    "combine_stains": lambda image, conv_matrix: color.combine_stains(
+        image, getattr(color, f"rgb_from_{conv_matrix}")
+    ),
+    "isolate_stain": isolate_stain,
     "label2rgb": lambda image, bg_label: color.label2rgb(image, bg_label=bg_label),
 }
