@@ -77,6 +77,12 @@ def parser() -> Parser:
     run.add_argument("steps", nargs="*", help="operation name=value … + operation …")
     run.add_argument("--recipe", type=Path, help="JSON file with the list of steps instead")
     run.add_argument("--ranks", type=int, default=0, help="MPI ranks (default: one per core)")
+    run.add_argument(
+        "--depth",
+        choices=("input", "native"),
+        default="input",
+        help="input: back in the image's bit depth (default); native: scikit-image's own values",
+    )
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
     operations = commands.add_parser("operations", help="list the operations, or explain one")
@@ -93,7 +99,9 @@ def run_file(options: argparse.Namespace) -> None:
     check_paths(options.source, options.target)
     with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
         if options.plan:
-            with open_file(engine, options.source, options.target, steps) as file:
+            with open_file(
+                engine, options.source, options.target, steps, depth=options.depth
+            ) as file:
                 show_plan(file, engine.ranks)
             return
         with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
@@ -102,7 +110,9 @@ def run_file(options: argparse.Namespace) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            notes = engine.run_file(options.source, options.target, steps, show)
+            notes = engine.run_file(
+                options.source, options.target, steps, show, depth=options.depth
+            )
     for note in notes:
         print(f"{options.target}: {note}", file=sys.stderr)
 

@@ -107,6 +107,7 @@ def create(services: Services, body: Mapping[str, Any], key: str) -> dict[str, A
         batch=digest(key)[:32],
         steps=tuple(body["steps"]),
         format=body.get("format", "same"),
+        depth=body.get("depth", "input"),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),

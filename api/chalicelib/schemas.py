@@ -66,9 +66,10 @@ def requests(limits: Limits) -> dict[str, Schema]:
             {
                 "steps": reference("Steps"),
                 "format": reference("Format"),
+                "depth": reference("Depth"),
                 "images": images,
             },
-            optional=("format",),
+            optional=("format", "depth"),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -86,7 +87,14 @@ def requests(limits: Limits) -> dict[str, Schema]:
         "Format": {
             "type": "string",
             "enum": ["same", "jpeg", "png", "webp", "tiff"],
-            "description": "Of the results; `same` is the default.",
+            "description": "Of the results; `same` is the default: the format of the original, or "
+            "one that can hold the result.",
+        },
+        "Depth": {
+            "type": "string",
+            "enum": ["input", "native"],
+            "description": "`input`, the default: results in the bit depth of the original. "
+            "`native`: the types and values of scikit-image.",
         },
     }
 
@@ -356,6 +364,7 @@ ANSWERS: dict[str, Schema] = {
             "batch": BATCH_ID,
             "steps": reference("Steps"),
             "format": reference("Format"),
+            "depth": reference("Depth"),
             "created": MOMENT,
             "kept_until": MOMENT,
             "order": ORDER,

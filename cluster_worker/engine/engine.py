@@ -343,6 +343,7 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         progress: Progress = ignore,
         scratch_dir: str | Path | None = None,
+        depth: Depth = "input",
     ) -> tuple[str, ...]:
         """Run a chain of steps from file to file, and wait until the result is written.
 
@@ -356,8 +357,8 @@ class Engine:
         source, target : str or Path
             Image files. The suffix of `target` decides its format. `target` is replaced by the
             complete new file, or left as it was.
-        steps, progress
-            As for `run`; the depth is "input".
+        steps, progress, depth
+            As for `run`.
         scratch_dir : str or Path, optional
             Folder on disk for the files of a streamed job; by default that of `target`.
 
@@ -374,7 +375,7 @@ class Engine:
         Broken, TimeoutError
             As for `run`.
         """
-        return run_file(self, Path(source), Path(target), steps, progress, scratch_dir)
+        return run_file(self, Path(source), Path(target), steps, progress, scratch_dir, depth)
 
     def plan_request(
         self, image: ImageHeader, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"

@@ -21,7 +21,7 @@ from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import Depth, PlanRequest, plan
 from cluster_worker.plan.passes import Density, Plan
 
 Steps = Sequence[Mapping[str, Any]]
@@ -32,6 +32,8 @@ MEMORY_BYTES_MAX = 256 << 20
 # result must not be cut into the tiles of a file: one tile of 256 × 256 pixels of a thumbnail would
 # be made from a sixteenth of a gigapixel.
 RESULT_SHARE = 0.25
+# Formats that change pixels.
+LOSSY = ("jpeg",)
 # In effect no limit: a user's own file may have any size. Memory and disk are checked in the plan.
 PIXELS_MAX = 1 << 48
 
@@ -42,7 +44,7 @@ class JobFactory(Protocol):
     segments: Segments
     decoders: WarmDecoders
 
-    def plan_request(self, image: ImageHeader, steps: Steps) -> PlanRequest:
+    def plan_request(self, image: ImageHeader, steps: Steps, depth: Depth) -> PlanRequest:
         """Check steps, shape and dtype, and that a rank has the memory for the plan's passes."""
 
     def check_memory(self, request: PlanRequest) -> None:
@@ -80,14 +82,18 @@ class FileJob:
     steps : sequence of mapping
         The chain, as in the API.
     format : str
-        Name of the format to write.
+        Name of the format to write; "same" for that of the file, if it can hold the result.
     scratch_dir : Path
         Folder on disk for the scratch files of a streamed job.
+    depth : {"input", "native"}
+        As for `Engine.run`.
 
     Attributes
     ----------
     job : EngineJob
         The job that runs the steps.
+    format : str
+        Name of the format that is written.
 
     Raises
     ------
@@ -105,17 +111,18 @@ class FileJob:
         steps: Steps,
         format: str,
         scratch_dir: Path,
+        depth: Depth = "input",
     ) -> None:
         self.decoder = decoder
         self.path = path
         self.header = header
-        self.format = format
         self.spool: Spool | None = None
-        request = engine.plan_request(header.image, steps)
+        request = engine.plan_request(header.image, steps, depth)
         planned = plan(request)
-        check_result(header.name, planned.result_dtype, planned.result_shape, format)
+        self.format, self.notes = choose_format(format, header.format, planned)
+        check_result(header.name, planned.result_dtype, planned.result_shape, self.format)
         with ExitStack() as stack:
-            if should_stream(header, planned, format):
+            if should_stream(header, planned, self.format):
                 self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
             else:
                 self.job = engine.allocate_job(request)
@@ -183,9 +190,11 @@ class FileJob:
         """
         header, notes = with_density(self.header, plan(self.job.request).density)
         if self.spool is None:
-            return notes + self.decoder.write(path, self.job.result_pixels, self.format, header)
+            written = self.decoder.write(path, self.job.result_pixels, self.format, header)
+            return self.notes + notes + written
         pieces, shape, dtype = self.spool.pieces(), self.spool.shape, self.spool.dtype
-        return notes + self.decoder.assemble(path, pieces, shape, dtype, self.format, header)
+        written = self.decoder.assemble(path, pieces, shape, dtype, self.format, header)
+        return self.notes + notes + written
 
     def __enter__(self) -> Self:
         """Return the file job itself."""
@@ -203,6 +212,7 @@ def open_file(
     target: Path,
     steps: Steps,
     scratch_dir: str | Path | None = None,
+    depth: Depth = "input",
 ) -> Iterator[FileJob]:
     """Make a `FileJob` from paths, for a ``with`` block; the parameters are as for `run_file`.
 
@@ -215,7 +225,7 @@ def open_file(
     with engine.decoders.checkout() as decoder:
         header = decoder.read_header(source, source.name)
         folder = Path(scratch_dir or target.parent)
-        with FileJob(engine, decoder, source, header, steps, target_format, folder) as file:
+        with FileJob(engine, decoder, source, header, steps, target_format, folder, depth) as file:
             yield file
 
 
@@ -244,9 +254,10 @@ def run_file(
     steps: Steps,
     progress: Callable[[int, int], None],
     scratch_dir: str | Path | None,
+    depth: Depth,
 ) -> tuple[str, ...]:
     """Run a chain from file to file; see `Engine.run_file`."""
-    with open_file(engine, source, target, steps, scratch_dir) as file:
+    with open_file(engine, source, target, steps, scratch_dir, depth) as file:
         file.read()
         file.job.start(progress)
         file.job.wait()
@@ -272,6 +283,34 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
         with suppress(OSError):
             partial.unlink()
     return notes
+
+
+def choose_format(asked: str, source: str, planned: Plan) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the format to write, and notes for the user.
+
+    Under "same" a mask or labels are not written as JPEG, which blurs them, and what the source's
+    format cannot hold becomes a TIFF.
+
+    Parameters
+    ----------
+    asked, source : str
+        Name of a format, or "same" for `asked`.
+    planned : Plan
+        The plan, which knows the result's dtype and kind.
+    """
+    kind = planned.result_kind
+    if asked != "same":
+        blurred = asked in LOSSY and kind != "picture"
+        title = FORMATS[asked].title
+        return asked, (f"written as {title}, which blurs a mask; choose PNG",) if blurred else ()
+    chosen = "png" if source in LOSSY and kind != "picture" else source
+    if planned.result_dtype not in FORMATS[chosen].dtypes:
+        chosen = "tiff"
+    if chosen == source:
+        return source, ()
+    what = {"mask": "a mask", "labels": "labels"}.get(kind, f"a result of {planned.result_dtype}")
+    title = FORMATS[source].title
+    return chosen, (f"written as {FORMATS[chosen].title}: {title} cannot hold {what} exactly",)
 
 
 def should_stream(header: Header, planned: Plan, format: str) -> bool:

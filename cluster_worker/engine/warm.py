@@ -62,13 +62,13 @@ def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     of the image. Before and after a Gaussian it also returns or reads floats.
     """
     step, blur = default_step(operation), default_step(OPERATIONS["gaussian"])
-    on_labels = operation.takes == "labels"
+    on_masks = operation.takes != "picture"
     if not operation.kernels:
-        yield [step], [MASK] if on_labels else PICTURES["uint8"]
+        yield [step], [MASK] if on_masks else PICTURES["uint8"]
         return
-    yield [step], [MASK] if on_labels else ALL
+    yield [step], [MASK] if on_masks else ALL
     for steps in (*([each] for each in other_steps(operation)), [step, blur], [blur, step]):
-        yield steps, [MASK] if on_labels else GRAY
+        yield steps, [MASK] if on_masks else GRAY
     # `rank_mean` converts floats to 8 bits: so the operation reads uint8 and returns uint16.
     yield [blur, default_step(OPERATIONS["rank_mean"]), step], PICTURES["uint16"][:1]
 

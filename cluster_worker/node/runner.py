@@ -241,10 +241,18 @@ class Runner:
                 upload.finish(row, timings)
                 header = decoder.read_header(source, row.name)
                 beat.check()
-                target_format = header.format if batch.format == "same" else batch.format
                 spool = Path(self.settings.spool_dir)
                 file = stack.enter_context(
-                    FileJob(self.engine, decoder, source, header, batch.steps, target_format, spool)
+                    FileJob(
+                        self.engine,
+                        decoder,
+                        source,
+                        header,
+                        batch.steps,
+                        batch.format,
+                        spool,
+                        batch.depth,
+                    )
                 )
                 file.read()
                 timings.add("decode", decoder.take_spent())
@@ -260,7 +268,7 @@ class Runner:
                 beat.check()
                 views = Views(file)
                 tiles = beat.tiles[1]
-                form = FORMATS[target_format]
+                form = FORMATS[file.format]
                 self.store(row, target, form, header, notes, views, tiles, timings)
             if views.needed:
                 self.show(row, views, decoder, target)

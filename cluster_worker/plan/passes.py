@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cluster_worker.operations.declare import Stage
+from cluster_worker.pixels.header import Kind
 from cluster_worker.pixels.tiling import (
     TILE_COLUMNS,
     Span,
@@ -212,6 +213,8 @@ class Plan:
         Shape and dtype of the source, alpha included.
     result_shape, result_dtype : tuple of int, str
         Shape and dtype of the result, alpha included.
+    result_kind : {"picture", "mask", "labels"}
+        What the result is; a mask may have been converted to black and white of the source's type.
     source_alpha, result_alpha : bool
         Whether the last channel of source or result is alpha.
     alpha : Plan or None
@@ -232,6 +235,7 @@ class Plan:
     dtype: str
     result_shape: tuple[int, ...]
     result_dtype: str
+    result_kind: Kind
     source_alpha: bool
     result_alpha: bool
     alpha: "Plan | None"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from config.contract import resources
 
+Depth = Literal["input", "native"]
 State = Literal[
     "awaiting_upload", "queued", "running", "succeeded", "failed", "cancelled", "expired"
 ]
@@ -202,6 +203,7 @@ class Batch:
     format: str
     created: int
     kept_until: int
+    depth: Depth = "input"
     jobs: int = 0
     command: BatchCommand = ""
     # When the command was given, and the sort key up to which it has been carried out.
@@ -218,6 +220,7 @@ class Batch:
             format=item["format"],
             created=int(item["created"]),
             kept_until=int(item["kept_until"]),
+            depth=item.get("depth", "input"),
             jobs=int(item["jobs"]),
             command=item["command"],
             commanded=int(item["commanded"]),
