@@ -91,6 +91,7 @@ def unsharp_mask(
     image: Image,
     radius: float,
     amount: float,
+    preserve_range: bool,  # noqa: ARG001 - False: see the declaration
     *,
     statistics: tuple[bool],
     dtype: str,
@@ -103,8 +104,8 @@ def unsharp_mask(
     ----------
     image : ndarray
         (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
-    radius, amount
-        As in ``skimage.filters.unsharp_mask``.
+    radius, amount, preserve_range
+        As in ``skimage.filters.unsharp_mask``; `preserve_range` is False.
     statistics : tuple of bool
         Whether any pixel of the whole image is negative.
     dtype, place, out

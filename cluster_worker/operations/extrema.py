@@ -99,6 +99,7 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     Composed("propagating"),
     channels="gray",
     floats=True,
+    native="uint8",
     arrays=8,
     cost=12,
 )
@@ -127,6 +128,7 @@ def h_maxima(h: Height = 0.1) -> Stages:
     Composed("propagating"),
     channels="gray",
     floats=True,
+    native="uint8",
     arrays=8,
     cost=12,
 )

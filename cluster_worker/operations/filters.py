@@ -196,7 +196,9 @@ AMOUNT_MAX = 4
 
 SHARPEN = partial(
     Kernel,
-    when=lambda radius, amount: reach(radius) <= SUM_REACH_MAX and amount <= AMOUNT_MAX,
+    when=lambda radius, amount, preserve_range: (
+        reach(radius) <= SUM_REACH_MAX and amount <= AMOUNT_MAX and not preserve_range
+    ),
     arrays=0,
     cost=lambda radius, **_: 0.03 + 0.007 * reach(radius),
     tolerance=1e-6,
@@ -208,9 +210,10 @@ SHARPEN = partial(
     "Filters",
     Statistical(
         (Measure(some_negative, either),),
-        halo=lambda radius, amount: reach(radius),
+        halo=lambda radius, **_: reach(radius),
     ),
     floats=True,
+    keeps={"preserve_range": True},
     kernels=(
         # Unsigned integers are never negative: there is nothing to measure.
         SHARPEN(
@@ -225,6 +228,7 @@ def unsharp_mask(
     image: Image,
     radius: Sigma = 1.0,
     amount: Annotated[float, Number(0, 20, slider=(0, 5), step=0.1)] = 1.0,
+    preserve_range: bool = False,
     *,
     statistics: tuple[bool],
 ) -> Image:
@@ -236,6 +240,9 @@ def unsharp_mask(
         Standard deviation of the blur; more sharpens coarser detail.
     amount : float
         How much of the difference is added; 0 leaves the image as it is.
+    preserve_range : bool
+        Whether floats keep values beyond black and white, as measurements need; if not, such an
+        image is refused, and what the sharpening adds beyond them is cut off.
 
     Notes
     -----
@@ -247,9 +254,11 @@ def unsharp_mask(
     ----------
     skimage.filters.unsharp_mask
     """
-    result: Image = filters.unsharp_mask(image, radius, amount, channel_axis=channel_axis(image))
+    result: Image = filters.unsharp_mask(
+        image, radius, amount, preserve_range, channel_axis=channel_axis(image)
+    )
     (negative_somewhere,) = statistics
-    if negative_somewhere and not some_negative(image):
+    if negative_somewhere and not preserve_range and not some_negative(image):
         return sharpen_to_minus_one(image, radius, amount)
     return result
 

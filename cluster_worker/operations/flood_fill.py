@@ -72,7 +72,8 @@ def flooded_range(value: Any, tolerance: float | None) -> tuple[Any, Any]:
         return value, value
     low, high = value.item() - tolerance, value.item() + tolerance
     if value.dtype.kind != "f":
-        low, high = int(max(low, 0)), int(min(high, np.iinfo(value.dtype).max))
+        most = 1 if value.dtype.kind == "b" else np.iinfo(value.dtype).max
+        low, high = int(max(low, 0)), int(min(high, most))
     return value.dtype.type(low), value.dtype.type(high)
 
 

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from cluster_worker.kernels import components
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Composed, Image, Place, Stage, operation
@@ -43,5 +45,7 @@ def bright_regions(
 ) -> Image:
     """Return the seats of the regions above the low level; pixels above the high one are marks."""
     white = white_of(image)
-    bright, brighter = image > min(low, high) * white, image > high * white
+    # Of float64, as scikit-image makes it: a number of Python would be compared in float32.
+    least = np.float64(min(low, high) * white)
+    bright, brighter = image > least, image > high * white
     return components.seated(bright, brighter, 1, place, out=out)

@@ -52,7 +52,7 @@ def first_channel(block: Image) -> Codes:
     "Regions",
     Composed("propagating"),
     channels="gray",
-    takes="mask",
+    takes="classes",
     arrays=0,
     table=runs_of_a_tile,
     cost=2,
@@ -61,7 +61,7 @@ def label(
     background: Annotated[int, Number(-1, 65_535, slider=(0, 1), step=1)] = 0,
     connectivity: Connectivity = 2,
 ) -> Stages:
-    """Number the connected regions of a mask from 1, in reading order.
+    """Number the connected regions of a mask, or of equal class numbers, from 1 in reading order.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def label(
 
     Notes
     -----
-    With depth "native" an image may have several values: neighbours of equal value then form a
-    region. 8 bytes are kept for each region while the operation runs.
+    With depth "native" any image is labelled: neighbours of equal value form a region. 8 bytes are
+    kept for each region while the operation runs.
 
     References
     ----------

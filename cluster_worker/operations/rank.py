@@ -161,7 +161,10 @@ def as_levels(plane: Image) -> Image:
     if plane.dtype.kind != "f":
         return plane
     if not (abs(plane) <= 1).all():
-        raise ValueError("takes floats from -1 to 1, and this image holds others, or NaN")
+        raise ValueError(
+            "takes floats from -1 to 1, and this image holds others, or NaN; "
+            "put rescale_intensity before it"
+        )
     levels: Image = util.img_as_ubyte(plane)
     return levels
 

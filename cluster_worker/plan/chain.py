@@ -20,10 +20,10 @@ from cluster_worker.errors import Rejected
 from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.operations.color import gray2rgb
-from cluster_worker.operations.declare import Kernel, Place, Stage
-from cluster_worker.operations.support import statistics
+from cluster_worker.operations.declare import Kernel, Place, Stage, Stages
+from cluster_worker.operations.support import masks, statistics
 from cluster_worker.pixels.depths import to_depth
-from cluster_worker.pixels.header import ImageHeader, header_of
+from cluster_worker.pixels.header import ImageHeader, Kind, header_of
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.passes import Density, Load, Pass, Plan
@@ -32,6 +32,9 @@ Image = NDArray[Any]
 Depth = Literal["input", "native"]
 
 DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
+
+# Decompositions of operations in floating point that may leave a mask a mask.
+KEEPS_LEVELS = ("pointwise", "geometric", "statistical")
 
 # Dtypes of pictures to which kernels can round their own result.
 ROUNDED = ("uint8", "uint16")
@@ -99,6 +102,7 @@ def plan(request: PlanRequest) -> Plan:
         dtype=image.dtype,
         result_shape=last.after + channels,
         result_dtype=last.dtype,
+        result_kind=chain.kind,
         source_alpha=image.alpha,
         result_alpha=result_alpha,
         alpha=alpha_plan(request, steps) if image.alpha else None,
@@ -174,6 +178,11 @@ class Chain:
     dtype : str
     density : Density or None
         Resolution relative to that of the source; None if it differs between pixels.
+    kind : {"picture", "mask", "labels"}
+        What the result is before it is converted to the input's depth.
+    averaged_by : str
+        The last operation that mixes the levels of a picture, so that it is no mask any more; ""
+        if there is none, or a mask or labels came after it.
     """
 
     def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
@@ -182,6 +191,8 @@ class Chain:
         self.channels = channels
         self.dtype = dtype
         self.density: Density | None = Density()
+        self.averaged_by = ""
+        self.kind: Kind = "picture"
 
     @property
     def example(self) -> Image:
@@ -227,6 +238,13 @@ class Chain:
         self.links[-1] = last._replace(stage=replace(last.stage, target=dtype), dtype=dtype)
         self.dtype = dtype
         return True
+
+    def note_levels(self, operation: Operation) -> None:
+        """Note whether the image may be a mask after an operation."""
+        if self.dtype == "bool" or is_labels(self.dtype):
+            self.averaged_by = ""
+        elif operation.floats and operation.decomposition.name not in KEEPS_LEVELS:
+            self.averaged_by = operation.name
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Update the density after an operation; `before` are the (rows, columns) before it."""
@@ -298,6 +316,8 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
         before = chain.shape
         with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
+            if any(each.wraps and each.halo >= min(before) for each in stages):
+                kernel, stages = None, unwrapped(operation.stages(parameters), before)
         for stage in stages:
             chain.add(
                 stage if alpha else without_alpha(stage),
@@ -305,11 +325,15 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
                 0 if kernel else operation.table(**parameters),
                 operation.cost_of(parameters, chain.dtype, kernel),
             )
+        if request.depth == "native" and operation.native not in (None, chain.dtype):
+            chain.add(Stage(partial(np.asarray, dtype=operation.native)))
         chain.change_density(operation, before)
+        chain.note_levels(operation)
         alpha = alpha and not operation.consumes_alpha
         # A step that moves pixels keeps their values, and so their meaning.
         if not operation.moves_pixels(step):
             shows = operation.shows
+    chain.kind = kind_of(chain.dtype)
     if request.depth == "input" and request.returns:
         return_to_depth(chain, request.image.dtype, shows)
     if chain.links[-1].stage.rounds:
@@ -330,6 +354,11 @@ def same(image: Image) -> Image:
     return image
 
 
+def kind_of(dtype: str) -> Kind:
+    """Return what an image of this dtype is."""
+    return "mask" if dtype == "bool" else "labels" if is_labels(dtype) else "picture"
+
+
 def is_labels(dtype: str) -> bool:
     """Return whether images of this dtype hold labels: integers other than uint8 and uint16."""
     return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
@@ -346,6 +375,11 @@ def check_kind(operation: Operation, depth: Depth, chain: Chain, alpha: bool) ->
     if is_labels(chain.dtype) and operation.takes == "picture":
         raise Rejected(
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
+        )
+    if operation.takes in ("mask", "classes") and chain.averaged_by and depth == "input":
+        raise Rejected(
+            f"{operation.name}: takes a mask, which {chain.averaged_by} does not give; "
+            "put threshold or threshold_otsu between them"
         )
     clear = alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
     picture = np.dtype(chain.dtype).kind == "f" or chain.channels or clear
@@ -367,7 +401,7 @@ def prepare(
         None if no kernel serves this image and these parameters.
     """
     if is_labels(chain.dtype):
-        if operation.takes == "mask" and depth == "input":
+        if operation.takes in ("mask", "classes") and depth == "input":
             chain.add(Stage(regions))
         return operation.kernel(parameters, chain.dtype, depth, chain.channels)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
@@ -380,13 +414,37 @@ def prepare(
             chain.add(stage)
     if operation.channels == "rgb" and not chain.channels:
         chain.add(Stage(partial(gray2rgb, alpha=None), name="gray2rgb"))
-    if operation.takes == "mask" and depth == "input" and chain.dtype != "bool":
-        chain.add(Stage(partial(to_depth, dtype="bool"), name="to_mask"))
+    if operation.takes in ("mask", "classes") and depth == "input" and chain.dtype != "bool":
+        whole_numbers = np.dtype(chain.dtype).kind == "u"
+        keeps = operation.takes == "classes" and whole_numbers
+        chain.add(masks.as_classes(operation.name) if keeps else masks.as_mask(operation.name))
+    if depth == "input" and np.dtype(chain.dtype).kind == "f" and operation.cuts_off(parameters):
+        chain.add(check_floats(operation))
     kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     if kernel is None and operation.floats:
         to_float(depth, chain)
         kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
     return kernel
+
+
+def check_floats(operation: Operation) -> Stage:
+    """Return the stage that refuses floats which an operation would cut off."""
+    remedy = " and ".join(f"set {name} to {json.dumps(v)}" for name, v in operation.keeps.items())
+    function = partial(statistics.within_one, remedy=remedy)
+    return Stage(function, measures=statistics.EXTENT, like=np.asarray, name=operation.name)
+
+
+def unwrapped(stages: Stages, shape: tuple[int, int]) -> Stages:
+    """Let a function lay out the opposite edge itself where an image is smaller than the halo.
+
+    A block with such a halo would repeat the image many times.
+    """
+    return tuple(
+        replace(each, wraps=False, halo=0, whole=True)
+        if each.wraps and each.halo >= min(shape)
+        else each
+        for each in stages
+    )
 
 
 def to_float(depth: Depth, chain: Chain) -> None:

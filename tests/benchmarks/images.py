@@ -36,7 +36,7 @@ def suited(operation, rows, columns):
     """Make an image that an operation takes, in colour only if it treats the colours together."""
     colours = operation.takes == "picture" and operation.channels in ("rgb", "any")
     image = photograph(rows, columns, colours)
-    if operation.takes == "mask":
+    if operation.takes in ("mask", "classes"):
         return image > 110
     if operation.takes == "labels":
         return measure.label(image > 110).astype(np.uint32)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from cluster_worker.operations.declare.decompositions import (
     Composed,
     Decomposition,
+    Pointwise,
     Stages,
     Statistical,
     Whole,
@@ -62,6 +63,8 @@ class Kernel:
         """Return the stages for one set of parameters; `models` are those of the function."""
         if isinstance(decomposition, Statistical) and self.measures is not None:
             decomposition = replace(decomposition, measures=self.measures)
+        if isinstance(decomposition, Pointwise):
+            decomposition = Pointwise()
         found = decomposition.stages(self.function, parameters)
         if isinstance(decomposition, Composed):
             return found
@@ -79,10 +82,11 @@ class Traits:
     channels : {"each", "gray", "rgb", "any"}
         Whether colours are treated one by one (each), are turned to gray first (gray), are needed,
         so that gray is turned to RGB first (rgb), or are left to the operation (any).
-    takes : {"picture", "mask", "labels"}
-        The kind of image that it is made for. With depth "input" a picture given to an operation
-        on masks becomes a mask at half of white. Labels are integers, one for each region; a mask
-        is a label image with one label.
+    takes : {"picture", "mask", "classes", "labels"}
+        The kind of image that it is made for. With depth "input" an operation on masks refuses a
+        picture that is neither a mask nor class numbers (see `support.masks`); for "mask" the
+        pixels that are not 0 are set, for "classes" the numbers are kept. Labels are integers, one
+        for each region; a mask is a label image with one label.
     floats : bool
         Whether it computes in floating point whatever the image's type.
     shows : tuple of float or "extent", optional
@@ -102,6 +106,12 @@ class Traits:
         cancel often enough.
     cost_deep : float
         Factor of the work for a pixel of 16 bits.
+    keeps : dict
+        Parameters with which it keeps floats beyond -1…1, which it cuts off otherwise. At depth
+        "input" an image of such floats is then refused.
+    native : str, optional
+        Type that scikit-image gives its result, if the function gives another: so a mask that it
+        calls uint8 is shown white at depth "input".
     tolerance : float
         Largest difference from scikit-image, as a share of the range, before rounding.
     seam : float
@@ -113,7 +123,7 @@ class Traits:
     """
 
     channels: Literal["each", "gray", "rgb", "any"] = "each"
-    takes: Literal["picture", "mask", "labels"] = "picture"
+    takes: Literal["picture", "mask", "classes", "labels"] = "picture"
     floats: bool = False
     shows: tuple[float, float] | Literal["extent"] | None = None
     pixels: Literal["kept", "scaled", "turned", "lost"] = "kept"
@@ -121,6 +131,8 @@ class Traits:
     table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
     cost_deep: float = 1.0
+    keeps: Mapping[str, Any] = field(default_factory=dict)
+    native: str | None = None
     tolerance: float = 0.0
     seam: float = 0.0
     kernels: tuple[Kernel, ...] = ()
@@ -164,6 +176,10 @@ class Operation(Traits):
             if fits and (each.exact or depth == "input") and each.when(**parameters):
                 return each
         return None
+
+    def cuts_off(self, parameters: Mapping[str, Any]) -> bool:
+        """Return whether it cuts off floats beyond -1…1 with these parameters."""
+        return any(parameters[name] != value for name, value in self.keeps.items())
 
     @property
     def consumes_alpha(self) -> bool:

@@ -93,6 +93,23 @@ def refuse_not_finite(between: Extent) -> None:
         raise Rejected("the image holds NaN or infinity, which have no histogram")
 
 
+def within_one(image: Image, *, statistics: tuple[Extent], remedy: str) -> Image:
+    """Return floats unchanged, after a check that they lie within -1…1.
+
+    Raises
+    ------
+    Rejected
+        If others are there, which the next operation would cut off; `remedy` says what to set.
+    """
+    ((least, greatest),) = statistics
+    if least < -1 or greatest > 1:
+        raise Rejected(
+            f"cuts off values beyond -1 and 1, and this image holds {least:.6g} to {greatest:.6g}; "
+            f"{remedy}, or put rescale_intensity before it"
+        )
+    return image
+
+
 def exact_sum(values: NDArray[Any]) -> int:
     """Return the sum of floats without rounding, as an integer in units of 2**-1126.
 

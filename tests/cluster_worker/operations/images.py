@@ -45,6 +45,13 @@ def labelled():
     return image
 
 
+def classes(dtype):
+    """Return class numbers as a segmentation gives them, two of whose regions touch."""
+    image = np.zeros((52, 66), dtype)
+    image[4:20, 5:25], image[20:40, 10:33], image[12:45, 40:55], image[-6:, -9:] = 1, 15, 20, 1
+    return image
+
+
 IMAGES = {
     "photograph": photograph(),
     "gray photograph": photograph()[..., 1].copy(),
@@ -62,6 +69,11 @@ IMAGES = {
     "one column": photograph()[:, 5:6, 0].copy(),
     "one pixel": photograph()[5:6, 5:6].copy(),
     "constant": np.full((31, 40), 7, np.uint8),
+    "mask of 0 and 1": (classes(np.uint8) > 0).astype(np.uint8),
+    "mask of 0 and white": (photograph() > 100)[..., 1:2].repeat(3, axis=2) * np.uint8(255),
+    "mask of floats": (photograph()[..., 0] > 90) * np.float32(0.7),
+    "classes": classes(np.uint8),
+    "classes of 16 bits": classes(np.uint16),
     "labels": labelled(),
     "smaller than a halo": photograph()[:5, :9].copy(),
 }

@@ -41,8 +41,9 @@ def suited(operation):
     """Return an image that the operation takes, a small one if the operation is slow."""
     defaults = {name: each["default"] for name, each in operation.parameters.items()}
     rows, columns = (100, 130) if operation.cost_of(defaults) > EXPENSIVE else (300, 380)
-    if operation.takes == "labels":
-        return (data.coins()[:rows, :columns] > 100).astype(np.uint32)
+    if operation.takes != "picture":
+        mask = data.coins()[:rows, :columns] > 100
+        return mask.astype(np.uint32) if operation.takes == "labels" else mask
     return np.ascontiguousarray(data.coffee()[:rows, :columns])
 
 

@@ -68,36 +68,61 @@ def is_labels(image):
     return image.dtype.kind in "iu" and image.dtype.itemsize > 2
 
 
-def is_meant_for(name, image):
-    """Return whether an operation takes such an image: labels are no picture, and vice versa."""
+def is_mask(image):
+    """Return whether a picture is a mask: one level, or 0 and one other."""
+    colours = image.ndim == 3 and image.shape[2] == 3
+    levels = np.unique(gray(image) if colours else image)
+    return levels.size == 1 or (levels.size == 2 and 0 in levels)
+
+
+def is_meant_for(name, image, depth="input"):
+    """Return whether an operation takes such an image: labels are no picture, and vice versa.
+
+    At depth "input" only masks, class numbers and labels are taken by operations on them.
+    """
     takes = OPERATIONS[name].takes
     if is_labels(image):
         return takes != "picture"
+    if takes in ("mask", "classes") and depth == "input":
+        return is_classes(image) or is_mask(image[..., :-1] if has_alpha(image) else image)
     return takes != "labels" or (image.ndim == 2 and image.dtype.kind != "f")
+
+
+def is_classes(image):
+    """Return whether a picture holds class numbers: few whole numbers, 0 among them."""
+    levels = np.unique(image)
+    few = levels.size <= 32 and 16 * levels.size <= image.size
+    return image.ndim == 2 and image.dtype.kind == "u" and 0 in levels and few
+
+
+def has_alpha(image):
+    return image.ndim == 3 and image.shape[2] in (2, 4)
 
 
 def prepared(operation, image, depth):
     """Convert as DESIGN promises: to floats from the first float step on, gray, RGB or masks."""
     if is_labels(image):
-        return image != 0 if operation.takes == "mask" and depth == "input" else image
+        return image != 0 if operation.takes in ("mask", "classes") and depth == "input" else image
     to_gray = operation.channels == "gray" and image.ndim == 3
     if (operation.floats or to_gray) and depth == "input" and image.dtype.kind != "f":
         image = util.img_as_float32(image)
     if to_gray:
-        image = gray(image)
+        image = color.rgb2gray(image) if depth == "native" else gray(image)
     if operation.channels == "rgb" and image.ndim == 2:
         image = color.gray2rgb(image)
-    if operation.takes == "mask" and depth == "input" and image.dtype != bool:
-        half = np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5
-        image = image > half
+    if operation.takes in ("mask", "classes") and depth == "input":
+        if not is_mask(image) and not is_classes(image):
+            raise ValueError("a picture of many levels is no mask")
+        if operation.takes == "mask" or image.dtype.kind == "f":
+            image = image != 0
     return image
 
 
 def run(image, steps, depth):
     """Run a chain as scikit-image would; return the result before it is rounded, and alpha."""
-    has_alpha = image.ndim == 3 and image.shape[2] in (2, 4)
-    alpha = image[..., -1] if has_alpha else None
-    result = image[..., :-1] if has_alpha else image
+    transparent = has_alpha(image)
+    alpha = image[..., -1] if transparent else None
+    result = image[..., :-1] if transparent else image
     result = result[..., 0] if result.ndim == 3 and result.shape[2] == 1 else result
     for step in steps:
         operation = OPERATIONS[step["operation"]]
@@ -107,6 +132,9 @@ def run(image, steps, depth):
             result, alpha = function(result, alpha=alpha, **parameters), None
             continue
         result = function(prepared(operation, result, depth), **parameters)
+        if operation.native == "uint8" and depth == "input":
+            # A mask of 0 and 1 in 8 bits would be shown as black.
+            result = result.astype(bool)
         if alpha is not None and operation.moves_pixels(step):
             given = alpha
             if operation.floats and depth == "input" and alpha.dtype.kind != "f":

@@ -65,9 +65,8 @@ REFERENCE = {
     "reconstruction": lambda image, **options: per_colour(
         lambda x: reconstruction(x, **options), image
     ),
-    # scikit-image returns masks as uint8 of 0 and 1, which would be shown as black.
-    "h_maxima": lambda image, h: quiet(morphology.h_maxima, image, h).astype(bool),
-    "h_minima": lambda image, h: quiet(morphology.h_minima, image, h).astype(bool),
+    "h_maxima": lambda image, h: quiet(morphology.h_maxima, image, h),
+    "h_minima": lambda image, h: quiet(morphology.h_minima, image, h),
     "local_maxima": lambda image, **options: quiet(morphology.local_maxima, image, **options),
     "local_minima": lambda image, **options: quiet(morphology.local_minima, image, **options),
     "flood": flood,

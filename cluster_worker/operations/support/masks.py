@@ -1,0 +1,93 @@
+"""Pictures that are masks or class numbers: which ones are, by their levels.
+
+At depth "input" a picture with one level, or with 0 and one other, is the mask of its pixels that
+are not 0. So are class numbers: few whole numbers, 0 among them, many pixels for each. Any other
+picture is refused, because no level of it is the right one to split it at.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations.declare import Image, Measure, Place, Stage
+
+# Class numbers have at most so many levels, and at least so many pixels for each.
+CLASSES_MAX = 32
+PIXELS_PER_CLASS = 16
+# The levels of an image, in order; None if there are more than CLASSES_MAX.
+Levels = tuple[Any, ...] | None
+
+
+def levels_of(image: Image) -> Levels:
+    """Find the levels of a block.
+
+    Raises
+    ------
+    Rejected
+        If the image holds NaN.
+    """
+    values = image.ravel()
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise Rejected("takes a mask, got a picture that holds NaN")
+    # Most pictures have many levels in their first pixels.
+    for found in (values[: 4 * CLASSES_MAX], values):
+        levels = np.unique(found)
+        if levels.size > CLASSES_MAX:
+            return None
+    return tuple(levels.tolist())
+
+
+def join_levels(a: Levels, b: Levels) -> Levels:
+    """Join the levels of two sets of tiles."""
+    if a is None or b is None:
+        return None
+    joined = tuple(sorted({*a, *b}))
+    return joined if len(joined) <= CLASSES_MAX else None
+
+
+LEVELS = (Measure(levels_of, join_levels),)
+
+
+def check_levels(levels: Levels, dtype: np.dtype[Any], pixels: int) -> None:
+    """Check that a picture with these levels is a mask, or class numbers.
+
+    Raises
+    ------
+    Rejected
+        If it is neither.
+    """
+    if levels is not None:
+        if len(levels) == 1 or (len(levels) == 2 and 0 in levels):
+            return
+        many = len(levels) * PIXELS_PER_CLASS > pixels
+        if dtype.kind == "u" and 0 in levels and not many:
+            return
+    found = f"more than {CLASSES_MAX}" if levels is None else len(levels)
+    raise Rejected(
+        f"takes a mask, got a picture of {found} levels; put threshold or threshold_otsu before it"
+    )
+
+
+def not_zero(image: Image, *, place: Place, statistics: tuple[Levels]) -> Image:
+    """Return the mask of the pixels that are not 0, of a picture that is a mask."""
+    check_levels(statistics[0], image.dtype, place.shape[0] * place.shape[1])
+    mask: Image = image != 0
+    return mask
+
+
+def checked(image: Image, *, place: Place, statistics: tuple[Levels]) -> Image:
+    """Return class numbers unchanged."""
+    check_levels(statistics[0], image.dtype, place.shape[0] * place.shape[1])
+    return image
+
+
+def as_mask(name: str) -> Stage:
+    """Return the stage that makes the mask of a picture for the operation `name`."""
+    return Stage(not_zero, measures=LEVELS, like=partial(np.asarray, dtype=np.bool_), name=name)
+
+
+def as_classes(name: str) -> Stage:
+    """Return the stage that checks a picture of whole numbers for the operation `name`."""
+    return Stage(checked, measures=LEVELS, like=np.asarray, name=name)
