@@ -93,6 +93,13 @@ def rank_bytes(request: PlanRequest, ranks: int) -> int:
     return plan(request).rank_bytes(ranks)
 
 
+def given_header(
+    shape: tuple[int, ...], dtype: str, depth: Depth, alpha: bool | None
+) -> ImageHeader:
+    """Return the header of an array; natively no channel is alpha unless the caller says so."""
+    return header_of(shape, dtype, False if alpha is None and depth == "native" else alpha)
+
+
 class Engine:
     """A warm MPI world that runs chains of operations. Safe to use from many threads.
 
@@ -158,6 +165,7 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
         progress: Progress = ignore,
+        alpha: bool | None = None,
     ) -> Image: ...
 
     @overload
@@ -167,6 +175,7 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
         progress: Progress = ignore,
+        alpha: bool | None = None,
     ) -> Held: ...
 
     def run(
@@ -175,6 +184,7 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
         progress: Progress = ignore,
+        alpha: bool | None = None,
     ) -> Image | Held:
         """Run a chain of steps on an array, or on a held image, and wait for the result.
 
@@ -182,9 +192,7 @@ class Engine:
         ----------
         image : ndarray or Held
             (rows, columns) or (rows, columns, channels) with 1 to 4 channels, of bool, uint8,
-            uint16, uint32, float32 or float64. Images of uint32 are labels. With 2 or 4 channels
-            the last one is alpha. It moves with the pixels, and no other step changes it. The
-            result has no alpha after `gray2rgb`, which blends it, or if it is labels.
+            uint16, uint32, float32 or float64. Images of uint32 are labels.
         steps : sequence of mapping
             1 to 20 steps as in the API: ``[{"operation": "gaussian", "sigma": 2.0}, ...]``.
         depth : {"input", "native"}
@@ -195,6 +203,12 @@ class Engine:
         progress : callable
             ``progress(tiles done, tiles in all)``; called on the engine's thread. If it raises an
             error, the job is cancelled and `run` raises the error.
+        alpha : bool, optional
+            Whether the last channel is alpha; by default it is with 2 or 4 channels and depth
+            "input". Alpha moves with the pixels, and no other step changes it. At depth "input"
+            colours count by it where a step averages pixels. The result has no alpha after
+            `gray2rgb`, which blends it, or if it is labels. If it is not alpha, every channel is
+            processed, as in scikit-image.
 
         Returns
         -------
@@ -215,11 +229,12 @@ class Engine:
             If other jobs use the shared memory for longer than 600 s.
         """
         if isinstance(image, Held):
-            with self.prepare_held(image, steps, depth) as job:
+            with self.prepare_held(image, steps, depth, alpha) as job:
                 job.start(progress)
                 job.wait()
                 return job.keep()
-        with self.prepare(header_of(image.shape, image.dtype.name), steps, depth) as job:
+        header = given_header(image.shape, image.dtype.name, depth, alpha)
+        with self.prepare(header, steps, depth) as job:
             np.copyto(job.source, image)
             job.start(progress)
             job.wait()
@@ -254,11 +269,15 @@ class Engine:
         return held
 
     def prepare_held(
-        self, image: Held, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"
+        self,
+        image: Held,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+        alpha: bool | None = None,
     ) -> EngineJob:
         """Plan a chain on a held image; the job may be started at once.
 
-        Parameters and errors are those of `prepare`.
+        Parameters and errors are those of `prepare`; `alpha` is as for `run`.
 
         Raises
         ------
@@ -267,7 +286,7 @@ class Engine:
         """
         source = image.add_reader()
         try:
-            header = header_of(source.shape, source.dtype)
+            header = given_header(source.shape, source.dtype, depth, alpha)
             job = self.allocate_job(self.plan_request(header, steps, depth), source)
         except BaseException:
             image.remove_reader()

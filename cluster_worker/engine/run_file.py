@@ -117,7 +117,9 @@ class FileJob:
         self.path = path
         self.header = header
         self.spool: Spool | None = None
-        request = engine.plan_request(header.image, steps, depth)
+        # Natively every channel is processed, as in scikit-image.
+        image = header.image._replace(alpha=False) if depth == "native" else header.image
+        request = engine.plan_request(image, steps, depth)
         planned = plan(request)
         self.format, self.notes = choose_format(format, header.format, planned)
         check_result(header.name, planned.result_dtype, planned.result_shape, self.format)

@@ -226,6 +226,7 @@ def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
     arrays=6,
     cost=4,
     tolerance=1e-6,
+    averages=sampling.between_pixels,
     kernels=(
         Kernel(
             rotate_by_loop,
@@ -287,6 +288,7 @@ def affine_by_loop(**given: Any) -> tuple[Stage, ...]:
     arrays=6,
     cost=4,
     tolerance=1e-6,
+    averages=sampling.between_pixels,
     kernels=(
         Kernel(
             affine_by_loop,

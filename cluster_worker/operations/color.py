@@ -52,6 +52,10 @@ def rgb2gray(image: Image) -> Image:
     """
     if image.ndim == 2:
         return image
+    if image.shape[2] != 3:
+        raise ValueError(
+            f"takes gray or RGB images, got {image.shape[2]} channels of which none is alpha"
+        )
     gray: Image = color.rgb2gray(np.ascontiguousarray(image))
     return gray
 

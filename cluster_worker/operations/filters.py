@@ -30,6 +30,7 @@ from cluster_worker.operations.support.footprints import (
     footprint_table,
 )
 from cluster_worker.operations.support.gaussians import reach
+from cluster_worker.operations.support.opacity import divide, weights_of
 from cluster_worker.operations.support.statistics import some_negative
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
@@ -50,6 +51,7 @@ SUM_REACH_MAX = 160
     Local(lambda sigma, truncate=4.0, **_: reach(sigma, truncate)),
     floats=True,
     cost=lambda sigma, truncate=4.0, **_: 0.7 + 0.1 * reach(sigma, truncate),
+    averages=True,
     kernels=(
         Kernel(
             separable.gaussian,
@@ -191,6 +193,36 @@ def difference_of_gaussians(
     return result
 
 
+def sharpen_by_weight(
+    image: Image,
+    radius: float,
+    amount: float,
+    preserve_range: bool,
+    *,
+    alpha: Image,
+    statistics: tuple[bool],
+) -> Image:
+    """Sharpen the colours of a block, with a blur in which clear pixels count for nothing.
+
+    Parameters
+    ----------
+    image : ndarray
+        The block, of floats.
+    radius, amount, preserve_range, statistics
+        As of `unsharp_mask`.
+    alpha : ndarray
+        (rows, columns): the block's alpha.
+    """
+    weights = weights_of(alpha, image)
+    blur = partial(filters.gaussian, sigma=radius, mode="reflect", preserve_range=True)
+    share = blur(weights.reshape(alpha.shape))
+    blurred = divide(blur(image * weights, channel_axis=channel_axis(image)), share, image)
+    result: Image = image + (image - blurred) * amount
+    if preserve_range:
+        return result
+    return np.clip(result, -1.0 if statistics[0] else 0.0, 1.0)
+
+
 # Sharpening multiplies the error of the blur by `amount`; up to this one it keeps the tolerance.
 AMOUNT_MAX = 4
 
@@ -214,6 +246,7 @@ SHARPEN = partial(
     ),
     floats=True,
     keeps={"preserve_range": True},
+    weighted=sharpen_by_weight,
     kernels=(
         # Unsigned integers are never negative: there is nothing to measure.
         SHARPEN(

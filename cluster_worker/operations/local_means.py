@@ -74,6 +74,7 @@ def means_of_blocks(
     floats=True,
     pixels="scaled",
     tolerance=1e-6,
+    averages=True,
     kernels=(
         Kernel(
             means_of_blocks,
@@ -197,6 +198,7 @@ def means_of_areas(
     cost=2,
     tolerance=1e-6,
     # Floats may hold NaN and must be checked first, so the kernel takes integers alone.
+    averages=True,
     kernels=(Kernel(means_of_areas, ("uint8", "uint16"), arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def resize_local_mean(

@@ -89,6 +89,7 @@ def reduce_by_sums(
     arrays=6,
     cost=2,
     tolerance=1e-6,
+    averages=True,
     kernels=(Kernel(reduce_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def pyramid_reduce(
@@ -160,6 +161,7 @@ def expand_by_sums(
     arrays=6,
     cost=3,
     tolerance=1e-6,
+    averages=True,
     kernels=(Kernel(expand_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def pyramid_expand(

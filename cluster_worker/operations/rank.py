@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage import util
 from skimage.filters import rank
 
@@ -32,6 +33,7 @@ from cluster_worker.operations.support.footprints import (
     footprint_of,
     footprint_reach,
 )
+from cluster_worker.pixels.depths import to_depth
 
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 
@@ -169,6 +171,40 @@ def as_levels(plane: Image) -> Image:
     return levels
 
 
+def mean_by_weight(
+    image: Image,
+    footprint: Footprint,
+    radius: int,
+    half_width: int | None,
+    *,
+    alpha: Image,
+) -> Image:
+    """Compute local means in which pixels count by their alpha, rounded down as `rank_mean` does.
+
+    Parameters
+    ----------
+    image : ndarray
+        The block.
+    footprint, radius, half_width
+        As of `rank_mean`.
+    alpha : ndarray
+        (rows, columns): the block's alpha. A pixel keeps its level where all alpha is 0.
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    # Whole numbers, so that the sums of doubles are exact.
+    dtype = "uint8" if image.dtype.kind == "f" else str(image.dtype)
+    weights = to_depth(alpha, dtype).astype(np.float64)
+    share = ndimage.correlate(weights, neighbourhood, mode="constant")
+
+    def mean(plane: Image) -> Image:
+        levels = as_levels(plane)
+        sums = ndimage.correlate(levels * weights, neighbourhood, mode="constant")
+        return np.where(share > 0, sums // np.maximum(share, 1), levels).astype(levels.dtype)
+
+    colours = np.moveaxis(np.atleast_3d(image), 2, 0)
+    return np.stack([mean(plane) for plane in colours], axis=2).reshape(image.shape)
+
+
 @operation(
     "Local mean",
     "Rank filters",
@@ -176,6 +212,7 @@ def as_levels(plane: Image) -> Image:
     cost=12.0,
     cost_deep=DEEP,
     arrays=3,
+    weighted=mean_by_weight,
     kernels=(histogram_kernel(ranks.mean, 0.6),),
 )
 def rank_mean(

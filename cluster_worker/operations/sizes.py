@@ -291,6 +291,7 @@ def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
     arrays=6,
     cost=3,
     tolerance=1e-6,
+    averages=sampling.between_pixels,
     kernels=(Kernel(resize_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def resize(
@@ -348,6 +349,7 @@ def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) ->
     arrays=6,
     cost=3,
     tolerance=1e-6,
+    averages=sampling.between_pixels,
     kernels=(Kernel(rescale_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
 )
 def rescale(

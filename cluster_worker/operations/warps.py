@@ -208,6 +208,7 @@ def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
     arrays=6,
     cost=8,
     tolerance=1e-6,
+    averages=sampling.between_pixels,
     kernels=(
         Kernel(
             swirl_by_loop,
@@ -360,6 +361,7 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
     arrays=6,
     cost=6,
     tolerance=1e-6,
+    averages=sampling.between_pixels,
     kernels=(
         Kernel(
             warp_polar_by_loop,

@@ -40,15 +40,17 @@ class ImageHeader(NamedTuple):
     pixel_size: tuple[float, float] | None = None
 
 
-def header_of(shape: tuple[int, ...], dtype: str) -> ImageHeader:
+def header_of(shape: tuple[int, ...], dtype: str, alpha: bool | None = None) -> ImageHeader:
     """Return the header of an image whose shape and dtype alone are known.
 
     Parameters
     ----------
     shape : tuple of int
-        (rows, columns) or (rows, columns, channels); with 2 or 4 channels the last one is alpha.
+        (rows, columns) or (rows, columns, channels).
     dtype : str
         Name of a numpy dtype; bool is a mask, uint32 a label image.
+    alpha : bool, optional
+        Whether the last channel is alpha; by default it is with 2 or 4 channels.
 
     Returns
     -------
@@ -60,5 +62,5 @@ def header_of(shape: tuple[int, ...], dtype: str) -> ImageHeader:
         dtype=dtype,
         axes="yxs"[: len(shape)],
         kind=KINDS.get(dtype, "picture"),
-        alpha=len(shape) == 3 and shape[2] in (2, 4),
+        alpha=len(shape) == 3 and shape[2] in (2, 4) if alpha is None else alpha,
     )

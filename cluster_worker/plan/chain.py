@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from math import prod
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +26,7 @@ from cluster_worker.operations.support import masks, statistics
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.header import ImageHeader, Kind, header_of
 from cluster_worker.pixels.tiling import Span
+from cluster_worker.plan import alpha
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.passes import Density, Load, Pass, Plan
 
@@ -88,11 +90,10 @@ def plan(request: PlanRequest) -> Plan:
     check_image(image)
     steps = json.loads(request.steps)
     chain = build_chain(request, steps)
-    links = chain.links
-    last = links[-1]
-    consumed = any("alpha" in link.stage.context for link in links)
+    last = chain.links[-1]
     # A label image is no picture and has no alpha.
-    result_alpha = image.alpha and not consumed and not is_labels(last.dtype)
+    result_alpha = chain.alpha and not is_labels(last.dtype)
+    alphas, links = move_alpha(request, chain, result_alpha)
     channels = last.channels
     if result_alpha:
         channels = ((channels or (1,))[0] + 1,)
@@ -105,7 +106,7 @@ def plan(request: PlanRequest) -> Plan:
         result_kind=chain.kind,
         source_alpha=image.alpha,
         result_alpha=result_alpha,
-        alpha=alpha_plan(request, steps) if image.alpha else None,
+        alphas=alphas,
         float_bytes=8 if image.dtype == "float64" or request.depth == "native" else 4,
         density=chain.density,
         core=request.core,
@@ -113,31 +114,39 @@ def plan(request: PlanRequest) -> Plan:
     )
 
 
-def alpha_plan(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Plan | None:
-    """Plan the steps that move pixels, for alpha alone: alpha moves with the pixels.
-
-    Steps from the first one that consumes alpha on are left out. If there is such a step, the plan
-    does not round alpha, because that step computes with it.
+def move_alpha(
+    request: PlanRequest, chain: "Chain", result_alpha: bool
+) -> tuple[tuple[Plan, ...], list["Link"]]:
+    """Plan the steps that move pixels for alpha alone, as far as stages or the result need it.
 
     Returns
     -------
-    Plan or None
-        None if no step moves pixels.
+    alphas : tuple of Plan
+        As in `Plan`.
+    links : list of Link
+        Those of the chain; a stage that asks for alpha has the index of its own in `moved`.
     """
-    moving: list[Mapping[str, Any]] = []
-    consumed = False
-    for step in steps:
-        operation = OPERATIONS[step["operation"]]
-        consumed = operation.consumes_alpha
-        if consumed:
-            break
-        if operation.moves_pixels(step):
-            moving.append(step)
-    if not moving:
-        return None
-    gray = header_of(request.image.shape[:2], request.image.dtype)
-    alone = request._replace(image=gray, steps=json.dumps(moving), grid=1)
-    return plan(alone._replace(returns=not consumed))
+    needed = {link.stage.moved for link in chain.links if "alpha" in link.stage.context}
+    weights = max(needed, default=0)
+    if result_alpha:
+        needed.add(len(chain.moves))
+    image = header_of(request.image.shape[:2], request.image.dtype)
+    plans: list[Plan] = []
+    index = {0: 0}
+    for before, after in pairwise(sorted({0, *needed})):
+        steps = json.dumps(chain.moves[before:after])
+        # What stages compute with is not rounded.
+        alone = request._replace(image=image, steps=steps, grid=1, returns=after > weights)
+        plans.append(plan(alone))
+        image = header_of(plans[-1].result_shape, plans[-1].result_dtype)
+        index[after] = len(plans)
+    links = [
+        link._replace(stage=replace(link.stage, moved=index[link.stage.moved]))
+        if "alpha" in link.stage.context
+        else link
+        for link in chain.links
+    ]
+    return tuple(plans), links
 
 
 class Link(NamedTuple):
@@ -178,6 +187,10 @@ class Chain:
     dtype : str
     density : Density or None
         Resolution relative to that of the source; None if it differs between pixels.
+    alpha : bool
+        Whether the image has alpha, which is kept apart.
+    moves : list of mapping
+        The steps so far that move pixels, and so alpha.
     kind : {"picture", "mask", "labels"}
         What the result is before it is converted to the input's depth.
     averaged_by : str
@@ -185,8 +198,12 @@ class Chain:
         if there is none, or a mask or labels came after it.
     """
 
-    def __init__(self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str) -> None:
+    def __init__(
+        self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str, alpha: bool
+    ) -> None:
         self.links: list[Link] = []
+        self.alpha = alpha
+        self.moves: list[Mapping[str, Any]] = []
         self.shape = shape
         self.channels = channels
         self.dtype = dtype
@@ -207,8 +224,14 @@ class Chain:
         Rejected
             If it refuses the example.
         """
+        if "alpha" in stage.context:
+            stage = replace(stage, moved=len(self.moves))
         before, after, input_dtype = self.shape, stage.shape_after(self.shape), self.dtype
         result = try_stage(stage, self.example, before)
+        if result.ndim > 3:
+            raise Rejected(
+                f"{stage.name}: takes gray or RGB images, got {self.channels[0]} channels"
+            )
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
         link = Link(
             stage, before, after, self.channels, self.dtype, arrays, table, cost, input_dtype
@@ -304,34 +327,48 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
         If an operation cannot take the image that the steps before it give.
     """
     rows, columns, *channels = request.image.shape
-    colours = (3,) if channels and channels[0] >= 3 else ()
-    chain = Chain((rows, columns), colours, request.image.dtype)
-    alpha = request.image.alpha
+    colours = channels[0] - request.image.alpha if channels else 1
+    chain = Chain(
+        (rows, columns),
+        (colours,) if colours > 1 else (),
+        request.image.dtype,
+        request.image.alpha,
+    )
     shows: Any = None
     for step in steps:
         operation = OPERATIONS[step["operation"]]
         parameters = {name: value for name, value in step.items() if name != "operation"}
-        check_kind(operation, request.depth, chain, alpha)
+        check_kind(operation, request.depth, chain)
+        weighs = chain.alpha and request.depth == "input" and operation.weighs(parameters)
+        if weighs and (operation.floats or operation.weighted is None):
+            to_float(request.depth, chain)
         kernel = prepare(operation, parameters, request.depth, chain)
         before = chain.shape
         with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
             if any(each.wraps and each.halo >= min(before) for each in stages):
                 kernel, stages = None, unwrapped(operation.stages(parameters), before)
+        moves = operation.moves_pixels(step)
+        if weighs:
+            stages = weighted(operation, parameters, stages, moves)
         for stage in stages:
             chain.add(
-                stage if alpha else without_alpha(stage),
-                operation.arrays_of(kernel),
+                stage if chain.alpha else without_alpha(stage),
+                operation.arrays_of(kernel) + (4 if weighs else 0),
                 0 if kernel else operation.table(**parameters),
                 operation.cost_of(parameters, chain.dtype, kernel),
             )
+        if moves and chain.alpha:
+            chain.moves.append(step)
+            if weighs:
+                chain.add(alpha.divided())
         if request.depth == "native" and operation.native not in (None, chain.dtype):
             chain.add(Stage(partial(np.asarray, dtype=operation.native)))
         chain.change_density(operation, before)
         chain.note_levels(operation)
-        alpha = alpha and not operation.consumes_alpha
+        chain.alpha = chain.alpha and not operation.consumes_alpha
         # A step that moves pixels keeps their values, and so their meaning.
-        if not operation.moves_pixels(step):
+        if not moves:
             shows = operation.shows
     chain.kind = kind_of(chain.dtype)
     if request.depth == "input" and request.returns:
@@ -340,6 +377,20 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
         # Rounds end in either of two buffers. A last pass copies that buffer to the result.
         chain.add(Stage(same))
     return chain
+
+
+def weighted(
+    operation: Operation, parameters: Mapping[str, Any], stages: Stages, moves: bool
+) -> Stages:
+    """Return the stages of an operation that averages, for colours that count by their alpha.
+
+    What moves pixels must be followed by `alpha.divided`, which needs the alpha after the step.
+    """
+    if operation.weighted is not None:
+        return operation.weighted_stages(parameters)
+    if moves:
+        return alpha.premultiplied(), *stages
+    return tuple(alpha.by_weight(stage) for stage in stages)
 
 
 def without_alpha(stage: Stage) -> Stage:
@@ -364,7 +415,7 @@ def is_labels(dtype: str) -> bool:
     return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
 
 
-def check_kind(operation: Operation, depth: Depth, chain: Chain, alpha: bool) -> None:
+def check_kind(operation: Operation, depth: Depth, chain: Chain) -> None:
     """Check that an operation for pictures gets no labels, and one for labels no picture.
 
     Raises
@@ -376,12 +427,17 @@ def check_kind(operation: Operation, depth: Depth, chain: Chain, alpha: bool) ->
         raise Rejected(
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
         )
+    if operation.channels in ("gray", "rgb") and chain.channels not in ((), (3,)):
+        raise Rejected(
+            f"{operation.name}: takes gray or RGB images, got {chain.channels[0]} channels of "
+            "which none is alpha"
+        )
     if operation.takes in ("mask", "classes") and chain.averaged_by and depth == "input":
         raise Rejected(
             f"{operation.name}: takes a mask, which {chain.averaged_by} does not give; "
             "put threshold or threshold_otsu between them"
         )
-    clear = alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
+    clear = chain.alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
     picture = np.dtype(chain.dtype).kind == "f" or chain.channels or clear
     if operation.takes == "labels" and picture and depth == "input":
         raise Rejected(
@@ -542,6 +598,11 @@ def check_image(image: ImageHeader) -> None:
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
         raise Rejected(
             "image: must be rows × columns, or rows × columns × 1 to 4 channels, "
+            f"got {' × '.join(map(str, shape))}"
+        )
+    if image.alpha and (len(shape) != 3 or shape[2] not in (2, 4)):
+        raise Rejected(
+            "image: must have 2 or 4 channels for the last one to be alpha, "
             f"got {' × '.join(map(str, shape))}"
         )
     if min(shape) < 1:

@@ -126,8 +126,8 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
     work = sum(work_seconds(planned, each, ranks, cores, rates) for each in planned.passes)
     count = sum(map(planned.synchronizations, range(len(planned.passes))))
     synchronization = count * synchronization_seconds(ranks, rates)
-    if planned.alpha:
-        alpha = estimate(planned.alpha, ranks, cores, rates)
+    for each in planned.alphas:
+        alpha = estimate(each, ranks, cores, rates)
         work += alpha.work
         synchronization += alpha.synchronization + synchronization_seconds(ranks, rates)
     return Estimate(work, synchronization, rates.job + rates.extra_rank * (ranks - 1))

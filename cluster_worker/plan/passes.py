@@ -217,9 +217,10 @@ class Plan:
         What the result is; a mask may have been converted to black and white of the source's type.
     source_alpha, result_alpha : bool
         Whether the last channel of source or result is alpha.
-    alpha : Plan or None
-        Plan for the alpha channel alone, if steps move pixels: alpha must move with them. None if
-        alpha stays as it is.
+    alphas : tuple of Plan
+        Plans for the alpha channel alone, because alpha must move with the pixels: the first one
+        takes the alpha of the source, each other one that of the plan before. None if alpha stays
+        as it is.
     float_bytes : int
         Bytes of one float in the computation.
     density : Density or None
@@ -238,7 +239,7 @@ class Plan:
     result_kind: Kind
     source_alpha: bool
     result_alpha: bool
-    alpha: "Plan | None"
+    alphas: tuple["Plan", ...]
     float_bytes: int
     density: Density | None
     core: tuple[int, int] | None = None
@@ -323,7 +324,7 @@ class Plan:
 
     def tiles_total(self, ranks: int) -> int:
         """Return the number of tiles of all passes, with those of measures and expected rounds."""
-        total = self.alpha.tiles_total(ranks) if self.alpha else 0
+        total = sum(each.tiles_total(ranks) for each in self.alphas)
         for i, each in enumerate(self.passes):
             first = each.stages[0]
             rounds = 1 + (first.rounds.expected if first.rounds else 0)
@@ -336,7 +337,7 @@ class Plan:
     @property
     def synchronizes(self) -> bool:
         """Whether the ranks synchronize at all."""
-        return self.alpha is not None or any(map(self.synchronizations, range(len(self.passes))))
+        return bool(self.alphas) or any(map(self.synchronizations, range(len(self.passes))))
 
     def synchronizations(self, i: int) -> int:
         """Return how often the ranks synchronize in pass `i`.
@@ -365,17 +366,18 @@ class Plan:
     def buffers(self) -> tuple[Buffer, ...]:
         """Images between passes, in the order in which `run` uses them.
 
-        First those of the plan for alpha and its result, then one for each pass but the last. A
+        First those of the plans for alpha and their results, then one for each pass but the last. A
         pass with rounds has a second one: its rounds write to the two in turn, and either may hold
         the last state. Passes use two slots in turn, because a pass needs only the result of the
         pass before. Second buffers have two slots of their own, for rounds that follow rounds.
         """
         found: list[Buffer] = []
-        if self.alpha:
-            found += self.alpha.buffers
-            slot = 1 + max((each.slot for each in found), default=-1)
-            found.append(Buffer(slot, self.alpha.result_shape, self.alpha.result_dtype))
-        base = 1 + max((each.slot for each in found), default=-1)
+        base = 0
+        for alpha in self.alphas:
+            found += [each._replace(slot=base + each.slot) for each in alpha.buffers]
+            base = 1 + max((each.slot for each in found), default=-1)
+            found.append(Buffer(base, alpha.result_shape, alpha.result_dtype))
+            base += 1
         follows_rounds = False
         spare = 0
         for i, each in enumerate(self.passes):
@@ -407,7 +409,7 @@ class Plan:
             return pixels * (each.arrays + 2) * channels * self.float_bytes + each.table
 
         own = max(need(each) for each in self.passes)
-        return max(own, self.alpha.rank_bytes(ranks) if self.alpha else 0)
+        return max(own, *(each.rank_bytes(ranks) for each in self.alphas), 0)
 
 
 def middle(shape: tuple[int, int], height: int, width: int) -> Span:

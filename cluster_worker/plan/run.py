@@ -118,7 +118,8 @@ class Run:
         self.result = result
         self.group = group
         self.report = report
-        self.alpha: Source | None = None
+        # The alpha of the source, and those that steps have moved.
+        self.alphas: list[Source] = []
 
     def run(self) -> None:
         """Run every pass."""
@@ -126,7 +127,9 @@ class Run:
         image = self.source
         if plan.source_alpha:
             image = Plane(self.source, slice(None, -1))
-            self.alpha = self.run_alpha(Plane(self.source, slice(-1, None)))
+            self.alphas.append(Plane(self.source, slice(-1, None)))
+            for move in plan.alphas:
+                self.alphas.append(self.run_alpha(move, self.alphas[-1]))
         early: tuple[Any, ...] = ()
         for i, each in enumerate(plan.passes[:-1]):
             next_stage = plan.passes[i + 1].stages[0] if plan.measures_early(i + 1) else None
@@ -138,13 +141,11 @@ class Run:
         statistics = self.measure(last, image, early)
         self.fill(last, image, self.result, statistics, with_alpha=plan.result_alpha)
 
-    def run_alpha(self, alpha: Source) -> Source:
-        """Run the plan for alpha, if there is one, and return alpha as the passes need it."""
-        if self.plan.alpha is None:
-            return alpha
-        scratch = [next(self.scratch) for _ in self.plan.alpha.buffers]
+    def run_alpha(self, plan: Plan, alpha: Source) -> Source:
+        """Run a plan for alpha, and return its result."""
+        scratch = [next(self.scratch) for _ in plan.buffers]
         moved = next(self.scratch)
-        move = partial(run, self.plan.alpha, alpha, scratch, moved, self.group, self.report)
+        move = partial(run, plan, alpha, scratch, moved, self.group, self.report)
         self.group.combine(move, combine_nothing)
         return moved
 
@@ -206,15 +207,15 @@ class Run:
         """
         total = None
         for core in self.own_share(self.plan.tiles(each, self.group.size)):
-            out = None if with_alpha and self.alpha is not None else target.view(core)
+            out = None if with_alpha else target.view(core)
             block = self.run_tile(each, image, core, statistics, out)
             if next_stage is not None:
                 measure = next_stage.measures[0]
                 with operation_errors(next_stage.name):
                     found = measure_block(measure, block, Place(core, core, each.shape), ())
                     total = found if total is None else measure.combine(total, found)
-            if with_alpha and self.alpha is not None:
-                opacity = to_depth(self.alpha.read(core), str(block.dtype))
+            if with_alpha:
+                opacity = to_depth(self.alphas[-1].read(core), str(block.dtype))
                 block = np.dstack([block, opacity])
             if block is not out:
                 target.write(core, block)
@@ -241,8 +242,8 @@ class Run:
         ):
             place = Place(window, kept, shape)
             alpha = None
-            if "alpha" in stage.context and self.alpha is not None:
-                alpha = self.alpha.read(window)
+            if "alpha" in stage.context and self.alphas:
+                alpha = self.alphas[stage.moved].read(window)
             own = statistics if stage.measures else None
             is_last = stage is each.stages[-1]
             block = run_stage(stage, block, place, alpha, own, out if is_last else None)

@@ -106,6 +106,12 @@ class Traits:
         cancel often enough.
     cost_deep : float
         Factor of the work for a pixel of 16 bits.
+    averages : bool, or callable
+        Whether it averages pixels, so that colours count by their alpha at depth "input"; the
+        callable tells from the parameters.
+    weighted : callable, optional
+        Its function for colours that count by their alpha, which asks for ``alpha``, if that is not
+        the quotient of two calls of its own function.
     keeps : dict
         Parameters with which it keeps floats beyond -1…1, which it cuts off otherwise. At depth
         "input" an image of such floats is then refused.
@@ -131,6 +137,8 @@ class Traits:
     table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
     cost_deep: float = 1.0
+    averages: bool | Callable[..., bool] = False
+    weighted: Callable[..., Any] | None = None
     keeps: Mapping[str, Any] = field(default_factory=dict)
     native: str | None = None
     tolerance: float = 0.0
@@ -170,12 +178,25 @@ class Operation(Traits):
         depth: str,
         channels: tuple[int, ...] = (),
     ) -> Kernel | None:
-        """Return the first kernel that fits an image of this type and these channels, if any."""
+        """Return the first kernel that fits an image of this type and these channels, if any.
+
+        Kernels know gray images and three colours.
+        """
         for each in self.kernels:
-            fits = dtype in each.takes and not (each.gray and channels)
+            fits = dtype in each.takes and (channels == () or (channels == (3,) and not each.gray))
             if fits and (each.exact or depth == "input") and each.when(**parameters):
                 return each
         return None
+
+    def weighs(self, parameters: Mapping[str, Any]) -> bool:
+        """Return whether it averages pixels with these parameters."""
+        if callable(self.averages):
+            return self.averages(**parameters)
+        return self.averages or self.weighted is not None
+
+    def weighted_stages(self, parameters: Mapping[str, Any]) -> Stages:
+        """Return its stages by `weighted`, for one set of parameters."""
+        return self.named(self.decomposition.stages(self.weighted or self.function, parameters))
 
     def cuts_off(self, parameters: Mapping[str, Any]) -> bool:
         """Return whether it cuts off floats beyond -1…1 with these parameters."""

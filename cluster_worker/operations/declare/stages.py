@@ -136,6 +136,9 @@ class Stage:
         have to be loaded.
     dtype, shows, target : str, tuple of float, str
         Values for a function that asks for them.
+    moved : int
+        Which alpha a function that asks for it is given: 0 for that of the image, others for those
+        that steps have moved.
     name : str
         Begins its errors.
     """
@@ -153,6 +156,7 @@ class Stage:
     dtype: str = "float32"
     shows: tuple[float, float] = (0, 1)
     target: str | None = None
+    moved: int = 0
     name: str = ""
 
     @cached_property

@@ -63,6 +63,11 @@ SPLINE_HALO = 22
 NEIGHBOURS = 4
 
 
+def between_pixels(order: int | None, **_: Any) -> bool:
+    """Return whether a result mixes neighbouring pixels: not with order 0, which copies one."""
+    return order != 0
+
+
 def folded(index: Indices, length: int, border: Border) -> Indices:
     """Map indices beyond an axis back into it, as numpy.pad repeats an image.
 

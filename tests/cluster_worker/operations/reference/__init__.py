@@ -9,12 +9,15 @@ a third axis of three colours only if the operation is given colours.
 import importlib
 import inspect
 import pkgutil
+from functools import partial
 
 import numpy as np
+from scipy import ndimage
 from skimage import color, util
+from skimage.filters import gaussian
 
 from cluster_worker.operations import OPERATIONS
-from tests.cluster_worker.operations.reference.shared import axis, per_colour
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, axis, per_colour
 
 REFERENCE = {}
 for module in pkgutil.iter_modules(__path__):
@@ -119,7 +122,10 @@ def prepared(operation, image, depth):
 
 
 def run(image, steps, depth):
-    """Run a chain as scikit-image would; return the result before it is rounded, and alpha."""
+    """Run a chain as scikit-image would; return the result before it is rounded, and alpha.
+
+    At depth "input" colours count by their alpha in what averages: F(colour · alpha) / F(alpha).
+    """
     transparent = has_alpha(image)
     alpha = image[..., -1] if transparent else None
     result = image[..., :-1] if transparent else image
@@ -131,16 +137,85 @@ def run(image, steps, depth):
         if operation.consumes_alpha:
             result, alpha = function(result, alpha=alpha, **parameters), None
             continue
-        result = function(prepared(operation, result, depth), **parameters)
+        given = prepared(operation, result, depth)
+        if depth == "input" and operation.cuts_off(parameters) and is_cut_off(given):
+            raise ValueError("values beyond -1 and 1 would be cut off")
+        if alpha is not None and depth == "input" and step["operation"] in BY_WEIGHT:
+            result = BY_WEIGHT[step["operation"]](function, given, alpha, **parameters)
+        else:
+            result = function(given, **parameters)
         if operation.native == "uint8" and depth == "input":
             # A mask of 0 and 1 in 8 bits would be shown as black.
             result = result.astype(bool)
         if alpha is not None and operation.moves_pixels(step):
-            given = alpha
             if operation.floats and depth == "input" and alpha.dtype.kind != "f":
-                given = util.img_as_float32(alpha)
-            alpha = function(given, **parameters)
+                alpha = util.img_as_float32(alpha)
+            alpha = function(alpha, **parameters)
     return result, None if is_labels(result) else alpha
+
+
+def is_cut_off(image):
+    """Return whether floats lie beyond -1 to 1, the range that scikit-image clips to."""
+    return image.dtype.kind == "f" and bool((abs(image) > 1).any())
+
+
+def by_weight(function, image, alpha, **parameters):
+    """Average colours that count by their alpha; where that is nothing, they stay as they are."""
+    image, alpha = util.img_as_float32(image), util.img_as_float32(alpha)
+    weights = alpha[..., np.newaxis] if image.ndim == 3 else alpha
+    sums, share = function(image * weights, **parameters), function(alpha, **parameters)
+    share = share[..., np.newaxis] if sums.ndim == 3 else share
+    still = image if image.shape == sums.shape and "order" not in parameters else 0
+    return np.where(share > 5e-6, sums / np.where(share > 5e-6, share, 1), still)
+
+
+def between_pixels(function, image, alpha, order, **parameters):
+    if order == 0:
+        return function(image, order=order, **parameters)
+    return by_weight(function, image, alpha, order=order, **parameters)
+
+
+def sharpened(_, image, alpha, radius, amount, preserve_range):
+    image = util.img_as_float32(image)
+    blurred = by_weight(
+        lambda x: gaussian(x, radius, mode="reflect", channel_axis=axis(x)), image, alpha
+    )
+    found = image + (image - blurred) * amount
+    return found if preserve_range else np.clip(found, -1 if (image < 0).any() else 0, 1)
+
+
+def mean(_, image, alpha, footprint, radius, half_width):
+    image = util.img_as_ubyte(image) if image.dtype.kind == "f" else image
+    weights = rounded_weights(alpha, image.dtype)
+    mask = FOOTPRINTS[footprint](radius, half_width)
+    total = partial(ndimage.correlate, weights=mask, mode="constant", output=np.float64)
+    share = total(weights)
+
+    def of(plane):
+        sums = total(plane.astype(np.float64) * weights)
+        return np.where(share > 0, sums // np.maximum(share, 1), plane).astype(image.dtype)
+
+    return per_colour(of, image)
+
+
+def rounded_weights(alpha, dtype):
+    return {"uint8": util.img_as_ubyte, "uint16": util.img_as_uint}[str(dtype)](alpha).astype(
+        np.float64
+    )
+
+
+BY_WEIGHT = {
+    "gaussian": by_weight,
+    "unsharp_mask": sharpened,
+    "rank_mean": mean,
+    "pyramid_reduce": by_weight,
+    "pyramid_expand": by_weight,
+    "downscale_local_mean": by_weight,
+    "resize_local_mean": by_weight,
+    **dict.fromkeys(
+        ("resize", "rescale", "rotate", "affine", "swirl", "warp_polar"), between_pixels
+    ),
+}
 
 
 def fails(image, steps, depth):
