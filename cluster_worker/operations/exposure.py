@@ -20,7 +20,7 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.by_levels import by_histogram, by_table
-from cluster_worker.operations.support.histograms import Bins
+from cluster_worker.operations.support.histograms import Bins, histogram
 from cluster_worker.operations.support.quantiles import (
     DIGITS,
     Counts,
@@ -28,7 +28,12 @@ from cluster_worker.operations.support.quantiles import (
     digits_of_levels,
     quantile_values,
 )
-from cluster_worker.operations.support.statistics import EXTENT, Extent, bin_centers, counts
+from cluster_worker.operations.support.statistics import (
+    EXTENT_OF_NUMBERS,
+    Extent,
+    bin_centers,
+    numbers,
+)
 
 Gain = Annotated[
     float, Number(0, 10, slider=(0, 4), step=0.05), "What the result is multiplied by."
@@ -160,7 +165,7 @@ def range_measures(
     if in_range == "dtype":
         return ()
     if in_range == "image":
-        return EXTENT
+        return EXTENT_OF_NUMBERS
     shares = shares_of(lower_percentile, upper_percentile)
     return (Measure(partial(count_numbers, shares=shares), np.add),) * DIGITS
 
@@ -171,16 +176,8 @@ def shares_of(lower_percentile: float, upper_percentile: float) -> tuple[float, 
 
 
 def count_numbers(image: Image, *earlier: Counts, shares: tuple[float, float]) -> Counts:
-    """Count the digits of an image for two percentiles.
-
-    Raises
-    ------
-    Rejected
-        If the image holds NaN.
-    """
-    if image.dtype.kind == "f" and np.isnan(image).any():
-        raise Rejected("the image holds NaN, which has no place among the levels")
-    return count_digits(image, *earlier, shares=shares)
+    """Count the digits of an image's numbers for two percentiles."""
+    return count_digits(numbers(image), *earlier, shares=shares)
 
 
 @operation(
@@ -218,8 +215,8 @@ def rescale_intensity(
 
     Notes
     -----
-    All colours share one range. The percentiles are those of numpy.percentile, exactly, as in the
-    examples of scikit-image.
+    NaN is counted nowhere, and stays. All colours share one range. The percentiles are those of
+    numpy.percentile, exactly, as in the examples of scikit-image.
 
     References
     ----------
@@ -231,6 +228,8 @@ def rescale_intensity(
     if in_range == "image":
         low, high = map(float, statistics[0])
     else:
+        if not statistics[0].sum():
+            raise Rejected("the image holds NaN only, which leaves no range to stretch")
         shares = shares_of(lower_percentile, upper_percentile)
         low, high = map(float, quantile_values(statistics, shares, image.dtype))
     if not np.isfinite([low, high]).all():
@@ -242,7 +241,7 @@ def rescale_intensity(
 @operation(
     "Equalise histogram",
     "Intensity",
-    Statistical(lambda nbins: (*EXTENT, Measure(partial(counts, bins=nbins), np.add))),
+    Statistical(histogram),
     channels="any",
     arrays=4,
     cost=2.0,
@@ -258,20 +257,20 @@ def equalize_hist(
 
     Notes
     -----
-    All colours share one histogram.
+    All colours share one histogram. NaN is counted nowhere, and stays.
 
     References
     ----------
     skimage.exposure.equalize_hist
     """
-    between, histogram = statistics
+    between, counted = statistics
     dtype = image.dtype
     if dtype.kind == "u":
         values: NDArray[Any] = np.arange(int(between[0]), int(between[1]) + 1)
-        histogram = histogram[values]
+        counted = counted[values]
     else:
         values = bin_centers(str(dtype), between, nbins)
-    share = histogram.cumsum() / float(histogram.sum())
+    share = counted.cumsum() / float(counted.sum())
     if dtype.kind == "f":
         brighter: Image = np.interp(image, values, share.astype(dtype))
         return brighter.astype(dtype, copy=False)

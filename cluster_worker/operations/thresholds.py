@@ -37,9 +37,10 @@ from cluster_worker.operations.support.histograms import (
     level_of,
 )
 from cluster_worker.operations.support.statistics import (
-    EXTENT,
+    EXTENT_OF_NUMBERS,
     Extent,
     exact_sum,
+    numbers,
     rounded_sum,
 )
 
@@ -287,7 +288,7 @@ def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
 @operation(
     "Thresholding (Li)",
     "Thresholds",
-    Statistical((*EXTENT, Measure(levels, join_levels))),
+    Statistical((*EXTENT_OF_NUMBERS, Measure(levels, join_levels))),
     channels="gray",
     arrays=6,
     cost=2.0,
@@ -319,18 +320,19 @@ def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) 
 
 
 def total(image: Image) -> tuple[int, int]:
-    """Sum an image without rounding, and count its pixels.
+    """Sum the numbers of an image without rounding, and count them.
 
     Raises
     ------
     Rejected
-        If the image holds NaN or infinity.
+        If the image holds infinity.
     """
     if image.dtype.kind != "f":
         return int(image.sum(dtype=np.uint64)), image.size
-    if not np.isfinite(image).all():
-        raise Rejected("the image holds NaN or infinity, which have no mean")
-    return exact_sum(image), image.size
+    values = numbers(image)
+    if np.isinf(values).any():
+        raise Rejected("the image holds infinity, which has no mean")
+    return exact_sum(values), values.size
 
 
 def join_totals(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
@@ -364,6 +366,8 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
     skimage.filters.threshold_mean
     """
     ((summed, pixels),) = statistics
+    if pixels == 0:
+        raise Rejected("the image holds NaN only, which has no mean")
     if image.dtype.kind == "f":
         level: Any = image.dtype.type(rounded_sum(summed) / pixels)
     else:
@@ -415,6 +419,9 @@ def threshold_multiotsu(
     counted = histogram.tobytes()
     found = level_of(multiotsu_levels, binned_type(image), statistics[0], counted, nbins, classes)
     result: Image = np.digitize(image, found)
+    if image.dtype.kind == "f":
+        # NaN belongs to no class.
+        result[np.isnan(image)] = 0
     return result
 
 

@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.operations.declare import Image
-from cluster_worker.operations.support.statistics import Extent, counts, refuse_not_finite
+from cluster_worker.operations.support.statistics import (
+    Extent,
+    counts,
+    numbers,
+    refuse_not_finite,
+)
 
 # Li's method on floats: number of bins, and of steps within a bin to which values are rounded.
 LI_BINS = 1 << 16
@@ -34,14 +39,14 @@ def levels(image: Image, between: Extent) -> NDArray[np.int64]:
     Raises
     ------
     Rejected
-        If the image holds NaN or infinity.
+        If the image holds infinity, or no number.
     """
     if image.dtype.kind in "bu":
         # Masks have two levels.
         return counts(image.view(np.uint8) if image.dtype.kind == "b" else image, between)
     refuse_not_finite(between)
     low, high = map(float, between)
-    share = (image.ravel().astype(np.float64) - low) / ((high - low) or 1.0)
+    share = (numbers(image).ravel().astype(np.float64) - low) / ((high - low) or 1.0)
     steps = (share * (LI_BINS * LI_STEPS - 1)).astype(np.int64)
     bins, steps = steps // LI_STEPS, steps % LI_STEPS
     found = np.zeros((4, LI_BINS), np.int64)

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.operations.declare import Image, Measure, Number
-from cluster_worker.operations.support.statistics import EXTENT, Extent, bin_centers, counts
+from cluster_worker.operations.support.statistics import (
+    EXTENT_OF_NUMBERS,
+    Extent,
+    bin_centers,
+    counts,
+)
 
 Bins = Annotated[
     int,
@@ -25,12 +30,12 @@ def histogram(nbins: int) -> tuple[Measure, ...]:
 
     Floats and masks are counted in `nbins` bins; integers have one bin for each value.
     """
-    return (*EXTENT, Measure(partial(counts, bins=nbins), np.add))
+    return (*EXTENT_OF_NUMBERS, Measure(partial(counts, bins=nbins), np.add))
 
 
 def binned(nbins: int) -> tuple[Measure, ...]:
     """Return the measures of `histogram`, with 16-bit images counted in `nbins` bins as well."""
-    return (*EXTENT, Measure(partial(counts_in_bins, bins=nbins), np.add))
+    return (*EXTENT_OF_NUMBERS, Measure(partial(counts_in_bins, bins=nbins), np.add))
 
 
 def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]:

@@ -29,10 +29,31 @@ def join_extents(a: Extent, b: Extent) -> Extent:
 EXTENT = (Measure(extent, join_extents),)
 
 
+def numbers(image: Image) -> Image:
+    """Return the pixels that are numbers: NaN says that there is no data."""
+    if image.dtype.kind != "f" or not np.isnan(image).any():
+        return image
+    return image[~np.isnan(image)]
+
+
+def extent_of_numbers(image: Image) -> Extent:
+    """Return the least and the greatest number; both are NaN if there is none."""
+    return np.fmin.reduce(image, axis=None), np.fmax.reduce(image, axis=None)
+
+
+def join_extents_of_numbers(a: Extent, b: Extent) -> Extent:
+    """Join the extents of two sets of tiles, whose NaN count for nothing."""
+    return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
+
+
+EXTENT_OF_NUMBERS = (Measure(extent_of_numbers, join_extents_of_numbers),)
+
+
 def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
     """Count the pixels of each value, or for floats and masks those in each bin.
 
-    The bins are numpy's for the whole image, so that the sum over tiles is its histogram.
+    The bins are numpy's for the whole image, so that the sum over tiles is its histogram. NaN is in
+    no bin.
 
     Parameters
     ----------
@@ -46,7 +67,7 @@ def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
     Raises
     ------
     Rejected
-        If the image holds NaN or infinity.
+        If the image holds infinity, or no number.
     """
     if image.dtype.kind == "u":
         levels = 2 ** (8 * image.dtype.itemsize)
@@ -59,7 +80,7 @@ def counts(image: Image, between: Extent, bins: int = 256) -> NDArray[np.intp]:
             [0, 1], bins, (int(between[0]), int(between[1])), weights=[image.size - true, true]
         )
         return share.astype(np.intp)
-    counted: NDArray[np.intp] = np.histogram(image, bins=bins, range=between)[0]
+    counted: NDArray[np.intp] = np.histogram(numbers(image), bins=bins, range=between)[0]
     return counted
 
 

@@ -72,7 +72,7 @@ def assert_world_equals_one_tile(engine, image, steps):
 def test_a_world_equals_one_tile_for_every_operation(ranks):
     with Engine(ranks=ranks, core=(19, 31), warm=False) as engine:
         for name in OPERATIONS:
-            for image in ("photograph", "16 bit hot corner", "labels"):
+            for image in ("photograph", "16 bit hot corner", "classes", "labels"):
                 if is_meant_for(name, IMAGES[image]):
                     assert_world_equals_one_tile(engine, IMAGES[image], [{"operation": name}])
 

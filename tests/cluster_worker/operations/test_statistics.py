@@ -58,3 +58,42 @@ def test_an_odd_image_has_the_statistics_of_scikit_image(name):
             }
             assert_equal_to_scikit_image(compared, image, default(name))
             assert_seamless(image, default(name), CORES["tiny"], "native")
+
+
+LEAVE_NAN_OUT = [
+    *(n for n in OPERATIONS if n.startswith("threshold_") and measures(OPERATIONS[n])),
+    "rescale_intensity",
+    "equalize_hist",
+]
+
+
+@pytest.mark.parametrize("name", LEAVE_NAN_OUT)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nan_counts_nowhere_and_stays(name, dtype):
+    image = np.random.default_rng(0).random((61, 52)).astype(dtype) ** 2
+    image[:30] += 1
+    image[40, 50] = image[10:14, 20:25] = np.nan
+    there = ~np.isnan(image)
+    # scikit-image, given the numbers alone, as an image of one row.
+    expected, _ = reference.run(image[there][np.newaxis], default(name), "native")
+    for core in (None, CORES["tiny"]):
+        found = outcome(image, default(name), core, "native")
+        np.testing.assert_allclose(found[there], expected[0], rtol=0, atol=1e-6)
+        absent = found[~there]
+        assert np.isnan(absent).all() if found.dtype.kind == "f" else not absent.any()
+
+
+@pytest.mark.parametrize("name", LEAVE_NAN_OUT)
+def test_an_image_without_numbers_is_refused(name):
+    image = np.full((9, 11), np.nan, np.float32)
+    assert "NaN" in outcome(image, default(name), None, "native")
+
+
+def test_percentiles_are_taken_as_they_are_given():
+    image = np.random.default_rng(0).random((20, 31))
+    for percentiles in ((90.0, 10.0), (50.0, 50.0), (0.0, 100.0)):
+        [step] = default("rescale_intensity")
+        step |= {"in_range": "percentiles"}
+        step |= dict(zip(("lower_percentile", "upper_percentile"), percentiles, strict=True))
+        found = {depth: outcome(image, [step], None, depth) for depth in DEPTHS}
+        assert_equal_to_scikit_image(found, image, [step])
