@@ -15,6 +15,7 @@ from skimage import color, data
 
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import Whole
+from cluster_worker.operations.support import masks
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
@@ -208,8 +209,9 @@ def index():
         for each in OPERATIONS.values()
         if isinstance(each.decomposition, Whole)
     ]
-    lines += ["", "How far each is from scikit-image: [faithful.md](faithful.md). All parameters"]
-    lines += ["in one list: [parameters.md](parameters.md).", ""]
+    lines += ["", "How far each is from scikit-image: [faithful.md](faithful.md), and why:"]
+    lines += ["[differences.md](differences.md). All parameters in one list:"]
+    lines += ["[parameters.md](parameters.md).", ""]
     for group, operations in groups().items():
         names = ", ".join(f"[{each.title}]({slug(group)}.md#{anchor(each)})" for each in operations)
         lines += [f"**[{group}]({slug(group)}.md)**: {names}", ""]
@@ -224,7 +226,44 @@ def anchor(operation):
 def pages():
     """Return every page whose text follows from the catalogue, by file name."""
     found = {f"{slug(group)}.md": page(group, each) for group, each in groups().items()}
-    return found | {"README.md": index(), "parameters.md": parameters()}
+    return found | {
+        "README.md": index(),
+        "parameters.md": parameters(),
+        "differences.md": differences(),
+    }
+
+
+def differences():
+    """Return the page of what differs from scikit-image by principle."""
+    others = sum(not each.differs for each in OPERATIONS.values())
+    lines = [
+        "# What differs from scikit-image",
+        "",
+        f'With `depth="native"` the results of {others} of {len(OPERATIONS)} operations have the '
+        "types and values of scikit-image, to the last bit. The others:",
+        "",
+        "| operation | at most | what and why |",
+        "|---|---|---|",
+    ]
+    for each in OPERATIONS.values():
+        if each.differs:
+            bound = f"{each.tolerance:.0e} of the range" if each.tolerance else "0 elsewhere"
+            lines.append(f"| `{each.name}` | {bound} | {each.differs} |")
+    lines += [
+        "",
+        'With `depth="input"`, the default, pictures are computed in single precision and rounded '
+        "once. There three rules differ where scikit-image knows no meaning:",
+        "",
+        "- *Alpha*: where pixels are averaged, colours count by their alpha.",
+        "- *Masks*: an operation on masks takes pictures of one level, of 0 and one other, or of "
+        f"class numbers (at most {masks.CLASSES_MAX} whole numbers, 0 among them), and refuses "
+        "others.",
+        "- *Floats* beyond -1 and 1 are refused where they would be cut off.",
+        "",
+        "Statistics leave NaN out at both depths.",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def parameters():

@@ -236,6 +236,10 @@ def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
+    differs=(
+        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
+        "splines stop where what is left is below a bound"
+    ),
 )
 def rotate(
     angle: Annotated[float, Number(-360, 360, unit="°", slider=(-180, 180), step=0.5)] = 15.0,
@@ -297,6 +301,10 @@ def affine_by_loop(**given: Any) -> tuple[Stage, ...]:
             cost=0.5,
             tolerance=1e-6,
         ),
+    ),
+    differs=(
+        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
+        "splines stop where what is left is below a bound"
     ),
 )
 def affine(

@@ -160,7 +160,16 @@ def converted(function: Callable[..., Image], image: Image, *parameters: Any) ->
         return function(np.ascontiguousarray(image), *parameters)
 
 
-@operation("RGB to HSV", "Colour", Pointwise(), channels="rgb", floats=True, arrays=4, cost=11.0)
+@operation(
+    "RGB to HSV",
+    "Colour",
+    Pointwise(),
+    channels="rgb",
+    floats=True,
+    arrays=4,
+    cost=11.0,
+    differs="where a colour is NaN the hue is 0; scikit-image leaves it uninitialised",
+)
 def rgb2hsv(image: Image) -> Image:
     """Convert RGB to HSV: hue, saturation and value, each from 0 to 1.
 

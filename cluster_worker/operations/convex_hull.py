@@ -71,6 +71,10 @@ def join_outlines(a: Points, b: Points) -> Points:
     channels="gray",
     takes="mask",
     arrays=2,
+    differs=(
+        "every pixel that is not 0 belongs to the object; scikit-image takes what is left of it "
+        "in 8 bits"
+    ),
 )
 def convex_hull_image(
     image: Image,

@@ -156,6 +156,10 @@ BILATERAL = partial(
         BILATERAL(takes=TYPES, measures=TALLY, tolerance=1e-6),
         BILATERAL(takes=("float32",), exact=True),
     ),
+    differs=(
+        "the deviation of the whole image is summed exactly, whatever the tiling; scikit- "
+        "image's sum is rounded by its order"
+    ),
 )
 def denoise_bilateral(
     image: Image,
@@ -247,7 +251,6 @@ def nl_means_reach(patch_size: int, patch_distance: int) -> int:
     cost=lambda patch_size, patch_distance, fast_mode, **_: (
         (2 * patch_distance + 1) ** 2 * (0.3 if fast_mode else 0.035 * patch_size**2)
     ),
-    tolerance=1e-6,
     kernels=(
         Kernel(
             patches.non_local_means,
@@ -352,6 +355,9 @@ def replace_nan_planes(result: Image, image: Image) -> Image:
             exact=True,
             cost=1,
         ),
+    ),
+    differs=(
+        "without detail to estimate the noise from, the image is unchanged; scikit-image gives NaN"
     ),
 )
 def denoise_wavelet(

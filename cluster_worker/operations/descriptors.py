@@ -90,7 +90,6 @@ def box_side(sigma: float) -> int:
     shows="extent",
     arrays=10,
     cost=lambda sigma, approximate: 1 if approximate else 8,
-    tolerance=1e-6,
 )
 def hessian_matrix_det(
     image: Image,

@@ -65,7 +65,17 @@ def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
     return curve(image).astype(image.dtype)
 
 
-@operation("Gamma", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
+@operation(
+    "Gamma",
+    "Intensity",
+    Pointwise(),
+    channels="any",
+    arrays=3,
+    kernels=(by_table(),),
+    differs=(
+        "results of 16 bits brighter than white become white; scikit-image's wrap around to black"
+    ),
+)
 def adjust_gamma(
     image: Image,
     gamma: Annotated[float, Number(0, 10, slider=(0.1, 4), step=0.05)] = 1.0,
@@ -96,7 +106,15 @@ def adjust_gamma(
     return by_level(image, lambda levels: (levels / white) ** gamma * white * gain)
 
 
-@operation("Logarithm", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),))
+@operation(
+    "Logarithm",
+    "Intensity",
+    Pointwise(),
+    channels="any",
+    arrays=3,
+    kernels=(by_table(),),
+    differs="results brighter than white become white; scikit-image's wrap around to black",
+)
 def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
     """Bring out dark detail with a logarithmic curve, or bright detail with its inverse.
 

@@ -81,7 +81,6 @@ def gabor_by_loops(
     shows="extent",
     arrays=5,
     # For the conversion of a colour image to gray.
-    tolerance=1e-6,
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
     kernels=(

@@ -43,6 +43,10 @@ def grown(mask: Image, radius: float) -> Image:
     takes="mask",
     cost=COST_DISTANCE,
     arrays=14,
+    differs=(
+        "a mask without background, or without foreground, is unchanged; scikit-image measures "
+        "to a point outside the image"
+    ),
 )
 def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
     """Erode a mask by a disk: shrink it by an exact distance on all sides.
@@ -72,6 +76,10 @@ def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=COST_DISTANCE,
     arrays=14,
+    differs=(
+        "a mask without background, or without foreground, is unchanged; scikit-image measures "
+        "to a point outside the image"
+    ),
 )
 def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
     """Dilate a mask by a disk: grow it by an exact distance on all sides.
@@ -101,6 +109,10 @@ def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=2 * COST_DISTANCE,
     arrays=14,
+    differs=(
+        "a mask without background, or without foreground, is unchanged; scikit-image measures "
+        "to a point outside the image"
+    ),
 )
 def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     """Open a mask by a disk: remove what the disk does not fit into, and round corners.
@@ -130,6 +142,10 @@ def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=2 * COST_DISTANCE,
     arrays=14,
+    differs=(
+        "a mask without background, or without foreground, is unchanged; scikit-image measures "
+        "to a point outside the image"
+    ),
 )
 def isotropic_closing(image: Image, radius: Reach = 3.0) -> Image:
     """Close a mask by a disk: fill gaps that the disk does not fit into.

@@ -84,6 +84,10 @@ def means_of_blocks(
             tolerance=1e-6,
         ),
     ),
+    differs=(
+        "the pixels of a block are added row by row; scikit-image's order depends on the size "
+        "of the image"
+    ),
 )
 def downscale_local_mean(
     image: Image,
@@ -200,6 +204,7 @@ def means_of_areas(
     # Floats may hold NaN and must be checked first, so the kernel takes integers alone.
     averages=True,
     kernels=(Kernel(means_of_areas, ("uint8", "uint16"), arrays=0, cost=0.3, tolerance=1e-6),),
+    differs="the shares of pixels are added in another order",
 )
 def resize_local_mean(
     image: Image, rows: Size = 256, columns: Size = 256, *, place: Place

@@ -108,6 +108,10 @@ def above_mean(
         KERNEL(above_gaussian, when=lambda method, **_: method == "gaussian", cost=gaussian_cost),
         KERNEL(above_mean, when=sums_exactly, cost=0.3),
     ),
+    differs=(
+        "for the method mean, every sum is computed by itself; the rounding of scikit-image's "
+        "running sums decides ties"
+    ),
 )
 def threshold_local(
     image: Image,
@@ -213,6 +217,10 @@ def above_niblack(
     arrays=6,
     cost=lambda window_size, k: 0.5 + window_size / 9,
     kernels=(KERNEL(above_niblack, cost=0.4),),
+    differs=(
+        "every sum is computed by itself; the rounding of scikit-image's running sums decides "
+        "where a neighbourhood is flat"
+    ),
 )
 def threshold_niblack(
     image: Image,

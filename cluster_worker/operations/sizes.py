@@ -22,7 +22,7 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.support import clipping, sampling
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.gaussians import reach
-from cluster_worker.operations.support.sampling import Border, Indices, Order
+from cluster_worker.operations.support.sampling import Border, Floats, Indices, Order
 from cluster_worker.operations.support.taps import (
     Shares,
     SharesOf,
@@ -130,29 +130,37 @@ def resized(
         sigmas = smoothing + (0,) * (image.ndim - 2)
         block = ndimage.gaussian_filter(block, sigmas, mode=sampling.SCIPY_MODES[mode], cval=cval)
     result = zoom(block, place, new, order, mode, cval)
-    if not statistics:
+    if not statistics or (order == 0 and mode != "constant" and not anti_aliasing):
         return result
     # No sample lies a whole pixel beyond the border, so none comes from the constant alone.
     return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches=False)
 
 
 def zoom(block: Image, place: Place, new: Shape, order: int, mode: Border, cval: float) -> Image:
-    """Sample a block at the pixels of a core of the resized image: first rows, then columns."""
+    """Sample a block at the pixels of a core of the resized image."""
     pixels = sampling.pixels_of(block, place, order, mode, cval)
-    core = place.core
-    for axis, (start, stop) in enumerate((core[:2], core[2:])):
-        at = zoomed(np.arange(start, stop, dtype=np.float64), place.shape[axis], new[axis])
-        if not pixels.around:
-            at = sampling.folded_coordinates(at, place.shape[axis], mode)
-        indices = sampling.neighbours(at, order)
-        if order == 0:
-            sampled = pixels.along(pixels.located(indices[0], axis), axis)
-        else:
-            weights = sampling.spline_weights(at, order)
-            sampled = sampling.blend(pixels, indices, weights, axis)
-        pixels = pixels._replace(block=sampled)
+    # Beyond the last pixel scipy interpolates between two copies of it.
+    folds = not pixels.around and not (order == 1 and mode == "edge")
+    down, across = (coordinates(place, axis, new[axis], mode, folds=folds) for axis in (0, 1))
+    if order == 0:
+        rows, columns = (sampling.neighbours(at, order)[0] for at in (down, across))
+        sampled = pixels._replace(block=pixels.along(pixels.located(rows, 0), 0))
+        return sampled.along(sampled.located(columns, 1), 1)
+    if order == 1:
+        return sampling.blend_both(pixels, down, across).astype(block.dtype, copy=False)
+    # Splines have other last bits than scipy's in any case. So first rows, then columns.
+    for axis, at in enumerate((down, across)):
+        indices, weights = sampling.neighbours(at, order), sampling.spline_weights(at, order)
+        pixels = pixels._replace(block=sampling.blend(pixels, indices, weights, axis))
     result: Image = pixels.block.astype(block.dtype, copy=False)
     return result
+
+
+def coordinates(place: Place, axis: int, new: int, mode: Border, *, folds: bool) -> Floats:
+    """Return where in the image the rows or columns of a core of the resized image lie."""
+    start, stop = (place.core[:2], place.core[2:])[axis]
+    at = zoomed(np.arange(start, stop, dtype=np.float64), place.shape[axis], new)
+    return sampling.folded_coordinates(at, place.shape[axis], mode) if folds else at
 
 
 def resize_stages(
@@ -177,7 +185,8 @@ def resize_stages(
     shared: dict[str, Any] = {"shape_of": shape_of, "order": order, "mode": mode, "sigma": sigma}
     stage = Stage(
         partial(resized, **shared, cval=cval, anti_aliasing=anti_aliasing),
-        measures=clipping.measures_for_clipping(order, mode),
+        # Rounding alone may carry a mean beyond the range, by its last bit.
+        measures=clipping.RANGE if order != 0 or anti_aliasing or mode == "constant" else (),
         wraps=sampling.wraps(mode),
         geometry=Geometry(shape_of, partial(resized_window, **shared, anti_aliasing=anti_aliasing)),
     )
@@ -262,9 +271,9 @@ def by_sums(
     smoothing_of: Callable[[Shape, Shape], tuple[float, float]],
     shares_of: SharesOf,
 ) -> tuple[Stage, ...]:
-    """Replace the function of a stage by the kernel `resampled`."""
+    """Replace the function of a stage by the kernel `resampled`, which needs no range."""
     function = partial(resampled, shape_of=shape_of, smoothing_of=smoothing_of, shares_of=shares_of)
-    return (replace(stage, function=function, model=stage),)
+    return (replace(stage, function=function, measures=(), model=stage),)
 
 
 def are_sums(mode: Border, order: int | None, **_: Any) -> bool:
@@ -293,6 +302,10 @@ def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(Kernel(resize_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    differs=(
+        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
+        "splines stop where what is left is below a bound"
+    ),
 )
 def resize(
     rows: Size = 256,
@@ -351,6 +364,10 @@ def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) ->
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(Kernel(rescale_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    differs=(
+        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
+        "splines stop where what is left is below a bound"
+    ),
 )
 def rescale(
     scale: Factor = 0.5,

@@ -207,7 +207,14 @@ def triangle(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
 
 
 @operation(
-    "Thresholding (minimum)", "Thresholds", Composed("statistical"), channels="gray", arrays=3
+    "Thresholding (minimum)",
+    "Thresholds",
+    Composed("statistical"),
+    channels="gray",
+    arrays=3,
+    differs=(
+        "16 bits are counted in bins, as floats are; scikit-image takes minutes for 65 536 levels"
+    ),
 )
 def threshold_minimum(
     nbins: Bins = 256,
@@ -293,6 +300,7 @@ def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
     arrays=6,
     cost=2.0,
     kernels=BY_HISTOGRAM,
+    differs="floats are summed in 65 536 bins, so that the level may differ in its last digits",
 )
 def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) -> Image:
     """Turn pixels above Li's threshold white and all others black.
@@ -352,6 +360,10 @@ def total_counted(histogram: NDArray[np.intp]) -> tuple[tuple[int, int]]:
     channels="gray",
     arrays=4,
     kernels=(by_histogram(total_counted),),
+    differs=(
+        "the sum of floats is exact, so that the level may differ in its last digits; NaN "
+        "counts nowhere"
+    ),
 )
 def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image:
     """Turn pixels brighter than the image's mean white and all others black.
@@ -384,6 +396,10 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
     channels="gray",
     arrays=3,
     kernels=(by_histogram(tables.extent_and_counts, takes=("uint8",)),),
+    differs=(
+        "16 bits are counted in bins, as floats are; scikit-image needs 8.6 GB for 65 536 "
+        "levels, and pixels that are NaN are of class 0"
+    ),
 )
 def threshold_multiotsu(
     image: Image,

@@ -218,6 +218,10 @@ def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
+    differs=(
+        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
+        "splines stop where what is left is below a bound"
+    ),
 )
 def swirl(
     strength: Annotated[float, Number(-100, 100, slider=(-20, 20), step=0.5)] = 5.0,
@@ -370,6 +374,10 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
             cost=1,
             tolerance=1e-6,
         ),
+    ),
+    differs=(
+        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
+        "splines stop where what is left is below a bound"
     ),
 )
 def warp_polar(

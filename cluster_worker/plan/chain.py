@@ -346,7 +346,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
         before = chain.shape
         with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
-            if any(each.wraps and each.halo >= min(before) for each in stages):
+            if any(repeats(each, before) for each in stages):
                 kernel, stages = None, unwrapped(operation.stages(parameters), before)
         moves = operation.moves_pixels(step)
         if weighs:
@@ -490,15 +490,19 @@ def check_floats(operation: Operation) -> Stage:
     return Stage(function, measures=statistics.EXTENT, like=np.asarray, name=operation.name)
 
 
-def unwrapped(stages: Stages, shape: tuple[int, int]) -> Stages:
-    """Let a function lay out the opposite edge itself where an image is smaller than the halo.
+def repeats(stage: Stage, shape: tuple[int, int]) -> bool:
+    """Return whether a block of a stage that wraps would repeat an image of this shape.
 
-    A block with such a halo would repeat the image many times.
+    Statistics of a neighbourhood are measured in such blocks, too, and are left as they are.
     """
+    has_halo = any(measure.halo for measure in stage.measures)
+    return stage.wraps and stage.halo >= min(shape) and not has_halo
+
+
+def unwrapped(stages: Stages, shape: tuple[int, int]) -> Stages:
+    """Let functions lay out the opposite edge themselves where blocks would repeat the image."""
     return tuple(
-        replace(each, wraps=False, halo=0, whole=True)
-        if each.wraps and each.halo >= min(shape)
-        else each
+        replace(each, wraps=False, halo=0, whole=True) if repeats(each, shape) else each
         for each in stages
     )
 

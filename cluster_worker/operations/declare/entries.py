@@ -118,6 +118,9 @@ class Traits:
     native : str, optional
         Type that scikit-image gives its result, if the function gives another: so a mask that it
         calls uint8 is shown white at depth "input".
+    differs : str
+        What differs from scikit-image natively, and why, as a clause for users; "" if its result is
+        scikit-image's to the last bit.
     tolerance : float
         Largest difference from scikit-image, as a share of the range, before rounding.
     seam : float
@@ -141,6 +144,7 @@ class Traits:
     weighted: Callable[..., Any] | None = None
     keeps: Mapping[str, Any] = field(default_factory=dict)
     native: str | None = None
+    differs: str = ""
     tolerance: float = 0.0
     seam: float = 0.0
     kernels: tuple[Kernel, ...] = ()

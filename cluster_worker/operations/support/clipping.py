@@ -24,6 +24,9 @@ def join_numbers_extents(a: Extent, b: Extent) -> Extent:
     return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
 
 
+RANGE = (Measure(numbers_extent, join_numbers_extents),)
+
+
 def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...]:
     """Return the measures that `clipped` needs, or none.
 
@@ -32,7 +35,7 @@ def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...
     """
     if mode != "constant" and (order is None or order < 2):
         return ()
-    return (Measure(numbers_extent, join_numbers_extents),)
+    return RANGE
 
 
 def clipped(

@@ -405,6 +405,37 @@ def blend(pixels: Pixels, indices: list[Indices], weights: list[Floats], axis: i
     return found
 
 
+def blend_both(pixels: Pixels, down: Floats, across: Floats) -> Floats:
+    """Interpolate linearly between rows and columns, with the roundings of scipy.ndimage.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Where the values are taken from.
+    down, across : ndarray of float64
+        Coordinates of the rows and of the columns of the result.
+
+    Returns
+    -------
+    ndarray of float64
+        The sum over four neighbours of (value · row's weight) · column's weight, in this order.
+    """
+    apart = (slice(None), *(np.newaxis,) * (pixels.block.ndim - 1))
+    beside = apart[:-1]
+    total: Any = None
+    for row, down_weight in zip(neighbours(down, 1), spline_weights(down, 1), strict=True):
+        lines = pixels.along(pixels.located(row, 0), 0) * down_weight[apart]
+        for column, weight in zip(neighbours(across, 1), spline_weights(across, 1), strict=True):
+            located = pixels.located(column, 1)
+            term = lines.take(located.inside, 1)
+            if located.beyond is not None:
+                term[:, located.beyond] = pixels.cval * down_weight[apart]
+            term *= weight[beside]
+            total = term if total is None else np.add(total, term, out=total)
+    found: Floats = total
+    return found
+
+
 def order_for(image: Image, order: int | None) -> int:
     """Choose the order of interpolation as scikit-image does.
 

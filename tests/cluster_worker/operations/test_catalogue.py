@@ -171,6 +171,27 @@ def assert_without_numbers(name, image):
     np.testing.assert_allclose(whole, expected, rtol=0, atol=most, equal_nan=True)
 
 
+def test_what_may_differ_natively_says_why():
+    for each in OPERATIONS.values():
+        assert each.differs or not each.tolerance, each.name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n, o in OPERATIONS.items() if "wrap" in o.parameters.get("mode", {}).get("enum", ())],
+)
+def test_an_image_smaller_than_the_halo_wraps_around(name):
+    [step] = default(name)
+    for key, value in (("sigma", 9.0), ("radius", 9), ("low_sigma", 9.0), ("sigmas", [3.0, 9.0])):
+        if key in step:
+            step[key] = value
+    for each in ("photograph", "gray photograph"):
+        image = IMAGES[each][:11, :7].copy()
+        with named(each):
+            assert_faithful(image, [step | {"mode": "wrap"}])
+            assert_seamless(image, [step | {"mode": "wrap"}], CORES["tiny"], "native")
+
+
 def assert_faithful(image, steps):
     found = {depth: outcome(image, steps, None, depth) for depth in DEPTHS}
     assert_equal_to_scikit_image(found, image, steps)
