@@ -247,7 +247,7 @@ def differences():
     ]
     for each in OPERATIONS.values():
         if each.differs:
-            bound = f"{each.tolerance:.0e} of the range" if each.tolerance else "0 elsewhere"
+            bound = f"{each.tolerance:.0e} of the range" if each.tolerance else "equal elsewhere"
             lines.append(f"| `{each.name}` | {bound} | {each.differs} |")
     lines += [
         "",

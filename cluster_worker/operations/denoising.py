@@ -157,8 +157,8 @@ BILATERAL = partial(
         BILATERAL(takes=("float32",), exact=True),
     ),
     differs=(
-        "the deviation of the whole image is summed exactly, whatever the tiling; scikit- "
-        "image's sum is rounded by its order"
+        "the deviation of the whole image is summed exactly, whatever the tiling; "
+        "scikit-image's sum is rounded by its order"
     ),
 )
 def denoise_bilateral(

@@ -203,13 +203,13 @@ class Batch:
     format: str
     created: int
     kept_until: int
-    depth: Depth = "input"
     jobs: int = 0
     command: BatchCommand = ""
     # When the command was given, and the sort key up to which it has been carried out.
     commanded: int = 0
     command_after: str = ""
     due: int = 0
+    depth: Depth = "input"
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -220,12 +220,12 @@ class Batch:
             format=item["format"],
             created=int(item["created"]),
             kept_until=int(item["kept_until"]),
-            depth=item.get("depth", "input"),
             jobs=int(item["jobs"]),
             command=item["command"],
             commanded=int(item["commanded"]),
             command_after=item["command_after"],
             due=int(item["due"]),
+            depth=item.get("depth", "input"),
         )
 
     def to_item(self) -> dict[str, Any]:

@@ -26,8 +26,17 @@ def test_a_batch_comes_with_a_form_for_each_image(api):
 def test_steps_are_kept_with_every_default_filled_in(api):
     batch, _ = api.batch(steps=("unsharp_mask",))
     _, found = api.get(f"/batches/{batch}")
-    assert found["steps"] == [{"operation": "unsharp_mask", "radius": 1.0, "amount": 1.0}]
-    assert found["format"] == "same"
+    assert found["steps"] == [
+        {"operation": "unsharp_mask", "radius": 1.0, "amount": 1.0, "preserve_range": False}
+    ]
+    assert (found["format"], found["depth"]) == ("same", "input")
+
+
+def test_a_batch_may_ask_for_scikit_images_own_values(api):
+    body = {"steps": STEPS, "images": images("a.png"), "depth": "native"}
+    _, made = api.post("/batches", body)
+    _, found = api.get(f"/batches/{made['batch']}")
+    assert found["depth"] == "native"
 
 
 def test_two_images_may_have_one_name(api):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from skimage import data
+from skimage import data, filters
 
 from cluster_worker.cli import parse_steps
 from cluster_worker.errors import Rejected
@@ -45,6 +45,15 @@ def test_a_file_is_blurred_on_two_ranks(photograph, tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     assert_blurred(np.asarray(Image.open(target)), data.astronaut())
     assert sorted(each.name for each in tmp_path.iterdir()) == ["in.png", "out.png"]
+
+
+@pytest.mark.slow
+def test_natively_a_file_gets_the_values_of_scikit_image(photograph, tmp_path):
+    target = tmp_path / "out.tif"
+    ran = dip("run", photograph, target, "gaussian", "sigma=2", "--depth", "native")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    expected = filters.gaussian(data.astronaut(), 2, channel_axis=2)
+    np.testing.assert_array_equal(tifffile.imread(target), expected)
 
 
 @pytest.mark.slow

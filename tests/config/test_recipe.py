@@ -17,7 +17,7 @@ def test_the_exported_catalogue_is_fresh():
 
 def test_defaults_are_filled_in():
     assert recipe.check([{"operation": "unsharp_mask", "amount": 2}], CATALOGUE, 20) == [
-        {"operation": "unsharp_mask", "radius": 1.0, "amount": 2}
+        {"operation": "unsharp_mask", "radius": 1.0, "amount": 2, "preserve_range": False}
     ]
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.engine.run_file import open_file
+from cluster_worker.engine.run_file import choose_format, open_file
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue
@@ -193,6 +193,45 @@ def test_a_result_that_its_format_does_not_hold_is_refused_before_it_is_made(
     refused = pytest.raises(Rejected, match=rf"^in\.tif: {sentence}")
     with refused, open_file(engine, source, tmp_path / "out.jpg", steps):
         pass
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "source", "written", "notes"),
+    [
+        ("gaussian", "same", "jpeg", "jpeg", ""),
+        (
+            "threshold_otsu",
+            "same",
+            "jpeg",
+            "png",
+            "written as PNG: JPEG cannot hold a mask exactly",
+        ),
+        ("threshold_otsu", "same", "png", "png", ""),
+        (
+            "threshold_otsu",
+            "jpeg",
+            "png",
+            "jpeg",
+            "written as JPEG, which blurs a mask; choose PNG",
+        ),
+        ("threshold_multiotsu", "same", "jpeg", "png", "written as PNG: JPEG cannot hold labels"),
+        ("threshold_multiotsu", "same", "webp", "tiff", "written as TIFF: WebP cannot hold labels"),
+        ("threshold_multiotsu", "same", "png", "png", ""),
+    ],
+)
+def test_a_mask_is_written_in_a_format_that_keeps_it(operation, asked, source, written, notes):
+    steps = recipe.check([{"operation": operation}], catalogue(), 1)
+    planned = plan(PlanRequest(header_of((20, 30), "uint8"), json.dumps(steps)))
+    found, said = choose_format(asked, source, planned)
+    assert found == written
+    assert " ".join(said).startswith(notes)
+
+
+@pytest.mark.parametrize(("source", "written"), [("png", "tiff"), ("tiff", "tiff")])
+def test_native_floats_are_written_as_tiff(source, written):
+    steps = recipe.check([{"operation": "gaussian"}], catalogue(), 1)
+    planned = plan(PlanRequest(header_of((20, 30), "uint8"), json.dumps(steps), "native"))
+    assert choose_format("same", source, planned)[0] == written
 
 
 @pytest.mark.slow
