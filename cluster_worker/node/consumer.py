@@ -228,9 +228,13 @@ class Consumer:
         if self.stopping:
             channel.basic_nack(method.delivery_tag, requeue=True)
             return
-        known = message in self.in_hand
+        former = self.in_hand.get(message)
+        if former is not None and former.channel is channel:
+            # A copy of a message in hand: it would take a slot for as long as the job runs.
+            channel.basic_ack(method.delivery_tag)
+            return
         self.in_hand[message] = Delivery(channel, method.delivery_tag)
-        if not known:
+        if former is None:
             future = self.pool.submit(self.work, message)
             self.futures[message] = future
             future.add_done_callback(lambda _: self.wake())

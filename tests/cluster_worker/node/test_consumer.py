@@ -93,6 +93,24 @@ def test_a_message_that_is_handed_back_or_faulted_comes_again(broker, channel, f
     assert waiting(channel, resources.JOBS) == 0
 
 
+def test_copies_of_a_message_in_hand_are_settled_and_leave_the_slots_to_others(broker, channel):
+    first, second = (Message("b", job, 1) for job in ("0", "1"))
+    begun, may_end = [], threading.Event()
+
+    def work(message):
+        begun.append(message)
+        if message == first:
+            may_end.wait(30)
+        return Verdict.DONE
+
+    with consuming(broker, work, slots=2):
+        publish(channel, *[first.to_bytes()] * 30, second.to_bytes())
+        wait_for(lambda: second in begun)
+        may_end.set()
+    assert begun.count(first) == begun.count(second) == 1
+    assert waiting(channel, resources.JOBS) == 0
+
+
 def test_work_that_raises_is_a_fault_and_the_consumer_goes_on(broker, channel):
     seen = []
 
