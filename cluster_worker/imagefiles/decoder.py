@@ -324,28 +324,27 @@ class Decoder:
         Raises
         ------
         Rejected
-            If the child process refused the file, died, or took too much time or memory.
+            If the child process refused the file, or took too much time or memory, or if two in a
+            row died.
         OSError
             If a file could not be read or written.
         Broken
             If the child process did not start, or has a defect.
         """
         seconds = self.seconds_max if seconds is None else seconds
-        child = self.running()
         began = time.monotonic()
         try:
-            answer = child.ask({"do": what, "seconds": seconds, **asked}, seconds)
-        except TimeoutError:
-            self.close()
-            raise Rejected(f"{name}: took longer than {seconds:g} s to {verb}") from None
-        except (OSError, ValueError) as error:
-            status = child.kill(DYING_SECONDS)
-            self.child = None
-            raise Rejected(f"{name}: the decoder failed on this file ({status})") from error
-        except BaseException:
-            # The call was interrupted: the next answer on the socket would be this question's.
-            self.close()
-            raise
+            answer = self.ask_child(what, name, verb, asked, seconds)
+        except ConnectionError as error:
+            if asked.get("top", 0):
+                # The bands drawn so far are gone with the child.
+                raise Broken(f"{name}: {error}") from error
+            # The child may have been killed from outside, as by the kernel when memory is short.
+            # Only what ends a second child as well is the file's fault.
+            try:
+                answer = self.ask_child(what, name, verb, asked, seconds)
+            except ConnectionError as again:
+                raise Rejected(f"{name}: {again}") from again
         self.spent = self.spent.plus(Spent(time.monotonic() - began, cpu_seconds_of(answer)))
         if "memory" in answer:
             limit = self.memory_bytes_max // MIB
@@ -358,6 +357,38 @@ class Decoder:
         if "broken" in answer:
             raise Broken(f"{name}: {answer['broken']}")
         return answer
+
+    def ask_child(
+        self, what: str, name: str, verb: str, asked: Mapping[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        """Send the child process one question, and return its answer.
+
+        Raises
+        ------
+        ConnectionError
+            If the child died.
+        Rejected
+            If it took too long, or its answer cannot be read.
+        Broken
+            If it did not start.
+        """
+        child = self.running()
+        try:
+            return child.ask({"do": what, "seconds": seconds, **asked}, seconds)
+        except TimeoutError:
+            self.close()
+            raise Rejected(f"{name}: took longer than {seconds:g} s to {verb}") from None
+        except (OSError, ValueError) as error:
+            status = child.kill(DYING_SECONDS)
+            self.child = None
+            sentence = f"the decoder failed on this file ({status})"
+            if isinstance(error, OSError):
+                raise ConnectionError(sentence) from error
+            raise Rejected(f"{name}: {sentence}") from error
+        except BaseException:
+            # The call was interrupted: the next answer on the socket would be this question's.
+            self.close()
+            raise
 
     def take_spent(self) -> Spent:
         """Return the time that calls took since this was last called, and reset it.

@@ -276,6 +276,22 @@ def test_what_a_child_says_is_not_believed(wrong):
         header_from_json(wire, "cat.png")
 
 
+@pytest.mark.parametrize("what", ["decode", "encode"])
+def test_a_child_that_is_killed_once_is_not_the_fault_of_the_file(decoder, cat, tmp_path, what):
+    path, image = cat
+    header = decoder.read_header(path, "cat.png")
+    pixels = shared_like(tmp_path, image)
+    child = decoder.running().process.pid
+    # Stopped, so that it is at work when it is killed.
+    os.kill(child, signal.SIGSTOP)
+    threading.Timer(0.3, os.kill, (child, signal.SIGKILL)).start()
+    if what == "decode":
+        decoder.read_pixels(path, header, pixels)
+    else:
+        decoder.write(tmp_path / "out.png", pixels, "png", header)
+    assert decoder.running().process.pid != child
+
+
 def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
     with Decoders(2) as decoders:
         with decoders.checkout() as first, decoders.checkout() as second:
