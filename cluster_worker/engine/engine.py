@@ -37,7 +37,7 @@ from cluster_worker.operations import catalogue
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
-from cluster_worker.plan.cost import estimate, is_worth_cutting
+from cluster_worker.plan.cost import costliest, estimate, is_worth_cutting
 from cluster_worker.plan.rates import MEASURED
 from config.contract import recipe
 
@@ -45,6 +45,8 @@ Image = NDArray[Any]
 STEPS_MAX = 20
 # Rates for the choice between one rank and all: the work decides, not the speed of the memory.
 COMPUTE_BOUND = MEASURED.compute_bound()
+# Estimates are rough: a chain is refused if its estimate is so many times the time of a job.
+FAR = 10
 
 # The exported catalogue, built once.
 operation_catalogue = cache(catalogue)
@@ -144,6 +146,7 @@ class Engine:
     ) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self.ranks = ranks or self.cores
+        self.job_seconds_max = job_seconds_max
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
         self.numbers = itertools.count(1)
@@ -233,8 +236,7 @@ class Engine:
                 job.start(progress)
                 job.wait()
                 return job.keep()
-        header = given_header(image.shape, image.dtype.name, depth, alpha)
-        with self.prepare(header, steps, depth) as job:
+        with self.prepare(image.shape, image.dtype.name, steps, depth, alpha) as job:
             np.copyto(job.source, image)
             job.start(progress)
             job.wait()
@@ -295,15 +297,20 @@ class Engine:
         return job
 
     def prepare(
-        self, image: ImageHeader, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"
+        self,
+        shape: tuple[int, ...],
+        dtype: str,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+        alpha: bool | None = None,
     ) -> EngineJob:
         """Plan a chain and reserve its memory; the caller fills `job.source` and starts the job.
 
         Parameters
         ----------
-        image : ImageHeader
-            What the image is; `header_of` makes it from a shape and a dtype.
-        steps, depth
+        shape, dtype : tuple of int, str
+            Of the image.
+        steps, depth, alpha
             As for `run`.
 
         Returns
@@ -318,7 +325,8 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        return self.allocate_job(self.plan_request(image, steps, depth))
+        header = given_header(shape, dtype, depth, alpha)
+        return self.allocate_job(self.plan_request(header, steps, depth))
 
     def allocate_job(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
         """Make a job with all its images in shared memory; a given `source` lies there already."""
@@ -408,7 +416,26 @@ class Engine:
         """
         request = PlanRequest(image, checked_steps(steps), depth, self.core)
         self.check_memory(request)
+        self.check_time(request)
         return request
+
+    def check_time(self, request: PlanRequest) -> None:
+        """Check that the plan's estimate is not far beyond the time that a job may take.
+
+        Raises
+        ------
+        Rejected
+            With both numbers and the operation that takes most of the time, if it is.
+        """
+        planned, ranks = plan(request), self.ranks if self.is_wide(request) else 1
+        seconds = estimate(planned, ranks, self.cores, MEASURED).seconds
+        if seconds > FAR * self.job_seconds_max:
+            slowest = costliest(planned, ranks, self.cores, MEASURED)
+            raise Rejected(
+                f"{slowest}: this chain would take about {seconds:,.0f} s for this image, and "
+                f"{self.job_seconds_max:,.0f} s are allowed; make the image or the parameters of "
+                f"{slowest} smaller"
+            )
 
     def check_memory(self, request: PlanRequest) -> None:
         """Check that a rank has the memory for the plan's passes.

@@ -114,7 +114,7 @@ class Previewer:
             if held is None:
                 return Answer()
             header, pixels = held
-            with self.engine.prepare(header.image, question.steps) as job:
+            with self.engine.prepare(header.shape, header.dtype, question.steps) as job:
                 np.copyto(job.source, pixels)
                 job.start()
                 job.wait(SECONDS_MAX + 1)

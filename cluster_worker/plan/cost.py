@@ -133,6 +133,12 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
     return Estimate(work, synchronization, rates.job + rates.extra_rank * (ranks - 1))
 
 
+def costliest(planned: Plan, ranks: int, cores: int, rates: Rates) -> str:
+    """Return the name of the operation that takes most of a plan's time."""
+    slowest = max(planned.passes, key=lambda each: work_seconds(planned, each, ranks, cores, rates))
+    return max(slowest.loads, key=lambda load: load.work * rates.rate(load)).name
+
+
 def is_worth_cutting(alone: float, shared: float) -> bool:
     """Return whether all ranks should share an image.
 

@@ -151,10 +151,10 @@ def test_a_job_survives_the_death_of_a_rank(engine):
 def test_a_job_that_takes_a_rank_down_twice_fails_alone_and_bystanders_succeed(engine):
     steps = [{"operation": "gaussian"}]
     image = IMAGES["photograph"]
-    with engine.prepare(header_of(BIG.shape, "uint8"), SLOW) as poison:
+    with engine.prepare(BIG.shape, "uint8", SLOW) as poison:
         poison.source[...] = BIG
         poison.start(lambda done, total: kill_one(engine))
-        bystanders = [engine.prepare(header_of(image.shape, "uint8"), steps) for _ in range(4)]
+        bystanders = [engine.prepare(image.shape, "uint8", steps) for _ in range(4)]
         for job in bystanders:
             job.source[...] = image
             job.start()
@@ -180,7 +180,7 @@ def test_the_death_of_mpiexec_is_survived(engine):
 
 def test_a_cancelled_job_frees_the_ranks(engine):
     steps = [{"operation": "median", "footprint": "disk", "radius": 8}]
-    with engine.prepare(header_of(BIG.shape, "uint8"), steps) as job:
+    with engine.prepare(BIG.shape, "uint8", steps) as job:
         job.source[...] = BIG
         started = threading.Event()
         job.start(lambda done, total: started.set())
@@ -202,12 +202,23 @@ def test_a_job_over_its_time_is_rejected_and_the_next_one_runs():
         assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
 
 
+def test_a_job_far_beyond_its_time_is_refused_with_the_numbers(engine):
+    steps = [
+        {"operation": "gaussian"},
+        {"operation": "denoise_nl_means", "patch_size": 31, "patch_distance": 31},
+    ]
+    steps[1]["fast_mode"] = False
+    sentence = r"^denoise_nl_means: this chain would take about [\d,]+ s for this image, and"
+    with pytest.raises(Rejected, match=sentence):
+        engine.prepare((7000, 7100), "uint8", steps)
+
+
 def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
     with Engine(ranks=1, job_memory_bytes_max=130 << 20) as engine:
         with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 130 MiB"):
             engine.run(BIG, [{"operation": "felzenszwalb"}])
         with pytest.raises(Rejected, match=r"MiB of shared memory; this machine has"):
-            engine.prepare(header_of((2_000_000, 2_000_000), "uint8"), [{"operation": "invert"}])
+            engine.prepare((2_000_000, 2_000_000), "uint8", [{"operation": "invert"}])
 
 
 def test_a_rank_that_runs_out_of_memory_rejects_the_image_and_lives_on(monkeypatch):
@@ -264,7 +275,7 @@ def test_a_closed_engine_leaves_no_process_and_no_memory():
 
 def test_waiting_jobs_of_a_closed_engine_fail_as_broken():
     engine = Engine(ranks=1, warm=False)
-    jobs = [engine.prepare(header_of(BIG.shape, "uint8"), SLOW) for _ in range(2)]
+    jobs = [engine.prepare(BIG.shape, "uint8", SLOW) for _ in range(2)]
     for job in jobs:
         job.start()
     engine.close()
@@ -285,7 +296,7 @@ def test_progress_that_raises_ends_its_own_job_alone(engine):
 
 
 def test_a_job_that_is_cancelled_before_its_start_never_runs(engine):
-    with engine.prepare(header_of(BIG.shape, "uint8"), SLOW) as job:
+    with engine.prepare(BIG.shape, "uint8", SLOW) as job:
         job.cancel()
         job.start()
         with pytest.raises(Cancelled):
@@ -295,7 +306,7 @@ def test_a_job_that_is_cancelled_before_its_start_never_runs(engine):
 def test_a_job_closed_early_gives_its_memory_back_only_once_no_rank_writes_there(
     engine, monkeypatch
 ):
-    jobs = [engine.prepare(header_of(BIG.shape, "uint8"), SLOW) for _ in range(3)]
+    jobs = [engine.prepare(BIG.shape, "uint8", SLOW) for _ in range(3)]
     release = engine.segments.release
     ranks_then = []
 
@@ -330,7 +341,7 @@ def test_an_array_of_the_other_byte_order_gives_the_same_pixels(engine):
 
 def test_a_job_started_after_the_close_fails_as_broken():
     engine = Engine(ranks=1, warm=False)
-    job = engine.prepare(header_of(BIG.shape, "uint8"), SLOW)
+    job = engine.prepare(BIG.shape, "uint8", SLOW)
     engine.close()
     job.start()
     with pytest.raises(Broken, match="the engine was closed"):
@@ -345,7 +356,7 @@ def test_an_engine_whose_world_does_not_come_up_again_still_cancels_and_closes(m
     engine = Engine(ranks=1, warm=False)
     monkeypatch.setattr("cluster_worker.engine.dispatch.launch", refuse)
     monkeypatch.setattr("cluster_worker.engine.dispatch.START_BACKOFF_SECONDS", 5.0)
-    job = engine.prepare(header_of(BIG.shape, "uint8"), SLOW)
+    job = engine.prepare(BIG.shape, "uint8", SLOW)
     kill_one(engine)
     job.start()
     job.cancel()
@@ -384,7 +395,7 @@ def test_a_killed_engine_leaves_no_process_and_no_file_of_mpi():
 
 
 def test_a_job_tells_what_its_ranks_took(engine):
-    with engine.prepare(header_of(BIG.shape, "uint8"), SLOW) as job:
+    with engine.prepare(BIG.shape, "uint8", SLOW) as job:
         job.source[...] = BIG
         job.start()
         job.wait(60)
