@@ -150,7 +150,16 @@ class Api(Construct):
         )
         allow(role, f"{jobs}/index/*", "dynamodb:Query")
         uploads, results = buckets.uploads.bucket_arn, buckets.results.bucket_arn
-        allow(role, f"{uploads}/uploads/*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+        allow(
+            role,
+            f"{uploads}/uploads/*",
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:DeleteObject",
+            "s3:ListMultipartUploadParts",
+            "s3:AbortMultipartUpload",
+        )
+        allow(role, uploads, "s3:ListBucketMultipartUploads")
         allow(role, f"{results}/files/*", "s3:DeleteObject")
         for bucket in (uploads, results):
             allow(role, bucket, "s3:ListBucket")

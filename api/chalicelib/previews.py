@@ -1,7 +1,6 @@
 """Previews: a request to a warm worker over the broker, while the page waits for the answer."""
 
 import base64
-import binascii
 import hashlib
 import queue
 from collections.abc import Iterator, Mapping
@@ -54,7 +53,7 @@ def content_of(body: Mapping[str, Any]) -> bytes:
     """
     try:
         content = base64.b64decode(body.get("content", ""), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise Problem(422, "content: must be base64", "/content") from error
     if content and hashlib.sha256(content).hexdigest() != body["picture"]:
         raise Problem(422, "picture: is not the SHA-256 of the content", "/picture")

@@ -80,6 +80,7 @@ def test_without_a_worker_a_preview_fails_soon(api, monkeypatch):
         ({"picture": "0" * 64}, "picture: is not the SHA-256 of the content"),
         ({"picture": "x"}, 'picture: must be a SHA-256 in 64 hexadecimal digits, got "x"'),
         ({"content": "?"}, "content: must be base64"),
+        ({"content": "é"}, "content: must be base64"),
         ({"steps": [{"operation": "none"}]}, 'steps[0].operation: no operation is called "none"'),
     ],
 )

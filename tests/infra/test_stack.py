@@ -202,6 +202,40 @@ def test_every_request_to_the_table_is_granted_to_who_makes_it(template, start):
     assert {f"dynamodb:{each}" for each in wanted} <= granted
 
 
+# The S3 actions that each method of boto3's client needs, by AWS's service authorization reference.
+S3_ACTIONS = {
+    "abort_multipart_upload": {"AbortMultipartUpload"},
+    "complete_multipart_upload": {"PutObject"},
+    "create_multipart_upload": {"PutObject"},
+    "delete_objects": {"DeleteObject"},
+    "generate_presigned_post": {"PutObject"},
+    "generate_presigned_url": {"PutObject"},
+    "get_object": {"GetObject"},
+    "head_bucket": {"ListBucket"},
+    "head_object": {"GetObject"},
+    "list_multipart_uploads": {"ListBucketMultipartUploads"},
+    "list_objects_v2": {"ListBucket"},
+    "list_parts": {"ListMultipartUploadParts"},
+    "put_object": {"PutObject"},
+    "upload_file": {"PutObject", "AbortMultipartUpload"},
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "folder", "client"),
+    [("Api", "api/chalicelib", r"s3\w*"), ("Workers", "cluster_worker/node", "client")],
+)
+def test_every_request_to_s3_is_granted_to_who_makes_it(template, start, folder, client):
+    granted = set().union(*map(actions_of, template.statements(start)))
+    source = "\n".join(path.read_text() for path in (TOP / folder).glob("*.py"))
+    called = set(re.findall(rf"\b{client}\.([a-z_0-9]+)\(", source)) - {"get_paginator"}
+    called |= set(re.findall(r'get_paginator\(\s*"(\w+)"', source))
+    others = {"describe_auto_scaling_groups", "put_metric_data", "set_desired_capacity"}
+    wanted = set().union(*(S3_ACTIONS[each] for each in called - others))
+    assert {"PutObject", "GetObject"} <= wanted
+    assert {f"s3:{each}" for each in wanted} <= granted
+
+
 def test_the_broker_is_private_and_speaks_tls_to_api_and_workers_alone(template):
     broker = template.one("AWS::AmazonMQ::Broker")
     assert broker["PubliclyAccessible"] is False
