@@ -1,16 +1,66 @@
-"""Second derivatives of Gaussians, with the same bits as scipy."""
+"""Gaussians and their second derivatives, with the same bits as scipy."""
 
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import BORDERS, Image, lazily, rows_of
+from cluster_worker.kernels import BORDERS, Image, channels_of, lazily, rows_of
+from cluster_worker.kernels.separable import kernel_of
 from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.derivatives")
 
 Weights = NDArray[np.float64]
+
+
+# Largest half width of a kernel, in pixels: the loops have room for it.
+REACH_MAX = 283
+
+
+def gaussian(
+    image: Image,
+    sigma: float,
+    mode: str,
+    cval: float,
+    truncate: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Blur a block with a Gaussian, colour by colour.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns) or (rows, columns, channels) of float32 or float64.
+    sigma, mode, cval, truncate
+        As in ``skimage.filters.gaussian``; the kernel reaches at most `REACH_MAX` pixels.
+    place : Place
+        Where the block lies, and its core.
+    out : ndarray or None
+        Array for the result; None makes a new one.
+
+    Returns
+    -------
+    ndarray
+        The result for the core, of the image's type.
+    """
+    weights = kernel_of(sigma, truncate)
+    half = np.ascontiguousarray(weights[: weights.size // 2 + 1])
+    core = place.core.relative_to(place.window)
+    blur = partial(correlated, border=BORDERS[mode], edge=float(cval))
+    if image.ndim == 2:
+        result = blur(rows_of(image), half, half, (False, False), core)
+    else:
+        result = np.empty((*core.shape, channels_of(image)), image.dtype)
+        for i in range(channels_of(image)):
+            plane = np.ascontiguousarray(image[..., i])
+            result[..., i] = blur(rows_of(plane), half, half, (False, False), core)
+    if out is None:
+        return result
+    out[...] = result
+    return out
 
 
 def second(

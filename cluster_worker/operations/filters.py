@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 from skimage import filters
 
-from cluster_worker.kernels import medians, separable
+from cluster_worker.kernels import derivatives, medians, separable
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -59,6 +59,14 @@ SUM_REACH_MAX = 160
             arrays=0,
             cost=lambda sigma, truncate, **_: 0.02 + 0.007 * reach(sigma, truncate),
             tolerance=1e-6,
+        ),
+        Kernel(
+            derivatives.gaussian,
+            takes=("float32", "float64"),
+            when=lambda sigma, truncate, **_: reach(sigma, truncate) <= derivatives.REACH_MAX,
+            exact=True,
+            arrays=1,
+            cost=lambda sigma, truncate, **_: 0.06 + 0.02 * reach(sigma, truncate),
         ),
     ),
 )

@@ -90,6 +90,9 @@ def plan(request: PlanRequest) -> Plan:
     check_image(image)
     steps = json.loads(request.steps)
     chain = build_chain(request, steps)
+    if request.depth == "input" and chain.discrete:
+        # A millionth decides ties: what leads to a mask or to labels has scikit-image's own bits.
+        chain = build_chain(request, steps, exact=chain.discrete)
     last = chain.links[-1]
     # A label image is no picture and has no alpha.
     result_alpha = chain.alpha and not is_labels(last.dtype)
@@ -193,6 +196,8 @@ class Chain:
         The steps so far that move pixels, and so alpha.
     kind : {"picture", "mask", "labels"}
         What the result is before it is converted to the input's depth.
+    discrete : int
+        Number of the last step, from 0, whose result is a mask or labels.
     averaged_by : str
         The last operation that mixes the levels of a picture, so that it is no mask any more; ""
         if there is none, or a mask or labels came after it.
@@ -209,6 +214,7 @@ class Chain:
         self.dtype = dtype
         self.density: Density | None = Density()
         self.averaged_by = ""
+        self.discrete = 0
         self.kind: Kind = "picture"
 
     @property
@@ -318,8 +324,10 @@ def example_of(channels: tuple[int, ...], dtype: str) -> Image:
     ).astype(dtype)
 
 
-def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Chain:
+def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact: int = 0) -> Chain:
     """Build the stages of all steps, with the conversions between them.
+
+    The first `exact` steps use only kernels that give the bits of their functions.
 
     Raises
     ------
@@ -335,14 +343,14 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
         request.image.alpha,
     )
     shows: Any = None
-    for step in steps:
+    for number, step in enumerate(steps):
         operation = OPERATIONS[step["operation"]]
         parameters = {name: value for name, value in step.items() if name != "operation"}
         check_kind(operation, request.depth, chain)
         weighs = chain.alpha and request.depth == "input" and operation.weighs(parameters)
         if weighs and (operation.floats or operation.weighted is None):
             to_float(request.depth, chain)
-        kernel = prepare(operation, parameters, request.depth, chain)
+        kernel = prepare(operation, parameters, request.depth, chain, exact=number < exact)
         before = chain.shape
         with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
@@ -366,6 +374,8 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]]) -> Cha
             chain.add(Stage(partial(np.asarray, dtype=operation.native)))
         chain.change_density(operation, before)
         chain.note_levels(operation)
+        if chain.dtype == "bool" or is_labels(chain.dtype):
+            chain.discrete = number
         chain.alpha = chain.alpha and not operation.consumes_alpha
         # A step that moves pixels keeps their values, and so their meaning.
         if not moves:
@@ -447,7 +457,12 @@ def check_kind(operation: Operation, depth: Depth, chain: Chain) -> None:
 
 
 def prepare(
-    operation: Operation, parameters: Mapping[str, Any], depth: Depth, chain: Chain
+    operation: Operation,
+    parameters: Mapping[str, Any],
+    depth: Depth,
+    chain: Chain,
+    *,
+    exact: bool,
 ) -> Kernel | None:
     """Add the conversions that an operation needs before it, and choose its kernel.
 
@@ -459,7 +474,7 @@ def prepare(
     if is_labels(chain.dtype):
         if operation.takes in ("mask", "classes") and depth == "input":
             chain.add(Stage(regions))
-        return operation.kernel(parameters, chain.dtype, depth, chain.channels)
+        return operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
         gray = OPERATIONS["rgb2gray"]
@@ -476,10 +491,10 @@ def prepare(
         chain.add(masks.as_classes(operation.name) if keeps else masks.as_mask(operation.name))
     if depth == "input" and np.dtype(chain.dtype).kind == "f" and operation.cuts_off(parameters):
         chain.add(check_floats(operation))
-    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
+    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
     if kernel is None and operation.floats:
         to_float(depth, chain)
-        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels)
+        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
     return kernel
 
 
@@ -491,12 +506,9 @@ def check_floats(operation: Operation) -> Stage:
 
 
 def repeats(stage: Stage, shape: tuple[int, int]) -> bool:
-    """Return whether a block of a stage that wraps would repeat an image of this shape.
-
-    Statistics of a neighbourhood are measured in such blocks, too, and are left as they are.
-    """
-    has_halo = any(measure.halo for measure in stage.measures)
-    return stage.wraps and stage.halo >= min(shape) and not has_halo
+    """Return whether a block of a stage that wraps would repeat an image of this shape."""
+    halo = max(stage.halo, *(measure.halo for measure in stage.measures), 0)
+    return stage.wraps and halo >= min(shape)
 
 
 def unwrapped(stages: Stages, shape: tuple[int, int]) -> Stages:

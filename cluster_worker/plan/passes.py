@@ -15,6 +15,7 @@ from cluster_worker.pixels.header import Kind
 from cluster_worker.pixels.tiling import (
     TILE_COLUMNS,
     Span,
+    all_of,
     core_shape,
     even_height,
     span_count,
@@ -317,6 +318,8 @@ class Plan:
     def measure_tiles(self, each: Pass, ranks: int) -> list[Span]:
         """Cut the input of a pass into the blocks that its measures run on."""
         shape = each.shapes[0]
+        if each.stages[0].whole:
+            return [all_of(shape)]
         core = self.core or core_shape(
             shape, 0, 2 * ranks, each.tile_pixels, columns_max=LIGHT_TILE_COLUMNS
         )

@@ -181,14 +181,21 @@ class Operation(Traits):
         dtype: str,
         depth: str,
         channels: tuple[int, ...] = (),
+        *,
+        exact: bool = False,
     ) -> Kernel | None:
         """Return the first kernel that fits an image of this type and these channels, if any.
 
-        Kernels know gray images and three colours.
+        Kernels know gray images and three colours. With `exact`, and at depth "native", only
+        kernels serve that give the bits of the function.
         """
         for each in self.kernels:
             fits = dtype in each.takes and (channels == () or (channels == (3,) and not each.gray))
-            if fits and (each.exact or depth == "input") and each.when(**parameters):
+            if (
+                fits
+                and (each.exact or (depth == "input" and not exact))
+                and each.when(**parameters)
+            ):
                 return each
         return None
 

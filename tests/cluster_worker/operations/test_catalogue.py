@@ -171,6 +171,18 @@ def assert_without_numbers(name, image):
     np.testing.assert_allclose(whole, expected, rtol=0, atol=most, equal_nan=True)
 
 
+@pytest.mark.parametrize("name", ["gaussian", "sobel", "unsharp_mask", "difference_of_gaussians"])
+@pytest.mark.parametrize("after", ["threshold_otsu", "threshold", "local_maxima", "canny"])
+def test_what_leads_to_a_mask_has_the_bits_of_scikit_image(name, after):
+    for each in ("gray photograph", "16 bit", "float", "float64"):
+        image = IMAGES[each][..., 0] if IMAGES[each].ndim == 3 else IMAGES[each]
+        with named(each):
+            steps = [*default(name), *default(after)]
+            found = outcome(image, steps)
+            expected, _ = reference.run(image, steps, "input")
+            np.testing.assert_array_equal(found != 0, expected)
+
+
 def test_what_may_differ_natively_says_why():
     for each in OPERATIONS.values():
         assert each.differs or not each.tolerance, each.name
