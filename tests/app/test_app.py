@@ -38,14 +38,14 @@ def test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same(client):
 
 
 def test_every_operation_runs_through_the_app(client):
-    """Submit each in a batch of its own, all at once, with labels where an operation takes them."""
+    """Submit each in a batch of its own, all at once, with the masks or labels that it takes."""
     operations = client.call("GET", "/operations")[1]["operations"]
     picture = ("a.jpg", "image/jpeg", pictures.jpeg(data.astronaut()[:99, :131]))
-    labels = [{"operation": "threshold_otsu"}, {"operation": "label"}]
+    mask, label = {"operation": "threshold_otsu"}, {"operation": "label"}
+    given = {"picture": [], "mask": [mask], "classes": [mask], "labels": [mask, label]}
     batches = {}
     for each in operations:
-        before = labels if each["takes"] == "labels" else []
-        steps = [*before, {"operation": each["name"]}]
+        steps = [*given[each["takes"]], {"operation": each["name"]}]
         batches[each["name"]], _ = client.submit(steps, [picture], "tiff")
     for name, batch in batches.items():
         (job,) = client.wait(batch, 1).values()
