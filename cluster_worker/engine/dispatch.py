@@ -24,7 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cluster_worker.engine.job import EngineJob
-from cluster_worker.engine.launch import World, launch
+from cluster_worker.engine.launch import RankSource, World, launch
 from cluster_worker.engine.wire import Cancel, Done, Progress, packed, send
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.plan.chain import plan
@@ -64,7 +64,7 @@ class Dispatcher:
         self.folder = folder
         self.job_seconds = job_seconds
         self.job_bytes = job_bytes
-        self.warm = warm
+        self.source = RankSource(folder, warm)
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.wakeup_receiver, self.wakeup_sender = Pipe(duplex=False)
         self.waiting: deque[EngineJob] = deque()
@@ -114,6 +114,7 @@ class Dispatcher:
         try:
             self.world = self.launch_world()
         except Exception as error:  # noqa: BLE001 - the engine's constructor raises it
+            self.source.close()
             self.started.set_exception(error)
             return
         self.started.set_result(None)
@@ -126,6 +127,7 @@ class Dispatcher:
             self.world.kill()
         elif self.world is not None:
             self.world.stop()
+        self.source.close()
         self.closing = True
         for job in {*self.waiting, *self.suspects, *self.busy.values()}:
             settle(job, Broken(reason))
@@ -144,7 +146,7 @@ class Dispatcher:
 
     def launch_world(self) -> World:
         """Start a world and watch the sockets of its ranks."""
-        world = launch(self.ranks, self.folder, self.job_bytes, self.warm)
+        world = launch(self.ranks, self.folder, self.job_bytes, self.source)
         self.selector.close()
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.wakeup_receiver, selectors.EVENT_READ)

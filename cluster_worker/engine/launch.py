@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import socket
@@ -12,10 +13,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from cluster_worker.engine.wire import MEMORY, SOCKET, WARM, Hello, Stop, send
+from cluster_worker.engine.wire import MEMORY, READY, SOCKET, Hello, Stop, send
 from cluster_worker.errors import Broken
 
-# The first world on a machine compiles all kernels; later ones start much faster.
+CLIENT = Path(__file__).with_name("rank_client.py")
+# The first forkserver on a machine compiles all kernels; later ones start much faster.
 START_SECONDS = 300.0
 STOP_SECONDS = 5.0
 
@@ -115,7 +117,76 @@ def mpiexec() -> str:
     return found
 
 
-def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
+class RankSource:
+    """The forkserver of an engine, as the engine sees it: started when needed, and watched.
+
+    Parameters
+    ----------
+    folder : Path
+        Private folder for its socket and its log.
+    warm : bool
+        Whether it loads all operations before the first rank is born.
+    """
+
+    def __init__(self, folder: Path, warm: bool) -> None:
+        self.address = folder / "forkserver.sock"
+        self.log = folder / "forkserver.log"
+        self.warm = warm
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def ensure_running(self) -> None:
+        """Start the forkserver if it does not run; wait until it is ready.
+
+        Raises
+        ------
+        Broken
+            With the end of its log, if it is not ready within START_SECONDS.
+        """
+        if self.process is not None and self.process.poll() is None:
+            return
+        self.close()
+        self.address.unlink(missing_ok=True)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [
+                    *("setpriv", "--pdeathsig", "KILL"),
+                    *(sys.executable, "-m", "cluster_worker.engine.forkserver"),
+                    *(str(self.address), str(int(self.warm))),
+                ],
+                env=own_environment(),
+                # It ends when this end of the pipe is closed, however that comes about.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None  # noqa: S101 - a pipe
+        if not select.select([self.process.stdout], [], [], START_SECONDS)[0]:
+            problem = f"not warm after {START_SECONDS:.0f} s"
+        elif self.process.stdout.readline() == READY:
+            return
+        else:
+            problem = f"it ended with {self.process.wait()}"
+        self.close()
+        tail = self.log.read_bytes()[-500:].decode(errors="replace").strip()
+        raise Broken(f"the forkserver of the ranks does not start: {problem} {tail}")
+
+    def close(self) -> None:
+        """End the forkserver, and with it all ranks."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None  # noqa: S101 - pipes
+            pipe.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def launch(ranks: int, folder: Path, job_bytes: int, source: RankSource) -> World:
     """Start a world and wait until every rank is ready for tasks.
 
     Parameters
@@ -126,8 +197,8 @@ def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
         Private folder for the socket and the ranks' log.
     job_bytes : int
         Private memory that a job may take in each rank, in bytes.
-    warm : bool
-        Whether the ranks load all operations first.
+    source : RankSource
+        Where the ranks are forked.
 
     Raises
     ------
@@ -135,12 +206,13 @@ def launch(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
         With the end of the log, if the world does not start within START_SECONDS.
     """
     try:
-        return start_world(ranks, folder, job_bytes, warm)
+        source.ensure_running()
+        return start_world(ranks, folder, job_bytes, source)
     except OSError as error:
         raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
 
 
-def start_world(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
+def start_world(ranks: int, folder: Path, job_bytes: int, source: RankSource) -> World:
     """Start a world as `launch` does, but also raise OSError if the system refuses something."""
     address, log = folder / "world.sock", folder / "world.log"
     address.unlink(missing_ok=True)
@@ -148,13 +220,13 @@ def start_world(ranks: int, folder: Path, job_bytes: int, warm: bool) -> World:
         listener.bind(str(address))
         listener.listen(ranks)
         process = subprocess.Popen(  # noqa: S603 - our own command
-            # mpiexec ends its ranks on SIGTERM. The kernel sends it one if this process dies.
+            # mpiexec ends its clients on SIGTERM. The kernel sends it one if this process dies.
             [
                 *("setpriv", "--pdeathsig", "TERM"),
                 *(mpiexec(), "-n", str(ranks)),
-                *(sys.executable, "-m", "mpi4py", "-m", "cluster_worker.engine.rank"),
+                *(sys.executable, "-I", "-S", str(CLIENT), str(source.address)),
             ],
-            env=environment(address, job_bytes, warm),
+            env=own_environment() | {SOCKET: str(address), MEMORY: str(job_bytes)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -196,14 +268,8 @@ def accept_ranks(world: World, ranks: int, listener: socket.socket) -> None:
             world.add_rank(Connection(rank.detach()))
 
 
-def environment(address: Path, job_bytes: int, warm: bool) -> dict[str, str]:
-    """Return the environment of the ranks; they find this package in any working directory."""
+def own_environment() -> dict[str, str]:
+    """Return the environment of forkserver and ranks, which find this package in any folder."""
     top = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([top, *filter(None, [os.environ.get("PYTHONPATH")])])
-    settings = {
-        SOCKET: str(address),
-        MEMORY: str(job_bytes),
-        WARM: str(int(warm)),
-        "PYTHONPATH": path,
-    }
-    return os.environ | ONE_THREAD | KEEP_PAGES | settings
+    return os.environ | ONE_THREAD | KEEP_PAGES | {"PYTHONPATH": path}

@@ -7,9 +7,15 @@ from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mpi4py import MPI
+import mpi4py
 
-from cluster_worker.errors import classify_error
+# A rank starts MPI itself, after the fork that made it; and ends it, if it ends in order.
+mpi4py.rc.initialize = False
+mpi4py.rc.finalize = True
+
+from mpi4py import MPI  # noqa: E402
+
+from cluster_worker.errors import classify_error  # noqa: E402
 
 # MPI's own wait keeps a core busy. So a waiting rank tests for the others itself: first without
 # sleeping, for SPIN_SECONDS, because most ranks are only a little late. Then it sleeps between two
@@ -28,12 +34,22 @@ class Contribution(NamedTuple):
 
 
 class WorldGroup:
-    """All ranks of the world as one `RankGroup`."""
+    """All ranks of the world as one `RankGroup`; making one joins the world."""
 
     def __init__(self) -> None:
+        if not MPI.Is_initialized():
+            MPI.Init_thread()
         self.comm = MPI.COMM_WORLD
         self.rank: int = self.comm.Get_rank()
         self.size: int = self.comm.Get_size()
+
+    def leave(self) -> None:
+        """End MPI in this rank; the other ranks must do so, too."""
+        MPI.Finalize()
+
+    def abort(self) -> None:
+        """End the whole world: the other ranks would wait for this one for ever."""
+        self.comm.Abort(1)
 
     def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
         """Do this rank's work and return the combined value of all ranks, on every rank.

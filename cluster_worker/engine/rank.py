@@ -1,8 +1,6 @@
 """One MPI rank: receives tasks on the engine's socket, runs them, and reports to the engine.
 
-The engine starts it as `mpiexec -n RANKS python -m mpi4py -m cluster_worker.engine.rank`. With
-`-m mpi4py` an uncaught exception ends the whole world; without it the other ranks would wait for
-ever.
+A fork of the forkserver becomes a rank by `serve_as_rank`; see `forkserver.py`.
 """
 
 import os
@@ -10,7 +8,7 @@ import resource
 import select
 import socket
 import time
-import warnings
+import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
@@ -18,11 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cluster_worker.engine.mpi import WorldGroup
-from cluster_worker.engine.warm import warm_up
 from cluster_worker.engine.wire import (
     MEMORY,
     SOCKET,
-    WARM,
     Cancel,
     Done,
     Hello,
@@ -136,14 +132,24 @@ def shared_files() -> tuple[str, ...]:
     return tuple(name for name in names if not name.endswith("(deleted)"))
 
 
-def main() -> None:
-    """Join the world, warm up if the engine wants it, connect to the engine, and serve."""
-    # scikit-image warns, for example, of a division by an empty class in Otsu's method. Its results
-    # are used as they are.
-    warnings.simplefilter("ignore")
+def serve_as_rank() -> int:
+    """Join the world and serve until the engine ends it; return the exit status.
+
+    An error that nothing has caught ends the whole world.
+    """
     world = WorldGroup()
-    if int(os.environ[WARM]):
-        warm_up()
+    try:
+        serve(world)
+    except BaseException:  # noqa: BLE001 - whatever it is, the other ranks must not wait
+        traceback.print_exc()
+        world.abort()
+        return 1
+    world.leave()
+    return 0
+
+
+def serve(world: WorldGroup) -> None:
+    """Connect to the engine, and run its tasks."""
     limit_memory(int(os.environ[MEMORY]))
     # With this policy a rank that wakes up does not preempt the engine, which has yet to send the
     # task to the other ranks.
@@ -158,7 +164,3 @@ def main() -> None:
     send(connection, Hello(world.rank, os.getpid(), shared_files()))
     with closing(FileAccess(Path(os.environ[SOCKET]).parent, world.rank)) as files:
         Rank(world, connection, files).serve()
-
-
-if __name__ == "__main__":
-    main()

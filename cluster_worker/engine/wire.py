@@ -11,8 +11,9 @@ from cluster_worker.timings import Spent
 
 # Environment variables from the engine to its ranks.
 SOCKET = "DIP_WORLD_SOCKET"
+# What the forkserver says when it is ready.
+READY = b"ready\n"
 MEMORY = "DIP_JOB_MEMORY_BYTES_MAX"
-WARM = "DIP_RANKS_WARM"
 
 
 class Hello(NamedTuple):
