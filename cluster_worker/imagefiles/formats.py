@@ -325,7 +325,9 @@ def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> No
     """
     form = FORMATS[format]
     if dtype not in DTYPES:
-        raise Rejected(f"{name}: the result is of {dtype}; files hold {', '.join(DTYPES)}")
+        raise Rejected(
+            f"{name}: the result is of {dtype}; files hold {', '.join(DTYPES)}; use depth input"
+        )
     if dtype == "uint32" and channels_of(shape) > 1:
         raise Rejected(
             f"{name}: the result has labels in {channels_of(shape)} channels; labels have one"

@@ -29,6 +29,8 @@ LUMINANCE = (0.2125, 0.7154, 0.0721)
 # Libraries of linear algebra multiply by up to 16 columns at once, and round those that are left
 # over at the end of a row otherwise.
 IN_GROUPS = Pointwise(grid=16)
+# Columns that are turned to gray at once.
+COLUMNS = 1 << 14
 
 
 @operation(
@@ -40,6 +42,7 @@ IN_GROUPS = Pointwise(grid=16)
     kernels=(
         Kernel(partial(colours.gray, weights=LUMINANCE), arrays=0, cost=0.03, tolerance=1e-6),
     ),
+    differs="rows of more than 30 000 pixels of float32 are summed in the order of shorter rows",
 )
 def rgb2gray(image: Image) -> Image:
     """Convert colours to gray by their luminance; a gray image is unchanged.
@@ -54,10 +57,13 @@ def rgb2gray(image: Image) -> Image:
         return image
     if image.shape[2] != 3:
         raise ValueError(
-            f"takes gray or RGB images, got {image.shape[2]} channels of which none is alpha"
+            f"takes gray or RGB images, got {image.shape[2]} channels of which none is alpha (with "
+            "depth native none is); remove one, or use depth input"
         )
-    gray: Image = color.rgb2gray(np.ascontiguousarray(image))
-    return gray
+    # In rows of more than 30 000 pixels of float32 the library sums in another order.
+    parts = [image[:, left : left + COLUMNS] for left in range(0, image.shape[1], COLUMNS)]
+    gray = [color.rgb2gray(np.ascontiguousarray(part)) for part in parts]
+    return gray[0] if len(gray) == 1 else np.concatenate(gray, axis=1)
 
 
 @operation("Convert to RGB", "Colour", Pointwise(), channels="any")

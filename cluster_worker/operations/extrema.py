@@ -99,7 +99,7 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     Composed("propagating"),
     channels="gray",
     floats=True,
-    native="uint8",
+    native_dtype="uint8",
     arrays=8,
     cost=12,
 )
@@ -128,7 +128,7 @@ def h_maxima(h: Height = 0.1) -> Stages:
     Composed("propagating"),
     channels="gray",
     floats=True,
-    native="uint8",
+    native_dtype="uint8",
     arrays=8,
     cost=12,
 )

@@ -253,7 +253,7 @@ SHARPEN = partial(
         halo=lambda radius, **_: reach(radius),
     ),
     floats=True,
-    keeps={"preserve_range": True},
+    unclipped_by={"preserve_range": True},
     weighted=sharpen_by_weight,
     kernels=(
         # Unsigned integers are never negative: there is nothing to measure.

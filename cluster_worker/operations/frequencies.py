@@ -80,7 +80,6 @@ def gabor_by_loops(
     floats=True,
     shows="extent",
     arrays=5,
-    # For the conversion of a colour image to gray.
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
     kernels=(

@@ -201,8 +201,8 @@ def means_of_areas(
     pixels="scaled",
     cost=2,
     tolerance=1e-6,
-    # Floats may hold NaN and must be checked first, so the kernel takes integers alone.
     averages=True,
+    # Floats may hold NaN and must be checked first, so the kernel takes integers alone.
     kernels=(Kernel(means_of_areas, ("uint8", "uint16"), arrays=0, cost=0.3, tolerance=1e-6),),
     differs="the shares of pixels are added in another order",
 )

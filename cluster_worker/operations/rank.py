@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage import util
 from skimage.filters import rank
 
@@ -33,6 +32,7 @@ from cluster_worker.operations.support.footprints import (
     footprint_of,
     footprint_reach,
 )
+from cluster_worker.operations.support.statistics import ROUNDING
 from cluster_worker.pixels.depths import to_depth
 
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
@@ -162,13 +162,30 @@ def as_levels(plane: Image) -> Image:
         raise ValueError("takes gray levels or colours, and this image is a mask")
     if plane.dtype.kind != "f":
         return plane
-    if not (abs(plane) <= 1).all():
+    if not (abs(plane) <= 1 + ROUNDING).all():
         raise ValueError(
             "takes floats from -1 to 1, and this image holds others, or NaN; "
             "put rescale_intensity before it"
         )
-    levels: Image = util.img_as_ubyte(plane)
+    levels: Image = util.img_as_ubyte(np.clip(plane, -1, 1))
     return levels
+
+
+def sums_of(values: NDArray[np.int64], neighbourhood: NDArray[Any]) -> NDArray[np.int64]:
+    """Sum whole numbers over the neighbourhood of each pixel; those beyond the border are 0.
+
+    The sum of each run of pixels in a row of the neighbourhood is a difference of two running sums.
+    """
+    rows, columns = values.shape
+    up, across = neighbourhood.shape[0] // 2, neighbourhood.shape[1] // 2
+    padded = np.pad(values, ((up, up), (across + 1, across)))
+    running = np.cumsum(padded, axis=1)
+    total = np.zeros_like(values)
+    edges = np.diff(np.pad(neighbourhood, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    for row, first, last in zip(*np.nonzero(edges == 1), np.nonzero(edges == -1)[1], strict=True):
+        line = running[row : row + rows]
+        total += line[:, last : last + columns] - line[:, first : first + columns]
+    return total
 
 
 def mean_by_weight(
@@ -191,14 +208,13 @@ def mean_by_weight(
         (rows, columns): the block's alpha. A pixel keeps its level where all alpha is 0.
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    # Whole numbers, so that the sums of doubles are exact.
     dtype = "uint8" if image.dtype.kind == "f" else str(image.dtype)
-    weights = to_depth(alpha, dtype).astype(np.float64)
-    share = ndimage.correlate(weights, neighbourhood, mode="constant")
+    weights = to_depth(alpha, dtype).astype(np.int64)
+    share = sums_of(weights, neighbourhood)
 
     def mean(plane: Image) -> Image:
         levels = as_levels(plane)
-        sums = ndimage.correlate(levels * weights, neighbourhood, mode="constant")
+        sums = sums_of(levels * weights, neighbourhood)
         return np.where(share > 0, sums // np.maximum(share, 1), levels).astype(levels.dtype)
 
     colours = np.moveaxis(np.atleast_3d(image), 2, 0)

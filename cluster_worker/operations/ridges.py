@@ -119,7 +119,6 @@ BY_LOOP = partial(Kernel, takes=("float32", "float64"), exact=True, cost=ridge_c
     shows="extent",
     arrays=10,
     cost=ridge_cost,
-    # A colour image is first converted to gray, which rounds differently.
     kernels=(BY_LOOP(partial(tubes, find=curvatures_by_loop)),),
 )
 def sato(

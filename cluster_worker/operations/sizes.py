@@ -23,6 +23,7 @@ from cluster_worker.operations.support import clipping, sampling
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.sampling import Border, Floats, Indices, Order
+from cluster_worker.operations.support.statistics import EXTENT_OF_NUMBERS
 from cluster_worker.operations.support.taps import (
     Shares,
     SharesOf,
@@ -186,7 +187,7 @@ def resize_stages(
     stage = Stage(
         partial(resized, **shared, cval=cval, anti_aliasing=anti_aliasing),
         # Rounding alone may carry a mean beyond the range, by its last bit.
-        measures=clipping.RANGE if order != 0 or anti_aliasing or mode == "constant" else (),
+        measures=EXTENT_OF_NUMBERS if order != 0 or anti_aliasing or mode == "constant" else (),
         wraps=sampling.wraps(mode),
         geometry=Geometry(shape_of, partial(resized_window, **shared, anti_aliasing=anti_aliasing)),
     )

@@ -52,14 +52,22 @@ def filtered(
     """
     weights = weights_of(alpha, image)
 
-    def core(block: Image) -> Image:
+    def core(block: Image, stage: Stage) -> Image:
         result = run_stage(stage, block, place)
         return result if stage.returns_core else result[place.inner]
 
-    sums = core(image * weights)
-    # Filters treat gray images and colours alike, but a kernel may know only one or three channels.
-    share = core(np.ascontiguousarray(weights.reshape(weights.shape[:2])))
+    sums = core(image * weights, stage)
+    # What lies beyond the border is opaque.
+    share = core(np.ascontiguousarray(weights.reshape(weights.shape[:2])), opaque(stage))
     return divide(sums, share, image[place.inner])
+
+
+def opaque(stage: Stage) -> Stage:
+    """Return a filter's stage for alpha, with an opaque border if the border is constant."""
+    function = stage.function
+    if isinstance(function, partial) and "cval" in function.keywords:
+        return replace(stage, function=partial(function, cval=1.0))
+    return stage
 
 
 def premultiplied() -> Stage:

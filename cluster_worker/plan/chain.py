@@ -28,7 +28,7 @@ from cluster_worker.pixels.header import ImageHeader, Kind, header_of
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan import alpha
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
-from cluster_worker.plan.passes import Density, Load, Pass, Plan
+from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
 
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
@@ -47,6 +47,8 @@ ROUNDED = ("uint8", "uint16")
 EXAMPLE_SIDE = 16
 # Most pixels of the window that the planner makes for one pixel of a geometric stage's result.
 EXAMPLE_WINDOW_MAX = 1 << 16
+# Most images of pixels in a block that wraps around a small image.
+REPEATS_MAX = 4
 
 
 class PlanRequest(NamedTuple):
@@ -127,9 +129,9 @@ def move_alpha(
     alphas : tuple of Plan
         As in `Plan`.
     links : list of Link
-        Those of the chain; a stage that asks for alpha has the index of its own in `moved`.
+        Those of the chain; a stage that asks for alpha has the index of its own in `alpha_index`.
     """
-    needed = {link.stage.moved for link in chain.links if "alpha" in link.stage.context}
+    needed = {link.stage.alpha_index for link in chain.links if "alpha" in link.stage.context}
     weights = max(needed, default=0)
     if result_alpha:
         needed.add(len(chain.moves))
@@ -144,7 +146,7 @@ def move_alpha(
         image = header_of(plans[-1].result_shape, plans[-1].result_dtype)
         index[after] = len(plans)
     links = [
-        link._replace(stage=replace(link.stage, moved=index[link.stage.moved]))
+        link._replace(stage=replace(link.stage, alpha_index=index[link.stage.alpha_index]))
         if "alpha" in link.stage.context
         else link
         for link in chain.links
@@ -231,7 +233,7 @@ class Chain:
             If it refuses the example.
         """
         if "alpha" in stage.context:
-            stage = replace(stage, moved=len(self.moves))
+            stage = replace(stage, alpha_index=len(self.moves))
         before, after, input_dtype = self.shape, stage.shape_after(self.shape), self.dtype
         result = try_stage(stage, self.example, before)
         if result.ndim > 3:
@@ -268,11 +270,13 @@ class Chain:
         self.dtype = dtype
         return True
 
-    def note_levels(self, operation: Operation) -> None:
+    def note_levels(self, operation: Operation, parameters: Mapping[str, Any]) -> None:
         """Note whether the image may be a mask after an operation."""
         if self.dtype == "bool" or is_labels(self.dtype):
             self.averaged_by = ""
-        elif operation.floats and operation.decomposition.name not in KEEPS_LEVELS:
+        elif operation.weighs(parameters) or (
+            operation.floats and operation.decomposition.name not in KEEPS_LEVELS
+        ):
             self.averaged_by = operation.name
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
@@ -358,7 +362,8 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
                 kernel, stages = None, unwrapped(operation.stages(parameters), before)
         moves = operation.moves_pixels(step)
         if weighs:
-            stages = weighted(operation, parameters, stages, moves)
+            kernel = None if operation.weighted else kernel
+            stages = weighted(operation, parameters, kernel, moves)
         for stage in stages:
             chain.add(
                 stage if chain.alpha else without_alpha(stage),
@@ -370,17 +375,17 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
             chain.moves.append(step)
             if weighs:
                 chain.add(alpha.divided())
-        if request.depth == "native" and operation.native not in (None, chain.dtype):
-            chain.add(Stage(partial(np.asarray, dtype=operation.native)))
+        chain.kind = kind_of(chain.dtype)
+        if request.depth == "native" and operation.native_dtype not in (None, chain.dtype):
+            chain.add(Stage(partial(np.asarray, dtype=operation.native_dtype)))
         chain.change_density(operation, before)
-        chain.note_levels(operation)
+        chain.note_levels(operation, parameters)
         if chain.dtype == "bool" or is_labels(chain.dtype):
             chain.discrete = number
         chain.alpha = chain.alpha and not operation.consumes_alpha
         # A step that moves pixels keeps their values, and so their meaning.
         if not moves:
             shows = operation.shows
-    chain.kind = kind_of(chain.dtype)
     if request.depth == "input" and request.returns:
         return_to_depth(chain, request.image.dtype, shows)
     if chain.links[-1].stage.rounds:
@@ -390,7 +395,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
 
 
 def weighted(
-    operation: Operation, parameters: Mapping[str, Any], stages: Stages, moves: bool
+    operation: Operation, parameters: Mapping[str, Any], kernel: Kernel | None, moves: bool
 ) -> Stages:
     """Return the stages of an operation that averages, for colours that count by their alpha.
 
@@ -399,8 +404,11 @@ def weighted(
     if operation.weighted is not None:
         return operation.weighted_stages(parameters)
     if moves:
-        return alpha.premultiplied(), *stages
-    return tuple(alpha.by_weight(stage) for stage in stages)
+        # Beyond the border colour and alpha have the same level, so that their product is its
+        # square.
+        level = {"cval": parameters["cval"] ** 2} if "cval" in parameters else {}
+        return alpha.premultiplied(), *operation.stages({**parameters, **level}, kernel)
+    return tuple(alpha.by_weight(stage) for stage in operation.stages(parameters, kernel))
 
 
 def without_alpha(stage: Stage) -> Stage:
@@ -440,7 +448,7 @@ def check_kind(operation: Operation, depth: Depth, chain: Chain) -> None:
     if operation.channels in ("gray", "rgb") and chain.channels not in ((), (3,)):
         raise Rejected(
             f"{operation.name}: takes gray or RGB images, got {chain.channels[0]} channels of "
-            "which none is alpha"
+            "which none is alpha (with depth native none is); remove one, or use depth input"
         )
     if operation.takes in ("mask", "classes") and chain.averaged_by and depth == "input":
         raise Rejected(
@@ -472,7 +480,7 @@ def prepare(
         None if no kernel serves this image and these parameters.
     """
     if is_labels(chain.dtype):
-        if operation.takes in ("mask", "classes") and depth == "input":
+        if operation.takes == "mask" and depth == "input":
             chain.add(Stage(regions))
         return operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
@@ -500,15 +508,20 @@ def prepare(
 
 def check_floats(operation: Operation) -> Stage:
     """Return the stage that refuses floats which an operation would cut off."""
-    remedy = " and ".join(f"set {name} to {json.dumps(v)}" for name, v in operation.keeps.items())
+    remedy = " and ".join(
+        f"set {name} to {json.dumps(v)}" for name, v in operation.unclipped_by.items()
+    )
     function = partial(statistics.within_one, remedy=remedy)
-    return Stage(function, measures=statistics.EXTENT, like=np.asarray, name=operation.name)
+    measures = statistics.EXTENT_OF_NUMBERS
+    return Stage(function, measures=measures, like=np.asarray, name=operation.name)
 
 
 def repeats(stage: Stage, shape: tuple[int, int]) -> bool:
-    """Return whether a block of a stage that wraps would repeat an image of this shape."""
+    """Return whether a block of a stage that wraps would repeat a small image many times."""
     halo = max(stage.halo, *(measure.halo for measure in stage.measures), 0)
-    return stage.wraps and halo >= min(shape)
+    rows, columns = shape
+    block = (rows + 2 * halo) * (columns + 2 * halo)
+    return stage.wraps and rows * columns <= TILE_PIXELS and block > REPEATS_MAX * rows * columns
 
 
 def unwrapped(stages: Stages, shape: tuple[int, int]) -> Stages:

@@ -220,7 +220,7 @@ class Plan:
         Whether the last channel of source or result is alpha.
     alphas : tuple of Plan
         Plans for the alpha channel alone, because alpha must move with the pixels: the first one
-        takes the alpha of the source, each other one that of the plan before. None if alpha stays
+        takes the alpha of the source, each other one that of the plan before. Empty if alpha stays
         as it is.
     float_bytes : int
         Bytes of one float in the computation.

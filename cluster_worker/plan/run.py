@@ -243,7 +243,7 @@ class Run:
             place = Place(window, kept, shape)
             alpha = None
             if "alpha" in stage.context and self.alphas:
-                alpha = self.alphas[stage.moved].read(window)
+                alpha = read(self.alphas[stage.alpha_index], window)
             own = statistics if stage.measures else None
             is_last = stage is each.stages[-1]
             block = run_stage(stage, block, place, alpha, own, out if is_last else None)

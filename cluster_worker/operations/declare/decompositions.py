@@ -20,7 +20,7 @@ class Pointwise:
     Attributes
     ----------
     grid : int
-        Above 1: the last bit of a result depends on the place of a pixel in groups of so many
+        Above 1, the last bit of a result depends on the place of a pixel in groups of this many
         columns, as in products of matrices. The function is then given whole groups, and one more
         on every side. Kernels are given pixels alone.
     """

@@ -112,10 +112,10 @@ class Traits:
     weighted : callable, optional
         Its function for colours that count by their alpha, which asks for ``alpha``, if that is not
         the quotient of two calls of its own function.
-    keeps : dict
+    unclipped_by : dict
         Parameters with which it keeps floats beyond -1…1, which it cuts off otherwise. At depth
         "input" an image of such floats is then refused.
-    native : str, optional
+    native_dtype : str, optional
         Type that scikit-image gives its result, if the function gives another: so a mask that it
         calls uint8 is shown white at depth "input".
     differs : str
@@ -142,8 +142,8 @@ class Traits:
     cost_deep: float = 1.0
     averages: bool | Callable[..., bool] = False
     weighted: Callable[..., Any] | None = None
-    keeps: Mapping[str, Any] = field(default_factory=dict)
-    native: str | None = None
+    unclipped_by: Mapping[str, Any] = field(default_factory=dict)
+    native_dtype: str | None = None
     differs: str = ""
     tolerance: float = 0.0
     seam: float = 0.0
@@ -211,7 +211,7 @@ class Operation(Traits):
 
     def cuts_off(self, parameters: Mapping[str, Any]) -> bool:
         """Return whether it cuts off floats beyond -1…1 with these parameters."""
-        return any(parameters[name] != value for name, value in self.keeps.items())
+        return any(parameters[name] != value for name, value in self.unclipped_by.items())
 
     @property
     def consumes_alpha(self) -> bool:

@@ -136,7 +136,7 @@ class Stage:
         have to be loaded.
     dtype, shows, target : str, tuple of float, str
         Values for a function that asks for them.
-    moved : int
+    alpha_index : int
         Which alpha a function that asks for it is given: 0 for that of the image, others for those
         that steps have moved.
     name : str
@@ -156,7 +156,7 @@ class Stage:
     dtype: str = "float32"
     shows: tuple[float, float] = (0, 1)
     target: str | None = None
-    moved: int = 0
+    alpha_index: int = 0
     name: str = ""
 
     @cached_property

@@ -9,33 +9,25 @@ from skimage import util
 
 from cluster_worker.operations.declare import Image, Measure, Stage
 from cluster_worker.operations.support.sampling import Border, Floats, as_floats, fill_value
-from cluster_worker.operations.support.statistics import Extent
+from cluster_worker.operations.support.statistics import (
+    EXTENT_OF_NUMBERS,
+    Extent,
+    extent_of_numbers,
+    join_extents_of_numbers,
+)
 
 Shape = tuple[int, int]
-
-
-def numbers_extent(image: Image) -> Extent:
-    """Return the least and the greatest value, NaN left out."""
-    return np.fmin.reduce(image, axis=None), np.fmax.reduce(image, axis=None)
-
-
-def join_numbers_extents(a: Extent, b: Extent) -> Extent:
-    """Return the extent of two blocks, NaN left out."""
-    return np.fmin(a[0], b[0]), np.fmax(a[1], b[1])
-
-
-RANGE = (Measure(numbers_extent, join_numbers_extents),)
 
 
 def measures_for_clipping(order: int | None, mode: Border) -> tuple[Measure, ...]:
     """Return the measures that `clipped` needs, or none.
 
-    Weighted means stay within the image's range, so that they need no clipping. Splines overshoot
-    the range, and a constant beyond the border may lie outside it.
+    Weighted means leave the image's range by their rounding alone, and are not clipped. Splines
+    overshoot the range, and a constant beyond the border may lie outside it.
     """
     if mode != "constant" and (order is None or order < 2):
         return ()
-    return RANGE
+    return EXTENT_OF_NUMBERS
 
 
 def clipped(
@@ -103,7 +95,7 @@ def with_bound(result: Image, low: Any, high: Any, cval: float) -> Image:
 
 def extent_without_bound(image: Image) -> Extent:
     """Return the least and the greatest value, NaN and the channel of the bound left out."""
-    return numbers_extent(image[..., :-1])
+    return extent_of_numbers(image[..., :-1])
 
 
 def clipped_to_bound(image: Image, *, cval: float, statistics: tuple[Extent]) -> Image:
@@ -126,7 +118,7 @@ def with_clipping(stage: Stage, order: int | None, mode: Border, cval: float) ->
     """
     if not overshoots(order, mode):
         return (stage,)
-    measure = Measure(extent_without_bound, join_numbers_extents)
+    measure = Measure(extent_without_bound, join_extents_of_numbers)
     return (stage, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
 
 

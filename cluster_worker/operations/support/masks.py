@@ -13,15 +13,15 @@ import numpy as np
 from cluster_worker.errors import Rejected
 from cluster_worker.operations.declare import Image, Measure, Place, Stage
 
-# Class numbers have at most so many levels, and at least so many pixels for each.
+# Most levels of class numbers, and fewest pixels for each.
 CLASSES_MAX = 32
 PIXELS_PER_CLASS = 16
-# The levels of an image, in order; None if there are more than CLASSES_MAX.
-Levels = tuple[Any, ...] | None
+# The least levels of an image, in order: all of them, or one more than CLASSES_MAX.
+Levels = tuple[Any, ...]
 
 
 def levels_of(image: Image) -> Levels:
-    """Find the levels of a block.
+    """Return the least levels of a block.
 
     Raises
     ------
@@ -31,20 +31,12 @@ def levels_of(image: Image) -> Levels:
     values = image.ravel()
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise Rejected("takes a mask, got a picture that holds NaN")
-    # Most pictures have many levels in their first pixels.
-    for found in (values[: 4 * CLASSES_MAX], values):
-        levels = np.unique(found)
-        if levels.size > CLASSES_MAX:
-            return None
-    return tuple(levels.tolist())
+    return tuple(np.unique(values)[: CLASSES_MAX + 1].tolist())
 
 
 def join_levels(a: Levels, b: Levels) -> Levels:
     """Join the levels of two sets of tiles."""
-    if a is None or b is None:
-        return None
-    joined = tuple(sorted({*a, *b}))
-    return joined if len(joined) <= CLASSES_MAX else None
+    return tuple(sorted({*a, *b}))[: CLASSES_MAX + 1]
 
 
 LEVELS = (Measure(levels_of, join_levels),)
@@ -58,13 +50,12 @@ def check_levels(levels: Levels, dtype: np.dtype[Any], pixels: int) -> None:
     Rejected
         If it is neither.
     """
-    if levels is not None:
-        if len(levels) == 1 or (len(levels) == 2 and 0 in levels):
-            return
-        many = len(levels) * PIXELS_PER_CLASS > pixels
-        if dtype.kind == "u" and 0 in levels and not many:
-            return
-    found = f"more than {CLASSES_MAX}" if levels is None else len(levels)
+    if len(levels) == 1 or (len(levels) == 2 and 0 in levels):
+        return
+    few = len(levels) <= CLASSES_MAX and len(levels) * PIXELS_PER_CLASS <= pixels
+    if few and dtype.kind == "u" and 0 in levels:
+        return
+    found = len(levels) if len(levels) <= CLASSES_MAX else f"more than {CLASSES_MAX}"
     raise Rejected(
         f"takes a mask, got a picture of {found} levels; put threshold or threshold_otsu before it"
     )

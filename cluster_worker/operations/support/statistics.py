@@ -114,6 +114,10 @@ def refuse_not_finite(between: Extent) -> None:
         raise Rejected("the image holds NaN or infinity, which have no histogram")
 
 
+# How far a step may carry black or white beyond its value by rounding in single precision.
+ROUNDING = 1e-5
+
+
 def within_one(image: Image, *, statistics: tuple[Extent], remedy: str) -> Image:
     """Return floats unchanged, after a check that they lie within -1…1.
 
@@ -123,7 +127,7 @@ def within_one(image: Image, *, statistics: tuple[Extent], remedy: str) -> Image
         If others are there, which the next operation would cut off; `remedy` says what to set.
     """
     ((least, greatest),) = statistics
-    if least < -1 or greatest > 1:
+    if least < -1 - ROUNDING or greatest > 1 + ROUNDING:
         raise Rejected(
             f"cuts off values beyond -1 and 1, and this image holds {least:.6g} to {greatest:.6g}; "
             f"{remedy}, or put rescale_intensity before it"

@@ -10,7 +10,14 @@ from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
-from tests.cluster_worker.operations.test_catalogue import default, largest_difference, named, run
+from tests.cluster_worker.operations.test_catalogue import (
+    assert_faithful,
+    assert_seamless,
+    default,
+    largest_difference,
+    named,
+    run,
+)
 
 COLOUR = np.array([250, 200, 30])
 AVERAGING = [n for n, o in OPERATIONS.items() if o.averages or o.weighted]
@@ -83,7 +90,8 @@ def test_bands_without_alpha_are_processed_one_by_one(name, channels):
 def test_four_channels_without_alpha_are_no_colours(name):
     image = np.zeros((20, 31, 4), np.uint8)
     assert outcome(image, default(name), "native") == (
-        f"{name}: takes gray or RGB images, got 4 channels of which none is alpha"
+        f"{name}: takes gray or RGB images, got 4 channels of which none is alpha (with depth "
+        "native none is); remove one, or use depth input"
     )
 
 
@@ -91,3 +99,40 @@ def test_three_channels_have_no_alpha():
     header = header_of((20, 31, 3), "uint8", alpha=True)
     with pytest.raises(Rejected, match="image: must have 2 or 4 channels for the last one to be"):
         plan(PlanRequest(header, json.dumps(default("invert"))))
+
+
+def modes_of(name):
+    return OPERATIONS[name].parameters.get("mode", {"enum": [None]})["enum"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [(name, mode) for name in AVERAGING for mode in modes_of(name)]
+)
+def test_every_border_mode_takes_transparent_images(name, mode):
+    image = np.random.default_rng(0).integers(0, 256, (40, 51, 4), np.uint8)
+    [step] = default(name)
+    step |= {} if mode is None else {"mode": mode}
+    step |= {"cval": 0.5} if "cval" in step else {}
+    assert_seamless(image, [step], (23, 19), "input")
+    assert_faithful(image, [step])
+
+
+@pytest.mark.parametrize("name", ["gaussian", "unsharp_mask", "rank_mean"])
+@pytest.mark.parametrize("cval", [0.0, 0.5, 1.0])
+def test_an_opaque_image_is_filtered_as_one_without_alpha(name, cval):
+    colours = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
+    image = np.dstack([colours, np.full(colours.shape[:2], 255, np.uint8)])
+    [step] = default(name)
+    step |= {"mode": "constant", "cval": cval} if "cval" in step else {}
+    with_alpha, without = run(image, [step]), run(colours, [step])
+    assert largest_difference(with_alpha[..., :3], without) <= 1
+    assert (with_alpha[..., 3] == 255).all()
+
+
+def test_beyond_the_border_colour_and_alpha_have_one_level():
+    image = np.zeros((40, 40, 4), np.uint8)
+    image[..., 3] = 255
+    for order in (0, 1):
+        [step] = default("rotate")
+        found = run(image, [step | {"angle": 45.0, "cval": 0.5, "order": order}])
+        assert (abs(found[0, 0].astype(int) - 128) <= 1).all()

@@ -105,7 +105,7 @@ def has_alpha(image):
 def prepared(operation, image, depth):
     """Convert as DESIGN promises: to floats from the first float step on, gray, RGB or masks."""
     if is_labels(image):
-        return image != 0 if operation.takes in ("mask", "classes") and depth == "input" else image
+        return image != 0 if operation.takes == "mask" and depth == "input" else image
     to_gray = operation.channels == "gray" and image.ndim == 3
     if (operation.floats or to_gray) and depth == "input" and image.dtype.kind != "f":
         image = util.img_as_float32(image)
@@ -144,7 +144,7 @@ def run(image, steps, depth):
             result = BY_WEIGHT[step["operation"]](function, given, alpha, **parameters)
         else:
             result = function(given, **parameters)
-        if operation.native == "uint8" and depth == "input":
+        if operation.native_dtype == "uint8" and depth == "input":
             # A mask of 0 and 1 in 8 bits would be shown as black.
             result = result.astype(bool)
         if alpha is not None and operation.moves_pixels(step):
@@ -160,19 +160,36 @@ def is_cut_off(image):
 
 
 def by_weight(function, image, alpha, **parameters):
-    """Average colours that count by their alpha; where that is nothing, they stay as they are."""
+    """Average colours that count by their alpha, where pixels stay; they are kept if that is 0.
+
+    What lies beyond the border is opaque.
+    """
+    beyond = {"cval": 1.0} if "cval" in parameters else {}
+    sums, share = weighted(function, image, alpha, parameters, {**parameters, **beyond})
+    return np.where(share > 5e-6, sums / np.where(share > 5e-6, share, 1), image)
+
+
+def moved_by_weight(function, image, alpha, **parameters):
+    """Move colours that count by their alpha; clear ones are black.
+
+    What lies beyond the border has one level in colour and alpha.
+    """
+    beyond = {"cval": parameters["cval"] ** 2} if "cval" in parameters else {}
+    sums, share = weighted(function, image, alpha, {**parameters, **beyond}, parameters)
+    return np.where(share > 5e-6, sums / np.where(share > 5e-6, share, 1), 0)
+
+
+def weighted(function, image, alpha, of_colours, of_alpha):
     image, alpha = util.img_as_float32(image), util.img_as_float32(alpha)
     weights = alpha[..., np.newaxis] if image.ndim == 3 else alpha
-    sums, share = function(image * weights, **parameters), function(alpha, **parameters)
-    share = share[..., np.newaxis] if sums.ndim == 3 else share
-    still = image if image.shape == sums.shape and "order" not in parameters else 0
-    return np.where(share > 5e-6, sums / np.where(share > 5e-6, share, 1), still)
+    sums, share = function(image * weights, **of_colours), function(alpha, **of_alpha)
+    return sums, share[..., np.newaxis] if sums.ndim == 3 else share
 
 
 def between_pixels(function, image, alpha, order, **parameters):
     if order == 0:
         return function(image, order=order, **parameters)
-    return by_weight(function, image, alpha, order=order, **parameters)
+    return moved_by_weight(function, image, alpha, order=order, **parameters)
 
 
 def sharpened(_, image, alpha, radius, amount, preserve_range):
@@ -208,10 +225,10 @@ BY_WEIGHT = {
     "gaussian": by_weight,
     "unsharp_mask": sharpened,
     "rank_mean": mean,
-    "pyramid_reduce": by_weight,
-    "pyramid_expand": by_weight,
-    "downscale_local_mean": by_weight,
-    "resize_local_mean": by_weight,
+    "pyramid_reduce": moved_by_weight,
+    "pyramid_expand": moved_by_weight,
+    "downscale_local_mean": moved_by_weight,
+    "resize_local_mean": moved_by_weight,
     **dict.fromkeys(
         ("resize", "rescale", "rotate", "affine", "swirl", "warp_polar"), between_pixels
     ),
