@@ -21,6 +21,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from cluster_worker.engine.warm import warm_up
@@ -160,6 +161,7 @@ def become_rank(environment: Mapping[str, str], fds: list[int]) -> NoReturn:
 def main() -> None:
     """Load and warm everything, say so, and serve."""
     address, warm = sys.argv[1:]
+    Path("/proc/self/comm").write_text("dip forkserver")
     # scikit-image warns, for example, of a division by an empty class in Otsu's method. Its results
     # are used as they are.
     warnings.simplefilter("ignore")

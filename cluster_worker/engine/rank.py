@@ -6,6 +6,7 @@ A fork of the forkserver becomes a rank by `serve_as_rank`; see `forkserver.py`.
 import os
 import resource
 import select
+import signal
 import socket
 import time
 import traceback
@@ -34,6 +35,7 @@ from cluster_worker.plan.chain import plan
 from cluster_worker.plan.run import SingleRank, run
 from cluster_worker.timings import Spent
 
+LEAVE_SECONDS = 5
 # Shortest time between two Progress messages.
 REPORT_SECONDS = 0.05
 
@@ -138,12 +140,16 @@ def serve_as_rank() -> int:
     An error that nothing has caught ends the whole world.
     """
     world = WorldGroup()
+    # ps and top show it. The command line is that of the forkserver.
+    Path("/proc/self/comm").write_text(f"dip rank {world.rank}")
     try:
         serve(world)
     except BaseException:  # noqa: BLE001 - whatever it is, the other ranks must not wait
         traceback.print_exc()
         world.abort()
         return 1
+    # MPI waits for mpiexec, which may be gone. The alarm ends the process then.
+    signal.alarm(LEAVE_SECONDS)
     world.leave()
     return 0
 

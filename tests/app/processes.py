@@ -25,8 +25,16 @@ def below(pid):
 
 
 def named(pid, words):
-    """Return those of a process and its descendants whose command line contains `words`."""
-    return [each for each in below(pid) if words in command_of(each)]
+    """Return those of a process and its descendants whose name or command contains `words`."""
+    return [each for each in below(pid) if words in f"{name_of(each)} {command_of(each)}"]
+
+
+def name_of(pid):
+    """Return the name of a process, which a rank sets itself; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def command_of(pid):

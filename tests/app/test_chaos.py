@@ -11,7 +11,7 @@ from skimage import filters, morphology
 
 from infra.local.app import LocalApp
 from tests.app import pictures
-from tests.app.processes import command_of, cpu_seconds, named
+from tests.app.processes import cpu_seconds, named
 from tests.client import Client
 
 pytestmark = pytest.mark.slow
@@ -70,13 +70,14 @@ def median(image):
     return np.dstack([filters.median(image[..., i], disk) for i in range(3)])
 
 
-def test_deaths_of_rank_world_and_consumer_lose_and_double_nothing(own_app, client):
+def test_deaths_of_rank_forkserver_world_and_consumer_lose_and_double_nothing(own_app, client):
     batch, jobs = submit(client, COUNT)
 
     def worker():
         return own_app.pids().get("worker")
 
-    for victim, progress in (("cluster_worker.engine.rank", 4), ("mpiexec -n", 10), ("", 16)):
+    victims = ("dip rank", "mpiexec -n", "dip forkserver", "")
+    for victim, progress in zip(victims, (4, 8, 12, 16), strict=True):
         wait_for(lambda progress=progress: finished(client, batch) >= progress)
         before = worker()
         pids = wait_for(lambda victim=victim: named(worker(), victim) if worker() else [])
@@ -96,8 +97,7 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(own_app, client):
 def ranks_of(app):
     """Return the process ids of all ranks of the app's worker; none while it starts again."""
     worker = app.pids().get("worker")
-    found = named(worker, "-m mpi4py -m cluster_worker.engine.rank") if worker else []
-    return [pid for pid in found if "mpiexec" not in command_of(pid)]
+    return named(worker, "dip rank") if worker else []
 
 
 @pytest.mark.timeout(700)
