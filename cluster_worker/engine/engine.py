@@ -45,8 +45,8 @@ Image = NDArray[Any]
 STEPS_MAX = 20
 # Rates for the choice between one rank and all: the work decides, not the speed of the memory.
 COMPUTE_BOUND = MEASURED.compute_bound()
-# Estimates are rough: a chain is refused if its estimate is so many times the time of a job.
-FAR = 10
+# Estimates are rough: a chain is refused if its estimate is this many times the time of a job.
+FAR = 50
 
 # The exported catalogue, built once.
 operation_catalogue = cache(catalogue)

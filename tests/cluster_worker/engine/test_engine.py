@@ -197,7 +197,7 @@ def test_a_cancelled_job_frees_the_ranks(engine):
 def test_a_job_over_its_time_is_rejected_and_the_next_one_runs():
     with Engine(ranks=2, job_seconds_max=1.0) as engine:
         with pytest.raises(Rejected, match="took longer than 1 s, the limit for one image"):
-            engine.run(BIG, [{"operation": "median", "footprint": "disk", "radius": 12}])
+            engine.run(BIG, [{"operation": "median", "footprint": "disk", "radius": 20}])
         small = IMAGES["photograph"]
         assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
 
