@@ -75,7 +75,7 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         table = job_table(settings)
         runner = Runner(settings, engine, decoders, table, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)
-        previews, releases = PreviewThread(settings, broker), ReleaseThread(table, broker)
+        previews, releases = PreviewThread(settings, broker, engine), ReleaseThread(table, broker)
         runner.on_taken = releases.on_taken
 
         def ready() -> None:

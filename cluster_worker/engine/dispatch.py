@@ -53,18 +53,18 @@ class Dispatcher:
         Private folder for the world's socket and log.
     job_seconds, job_bytes : float, int
         Limits of one job: wall time in seconds, and bytes of memory in each rank.
-    warm : bool
-        Whether the ranks load all operations before the first job.
+    source : RankSource
+        Where the ranks are forked.
     """
 
     def __init__(
-        self, ranks: int, folder: Path, job_seconds: float, job_bytes: int, warm: bool
+        self, ranks: int, folder: Path, job_seconds: float, job_bytes: int, source: RankSource
     ) -> None:
         self.ranks = ranks
         self.folder = folder
         self.job_seconds = job_seconds
         self.job_bytes = job_bytes
-        self.source = RankSource(folder, warm)
+        self.source = source
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.wakeup_receiver, self.wakeup_sender = Pipe(duplex=False)
         self.waiting: deque[EngineJob] = deque()
@@ -114,7 +114,6 @@ class Dispatcher:
         try:
             self.world = self.launch_world()
         except Exception as error:  # noqa: BLE001 - the engine's constructor raises it
-            self.source.close()
             self.started.set_exception(error)
             return
         self.started.set_result(None)
@@ -127,7 +126,6 @@ class Dispatcher:
             self.world.kill()
         elif self.world is not None:
             self.world.stop()
-        self.source.close()
         self.closing = True
         for job in {*self.waiting, *self.suspects, *self.busy.values()}:
             settle(job, Broken(reason))

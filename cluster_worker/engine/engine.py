@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
+from cluster_worker.engine.launch import RankSource
 from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
@@ -121,7 +122,10 @@ class Engine:
         size. Every image of more than one such tile is then cut over all ranks.
     warm : bool
         Whether the ranks load all operations before the constructor returns. This takes some
-        seconds, and 100 MiB in each rank. If not, the first job of an operation loads it.
+        seconds. If not, the first job of an operation loads it.
+    beside : Engine, optional
+        Another engine, which must outlive this one. Its warm process makes the ranks of this one as
+        well, so that they need not warm up.
 
     Attributes
     ----------
@@ -143,6 +147,7 @@ class Engine:
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         core: tuple[int, int] | None = None,
         warm: bool = True,
+        beside: "Engine | None" = None,
     ) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self.ranks = ranks or self.cores
@@ -153,11 +158,15 @@ class Engine:
         # For `run_file`; a node has decoders of its own, with its own limits.
         self.decoders = WarmDecoders(PIXELS_MAX)
         self.segments = Segments(Path(scratch_dir))
+        self.beside = beside
+        folder = self.segments.folder
+        self.source: RankSource = beside.source if beside else RankSource(folder, warm)
         try:
             self.dispatcher = Dispatcher(
-                self.ranks, self.segments.folder, job_seconds_max, job_memory_bytes_max, warm
+                self.ranks, folder, job_seconds_max, job_memory_bytes_max, self.source
             )
         except BaseException:
+            self.close_source()
             self.segments.close()
             raise
 
@@ -467,8 +476,14 @@ class Engine:
         Jobs that are not finished raise `Broken`.
         """
         self.dispatcher.close()
+        self.close_source()
         self.segments.close()
         self.decoders.close()
+
+    def close_source(self) -> None:
+        """End the process that makes the ranks, unless it is another engine's."""
+        if self.beside is None:
+            self.source.close()
 
     def __enter__(self) -> Self:
         """Return the engine itself."""

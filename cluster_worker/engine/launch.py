@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -126,6 +127,8 @@ class RankSource:
         Private folder for its socket and its log.
     warm : bool
         Whether it loads all operations before the first rank is born.
+
+    It may serve several engines, from their own threads.
     """
 
     def __init__(self, folder: Path, warm: bool) -> None:
@@ -133,6 +136,7 @@ class RankSource:
         self.log = folder / "forkserver.log"
         self.warm = warm
         self.process: subprocess.Popen[bytes] | None = None
+        self.lock = threading.Lock()
 
     def ensure_running(self) -> None:
         """Start the forkserver if it does not run; wait until it is ready.
@@ -142,8 +146,12 @@ class RankSource:
         Broken
             With the end of its log, if it is not ready within START_SECONDS.
         """
-        if self.process is not None and self.process.poll() is None:
-            return
+        with self.lock:
+            if self.process is None or self.process.poll() is not None:
+                self.start()
+
+    def start(self) -> None:
+        """Start the forkserver, and wait until it is ready; raises as `ensure_running` does."""
         self.close()
         self.address.unlink(missing_ok=True)
         with self.log.open("wb") as log:

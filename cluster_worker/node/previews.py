@@ -57,6 +57,8 @@ class Previewer:
     ----------
     scratch_dir : str
         Folder in memory for pixels.
+    engine : Engine, optional
+        The engine of the jobs, whose warm process makes this world's rank, too.
 
     Raises
     ------
@@ -64,7 +66,7 @@ class Previewer:
         If the world does not start.
     """
 
-    def __init__(self, scratch_dir: str) -> None:
+    def __init__(self, scratch_dir: str, engine: Engine | None = None) -> None:
         with ExitStack() as stack:
             self.engine = stack.enter_context(
                 Engine(
@@ -72,6 +74,7 @@ class Previewer:
                     job_seconds_max=SECONDS_MAX,
                     job_memory_bytes_max=MEMORY_BYTES_MAX,
                     scratch_dir=scratch_dir,
+                    beside=engine,
                 )
             )
             self.decoder = stack.enter_context(Decoder(PIXELS_MAX, MEMORY_BYTES_MAX, SECONDS_MAX))
@@ -173,11 +176,14 @@ class PreviewThread(threading.Thread):
         Folder in memory for pixels.
     broker : str
         URL of the broker.
+    engine : Engine
+        The engine of the jobs; it must outlive this thread.
     """
 
-    def __init__(self, settings: WorkerSettings, broker: str) -> None:
+    def __init__(self, settings: WorkerSettings, broker: str, engine: Engine) -> None:
         super().__init__(name="previews")
         self.settings = settings
+        self.engine = engine
         self.server = RpcServer(broker, resources.PREVIEWS, self.answer)
         self.previewer: Previewer | None = None
 
@@ -189,7 +195,7 @@ class PreviewThread(threading.Thread):
     def run(self) -> None:
         """Serve until stopped; if the small world does not start, the node has no previews."""
         try:
-            with Previewer(self.settings.scratch_dir) as self.previewer:
+            with Previewer(self.settings.scratch_dir, self.engine) as self.previewer:
                 event("previews ready")
                 self.server.run()
         except Broken as error:

@@ -94,3 +94,12 @@ def test_nothing_is_left_of_an_engine_that_is_killed():
         assert {"dip forkserver", "dip rank 0", "dip rank 1"} <= {name_of(pid) for pid in pids}
         process.kill()
     wait_for(lambda: not [pid for pid in pids if is_there(pid)])
+
+
+def test_an_engine_beside_another_takes_its_rank_from_the_same_forkserver(engine):
+    forkserver = forkserver_of(os.getpid())
+    with Engine(1, beside=engine) as small:
+        assert small.pids()[0] in below(forkserver)
+        assert is_right(small)
+    assert forkserver_of(os.getpid()) == forkserver
+    assert is_right(engine)
