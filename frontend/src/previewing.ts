@@ -8,6 +8,8 @@ import { fieldsOf, tidy, toBody } from "./recipe";
 export const SIDE = 512;
 // Largest picture that the API accepts, in bytes before base64.
 const BYTES_MAX = 700_000;
+// Most levels of class numbers that the operations on masks take.
+const COLOURS_FEW = 32;
 
 export interface Small {
   /** SHA-256 of the file, by which a worker recognizes it. */
@@ -53,11 +55,29 @@ async function shrink(file: File): Promise<Small> {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
   if (context) {
-    context.imageSmoothingQuality = "high";
+    // A mask must stay one: means of its two levels would be others.
+    context.imageSmoothingEnabled = false;
     context.drawImage(whole, 0, 0, width, height);
+    if (!hasFewColours(context.getImageData(0, 0, width, height).data)) {
+      context.clearRect(0, 0, width, height);
+      context.imageSmoothingEnabled = true;
+      context.imageSmoothingQuality = "high";
+      context.drawImage(whole, 0, 0, width, height);
+    }
   }
   whole.close();
   return { ...(await encoded(canvas)), scale };
+}
+
+/** Say whether pixels have the colours of a mask or of class numbers: few. */
+export function hasFewColours(rgba: Uint8ClampedArray): boolean {
+  const colours = new Set<number>();
+  const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.byteLength / 4);
+  for (const pixel of pixels) {
+    colours.add(pixel);
+    if (colours.size > COLOURS_FEW) return false;
+  }
+  return true;
 }
 
 async function cut(file: File): Promise<Crop> {

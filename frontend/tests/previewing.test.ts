@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { coreOf, scaledBody } from "../src/previewing";
+import { coreOf, hasFewColours, scaledBody } from "../src/previewing";
 import { newStep } from "../src/recipe";
 import { CANNY, GAUSSIAN } from "./parts";
 
@@ -31,4 +31,12 @@ test("of a crop its margin is cut off, but not at the image's own edges", () => 
   const own = { ...cut, left: true, bottom: true };
   expect(coreOf(size, own, 8)).toEqual({ x: 0, y: 8, width: 504, height: 504 });
   expect(coreOf(size, cut, 256)).toBeNull();
+});
+
+test("a mask has few colours, a photograph has many", () => {
+  const levels = (count: number) =>
+    new Uint8ClampedArray(Array.from({ length: 400 }, (_, i) => [i % count, 0, 0, 255]).flat());
+  expect(hasFewColours(levels(2))).toBe(true);
+  expect(hasFewColours(levels(32))).toBe(true);
+  expect(hasFewColours(levels(33))).toBe(false);
 });
