@@ -99,12 +99,14 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         signal.signal(signal.SIGINT, stop)
         previews.start()
         releases.start()
-        with LifeSigns(settings, consumer, table, worker):
-            consumer.run(settings.drain_seconds, runner.draining.set)
-        # A signal has stopped the previews already, but a termination notice has not.
-        for each in (previews, releases):
-            each.stop()
-            each.join()
+        try:
+            with LifeSigns(settings, consumer, table, worker):
+                consumer.run(settings.drain_seconds, runner.draining.set)
+        finally:
+            # A signal has stopped the previews already, but a termination notice has not.
+            for each in (previews, releases):
+                each.stop()
+                each.join()
     event("drained", worker=worker)
 
 

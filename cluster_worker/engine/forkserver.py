@@ -11,6 +11,7 @@ The process has no threads and has not started MPI, because neither survives a f
 """
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -21,22 +22,39 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from cluster_worker.engine.warm import warm_up
 from cluster_worker.engine.wire import READY
 
 # Of the first message of a client: its standard output and error, and its socket to mpiexec.
 FDS_MAX = 3
 ENVIRONMENT_BYTES_MAX = 1 << 20
+# Time for a client to send it. A client that is stopped must not keep others from their ranks.
+CLIENT_SECONDS = 5.0
+# A rank keeps its client by a descriptor from this number on, above those that it takes over.
+KEPT_FD = 512
 
 
-class Birth(NamedTuple):
-    """A rank that runs, and the client that stands for it."""
+@dataclass(eq=False)
+class Birth:
+    """A rank that runs, and the client that stands for it.
+
+    Attributes
+    ----------
+    pid, handle : int
+        Process id of the rank, and its pidfd.
+    client : socket
+        Of the client.
+    ended : bool
+        Whether the rank has ended. An event of it may still come after that.
+    """
 
     pid: int
+    handle: int
     client: socket.socket
+    ended: bool = False
 
 
 class Forkserver:
@@ -53,8 +71,7 @@ class Forkserver:
         self.selector = selectors.DefaultSelector()
         self.selector.register(sys.stdin, selectors.EVENT_READ)
         self.selector.register(listener, selectors.EVENT_READ)
-        # By the pidfd of the rank, and by the descriptor of the client's socket.
-        self.births: dict[int, Birth] = {}
+        self.births: set[Birth] = set()
 
     def serve(self) -> None:
         """Serve until the engine has gone; end all ranks then."""
@@ -69,49 +86,92 @@ class Forkserver:
                     self.handle(*key.data)
 
     def accept(self) -> None:
-        """Receive a client's environment and descriptors, and fork its rank."""
+        """Receive a client's environment and descriptors, and fork its rank.
+
+        Without a rank the client's socket is closed, and the client ends with an error.
+        """
         client, _ = self.listener.accept()
+        client.settimeout(CLIENT_SECONDS)
         try:
             environment, fds = receive(client)
         except (OSError, ValueError):
+            traceback.print_exc()
             client.close()
             return
+        try:
+            self.fork(client, environment, fds)
+        except OSError:
+            traceback.print_exc()
+            client.close()
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def fork(self, client: socket.socket, environment: Mapping[str, str], fds: list[int]) -> None:
+        """Fork the rank of a client, and watch both.
+
+        Raises
+        ------
+        OSError
+            If the system allows no more processes or descriptors.
+        """
         pid = os.fork()
         if pid == 0:
-            self.listener.close()
+            self.leave(client)
             become_rank(environment, fds)
-        for fd in fds:
-            os.close(fd)
-        handle = os.pidfd_open(pid)
-        self.births[handle] = Birth(pid, client)
-        self.selector.register(handle, selectors.EVENT_READ, (handle, True))
-        self.selector.register(client, selectors.EVENT_READ, (handle, False))
+        try:
+            birth = Birth(pid, os.pidfd_open(pid), client)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        # The status that the client is told must not make the server wait.
+        client.setblocking(False)
+        self.births.add(birth)
+        self.selector.register(birth.handle, selectors.EVENT_READ, (birth, True))
+        self.selector.register(client, selectors.EVENT_READ, (birth, False))
 
-    def handle(self, handle: int, ended: bool) -> None:
+    def leave(self, client: socket.socket) -> None:
+        """Close what is the server's, in a child; keep the child's own client.
+
+        If the server dies, its ranks go on. Their clients must not take them for dead then.
+        """
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(client, fcntl.F_DUPFD_CLOEXEC, KEPT_FD)
+        self.selector.close()
+        for each in (self.listener, client, *(birth.client for birth in self.births)):
+            each.close()
+        for birth in self.births:
+            os.close(birth.handle)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+
+    def handle(self, birth: Birth, ended: bool) -> None:
         """Tell a client how its rank ended; or end the rank, if the client was killed."""
-        birth = self.births.get(handle)
-        if birth is None:
+        if birth.ended:
             return
         if not ended:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                signal.pidfd_send_signal(birth.handle, signal.SIGKILL)
             self.selector.unregister(birth.client)
             return
+        birth.ended = True
+        self.births.discard(birth)
         _, status = os.waitpid(birth.pid, 0)
         with contextlib.suppress(OSError):
             birth.client.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
-        del self.births[handle]
-        for each in (handle, birth.client):
+        for each in (birth.handle, birth.client):
             with contextlib.suppress(KeyError):
                 self.selector.unregister(each)
-        os.close(handle)
+        os.close(birth.handle)
         birth.client.close()
 
     def kill_all(self) -> None:
         """Kill every rank."""
-        for handle in self.births:
+        for birth in self.births:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                signal.pidfd_send_signal(birth.handle, signal.SIGKILL)
 
 
 def receive(client: socket.socket) -> tuple[dict[str, str], list[int]]:
@@ -120,24 +180,27 @@ def receive(client: socket.socket) -> tuple[dict[str, str], list[int]]:
     Raises
     ------
     OSError, ValueError
-        If the client goes away, or sends something else.
+        If the client goes away, takes too long, or sends something else.
     """
     data, fds, _, _ = socket.recv_fds(client, 1 << 16, FDS_MAX)
-    while not data.endswith(b"\n"):
-        chunk = client.recv(1 << 16)
-        if not chunk or len(data) > ENVIRONMENT_BYTES_MAX:
-            for fd in fds:
-                os.close(fd)
-            raise ValueError("the client's message has no end")
-        data += chunk
-    return json.loads(data), fds
+    try:
+        while not data.endswith(b"\n"):
+            chunk = client.recv(1 << 16)
+            if not chunk or len(data) > ENVIRONMENT_BYTES_MAX:
+                raise ValueError("the client's message has no end")
+            data += chunk
+        return json.loads(data), fds
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
 
 
 def become_rank(environment: Mapping[str, str], fds: list[int]) -> NoReturn:
     """Take a client's environment and descriptors, join the world, and serve as its rank."""
     status = 1
     try:
-        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         numbers = [1, 2]
         if "PMI_FD" in environment:
             numbers.append(int(environment["PMI_FD"]))
@@ -153,13 +216,18 @@ def become_rank(environment: Mapping[str, str], fds: list[int]) -> NoReturn:
     except BaseException:  # noqa: BLE001 - nothing may return into the server's loop
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
 
 def main() -> None:
     """Load and warm everything, say so, and serve."""
+    # What is printed while operations are loaded goes to the log.
+    ready = os.dup(1)
+    os.dup2(2, 1)
     address, warm = sys.argv[1:]
     Path("/proc/self/comm").write_text("dip forkserver")
     # scikit-image warns, for example, of a division by an empty class in Otsu's method. Its results
@@ -167,6 +235,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     # Imported here and by name, so that a rank finds all of it loaded.
     from cluster_worker.engine import rank  # noqa: F401
+    from cluster_worker.engine.warm import warm_up
 
     if int(warm):
         warm_up()
@@ -176,8 +245,11 @@ def main() -> None:
         # What is there now is never freed, so that looking for garbage touches none of its pages.
         gc.collect()
         gc.freeze()
-        sys.stdout.buffer.write(READY)
-        sys.stdout.flush()
+        # The kernel sends SIGTERM when the thread that started this process has ended. That ends
+        # the warm-up. From here on the end of standard input says that the engine has gone.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        os.write(ready, READY)
+        os.close(ready)
         Forkserver(listener).serve()
 
 

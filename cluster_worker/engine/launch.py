@@ -20,6 +20,8 @@ from cluster_worker.errors import Broken
 CLIENT = Path(__file__).with_name("rank_client.py")
 # The first forkserver on a machine compiles all kernels; later ones start much faster.
 START_SECONDS = 300.0
+# Ranks are forked in a fraction of a second, on a busy machine in a few.
+WORLD_SECONDS = 60.0
 STOP_SECONDS = 5.0
 
 # One thread in every rank: the ranks are the parallelism.
@@ -136,6 +138,7 @@ class RankSource:
         self.log = folder / "forkserver.log"
         self.warm = warm
         self.process: subprocess.Popen[bytes] | None = None
+        self.closed = False
         self.lock = threading.Lock()
 
     def ensure_running(self) -> None:
@@ -144,20 +147,23 @@ class RankSource:
         Raises
         ------
         Broken
-            With the end of its log, if it is not ready within START_SECONDS.
+            With the end of its log, if it is not ready within START_SECONDS; or if its engine has
+            closed it.
         """
         with self.lock:
+            if self.closed:
+                raise Broken("the engine that makes the ranks was closed")
             if self.process is None or self.process.poll() is not None:
                 self.start()
 
     def start(self) -> None:
         """Start the forkserver, and wait until it is ready; raises as `ensure_running` does."""
-        self.close()
+        self.end()
         self.address.unlink(missing_ok=True)
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
+        with self.log.open("ab") as log:
+            self.process = process = subprocess.Popen(  # noqa: S603 - our own command
                 [
-                    *("setpriv", "--pdeathsig", "KILL"),
+                    *("setpriv", "--pdeathsig", "TERM"),
                     *(sys.executable, "-m", "cluster_worker.engine.forkserver"),
                     *(str(self.address), str(int(self.warm))),
                 ],
@@ -168,19 +174,34 @@ class RankSource:
                 stderr=log,
                 start_new_session=True,
             )
-        assert self.process.stdout is not None  # noqa: S101 - a pipe
-        if not select.select([self.process.stdout], [], [], START_SECONDS)[0]:
+        assert process.stdout is not None  # noqa: S101 - a pipe
+        poller = select.poll()
+        poller.register(process.stdout, select.POLLIN)
+        if not poller.poll(START_SECONDS * 1000):
             problem = f"not warm after {START_SECONDS:.0f} s"
-        elif self.process.stdout.readline() == READY:
+        elif process.stdout.readline() == READY:
             return
         else:
-            problem = f"it ended with {self.process.wait()}"
-        self.close()
-        tail = self.log.read_bytes()[-500:].decode(errors="replace").strip()
-        raise Broken(f"the forkserver of the ranks does not start: {problem} {tail}")
+            process.kill()
+            problem = f"it ended with {process.wait()}"
+        self.end()
+        raise Broken(f"the forkserver of the ranks does not start: {problem} {tail_of(self.log)}")
+
+    def discard(self, process: "subprocess.Popen[bytes] | None") -> None:
+        """Kill a forkserver that makes no ranks, if it is still this one; its ranks go on."""
+        with self.lock:
+            if process is not None and self.process is process:
+                process.kill()
+                process.wait()
 
     def close(self) -> None:
-        """End the forkserver, and with it all ranks."""
+        """End the forkserver for good, and with it all ranks."""
+        self.closed = True
+        with self.lock:
+            self.end()
+
+    def end(self) -> None:
+        """End the process, if there is one."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -192,6 +213,11 @@ class RankSource:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def tail_of(log: Path) -> str:
+    """Return the end of a log."""
+    return log.read_bytes()[-500:].decode(errors="replace").strip()
 
 
 def launch(ranks: int, folder: Path, job_bytes: int, source: RankSource) -> World:
@@ -211,11 +237,17 @@ def launch(ranks: int, folder: Path, job_bytes: int, source: RankSource) -> Worl
     Raises
     ------
     Broken
-        With the end of the log, if the world does not start within START_SECONDS.
+        With the end of the log, if the world does not start within WORLD_SECONDS.
     """
     try:
         source.ensure_running()
-        return start_world(ranks, folder, job_bytes, source)
+        process = source.process
+        try:
+            return start_world(ranks, folder, job_bytes, source)
+        except Broken:
+            # The next attempt gets its ranks from a new forkserver.
+            source.discard(process)
+            raise
     except OSError as error:
         raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
 
@@ -248,9 +280,9 @@ def start_world(ranks: int, folder: Path, job_bytes: int, source: RankSource) ->
             world.unlink_shared_files()
         except (OSError, EOFError, Broken) as error:
             world.kill()
-            tail = log.read_bytes()[-500:].decode(errors="replace").strip()
             raise Broken(
-                f"the MPI world of {ranks} ranks does not start: {error} {tail}"
+                f"the MPI world of {ranks} ranks does not start: {error} {tail_of(log)} "
+                f"{tail_of(source.log)}"
             ) from error
     return world
 
@@ -261,15 +293,15 @@ def accept_ranks(world: World, ranks: int, listener: socket.socket) -> None:
     Raises
     ------
     Broken
-        If mpiexec ends first, or a rank takes longer than START_SECONDS.
+        If mpiexec ends first, or a rank takes longer than WORLD_SECONDS.
     """
     listener.settimeout(0.2)
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + WORLD_SECONDS
     while len(world.connections) < ranks:
         if world.process.poll() is not None:
             raise Broken(f"mpiexec ended with {world.process.returncode}")
         if time.monotonic() > deadline:
-            raise Broken(f"not warm after {START_SECONDS:.0f} s")
+            raise Broken(f"the ranks do not answer after {WORLD_SECONDS:.0f} s")
         with contextlib.suppress(TimeoutError):
             rank, _ = listener.accept()
             rank.setblocking(True)

@@ -146,9 +146,10 @@ def serve_as_rank() -> int:
         serve(world)
     except BaseException:  # noqa: BLE001 - whatever it is, the other ranks must not wait
         traceback.print_exc()
+        # MPI waits for mpiexec, which may be gone. The alarm ends the process then.
+        signal.alarm(LEAVE_SECONDS)
         world.abort()
         return 1
-    # MPI waits for mpiexec, which may be gone. The alarm ends the process then.
     signal.alarm(LEAVE_SECONDS)
     world.leave()
     return 0

@@ -6,6 +6,7 @@ It runs as `python -I -S rank_client.py SOCKET`, without site and packages, in 2
 
 import json
 import os
+import resource
 import socket
 import sys
 
@@ -24,11 +25,16 @@ def main() -> int:
         while not answer.endswith(b"\n"):
             chunk = server.recv(64)
             if not chunk:
+                sys.stderr.write("the forkserver has made no rank, or has gone\n")
                 return 1
             answer += chunk
     status = int(answer)
-    # As a shell would: mpiexec then names the signal.
-    return 128 - status if status < 0 else status
+    if status < 0:
+        # As the rank did, so that mpiexec names the signal.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.kill(os.getpid(), -status)
+        return 128 - status
+    return status
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -77,23 +78,45 @@ def is_there(pid):
         return False
 
 
-CODE = """
-import os, time
+IDLE = """
+import time
 from cluster_worker import Engine
 engine = Engine(2, warm=False)
-print(os.getpid(), flush=True)
+print("ready", flush=True)
 time.sleep(600)
+"""
+# One tile, in one call of many minutes.
+BUSY = """
+import numpy as np
+from cluster_worker import Engine
+slow = {"operation": "denoise_nl_means", "patch_size": 31, "patch_distance": 31, "fast_mode": False}
+engine = Engine(2, core=(4000, 4000), warm=False, job_seconds_max=1e6)
+image = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
+job = engine.prepare(image.shape, "uint8", [slow])
+job.source[...] = image
+job.start()
+print("ready", flush=True)
+job.wait()
 """
 
 
-def test_nothing_is_left_of_an_engine_that_is_killed():
-    command = [sys.executable, "-c", CODE]
+@pytest.mark.parametrize("code", [IDLE, BUSY])
+def test_nothing_is_left_of_an_engine_that_is_killed(code):
+    command = [sys.executable, "-c", code]
     with subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
+        time.sleep(1.0)
         pids = below(process.pid)
         assert {"dip forkserver", "dip rank 0", "dip rank 1"} <= {name_of(pid) for pid in pids}
         process.kill()
     wait_for(lambda: not [pid for pid in pids if is_there(pid)])
+
+
+def test_a_silent_client_keeps_no_world_from_its_ranks(engine):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(engine.source.address))
+        os.kill(engine.pids()[0], signal.SIGKILL)
+        assert is_right(engine)
 
 
 def test_an_engine_beside_another_takes_its_rank_from_the_same_forkserver(engine):
@@ -102,4 +125,15 @@ def test_an_engine_beside_another_takes_its_rank_from_the_same_forkserver(engine
         assert small.pids()[0] in below(forkserver)
         assert is_right(small)
     assert forkserver_of(os.getpid()) == forkserver
+    assert is_right(engine)
+
+
+def test_an_engine_beside_another_may_restart_the_forkserver_and_close(engine):
+    with Engine(1, beside=engine) as small:
+        os.kill(forkserver_of(os.getpid()), signal.SIGKILL)
+        os.kill(small.pids()[0], signal.SIGKILL)
+        assert is_right(small)
+        made = forkserver_of(os.getpid())
+    time.sleep(0.5)
+    assert forkserver_of(os.getpid()) == made
     assert is_right(engine)
