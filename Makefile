@@ -9,14 +9,16 @@ PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
-LONG := tilings parameters chains engine gigapixel scaling broker worker rabbitmq4
+LONG := tilings parameters chains kernels engine gigapixel scaling bench broker worker rabbitmq4
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
 LONG_chains := $(CATALOGUE) -k test_many_random_chains
+LONG_kernels := tests/cluster_worker/kernels/test_guarded.py
 LONG_engine := tests/cluster_worker/engine/test_engine.py
 LONG_gigapixel := tests/cluster_worker/engine/test_gigapixel.py
 LONG_scaling := tests/app/test_scaling.py
+LONG_bench := tests/benchmarks/test_benchmarks.py
 LONG_broker := tests/machines/test_broker_node.py
 LONG_worker := tests/machines/test_worker_node.py
 LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
@@ -49,7 +51,7 @@ endif
 test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)
 	@$(SETUP) test
 	@$(foreach part,$(or $(PART),$(LONG)),echo "long tests: $(part)" && \
-		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters),2,0) $(LONG_$(part)) &&) true
+		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters kernels),2,0) $(LONG_$(part)) &&) true
 
 check: ## Check format, lint and types, and run the fast tests
 	@$(SETUP) check

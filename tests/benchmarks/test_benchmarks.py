@@ -46,6 +46,7 @@ def test_operations_are_compared_by_time_pixels_and_memory(tmp_path):
     assert (tmp_path / "operations.svg").stat().st_size < 200_000
 
 
+@pytest.mark.long
 def test_the_other_benchmarks_fill_their_tables_and_leave_what_was_measured_before(tmp_path):
     shapes = ((64, 64), (96, 96))
     benchmarks.measure("others", tmp_path, names=["farid", "label", "clear_border"], shapes=shapes)
@@ -61,6 +62,7 @@ def test_the_other_benchmarks_fill_their_tables_and_leave_what_was_measured_befo
         assert all(cells_of(page, first))
 
 
+@pytest.mark.long
 def test_calibration_writes_a_module_that_gives_its_rates(tmp_path, monkeypatch):
     monkeypatch.setattr(rates, "TURNS", 1)
     path = tmp_path / "rates.py"
