@@ -61,7 +61,7 @@ def test_a_plan_says_what_it_would_take_and_writes_nothing(photograph, tmp_path)
     target = tmp_path / "out.png"
     ran = dip("run", photograph, target, "gaussian", "+", "threshold_otsu", "--plan")
     first, second, memory, seconds = ran.stdout.splitlines()
-    assert first.startswith("pass 1: gaussian + rgb2gray; ")
+    assert first.startswith("pass 1: to_float + gaussian + rgb2gray; ")
     assert second.startswith("pass 2: threshold_otsu + to_depth; ")
     assert "MiB in each rank" in memory
     assert re.fullmatch(r"about \d+ ms, files not counted", seconds)

@@ -35,7 +35,9 @@ def test_a_link_to_the_filters_opens_the_same_chain_elsewhere(page):
 def test_the_recipe_copied_as_json_is_what_the_api_takes(page):
     add_filter(page, "Sharpening")
     steps = json.loads(copied(page, "Copy as JSON"))
-    assert steps == [{"operation": "unsharp_mask", "radius": 1.0, "amount": 1.0}]
+    assert steps == [
+        {"operation": "unsharp_mask", "radius": 1.0, "amount": 1.0, "preserve_range": False}
+    ]
 
 
 def test_edits_are_undone_and_brought_again_by_keys_and_buttons(page):

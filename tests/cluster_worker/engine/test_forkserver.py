@@ -27,9 +27,8 @@ def engine():
         yield engine
 
 
-def forkserver_of(pid):
-    [found] = [each for each in below(pid) if name_of(each) == "dip forkserver"]
-    return found
+def forkserver_of(engine):
+    return engine.source.process.pid
 
 
 def is_right(engine):
@@ -44,29 +43,29 @@ def wait_for(what, seconds=30):
 
 
 def test_a_rank_is_a_fork_of_the_forkserver(engine):
-    forkserver = forkserver_of(os.getpid())
+    forkserver = forkserver_of(engine)
     for rank, pid in engine.pids().items():
         assert name_of(pid) == f"dip rank {rank}"
         assert pid in below(forkserver)
 
 
 def test_a_new_world_comes_from_the_same_forkserver(engine):
-    forkserver, ranks = forkserver_of(os.getpid()), engine.pids()
+    forkserver, ranks = forkserver_of(engine), engine.pids()
     os.kill(ranks[1], signal.SIGKILL)
     assert is_right(engine)
     wait_for(lambda: len(engine.pids()) == 2)
     assert not set(ranks.values()) & set(engine.pids().values())
-    assert forkserver_of(os.getpid()) == forkserver
+    assert forkserver_of(engine) == forkserver
 
 
 def test_the_death_of_the_forkserver_costs_no_job_and_a_new_one_is_made_when_needed(engine):
     ranks = engine.pids()
-    os.kill(forkserver_of(os.getpid()), signal.SIGKILL)
+    os.kill(forkserver_of(engine), signal.SIGKILL)
     assert is_right(engine)
     assert engine.pids() == ranks
     os.kill(ranks[0], signal.SIGKILL)
     assert is_right(engine)
-    assert name_of(forkserver_of(os.getpid())) == "dip forkserver"
+    assert name_of(forkserver_of(engine)) == "dip forkserver"
     wait_for(lambda: not [pid for pid in ranks.values() if is_there(pid)])
 
 
@@ -120,20 +119,20 @@ def test_a_silent_client_keeps_no_world_from_its_ranks(engine):
 
 
 def test_an_engine_beside_another_takes_its_rank_from_the_same_forkserver(engine):
-    forkserver = forkserver_of(os.getpid())
+    forkserver = forkserver_of(engine)
     with Engine(1, beside=engine) as small:
         assert small.pids()[0] in below(forkserver)
         assert is_right(small)
-    assert forkserver_of(os.getpid()) == forkserver
+    assert forkserver_of(engine) == forkserver
     assert is_right(engine)
 
 
 def test_an_engine_beside_another_may_restart_the_forkserver_and_close(engine):
     with Engine(1, beside=engine) as small:
-        os.kill(forkserver_of(os.getpid()), signal.SIGKILL)
+        os.kill(forkserver_of(engine), signal.SIGKILL)
         os.kill(small.pids()[0], signal.SIGKILL)
         assert is_right(small)
-        made = forkserver_of(os.getpid())
+        made = forkserver_of(engine)
     time.sleep(0.5)
-    assert forkserver_of(os.getpid()) == made
+    assert forkserver_of(engine) == made
     assert is_right(engine)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from cluster_worker.imagefiles.decoder_messages import (
     tile_ranges_of,
 )
 from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
+from cluster_worker.imagefiles.decoder_process import Child
 from cluster_worker.imagefiles.formats import Header
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
@@ -145,32 +145,21 @@ def test_shared_pixels_do_not_count_as_the_childs_memory(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_child_that_dies_on_a_file_is_replaced_and_the_file_refused(cat, number):
+def test_a_file_on_which_two_children_die_is_refused(cat, number, monkeypatch):
+    ask, asked = Child.ask, []
+
+    def die(child, question, seconds):
+        asked.append(child.process.pid)
+        os.kill(child.process.pid, number)
+        return ask(child, question, seconds)
+
     with Decoder() as decoder:
-        decoder.read_header(cat[0], "cat.png")
-        pid = decoder.child.process.pid
-        # While it is stopped, the child receives the question; it dies before it answers.
-        os.kill(pid, signal.SIGSTOP)
-        with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(decoder.read_header, cat[0], "cat.png")
-            wait_until(lambda: unread_by_child(decoder) > 0)
-            os.kill(pid, number)
-            os.kill(pid, signal.SIGCONT)
-            with pytest.raises(Rejected, match=rf"failed on this file \(signal {int(number)}\)"):
-                asked.result(20)
+        monkeypatch.setattr(Child, "ask", die)
+        with pytest.raises(Rejected, match=rf"failed on this file \(signal {int(number)}\)"):
+            decoder.read_header(cat[0], "cat.png")
+        assert len(set(asked)) == 2
+        monkeypatch.undo()
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
-
-
-def unread_by_child(decoder):
-    """Return how many bytes a stopped child has not read yet.
-
-    The kernel counts them in the sender's output queue.
-    """
-    import fcntl
-    import struct
-    import termios
-
-    return struct.unpack("i", fcntl.ioctl(decoder.child.socket, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_a_child_that_died_while_idle_is_not_blamed_on_the_next_file(cat):
