@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
 from skimage import segmentation
 
 from cluster_worker.operations.declare import Image, Number, Whole, operation
@@ -53,7 +54,9 @@ def chan_vese(
     ----------
     skimage.segmentation.chan_vese
     """
-    result: Image = segmentation.chan_vese(
-        image, mu, lambda1, lambda2, tol, max_num_iter, dt, init_level_set
-    )
+    # An image of one level has no differences to divide by.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result: Image = segmentation.chan_vese(
+            image, mu, lambda1, lambda2, tol, max_num_iter, dt, init_level_set
+        )
     return result
