@@ -96,6 +96,12 @@ def rank_bytes(request: PlanRequest, ranks: int) -> int:
     return plan(request).rank_bytes(ranks)
 
 
+@lru_cache(maxsize=256)
+def job_seconds(request: PlanRequest, ranks: int, cores: int) -> float:
+    """Return the estimated seconds of a job on `ranks` ranks that share `cores` cores."""
+    return estimate(plan(request), ranks, cores, MEASURED).seconds
+
+
 def given_header(
     shape: tuple[int, ...], dtype: str, depth: Depth, alpha: bool | None
 ) -> ImageHeader:
@@ -436,10 +442,10 @@ class Engine:
         Rejected
             With both numbers and the operation that takes most of the time, if it is.
         """
-        planned, ranks = plan(request), self.ranks if self.is_wide(request) else 1
-        seconds = estimate(planned, ranks, self.cores, MEASURED).seconds
+        ranks = self.ranks if self.is_wide(request) else 1
+        seconds = job_seconds(request, ranks, self.cores)
         if seconds > FAR * self.job_seconds_max:
-            slowest = costliest(planned, ranks, self.cores, MEASURED)
+            slowest = costliest(plan(request), ranks, self.cores, MEASURED)
             raise Rejected(
                 f"{slowest}: this chain would take about {seconds:,.0f} s for this image, and "
                 f"{self.job_seconds_max:,.0f} s are allowed; make the image or the parameters of "

@@ -55,8 +55,7 @@ def gaussian(
     else:
         result = np.empty((*core.shape, channels_of(image)), image.dtype)
         for i in range(channels_of(image)):
-            plane = np.ascontiguousarray(image[..., i])
-            result[..., i] = blur(rows_of(plane), half, half, (False, False), core)
+            result[..., i] = blur(rows_of(image[..., i]), half, half, (False, False), core)
     if out is None:
         return result
     out[...] = result

@@ -236,10 +236,7 @@ def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def rotate(
     angle: Annotated[float, Number(-360, 360, unit="°", slider=(-180, 180), step=0.5)] = 15.0,
@@ -302,10 +299,7 @@ def affine_by_loop(**given: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def affine(
     scale: Factor = 1.0,

@@ -56,10 +56,7 @@ def rgb2gray(image: Image) -> Image:
     if image.ndim == 2:
         return image
     if image.shape[2] != 3:
-        raise ValueError(
-            f"takes gray or RGB images, got {image.shape[2]} channels of which none is alpha (with "
-            "depth native none is); remove one, or use depth input"
-        )
+        raise ValueError(channels_refusal(image.shape[2]))
     # In rows of more than 30 000 pixels of float32 the library sums in another order.
     parts = [image[:, left : left + COLUMNS] for left in range(0, image.shape[1], COLUMNS)]
     gray = [color.rgb2gray(np.ascontiguousarray(part)) for part in parts]
@@ -97,6 +94,14 @@ def gray2rgb(
     opacity = as_float_like(alpha, rgb)
     result: Image = color.rgba2rgb(np.dstack([as_float_like(rgb, rgb), opacity]), behind)
     return result
+
+
+def channels_refusal(channels: int) -> str:
+    """Return the sentence for an image that is neither gray nor RGB, without alpha."""
+    return (
+        f"takes gray or RGB images, got {channels} channels without alpha (with depth native no "
+        "channel is alpha); remove one, or use depth input"
+    )
 
 
 def as_float(image: Image) -> Image:

@@ -35,6 +35,12 @@ def grown(mask: Image, radius: float) -> Image:
     return result
 
 
+DIFFERS = (
+    "a mask without background, or without foreground, is unchanged; scikit-image measures to a "
+    "point outside the image"
+)
+
+
 @operation(
     "Erosion (round)",
     "Morphology",
@@ -43,10 +49,7 @@ def grown(mask: Image, radius: float) -> Image:
     takes="mask",
     cost=COST_DISTANCE,
     arrays=14,
-    differs=(
-        "a mask without background, or without foreground, is unchanged; scikit-image measures "
-        "to a point outside the image"
-    ),
+    differs=DIFFERS,
 )
 def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
     """Erode a mask by a disk: shrink it by an exact distance on all sides.
@@ -76,10 +79,7 @@ def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=COST_DISTANCE,
     arrays=14,
-    differs=(
-        "a mask without background, or without foreground, is unchanged; scikit-image measures "
-        "to a point outside the image"
-    ),
+    differs=DIFFERS,
 )
 def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
     """Dilate a mask by a disk: grow it by an exact distance on all sides.
@@ -109,10 +109,7 @@ def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=2 * COST_DISTANCE,
     arrays=14,
-    differs=(
-        "a mask without background, or without foreground, is unchanged; scikit-image measures "
-        "to a point outside the image"
-    ),
+    differs=DIFFERS,
 )
 def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     """Open a mask by a disk: remove what the disk does not fit into, and round corners.
@@ -142,10 +139,7 @@ def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=2 * COST_DISTANCE,
     arrays=14,
-    differs=(
-        "a mask without background, or without foreground, is unchanged; scikit-image measures "
-        "to a point outside the image"
-    ),
+    differs=DIFFERS,
 )
 def isotropic_closing(image: Image, radius: Reach = 3.0) -> Image:
     """Close a mask by a disk: fill gaps that the disk does not fit into.

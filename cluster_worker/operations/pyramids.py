@@ -91,10 +91,7 @@ def reduce_by_sums(
     tolerance=1e-6,
     averages=True,
     kernels=(Kernel(reduce_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def pyramid_reduce(
     downscale: Annotated[float, Number(1.01, 100, slider=(1.1, 8), step=0.1)] = 2.0,
@@ -167,10 +164,7 @@ def expand_by_sums(
     tolerance=1e-6,
     averages=True,
     kernels=(Kernel(expand_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def pyramid_expand(
     upscale: Annotated[float, Number(1.01, 20, slider=(1.1, 8), step=0.1)] = 2.0,

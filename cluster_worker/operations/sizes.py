@@ -303,10 +303,7 @@ def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(Kernel(resize_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def resize(
     rows: Size = 256,
@@ -365,10 +362,7 @@ def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) ->
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(Kernel(rescale_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def rescale(
     scale: Factor = 0.5,

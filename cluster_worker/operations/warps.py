@@ -218,10 +218,7 @@ def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def swirl(
     strength: Annotated[float, Number(-100, 100, slider=(-20, 20), step=0.5)] = 5.0,
@@ -375,10 +372,7 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
-    differs=(
-        "sums of neighbours are rounded in another order than in scikit-image's loops, and "
-        "splines stop where what is left is below a bound"
-    ),
+    differs=sampling.DIFFERS,
 )
 def warp_polar(
     radius: Annotated[

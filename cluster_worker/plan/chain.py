@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation
-from cluster_worker.operations.color import gray2rgb
+from cluster_worker.operations.color import channels_refusal, gray2rgb
 from cluster_worker.operations.declare import Kernel, Place, Stage, Stages
 from cluster_worker.operations.support import masks, statistics
 from cluster_worker.pixels.depths import to_depth
@@ -446,10 +446,7 @@ def check_kind(operation: Operation, depth: Depth, chain: Chain) -> None:
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
         )
     if operation.channels in ("gray", "rgb") and chain.channels not in ((), (3,)):
-        raise Rejected(
-            f"{operation.name}: takes gray or RGB images, got {chain.channels[0]} channels of "
-            "which none is alpha (with depth native none is); remove one, or use depth input"
-        )
+        raise Rejected(f"{operation.name}: {channels_refusal(chain.channels[0])}")
     if operation.takes in ("mask", "classes") and chain.averaged_by and depth == "input":
         raise Rejected(
             f"{operation.name}: takes a mask, which {chain.averaged_by} does not give; "

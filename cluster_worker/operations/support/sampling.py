@@ -63,6 +63,13 @@ SPLINE_HALO = 22
 NEIGHBOURS = 4
 
 
+# Why sampled images differ from scikit-image's natively.
+DIFFERS = (
+    "sums of neighbours are rounded in another order than in scikit-image's loops, and splines "
+    "stop where what is left is below a bound"
+)
+
+
 def between_pixels(order: int | None, **_: Any) -> bool:
     """Return whether a result mixes neighbouring pixels: not with order 0, which copies one."""
     return order != 0

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from cluster_worker import Engine
 from config.contract.settings import TOP
 from tests.app.processes import below, name_of
+from tests.infra.processes import eventually, is_alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -35,13 +35,6 @@ def is_right(engine):
     return np.array_equal(engine.run(IMAGE, INVERT), 255 - IMAGE)
 
 
-def wait_for(what, seconds=30):
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_a_rank_is_a_fork_of_the_forkserver(engine):
     forkserver = forkserver_of(engine)
     for rank, pid in engine.pids().items():
@@ -53,7 +46,7 @@ def test_a_new_world_comes_from_the_same_forkserver(engine):
     forkserver, ranks = forkserver_of(engine), engine.pids()
     os.kill(ranks[1], signal.SIGKILL)
     assert is_right(engine)
-    wait_for(lambda: len(engine.pids()) == 2)
+    eventually(lambda: len(engine.pids()) == 2)
     assert not set(ranks.values()) & set(engine.pids().values())
     assert forkserver_of(engine) == forkserver
 
@@ -66,15 +59,7 @@ def test_the_death_of_the_forkserver_costs_no_job_and_a_new_one_is_made_when_nee
     os.kill(ranks[0], signal.SIGKILL)
     assert is_right(engine)
     assert name_of(forkserver_of(engine)) == "dip forkserver"
-    wait_for(lambda: not [pid for pid in ranks.values() if is_there(pid)])
-
-
-def is_there(pid):
-    """Return whether a process runs; the remains of one that has ended do not count."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    eventually(lambda: not [pid for pid in ranks.values() if is_alive(pid)])
 
 
 IDLE = """
@@ -108,7 +93,7 @@ def test_nothing_is_left_of_an_engine_that_is_killed(code):
         pids = below(process.pid)
         assert {"dip forkserver", "dip rank 0", "dip rank 1"} <= {name_of(pid) for pid in pids}
         process.kill()
-    wait_for(lambda: not [pid for pid in pids if is_there(pid)])
+    eventually(lambda: not [pid for pid in pids if is_alive(pid)])
 
 
 def test_a_silent_client_keeps_no_world_from_its_ranks(engine):

@@ -1,4 +1,4 @@
-"""Memory in which every array of numpy touches pages that nobody may read or write.
+"""Memory in which every array of numpy touches protected pages.
 
 A loop that reads or writes one value too far then ends the process with a signal, instead of
 computing with what happens to lie there.

@@ -1,8 +1,8 @@
 """No kernel reads or writes outside the arrays that it was given.
 
-Every kernel runs over the corners of its parameters, in memory where each array touches a page that
-nobody may read or write: once with its last byte, once with its first. It runs in a process of its
-own. If that process dies of a signal, the test names the kernel and its parameters.
+Every kernel runs over the corners of its parameters, in memory where each array touches a protected
+page: once with its last byte, once with its first. It runs in a process of its own. If that process
+dies of a signal, the test names the kernel and its parameters.
 """
 
 import faulthandler

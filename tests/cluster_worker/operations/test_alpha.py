@@ -52,7 +52,7 @@ def test_a_disk_of_one_colour_keeps_that_colour(name, dtype):
 
 
 def outcome(image, steps, depth):
-    """Run a chain on an image of which no channel is alpha."""
+    """Run a chain on an image without alpha."""
     header = header_of(image.shape, str(image.dtype), alpha=False)
     try:
         return run_alone(plan(PlanRequest(header, json.dumps(steps), depth)), image)
@@ -90,8 +90,8 @@ def test_bands_without_alpha_are_processed_one_by_one(name, channels):
 def test_four_channels_without_alpha_are_no_colours(name):
     image = np.zeros((20, 31, 4), np.uint8)
     assert outcome(image, default(name), "native") == (
-        f"{name}: takes gray or RGB images, got 4 channels of which none is alpha (with depth "
-        "native none is); remove one, or use depth input"
+        f"{name}: takes gray or RGB images, got 4 channels without alpha (with depth native no "
+        "channel is alpha); remove one, or use depth input"
     )
 
 
