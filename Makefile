@@ -9,7 +9,7 @@ PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
-LONG := tilings parameters chains kernels engine gigapixel scaling bench broker worker rabbitmq4
+LONG := tilings parameters chains kernels engine gigapixel scaling bench broker worker rabbitmq4 chaos
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -22,10 +22,11 @@ LONG_bench := tests/benchmarks/test_benchmarks.py
 LONG_broker := tests/machines/test_broker_node.py
 LONG_worker := tests/machines/test_worker_node.py
 LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
+LONG_chaos := tests/chaos/test_storm.py
 
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long check bench synth deploy cost letters smoke generate lock
+.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke generate lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,6 +53,10 @@ test-long: ## Run the tests that take minutes (PART=name for one: see LONG in th
 	@$(SETUP) test
 	@$(foreach part,$(or $(PART),$(LONG)),echo "long tests: $(part)" && \
 		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters kernels),2,0) $(LONG_$(part)) &&) true
+
+chaos: ## Strike the app for ten minutes, then check that nothing was lost (SEED=1 SECONDS=600)
+	@$(SETUP) test
+	@$(PYTHON) -m tests.chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),600)
 
 check: ## Check format, lint and types, and run the fast tests
 	@$(SETUP) check

@@ -12,6 +12,7 @@ SECONDS = {
     "machines": 900,
     "site": 900,
     "app": 1200,
+    "chaos": 60,
     "infra": 1200,
     "cluster_worker/engine": 900,
     "cluster_worker/node": 900,

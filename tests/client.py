@@ -10,10 +10,19 @@ FINAL = ("succeeded", "failed", "cancelled", "expired")
 
 
 class Client:
-    """A client of the app at an address, for use from one thread."""
+    """A client of the app at an address, for use from one thread.
 
-    def __init__(self, url):
+    Parameters
+    ----------
+    url : str
+        Origin of the site.
+    source : str, optional
+        Address of this machine that it calls from: another visitor has another one.
+    """
+
+    def __init__(self, url, source=None):
         self.url = urlsplit(url)
+        self.source = source and (source, 0)
         self.connections = {}
 
     def __enter__(self):
@@ -28,7 +37,9 @@ class Client:
         host = host or self.url.netloc
         is_kept = host in self.connections
         if not is_kept:
-            self.connections[host] = http.client.HTTPConnection(host, timeout=60)
+            self.connections[host] = http.client.HTTPConnection(
+                host, timeout=60, source_address=self.source
+            )
         connection = self.connections[host]
         try:
             connection.request(method, path, body, headers or {})

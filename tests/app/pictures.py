@@ -38,6 +38,11 @@ def pixels(content):
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
+def tiff_pixels(content):
+    """Decode a TIFF."""
+    return tifffile.imread(io.BytesIO(content))
+
+
 def assert_blurred(found, image):
     """Compare with scikit-image's own blur, rounded once."""
     axis = 2 if image.ndim == 3 else None
