@@ -1,5 +1,15 @@
 """The two families of failure, `Rejected` and `Broken`, and the end of a cancelled job."""
 
+import errno
+
+# No room on a disk or in memory, too many open files or processes, a disk that fails.
+SHORTAGES = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.EAGAIN),
+    )
+)
+
 
 class Rejected(ValueError):
     """The image or the request is at fault: one sentence to the user, and no retry."""
@@ -9,15 +19,25 @@ class Broken(RuntimeError):
     """The app is at fault: the job is retried, then dead-lettered, and an alarm goes off."""
 
 
-class RankDied(Broken):
-    """A rank died twice on one job, the second time with no other job running.
+class Fault(Broken):
+    """A process of ours died on one job; after some faults the job is not tried again."""
 
-    It counts as a fault of that job.
-    """
+
+class RankDied(Fault):
+    """A rank died twice on one job, the second time with no other job running."""
+
+
+class DecoderDied(Fault):
+    """Decoders were killed again and again on one file, or one hung."""
 
 
 class Cancelled(Exception):
     """The job was cancelled, or taken over by another attempt."""
+
+
+def is_shortage(error: OSError) -> bool:
+    """Return whether the machine lacks something, which is nobody's request's fault."""
+    return error.errno in SHORTAGES
 
 
 def classify_error(error: Exception) -> Exception:

@@ -1,11 +1,13 @@
 """Decode and encode image files in a child process, so that a hostile file cannot end a world.
 
 The child process stays warm, waits for questions on a socket, and has a memory limit. The parent
-kills it when its time is over. Pixels pass through a file in shared memory that both processes map.
-Answers are JSON, never pickles: a file that takes over the child must not take over the parent.
+kills it when it has used its processor time. Pixels pass through a file in shared memory that both
+processes map. Answers are JSON, never pickles: a file that takes over the child must not take over
+the parent.
 
-`decoder_process` is the child process as the parent sees it, `decoder_child` the program that it
-runs, `decoder_messages` what both send each other, and `decoder_pool` has several decoders.
+`decoder_process` is the child process as the parent sees it, `allowance` its time, `decoder_child`
+the program that it runs, `decoder_messages` what both send each other, and `decoder_pool` has
+several decoders.
 """
 
 import time
@@ -14,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from cluster_worker.errors import Broken, Rejected
+from cluster_worker.errors import Broken, DecoderDied, Rejected
+from cluster_worker.imagefiles.allowance import Hangs
 from cluster_worker.imagefiles.codecs.header import ByteRange, Header, Piece
 from cluster_worker.imagefiles.decoder_messages import (
     cpu_seconds_of,
@@ -23,7 +26,7 @@ from cluster_worker.imagefiles.decoder_messages import (
     next_band,
     tile_ranges_of,
 )
-from cluster_worker.imagefiles.decoder_process import Child
+from cluster_worker.imagefiles.decoder_process import Child, ChildDied
 from cluster_worker.imagefiles.formats import check_size
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.timings import NOTHING, Spent
@@ -34,13 +37,18 @@ MIB = 1 << 20
 MEMORY_BYTES_MAX = 4096 * MIB
 SECONDS_MAX = 60.0
 
-# Assembling a large result may take longer than one decode: it gets one more second for this many
-# bytes. A disk that writes more slowly is broken.
+# Assembling a large result may take longer than one decode: it gets one more second of processor
+# time for this many bytes.
 ASSEMBLED_BYTES_PER_SECOND = 10 * MIB
 
 # When the child's socket closes, the child is about to die. Wait this long, so that the error can
 # say how it died.
 DYING_SECONDS = 1.0
+
+# A question is put to at most this many children, while they are killed from outside. After each
+# of them the wait is twice as long, because memory may be short.
+CHILDREN_MAX = 5
+PAUSE_SECONDS = 0.05
 
 
 class Decoder:
@@ -53,7 +61,8 @@ class Decoder:
     memory_bytes_max : int
         Memory that the child process may take, in bytes, without the shared pixels.
     seconds_max : float
-        Longest time for one call, in seconds; `assemble` gets more for many bytes.
+        Most processor time of the child for one call, in seconds; `assemble` gets more for many
+        bytes.
     """
 
     def __init__(
@@ -314,7 +323,7 @@ class Decoder:
         asked : mapping
             Arguments of the call, as JSON has them.
         seconds : float, optional
-            Longest time; `seconds_max` by default.
+            Most processor time; `seconds_max` by default.
 
         Returns
         -------
@@ -324,27 +333,18 @@ class Decoder:
         Raises
         ------
         Rejected
-            If the child process refused the file, or took too much time or memory, or if two in a
-            row died.
+            If the child process refused the file, took too much processor time or memory, or
+            crashed, and a second one as well.
         OSError
             If a file could not be read or written.
+        DecoderDied
+            If the child process hangs, or if `CHILDREN_MAX` of them were killed from outside.
         Broken
             If the child process did not start, or has a defect.
         """
         seconds = self.seconds_max if seconds is None else seconds
         began = time.monotonic()
-        try:
-            answer = self.ask_child(what, name, verb, asked, seconds)
-        except ConnectionError as error:
-            if asked.get("top", 0):
-                # The bands drawn so far are gone with the child.
-                raise Broken(f"{name}: {error}") from error
-            # The child may have been killed from outside, as by the kernel when memory is short.
-            # Only what ends a second child as well is the file's fault.
-            try:
-                answer = self.ask_child(what, name, verb, asked, seconds)
-            except ConnectionError as again:
-                raise Rejected(f"{name}: {again}") from again
+        answer = self.ask_children(what, name, verb, asked, seconds)
         self.spent = self.spent.plus(Spent(time.monotonic() - began, cpu_seconds_of(answer)))
         if "memory" in answer:
             limit = self.memory_bytes_max // MIB
@@ -358,6 +358,31 @@ class Decoder:
             raise Broken(f"{name}: {answer['broken']}")
         return answer
 
+    def ask_children(
+        self, what: str, name: str, verb: str, asked: Mapping[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        """Send a question to a child process, and to another one if the first dies.
+
+        Only what crashes two children is the file's fault. A child that is killed from outside, as
+        by the kernel when memory is short, says nothing about the file.
+        """
+        crashed = False
+        for tried in range(CHILDREN_MAX):
+            try:
+                return self.ask_child(what, name, verb, asked, seconds)
+            except ChildDied as death:
+                if asked.get("top", 0):
+                    # The bands drawn so far are gone with the child.
+                    raise DecoderDied(f"{name}: the decoder died ({death})") from death
+                if crashed and not death.is_killed:
+                    failed = f"{name}: the decoder failed on this file ({death})"
+                    raise Rejected(failed) from death
+                crashed = crashed or not death.is_killed
+                last = death
+                if death.is_killed:
+                    time.sleep(PAUSE_SECONDS * 2**tried)
+        raise DecoderDied(f"{name}: the decoder was killed {CHILDREN_MAX} times ({last})") from last
+
     def ask_child(
         self, what: str, name: str, verb: str, asked: Mapping[str, Any], seconds: float
     ) -> dict[str, Any]:
@@ -365,10 +390,12 @@ class Decoder:
 
         Raises
         ------
-        ConnectionError
+        ChildDied
             If the child died.
         Rejected
-            If it took too long, or its answer cannot be read.
+            If it took too much processor time, or its answer cannot be read.
+        DecoderDied
+            If it hangs.
         Broken
             If it did not start.
         """
@@ -377,14 +404,18 @@ class Decoder:
             return child.ask({"do": what, "seconds": seconds, **asked}, seconds)
         except TimeoutError:
             self.close()
-            raise Rejected(f"{name}: took longer than {seconds:g} s to {verb}") from None
+            raise Rejected(
+                f"{name}: took more than {seconds:g} s of processor time to {verb}"
+            ) from None
+        except Hangs as error:
+            self.close()
+            raise DecoderDied(f"{name}: the decoder hangs: {error}") from error
         except (OSError, ValueError) as error:
-            status = child.kill(DYING_SECONDS)
+            death = ChildDied(child.kill(DYING_SECONDS))
             self.child = None
-            sentence = f"the decoder failed on this file ({status})"
             if isinstance(error, OSError):
-                raise ConnectionError(sentence) from error
-            raise Rejected(f"{name}: {sentence}") from error
+                raise death from error
+            raise Rejected(f"{name}: the decoder failed on this file ({death})") from error
         except BaseException:
             # The call was interrupted: the next answer on the socket would be this question's.
             self.close()
@@ -406,6 +437,8 @@ class Decoder:
 
         Raises
         ------
+        ChildDied
+            If it is killed from outside while it starts.
         Broken
             If it does not start.
         """
@@ -414,10 +447,12 @@ class Decoder:
         assert self.child is not None  # noqa: S101 - start() has set it or raised
         try:
             self.child.wait_ready()
-        except (OSError, ValueError) as error:
-            status = self.child.kill(DYING_SECONDS)
+        except (OSError, ValueError, Hangs) as error:
+            death = ChildDied(self.child.kill(DYING_SECONDS))
             self.child = None
-            raise Broken(f"the decoder does not start ({status})") from error
+            if death.is_killed and isinstance(error, ConnectionError):
+                raise death from error
+            raise Broken(f"the decoder does not start ({death})") from error
         return self.child
 
     def start(self) -> None:

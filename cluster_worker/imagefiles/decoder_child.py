@@ -33,8 +33,8 @@ from cluster_worker.pixels.shared_memory import Pixels
 # The picture in tiles that is drawn now: each question draws one band of it.
 DRAWING = TiledDrawing()
 
-# The parent enforces the time limit. The timer here, this much later, only ends a decode whose
-# parent has died.
+# The parent enforces the limit of processor time. The timer here, this much later, only ends a
+# decode whose parent has died.
 GRACE_SECONDS = 2.0
 
 
@@ -55,11 +55,11 @@ def main(arguments: list[str]) -> None:
         for line in questions:
             question = json.loads(line)
             # Not PR_SET_PDEATHSIG: that fires when the *thread* that started this process ends.
-            signal.setitimer(signal.ITIMER_REAL, question["seconds"] + GRACE_SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, question["seconds"] + GRACE_SECONDS)
             worked = time.process_time()
             answer = answer_to(question)
             answer["cpu_seconds"] = time.process_time() - worked
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             connection.sendall(json.dumps(answer).encode() + b"\n")
 
 

@@ -3,14 +3,17 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cluster_worker.imagefiles.allowance import Allowance
+
+# Processor time for the start of a child, in seconds.
 START_SECONDS = 60.0
 
 # An answer is a header with its colour profile at most; nothing else is nearly as large.
@@ -23,6 +26,24 @@ SINGLE_ARENA = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
 # The only environment variables that the child gets: it decodes untrusted bytes, so it must not
 # see the node's credentials.
 KEPT_NAMES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR")
+
+# Signals that come from outside, as of the kernel when memory is short, and not of the file.
+# SIGBUS: there was no memory or disk behind a page of a mapped file.
+OUTSIDE = tuple(map(int, (signal.SIGKILL, signal.SIGTERM, signal.SIGBUS)))
+
+
+class ChildDied(ConnectionError):
+    """The child has ended.
+
+    Parameters
+    ----------
+    status : int
+        Exit status, negative for a signal.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
+        self.is_killed = -status in OUTSIDE
 
 
 class Child:
@@ -57,11 +78,11 @@ class Child:
 
         Raises
         ------
-        OSError, ValueError
-            If the child dies, takes too long, or sends something else than one JSON object.
+        TimeoutError, OSError, ValueError
+            As of `ask`.
         """
         if not self.ready:
-            self.answer(time.monotonic() + START_SECONDS)
+            self.answer(Allowance(self.process.pid, START_SECONDS))
             self.ready = True
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -70,25 +91,33 @@ class Child:
         Raises
         ------
         TimeoutError
-            If the answer takes longer than `seconds`.
+            If the child uses more than `seconds` of processor time.
+        Hangs
+            If it does not work at all for far longer than that.
         OSError, ValueError
             If the child died, or its answer is not one JSON object.
         """
-        deadline = time.monotonic() + seconds
-        self.socket.settimeout(seconds)
-        self.socket.sendall(json.dumps(question).encode() + b"\n")
-        return self.answer(deadline)
+        allowance = Allowance(self.process.pid, seconds)
+        self.send(json.dumps(question).encode() + b"\n", allowance)
+        return self.answer(allowance)
 
-    def answer(self, deadline: float) -> dict[str, Any]:
-        """Read one line until a deadline on the monotonic clock; raises as `ask` does."""
+    def send(self, line: bytes, allowance: Allowance) -> None:
+        """Send a line; raises as `ask` does."""
+        remaining = memoryview(line)
+        while remaining:
+            self.socket.settimeout(allowance.next_look())
+            with contextlib.suppress(TimeoutError):
+                remaining = remaining[self.socket.send(remaining) :]
+
+    def answer(self, allowance: Allowance) -> dict[str, Any]:
+        """Read one line; raises as `ask` does."""
         while b"\n" not in self.received:
-            # The deadline is for the whole line: else a child that sends a byte now and then would
-            # never run out of time.
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self.socket.settimeout(left)
-            chunk = self.socket.recv(1 << 16)
+            # A child that sends a byte now and then runs out of time as well.
+            self.socket.settimeout(allowance.next_look())
+            try:
+                chunk = self.socket.recv(1 << 16)
+            except TimeoutError:
+                continue
             if not chunk:
                 raise ConnectionError("the child has gone")
             if len(self.received) > ANSWER_BYTES_MAX:
@@ -101,7 +130,7 @@ class Child:
             raise ValueError("the child's answer is no object")
         return answer
 
-    def kill(self, grace: float = 0.0) -> str:
+    def kill(self, grace: float = 0.0) -> int:
         """End the process.
 
         Parameters
@@ -111,12 +140,11 @@ class Child:
 
         Returns
         -------
-        str
-            How it ended: by which signal, or with which exit status.
+        int
+            Its exit status, negative for a signal.
         """
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace)
         self.process.kill()
-        status = self.process.wait()
         self.socket.close()
-        return f"signal {-status}" if status < 0 else f"exit status {status}"
+        return self.process.wait()

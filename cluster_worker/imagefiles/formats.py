@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster_worker.errors import Rejected
+from cluster_worker.errors import Rejected, is_shortage
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
     TILE,
@@ -419,7 +419,13 @@ def needs_memory(name: str, verb: str) -> str:
 
 @contextmanager
 def reject_codec_errors(name: str, form: Format, verb: str) -> Iterator[None]:
-    """Turn every error of a codec into `Rejected`, and silence its warnings."""
+    """Turn every error of a codec into `Rejected`, and silence its warnings.
+
+    Raises
+    ------
+    OSError
+        If this machine lacks something, which is not the file's fault.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -427,6 +433,8 @@ def reject_codec_errors(name: str, form: Format, verb: str) -> Iterator[None]:
     except Rejected:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and is_shortage(error):
+            raise
         raise Rejected(codec_failure(error, name, form, verb)) from error
 
 

@@ -14,7 +14,7 @@ from typing import Self
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.run_file import FileJob
-from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected, classify_error
+from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.formats import FORMATS, Format, Header
@@ -207,7 +207,7 @@ class Runner:
             if self.ends < math.inf or self.draining.is_set():
                 self.table.hand_back(row, milliseconds())
                 return Verdict.HAND_BACK
-        except RankDied as error:
+        except Fault as error:
             return self.fault(row, error)
         except (Broken, OSError) as error:
             # OSError: this node has no room for a file, or cannot start a process to decode it.
@@ -215,7 +215,7 @@ class Runner:
             raise classify_error(error) from error
         return Verdict.DONE
 
-    def fault(self, row: Job, error: RankDied) -> Verdict:
+    def fault(self, row: Job, error: Fault) -> Verdict:
         """Count a fault; at the limit, the job fails and its message goes to the dead letters."""
         counted = self.table.add_fault(row, milliseconds())
         if counted is None:

@@ -83,7 +83,7 @@ class WorkerSettings(Endpoints):
     """Settings of a worker node."""
 
     ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
-    decode_seconds_max: float = setting("Longest time to decode or encode one file", 60.0)
+    decode_seconds_max: float = setting("Most processor time to decode or encode one file", 60.0)
     job_seconds_max: float = setting("Longest time one image may compute", 600.0)
     job_memory_bytes_max: int = setting("Most memory one image may need per rank", 4096 * MIB)
     fault_limit: int = setting("Number of rank deaths on one job alone at which the job fails", 2)

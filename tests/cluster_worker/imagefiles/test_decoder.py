@@ -14,9 +14,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cluster_worker.errors import Broken, Rejected
+from cluster_worker.errors import Broken, DecoderDied, Rejected
 from cluster_worker.imagefiles import formats
-from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder import CHILDREN_MAX, Decoder
 from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
     header_to_json,
@@ -113,13 +113,13 @@ def test_more_pixels_than_accepted_are_refused(large):
         decoder.read_header(large, "large.png")
 
 
-def test_a_file_that_takes_too_long_costs_its_child_and_not_the_next_job(large, cat, tmp_path):
+def test_a_file_that_computes_too_long_costs_its_child_and_not_the_next_job(large, cat, tmp_path):
     with Decoder(seconds_max=0.05) as decoder:
         header = formats.read_header(large, "large.png", 10**9)
         pixels = shared(tmp_path, header)
         decoder.read_header(cat[0], "cat.png")
         pid = decoder.child.process.pid
-        with pytest.raises(Rejected, match=r"large.png: took longer than 0.05 s to decode"):
+        with pytest.raises(Rejected, match=r"took more than 0.05 s of processor time to dec"):
             decoder.read_pixels(large, header, pixels)
         assert not is_alive(pid)
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
@@ -144,21 +144,66 @@ def test_shared_pixels_do_not_count_as_the_childs_memory(tmp_path):
         decoder.read_pixels(path, header, shared(tmp_path, header))
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_file_on_which_two_children_die_is_refused(cat, number, monkeypatch):
-    ask, asked = Child.ask, []
+def test_a_child_that_gets_no_processor_time_is_waited_for(cat):
+    with Decoder(seconds_max=0.5) as decoder:
+        child = decoder.running().process.pid
+        os.kill(child, signal.SIGSTOP)
+        threading.Timer(1.0, os.kill, (child, signal.SIGCONT)).start()
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+        assert decoder.child.process.pid == child
 
-    def die(child, question, seconds):
-        asked.append(child.process.pid)
-        os.kill(child.process.pid, number)
-        return ask(child, question, seconds)
 
-    with Decoder() as decoder:
+@pytest.mark.parametrize("how", ["stopped", "blocked"])
+def test_a_child_that_does_not_work_at_all_is_not_the_fault_of_the_file(cat, tmp_path, how):
+    path = cat[0]
+    with Decoder(seconds_max=0.04) as decoder:
+        child = decoder.running().process.pid
+        if how == "stopped":
+            os.kill(child, signal.SIGSTOP)
+        else:
+            # Opening it waits for a process that writes into it.
+            path = tmp_path / "pipe"
+            os.mkfifo(path)
+        with pytest.raises(DecoderDied, match=r"cat.png: the decoder hangs: it has not worked for"):
+            decoder.read_header(path, "cat.png")
+        assert not is_alive(child)
+
+
+@pytest.fixture
+def deadly(monkeypatch):
+    """Return a function that makes children die of signals, one after the other, when asked."""
+    ask, died = Child.ask, []
+
+    def die_of(*numbers):
+        coming = iter(numbers)
+
+        def die(child, question, seconds):
+            if number := next(coming, None):
+                died.append(child.process.pid)
+                os.kill(child.process.pid, number)
+            return ask(child, question, seconds)
+
         monkeypatch.setattr(Child, "ask", die)
-        with pytest.raises(Rejected, match=rf"failed on this file \(signal {int(number)}\)"):
+        return died
+
+    return die_of
+
+
+def test_a_file_on_which_two_children_crash_is_refused(cat, deadly):
+    died = deadly(signal.SIGSEGV, signal.SIGKILL, signal.SIGSEGV)
+    with Decoder() as decoder:
+        with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file \(signal 11"):
             decoder.read_header(cat[0], "cat.png")
-        assert len(set(asked)) == 2
-        monkeypatch.undo()
+        assert len(set(died)) == 3
+        assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
+
+
+def test_children_that_are_killed_from_outside_are_never_the_fault_of_the_file(cat, deadly):
+    deadly(*[signal.SIGKILL, signal.SIGBUS] * CHILDREN_MAX)
+    with Decoder() as decoder:
+        for _ in range(2):
+            with pytest.raises(DecoderDied, match=rf"was killed {CHILDREN_MAX} times \(signal"):
+                decoder.read_header(cat[0], "cat.png")
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
 
 
@@ -435,15 +480,20 @@ def test_a_window_of_a_file_larger_than_the_childs_memory_is_read(tmp_path):
 
 def test_a_large_result_may_take_longer_than_one_decode(scan, tmp_path, monkeypatch):
     path, image = scan
-    with Decoder(seconds_max=1e-6) as decoder:
-        header = Header("scan.tif", "tiff", header_of(image.shape, "uint8"))
+    ask, allowed = Child.ask, []
+
+    def note(child, question, seconds):
+        allowed.append(seconds)
+        return ask(child, question, seconds)
+
+    monkeypatch.setattr(Child, "ask", note)
+    with Decoder(seconds_max=5.0) as decoder:
+        header = decoder.read_header(path, "scan.tif")
         ranges = formats.encode_tiles(tmp_path / "spool", image, "tiff", "scan.tif")
         pieces = [(tmp_path / "spool", *each) for each in ranges]
         monkeypatch.setattr("cluster_worker.imagefiles.decoder.ASSEMBLED_BYTES_PER_SECOND", 10_000)
-        result = tmp_path / "result.tif"
-        decoder.assemble(result, pieces, image.shape, "uint8", "tiff", header)
-        with pytest.raises(Rejected, match=r"scan.tif: took longer than 1e-06 s to decode"):
-            decoder.read_header(path, "scan.tif")
+        decoder.assemble(tmp_path / "result.tif", pieces, image.shape, "uint8", "tiff", header)
+    assert allowed == [5.0, 5.0 + sum(size for _, size in ranges) / 10_000]
 
 
 def test_tiles_that_cannot_be_written_are_an_os_error_or_a_fault(decoder, scan, tmp_path):
