@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from types import FrameType
 
 from cluster_worker.engine.engine import Engine
@@ -23,6 +24,9 @@ from config.contract.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond one for each rank: they are downloaded or stored while others compute.
 SPARE_SLOTS = 2
+# Waits between attempts to start the engine. A rank may be killed while its first world starts, or
+# memory be full for a moment.
+ENGINE_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 def main() -> int:
@@ -40,17 +44,36 @@ def main() -> int:
         return 2
     try:
         broker = broker_url(settings)
-        engine = Engine(
-            settings.ranks,
-            job_seconds_max=settings.job_seconds_max,
-            job_memory_bytes_max=settings.job_memory_bytes_max,
-            scratch_dir=settings.scratch_dir,
-        )
+        engine = start_engine(settings)
     except Broken as error:
         event("not started", error=str(error))
         return 1
     run_node(settings, broker, engine)
     return 0
+
+
+def start_engine(settings: WorkerSettings) -> Engine:
+    """Start the engine, with some attempts.
+
+    Raises
+    ------
+    Broken
+        If the last attempt fails.
+    """
+    for wait_seconds in (*ENGINE_WAITS_SECONDS, None):
+        try:
+            return Engine(
+                settings.ranks,
+                job_seconds_max=settings.job_seconds_max,
+                job_memory_bytes_max=settings.job_memory_bytes_max,
+                scratch_dir=settings.scratch_dir,
+            )
+        except (Broken, OSError) as error:
+            if wait_seconds is None:
+                raise Broken(str(error)) from error
+            event("engine not started", error=str(error), again_in_seconds=wait_seconds)
+            time.sleep(wait_seconds)
+    raise AssertionError  # the last attempt returns or raises
 
 
 def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:

@@ -29,6 +29,7 @@ from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.launch import RankSource
+from cluster_worker.engine.leftovers import sweep_shared_memory
 from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
@@ -163,6 +164,7 @@ class Engine:
         self.numbers = itertools.count(1)
         # For `run_file`; a node has decoders of its own, with its own limits.
         self.decoders = WarmDecoders(PIXELS_MAX)
+        sweep_shared_memory()
         self.segments = Segments(Path(scratch_dir))
         self.beside = beside
         folder = self.segments.folder
@@ -244,7 +246,7 @@ class Engine:
             If ranks died on the job twice, the world does not start again, or the engine was
             closed.
         TimeoutError
-            If other jobs use the shared memory for longer than 600 s.
+            If other jobs or programs use the shared memory for longer than 600 s.
         """
         if isinstance(image, Held):
             with self.prepare_held(image, steps, depth, alpha) as job:
@@ -413,8 +415,10 @@ class Engine:
         ------
         Rejected
             With one sentence: as for `run`, or if a file cannot be read or written, or the disk
-            has too little room.
-        Broken, TimeoutError
+            is too small.
+        Broken
+            As for `run`, or if the disk has no room.
+        TimeoutError
             As for `run`.
         """
         return run_file(self, Path(source), Path(target), steps, progress, scratch_dir, depth)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from cluster_worker.engine.job import EngineJob
-from cluster_worker.errors import Rejected
+from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.codecs.header import TILE, Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
@@ -98,8 +98,10 @@ class FileJob:
     Raises
     ------
     Rejected
-        If steps or image are not accepted, if memory or disk have too little room (with the
-        numbers), or if the format cannot hold the result.
+        If steps or image are not accepted, if memory or disk are too small (with the numbers), or
+        if the format cannot hold the result.
+    Broken, OSError
+        If the disk has no room now.
     """
 
     def __init__(
@@ -273,13 +275,16 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     ------
     Rejected
         If the format cannot hold the result, or the file cannot be written.
+    Broken
+        If the disk has no room.
     """
     partial = target.with_name(f".{target.name}.part")
     try:
         notes = file.write(partial)
         partial.replace(target)
     except OSError as error:
-        raise Rejected(f"{target}: cannot be written: {error.strerror}") from error
+        family = Broken if is_shortage(error) else Rejected
+        raise family(f"{target}: cannot be written: {error.strerror}") from error
     finally:
         # After a success the file has another name. A name too long to write cannot be removed.
         with suppress(OSError):
@@ -353,13 +358,16 @@ def check_room(planned: Plan, scratch_dir: Path, name: str) -> None:
     Raises
     ------
     Rejected
-        With the numbers, if it has not.
+        With the numbers, if it is too small.
+    Broken
+        With the numbers, if other files leave too little of it.
     """
     # For a moment the disk holds the result twice: as tiles, and as a file.
     need = sum(planned.slots()) + 2 * image_bytes(planned)[1]
-    free = shutil.disk_usage(scratch_dir).free
-    if need > free:
-        raise Rejected(
+    usage = shutil.disk_usage(scratch_dir)
+    if need > usage.free:
+        family = Rejected if need > usage.total else Broken
+        raise family(
             f"{name}: needs up to {need / 2**30:.1f} GiB of disk in {scratch_dir} for this chain; "
-            f"{free / 2**30:.1f} GiB are free"
+            f"{usage.free / 2**30:.1f} of {usage.total / 2**30:.1f} GiB are free"
         )

@@ -31,6 +31,8 @@ PICTURES_MAX = 48
 PIXELS_MAX = 1 << 20
 SECONDS_MAX = 6.0
 MEMORY_BYTES_MAX = 1 << 30
+# Time between two attempts to start the small world.
+AGAIN_SECONDS = 5.0
 
 NAME = "preview"
 
@@ -193,13 +195,15 @@ class PreviewThread(threading.Thread):
         return self.previewer.answer(question)
 
     def run(self) -> None:
-        """Serve until stopped; if the small world does not start, the node has no previews."""
-        try:
-            with Previewer(self.settings.scratch_dir, self.engine) as self.previewer:
-                event("previews ready")
-                self.server.run()
-        except Broken as error:
-            event("previews broken", error=str(error))
+        """Serve until stopped; while the small world does not start, try again now and then."""
+        while not self.server.stopping.is_set():
+            try:
+                with Previewer(self.settings.scratch_dir, self.engine) as self.previewer:
+                    event("previews ready")
+                    self.server.run()
+            except (Broken, OSError) as error:
+                event("previews broken", error=str(error))
+                self.server.stopping.wait(AGAIN_SECONDS)
 
     def stop(self) -> None:
         """Begin to end; safe in a signal handler."""

@@ -5,6 +5,7 @@ process that attached to it exits.
 """
 
 import contextlib
+import errno
 import math
 import mmap
 import os
@@ -24,7 +25,8 @@ from cluster_worker.errors import Rejected
 
 Image = NDArray[Any]
 
-# Share of the folder's free memory that segments may take; the rest is for its other users.
+# Share of the folder's memory that segments may take, and of what is free when the engine starts;
+# the rest is for its other users.
 MEMORY_SHARE = 0.8
 # Segments kept warm for the next jobs: writing to fresh pages takes ten times as long as to used
 # ones. A node has a few jobs at once, each with at least two segments.
@@ -32,8 +34,10 @@ WARM_MAX = 16
 # Files that a process keeps mapped: those of its current jobs, and the warm ones.
 MAPS_MAX = 48
 PREFIX = "dip-"
-# How long a job waits for shared memory that other jobs use.
+# How long a job waits for shared memory that other jobs or other programs use.
 ALLOCATE_SECONDS = 600.0
+# Time between two tries while other programs use it.
+ROOM_SECONDS = 0.25
 
 
 class Pixels(NamedTuple):
@@ -110,7 +114,9 @@ class Segments:
     Attributes
     ----------
     limit : int
-        Bytes that all segments may take.
+        Bytes that all segments may take, if other programs leave them free.
+    spare : int
+        Bytes of the folder that no segment takes.
     taken : int
         Bytes of the segments that are in use: those of jobs, and those of held images.
     held : int
@@ -122,7 +128,9 @@ class Segments:
     def __init__(self, parent: Path) -> None:
         sweep(parent)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-        self.limit = int(shutil.disk_usage(parent).free * MEMORY_SHARE)
+        usage = shutil.disk_usage(parent)
+        self.limit = int(usage.total * MEMORY_SHARE)
+        self.spare = int(usage.free * (1 - MEMORY_SHARE))
         self.taken = 0
         self.held = 0
         self.warm: list[Segment] = []
@@ -138,17 +146,37 @@ class Segments:
         sizes : list of int
             Least size of each segment, in bytes.
         seconds : float
-            How long to wait for memory that other jobs use.
+            How long to wait for memory that other jobs or other programs use.
 
         Raises
         ------
         Rejected
-            If the sum exceeds the limit, or what held images leave of it, or if the system has no
-            room.
+            If the sum exceeds the limit, or what held images leave of it.
         TimeoutError
-            If other jobs still use the memory after `seconds`.
+            If others still use the memory after `seconds`.
         """
         total = sum(sizes)
+        self.check_fits(total)
+        deadline = time.monotonic() + seconds
+        with self.changed:
+            while self.taken + total > self.limit:
+                if not self.changed.wait(deadline - time.monotonic()):
+                    raise TimeoutError("shared memory is held by other jobs")
+            self.taken += total
+            evicted = self.evict()
+        self.discard(evicted)
+        found: list[Segment] = []
+        try:
+            found = self.wait_for_room(sizes, deadline)
+        finally:
+            with self.changed:
+                # A warm segment may be larger than needed.
+                self.taken += sum(each.nbytes for each in found) - total
+                self.changed.notify_all()
+        return found
+
+    def check_fits(self, total: int) -> None:
+        """Check that segments of `total` bytes fit when no other job runs; raises `Rejected`."""
         if total > self.limit:
             raise Rejected(
                 f"the image needs {total / 2**20:.0f} MiB of shared memory; "
@@ -160,29 +188,35 @@ class Segments:
                 f"the image needs {total / 2**20:.0f} MiB of shared memory; images that are held "
                 f"leave {(self.limit - self.held) / 2**20:.0f} MiB; release some"
             )
-        deadline = time.monotonic() + seconds
-        with self.changed:
-            while self.taken + total > self.limit:
-                if not self.changed.wait(deadline - time.monotonic()):
-                    raise TimeoutError("shared memory is held by other jobs")
-            self.taken += total
-            evicted = self.evict()
-        self.discard(evicted)
-        found: list[Segment] = []
-        try:
-            for size in sizes:
-                found.append(self.pop_warm(size) or self.make(size))
-        except OSError as error:
-            self.release(found)
-            with self.changed:
-                self.taken -= total - sum(each.nbytes for each in found)
-            raise Rejected(
-                f"the image needs {total / 2**20:.0f} MiB of shared memory: {error.strerror}"
-            ) from error
-        with self.changed:
-            # A warm segment may be larger than needed.
-            self.taken += sum(each.nbytes for each in found) - total
-        return found
+
+    def wait_for_room(self, sizes: list[int], deadline: float) -> list[Segment]:
+        """Find or make segments; wait while other programs use the memory.
+
+        The caller has counted the sum of the sizes as taken.
+
+        Raises
+        ------
+        TimeoutError
+            If they still use it at the deadline, on the monotonic clock.
+        """
+        while True:
+            found: list[Segment] = []
+            try:
+                for size in sizes:
+                    found.append(self.pop_warm(size) or self.make(size))
+            except OSError as error:
+                with self.changed:
+                    unused, self.warm = [*self.warm, *found], []
+                self.discard(unused)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    need = sum(sizes) / 2**20
+                    raise TimeoutError(
+                        f"{self.folder.parent}: no room for {need:.0f} MiB: {error.strerror}"
+                    ) from error
+                time.sleep(min(left, ROOM_SECONDS))
+            else:
+                return found
 
     def pop_warm(self, size: int) -> Segment | None:
         """Remove and return the smallest warm segment that fits, or None.
@@ -198,11 +232,19 @@ class Segments:
             return best
 
     def make(self, size: int) -> Segment:
-        """Make a segment and reserve its pages, so that no writer gets a SIGBUS later."""
+        """Make a segment and reserve its pages, so that no writer gets a SIGBUS later.
+
+        Raises
+        ------
+        OSError
+            If other programs leave too little memory free.
+        """
         with self.changed:
             self.made += 1
             path = self.folder / f"{self.made}"
         size = max(size, mmap.PAGESIZE)
+        if size + self.spare > shutil.disk_usage(self.folder).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)

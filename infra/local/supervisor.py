@@ -3,6 +3,7 @@
 import contextlib
 import os
 import selectors
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +16,19 @@ FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 30.0
 # A process that ran this long was healthy: after its next end the delays begin anew.
 HEALTHY_AFTER_SECONDS = 60.0
+# Signals that come from outside. They say nothing about whether the process would fail again.
+OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 # Time that a process may take to end after SIGKILL; only one stuck in the kernel needs more.
 KILLED_WITHIN_SECONDS = 10.0
 
 
-def compute_delay(previous: float, ran: float, first: float = FIRST_DELAY_SECONDS) -> float:
+def compute_delay(
+    previous: float, ran: float, returncode: int | None, first: float = FIRST_DELAY_SECONDS
+) -> float:
     """Compute the delay before a process is restarted, in seconds.
+
+    It grows only while the process fails by itself.
 
     Parameters
     ----------
@@ -29,10 +36,12 @@ def compute_delay(previous: float, ran: float, first: float = FIRST_DELAY_SECOND
         The delay before the run that has just ended, in seconds; 0 if that was the first run.
     ran : float
         How long the process ran, in seconds.
+    returncode : int or None
+        Its exit code, negative for a signal.
     first : float
         Shortest delay, in seconds.
     """
-    if previous == 0 or ran >= HEALTHY_AFTER_SECONDS:
+    if previous == 0 or ran >= HEALTHY_AFTER_SECONDS or returncode in OUTSIDE:
         return first
     return min(2 * previous, LONGEST_DELAY_SECONDS)
 
@@ -209,9 +218,8 @@ class Supervisor:
             if running.returncode is None:
                 continue
             if name not in self._restart_at:
-                delay = compute_delay(
-                    self._delays.get(name, 0.0), now - running.started_at, self.first_delay
-                )
+                previous, ran = self._delays.get(name, 0.0), now - running.started_at
+                delay = compute_delay(previous, ran, running.returncode, self.first_delay)
                 self._delays[name] = delay
                 self._restart_at[name] = now + delay
                 process = running.process

@@ -235,14 +235,25 @@ def test_native_floats_are_written_as_tiff(source, written):
 
 
 @pytest.mark.slow
-def test_a_disk_without_room_is_refused_with_the_numbers(
-    engine, small_memory, tmp_path, monkeypatch
+@pytest.mark.parametrize(("total", "family"), [(1 << 30, Broken), (1 << 11, Rejected)])
+def test_a_disk_without_room_is_ours_and_one_that_is_too_small_a_refusal_with_the_numbers(
+    engine, small_memory, tmp_path, monkeypatch, total, family
 ):
     source = written(tmp_path / "in.tif", PHOTOGRAPH)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
-    with pytest.raises(Rejected, match=r"^in\.tif: needs up to 0\.0 GiB of disk in .* 0\.0 GiB"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(total, total, 1 << 10))
+    with pytest.raises(family, match=r"^in\.tif: needs up to 0\.0 GiB of disk in .* 0\.0 of \d"):
         engine.run_file(source, tmp_path / "out.tif", CHAINS["statistical"])
+
+
+@pytest.mark.slow
+def test_a_target_on_a_full_disk_is_not_the_fault_of_the_image(engine, tmp_path):
+    source, target = written(tmp_path / "in.tif", PHOTOGRAPH), tmp_path / "out.tif"
+    partial = tmp_path / ".out.tif.part"
+    partial.symlink_to("/dev/full")
+    with pytest.raises(Broken, match=r"out\.tif: cannot be written: No space left on device"):
+        engine.run_file(source, target, [{"operation": "invert"}])
+    assert not target.exists()
 
 
 @pytest.mark.slow

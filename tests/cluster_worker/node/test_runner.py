@@ -20,7 +20,8 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker.engine.engine import Engine
-from cluster_worker.errors import Cancelled
+from cluster_worker.errors import Cancelled, DecoderDied
+from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import Verdict
@@ -204,6 +205,33 @@ def test_a_job_is_handed_back_where_no_folder_can_be_made(runner, s3, monkeypatc
     monkeypatch.setattr(runner.engine.segments, "folder", tmp_path / "gone")
     assert runner.run(message) is Verdict.HAND_BACK
     assert row_of(runner, message).state == "queued"
+
+
+def test_a_job_for_which_there_is_no_room_is_handed_back_and_done_later(runner, s3, monkeypatch):
+    monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 0)
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
+        assert runner.run(message) is Verdict.HAND_BACK
+        assert row_of(runner, message).state == "queued"
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.faults) == ("succeeded", 0)
+
+
+def test_a_job_whose_decoders_are_killed_is_tried_again_and_never_rejected(runner, s3, monkeypatch):
+    def die(*_):
+        raise DecoderDied("scan.tif: the decoder was killed 5 times (signal 9)")
+
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    monkeypatch.setattr(Decoder, "read_pixels", die)
+    assert runner.run(message) is Verdict.FAULT
+    assert row_of(runner, message).state == "queued"
+    assert runner.run(message) is Verdict.DEAD
+    row = row_of(runner, message)
+    assert (row.state, row.cause) == ("failed", "broken")
 
 
 def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):

@@ -1,7 +1,9 @@
 """Segments in shared memory."""
 
+import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,35 @@ def test_memory_in_use_is_waited_for_and_memory_beyond_the_limit_is_refused(segm
         segments.allocate([5 * MIB], 0.05)
     with pytest.raises(Rejected, match="this machine has 10 MiB"):
         segments.allocate([11 * MIB], 0)
+
+
+@pytest.fixture
+def full(segments, monkeypatch):
+    """Make the folder refuse all new files until the event is set."""
+    room, allocate = threading.Event(), os.posix_fallocate
+
+    def refuse(*arguments):
+        if not room.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        allocate(*arguments)
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    return room
+
+
+def test_memory_that_others_have_filled_is_waited_for(segments, full):
+    threading.Timer(0.3, full.set).start()
+    (segment,) = segments.allocate([MIB], 10)
+    assert segments.taken == segment.nbytes == MIB
+
+
+def test_memory_that_stays_full_is_never_the_fault_of_an_image(segments, full):
+    with pytest.raises(TimeoutError, match="no room for 2 MiB: No space left on device"):
+        segments.allocate([MIB, MIB], 0.05)
+    assert segments.taken == 0
+    assert list(segments.folder.iterdir()) == []
+    full.set()
+    segments.allocate([10 * MIB], 0)
 
 
 def test_an_image_is_mapped_once_and_seen_by_all_who_map_it(segments):

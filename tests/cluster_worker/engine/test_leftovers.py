@@ -1,0 +1,38 @@
+"""Files that MPI has left in shared memory are removed, and no others."""
+
+import mmap
+import os
+import time
+
+import pytest
+
+from cluster_worker.engine.leftovers import OLD_SECONDS, sweep_shared_memory
+
+
+@pytest.fixture
+def left(tmp_path):
+    """Return a function that makes a file of a given age in seconds."""
+
+    def make(name, age=2 * OLD_SECONDS):
+        path = tmp_path / name
+        path.write_bytes(bytes(mmap.PAGESIZE))
+        then = time.time() - age
+        os.utime(path, (then, then))
+        return path
+
+    return make
+
+
+def test_a_file_that_no_process_has_mapped_is_removed(left, tmp_path):
+    path = left("mpich_shm_AbCdEf")
+    sweep_shared_memory(tmp_path)
+    assert not path.exists()
+
+
+def test_files_of_a_world_that_runs_or_starts_and_of_others_stay(left, tmp_path):
+    mapped, fresh, other = left("mpich_shm_a"), left("mpich_shm_b", 1.0), left("somebody")
+    with mapped.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+        sweep_shared_memory(tmp_path)
+    assert mapped.exists()
+    assert fresh.exists()
+    assert other.exists()

@@ -1,0 +1,57 @@
+"""The start of a worker, and of its previews: a failure of ours is tried again."""
+
+import threading
+
+import pytest
+
+from cluster_worker import __main__ as node
+from cluster_worker.errors import Broken
+from cluster_worker.node import previews
+from config.contract.settings import WorkerSettings
+
+SETTINGS = WorkerSettings(
+    uploads_bucket="u", results_bucket="r", broker_url="amqp://unused", table="t", ranks=1
+)
+WAITS = len(node.ENGINE_WAITS_SECONDS)
+
+
+@pytest.mark.parametrize("failures", [2, WAITS, WAITS + 1])
+def test_a_worker_whose_first_ranks_die_tries_again(monkeypatch, failures):
+    errors = iter([Broken("a rank died"), OSError(28, "No space left on device")] * failures)
+    left = iter(range(failures))
+
+    def start(*_, **__):
+        if next(left, None) is not None:
+            raise next(errors)
+        return "engine"
+
+    monkeypatch.setattr(node, "Engine", start)
+    monkeypatch.setattr(node, "ENGINE_WAITS_SECONDS", (0.0,) * WAITS)
+    if failures <= WAITS:
+        assert node.start_engine(SETTINGS) == "engine"
+    else:
+        with pytest.raises(Broken, match=r"a rank died|No space left"):
+            node.start_engine(SETTINGS)
+
+
+def test_previews_whose_rank_dies_at_the_start_are_there_later(monkeypatch):
+    served, errors = threading.Event(), iter([Broken("a rank died"), OSError(28, "No space left")])
+
+    class Previewer:
+        def __init__(self, *_):
+            if error := next(errors, None):
+                raise error
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            """Nothing to close."""
+
+    thread = previews.PreviewThread(SETTINGS, "amqp://unused", None)
+    monkeypatch.setattr(previews, "Previewer", Previewer)
+    monkeypatch.setattr(previews, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(thread.server, "run", lambda: (served.set(), thread.stop()))
+    thread.start()
+    thread.join(10)
+    assert served.is_set()
