@@ -52,7 +52,8 @@ def serve(function: Callable[..., Any]) -> Callable[..., Any]:
     @app.route(call.path, methods=[call.method], name=call.name)
     @functools.wraps(function)
     def answer(**ids: str) -> Response:
-        found = function(**ids)
+        with problems.silence_as_problem():
+            found = function(**ids)
         if isinstance(found, Response):
             return found
         return Response(found, dict(NO_STORE), call.status)

@@ -1,8 +1,9 @@
 """Files in S3: forms and parts for sending them, checks after they arrived, and deletion."""
 
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,12 +21,16 @@ PART_BYTES = 8 * MIB
 PARTS_MAX = 10_000
 
 NOT_THERE = "NoSuchKey"
+NO_UPLOAD = "NoSuchUpload"
 
-# How long a request waits while S3 joins or copies a file; then the client is told to ask again.
-# The rest of the request must also fit into the gateway's 29 s.
+# How long a request waits while S3 joins or copies a file; then the client asks again. The rest of
+# the request must also fit into the gateway's 29 s.
 PLACING_SECONDS = 15.0
 # S3 sends a space now and then during such a call, so that the client's timeout does not end it.
 PLACING = ThreadPoolExecutor(4, thread_name_prefix="placing")
+# Calls that have not ended, by batch and job: a request that is repeated waits for the same call.
+_placing: dict[tuple[str, str], Future[object]] = {}
+_placing_lock = threading.Lock()
 
 
 class StillPlacing(Exception):
@@ -66,7 +71,7 @@ def form(services: Services, row: Job) -> dict[str, Any]:
 
 
 def inspect(services: Services, row: Job) -> Upload | None:
-    """Look at the file of a job; join its parts, or copy the file that it uses again, before that.
+    """Look at the file of a job; copy the file that it uses again before that.
 
     Returns
     -------
@@ -78,14 +83,11 @@ def inspect(services: Services, row: Job) -> Upload | None:
     UploadError
         If its size or first bytes are wrong, or the file to be used again is gone.
     StillPlacing
-        If S3 takes long to join or copy it.
+        If S3 takes long to copy it.
     """
     found = look(services, row)
-    if found is None and (row.reuse or row.upload):
-        if row.reuse:
-            copy_reused(services, row)
-        elif not join_parts(services, row):
-            return None
+    if found is None and row.reuse:
+        copy_reused(services, row)
         found = look(services, row)
     return found
 
@@ -93,14 +95,15 @@ def inspect(services: Services, row: Job) -> Upload | None:
 def placed(row: Job, call: Callable[[], object]) -> None:
     """Wait for a call in which S3 joins or copies a job's file.
 
-    A call that has begun goes on after the wait; one that has not is cancelled.
+    A call that has begun goes on after the wait, and the next request waits for it instead of
+    calling again. A call that has not begun is cancelled.
 
     Raises
     ------
     StillPlacing
         After `PLACING_SECONDS`.
     """
-    waited_for = PLACING.submit(call)
+    waited_for = placing(row, call)
     try:
         waited_for.result(PLACING_SECONDS)
     except TimeoutError as error:
@@ -109,6 +112,19 @@ def placed(row: Job, call: Callable[[], object]) -> None:
         raise StillPlacing(
             f"{row.name}: the file is still being put in its place; ask again"
         ) from error
+
+
+def placing(row: Job, call: Callable[[], object]) -> Future[object]:
+    """Begin a call for a job, unless an earlier one for the same job has not ended; return it."""
+    key = row.batch, row.job
+    with _placing_lock:
+        known = _placing.get(key)
+        if known is not None and not known.done():
+            return known
+        _placing[key] = begun = PLACING.submit(call)
+        for other in [other for other, each in _placing.items() if each.done()]:
+            del _placing[other]
+    return begun
 
 
 def part_bytes(size: int) -> int:
@@ -160,8 +176,15 @@ def sign_part(services: Services, row: Job, number: int) -> dict[str, Any]:
     return {"part": number, "bytes": length, "url": url, "expires": now + 1000 * seconds}
 
 
-def arrived_parts(services: Services, row: Job) -> dict[int, str]:
-    """Read the ETags of the parts that S3 has whole, by number; empty after the upload's end."""
+def arrived_parts(services: Services, row: Job) -> dict[int, str] | None:
+    """Read the ETags of the parts that S3 has whole, by number.
+
+    Returns
+    -------
+    dict of int to str, or None
+        None if S3 does not know the upload any more: its parts were joined, are being joined, or
+        were deleted.
+    """
     if not row.upload:
         return {}
     size = part_bytes(row.bytes)
@@ -174,17 +197,19 @@ def arrived_parts(services: Services, row: Job) -> dict[int, str]:
             if each["Size"] == min(size, row.bytes - (each["PartNumber"] - 1) * size)
         }
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchUpload":
-            return {}
+        if error.response["Error"]["Code"] == NO_UPLOAD:
+            return None
         raise
 
 
-def join_parts(services: Services, row: Job) -> bool:
-    """Join the parts; False if some have not arrived."""
-    arrived = arrived_parts(services, row)
-    if len(arrived) < part_count(row.bytes):
-        # If there are none, an earlier call may have joined them and lost the answer.
-        return not arrived
+def join_parts(services: Services, row: Job, arrived: Mapping[int, str]) -> None:
+    """Join the parts that arrived, by their ETags; nothing happens if S3 joined them before.
+
+    Raises
+    ------
+    StillPlacing
+        If S3 takes long.
+    """
     listed = [{"PartNumber": each, "ETag": arrived[each]} for each in sorted(arrived)]
     join = partial(
         services.s3_placing.complete_multipart_upload,
@@ -194,9 +219,8 @@ def join_parts(services: Services, row: Job) -> bool:
     try:
         placed(row, join)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchUpload":
+        if error.response["Error"]["Code"] != NO_UPLOAD:
             raise
-    return True
 
 
 def copy_reused(services: Services, row: Job) -> None:

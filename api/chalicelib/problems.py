@@ -1,10 +1,13 @@
 """Errors as problem details (RFC 9457): those of this app, and those that Chalice makes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
+from botocore.exceptions import ConnectionError as AwsConnectionError
+from botocore.exceptions import HTTPClientError
 from chalice.app import ChaliceUnhandledError, Request, Response
 
 from chalicelib import log
@@ -17,6 +20,9 @@ CHALICE_SAYS = {
 }
 
 NO_STORE = {"Cache-Control": "no-store"}
+
+# After this time a service that did not answer is worth another try.
+SILENCE_SECONDS = 2
 
 
 class Problem(ChaliceUnhandledError):
@@ -32,15 +38,26 @@ class Problem(ChaliceUnhandledError):
         One sentence for people.
     pointer : str
         JSON pointer into the request's body; empty if the error is not there.
+    retry_seconds : int
+        For the header Retry-After: when the same request may succeed; 0 if nobody knows.
     more : object
         Further members of the answer.
     """
 
-    def __init__(self, status: int, detail: str, pointer: str = "", **more: object) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        pointer: str = "",
+        *,
+        retry_seconds: int = 0,
+        **more: object,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.pointer = pointer
+        self.retry_seconds = retry_seconds
         self.more = more
 
     def to_response(self) -> Response:
@@ -54,6 +71,8 @@ class Problem(ChaliceUnhandledError):
         if self.pointer:
             body["pointer"] = self.pointer
         headers = {"Content-Type": "application/problem+json", **NO_STORE}
+        if self.retry_seconds:
+            headers["Retry-After"] = str(self.retry_seconds)
         return Response(body | self.more, headers, self.status)
 
 
@@ -65,6 +84,18 @@ def not_found(what: str) -> Problem:
 def gone(what: str) -> Problem:
     """Build the answer 410."""
     return Problem(410, f"{what}: deleted, or kept no longer")
+
+
+@contextmanager
+def silence_as_problem() -> Iterator[None]:
+    """Answer 503 if S3 or the table does not answer in time."""
+    try:
+        yield
+    except (AwsConnectionError, HTTPClientError) as error:
+        log.trouble("aws_silent", reason=type(error).__name__)
+        raise Problem(
+            503, "the storage did not answer in time; try again", retry_seconds=SILENCE_SECONDS
+        ) from error
 
 
 def answer(request: Request, get_response: Callable[[Request], Response]) -> Response:

@@ -31,6 +31,13 @@ TIMEOUTS = {
     "retries": {"total_max_attempts": 3, "mode": "standard"},
 }
 
+# S3 may take seconds to list the parts of a large file, or the objects of a batch; a third try
+# would not fit into the request.
+S3_TIMEOUTS = TIMEOUTS | {
+    "read_timeout": 10,
+    "retries": {"total_max_attempts": 2, "mode": "standard"},
+}
+
 # For calls in which S3 joins or copies a whole file: they may take minutes, and the wait for
 # them has a deadline of its own (`objects.placed`).
 PLACING_TIMEOUTS = TIMEOUTS | {"read_timeout": 60}
@@ -120,7 +127,7 @@ def broker_url(settings: ApiSettings) -> str:
     return signed_in(settings.broker_url, found["SecretString"])
 
 
-def s3_client(region: str, endpoint: str, timeouts: Mapping[str, Any] = TIMEOUTS) -> Any:
+def s3_client(region: str, endpoint: str, timeouts: Mapping[str, Any] = S3_TIMEOUTS) -> Any:
     """Make a client for S3 at an address, or at AWS.
 
     On AWS the host must be the region's: the global host, which boto3 would put into presigned

@@ -15,7 +15,7 @@ from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
-from chalicelib.transitions import FIRST_LOOK_MS
+from chalicelib.transitions import FIRST_LOOK_MS, JOINING_LOOK_MS
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.table_access import Key, Lost
@@ -27,6 +27,10 @@ COMMAND_SLICE_SECONDS = 10.0
 
 # A row that does not change is looked at less and less often, down to twice an hour.
 LOOK_AGAIN_MS_MAX = 1_800_000
+
+# S3 may take minutes to join the parts of a large file. After this time they count as lost.
+JOINING_MS_MAX = 900_000
+NOT_JOINED = "the parts of the file could not be joined; retry, and send the file again"
 
 # How often workers may fall silent while they have a job, until its image counts as the cause. A
 # new message is sent each time, so that the broker's own limit does not end this.
@@ -157,6 +161,8 @@ def act(sweep: Sweep, row: Job) -> str:
         return expire(services, row)
     if row.state == "awaiting_upload":
         return look_for_upload(services, row)
+    if row.state == "joining":
+        return look_for_joined(services, row)
     if row.state == "queued":
         return look_for_message(sweep, row)
     postpone(services, row, row.kept_until)
@@ -166,8 +172,8 @@ def act(sweep: Sweep, row: Job) -> str:
 def look_for_upload(services: Services, row: Job) -> str:
     """Queue a job whose file arrived without a call of `uploaded`; expire it after its wait."""
     try:
-        if uploads.receive(services, row):
-            return "received"
+        if received := uploads.receive(services, row):
+            return "joining" if received.state == "joining" else "received"
     except UploadError:
         return "rejected"
     except objects.StillPlacing as slow:
@@ -177,6 +183,21 @@ def look_for_upload(services: Services, row: Job) -> str:
         return expire(services, row)
     postpone(services, row, min(waits_until, later(services, row, FIRST_LOOK_MS)))
     return "awaited"
+
+
+def look_for_joined(services: Services, row: Job) -> str:
+    """Queue a job whose parts were joined, or have them joined; fail it after `JOINING_MS_MAX`."""
+    try:
+        received = uploads.receive(services, row)
+    except UploadError:
+        return "rejected"
+    if received is not None and received.state != "joining":
+        return "received"
+    if row.changed_ms + JOINING_MS_MAX <= services.clock():
+        transitions.fail(services, row, f"{row.name}: {NOT_JOINED}", "broken")
+        return "not_joined"
+    postpone(services, row, services.clock() + JOINING_LOOK_MS)
+    return "joining"
 
 
 def look_for_message(sweep: Sweep, row: Job) -> str:

@@ -16,6 +16,8 @@ from config.contract.table_access import Busy
 
 # When the sweep first looks whether a file arrived whose browser did not call `uploaded`.
 FIRST_LOOK_MS = 120_000
+# When the sweep first looks whether S3 has joined the parts of a file. The page asks more often.
+JOINING_LOOK_MS = 30_000
 
 
 class MovedOnError(Problem):
@@ -57,6 +59,22 @@ def again_in_open_batch(services: Services) -> Callable[[Job], Job]:
         return again(services)(row)
 
     return read
+
+
+def join(services: Services, row: Job) -> Job:
+    """Move a job whose parts have all arrived to `joining`; one that is `joining` stays so."""
+    if row.state == "joining":
+        return row
+    due = services.clock() + JOINING_LOOK_MS
+    with races_as_problems(row):
+        return services.table.move(
+            row,
+            "joining",
+            due,
+            services.clock,
+            ("awaiting_upload",),
+            again=again_in_open_batch(services),
+        )
 
 
 def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:

@@ -1,6 +1,7 @@
 """The calls about uploads: a fresh form, addresses of parts, and the end of the upload."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,8 @@ from config.contract.job import Job
 
 # States of a job whose file was accepted before.
 ACCEPTED = ("queued", "running", "succeeded")
+# States in which a job has no file yet that was checked.
+EXPECTED = ("awaiting_upload", "joining")
 
 
 def renew_form(services: Services, batch: str, job: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def list_parts(services: Services, batch: str, job: str) -> dict[str, Any]:
     row = awaiting(services, batch, job)
     return {
         "part_bytes": objects.part_bytes(row.bytes),
-        "arrived": sorted(objects.arrived_parts(services, row)),
+        "arrived": sorted(objects.arrived_parts(services, row) or ()),
     }
 
 
@@ -78,18 +81,24 @@ def begin_parts(services: Services, row: Job) -> Job:
 def complete_upload(services: Services, batch: str, job: str) -> Job:
     """Check the file that arrived for a job and queue it; a later call changes nothing.
 
+    Returns
+    -------
+    Job
+        It is `joining` while S3 still joins the parts of the file: call again, or leave it to the
+        sweep.
+
     Raises
     ------
     Problem
         409 if no file arrived yet, 422 if it is not an image this app can use, 503 if S3 is still
-        joining or copying it.
+        copying it.
     """
     row = lookup.fetch(services, batch, job)
     if row.state in ACCEPTED:
         return row
     if row.state == "failed" and row.cause == "rejected" and not row.etag:
         raise Problem(422, row.reason)
-    if row.state != "awaiting_upload":
+    if row.state not in EXPECTED:
         raise Problem(409, f"{row.name}: is {row.state}; retry it first")
     try:
         received = receive(services, row)
@@ -99,7 +108,7 @@ def complete_upload(services: Services, batch: str, job: str) -> Job:
         raise Problem(503, str(error)) from error
     except MovedOnError as error:
         # Another call came at the same time, or the sweep found the file.
-        if error.row.state in ACCEPTED:
+        if error.row.state in (*ACCEPTED, "joining"):
             return error.row
         raise
     if received is None:
@@ -110,7 +119,13 @@ def complete_upload(services: Services, batch: str, job: str) -> Job:
 
 
 def receive(services: Services, row: Job) -> Job | None:
-    """Queue a job whose file arrived; None if it has not.
+    """Queue a job whose file arrived; join its parts before that.
+
+    Returns
+    -------
+    Job or None
+        The job as queued, or `joining` while S3 takes long to join the parts; None if the file, or
+        a part of it, has not arrived.
 
     Raises
     ------
@@ -121,9 +136,33 @@ def receive(services: Services, row: Job) -> Job | None:
     """
     try:
         upload = objects.inspect(services, row)
+        if upload is None and row.upload:
+            joined = join(services, row)
+            if joined is None:
+                return None
+            row, upload = joined, objects.look(services, joined)
     except UploadError as error:
         transitions.fail(services, row, str(error), "rejected")
         raise
     if upload is None:
-        return None
+        return row if row.state == "joining" else None
     return transitions.queue(services, row, {"etag": upload.etag, "type": upload.type})
+
+
+def join(services: Services, row: Job) -> Job | None:
+    """Move a job to `joining` and have S3 join its parts; wait for S3 as long as a request may.
+
+    Returns
+    -------
+    Job or None
+        The job, which is `joining`; None if a part has not arrived.
+    """
+    arrived = objects.arrived_parts(services, row)
+    if arrived is not None and len(arrived) < objects.part_count(row.bytes):
+        return None
+    row = transitions.join(services, row)
+    # Without parts, an earlier call has joined them, or S3 still joins them for an earlier call.
+    if arrived is not None:
+        with suppress(objects.StillPlacing):
+            objects.join_parts(services, row, arrived)
+    return row

@@ -9,12 +9,21 @@ from config.contract import resources
 
 Depth = Literal["input", "native"]
 State = Literal[
-    "awaiting_upload", "queued", "running", "succeeded", "failed", "cancelled", "expired"
+    "awaiting_upload",
+    "joining",
+    "queued",
+    "running",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "expired",
 ]
 
-# The states that may follow each state. A running job may be claimed again, by a new attempt.
+# The states that may follow each state. A job is `joining` while S3 joins the parts of its file. A
+# running job may be claimed again, by a new attempt.
 TRANSITIONS: Mapping[State, tuple[State, ...]] = {
-    "awaiting_upload": ("queued", "failed", "cancelled", "expired"),
+    "awaiting_upload": ("joining", "queued", "failed", "cancelled", "expired"),
+    "joining": ("queued", "failed", "cancelled", "expired"),
     "queued": ("queued", "running", "failed", "cancelled", "expired"),
     "running": ("running", "queued", "succeeded", "failed", "cancelled"),
     "succeeded": ("expired",),
@@ -24,7 +33,7 @@ TRANSITIONS: Mapping[State, tuple[State, ...]] = {
 }
 STATES: tuple[State, ...] = tuple(TRANSITIONS)
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled", "expired")
-UNFINISHED: tuple[State, ...] = ("awaiting_upload", "queued", "running")
+UNFINISHED: tuple[State, ...] = ("awaiting_upload", "joining", "queued", "running")
 
 # Attributes that a job loses when it begins anew; it keeps the attempt, which is its fence.
 AFRESH: Mapping[str, Any] = {

@@ -169,7 +169,7 @@ class JobTable(TableBatches):
             }
             return {**AFRESH, **values, **numbers}
 
-        begins_in: tuple[State, ...] = ("awaiting_upload", "failed", "cancelled")
+        begins_in: tuple[State, ...] = ("awaiting_upload", "joining", "failed", "cancelled")
         return self.move(row, "queued", due, clock, begins_in, changes, again)
 
     def queue_again(self, row: Job, values: Mapping[str, Any], now: int, due: int) -> Job:

@@ -3,7 +3,14 @@
 import type { Catalogue, StepBody } from "./recipe";
 
 export type JobState =
-  "awaiting_upload" | "queued" | "running" | "succeeded" | "failed" | "cancelled" | "expired";
+  | "awaiting_upload"
+  | "joining"
+  | "queued"
+  | "running"
+  | "succeeded"
+  | "failed"
+  | "cancelled"
+  | "expired";
 
 export type Format = "same" | "jpeg" | "png" | "webp" | "tiff";
 

@@ -111,6 +111,7 @@ export const texts = {
     retrying: "The connection broke. Trying again.",
     paused: "Paused",
     checking: "Checking the upload",
+    joining: "Joining the parts",
     cancelling: "Cancelling",
     awaiting_upload: "The upload was not finished. Add the file again.",
     waking: "Waits for a worker to start",

@@ -125,6 +125,7 @@ export function page(jobs: JobView[], found: Partial<BatchPage> = {}): BatchPage
 function countsIn(jobs: JobView[]): BatchPage["counts"] {
   const counts = {
     awaiting_upload: 0,
+    joining: 0,
     queued: 0,
     running: 0,
     succeeded: 0,

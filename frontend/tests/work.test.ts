@@ -193,6 +193,19 @@ describe("process", () => {
   });
 });
 
+test("a file whose parts are being joined is asked after until the job is queued", async () => {
+  const { uploaded } = server.api;
+  let calls = 0;
+  server.api.uploaded = (batch, job) => {
+    calls += 1;
+    return calls < 2 ? server.move(batch, job, { state: "joining" }) : uploaded(batch, job);
+  };
+  add("a");
+  await work.process();
+  await vi.waitFor(() => expect(store.get().images.items[0]?.transfer?.phase).toBe("joining"));
+  await vi.waitFor(() => expect(stages()).toEqual(["succeeded"]), 3000);
+});
+
 describe("retry and cancel", () => {
   test("a job that waits for its upload again is uploaded by a fresh form", async () => {
     add("a");

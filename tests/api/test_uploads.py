@@ -6,11 +6,13 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from chalicelib import objects, sweep
 from chalicelib import services as services_module
 from chalicelib.images import UploadError, sniff
 
 from config.contract import resources, table_access
+from config.contract.job import Message
 from config.contract.table import JobTable
 
 
@@ -253,22 +255,26 @@ def test_a_large_file_comes_in_parts_and_goes_on_where_it_was(api):
 
 @pytest.fixture
 def slow_store(api, monkeypatch):
-    """A store that joins parts when it is let go; gives the event that does so."""
-    let_go = threading.Event()
+    """A store that joins parts when its event `let_go` is set."""
 
     class Slow:
-        def complete_multipart_upload(self, **named):
-            assert let_go.wait(60)
-            api.s3.complete_multipart_upload(**named)
+        let_go, ended, joined = threading.Event(), threading.Event(), 0
 
-    slow = replace(api.services, s3_placing=Slow())
+        def complete_multipart_upload(self, **named):
+            assert self.let_go.wait(60)
+            self.joined += 1
+            api.s3.complete_multipart_upload(**named)
+            self.ended.set()
+
+    store = Slow()
+    slow = replace(api.services, s3_placing=store)
     monkeypatch.setattr(services_module, "_made_once", lambda: slow)
     monkeypatch.setattr(objects, "PLACING_SECONDS", 0.2)
     # At its end it waits for the calls, which the store must outlive.
     with ThreadPoolExecutor(4) as placing:
         monkeypatch.setattr(objects, "PLACING", placing)
-        yield let_go
-        let_go.set()
+        yield store
+        store.let_go.set()
 
 
 def in_parts(api):
@@ -280,18 +286,95 @@ def in_parts(api):
     return batch, job
 
 
-def test_a_large_file_that_takes_long_to_be_joined_is_asked_for_again(api, slow_store):
+def test_a_job_is_joining_while_the_parts_of_its_file_are_joined(api, queues, slow_store):
     batch, job = in_parts(api)
-    at = f"/batches/{batch}/jobs/{job}/uploaded"
-    status, problem = api.post(at)
-    assert status == 503
-    assert problem["detail"] == "a.png: the file is still being put in its place; ask again"
-    slow_store.set()
-    # The call goes on meanwhile; whoever asks before it is through is told so once more.
+    at = f"/batches/{batch}/jobs/{job}"
+    for _ in range(2):
+        status, view = api.post(f"{at}/uploaded")
+        assert (status, view["state"]) == (202, "joining")
+    assert api.get(at)[1]["state"] == "joining"
+    assert api.counts(batch) == {"joining": 1}
+    assert api.get(f"{at}/parts")[0] == 409
+    slow_store.let_go.set()
     until = time.monotonic() + 30
-    while (answer := api.post(at))[0] != 202:
+    while (answer := api.post(f"{at}/uploaded"))[1]["state"] == "joining":
         assert time.monotonic() < until, answer
-    assert answer[1]["state"] == "queued"
+    assert (answer[0], answer[1]["state"]) == (202, "queued")
+    assert api.counts(batch) == {"queued": 1}
+    assert queues.take() == [Message(batch, job, 1)]
+    # The calls waited for the same join.
+    assert slow_store.joined == 1
+
+
+def test_the_sweep_completes_a_join_that_nobody_asks_for(api, queues, slow_store):
+    batch, job = in_parts(api)
+    api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    slow_store.let_go.set()
+    assert slow_store.ended.wait(30)
+    api.clock.pass_seconds(31)
+    assert sweep.run(services_module.services()) == {"received": 1}
+    assert queues.take() == [Message(batch, job, 1)]
+
+
+def test_a_joined_file_whose_answer_was_lost_is_found(api, queues):
+    batch, job = in_parts(api)
+    row = api.row(batch, job)
+    objects.join_parts(api.services, row, objects.arrived_parts(api.services, row))
+    status, view = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert (status, view["state"]) == (202, "queued")
+    assert queues.take() == [Message(batch, job, 1)]
+
+
+def test_a_joined_file_that_does_not_show_yet_is_waited_for(api, monkeypatch):
+    batch, job = in_parts(api)
+    row = api.row(batch, job)
+    objects.abort_parts(api.services, row, row.upload)
+    for _ in range(2):
+        status, view = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+        assert (status, view["state"]) == (202, "joining")
+    api.arrive(batch, job, b"\x89PNG\r\n\x1a\n".ljust(SIZE, b"x"))
+    assert api.post(f"/batches/{batch}/jobs/{job}/uploaded")[1]["state"] == "queued"
+
+
+def test_parts_that_are_never_joined_fail_the_job_which_then_takes_the_file_again(api, slow_store):
+    batch, job = in_parts(api)
+    assert api.post(f"/batches/{batch}/jobs/{job}/uploaded")[1]["state"] == "joining"
+    api.clock.pass_seconds(60)
+    assert sweep.run(services_module.services()) == {"joining": 1}
+    api.clock.pass_seconds(sweep.JOINING_MS_MAX / 1000)
+    assert sweep.run(services_module.services()) == {"not_joined": 1}
+    row = api.row(batch, job)
+    assert (row.state, row.cause) == ("failed", "broken")
+    assert row.reason == f"a.png: {sweep.NOT_JOINED}"
+    _, again = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert again["state"] == "awaiting_upload"
+    assert "upload" in again
+
+
+def test_a_job_that_is_joining_can_be_cancelled(api, slow_store):
+    batch, job = in_parts(api)
+    api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert api.post(f"/batches/{batch}/jobs/{job}/cancel")[1]["state"] == "cancelled"
+    assert api.counts(batch) == {"cancelled": 1}
+
+
+def test_a_store_that_does_not_answer_in_time_is_said_with_when_to_ask_again(api, monkeypatch):
+    class Silent:
+        def get_paginator(self, _name):
+            raise ReadTimeoutError(endpoint_url="https://store.example")
+
+    batch, job = in_parts(api)
+    silent = replace(api.services, s3=Silent())
+    monkeypatch.setattr(services_module, "_made_once", lambda: silent)
+    answer = api.http.get(f"/batches/{batch}/jobs/{job}/parts")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json_body["detail"] == "the storage did not answer in time; try again"
+
+
+def test_two_tries_of_s3_leave_a_request_time_to_say_so():
+    config = services_module.s3_client("eu-central-1", "").meta.config
+    tries = config.retries["total_max_attempts"]
+    assert tries * (config.connect_timeout + config.read_timeout) < 29
 
 
 def test_what_could_not_begin_to_put_a_file_in_its_place_is_not_done_later(api, monkeypatch):
@@ -300,23 +383,12 @@ def test_what_could_not_begin_to_put_a_file_in_its_place_is_not_done_later(api, 
     monkeypatch.setattr(objects, "PLACING_SECONDS", 0.1)
     with ThreadPoolExecutor(1) as placing:
         monkeypatch.setattr(objects, "PLACING", placing)
-        for call in (lambda: let_go.wait(60), lambda: made.append("late")):
+        calls = ((row, lambda: let_go.wait(60)), (replace(row, job="b"), lambda: made.append("b")))
+        for each, call in calls:
             with pytest.raises(objects.StillPlacing):
-                objects.placed(row, call)
+                objects.placed(each, call)
         let_go.set()
     assert made == []
-
-
-def test_a_file_that_is_never_joined_keeps_no_sweep_busy_and_expires(api, slow_store):
-    batch, job = in_parts(api)
-    for _ in range(3):
-        due = api.row(batch, job).due
-        api.clock.now = due
-        assert sweep.run(services_module.services()) == {"awaited": 1}
-        assert api.row(batch, job).due > due
-    api.clock.pass_seconds(api.services.settings.upload_wait_seconds)
-    assert sweep.run(services_module.services()) == {"expired": 1}
-    assert api.row(batch, job).state == "expired"
 
 
 def test_a_part_is_signed_with_its_length(api):

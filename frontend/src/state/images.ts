@@ -5,11 +5,18 @@ import type { Action } from "./state";
 
 /**
  * The upload of a file to S3. "waiting": for other uploads to end; "checking": the API is checking
- * the uploaded file.
+ * the uploaded file; "joining": S3 is joining its parts.
  */
 export interface Transfer {
   readonly phase:
-    "preparing" | "waiting" | "sending" | "offline" | "retrying" | "paused" | "checking";
+    | "preparing"
+    | "waiting"
+    | "sending"
+    | "offline"
+    | "retrying"
+    | "paused"
+    | "checking"
+    | "joining";
   readonly sent: number;
 }
 
@@ -109,7 +116,12 @@ export function stageOf(image: ImageItem): Stage {
 /** Return whether an image is being uploaded, waits in the queue, runs or is being cancelled. */
 export function isActive(image: ImageItem): boolean {
   if (image.transfer !== null || image.cancelling) return true;
-  return image.job?.state === "queued" || image.job?.state === "running";
+  return image.job !== null && isOpen(image.job) && image.job.state !== "awaiting_upload";
+}
+
+/** Return whether a job has not ended. */
+export function isOpen({ state }: { readonly state: JobState }): boolean {
+  return ["awaiting_upload", "joining", "queued", "running"].includes(state);
 }
 
 /** Return whether the service may still be making pictures of a finished image for this page. */
@@ -311,9 +323,7 @@ function merged(state: Images, page: BatchPage, recipe: string, restoring: boole
     known.add(view.job);
     if (!item.job || !isNewer(view, item.job)) return item;
     moved = true;
-    const ended =
-      view.state !== "awaiting_upload" && view.state !== "queued" && view.state !== "running";
-    return { ...item, job: view, cancelling: item.cancelling && !ended };
+    return { ...item, job: view, cancelling: item.cancelling && isOpen(view) };
   });
   const unknown = restoring
     ? page.jobs.filter((view) => !known.has(view.job) && !state.hidden.includes(view.job))

@@ -1,6 +1,6 @@
 /** Cancel and retry one image or all. */
 
-import { isActive } from "../state/images";
+import { isActive, isOpen } from "../state/images";
 import type { Desk } from "./desk";
 import { follow } from "./follow";
 import { transfer } from "./send";
@@ -33,7 +33,9 @@ export async function cancelAll(desk: Desk): Promise<void> {
 }
 
 async function cancelBatch(desk: Desk, batch: string): Promise<void> {
-  const ids = desk.items.filter((each) => each.batch === batch && isOpen(each)).map(({ id }) => id);
+  const ids = desk.items
+    .filter((each) => each.batch === batch && each.job !== null && isOpen(each.job))
+    .map(({ id }) => id);
   desk.dispatch({ type: "batch closed", id: batch });
   desk.dispatch({ type: "cancel asked", ids, asked: true });
   try {
@@ -43,10 +45,6 @@ async function cancelBatch(desk: Desk, batch: string): Promise<void> {
     desk.explain(error);
   }
   void follow(desk, batch);
-}
-
-function isOpen({ job }: { job: { state: string } | null }): boolean {
-  return job !== null && ["awaiting_upload", "queued", "running"].includes(job.state);
 }
 
 function stop(desk: Desk, id: string): void {

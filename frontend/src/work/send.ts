@@ -1,6 +1,13 @@
 /** Send images: create their jobs, upload their files, and have the jobs queued. */
 
-import { ApiProblem, type CreatedJob, type UploadForm, UploadRefused, isPassing } from "../api";
+import {
+  ApiProblem,
+  type CreatedJob,
+  type JobView,
+  type UploadForm,
+  UploadRefused,
+  isPassing,
+} from "../api";
 import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
@@ -11,6 +18,8 @@ import { randomHex } from "./random";
 
 /** Larger files are uploaded in parts, so that an interrupted upload resumes after its parts. */
 const PARTS_FROM_BYTES = 16 * 2 ** 20;
+// Each request waits for the storage as well, so a short pause is enough.
+const JOINING_MS = 1000;
 
 /** Send all images that were not processed with the recipe on the page. */
 export async function process(desk: Desk): Promise<void> {
@@ -194,7 +203,7 @@ export async function transfer(desk: Desk, id: string, form: UploadForm | null):
         : upload(file, form, whole, signal),
     );
     change({ phase: "checking", sent: file.size });
-    const view = await desk.through(() => desk.api.uploaded(batch, job, signal), signal);
+    const view = await report(desk, batch, job, signal, () => change({ phase: "joining" }));
     desk.dispatch({ type: "job answered", id, job: view });
     change(null);
   } catch (error) {
@@ -204,6 +213,22 @@ export async function transfer(desk: Desk, id: string, form: UploadForm | null):
   desk.running.delete(id);
   void follow(desk, batch);
   desk.followed.get(batch)?.wake();
+}
+
+/** Report that a file was sent, again and again while the storage joins its parts. */
+async function report(
+  desk: Desk,
+  batch: string,
+  job: string,
+  signal: AbortSignal,
+  onJoining: () => void,
+): Promise<JobView> {
+  for (;;) {
+    const view = await desk.through(() => desk.api.uploaded(batch, job, signal), signal);
+    if (view.state !== "joining") return view;
+    onJoining();
+    await desk.waiting.sleep(JOINING_MS, signal);
+  }
 }
 
 /** Reuse the uploaded file of another job; if that is gone, upload the file from this page. */

@@ -94,10 +94,13 @@ function extension(name: string): string {
   return (/\.([^.]{1,4})$/.exec(name)?.[1] ?? "?").toUpperCase();
 }
 
+// Phases of a transfer that have no progress in bytes.
+const UNCOUNTED = new Set(["preparing", "checking", "joining"]);
+
 function RowProgress({ image }: { image: ImageItem }) {
   const { job, transfer } = image;
   if (transfer) {
-    const isCounted = transfer.phase !== "preparing" && transfer.phase !== "checking";
+    const isCounted = !UNCOUNTED.has(transfer.phase);
     const most = isCounted ? image.bytes : 0;
     return <Progress label={texts.images.upload(image.name)} value={transfer.sent} most={most} />;
   }

@@ -22,6 +22,8 @@ export function wordsFor(image: ImageItem, line: LineState): string {
       return image.file ? texts.stage.cancelled : texts.stage.cancelledBefore;
     case "awaiting_upload":
       return texts.stage.awaiting_upload;
+    case "joining":
+      return texts.stage.joining;
     case "queued":
       if (line.start_seconds > 0) return texts.stage.waking;
       return texts.stage.queued(aheadOf(image, line));
