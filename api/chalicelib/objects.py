@@ -291,11 +291,9 @@ def delete_objects(services: Services, batch: str, job: str = "") -> Iterator[in
         later.
     """
     abort_all(services, resources.upload_key(batch, job))
-    results = f"files/{batch}/" + (f"{job}/" if job else "")
-    uploads = resources.upload_key(batch, job)
     for bucket, prefix in (
-        (services.settings.uploads_bucket, uploads),
-        (services.settings.results_bucket, results),
+        (services.settings.uploads_bucket, resources.upload_key(batch, job)),
+        (services.settings.results_bucket, resources.results_prefix(batch, job)),
     ):
         pages = services.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:

@@ -317,7 +317,7 @@ class Runner:
         name = f"{Path(row.name).stem}.{form.extension}"
         size = path.stat().st_size
         with timings.timed("s3"):
-            self.storage.upload(path, key, form.media_type, name)
+            self.storage.upload(path, key, form.media_type, name, row.kept_until - milliseconds())
         now = milliseconds()
         dtype, result_dtype = views.dtypes
         with timings.timed("table"):
@@ -369,7 +369,8 @@ class Runner:
         extension = path.suffix.removeprefix(".")
         key = resources.view_key(row.batch, row.job, row.attempt, image, extension)
         name = f"{Path(row.name).stem}-{image}.{extension}"
-        self.storage.upload(path, key, resources.VIEW_TYPES[extension], name)
+        kept_ms = row.kept_until - milliseconds()
+        self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, kept_ms)
         return key
 
 

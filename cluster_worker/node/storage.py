@@ -36,10 +36,6 @@ MULTIPART = TransferConfig(
     multipart_threshold=PARTS_BYTES, multipart_chunksize=PARTS_BYTES, max_concurrency=4
 )
 
-# A result never changes under its key. It must stay out of shared caches: only those who know the
-# batch may read it.
-CACHE_CONTROL = "private, max-age=31536000, immutable"
-
 MISSING = ("NoSuchKey", "404")
 CHANGED = ("PreconditionFailed", "412")
 
@@ -110,7 +106,9 @@ class Storage:
             for chunk in body.iter_chunks(CHUNK_BYTES):
                 file.write(chunk)
 
-    def upload(self, path: Path, key: str, media_type: str, download_name: str) -> None:
+    def upload(
+        self, path: Path, key: str, media_type: str, download_name: str, kept_ms: int
+    ) -> None:
         """Store a result.
 
         Parameters
@@ -123,6 +121,8 @@ class Storage:
             Sent to browsers.
         download_name : str
             File name under which browsers save it.
+        kept_ms : int
+            Milliseconds until the result is deleted; caches may keep it as long.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Storage:
         headers = {
             "ContentType": media_type,
             "ContentDisposition": disposition(download_name),
-            "CacheControl": CACHE_CONTROL,
+            "CacheControl": cache_control(kept_ms),
         }
         with aws_errors_as_broken("S3"):
             if path.stat().st_size < PARTS_BYTES:
@@ -188,6 +188,15 @@ def client(service: str, endpoint: str, region: str) -> Any:
     session = boto3.session.Session(region_name=region)
     made = session.resource if service == "dynamodb" else session.client
     return made(service, endpoint_url=endpoint or None, config=config)
+
+
+def cache_control(kept_ms: int) -> str:
+    """Return the Cache-Control header of a result that is kept for a time in milliseconds.
+
+    A result never changes under its key. Shared caches must not store it: only those who know its
+    address may read it.
+    """
+    return f"private, max-age={max(0, kept_ms // 1000)}, immutable"
 
 
 def disposition(name: str) -> str:

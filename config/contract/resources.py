@@ -1,6 +1,7 @@
 """Names of resources: keys in the buckets, queues on the broker, keys and indexes of the table."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,12 +81,23 @@ def result_key(batch: str, job: str, attempt: int, extension: str) -> str:
 
     Every attempt writes under its own key, so that a late writer never touches the winner's.
     """
-    return f"files/{batch}/{job}/{attempt}/result.{extension}"
+    return f"{results_prefix(batch, job)}{attempt}/result.{extension}"
 
 
 def view_key(batch: str, job: str, attempt: int, image: str, extension: str) -> str:
     """Key of a picture of an attempt's `original` or `result`, beside the result."""
-    return f"files/{batch}/{job}/{attempt}/{image}-view.{extension}"
+    return f"{results_prefix(batch, job)}{attempt}/{image}-view.{extension}"
+
+
+def results_prefix(batch: str, job: str = "") -> str:
+    """Return how the keys begin of the results and pictures of a job, or of a whole batch.
+
+    They do not hold the batch id, which may list, retry and delete the batch, but a code from which
+    it cannot be computed (HMAC-SHA256 with the id as its key). So the address of a result may be
+    passed on; it leads to nothing else.
+    """
+    code = hmac.digest(batch.encode(), b"results", "sha256").hex()[:32]
+    return f"files/{code}/" + (f"{job}/" if job else "")
 
 
 def job_sk(job: str) -> str:

@@ -170,11 +170,33 @@ def test_a_result_is_named_by_its_path_on_the_site(api):
     api.write(batch, job, state="succeeded", result_key=key, **values)
     _, found = api.get(f"/batches/{batch}/jobs/{job}")
     assert found["result"] == {
-        "url": f"/files/{batch}/{job}/1/result.png",
+        "url": f"/{resources.results_prefix(batch, job)}1/result.png",
         "name": "a.png",
         "type": "image/png",
         "bytes": 9,
     }
+
+
+def test_the_address_of_a_result_or_picture_leads_to_nothing_else_of_its_batch(api):
+    batch, (job,) = api.queued()
+    result = resources.result_key(batch, job, 1, "png")
+    view = resources.view_key(batch, job, 1, "result", "tiles")
+    api.write(batch, job, state="succeeded", result_key=result, result_view=view, dtype="uint8")
+    _, found = api.get(f"/batches/{batch}/jobs/{job}")
+    for address in (found["result"]["url"], found["views"]["result"]["url"]):
+        assert batch not in address
+        _, _, code, its_job, *_ = address.split("/")
+        assert its_job == job
+        # Nor may the hash in the logs lead from one to the other.
+        assert not code.startswith(resources.public_name(batch))
+        for method, path in (
+            ("GET", f"/batches/{code}"),
+            ("POST", f"/batches/{code}/jobs/{job}/retry"),
+            ("POST", f"/batches/{code}/jobs/{job}/cancel"),
+            ("DELETE", f"/batches/{code}"),
+        ):
+            assert api.call(method, path)[0] == 404
+    assert api.get(f"/batches/{batch}")[0] == 200
 
 
 def test_an_expired_job_is_gone(api):

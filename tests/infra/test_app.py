@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from config.contract import resources
 from config.contract.settings import TOP
 from infra.local import app as room
 from infra.local import selfcheck
@@ -160,7 +161,8 @@ def test_no_log_names_a_batch(app):
     batch, job = created["batch"], created["jobs"][0]
     selfcheck.upload(job["upload"], selfcheck.PNG)
     assert request("GET", f"{app.url}/api/batches/{batch}").status == 200
-    assert request("GET", f"{app.url}/files/{batch}/{job['job']}/1/result.png").status == 404
+    key = resources.result_key(batch, job["job"], 1, "png")
+    assert request("GET", f"{app.url}/{key}").status == 404
     for log in app.folder.glob("*.log"):
         assert batch not in log.read_text(errors="replace"), log.name
 
