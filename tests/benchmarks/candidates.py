@@ -11,10 +11,9 @@ from time import perf_counter
 
 import numpy as np
 
-from tests.benchmarks.clock import peak_of
+from tests.benchmarks.clock import peak_of, seconds_of
 
 ANSWER_SECONDS = 1800.0
-# Pillow runs a filter on one thread.
 LIBRARIES = (
     ("scikit-image", 1),
     ("OpenCV", 1),
@@ -28,6 +27,8 @@ LIBRARIES = (
     ("Pillow", 1),
 )
 SERIAL = "scikit-image"
+# Libraries that always run on one thread, so that their name says enough.
+ONE_THREAD = (SERIAL, "Pillow", "rank.median", "cc3d", "fill-voids")
 # Keeps numerical libraries from starting threads beyond those asked for.
 QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -35,21 +36,33 @@ QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS":
 class Peer:
     """A library with a number of threads, in a process of its own."""
 
-    def __init__(self, library, threads):
+    def __init__(self, library, threads, module):
         self.library = library
-        self.name = library if library in (SERIAL, "Pillow") else f"{library} {threads}"
+        self.name = library if library in ONE_THREAD else f"{library} {threads}"
         environment = {**os.environ, **QUIET, "VIPS_CONCURRENCY": str(threads)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.peer", library, str(threads)],
+            [sys.executable, "-m", "tests.benchmarks.peer", library, str(threads), module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
 
-    def ask(self, question, save="", last=False):
-        """Have the library run once; return the seconds."""
-        line = json.dumps({**question, "save": save, "last": last})
+    def ask(self, question, cold=False, save="", last=False):
+        """Have the library run once; return the seconds.
+
+        Parameters
+        ----------
+        question : dict
+            What `tests.benchmarks.peer` reads: the work and the image.
+        cold : bool
+            Whether the process first returns the memory that it keeps to the system.
+        save : str
+            Path for the result, if it is wanted.
+        last : bool
+            Whether the image is not needed again.
+        """
+        line = json.dumps({**question, "cold": cold, "save": save, "last": last})
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return self.read_answer()
@@ -77,9 +90,18 @@ class Peer:
             self.process.terminate()
 
 
-def peers(stack: ExitStack, libraries=LIBRARIES):
-    """Start peers side by side; they end with the stack."""
-    started = [Peer(*each) for each in libraries]
+def peers(stack: ExitStack, libraries=LIBRARIES, module="peers"):
+    """Start peers side by side; they end with the stack.
+
+    Parameters
+    ----------
+    stack : ExitStack
+    libraries : sequence of tuple
+        (library, threads) of each.
+    module : str
+        Module of this folder that has their functions.
+    """
+    started = [Peer(*each, module) for each in libraries]
     for each in started:
         stack.callback(each.close)
     for each in started:
@@ -108,8 +130,13 @@ class Resident:
         self.steps = steps
         self.in_ranks = []
 
-    def run(self):
-        """Return the seconds of one run; its result is released outside the clock."""
+    def run(self, cold=False):
+        """Return the seconds of one run; its result is released outside the clock.
+
+        A cold run finds no memory that the engine kept from earlier results.
+        """
+        if cold:
+            cool(self.engine)
         began = perf_counter()
         with self.engine.prepare_held(self.held, self.steps) as job:
             job.start()
@@ -121,6 +148,21 @@ class Resident:
         return seconds
 
 
-def run_held(engine, held, steps):
+def run_held(engine, held, steps, cold=False):
     """Return the seconds of one run of a held image, without the release of its result."""
-    return Resident(engine, held, steps).run()
+    return Resident(engine, held, steps).run(cold)
+
+
+def run_whole(engine, image, steps, cold=False):
+    """Return the seconds of one run from the caller's array to a new array of the caller's."""
+    if cold:
+        cool(engine)
+    return seconds_of(lambda: engine.run(image, steps))
+
+
+def cool(engine):
+    """Discard the memory that an engine keeps warm for the next job."""
+    segments = engine.segments
+    with segments.changed:
+        cold, segments.warm = segments.warm, []
+    segments.discard(cold)

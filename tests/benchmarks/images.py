@@ -15,6 +15,8 @@ SHAPES = {
     "tiny": (96, 144),
 }
 NOISE = 6
+# Level above which a pixel of a gray photograph belongs to a mask.
+BRIGHT = 110
 
 
 def photograph(rows, columns, colours=True):
@@ -32,14 +34,32 @@ def photograph(rows, columns, colours=True):
     return np.clip(image + noise, 0, 255, out=image).astype(np.uint8)
 
 
+def pictured(kind, rows, columns):
+    """Make a picture of a kind: "gray", "colours", "12 bits", "floats", "mask" or "labels".
+
+    Floats are those of the gray photograph. Masks and labels are of its bright parts.
+    """
+    image = photograph(rows, columns, kind == "colours")
+    if kind == "12 bits":
+        fine = np.random.default_rng(2).integers(0, 16, image.shape, np.uint16)
+        return image.astype(np.uint16) * 16 + fine
+    if kind == "floats":
+        return (image / 255).astype(np.float32)
+    if kind == "mask":
+        return image > BRIGHT
+    if kind == "labels":
+        return measure.label(image > BRIGHT).astype(np.uint32)
+    return image
+
+
 def suited(operation, rows, columns):
     """Make an image that an operation takes, in colour only if it treats the colours together."""
     colours = operation.takes == "picture" and operation.channels in ("rgb", "any")
     image = photograph(rows, columns, colours)
     if operation.takes in ("mask", "classes"):
-        return image > 110
+        return image > BRIGHT
     if operation.takes == "labels":
-        return measure.label(image > 110).astype(np.uint32)
+        return measure.label(image > BRIGHT).astype(np.uint32)
     return image
 
 

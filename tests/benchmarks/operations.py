@@ -1,6 +1,7 @@
 """The sixteen operations on photographs, beside every peer, resident and end to end."""
 
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
 from cluster_worker import Engine
@@ -13,12 +14,14 @@ from tests.benchmarks.candidates import (
     LIBRARIES,
     SERIAL,
     Resident,
+    cool,
     peers,
     processes_of,
+    run_whole,
 )
 from tests.benchmarks.cases import CASES
-from tests.benchmarks.clock import interleave, peak_of, seconds_of
-from tests.benchmarks.images import SHAPES, photograph, put
+from tests.benchmarks.clock import interleave, peak_of
+from tests.benchmarks.images import SHAPES, pictured, put
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.pixels import Expected
 from tests.benchmarks.rates import memory_speed
@@ -65,7 +68,7 @@ def row(case, size, engine, started, folder):
     """Time one operation on one image, with every candidate that has it."""
     steps = recipe.check([case.step], catalogue(), 1)
     shape = shape_of(case, size)
-    image = photograph(*shape, case.colours)
+    image = pictured(case.picture, *shape)
     taking_part = [each for each in started if each.name == SERIAL or has(each, case)]
     warm_up(engine, taking_part, case, steps, folder)
     planned = plan(engine.plan_request(header_of(image.shape, image.dtype.name), steps))
@@ -76,19 +79,16 @@ def row(case, size, engine, started, folder):
         found, peaks[each.name] = each.first(question, folder)
         expected = Expected.of(found) if each.name == SERIAL else expected
         pixels[each.name] = expected.share_of_others(found)
-        candidates[each.name] = lambda each=each: each.ask(question)
+        candidates[each.name] = partial(each.ask, question)
     cool(engine)
     with peak_of(processes_of(engine)) as peak:
         found = engine.run(image, steps)
-    pixels["resident"], peaks["resident"] = expected.share_of_others(found), peak.bytes
-    if pixels["resident"]:
-        # For pictures this app promises scikit-image's result in single precision.
-        single, _ = reference.run(image, steps, "input")
-        pixels["resident"] = Expected.of(single).share_of_others(found)
+    pixels["resident"] = ours_off(found, expected, image, steps)
+    peaks["resident"] = peak.bytes
     with engine.hold(image) as held:
         resident = Resident(engine, held, steps)
         candidates["resident"] = resident.run
-        candidates["end to end"] = lambda: seconds_of(lambda: engine.run(image, steps))
+        candidates["end to end"] = partial(run_whole, engine, image, steps)
         taken = interleave(candidates, REPEATS.get(size, 2), SECONDS_MAX.get(size, 2.0))
     for each in taking_part:
         each.ask(question, last=True)
@@ -98,7 +98,8 @@ def row(case, size, engine, started, folder):
         "size": size,
         "shape": list(image.shape),
         "target": case.target,
-        "seconds": taken,
+        "seconds": taken.seconds,
+        "cold": taken.cold,
         "in_ranks": median(resident.in_ranks),
         "moved": sum(cost.moved_bytes(planned, each, RANKS) for each in planned.passes),
         "pixels": pixels,
@@ -106,12 +107,24 @@ def row(case, size, engine, started, folder):
     }
 
 
-def cool(engine):
-    """Discard the memory that an engine keeps warm for the next job."""
-    segments = engine.segments
-    with segments.changed:
-        cold, segments.warm = segments.warm, []
-    segments.discard(cold)
+def ours_off(found, expected, image, steps):
+    """Return the share of our pixels that differ from scikit-image's.
+
+    Parameters
+    ----------
+    found : ndarray
+        Our result.
+    expected : Expected
+        scikit-image's.
+    image, steps : ndarray, list of dict
+        What both have processed.
+    """
+    share = expected.share_of_others(found)
+    if share:
+        # For pictures this app promises scikit-image's result in single precision.
+        single, _ = reference.run(image, steps, "input")
+        share = Expected.of(single).share_of_others(found)
+    return share
 
 
 def has(peer, case):
@@ -121,7 +134,7 @@ def has(peer, case):
 
 def warm_up(engine, taking_part, case, steps, folder):
     """Run every candidate once on a small image, so that no timed run imports anything."""
-    image = photograph(*SHAPES["tiny"], case.colours)
+    image = pictured(case.picture, *SHAPES["tiny"])
     question = {"case": case.name, "steps": steps, **put(image, folder, "warm")}
     for each in taking_part:
         each.ask(question, last=True)

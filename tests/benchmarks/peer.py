@@ -1,9 +1,11 @@
 """One candidate in a process of its own, which reads what to run from standard input.
 
-`python -m tests.benchmarks.peer LIBRARY THREADS`
+`python -m tests.benchmarks.peer LIBRARY THREADS MODULE`, where the module of this folder has the
+library's functions.
 """
 
 import ctypes
+import importlib
 import json
 import sys
 import time
@@ -14,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from cluster_worker.pixels.shared_memory import Pixels
-from tests.benchmarks.peers import PEERS, limit_threads
 from tests.cluster_worker.operations import reference
 
 
@@ -26,16 +27,21 @@ def mapped(path, shape, dtype):
     return image
 
 
-def work_of(library, question):
+def work_of(library, module, question):
     """Return the function of the image that a question asks for."""
     if library == "scikit-image":
         return lambda image: own(image, reference.run(image, question["steps"], "native")[0])
-    return PEERS[library][question["case"]]
+    return module.PEERS[library][question["case"]]
 
 
 def own(image, result):
     """Return the result, copied if it is a view of the image."""
     return result.copy() if np.may_share_memory(image, result) else result
+
+
+def return_memory():
+    """Return the memory that the allocator keeps to the system."""
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def answer(value):
@@ -48,13 +54,16 @@ def main():
     """Answer one question per line until standard input ends."""
     warnings.simplefilter("ignore")
     library, threads = sys.argv[1], int(sys.argv[2])
-    limit_threads(threads)
+    module = importlib.import_module(f"tests.benchmarks.{sys.argv[3]}")
+    module.limit_threads(threads)
     answer("ready")
     for line in sys.stdin:
         question = json.loads(line)
         shape = tuple(question["shape"])
         image = mapped(question["path"], shape, question["dtype"])
-        work = work_of(library, question)
+        work = work_of(library, module, question)
+        if question["cold"]:
+            return_memory()
         began = time.perf_counter()
         result = work(image)
         seconds = time.perf_counter() - began
@@ -65,7 +74,7 @@ def main():
             mapped.cache_clear()
             del image
             # Memory that the allocator keeps would hide how much the next row needs.
-            ctypes.CDLL(None).malloc_trim(0)
+            return_memory()
         answer(seconds)
 
 

@@ -46,12 +46,14 @@ class Expected:
         Returns
         -------
         float
-            From 0 to 1. Floats differ by more than 1e-6 of the range. Levels differ if they are not
+            From 0 to 1. Labels and levels of 16 bits must be equal. Floats differ by more than 1e-6 of the range. Levels differ if they are not
             equal, except by one level at an edge of rounding. 1 if the shapes differ.
         """
         found = np.squeeze(found)
         if found.shape != self.image.shape:
             return 1.0
+        if is_deep(self.image) and found.dtype.kind in "iu":
+            return np.count_nonzero(found != self.image) / found.size
         floats = found.dtype.kind == "f" and found.max() <= 1 + FLOAT_TOLERANCE
         compare = self.other_floats if floats else self.other_levels
         slices = (slice(top, top + ROWS) for top in range(0, len(found), ROWS))
@@ -68,6 +70,11 @@ class Expected:
         off = shown != self.levels[rows]
         near = np.abs(shown[off].astype(np.float64) - self.levels[rows][off]) <= 1
         return np.count_nonzero(off) - np.count_nonzero(near & self.at_edge[rows][off])
+
+
+def is_deep(image):
+    """Return whether an image holds labels, or levels of more than eight bits."""
+    return image.dtype.kind in "iu" and image.dtype.itemsize > 1
 
 
 def share_of_white(image):

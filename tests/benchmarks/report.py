@@ -13,7 +13,7 @@ from tests.benchmarks.others import (
     WORTH_SECONDS,
     falls_short,
 )
-from tests.benchmarks.text import milliseconds, table, times
+from tests.benchmarks.text import mark, measured_on, milliseconds, table, times
 
 mpl.use("svg")
 from matplotlib import pyplot
@@ -21,16 +21,14 @@ from matplotlib import pyplot
 OURS = ("resident", "end to end")
 LIBRARIES = ("OpenCV", "libvips", "dask", "dask-image")
 PLOTTED = ("resident", "end to end", "OpenCV 2", "libvips 2", "dask 2")
-# Below this share of pixels that differ, only the limit is shown.
-FEW = 0.001
 
 HEAD = """# Speed, measured
 
 `make bench` measures everything on this page on the machine at hand and writes it;
 `make bench PART=files` renews one part. All candidates of a row take turns on the same photograph,
-and medians count; in its turn, what takes less than 0.1 s runs again until that is over. Unless
-said otherwise a figure is how many times faster than **serial scikit-image on uint8** (= 1)
-something is, and *ours* is two MPI ranks.
+and medians count. The first run of a turn is not counted; what then takes less than 0.1 s runs
+again until that is over. Unless said otherwise a figure is how many times faster than **serial
+scikit-image on uint8** (= 1) something is, and *ours* is two MPI ranks.
 
 - *resident*: the image lies in the engine's memory already, and the result stays there
   (`Engine.hold`). *end to end*: from the caller's array to a new array of the caller's.
@@ -38,6 +36,8 @@ something is, and *ours* is two MPI ranks.
 - **=**: the pixels are scikit-image's: levels equal, but for one level where scikit-image's own
   float lies at an edge of rounding; floats within 1e-6. **≠**: they are not, with the share of
   pixels that differ. Ours may be what scikit-image makes of the image in single precision.
+- *One cold run* is the first of a turn, after all others ran: its process has returned the memory
+  that it kept from earlier runs, and asks for it again. It is the same for all candidates.
 """
 
 
@@ -63,18 +63,6 @@ def write(folder):
     (folder / "README.md").write_text("\n".join(parts))
 
 
-def measured_on(measured):
-    """Return the sentence that names machine and date."""
-    return f"Measured on {measured['machine']}, {measured['date']}.\n"
-
-
-def mark(share):
-    """Return the mark that shows whether pixels equal scikit-image's."""
-    if share == 0:
-        return "="
-    return "≠ <0.1 %" if share < FEW else f"≠ {100 * share:.1f} %"
-
-
 def ratio_of(row, name):
     """Return how many times faster than serial scikit-image a candidate is."""
     return row["seconds"][SERIAL] / row["seconds"][name]
@@ -88,12 +76,16 @@ def operations(measured):
     heads += [f"{name} {'1 / 2' if f'{name} 1' in timed else 2}" for name in LIBRARIES] + ["Pillow"]
     names = [SERIAL, "resident", "OpenCV 2", "libvips 2", "dask 2", "dask-image 2", "Pillow"]
     memory = [[row["operation"]] + [shown(row["memory"], name) for name in names] for row in rows]
+    timed_cold = [SERIAL, *OURS, *names[2:]]
+    cold = [[row["operation"]] + [cold_of(row, name) for name in timed_cold] for row in rows]
     return "\n".join(
         [
             f"## Operations on {size}, beside every peer\n",
             measured_on(measured),
             table(heads, [operation(row) for row in rows]),
             notes_on(rows),
+            f"One cold run, in milliseconds ({size}):\n",
+            table(["", SERIAL, "ours, resident", "end to end", *names[2:]], cold),
             "Most memory above idle, all processes together, in images, source and result "
             f"included ({size}):\n",
             table(["", SERIAL, "ours", *names[2:]], memory),
@@ -104,6 +96,11 @@ def operations(measured):
 def shown(memory, name):
     """Return a memory figure as text; a dash if there is none."""
     return f"{memory[name]:.1f}" if name in memory else "–"
+
+
+def cold_of(row, name):
+    """Return the milliseconds of one cold run as text; a dash if there is none."""
+    return milliseconds(row["cold"][name]) if name in row["cold"] else "–"
 
 
 def operation(row):

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from functools import partial
 
 from cluster_worker import Engine
 from cluster_worker.operations import catalogue
@@ -13,7 +14,7 @@ from config.contract import recipe
 from tests.benchmarks.candidates import run_held
 from tests.benchmarks.cases import CASES
 from tests.benchmarks.clock import interleave
-from tests.benchmarks.images import SHAPES, photograph
+from tests.benchmarks.images import SHAPES, pictured
 
 RANKS = (1, 2, 4)
 NAMES = ("gaussian σ=2 RGB", "median 5×5", "otsu", "equalize_hist", "CLAHE", "canny", "resize ½")
@@ -29,7 +30,7 @@ def run(folder, say, size="24 MP", names=NAMES, worlds=RANKS):
         engines = {n: stack.enter_context(Engine(n, job_memory_bytes_max=12 << 30)) for n in worlds}
         for case in CASES:
             if case.name in names:
-                rows.append(row(case, engines, photograph(*SHAPES[size], case.colours)))
+                rows.append(row(case, engines, pictured(case.picture, *SHAPES[size])))
                 seconds = rows[-1]["seconds"]
                 say(f"{case.name}: " + ", ".join(f"{n}: {seconds[n]:.3f} s" for n in seconds))
     return rows
@@ -43,12 +44,12 @@ def row(case, engines, image):
         for ranks, engine in engines.items():
             held = stack.enter_context(engine.hold(image))
             run_held(engine, held, steps)
-            candidates[str(ranks)] = lambda engine=engine, held=held: run_held(engine, held, steps)
+            candidates[str(ranks)] = partial(run_held, engine, held, steps)
         taken = interleave(candidates, REPEATS, SECONDS_MAX)
     return {
         "operation": case.name,
         "shape": list(image.shape),
-        "seconds": taken,
+        "seconds": taken.seconds,
         "model": {
             str(ranks): estimated_seconds(engine, image, steps) for ranks, engine in engines.items()
         },

@@ -2,13 +2,18 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as benchmarks
 from tests.benchmarks import rates, report
+from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.cases import CASES
+from tests.benchmarks.clock import interleave
 from tests.benchmarks.pixels import Expected
 
 pytestmark = pytest.mark.slow
@@ -44,6 +49,64 @@ def test_operations_are_compared_by_time_pixels_and_memory(tmp_path):
     assert len(cells_of(page, "median 3×3")) == len(cells_of(page, "otsu")) == 10
     assert cells_of(page, "otsu")[-1] == "–"
     assert (tmp_path / "operations.svg").stat().st_size < 200_000
+
+
+def test_the_first_run_of_a_turn_is_cold_and_not_counted():
+    runs = []
+
+    def candidate(cold):
+        runs.append(cold)
+        time.sleep(0.03)
+        return 9.0 if cold else 1.0
+
+    taken = interleave({"one": candidate, "other": candidate}, 2, 60.0)
+    assert taken.seconds == {"one": 1.0, "other": 1.0}
+    assert taken.cold == {"one": 9.0, "other": 9.0}
+    turns = sum(runs)
+    assert runs[0]
+    assert turns < len(runs) - turns
+
+
+# What a user would write, for a few operations of the page.
+PLAIN = {
+    "sobel": "filters.sobel(image)",
+    "otsu": "image > filters.threshold_otsu(image)",
+    "equalize_hist": "exposure.equalize_hist(image)",
+}
+LOOP = """
+from statistics import median
+from time import perf_counter
+from skimage import exposure, filters
+from tests.benchmarks.images import SHAPES, photograph
+
+def seconds():
+    began = perf_counter()
+    {work}
+    return perf_counter() - began
+
+image = photograph(*SHAPES["24 MP"], colours=False)
+seconds()
+print(median(seconds() for _ in range(7)))
+"""
+
+
+def plain_loop(name):
+    """Return the median seconds of a plain loop in a fresh process."""
+    command = [sys.executable, "-c", LOOP.format(work=PLAIN[name])]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, timeout=300, check=True).stdout)
+
+
+@pytest.mark.long
+def test_serial_times_are_those_of_a_plain_loop_within_a_quarter(tmp_path):
+    # The loop runs before and after, because the machine itself may become faster or slower.
+    before = {name: plain_loop(name) for name in PLAIN}
+    cases = [CASE[name] for name in PLAIN]
+    libraries = [("scikit-image", 1), ("OpenCV", 2), ("dask", 2)]
+    benchmarks.measure("operations", tmp_path, cases=cases, libraries=libraries)
+    after = {name: plain_loop(name) for name in PLAIN}
+    for row in rows_of(tmp_path, "operations"):
+        plain = sorted((before[row["operation"]], after[row["operation"]]))
+        assert 0.75 * plain[0] <= row["seconds"][SERIAL] <= 1.25 * plain[1]
 
 
 @pytest.mark.long

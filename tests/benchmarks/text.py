@@ -1,5 +1,20 @@
 """Tables and numbers as the page shows them."""
 
+# Below this share of pixels that differ, only the limit is shown.
+FEW = 0.001
+
+
+def measured_on(measured):
+    """Return the sentence that names machine and date."""
+    return f"Measured on {measured['machine']}, {measured['date']}.\n"
+
+
+def mark(share):
+    """Return the mark that shows whether pixels equal scikit-image's."""
+    if share == 0:
+        return "="
+    return "≠ <0.1 %" if share < FEW else f"≠ {100 * share:.1f} %"
+
 
 def table(heads, rows):
     """Return a Markdown table; all columns but the first hold numbers."""
