@@ -14,7 +14,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import files, latency, operations, others, rates, report, scaling
+from tests.benchmarks import best, files, latency, operations, others, rates, report, scaling
 from tests.benchmarks.machine import machine, today
 
 JOBS_SECONDS = 1800
@@ -35,6 +35,7 @@ def jobs(folder, say):
 PARTS = {
     "operations": operations.run,
     "large": partial(operations.run, size="100 MP", libraries=LARGE),
+    "best": best.run,
     "others": others.run,
     "files": files.run,
     "latency": latency.run,

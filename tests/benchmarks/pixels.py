@@ -46,8 +46,8 @@ class Expected:
         Returns
         -------
         float
-            From 0 to 1. Labels and levels of 16 bits must be equal. Floats differ by more than 1e-6 of the range. Levels differ if they are not
-            equal, except by one level at an edge of rounding. 1 if the shapes differ.
+            From 0 to 1. Floats differ by more than 1e-6 of the range. Levels differ if they are not
+            equal; those of 8 bits may differ by one at an edge of rounding. 1 if the shapes differ.
         """
         found = np.squeeze(found)
         if found.shape != self.image.shape:

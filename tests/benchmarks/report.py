@@ -4,7 +4,7 @@ import json
 
 import matplotlib as mpl
 
-from tests.benchmarks import paper
+from tests.benchmarks import paper, report_best
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.others import (
     GAIN_MIN,
@@ -51,6 +51,7 @@ def write(folder):
     sections = (
         ("operations", operations),
         ("large", operations),
+        ("best", report_best.best),
         ("others", others),
         ("files", files),
         ("latency", latency),

@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks import __main__ as benchmarks
 from tests.benchmarks import rates, report
 from tests.benchmarks.candidates import SERIAL
-from tests.benchmarks.cases import CASES
+from tests.benchmarks.cases import BEST, CASES
 from tests.benchmarks.clock import interleave
 from tests.benchmarks.pixels import Expected
 
@@ -107,6 +107,25 @@ def test_serial_times_are_those_of_a_plain_loop_within_a_quarter(tmp_path):
     for row in rows_of(tmp_path, "operations"):
         plain = sorted((before[row["operation"]], after[row["operation"]]))
         assert 0.75 * plain[0] <= row["seconds"][SERIAL] <= 1.25 * plain[1]
+
+
+@pytest.mark.long
+def test_the_best_of_other_libraries_are_compared_on_one_thread_and_two(tmp_path):
+    cases = [each for each in BEST if each.name in ("label", "isotropic_erosion 10")]
+    benchmarks.measure(
+        "best",
+        tmp_path,
+        cases=cases,
+        libraries=[("scikit-image", 1), ("cc3d", 1), ("edt", 1), ("edt", 2)],
+        shape=(96, 144),
+    )
+    label, erosion = rows_of(tmp_path, "best")
+    assert set(label["seconds"]) == {"scikit-image", "cc3d", "ours 1", "ours 2"}
+    assert {"edt 1", "edt 2"} <= set(erosion["seconds"])
+    assert all(share == 0 for share in (label["pixels"] | erosion["pixels"]).values())
+    page = (tmp_path / "README.md").read_text()
+    assert "cc3d" in cells_of(page, "label")[-1]
+    assert len(cells_of(page, "isotropic_erosion 10")) == 6
 
 
 @pytest.mark.long
