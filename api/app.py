@@ -32,6 +32,9 @@ from chalicelib.calls import CALLS
 from chalicelib.problems import NO_STORE
 from chalicelib.schemas import PAGE_DEFAULT, Limits
 from chalicelib.services import services
+from chalicelib.visitors import address_of
+
+from config.contract.visitor import visitor_of
 
 log.set_up()
 app = Chalice(app_name="dip-api", configure_logs=False)
@@ -75,6 +78,12 @@ def body(name: str) -> dict[str, Any]:
 def key() -> str:
     """Read the idempotency key, or make one."""
     return batches.key_of(request().headers.get("idempotency-key"))
+
+
+def visitor() -> str:
+    """Return the visitor who sent the request."""
+    key = services().origin_key()
+    return visitor_of(address_of(request(), key), key)
 
 
 def query(name: str, default: str) -> str:
@@ -121,7 +130,7 @@ def make_preview() -> dict[str, Any]:
 def create_batch() -> dict[str, Any]:
     """Make a batch."""
     idempotency_key = key()
-    return batches.create(services(), body("create_batch"), idempotency_key)
+    return batches.create(services(), body("create_batch"), idempotency_key, visitor())
 
 
 @serve

@@ -123,7 +123,7 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         previews.start()
         releases.start()
         try:
-            with LifeSigns(settings, consumer, table, worker):
+            with LifeSigns(settings, consumer, table, worker, runner.charges):
                 consumer.run(settings.drain_seconds, runner.draining.set)
         finally:
             # A signal has stopped the previews already, but a termination notice has not.

@@ -24,10 +24,19 @@ NOTHING = Spent()
 
 
 class Timings:
-    """The phases of one job and their times; used by the one thread that runs the job."""
+    """The phases of one job and their times; used by the one thread that runs the job.
+
+    Attributes
+    ----------
+    spent : dict of str to Spent
+        By phase.
+    pixels : int
+        Rows × columns of the image; 0 before they are known.
+    """
 
     def __init__(self) -> None:
         self.spent: dict[str, Spent] = {}
+        self.pixels = 0
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -41,6 +50,10 @@ class Timings:
     def add(self, name: str, spent: Spent) -> None:
         """Add a time to a phase; it may have been measured in another process."""
         self.spent[name] = self.spent.get(name, NOTHING).plus(spent)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time of all phases, in seconds."""
+        return sum(each.cpu_seconds for each in self.spent.values())
 
     def as_log(self) -> Mapping[str, Mapping[str, float]]:
         """Return the times as they are logged: phase to seconds and cpu_seconds."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from aws_cdk import Acknowledgment, Aws, Stack, Token, Validations
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_wafv2 as wafv2
 from chalice.cdk import Chalice
 from constructs import Construct
 
+from config.contract.visitor import ADDRESS_HEADER
 from infra import package
 from infra.broker import Broker
 from infra.grants import LAMBDA_NETWORK, allow, allow_on_all, group_arn, policy_on_all
@@ -74,6 +76,8 @@ class Api(Construct):
         Name of the gateway, also in CloudWatch.
     functions : dict of str to str
         Names of the Lambda functions.
+    origin_secret : secrets.Secret
+        The text by which the API knows requests that came by the site's origin.
     """
 
     def __init__(
@@ -91,6 +95,14 @@ class Api(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.settings = settings
+        self.origin_secret = secrets.Secret(
+            self,
+            "Origin",
+            description="What CloudFront sends to the API, which then believes its other headers",
+            generate_secret_string=secrets.SecretStringGenerator(
+                password_length=40, exclude_punctuation=True
+            ),
+        )
         role = self._role(broker, table, buckets, worker_group)
         inside = network.vpc.select_subnets(subnet_type=network.inside.subnet_type)
         self.chalice = self._package(
@@ -100,7 +112,10 @@ class Api(Construct):
                 "minimum_compression_size": 1024,
                 "manage_iam_role": False,
                 "iam_role_arn": role.role_arn,
-                "environment_variables": dict(environment),
+                "environment_variables": {
+                    **environment,
+                    "ORIGIN_SECRET": self.origin_secret.secret_name,
+                },
                 "subnet_ids": inside.subnet_ids,
                 "security_group_ids": [network.api.security_group_id],
                 "lambda_memory_size": MEGABYTES,
@@ -163,7 +178,8 @@ class Api(Construct):
         allow(role, f"{results}/files/*", "s3:DeleteObject")
         for bucket in (uploads, results):
             allow(role, bucket, "s3:ListBucket")
-        allow(role, broker.secret.secret_arn, "secretsmanager:GetSecretValue")
+        for secret in (broker.secret, self.origin_secret):
+            allow(role, secret.secret_arn, "secretsmanager:GetSecretValue")
         allow(role, group_arn(self, worker_group), "autoscaling:SetDesiredCapacity")
         allow_on_all(role, "autoscaling:DescribeAutoScalingGroups")
         allow_on_all(
@@ -231,9 +247,10 @@ class Api(Construct):
         limit = wafv2.CfnWebACL.RateBasedStatementProperty(
             limit=self.settings.firewall_requests,
             aggregate_key_type="FORWARDED_IP",
-            # The gateway sees CloudFront's address; this header begins with the visitor's.
+            # The gateway sees CloudFront's address. X-Forwarded-For begins with what the visitor
+            # wrote into it; CloudFront writes this header itself.
             forwarded_ip_config=wafv2.CfnWebACL.ForwardedIPConfigurationProperty(
-                header_name="X-Forwarded-For", fallback_behavior="MATCH"
+                header_name=ADDRESS_HEADER, fallback_behavior="MATCH"
             ),
         )
         firewall = wafv2.CfnWebACL(

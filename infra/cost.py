@@ -32,6 +32,7 @@ ENDPOINTS = (
 )
 ZONES = 2
 
+SECRETS = 2
 ALARMS = 7
 METRICS = 6
 
@@ -65,7 +66,7 @@ class Usage:
     upload_megabytes: float = 5.0
     result_megabytes: float = 5.0
     api_calls: float = 3.0
-    table_writes: float = 60.0
+    table_writes: float = 68.0
     table_reads: float = 20.0
     call_seconds: float = 0.1
 
@@ -103,7 +104,7 @@ def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, 
         f"broker {settings.broker_type} × {nodes}": broker * nodes * prices["month_hours"],
         f"network by {egress(settings, prices)}": egress_month(egress(settings, prices), prices),
         "schedules": schedules,
-        "secret, alarms and metrics": prices["secret_month"]
+        "secrets, alarms and metrics": SECRETS * prices["secret_month"]
         + ALARMS * prices["alarm_month"]
         + METRICS * prices["metric_month"],
         "firewall": prices["firewall_month"] if settings.firewall_requests else 0.0,

@@ -9,6 +9,8 @@ from aws_cdk import aws_s3_deployment as deployment
 from constructs import Construct
 
 from config.contract.settings import TOP, SettingError
+from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
+from infra.api import Api
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.settings import StackSettings
 from infra.storage import Buckets, bucket_origin
@@ -16,14 +18,23 @@ from infra.storage import Buckets, bucket_origin
 DIST = TOP / "frontend" / "dist"
 YEAR = Duration.days(365)
 
+# Runs in CloudFront for each call of the API. X-Forwarded-For would begin with whatever the visitor
+# wrote into it; this header has the address that CloudFront saw, also if the visitor sent one.
+ADDRESS_FUNCTION = f"""
+function handler(event) {{
+  event.request.headers["{ADDRESS_HEADER.lower()}"] = {{ value: event.viewer.ip }};
+  return event.request;
+}}
+"""
+
 
 class Site(Construct):
     """The CloudFront distribution: the page at /, the API under /api, the results under /files.
 
     Parameters
     ----------
-    api : str
-        Host name of the API's gateway, whose stage is called `api`.
+    api : Api
+        The API; its stage is called `api`.
     buckets : Buckets
         Buckets of uploads and results.
     settings : StackSettings
@@ -41,7 +52,7 @@ class Site(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, api: str, buckets: Buckets, settings: StackSettings
+        self, scope: Construct, id: str, *, api: Api, buckets: Buckets, settings: StackSettings
     ) -> None:
         super().__init__(scope, id)
         if not (DIST / "index.html").is_file():
@@ -59,6 +70,13 @@ class Site(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         policy = site_policy(bucket_origin(settings, "uploads"))
+        address = cloudfront.Function(
+            self,
+            "Address",
+            code=cloudfront.FunctionCode.from_inline(ADDRESS_FUNCTION),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            comment="Tells the API the address of its visitor",
+        )
         viewer = cloudfront.ViewerProtocolPolicy
         self.distribution = cloudfront.Distribution(
             self,
@@ -86,7 +104,18 @@ class Site(Construct):
             additional_behaviors={
                 "/api/*": cloudfront.BehaviorOptions(
                     # The origin needs no path: the stage is called `api`, like the prefix /api.
-                    origin=origins.HttpOrigin(api, read_timeout=Duration.seconds(30)),
+                    origin=origins.HttpOrigin(
+                        api.domain,
+                        read_timeout=Duration.seconds(30),
+                        # CloudFormation reads it; the template holds only the secret's name.
+                        custom_headers={KEY_HEADER: api.origin_secret.secret_value.unsafe_unwrap()},
+                    ),
+                    function_associations=[
+                        cloudfront.FunctionAssociation(
+                            function=address,
+                            event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
+                        )
+                    ],
                     viewer_protocol_policy=viewer.HTTPS_ONLY,
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,

@@ -63,7 +63,7 @@ class AppStack(Stack):
             worker_group=group,
             settings=settings,
         )
-        site = Site(self, "Site", api=api.domain, buckets=buckets, settings=settings)
+        site = Site(self, "Site", api=api, buckets=buckets, settings=settings)
         buckets.allow_uploads_from(site.origin)
         Workers(
             self,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib import batch_view, job_view, log, lookup
+from chalicelib import batch_view, job_view, log, lookup, quotas
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from chalicelib.transitions import FIRST_LOOK_MS
@@ -63,6 +63,7 @@ class Request:
                 bytes=image["bytes"],
                 type=image.get("type", ""),
                 reuse=reuse_of(image),
+                visitor=batch.visitor,
                 lane="interactive" if batch.jobs + i < INTERACTIVE_JOBS_MAX else "bulk",
                 state="awaiting_upload",
                 created=now,
@@ -78,6 +79,11 @@ def reuse_of(image: Mapping[str, Any]) -> str:
     """Return "batch/job" whose file an image uses again, or ""."""
     reuse = image.get("reuse") or image.get("source")
     return f"{reuse['batch']}/{reuse['job']}" if reuse else ""
+
+
+def bytes_of(body: Mapping[str, Any]) -> int:
+    """Add up the sizes of the images of a request."""
+    return sum(image["bytes"] for image in body["images"])
 
 
 def digest(*texts: str) -> str:
@@ -100,9 +106,16 @@ def key_of(header: str | None) -> str:
     return header
 
 
-def create(services: Services, body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Make a batch with its first jobs."""
+def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) -> dict[str, Any]:
+    """Make a batch of a visitor with its first jobs.
+
+    Raises
+    ------
+    Problem
+        As `fill`; 429 if a quota of the day is used up.
+    """
     now = services.clock()
+    quotas.check(services, visitor, bytes_of(body))
     batch = Batch(
         batch=digest(key)[:32],
         steps=tuple(body["steps"]),
@@ -111,6 +124,7 @@ def create(services: Services, body: Mapping[str, Any], key: str) -> dict[str, A
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),
+        visitor=visitor,
     )
     request = Request(batch.batch, key, body)
     rows = fill(services, batch, request, put_new(services.table.name, batch.to_item()))
@@ -125,8 +139,9 @@ def create(services: Services, body: Mapping[str, Any], key: str) -> dict[str, A
 
 
 def add(services: Services, batch_id: str, body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Add jobs to a batch."""
+    """Add jobs to a batch; raises as `create`."""
     batch = lookup.live_batch(services, batch_id)
+    quotas.check(services, batch.visitor, bytes_of(body))
     request = Request(batch_id, key, body)
     opening = reserve(
         services.table.name, batch_id, len(body["images"]), services.settings.batch_jobs_max

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from chalicelib import log, lookup, objects, problems, transitions
+from chalicelib import log, lookup, objects, problems, quotas, transitions
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from config.contract import resources
@@ -99,7 +99,7 @@ def apply_to_rows(
 def apply(services: Services, batch: Batch, item: Mapping[str, Any]) -> None:
     """Apply a command to one row of the batch."""
     if batch.command == "delete":
-        delete_row(services, batch.batch, str(item["sk"]))
+        delete_row(services, batch.batch, item)
     elif str(item["sk"]).startswith(resources.JOB_PREFIX):
         row = Job.from_item(item)
         try:
@@ -107,16 +107,24 @@ def apply(services: Services, batch: Batch, item: Mapping[str, Any]) -> None:
                 transitions.stop(services, row)
             # A job without a file can only be retried by its visitor, who must send the file.
             if batch.command == "retry" and row.state == "failed" and row.etag:
+                transitions.check_retries(services, row)
+                quotas.check(services, row.visitor)
                 transitions.begin_again(services, row)
         except Problem as problem:
             # The job was moved or deleted by somebody else: nothing is left to do for this row.
+            # A job that was retried too often stays failed.
             if problem.status not in (409, 410):
                 raise
 
 
-def delete_row(services: Services, batch: str, sk: str) -> None:
+def delete_row(services: Services, batch: str, item: Mapping[str, Any]) -> None:
     """Delete a row; a worker that has claimed it fails at its next write and stops."""
-    if not services.table.delete_row(batch, sk):
+    sk = str(item["sk"])
+    if sk.startswith(resources.JOB_PREFIX):
+        deleted = services.table.delete_job(Job.from_item(item))
+    else:
+        deleted = services.table.delete_row(batch, sk)
+    if not deleted:
         log.event("deleted_already", batch)
 
 

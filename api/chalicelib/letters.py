@@ -82,7 +82,7 @@ def send(services: Services, message: Message) -> str:
     if row.state != "failed":
         return "dropped"
     try:
-        transitions.begin_again(services, row)
+        transitions.begin_again(services, row, retries=0)
     except Problem as problem:
         if problem.status not in (409, 410):
             raise

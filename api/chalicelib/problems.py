@@ -38,26 +38,22 @@ class Problem(ChaliceUnhandledError):
         One sentence for people.
     pointer : str
         JSON pointer into the request's body; empty if the error is not there.
-    retry_seconds : int
-        For the header Retry-After: when the same request may succeed; 0 if nobody knows.
     more : object
         Further members of the answer.
+
+    Attributes
+    ----------
+    retry_seconds : int
+        For the header Retry-After: when the same request may succeed; 0 if nobody knows.
     """
 
-    def __init__(
-        self,
-        status: int,
-        detail: str,
-        pointer: str = "",
-        *,
-        retry_seconds: int = 0,
-        **more: object,
-    ) -> None:
+    retry_seconds = 0
+
+    def __init__(self, status: int, detail: str, pointer: str = "", **more: object) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.pointer = pointer
-        self.retry_seconds = retry_seconds
         self.more = more
 
     def to_response(self) -> Response:
@@ -74,6 +70,13 @@ class Problem(ChaliceUnhandledError):
         if self.retry_seconds:
             headers["Retry-After"] = str(self.retry_seconds)
         return Response(body | self.more, headers, self.status)
+
+
+def unavailable(detail: str, retry_seconds: int = SILENCE_SECONDS) -> Problem:
+    """Build the answer 503, with the time after which to try again."""
+    problem = Problem(503, detail)
+    problem.retry_seconds = retry_seconds
+    return problem
 
 
 def not_found(what: str) -> Problem:
@@ -93,9 +96,7 @@ def silence_as_problem() -> Iterator[None]:
         yield
     except (AwsConnectionError, HTTPClientError) as error:
         log.trouble("aws_silent", reason=type(error).__name__)
-        raise Problem(
-            503, "the storage did not answer in time; try again", retry_seconds=SILENCE_SECONDS
-        ) from error
+        raise unavailable("the storage did not answer in time; try again") from error
 
 
 def answer(request: Request, get_response: Callable[[Request], Response]) -> Response:

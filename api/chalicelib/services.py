@@ -50,7 +50,8 @@ class Services:
     """What the API works with.
 
     `s3_placing` waits longer, for calls in which S3 joins or copies a whole file. `s3_public` signs
-    addresses for browsers. `clock` returns milliseconds since 1970.
+    addresses for browsers. `origin_key` returns the text by which the site's origin is known.
+    `clock` returns milliseconds since 1970.
     """
 
     settings: ApiSettings
@@ -63,6 +64,7 @@ class Services:
     publisher: Publisher
     fleet: Fleet
     metrics: Metrics
+    origin_key: Callable[[], str]
     clock: Callable[[], int]
 
 
@@ -99,6 +101,7 @@ def make(settings: ApiSettings) -> Services:
         publisher=Publisher(lambda: broker_url(settings), settings.publish_seconds),
         fleet=Fleet(client("autoscaling", settings), settings.worker_group),
         metrics=Metrics(client("cloudwatch", settings), settings.metrics_namespace),
+        origin_key=functools.cache(lambda: origin_key(settings)),
         clock=lambda: time.time_ns() // 1_000_000,
     )
 
@@ -123,8 +126,20 @@ def broker_url(settings: ApiSettings) -> str:
     """Return the broker's address, with user and password from its secret if there is one."""
     if not settings.broker_secret:
         return settings.broker_url
-    found = client("secretsmanager", settings).get_secret_value(SecretId=settings.broker_secret)
-    return signed_in(settings.broker_url, found["SecretString"])
+    return signed_in(settings.broker_url, secret(settings.broker_secret, settings))
+
+
+def origin_key(settings: ApiSettings) -> str:
+    """Return the text by which the site's origin is known, from its secret if there is one."""
+    if not settings.origin_secret:
+        return settings.origin_key
+    return secret(settings.origin_secret, settings)
+
+
+def secret(name: str, settings: ApiSettings) -> str:
+    """Read a secret from AWS Secrets Manager."""
+    found = client("secretsmanager", settings).get_secret_value(SecretId=name)
+    return str(found["SecretString"])
 
 
 def s3_client(region: str, endpoint: str, timeouts: Mapping[str, Any] = S3_TIMEOUTS) -> Any:

@@ -14,6 +14,7 @@ from chalicelib import commands, log, objects, transitions, uploads
 from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
+from chalicelib.quotas import QuotaUsedError
 from chalicelib.services import Services
 from chalicelib.transitions import FIRST_LOOK_MS, JOINING_LOOK_MS
 from config.contract import resources
@@ -176,6 +177,9 @@ def look_for_upload(services: Services, row: Job) -> str:
             return "joining" if received.state == "joining" else "received"
     except UploadError:
         return "rejected"
+    except QuotaUsedError as used:
+        postpone(services, row, services.clock() + 1000 * used.retry_seconds)
+        return "beyond_quota"
     except objects.StillPlacing as slow:
         log.trouble("still_placing", row.batch, job=row.job, reason=str(slow))
     waits_until = row.changed_ms + 1000 * services.settings.upload_wait_seconds
@@ -191,6 +195,9 @@ def look_for_joined(services: Services, row: Job) -> str:
         received = uploads.receive(services, row)
     except UploadError:
         return "rejected"
+    except QuotaUsedError as used:
+        postpone(services, row, services.clock() + 1000 * used.retry_seconds)
+        return "beyond_quota"
     if received is not None and received.state != "joining":
         return "received"
     if row.changed_ms + JOINING_MS_MAX <= services.clock():

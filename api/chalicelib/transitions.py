@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib import log, lookup, objects, problems
+from chalicelib import log, lookup, objects, problems, quotas
 from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
 from config.contract import resources
-from config.contract.job import AFRESH, UNFINISHED, Job
+from config.contract.job import AFRESH, UNFINISHED, Job, State
 from config.contract.table import Cause, MovedOn
 from config.contract.table_access import Busy
 
@@ -65,22 +65,16 @@ def join(services: Services, row: Job) -> Job:
     """Move a job whose parts have all arrived to `joining`; one that is `joining` stays so."""
     if row.state == "joining":
         return row
-    due = services.clock() + JOINING_LOOK_MS
+    begins_in: tuple[State, ...] = ("awaiting_upload",)
+    due, again = services.clock() + JOINING_LOOK_MS, again_in_open_batch(services)
     with races_as_problems(row):
-        return services.table.move(
-            row,
-            "joining",
-            due,
-            services.clock,
-            ("awaiting_upload",),
-            again=again_in_open_batch(services),
-        )
+        return services.table.move(row, "joining", due, services.clock, begins_in, again=again)
 
 
 def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, with `values`, then publish it.
 
-    If the batch's lane share has no room, the job waits and is published later.
+    If the visitor's lane share has no room, the job waits and is published later.
     """
     due = services.clock() + 1000 * services.settings.republish_seconds
     with races_as_problems(row):
@@ -112,18 +106,18 @@ def publish(services: Services, row: Job) -> bool:
 
 
 def release_waiting(services: Services, row: Job) -> None:
-    """Publish the jobs of a batch that wait longest, as far as its lane share has room for them.
+    """Publish the jobs of a visitor that wait longest, as far as its lane share has room.
 
     Parameters
     ----------
     services : Services
         What the API works with.
     row : Job
-        Any job of the batch; the jobs that share its counter row are released.
+        Any job of the visitor; the jobs that share its lane row are released.
     """
     look_ms = 1000 * services.settings.republish_seconds
     for released in services.table.release(row, services.clock, look_ms):
-        log.event("released", row.batch, job=released.job, publish=released.publish)
+        log.event("released", released.batch, job=released.job, publish=released.publish)
         publish(services, released)
 
 
@@ -133,13 +127,16 @@ def retry(services: Services, batch: str, job: str) -> Job:
     Raises
     ------
     Problem
-        409 if it has succeeded.
+        409 if it has succeeded, or was retried as often as allowed; 429 if a quota of the day is
+        used up.
     """
     row = lookup.fetch(services, batch, job)
     if row.state in UNFINISHED:
         return row
     if row.state == "succeeded":
         raise Problem(409, f"{row.name}: has succeeded; there is nothing to retry")
+    check_retries(services, row)
+    quotas.check(services, row.visitor)
     try:
         return begin_again(services, row)
     except MovedOnError as error:
@@ -148,9 +145,26 @@ def retry(services: Services, batch: str, job: str) -> Job:
         raise
 
 
-def begin_again(services: Services, row: Job) -> Job:
-    """Queue a failed or cancelled job, or await its upload if it has no file that can be used."""
-    found = file_of(services, row)
+def check_retries(services: Services, row: Job) -> None:
+    """Check that a job was not retried as often as allowed; raises 409 if it was."""
+    most = services.settings.retries_max
+    if row.retries >= most:
+        raise Problem(409, f"{row.name}: was retried {most} times; send it in a new batch")
+
+
+def begin_again(services: Services, row: Job, retries: int = 1) -> Job:
+    """Queue a failed or cancelled job, or await its upload if it has no file that can be used.
+
+    Parameters
+    ----------
+    services : Services
+        What the API works with.
+    row : Job
+        The job.
+    retries : int
+        How many retries of its visitor this counts as; 0 for an operator's.
+    """
+    found = {**file_of(services, row), "retries": row.retries + retries}
     if found.get("etag", row.etag):
         return queue(services, row, found)
     # Delete the file that cannot be used, or the sweep would find it before its replacement.
@@ -163,7 +177,7 @@ def begin_again(services: Services, row: Job) -> Job:
             services.clock() + FIRST_LOOK_MS,
             services.clock,
             ("failed", "cancelled"),
-            lambda _: {**AFRESH, "etag": "", "upload": ""},
+            lambda _: {**AFRESH, "etag": "", "upload": "", "retries": found["retries"]},
             again_in_open_batch(services),
         )
 

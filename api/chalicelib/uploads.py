@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from chalicelib import log, lookup, objects, transitions
+from chalicelib import log, lookup, objects, quotas, transitions
 from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.services import Services
@@ -90,8 +90,8 @@ def complete_upload(services: Services, batch: str, job: str) -> Job:
     Raises
     ------
     Problem
-        409 if no file arrived yet, 422 if it is not an image this app can use, 503 if S3 is still
-        copying it.
+        409 if no file arrived yet, 422 if it is not an image this app can use, 429 if a quota of
+        the day is used up, 503 if S3 is still copying it.
     """
     row = lookup.fetch(services, batch, job)
     if row.state in ACCEPTED:
@@ -133,6 +133,8 @@ def receive(services: Services, row: Job) -> Job | None:
         If the file cannot be used; the job is then `failed`.
     StillPlacing
         As `objects.inspect`.
+    QuotaUsedError
+        If the visitor may send no more today; the job stays as it is.
     """
     try:
         upload = objects.inspect(services, row)
@@ -146,7 +148,8 @@ def receive(services: Services, row: Job) -> Job | None:
         raise
     if upload is None:
         return row if row.state == "joining" else None
-    return transitions.queue(services, row, {"etag": upload.etag, "type": upload.type})
+    with quotas.counted(services, row):
+        return transitions.queue(services, row, {"etag": upload.etag, "type": upload.type})
 
 
 def join(services: Services, row: Job) -> Job | None:

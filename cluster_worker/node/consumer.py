@@ -5,6 +5,8 @@ thread, and worker threads use the connection only through `add_callback_threads
 """
 
 import contextlib
+import heapq
+import itertools
 import random
 import threading
 import time
@@ -281,13 +283,11 @@ class Publisher:
     url : str
         Of the broker.
     work : callable
-        Called with each row put into `requests`, and with a function that publishes a message to a
-        queue; must raise only what that function raises.
+        Called with each requested row, and with a function that publishes a message to a queue;
+        must raise only what that function raises.
 
     Attributes
     ----------
-    requests : SimpleQueue
-        Rows of jobs, put by any thread.
     stopping : Event
         Set to end `run`.
     """
@@ -295,8 +295,25 @@ class Publisher:
     def __init__(self, url: str, work: Callable[[Job, Publish], None]) -> None:
         self.parameters = pika.URLParameters(url)
         self.work = work
-        self.requests: SimpleQueue[Job] = SimpleQueue()
+        self.requests: SimpleQueue[tuple[float, Job]] = SimpleQueue()
+        # Requests that are not due yet, the next one first.
+        self.later: list[tuple[float, int, Job]] = []
+        self.numbers = itertools.count()
         self.stopping = threading.Event()
+
+    def request(self, row: Job, at: float) -> None:
+        """Request work on a row at a time on the monotonic clock; called on any thread."""
+        self.requests.put((at, row))
+
+    def next_due(self) -> Job | None:
+        """Wait up to `TICK_SECONDS` for a request that is due."""
+        wait = self.later[0][0] - time.monotonic() if self.later else TICK_SECONDS
+        with contextlib.suppress(Empty):
+            at, row = self.requests.get(timeout=min(max(wait, 0.0), TICK_SECONDS))
+            heapq.heappush(self.later, (at, next(self.numbers), row))
+        if self.later and self.later[0][0] <= time.monotonic():
+            return heapq.heappop(self.later)[2]
+        return None
 
     def run(self) -> None:
         """Serve until stopped; reconnect when the connection is lost."""
@@ -314,8 +331,9 @@ class Publisher:
 
             while not self.stopping.is_set():
                 connection.process_data_events(0)
-                with contextlib.suppress(Empty):
-                    self.work(self.requests.get(timeout=TICK_SECONDS), publish)
+                row = self.next_due()
+                if row is not None:
+                    self.work(row, publish)
 
 
 class RpcServer:

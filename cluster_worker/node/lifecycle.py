@@ -15,9 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
+from cluster_worker.node.charges import Charges
 from cluster_worker.node.consumer import Consumer
 from cluster_worker.node.metadata import Metadata, Notice
 from cluster_worker.node.storage import client
+from cluster_worker.node.table import milliseconds
 from config.contract.node import SIGN_SECONDS, Node
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
@@ -101,18 +103,26 @@ class LifeSigns:
     consumer : Consumer
         Watched, and drained on a notice.
     table : JobTable
-        Stores the node's row.
+        Stores the node's row, and what visitors used.
     worker : str
         Name of this node.
+    charges : Charges
+        What its jobs used.
     """
 
     def __init__(
-        self, settings: WorkerSettings, consumer: Consumer, table: JobTable, worker: str
+        self,
+        settings: WorkerSettings,
+        consumer: Consumer,
+        table: JobTable,
+        worker: str,
+        charges: Charges,
     ) -> None:
         self.settings = settings
         self.consumer = consumer
         self.table = table
         self.worker = worker
+        self.charges = charges
         self.metadata = Metadata(settings.metadata_endpoint)
         self.alive_file = Path(settings.alive_file) if settings.alive_file else None
         self.group: Group | None = None
@@ -155,6 +165,7 @@ class LifeSigns:
             if now - row_at >= SIGN_SECONDS:
                 row_at = now
                 self.put_row()
+                self.charges.write(self.table, milliseconds())
             if self.group:
                 self.group.protect(now - self.busy_at < IDLE_SECONDS)
                 if self.notified.is_set() and now - heartbeat_at >= HEARTBEAT_SECONDS:
@@ -164,9 +175,9 @@ class LifeSigns:
     def put_row(self) -> None:
         """Write the row that states that this node consumes, and how many jobs it has in hand."""
         in_hand = len(self.consumer.in_hand)
-        seen, served = time.time_ns() // 1_000_000, dict(self.table.served)
         try:
-            self.table.put_node(Node(self.worker, in_hand, seen, served))
+            served = dict(self.table.served)
+            self.table.put_node(Node(self.worker, in_hand, milliseconds(), served))
         except Broken as error:
             event("no sign given", error=str(error))
 
@@ -182,6 +193,7 @@ class LifeSigns:
         self.ended.set()
         for thread in self.threads:
             thread.join()
+        self.charges.write(self.table, milliseconds())
         try:
             self.table.delete_node(self.worker)
         except Broken as error:

@@ -1,18 +1,29 @@
-"""The release of waiting jobs of large batches, on a thread of its own."""
+"""The release of the waiting jobs of busy visitors, on a thread of its own."""
 
 import threading
+import time
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
 from cluster_worker.node.consumer import Publish, Publisher
-from cluster_worker.node.runner import milliseconds
+from cluster_worker.node.table import milliseconds
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.table import JobTable
 
+# Time between two looks for the waiting jobs of one visitor. Few visitors have any, and a look
+# after each message would cost as much as the claim; a visitor's share lasts longer than this.
+LOOK_SECONDS = 1.0
+
+# Keys that are remembered; more are only kept while a look is due.
+KEYS_MAX = 10_000
+
+# The rows that one look sees: visitor, and where the keys of their lines begin.
+Key = tuple[str, str]
+
 
 class ReleaseThread(threading.Thread):
-    """Publishes waiting jobs of a large batch when messages of that batch were taken.
+    """Publishes waiting jobs of a visitor when messages of that visitor were taken.
 
     Parameters
     ----------
@@ -26,17 +37,31 @@ class ReleaseThread(threading.Thread):
         super().__init__(name="releases")
         self.table = table
         self.publisher = Publisher(broker, self.release)
+        self.lock = threading.Lock()
+        # When the lines of each key were last looked for, or will be, on the monotonic clock.
+        self.looks: dict[Key, float] = {}
 
     def on_taken(self, row: Job) -> None:
-        """Request a release after the message of this row was taken; returns at once."""
-        if row.lane == "bulk":
-            self.publisher.requests.put(row)
+        """Request a release after the message of this row was taken; returns at once.
+
+        Requests for the same lines within `LOOK_SECONDS` become one, at the end of that time.
+        """
+        key, now = (row.visitor, resources.line_prefix(row.lane, row.job)), time.monotonic()
+        with self.lock:
+            last = self.looks.get(key, -LOOK_SECONDS)
+            if last > now:
+                return
+            at = max(now, last + LOOK_SECONDS)
+            self.looks[key] = at
+            if len(self.looks) > KEYS_MAX:
+                self.looks = {key: at for key, at in self.looks.items() if at > now - LOOK_SECONDS}
+        self.publisher.request(row, at)
 
     def release(self, row: Job, publish: Publish) -> None:
-        """Publish as many waiting jobs of the row's batch as its lane share has room for."""
+        """Publish as many waiting jobs of the row's visitor as its lane share has room for."""
         try:
             for released in self.table.release(row, milliseconds, self.table.lapse_ms):
-                publish(released.message, resources.BULK)
+                publish(released.message, resources.LANES[released.lane])
                 self.table.mark_published(released.message, milliseconds())
         except Broken as error:
             event("waiting jobs not released", error=str(error))

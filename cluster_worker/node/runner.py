@@ -19,10 +19,12 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.formats import FORMATS, Format, Header
 from cluster_worker.log import event
+from cluster_worker.node.charges import Charges, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
 from cluster_worker.node.storage import Storage
-from cluster_worker.node.views import SECONDS_MAX, Views
+from cluster_worker.node.table import milliseconds
+from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
 from cluster_worker.timings import Timings
 from config import VERSION
 from config.contract import resources
@@ -40,19 +42,12 @@ BATCHES_MAX = 256
 # Wait before a job is handed back because S3, the table or the engine does not work. Without it,
 # the job would come back at once, again and again.
 BROKEN_SECONDS = 2.0
-# Time between two checks that a job still exists while its pictures are made.
-LOOK_SECONDS = 5.0
 
 
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of the app and of the libraries that the pixels of results depend on."""
     return {"app": VERSION, **{name: version(name) for name in ("scikit-image", "numpy")}}
-
-
-def milliseconds() -> int:
-    """Return the current time in milliseconds since 1970, as rows of the table store it."""
-    return int(time.time() * 1000)
 
 
 class Runner:
@@ -79,6 +74,8 @@ class Runner:
         Set when the time of a drain is over.
     ends : float
         When that time will be over, on the monotonic clock; infinite if the node does not drain.
+    charges : Charges
+        What the jobs of each visitor used.
     on_taken : callable
         Called with the row of each job whose message was taken from the queue.
     """
@@ -101,6 +98,7 @@ class Runner:
         self.draining = threading.Event()
         self.ends = math.inf
         self.batches: dict[str, Batch] = {}
+        self.charges = Charges()
         self.on_taken: Callable[[Job], None] = lambda _: None
 
     def drain(self, until: float) -> None:
@@ -119,7 +117,10 @@ class Runner:
                 if claimed is None:
                     upload.cancel()
                     return Verdict.DONE
-                verdict = self.attempt(*claimed, upload, timings)
+                try:
+                    verdict = self.attempt(*claimed, upload, timings)
+                finally:
+                    self.charges.add(claimed[0].visitor, timings.pixels, timings.cpu_seconds())
         except (Broken, OSError) as error:
             # OSError: the temporary folder cannot be made or removed.
             event("job put off", job=message.job, error=str(error))
@@ -240,6 +241,7 @@ class Runner:
             with Heartbeat(self.table, row, self.settings.progress_seconds) as beat:
                 upload.finish(row, timings)
                 header = decoder.read_header(source, row.name)
+                timings.pixels = math.prod(header.shape[:2])
                 beat.check()
                 spool = Path(self.settings.spool_dir)
                 file = stack.enter_context(
@@ -260,8 +262,10 @@ class Runner:
                     source.unlink()
                 beat.watch(file.job)
                 file.job.start(beat.note, first=row.lane == "interactive")
-                self.wait(file.job)
-                timings.add("compute", file.job.spent)
+                try:
+                    self.wait(file.job)
+                finally:
+                    timings.add("compute", spent_on(file.job, self.engine.ranks))
                 beat.check()
                 notes = file.write(target)
                 timings.add("encode", decoder.take_spent())
@@ -378,49 +382,6 @@ def sentence(row: Job, error: Exception) -> str:
     """Return the reason of a failure as one sentence that begins with the file's name."""
     text = str(error)
     return text if text.startswith(row.name) else f"{row.name}: {text}"
-
-
-class JobChecker:
-    """Checks that a job still exists while its pictures are made.
-
-    Parameters
-    ----------
-    table : JobTable
-        Holds the row.
-    row : Job
-        The job, as this attempt claimed it.
-    draining : Event
-        Set when the time of a drain is over.
-    """
-
-    def __init__(self, table: JobTable, row: Job, draining: threading.Event) -> None:
-        self.table = table
-        self.row = row
-        self.draining = draining
-        self.began = self.checked = time.monotonic()
-
-    def check(self) -> None:
-        """Check the time limits, and every `LOOK_SECONDS` the row.
-
-        Raises
-        ------
-        Cancelled
-            If the job is gone, the time of a drain is over, or the pictures take too long.
-        Broken
-            If the table does not answer.
-        """
-        now = time.monotonic()
-        if self.draining.is_set() or now - self.began > SECONDS_MAX:
-            raise Cancelled
-        if now - self.checked > LOOK_SECONDS:
-            self.check_now()
-
-    def check_now(self) -> None:
-        """Check the row; raises as `check` does."""
-        self.checked = time.monotonic()
-        found = self.table.job(self.row.batch, self.row.job)
-        if found is None or (found.state, found.attempt) != ("succeeded", self.row.attempt):
-            raise Cancelled
 
 
 class Heartbeat:

@@ -1,5 +1,7 @@
 """A worker node's client of the table: it retries longer than the API, and raises `Broken`."""
 
+import time
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken
@@ -39,3 +41,8 @@ def broken(error: Exception) -> Exception:
     if isinstance(error, BotoCoreError | ClientError):
         return aws_failure("the table", error)
     return error
+
+
+def milliseconds() -> int:
+    """Return the current time in milliseconds since 1970, as rows of the table store it."""
+    return int(time.time() * 1000)

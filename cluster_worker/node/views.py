@@ -6,15 +6,19 @@ pictures. A large image gets one file with tiles at every zoom level, any other 
 
 import math
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from cluster_worker.engine.run_file import FileJob
-from cluster_worker.errors import Rejected
+from cluster_worker.errors import Cancelled, Rejected
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import plan
+from config.contract.job import Job
+from config.contract.table import JobTable
 
 # An image with more pixels than this on a side is shown by tiles.
 SIDE_MAX = 4096
@@ -23,6 +27,8 @@ SHOWN_FORMATS = ("jpeg", "png", "webp")
 SHOWN_DTYPES = ("bool", "uint8")
 # Time for the pictures of one job, after which they are given up. Pages wait for them as long.
 SECONDS_MAX = 900.0
+# Time between two checks that a job still exists while its pictures are made.
+LOOK_SECONDS = 5.0
 
 
 class Views:
@@ -143,3 +149,46 @@ def check_room(shape: tuple[int, ...], folder: Path, name: str) -> None:
             f"{name}: a picture for the page needs up to {need / 2**30:.1f} GiB of disk in "
             f"{folder}; half of {free / 2**30:.1f} GiB may be used"
         )
+
+
+class JobChecker:
+    """Checks that a job still exists while its pictures are made.
+
+    Parameters
+    ----------
+    table : JobTable
+        Holds the row.
+    row : Job
+        The job, as this attempt claimed it.
+    draining : Event
+        Set when the time of a drain is over.
+    """
+
+    def __init__(self, table: JobTable, row: Job, draining: threading.Event) -> None:
+        self.table = table
+        self.row = row
+        self.draining = draining
+        self.began = self.checked = time.monotonic()
+
+    def check(self) -> None:
+        """Check the time limits, and every `LOOK_SECONDS` the row.
+
+        Raises
+        ------
+        Cancelled
+            If the job is gone, the time of a drain is over, or the pictures take too long.
+        Broken
+            If the table does not answer.
+        """
+        now = time.monotonic()
+        if self.draining.is_set() or now - self.began > SECONDS_MAX:
+            raise Cancelled
+        if now - self.checked > LOOK_SECONDS:
+            self.check_now()
+
+    def check_now(self) -> None:
+        """Check the row; raises as `check` does."""
+        self.checked = time.monotonic()
+        found = self.table.job(self.row.batch, self.row.job)
+        if found is None or (found.state, found.attempt) != ("succeeded", self.row.attempt):
+            raise Cancelled

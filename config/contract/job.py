@@ -106,6 +106,8 @@ class Job:
     etag: str = ""
     # S3's id of an upload in parts, once one was begun.
     upload: str = ""
+    # Who made its batch: a hash of the address that the request came from.
+    visitor: str = ""
     # Which queue its messages go to.
     lane: Literal["interactive", "bulk"] = "interactive"
     # "batch/job" whose upload is used again, or "".
@@ -115,7 +117,7 @@ class Job:
     published_at: int = 0
     # Number in its lane, which shows how many images are ahead; 0 if none was drawn.
     ticket: int = 0
-    # Whether it waits, without a message, until its batch's lane share has room.
+    # Whether it waits, without a message, until its visitor's lane share has room.
     waiting: bool = False
     # attempt: the fence that every write of a worker is conditional on.
     attempt: int = 0
@@ -123,6 +125,8 @@ class Job:
     faults: int = 0
     # lapses: how often its worker stopped writing progress.
     lapses: int = 0
+    # retries: how often its visitor had it done again.
+    retries: int = 0
     tiles_done: int = 0
     tiles_total: int = 0
     # Milliseconds that the rest of its computation was estimated to take, at the last write.
@@ -192,8 +196,8 @@ class Job:
 
     @property
     def is_out(self) -> bool:
-        """Whether it has a message on the broker that counts in its batch's lane share."""
-        return self.lane == "bulk" and self.state == "queued" and not self.waiting
+        """Whether it has a message on the broker that counts in its visitor's lane share."""
+        return self.state == "queued" and not self.waiting
 
 
 BatchCommand = Literal["", "retry", "cancel", "delete"]
@@ -219,6 +223,8 @@ class Batch:
     command_after: str = ""
     due: int = 0
     depth: Depth = "input"
+    # Who made it: a hash of the address that the request came from.
+    visitor: str = ""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -235,6 +241,7 @@ class Batch:
             command_after=item["command_after"],
             due=int(item["due"]),
             depth=item.get("depth", "input"),
+            visitor=item.get("visitor", ""),
         )
 
     def to_item(self) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""The lane share: how many messages of one large batch may be on the broker at the same time.
+"""The lane share: how many messages of one visitor may be in a lane of the broker at a time.
 
-Without a limit, the messages of a batch of 50 000 images would fill the bulk queue, and the next
-visitor's first image would wait behind all of them. Therefore only some jobs of a batch are
-published. The others wait: their rows are `queued` like those of the published jobs, but instead
-of a message they have a line, which is a row of its own in the table. When a worker takes a
-message of the batch, it publishes the jobs whose lines are oldest, as far as the share allows.
+Without a limit, the messages of a visitor with a batch of 50 000 images, or with a thousand small
+batches, would fill a queue, and the next visitor's first image would wait behind all of them.
+Therefore only some jobs of a visitor are published. The others wait: their rows are `queued` like
+those of the published jobs, but instead of a message they have a line, which is a row of its own in
+the table. When a worker takes a message of the visitor, it publishes the jobs whose lines are
+oldest, as far as the share allows, whichever batch they belong to.
 
-A batch counts its published messages in its counter rows, in the transaction that changes a job's
-state. Each counter row has an equal part of the batch's share and is never counted beyond it.
+A visitor's messages are counted by lane, in the transaction that changes a job's state. The count
+is spread over several rows, so that many workers rarely write the same one. Each has an equal part
+of the share and never counts beyond it.
 """
 
 from collections.abc import Mapping
@@ -24,45 +26,47 @@ LINES_PER_READ = 50
 
 @dataclass(frozen=True)
 class Line:
-    """The row of a waiting job that keeps its position among its batch's waiting jobs."""
+    """The row of a waiting job that keeps its position among its visitor's waiting jobs."""
 
+    pk: str
     sk: str
+    batch: str
     job: str
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Line":
         """Read a row as boto3's resource client returns it."""
-        return cls(str(item["sk"]), str(item["sk"]).rpartition("#")[2])
+        *_, batch, job = str(item["sk"]).split("#")
+        return cls(str(item["pk"]), str(item["sk"]), batch, job)
 
 
 def share(jobs: int) -> int:
-    """Compute the part of a lane share that one counter row has, rounded up."""
+    """Compute the part of a lane share that one row has, rounded up."""
     return -(-jobs // resources.COUNTER_SHARDS)
 
 
 def wait(table: str, row: Job, now: int) -> Write:
     """Build the write of a waiting job's line, which goes with the move of its row."""
+    prefix = resources.line_prefix(row.lane, row.job)
     item = {
-        "pk": row.batch,
-        "sk": f"{prefix(row)}{now:013d}#{row.job}",
+        "pk": resources.visitor_pk(row.visitor),
+        "sk": f"{prefix}{now:013d}#{row.batch}#{row.job}",
         "ttl": time_to_live(row.kept_until),
     }
     return {"Put": {"TableName": table, "Item": item}}
 
 
 def first_lines(row: Job) -> dict[str, Any]:
-    """Build the query for the oldest lines of the jobs that share this job's counter row."""
+    """Build the query for the oldest lines of the jobs that share this job's lane row."""
     return {
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-        "ExpressionAttributeValues": {":pk": row.batch, ":prefix": prefix(row)},
+        "ExpressionAttributeValues": {
+            ":pk": resources.visitor_pk(row.visitor),
+            ":prefix": resources.line_prefix(row.lane, row.job),
+        },
         "Limit": LINES_PER_READ,
         "ConsistentRead": True,
     }
-
-
-def prefix(row: Job) -> str:
-    """Return how the sort keys of the lines begin that share this job's counter row."""
-    return f"{resources.LINE_PREFIX}{resources.shard(row.job, resources.COUNTER_SHARDS)}#"
 
 
 def release(
@@ -70,13 +74,13 @@ def release(
 ) -> list[Write]:
     """Build the transaction that gives a waiting job its next publish number.
 
-    It fails if the job does not wait any more, if the counter row has no room for another message,
-    or if the batch is to be cancelled or deleted.
+    It fails if the job does not wait any more, if the lane row has no room for another message, or
+    if the batch is to be cancelled or deleted.
     """
     values = {"publish": row.publish + 1, "published_at": 0, "ticket": ticket, "waiting": False}
     change = Change(values, {"waiting": True})
     return [
         *move(table, row, "queued", now, due, change, share),
-        {"Delete": delete_of(table, row.batch, line.sk)},
+        {"Delete": delete_of(table, line.pk, line.sk)},
         {"ConditionCheck": batch_is_open(table, row.batch)},
     ]

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 # Deliveries after which the broker makes a message a dead letter. This is only a backstop: the
@@ -26,8 +27,14 @@ NODES_PK = "nodes"  # no batch has this id
 TICKETS_PK = "tickets"  # no batch has this id
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
-LINE_PREFIX = "line#"  # jobs that wait for their lane share; sorts after them
 REQUEST_PREFIX = "request#"
+
+# The rows of a visitor: what it has in each lane, its lines, and what it used on each day.
+VISITOR_PREFIX = "visitor#"
+ALL_VISITORS = "all"  # no visitor has this name
+LANE_PREFIX = "lane#"
+LINE_PREFIX = "line#"  # jobs that wait for their visitor's lane share
+DAY_PREFIX = "day#"
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,26 @@ def job_sk(job: str) -> str:
 def counter_sk(job: str) -> str:
     """Sort key of the counter row that a job is counted in."""
     return f"{COUNTER_PREFIX}{shard(job, COUNTER_SHARDS)}"
+
+
+def visitor_pk(visitor: str) -> str:
+    """Partition key of a visitor's rows."""
+    return VISITOR_PREFIX + visitor
+
+
+def lane_sk(lane: str, job: str) -> str:
+    """Sort key of the row that counts the messages of a visitor in a lane, for this job's shard."""
+    return f"{LANE_PREFIX}{lane}#{shard(job, COUNTER_SHARDS)}"
+
+
+def line_prefix(lane: str, job: str) -> str:
+    """Return how the sort keys of the lines begin that share this job's lane row."""
+    return f"{LINE_PREFIX}{lane}#{shard(job, COUNTER_SHARDS)}#"
+
+
+def day_sk(now: int) -> str:
+    """Sort key of what was used on the day (UTC) of a time in milliseconds since 1970."""
+    return f"{DAY_PREFIX}{datetime.fromtimestamp(now / 1000, UTC):%Y-%m-%d}"
 
 
 def due_shard(job: str) -> str:

@@ -47,7 +47,7 @@ class Endpoints:
         "Time without a heartbeat after which a running job is queued again", 60
     )
     lane_share_jobs: int = setting(
-        "Most images of one batch that wait on the broker at a time, beyond its first fifty", 1000
+        "Most images of one visitor that wait in a lane of the broker at a time", 200
     )
     pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
     upload_bytes_max: int = setting("Largest file accepted, in bytes", 512 * MIB)
@@ -64,6 +64,34 @@ class ApiSettings(Endpoints):
     upload_form_seconds: int = setting("How long an upload form stays valid", 3600)
     upload_wait_seconds: int = setting("How long a job waits for its upload", 24 * 3600)
     kept_seconds: int = setting("How long rows, uploads and results are kept", 7 * 24 * 3600)
+    origin_key: str = setting(
+        "Random text that the site's origin sends to the API, so that it is believed who the "
+        "visitor is; `make run` and the server make one if it is empty",
+        "",
+    )
+    origin_secret: str = setting(
+        "Secret in AWS Secrets Manager with that text; empty if ORIGIN_KEY has it", ""
+    )
+    visitor_day_bytes_max: int = setting(
+        "Most bytes that one visitor may send in a day (UTC); 0 for no limit", 100 * 1024 * MIB
+    )
+    visitor_day_pixels_max: int = setting(
+        "Most pixels of one visitor that are processed in a day; 0 for no limit", 200_000_000_000
+    )
+    visitor_day_cpu_seconds_max: int = setting(
+        "Most processor time that one visitor's images take in a day; 0 for no limit", 36_000
+    )
+    total_day_bytes_max: int = setting(
+        "Most bytes that all visitors may send in a day; 0 for no limit", 2048 * 1024 * MIB
+    )
+    total_day_pixels_max: int = setting(
+        "Most pixels of all visitors that are processed in a day; 0 for no limit",
+        4_000_000_000_000,
+    )
+    total_day_cpu_seconds_max: int = setting(
+        "Most processor time that all visitors' images take in a day; 0 for no limit", 720_000
+    )
+    retries_max: int = setting("How often the visitor may have one image done again", 5)
     publish_seconds: float = setting("Longest wait for the broker to confirm a message", 5.0)
     republish_seconds: int = setting("Time after which the sweep checks a queued job again", 30)
     metrics_namespace: str = setting(
@@ -114,6 +142,12 @@ class LocalSettings:
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """Settings of the server of API and site on a machine of one's own, besides the API's."""
+
+    proxies: int = setting(
+        "How many proxies of your own stand before the server; each adds the address that it saw "
+        "to X-Forwarded-For",
+        0,
+    )
 
     listen_host: str = setting("Address that the server listens on", "127.0.0.1")
     listen_port: int = setting("Port that the server listens on", 8080)

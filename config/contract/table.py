@@ -15,6 +15,7 @@ from config.contract.lane_share import Line
 from config.contract.node import Node
 from config.contract.table_access import HASTY, Lost, Patience, TableAccess, turns, unchanged
 from config.contract.table_batches import TableBatches
+from config.contract.visitor import add_use
 from config.contract.writes import (
     Change,
     batch_is_open,
@@ -52,7 +53,7 @@ class JobTable(TableBatches):
     lapse_seconds : int
         A running job without a heartbeat for this long is due for the sweep.
     lane_share_jobs : int
-        Most messages of one batch that may be on the broker in the bulk lane.
+        Most messages of one visitor that may be in a lane of the broker.
     patience : Patience
         How often a write is repeated that meets another transaction.
     translate : callable
@@ -67,7 +68,7 @@ class JobTable(TableBatches):
         name: str,
         *,
         lapse_seconds: int = 60,
-        lane_share_jobs: int = 1000,
+        lane_share_jobs: int = 200,
         patience: Patience = HASTY,
         translate: Callable[[Exception], Exception] = unchanged,
         on_no_ticket: Callable[[str, Exception], None] = lambda _lane, _error: None,
@@ -156,12 +157,16 @@ class JobTable(TableBatches):
     ) -> Job:
         """Move a job to `queued` under its next publish number; raises as `move`.
 
-        The job waits if its batch's lane share has no room for another message.
+        The job waits if its visitor's lane share has no room for another message.
         """
         ticket = self.draw_ticket(row.lane)
+        tried = False
 
         def changes(found: Job) -> Mapping[str, Any]:
-            waiting = found.lane == "bulk" and self.published(found) >= self.share
+            nonlocal tried
+            # Most shares have room. If this one has none, the first try fails by its condition.
+            waiting = tried and self.published(found) >= self.share
+            tried = True
             numbers = {
                 "publish": found.publish + 1,
                 "ticket": 0 if waiting else ticket,
@@ -191,12 +196,12 @@ class JobTable(TableBatches):
         return written(row, "queued", now, due, changes)
 
     def release(self, row: Job, clock: Clock, look_ms: int) -> Iterator[Job]:
-        """Release the jobs of a batch that wait longest, as far as its lane share has room.
+        """Release the jobs of a visitor that wait longest, as far as its lane share has room.
 
         Parameters
         ----------
         row : Job
-            Any job of the batch; the jobs that share its counter row are released.
+            Any job of the visitor; the jobs that share its lane row are released.
         clock : callable
             Returns milliseconds since 1970.
         look_ms : int
@@ -209,18 +214,18 @@ class JobTable(TableBatches):
             the caller did not.
         """
         for line in self.first_lines(row):
-            waiting = self.job(row.batch, line.job)
+            waiting = self.job(line.batch, line.job)
             if waiting is None or waiting.state != "queued" or not waiting.waiting:
                 # The job was cancelled or ended in another way: its line is of no use.
-                self.delete_row(row.batch, line.sk)
+                self.delete_row(line.pk, line.sk)
                 continue
             if self.published(waiting) >= self.share:
                 return
             try:
                 released = self._release(waiting, line, clock(), look_ms)
             except Lost:
-                # Somebody else releases the same jobs, or the batch is to be cancelled or deleted.
-                return
+                # Somebody else released this job, or its batch is to be cancelled or deleted.
+                continue
             yield released
 
     def _release(self, row: Job, line: Line, now: int, look_ms: int) -> Job:
@@ -452,6 +457,17 @@ class JobTable(TableBatches):
             return self.access.update(update | {"ReturnValues": "ALL_NEW"})
         except Lost:
             return None
+
+    def add_use(self, visitor: str, now: int, use: Mapping[str, int], bytes_max: int = 0) -> bool:
+        """Add to what a visitor used on the day of `now`; False if it may not send as many bytes.
+
+        Parameters are those of `config.contract.visitor.add_use`.
+        """
+        try:
+            self.access.update(add_use(self.name, visitor, now, use, bytes_max))
+        except Lost:
+            return False
+        return True
 
     def put_node(self, node: Node) -> None:
         """Write a node's row, by which the API knows that the node is there."""

@@ -11,6 +11,7 @@ from config.contract.writes import (
     Write,
     batch_is_open,
     counts,
+    delete_job,
     delete_of,
     put_new,
     put_request,
@@ -101,8 +102,21 @@ class TableBatches(TableReads):
         """
         self.access.update(update_batch(self.name, batch, values, commands, commanded))
 
+    def delete_job(self, row: Job) -> bool:
+        """Delete a job's row, and its message from its visitor's count; False if it was gone."""
+        for turn in turns():
+            if turn:
+                found = self.job(row.batch, row.job)
+                if found is None:
+                    return False
+                row = found
+            with suppress(Lost):
+                self.access.transact(delete_job(self.name, row))
+                return True
+        raise self.access.busy()
+
     def delete_row(self, batch: str, sk: str) -> bool:
-        """Delete a row of a batch; False if it was gone already."""
+        """Delete a row by its keys; False if it was gone already."""
         try:
             self.access.delete(delete_of(self.name, batch, sk))
         except Lost:

@@ -8,6 +8,7 @@ from config.contract.job import STATES, Batch, Job
 from config.contract.lane_share import Line
 from config.contract.node import Node
 from config.contract.table_access import Key, TableAccess
+from config.contract.visitor import Use
 
 
 class TableReads:
@@ -121,14 +122,21 @@ class TableReads:
         return [Node.from_item(item) for item in answer["Items"]]
 
     def published(self, row: Job) -> int:
-        """Count the bulk messages on the broker of the jobs that share this job's counter row."""
-        item = self.access.get(row.batch, resources.counter_sk(row.job))
+        """Count the messages on the broker of the jobs that share this job's lane row."""
+        sk = resources.lane_sk(row.lane, row.job)
+        item = self.access.get(resources.visitor_pk(row.visitor), sk)
         return int(item.get("out_now", 0)) if item else 0
 
     def first_lines(self, row: Job) -> list[Line]:
-        """Read the lines of jobs that wait longest, of those that share this job's counter row."""
+        """Read the lines of jobs that wait longest, of those that share this job's lane row."""
         answer = self.access.query(**lane_share.first_lines(row))
         return [Line.from_item(item) for item in answer["Items"]]
+
+    def use(self, visitors: Sequence[str], now: int) -> list[Use]:
+        """Read what visitors used on the day of `now`, in the order given, in one request."""
+        keys = [(resources.visitor_pk(each), resources.day_sk(now)) for each in visitors]
+        found = self.access.get_many(keys)
+        return [Use.from_item(found.get(key)) for key in keys]
 
     def fingerprint(self, batch: str, request: str) -> str | None:
         """Read the fingerprint of the body that came with a request; None if it is new."""

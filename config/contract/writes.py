@@ -48,7 +48,9 @@ def move(
     change: Change = Change(),
     share: int | None = None,
 ) -> list[Write]:
-    """Build the transaction that moves a job to another state and its batch's counts with it.
+    """Build the transaction that moves a job to another state, and the counts with it.
+
+    The counts are those of its batch by state, and those of its visitor's messages in its lane.
 
     Parameters
     ----------
@@ -65,8 +67,8 @@ def move(
     change : Change
         Further attributes to set and to require.
     share : int, optional
-        Most published messages that the job's counter row may count; the transaction fails if a
-        new one would exceed it. Without it there is no limit.
+        Most messages that the row of the visitor's lane may count; the transaction fails if a new
+        one would exceed it. Without it there is no limit.
 
     Returns
     -------
@@ -83,16 +85,12 @@ def move(
     values = {"state": to, "changed": changed_at(now, row.job), "due": due, **change.values}
     when = {"state": row.state, "publish": row.publish, **change.when}
     writes: list[Write] = [{"Update": update_of(table, row, values, when)}]
-    by = {f"n_{row.state}": -1, f"n_{to}": 1} if to != row.state else {}
+    if to != row.state:
+        by = {f"n_{row.state}": -1, f"n_{to}": 1}
+        writes.append({"Update": count(table, row.batch, row.job, by)})
     moved = replace(row, state=to, waiting=change.values.get("waiting", row.waiting))
     if moved.is_out != row.is_out:
-        by["out_now"] = moved.is_out - row.is_out
-    if by:
-        counted = count(table, row.batch, row.job, by)
-        if by.get("out_now") == 1 and share is not None:
-            counted["ConditionExpression"] = "attribute_not_exists(#out_now) OR #out_now < :share"
-            counted["ExpressionAttributeValues"][":share"] = share
-        writes.append({"Update": counted})
+        writes.append({"Update": count_out(table, row, moved.is_out - row.is_out, share)})
     return writes
 
 
@@ -121,6 +119,48 @@ def count(table: str, batch: str, job: str, by: Mapping[str, int]) -> Write:
         "ExpressionAttributeNames": {f"#{name}": name for name in by},
         "ExpressionAttributeValues": {f":{name}": value for name, value in by.items()},
     }
+
+
+def count_out(table: str, row: Job, by: int, share: int | None = None) -> Write:
+    """Build an update that adds to the messages which a job's visitor has in its lane.
+
+    It fails if there is a `share` and the row counts as many already.
+    """
+    names = {"#out_now": "out_now", "#ttl": "ttl"}
+    values = {":by": by, ":ttl": time_to_live(row.kept_until)}
+    update = {
+        "TableName": table,
+        "Key": {
+            "pk": resources.visitor_pk(row.visitor),
+            "sk": resources.lane_sk(row.lane, row.job),
+        },
+        "UpdateExpression": "SET #ttl = :ttl ADD #out_now :by",
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+    if by > 0 and share is not None:
+        update["ConditionExpression"] = "attribute_not_exists(#out_now) OR #out_now < :share"
+        values[":share"] = share
+    return update
+
+
+def delete_job(table: str, row: Job) -> list[Write]:
+    """Build the transaction that deletes a job as it was read, with its count in its lane."""
+    delete = {
+        "TableName": table,
+        "Key": {"pk": row.batch, "sk": resources.job_sk(row.job)},
+        "ConditionExpression": "#state = :state AND #publish = :publish AND #waiting = :waiting",
+        "ExpressionAttributeNames": {f"#{name}": name for name in ("state", "publish", "waiting")},
+        "ExpressionAttributeValues": {
+            ":state": row.state,
+            ":publish": row.publish,
+            ":waiting": row.waiting,
+        },
+    }
+    writes: list[Write] = [{"Delete": delete}]
+    if row.is_out:
+        writes.append({"Update": count_out(table, row, -1)})
+    return writes
 
 
 def counts(table: str, rows: Sequence[Job]) -> list[Write]:

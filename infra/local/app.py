@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,14 @@ READY_SECONDS = 60.0
 DRAIN_SECONDS = 8.0
 # A drained worker needs 4 s more to end its MPI world and itself.
 WORKER_STOP_SECONDS = DRAIN_SECONDS + 4.0
+
+
+# Settings of the quotas of a day.
+QUOTAS = tuple(
+    f"{who}_DAY_{what}_MAX"
+    for who in ("VISITOR", "TOTAL")
+    for what in ("BYTES", "PIXELS", "CPU_SECONDS")
+)
 
 
 class LocalApp:
@@ -154,6 +163,9 @@ class LocalApp:
             "UCX_NET_DEVICES": "lo",
             "FI_TCP_IFACE": "lo",
             "DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
+            "ORIGIN_KEY": secrets.token_hex(16),
+            # The only visitor of this machine may use all of it.
+            **dict.fromkeys(QUOTAS, "0"),
         } | self.settings
 
     def _aws(self, port: int) -> Process:

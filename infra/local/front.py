@@ -7,7 +7,7 @@ this. The front logs no addresses, because they hold batch ids.
 import argparse
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from botocore.config import Config
 from yarl import URL
 
 from config.contract.settings import ApiSettings, load
+from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.local.ports import HOST
 
@@ -71,13 +72,17 @@ class Front:
     api : str
         Origin at which Chalice listens, such as ``http://127.0.0.1:20001``.
     settings : ApiSettings
-        Bucket of the results, and endpoints of S3.
+        Bucket of the results, endpoints of S3, and the key by which the API knows this front.
+    proxies : int
+        Number of proxies before this front whose entries in X-Forwarded-For are believed.
     """
 
-    def __init__(self, site: Path, api: str, settings: ApiSettings) -> None:
+    def __init__(self, site: Path, api: str, settings: ApiSettings, proxies: int = 0) -> None:
         self.site = site
         self.api = api
         self.bucket = settings.results_bucket
+        self.key = settings.origin_key
+        self.proxies = proxies
         self.policy = site_policy(settings.s3_public_endpoint)
         self.s3 = boto3.client(
             "s3",
@@ -137,8 +142,7 @@ class Front:
         body = await request.read()
         method = "GET" if request.method == "HEAD" else request.method
         target = URL(self.api + request.raw_path.removeprefix("/api"), encoded=True)
-        headers = end_to_end(request.headers)
-        headers.pop("Content-Length", None)  # the client computes it from `body`
+        headers = self.with_address(request)
         return await self._forward(
             request,
             self.session.request(
@@ -154,6 +158,20 @@ class Front:
             lambda answer: end_to_end(answer) | {"Content-Security-Policy": API_POLICY},
             "the API does not answer; it is started again within seconds",
         )
+
+    def with_address(self, request: web.Request) -> dict[str, str]:
+        """Return the headers for the API, with the address of the client as this front saw it."""
+        # The client of the API computes the length from the body. A visitor must not choose the
+        # address by which its share and quotas are counted.
+        left_out = {"content-length", ADDRESS_HEADER.lower(), KEY_HEADER.lower()}
+        kept = end_to_end(request.headers).items()
+        address = address_of(
+            request.remote or "", request.headers.getall("X-Forwarded-For", []), self.proxies
+        )
+        return {name: value for name, value in kept if name.lower() not in left_out} | {
+            ADDRESS_HEADER: address,
+            KEY_HEADER: self.key,
+        }
 
     async def pass_file(self, request: web.Request) -> web.StreamResponse:
         """Forward a request for a result to the bucket."""
@@ -228,6 +246,22 @@ class Front:
             return response
 
 
+def address_of(peer: str, forwarded: Sequence[str], proxies: int) -> str:
+    """Return the address of a client.
+
+    Parameters
+    ----------
+    peer : str
+        The other end of the connection.
+    forwarded : sequence of str
+        Values of the headers X-Forwarded-For, to which each proxy adds the address that it saw.
+    proxies : int
+        Number of proxies that are ours; what stands before their entries was written by others.
+    """
+    hops = [hop.strip() for value in forwarded for hop in value.split(",")]
+    return hops[-proxies] if 0 < proxies <= len(hops) else peer
+
+
 def end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that describe the message, without those of the connection."""
     return {name: value for name, value in headers.items() if name.lower() not in NOT_FORWARDED}
@@ -263,7 +297,7 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
 
 
-def main(port: int, api: str, site: Path, host: str = HOST) -> None:
+def main(port: int, api: str, site: Path, host: str = HOST, proxies: int = 0) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Parameters
@@ -276,9 +310,11 @@ def main(port: int, api: str, site: Path, host: str = HOST) -> None:
         Folder of the built site.
     host : str
         Address to listen on.
+    proxies : int
+        Number of proxies before this front whose entries in X-Forwarded-For are believed.
     """
     logging.basicConfig(level=logging.INFO)
-    front = Front(site.resolve(), api, load(ApiSettings, "api"))
+    front = Front(site.resolve(), api, load(ApiSettings, "api"), proxies)
     web.run_app(
         front.application(),
         host=host,

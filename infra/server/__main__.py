@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import os
+import secrets
 import sys
 import threading
 from typing import Any
@@ -24,7 +26,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO)
     try:
         settings = load(ServerSettings)
-        load(ApiSettings, "api")
+        if not load(ApiSettings, "api").origin_key:
+            # API and front run in this process, so nobody else needs to know it.
+            os.environ["ORIGIN_KEY"] = secrets.token_hex(16)
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
@@ -38,7 +42,8 @@ def main() -> int:
         threading.Thread(target=call_repeatedly, args=schedule, daemon=True).start()
     serve_api(Application(app.app), port, settings.api_threads)
     # The front handles SIGINT and SIGTERM, and returns after one of them.
-    front.main(settings.listen_port, f"http://{HOST}:{port}", SITE, settings.listen_host)
+    api = f"http://{HOST}:{port}"
+    front.main(settings.listen_port, api, SITE, settings.listen_host, settings.proxies)
     return 0
 
 

@@ -17,10 +17,12 @@ from moto import mock_aws
 from config.contract import resources
 from config.contract.job import Message
 from config.contract.settings import ApiSettings
+from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER, visitor_of
 from config.contract.writes import Change, move
 from infra.local.broker import Broker
 
 REGION = "eu-central-1"
+ORIGIN_KEY = "k" * 32
 NUMBERS = itertools.count(1)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(92)  # 100 bytes
 
@@ -45,9 +47,19 @@ class Api:
         self.services, self.clock = services, clock
         self.table, self.s3 = services.table, services.s3
         self.http = Client(app).http
+        self.address = "198.51.100.1"
+
+    def visit_from(self, address):
+        """Send the next requests from another address, as CloudFront or the front would."""
+        self.address = address
+
+    @property
+    def visitor(self):
+        return visitor_of(self.address, ORIGIN_KEY)
 
     def call(self, method, path, body=None, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers |= {KEY_HEADER: ORIGIN_KEY, ADDRESS_HEADER: self.address}
         raw = b"" if body is None else json.dumps(body).encode()
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
@@ -195,7 +207,11 @@ def clock():
 @pytest.fixture(scope="session")
 def all_parts(broker):
     settings = ApiSettings(
-        aws_region=REGION, uploads_bucket="", results_bucket="", broker_url=broker.url
+        aws_region=REGION,
+        uploads_bucket="",
+        results_bucket="",
+        broker_url=broker.url,
+        origin_key=ORIGIN_KEY,
     )
     with mock_aws():
         made = services_module.make(settings)

@@ -1,5 +1,6 @@
-"""The lane share: how many messages of one large batch may be on the broker at a time."""
+"""The lane share: how many messages of one visitor may be in a lane of the broker at a time."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ IMAGES = 9
 
 @pytest.fixture
 def narrow(api, monkeypatch):
-    """The app with a lane share of two messages, for all images but a batch's first."""
+    """The app with a lane share of two messages, and a batch's images but the first in bulk."""
     settings = replace(api.services.settings, lane_share_jobs=SHARE, republish_seconds=1)
     monkeypatch.setattr(services_module, "_made_once", lambda: api.services)
     monkeypatch.setattr(batches, "INTERACTIVE_JOBS_MAX", 1)
@@ -47,9 +48,28 @@ def waiting(api, batch, jobs):
     return [job for job in jobs if api.row(batch, job).waiting]
 
 
-def lines(api, batch):
-    rows = api.table.rows_after(batch, resources.JOB_PREFIX, 100)
-    return [row["sk"] for row in rows if row["sk"].startswith(resources.LINE_PREFIX)]
+def lines(api):
+    pk = resources.visitor_pk(api.visitor)
+    answer = api.table.access.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :line)",
+        ExpressionAttributeValues={":pk": pk, ":line": resources.LINE_PREFIX},
+    )
+    return [row["sk"] for row in answer["Items"]]
+
+
+def out(api, visitor):
+    """Messages that a visitor is counted to have, by lane."""
+    answer = api.table.access.query(
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :lane)",
+        ExpressionAttributeValues={
+            ":pk": resources.visitor_pk(visitor),
+            ":lane": resources.LANE_PREFIX,
+        },
+    )
+    found = Counter()
+    for row in answer["Items"]:
+        found[row["sk"].split("#")[1]] += int(row["out_now"])
+    return +found
 
 
 def test_a_batch_publishes_no_more_than_its_lane_share(narrow, queues, crowd):
@@ -62,7 +82,66 @@ def test_a_batch_publishes_no_more_than_its_lane_share(narrow, queues, crowd):
     assert narrow.counts(batch) == {"queued": IMAGES}
 
 
+def test_a_visitors_share_is_that_of_all_its_batches(narrow, queues, crowd):
+    many = [narrow.queued("a.png", "b.png") for _ in range(5)]
+    assert len(narrow_out := queues.take(resources.JOBS)) <= SHARE
+    assert len(queues.take(resources.BULK)) <= SHARE
+    assert narrow_out[0].batch == crowd[0]
+    assert sum(narrow.row(batch, jobs[1]).waiting for batch, jobs in many) == len(many)
+
+
+def test_hostile_batches_do_not_come_before_a_third_visitors_image(narrow, queues):
+    narrow.visit_from("198.51.100.1")
+    for _ in range(4):
+        narrow.queued("wide.png")
+    narrow.visit_from("198.51.100.2")
+    for _ in range(3):
+        narrow.queued(*(f"{number}.png" for number in range(6)))
+    narrow.visit_from("198.51.100.3")
+    batch, (job,) = narrow.queued("mine.png")
+    # Twenty-two images were sent before; at most a share of each of their visitors is ahead.
+    ahead = [message.job for message in queues.take(resources.JOBS)].index(job)
+    assert ahead <= 2 * SHARE
+    assert not narrow.row(batch, job).waiting
+
+
+def test_waiting_images_of_all_batches_are_released_in_the_order_they_came(narrow, queues):
+    sent, done = [], []
+    for _ in range(8):
+        sent.append(narrow.queued("a.png"))
+        narrow.clock.pass_seconds(1)
+    while out := queues.take(resources.JOBS):
+        for message in out:
+            narrow.end(message.batch, message.job)
+            narrow.release(message.batch, message.job)
+        done += [(message.batch, [message.job]) for message in out]
+    assert sorted(done) == sorted(sent)
+    of_one_row = [each for each in sent if shares(each[1]) == shares(sent[0][1])]
+    assert [each for each in done if each in of_one_row] == of_one_row
+    assert lines(narrow) == []
+
+
+@pytest.mark.parametrize("way", ["done", "cancelled", "deleted", "expired"])
+def test_no_end_of_an_image_leaves_it_in_its_visitors_count(narrow, queues, crowd, way):
+    batch, jobs = crowd
+    assert sum(out(narrow, narrow.visitor).values()) > 1
+    if way == "done":
+        while taken := [*queues.take(resources.JOBS), *queues.take(resources.BULK)]:
+            for message in taken:
+                narrow.end(batch, message.job)
+                narrow.release(batch, message.job)
+    elif way == "cancelled":
+        narrow.post(f"/batches/{batch}/cancel")
+    elif way == "deleted":
+        narrow.call("DELETE", f"/batches/{batch}")
+    else:
+        narrow.clock.now = narrow.row(batch, jobs[0]).kept_until
+        narrow.sweep()
+    assert out(narrow, narrow.visitor) == {}
+
+
 def test_the_next_visitor_waits_behind_the_lane_share_and_not_behind_all(narrow, queues, crowd):
+    narrow.visit_from("198.51.100.2")
     _, jobs = narrow.queued("a.png", "b.png")
     waiting = taken(narrow, queues)
     assert waiting.index(jobs[1]) == len(waiting) - 1 <= SHARE
@@ -78,7 +157,7 @@ def test_every_message_that_is_taken_releases_the_next_job(narrow, queues, crowd
         done += out
         assert all(narrow.table.published(narrow.row(batch, job)) <= 1 for job in jobs)
     assert sorted([*done, jobs[0]]) == sorted(jobs)
-    assert lines(narrow, batch) == []
+    assert lines(narrow) == []
 
 
 def test_the_sweep_releases_what_no_worker_did(narrow, queues, crowd):
@@ -121,7 +200,7 @@ def test_a_waiting_job_is_cancelled_and_its_line_is_deleted(narrow, queues, crow
         narrow.end(batch, job)
         narrow.release(batch, job)
     assert taken(narrow, queues) == []
-    assert lines(narrow, batch) == []
+    assert lines(narrow) == []
 
 
 def test_a_job_that_is_handed_back_is_queued_beyond_the_share(narrow, queues, crowd):

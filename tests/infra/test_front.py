@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 
-from infra.local.front import API_BODY_BYTES_MAX
+from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
+from infra.local.front import API_BODY_BYTES_MAX, address_of
 from infra.local.ports import HOST, answers, free_ports
 from infra.local.process import Process
 from infra.local.supervisor import Supervisor
@@ -16,6 +17,7 @@ from tests.infra.web import request
 pytestmark = pytest.mark.slow
 
 REGION = "eu-central-1"
+KEY = "k" * 32
 RESULT = "files/b/j/1/result.png"
 PIXELS = bytes(range(256)) * 40
 
@@ -80,6 +82,7 @@ def fronts(tmp_path_factory, api, site):
         "AWS_SECRET_ACCESS_KEY": "local",
         "S3_ENDPOINT": endpoint,
         "S3_PUBLIC_ENDPOINT": endpoint,
+        "ORIGIN_KEY": KEY,
     }
     with Supervisor(folder, print) as supervisor:
         arguments = (f"--port={aws}", "--origin=http://127.0.0.1:1")
@@ -99,6 +102,31 @@ def fronts(tmp_path_factory, api, site):
 @pytest.fixture
 def front(fronts):
     return fronts[0]
+
+
+def test_the_api_is_told_the_address_that_the_front_saw(front):
+    forged = {
+        "true-client-ip": "203.0.113.9",
+        "X-ORIGIN-KEY": "forged",
+        "X-Forwarded-For": "1.2.3.4",
+    }
+    heard = json.loads(request("GET", f"{front}/api/x", headers=forged).body)
+    told = {name: value for name, value in heard.items() if name.lower() in map(str.lower, forged)}
+    assert told == {ADDRESS_HEADER: HOST, KEY_HEADER: KEY, "X-Forwarded-For": "1.2.3.4"}
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "proxies", "address"),
+    [
+        ([], 0, "peer"),
+        (["198.51.100.1"], 0, "peer"),
+        (["forged, 198.51.100.1"], 1, "198.51.100.1"),
+        (["forged", "198.51.100.1, 10.0.0.1"], 2, "198.51.100.1"),
+        (["198.51.100.1"], 2, "peer"),
+    ],
+)
+def test_of_forwarded_addresses_only_those_of_our_own_proxies_count(forwarded, proxies, address):
+    assert address_of("peer", forwarded, proxies) == address
 
 
 def policy(answer):

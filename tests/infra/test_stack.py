@@ -14,6 +14,7 @@ from aws_cdk import App
 
 from config.contract import resources
 from config.contract.settings import TOP
+from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
 from infra import rules
 from infra import settings as room
 from infra.grants import ON_ALL
@@ -339,6 +340,25 @@ def test_the_api_is_throttled_and_logs_no_path(template):
     assert rule["ThrottlingRateLimit"] > 0
     assert rule["ThrottlingBurstLimit"] > 0
     assert (rule["LoggingLevel"], rule["DataTraceEnabled"]) == ("OFF", False)
+
+
+def test_the_address_of_a_visitor_is_the_one_that_cloudfront_saw(small, production):
+    for template in (small, production):
+        function = template.one("AWS::CloudFront::Function")
+        assert '.headers["true-client-ip"] = { value: event.viewer.ip }' in function["FunctionCode"]
+        config = template.one("AWS::CloudFront::Distribution")["DistributionConfig"]
+        (api,) = (each for each in config["CacheBehaviors"] if each["PathPattern"] == "/api/*")
+        (associated,) = api["FunctionAssociations"]
+        assert associated["EventType"] == "viewer-request"
+        (origin,) = (each for each in config["Origins"] if each["Id"] == api["TargetOriginId"])
+        (header,) = origin["OriginCustomHeaders"]
+        assert header["HeaderName"] == KEY_HEADER
+        assert "resolve:secretsmanager" in json.dumps(header["HeaderValue"])
+        handler = template.all("AWS::Serverless::Function")["APIHandler"]
+        assert "ORIGIN_SECRET" in handler["Environment"]["Variables"]
+    (rule,) = production.one("AWS::WAFv2::WebACL")["Rules"]
+    limit = rule["Statement"]["RateBasedStatement"]
+    assert limit["ForwardedIPConfig"]["HeaderName"] == ADDRESS_HEADER
 
 
 def test_the_gateways_own_errors_are_problems(template):

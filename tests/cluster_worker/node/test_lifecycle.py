@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cluster_worker.node import lifecycle as room
+from cluster_worker.node.charges import Charges
 from cluster_worker.node.consumer import Consumer, Verdict
 from cluster_worker.node.lifecycle import LifeSigns
 from cluster_worker.node.metadata import Metadata
@@ -100,7 +101,7 @@ def running(settings, work):
     consumer = Consumer(settings.broker_url, {resources.JOBS.name: 2}, work)
 
     def run():
-        with LifeSigns(settings, consumer, table, "node"):
+        with LifeSigns(settings, consumer, table, "node", Charges()):
             consumer.run(settings.drain_seconds, work.may_end.set)
 
     thread = threading.Thread(target=run)

@@ -26,9 +26,10 @@ from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
-from cluster_worker.node.runner import JobChecker, Runner
+from cluster_worker.node.runner import Runner
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import job_table
+from cluster_worker.node.views import JobChecker
 from cluster_worker.timings import Timings
 from config.contract import resources
 from config.contract.job import Batch, Job, Message, changed_at
@@ -126,6 +127,15 @@ def test_a_tiff_of_sixteen_bits_gets_pictures_that_a_browser_shows(runner, s3):
     for key, image in ((row.original_view, SIXTEEN_BITS), (row.result_view, 65535 - SIXTEEN_BITS)):
         shown = np.asarray(Image.open(io.BytesIO(stored(s3, key))))
         np.testing.assert_array_equal(shown, viewable(image))
+
+
+def test_a_job_is_charged_to_its_visitor_and_so_is_one_that_fails(runner, s3):
+    runner.charges.write(runner.table, 1)
+    runner.run(put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}]))
+    assert runner.charges.pixels[""] == SIXTEEN_BITS.size
+    assert runner.charges.cpu_ms[""] > 0
+    runner.run(put(runner, s3, SIXTEEN_BITS, [{"operation": "rgb2hsv"}]))
+    assert runner.charges.pixels[""] == 2 * SIXTEEN_BITS.size
 
 
 def test_an_upload_that_is_gone_fails_its_job(runner, s3):

@@ -1,0 +1,68 @@
+"""What the jobs of each visitor used on this node, until it is written into the table."""
+
+import threading
+import time
+from collections import Counter
+
+from cluster_worker.engine.job import EngineJob
+from cluster_worker.errors import Broken
+from cluster_worker.log import event
+from cluster_worker.timings import Spent
+from config.contract import resources
+from config.contract.table import JobTable
+
+
+class Charges:
+    """Adds up pixels and processor time by visitor; safe to use from many threads.
+
+    They are written every few seconds and not after each job, since a visitor's small jobs come by
+    the hundred. What a node that dies has not written is lost, which favours the visitor.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pixels: Counter[str] = Counter()
+        self.cpu_ms: Counter[str] = Counter()
+
+    def add(self, visitor: str, pixels: int, cpu_seconds: float) -> None:
+        """Add what one attempt used."""
+        with self.lock:
+            self.pixels[visitor] += pixels
+            self.cpu_ms[visitor] += round(1000 * cpu_seconds)
+
+    def write(self, table: JobTable, now: int) -> None:
+        """Add everything to the visitors' day, and to that of all; keep it if the table is silent.
+
+        Parameters
+        ----------
+        table : JobTable
+            Holds what was used.
+        now : int
+            Milliseconds since 1970.
+        """
+        with self.lock:
+            pixels, self.pixels = self.pixels, Counter()
+            cpu_ms, self.cpu_ms = self.cpu_ms, Counter()
+        for visitor in list(pixels):
+            use = {"pixels": pixels[visitor], "cpu_ms": cpu_ms[visitor]}
+            try:
+                for each in (visitor, resources.ALL_VISITORS):
+                    table.add_use(each, now, use)
+            except Broken as error:
+                event("use not written", error=str(error))
+                with self.lock:
+                    self.pixels += pixels
+                    self.cpu_ms += cpu_ms
+                return
+            del pixels[visitor], cpu_ms[visitor]
+
+
+def spent_on(job: EngineJob, ranks: int) -> Spent:
+    """Return what a job spent in an engine with a number of ranks.
+
+    The ranks of a job that was ended report nothing: they count as busy since the job began.
+    """
+    if job.spent.cpu_seconds or not job.began:
+        return job.spent
+    seconds = time.monotonic() - job.began
+    return Spent(seconds, seconds * (ranks if job.task.wide else 1))

@@ -1,0 +1,103 @@
+"""What visitors' jobs used, and the release of their waiting jobs, without a broker or a table."""
+
+import pytest
+
+from cluster_worker.errors import Broken
+from cluster_worker.node import releases
+from cluster_worker.node.charges import Charges
+from cluster_worker.node.consumer import Publisher
+from cluster_worker.node.releases import ReleaseThread
+from config.contract import resources
+from config.contract.job import Job
+
+
+class Table:
+    """Adds up what it is told; may be silent."""
+
+    def __init__(self):
+        self.used, self.is_silent = {}, False
+
+    def add_use(self, visitor, now, use):
+        if self.is_silent:
+            raise Broken("silent")
+        before = self.used.get(visitor, {})
+        self.used[visitor] = {name: before.get(name, 0) + use[name] for name in use}
+
+
+def test_what_jobs_used_is_written_once_for_each_visitor_and_for_all():
+    charges, table = Charges(), Table()
+    charges.add("a", 10, 0.5)
+    charges.add("a", 5, 0.25)
+    charges.add("b", 1, 0.001)
+    charges.write(table, 7)
+    charges.write(table, 8)
+    assert table.used == {
+        "a": {"pixels": 15, "cpu_ms": 750},
+        "b": {"pixels": 1, "cpu_ms": 1},
+        resources.ALL_VISITORS: {"pixels": 16, "cpu_ms": 751},
+    }
+
+
+def test_what_a_silent_table_did_not_take_is_written_later():
+    charges, table = Charges(), Table()
+    charges.add("a", 10, 0.5)
+    table.is_silent = True
+    charges.write(table, 7)
+    table.is_silent = False
+    charges.add("a", 1, 0.0)
+    charges.write(table, 8)
+    assert table.used["a"] == {"pixels": 11, "cpu_ms": 500}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A monotonic clock that the test sets."""
+    now = [100.0]
+    monkeypatch.setattr(releases.time, "monotonic", lambda: now[0])
+    return now
+
+
+def row(job, visitor="v", lane="interactive"):
+    return Job("b", job, "a.png", 1, "", "running", 1, 2, visitor=visitor, lane=lane)
+
+
+def requested(thread):
+    found = []
+    while not thread.publisher.requests.empty():
+        at, taken = thread.publisher.requests.get()
+        found.append((at, taken.visitor, taken.lane))
+    return found
+
+
+def test_messages_taken_in_a_row_ask_for_waiting_jobs_once_and_once_more_at_the_end(clock):
+    thread = ReleaseThread(None, "amqp://unused")
+    for _ in range(50):
+        thread.on_taken(row("same"))
+    assert requested(thread) == [(100.0, "v", "interactive"), (101.0, "v", "interactive")]
+    clock[0] = 101.5
+    thread.on_taken(row("same"))
+    assert requested(thread) == [(102.0, "v", "interactive")]
+
+
+def test_another_visitor_and_another_lane_are_asked_for_by_themselves(clock):
+    thread = ReleaseThread(None, "amqp://unused")
+    for visitor, lane in (("v", "interactive"), ("w", "interactive"), ("v", "bulk")):
+        thread.on_taken(row("same", visitor, lane))
+    assert requested(thread) == [
+        (100.0, "v", "interactive"),
+        (100.0, "w", "interactive"),
+        (100.0, "v", "bulk"),
+    ]
+
+
+def test_a_request_is_done_when_it_is_due():
+    publisher = Publisher("amqp://unused", lambda *_: None)
+    clock = releases.time.monotonic
+    publisher.request(row("later"), clock() + 0.2)
+    publisher.request(row("now"), clock())
+    begun, done = clock(), []
+    while len(done) < 2:
+        found = publisher.next_due()
+        if found is not None:
+            done.append((found.job, clock() - begun >= 0.2))
+    assert done == [("now", False), ("later", True)]
