@@ -162,12 +162,21 @@ export class ApiProblem extends Error {
   readonly status: number;
   /** All errors; the first one is the one in the message. */
   readonly faults: readonly [Fault, ...Fault[]];
+  /** Milliseconds until the same call may succeed; 0 if the API does not say. */
+  readonly retryMs: number;
 
-  constructor(status: number, detail: string, pointer = "", others: readonly Fault[] = []) {
+  constructor(
+    status: number,
+    detail: string,
+    pointer = "",
+    others: readonly Fault[] = [],
+    retryMs = 0,
+  ) {
     super(detail);
     this.name = "ApiProblem";
     this.status = status;
     this.faults = [{ detail, pointer }, ...others];
+    this.retryMs = retryMs;
   }
 }
 
@@ -188,9 +197,18 @@ export class UploadRefused extends Error {
   }
 }
 
-/** Return whether a retry may succeed: after a network error, overload or a server error. */
+// A quota ends with the day; nobody waits for that before the page.
+const WORTH_WAITING_MS = 60_000;
+
+/** Return whether a call failed because a quota is used up, for longer than a page should wait. */
+export function isQuotaUsed(error: unknown): error is ApiProblem {
+  return error instanceof ApiProblem && error.status === 429 && error.retryMs > WORTH_WAITING_MS;
+}
+
+/** Return whether a retry may soon succeed: after a network error, overload or a server error. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof Unreachable) return true;
+  if (isQuotaUsed(error)) return false;
   if (error instanceof ApiProblem || error instanceof UploadRefused) {
     return error.status >= 500 || error.status === 429 || error.status === 408;
   }
@@ -244,10 +262,11 @@ interface ProblemBody {
 
 async function problemOf(response: Response): Promise<ApiProblem> {
   const status = `${response.status} ${response.statusText}`.trim();
+  const retryMs = 1000 * (Number(response.headers.get("Retry-After")) || 0);
   try {
     const body = (await response.json()) as ProblemBody;
     const detail = body.detail ?? body.message ?? status;
-    return new ApiProblem(response.status, detail, body.pointer, body.errors?.slice(1));
+    return new ApiProblem(response.status, detail, body.pointer, body.errors?.slice(1), retryMs);
   } catch {
     // Not JSON, so the answer is from a server between this page and the API; show its status.
     return new ApiProblem(response.status, status);

@@ -340,6 +340,8 @@ export const texts = {
     down: "The service does not answer. Nothing is lost; this page tries again by itself.",
     again: (seconds: number) => `Next try in ${seconds} s`,
     trying: "Trying now",
+    possibleIn: (ms: number) => `Possible again in about ${duration(ms)}`,
+    possible: "Possible again now",
     gone: "The results at this address are no longer kept. Add the images again to process them once more.",
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",

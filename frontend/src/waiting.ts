@@ -1,6 +1,6 @@
 /** Waiting: backoff with jitter, waiting for the network, and retries of calls. */
 
-import { isPassing } from "./api";
+import { ApiProblem, isPassing } from "./api";
 
 /** Clock, network state and random numbers of the page; tests replace them. */
 export interface Waiting {
@@ -53,7 +53,8 @@ export async function persist<T>(
       }
       attempt += 1;
       if (attempt >= options.tries) throw error;
-      const pause = backoff(attempt, waiting.random());
+      const asked = error instanceof ApiProblem ? error.retryMs : 0;
+      const pause = Math.max(asked, backoff(attempt, waiting.random()));
       options.onFailure?.(error, pause);
       await waiting.sleep(pause, options.signal);
     }

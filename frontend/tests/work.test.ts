@@ -178,6 +178,34 @@ describe("process", () => {
     });
   });
 
+  test("a quota that is used up is told with the time until it begins anew", async () => {
+    const create = vi.spyOn(server.api, "createBatch");
+    create.mockRejectedValue(new ApiProblem(429, "your address may have 1 GiB a day", "", [], 9e6));
+    add("a");
+    await work.process();
+    expect(create).toHaveBeenCalledTimes(1);
+    expect(stages()).toEqual(["chosen"]);
+    const { trouble } = store.get();
+    expect(trouble?.sentence).toContain("your address may have 1 GiB a day");
+    expect(trouble?.passing).toBe(false);
+    expect(trouble?.until).toBeGreaterThan(Date.now() + 8e6);
+  });
+
+  test("a call that was too early is repeated when the API says, not before", async () => {
+    const { createBatch } = server.api;
+    const at: number[] = [];
+    server.api.createBatch = (...call) => {
+      at.push(Date.now());
+      if (at.length > 1) return createBatch(...call);
+      return Promise.reject(new ApiProblem(503, "try again", "", [], 1500));
+    };
+    add("a");
+    await work.process();
+    const [first = 0, second = 0] = at;
+    expect(second - first).toBeGreaterThanOrEqual(1490);
+    await allReach("succeeded");
+  });
+
   test("a file that turns out to be no image fails with the API's sentence", async () => {
     const { uploaded } = server.api;
     const reason = "a.jpg: not an image this app reads";

@@ -12,7 +12,7 @@ export function Trouble() {
       {trouble && (
         <div className="trouble">
           <p role="alert">{trouble.sentence}</p>
-          {trouble.until > 0 && <Countdown until={trouble.until} />}
+          {trouble.until > 0 && <Countdown until={trouble.until} isAutomatic={trouble.passing} />}
           {trouble.passing ? (
             <button type="button" onClick={work.tryNow}>
               {texts.service.tryNow}
@@ -33,17 +33,26 @@ export function Trouble() {
 
 const TICK_MS = 500;
 
-/** Seconds until the next try; hidden from screen readers, which would read out each tick. */
-function Countdown({ until }: { until: number }) {
+interface CountdownProps {
+  readonly until: number;
+  /** Whether this page tries again by itself at that time. */
+  readonly isAutomatic: boolean;
+}
+
+/** Time until the next try; hidden from screen readers, which would read out each tick. */
+function Countdown({ until, isAutomatic }: CountdownProps) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), TICK_MS);
     return () => clearInterval(timer);
   }, []);
   const seconds = Math.max(0, Math.ceil((until - now) / 1000));
+  const [waiting, over] = isAutomatic
+    ? [texts.service.again(seconds), texts.service.trying]
+    : [texts.service.possibleIn(1000 * seconds), texts.service.possible];
   return (
     <p className="countdown" aria-hidden="true">
-      {seconds > 0 ? texts.service.again(seconds) : texts.service.trying}
+      {seconds > 0 ? waiting : over}
     </p>
   );
 }

@@ -1,6 +1,6 @@
 /** What all actions of the page share: store, API, limits on concurrency, and error messages. */
 
-import { type Api, ApiProblem, isPassing } from "../api";
+import { type Api, ApiProblem, isPassing, isQuotaUsed } from "../api";
 import { placeOf } from "../recipe";
 import type { ImageItem } from "../state/images";
 import type { Action } from "../state/state";
@@ -86,6 +86,7 @@ export class Desk {
 
   /** Show why a call failed: at the step, if the error is about one of `stepIds`. */
   explain(error: unknown, stepIds: readonly string[] = []): void {
+    if (isQuotaUsed(error)) return this.tellQuota(error);
     if (!(error instanceof ApiProblem) || isPassing(error)) return this.say(texts.service.down);
     const place = placeOf(error.faults[0].pointer);
     const step = place && stepIds[place.step];
@@ -93,6 +94,13 @@ export class Desk {
     const refusal = { step, parameter: place.parameter, sentence: error.message };
     this.dispatch({ type: "step refused", refusal });
     this.announce(error.message);
+  }
+
+  /** Show that a quota is used up, and count down to the time when the visitor can go on. */
+  tellQuota(error: ApiProblem): void {
+    const sentence = texts.service.refused(error.message);
+    const until = this.waiting.now() + error.retryMs;
+    this.dispatch({ type: "trouble changed", trouble: { sentence, passing: false, until } });
   }
 
   /** End all pauses between tries and polls at once. */

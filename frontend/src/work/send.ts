@@ -7,6 +7,7 @@ import {
   type UploadForm,
   UploadRefused,
   isPassing,
+  isQuotaUsed,
 } from "../api";
 import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
 import { type ImageItem, type Transfer, pending } from "../state/images";
@@ -266,6 +267,7 @@ function uploadFailed(desk: Desk, id: string, error: unknown): void {
     // The file has arrived, but the API found that it is not an image: the job has failed.
     desk.dispatch({ type: "job failed", id, sentence: error.message });
   } else {
+    if (isQuotaUsed(error)) desk.tellQuota(error);
     desk.dispatch({ type: "upload failed", id, sentence: sentenceOf(error) });
   }
   desk.announce(texts.milestones.failed(desk.item(id)?.name ?? ""));
