@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
+from config.contract import resources
 from infra.logs import DAYS
 from infra.network import Network
 from infra.settings import StackSettings
@@ -22,7 +23,9 @@ LOGS = ("general", "connection", "channel")
 # closes the channel. So this must exceed the longest job (`StackSettings.job_seconds_max` is at
 # most 7,200 s) with its transfers.
 CONSUMER_TIMEOUT_MS = 10_800_000
-CONFIGURATION = f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\n"
+CONFIGURATION = (
+    f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\nmax_message_size = {resources.MESSAGE_BYTES_MAX}\n"
+)
 
 
 class Broker(Construct):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib import log
+from chalicelib import log, problems
 from chalicelib.images import MAGIC_BYTES, UploadError, sniff
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError, Publisher
@@ -26,7 +26,7 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
     ------
     Problem
         404 if the picture must be sent with the request, 422 if steps or picture cannot be used,
-        503 if no worker answered in time.
+        503 with Retry-After if no worker is there, or none answered in time, or it failed.
     """
     question = Question(body["picture"], content_of(body), tuple(body["steps"]))
     try:
@@ -34,7 +34,9 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
             answer = Answer.from_bytes(publisher.ask(question.to_bytes(), resources.PREVIEWS))
     except BrokerError as error:
         log.trouble("preview_unanswered", reason=str(error))
-        raise Problem(503, "no worker is free for a preview; try again") from error
+        raise problems.unavailable("no worker is free for a preview; try again") from error
+    if answer.retry_seconds:
+        raise problems.unavailable(answer.reason, answer.retry_seconds)
     if answer.reason:
         raise Problem(422, answer.reason)
     if not answer.content:

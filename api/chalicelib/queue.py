@@ -147,7 +147,7 @@ class Publisher:
         Raises
         ------
         BrokerError
-            If no answer came in time.
+            If nobody consumes the questions, or no answer came in time.
         """
         return self._run(lambda channel: exchange(channel, queue, question))
 
@@ -305,6 +305,8 @@ def waiting_in(channel: BlockingChannel) -> int:
 
 def exchange(channel: BlockingChannel, queue: resources.Queue, question: bytes) -> bytes:
     """Send a question and wait for its answer on the pseudo-queue `ANSWERS`."""
+    if channel.queue_declare(queue.name, passive=True).method.consumer_count == 0:
+        raise BrokerError(f"{queue.name}: nobody consumes it")
     key = secrets.token_hex(8)
     answers: list[bytes] = []
 

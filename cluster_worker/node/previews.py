@@ -1,5 +1,6 @@
 """Previews: recipes on small pictures, in a world of one rank that runs nothing else."""
 
+import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
@@ -22,7 +23,7 @@ from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import plan
 from config.contract import resources
-from config.contract.preview import Answer, Question
+from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
 from config.contract.settings import WorkerSettings
 
 # Pictures kept in memory. A page in use has a few; each takes about a megabyte.
@@ -36,6 +37,12 @@ AGAIN_SECONDS = 5.0
 
 NAME = "preview"
 
+FAILED = "the preview failed here; the image itself may still do"
+# The world of the previews is replaced in less time.
+RETRY_SECONDS = 1
+# Questions that are remembered because this node failed at them.
+FAILED_MAX = 100
+
 
 def plain(image: NDArray[Any]) -> NDArray[Any]:
     """Remove channels that a browser adds: alpha that is opaque everywhere, and RGB of gray pixels.
@@ -47,6 +54,16 @@ def plain(image: NDArray[Any]) -> NDArray[Any]:
     if image.ndim == 3 and image.shape[2] == 3 and (image == image[..., :1]).all():
         image = image[..., 0]
     return image
+
+
+def halved(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the means of 2 × 2 pixels of an image of 8 bits; a last odd row or column is cut."""
+    rows, columns = (max(1, side // 2) for side in image.shape[:2])
+    tall, wide = min(2, image.shape[0]), min(2, image.shape[1])
+    blocks = image[: rows * tall, : columns * wide]
+    blocks = blocks.reshape(rows, tall, columns, wide, *image.shape[2:])
+    means: NDArray[Any] = blocks.mean(axis=(1, 3)).astype(image.dtype)
+    return means
 
 
 class Previewer:
@@ -82,6 +99,8 @@ class Previewer:
             self.decoder = stack.enter_context(Decoder(PIXELS_MAX, MEMORY_BYTES_MAX, SECONDS_MAX))
             self.stack = stack.pop_all()
         self.pictures: OrderedDict[str, tuple[Header, NDArray[Any]]] = OrderedDict()
+        # How often this node failed at a question, by the question's hash.
+        self.failed: OrderedDict[bytes, int] = OrderedDict()
 
     def answer(self, body: bytes) -> bytes:
         """Answer a question; a failure is an answer with a reason.
@@ -100,11 +119,23 @@ class Previewer:
             return self.preview(Question.from_bytes(body)).to_bytes()
         except Rejected as error:
             return Answer(reason=str(error)).to_bytes()
-        except (Broken, Cancelled, OSError, ValueError) as error:
+        except ValueError as error:
+            event("preview refused", error=repr(error))
+            return Answer(reason=FAILED).to_bytes()
+        except (Broken, Cancelled, OSError) as error:
             event("preview failed", error=repr(error))
-            return Answer(
-                reason="the preview failed here; the image itself may still do"
-            ).to_bytes()
+            return self.broken(body).to_bytes()
+
+    def broken(self, body: bytes) -> Answer:
+        """Return the answer to a question at which a part of this node failed.
+
+        The question may be asked again. One at which it fails again is itself the cause.
+        """
+        key = hashlib.sha256(body).digest()
+        self.failed[key] = self.failed.pop(key, 0) + 1
+        if len(self.failed) > FAILED_MAX:
+            self.failed.popitem(last=False)
+        return Answer(reason=FAILED, retry_seconds=RETRY_SECONDS if self.failed[key] < 2 else 0)
 
     def preview(self, question: Question) -> Answer:
         """Run the steps on the picture; an empty answer requests the picture.
@@ -126,7 +157,8 @@ class Previewer:
                 shown = viewable(job.result)
                 request = self.engine.plan_request(header.image, question.steps)
                 margin = plan(request).margin
-                return Answer(self.encode(shown, header, Path(folder)), margin=margin)
+                content, is_whole = self.encode_to_fit(shown, header, Path(folder))
+                return Answer(content, margin=margin if is_whole else None)
 
     def held(self, question: Question, folder: Path) -> tuple[Header, NDArray[Any]] | None:
         """Return the picture from memory, or decode it if the question contains it; else None."""
@@ -151,6 +183,24 @@ class Previewer:
         self.decoder.read_pixels(path, header, pixels)
         image = plain(pixels.map(writable=False)).copy()
         return replace(header, image=header_of(image.shape, header.dtype)), image
+
+    def encode_to_fit(
+        self, image: NDArray[Any], header: Header, folder: Path
+    ) -> tuple[bytes, bool]:
+        """Encode as PNG; halve a picture that is too large for a message or for a page.
+
+        Returns
+        -------
+        bytes, bool
+            The file, and whether it has the size of the image.
+        """
+        is_whole = True
+        while True:
+            if image.shape[0] * image.shape[1] <= PIXELS_MAX:
+                content = self.encode(image, header, folder)
+                if len(content) <= CONTENT_BYTES_MAX:
+                    return content, is_whole
+            image, is_whole = halved(image), False
 
     def encode(self, image: NDArray[Any], header: Header, folder: Path) -> bytes:
         """Encode as PNG."""

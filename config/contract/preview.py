@@ -10,6 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from config.contract import resources
+
+# The rest of a message is left for the line before the picture. In base64 the picture also fits
+# into an answer of Lambda, which may have 6 MB.
+CONTENT_BYTES_MAX = resources.MESSAGE_BYTES_MAX - 64 * 1024
+
 
 @dataclass(frozen=True)
 class Question:
@@ -59,9 +65,11 @@ class Answer:
     Attributes
     ----------
     content : bytes
-        A PNG; empty if there is none.
+        A PNG of at most `CONTENT_BYTES_MAX`; empty if there is none.
     reason : str
         Why there is none, in one sentence; empty if the picture must be sent again.
+    retry_seconds : int
+        When to ask again, if the worker is at fault; 0 if it is the picture or the steps.
     margin : int or None
         For a picture that was cut out of a larger one: width in pixels of the edges that may differ
         from the larger one's result. None if all pixels may differ, because a step looks at more
@@ -71,10 +79,15 @@ class Answer:
     content: bytes = b""
     reason: str = ""
     margin: int | None = None
+    retry_seconds: int = 0
 
     def to_bytes(self) -> bytes:
-        """Encode for the broker: reason and margin as JSON on the first line, then the picture."""
-        words = {"reason": self.reason, "margin": self.margin}
+        """Encode for the broker: a line of JSON, then the picture."""
+        words = {
+            "reason": self.reason,
+            "margin": self.margin,
+            "retry_seconds": self.retry_seconds,
+        }
         return json.dumps(words).encode() + b"\n" + self.content
 
     @classmethod
@@ -83,4 +96,9 @@ class Answer:
         line, _, content = body.partition(b"\n")
         words = json.loads(line)
         margin = words["margin"]
-        return cls(content, str(words["reason"]), None if margin is None else int(margin))
+        return cls(
+            content,
+            str(words["reason"]),
+            None if margin is None else int(margin),
+            int(words.get("retry_seconds", 0)),
+        )

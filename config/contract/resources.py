@@ -63,6 +63,10 @@ JOBS = Queue("dip.interactive.v1", JOB_ARGUMENTS)
 BULK = Queue("dip.bulk.v1", JOB_ARGUMENTS)
 LANES = {"interactive": JOBS, "bulk": BULK}
 
+# Largest message that the broker takes: a picture of a preview with room to spare. Amazon MQ's own
+# default is 512 KiB, which such a picture may exceed.
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+
 # An older preview is useless, since its page has asked for the next one.
 PREVIEW_SECONDS = 10
 PREVIEWS = Queue(

@@ -172,14 +172,14 @@ def broker(tmp_path_factory):
 def queues(broker):
     """The broker's own side: what lies in which queue; all empty at first."""
     connection = pika.BlockingConnection(pika.URLParameters(broker.url))
-    queues = Queues(connection.channel())
+    queues = Queues(connection.channel(), broker.url)
     yield queues
     connection.close()
 
 
 class Queues:
-    def __init__(self, channel):
-        self.channel = channel
+    def __init__(self, channel, url):
+        self.channel, self.url = channel, url
         for queue in resources.QUEUES:
             channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
             channel.queue_purge(queue.name)

@@ -1,12 +1,19 @@
 import base64
 import hashlib
+import json
 import threading
+import time
+from functools import partial
 
+import pika
 import pytest
 from chalicelib import previews
+from chalicelib.schemas import PREVIEW_CONTENT_MAX
 
 from config.contract import resources
-from config.contract.preview import Answer, Question
+from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
+from config.contract.settings import TOP
+from infra.broker import CONFIGURATION
 
 PICTURE = b"\x89PNG\r\n\x1a\n and pixels"
 HASH = hashlib.sha256(PICTURE).hexdigest()
@@ -42,6 +49,12 @@ def answering(queues, answer):
 
     thread = threading.Thread(target=work)
     thread.start()
+    # The API asks nobody while nobody consumes.
+    with pika.BlockingConnection(pika.URLParameters(queues.url)) as connection:
+        channel, until = connection.channel(), time.monotonic() + 20
+        declare = partial(channel.queue_declare, resources.PREVIEWS.name, passive=True)
+        while declare().method.consumer_count == 0:
+            assert time.monotonic() < until
     return thread, asked
 
 
@@ -58,6 +71,7 @@ def test_a_preview_is_answered_with_its_picture(api, queues):
     [
         (Answer(reason="too dark"), 422, "too dark"),
         (Answer(), 404, "send its content with the request"),
+        (Answer(reason="the preview failed here", retry_seconds=1), 503, "failed here"),
     ],
 )
 def test_a_worker_that_cannot_says_why(api, queues, answer, status, words):
@@ -68,10 +82,30 @@ def test_a_worker_that_cannot_says_why(api, queues, answer, status, words):
     assert words in problem["detail"]
 
 
-def test_without_a_worker_a_preview_fails_soon(api, monkeypatch):
-    monkeypatch.setattr(resources, "PREVIEW_SECONDS", 0.5)
-    status, problem = api.post("/previews", body())
-    assert (status, problem["detail"]) == (503, "no worker is free for a preview; try again")
+def test_without_a_worker_a_preview_fails_at_once_and_says_when_to_ask_again(api):
+    headers = {"Content-Type": "application/json"}
+    began = time.monotonic()
+    answer = api.http.post("/previews", headers=headers, body=json.dumps(body()).encode())
+    assert time.monotonic() - began < resources.PREVIEW_SECONDS
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json_body["detail"] == "no worker is free for a preview; try again"
+
+
+def test_the_largest_picture_fits_into_a_message_and_into_an_answer():
+    longest = base64.b64decode("A" * PREVIEW_CONTENT_MAX)
+    assert len(Question(HASH, longest, STEPS).to_bytes()) < resources.MESSAGE_BYTES_MAX
+    answer = Answer(bytes(CONTENT_BYTES_MAX), margin=10)
+    assert len(answer.to_bytes()) < resources.MESSAGE_BYTES_MAX
+    assert Answer.from_bytes(answer.to_bytes()) == answer
+    # Lambda's limit, with some room for the rest of the answer.
+    assert len(base64.b64encode(answer.content)) < 6_000_000
+
+
+def test_every_broker_takes_messages_of_that_size():
+    line = f"max_message_size = {resources.MESSAGE_BYTES_MAX}"
+    own = TOP / "config" / "systemd" / "rabbitmq.conf"
+    for configuration in (own.read_text(), CONFIGURATION):
+        assert line in configuration.splitlines()
 
 
 @pytest.mark.parametrize(

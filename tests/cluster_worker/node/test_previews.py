@@ -6,9 +6,10 @@ import pika
 import pytest
 from skimage import data, filters
 
+from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import RpcServer
-from cluster_worker.node.previews import Previewer, plain
+from cluster_worker.node.previews import Previewer, halved, plain
 from config.contract import resources
 from config.contract.preview import Answer, Question
 from tests.app import pictures
@@ -89,6 +90,43 @@ def test_a_picture_is_sent_once_and_asked_for_where_it_is_not_known(previewer):
 def test_what_cannot_be_previewed_is_told_and_harms_nothing(previewer, content, steps, words):
     assert words in ask(previewer, content, steps).reason
     assert previewer.answer(b"no question")
+
+
+@pytest.mark.slow
+def test_a_part_of_ours_that_fails_is_not_the_pictures_fault_unless_it_fails_again(
+    previewer, monkeypatch
+):
+    def break_down(*_):
+        raise Broken("the world is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(previewer.engine, "prepare", break_down)
+        answers = [ask(previewer, pictures.png(data.coins()), STEPS) for _ in range(2)]
+    assert [(each.reason != "", each.retry_seconds) for each in answers] == [(True, 1), (True, 0)]
+    assert ask(previewer, pictures.png(data.coins()), ({"operation": "invert"},)).content
+
+
+@pytest.mark.slow
+def test_a_result_that_is_too_large_for_a_message_is_halved(previewer, monkeypatch):
+    image = data.coins()[:100, :101]
+    steps = ({"operation": "rescale", "scale": 4.0},)
+    monkeypatch.setattr("cluster_worker.node.previews.PIXELS_MAX", 300 * 300)
+    answer = ask(previewer, pictures.png(image), steps)
+    assert pictures.pixels(answer.content).shape == (200, 202)
+    assert answer.margin is None
+    monkeypatch.setattr("cluster_worker.node.previews.CONTENT_BYTES_MAX", len(answer.content) - 1)
+    smaller = ask(previewer, pictures.png(image), steps)
+    assert pictures.pixels(smaller.content).shape == (100, 101)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (5, 7), (1, 5), (5, 1), (4, 6, 3)])
+def test_a_halved_picture_has_the_means_of_its_pixels(shape):
+    image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    small = halved(image)
+    assert small.shape == (max(1, shape[0] // 2), max(1, shape[1] // 2), *shape[2:])
+    assert small.dtype == np.uint8
+    corner = image[: min(2, shape[0]), : min(2, shape[1])].mean(axis=(0, 1))
+    np.testing.assert_array_equal(small[0, 0], corner.astype(np.uint8))
 
 
 def test_masks_are_black_and_white_and_deep_images_get_contrast():
