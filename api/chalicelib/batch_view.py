@@ -14,11 +14,16 @@ from config.contract.job import UNFINISHED
 from config.contract.node import Node
 
 # The index by change may show a row this much later than it was written; each poll looks back as
-# far. It also covers clocks of workers and API that differ, which must be by less.
+# far.
 LOOK_BACK_MS = 2000
+# Rows are ordered by the clocks of those who wrote them. A worker whose clock is behind writes rows
+# where polls have looked already: from time to time a poll looks back further than clocks differ.
+LOOK_FAR_BACK_MS = 60_000
+LOOK_FAR_EVERY_MS = 10_000
 
-# A position in the index by change, with a "-" that needs no quoting in an address.
-CURSOR = re.compile(r"[0-9]{13}(-[0-9a-f]{16})?")
+# A position in the index by change, with a "-" that needs no quoting in an address, and when a poll
+# last looked far back.
+CURSOR = re.compile(r"([0-9]{13}(?:-[0-9a-f]{16})?)~([0-9]{13})")
 
 
 def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str, Any]:
@@ -29,8 +34,8 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
     Problem
         400 if `since` or `limit` is not one, 404 or 410 if the batch is not there.
     """
-    if since and not CURSOR.fullmatch(since):
-        raise Problem(400, "since: must be the cursor of an earlier answer")
+    now = services.clock()
+    position, looked = begin(since, now)
     if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_MAX:
         raise Problem(400, f"limit: must lie between 1 and {PAGE_MAX}, got {limit[:20]}")
     found = services.table.summary(batch_id)
@@ -38,8 +43,7 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
         raise problems.not_found("batch")
     batch, by_state = found
     lookup.check_live(services, batch)
-    now = services.clock()
-    rows, more = services.table.changes(batch_id, since.replace("-", "#"), int(limit))
+    rows, more = services.table.changes(batch_id, position.replace("-", "#"), int(limit))
     return {
         "batch": batch_id,
         "steps": list(batch.steps),
@@ -51,12 +55,31 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
         "counts": by_state,
         "line": line(services, by_state),
         "jobs": [job_view.view(row) for row in rows],
-        "cursor": cursor(rows[-1].changed if rows else since, more, now),
+        "cursor": f"{end(rows[-1].changed if rows else position, more, now)}~{looked:013d}",
         "more": more,
     }
 
 
-def cursor(last: str, more: bool, now: int) -> str:
+def begin(since: str, now: int) -> tuple[str, int]:
+    """Return the position where a page begins, and when a poll last looked far back.
+
+    Raises
+    ------
+    Problem
+        400 if `since` is no cursor.
+    """
+    if not since:
+        return "", now
+    found = CURSOR.fullmatch(since)
+    if found is None:
+        raise Problem(400, "since: must be the cursor of an earlier answer")
+    position, looked = found[1], int(found[2])
+    if abs(now - looked) < LOOK_FAR_EVERY_MS:
+        return position, looked
+    return min(position, f"{now - LOOK_FAR_BACK_MS:013d}"), now
+
+
+def end(last: str, more: bool, now: int) -> str:
     """Return where the next page begins: after this page, or at the end a little earlier."""
     position = last.replace("#", "-")
     return position if more else min(position, f"{now - LOOK_BACK_MS:013d}")

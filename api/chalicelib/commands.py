@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from chalicelib import log, lookup, objects, problems, quotas, transitions
+from chalicelib import log, lookup, objects, problems, transitions
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from config.contract import resources
@@ -107,12 +107,11 @@ def apply(services: Services, batch: Batch, item: Mapping[str, Any]) -> None:
                 transitions.stop(services, row)
             # A job without a file can only be retried by its visitor, who must send the file.
             if batch.command == "retry" and row.state == "failed" and row.etag:
-                transitions.check_retries(services, row)
-                quotas.check(services, row.visitor)
+                transitions.check_retry(services, row)
                 transitions.begin_again(services, row)
         except Problem as problem:
             # The job was moved or deleted by somebody else: nothing is left to do for this row.
-            # A job that was retried too often stays failed.
+            # A job that was refused, or retried too often, stays failed.
             if problem.status not in (409, 410):
                 raise
 

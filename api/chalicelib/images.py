@@ -1,6 +1,7 @@
 """Which image files the app takes, and the sentences for those that it does not."""
 
 import re
+from typing import Literal
 
 from config.contract.settings import MIB
 
@@ -18,11 +19,22 @@ MAGIC_BYTES = 12
 UNKNOWN_TYPE = "application/octet-stream"
 TYPES = (*MAGIC, UNKNOWN_TYPE)
 
+# Who is at fault for a job that failed.
+Cause = Literal["rejected", "broken"]
+
 FORMATS = "JPEG, PNG, WebP or TIFF"
 
 
 class UploadError(ValueError):
     """A file cannot be used; the sentence is for the visitor."""
+
+    cause: Cause = "rejected"
+
+
+class GoneError(UploadError):
+    """The file that should be used again is not kept any more; nothing is wrong with it."""
+
+    cause: Cause = "broken"
 
 
 def sniff(name: str, first: bytes) -> str:

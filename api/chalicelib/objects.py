@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, UploadError, check_size, sniff
+from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, GoneError, check_size, sniff
 from chalicelib.services import Services
 from config.contract import resources
 from config.contract.job import Job
@@ -237,7 +237,7 @@ def copy_reused(services: Services, row: Job) -> None:
         placed(row, copy)
     except ClientError as error:
         if error.response["Error"]["Code"] == NOT_THERE:
-            raise UploadError(
+            raise GoneError(
                 f"{row.name}: the file that was sent before is no longer kept; send it again"
             ) from error
         raise

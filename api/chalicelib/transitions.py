@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from chalicelib import log, lookup, objects, problems, quotas
-from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
@@ -127,16 +126,15 @@ def retry(services: Services, batch: str, job: str) -> Job:
     Raises
     ------
     Problem
-        409 if it has succeeded, or was retried as often as allowed; 429 if a quota of the day is
-        used up.
+        409 if it has succeeded, was refused, or was retried as often as allowed; 429 if a quota of
+        the day is used up.
     """
     row = lookup.fetch(services, batch, job)
     if row.state in UNFINISHED:
         return row
     if row.state == "succeeded":
         raise Problem(409, f"{row.name}: has succeeded; there is nothing to retry")
-    check_retries(services, row)
-    quotas.check(services, row.visitor)
+    check_retry(services, row)
     try:
         return begin_again(services, row)
     except MovedOnError as error:
@@ -145,15 +143,22 @@ def retry(services: Services, batch: str, job: str) -> Job:
         raise
 
 
-def check_retries(services: Services, row: Job) -> None:
-    """Check that a job was not retried as often as allowed; raises 409 if it was."""
+def check_retry(services: Services, row: Job) -> None:
+    """Check that a visitor may have a job done again; raises as `retry`."""
     most = services.settings.retries_max
+    if row.state == "failed" and row.cause == "rejected":
+        raise Problem(
+            409,
+            f"{row.reason}. A retry would find the same: change the file or the steps, and send "
+            "them in a new batch",
+        )
     if row.retries >= most:
         raise Problem(409, f"{row.name}: was retried {most} times; send it in a new batch")
+    quotas.check(services, row.visitor)
 
 
 def begin_again(services: Services, row: Job, retries: int = 1) -> Job:
-    """Queue a failed or cancelled job, or await its upload if it has no file that can be used.
+    """Queue a failed or cancelled job, or await its upload if it has no file.
 
     Parameters
     ----------
@@ -164,10 +169,10 @@ def begin_again(services: Services, row: Job, retries: int = 1) -> Job:
     retries : int
         How many retries of its visitor this counts as; 0 for an operator's.
     """
-    found = {**file_of(services, row), "retries": row.retries + retries}
-    if found.get("etag", row.etag):
-        return queue(services, row, found)
-    # Delete the file that cannot be used, or the sweep would find it before its replacement.
+    values = {"retries": row.retries + retries}
+    if row.etag:
+        return queue(services, row, values)
+    # Delete what has arrived, or the sweep would find it before its replacement.
     for _ in objects.delete_objects(services, row.batch, row.job):
         pass
     with races_as_problems(row):
@@ -177,29 +182,9 @@ def begin_again(services: Services, row: Job, retries: int = 1) -> Job:
             services.clock() + FIRST_LOOK_MS,
             services.clock,
             ("failed", "cancelled"),
-            lambda _: {**AFRESH, "etag": "", "upload": "", "retries": found["retries"]},
+            lambda _: {**AFRESH, "etag": "", "upload": "", **values},
             again_in_open_batch(services),
         )
-
-
-def file_of(services: Services, row: Job) -> Mapping[str, Any]:
-    """Look at a rejected job's file again, since it may have been replaced meanwhile.
-
-    Returns
-    -------
-    mapping
-        The row's new `etag` and `type`; `etag` is empty if there is no file that can be used.
-        Nothing for a job that was not rejected, whose file is as it was.
-    """
-    if not row.etag or row.cause != "rejected":
-        return {}
-    try:
-        upload = objects.inspect(services, row)
-    except UploadError:
-        upload = None
-    except objects.StillPlacing as error:
-        raise Problem(503, str(error)) from error
-    return {"etag": upload.etag, "type": upload.type} if upload else {"etag": ""}
 
 
 def cancel(services: Services, batch: str, job: str) -> Job:

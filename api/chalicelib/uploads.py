@@ -96,7 +96,7 @@ def complete_upload(services: Services, batch: str, job: str) -> Job:
     row = lookup.fetch(services, batch, job)
     if row.state in ACCEPTED:
         return row
-    if row.state == "failed" and row.cause == "rejected" and not row.etag:
+    if row.state == "failed" and not row.etag:
         raise Problem(422, row.reason)
     if row.state not in EXPECTED:
         raise Problem(409, f"{row.name}: is {row.state}; retry it first")
@@ -144,7 +144,7 @@ def receive(services: Services, row: Job) -> Job | None:
                 return None
             row, upload = joined, objects.look(services, joined)
     except UploadError as error:
-        transitions.fail(services, row, str(error), "rejected")
+        transitions.fail(services, row, str(error), error.cause)
         raise
     if upload is None:
         return row if row.state == "joining" else None

@@ -189,6 +189,13 @@ class Job:
         """When the row last changed, in milliseconds since 1970."""
         return int(self.changed.partition("#")[0] or 0)
 
+    def changes_at(self, now: int) -> str:
+        """Return the `changed` of a write at `now`, in milliseconds since 1970.
+
+        It is later than that of the write before, also if that one had a clock that is ahead.
+        """
+        return changed_at(max(now, self.changed_ms + 1), self.job)
+
     @property
     def message(self) -> Message:
         """The message of its newest publish."""

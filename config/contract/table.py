@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from config.contract import lane_share, resources
-from config.contract.job import AFRESH, UNFINISHED, Job, Message, State, changed_at
+from config.contract.job import AFRESH, UNFINISHED, Job, Message, State
 from config.contract.lane_share import Line
 from config.contract.node import Node
 from config.contract.table_access import HASTY, Lost, Patience, TableAccess, turns, unchanged
@@ -249,11 +249,11 @@ class JobTable(TableBatches):
     def renew_wait(self, row: Job, now: int) -> bool:
         """Begin the wait for an upload anew; False if the row changed since it was read."""
         when = {"state": row.state, "changed": row.changed}
-        return self._changed(row, {"changed": changed_at(now, row.job)}, when)
+        return self._changed(row, {"changed": row.changes_at(now)}, when)
 
     def begin_upload(self, row: Job, upload: str, now: int) -> bool:
         """Note S3's id of an upload in parts; False if the row has one, or another state."""
-        values = {"upload": upload, "changed": changed_at(now, row.job)}
+        values = {"upload": upload, "changed": row.changes_at(now)}
         return self._changed(row, values, {"state": row.state, "upload": ""})
 
     def postpone(self, row: Job, due: int) -> bool:
@@ -370,7 +370,7 @@ class JobTable(TableBatches):
             "tiles_done": done,
             "tiles_total": total,
             "left_ms": left,
-            "changed": changed_at(now, row.job),
+            "changed": row.changes_at(now),
             "due": now + self.lapse_ms,
         }
         return self._update_attempt(row, values) is not None
@@ -412,7 +412,7 @@ class JobTable(TableBatches):
         bool
             False if the job is gone or has another attempt; no row names the pictures then.
         """
-        values = {**views, "views_until": 0, "changed": changed_at(now, row.job)}
+        values = {**views, "views_until": 0, "changed": row.changes_at(now)}
         return self._update_attempt(row, values, "succeeded") is not None
 
     def fail(self, row: Job, reason: str, cause: Cause, now: int) -> bool:
@@ -481,4 +481,4 @@ class JobTable(TableBatches):
 def written(row: Job, to: State, now: int, due: int, values: Mapping[str, Any]) -> Job:
     """Return a row as a write has left it, without reading it."""
     item = {**row.to_item(), **values, "state": to, "due": due}
-    return Job.from_item(item | {"changed": changed_at(now, row.job)})
+    return Job.from_item(item | {"changed": row.changes_at(now)})

@@ -16,7 +16,6 @@ from config.contract.job import (
     Job,
     Message,
     State,
-    changed_at,
     time_to_live,
 )
 
@@ -82,7 +81,7 @@ def move(
     """
     if to not in TRANSITIONS[row.state]:
         raise ValueError(f"job {row.job}: cannot go from {row.state} to {to}")
-    values = {"state": to, "changed": changed_at(now, row.job), "due": due, **change.values}
+    values = {"state": to, "changed": row.changes_at(now), "due": due, **change.values}
     when = {"state": row.state, "publish": row.publish, **change.when}
     writes: list[Write] = [{"Update": update_of(table, row, values, when)}]
     if to != row.state:

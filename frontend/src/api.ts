@@ -65,6 +65,8 @@ export interface JobView {
   readonly ticket: number;
   readonly attempt: number;
   readonly reason: string;
+  /** Who is at fault for a failure: the image or the steps ("rejected"), or the service. */
+  readonly cause: "" | "rejected" | "broken";
   readonly notes: readonly string[];
   /** Versions of the software that made the result, by name. */
   readonly versions: Readonly<Record<string, string>>;

@@ -6,6 +6,7 @@ import {
   countsOf,
   imagesReducer,
   isActive,
+  isRetryable,
   pending,
   stageOf,
 } from "../src/state/images";
@@ -138,4 +139,15 @@ test("counts tell what was sent, done, failed and is under way", () => {
     sent(view("c", { state: "running" })),
   ];
   expect(countsOf(items)).toMatchObject({ sent: 3, done: 1, failed: 1, active: 1 });
+});
+
+test("a retry is offered for what failed, but not for an image that was refused", () => {
+  const items = [
+    sent(view("a", { state: "failed", cause: "broken" })),
+    sent(view("b", { state: "failed", cause: "rejected" })),
+    sent(view("c", { state: "succeeded" })),
+    image("d", { trouble: "The upload did not get through." }),
+  ];
+  expect(items.map(isRetryable)).toEqual([true, false, false, true]);
+  expect(countsOf(items)).toMatchObject({ failed: 3, retryable: 2 });
 });

@@ -92,6 +92,7 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     left: 0,
     attempt: 0,
     reason: "",
+    cause: "",
     notes: [],
     versions: { app: "1" },
     created: 0,

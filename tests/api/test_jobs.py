@@ -66,10 +66,37 @@ def test_a_file_under_a_wrong_ending_is_taken_for_what_it_is(api):
     assert api.row(batch, job).type == "image/jpeg"
 
 
-def test_a_rejected_upload_can_be_sent_again(api):
+@pytest.mark.parametrize("way", ["retry", "uploaded"])
+def test_a_rejected_file_is_not_tried_again(api, queues, way):
     batch, (job,) = api.batch()
     api.arrive(batch, job, b"")
     api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    api.arrive(batch, job)
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/{way}")
+    assert status == (409 if way == "retry" else 422)
+    assert problem["detail"].startswith("a.png: the file is empty")
+    api.post(f"/batches/{batch}/retry")
+    assert api.state(batch, job) == "failed"
+    assert queues.take() == []
+
+
+def test_an_image_that_a_worker_rejected_is_not_tried_again(api, queues):
+    batch, (job,) = api.queued()
+    queues.take()
+    api.end(batch, job, "failed", cause="rejected", reason="a.png: has no pixels")
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/retry")
+    assert status == 409
+    assert problem["detail"] == (
+        "a.png: has no pixels. A retry would find the same: change the file or the steps, and "
+        "send them in a new batch"
+    )
+    api.post(f"/batches/{batch}/retry")
+    assert api.state(batch, job) == "failed"
+
+
+def test_a_job_that_was_cancelled_before_its_file_came_awaits_it_again(api):
+    batch, (job,) = api.batch()
+    api.post(f"/batches/{batch}/jobs/{job}/cancel")
     status, again = api.post(f"/batches/{batch}/jobs/{job}/retry")
     assert (status, again["state"], again["reason"]) == (202, "awaiting_upload", "")
     assert again["upload"]["fields"]["key"] == resources.upload_key(batch, job)
@@ -98,16 +125,6 @@ def test_a_failed_job_is_done_again_from_its_upload(api, queues):
     row = api.row(batch, job)
     assert (row.publish, row.attempt, row.faults) == (2, 3, 0)
     assert queues.take() == [Message(batch, job, 2)]
-
-
-def test_a_replaced_file_is_looked_at_again_on_retry(api, queues):
-    batch, (job,) = api.queued()
-    before = api.row(batch, job).etag
-    api.write(batch, job, state="failed", cause="rejected", reason="replaced meanwhile")
-    api.arrive(batch, job, b"\xff\xd8\xff" + bytes(97))
-    _, found = api.post(f"/batches/{batch}/jobs/{job}/retry")
-    assert (found["state"], found["type"]) == ("queued", "image/jpeg")
-    assert api.row(batch, job).etag != before
 
 
 @pytest.mark.parametrize("state", ["awaiting_upload", "queued", "running"])

@@ -198,7 +198,9 @@ def test_a_file_that_is_gone_is_not_used_again(api):
     status, problem = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
     assert status == 422
     assert problem["detail"].endswith("no longer kept; send it again")
-    assert api.state(other, copy) == "failed"
+    assert (api.row(other, copy).state, api.row(other, copy).cause) == ("failed", "broken")
+    _, view = api.post(f"/batches/{other}/jobs/{copy}/retry")
+    assert view["state"] == "awaiting_upload"
 
 
 def test_a_file_used_again_must_be_as_large_as_was_said(api):

@@ -47,9 +47,9 @@ export function Bar() {
       </div>
       <div className="bar-buttons">
         <Downloads items={items} />
-        {counts.failed > 0 && counts.active === 0 && (
+        {counts.retryable > 0 && counts.active === 0 && (
           <button type="button" onClick={work.retryFailed}>
-            {texts.bar.retryFailed(counts.failed)}
+            {texts.bar.retryFailed(counts.retryable)}
           </button>
         )}
         {counts.active > 0 && (

@@ -119,6 +119,11 @@ export function isActive(image: ImageItem): boolean {
   return image.job !== null && isOpen(image.job) && image.job.state !== "awaiting_upload";
 }
 
+/** Return whether an image has failed and a retry may help: it was not the image's own fault. */
+export function isRetryable(image: ImageItem): boolean {
+  return stageOf(image) === "failed" && (!!image.trouble || image.job?.cause !== "rejected");
+}
+
 /** Return whether a job has not ended. */
 export function isOpen({ state }: { readonly state: JobState }): boolean {
   return ["awaiting_upload", "joining", "queued", "running"].includes(state);
@@ -150,6 +155,8 @@ export interface Counts {
   readonly sent: number;
   readonly done: number;
   readonly failed: number;
+  /** Failed images for which a retry is offered. */
+  readonly retryable: number;
   readonly active: number;
   /** Images that wait in the queue, and images that run. */
   readonly queued: number;
@@ -159,12 +166,22 @@ export interface Counts {
 }
 
 export function countsOf(items: readonly ImageItem[]): Counts {
-  const counts = { sent: 0, done: 0, failed: 0, active: 0, queued: 0, running: 0, begun: 0 };
+  const counts = {
+    sent: 0,
+    done: 0,
+    failed: 0,
+    retryable: 0,
+    active: 0,
+    queued: 0,
+    running: 0,
+    begun: 0,
+  };
   for (const item of items) {
     const stage = stageOf(item);
     if (stage !== "refused" && stage !== "chosen") counts.sent += 1;
     if (stage === "succeeded") counts.done += 1;
     if (stage === "failed") counts.failed += 1;
+    if (isRetryable(item)) counts.retryable += 1;
     if (isActive(item)) counts.active += 1;
     if (stage === "queued") counts.queued += 1;
     if (stage !== "running") continue;
@@ -237,7 +254,7 @@ export function imagesReducer(state: Images, action: Action): Images {
     case "job failed":
       return changed(state, [action.id], ({ job }) => ({
         transfer: null,
-        job: job && { ...job, state: "failed", reason: action.sentence },
+        job: job && { ...job, state: "failed", reason: action.sentence, cause: "rejected" },
       }));
     case "page came":
       return merged(state, action.page, action.recipe, action.restoring);
@@ -300,6 +317,7 @@ function newJob(image: ImageItem, job: string): JobView {
     ticket: 0,
     attempt: 0,
     reason: "",
+    cause: "",
     notes: [],
     versions: {},
     created: 0,

@@ -1,6 +1,6 @@
 /** Cancel and retry one image or all. */
 
-import { isActive, isOpen } from "../state/images";
+import { isActive, isOpen, isRetryable } from "../state/images";
 import type { Desk } from "./desk";
 import { follow } from "./follow";
 import { transfer } from "./send";
@@ -70,6 +70,6 @@ export async function retry(desk: Desk, id: string): Promise<void> {
 }
 
 export async function retryFailed(desk: Desk): Promise<void> {
-  const failed = desk.items.filter((each) => each.trouble || each.job?.state === "failed");
+  const failed = desk.items.filter(isRetryable);
   await Promise.all(failed.map(({ id }) => retry(desk, id)));
 }

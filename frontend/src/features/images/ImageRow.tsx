@@ -1,6 +1,6 @@
 import { memo, useEffect, useState } from "react";
 import { isViewable } from "../../files";
-import { type ImageItem, isActive, stageOf } from "../../state/images";
+import { type ImageItem, isActive, isRetryable, stageOf } from "../../state/images";
 import { NO_LINE } from "../../state/line";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
@@ -132,7 +132,7 @@ function RowButtons({ image }: { image: ImageItem }) {
           <Icon name="download" />
         </a>
       )}
-      {stage === "failed" && (
+      {isRetryable(image) && (
         <button
           type="button"
           className="small"
