@@ -7,7 +7,7 @@ worker or visitor did meanwhile.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib import commands, log, objects, transitions, uploads
@@ -47,6 +47,8 @@ class Sweep:
     is_broker_up: bool = True
     # When the queue was seen empty, in milliseconds since 1970; 0 if it was not.
     empty_at: int = 0
+    # The highest ticket that a node claimed, for each lane.
+    served: Mapping[str, int] = field(default_factory=dict)
     # The longest wait of a queued job that was looked at. A job is looked at again when its wait
     # has doubled, and at least twice an hour.
     oldest_ms: int = 0
@@ -75,6 +77,7 @@ def run(services: Services, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
     sweep = Sweep(services, time.monotonic() + seconds)
     done: dict[str, int] = {}
     ask_broker(sweep)
+    sweep.served = served(services)
     for found in due_rows(sweep):
         what = handle(sweep, found)
         done[what] = done.get(what, 0) + 1
@@ -101,6 +104,15 @@ def ask_broker(sweep: Sweep) -> None:
         log.trouble("broker_down", reason=str(error))
 
 
+def served(services: Services) -> Mapping[str, int]:
+    """Read the highest ticket that a node claimed, for each lane."""
+    nodes = services.table.nodes()
+    return {
+        lane: max((node.served.get(lane, 0) for node in nodes), default=0)
+        for lane in resources.LANES
+    }
+
+
 def gave_up(times: int) -> str:
     """Return the reason of a job that failed because its workers stopped again and again."""
     return f"the worker stopped {times} times while this image was in work"
@@ -109,7 +121,10 @@ def gave_up(times: int) -> str:
 def due_rows(sweep: Sweep) -> Iterator[Job | str]:
     """Read the rows that are due: jobs, and the ids of batches that have a command."""
     table, now = sweep.services.table, sweep.services.clock()
-    for shard in range(resources.DUE_SHARDS):
+    # Each sweep begins with the next partition, so that none is always left for later.
+    first = now // 60_000
+    for turn in range(resources.DUE_SHARDS):
+        shard = (first + turn) % resources.DUE_SHARDS
         seen: set[Key] = set()
         # Rows that were handled are due later, so the index is read from its beginning again. It
         # may lag and show a row twice.
@@ -213,11 +228,25 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
     if row.waiting:
         return look_at_waiting(sweep, row)
     sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - row.changed_ms)
-    is_lost = row.published_at == 0 or row.published_at < sweep.empty_at
-    if is_lost and sweep.is_broker_up:
+    if is_lost(sweep, row) and sweep.is_broker_up:
         return publish_again(sweep, row, {})
     postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
     return "queued"
+
+
+def is_lost(sweep: Sweep, row: Job) -> bool:
+    """Return whether the broker does not have a queued job's message any more.
+
+    It never confirmed it, or its queues were empty later, or later messages of the lane were
+    claimed and this one was not in the time of a lapse. The third rule also holds on a busy day,
+    when no sweep sees the queues empty.
+    """
+    if row.published_at == 0 or row.published_at < sweep.empty_at:
+        return True
+    services = sweep.services
+    lapse_ms = 1000 * services.settings.heartbeat_lapse_seconds
+    is_overtaken = 0 < row.ticket < sweep.served.get(row.lane, 0)
+    return is_overtaken and row.published_at + lapse_ms < services.clock()
 
 
 def look_at_waiting(sweep: Sweep, row: Job) -> str:
