@@ -17,7 +17,7 @@ from infra.local.supervisor import Supervisor
 
 SITE = TOP / "frontend" / "dist"
 
-# Each process is ready within a few seconds; a busy machine needs longer.
+# Longest time without progress of a process that starts: a few seconds suffice on a quiet machine.
 READY_SECONDS = 60.0
 # Short, because the jobs are lost anyway when the local app ends: a user must not wait a minute.
 DRAIN_SECONDS = 8.0

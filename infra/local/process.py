@@ -169,6 +169,17 @@ class Running:
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and of its ended children; 0 if it has ended."""
+    try:
+        # The line reads "pid (name) state …"; the name may hold blanks and parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    # utime, stime, cutime and cstime, which are fields 14 to 17 of the line.
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def last_line(log: Path) -> str:
     """Return ``, which ends: …`` with the last line of a log; empty if the log has no line."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []

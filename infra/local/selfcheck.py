@@ -33,14 +33,14 @@ def check(url: str, seconds: float = SECONDS, say: Callable[[str], None] = lambd
     url : str
         Origin of the app.
     seconds : float
-        Longest wait for the result, in seconds.
+        Longest wait without any change of the job, in seconds.
     say : callable
         Called with the notice that the API may return with the batch.
 
     Raises
     ------
     LocalError
-        If the job fails or takes longer, or its result is not a PNG of the photograph's size.
+        If the job fails or stands still for longer, or its result is not a PNG of the photograph's size.
     """
     path = find_photograph()
     image = {"name": path.name, "bytes": path.stat().st_size, "type": "image/png"}
@@ -53,11 +53,14 @@ def check(url: str, seconds: float = SECONDS, say: Callable[[str], None] = lambd
     upload(job["upload"], path.read_bytes())
     address = f"{url}/api/batches/{batch}"
     view = call_api("POST", f"{address}/jobs/{job['job']}/uploaded")
-    deadline = time.monotonic() + seconds
+    deadline, seen = time.monotonic() + seconds, view["changed"]
     while view["state"] not in ("succeeded", "failed", "cancelled", "expired"):
+        if view["changed"] != seen:
+            deadline, seen = time.monotonic() + seconds, view["changed"]
         if time.monotonic() > deadline:
             raise LocalError(
-                f"self-check: the photograph is still {view['state']} after {seconds:g} s"
+                f"self-check: the photograph is still {view['state']}, and nothing has changed for "
+                f"{seconds:g} s"
             )
         time.sleep(POLL_SECONDS)
         view = call_api("GET", f"{address}/jobs/{job['job']}")

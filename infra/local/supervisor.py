@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from infra.local.process import LocalError, Process, Running, last_line
+from infra.local.guard import list_descendants
+from infra.local.process import LocalError, Process, Running, cpu_seconds, last_line
 
 # Like RestartSec and RestartMaxDelaySec of systemd: 1, 2, 4 … 30 s between two starts.
 FIRST_DELAY_SECONDS = 1.0
@@ -18,6 +19,10 @@ LONGEST_DELAY_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
 # Signals that come from outside. They say nothing about whether the process would fail again.
 OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+
+# Processor time that a process which starts uses at least between two looks, a minute apart. One
+# that waits uses less.
+PROGRESS_CPU_SECONDS = 1.0
 
 # Time that a process may take to end after SIGKILL; only one stuck in the kernel needs more.
 KILLED_WITHIN_SECONDS = 10.0
@@ -44,6 +49,28 @@ def compute_delay(
     if previous == 0 or ran >= HEALTHY_AFTER_SECONDS or returncode in OUTSIDE:
         return first
     return min(2 * previous, LONGEST_DELAY_SECONDS)
+
+
+class Progress:
+    """What a process that starts has done so far: lines of its log, and processor time.
+
+    A busy machine may need minutes for what takes seconds on a quiet one. A process that waits for
+    something that never comes does neither of the two.
+    """
+
+    def __init__(self, running: Running) -> None:
+        self.seen = self.measure(running)
+
+    def measure(self, running: Running) -> tuple[int, float]:
+        """Return the size of the log in bytes, and the processor time in seconds."""
+        size = running.log.stat().st_size if running.log.is_file() else 0
+        pids = (running.pid, *list_descendants(running.pid))
+        return size, sum(map(cpu_seconds, pids))
+
+    def has_come(self, running: Running) -> bool:
+        """Return whether there is more than at the last call."""
+        before, self.seen = self.seen, self.measure(running)
+        return self.seen[0] > before[0] or self.seen[1] > before[1] + PROGRESS_CPU_SECONDS
 
 
 class Supervisor:
@@ -115,7 +142,7 @@ class Supervisor:
             }
 
     def await_ready(self, name: str, is_ready: Callable[[], bool], timeout: float) -> None:
-        """Wait until a process is ready.
+        """Wait until a process is ready, for as long as it shows progress.
 
         Parameters
         ----------
@@ -124,14 +151,15 @@ class Supervisor:
         is_ready : callable
             Returns whether the process is ready; called every 20 ms.
         timeout : float
-            Longest wait, in seconds.
+            Longest wait without progress, in seconds.
 
         Raises
         ------
         LocalError
-            If the process ends before it is ready, or is not ready in time.
+            If the process ends before it is ready, or makes no progress for too long.
         """
         deadline = time.monotonic() + timeout
+        progress = Progress(self.processes[name])
         while not is_ready():
             running = self.processes[name]
             if running.returncode is not None:
@@ -140,9 +168,12 @@ class Supervisor:
                     f"its log is {running.log}{last_line(running.log)}"
                 )
             if time.monotonic() > deadline:
-                raise LocalError(
-                    f"{name} was not ready within {timeout:g} s; its log is {running.log}"
-                )
+                if not progress.has_come(running):
+                    raise LocalError(
+                        f"{name} was not ready and made no progress for {timeout:g} s; "
+                        f"its log is {running.log}"
+                    )
+                deadline = time.monotonic() + timeout
             time.sleep(0.02)
 
     def end(self, drained_first: Sequence[str] = ()) -> None:

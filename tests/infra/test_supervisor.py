@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from config.contract.settings import TOP
+from infra.local import supervisor as room
 from infra.local.guard import list_descendants
 from infra.local.process import LocalError, Process
 from infra.local.supervisor import Supervisor, compute_delay
@@ -88,8 +89,33 @@ def test_a_process_that_dies_while_it_starts_is_one_sentence_and_not_started_aga
 
 def test_a_process_that_never_becomes_ready_is_given_up(supervisor):
     supervisor.start(Process("api", ("sleep", "1000")))
-    with pytest.raises(LocalError, match=r"api was not ready within 0\.1 s"):
+    with pytest.raises(LocalError, match=r"api was not ready and made no progress for 0\.1 s"):
         supervisor.await_ready("api", lambda: False, 0.1)
+
+
+# They take longer to be ready than the test waits without progress.
+WORKS = """
+import time
+while time.process_time() < 1.5:
+    pass
+print("ready", flush=True)
+"""
+TELLS = """
+import time
+for number in range(6):
+    print(number, flush=True)
+    time.sleep(0.3)
+print("ready", flush=True)
+"""
+
+
+@pytest.mark.parametrize("program", [WORKS, TELLS], ids=["works", "tells"])
+def test_a_process_that_makes_progress_is_waited_for(tmp_path, monkeypatch, program):
+    monkeypatch.setattr(room, "PROGRESS_CPU_SECONDS", 0.01)
+    with Supervisor(tmp_path, print) as supervisor:
+        supervisor.start(python("slow", program + "time.sleep(60)"))
+        log = tmp_path / "slow.log"
+        supervisor.await_ready("slow", lambda: "ready" in log.read_text(), 0.4)
 
 
 def test_a_program_that_is_missing_ends_at_once(supervisor):
