@@ -19,7 +19,7 @@ from cluster_worker.operations.support import masks
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
-from config.contract import recipe
+from config.contract import job_diagram, recipe
 from tests.cluster_worker.operations import reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"
@@ -316,7 +316,8 @@ def faithful():
 
 
 def main():
-    """Write all pages and pictures."""
+    """Write all pages and pictures, and the diagram of a job's states."""
+    job_diagram.write()
     (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
     for old in [*FOLDER.glob("*.md"), *(FOLDER / "pictures").glob("*")]:
         old.unlink()

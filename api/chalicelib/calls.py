@@ -172,7 +172,8 @@ CALLS: Mapping[str, Call] = {
             "complete_upload",
             "POST",
             f"{JOB}/uploaded",
-            "Say that the file was sent: it is checked and the job queued",
+            "Say that the file was sent: it is checked and the job queued; call again while it is "
+            "joining",
             {202: "Job"},
         ),
         Call("retry_job", "POST", f"{JOB}/retry", "Do the job again", {202: "Job"}),

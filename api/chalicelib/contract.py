@@ -45,7 +45,14 @@ def document(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
             "schemas": components(catalogue, limits),
             "responses": {
                 "Problem": {
-                    "description": "What went wrong, in one sentence.",
+                    "description": "What went wrong, in one sentence. 429: a quota of the day is "
+                    "used up.",
+                    "headers": {
+                        "Retry-After": {
+                            "description": "Seconds until the same request may succeed, if known.",
+                            "schema": {"type": "integer", "minimum": 1},
+                        }
+                    },
                     "content": {"application/problem+json": {"schema": reference("Problem")}},
                 }
             },

@@ -19,17 +19,51 @@ State = Literal[
     "expired",
 ]
 
-# The states that may follow each state. A job is `joining` while S3 joins the parts of its file. A
-# running job may be claimed again, by a new attempt.
+# The states that may follow each state, and what happens then. A job is `joining` while S3 joins
+# the parts of its file. A running job may be claimed again, by a new attempt.
+STEPS: Mapping[State, Mapping[State, str]] = {
+    "awaiting_upload": {
+        "joining": "all parts arrived",
+        "queued": "file accepted",
+        "failed": "file refused",
+        "cancelled": "cancel",
+        "expired": "no upload came",
+    },
+    "joining": {
+        "queued": "file accepted",
+        "failed": "file refused, or parts lost",
+        "cancelled": "cancel",
+        "expired": "time is over",
+    },
+    "queued": {
+        "queued": "published again, or released",
+        "running": "claim",
+        "failed": "dead letter",
+        "cancelled": "cancel",
+        "expired": "time is over",
+    },
+    "running": {
+        "running": "claim by another attempt",
+        "queued": "handed back, or worker silent",
+        "succeeded": "result stored",
+        "failed": "rejected, or broken too often",
+        "cancelled": "cancel",
+    },
+    "succeeded": {"expired": "time is over"},
+    "failed": {
+        "queued": "retry",
+        "awaiting_upload": "retry without a file",
+        "expired": "time is over",
+    },
+    "cancelled": {
+        "queued": "retry",
+        "awaiting_upload": "retry without a file",
+        "expired": "time is over",
+    },
+    "expired": {},
+}
 TRANSITIONS: Mapping[State, tuple[State, ...]] = {
-    "awaiting_upload": ("joining", "queued", "failed", "cancelled", "expired"),
-    "joining": ("queued", "failed", "cancelled", "expired"),
-    "queued": ("queued", "running", "failed", "cancelled", "expired"),
-    "running": ("running", "queued", "succeeded", "failed", "cancelled"),
-    "succeeded": ("expired",),
-    "failed": ("queued", "awaiting_upload", "expired"),
-    "cancelled": ("queued", "awaiting_upload", "expired"),
-    "expired": (),
+    state: tuple(steps) for state, steps in STEPS.items()
 }
 STATES: tuple[State, ...] = tuple(TRANSITIONS)
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled", "expired")

@@ -40,7 +40,8 @@ def check(url: str, seconds: float = SECONDS, say: Callable[[str], None] = lambd
     Raises
     ------
     LocalError
-        If the job fails or stands still for longer, or its result is not a PNG of the photograph's size.
+        If the job fails or stands still for longer, or its result is not a PNG of the
+        photograph's size.
     """
     path = find_photograph()
     image = {"name": path.name, "bytes": path.stat().st_size, "type": "image/png"}

@@ -3,10 +3,11 @@ import json
 
 import pytest
 
-from config.contract import resources
+from config.contract import job_diagram, resources
 from config.contract.job import (
     FINAL,
     STATES,
+    STEPS,
     TRANSITIONS,
     UNFINISHED,
     Batch,
@@ -74,3 +75,19 @@ def test_a_change_may_ask_for_more_than_the_state():
     update = move("table", ROW, "running", 5, 6, change)[0]["Update"]
     assert "#attempt = :when_attempt" in update["ConditionExpression"]
     assert update["ExpressionAttributeValues"][":attempt"] == 4
+
+
+def test_the_diagram_of_the_states_is_drawn_from_the_code():
+    text = job_diagram.FILE.read_text()
+    assert job_diagram.drawn(text) == text, "run: make generate"
+    for state, following in TRANSITIONS.items():
+        for to in following:
+            assert f"    {state} --> {to}: {STEPS[state][to]}\n" in text
+
+
+def test_a_file_is_drawn_again_whatever_its_diagram_was(tmp_path):
+    file = tmp_path / "page.md"
+    file.write_text("before\n```mermaid\nold\nlines\n```\nafter\n")
+    job_diagram.write(file)
+    lines = file.read_text().splitlines()
+    assert lines == ["before", "```mermaid", *job_diagram.diagram(), "```", "after"]
