@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 from cluster_worker.engine.engine import Engine
@@ -67,6 +68,7 @@ def start_engine(settings: WorkerSettings) -> Engine:
                 job_seconds_max=settings.job_seconds_max,
                 job_memory_bytes_max=settings.job_memory_bytes_max,
                 scratch_dir=settings.scratch_dir,
+                confined_to=[Path(each) for each in (settings.scratch_dir, settings.spool_dir)],
             )
         except (Broken, OSError) as error:
             if wait_seconds is None:
@@ -94,7 +96,7 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
     limits = settings.pixels_max, settings.job_memory_bytes_max, settings.decode_seconds_max
-    with engine, Decoders(slots, *limits) as decoders:
+    with engine, Decoders(slots, engine.decoder_source.address, *limits) as decoders:
         table = job_table(settings)
         runner = Runner(settings, engine, decoders, table, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)

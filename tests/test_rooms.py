@@ -136,7 +136,7 @@ def test_only_a_rank_knows_mpi():
         ("api", "app", ["numpy", "cluster_worker"]),
         (".", "infra.cost", ["aws_cdk", "boto3"]),
         (".", "infra.letters", ["aws_cdk"]),
-        (".", "cluster_worker.imagefiles.decoder_child", ["skimage", "numba", "boto3"]),
+        (".", "cluster_worker.imagefiles.decoder_forkserver", ["skimage", "numba", "boto3"]),
         (".", "cluster_worker.plan.run", ["mpi4py", "boto3"]),
     ],
 )

@@ -15,10 +15,9 @@ copies::
 """
 
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -31,52 +30,23 @@ from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.launch import RankSource
 from cluster_worker.engine.leftovers import sweep_shared_memory
 from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
+from cluster_worker.engine.steps import checked_steps
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
+from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
-from cluster_worker.operations import catalogue
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
 from cluster_worker.plan.cost import costliest, estimate, is_worth_cutting
 from cluster_worker.plan.rates import MEASURED
-from config.contract import recipe
 
 Image = NDArray[Any]
-STEPS_MAX = 20
 # Rates for the choice between one rank and all: the work decides, not the speed of the memory.
 COMPUTE_BOUND = MEASURED.compute_bound()
 # Estimates are rough: a chain is refused if its estimate is this many times the time of a job.
 FAR = 50
-
-# The exported catalogue, built once.
-operation_catalogue = cache(catalogue)
-
-
-def checked_steps(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Check steps, and return them as JSON with every parameter present.
-
-    Raises
-    ------
-    Rejected
-        With one sentence: where, what rule, what was found.
-    """
-    try:
-        try:
-            return checked_json(json.dumps(steps))
-        except (TypeError, RecursionError):
-            # The steps hold what JSON cannot express, or are nested too deeply for it. `check`
-            # raises one sentence that says where. It accepts mappings that are no dict.
-            return json.dumps(recipe.check(steps, operation_catalogue(), STEPS_MAX))
-    except ValueError as error:
-        raise Rejected(str(error)) from error
-
-
-@lru_cache(maxsize=256)
-def checked_json(steps: str) -> str:
-    """Check steps given as JSON, with a cache; raises ValueError."""
-    return json.dumps(recipe.check(json.loads(steps), operation_catalogue(), STEPS_MAX))
 
 
 @lru_cache(maxsize=256)
@@ -131,8 +101,11 @@ class Engine:
         Whether the ranks load all operations before the constructor returns. This takes some
         seconds. If not, the first job of an operation loads it.
     beside : Engine, optional
-        Another engine, which must outlive this one. Its warm process makes the ranks of this one as
-        well, so that they need not warm up.
+        Another engine, which must outlive this one. Its warm processes make the ranks and decoders
+        of this one as well, so that they need not warm up.
+    confined_to : sequence of Path, optional
+        The only folders whose image files are read and written. By default decoders may read and
+        write all files of this user.
 
     Attributes
     ----------
@@ -155,6 +128,7 @@ class Engine:
         core: tuple[int, int] | None = None,
         warm: bool = True,
         beside: "Engine | None" = None,
+        confined_to: Sequence[Path] | None = None,
     ) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self.ranks = ranks or self.cores
@@ -162,13 +136,18 @@ class Engine:
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
         self.numbers = itertools.count(1)
-        # For `run_file`; a node has decoders of its own, with its own limits.
-        self.decoders = WarmDecoders(PIXELS_MAX)
         sweep_shared_memory()
         self.segments = Segments(Path(scratch_dir))
         self.beside = beside
         folder = self.segments.folder
         self.source: RankSource = beside.source if beside else RankSource(folder, warm)
+        self.decoder_source: DecoderSource = (
+            beside.decoder_source if beside else DecoderSource(folder, confined_to)
+        )
+        if beside:
+            (folder / SOCKET_NAME).symlink_to(beside.decoder_source.address)
+        # For `run_file`; a node has decoders of its own, with its own limits.
+        self.decoders = WarmDecoders(PIXELS_MAX, self.decoder_source.address)
         try:
             self.dispatcher = Dispatcher(
                 self.ranks, folder, job_seconds_max, job_memory_bytes_max, self.source
@@ -486,14 +465,15 @@ class Engine:
         Jobs that are not finished raise `Broken`.
         """
         self.dispatcher.close()
+        self.decoders.close()
         self.close_source()
         self.segments.close()
-        self.decoders.close()
 
     def close_source(self) -> None:
-        """End the process that makes the ranks, unless it is another engine's."""
+        """End the processes that make ranks and decoders, unless they are another engine's."""
         if self.beside is None:
             self.source.close()
+            self.decoder_source.close()
 
     def __enter__(self) -> Self:
         """Return the engine itself."""

@@ -6,8 +6,9 @@ processes map. Answers are JSON, never pickles: a file that takes over the child
 the parent.
 
 `decoder_process` is the child process as the parent sees it, `allowance` its time, `decoder_child`
-the program that it runs, `decoder_messages` what both send each other, and `decoder_pool` has
-several decoders.
+what it does, and `decoder_messages` what both send each other. It is forked from
+`decoder_forkserver`, which `decoder_source` starts and watches, and gives up its rights by
+`confinement`. `decoder_pool` has several decoders.
 """
 
 import time
@@ -24,9 +25,11 @@ from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
     header_to_json,
     next_band,
+    raise_failure,
     tile_ranges_of,
 )
 from cluster_worker.imagefiles.decoder_process import Child, ChildDied
+from cluster_worker.imagefiles.decoder_source import DecoderSource
 from cluster_worker.imagefiles.formats import check_size
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.timings import NOTHING, Spent
@@ -63,6 +66,8 @@ class Decoder:
     seconds_max : float
         Most processor time of the child for one call, in seconds; `assemble` gets more for many
         bytes.
+    address : Path, optional
+        Of the `DecoderSource` that makes the child; by default the decoder has one of its own.
     """
 
     def __init__(
@@ -70,10 +75,13 @@ class Decoder:
         pixels_max: int = PIXELS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         seconds_max: float = SECONDS_MAX,
+        address: Path | None = None,
     ) -> None:
         self.pixels_max = pixels_max
         self.memory_bytes_max = memory_bytes_max
         self.seconds_max = seconds_max
+        self.address = address
+        self.own_source: DecoderSource | None = None
         self.child: Child | None = None
         self.spent = NOTHING
 
@@ -87,7 +95,7 @@ class Decoder:
         Broken
             If the child process does not start.
         """
-        asked = {"path": str(path), "name": name, "pixels_max": self.pixels_max}
+        asked = {"path": str(path.absolute()), "name": name, "pixels_max": self.pixels_max}
         answer = self.ask("read_header", name, "decode", asked)
         header = header_from_json(answer["header"], name)
         check_size(header, self.pixels_max)
@@ -110,7 +118,11 @@ class Decoder:
         Rejected
             If the file is damaged, or takes too much time or memory.
         """
-        asked = {"path": str(path), "header": header_to_json(header), "pixels": list(pixels)}
+        asked = {
+            "path": str(path.absolute()),
+            "header": header_to_json(header),
+            "pixels": list(pixels),
+        }
         self.ask("read_pixels", header.name, "decode", asked)
 
     def write(self, path: Path, pixels: Pixels, format: str, header: Header) -> tuple[str, ...]:
@@ -129,7 +141,7 @@ class Decoder:
             If the file cannot be written.
         """
         asked = {
-            "path": str(path),
+            "path": str(path.absolute()),
             "pixels": list(pixels),
             "format": format,
             "header": header_to_json(header),
@@ -159,7 +171,7 @@ class Decoder:
             If the file is damaged there, or takes too much time or memory.
         """
         asked = {
-            "path": str(path),
+            "path": str(path.absolute()),
             # Without the colour profile: it may have megabytes, and a file thousands of windows.
             "header": header_to_json(replace(header, icc_profile=b"")),
             "window": list(window),
@@ -200,7 +212,7 @@ class Decoder:
             If the spool cannot be written.
         """
         asked = {
-            "spool": str(spool),
+            "spool": str(spool.absolute()),
             "pixels": list(pixels),
             "format": format,
             "name": name,
@@ -233,12 +245,14 @@ class Decoder:
         OSError
             If a file cannot be read or written.
         """
-        spools = {str(spool): None for spool, _, _ in pieces}
+        spools = {str(spool.absolute()): None for spool, _, _ in pieces}
         numbers = {spool: number for number, spool in enumerate(spools)}
         asked = {
-            "path": str(path),
+            "path": str(path.absolute()),
             "spools": list(spools),
-            "pieces": [(numbers[str(spool)], offset, size) for spool, offset, size in pieces],
+            "pieces": [
+                (numbers[str(spool.absolute())], offset, size) for spool, offset, size in pieces
+            ],
             "shape": list(shape),
             "dtype": dtype,
             "format": format,
@@ -259,7 +273,11 @@ class Decoder:
         OSError
             If the file cannot be written.
         """
-        asked = {"path": str(path), "pixels": list(pixels), "header": header_to_json(header)}
+        asked = {
+            "path": str(path.absolute()),
+            "pixels": list(pixels),
+            "header": header_to_json(header),
+        }
         self.ask("picture", header.name, "encode", asked)
 
     def draw(
@@ -297,10 +315,12 @@ class Decoder:
             source, header = image
             rows = header.shape[0]
             without_profile = replace(header, icc_profile=b"")
-            asked = {"file": str(source), "header": header_to_json(without_profile)}
+            asked = {"file": str(source.absolute()), "header": header_to_json(without_profile)}
         top = 0
         while top < rows:
-            answer = self.ask("draw", name, "draw", {"path": str(path), "top": top, **asked})
+            answer = self.ask(
+                "draw", name, "draw", {"path": str(path.absolute()), "top": top, **asked}
+            )
             top = next_band(answer, top, rows, name)
             yield top, rows
 
@@ -346,16 +366,7 @@ class Decoder:
         began = time.monotonic()
         answer = self.ask_children(what, name, verb, asked, seconds)
         self.spent = self.spent.plus(Spent(time.monotonic() - began, cpu_seconds_of(answer)))
-        if "memory" in answer:
-            limit = self.memory_bytes_max // MIB
-            raise Rejected(f"{name}: needs more than {limit} MiB to {verb}")
-        if "rejected" in answer:
-            raise Rejected(str(answer["rejected"]))
-        if "refused" in answer:
-            number, text = answer["refused"]
-            raise OSError(int(number), str(text))
-        if "broken" in answer:
-            raise Broken(f"{name}: {answer['broken']}")
+        raise_failure(answer, name, verb, self.memory_bytes_max)
         return answer
 
     def ask_children(
@@ -403,12 +414,12 @@ class Decoder:
         try:
             return child.ask({"do": what, "seconds": seconds, **asked}, seconds)
         except TimeoutError:
-            self.close()
+            self.end_child()
             raise Rejected(
                 f"{name}: took more than {seconds:g} s of processor time to {verb}"
             ) from None
         except Hangs as error:
-            self.close()
+            self.end_child()
             raise DecoderDied(f"{name}: the decoder hangs: {error}") from error
         except (OSError, ValueError) as error:
             death = ChildDied(child.kill(DYING_SECONDS))
@@ -418,17 +429,11 @@ class Decoder:
             raise Rejected(f"{name}: the decoder failed on this file ({death})") from error
         except BaseException:
             # The call was interrupted: the next answer on the socket would be this question's.
-            self.close()
+            self.end_child()
             raise
 
     def take_spent(self) -> Spent:
-        """Return the time that calls took since this was last called, and reset it.
-
-        Returns
-        -------
-        Spent
-            Elapsed seconds, and seconds of the child's own processor time.
-        """
+        """Return elapsed and child's processor seconds since this was last called; reset them."""
         spent, self.spent = self.spent, NOTHING
         return spent
 
@@ -442,29 +447,46 @@ class Decoder:
         Broken
             If it does not start.
         """
-        if self.child is None or self.child.process.poll() is not None:
-            self.start()
-        assert self.child is not None  # noqa: S101 - start() has set it or raised
         try:
+            if self.child is None or not self.child.is_alive:
+                self.start()
+            assert self.child is not None  # noqa: S101 - start() has set it or raised
             self.child.wait_ready()
         except (OSError, ValueError, Hangs) as error:
-            death = ChildDied(self.child.kill(DYING_SECONDS))
-            self.child = None
-            if death.is_killed and isinstance(error, ConnectionError):
-                raise death from error
-            raise Broken(f"the decoder does not start ({death})") from error
+            child, self.child = self.child, None
+            if child is not None:
+                death = ChildDied(child.kill(DYING_SECONDS))
+                if child.pid and death.is_killed and isinstance(error, ConnectionError):
+                    raise death from error
+            raise Broken(f"the decoder does not start ({error})") from error
         return self.child
 
     def start(self) -> None:
-        """Start a child process without waiting until it is ready."""
-        self.close()
-        self.child = Child(self.memory_bytes_max)
+        """Ask for a child process without waiting until it is ready.
 
-    def close(self) -> None:
+        Raises
+        ------
+        OSError
+            If nobody listens at the address.
+        """
+        self.end_child()
+        if self.address is None:
+            self.own_source = DecoderSource()
+            self.address = self.own_source.address
+        self.child = Child(self.address, self.memory_bytes_max)
+
+    def end_child(self) -> None:
         """End the child process."""
         child, self.child = self.child, None
         if child is not None:
             child.kill()
+
+    def close(self) -> None:
+        """End the child process, and the decoder's own source of it."""
+        self.end_child()
+        if self.own_source is not None:
+            self.own_source.close()
+            self.own_source = self.address = None
 
     def __enter__(self) -> Self:
         """Start the child process, so that it is warm before the first file."""

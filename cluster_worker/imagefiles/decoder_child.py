@@ -1,16 +1,13 @@
-"""The child process that decodes: `python -m cluster_worker.imagefiles.decoder_child`.
+"""The child process that decodes: a fork of `decoder_forkserver`, asked by `decoder`.
 
-The two arguments are the number of an inherited file descriptor, a socket, and a memory limit in
-bytes. The process reads one JSON line for each question from the socket and answers with one line.
-It ends when the socket is closed. `cluster_worker.imagefiles.decoder` starts and ends it.
+It reads one JSON line for each question from a socket, and answers with one line. It ends when the
+socket is closed.
 """
 
 import json
-import os
 import resource
 import signal
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +24,7 @@ from cluster_worker.imagefiles.drawing import (
     reader_of_file,
     write_picture,
 )
-from cluster_worker.pixels.memory import trim_heap
+from cluster_worker.pixels.memory import private_bytes, trim_heap
 from cluster_worker.pixels.shared_memory import Pixels
 
 # The picture in tiles that is drawn now: each question draws one band of it.
@@ -38,23 +35,22 @@ DRAWING = TiledDrawing()
 GRACE_SECONDS = 2.0
 
 
-def main(arguments: list[str]) -> None:
-    """Set the limits, then answer questions until the parent closes the socket."""
-    descriptor, memory = int(arguments[0]), int(arguments[1])
-    # Ctrl-C and the stop of a service send their signal to the whole process group. Results of jobs
-    # in hand still have to be encoded then, so the parent ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def limit(memory_bytes: int) -> None:
+    """Limit the private memory of this process to what it has now and `memory_bytes` more.
+
+    Pixels mapped from shared files do not count.
+    """
+    most = private_bytes() + memory_bytes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # RLIMIT_DATA counts private memory only: pixels mapped from shared files do not count.
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    with socket.socket(fileno=descriptor) as connection, connection.makefile("rb") as questions:
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer questions until the other side closes the socket."""
+    with connection, connection.makefile("rb") as questions:
         connection.sendall(b'{"ready": true}\n')
-        # Errors up to here are for the operator's log. What C libraries print about a file is not.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         for line in questions:
             question = json.loads(line)
-            # Not PR_SET_PDEATHSIG: that fires when the *thread* that started this process ends.
             signal.setitimer(signal.ITIMER_PROF, question["seconds"] + GRACE_SECONDS)
             worked = time.process_time()
             answer = answer_to(question)
@@ -175,7 +171,3 @@ CALLS = {
     "picture": picture,
     "draw": draw,
 }
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster_worker.errors import Rejected
+from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.codecs.header import COMPRESSIONS, ByteRange, Header
 from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE
 from cluster_worker.pixels.header import ImageHeader, header_of
@@ -89,6 +89,29 @@ def image_from_json(wire: Mapping[str, Any]) -> ImageHeader:
         nodata=None if wire["nodata"] is None else float(wire["nodata"]),
         pixel_size=(float(size[0]), float(size[1])) if size else None,
     )
+
+
+def raise_failure(answer: Mapping[str, Any], name: str, verb: str, memory_bytes_max: int) -> None:
+    """Raise the error that an answer tells, if it tells one.
+
+    Raises
+    ------
+    Rejected
+        If the child refused the file, or needs more memory than it may take.
+    OSError
+        If a file could not be read or written.
+    Broken
+        If the child has a defect.
+    """
+    if "memory" in answer:
+        raise Rejected(f"{name}: needs more than {memory_bytes_max >> 20} MiB to {verb}")
+    if "rejected" in answer:
+        raise Rejected(str(answer["rejected"]))
+    if "refused" in answer:
+        number, text = answer["refused"]
+        raise OSError(int(number), str(text))
+    if "broken" in answer:
+        raise Broken(f"{name}: {answer['broken']}")
 
 
 def cpu_seconds_of(answer: Mapping[str, Any]) -> float:

@@ -4,6 +4,7 @@ import contextlib
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from cluster_worker.imagefiles.decoder import MEMORY_BYTES_MAX, PIXELS_MAX, SECONDS_MAX, Decoder
@@ -16,6 +17,8 @@ class Decoders:
     ----------
     count : int
         Number of decoders.
+    address : Path
+        Of the `DecoderSource` that makes their children.
     pixels_max, memory_bytes_max, seconds_max : int, int, float
         Limits of each, as of `Decoder`.
     """
@@ -23,12 +26,13 @@ class Decoders:
     def __init__(
         self,
         count: int,
+        address: Path,
         pixels_max: int = PIXELS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         seconds_max: float = SECONDS_MAX,
     ) -> None:
         limits = pixels_max, memory_bytes_max, seconds_max
-        self.all = [Decoder(*limits) for _ in range(count)]
+        self.all = [Decoder(*limits, address) for _ in range(count)]
         # Last in, first out: the decoder that was returned last has the warmest caches.
         self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
         for each in self.all:
@@ -63,9 +67,12 @@ class WarmDecoders:
     ----------
     pixels_max : int
         Largest image accepted, in rows × columns.
+    address : Path
+        Of the `DecoderSource` that makes their children.
     """
 
-    def __init__(self, pixels_max: int) -> None:
+    def __init__(self, pixels_max: int, address: Path) -> None:
+        self.address = address
         self.pixels_max = pixels_max
         self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
 
@@ -75,7 +82,7 @@ class WarmDecoders:
         try:
             decoder = self.free.get_nowait()
         except queue.Empty:
-            decoder = Decoder(self.pixels_max)
+            decoder = Decoder(self.pixels_max, address=self.address)
         try:
             yield decoder
         finally:

@@ -3,29 +3,25 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cluster_worker.imagefiles.allowance import Allowance
 
-# Processor time for the start of a child, in seconds.
-START_SECONDS = 60.0
+# A child is forked in milliseconds, but a forkserver may have to start first, on a busy machine.
+START_SECONDS = 300.0
+# Processor time for a child that is made to give up its rights.
+READY_SECONDS = 5.0
+# Time for the forkserver to tell how a child has ended.
+STATUS_SECONDS = 5.0
+STATUS_BYTES_MAX = 1 << 12
 
 # An answer is a header with its colour profile at most; nothing else is nearly as large.
 ANSWER_BYTES_MAX = 32 * (1 << 20)
-
-# One memory arena for all threads of the child: glibc returns only the first one's memory to the
-# system. And no threads for linear algebra.
-SINGLE_ARENA = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-# The only environment variables that the child gets: it decodes untrusted bytes, so it must not
-# see the node's credentials.
-KEPT_NAMES = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR")
 
 # Signals that come from outside, as of the kernel when memory is short, and not of the file.
 # SIGBUS: there was no memory or disk behind a page of a mapped file.
@@ -47,43 +43,64 @@ class ChildDied(ConnectionError):
 
 
 class Child:
-    """One child process and the socket to it.
+    """One child process, made by the forkserver behind a socket, and the sockets to both.
 
     Parameters
     ----------
+    address : Path
+        Of the socket of a `DecoderSource`.
     memory_bytes_max : int
         Private memory that the process may take, in bytes.
+
+    Attributes
+    ----------
+    pid, handle : int
+        Its process id and its pidfd; 0 and -1 until it is made.
+
+    Raises
+    ------
+    OSError
+        If nobody listens at the address.
     """
 
-    def __init__(self, memory_bytes_max: int) -> None:
-        self.socket, theirs = socket.socketpair()
-        top = str(Path(__file__).resolve().parents[2])
-        kept = {name: os.environ[name] for name in KEPT_NAMES if name in os.environ}
-        path = os.pathsep.join(filter(None, [top, kept.get("PYTHONPATH")]))
-        limits = (str(theirs.fileno()), str(memory_bytes_max))
-        with theirs:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                # -P: the working directory may hold files with the names of modules.
-                [sys.executable, "-P", "-m", "cluster_worker.imagefiles.decoder_child", *limits],
-                env={**kept, "PYTHONPATH": path, **SINGLE_ARENA},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-            )
+    def __init__(self, address: Path, memory_bytes_max: int) -> None:
+        self.pid, self.handle = 0, -1
         self.received = bytearray()
-        self.ready = False
+        self.control = socket.socket(socket.AF_UNIX)
+        self.socket, theirs = socket.socketpair()
+        message = json.dumps({"memory": memory_bytes_max}).encode()
+        with theirs:
+            try:
+                self.control.connect(str(address))
+                socket.send_fds(self.control, [message], [theirs.fileno()])
+            except OSError:
+                self.close()
+                raise
 
     def wait_ready(self) -> None:
-        """Wait for the first line, which the child sends once all codecs are loaded.
+        """Wait until the forkserver has made the child, and the child has given up its rights.
 
         Raises
         ------
-        TimeoutError, OSError, ValueError
-            As of `ask`.
+        OSError, ValueError
+            If it is not made, or has died.
+        Hangs
+            If it is stopped.
         """
-        if not self.ready:
-            self.answer(Allowance(self.process.pid, START_SECONDS))
-            self.ready = True
+        if self.pid:
+            return
+        self.control.settimeout(START_SECONDS)
+        line, fds, _, _ = socket.recv_fds(self.control, STATUS_BYTES_MAX, 1)
+        if not fds:
+            raise ConnectionError(json.loads(line)["broken"] if line else "no child is made")
+        self.handle = fds[0]
+        self.pid = int(json.loads(line)["pid"])
+        self.answer(Allowance(self.pid, READY_SECONDS))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended, or is not made yet."""
+        return self.handle < 0 or not select.select([self.handle], [], [], 0)[0]
 
     def ask(self, question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Send a question as one line, and wait for one line as the answer.
@@ -97,7 +114,7 @@ class Child:
         OSError, ValueError
             If the child died, or its answer is not one JSON object.
         """
-        allowance = Allowance(self.process.pid, seconds)
+        allowance = Allowance(self.pid, seconds)
         self.send(json.dumps(question).encode() + b"\n", allowance)
         return self.answer(allowance)
 
@@ -141,10 +158,24 @@ class Child:
         Returns
         -------
         int
-            Its exit status, negative for a signal.
+            Its exit status, negative for a signal; that of SIGKILL if it is not known.
         """
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(grace)
-        self.process.kill()
+        status = -signal.SIGKILL
+        if self.handle >= 0:
+            select.select([self.handle], [], [], grace)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+            # The forkserver may have gone: then nobody knows how the child ended.
+            with contextlib.suppress(OSError, ValueError):
+                self.control.settimeout(STATUS_SECONDS)
+                status = int(json.loads(self.control.recv(STATUS_BYTES_MAX))["status"])
+        self.close()
+        return status
+
+    def close(self) -> None:
+        """Close the sockets. The forkserver then kills the process."""
+        self.control.close()
         self.socket.close()
-        return self.process.wait()
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1

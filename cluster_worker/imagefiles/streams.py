@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.imagefiles.codecs.header import TILE, Header, Piece
 from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_source import SOCKET_NAME
 from cluster_worker.pixels.memory import trim_heap
 from cluster_worker.pixels.shared_memory import Maps, Pixels
 from cluster_worker.pixels.surfaces import Array, Sink, Source, Surface
@@ -35,7 +36,7 @@ class FileAccess:
     Parameters
     ----------
     folder : Path
-        In memory, for the buffer.
+        In memory, for the buffer; holds the socket of a `DecoderSource`.
     rank : int
         Distinguishes this rank's files from those of others.
     """
@@ -49,7 +50,7 @@ class FileAccess:
     @cached_property
     def decoder(self) -> Decoder:
         """The rank's decoder, made when it is first used."""
-        return Decoder()
+        return Decoder(address=self.folder / SOCKET_NAME)
 
     def buffer(self, shape: tuple[int, ...], dtype: str) -> Pixels:
         """Return shared memory for one block; the next call uses the same memory again."""

@@ -86,6 +86,7 @@ class Previewer:
     """
 
     def __init__(self, scratch_dir: str, engine: Engine | None = None) -> None:
+        limits = PIXELS_MAX, MEMORY_BYTES_MAX, SECONDS_MAX
         with ExitStack() as stack:
             self.engine = stack.enter_context(
                 Engine(
@@ -96,7 +97,7 @@ class Previewer:
                     beside=engine,
                 )
             )
-            self.decoder = stack.enter_context(Decoder(PIXELS_MAX, MEMORY_BYTES_MAX, SECONDS_MAX))
+            self.decoder = stack.enter_context(Decoder(*limits, self.engine.decoder_source.address))
             self.stack = stack.pop_all()
         self.pictures: OrderedDict[str, tuple[Header, NDArray[Any]]] = OrderedDict()
         # How often this node failed at a question, by the question's hash.

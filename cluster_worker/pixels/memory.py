@@ -1,6 +1,13 @@
-"""The heap of this process: return memory to the system after a job that needed much of it."""
+"""The private memory of this process: how much it is, and how to return it to the system."""
 
 import ctypes
+from pathlib import Path
+
+
+def private_bytes() -> int:
+    """Return the private memory that counts against RLIMIT_DATA, in bytes."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmData")) * 1024
 
 
 def trim_heap() -> None:

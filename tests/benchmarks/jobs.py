@@ -20,7 +20,7 @@ from skimage import data
 from infra.local.app import LocalApp, has_event
 from infra.local.process import Process, Running
 from tests.app import pictures
-from tests.app.processes import below, command_of, cpu_seconds
+from tests.app.processes import below, cpu_seconds, name_of
 from tests.client import Client
 
 JPEGS, PNGS, RANKS = 500, 40, 2
@@ -78,9 +78,7 @@ class Worker:
     def cpu(self):
         """Return the processor time of consumer, decoders and ranks so far, in seconds."""
         pids = below(self.running.pid)
-        decoders = [
-            each for each in pids if "cluster_worker.imagefiles.decoder_child" in command_of(each)
-        ]
+        decoders = [each for each in pids if name_of(each) == "dip decoder"]
         return {
             "consumer": cpu_seconds(self.running.pid),
             "decoders": sum(map(cpu_seconds, decoders)),

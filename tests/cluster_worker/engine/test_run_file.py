@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections import namedtuple
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +76,7 @@ def test_files_one_after_the_other_are_decoded_by_one_warm_child(engine, tmp_pat
     for _ in range(2):
         engine.run_file(source, tmp_path / "out.tif", CHAINS["local"])
         with engine.decoders.checkout() as decoder:
-            pids.add(decoder.child.process.pid)
+            pids.add(decoder.child.pid)
     assert len(pids) == 1
 
 
@@ -164,6 +166,33 @@ def test_a_streamed_job_survives_the_death_of_a_rank(engine, small_memory, tmp_p
     assert not set(before.values()) & set(engine.pids().values())
     expected = engine.run(PHOTOGRAPH, slow)
     np.testing.assert_array_equal(tifffile.imread(target), expected)
+
+
+@pytest.mark.slow
+def test_thirty_decoders_that_are_killed_cost_no_image(engine, small_memory, tmp_path):
+    source, target = written(tmp_path / "in.tif", PHOTOGRAPH), tmp_path / "out.tif"
+    steps = [{"operation": "invert"}]
+    killed, done = set(), threading.Event()
+
+    def kill():
+        while len(killed) < 30 and not done.wait(0.1):
+            with contextlib.suppress(AttributeError, OSError):
+                forkserver = engine.decoder_source.process.pid
+                decoders = Path(f"/proc/{forkserver}/task/{forkserver}/children").read_text()
+                for each in sorted({*map(int, decoders.split())} - killed)[:1]:
+                    os.kill(each, signal.SIGKILL)
+                    killed.add(each)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        while killer.is_alive():
+            engine.run_file(source, target, steps)
+            np.testing.assert_array_equal(tifffile.imread(target), 255 - PHOTOGRAPH)
+    finally:
+        done.set()
+        killer.join()
+    assert len(killed) == 30
 
 
 @pytest.mark.slow

@@ -17,13 +17,9 @@ from PIL import Image
 from cluster_worker.errors import Broken, DecoderDied, Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.decoder import CHILDREN_MAX, Decoder
-from cluster_worker.imagefiles.decoder_messages import (
-    header_from_json,
-    header_to_json,
-    tile_ranges_of,
-)
 from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
 from cluster_worker.imagefiles.decoder_process import Child
+from cluster_worker.imagefiles.decoder_source import DecoderSource
 from cluster_worker.imagefiles.formats import Header
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
@@ -36,8 +32,14 @@ TOP = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
-def decoder():
-    with Decoder() as decoder:
+def source():
+    with DecoderSource() as source:
+        yield source
+
+
+@pytest.fixture(scope="module")
+def decoder(source):
+    with Decoder(address=source.address) as decoder:
         yield decoder
 
 
@@ -118,7 +120,7 @@ def test_a_file_that_computes_too_long_costs_its_child_and_not_the_next_job(larg
         header = formats.read_header(large, "large.png", 10**9)
         pixels = shared(tmp_path, header)
         decoder.read_header(cat[0], "cat.png")
-        pid = decoder.child.process.pid
+        pid = decoder.child.pid
         with pytest.raises(Rejected, match=r"took more than 0.05 s of processor time to dec"):
             decoder.read_pixels(large, header, pixels)
         assert not is_alive(pid)
@@ -129,11 +131,11 @@ def test_a_file_that_needs_too_much_memory_is_refused_by_the_same_child(large, c
     with Decoder(memory_bytes_max=256 * MIB) as decoder:
         header = decoder.read_header(large, "large.png")
         assert header.notes == ()
-        pid = decoder.child.process.pid
+        pid = decoder.child.pid
         with pytest.raises(Rejected, match=r"large.png: needs more than 256 MiB to decode"):
             decoder.read_pixels(large, header, shared(tmp_path, header))
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
-        assert decoder.child.process.pid == pid
+        assert decoder.child.pid == pid
 
 
 def test_shared_pixels_do_not_count_as_the_childs_memory(tmp_path):
@@ -146,18 +148,18 @@ def test_shared_pixels_do_not_count_as_the_childs_memory(tmp_path):
 
 def test_a_child_that_gets_no_processor_time_is_waited_for(cat):
     with Decoder(seconds_max=0.5) as decoder:
-        child = decoder.running().process.pid
+        child = decoder.running().pid
         os.kill(child, signal.SIGSTOP)
         threading.Timer(1.0, os.kill, (child, signal.SIGCONT)).start()
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
-        assert decoder.child.process.pid == child
+        assert decoder.child.pid == child
 
 
 @pytest.mark.parametrize("how", ["stopped", "blocked"])
 def test_a_child_that_does_not_work_at_all_is_not_the_fault_of_the_file(cat, tmp_path, how):
     path = cat[0]
     with Decoder(seconds_max=0.04) as decoder:
-        child = decoder.running().process.pid
+        child = decoder.running().pid
         if how == "stopped":
             os.kill(child, signal.SIGSTOP)
         else:
@@ -179,8 +181,8 @@ def deadly(monkeypatch):
 
         def die(child, question, seconds):
             if number := next(coming, None):
-                died.append(child.process.pid)
-                os.kill(child.process.pid, number)
+                died.append(child.pid)
+                os.kill(child.pid, number)
             return ask(child, question, seconds)
 
         monkeypatch.setattr(Child, "ask", die)
@@ -199,30 +201,29 @@ def test_a_file_on_which_two_children_crash_is_refused(cat, deadly):
 
 
 def test_children_that_are_killed_from_outside_are_never_the_fault_of_the_file(cat, deadly):
-    deadly(*[signal.SIGKILL, signal.SIGBUS] * CHILDREN_MAX)
+    deadly(*([signal.SIGKILL, signal.SIGBUS] * CHILDREN_MAX)[:CHILDREN_MAX])
     with Decoder() as decoder:
-        for _ in range(2):
-            with pytest.raises(DecoderDied, match=rf"was killed {CHILDREN_MAX} times \(signal"):
-                decoder.read_header(cat[0], "cat.png")
+        with pytest.raises(DecoderDied, match=rf"was killed {CHILDREN_MAX} times \(signal"):
+            decoder.read_header(cat[0], "cat.png")
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
 
 
 def test_a_child_that_died_while_idle_is_not_blamed_on_the_next_file(cat):
     with Decoder() as decoder:
         decoder.read_header(cat[0], "cat.png")
-        os.kill(decoder.child.process.pid, signal.SIGKILL)
-        wait_until(lambda: decoder.child.process.poll() is not None)
+        os.kill(decoder.child.pid, signal.SIGKILL)
+        wait_until(lambda: decoder.child.is_alive is False)
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
 
 
 def test_a_child_outlives_a_stop_of_the_whole_group_until_its_parent_ends_it(cat):
     with Decoder() as decoder:
         decoder.read_header(cat[0], "cat.png")
-        pid = decoder.child.process.pid
+        pid = decoder.child.pid
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGINT)
         decoder.read_header(cat[0], "cat.png")
-        assert decoder.child.process.pid == pid
+        assert decoder.child.pid == pid
     assert not is_alive(pid)
 
 
@@ -233,7 +234,7 @@ def test_a_child_leaves_when_its_parent_is_killed():
         "decoder = Decoder()\n"
         "decoder.start()\n"
         "decoder.child.wait_ready()\n"
-        "print(decoder.child.process.pid, flush=True)\n"
+        "print(decoder.child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=TOP, stdout=subprocess.PIPE)
@@ -242,12 +243,6 @@ def test_a_child_leaves_when_its_parent_is_killed():
         assert is_alive(pid)
         parent.kill()
     wait_until(lambda: not is_alive(pid))
-
-
-def test_a_child_that_does_not_start_is_the_nodes_fault(cat, monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with Decoder() as decoder, pytest.raises(Broken, match=r"does not start \(exit status 1\)"):
-        decoder.read_header(cat[0], "cat.png")
 
 
 def test_a_child_runs_no_module_of_the_folder_it_is_started_in(cat, tmp_path, monkeypatch):
@@ -260,7 +255,7 @@ def test_a_child_runs_no_module_of_the_folder_it_is_started_in(cat, tmp_path, mo
 
 def test_an_idle_child_uses_no_processor(decoder, cat):
     decoder.read_header(cat[0], "cat.png")
-    stat = Path(f"/proc/{decoder.child.process.pid}/stat")
+    stat = Path(f"/proc/{decoder.child.pid}/stat")
 
     def ticks():
         fields = stat.read_text().rpartition(")")[2].split()
@@ -275,39 +270,8 @@ def test_a_child_does_not_know_the_nodes_keys(cat, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
     with Decoder() as decoder:
         decoder.read_header(cat[0], "cat.png")
-        environment = Path(f"/proc/{decoder.child.process.pid}/environ").read_bytes()
+        environment = Path(f"/proc/{decoder.child.pid}/environ").read_bytes()
     assert b"AWS_SECRET_ACCESS_KEY" not in environment
-
-
-def test_a_header_survives_the_way_to_the_child_and_back():
-    header = Header(
-        "ü.tif", "tiff", header_of((3, 4, 2), "uint16"), 6, b"\0profile", (72.0, 96.0), ("a", "b")
-    )
-    assert header_from_json(header_to_json(header), "ü.tif") == header
-    header = Header("ü.tif", "tiff", header_of((3, 4), "uint32"), block=(1, 4), compression="zstd")
-    assert header_from_json(header_to_json(header), "ü.tif") == header
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"dtype": "object"},
-        {"format": "exe"},
-        {"shape": [3]},
-        {"shape": [3, 4, 5]},
-        {"shape": "many"},
-        {"icc_profile": 7},
-        {"resolution": ["a", "b"]},
-        {"block": [3]},
-        {"block": [0, 4]},
-        {"block": "many"},
-        {"compression": "own"},
-    ],
-)
-def test_what_a_child_says_is_not_believed(wrong):
-    wire = header_to_json(Header("cat.png", "png", header_of((3, 4), "uint8"))) | wrong
-    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
-        header_from_json(wire, "cat.png")
 
 
 @pytest.mark.parametrize("what", ["decode", "encode"])
@@ -315,7 +279,7 @@ def test_a_child_that_is_killed_once_is_not_the_fault_of_the_file(decoder, cat, 
     path, image = cat
     header = decoder.read_header(path, "cat.png")
     pixels = shared_like(tmp_path, image)
-    child = decoder.running().process.pid
+    child = decoder.running().pid
     # Stopped, so that it is at work when it is killed.
     os.kill(child, signal.SIGSTOP)
     threading.Timer(0.3, os.kill, (child, signal.SIGKILL)).start()
@@ -323,11 +287,11 @@ def test_a_child_that_is_killed_once_is_not_the_fault_of_the_file(decoder, cat, 
         decoder.read_pixels(path, header, pixels)
     else:
         decoder.write(tmp_path / "out.png", pixels, "png", header)
-    assert decoder.running().process.pid != child
+    assert decoder.running().pid != child
 
 
 def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
-    with Decoders(2) as decoders:
+    with DecoderSource() as source, Decoders(2, source.address) as decoders:
         with decoders.checkout() as first, decoders.checkout() as second:
             assert first is not second
             got = queue.Queue()
@@ -342,18 +306,18 @@ def test_a_pool_lends_each_decoder_to_one_at_a_time(cat):
             assert got.empty()
         assert got.get(timeout=10) in (first, second)
         waiting.join(10)
-        pids = [each.child.process.pid for each in decoders.all]
+        pids = [each.child.pid for each in decoders.all]
     assert not any(is_alive(pid) for pid in pids)
 
 
-def test_warm_decoders_serve_the_next_file_and_end_with_their_owner(cat):
-    decoders = WarmDecoders(1_000_000)
+def test_warm_decoders_serve_the_next_file_and_end_with_their_owner(cat, source):
+    decoders = WarmDecoders(1_000_000, source.address)
     with decoders.checkout() as first, decoders.checkout() as second:
         assert first.read_header(cat[0], "cat.png") == second.read_header(cat[0], "cat.png")
-        pids = {each.child.process.pid for each in (first, second)}
+        pids = {each.child.pid for each in (first, second)}
     with decoders.checkout() as again:
         again.read_header(cat[0], "cat.png")
-        assert again.child.process.pid in pids
+        assert again.child.pid in pids
     decoders.close()
     assert not any(is_alive(pid) for pid in pids)
 
@@ -414,9 +378,9 @@ def test_a_child_frees_the_pieces_of_a_file_that_it_is_told_to_forget(decoder, t
     tifffile.imwrite(path, image, tile=(512, 512), compression="adobe_deflate")
     header = decoder.read_header(path, "zeros.tif")
     decoder.read_window(path, header, (0, 6144, 0, 6144), shared_like(tmp_path, image))
-    before = private_mib(decoder.child.process.pid)
+    before = private_mib(decoder.child.pid)
     decoder.forget("zeros.tif")
-    assert private_mib(decoder.child.process.pid) < before - 30
+    assert private_mib(decoder.child.pid) < before - 30
 
 
 def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):
@@ -443,13 +407,13 @@ def test_a_damaged_piece_is_one_sentence_and_the_child_lives_on(decoder, scan, t
         opened.seek(offset)
         opened.write(b"\xff" * size)
     header = decoder.read_header(path, "scan.tif")
-    pid = decoder.child.process.pid
+    pid = decoder.child.pid
     pixels = shared(tmp_path, Header("window", "tiff", header_of((250, 256, 3), "uint8")))
     with pytest.raises(Rejected, match=r"^scan.tif: the file is damaged and cannot be read as TI"):
         decoder.read_window(path, header, (0, 250, 444, 700), pixels)
     decoder.read_window(path, header, (0, 250, 0, 256), pixels)
     np.testing.assert_array_equal(pixels.map(writable=False), image[:250, :256])
-    assert decoder.child.process.pid == pid
+    assert decoder.child.pid == pid
 
 
 def test_a_child_that_dies_between_windows_is_replaced(scan, tmp_path):
@@ -458,8 +422,8 @@ def test_a_child_that_dies_between_windows_is_replaced(scan, tmp_path):
         header = decoder.read_header(path, "scan.tif")
         pixels = shared(tmp_path, Header("window", "tiff", header_of((9, 9, 3), "uint8")))
         decoder.read_window(path, header, (0, 9, 0, 9), pixels)
-        os.kill(decoder.child.process.pid, signal.SIGKILL)
-        wait_until(lambda: decoder.child.process.poll() is not None)
+        os.kill(decoder.child.pid, signal.SIGKILL)
+        wait_until(lambda: decoder.child.is_alive is False)
         decoder.read_window(path, header, (9, 18, 0, 9), pixels)
         np.testing.assert_array_equal(pixels.map(writable=False), image[9:18, :9])
 
@@ -505,11 +469,3 @@ def test_tiles_that_cannot_be_written_are_an_os_error_or_a_fault(decoder, scan, 
     header = Header("scan.tif", "tiff", header_of(scan[1].shape, "uint8"))
     with pytest.raises(Broken, match=r"scan.tif: ValueError: pieces: .* has 9 tiles, got 0"):
         decoder.assemble(tmp_path / "out", [], scan[1].shape, "uint8", "tiff", header)
-
-
-@pytest.mark.parametrize("wrong", [{}, {"ranges": [[0]]}, {"ranges": [[0, 9]]}, {"ranges": "ab"}])
-def test_where_a_child_says_that_tiles_lie_is_not_believed(wrong):
-    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
-        tile_ranges_of(wrong, (300, 200), "cat.png")
-    with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
-        tile_ranges_of({"ranges": [[0, 9], [-9, 9]]}, (300, 200), "cat.png")
