@@ -16,7 +16,7 @@ PIXELS, KERNELS, OPERATIONS, PLAN, FILES = (
 )
 DECLARE = OPERATIONS + ".declare"
 # What every room of the worker may import: they know no room themselves.
-COMMON = {WORKER + "errors", WORKER + "log", WORKER + "timings"}
+COMMON = {WORKER + name for name in ("errors", "lazy", "log", "timings")}
 ARRAYS = {"numpy", "scipy", "skimage"}  # scipy is what scikit-image itself computes with
 CODECS = {"PIL", "tifffile", "imagecodecs", "isal"}
 AWS = {"boto3", "botocore"}
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "cluster_worker/node/consumer.py": {"config", "pika", *COMMON},
     "cluster_worker/node/": {"cluster_worker", "config", "numpy", *AWS},
     "cluster_worker/errors.py": set(),
+    "cluster_worker/lazy.py": set(),
     "cluster_worker/log.py": set(),
     "cluster_worker/timings.py": set(),
     "cluster_worker/": {"cluster_worker", "config", "tqdm"},
@@ -65,7 +66,7 @@ SOURCES = {
 
 
 def imports(source):
-    """Name all modules that a file imports, inside functions too."""
+    """Name all modules that a file imports, inside functions and lazily too."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
@@ -73,6 +74,8 @@ def imports(source):
             for each in node.names:
                 named = f"{node.module}.{each.name}"
                 yield named if file_of(named) else node.module
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazily":
+            yield node.args[0].value
 
 
 def file_of(module):
@@ -115,6 +118,7 @@ def test_a_file_imports_only_what_its_room_may():
 )
 def test_a_forbidden_import_is_found_inside_a_function_too(name, module):
     assert forbidden(name, f"def late():\n    from {module} import anything\n") == [module]
+    assert forbidden(name, f'late = lazily("{module}")\n') == [module]
 
 
 def test_no_file_imports_itself_by_a_detour():
@@ -138,6 +142,7 @@ def test_only_a_rank_knows_mpi():
         (".", "infra.letters", ["aws_cdk"]),
         (".", "cluster_worker.imagefiles.decoder_forkserver", ["skimage", "numba", "boto3"]),
         (".", "cluster_worker.plan.run", ["mpi4py", "boto3"]),
+        (".", "cluster_worker.engine.engine", ["skimage", "numba", "cv2", "mpi4py"]),
     ],
 )
 def test_a_module_does_not_load_what_it_never_needs(folder, module, unwanted):

@@ -6,11 +6,8 @@ a process that only plans does not pay for it. The result of a loop must not dep
 was cut: each pixel is the same sum in the same order. README.md has the rules.
 """
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,31 +22,6 @@ WHITE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 # Numbers that the loops use for scipy's border modes. With "wrap" the block already holds the
 # pixels beyond the border, so that any number will do.
 BORDERS = {"nearest": 0, "reflect": 1, "mirror": 2, "constant": 3, "wrap": 0}
-
-
-def lazily(name: str) -> ModuleType:
-    """Return a module that is loaded when one of its attributes is first used.
-
-    Parameters
-    ----------
-    name : str
-        Full name of the module.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If there is no module of this name.
-    """
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def channels_of(image: Image) -> int:

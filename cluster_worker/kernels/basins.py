@@ -2,14 +2,14 @@
 
 import numpy as np
 from scipy import ndimage
-from skimage import segmentation
 
 # Private functions of scikit-image: markers and neighbours must come in exactly its order.
-from skimage.morphology._util import _offsets_to_raveled_neighbors
-from skimage.segmentation._watershed import _validate_inputs
+from cluster_worker.kernels import Image, floods
+from cluster_worker.lazy import lazily
 
-from cluster_worker.kernels import Image, floods, lazily
-
+segmentation = lazily("skimage.segmentation")
+_util = lazily("skimage.morphology._util")
+_watershed = lazily("skimage.segmentation._watershed")
 loops = lazily("cluster_worker.kernels.loops.basins")
 
 # The sign bit of a float32.
@@ -43,7 +43,7 @@ def watershed(
         return labels
     given = minima(relief, connectivity, mask) if markers is None else markers
     levels = levels_of(relief)
-    given, inside = _validate_inputs(relief, given, mask, connectivity)[1:]
+    given, inside = _watershed._validate_inputs(relief, given, mask, connectivity)[1:]
     framed = np.full([n + 2 for n in relief.shape], -1, np.int32)
     within = framed[1:-1, 1:-1]
     np.copyto(within, given, where=inside.view(np.bool_), casting="same_kind")
@@ -52,7 +52,7 @@ def watershed(
         np.pad(levels, 1).reshape(-1),
         framed.reshape(-1),
         np.flatnonzero(framed > 0),
-        _offsets_to_raveled_neighbors(framed.shape, near, (1, 1)),
+        _util._offsets_to_raveled_neighbors(framed.shape, near, (1, 1)),
         np.empty(framed.size, np.uint64),
         np.empty(framed.size, np.uint32),
     )

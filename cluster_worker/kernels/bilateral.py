@@ -2,13 +2,14 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import util
 
-from cluster_worker.kernels import Image, channels_of, core_of, lazily, rows_of
+from cluster_worker.kernels import Image, channels_of, core_of, rows_of
 from cluster_worker.kernels.planes import as_planes, cut_out
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.tiling import Place, Span, tiles
 
+util = lazily("skimage.util")
 loops = lazily("cluster_worker.kernels.loops.bilateral")
 
 # (rows, columns) of a strip that is filtered at a time: the rows of a window fit the L2 cache.

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
 loops = lazily("cluster_worker.kernels.loops.bregman")
 

@@ -1,11 +1,14 @@
 """Superpixels by k-means (SLIC), with compiled loops."""
 
 import numpy as np
-from skimage import color, filters, util
-from skimage.segmentation._slic import _enforce_label_connectivity_cython
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
+color = lazily("skimage.color")
+filters = lazily("skimage.filters")
+util = lazily("skimage.util")
+_slic = lazily("skimage.segmentation._slic")
 loops = lazily("cluster_worker.kernels.loops.clusters")
 
 # scikit-image's defaults, as shares of the mean size of a superpixel: smaller ones are merged into
@@ -86,5 +89,5 @@ def slic(
         return labels
     size = nearest.size / len(centres)
     limits = int(LEAST_SHARE * size), int(MOST_SHARE * size)
-    labels = _enforce_label_connectivity_cython(labels[np.newaxis], *limits, start_label=1)[0]
+    labels = _slic._enforce_label_connectivity_cython(labels[np.newaxis], *limits, start_label=1)[0]
     return np.asarray(labels)

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import color
-from skimage.color import colorconv
 
-from cluster_worker.kernels import WHITE, Image, core_of, lazily, rows_of
+from cluster_worker.kernels import WHITE, Image, core_of, rows_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.tiling import all_of
 
+color = lazily("skimage.color")
+colorconv = lazily("skimage.color.colorconv")
 loops = lazily("cluster_worker.kernels.loops.colours")
 depths = lazily("cluster_worker.kernels.loops.depths")
 
@@ -52,7 +53,7 @@ def gray(
 def mixed(
     image: Image,
     *,
-    matrix: NDArray[Any],
+    matrix: str,
     offset: tuple[float, float, float] | None = None,
     dtype: str,
     out: Image | None,
@@ -63,8 +64,9 @@ def mixed(
     ----------
     image : ndarray
         (rows, columns, 3): a core, of uint8, uint16 or float32.
-    matrix : ndarray
-        3 × 3: a row holds the weights for one colour of the result.
+    matrix : str
+        Name of a 3 × 3 matrix of ``skimage.color.colorconv``: a row holds the weights for one
+        colour of the result.
     offset : tuple of float, optional
         Added to each colour of the result.
     dtype : {"float32", "uint8", "uint16"}
@@ -76,7 +78,7 @@ def mixed(
         target = result if dtype == "float32" else np.empty(result.shape, np.float32)
         loops.mixtures(
             rows_of(image),
-            np.asarray(matrix, np.float32).ravel(),
+            np.asarray(getattr(colorconv, matrix), np.float32).ravel(),
             np.float32(1 / WHITE[str(image.dtype)]),
             rows_of(target),
         )

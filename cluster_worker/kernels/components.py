@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, core_of, lazily
+from cluster_worker.kernels import Image, core_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.components")

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
 from cluster_worker.kernels.framed import is_in_rows, rows_at
+from cluster_worker.lazy import lazily
 
 loops = lazily("cluster_worker.kernels.loops.copies")
 opencv = lazily("cluster_worker.kernels.opencv")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels import Image, core_of, rows_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.corners")

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import BORDERS, Image, lazily, rows_of
+from cluster_worker.kernels import BORDERS, Image, rows_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.correlation")

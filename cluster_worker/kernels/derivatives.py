@@ -5,8 +5,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import BORDERS, Image, channels_of, lazily, rows_of
+from cluster_worker.kernels import BORDERS, Image, channels_of, rows_of
 from cluster_worker.kernels.separable import kernel_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.derivatives")

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from cluster_worker.kernels import BORDERS, WHITE, Image, core_of, lazily, rows_of
+from cluster_worker.kernels import BORDERS, WHITE, Image, core_of, rows_of
 from cluster_worker.kernels.separable import kernel_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.edge_lines")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import lazily
+from cluster_worker.lazy import lazily
 
 loops = lazily("cluster_worker.kernels.loops.exact")
 

@@ -1,16 +1,22 @@
-"""Footprints: masks of the neighbourhood that a filter reads around each pixel."""
+"""Footprints: masks of the neighbourhood that a filter reads around each pixel.
+
+They are those of ``skimage.morphology``, computed here because the engine plans with them, and it
+does not load scikit-image.
+"""
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import morphology
 
 Footprint = Literal["disk", "square", "diamond", "rectangle", "ellipse", "octagon", "star"]
 
 
-def footprint_of(shape: Footprint, radius: int, half_width: int | None = None) -> NDArray[np.uint8]:
+Mask = NDArray[np.uint8]
+
+
+def footprint_of(shape: Footprint, radius: int, half_width: int | None = None) -> Mask:
     """Make a neighbourhood, as a mask with an odd number of rows and columns.
 
     Parameters
@@ -31,27 +37,59 @@ def footprint_of(shape: Footprint, radius: int, half_width: int | None = None) -
     """
     across = radius if half_width is None else half_width
     if shape == "rectangle":
-        mask: NDArray[Any] = morphology.footprint_rectangle((2 * radius + 1, 2 * across + 1))
-    elif shape == "ellipse":
-        mask = morphology.ellipse(across, radius)
-    elif shape == "square":
-        mask = morphology.footprint_rectangle((2 * radius + 1, 2 * radius + 1))
-    elif shape == "octagon":
-        mask = octagon(radius)
-    else:
-        mask = {
-            "disk": morphology.disk,
-            "diamond": morphology.diamond,
-            "star": morphology.star,
-        }[shape](radius)
-    return mask
+        return np.ones((2 * radius + 1, 2 * across + 1), np.uint8)
+    if shape == "ellipse":
+        return ellipse(radius, across)
+    return {
+        "square": lambda reach: np.ones((2 * reach + 1, 2 * reach + 1), np.uint8),
+        "disk": disk,
+        "diamond": lambda reach: diamond(reach, reach),
+        "octagon": octagon,
+        "star": star,
+    }[shape](radius)
 
 
-def octagon(radius: int) -> NDArray[np.uint8]:
+def diamond(reach: int, away: int) -> Mask:
+    """Make a diamond of 2 · reach + 1 rows, cut off by the square around it.
+
+    Parameters
+    ----------
+    reach : int
+        Rows and columns on either side of the centre.
+    away : int
+        Largest distance from the centre along rows and columns together.
+    """
+    line = np.abs(np.arange(-reach, reach + 1))
+    return (line[:, np.newaxis] + line <= away).astype(np.uint8)
+
+
+def disk(radius: int) -> Mask:
+    """Make a disk of 2 · radius + 1 rows."""
+    squares = np.arange(-radius, radius + 1) ** 2
+    return (squares[:, np.newaxis] + squares <= radius**2).astype(np.uint8)
+
+
+def ellipse(radius: int, half_width: int) -> Mask:
+    """Make an ellipse of 2 · radius + 1 rows and 2 · half_width + 1 columns."""
+    rows, columns = (
+        (np.arange(-each, each + 1) / (each + 1)) ** 2 for each in (radius, half_width)
+    )
+    return (rows[:, np.newaxis] + columns < 1).astype(np.uint8)
+
+
+def octagon(radius: int) -> Mask:
     """Make an octagon of 2 · radius + 1 rows, with sides as equal in length as pixels allow."""
-    side = 2 * radius + 1
-    slanted = round(side / (2 + 2**0.5))
-    mask: NDArray[np.uint8] = morphology.octagon(side - 2 * slanted, slanted)
+    slanted = round((2 * radius + 1) / (2 + 2**0.5))
+    return diamond(radius, 2 * radius - slanted)
+
+
+def star(radius: int) -> Mask:
+    """Make a square of 2 · radius + 1 rows with a larger diamond over it."""
+    if radius == 1:
+        return np.ones((3, 3), np.uint8)
+    beyond = radius // 2
+    mask = diamond(radius + beyond, radius + beyond)
+    mask[beyond:-beyond, beyond:-beyond] = 1
     return mask
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cluster_worker.kernels import Image, channels_of, lazily
+from cluster_worker.kernels import Image, channels_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span
 
 opencv = lazily("cluster_worker.kernels.opencv")

@@ -1,10 +1,12 @@
 """Felzenszwalb's graph-based segmentation, with compiled loops."""
 
 import numpy as np
-from skimage import filters, segmentation
 
-from cluster_worker.kernels import WHITE, Image, lazily
+from cluster_worker.kernels import WHITE, Image
+from cluster_worker.lazy import lazily
 
+filters = lazily("skimage.filters")
+segmentation = lazily("skimage.segmentation")
 loops = lazily("cluster_worker.kernels.loops.graphs")
 
 # Most pixels of an image: they are numbered in 31 bits.

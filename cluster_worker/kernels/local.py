@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import BORDERS, WHITE, Image, core_of, lazily, rows_of
+from cluster_worker.kernels import BORDERS, WHITE, Image, core_of, rows_of
 from cluster_worker.kernels.separable import kernel_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
 blurs = lazily("cluster_worker.kernels.loops.separable")

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
 from cluster_worker.kernels.footprints import Footprint, footprint_reach
 from cluster_worker.kernels.framed import MODES, framed
 from cluster_worker.kernels.strips import by_strips, direct
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.medians")

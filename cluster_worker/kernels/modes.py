@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.modes")

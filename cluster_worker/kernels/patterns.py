@@ -5,7 +5,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
 loops = lazily("cluster_worker.kernels.loops.patterns")

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, core_of, lazily, rows_of
+from cluster_worker.kernels import Image, core_of, rows_of
 from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint_reach
 from cluster_worker.kernels.morphology import filtered, greatest, least
 from cluster_worker.kernels.planes import as_planes, cut_out
 from cluster_worker.kernels.strips import by_strips
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span, tiles
 
 loops = lazily("cluster_worker.kernels.loops.ranks")

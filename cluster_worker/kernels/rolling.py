@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.restoration import ball_kernel
 
-from cluster_worker.kernels import Image, core_of, lazily
+from cluster_worker.kernels import Image, core_of
 from cluster_worker.kernels.planes import as_planes, cut_out
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
+restoration = lazily("skimage.restoration")
 loops = lazily("cluster_worker.kernels.loops.balls")
 
 
@@ -76,7 +77,7 @@ def ball(
         (n,): in the type in which sums are computed.
     """
     whole = not dtype.startswith("float")
-    tops = ball_kernel(radius, 2).astype("float64" if whole else dtype)
+    tops = restoration.ball_kernel(radius, 2).astype("float64" if whole else dtype)
     points: NDArray[np.int32] = np.argwhere(np.isfinite(tops)).astype(np.int32, order="C")
     points = points[(abs(points - radius) < (rows, columns)).all(axis=1)]
     points = np.concatenate([points, points[len(points) - len(points) % 2 :]])

@@ -1,18 +1,29 @@
 """Gradients: differences of neighbours, smoothed along the edge, in float32, row by row."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import edges
 
-from cluster_worker.kernels import BORDERS, WHITE, Image, channels_of, core_of, lazily, rows_of
+from cluster_worker.kernels import BORDERS, WHITE, Image, channels_of, core_of, rows_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
+edges = lazily("skimage.filters.edges")
 loops = lazily("cluster_worker.kernels.loops.slopes")
 
-SOBEL = (edges.SOBEL_SMOOTH, edges.SOBEL_EDGE)
-SCHARR = (edges.SCHARR_SMOOTH, edges.SCHARR_EDGE)
-PREWITT = (edges.PREWITT_SMOOTH, edges.PREWITT_EDGE)
-FARID = (edges.farid_smooth.ravel(), edges.farid_edge.ravel())
+Method = Literal["sobel", "scharr", "prewitt", "farid"]
+
+
+def weights_of(method: Method) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights for smoothing and for differences as scikit-image convolves with them.
+
+    Both have the same odd length.
+    """
+    if method == "farid":
+        return edges.farid_smooth.ravel(), edges.farid_edge.ravel()
+    name = method.upper()
+    return getattr(edges, f"{name}_SMOOTH"), getattr(edges, f"{name}_EDGE")
 
 
 def slopes(
@@ -20,7 +31,7 @@ def slopes(
     mode: str = "reflect",
     cval: float = 0.0,
     *,
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]],
+    method: Method,
     axes: tuple[int, ...] = (0, 1),
     dtype: str,
     shows: tuple[float, float],
@@ -35,9 +46,8 @@ def slopes(
         (rows, columns) or (rows, columns, channels) of uint8, uint16 or float32.
     mode, cval
         As in ``skimage.filters.sobel``.
-    weights : tuple of ndarray
-        Weights for smoothing, and for differences as scikit-image convolves with them. Both have
-        the same odd length.
+    method : {"sobel", "scharr", "prewitt", "farid"}
+        Whose weights to take.
     axes : tuple of int
         The axis along which the slope is computed; for both, the magnitude of the gradient.
     dtype : {"float32", "uint8", "uint16"}
@@ -59,7 +69,7 @@ def slopes(
     taken, white = WHITE[str(image.dtype)], WHITE[dtype]
     gain, offset = range_mapped(dtype, shows)
     # Half of the weights, from the centre outwards.
-    smooth, differ = (each[len(each) // 2 :: -1].astype(np.float32) for each in weights)
+    smooth, differ = (each[len(each) // 2 :: -1].astype(np.float32) for each in weights_of(method))
     with core_of(image, core, dtype, out) as result:
         loops.slopes(
             rows_of(image),

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, copies, lazily, rows_of
+from cluster_worker.kernels import Image, copies, rows_of
 from cluster_worker.kernels.copies import STREAMED_BYTES, lines_of
 from cluster_worker.kernels.framed import is_in_rows
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.depths import to_depth
 
 loops = lazily("cluster_worker.kernels.loops.tables")

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
 loops = lazily("cluster_worker.kernels.loops.thinning")
 

@@ -1,10 +1,11 @@
 """Area and diameter openings and closings, with compiled loops."""
 
 import numpy as np
-from skimage import util
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
+util = lazily("skimage.util")
 loops = lazily("cluster_worker.kernels.loops.trees")
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
 opencv = lazily("cluster_worker.kernels.opencv")
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cluster_worker.kernels import Image, lazily, rows_of
+from cluster_worker.kernels import Image, rows_of
+from cluster_worker.lazy import lazily
 
 loops = lazily("cluster_worker.kernels.loops.variation")
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import WHITE, Image, channels_of, core_of, lazily, rows_of
+from cluster_worker.kernels import WHITE, Image, channels_of, core_of, rows_of
+from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, all_of
 
 loops = lazily("cluster_worker.kernels.loops.warping")

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.restoration._denoise import _bayes_thresh, _sigma_est_dwt, _universal_thresh
 
-from cluster_worker.kernels import Image, lazily
+from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
+_denoise = lazily("skimage.restoration._denoise")
 loops = lazily("cluster_worker.kernels.loops.wavelets")
 
 # By default, this many of the coarsest scales are not denoised.
@@ -41,13 +42,13 @@ def denoised(
     for _ in range(levels):
         coarse, details = split(coarse)
         scales.append(details)
-    noise = _sigma_est_dwt(scales[0][2]) if sigma is None else sigma
+    noise = _denoise._sigma_est_dwt(scales[0][2]) if sigma is None else sigma
     shapes = [plane.shape, *(details[0].shape for details in scales)]
     for details, shape in zip(reversed(scales), reversed(shapes[:-1]), strict=True):
         if method == "BayesShrink":
-            thresholds = [_bayes_thresh(each, noise**2) for each in details]
+            thresholds = [_denoise._bayes_thresh(each, noise**2) for each in details]
         else:
-            thresholds = [_universal_thresh(plane, noise)] * 3
+            thresholds = [_denoise._universal_thresh(plane, noise)] * 3
         kept = [
             shrink(each, threshold) for each, threshold in zip(details, thresholds, strict=True)
         ]

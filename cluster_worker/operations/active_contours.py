@@ -3,9 +3,11 @@
 from typing import Annotated, Literal
 
 import numpy as np
-from skimage import segmentation
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Number, Whole, operation
+
+segmentation = lazily("skimage.segmentation")
 
 
 @operation(

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import color, exposure, util
-from skimage.exposure import _adapthist
 
 from cluster_worker.errors import Rejected
-from cluster_worker.kernels import core_of, lazily, rows_of, tables
+from cluster_worker.kernels import core_of, rows_of, tables
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import to_hsv
 from cluster_worker.operations.declare import (
     Composed,
@@ -27,8 +26,13 @@ from cluster_worker.operations.support.by_levels import TALLY
 from cluster_worker.operations.support.statistics import EXTENT, Extent, join_extents
 from cluster_worker.pixels.depths import to_depth
 
-# Number of levels that it works with.
-LEVELS = _adapthist.NR_OF_GRAY
+color = lazily("skimage.color")
+exposure = lazily("skimage.exposure")
+util = lazily("skimage.util")
+_adapthist = lazily("skimage.exposure._adapthist")
+
+# Number of levels that it works with: NR_OF_GRAY of skimage.exposure._adapthist.
+LEVELS = 1 << 14
 Regions = tuple[range, range]
 
 

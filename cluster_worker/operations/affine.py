@@ -6,9 +6,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from skimage import transform
 
 from cluster_worker.kernels import warping
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
@@ -24,6 +24,8 @@ from cluster_worker.operations.support import clipping, sampling
 from cluster_worker.operations.support.affine_sampling import warped_affine
 from cluster_worker.operations.support.sampling import Border, Floats, MovedFill, Order
 from cluster_worker.pixels.tiling import Span, all_of
+
+transform = lazily("skimage.transform")
 
 Shape = tuple[int, int]
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from skimage import segmentation
-
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Local, Number, operation
 from cluster_worker.operations.support.footprints import Connectivity
 from cluster_worker.operations.support.propagation import refuse_pictures
+
+segmentation = lazily("skimage.segmentation")
 
 
 @operation(

@@ -12,17 +12,19 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from skimage import color, util
-from skimage.color import colorconv
 
 from cluster_worker.kernels import colours, copies
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
     Pointwise,
     operation,
 )
+
+color = lazily("skimage.color")
+util = lazily("skimage.util")
+colorconv = lazily("skimage.color.colorconv")
 
 # Weights of ITU-R BT.709 for linear RGB, as in skimage.color.rgb2gray.
 LUMINANCE = (0.2125, 0.7154, 0.0721)
@@ -156,9 +158,9 @@ def from_rgb(
 
 
 def by_matrix(
-    matrix: NDArray[Any], offset: tuple[float, float, float] | None = None
+    matrix: str, offset: tuple[float, float, float] | None = None
 ) -> Callable[..., Image]:
-    """Return the kernel that multiplies the colours by a matrix, and adds an offset."""
+    """Return the kernel that multiplies the colours by a matrix of scikit-image, named as there."""
     return partial(colours.mixed, matrix=matrix, offset=offset)
 
 
@@ -287,7 +289,7 @@ def rgb2luv(image: Image) -> Image:
     return converted(color.rgb2luv, image)
 
 
-@from_rgb("RGB to YUV", by_matrix(colorconv.yuv_from_rgb), (-1.0, 1.0))
+@from_rgb("RGB to YUV", by_matrix("yuv_from_rgb"), (-1.0, 1.0))
 def rgb2yuv(image: Image) -> Image:
     """Convert RGB to YUV: brightness and two colour differences, as in analogue television.
 
@@ -298,7 +300,7 @@ def rgb2yuv(image: Image) -> Image:
     return converted(color.rgb2yuv, image)
 
 
-@from_rgb("YUV to RGB", by_matrix(colorconv.rgb_from_yuv))
+@from_rgb("YUV to RGB", by_matrix("rgb_from_yuv"))
 def yuv2rgb(image: Image) -> Image:
     """Convert YUV back to RGB; use it after rgb2yuv.
 
@@ -309,7 +311,7 @@ def yuv2rgb(image: Image) -> Image:
     return converted(color.yuv2rgb, image)
 
 
-@from_rgb("RGB to YIQ", by_matrix(colorconv.yiq_from_rgb), (-1.0, 1.0))
+@from_rgb("RGB to YIQ", by_matrix("yiq_from_rgb"), (-1.0, 1.0))
 def rgb2yiq(image: Image) -> Image:
     """Convert RGB to YIQ: brightness, orange to blue, purple to green, as in NTSC television.
 
@@ -320,7 +322,7 @@ def rgb2yiq(image: Image) -> Image:
     return converted(color.rgb2yiq, image)
 
 
-@from_rgb("RGB to YPbPr", by_matrix(colorconv.ypbpr_from_rgb), (-1.0, 1.0))
+@from_rgb("RGB to YPbPr", by_matrix("ypbpr_from_rgb"), (-1.0, 1.0))
 def rgb2ypbpr(image: Image) -> Image:
     """Convert RGB to YPbPr: brightness and two colour differences, as in analogue video.
 
@@ -333,7 +335,7 @@ def rgb2ypbpr(image: Image) -> Image:
 
 @from_rgb(
     "RGB to YCbCr",
-    by_matrix(colorconv.ycbcr_from_rgb, (16.0, 128.0, 128.0)),
+    by_matrix("ycbcr_from_rgb", (16.0, 128.0, 128.0)),
     (0.0, 255.0),
 )
 def rgb2ycbcr(image: Image) -> Image:
@@ -348,7 +350,7 @@ def rgb2ycbcr(image: Image) -> Image:
     return converted(color.rgb2ycbcr, image)
 
 
-@from_rgb("RGB to YDbDr", by_matrix(colorconv.ydbdr_from_rgb), (-1.333, 1.333))
+@from_rgb("RGB to YDbDr", by_matrix("ydbdr_from_rgb"), (-1.333, 1.333))
 def rgb2ydbdr(image: Image) -> Image:
     """Convert RGB to YDbDr: brightness and two colour differences, as in SECAM television.
 
@@ -359,7 +361,7 @@ def rgb2ydbdr(image: Image) -> Image:
     return converted(color.rgb2ydbdr, image)
 
 
-@from_rgb("RGB to RGB CIE", by_matrix(colorconv.rgbcie_from_rgb))
+@from_rgb("RGB to RGB CIE", by_matrix("rgbcie_from_rgb"))
 def rgb2rgbcie(image: Image) -> Image:
     """Convert RGB to CIE RGB, whose primaries are three monochromatic lights.
 

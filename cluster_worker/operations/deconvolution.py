@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from scipy import ndimage
-from skimage import morphology, restoration
 
 from cluster_worker.kernels import deconvolution
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -21,6 +21,9 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
+
+morphology = lazily("skimage.morphology")
+restoration = lazily("skimage.restoration")
 
 Psf = Annotated[
     Literal["gaussian", "box", "disk"],

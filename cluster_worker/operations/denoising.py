@@ -5,15 +5,10 @@ from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from skimage import restoration, util
-from skimage.restoration._denoise import (
-    _compute_color_lut,
-    _compute_spatial_lut,
-    _denoise_bilateral,
-)
 
 from cluster_worker.kernels import bilateral as fast
 from cluster_worker.kernels import patches, wavelets
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -40,6 +35,10 @@ from cluster_worker.operations.support.statistics import (
     rounded_sum,
 )
 from cluster_worker.pixels.depths import to_depth
+
+restoration = lazily("skimage.restoration")
+util = lazily("skimage.util")
+_denoise = lazily("skimage.restoration._denoise")
 
 Sums = tuple[int, int]
 
@@ -103,8 +102,8 @@ def bilateral_by_rows(
         return found
     side = window_of(win_size, sigma_spatial)
     spread = sigma_color or np.float32(deviation(*statistics[1:]))
-    colours = _compute_color_lut(bins, spread, extent[1], dtype=np.float32)
-    spatial = _compute_spatial_lut(side, sigma_spatial, dtype=np.float32)
+    colours = _denoise._compute_color_lut(bins, spread, extent[1], dtype=np.float32)
+    spatial = _denoise._compute_spatial_lut(side, sigma_spatial, dtype=np.float32)
     return fast.bilateral(
         image,
         extent,
@@ -207,12 +206,12 @@ def denoise_bilateral(
         return np.array(pixels)
     spread = sigma_color or pixels.dtype.type(deviation(*statistics[1:]))
     side = window_of(win_size, sigma_spatial)
-    table = _compute_color_lut(bins, spread, greatest, dtype=pixels.dtype)
-    spatial = _compute_spatial_lut(side, sigma_spatial, dtype=pixels.dtype)
+    table = _denoise._compute_color_lut(bins, spread, greatest, dtype=pixels.dtype)
+    spatial = _denoise._compute_spatial_lut(side, sigma_spatial, dtype=pixels.dtype)
     lift = least if least < 0 else 0
     planes = np.ascontiguousarray(np.atleast_3d(pixels - lift if lift else pixels))
     result = np.empty_like(planes)
-    _denoise_bilateral(
+    _denoise._denoise_bilateral(
         planes,
         greatest - lift,
         side,

@@ -5,9 +5,9 @@ from math import ceil
 from typing import Annotated, Literal
 
 import numpy as np
-from skimage import feature, filters
 
 from cluster_worker.kernels import patterns
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Local,
@@ -24,6 +24,9 @@ from cluster_worker.operations.support.edge_lines import (
 )
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.stars import stars
+
+feature = lazily("skimage.feature")
+filters = lazily("skimage.filters")
 
 # Standard deviation of a Gaussian whose kernel is one pixel.
 NO_BLUR = 0.1

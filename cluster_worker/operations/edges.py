@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Any
 
-from skimage import filters
-
-from cluster_worker.kernels.slopes import FARID, PREWITT, SCHARR, SOBEL, crosses, slopes
+from cluster_worker.kernels.slopes import crosses, slopes
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
 from cluster_worker.operations.support.borders import Border, FloatFill
+
+filters = lazily("skimage.filters")
 
 KERNEL = partial(Kernel, arrays=0, cost=0.03, tolerance=1e-6)
 
@@ -29,7 +30,7 @@ def two_pixels(**_: Any) -> int:
     floats=True,
     arrays=5,
     cost=1.0,
-    kernels=(KERNEL(partial(slopes, weights=SOBEL)),),
+    kernels=(KERNEL(partial(slopes, method="sobel")),),
 )
 def sobel(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Sobel filter; areas of even brightness are black.
@@ -51,7 +52,7 @@ def sobel(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Imag
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
-    kernels=(KERNEL(partial(slopes, weights=SOBEL, axes=(0,))),),
+    kernels=(KERNEL(partial(slopes, method="sobel", axes=(0,))),),
 )
 def sobel_h(image: Image) -> Image:
     """Find horizontal edges with the Sobel filter: white where brightness increases downwards.
@@ -73,7 +74,7 @@ def sobel_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
-    kernels=(KERNEL(partial(slopes, weights=SOBEL, axes=(1,))),),
+    kernels=(KERNEL(partial(slopes, method="sobel", axes=(1,))),),
 )
 def sobel_v(image: Image) -> Image:
     """Find vertical edges with the Sobel filter: white where brightness increases to the right.
@@ -94,7 +95,7 @@ def sobel_v(image: Image) -> Image:
     floats=True,
     arrays=5,
     cost=1.0,
-    kernels=(KERNEL(partial(slopes, weights=SCHARR)),),
+    kernels=(KERNEL(partial(slopes, method="scharr")),),
 )
 def scharr(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Scharr filter; areas of even brightness are black.
@@ -116,7 +117,7 @@ def scharr(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Ima
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
-    kernels=(KERNEL(partial(slopes, weights=SCHARR, axes=(0,))),),
+    kernels=(KERNEL(partial(slopes, method="scharr", axes=(0,))),),
 )
 def scharr_h(image: Image) -> Image:
     """Find horizontal edges with the Scharr filter: white where brightness increases downwards.
@@ -138,7 +139,7 @@ def scharr_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
-    kernels=(KERNEL(partial(slopes, weights=SCHARR, axes=(1,))),),
+    kernels=(KERNEL(partial(slopes, method="scharr", axes=(1,))),),
 )
 def scharr_v(image: Image) -> Image:
     """Find vertical edges with the Scharr filter: white where brightness increases to the right.
@@ -159,7 +160,7 @@ def scharr_v(image: Image) -> Image:
     floats=True,
     arrays=5,
     cost=1.0,
-    kernels=(KERNEL(partial(slopes, weights=PREWITT)),),
+    kernels=(KERNEL(partial(slopes, method="prewitt")),),
 )
 def prewitt(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Prewitt filter; areas of even brightness are black.
@@ -181,7 +182,7 @@ def prewitt(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Im
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
-    kernels=(KERNEL(partial(slopes, weights=PREWITT, axes=(0,))),),
+    kernels=(KERNEL(partial(slopes, method="prewitt", axes=(0,))),),
 )
 def prewitt_h(image: Image) -> Image:
     """Find horizontal edges with the Prewitt filter: white where brightness increases downwards.
@@ -203,7 +204,7 @@ def prewitt_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=0.5,
-    kernels=(KERNEL(partial(slopes, weights=PREWITT, axes=(1,))),),
+    kernels=(KERNEL(partial(slopes, method="prewitt", axes=(1,))),),
 )
 def prewitt_v(image: Image) -> Image:
     """Find vertical edges with the Prewitt filter: white where brightness increases to the right.
@@ -224,7 +225,7 @@ def prewitt_v(image: Image) -> Image:
     floats=True,
     arrays=5,
     cost=2.0,
-    kernels=(KERNEL(partial(slopes, weights=FARID)),),
+    kernels=(KERNEL(partial(slopes, method="farid")),),
 )
 def farid(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
     """Compute the strength of edges with the Farid filter; areas of even brightness are black.
@@ -247,7 +248,7 @@ def farid(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Imag
     shows=(-1, 1),
     arrays=4,
     cost=1.0,
-    kernels=(KERNEL(partial(slopes, weights=FARID, axes=(0,))),),
+    kernels=(KERNEL(partial(slopes, method="farid", axes=(0,))),),
 )
 def farid_h(image: Image) -> Image:
     """Find horizontal edges with the Farid filter: white where brightness increases downwards.
@@ -269,7 +270,7 @@ def farid_h(image: Image) -> Image:
     shows=(-1, 1),
     arrays=4,
     cost=1.0,
-    kernels=(KERNEL(partial(slopes, weights=FARID, axes=(1,))),),
+    kernels=(KERNEL(partial(slopes, method="farid", axes=(1,))),),
 )
 def farid_v(image: Image) -> Image:
     """Find vertical edges with the Farid filter: white where brightness increases to the right.

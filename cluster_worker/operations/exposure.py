@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import exposure
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import tables
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Image,
@@ -34,6 +34,8 @@ from cluster_worker.operations.support.statistics import (
     bin_centers,
     numbers,
 )
+
+exposure = lazily("skimage.exposure")
 
 Gain = Annotated[
     float, Number(0, 10, slider=(0, 4), step=0.05), "What the result is multiplied by."

@@ -4,9 +4,9 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from skimage import morphology, util
 
 from cluster_worker.kernels import floods
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -29,6 +29,9 @@ from cluster_worker.operations.support.propagation import (
     within_border,
 )
 from cluster_worker.operations.support.statistics import EXTENT, Extent
+
+morphology = lazily("skimage.morphology")
+util = lazily("skimage.util")
 
 # In the image's own units: with depth "input" that is a share of white.
 Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]

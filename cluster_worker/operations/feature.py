@@ -5,10 +5,10 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from skimage import feature
 
 from cluster_worker.kernels import corners
 from cluster_worker.kernels.edge_lines import REACH_MAX
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -35,6 +35,8 @@ from cluster_worker.operations.support.edge_lines import (
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.propagation import selection_stages
 from cluster_worker.operations.support.quantiles import quantiles
+
+feature = lazily("skimage.feature")
 
 
 def lines_are_local(sigma: float, use_quantiles: bool, **_: Any) -> bool:

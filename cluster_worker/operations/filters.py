@@ -4,9 +4,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from skimage import filters
 
 from cluster_worker.kernels import derivatives, medians, separable
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -32,6 +32,8 @@ from cluster_worker.operations.support.footprints import (
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.opacity import divide, weights_of
 from cluster_worker.operations.support.statistics import some_negative
+
+filters = lazily("skimage.filters")
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
 Truncate = Annotated[

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import filters, util
 
 from cluster_worker.kernels import correlation, waves
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -23,6 +23,9 @@ from cluster_worker.operations.support.borders import Border, FloatFill
 from cluster_worker.operations.support.footprints import (
     square_table,
 )
+
+filters = lazily("skimage.filters")
+util = lazily("skimage.util")
 
 
 def gabor_reach(

@@ -3,9 +3,11 @@
 from typing import Annotated
 
 import numpy as np
-from skimage import morphology
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Local, Number, operation
+
+morphology = lazily("skimage.morphology")
 
 # Cost relative to a Gaussian of one pixel.
 COST_DISTANCE = 7.0

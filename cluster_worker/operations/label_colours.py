@@ -1,12 +1,12 @@
 """Colours for the regions of a label image."""
 
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import color
-from skimage.color import colorlabel
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Measure,
@@ -14,6 +14,9 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
+
+color = lazily("skimage.color")
+colorlabel = lazily("skimage.color.colorlabel")
 
 
 @operation(
@@ -50,10 +53,13 @@ def label2rgb(
         raise ValueError("takes labels or a mask, got colours; put a threshold before it")
     (present,) = statistics
     regions = present[present != bg_label]
-    number = np.searchsorted(regions, image) % len(LABEL_COLOURS)
-    result: Image = LABEL_COLOURS[number]
+    colours = label_colours()
+    result: Image = colours[np.searchsorted(regions, image) % len(colours)]
     result[image == bg_label] = 0
     return result
 
 
-LABEL_COLOURS = np.array([color.color_dict[name] for name in colorlabel.DEFAULT_COLORS])
+@cache
+def label_colours() -> NDArray[np.float64]:
+    """Return scikit-image's colours for labels, one in each row."""
+    return np.array([color.color_dict[name] for name in colorlabel.DEFAULT_COLORS])

@@ -5,15 +5,17 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from scipy import ndimage
-from skimage import filters
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import local
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import Image, Kernel, Local, Number, Place, operation
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TYPES
 from cluster_worker.operations.support.footprints import square_table
+
+filters = lazily("skimage.filters")
 
 KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
-from skimage import morphology
-
 from cluster_worker.kernels import trees
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Kernel, Number, Whole, each_channel, operation
 from cluster_worker.operations.support.footprints import Connectivity
+
+morphology = lazily("skimage.morphology")
 
 # Costs relative to a Gaussian of one pixel.
 COST_AREA = 2.5

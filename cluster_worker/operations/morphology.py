@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import morphology
 
 from cluster_worker.kernels import morphology as fast
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.footprints import (
@@ -19,6 +19,8 @@ from cluster_worker.operations.support.footprints import (
     footprint_reach,
     footprint_table,
 )
+
+morphology = lazily("skimage.morphology")
 
 # Costs relative to a Gaussian of one pixel.
 COST_SEPARATE = 1.5
@@ -107,21 +109,21 @@ def slanted_table(
     return footprint_table(footprint, radius, half_width)
 
 
-def by_strips(by: fast.Filter, function: Callable[..., Image], steps: int) -> Kernel:
+def by_strips(by: fast.Filter, name: str, steps: int) -> Kernel:
     """Declare the kernel of a filter that takes `steps` erosions or dilations.
 
     Parameters
     ----------
     by : callable
         The filter, from kernels.morphology.
-    function : callable
-        The same filter of skimage.morphology.
+    name : str
+        Of the same filter in skimage.morphology.
     steps : int
         Erosions and dilations in it.
     """
 
     def model(image: Image, neighbourhood: NDArray[Any], mode: Border, cval: float) -> Image:
-        return filtered(function, image, neighbourhood, mode, cval)
+        return filtered(getattr(morphology, name), image, neighbourhood, mode, cval)
 
     return Kernel(
         partial(fast.filtered, by=by, steps=steps, model=model),
@@ -153,7 +155,7 @@ def by_networks(brightest: bool) -> Kernel:
     table=slanted_table,
     kernels=(
         by_networks(brightest=True),
-        by_strips(fast.greatest, morphology.dilation, 1),
+        by_strips(fast.greatest, "dilation", 1),
     ),
 )
 def dilation(
@@ -185,7 +187,7 @@ def dilation(
     table=slanted_table,
     kernels=(
         by_networks(brightest=False),
-        by_strips(fast.least, morphology.erosion, 1),
+        by_strips(fast.least, "erosion", 1),
     ),
 )
 def erosion(
@@ -215,7 +217,7 @@ def erosion(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
-    kernels=(by_strips(fast.opened, morphology.opening, 2),),
+    kernels=(by_strips(fast.opened, "opening", 2),),
 )
 def opening(
     image: Image,
@@ -244,7 +246,7 @@ def opening(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
-    kernels=(by_strips(fast.closed, morphology.closing, 2),),
+    kernels=(by_strips(fast.closed, "closing", 2),),
 )
 def closing(
     image: Image,
@@ -273,7 +275,7 @@ def closing(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
-    kernels=(by_strips(fast.above_opened, morphology.white_tophat, 2),),
+    kernels=(by_strips(fast.above_opened, "white_tophat", 2),),
 )
 def white_tophat(
     image: Image,
@@ -302,7 +304,7 @@ def white_tophat(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
-    kernels=(by_strips(fast.below_closed, morphology.black_tophat, 2),),
+    kernels=(by_strips(fast.below_closed, "black_tophat", 2),),
 )
 def black_tophat(
     image: Image,

@@ -5,8 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from skimage import filters
-
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
@@ -32,6 +31,8 @@ from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.sampling import Border, Indices
 from cluster_worker.operations.support.taps import Shares, identity, through_blur, through_zoom
 from cluster_worker.pixels.tiling import Span
+
+filters = lazily("skimage.filters")
 
 Degree = Annotated[int, Number(0, 3, step=1), sampling.DEGREES]
 

@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import util
-from skimage.filters import rank
 
 from cluster_worker.kernels import morphology, ranks
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -34,6 +33,9 @@ from cluster_worker.operations.support.footprints import (
 )
 from cluster_worker.operations.support.statistics import ROUNDING
 from cluster_worker.pixels.depths import to_depth
+
+util = lazily("skimage.util")
+rank = lazily("skimage.filters.rank")
 
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 

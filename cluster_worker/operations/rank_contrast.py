@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 from numpy.typing import NDArray
-from skimage.filters import rank
 
 from cluster_worker.kernels import ranks
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Local, Number, Statistical, operation
 from cluster_worker.operations.rank import (
     DEEP,
@@ -18,6 +18,8 @@ from cluster_worker.operations.rank import (
     reach,
 )
 from cluster_worker.operations.support.footprints import Footprint, HalfWidth, Radius, footprint_of
+
+rank = lazily("skimage.filters.rank")
 
 Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1)]
 

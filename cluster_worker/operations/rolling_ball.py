@@ -4,10 +4,9 @@ from functools import partial
 from typing import Annotated
 
 import numpy as np
-from skimage import restoration
-from skimage.restoration._rolling_ball_cy import apply_kernel
 
 from cluster_worker.kernels import rolling
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Kernel,
@@ -18,6 +17,9 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.restoration import single_or_double
+
+restoration = lazily("skimage.restoration")
+_rolling_ball_cy = lazily("skimage.restoration._rolling_ball_cy")
 
 
 @operation(
@@ -77,7 +79,7 @@ def roll_under_core(plane: Image, radius: int, place: Place) -> Image:
         (window.left - beyond.left, beyond.right - window.right),
     )
     padded = np.pad(plane.astype(dtype), padding, constant_values=np.inf)
-    found = apply_kernel(
+    found = _rolling_ball_cy.apply_kernel(
         padded.reshape(-1),
         below_top.reshape(-1),
         np.zeros(core.pixels, dtype),

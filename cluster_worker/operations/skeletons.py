@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import morphology
 
 from cluster_worker.kernels import axes
 from cluster_worker.kernels import thinning as layers
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -21,6 +21,8 @@ from cluster_worker.operations.declare import (
     Whole,
     operation,
 )
+
+morphology = lazily("skimage.morphology")
 
 # Cost relative to a Gaussian of one pixel.
 COST_AXIS = 4.0

@@ -5,12 +5,14 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from skimage import color
 
 from cluster_worker.kernels import colours
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import IN_GROUPS, as_float, converted
 from cluster_worker.operations.declare import Image, Kernel, operation
 from cluster_worker.pixels.depths import to_depth
+
+color = lazily("skimage.color")
 
 Stain = Literal["all", "first", "second", "third"]
 # The names of scikit-image's matrices.

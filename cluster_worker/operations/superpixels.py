@@ -4,9 +4,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from skimage import color, filters, segmentation, util
 
 from cluster_worker.kernels import clusters, graphs, modes
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -21,6 +21,11 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.propagation import refuse_not_finite
+
+color = lazily("skimage.color")
+filters = lazily("skimage.filters")
+segmentation = lazily("skimage.segmentation")
+util = lazily("skimage.util")
 
 
 def slic_of_floats(image: Image, **parameters: Any) -> Image:

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import filters
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import tables
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Composed,
@@ -43,6 +43,8 @@ from cluster_worker.operations.support.statistics import (
     numbers,
     rounded_sum,
 )
+
+filters = lazily("skimage.filters")
 
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
-from skimage import restoration, util
 
 from cluster_worker.kernels import bregman, channels_of, exact, variation
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -23,6 +23,9 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
+
+restoration = lazily("skimage.restoration")
+util = lazily("skimage.util")
 
 # The kernel pads every row. In a narrower image the padding would take more memory than the image.
 BREGMAN_SIDE_MIN = 64

@@ -1,9 +1,10 @@
 """Intensities: inversion, and the mask of the brighter half."""
 
-from skimage import util
-
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Pointwise, operation
 from cluster_worker.operations.support.by_levels import by_table
+
+util = lazily("skimage.util")
 
 
 @operation("Inversion", "Intensity", Pointwise(), arrays=1, kernels=(by_table(),))

@@ -6,12 +6,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from scipy import ndimage
-from skimage import feature, filters, segmentation
 
 from cluster_worker.kernels import basins
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Kernel, Number, Whole, operation
 from cluster_worker.operations.support.footprints import Connectivity
 from cluster_worker.operations.support.propagation import refuse_nan
+
+feature = lazily("skimage.feature")
+filters = lazily("skimage.filters")
+segmentation = lazily("skimage.segmentation")
 
 
 def watershed_of_floats(

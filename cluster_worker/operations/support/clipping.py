@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from skimage import util
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Measure, Stage
 from cluster_worker.operations.support.sampling import Border, Floats, as_floats, fill_value
 from cluster_worker.operations.support.statistics import (
@@ -15,6 +15,8 @@ from cluster_worker.operations.support.statistics import (
     extent_of_numbers,
     join_extents_of_numbers,
 )
+
+util = lazily("skimage.util")
 
 Shape = tuple[int, int]
 

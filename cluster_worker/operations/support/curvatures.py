@@ -7,11 +7,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature
 
 from cluster_worker.kernels import derivatives
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Place, Span
 from cluster_worker.operations.support.gaussians import reach
+
+feature = lazily("skimage.feature")
 
 Weights = NDArray[np.float64]
 # From a block, a scale, the border mode, its level and the place, to the curvatures of the core.

@@ -5,13 +5,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from skimage import filters, util
-from skimage.feature._canny_cy import _nonmaximum_suppression_bilinear
 
 from cluster_worker.kernels import components, edge_lines
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.quantiles import quantile_values
+
+filters = lazily("skimage.filters")
+util = lazily("skimage.util")
+_canny_cy = lazily("skimage.feature._canny_cy")
 
 Border = Annotated[
     Literal["constant", "nearest", "reflect", "mirror", "wrap"],
@@ -64,7 +67,7 @@ def lines(found: Image, low: float, high: float) -> Image:
     inner = np.zeros(found.shape[:2], np.bool_)
     inner[1:-1, 1:-1] = True
     down, across, steep = (np.ascontiguousarray(found[..., i]) for i in range(3))
-    thin = _nonmaximum_suppression_bilinear(down, across, steep, inner, low)
+    thin = _canny_cy._nonmaximum_suppression_bilinear(down, across, steep, inner, low)
     weak = thin > 0
     found_lines: Image = weak.astype(np.uint8) + (weak & (thin >= high))
     return found_lines

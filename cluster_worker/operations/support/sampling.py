@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import util
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Number, Place
 from cluster_worker.pixels.tiling import Span
+
+util = lazily("skimage.util")
 
 # numpy.pad's names of the modes.
 Border = Annotated[

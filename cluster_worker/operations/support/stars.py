@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import draw
-from skimage.feature import _hoghistogram
-from skimage.feature._hog import _hog_channel_gradient
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Span
+
+draw = lazily("skimage.draw")
+_hoghistogram = lazily("skimage.feature._hoghistogram")
+_hog = lazily("skimage.feature._hog")
 
 Indices = NDArray[np.intp]
 Histograms = NDArray[np.float64]
@@ -18,9 +20,9 @@ Histograms = NDArray[np.float64]
 def steepest(image: Image) -> tuple[Image, Image]:
     """Return the differences along columns and along rows, of each pixel's steepest colour."""
     if image.ndim == 2:
-        down, across = _hog_channel_gradient(image)
+        down, across = _hog._hog_channel_gradient(image)
         return down, across
-    slopes = [_hog_channel_gradient(image[..., i]) for i in range(image.shape[2])]
+    slopes = [_hog._hog_channel_gradient(image[..., i]) for i in range(image.shape[2])]
     down, across = slopes[0]
     steep = np.hypot(down, across)
     for other_down, other_across in slopes[1:]:

@@ -5,6 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from skimage import morphology
 
 from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint_reach
 from cluster_worker.operations import OPERATIONS
@@ -37,6 +38,29 @@ def test_every_footprint_gives_the_pixels_of_scikit_image(name):
             steps = steps_of(name, shape, radius, half_width)
             found = {"input": outcome(image, steps)}
             assert_equal_to_scikit_image(found, image, steps)
+
+
+def theirs(shape, radius, half_width):
+    across = radius if half_width is None else half_width
+    slanted = round((2 * radius + 1) / (2 + 2**0.5))
+    rectangle = morphology.footprint_rectangle
+    return {
+        "disk": lambda: morphology.disk(radius),
+        "square": lambda: rectangle((2 * radius + 1, 2 * radius + 1)),
+        "diamond": lambda: morphology.diamond(radius),
+        "rectangle": lambda: rectangle((2 * radius + 1, 2 * across + 1)),
+        "ellipse": lambda: morphology.ellipse(across, radius),
+        "octagon": lambda: morphology.octagon(2 * radius + 1 - 2 * slanted, slanted),
+        "star": lambda: morphology.star(radius),
+    }[shape]()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_neighbourhood_is_the_mask_of_scikit_image(shape):
+    for radius, half_width in product(range(1, 51), (None, 1, 13, 50)):
+        mask, expected = footprint_of(shape, radius, half_width), theirs(shape, radius, half_width)
+        assert mask.dtype == expected.dtype == np.uint8
+        np.testing.assert_array_equal(mask, expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
