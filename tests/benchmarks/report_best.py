@@ -4,9 +4,9 @@ from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.text import mark, measured_on, milliseconds, table, times
 
 OURS = ("ours 1", "ours 2")
-TEXT = """*Ours* is one MPI rank, and two; the image lies in their memory. A peer's times are those of
-one thread, and of two if it can use them. *Times* says how many times faster one rank is than the
-fastest library with the same pixels on one thread; below 1 it is slower (✗).
+TEXT = """*Ours* is one MPI rank, and two; the image lies in their memory. A peer's times are those
+of one thread, and of two if it can use them. *Times* says how many times faster one rank is than
+the fastest library with the same pixels on one thread; below 1 it is slower (✗).
 """
 
 

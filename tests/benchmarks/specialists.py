@@ -146,7 +146,7 @@ DIPLIB = {
 
 def simple_itk(work):
     """Return a function that passes arrays in memory to SimpleITK and back."""
-    return lambda image: itk.GetArrayViewFromImage(
+    return lambda image: itk.GetArrayFromImage(
         work(itk.GetImageFromArray(image.view(np.uint8) if image.dtype == bool else image))
     )
 
