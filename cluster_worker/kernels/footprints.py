@@ -5,7 +5,7 @@ does not load scikit-image.
 """
 
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,46 @@ def footprint_reach(shape: Footprint, radius: int, half_width: int | None = None
     """
     rows, columns = footprint_of(shape, radius, half_width).shape
     return int(max(rows, columns)) // 2
+
+
+class Shape(NamedTuple):
+    """A neighbourhood, in coordinates of the square around it.
+
+    Attributes
+    ----------
+    mask : ndarray
+        1 within the neighbourhood.
+    reach : int
+        How far the square reaches from its centre, in pixels.
+    runs : ndarray
+        (runs, 3): row, first column, and the column after the last.
+    offsets : ndarray
+        (pixels, 2): row and column of each pixel except the centre.
+    """
+
+    mask: NDArray[np.uint8]
+    reach: int
+    runs: NDArray[np.intp]
+    offsets: NDArray[np.intp]
+
+    @property
+    def pixels(self) -> NDArray[np.intp]:
+        """(pixels, 2): row and column of each pixel, the centre among them."""
+        return np.vstack([self.offsets, [[self.reach, self.reach]]])
+
+
+@lru_cache(maxsize=16)
+def shape_of(footprint: Footprint, radius: int, half_width: int | None) -> Shape:
+    """Return a neighbourhood with its runs and its pixels."""
+    mask = footprint_of(footprint, radius, half_width)
+    reach = footprint_reach(footprint, radius, half_width)
+    up, across = mask.shape[0] // 2, mask.shape[1] // 2
+    square = np.pad(mask, ((reach - up,) * 2, (reach - across,) * 2))
+    steps = np.diff(np.pad(square, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, firsts = np.nonzero(steps == 1)
+    lasts = np.nonzero(steps == -1)[1]
+    square[reach, reach] = 0
+    return Shape(mask, reach, np.stack([rows, firsts, lasts], axis=1), np.argwhere(square))
 
 
 # Neighbourhoods whose least and greatest integers are found by networks of comparators. The diamond

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import Image, core_of, rows_of
-from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint_reach
+from cluster_worker.kernels import Image, core_of, orders, rows_of
+from cluster_worker.kernels.footprints import Footprint, Shape, shape_of
 from cluster_worker.kernels.morphology import filtered, greatest, least
 from cluster_worker.kernels.planes import as_planes, cut_out
 from cluster_worker.kernels.strips import by_strips
@@ -47,46 +47,6 @@ def last(most: int) -> int:
 def after_last(most: int) -> int:
     """Return the level after white."""
     return most + 1
-
-
-class Shape(NamedTuple):
-    """A neighbourhood, in coordinates of the square around it.
-
-    Attributes
-    ----------
-    mask : ndarray
-        1 within the neighbourhood.
-    reach : int
-        How far the square reaches from its centre, in pixels.
-    runs : ndarray
-        (runs, 3): row, first column, and the column after the last.
-    offsets : ndarray
-        (pixels, 2): row and column of each pixel except the centre.
-    """
-
-    mask: NDArray[np.uint8]
-    reach: int
-    runs: NDArray[np.intp]
-    offsets: NDArray[np.intp]
-
-    @property
-    def pixels(self) -> int:
-        """Number of pixels in the neighbourhood."""
-        return int(np.count_nonzero(self.mask))
-
-
-@lru_cache(maxsize=16)
-def shape_of(footprint: Footprint, radius: int, half_width: int | None) -> Shape:
-    """Return a neighbourhood with its runs and its pixels."""
-    mask = footprint_of(footprint, radius, half_width)
-    reach = footprint_reach(footprint, radius, half_width)
-    up, across = mask.shape[0] // 2, mask.shape[1] // 2
-    square = np.pad(mask, ((reach - up,) * 2, (reach - across,) * 2))
-    steps = np.diff(np.pad(square, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, firsts = np.nonzero(steps == 1)
-    lasts = np.nonzero(steps == -1)[1]
-    square[reach, reach] = 0
-    return Shape(mask, reach, np.stack([rows, firsts, lasts], axis=1), np.argwhere(square))
 
 
 class Strip(NamedTuple):
@@ -122,6 +82,15 @@ class Strip(NamedTuple):
         """The pixels of the strip, without the halo."""
         reach = self.shape.reach
         return self.levels[reach:-reach, reach:-reach]
+
+    @property
+    def population(self) -> NDArray[np.int32]:
+        """The number of pixels of each neighbourhood within the image."""
+        return self.counts.astype(np.int32)
+
+    def ordered(self, ranks: NDArray[np.int32]) -> Image:
+        """Find the level of each neighbourhood that has `ranks` others before it in order."""
+        return orders.percentiles(self.levels, self.shape.pixels, ranks, self.own.shape)
 
     @property
     def words(self) -> int:
@@ -321,16 +290,36 @@ def geometric_mean(strip: Strip, result: Image) -> None:
 
 def equalized(strip: Strip, result: Image) -> None:
     """Compute the share of the neighbourhood that is not brighter than the pixel, times white."""
-    # The offsets lack the centre, which is not brighter than itself and must be counted.
-    reach = strip.shape.reach
-    offsets = np.vstack([strip.shape.offsets, [[reach, reach]]])
-    loops.equalized(strip.levels, strip.own, offsets, strip.counts, float(strip.white), result)
+    # The centre is not brighter than itself and must be counted.
+    pixels, white = strip.shape.pixels, float(strip.white)
+    loops.equalized(strip.levels, strip.own, pixels, strip.counts, white, result)
 
 
 def distance(strip: Strip, result: Image) -> None:
     """Compute the distance of each pixel's level to the nearest level of its neighbours."""
     white = strip.levels.dtype.type(strip.white)
     loops.distances(strip.levels, strip.own, strip.shape.offsets, white, result)
+
+
+# Statistics that find pixels by their order. They need `last` as the level outside the image, which
+# is before no pixel.
+
+
+def counted_percentile(strip: Strip, result: Image, p0: float) -> None:
+    """Compute the level below which a share `p0` of the neighbourhood lies."""
+    result[...] = strip.ordered(np.minimum(before(strip, p0), strip.population - 1))
+
+
+def counted_between(strip: Strip, result: Image, p0: float, p1: float) -> None:
+    """Stretch each pixel between two percentiles of its neighbourhood."""
+    least = strip.ordered(np.minimum(before(strip, p0), strip.population - 1))
+    most = strip.ordered(strip.population - 1 - before(strip, 1.0 - p1))
+    orders.loops.stretch(np.ascontiguousarray(strip.own), least, most, strip.white, result)
+
+
+def before(strip: Strip, share: float) -> NDArray[np.int32]:
+    """Return how many pixels of each neighbourhood make up a share of it, rounded down."""
+    return np.floor(share * strip.counts.astype(np.float64)).astype(np.int32)
 
 
 # Statistics that need a histogram. They need `after_last` as the level outside the image.
@@ -378,7 +367,7 @@ def entropy_terms(pixels: int) -> NDArray[np.float64]:
 
 def entropy(strip: Strip, result: Image) -> None:
     """Compute the entropy of the levels, in bits."""
-    terms = entropy_terms(strip.shape.pixels)
+    terms = entropy_terms(len(strip.shape.pixels))
     histograms.entropies(
         strip.levels, strip.shape.runs, strip.counts, (strip.outside, strip.words), terms, result
     )

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import morphology, ranks
+from cluster_worker.kernels import morphology, orders, ranks
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
@@ -86,6 +86,46 @@ def histogram_kernel(
     """
     function = partial(ranks.ranked, by=by, **more)
     return Kernel(function, ranks.TYPES, when, exact=True, arrays=0, cost=cost)
+
+
+def counting_kernels(
+    by: ranks.Statistic, times: float, when: Callable[..., bool] = always
+) -> tuple[Kernel, ...]:
+    """Declare the kernels of a filter that finds pixels of a neighbourhood by counting.
+
+    Parameters
+    ----------
+    by : callable
+        The statistic, from kernels.ranks.
+    times : float
+        How often pixels are counted.
+    when : callable
+        From the parameters to whether the kernels apply to small neighbourhoods.
+    """
+    return tuple(
+        Kernel(
+            partial(ranks.ranked, by=by, outside=ranks.last),
+            (dtype,),
+            lambda **given: orders.is_counted(**given) and when(**given),
+            exact=True,
+            arrays=0,
+            cost=partial(counting_cost, dtype=dtype, times=times),
+        )
+        for dtype in ranks.TYPES
+    )
+
+
+def counting_cost(
+    footprint: Footprint,
+    radius: int,
+    half_width: int | None,
+    *,
+    dtype: str,
+    times: float,
+    **_: Any,
+) -> float:
+    """Return the cost of counting the pixels of neighbourhoods, a unit of which takes 10 ns."""
+    return times * orders.nanoseconds(footprint, radius, half_width, dtype=dtype) / 10
 
 
 def has_both(p0: float, p1: float, **_: Any) -> bool:
@@ -333,7 +373,10 @@ def rank_maximum(
     cost=12.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(histogram_kernel(ranks.percentile, 4.0, outside=ranks.after_last),),
+    kernels=(
+        *counting_kernels(ranks.counted_percentile, 1.0),
+        histogram_kernel(ranks.percentile, 4.0, outside=ranks.after_last),
+    ),
 )
 def rank_percentile(
     image: Image,

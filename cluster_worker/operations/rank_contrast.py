@@ -11,6 +11,7 @@ from cluster_worker.operations.rank import (
     DEEP,
     GREATEST,
     Share,
+    counting_kernels,
     has_both,
     histogram_kernel,
     range_kernel,
@@ -63,7 +64,10 @@ def rank_autolevel(
     cost=8.0,
     cost_deep=DEEP,
     arrays=3,
-    kernels=(histogram_kernel(ranks.between_percentiles, 4.0, has_both, outside=ranks.after_last),),
+    kernels=(
+        *counting_kernels(ranks.counted_between, 2.0, has_both),
+        histogram_kernel(ranks.between_percentiles, 4.0, has_both, outside=ranks.after_last),
+    ),
 )
 def rank_autolevel_percentile(
     image: Image,

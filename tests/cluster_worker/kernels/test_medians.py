@@ -1,6 +1,7 @@
-"""Medians of small squares by sorting networks, for any size, type and border of an image."""
+"""Medians by networks, by counting and by histograms, for any size, type and border."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from cluster_worker.kernels.loops.networks import Wire, in_order, merged, ranked
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
 from cluster_worker.plan.run import run_alone
+from tests.cluster_worker.operations.reference.filters import median
 
 SHAPES = [(131, 203), (70, 67, 3), (9, 200), (4, 64), (5, 7), (1, 91), (91, 1), (3, 2)]
 DTYPES = ["uint8", "uint16", "float32"]
@@ -39,6 +41,24 @@ def test_medians_of_squares_are_scikit_images(radius, dtype, mode):
                 plan(PlanRequest(header_of(image.shape, dtype), steps, "native", core)), image
             )
             np.testing.assert_array_equal(planes_of(found), expected)
+
+
+# Small ones are counted; the largest, of integers, slide a histogram.
+NEIGHBOURHOODS = [("disk", 5, None), ("star", 3, None), ("ellipse", 2, 6), ("octagon", 45, None)]
+
+
+@pytest.mark.parametrize("mode", ["nearest", "reflect", "mirror", "constant", "wrap"])
+@pytest.mark.parametrize("footprint", NEIGHBOURHOODS, ids=str)
+def test_medians_of_any_neighbourhood_are_scikit_images(footprint, mode):
+    names = ("footprint", "radius", "half_width")
+    step = {"operation": "median", **dict(zip(names, footprint, strict=True)), "mode": mode}
+    shapes = [(5, 9)] if footprint[1] > 40 else [(17, 141), (13, 17, 3), (1, 9), (2, 2)]
+    for shape, dtype in product(shapes, DTYPES):
+        image = noise(shape, dtype) * np.array(-1 if dtype == "float32" else 1, dtype)
+        expected = median(image, *footprint, mode)
+        for core in (None, (11, 90)):
+            request = PlanRequest(header_of(shape, dtype), json.dumps([step]), "native", core)
+            np.testing.assert_array_equal(run_alone(plan(request), image), expected)
 
 
 def value_of(wire, values):

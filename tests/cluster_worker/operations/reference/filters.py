@@ -15,10 +15,20 @@ def gabor(image, response, **parameters):
     return real if response == "real" else imaginary
 
 
+def median(image, footprint, radius, half_width, mode):
+    mask = FOOTPRINTS[footprint](radius, half_width)
+    reach = max(mask.shape) // 2
+    if mode != "reflect" or reach < 4 * min(image.shape[:2]):
+        return per_colour(lambda x: filters.median(x, mask, mode=mode), image)
+    # Here scipy reads a pixel outside the image: its border is reflected four times.
+    within = (slice(reach, -reach),) * 2
+    return per_colour(
+        lambda x: filters.median(np.pad(x, reach, mode="symmetric"), mask)[within], image
+    )
+
+
 REFERENCE = {
-    "median": lambda image, footprint, radius, half_width, mode: per_colour(
-        lambda x: filters.median(x, FOOTPRINTS[footprint](radius, half_width), mode=mode), image
-    ),
+    "median": median,
     "gabor": gabor,
     "butterworth": lambda image, **parameters: per_colour(
         lambda x: filters.butterworth(x, **parameters), image
