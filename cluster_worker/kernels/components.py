@@ -21,6 +21,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span
 
 loops = lazily("cluster_worker.kernels.loops.components")
+bit_runs = lazily("cluster_worker.kernels.loops.bit_runs")
 
 Codes = NDArray[np.uint64]
 Seats = NDArray[Any]
@@ -36,10 +37,9 @@ def regions(
     connectivity: int,
     place: Place,
     *,
-    sized: bool = False,
     out: Image | None = None,
 ) -> Codes:
-    """Find the regions of equal values, and write their codes.
+    """Find the regions of equal values, and write their codes, whose facts are sizes in pixels.
 
     Parameters
     ----------
@@ -51,16 +51,12 @@ def regions(
         1 if pixels of a region must share an edge, 2 if a corner will do.
     place : Place
         Where the block lies in the whole image; it has no halo.
-    sized : bool
-        Whether the fact of a region is its number of pixels in the block; else it is 0.
     out : ndarray of uint64, optional
         For the result.
     """
-    values = plain(values)
     starts, stops, parents, rows = runs_of(values, background, connectivity)
     facts = np.zeros(rows[-1], np.uint64)
-    if sized:
-        loops.add_sizes(starts, stops, parents, facts)
+    loops.add_sizes(starts, stops, parents, facts)
     with core_of(values, place.window, "uint64", out) as codes:
         first = first_number(place)
         loops.write_codes(starts, stops, parents, rows, facts, first, place.shape[1], codes)
@@ -69,6 +65,15 @@ def regions(
 
 def runs_of(values: Image, background: int, connectivity: int) -> tuple[NDArray[np.int32], ...]:
     """Find the runs of equal values, and which runs belong to one region.
+
+    Parameters
+    ----------
+    values : ndarray of bool, or of integers
+        (rows, columns).
+    background : int
+        The value that belongs to no region; of a mask it is 0.
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
 
     Returns
     -------
@@ -79,11 +84,16 @@ def runs_of(values: Image, background: int, connectivity: int) -> tuple[NDArray[
     rows : ndarray of int32
         (rows + 1,): the first run of each row, and the number of runs.
     """
-    most = loops.count_runs(values)
+    is_mask = values.dtype.kind == "b"
+    values = plain(values)
+    most = bit_runs.count_runs(values) if is_mask else loops.count_runs(values)
     starts, stops, parents = np.empty((3, most), np.int32)
     rows = np.empty(len(values) + 1, np.int32)
-    none = values.dtype.type(background)
-    loops.find_runs(values, none, connectivity - 1, starts, stops, parents, rows)
+    if is_mask:
+        bit_runs.find_runs(values, connectivity - 1, starts, stops, parents, rows)
+    else:
+        none = values.dtype.type(background)
+        loops.find_runs(values, none, connectivity - 1, starts, stops, parents, rows)
     return starts[: rows[-1]], stops[: rows[-1]], parents[: rows[-1]], rows
 
 
@@ -114,8 +124,8 @@ def seated(
         Array for the result; None makes a new one.
     """
     labelled = values.dtype.kind != "b"
-    values = plain(values)
     runs = starts, stops, parents, rows = runs_of(values, 0, connectivity)
+    values = plain(values)
     facts = np.zeros(rows[-1], np.uint64)
     if marks is not None:
         loops.add_marks(plain(marks), *runs, facts)
@@ -197,46 +207,51 @@ def first_number(place: Place) -> int:
     return place.window.top * place.shape[1] + place.window.left + 1
 
 
-def first_pixels(codes: Codes, place: Place) -> Codes:
-    """Return the codes of the regions whose first pixel lies in a core, in rising order."""
-    core = plain(codes[place.inner])
-    within = place._replace(window=place.core)
-    found: Codes = loops.first_pixels(core, first_number(within), place.shape[1])
-    return found
-
-
-def numbered(
-    codes: Codes,
-    place: Place,
-    known: Codes,
-    numbers: NDArray[np.int32],
-    roots: Codes,
-    dtype: str,
-    out: Image | None = None,
-) -> Image:
-    """Replace codes by the numbers of their regions.
+def numbered(values: Image, background: int, connectivity: int, out: Image | None) -> Image:
+    """Number the regions of equal values of a block from 1, in the order of their first pixels.
 
     Parameters
     ----------
-    codes : ndarray of uint64
-        (rows, columns), without a halo.
-    place : Place
-        Where the block lies in the whole image.
-    known, numbers : ndarray of uint64, ndarray of int32
-        The codes that touch codes of other tiles, in rising order, and the numbers of their
-        regions.
-    roots : ndarray of uint64
-        The first code of each region, in rising order. A code that is not in `known` has its
-        position in `roots`, from 1, as its number.
-    dtype : {"int32", "uint32"}
-        Type of the result.
-    out : ndarray, optional
-        Array for the result; None makes a new one.
+    values, background, connectivity
+        As in `runs_of`.
+    out : ndarray of uint32, optional
+        Array for the result, (rows, columns); None makes a new one.
     """
-    with core_of(codes, place.window, dtype, out) as result:
-        given = (plain(codes), *corner(place), known, numbers, roots)
-        loops.number(*given, result.view(np.int32))
+    starts, stops, parents, rows = runs_of(values, background, connectivity)
+    numbers = np.cumsum(parents == np.arange(parents.size), dtype=np.uint32)[parents]
+    with core_of(values, Span(0, len(values), 0, values.shape[1]), "uint32", out) as result:
+        bit_runs.fill(starts, stops, rows, numbers, np.uint32(0), result)
     return result if out is None else out
+
+
+def first_pixels(numbers: Image, place: Place) -> NDArray[np.int64]:
+    """Return where the regions of a core begin: indices of pixels of the image, in row order.
+
+    Parameters
+    ----------
+    numbers : ndarray of uint32
+        (rows, columns), as `numbered` makes them.
+    place : Place
+        Where the core lies in the whole image; the block has no halo.
+    """
+    found: NDArray[np.int64] = bit_runs.first_pixels(plain(numbers), place.shape[1])
+    core = place.core
+    return found + core.top * place.shape[1] + core.left
+
+
+def renumbered(numbers: Image, table: NDArray[np.int32], result: Image) -> None:
+    """Replace the numbers of a tile by those of a table.
+
+    Parameters
+    ----------
+    numbers : ndarray of uint32
+        (rows, columns).
+    table : ndarray of int32
+        For each number, the one that replaces it.
+    result : ndarray of int32
+        (rows, columns).
+    """
+    bit_runs.look_up(np.require(numbers, requirements="W"), table, result)
 
 
 def chosen(
@@ -252,8 +267,12 @@ def chosen(
 
     Parameters
     ----------
-    codes, place, known
-        As in `numbered`.
+    codes : ndarray of uint64
+        (rows, columns), without a halo.
+    place : Place
+        Where the block lies in the whole image.
+    known : ndarray of uint64
+        The codes that touch codes of other tiles, in rising order.
     totals : ndarray of int64
         For each code in `known`, the sum of facts of its region.
     limit : int

@@ -1,11 +1,14 @@
 """Labels: number the regions of a mask, and remove small regions or those at the border."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import (
@@ -24,11 +27,13 @@ from cluster_worker.operations.support.footprints import Connectivity
 from cluster_worker.operations.support.propagation import (
     AS_CODES,
     AS_MASK,
-    Codes,
     Contacts,
+    Edges,
+    after,
     choose,
     contacts,
     contacts_in,
+    edges_of,
     join_contacts,
     per_region,
     refuse_not_finite,
@@ -36,15 +41,11 @@ from cluster_worker.operations.support.propagation import (
     run_starts,
     runs_of_a_tile,
     selection_stages,
+    touching,
     within_border,
 )
 
 Size = Annotated[int, Number(0, 10_000_000, unit="px", slider=(0, 1000), step=1)]
-
-
-def first_channel(block: Image) -> Codes:
-    """Return the codes of a block, which may hold values as a second channel."""
-    return block if block.ndim == 2 else block[..., 0]
 
 
 @operation(
@@ -79,37 +80,37 @@ def label(
     """
     return (
         Stage(
-            partial(label_tile, background=background, connectivity=connectivity),
-            like=like_label_tile,
+            partial(numbered_in_tile, background=background, connectivity=connectivity),
+            like=like_numbered_in_tile,
         ),
         Stage(numbered, measures=(regions(connectivity),), like=like_numbered),
     )
 
 
-def label_tile(
-    image: Image, *, place: Place, out: Image | None, background: int, connectivity: int
+def numbered_in_tile(
+    image: Image, *, out: Image | None, background: int, connectivity: int
 ) -> Image:
-    """Return the codes of a tile's regions, with the values as a second channel if not a mask."""
+    """Number a tile's regions; if it is no mask, the values follow as a second channel."""
     if image.dtype.kind == "b":
         # With background 1, scikit-image labels the pixels that are not set.
-        mask = ~image if background == 1 else image
-        return components.regions(mask, 0, connectivity, place, out=out)
+        return components.numbered(~image if background == 1 else image, 0, connectivity, out)
     refuse_not_finite(image)
     # scikit-image truncates floats to integers, too.
     values = image.astype(np.int64)
-    codes = components.regions(values, background, connectivity, place)
-    return np.stack([codes, values.view(np.uint64)], axis=2, out=out)
+    numbers = components.numbered(values, background, connectivity, None)
+    return np.stack([numbers.astype(np.uint64), values.view(np.uint64)], axis=2, out=out)
 
 
-def like_label_tile(image: Image) -> Image:
-    """Return an image of the type and channels that `label_tile` returns."""
-    codes = AS_CODES(image)
-    return codes if image.dtype.kind == "b" else np.stack([codes, codes], axis=2)
+def like_numbered_in_tile(image: Image) -> Image:
+    """Return an image of the type and channels that `numbered_in_tile` returns."""
+    if image.dtype.kind == "b":
+        return image.astype(np.uint32)
+    return np.stack([image.astype(np.uint64)] * 2, axis=2)
 
 
 def like_numbered(block: Image) -> Image:
     """Return an image of the type of the numbers: 32 bits for masks, as in scikit-image."""
-    return first_channel(block).astype(np.int32 if block.ndim == 2 else np.int64)
+    return block.astype(np.int32) if block.ndim == 2 else block[..., 0].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -118,25 +119,39 @@ class Regions:
 
     Attributes
     ----------
-    contacts : Contacts
-        Which codes touch.
-    found : tuple of ndarray of uint64
-        For each tile, the codes of its regions' first pixels.
+    connectivity : int
+        1 if pixels of a region must share an edge, 2 if a corner will do.
+    tiles : tuple of Edges
+        The edges of each tile.
+    begins : tuple of ndarray of int64
+        For each tile, where its regions begin: an index of a pixel of the image, in row order.
     """
 
-    contacts: Contacts
-    found: tuple[Codes, ...]
+    connectivity: int
+    tiles: tuple[Edges, ...]
+    begins: tuple[NDArray[np.int64], ...]
 
     @cached_property
-    def ordered(self) -> Codes:
-        """First codes of all regions, in reading order."""
-        codes = np.concatenate(self.found)
-        return np.sort(codes[self.contacts.firsts(codes) == codes])
-
-    @cached_property
-    def numbers(self) -> NDArray[np.int32]:
-        """Numbers of the regions whose codes touch others, in the order of `contacts.groups`."""
-        return (np.searchsorted(self.ordered, self.contacts.groups[1]) + 1).astype(np.int32)
+    def tables(self) -> tuple[NDArray[np.int32], ...]:
+        """For each tile, a table from the number of a region in the tile to that in the image."""
+        ends = np.cumsum([0, *map(len, self.begins)])
+        edges = [
+            Edges(each.tile, *(after(edge, first) for edge in each[1:]))
+            for each, first in zip(self.tiles, ends, strict=False)
+        ]
+        none = np.empty((0, 2), np.uint64)
+        pairs = np.concatenate([none, *touching(edges, self.connectivity)]).astype(np.int64) - 1
+        links = coo_array((np.ones(len(pairs), np.bool_), pairs.T), (ends[-1], ends[-1]))
+        count, region = connected_components(links, directed=False)
+        least = np.full(count, np.iinfo(np.int64).max)
+        np.minimum.at(least, region, np.concatenate(self.begins))
+        numbers = np.empty(count, np.int32)
+        numbers[np.argsort(least, kind="stable")] = np.arange(1, count + 1)
+        background = np.zeros(1, np.int32)
+        return tuple(
+            np.concatenate([background, numbers[region[first:end]]])
+            for first, end in pairwise(ends)
+        )
 
 
 def regions(connectivity: int) -> Measure:
@@ -145,15 +160,20 @@ def regions(connectivity: int) -> Measure:
 
 
 def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
-    """Return the contacts of a block, and the first pixels of the regions of its core."""
-    found = components.first_pixels(first_channel(block), place)
-    touch = contacts_in(block, place=place, connectivity=connectivity)
-    return Regions(touch, (found,))
+    """Return the edges of a tile, and where its regions begin."""
+    numbers, values = numbers_and_values(block)
+    edges = edges_of(place.core, numbers, values)
+    return Regions(connectivity, (edges,), (components.first_pixels(numbers, place),))
+
+
+def numbers_and_values(block: Image) -> tuple[Image, Image | None]:
+    """Return the numbers of a tile, and its values if it is no mask."""
+    return (block, None) if block.ndim == 2 else (block[..., 0].astype(np.uint32), block[..., 1])
 
 
 def join_regions(a: Regions, b: Regions) -> Regions:
     """Join the regions of two sets of tiles."""
-    return Regions(join_contacts(a.contacts, b.contacts), a.found + b.found)
+    return replace(a, tiles=a.tiles + b.tiles, begins=a.begins + b.begins)
 
 
 def numbered(
@@ -164,12 +184,18 @@ def numbered(
     target: str | None,
     out: Image | None,
 ) -> Image:
-    """Replace codes by the numbers of their regions, in reading order."""
+    """Replace the numbers of tiles by those of the image, in reading order."""
     (found,) = statistics
-    given = (place, found.contacts.groups[0], found.numbers, found.ordered)
-    if block.ndim == 2:
-        return components.numbered(block, *given, target or "int32", out)
-    return components.numbered(first_channel(block), *given, "int32").astype(target or np.int64)
+    numbers, values = numbers_and_values(block)
+    dtype = target or ("int32" if values is None else "int64")
+    fits = out is not None and dtype in ("int32", "uint32")
+    result = out.view(np.int32) if out is not None and fits else np.empty(numbers.shape, np.int32)
+    for each, table in zip(found.tiles, found.tables, strict=True):
+        span = each.tile.intersection(place.core)
+        if min(span.shape) > 0:
+            within = span.relative_to(place.core).slices
+            components.renumbered(numbers[within], table, result[within])
+    return result.view(dtype) if dtype == "uint32" else result.astype(dtype, copy=False)
 
 
 @operation(
@@ -204,7 +230,7 @@ def sized(image: Image, *, place: Place, out: Image | None, connectivity: int) -
     refuse_pictures(image)
     if image.dtype.kind != "b":
         return image
-    return components.regions(image, 0, connectivity, place, sized=True, out=out)
+    return components.regions(image, 0, connectivity, place, out=out)
 
 
 def like_sized(image: Image) -> Image:
@@ -327,7 +353,7 @@ def remove_small_holes(max_size: Size = 64, connectivity: Connectivity = 1) -> S
 def holes(image: Image, *, place: Place, out: Image | None, connectivity: int) -> Image:
     """Return codes with sizes for the holes of a mask."""
     refuse_pictures(image)
-    return components.regions(image == 0, 0, connectivity, place, sized=True, out=out)
+    return components.regions(image == 0, 0, connectivity, place, out=out)
 
 
 def like_holes(image: Image) -> Image:

@@ -164,43 +164,6 @@ def write_codes(starts, stops, parents, rows, facts, first, columns, codes):
         line[x:] = 0
 
 
-@compiled
-def largest(line):
-    """Return the largest code of a line, or 0."""
-    found = np.uint64(0)
-    for x in range(line.size):
-        found = max(found, line[x])
-    return found
-
-
-@compiled
-def first_pixels(codes, first, columns):
-    """Return the codes of the regions whose first pixel lies in an array of codes, in rising order.
-
-    `first` is the number of the array's first pixel, `columns` the columns of the whole image.
-    """
-    found, count = np.empty(64, np.uint64), 0
-    for y in range(len(codes)):
-        line, number = codes[y], np.uint64(first + y * columns)
-        # If no region begins in a row, all its codes are of rows above.
-        if largest(line) >> FACT_BITS < number:
-            continue
-        here = 0
-        for x in range(line.size):
-            here += (line[x] >> FACT_BITS) == number + np.uint64(x)
-        if count + here > found.size:
-            longer = np.empty(2 * (count + here), np.uint64)
-            longer[:count] = found[:count]
-            found = longer
-        stop, x = count + here, 0
-        while count < stop:
-            if (line[x] >> FACT_BITS) == number + np.uint64(x):
-                found[count] = line[x]
-                count += 1
-            x += 1
-    return found[:count]
-
-
 @njit("uint64[:, ::1](uint64[:, ::1], uint64[:, ::1], int64)", cache=True, error_model="numpy")
 def side_by_side(one, other, reach):
     """Return the pairs of regions of equal labels that touch along two adjacent lines.
@@ -249,8 +212,8 @@ def position_of(code, known):
 
 
 @compiled
-def number(codes, top, left, columns, known, numbers, roots, result):
-    """Replace codes by the numbers of their regions.
+def choose(codes, top, left, columns, known, totals, limit, above, result):
+    """Compute the mask of the regions whose fact exceeds a limit, or the mask of all other pixels.
 
     Parameters
     ----------
@@ -258,46 +221,8 @@ def number(codes, top, left, columns, known, numbers, roots, result):
         (rows, columns).
     top, left, columns : int
         First row and column of the codes in the whole image, and the columns of that image.
-    known, numbers : ndarray of uint64, ndarray of int32
-        The codes that touch codes of other tiles, in rising order, and the numbers of their
-        regions.
-    roots : ndarray of uint64
-        The first code of each region, in rising order.
-    result : ndarray of int32
-        (rows, columns).
-    """
-    height, width = codes.shape
-    for y in range(height):
-        line, numbered = codes[y], result[y]
-        last, value = np.uint64(0), 0
-        for x in range(width):
-            code = line[x]
-            if code != last:
-                last, value = code, 0
-                if code != 0:
-                    pixel = np.int64(code >> FACT_BITS) - 1
-                    row = pixel // columns - top
-                    column = pixel - (row + top) * columns - left
-                    # If the region's first pixel lies here, its number has been found already.
-                    if 0 <= row <= y and 0 <= column < width and (row < y or column < x):
-                        value = result[row, column]
-                    else:
-                        position = position_of(code, known)
-                        if position < known.size and known[position] == code:
-                            value = numbers[position]
-                        else:
-                            value = position_of(code, roots) + 1
-            numbered[x] = value
-
-
-@compiled
-def choose(codes, top, left, columns, known, totals, limit, above, result):
-    """Compute the mask of the regions whose fact exceeds a limit, or the mask of all other pixels.
-
-    Parameters
-    ----------
-    codes, top, left, columns, known
-        As in `number`.
+    known : ndarray of uint64
+        The codes that touch codes of other tiles, in rising order.
     totals : ndarray of int64
         For each code in `known`, the sum of facts of its region.
     limit : int

@@ -150,6 +150,12 @@ def edges_of(tile: Span, regions: Codes, labels: Image | None) -> Edges:
     return Edges(tile, *found)
 
 
+def after(edge: Edge, first: int) -> Edge:
+    """Add `first` to the numbers of an edge's regions."""
+    regions = np.where(edge.regions > 0, edge.regions + np.uint64(first), 0)
+    return edge._replace(regions=regions.astype(np.uint64))
+
+
 def touching(tiles: Sequence[Edges], connectivity: int) -> Iterator[Codes]:
     """Yield the pairs of regions that touch across the edges of tiles, as arrays of (pairs, 2)."""
     # The edges of all tiles that meet at one row or column are joined to two lines, so that pixels
@@ -188,30 +194,18 @@ class Contacts:
     tiles: tuple[Edges, ...] = ()
 
     @cached_property
-    def groups(self) -> tuple[Codes, Codes, NDArray[np.int64]]:
-        """Codes that touch others, ascending; the first code and the sum of facts of their groups.
-
-        All three arrays have one value for each of these codes.
-        """
+    def groups(self) -> tuple[Codes, NDArray[np.int64]]:
+        """Codes that touch others, ascending, and for each the sum of facts of its group."""
         found = touching(self.tiles, self.connectivity)
         pairs = np.concatenate([np.empty((0, 2), np.uint64), *found])
         codes, ends = np.unique(pairs, return_inverse=True)
         if not codes.size:
-            return codes, codes, np.empty(0, np.int64)
+            return codes, np.empty(0, np.int64)
         ends = ends.reshape(-1, 2)
         links = coo_array((np.ones(len(ends), np.bool_), ends.T), (codes.size, codes.size))
         _, group = connected_components(links, directed=False)
         totals = np.bincount(group, weights=codes & FACT_MAX).astype(np.int64)
-        _, first = np.unique(group, return_index=True)
-        return codes, codes[first[group]], totals[group]
-
-    def firsts(self, codes: Codes) -> Codes:
-        """Return for each code the code of its region with the least number."""
-        known, firsts, _ = self.groups
-        if not known.size:
-            return codes
-        indices = np.minimum(np.searchsorted(known, codes), known.size - 1)
-        return np.where(known[indices] == codes, firsts[indices], codes)
+        return codes, totals[group]
 
 
 def join_contacts(a: Contacts, b: Contacts) -> Contacts:
@@ -219,14 +213,9 @@ def join_contacts(a: Contacts, b: Contacts) -> Contacts:
     return replace(a, tiles=a.tiles + b.tiles)
 
 
-def contacts_in(block: Image, *, place: Place, connectivity: int) -> Contacts:
-    """Return the contacts of a tile: its edges, where its codes may touch others.
-
-    A block of (rows, columns, 2) holds codes and values; codes touch only if their values are
-    equal.
-    """
-    codes, values = (block, None) if block.ndim == 2 else (block[..., 0], block[..., 1])
-    return Contacts(connectivity, (edges_of(place.core, codes, values),))
+def contacts_in(codes: Codes, *, place: Place, connectivity: int) -> Contacts:
+    """Return the contacts of a tile: its edges, where its codes may touch others."""
+    return Contacts(connectivity, (edges_of(place.core, codes, None),))
 
 
 def contacts(connectivity: int) -> Measure:
@@ -241,7 +230,7 @@ def choose(
 
     The mask is of the regions if `above` is true. The sum of pixels without a region is 0.
     """
-    known, _, totals = found.groups
+    known, totals = found.groups
     return components.chosen(codes, place, known, totals, limit, above, out)
 
 
@@ -314,8 +303,7 @@ class Seams:
 
 def number(edge: Edge, first: np.uint64) -> Edge:
     """Number the regions of an edge over all tiles; a seat of 1 touches no other tile."""
-    regions = edge.regions // 2
-    return edge._replace(regions=np.where(regions > 0, regions + first, 0).astype(np.uint64))
+    return after(edge._replace(regions=edge.regions // 2), first)
 
 
 def seams(connectivity: int, *, wanted: bool = True) -> Measure:
