@@ -18,6 +18,7 @@ from cluster_worker.operations.support import sampling
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.sampling import Floats, Indices
 from cluster_worker.operations.support.taps import Shares, even_step, taps
+from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 
 
@@ -73,6 +74,9 @@ def means_of_blocks(
     ),
     floats=True,
     pixels="scaled",
+    maps=lambda before, after, factor, factor_columns, **_: Placement(
+        xx=factor_columns or factor, yy=factor
+    ),
     tolerance=1e-6,
     averages=True,
     kernels=(

@@ -21,6 +21,7 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.support import sampling
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.sampling import Border
+from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 
 Shape = tuple[int, int]
@@ -43,10 +44,18 @@ def flip_window(core: Span, shape: Shape, axis: str) -> Span:
     return Span(*rows, *columns)
 
 
+def flip_map(before: Shape, _: Shape, axis: str) -> Placement:
+    """Return where the pixels of a flipped image come from."""
+    across = {"xx": -1.0, "x0": float(before[1])} if axis != "vertical" else {}
+    down = {"yy": -1.0, "y0": float(before[0])} if axis != "horizontal" else {}
+    return Placement(**across, **down)
+
+
 @operation(
     "Flip",
     "Geometry",
     Geometric(lambda shape, axis: shape, flip_window),
+    maps=flip_map,
     arrays=1,
     cost=0.1,
     kernels=(Kernel(turns.flip, takes=turns.TYPES, exact=True, arrays=0),),
@@ -84,11 +93,22 @@ def turned_window(core: Span, shape: Shape, k: int) -> Span:
     return Span(*reversed_range(*columns, shape[0]), *rows)
 
 
+def turned_map(before: Shape, _: Shape, k: int) -> Placement:
+    """Return where the pixels of an image turned anticlockwise come from."""
+    rows, columns = before
+    if k == 2:
+        return flip_map(before, before, "both")
+    if k == 1:
+        return Placement(xx=0, xy=-1, x0=columns, yx=1, yy=0, y0=0)
+    return Placement(xx=0, xy=1, x0=0, yx=-1, yy=0, y0=rows)
+
+
 @operation(
     "Quarter turns",
     "Geometry",
     Geometric(turned_shape, turned_window),
     pixels="turned",
+    maps=turned_map,
     arrays=1,
     cost=0.1,
     kernels=(Kernel(turns.rot90, takes=turns.TYPES, exact=True, arrays=0),),
@@ -113,6 +133,7 @@ def rot90(image: Image, k: Annotated[int, Number(1, 3, step=1)] = 1) -> Image:
     "Geometry",
     Geometric(lambda shape: shape[::-1], lambda core, shape: Span(*core[2:], *core[:2])),
     pixels="turned",
+    maps=lambda before, after: Placement(xx=0, xy=1, yx=1, yy=0),
     arrays=1,
     cost=0.1,
     kernels=(Kernel(turns.transpose, takes=turns.TYPES, exact=True, arrays=0),),
@@ -157,7 +178,14 @@ def same(image: Image, *, out: Image | None = None) -> Image:
     return out
 
 
-@operation("Crop", "Geometry", Composed("geometric"), arrays=0, cost=0.1)
+@operation(
+    "Crop",
+    "Geometry",
+    Composed("geometric"),
+    maps=lambda before, after, top, left, **_: Placement(x0=left, y0=top),
+    arrays=0,
+    cost=0.1,
+)
 def crop(
     top: Pixels = 0, bottom: Pixels = 0, left: Pixels = 0, right: Pixels = 0
 ) -> tuple[Stage, ...]:
@@ -250,7 +278,15 @@ def around(inner: Span, shape: Shape) -> tuple[Span, ...]:
     )
 
 
-@operation("Border", "Geometry", Composed("geometric"), arrays=0, cost=0.1, fine=())
+@operation(
+    "Border",
+    "Geometry",
+    Composed("geometric"),
+    maps=lambda before, after, top, left, **_: Placement(x0=-left, y0=-top),
+    arrays=0,
+    cost=0.1,
+    fine=(),
+)
 def pad(
     top: Pixels = 16,
     bottom: Pixels = 16,

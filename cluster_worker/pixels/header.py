@@ -1,11 +1,18 @@
 """What an image is: the value that readers of files fill and that the planner reads."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Kind = Literal["picture", "intensity", "bands", "mask", "labels"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # Dtypes whose values mean something by themselves: masks, and numbers of regions.
-KINDS: dict[str, Kind] = {"bool": "mask", "uint32": "labels"}
+KIND_OF_DTYPE: dict[str, Kind] = {"bool": "mask", "uint32": "labels"}
+
+# Most channels of an image.
+CHANNELS_MAX = 1024
+
+# Names of the first channels of an image in colour.
+RGB = ("red", "green", "blue")
 
 
 class ImageHeader(NamedTuple):
@@ -29,6 +36,8 @@ class ImageHeader(NamedTuple):
         The value of pixels that hold no data, if there is one.
     pixel_size : tuple of float or None
         (height, width) of a pixel in metres, if it is known.
+    channels : tuple of str
+        Names of the channels without alpha; empty if the file does not name them.
     """
 
     shape: tuple[int, ...]
@@ -38,6 +47,18 @@ class ImageHeader(NamedTuple):
     alpha: bool = False
     nodata: float | None = None
     pixel_size: tuple[float, float] | None = None
+    channels: tuple[str, ...] = ()
+
+    @property
+    def colours(self) -> int:
+        """Number of channels without alpha."""
+        return (self.shape[2] if len(self.shape) == 3 else 1) - self.alpha
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the first three channels are red, green and blue."""
+        named = self.channels[:3] == RGB
+        return self.colours >= 3 and (named or (self.kind == "picture" and self.colours == 3))
 
 
 def header_of(shape: tuple[int, ...], dtype: str, alpha: bool | None = None) -> ImageHeader:
@@ -57,10 +78,12 @@ def header_of(shape: tuple[int, ...], dtype: str, alpha: bool | None = None) -> 
     ImageHeader
         Its shape is not checked.
     """
+    alpha = len(shape) == 3 and shape[2] in (2, 4) if alpha is None else alpha
+    colours = (shape[2] if len(shape) == 3 else 1) - alpha
     return ImageHeader(
         shape=tuple(shape),
         dtype=dtype,
         axes="yxs"[: len(shape)],
-        kind=KINDS.get(dtype, "picture"),
-        alpha=len(shape) == 3 and shape[2] in (2, 4) if alpha is None else alpha,
+        kind=KIND_OF_DTYPE.get(dtype, "picture" if colours in (1, 3) else "bands"),
+        alpha=alpha,
     )

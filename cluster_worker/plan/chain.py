@@ -24,10 +24,12 @@ from cluster_worker.operations.color import channels_refusal, gray2rgb
 from cluster_worker.operations.declare import Kernel, Place, Stage, Stages
 from cluster_worker.operations.support import masks, statistics
 from cluster_worker.pixels.depths import to_depth
-from cluster_worker.pixels.header import ImageHeader, Kind, header_of
+from cluster_worker.pixels.header import CHANNELS_MAX, ImageHeader, Kind, header_of
+from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan import alpha
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
+from cluster_worker.plan.kinds import is_wide, keeps_values, kind_after
 from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
 
 Image = NDArray[Any]
@@ -97,7 +99,7 @@ def plan(request: PlanRequest) -> Plan:
         chain = build_chain(request, steps, exact=chain.discrete)
     last = chain.links[-1]
     # A label image is no picture and has no alpha.
-    result_alpha = chain.alpha and not is_labels(last.dtype)
+    result_alpha = chain.alpha and chain.kind != "labels"
     alphas, links = move_alpha(request, chain, result_alpha)
     channels = last.channels
     if result_alpha:
@@ -114,6 +116,8 @@ def plan(request: PlanRequest) -> Plan:
         alphas=alphas,
         float_bytes=8 if image.dtype == "float64" or request.depth == "native" else 4,
         density=chain.density,
+        placement=chain.placement,
+        values_kept=chain.values_kept,
         core=request.core,
         grid=request.grid,
     )
@@ -192,12 +196,16 @@ class Chain:
     dtype : str
     density : Density or None
         Resolution relative to that of the source; None if it differs between pixels.
+    placement : Placement or None
+        Where the pixels lie in the source; None if that is not affine.
+    values_kept : bool
+        Whether all steps so far only moved pixels.
     alpha : bool
         Whether the image has alpha, which is kept apart.
     moves : list of mapping
         The steps so far that move pixels, and so alpha.
-    kind : {"picture", "mask", "labels"}
-        What the result is before it is converted to the input's depth.
+    kind : {"picture", "intensity", "bands", "mask", "labels"}
+        What the image is before it is converted to the input's depth.
     discrete : int
         Number of the last step, from 0, whose result is a mask or labels.
     averaged_by : str
@@ -205,19 +213,25 @@ class Chain:
         if there is none, or a mask or labels came after it.
     """
 
-    def __init__(
-        self, shape: tuple[int, int], channels: tuple[int, ...], dtype: str, alpha: bool
-    ) -> None:
+    def __init__(self, image: ImageHeader) -> None:
+        rows, columns = image.shape[:2]
         self.links: list[Link] = []
-        self.alpha = alpha
+        self.alpha = image.alpha
         self.moves: list[Mapping[str, Any]] = []
-        self.shape = shape
-        self.channels = channels
-        self.dtype = dtype
+        self.shape = rows, columns
+        self.channels: tuple[int, ...] = (image.colours,) if image.colours > 1 else ()
+        self.dtype = image.dtype
         self.density: Density | None = Density()
+        self.placement: Placement | None = Placement()
+        self.values_kept = True
         self.averaged_by = ""
         self.discrete = 0
-        self.kind: Kind = "picture"
+        self.kind: Kind = image.kind
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether the image holds numbers of regions."""
+        return self.kind == "labels"
 
     @property
     def example(self) -> Image:
@@ -272,12 +286,21 @@ class Chain:
 
     def note_levels(self, operation: Operation, parameters: Mapping[str, Any]) -> None:
         """Note whether the image may be a mask after an operation."""
-        if self.dtype == "bool" or is_labels(self.dtype):
+        if self.dtype == "bool" or self.is_labels:
             self.averaged_by = ""
         elif operation.weighs(parameters) or (
             operation.floats and operation.decomposition.name not in KEEPS_LEVELS
         ):
             self.averaged_by = operation.name
+
+    def change_placement(
+        self, operation: Operation, parameters: Mapping[str, Any], before: tuple[int, int]
+    ) -> None:
+        """Update the placement after an operation; `before` are the (rows, columns) before it."""
+        step = operation.placement(parameters, before, self.shape)
+        if self.placement is not None:
+            self.placement = self.placement.then(step) if step is not None else None
+        self.values_kept = self.values_kept and keeps_values(operation, parameters)
 
     def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
         """Update the density after an operation; `before` are the (rows, columns) before it."""
@@ -338,24 +361,22 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
     Rejected
         If an operation cannot take the image that the steps before it give.
     """
-    rows, columns, *channels = request.image.shape
-    colours = channels[0] - request.image.alpha if channels else 1
-    chain = Chain(
-        (rows, columns),
-        (colours,) if colours > 1 else (),
-        request.image.dtype,
-        request.image.alpha,
-    )
+    chain = Chain(request.image)
     shows: Any = None
     for number, step in enumerate(steps):
         operation = OPERATIONS[step["operation"]]
         parameters = {name: value for name, value in step.items() if name != "operation"}
-        check_kind(operation, request.depth, chain)
+        keeps = keeps_values(operation, parameters)
+        check_kind(operation, request.depth, chain, keeps=keeps)
+        if chain.is_labels and keeps and "anti_aliasing" in parameters:
+            # Numbers of regions have no mean.
+            parameters["anti_aliasing"] = False
         weighs = chain.alpha and request.depth == "input" and operation.weighs(parameters)
         if weighs and (operation.floats or operation.weighted is None):
             to_float(request.depth, chain)
+        numbers = chain.dtype
         kernel = prepare(operation, parameters, request.depth, chain, exact=number < exact)
-        before = chain.shape
+        before, given = chain.shape, chain.dtype
         with operation_errors(operation.name):
             stages = operation.stages(parameters, kernel)
             if any(repeats(each, before) for each in stages):
@@ -375,12 +396,17 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
             chain.moves.append(step)
             if weighs:
                 chain.add(alpha.divided())
-        chain.kind = kind_of(chain.dtype)
+        colours = (chain.channels or (1,))[0]
+        dtypes = given, chain.dtype
+        chain.kind = kind_after(chain.kind, operation, parameters, dtypes, colours)
+        if chain.is_labels and np.dtype(chain.dtype).kind == "f":
+            chain.add(conversion(chain.dtype, numbers, "to_labels"))
         if request.depth == "native" and operation.native_dtype not in (None, chain.dtype):
             chain.add(Stage(partial(np.asarray, dtype=operation.native_dtype)))
         chain.change_density(operation, before)
+        chain.change_placement(operation, parameters, before)
         chain.note_levels(operation, parameters)
-        if chain.dtype == "bool" or is_labels(chain.dtype):
+        if chain.dtype == "bool" or chain.is_labels:
             chain.discrete = number
         chain.alpha = chain.alpha and not operation.consumes_alpha
         # A step that moves pixels keeps their values, and so their meaning.
@@ -423,25 +449,18 @@ def same(image: Image) -> Image:
     return image
 
 
-def kind_of(dtype: str) -> Kind:
-    """Return what an image of this dtype is."""
-    return "mask" if dtype == "bool" else "labels" if is_labels(dtype) else "picture"
-
-
-def is_labels(dtype: str) -> bool:
-    """Return whether images of this dtype hold labels: integers other than uint8 and uint16."""
-    return np.dtype(dtype).kind in "iu" and dtype not in ("uint8", "uint16")
-
-
-def check_kind(operation: Operation, depth: Depth, chain: Chain) -> None:
+def check_kind(operation: Operation, depth: Depth, chain: Chain, *, keeps: bool) -> None:
     """Check that an operation for pictures gets no labels, and one for labels no picture.
+
+    What only moves pixels (`keeps`) takes labels as well, unless it would round them as floats.
 
     Raises
     ------
     Rejected
         If it does.
     """
-    if is_labels(chain.dtype) and operation.takes == "picture":
+    moves_exactly = keeps and not (operation.floats and is_wide(chain.dtype))
+    if chain.is_labels and operation.takes == "picture" and not moves_exactly:
         raise Rejected(
             f"{operation.name}: takes a picture, got labels; colour them with label2rgb first"
         )
@@ -452,7 +471,7 @@ def check_kind(operation: Operation, depth: Depth, chain: Chain) -> None:
             f"{operation.name}: takes a mask, which {chain.averaged_by} does not give; "
             "put threshold or threshold_otsu between them"
         )
-    clear = chain.alpha and chain.dtype != "bool" and not is_labels(chain.dtype)
+    clear = chain.alpha and chain.dtype != "bool" and not chain.is_labels
     picture = np.dtype(chain.dtype).kind == "f" or chain.channels or clear
     if operation.takes == "labels" and picture and depth == "input":
         raise Rejected(
@@ -476,9 +495,11 @@ def prepare(
     Kernel or None
         None if no kernel serves this image and these parameters.
     """
-    if is_labels(chain.dtype):
+    if chain.is_labels:
         if operation.takes == "mask" and depth == "input":
             chain.add(Stage(regions))
+        elif operation.floats:
+            to_float(depth, chain)
         return operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
@@ -550,11 +571,11 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
     `shows` are the values that become black and white: a pair, "extent" for the least and greatest
     value of the image, or None for 0 and 1.
     """
-    if is_labels(chain.dtype):
+    if chain.is_labels and is_wide(chain.dtype):
         if chain.dtype != "uint32" and not chain.convert_in_last_stage("uint32"):
             chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
-    target = "uint8" if is_labels(dtype) else dtype
+    target = "uint8" if is_wide(dtype) else dtype
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
             chain.add(Stage(statistics.stretch, measures=statistics.EXTENT, name="to_range"))
@@ -615,20 +636,20 @@ def check_image(image: ImageHeader) -> None:
     Raises
     ------
     Rejected
-        If its dtype is none of `DTYPES`, its shape is not (rows, columns) or (rows, columns, 1 to 4
-        channels), or it has no pixels.
+        If its dtype is none of `DTYPES`, its shape is not (rows, columns) or (rows, columns,
+        channels), it has too many channels, or it has no pixels.
     """
     shape = image.shape
     if image.dtype not in DTYPES:
         raise Rejected(f"image: must be of {', '.join(DTYPES)}, got {image.dtype}")
-    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
+    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= CHANNELS_MAX):
         raise Rejected(
-            "image: must be rows × columns, or rows × columns × 1 to 4 channels, "
+            f"image: must be rows × columns, or rows × columns × 1 to {CHANNELS_MAX} channels, "
             f"got {' × '.join(map(str, shape))}"
         )
-    if image.alpha and (len(shape) != 3 or shape[2] not in (2, 4)):
+    if image.alpha and (len(shape) != 3 or shape[2] < 2):
         raise Rejected(
-            "image: must have 2 or 4 channels for the last one to be alpha, "
+            "image: must have 2 or more channels for the last one to be alpha, "
             f"got {' × '.join(map(str, shape))}"
         )
     if min(shape) < 1:

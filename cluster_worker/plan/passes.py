@@ -12,6 +12,7 @@ import numpy as np
 
 from cluster_worker.operations.declare import Stage
 from cluster_worker.pixels.header import Kind
+from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import (
     TILE_COLUMNS,
     Span,
@@ -214,7 +215,7 @@ class Plan:
         Shape and dtype of the source, alpha included.
     result_shape, result_dtype : tuple of int, str
         Shape and dtype of the result, alpha included.
-    result_kind : {"picture", "mask", "labels"}
+    result_kind : {"picture", "intensity", "bands", "mask", "labels"}
         What the result is; a mask may have been converted to black and white of the source's type.
     source_alpha, result_alpha : bool
         Whether the last channel of source or result is alpha.
@@ -226,6 +227,10 @@ class Plan:
         Bytes of one float in the computation.
     density : Density or None
         How the resolution changes; None if it is no longer the same for all pixels.
+    placement : Placement or None
+        Where the pixels of the result lie in the source; None if that is not affine.
+    values_kept : bool
+        Whether all steps only move pixels.
     core : tuple of int or None
         Largest (rows, columns) of a core, in pixels, instead of a computed one.
     grid : int
@@ -243,6 +248,8 @@ class Plan:
     alphas: tuple["Plan", ...]
     float_bytes: int
     density: Density | None
+    placement: Placement | None = None
+    values_kept: bool = False
     core: tuple[int, int] | None = None
     grid: int = 1
 

@@ -14,6 +14,7 @@ from cluster_worker.operations.declare.decompositions import (
 )
 from cluster_worker.operations.declare.signatures import read_docstring, read_signature
 from cluster_worker.operations.declare.stages import Measure, context_of
+from cluster_worker.pixels.placement import Placement
 
 
 def always(**_: Any) -> bool:
@@ -96,6 +97,10 @@ class Traits:
     pixels : {"kept", "scaled", "turned", "lost"}
         The physical size of a pixel in the result: the same (kept), changed with rows and columns
         (scaled), with height and width swapped (turned), or not the same everywhere (lost).
+    maps : callable, optional
+        ``maps(before, after, **parameters)``: from (rows, columns) before and after to the
+        `Placement` of its result, if it moves pixels along straight lines. Where pixels are
+        "scaled", the default stretches the corners of the image to those of the result.
     arrays : int
         Number of arrays as large as its input, in floating point, that exist while it runs.
     table : callable
@@ -136,6 +141,7 @@ class Traits:
     floats: bool = False
     shows: tuple[float, float] | Literal["extent"] | None = None
     pixels: Literal["kept", "scaled", "turned", "lost"] = "kept"
+    maps: Callable[..., Placement] | None = None
     arrays: int = 4
     table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
@@ -222,6 +228,25 @@ class Operation(Traits):
         """Return whether its pixels come from other places, so that alpha must move with them."""
         parameters = {name: value for name, value in step.items() if name != "operation"}
         return any(stage.geometry is not None for stage in self.stages(parameters))
+
+    def placement(
+        self, parameters: Mapping[str, Any], before: tuple[int, int], after: tuple[int, int]
+    ) -> Placement | None:
+        """Return where the pixels of its result lie in its image; None if that is not affine.
+
+        Parameters
+        ----------
+        parameters : mapping
+            Of the step.
+        before, after : tuple of int
+            (rows, columns) of the image and of the result.
+        """
+        if self.maps is not None:
+            return self.maps(before, after, **parameters)
+        if self.pixels == "scaled":
+            return Placement.scaled(before, after)
+        moves = self.moves_pixels({"operation": self.name, **parameters})
+        return None if moves or self.pixels == "lost" else Placement()
 
     def cost_of(
         self, parameters: Mapping[str, Any], dtype: str = "uint8", kernel: Kernel | None = None
