@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from cluster_worker.engine.engine import Engine
-from cluster_worker.engine.run_file import FileJob, check_paths, open_file
+from cluster_worker.engine.run_file import PIXELS_MAX, FileJob, check_paths, open_file
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import titles
 from cluster_worker.operations import catalogue
 from cluster_worker.plan.chain import plan
@@ -83,8 +85,18 @@ def parser() -> Parser:
         default="input",
         help="input: back in the image's bit depth (default); native: scikit-image's own values",
     )
+    run.add_argument(
+        "--metadata",
+        choices=("keep", "strip"),
+        default="keep",
+        help="keep: what the image carries and is still true (default); strip: only what a "
+        "picture needs to look as it does",
+    )
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
+    info = commands.add_parser("info", help="say what an image file is and what it carries")
+    info.add_argument("source", type=Path, help=f"image to describe: {titles()}")
+    info.set_defaults(command=show_info)
     operations = commands.add_parser("operations", help="list the operations, or explain one")
     operations.add_argument("name", nargs="?", help="operation to explain")
     operations.set_defaults(command=show_operations)
@@ -111,7 +123,12 @@ def run_file(options: argparse.Namespace) -> None:
                 bar.update(done - bar.n)
 
             notes = engine.run_file(
-                options.source, options.target, steps, show, depth=options.depth
+                options.source,
+                options.target,
+                steps,
+                show,
+                depth=options.depth,
+                metadata=options.metadata,
             )
     for note in notes:
         print(f"{options.target}: {note}", file=sys.stderr)
@@ -139,6 +156,16 @@ def show_plan(file: FileJob, ranks: int) -> None:
     print(
         f"about {duration(estimate(planned, shared, cores, MEASURED).seconds)}, files not counted"
     )
+
+
+def show_info(options: argparse.Namespace) -> None:
+    """Print what an image file is: a line for each property that it has."""
+    if not options.source.is_file():
+        raise Rejected(f"{options.source}: no such file")
+    with Decoder(PIXELS_MAX) as decoder:
+        header = decoder.read_header(options.source, options.source.name)
+    for name, value in description(header):
+        print(f"{name:12} {value}")
 
 
 def duration(seconds: float) -> str:

@@ -33,6 +33,7 @@ from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
@@ -190,8 +191,8 @@ class Engine:
         Parameters
         ----------
         image : ndarray or Held
-            (rows, columns) or (rows, columns, channels) with 1 to 4 channels, of bool, uint8,
-            uint16, uint32, float32 or float64. Images of uint32 are labels.
+            (rows, columns) or (rows, columns, channels), of bool, whole numbers or floats. Images
+            of uint32 are labels.
         steps : sequence of mapping
             1 to 20 steps as in the API: ``[{"operation": "gaussian", "sigma": 2.0}, ...]``.
         depth : {"input", "native"}
@@ -367,6 +368,7 @@ class Engine:
         progress: Progress = ignore,
         scratch_dir: str | Path | None = None,
         depth: Depth = "input",
+        metadata: Metadata = "keep",
     ) -> tuple[str, ...]:
         """Run a chain of steps from file to file, and wait until the result is written.
 
@@ -384,6 +386,9 @@ class Engine:
             As for `run`.
         scratch_dir : str or Path, optional
             Folder on disk for the files of a streamed job; by default that of `target`.
+        metadata : {"keep", "strip"}
+            Whether the result carries what the file carries besides pixels, where it is still true,
+            or only what a picture needs to look as it does.
 
         Returns
         -------
@@ -400,7 +405,8 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        return run_file(self, Path(source), Path(target), steps, progress, scratch_dir, depth)
+        options = progress, scratch_dir, depth, metadata
+        return run_file(self, Path(source), Path(target), steps, *options)
 
     def plan_request(
         self, image: ImageHeader, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"

@@ -13,7 +13,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Broken, Rejected, is_shortage
+from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
 from cluster_worker.imagefiles.codecs.header import TILE, Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
@@ -22,7 +24,8 @@ from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, plan
-from cluster_worker.plan.passes import Density, Plan
+from cluster_worker.plan.kinds import reads_labels
+from cluster_worker.plan.passes import Plan
 
 Steps = Sequence[Mapping[str, Any]]
 
@@ -87,9 +90,15 @@ class FileJob:
         Folder on disk for the scratch files of a streamed job.
     depth : {"input", "native"}
         As for `Engine.run`.
+    metadata : {"keep", "strip"}
+        Whether the result carries what the file carries, or only what a picture needs.
 
     Attributes
     ----------
+    header : Header
+        Of the file, as it is read.
+    result : Header
+        What the result is and carries.
     job : EngineJob
         The job that runs the steps.
     format : str
@@ -114,17 +123,23 @@ class FileJob:
         format: str,
         scratch_dir: Path,
         depth: Depth = "input",
+        metadata: Metadata = "keep",
     ) -> None:
         self.decoder = decoder
         self.path = path
-        self.header = header
         self.spool: Spool | None = None
-        # Natively every channel is processed, as in scikit-image.
-        image = header.image._replace(alpha=False) if depth == "native" else header.image
+        header, notes = as_read(header, checked_steps(steps), format)
+        self.header = header
+        # Names and sizes do not matter to the plan. Natively every channel is processed, as in
+        # scikit-image.
+        image = header.image._replace(pixel_size=None, channels=())
+        image = image._replace(alpha=False) if depth == "native" else image
         request = engine.plan_request(image, steps, depth)
         planned = plan(request)
-        self.format, self.notes = choose_format(format, header.format, planned)
-        check_result(header.name, planned.result_dtype, planned.result_shape, self.format)
+        self.format, chosen = choose_format(format, header.format, planned)
+        self.result, lost = carried(header, outcome(header, planned), metadata)
+        self.notes = notes + chosen + density_note(header, planned, metadata) + lost
+        check_result(header.name, self.result.image, self.format)
         with ExitStack() as stack:
             if should_stream(header, planned, self.format):
                 self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
@@ -175,7 +190,8 @@ class FileJob:
             If the file is damaged.
         """
         if not self.is_streamed:
-            self.decoder.read_pixels(self.path, self.header, self.job.source_pixels)
+            pixels = self.job.source_pixels
+            self.notes = self.decoder.read_pixels(self.path, self.header, pixels) + self.notes
 
     def write(self, path: Path) -> tuple[str, ...]:
         """Write the result.
@@ -192,13 +208,12 @@ class FileJob:
         OSError
             If the file cannot be written.
         """
-        header, notes = with_density(self.header, plan(self.job.request).density)
         if self.spool is None:
-            written = self.decoder.write(path, self.job.result_pixels, self.format, header)
-            return self.notes + notes + written
+            pixels = self.job.result_pixels
+            return self.notes + self.decoder.write(path, pixels, self.format, self.result)
         pieces, shape, dtype = self.spool.pieces(), self.spool.shape, self.spool.dtype
-        written = self.decoder.assemble(path, pieces, shape, dtype, self.format, header)
-        return self.notes + notes + written
+        written = self.decoder.assemble(path, pieces, shape, dtype, self.format, self.result)
+        return self.notes + written
 
     def __enter__(self) -> Self:
         """Return the file job itself."""
@@ -217,6 +232,7 @@ def open_file(
     steps: Steps,
     scratch_dir: str | Path | None = None,
     depth: Depth = "input",
+    metadata: Metadata = "keep",
 ) -> Iterator[FileJob]:
     """Make a `FileJob` from paths, for a ``with`` block; the parameters are as for `run_file`.
 
@@ -229,7 +245,8 @@ def open_file(
     with engine.decoders.checkout() as decoder:
         header = decoder.read_header(source, source.name)
         folder = Path(scratch_dir or target.parent)
-        with FileJob(engine, decoder, source, header, steps, target_format, folder, depth) as file:
+        options = steps, target_format, folder, depth, metadata
+        with FileJob(engine, decoder, source, header, *options) as file:
             yield file
 
 
@@ -259,9 +276,10 @@ def run_file(
     progress: Callable[[int, int], None],
     scratch_dir: str | Path | None,
     depth: Depth,
+    metadata: Metadata,
 ) -> tuple[str, ...]:
     """Run a chain from file to file; see `Engine.run_file`."""
-    with open_file(engine, source, target, steps, scratch_dir, depth) as file:
+    with open_file(engine, source, target, steps, scratch_dir, depth, metadata) as file:
         file.read()
         file.job.start(progress)
         file.job.wait()
@@ -335,14 +353,67 @@ def has_small_result(planned: Plan) -> bool:
     return image_bytes(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
 
 
-def with_density(header: Header, density: Density | None) -> tuple[Header, tuple[str, ...]]:
-    """Return the header with the result's resolution, and a note if the result has none."""
-    if header.resolution is None or density == Density():
+def as_read(header: Header, steps: str, format: str) -> tuple[Header, tuple[str, ...]]:
+    """Choose what of a file is read, if the steps decide that; return the header and a note.
+
+    The indices of a palette are read for steps that take labels or a mask, and for steps that only
+    move pixels if the result can have a palette. Whole numbers of 32 bits are labels only for such
+    steps.
+    """
+    if not header.palette and (header.dtype, header.image.kind) != ("uint32", "labels"):
         return header, ()
+    wants_labels = reads_labels(steps)
+    image = header.image
+    if not header.palette:
+        if wants_labels is not False:
+            return header, ()
+        note = "whole numbers of 32 bits were taken as intensities, not as labels"
+        return replace(header, image=image._replace(kind="intensity")), (note,)
+    target = header.format if format == "same" else format
+    if wants_labels or (wants_labels is None and "palette" in FORMATS[target].carries):
+        indices = image._replace(
+            shape=image.shape[:2], axes="yx", kind="labels", alpha=False, channels=()
+        )
+        return replace(header, image=indices), ()
+    if wants_labels is None:
+        return header, ()
+    return header, ("palette dissolved: the steps computed with its colours",)
+
+
+def outcome(header: Header, planned: Plan) -> Outcome:
+    """Return what a plan does to the image of a file."""
+    given, density = header.image, planned.density
+    shape = planned.result_shape
+    kept = shape[2:] == given.shape[2:]
+    # Natively alpha is processed as every channel is; it stays alpha if no channel was lost.
+    alpha = planned.result_alpha or (given.alpha and not planned.source_alpha and kept)
+    size = given.pixel_size
+    resolution = header.resolution
     if density is None:
-        dropped = "resolution dropped: the result's pixels are not all of one size"
-        return replace(header, resolution=None), (dropped,)
-    return replace(header, resolution=density.of(header.resolution)), ()
+        size = resolution = None
+    if size is not None and density is not None:
+        across, down = density.of((1 / size[1], 1 / size[0]))
+        size = 1 / down, 1 / across
+    if resolution is not None and density is not None:
+        resolution = density.of(resolution)
+    image = ImageHeader(
+        shape,
+        planned.result_dtype,
+        "yxs"[: len(shape)],
+        planned.result_kind,
+        alpha,
+        None,
+        size,
+        given.channels if kept else (),
+    )
+    return Outcome(image, resolution, planned.placement, planned.values_kept)
+
+
+def density_note(header: Header, planned: Plan, metadata: Metadata) -> tuple[str, ...]:
+    """Return a note if a result has no resolution, because its pixels have several sizes."""
+    if header.resolution is None or planned.density is not None or metadata == "strip":
+        return ()
+    return ("resolution dropped: the result's pixels are not all of one size",)
 
 
 def image_bytes(planned: Plan) -> tuple[int, int]:

@@ -13,7 +13,6 @@ what it does, and `decoder_messages` what both send each other. It is forked fro
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,12 +24,15 @@ from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
     header_to_json,
     next_band,
+    notes_of,
     raise_failure,
     tile_ranges_of,
+    without_burden,
 )
 from cluster_worker.imagefiles.decoder_process import Child, ChildDied
 from cluster_worker.imagefiles.decoder_source import DecoderSource
 from cluster_worker.imagefiles.formats import check_size
+from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.timings import NOTHING, Spent
 
@@ -101,7 +103,7 @@ class Decoder:
         check_size(header, self.pixels_max)
         return header
 
-    def read_pixels(self, path: Path, header: Header, pixels: Pixels) -> None:
+    def read_pixels(self, path: Path, header: Header, pixels: Pixels) -> tuple[str, ...]:
         """Decode a file into shared memory.
 
         Parameters
@@ -113,6 +115,11 @@ class Decoder:
         pixels : Pixels
             Of the header's shape and dtype; filled.
 
+        Returns
+        -------
+        tuple of str
+            Faults of the file that were tolerated, one sentence each.
+
         Raises
         ------
         Rejected
@@ -120,10 +127,10 @@ class Decoder:
         """
         asked = {
             "path": str(path.absolute()),
-            "header": header_to_json(header),
+            "header": header_to_json(without_burden(header)),
             "pixels": list(pixels),
         }
-        self.ask("read_pixels", header.name, "decode", asked)
+        return notes_of(self.ask("read_pixels", header.name, "decode", asked))
 
     def write(self, path: Path, pixels: Pixels, format: str, header: Header) -> tuple[str, ...]:
         """Encode an image from shared memory to a file, as `formats.write` does.
@@ -146,8 +153,7 @@ class Decoder:
             "format": format,
             "header": header_to_json(header),
         }
-        answer = self.ask("write", header.name, "encode", asked)
-        return tuple(str(each) for each in answer["notes"])
+        return notes_of(self.ask("write", header.name, "encode", asked))
 
     def read_window(
         self, path: Path, header: Header, window: tuple[int, int, int, int], pixels: Pixels
@@ -172,8 +178,7 @@ class Decoder:
         """
         asked = {
             "path": str(path.absolute()),
-            # Without the colour profile: it may have megabytes, and a file thousands of windows.
-            "header": header_to_json(replace(header, icc_profile=b"")),
+            "header": header_to_json(without_burden(header)),
             "window": list(window),
             "pixels": list(pixels),
         }
@@ -260,8 +265,7 @@ class Decoder:
         }
         size = sum(size for _, _, size in pieces)
         seconds = self.seconds_max + size / ASSEMBLED_BYTES_PER_SECOND
-        answer = self.ask("assemble", header.name, "encode", asked, seconds)
-        return tuple(str(each) for each in answer["notes"])
+        return notes_of(self.ask("assemble", header.name, "encode", asked, seconds))
 
     def write_picture(self, path: Path, pixels: Pixels, header: Header) -> None:
         """Write an image from shared memory as a PNG, as `drawing.write_picture` does.
@@ -281,7 +285,7 @@ class Decoder:
         self.ask("picture", header.name, "encode", asked)
 
     def draw(
-        self, path: Path, image: Pixels | tuple[Path, Header], name: str
+        self, path: Path, image: Pixels | tuple[Path, Header], name: str, alpha: bool | None = None
     ) -> Iterator[tuple[int, int]]:
         """Write an image as a picture in tiles, band by band, as `drawing.TiledDrawing` does.
 
@@ -295,6 +299,8 @@ class Decoder:
             In shared memory, or in a file whose header has a block.
         name : str
             Begins every error sentence.
+        alpha : bool, optional
+            Whether the last channel is alpha; by default it is with 2 or 4 channels.
 
         Yields
         ------
@@ -310,12 +316,14 @@ class Decoder:
         """
         asked: dict[str, Any]
         if isinstance(image, Pixels):
-            rows, asked = image.shape[0], {"pixels": list(image)}
+            shape, asked = image.shape, {"pixels": list(image)}
         else:
             source, header = image
-            rows = header.shape[0]
-            without_profile = replace(header, icc_profile=b"")
-            asked = {"file": str(source.absolute()), "header": header_to_json(without_profile)}
+            shape, alpha = header.shape, header.has_alpha
+            wire = header_to_json(without_burden(header))
+            asked = {"file": str(source.absolute()), "header": wire}
+        asked["alpha"] = header_of(shape, "uint8", alpha).alpha
+        rows = shape[0]
         top = 0
         while top < rows:
             answer = self.ask(

@@ -24,6 +24,7 @@ from cluster_worker.imagefiles.drawing import (
     reader_of_file,
     write_picture,
 )
+from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.memory import private_bytes, trim_heap
 from cluster_worker.pixels.shared_memory import Pixels
 
@@ -86,8 +87,7 @@ def read_pixels(question: Mapping[str, Any]) -> dict[str, Any]:
     """Decode a file into the shared pixels."""
     header = header_from_json(question["header"], question["header"]["name"])
     out = pixels_of(question["pixels"]).map(writable=True)
-    formats.read_pixels(Path(question["path"]), header, out)
-    return {}
+    return {"notes": list(formats.read_pixels(Path(question["path"]), header, out))}
 
 
 def write(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +142,8 @@ def picture(question: Mapping[str, Any]) -> dict[str, Any]:
 def draw(question: Mapping[str, Any]) -> dict[str, Any]:
     """Draw the next band of a picture in tiles; the answer is the row where the band ends."""
     shape, dtype, read = image_of(question)
-    return {"next": DRAWING.draw(Path(question["path"]), shape, dtype, read, question["top"])}
+    image = ImageHeader(shape, dtype, alpha=question["alpha"])
+    return {"next": DRAWING.draw(Path(question["path"]), image, read, question["top"])}
 
 
 def image_of(question: Mapping[str, Any]) -> tuple[tuple[int, ...], str, ReadSpan]:

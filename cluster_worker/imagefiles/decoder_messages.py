@@ -7,12 +7,20 @@ that it sends is trusted.
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cluster_worker.errors import Broken, Rejected
-from cluster_worker.imagefiles.codecs.header import COMPRESSIONS, ByteRange, Header
+from cluster_worker.imagefiles.codecs.header import (
+    COMPRESSIONS,
+    PALETTE_MAX,
+    ByteRange,
+    Header,
+    JpegCoding,
+)
+from cluster_worker.imagefiles.codecs.items import TITLES, Item
 from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE
-from cluster_worker.pixels.header import ImageHeader, header_of
+from cluster_worker.pixels.header import CHANNELS_MAX, KINDS, ImageHeader
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -27,7 +35,18 @@ def header_to_json(header: Header) -> dict[str, Any]:
         "notes": list(header.notes),
         "block": header.block,
         "compression": header.compression,
+        "palette": base64.b64encode(header.palette).decode(),
+        "bits": header.bits,
+        "items": [
+            (each.name, each.key, base64.b64encode(each.value).decode()) for each in header.items
+        ],
+        "jpeg": [header.jpeg.tables, header.jpeg.subsampling] if header.jpeg else None,
     }
+
+
+def without_burden(header: Header) -> Header:
+    """Return a header without what only a result needs: a file has thousands of windows."""
+    return replace(header, icc_profile=b"", items=(), jpeg=None)
 
 
 def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
@@ -58,17 +77,53 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
             notes=tuple(str(each) for each in wire["notes"]),
             block=(int(block[0]), int(block[1])) if block else None,
             compression=str(wire["compression"]),
+            palette=base64.b64decode(wire["palette"]),
+            bits=int(wire["bits"]),
+            items=tuple(
+                Item(str(kind), str(key), base64.b64decode(value))
+                for kind, key, value in wire["items"]
+            ),
+            jpeg=coding_from_json(wire["jpeg"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
-    shape = image.shape
-    fits = len(shape) == 2 or (len(shape) == 3 and shape[2] in (2, 3, 4))
-    fits = fits and image == header_of(shape, image.dtype)
+    fits = is_possible(image) and header.dtype in DTYPES and header.format in FORMATS
     fits = fits and (header.block is None or min(header.block) > 0)
-    fits = fits and header.compression in COMPRESSIONS
-    if not fits or header.dtype not in DTYPES or header.format not in FORMATS:
+    fits = fits and header.compression in COMPRESSIONS and 0 <= header.bits < 64
+    fits = fits and len(header.palette) % 4 == 0 and len(header.palette) <= 4 * PALETTE_MAX
+    if not fits or any(each.name not in TITLES for each in header.items):
         raise Rejected(f"{name}: the decoder failed on this file")
     return header
+
+
+def is_possible(image: ImageHeader) -> bool:
+    """Return whether an image can be as a description says."""
+    shape = image.shape
+    fits = len(shape) == 2 or (len(shape) == 3 and 2 <= shape[2] <= CHANNELS_MAX)
+    fits = fits and image.axes == "yxs"[: len(shape)] and image.kind in KINDS
+    fits = fits and len(image.channels) in (0, image.colours) and image.colours > 0
+    size = image.pixel_size
+    return fits and (size is None or all(0 < each < math.inf for each in size))
+
+
+def coding_from_json(wire: Any) -> JpegCoding | None:
+    """Read how a JPEG was compressed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is another value.
+    """
+    if wire is None:
+        return None
+    tables, subsampling = wire
+    coding = JpegCoding(
+        tuple(tuple(int(each) for each in table) for table in tables), str(subsampling)
+    )
+    sizes = all(len(each) == 64 and min(each) > 0 and max(each) < 256 for each in coding.tables)
+    if not sizes or coding.subsampling not in ("444", "422", "420"):
+        raise ValueError("no such compression")
+    return coding
 
 
 def image_from_json(wire: Mapping[str, Any]) -> ImageHeader:
@@ -88,6 +143,7 @@ def image_from_json(wire: Mapping[str, Any]) -> ImageHeader:
         alpha=bool(wire["alpha"]),
         nodata=None if wire["nodata"] is None else float(wire["nodata"]),
         pixel_size=(float(size[0]), float(size[1])) if size else None,
+        channels=tuple(str(each) for each in wire["channels"]),
     )
 
 
@@ -112,6 +168,11 @@ def raise_failure(answer: Mapping[str, Any], name: str, verb: str, memory_bytes_
         raise OSError(int(number), str(text))
     if "broken" in answer:
         raise Broken(f"{name}: {answer['broken']}")
+
+
+def notes_of(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read the notes of an answer."""
+    return tuple(str(each) for each in answer.get("notes", ()))
 
 
 def cpu_seconds_of(answer: Mapping[str, Any]) -> float:

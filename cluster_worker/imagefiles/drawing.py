@@ -17,7 +17,7 @@ from cluster_worker.imagefiles.viewing import (
     sample_windows,
     viewable,
 )
-from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.surfaces import without_axis
 from cluster_worker.pixels.tiling import Span
 
@@ -40,7 +40,7 @@ def write_picture(path: Path, image: Image, header: Header) -> None:
     image : ndarray
         (rows, columns) or (rows, columns, channels), of any dtype that files hold.
     header : Header
-        Of the original, for its colour profile.
+        Of the image, for its alpha and its colour profile.
 
     Raises
     ------
@@ -49,10 +49,23 @@ def write_picture(path: Path, image: Image, header: Header) -> None:
     OSError
         If the file cannot be written.
     """
-    shown = viewable(without_axis(image))
-    formats.write(
-        path, shown, FORMAT, replace(header, image=header_of(shown.shape, "uint8"), resolution=None)
+    shown = viewable(without_axis(seen(image, header.image)))
+    plain = replace(
+        header,
+        image=header_of(shown.shape, "uint8"),
+        resolution=None,
+        palette=b"",
+        items=tuple(each for each in header.items if each.name in ("gamma", "cicp")),
     )
+    formats.write(path, shown, FORMAT, plain)
+
+
+def seen(image: Image, described: ImageHeader) -> Image:
+    """View the channels of an image that a screen can show: of bands, the first three or one."""
+    colours = described.colours
+    if colours in (1, 3):
+        return image
+    return image[..., :3] if colours > 3 else image[..., :1]
 
 
 @dataclass
@@ -80,15 +93,15 @@ class TiledDrawing:
     def __init__(self) -> None:
         self.drawing: Drawing | None = None
 
-    def draw(self, path: Path, shape: tuple[int, ...], dtype: str, read: ReadSpan, top: int) -> int:
+    def draw(self, path: Path, image: ImageHeader, read: ReadSpan, top: int) -> int:
         """Draw the next band; the first band begins a picture, and the last one completes it.
 
         Parameters
         ----------
         path : Path
             The file to write.
-        shape, dtype : tuple of int, str
-            Of the image.
+        image : ImageHeader
+            Its shape, dtype and alpha.
         read : callable
             Reads the pixels of a span of the image.
         top : int
@@ -106,13 +119,14 @@ class TiledDrawing:
         ValueError
             If the band does not begin where the one before it ended.
         """
+        shape = image.shape
         if top == 0:
-            self.begin(path, shape, dtype, read)
+            self.begin(path, image, read)
         drawing = self.drawing
         if drawing is None or drawing.drawn != top:
             raise ValueError(f"top: must be the end of the band before, got {top}")
         bottom = min(top + BAND_ROWS, shape[0])
-        band = read(Span(top, bottom, 0, shape[1]))
+        band = seen(read(Span(top, bottom, 0, shape[1])), image)
         drawing.pyramid.add(over_white(viewable(without_axis(band), drawing.limits)))
         drawing.drawn = bottom
         if bottom == shape[0]:
@@ -120,15 +134,16 @@ class TiledDrawing:
             self.drawing = None
         return bottom
 
-    def begin(self, path: Path, shape: tuple[int, ...], dtype: str, read: ReadSpan) -> None:
+    def begin(self, path: Path, image: ImageHeader, read: ReadSpan) -> None:
         """Begin a picture; close the file of one that was not completed."""
         if self.drawing is not None:
             self.drawing.pyramid.close()
-        limits = None
-        if dtype not in ("uint8", "bool"):
-            limits = contrast_limits(without_axis(read(each)) for each in sample_windows(shape))
+        limits, shape = None, image.shape
+        if image.dtype not in ("uint8", "bool"):
+            windows = sample_windows(shape)
+            limits = contrast_limits(without_axis(seen(read(each), image)) for each in windows)
         # `over_white` removes alpha, and gray has no channel axis.
-        coloured = (3,) if len(shape) == 3 and shape[2] > 2 else ()
+        coloured = (3,) if image.colours >= 3 else ()
         self.drawing = Drawing(Pyramid(path, (*shape[:2], *coloured)), limits)
 
 

@@ -8,6 +8,7 @@ files, `cluster_worker.imagefiles.decoder` calls these functions in a child proc
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cluster_worker.errors import Rejected, is_shortage
@@ -19,12 +20,13 @@ from cluster_worker.imagefiles.codecs.header import (
     Header,
     Image,
     Piece,
-    channels_of,
 )
+from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.codecs.jpeg import JPEG
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.tiff import TIFF
 from cluster_worker.imagefiles.codecs.webp import WEBP
+from cluster_worker.pixels.header import ImageHeader
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
 
@@ -104,7 +106,7 @@ def megapixels(pixels: int) -> str:
     return f"{pixels / 1e6:.3g}" if pixels < 10e6 else f"{pixels // 1_000_000}"
 
 
-def read_pixels(path: Path, header: Header, out: Image) -> None:
+def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """Decode a file.
 
     Parameters
@@ -117,6 +119,11 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         Of the header's shape and dtype; filled with the upright image. Its content is undefined
         after an error.
 
+    Returns
+    -------
+    tuple of str
+        Faults of the file that were tolerated, one sentence each.
+
     Raises
     ------
     Rejected
@@ -125,7 +132,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
     check_out(out, header.shape, header.dtype)
     form = recognise(path, header.name)
     with reject_codec_errors(header.name, form, "decode"):
-        form.read_pixels(path, header, out)
+        return form.read_pixels(path, header, out)
 
 
 def read_window(
@@ -189,12 +196,11 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     path : Path
         The file to write.
     image : ndarray
-        (rows, columns), or (rows, columns, channels) with 1 to 4 channels; the last of 2 or 4 is
-        alpha. Labels have one channel.
+        (rows, columns), or (rows, columns, channels). Labels have one channel.
     format : str
         Name of one of `FORMATS`.
     header : Header
-        Of the original, for its colour profile, resolution and compression.
+        What the image is, and what it carries.
 
     Returns
     -------
@@ -208,9 +214,25 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     OSError
         If the file cannot be written.
     """
-    check_result(header.name, str(image.dtype), image.shape, format)
+    described = header.image._replace(shape=image.shape, dtype=str(image.dtype))
+    check_result(header.name, described, format)
+    header, lost = holdable(header, format)
     with reject_memory_errors(header.name):
-        return FORMATS[format].write(path, image, header)
+        return lost + FORMATS[format].write(path, image, header)
+
+
+def holdable(header: Header, format: str) -> tuple[Header, tuple[str, ...]]:
+    """Return a header without what files of a format cannot hold, and a note on each of it."""
+    form = FORMATS[format]
+    names = dict.fromkeys(each.name for each in header.items)
+    lost = [TITLES[name] for name in names if name not in form.carries]
+    if header.image.nodata is not None and "nodata" not in form.carries:
+        lost.append(f"{TITLES['nodata']} ({header.image.nodata:g})")
+    if header.is_indexed and "palette" not in form.carries:
+        lost.append(TITLES["palette"])
+    items = tuple(each for each in header.items if each.name in form.carries)
+    notes = tuple(f"{title} dropped: {form.title} files cannot hold it" for title in lost)
+    return replace(header, items=items), notes
 
 
 def encode_tiles(
@@ -247,7 +269,7 @@ def encode_tiles(
     encode = FORMATS[format].encode_tiles
     if encode is None:
         raise tiles_refusal(name, format)
-    check_result(name, str(image.dtype), image.shape, format)
+    check_result(name, ImageHeader(image.shape, str(image.dtype)), format)
     with reject_memory_errors(name):
         return encode(spool, image, compression)
 
@@ -275,7 +297,7 @@ def assemble(
     format : str
         Name of the format that they were encoded in.
     header : Header
-        Of the original, for its colour profile, resolution and compression.
+        What the image is, and what it carries.
 
     Returns
     -------
@@ -292,9 +314,10 @@ def assemble(
     assemble_file = FORMATS[format].assemble
     if assemble_file is None:
         raise tiles_refusal(header.name, format)
-    check_result(header.name, dtype, shape, format)
+    check_result(header.name, header.image._replace(shape=tuple(shape), dtype=dtype), format)
+    header, lost = holdable(header, format)
     with reject_memory_errors(header.name):
-        return assemble_file(path, pieces, shape, dtype, header)
+        return lost + assemble_file(path, pieces, shape, dtype, header)
 
 
 def tiles_refusal(name: str, format: str) -> Rejected:
@@ -306,15 +329,15 @@ def tiles_refusal(name: str, format: str) -> Rejected:
     )
 
 
-def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> None:
+def check_result(name: str, image: ImageHeader, format: str) -> None:
     """Check that a format can hold a result, before the result is computed.
 
     Parameters
     ----------
     name : str
         Name that the visitor gave the original; begins the error sentence.
-    dtype, shape : str, sequence of int
-        Of the result.
+    image : ImageHeader
+        The result.
     format : str
         Name of the format to write.
 
@@ -323,18 +346,23 @@ def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> No
     Rejected
         If it cannot; the sentence says what was found and what to choose.
     """
-    form = FORMATS[format]
+    form, dtype = FORMATS[format], image.dtype
     if dtype not in DTYPES:
         raise Rejected(
             f"{name}: the result is of {dtype}; files hold {', '.join(DTYPES)}; use depth input"
         )
-    if dtype == "uint32" and channels_of(shape) > 1:
+    if image.kind == "labels" and image.colours > 1:
         raise Rejected(
-            f"{name}: the result has labels in {channels_of(shape)} channels; labels have one"
+            f"{name}: the result has labels in {image.colours} channels; labels have one"
         )
     if dtype not in form.dtypes:
-        raise Rejected(refused_dtype(name, dtype, form))
-    rows, columns = shape[:2]
+        raise Rejected(refused_dtype(name, image, form))
+    if image.colours not in (1, 3) and not form.holds_bands:
+        raise Rejected(
+            f"{name}: the result has {image.colours} channels beside transparency, and "
+            f"{form.title} holds gray or RGB; choose TIFF"
+        )
+    rows, columns = image.shape[:2]
     if form.side_max is not None and max(rows, columns) > form.side_max:
         raise Rejected(
             f"{name}: the result has {rows} × {columns} pixels, and {form.title} holds at most "
@@ -342,14 +370,17 @@ def check_result(name: str, dtype: str, shape: Sequence[int], format: str) -> No
         )
 
 
-def refused_dtype(name: str, dtype: str, form: Format) -> str:
+def refused_dtype(name: str, image: ImageHeader, form: Format) -> str:
     """Return the sentence for a dtype that a format cannot hold."""
-    if dtype == "uint32":
+    dtype = image.dtype
+    if image.kind == "labels":
         return (
             f"{name}: the result has labels, which {form.title} cannot hold; "
             "colour them (label2rgb) or choose TIFF"
         )
-    depth = {"uint16": "16 bits", "float32": "32-bit floats", "float64": "64-bit floats"}
+    depth = {"uint16": "16 bits"} | {f"float{n}": f"{n}-bit floats" for n in (16, 32, 64)}
+    depth |= {f"int{n}": f"{n} bits with sign" for n in (8, 16, 32, 64)}
+    depth |= {f"uint{n}": f"{n} bits" for n in (32, 64)}
     choose = "PNG or TIFF" if dtype == "uint16" else "TIFF"
     return (
         f"{name}: the result has pixels of {depth[dtype]}, which {form.title} cannot hold; "

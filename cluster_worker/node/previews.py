@@ -151,7 +151,10 @@ class Previewer:
             if held is None:
                 return Answer()
             header, pixels = held
-            with self.engine.prepare(header.shape, header.dtype, question.steps) as job:
+            alpha = header.has_alpha
+            with self.engine.prepare(
+                header.shape, header.dtype, question.steps, alpha=alpha
+            ) as job:
                 np.copyto(job.source, pixels)
                 job.start()
                 job.wait(SECONDS_MAX + 1)
@@ -208,7 +211,8 @@ class Previewer:
         pixels = Pixels(str(folder / "result"), image.shape, image.dtype.name)
         Path(pixels.path).write_bytes(np.ascontiguousarray(image).tobytes())
         path = folder / "preview.png"
-        self.decoder.write(path, pixels, "png", header)
+        shown_as = replace(header, image=header_of(image.shape, "uint8"), items=())
+        self.decoder.write(path, pixels, "png", shown_as)
         return path.read_bytes()
 
     def __enter__(self) -> Self:

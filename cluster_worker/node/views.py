@@ -101,15 +101,16 @@ class Views:
             If the picture cannot be written.
         """
         path = folder / f"{image}.{self.extension}"
-        name = self.file.header.name
+        header = self.file.header if image == "original" else self.file.result
+        name = header.name
         check_room(self.shapes[image], folder, name)
         pixels = self.in_memory(image)
         if self.is_deep:
             found = pixels or self.in_file(image, decoder, target)
-            for _ in decoder.draw(path, found, name):
+            for _ in decoder.draw(path, found, name, header.has_alpha):
                 check()
         elif pixels:
-            decoder.write_picture(path, pixels, self.file.header)
+            decoder.write_picture(path, pixels, header)
         return path
 
     def in_memory(self, image: str) -> Pixels | None:

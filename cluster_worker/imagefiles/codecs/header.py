@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.imagefiles.codecs.items import Items
 from cluster_worker.pixels.header import ImageHeader
 
 Image = NDArray[Any]
@@ -23,13 +24,21 @@ Piece = tuple[Path, int, int]
 TILE = 256
 
 # The dtypes of images in files; labels are uint32.
-DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
+DTYPES: tuple[str, ...] = (
+    "bool",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+)
+DTYPES += ("float16", "float32", "float64")
 
 # Compressions that a result takes over from the original; "" is the usual one of the format.
 COMPRESSIONS = ("", "zstd")
-
-# The colour space that a profile must have, by the number of channels of the result.
-COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 # Profiles of cameras and printers have 0.5 to 3 MB.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
@@ -45,10 +54,29 @@ SHORT_LABELS_MAX = 65_535
 # Pixels per inch: about four pixels per nanometre. Every format can still store this.
 RESOLUTION_MAX = 1e8
 
+# Entries of a palette, RGBA of 8 bits each.
+PALETTE_MAX = 256
+
+
+@dataclass(frozen=True)
+class JpegCoding:
+    """How a JPEG was compressed, for a result in the same quality.
+
+    Attributes
+    ----------
+    tables : tuple of tuple of int
+        Quantization tables of 64 numbers, in the order of their numbers.
+    subsampling : str
+        Of the colours, as in "420".
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    subsampling: str
+
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image file before its pixels are decoded.
+    """What is known of an image file before its pixels are decoded; and what a result is to carry.
 
     Attributes
     ----------
@@ -57,8 +85,8 @@ class Header:
     format : str
         Name of the file's `Format`.
     image : ImageHeader
-        What the image is, turned upright. Its dtype is bool, uint8, uint16, uint32 (labels),
-        float32 or float64.
+        What the image is, turned upright. Its dtype is one of `DTYPES`. If the file has a palette,
+        its kind decides what is decoded: "labels" for the indices, else the colours.
     orientation : int
         1 to 8 as EXIF and TIFF number them: how the stored rows and columns are turned.
     icc_profile : bytes
@@ -72,6 +100,14 @@ class Header:
         can. None if the file cannot be read by windows.
     compression : str
         One of `COMPRESSIONS`; a result in the same format is compressed in the same way.
+    palette : bytes
+        Red, green, blue and alpha of each index; empty if the file has no palette of 8 bits.
+    bits : int
+        Bits of a sample in the file, if the dtype has more; else 0.
+    items : tuple of Item
+        What else the file carries.
+    jpeg : JpegCoding or None
+        How it was compressed, if it is a JPEG.
     """
 
     name: str
@@ -83,6 +119,15 @@ class Header:
     notes: tuple[str, ...] = ()
     block: tuple[int, int] | None = None
     compression: str = ""
+    palette: bytes = b""
+    bits: int = 0
+    items: Items = ()
+    jpeg: JpegCoding | None = None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the pixels are indices of the palette."""
+        return bool(self.palette) and self.image.kind == "labels"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,9 +167,11 @@ class Format:
     read_header : callable
         (path, name) to `Header`; decodes no pixels.
     read_pixels : callable
-        (path, header, out): fills `out`, which has the header's shape and dtype.
+        (path, header, out) to notes on faults that were tolerated: fills `out`, which has the
+        header's shape and dtype.
     write : callable
-        (path, image, header of the original) to notes on what was not kept.
+        (path, image, header) to notes on what was not kept. The header says what the image is and
+        what it carries.
     read_window : callable or None
         (path, header, top, bottom, left, right, out): fills `out` with these rows and columns.
         None if the format is not read by windows.
@@ -136,6 +183,10 @@ class Format:
         tiles. None if the format is not written by tiles.
     dtypes : tuple of str
         The dtypes of results that it can hold; bool for masks, uint32 for labels.
+    carries : frozenset of str
+        Names of the items that its files can hold, as in `items.TITLES`.
+    holds_bands : bool
+        Whether it can hold other channels than gray or RGB with or without alpha.
     side_max : int or None
         Largest number of rows, and of columns, that it can store.
     """
@@ -146,7 +197,7 @@ class Format:
     media_type: str
     magic: re.Pattern[bytes]
     read_header: Callable[[Path, str], Header]
-    read_pixels: Callable[[Path, Header, Image], None]
+    read_pixels: Callable[[Path, Header, Image], tuple[str, ...]]
     write: Callable[[Path, Image, Header], tuple[str, ...]]
     read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
     encode_tiles: Callable[[Path, Image, str], list[ByteRange]] | None = None
@@ -154,17 +205,14 @@ class Format:
         Callable[[Path, Sequence[Piece], Sequence[int], str, Header], tuple[str, ...]] | None
     ) = None
     dtypes: tuple[str, ...] = DTYPES
+    carries: frozenset[str] = frozenset()
+    holds_bands: bool = False
     side_max: int | None = None
 
     @property
     def extension(self) -> str:
         """The extension of results, without the dot."""
         return self.extensions[0]
-
-
-def has_alpha(shape: Sequence[int]) -> bool:
-    """Return whether the last channel of an image of this shape is alpha."""
-    return len(shape) == 3 and shape[2] in (2, 4)
 
 
 def upright_shape(rows: int, columns: int, channels: int, orientation: int) -> tuple[int, ...]:
@@ -259,10 +307,10 @@ def fitting_profile(shape: Sequence[int], header: Header) -> tuple[bytes, tuple[
         The profile; empty with a note if it is for another colour space.
     """
     space = header.icc_profile[16:20]
-    if not space or space == COLOUR_SPACES[channels_of(shape)]:
+    result = "RGB" if header.is_indexed or channels_of(shape) > 2 else "gray"
+    if not space or space == (b"RGB " if result == "RGB" else b"GRAY"):
         return header.icc_profile, ()
     profile = space.decode("ascii", "replace").strip()
-    result = "gray" if channels_of(shape) <= 2 else "RGB"
     return b"", (f"colour profile dropped: it is for {profile}, the result is {result}",)
 
 
@@ -274,6 +322,33 @@ def channels_of(shape: Sequence[int]) -> int:
 def without_channels(image: Image) -> Image:
     """View an image of one channel as rows × columns; return others unchanged."""
     return image[..., 0] if image.shape[2:] == (1,) else image
+
+
+def palette_of(colours: Image, alpha: bytes = b"") -> bytes:
+    """Build the palette of a header.
+
+    Parameters
+    ----------
+    colours : ndarray
+        (indices, 3) of uint8.
+    alpha : bytes
+        Of the first indices; the others are opaque.
+    """
+    table = np.full((len(colours), 4), 255, np.uint8)
+    table[:, :3] = colours
+    clear = np.frombuffer(alpha, np.uint8)[: len(table)]
+    table[: len(clear), 3] = clear
+    return table.tobytes()
+
+
+def palette_table(palette: bytes) -> Image:
+    """Return a header's palette as an array, (indices, 4) of uint8."""
+    return np.frombuffer(palette, np.uint8).reshape(-1, 4)
+
+
+def palette_has_alpha(palette: bytes) -> bool:
+    """Return whether some index of a palette is transparent."""
+    return bool((palette_table(palette)[:, 3] < 255).any())
 
 
 def in_8_bits(image: Image) -> Image:

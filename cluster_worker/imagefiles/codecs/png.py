@@ -8,13 +8,10 @@ colour. It would silently reduce colours of 16 bits to 8, so libpng decodes such
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from os import SEEK_CUR
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-import PIL.Image
 from imagecodecs import png_decode
 from PIL import PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile
@@ -31,25 +28,39 @@ from cluster_worker.imagefiles.codecs.header import (
     fitting_profile,
     in_8_bits,
     narrowed,
+    palette_has_alpha,
+    palette_of,
+    palette_table,
     upright_shape,
     valid_orientation,
     valid_profile,
     without_channels,
 )
-from cluster_worker.imagefiles.codecs.pillow import ORIENTATION, exif_of, fill, resolution_of
+from cluster_worker.imagefiles.codecs.items import Item, upright_xmp, within_limit
+from cluster_worker.imagefiles.codecs.pillow import (
+    ORIENTATION,
+    exif_of,
+    fill,
+    resolution_of,
+    result_exif,
+)
 from cluster_worker.imagefiles.codecs.png_bands import (
-    CHECKSUM,
     CHUNK_HEAD,
     SIGNATURE,
     chunk,
     header_chunk,
+    palette_header_chunk,
 )
-from cluster_worker.pixels.header import header_of
+from cluster_worker.imagefiles.codecs.png_chunks import (
+    contents_of,
+    items_of,
+    sound,
+    text_chunk,
+)
+from cluster_worker.pixels.header import ImageHeader, header_of
 
 # Pillow's own limit of 1 MiB would refuse images with the colour profile of a printer.
 PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
-
-READ_BYTES = 1 << 20
 
 # The content of two chunks of a result: pixels per metre, and the colour profile.
 RESOLUTION, METRE, INCH_METRES = struct.Struct(">IIB"), 1, 0.0254
@@ -70,32 +81,56 @@ def read_header(path: Path, name: str) -> Header:
     Rejected
         If the image is an animation.
     """
-    with path.open("rb") as opened:
+    with path.open("rb") as stored:
+        opened, _ = sound(stored, with_pixels=False)
         bit_depth, colour_type = read_colour_format(opened)
-        file = PngImageFile(opened)
+        file: Any = PngImageFile(opened)
         if getattr(file, "n_frames", 1) > 1:
             raise Rejected(
-                f"{name}: is an animation of {file.n_frames} pictures; this app reads single ones"
+                f"{name}: is an animation of {file.n_frames} pictures; this app reads single ones, "
+                "so save each as a file of its own"
             )
         deep = libpng_channels(file, bit_depth, colour_type)
         mode, notes = mode_of(file)
+        palette = palette_in(file)
         columns, rows = file.size
-        # The method of the base class: the one of PNG decodes all pixels, as EXIF may follow them.
-        exif, damaged = exif_of(lambda: PIL.Image.Image.getexif(file))
-        orientation = valid_orientation(exif.get(ORIENTATION))
-        profile, dropped = valid_profile(file.info.get("icc_profile"))
-        return Header(
-            name=name,
-            format="png",
-            image=header_of(
-                upright_shape(rows, columns, deep or CHANNELS[mode], orientation),
-                "uint16" if deep else DTYPES.get(mode, "uint8"),
-            ),
-            orientation=orientation,
-            icc_profile=profile,
-            resolution=resolution_of(file.info.get("dpi"), exif, orientation),
-            notes=notes + damaged + dropped,
-        )
+        density, profile = file.info.get("dpi"), file.info.get("icc_profile")
+        block, others, lost = items_of(opened)
+    exif, items, damaged = exif_of(block)
+    items, over = within_limit((*items, *others))
+    orientation = valid_orientation(exif.get(ORIENTATION))
+    profile, dropped = valid_profile(profile)
+    dtype = "uint16" if deep else DTYPES.get(mode, "uint8")
+    image = header_of(upright_shape(rows, columns, deep or CHANNELS[mode], orientation), dtype)
+    return Header(
+        name=name,
+        format="png",
+        image=image._replace(kind="intensity") if is_intensity(image) else image,
+        orientation=orientation,
+        icc_profile=profile,
+        resolution=resolution_of(density, exif, orientation),
+        # What `read_pixels` says again is said once.
+        notes=notes + damaged + dropped + lost + over,
+        palette=palette,
+        bits=1 if dtype == "bool" else 0,
+        items=items,
+    )
+
+
+def is_intensity(image: ImageHeader) -> bool:
+    """Return whether an image holds numbers of an instrument: it is gray and has 16 bits."""
+    return image.dtype == "uint16" and image.colours == 1
+
+
+def palette_in(file: PngImageFile) -> bytes:
+    """Return the palette of a file, b"" if it has none."""
+    if file.mode != "P" or file.palette is None:
+        return b""
+    transparency = file.info.get("transparency", b"")
+    if isinstance(transparency, int):
+        transparency = b"\xff" * transparency + b"\0"
+    colours = np.frombuffer(bytes(file.palette.palette), np.uint8)
+    return palette_of(colours[: len(colours) // 3 * 3].reshape(-1, 3), transparency)
 
 
 def read_colour_format(opened: BinaryIO) -> tuple[int, int]:
@@ -130,18 +165,23 @@ def mode_of(file: PngImageFile) -> tuple[str, tuple[str, ...]]:
     return file.mode, ()
 
 
-def read_pixels(path: Path, header: Header, out: Image) -> None:
+def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """Decode a PNG into `out`.
+
+    Returns
+    -------
+    tuple of str
+        What was tolerated, one sentence each.
 
     Raises
     ------
     EOFError
         If the file ends too early.
     ValueError
-        If a checksum is wrong.
+        If the checksum of a chunk is wrong without which the pixels cannot be read.
     """
-    with path.open("rb") as opened:
-        check_chunks(opened)
+    with path.open("rb") as stored:
+        opened, notes = sound(stored, with_pixels=True)
         bit_depth, colour_type = read_colour_format(opened)
         file = PngImageFile(opened)
         if can_decode_by_bands(file, bit_depth):
@@ -149,7 +189,9 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         elif libpng_channels(file, bit_depth, colour_type):
             fill_by_libpng(opened, header.orientation, out)
         else:
-            fill(file, mode_of(file)[0], header.orientation, out)
+            mode = "P" if header.is_indexed else mode_of(file)[0]
+            fill(file, mode, header.orientation, out)
+    return notes
 
 
 def can_decode_by_bands(file: PngImageFile, bit_depth: int) -> bool:
@@ -167,19 +209,6 @@ def fill_by_bands(opened: BinaryIO, orientation: int, out: Image) -> None:
         stored[...] = straight
 
 
-def contents_of(opened: BinaryIO) -> Iterator[bytes]:
-    """Read the contents of the pixel chunks, after `check_chunks` has found all chunks complete."""
-    opened.seek(len(SIGNATURE))
-    chunk_type = b""
-    while chunk_type != b"IEND":
-        length, chunk_type = CHUNK_HEAD.unpack(opened.read(CHUNK_HEAD.size))
-        if chunk_type == b"IDAT":
-            for start in range(0, length, READ_BYTES):
-                yield opened.read(min(READ_BYTES, length - start))
-            length = 0
-        opened.seek(length + CHECKSUM.size, SEEK_CUR)
-
-
 def fill_by_libpng(opened: BinaryIO, orientation: int, out: Image) -> None:
     """Decode a file with libpng, which keeps 16 bits, and write its pixels upright to `out`."""
     opened.seek(0)
@@ -190,56 +219,18 @@ def fill_by_libpng(opened: BinaryIO, orientation: int, out: Image) -> None:
         stored[...] = png_decode(opened.read())
 
 
-def check_chunks(opened: BinaryIO) -> None:
-    """Check that all chunks up to the last one exist and that their checksums are right.
-
-    Pillow checks neither the checksums of pixel chunks nor whether the last chunk exists.
-
-    Raises
-    ------
-    EOFError
-        If the file ends before the last chunk does.
-    ValueError
-        If a checksum is wrong.
-    """
-    opened.seek(len(SIGNATURE))
-    chunk_type = b""
-    while chunk_type != b"IEND":
-        length, chunk_type = CHUNK_HEAD.unpack(read_exactly(opened, CHUNK_HEAD.size))
-        checksum = zlib.crc32(chunk_type)
-        for start in range(0, length, READ_BYTES):
-            content = read_exactly(opened, min(READ_BYTES, length - start))
-            checksum = zlib.crc32(content, checksum)
-        if CHECKSUM.unpack(read_exactly(opened, CHECKSUM.size))[0] != checksum:
-            raise ValueError(f"checksum of chunk {chunk_type!r} is wrong")
-
-
-def read_exactly(opened: BinaryIO, size: int) -> bytes:
-    """Read `size` bytes.
-
-    Raises
-    ------
-    EOFError
-        If the file has fewer bytes left.
-    """
-    found = opened.read(size)
-    if len(found) < size:
-        raise EOFError("the file ends within a chunk")
-    return found
-
-
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     """Write a PNG.
 
     A mask is written in 8 bits as 0 and 255, which every program shows. It is written in 1 bit if
-    the original had 1 bit.
+    the original had 1 bit. Indices get the original's palette.
 
     Raises
     ------
     Rejected
         If the image has labels larger than 16 bits can hold.
     """
-    if header.dtype != "bool":
+    if header.bits != 1:
         image = in_8_bits(image)
     image = narrowed(without_channels(image))
     if image.dtype == np.uint32:
@@ -248,16 +239,53 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
             f"{SHORT_LABELS_MAX}; choose TIFF"
         )
     profile, notes = fitting_profile(image.shape, header)
+    before, lost = carried(header, image)
     with path.open("wb") as opened:
-        opened.write(SIGNATURE + header_chunk(image.shape, BITS[image.dtype.name]))
+        if is_indexed(header, image):
+            opened.write(SIGNATURE + palette_header_chunk(image.shape))
+        else:
+            opened.write(SIGNATURE + header_chunk(image.shape, BITS[image.dtype.name]))
         if profile:
             opened.write(chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile)))
-        if header.resolution:
-            along = (round(each / INCH_METRES) for each in header.resolution)
-            opened.write(chunk(b"pHYs", RESOLUTION.pack(*along, METRE)))
+        opened.write(before)
         opened.writelines(png_bands.encoded(image))
         opened.write(chunk(b"IEND", b""))
-    return notes
+    return notes + lost
+
+
+def is_indexed(header: Header, image: Image) -> bool:
+    """Return whether an image is written as indices of the original's palette."""
+    return header.is_indexed and image.dtype == np.uint8 and image.ndim == 2
+
+
+def carried(header: Header, image: Image) -> tuple[bytes, tuple[str, ...]]:
+    """Return the chunks before the pixels, after the profile, and notes on what is lost."""
+    found = b""
+    for each in header.items:
+        if each.name in ("gamma", "cicp", "sbit"):
+            found += chunk(each.key.encode(), each.value)
+    if is_indexed(header, image):
+        table = palette_table(header.palette)
+        # Every index needs an entry.
+        missing = max(0, int(image.max(initial=0)) + 1 - len(table))
+        table = np.vstack([table, np.zeros((missing, 4), np.uint8)])
+        found += chunk(b"PLTE", table[:, :3].tobytes())
+        if palette_has_alpha(header.palette):
+            found += chunk(b"tRNS", table[:, 3].tobytes())
+    if header.resolution:
+        along = (round(each / INCH_METRES) for each in header.resolution)
+        found += chunk(b"pHYs", RESOLUTION.pack(*along, METRE))
+    exif, notes = result_exif(header, image.shape, always=False, texts=False)
+    if exif:
+        found += chunk(b"eXIf", exif)
+    for each in header.items:
+        if each.name == "xmp":
+            found += text_chunk(each._replace(value=upright_xmp(each.value)))
+        elif each.name == "text":
+            found += text_chunk(each)
+        elif each.name == "comment":
+            found += text_chunk(Item("text", "Comment", each.value))
+    return found, notes
 
 
 PNG = Format(
@@ -270,4 +298,18 @@ PNG = Format(
     read_pixels=read_pixels,
     write=write,
     dtypes=("bool", "uint8", "uint16", "uint32"),
+    carries=frozenset(
+        (
+            "profile",
+            "resolution",
+            "exif",
+            "xmp",
+            "text",
+            "comment",
+            "gamma",
+            "cicp",
+            "sbit",
+            "palette",
+        )
+    ),
 )

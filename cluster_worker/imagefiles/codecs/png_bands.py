@@ -32,6 +32,7 @@ CHECKSUM = struct.Struct(">I")
 HEADER = struct.Struct(">IIBB3x")
 # Colour types by the number of channels.
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+PALETTE_TYPE = 3
 
 # Bytes of a band that is deflated; the flush after a band adds five.
 BAND_BYTES = 1 << 20
@@ -85,6 +86,12 @@ def header_chunk(shape: tuple[int, ...], bit_depth: int) -> bytes:
     """Return the first chunk of a file, for an image of this shape."""
     rows, columns = shape[:2]
     return chunk(b"IHDR", HEADER.pack(columns, rows, bit_depth, COLOUR_TYPES[channels_of(shape)]))
+
+
+def palette_header_chunk(shape: tuple[int, ...]) -> bytes:
+    """Return the first chunk of a file of indices of 8 bits."""
+    rows, columns = shape[:2]
+    return chunk(b"IHDR", HEADER.pack(columns, rows, 8, PALETTE_TYPE))
 
 
 def chunk(chunk_type: bytes, content: bytes) -> bytes:

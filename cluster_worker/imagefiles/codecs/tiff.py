@@ -1,44 +1,69 @@
-"""TIFF of one page: gray and RGB of 1, 8 and 16 bits and floats, palettes, labels of 32 bits."""
+"""TIFF of one page, in all the kinds that tifffile and imagecodecs decode."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tifffile import TiffFile, imwrite
+import PIL.Image
+from PIL.TiffImagePlugin import TiffImageFile
+from tifffile import TiffFile, TiffPage, imwrite
 
+from cluster_worker.imagefiles.codecs import ome
+from cluster_worker.imagefiles.codecs.colour_spaces import cmyk_note
 from cluster_worker.imagefiles.codecs.header import (
     Format,
     Header,
     Image,
     as_stored,
     narrowed,
+    palette_of,
     upright_shape,
     valid_orientation,
     valid_profile,
     without_channels,
 )
+from cluster_worker.imagefiles.codecs.items import first_of
 from cluster_worker.imagefiles.codecs.threads import THREADS
-from cluster_worker.imagefiles.codecs.tiff_page import (
+from cluster_worker.imagefiles.codecs.tiff_colours import palette_colours, to_pixels
+from cluster_worker.imagefiles.codecs.tiff_items import (
+    CARRIES,
     LEVEL,
-    ORIENTATION,
-    PALETTE,
     ZSTD,
+    append_directories,
+    exif_texts,
+    items_of,
+    write_options,
+)
+from cluster_worker.imagefiles.codecs.tiff_page import (
+    ORIENTATION,
     ZSTD_NUMBER,
+    Samples,
     block_of,
-    channels_of,
     check_extent,
     check_tags,
     first_page,
-    needs_no_conversion,
+    imagej_unit,
+    nodata_of,
+    planes_last,
     refuse_pages,
     resolution_of,
-    to_gray_or_rgb,
-    write_options,
+    samples_of,
 )
-from cluster_worker.imagefiles.codecs.tiff_windows import assemble, encode_tiles, read_window
-from cluster_worker.pixels.header import header_of
+from cluster_worker.imagefiles.codecs.tiff_windows import (
+    StoredPieces,
+    assemble,
+    encode_tiles,
+    read_window,
+)
+from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.pixels.tiling import Span
 
 STRIP_BYTES = 1 << 20
+INCH_METRES = 0.0254
+
+SPARE = "a strip of the file is longer than its pixels, or was damaged behind them"
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -57,29 +82,64 @@ def read_header(path: Path, name: str) -> Header:
         page = first_page(file)
         check_tags(file, page)
         refuse_pages(file, page, name)
-        channels, notes = channels_of(page, name)
+        samples = samples_of(page, name)
+        notes = samples.notes
         tag = page.tags.get(ORIENTATION)
         orientation = valid_orientation(int(tag.value) if tag else 1)
         profile, dropped = valid_profile(page.iccprofile)
-        palette = page.photometric == PALETTE
+        if samples.conversion == "cmyk":
+            notes += (cmyk_note(profile),)
+        if samples.conversion in ("cmyk", "lab"):
+            profile = b""
+        items, lost = items_of(path, file, page)
+        resolution = resolution_of(page, orientation)
+        described = ome.described(first_of(items, "ome"))
+        size = described.pixel_size
+        if size and orientation >= 5:
+            size = size[::-1]
+        if size and resolution is None:
+            resolution = INCH_METRES / size[1], INCH_METRES / size[0]
+        elif resolution and imagej_unit(page) not in ("", "inch", "pixel"):
+            size = INCH_METRES / resolution[1], INCH_METRES / resolution[0]
+        indexed = samples.conversion == "palette" and samples.dtype == "uint8"
         return Header(
             name=name,
             format="tiff",
-            image=header_of(
-                upright_shape(page.imagelength, page.imagewidth, channels, orientation),
-                "uint8" if palette else str(page.dtype),
+            image=ImageHeader(
+                upright_shape(page.imagelength, page.imagewidth, samples.channels, orientation),
+                samples.dtype,
+                "yx" if samples.channels == 1 else "yxs",
+                samples.kind,
+                samples.alpha,
+                nodata_of(page),
+                size,
+                channel_names(samples, described.channels),
             ),
             orientation=orientation,
             icc_profile=profile,
-            resolution=resolution_of(page, orientation),
-            notes=notes + dropped,
-            block=block_of(page) if orientation == 1 else None,
+            resolution=resolution,
+            notes=notes + dropped + lost,
+            block=block_of(page, samples.conversion) if orientation == 1 else None,
             compression=ZSTD if page.compression == ZSTD_NUMBER else "",
+            palette=palette_of(palette_colours(page)) if indexed else b"",
+            bits=0 if samples.conversion == "palette" else samples.bits,
+            items=items,
         )
 
 
-def read_pixels(path: Path, header: Header, out: Image) -> None:
+def channel_names(samples: Samples, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the channels without alpha: those of OME-XML if it names them all."""
+    colours = samples.channels - samples.alpha
+    return named if len(named) == colours and not samples.names else samples.names
+
+
+def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """Decode a TIFF into `out`.
+
+    Returns
+    -------
+    tuple of str
+        What was tolerated, one sentence each.
 
     Raises
     ------
@@ -89,12 +149,53 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
     with TiffFile(path) as file:
         page = first_page(file)
         check_extent(page, path.stat().st_size)
+        samples = samples_of(page, header.name)
         stored = as_stored(out, header.orientation)
-        if needs_no_conversion(page) and stored.flags.c_contiguous:
+        if samples.conversion == "ycbcr":
+            stored[...] = by_libtiff(path)
+            return ()
+        planar = page.planarconfig == 2 and page.samplesperpixel > 1
+        straight = samples.conversion in ("", "white", "premultiplied") and not planar
+        if straight and stored.flags.c_contiguous:
             # A new view: tifffile changes the shape of the array that it gets.
-            page.asarray(out=stored.view(np.ndarray), maxworkers=THREADS)
-            return
-        stored[...] = to_gray_or_rgb(page, page.asarray(maxworkers=THREADS), stored.shape)
+            notes = decode(page, path, stored.view(np.ndarray))
+            if samples.conversion:
+                to_pixels(page, samples, stored, stored, indexed=False)
+            return notes
+        raw = np.empty(page.shape, page.dtype)
+        notes = decode(page, path, raw)
+        raw = planes_last(page, raw, stored.shape[:2])
+        to_pixels(page, samples, raw, stored, header.is_indexed)
+        return notes
+
+
+def decode(page: TiffPage, path: Path, out: Image) -> tuple[str, ...]:
+    """Decode the samples of a page into `out`, which has the page's shape.
+
+    Where tifffile fails, the pieces are tried one by one, with more patience.
+
+    Returns
+    -------
+    tuple of str
+        What was tolerated.
+    """
+    try:
+        page.asarray(out=out, maxworkers=THREADS)
+    except Exception:
+        if block_of(page, "") is None or page.planarconfig == 2:
+            raise
+        pieces = StoredPieces(path, tolerant=True)
+        rows, columns = page.imagelength, page.imagewidth
+        whole = out.reshape(rows, columns, page.samplesperpixel)
+        pieces.read(Span(0, rows, 0, columns), whole)
+        return (SPARE,)
+    return ()
+
+
+def by_libtiff(path: Path) -> Image:
+    """Decode colours in YCbCr that are not compressed as JPEG, which libtiff converts to RGB."""
+    with path.open("rb") as opened:
+        return np.asarray(TiffImageFile(opened).convert("RGB"))
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
@@ -104,20 +205,50 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     reads. Integers are stored as differences along the row. Labels are written in 16 bits if the
     largest fits.
     """
-    image = narrowed(without_channels(image))
-    options, notes = write_options(image.shape, header)
-    if image.dtype != bool:
+    is_labels = header.image.kind == "labels"
+    image = without_channels(image)
+    image = narrowed(image) if is_labels else image
+    header = replace(header, items=header.items + exif_texts(header))
+    described = replace_shape(header.image, image)
+    options, notes = write_options(described, header)
+    bits = header.bits if fits_bits(image, header.bits) else 0
+    if bits:
+        # Samples that end within a byte are not compressed: tifffile packs them itself.
+        options |= {"bitspersample": bits, "compression": None}
+    elif image.dtype != bool:
         options["compressionargs"] = {"level": LEVEL}
+    if header.bits > 1 and not bits and image.dtype.kind == "u":
+        wide = 8 * image.dtype.itemsize
+        notes += (f"written with {wide} bits a sample: the values do not fit into {header.bits}",)
     imwrite(
         path,
         np.ascontiguousarray(image),
-        predictor=image.dtype.kind == "u",
+        predictor=has_predictor(image.dtype) and not bits and not header.is_indexed,
         rowsperstrip=max(1, STRIP_BYTES // max(1, image.nbytes // image.shape[0])),
         maxworkers=THREADS,
         **options,
     )
+    append_directories(path, header, image.shape)
     return notes
 
+
+def has_predictor(dtype: np.dtype[Any]) -> bool:
+    """Return whether samples are stored as differences: whole numbers are."""
+    return dtype.kind in "iu"
+
+
+def replace_shape(described: ImageHeader, image: Image) -> ImageHeader:
+    """Return the header of a result as it is written."""
+    axes = "yx" if image.ndim == 2 else "yxs"
+    return described._replace(shape=image.shape, dtype=image.dtype.name, axes=axes)
+
+
+def fits_bits(image: Image, bits: int) -> bool:
+    """Return whether all values of an image fit into this number of bits, which is more than 1."""
+    return bits > 1 and image.dtype.kind == "u" and int(image.max(initial=0)) < 1 << bits
+
+
+PIL.Image.MAX_IMAGE_PIXELS = None
 
 TIFF = Format(
     name="tiff",
@@ -132,4 +263,6 @@ TIFF = Format(
     read_window=read_window,
     encode_tiles=encode_tiles,
     assemble=assemble,
+    carries=CARRIES,
+    holds_bands=True,
 )

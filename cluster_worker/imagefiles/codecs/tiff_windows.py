@@ -1,7 +1,9 @@
 """TIFF files of images larger than memory: read window by window, and written tile by tile."""
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import groupby, product
 from operator import itemgetter
@@ -13,16 +15,22 @@ from tifffile import TiffFile, TiffPage, TiffWriter
 
 from cluster_worker.imagefiles.codecs.header import TILE, ByteRange, Header, Image, Piece
 from cluster_worker.imagefiles.codecs.threads import in_threads
-from cluster_worker.imagefiles.codecs.tiff_page import (
+from cluster_worker.imagefiles.codecs.tiff_colours import to_pixels
+from cluster_worker.imagefiles.codecs.tiff_items import (
     LEVEL,
-    PALETTE,
     ZSTD,
-    check_extent,
-    first_page,
-    normalise_samples,
-    palette_colours,
-    reads_by_rows,
+    append_directories,
+    exif_texts,
     write_options,
+)
+from cluster_worker.imagefiles.codecs.tiff_page import (
+    DEFLATES,
+    JPEGS,
+    check_extent,
+    fill_of,
+    first_page,
+    reads_by_rows,
+    samples_of,
 )
 from cluster_worker.pixels.tiling import Span
 
@@ -65,13 +73,16 @@ def read_window(
     page = pieces.page
     if (page.imagelength, page.imagewidth) != header.shape[:2]:
         raise ValueError(f"the header is of {header.shape}, the file of {page.shape}")
-    if page.photometric == PALETTE:
-        indices = np.empty((*out.shape[:2], 1), page.dtype)
-        pieces.read(window, indices)
-        out[...] = palette_colours(page, indices[..., 0])
+    samples = samples_of(page, header.name)
+    if samples.conversion in ("", "white", "premultiplied"):
+        pieces.read(window, out if out.ndim == 3 else out[..., np.newaxis])
+        if samples.conversion:
+            to_pixels(page, samples, out, out, indexed=False)
         return
-    pieces.read(window, out if out.ndim == 3 else out[..., np.newaxis])
-    normalise_samples(page, out)
+    raw = np.empty((*out.shape[:2], page.samplesperpixel), page.dtype)
+    pieces.read(window, raw)
+    raw = raw[..., 0] if page.samplesperpixel == 1 else raw
+    to_pixels(page, samples, raw, out, header.is_indexed)
 
 
 @lru_cache(maxsize=1)
@@ -114,6 +125,8 @@ class StoredPieces:
     ----------
     path : Path
         A TIFF.
+    tolerant : bool
+        Whether a piece is decoded that has more bytes than its pixels need.
 
     Attributes
     ----------
@@ -132,7 +145,8 @@ class StoredPieces:
         If a piece lies past the file's end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tolerant: bool = True) -> None:
+        self.tolerant = tolerant
         with TiffFile(path) as file:
             self.page: TiffPage = first_page(file)
             check_extent(self.page, path.stat().st_size)
@@ -147,6 +161,13 @@ class StoredPieces:
         self.columns: int = page.tilewidth if page.is_tiled else page.imagewidth
         self.down: int = -(-page.imagelength // self.rows)
         self.across: int = -(-page.imagewidth // self.columns)
+        # Tables that all pieces in JPEG share.
+        self.options = (
+            {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+            if page.compression in JPEGS
+            else {}
+        )
+        self.fill = fill_of(page)
         self.kept: OrderedDict[int, Image] = OrderedDict()
         self.kept_bytes = 0
 
@@ -172,6 +193,13 @@ class StoredPieces:
         itemsize: int = np.dtype(self.page.dtype).itemsize
         return self.rows * self.columns * self.samples * itemsize
 
+    def stored_bytes(self, index: int) -> int:
+        """Return the bytes of a piece before it was compressed."""
+        page = self.page
+        top = index % (self.down * self.across) // self.across * self.rows
+        rows = self.rows if page.is_tiled else min(self.rows, page.imagelength - top)
+        return int(rows * -(-self.columns * self.samples * page.bitspersample // 8))
+
     def overlapping(self, window: Span) -> Iterator[tuple[int, int]]:
         """Yield plane, and number in the plane, of each piece that overlaps a window."""
         down = range(window.top // self.rows, -(-window.bottom // self.rows))
@@ -194,9 +222,17 @@ class StoredPieces:
         kept = self.kept.get(index)
         if kept is not None:
             return kept
-        start = self.page.dataoffsets[index]
-        content = mapped[start : start + self.page.databytecounts[index]].tobytes()
-        pixels: Image = self.page.decode(content, index)[0][0]
+        start, nbytes = self.page.dataoffsets[index], self.page.databytecounts[index]
+        if nbytes == 0:
+            shape = self.rows, self.columns, self.samples
+            return np.full(shape, self.fill, self.page.dtype)
+        content = mapped[start : start + nbytes].tobytes()
+        try:
+            pixels: Image = self.page.decode(content, index, **self.options)[0][0]
+        except Exception:
+            if not self.tolerant or self.page.compression not in DEFLATES:
+                raise
+            pixels = self.page.decode(shortened(content, self.stored_bytes(index)), index)[0][0]
         return pixels
 
     def keep(self, plane: int, number: int, piece: Image) -> None:
@@ -216,10 +252,13 @@ class StoredPieces:
         target = self.of_plane(out, plane)[common.relative_to(window).slices]
         bits = page.bitspersample * self.samples
         row_bytes = -(-page.imagewidth * bits // 8)
+        if page.databytecounts[self.index(plane, strip)] == 0:
+            target[...] = self.fill
+            return
         start = page.dataoffsets[self.index(plane, strip)] + (common.top - place.top) * row_bytes
         if start + len(target) * row_bytes > len(mapped):
             raise EOFError("rows are missing")
-        if bits % 8 or page.bitspersample < 8:
+        if page.bitspersample != 8 * np.dtype(page.dtype).itemsize:
             lines = mapped[start : start + len(target) * row_bytes].reshape(-1, row_bytes)
             self.unpack_rows(lines, common, target)
             return
@@ -242,6 +281,12 @@ class StoredPieces:
     def of_plane(self, out: Image, plane: int) -> Image:
         """View the channels of an image that one plane of the file stores."""
         return out[..., plane : plane + 1] if self.planes > 1 else out
+
+
+def shortened(content: bytes, nbytes: int) -> bytes:
+    """Return a deflated piece without what follows its `nbytes`; libdeflate refuses such pieces."""
+    stream = zlib.decompressobj()
+    return zlib.compress(stream.decompress(content, nbytes), 0)
 
 
 def encode_tiles(spool: Path, image: Image, compression: str) -> list[ByteRange]:
@@ -287,7 +332,7 @@ def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> byt
     tile[: pixels.shape[0], : pixels.shape[1]] = pixels
     if tile.dtype == bool:
         tile = np.packbits(tile.reshape(TILE, -1), axis=1)
-    elif tile.dtype.kind == "u":
+    elif tile.dtype.kind in "iu":
         tile = delta_encode(tile, axis=1)
     encode = zstd_encode if compression == ZSTD else deflate_encode
     encoded: bytes = encode(tile, LEVEL)
@@ -330,7 +375,13 @@ def assemble(
     count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
     if len(pieces) != count:
         raise ValueError(f"pieces: an image of {shape} has {count} tiles, got {len(pieces)}")
-    options, notes = write_options(shape, header)
+    header = replace(header, items=header.items + exif_texts(header))
+    axes = "yx" if len(shape) == 2 else "yxs"
+    options, notes = write_options(
+        header.image._replace(shape=shape, dtype=dtype, axes=axes), header
+    )
+    if header.bits > 1:
+        notes += (f"written with {8 * np.dtype(dtype).itemsize} bits a sample, not {header.bits}",)
     size = sum(nbytes for _, _, nbytes in pieces)
     with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
         writer.write(
@@ -338,9 +389,10 @@ def assemble(
             shape=shape,
             dtype=dtype,
             tile=(TILE, TILE),
-            predictor=np.dtype(dtype).kind == "u",
+            predictor=np.dtype(dtype).kind in "iu",
             **options,
         )
+    append_directories(path, header, shape)
     return notes
 
 

@@ -22,18 +22,23 @@ from cluster_worker.imagefiles.codecs.header import (
     Image,
     as_stored,
     fitting_profile,
-    has_alpha,
     in_8_bits,
     upright_shape,
     valid_orientation,
     valid_profile,
     without_channels,
 )
+from cluster_worker.imagefiles.codecs.items import (
+    Item,
+    first_of,
+    upright_xmp,
+    within_limit,
+)
 from cluster_worker.imagefiles.codecs.pillow import (
     ORIENTATION,
     exif_of,
-    resolution_exif,
     resolution_of,
+    result_exif,
 )
 from cluster_worker.pixels.header import header_of
 
@@ -73,9 +78,15 @@ def read_header(path: Path, name: str) -> Header:
     first = dict(reversed(found))
     frames = sum(chunk_type == FRAME for chunk_type, _ in found)
     if frames or first.get(CANVAS, b"\0")[0] & CANVAS_MOVES:
-        raise Rejected(f"{name}: is an animation of {frames} pictures; this app reads single ones")
+        raise Rejected(
+            f"{name}: is an animation of {frames} pictures; this app reads single ones, so save "
+            "each as a file of its own"
+        )
     rows, columns, channels = size_of(first)
-    exif, notes = exif_of(lambda: parse_exif(first.get(b"EXIF", b"")))
+    exif, items, notes = exif_of(first.get(b"EXIF", b""))
+    if first.get(b"XMP "):
+        items += (Item("xmp", "", first[b"XMP "]),)
+    items, over = within_limit(items)
     orientation = valid_orientation(exif.get(ORIENTATION))
     profile, dropped = valid_profile(first.get(b"ICCP"))
     return Header(
@@ -85,7 +96,8 @@ def read_header(path: Path, name: str) -> Header:
         orientation=orientation,
         icc_profile=profile,
         resolution=resolution_of(None, exif, orientation),
-        notes=notes + dropped,
+        notes=notes + dropped + over,
+        items=items,
     )
 
 
@@ -138,16 +150,13 @@ def size_of(first: dict[bytes, bytes]) -> tuple[int, int, int]:
     return rows, columns, 4 if alpha else 3
 
 
-def parse_exif(content: bytes) -> PIL.Image.Exif:
-    """Parse the content of an EXIF chunk, empty if there is none."""
-    exif = PIL.Image.Exif()
-    if content:
-        exif.load(content)
-    return exif
-
-
-def read_pixels(path: Path, header: Header, out: Image) -> None:
+def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """Decode a WebP into `out`.
+
+    Returns
+    -------
+    tuple of str
+        Empty: no fault of a WebP is tolerated.
 
     Raises
     ------
@@ -167,14 +176,16 @@ def read_pixels(path: Path, header: Header, out: Image) -> None:
         raise
     if straight is None:
         stored[...] = pixels
+    return ()
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     """Write a WebP without loss; the format has no gray, so gray is written as RGB."""
     picture = PIL.Image.fromarray(without_channels(in_8_bits(image)))
     if picture.mode in ("L", "LA"):
-        picture = picture.convert("RGBA" if has_alpha(image.shape) else "RGB")
+        picture = picture.convert("RGBA" if header.image.alpha else "RGB")
     profile, notes = fitting_profile((*image.shape[:2], len(picture.mode)), header)
+    exif, lost = result_exif(header, image.shape, always=True, texts=True)
     picture.save(
         path,
         "WEBP",
@@ -184,9 +195,10 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
         method=METHOD,
         quality=EFFORT,
         icc_profile=profile,
-        exif=resolution_exif(header.resolution) if header.resolution else b"",
+        exif=exif,
+        xmp=upright_xmp(first_of(header.items, "xmp")),
     )
-    return notes
+    return notes + lost
 
 
 WEBP = Format(
@@ -199,5 +211,6 @@ WEBP = Format(
     read_pixels=read_pixels,
     write=write,
     dtypes=("bool", "uint8"),
+    carries=frozenset(("profile", "resolution", "exif", "xmp", "text")),
     side_max=SIDE_MAX,
 )

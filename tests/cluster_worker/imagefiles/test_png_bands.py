@@ -30,7 +30,10 @@ def slopes(dtype, rows, columns, *channels):
 
 def written(path, image):
     formats.write(
-        path, image, "png", Header("cat.png", "png", header_of(image.shape, str(image.dtype)))
+        path,
+        image,
+        "png",
+        Header("cat.png", "png", header_of(image.shape, str(image.dtype)), bits=1),
     )
     return path.read_bytes()
 

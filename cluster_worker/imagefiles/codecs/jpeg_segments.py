@@ -1,0 +1,197 @@
+"""The segments of a JPEG: what stands before the pixels, and whether all pixels are there.
+
+Source: ITU-T T.81, annex B; JFIF 1.02; Adobe XMP specification, part 3; ICC.1:2022, annex B.4.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cluster_worker.imagefiles.codecs.items import Item, as_utf8
+
+# A marker is the byte FF and a byte for its type. A segment follows, which begins with its own
+# length; the end marker has none. Within the pixels, FF 00 stands for a byte FF, and FF D0 to FF D7
+# are restart markers.
+MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
+LENGTH = struct.Struct(">H")
+BASELINE, SCAN, END = b"\xc0", b"\xda", b"\xd9"
+COMMENT, JFIF, EXIF_OR_XMP, PROFILE, PHOTOSHOP = b"\xfe", b"\xe0", b"\xe1", b"\xe2", b"\xed"
+# Most bytes of a segment's content.
+CONTENT_MAX = 65_533
+
+# Start of frame, by its marker. Those left out are differential, or lossless and arithmetic.
+FRAMES = {b"\xc0": "", b"\xc1": "", b"\xc2": "progressive", b"\xc3": "lossless"}
+FRAMES |= {b"\xc9": "arithmetic", b"\xca": "arithmetic"}
+OTHER_FRAMES = (b"\xc5", b"\xc6", b"\xc7", b"\xcb", b"\xcd", b"\xce", b"\xcf")
+FRAME = struct.Struct(">BHHB")
+
+EXIF_START, XMP_START = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+XMP_MORE, ICC_START, PICTURES = b"http://ns.adobe.com/xmp/extension/\0", b"ICC_PROFILE\0", b"MPF\0"
+PHOTOSHOP_START, RESOURCE, IPTC_RESOURCE = b"Photoshop 3.0\0", b"8BIM", 0x0404
+
+# Bytes put in place of a missing end, to find out whether the decoder needs them.
+PADS = (b"\x00\x00", b"\x55\x55", b"\xaa\xaa")
+
+
+class Frame(NamedTuple):
+    """How the pixels are stored.
+
+    Attributes
+    ----------
+    marker : bytes
+        Second byte of the marker.
+    bits, rows, columns, channels : int
+        As the segment says.
+    """
+
+    marker: bytes
+    bits: int
+    rows: int
+    columns: int
+    channels: int
+
+
+def segments(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Walk the segments of a file up to the end marker, or to where the file ends too early.
+
+    Yields
+    ------
+    bytes, int
+        Second byte of the marker, and offset of the segment's length field.
+    """
+    # The start marker has no segment.
+    offset = 2
+    while found := MARKER.search(content, offset):
+        marker, offset = found[1], found.end()
+        yield marker, offset
+        if marker == END or offset + LENGTH.size > len(content):
+            return
+        offset += LENGTH.unpack_from(content, offset)[0]
+
+
+def before_scan(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Return marker and content of each segment before the pixels.
+
+    Raises
+    ------
+    EOFError
+        If the file ends before the pixels begin.
+    """
+    found: list[tuple[bytes, bytes]] = []
+    for marker, offset in segments(content):
+        if marker == SCAN:
+            return found
+        if offset + LENGTH.size > len(content):
+            break
+        end = offset + LENGTH.unpack_from(content, offset)[0]
+        found.append((marker, bytes(content[offset + LENGTH.size : end])))
+    raise EOFError("the file ends before its pixels")
+
+
+def frame_of(parts: list[tuple[bytes, bytes]]) -> Frame:
+    """Return how the pixels are stored.
+
+    Raises
+    ------
+    ValueError
+        If no segment says it.
+    """
+    for marker, content in parts:
+        if marker in FRAMES or marker in OTHER_FRAMES:
+            if len(content) < FRAME.size:
+                raise ValueError("the frame is too short")
+            return Frame(marker, *FRAME.unpack_from(content))
+    raise ValueError("no frame")
+
+
+def density_of(parts: list[tuple[bytes, bytes]]) -> tuple[int, int, int] | None:
+    """Return unit and density along columns and rows; None if the file has none."""
+    for marker, content in parts:
+        if marker == JFIF and content[:5] == b"JFIF\0" and len(content) >= 12:
+            unit, x, y = struct.unpack_from(">BHH", content, 7)
+            return unit, x, y
+    return None
+
+
+def starting(parts: list[tuple[bytes, bytes]], marker: bytes, start: bytes) -> list[bytes]:
+    """Return what follows `start` in the segments of a marker that begin with it."""
+    return [
+        content[len(start) :]
+        for found, content in parts
+        if found == marker and content.startswith(start)
+    ]
+
+
+def profile_of(parts: list[tuple[bytes, bytes]]) -> bytes:
+    """Return the colour profile, which may be in several segments; b"" if there is none."""
+    pieces = sorted(starting(parts, PROFILE, ICC_START), key=lambda each: each[:1])
+    return b"".join(each[2:] for each in pieces)
+
+
+def items_of(parts: list[tuple[bytes, bytes]]) -> tuple[list[Item], tuple[str, ...]]:
+    """Return what the segments carry besides EXIF data and profile, and notes on what is lost."""
+    items = [Item("xmp", "", each) for each in starting(parts, EXIF_OR_XMP, XMP_START)[:1]]
+    for each in starting(parts, PHOTOSHOP, PHOTOSHOP_START):
+        iptc = iptc_of(each)
+        if iptc:
+            items.append(Item("iptc", "", iptc))
+    items += [
+        Item("comment", "", as_utf8(content)) for marker, content in parts if marker == COMMENT
+    ]
+    notes: tuple[str, ...] = ()
+    if starting(parts, EXIF_OR_XMP, XMP_MORE):
+        notes += ("extended XMP data dropped",)
+    if starting(parts, PROFILE, PICTURES):
+        notes += ("further pictures in the file dropped; the first one is used",)
+    return items, notes
+
+
+def iptc_of(resources: bytes) -> bytes:
+    """Return the IPTC data among Photoshop's resources; b"" if there is none."""
+    offset = 0
+    while resources[offset : offset + 4] == RESOURCE and offset + 12 <= len(resources):
+        (number,) = LENGTH.unpack_from(resources, offset + 4)
+        name = resources[offset + 6]
+        start = offset + 6 + (name + 2) // 2 * 2
+        if start + 4 > len(resources):
+            break
+        (size,) = struct.unpack_from(">I", resources, start)
+        if number == IPTC_RESOURCE:
+            return resources[start + 4 : start + 4 + size]
+        offset = start + 4 + size + size % 2
+    return b""
+
+
+def segment(marker: bytes, content: bytes) -> bytes:
+    """Return a segment with marker and length."""
+    return b"\xff" + marker + LENGTH.pack(len(content) + LENGTH.size) + content
+
+
+def iptc_content(iptc: bytes) -> bytes:
+    """Return the content of the segment for IPTC data."""
+    head = RESOURCE + LENGTH.pack(IPTC_RESOURCE) + b"\0\0" + struct.pack(">I", len(iptc))
+    return PHOTOSHOP_START + head + iptc + b"\0" * (len(iptc) % 2)
+
+
+def scans_complete(content: bytes) -> bool:
+    """Return whether the scans of a progressive file give all bits of all coefficients.
+
+    A file that ends between two scans has all its pixels, but coarser ones.
+    """
+    missing: dict[int, dict[int, bool]] = {}
+    for marker, offset in segments(content):
+        if marker in FRAMES:
+            count = content[offset + 7]
+            ids = [content[offset + 8 + 3 * number] for number in range(count)]
+            missing = {each: dict.fromkeys(range(64), True) for each in ids}
+        if marker != SCAN:
+            continue
+        count = content[offset + 2]
+        ids = [content[offset + 3 + 2 * number] for number in range(count)]
+        first, last, bits = content[offset + 3 + 2 * count : offset + 6 + 2 * count]
+        if bits & 0x0F == 0:
+            for each in ids:
+                for coefficient in range(first, last + 1):
+                    missing.get(each, {}).pop(coefficient, None)
+    return not any(missing.values())
