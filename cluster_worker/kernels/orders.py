@@ -90,7 +90,8 @@ def as_levels(image: Image) -> Image:
         return image
     bits = (image + image.dtype.type(0)).view(np.uint32)
     # The bits of positive floats rise with them, those of negative ones fall.
-    return bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    levels: Image = bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    return levels
 
 
 def from_levels(levels: Image, dtype: np.dtype[Any]) -> Image:
@@ -162,7 +163,7 @@ def counted_medians(image: Image, strip: Span, shape: Shape, mode: str) -> Image
     window = strip.grown(shape.reach)
     window = window._replace(right=window.right + -(-wider // channels))
     read = as_levels(rows_of(extended(image, window, mode, 0)))
-    near = shape.pixels * [1, channels]
+    near = shape.pixels * np.array([1, channels])
     middle = np.array([[len(near) // 2]], np.int32)
     levels = found(read, near, middle, (rows, columns * channels))
     return from_levels(levels, image.dtype).reshape(rows, columns, *image.shape[2:])

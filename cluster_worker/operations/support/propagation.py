@@ -150,7 +150,7 @@ def edges_of(tile: Span, regions: Codes, labels: Image | None) -> Edges:
     return Edges(tile, *found)
 
 
-def after(edge: Edge, first: int) -> Edge:
+def after(edge: Edge, first: int | np.uint64) -> Edge:
     """Add `first` to the numbers of an edge's regions."""
     regions = np.where(edge.regions > 0, edge.regions + np.uint64(first), 0)
     return edge._replace(regions=regions.astype(np.uint64))
