@@ -24,7 +24,7 @@ class Fault(Broken):
 
 
 class RankDied(Fault):
-    """A rank died twice on one job, the second time with no other job running."""
+    """A rank died twice while it worked on one job."""
 
 
 class DecoderDied(Fault):

@@ -1,84 +1,90 @@
-"""Assign jobs to ranks, enforce their limits, and restart the world when a rank dies.
+"""Assign jobs to seats, and replace a seat's world when it ends.
 
-One thread owns the world and the state of every job; other threads send it calls through a queue.
-A small job runs on one free rank. A wide job waits until all ranks are free and uses them all.
-
-When a rank dies, MPI ends the whole world. The job of the rank that died first is a suspect: it
-runs again with no other job beside it, and fails if a rank dies again. The jobs of the other ranks
-are bystanders and start again.
+One thread owns the seats and the state of every job; other threads send it calls through a queue.
+A farmed job runs on a free seat of one rank, a wide job on the wide seat, and neither waits for the
+other. Worlds are started and ended on threads of their own, so that no job waits for those of
+another seat.
 """
 
 import contextlib
 import itertools
 import os
 import queue
-import select
 import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from multiprocessing import Pipe
-from pathlib import Path
-from types import MappingProxyType
 
 from cluster_worker.engine.job import EngineJob
-from cluster_worker.engine.launch import RankSource, World, launch
-from cluster_worker.engine.wire import Cancel, Done, Progress, packed, send
+from cluster_worker.engine.launch import Launcher, Starter
+from cluster_worker.engine.seat import Seat
+from cluster_worker.engine.wire import Done, Progress
+from cluster_worker.engine.world import World
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
-from cluster_worker.plan.chain import plan
-from cluster_worker.timings import NOTHING, Spent
+from cluster_worker.imagefiles.streams import Spool
 
-# A rank checks for a cancel between two tiles. If it has not stopped after this time, because it is
-# in one long call, the world is killed.
-CANCEL_SECONDS = 0.8
-# Attempts to start a world before its jobs fail.
-STARTS_MAX = 3
-START_BACKOFF_SECONDS = 1.0
+# Attempts to start a world before the jobs that wait for it fail.
+STARTS_MAX = 4
+START_BACKOFF_SECONDS = 0.5
+START_BACKOFF_SECONDS_MAX = 8.0
+# Worlds that may be lost to one job before it fails.
+LOSSES_MAX = 2
 # A job that is not `first` can be overtaken this often. Then it keeps its position in the queue.
 OVERTAKEN_MAX = 16
 # Bytes read from the wake-up pipe at once; each byte is one wake-up.
 WAKEUPS_MAX = 4096
+# Time for the starters to end what they do when the engine closes.
+CLOSE_SECONDS = 10.0
 
 
 class Dispatcher:
-    """The thread that owns a world of ranks.
+    """The thread that owns the seats.
 
     Parameters
     ----------
     ranks : int
-        Number of ranks of the world.
-    folder : Path
-        Private folder for the world's socket and log.
+        Number of seats of one rank, and of ranks of the wide seat. One rank has no wide seat.
     job_seconds, job_bytes : float, int
-        Limits of one job: wall time in seconds, and bytes of memory in each rank.
-    source : RankSource
-        Where the ranks are forked.
+        Limits of one job in each rank: processor time in seconds, and bytes of private memory.
+    launcher : Launcher
+        Starts the worlds.
+
+    Raises
+    ------
+    Broken
+        If a world does not start after STARTS_MAX attempts.
     """
 
-    def __init__(
-        self, ranks: int, folder: Path, job_seconds: float, job_bytes: int, source: RankSource
-    ) -> None:
+    def __init__(self, ranks: int, job_seconds: float, job_bytes: int, launcher: Launcher) -> None:
         self.ranks = ranks
-        self.folder = folder
-        self.job_seconds = job_seconds
-        self.job_bytes = job_bytes
-        self.source = source
+        self.launcher = launcher
+        # Farmed and wide jobs run side by side. Together they get what the ranks of one world may
+        # take.
+        self.memory_bytes = ranks * job_bytes
+        self.seats = [Seat(number, 1, job_seconds) for number in range(ranks)]
+        if ranks > 1:
+            self.seats.append(Seat(None, ranks, job_seconds))
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.wakeup_receiver, self.wakeup_sender = Pipe(duplex=False)
-        self.waiting: deque[EngineJob] = deque()
-        self.suspects: deque[EngineJob] = deque()
-        self.busy: dict[int, EngineJob] = {}
-        self.closing = False
+        # The farmed and the wide jobs that wait.
+        self.waiting: dict[bool, deque[EngineJob]] = {False: deque(), True: deque()}
         self.ended = threading.Event()
-        self.world: World | None = None
         # Watches the wake-up pipe and the sockets of the ranks.
-        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.wakeup_receiver, selectors.EVENT_READ)
         self.started = Future[None]()
+        self.starters = {seat: Starter() for seat in self.seats}
         self.thread = threading.Thread(target=self.run, name="dispatcher", daemon=True)
         self.thread.start()
-        self.started.result()
+        try:
+            self.started.result()
+        except BaseException:
+            self.close()
+            raise
 
     # Called from any thread.
 
@@ -91,13 +97,25 @@ class Dispatcher:
         self.call_soon(lambda: self.cancel_now(job))
 
     def close(self) -> None:
-        """End the world; unfinished jobs fail as broken."""
-
-        def begin() -> None:
-            self.closing = True
-
-        self.call_soon(begin)
+        """End the worlds; unfinished jobs fail as broken."""
+        self.launcher.closing.set()
+        self.call_soon(lambda: None)
         self.thread.join()
+
+    def join_starters(self) -> None:
+        """Wait until what the starters did at the close has ended, too."""
+        until = time.monotonic() + CLOSE_SECONDS
+        for starter in self.starters.values():
+            starter.join(max(until - time.monotonic(), 0.0))
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of the ranks by the names that ps shows, without "dip"."""
+        found = {}
+        for seat in self.seats:
+            world = seat.world
+            for rank, pid in sorted(world.pids.items()) if world else ():
+                found[f"rank {rank}" if seat.wide else f"seat {seat.number}"] = pid
+        return found
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Run a call on the dispatcher's thread, or here once that thread has ended."""
@@ -107,136 +125,124 @@ class Dispatcher:
         if self.ended.is_set():
             self.run_calls()
 
+    # Called on a starter's thread.
+
+    def renew(self, seat: Seat, lost: World | None, reason: Exception | None) -> None:
+        """End a seat's world, report that, and start another one, with retries.
+
+        Parameters
+        ----------
+        seat : Seat
+            Its world is None meanwhile.
+        lost : World or None
+            The world to end.
+        reason : Exception or None
+            Why it must end; None if it ended by itself.
+        """
+        if lost is not None:
+            reason = reason or lost.cause_of_death()
+            # A job is settled only after the world has ended. Its memory may belong to another job
+            # then, and no rank may still write to it.
+            lost.kill()
+            self.call_soon(partial(self.on_world_ended, seat, reason))
+        for backoff in backoffs():
+            try:
+                world = self.launcher.launch(seat.ranks, seat.number)
+            except Broken as error:
+                self.call_soon(partial(self.on_start_failed, seat, error))
+            else:
+                self.call_soon(partial(self.on_world_started, seat, world))
+                return
+            if self.launcher.closing.wait(backoff):
+                return
+
     # Called on the dispatcher's thread only.
 
     def run(self) -> None:
-        """Start the world, serve until closed, then settle what is left."""
-        try:
-            self.world = self.launch_world()
-        except Exception as error:  # noqa: BLE001 - the engine's constructor raises it
-            self.started.set_exception(error)
-            return
-        self.started.set_result(None)
+        """Start the worlds, serve until closed, then settle what is left."""
         reason = "the engine was closed"
         try:
-            self.serve()
+            for seat in self.seats:
+                self.starters[seat].call(partial(self.renew, seat, None, None))
+            while not self.launcher.closing.is_set():
+                self.assign_waiting()
+                self.wait_for_events()
+                self.enforce_limits()
         except Exception as error:  # noqa: BLE001 - a defect of ours; every job must fail with it
             reason = f"the engine failed: {type(error).__name__}: {error}"
-        if self.world is not None and self.busy:
-            self.world.kill()
-        elif self.world is not None:
-            self.world.stop()
-        self.closing = True
-        for job in {*self.waiting, *self.suspects, *self.busy.values()}:
+            self.launcher.closing.set()
+        self.end_worlds()
+        for job in [*self.all_waiting(), *(seat.job for seat in self.seats if seat.job)]:
             settle(job, Broken(reason))
+        if not self.started.done():
+            self.started.set_exception(Broken(reason))
         # From here on `call_soon` runs calls itself, so that none is left in the queue.
         self.ended.set()
         self.run_calls()
 
-    def serve(self) -> None:
-        """Serve until closed."""
-        while not self.closing:
-            if self.world is None:
-                self.restart_world()
-            self.assign_waiting()
-            self.wait_for_events()
-            self.enforce_deadlines()
+    def end_worlds(self) -> None:
+        """End all worlds: in order those that are free, at once those that run a job."""
+        free = [seat.world for seat in self.seats if seat.world is not None and not seat.job]
+        for world in free:
+            world.ask_to_end()
+        for seat in self.seats:
+            self.starters[seat].end()
+            if seat.world is not None and seat.job:
+                seat.world.kill()
+        for world in free:
+            world.stop()
 
-    def launch_world(self) -> World:
-        """Start a world and watch the sockets of its ranks."""
-        world = launch(self.ranks, self.folder, self.job_bytes, self.source)
-        self.selector.close()
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(self.wakeup_receiver, selectors.EVENT_READ)
-        for rank, connection in world.connections.items():
-            self.selector.register(connection, selectors.EVENT_READ, rank)
-        return world
-
-    def restart_world(self) -> None:
-        """Start a new world, with retries; if none starts, the waiting jobs fail as broken."""
-        for attempt in range(STARTS_MAX):
-            try:
-                self.world = self.launch_world()
-                return
-            except Broken as error:
-                problem = error
-                self.pause(START_BACKOFF_SECONDS * 2**attempt)
-                if self.closing:
-                    return
-        for job in {*self.waiting, *self.suspects}:
-            settle(job, problem)
-        self.waiting.clear()
-        self.suspects.clear()
+    def all_waiting(self) -> list[EngineJob]:
+        """Return all jobs that wait."""
+        return [*itertools.chain.from_iterable(self.waiting.values())]
 
     def assign_waiting(self) -> None:
-        """Send waiting jobs to free ranks in order; a suspect waits until all ranks are free."""
-        if self.world is None:
-            return
-        while self.suspects or self.waiting:
-            free = [rank for rank in self.world.connections if rank not in self.busy]
-            jobs = self.suspects or self.waiting
-            job = jobs[0]
-            if not free or ((job.task.wide or job.suspect) and len(free) < self.ranks):
-                return
-            if any(other.suspect for other in self.busy.values()):
-                return
-            jobs.popleft()
-            self.begin(job, self.world, free if job.task.wide else free[:1])
+        """Begin waiting jobs, in order, while there are seats and memory for them."""
+        while (job := self.next_job()) and (seat := self.free_seat(job)):
+            self.waiting[job.task.wide].popleft()
+            if not seat.begin(job):
+                # A rank died before it got the job, which is not to blame.
+                self.waiting[job.task.wide].appendleft(job)
+                seat.job = None
+                job.ranks.clear()
+                self.replace(seat, None)
 
-    def begin(self, job: EngineJob, world: World, ranks: list[int]) -> None:
-        """Send a job to ranks and start its clock."""
-        job.ranks, job.error, job.tiles_done, job.spent = set(ranks), None, 0, NOTHING
-        job.tiles_total = plan(job.request).tiles_total(len(ranks))
-        job.began = time.monotonic()
-        job.deadline = job.began + self.job_seconds
-        for rank in ranks:
-            self.busy[rank] = job
-        task = packed(job.task)
-        for rank in ranks:
-            # If the rank has just died, `wait_for_events` notices it, and the job is in `busy`.
-            with contextlib.suppress(OSError):
-                world.connections[rank].send_bytes(task)
+    def next_job(self) -> EngineJob | None:
+        """Return the next job that can begin.
+
+        A job that has a seat but not the memory is waited for: later ones must not take it.
+        """
+        heads = [jobs[0] for jobs in self.waiting.values() if jobs]
+        for job in sorted(heads, key=lambda each: each.task.job):
+            if self.free_seat(job):
+                running = [seat.job.private_bytes for seat in self.seats if seat.job]
+                fits = not running or sum(running) + job.private_bytes <= self.memory_bytes
+                return job if fits else None
+        return None
+
+    def free_seat(self, job: EngineJob) -> Seat | None:
+        """Return a free seat for a job, if there is one."""
+        fitting = (seat for seat in self.seats if seat.wide == job.task.wide and seat.is_free)
+        return next(fitting, None)
 
     def wait_for_events(self) -> None:
-        """Wait for calls, messages of ranks, or the next deadline, and handle what came."""
-        if self.world is None:
-            return
-        deadlines = [job.deadline for job in self.busy.values()]
-        seconds = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        """Wait for calls, messages of ranks, or the next look at a job, and handle what came."""
+        looks = [seat.next_look for seat in self.seats if seat.job and seat.world]
+        seconds = max(0.0, min(looks) - time.monotonic()) if looks else None
         ready = [key.data for key, _ in self.selector.select(seconds)]
-        world = self.world
-        lost = [rank for rank in ready if rank is not None and not self.receive_one(world, rank)]
-        if lost:
-            self.drain_messages(world, lost)
-            self.on_rank_exit(lost)
+        for seat, rank in filter(None, ready):
+            # The seat may have been replaced by what came before in this list.
+            if seat.world is None:
+                continue
+            message = seat.receive(rank)
+            if message is not None:
+                self.handle_message(seat, rank, message)
+            else:
+                for sender, late in seat.drain():
+                    self.handle_message(seat, sender, late)
+                self.replace(seat, None)
         if None in ready:
             self.handle_wakeup()
-
-    def receive_one(self, world: World, rank: int) -> bool:
-        """Receive and handle one message of a rank; return False if the rank is gone."""
-        try:
-            message = world.connections[rank].recv()
-        except (EOFError, OSError):
-            return False
-        self.handle_message(rank, message)
-        return True
-
-    def drain_messages(self, world: World, lost: Sequence[int]) -> None:
-        """Handle what the other ranks sent before they ended too.
-
-        A rank whose last message is Done finished its job, and is not to blame for the loss.
-        """
-        for rank, connection in world.connections.items():
-            if rank not in lost:
-                while connection.poll(0) and self.receive_one(world, rank):
-                    pass
-
-    def pause(self, seconds: float) -> None:
-        """Wait for some seconds, but run calls meanwhile; return early when closed."""
-        until = time.monotonic() + seconds
-        while not self.closing and (left := until - time.monotonic()) > 0:
-            if select.select([self.wakeup_receiver], [], [], left)[0]:
-                self.handle_wakeup()
 
     def handle_wakeup(self) -> None:
         """Empty the wake-up pipe, then run the calls."""
@@ -251,28 +257,28 @@ class Dispatcher:
 
     def enqueue(self, job: EngineJob) -> None:
         """Put a job into the queue, unless it was cancelled already."""
-        if self.closing:
+        if self.launcher.closing.is_set():
             settle(job, Broken("the engine was closed"))
         elif not job.done.done():
-            position = queue_position(self.waiting, job)
-            for each in itertools.islice(self.waiting, position, None):
+            waiting = self.waiting[job.task.wide]
+            position = queue_position(waiting, job)
+            for each in itertools.islice(waiting, position, None):
                 each.passed += 1
-            self.waiting.insert(position, job)
+            waiting.insert(position, job)
 
-    def handle_message(self, rank: int, message: Progress | Done) -> None:
+    def handle_message(self, seat: Seat, rank: int, message: Progress | Done) -> None:
         """Handle one message of a rank."""
-        job = self.busy[rank]
+        job = seat.job
+        if job is None:
+            return
         if message.tiles:
             job.tiles_done += message.tiles
             self.report_progress(job)
-        if isinstance(message, Progress):
-            return
-        del self.busy[rank]
-        job.ranks.discard(rank)
-        job.error = job.error or message.error
-        job.spent = parallel(job.spent, message.spent)
-        if not job.ranks:
+        if isinstance(message, Done) and seat.on_done(job, rank, message):
+            seat.job = None
             settle(job, job.error)
+            if seat.has_grown():
+                self.replace(seat, Broken("the ranks hold more and more memory"))
 
     def report_progress(self, job: EngineJob) -> None:
         """Call the job's progress callback; an error that it raises ends this job only."""
@@ -283,66 +289,95 @@ class Dispatcher:
             job.error = error
             self.cancel_now(job)
 
-    def on_rank_exit(self, lost: list[int]) -> None:
-        """End the world after ranks have died, and decide what happens to each of its jobs."""
-        blamed = {self.busy[rank] for rank in lost if rank in self.busy}
-        reason = "a rank died twice while it worked on this image, once on it alone"
-        self.end_world(blamed, {job: RankDied(reason) for job in blamed if job.suspect})
-        for job in blamed:
-            job.suspect = True
-
-    def end_world(
-        self, blamed: set[EngineJob], failed: Mapping[EngineJob, Exception] = MappingProxyType({})
-    ) -> None:
-        """Kill the world, settle the failed jobs, and queue the others again, at the front.
-
-        The world is killed first. Once a job is settled, its memory may belong to another job, and
-        no rank may still write to it.
-        """
-        if self.world is not None:
-            self.world.kill()
-        self.world = None
-        running = sorted(set(self.busy.values()), key=lambda job: -job.task.job)
-        self.busy.clear()
-        for job in running:
-            job.ranks.clear()
-            if job.cancelled:
-                settle(job, job.error or Cancelled())
-            elif job in failed:
-                settle(job, failed[job])
-            else:
-                (self.suspects if job in blamed else self.waiting).appendleft(job)
-
     def cancel_now(self, job: EngineJob) -> None:
         """Cancel a job that waits, runs, or was not queued yet."""
         if job.done.done():
             return
         job.cancelled = True
-        for jobs in (self.waiting, self.suspects):
-            if job in jobs:
-                jobs.remove(job)
-                settle(job, Cancelled())
+        for seat in self.seats:
+            if seat.job is job:
+                seat.cancel()
                 return
-        if not job.ranks:
-            # Not queued yet; `enqueue` will find it settled.
-            settle(job, Cancelled())
-            return
-        job.deadline = min(job.deadline, time.monotonic() + CANCEL_SECONDS)
-        if self.world is not None:
-            for rank in job.ranks:
-                with contextlib.suppress(OSError):
-                    send(self.world.connections[rank], Cancel(job.task.job))
+        with contextlib.suppress(ValueError):
+            self.waiting[job.task.wide].remove(job)
+        # If it was not queued yet, `enqueue` will find it settled.
+        settle(job, Cancelled())
 
-    def enforce_deadlines(self) -> None:
-        """End the world if a job is past its deadline.
+    def enforce_limits(self) -> None:
+        """Replace the worlds of jobs that were cancelled, exceed a limit, or whose ranks hang.
 
         Ending the rank is the only way to stop a call that does not return.
         """
         now = time.monotonic()
-        late = {job for job in self.busy.values() if now >= job.deadline}
-        if late:
-            reason = f"took longer than {self.job_seconds:g} s, the limit for one image"
-            self.end_world(set(), {job: Rejected(reason) for job in late})
+        for seat in self.seats:
+            if seat.job and now >= seat.next_look and (reason := seat.look(now)):
+                self.replace(seat, reason)
+
+    def replace(self, seat: Seat, reason: Exception | None) -> None:
+        """Begin to replace a seat's world; `reason` is None if the world ended by itself.
+
+        The job of the seat, if there is one, stays with it until the world has ended.
+        """
+        lost, seat.world = seat.world, None
+        if lost is not None:
+            for connection in lost.connections.values():
+                self.selector.unregister(connection)
+            self.starters[seat].call(partial(self.renew, seat, lost, reason))
+
+    def on_world_ended(self, seat: Seat, reason: Exception) -> None:
+        """Decide what happens to the job of a seat whose world has ended."""
+        job, seat.job = seat.job, None
+        if job is None or job.done.done():
+            return
+        job.ranks.clear()
+        if job.cancelled:
+            settle(job, job.error or Cancelled())
+        elif isinstance(reason, Rejected):
+            settle(job, reason)
+        else:
+            job.losses.append(reason)
+            if len(job.losses) < LOSSES_MAX:
+                if isinstance(job.task.result, Spool):
+                    job.task.result.clear()
+                self.waiting[job.task.wide].appendleft(job)
+            else:
+                settle(job, outcome(job.losses))
+
+    def on_world_started(self, seat: Seat, world: World) -> None:
+        """Put a new world into its seat."""
+        if self.launcher.closing.is_set():
+            world.kill()
+            return
+        seat.world, seat.failures = world, 0
+        for rank, connection in world.connections.items():
+            self.selector.register(connection, selectors.EVENT_READ, (seat, rank))
+        if not self.started.done() and all(each.world for each in self.seats):
+            self.started.set_result(None)
+
+    def on_start_failed(self, seat: Seat, error: Broken) -> None:
+        """Note that a world did not start; if none of its kind does, its jobs fail as broken."""
+        seat.failures += 1
+        alike = [each for each in self.seats if each.wide == seat.wide]
+        if seat.failures >= STARTS_MAX and not self.started.done():
+            self.started.set_exception(error)
+        if all(each.failures >= STARTS_MAX for each in alike):
+            for job in self.waiting[seat.wide]:
+                settle(job, error)
+            self.waiting[seat.wide].clear()
+
+
+def backoffs() -> Iterable[float]:
+    """Yield the seconds to wait after each attempt to start a world."""
+    for attempt in itertools.count():
+        yield min(START_BACKOFF_SECONDS * 2**attempt, START_BACKOFF_SECONDS_MAX)
+
+
+def outcome(losses: Sequence[Exception]) -> Exception:
+    """Return the error of a job that lost several worlds.
+
+    It is a fault of the job only if ranks died each time.
+    """
+    return next((each for each in losses if not isinstance(each, RankDied)), losses[-1])
 
 
 def queue_position(waiting: Sequence[EngineJob], job: EngineJob) -> int:
@@ -356,11 +391,6 @@ def queue_position(waiting: Sequence[EngineJob], job: EngineJob) -> int:
 def may_be_overtaken(job: EngineJob) -> bool:
     """Return whether a job that is `first` may go before this one."""
     return not job.first and job.passed < OVERTAKEN_MAX
-
-
-def parallel(a: Spent, b: Spent) -> Spent:
-    """Combine the times of ranks that worked at the same time."""
-    return Spent(max(a.seconds, b.seconds), a.cpu_seconds + b.cpu_seconds)
 
 
 def settle(job: EngineJob, error: Exception | None) -> None:

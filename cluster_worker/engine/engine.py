@@ -1,4 +1,4 @@
-"""The engine: runs a chain of steps on an image, over all ranks of a warm MPI world.
+"""The engine: runs a chain of steps on an image, on one warm rank or over all ranks of a world.
 
 The worker's consumer, the command line, tests and notebooks all use it::
 
@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
-from cluster_worker.engine.launch import RankSource
-from cluster_worker.engine.leftovers import sweep_shared_memory
+from cluster_worker.engine.launch import Launcher, RankSource
 from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.engine.wire import Task
@@ -82,14 +81,18 @@ def given_header(
 
 
 class Engine:
-    """A warm MPI world that runs chains of operations. Safe to use from many threads.
+    """Warm ranks that run chains of operations. Safe to use from many threads.
+
+    Images that are not worth cutting run side by side, each on a seat of one rank. Beside them one
+    larger image at a time runs on an MPI world of as many ranks again.
 
     Parameters
     ----------
     ranks : int
-        Number of MPI ranks; 0 means one for each core that this process may use.
+        Number of seats, and of ranks of the world; 0 means one for each core that this process may
+        use.
     job_seconds_max : float
-        Longest wall time of one image, in seconds, from when the ranks begin.
+        Most processor time that one image may take in each rank, in seconds.
     job_memory_bytes_max : int
         Most private memory that one image may take in each rank, in bytes. Pixels in shared memory
         are not counted.
@@ -111,12 +114,12 @@ class Engine:
     Attributes
     ----------
     ranks, cores : int
-        Number of MPI ranks, and of cores that this process may use.
+        Number of seats, and of cores that this process may use.
 
     Raises
     ------
     Broken
-        If the world does not start.
+        If the ranks do not start.
     """
 
     def __init__(
@@ -137,7 +140,6 @@ class Engine:
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
         self.numbers = itertools.count(1)
-        sweep_shared_memory()
         self.segments = Segments(Path(scratch_dir))
         self.beside = beside
         folder = self.segments.folder
@@ -149,9 +151,10 @@ class Engine:
             (folder / SOCKET_NAME).symlink_to(beside.decoder_source.address)
         # For `run_file`; a node has decoders of its own, with its own limits.
         self.decoders = WarmDecoders(PIXELS_MAX, self.decoder_source.address)
+        launcher = Launcher(folder, job_memory_bytes_max, self.source)
         try:
             self.dispatcher = Dispatcher(
-                self.ranks, folder, job_seconds_max, job_memory_bytes_max, self.source
+                self.ranks, job_seconds_max, job_memory_bytes_max, launcher
             )
         except BaseException:
             self.close_source()
@@ -223,8 +226,8 @@ class Engine:
             With one sentence, if the steps or the image are not accepted, an operation refuses the
             image, or the job takes more time or memory than the engine allows.
         Broken
-            If ranks died on the job twice, the world does not start again, or the engine was
-            closed.
+            If ranks died or hung on the job twice, no world starts for it, the system has no room
+            in shared memory, or the engine was closed.
         TimeoutError
             If other jobs or programs use the shared memory for longer than 600 s.
         """
@@ -358,7 +361,10 @@ class Engine:
         wide = decodes or self.is_wide(request)
         number = next(self.numbers)
         task = Task(number, request, source, tuple(scratch), result, wide)
-        return EngineJob(task, self.dispatcher, self.segments, self.cores, list(segments))
+        job = EngineJob(task, self.dispatcher, self.segments, self.cores, list(segments))
+        ranks = self.ranks if wide else 1
+        job.private_bytes = ranks * rank_bytes(request, ranks)
+        return job
 
     def run_file(
         self,
@@ -457,22 +463,22 @@ class Engine:
             )
 
     def is_wide(self, request: PlanRequest) -> bool:
-        """Return whether the image is cut over all ranks; if not, one rank runs it."""
+        """Return whether the image is cut over all ranks; if not, a seat of one rank runs it."""
         return is_worth_ranks(request, self.ranks, self.cores)
 
-    def pids(self) -> dict[int, int]:
-        """Return the process ids of the ranks, by rank; empty while the world starts again."""
-        world = self.dispatcher.world
-        return dict(world.pids) if world else {}
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of the ranks by their names, without those that start again."""
+        return self.dispatcher.pids()
 
     def close(self) -> None:
-        """End the world and the decoders, and remove the shared memory.
+        """End the ranks and the decoders, and remove the shared memory.
 
         Jobs that are not finished raise `Broken`.
         """
         self.dispatcher.close()
         self.decoders.close()
         self.close_source()
+        self.dispatcher.join_starters()
         self.segments.close()
 
     def close_source(self) -> None:

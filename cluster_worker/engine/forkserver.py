@@ -2,10 +2,11 @@
 
 A fork shares the pages of libraries, kernels and tables, and takes milliseconds, where a new
 process would warm up for seconds. The engine starts it as
-`python -m cluster_worker.engine.forkserver SOCKET WARM`, and mpiexec starts `rank_client.py` in
-place of each rank. The client sends its environment and its file descriptors; the server forks a
-child, which takes both, joins the MPI world, and serves as the rank. The client stays until the
-child has ended, and ends with its status, so that mpiexec sees what it would see of the rank.
+`python -m cluster_worker.engine.forkserver SOCKET WARM`. A client sends an environment and file
+descriptors; the server forks a child, which takes both and serves as a rank. For a seat the engine
+itself is the client. For a rank of the wide world it is `rank_client.py`, which mpiexec starts in
+place of the rank: it stays until the child has ended, and ends with its status, so that mpiexec
+sees what it would see of the rank. A rank ends when its client has gone.
 
 The process has no threads and has not started MPI, because neither survives a fork.
 """
@@ -26,9 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from cluster_worker.engine.wire import READY
+from cluster_worker.engine.wire import READY, SEAT, SEAT_FD
 
-# Of the first message of a client: its standard output and error, and its socket to mpiexec.
+# Of the first message of a client: its standard output and error, and its socket to mpiexec or to
+# the engine.
 FDS_MAX = 3
 ENVIRONMENT_BYTES_MAX = 1 << 20
 # Time for a client to send it. A client that is stopped must not keep others from their ranks.
@@ -134,10 +136,13 @@ class Forkserver:
     def leave(self, client: socket.socket) -> None:
         """Close what is the server's, in a child; keep the child's own client.
 
-        If the server dies, its ranks go on. Their clients must not take them for dead then.
+        If the server dies, its ranks go on. Their clients must not take them for dead then. Once
+        the client has gone, too, the kernel sends the rank a SIGIO, which ends it in any call.
         """
         with contextlib.suppress(OSError):
-            fcntl.fcntl(client, fcntl.F_DUPFD_CLOEXEC, KEPT_FD)
+            kept = fcntl.fcntl(client, fcntl.F_DUPFD_CLOEXEC, KEPT_FD)
+            fcntl.fcntl(kept, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(kept, fcntl.F_SETFL, fcntl.fcntl(kept, fcntl.F_GETFL) | os.O_ASYNC)
         self.selector.close()
         for each in (self.listener, client, *(birth.client for birth in self.births)):
             each.close()
@@ -197,12 +202,14 @@ def receive(client: socket.socket) -> tuple[dict[str, str], list[int]]:
 
 
 def become_rank(environment: Mapping[str, str], fds: list[int]) -> NoReturn:
-    """Take a client's environment and descriptors, join the world, and serve as its rank."""
+    """Take a client's environment and descriptors, and serve as a rank."""
     status = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         numbers = [1, 2]
-        if "PMI_FD" in environment:
+        if SEAT in environment:
+            numbers.append(SEAT_FD)
+        elif "PMI_FD" in environment:
             numbers.append(int(environment["PMI_FD"]))
         for fd, number in zip(fds, numbers, strict=True):
             os.dup2(fd, number)

@@ -59,18 +59,20 @@ class EngineJob:
         Whether the job goes before those that are not first.
     done : Future
         Set once the job has succeeded, failed or been cancelled.
+    private_bytes : int
+        Private memory that the plan needs in all its ranks together.
     ranks : set of int
         Ranks that still work on the job.
     tiles_done, tiles_total : int
         Progress of the current attempt.
-    began, deadline : float
+    began : float
         Seconds on the monotonic clock; 0 before the job is first sent to ranks.
     passed : int
         Number of jobs that have overtaken this one in the queue.
     error : Exception or None
         The first error of a rank or of the progress callback.
-    suspect : bool
-        Whether a rank has died on the job, so that it runs with no other job beside it.
+    losses : list of Exception
+        Why worlds that ran the job ended before it.
     cancelled : bool
         Whether the job was cancelled.
     spent : Spent
@@ -84,15 +86,15 @@ class EngineJob:
     segments: list[Segment] = field(default_factory=list)
     progress: Progress = ignore
     first: bool = True
+    private_bytes: int = 0
     done: "Future[None]" = field(default_factory=Future)
     ranks: set[int] = field(default_factory=set)
     tiles_done: int = 0
     tiles_total: int = 0
     began: float = 0.0
-    deadline: float = 0.0
     passed: int = 0
     error: Exception | None = None
-    suspect: bool = False
+    losses: list[Exception] = field(default_factory=list)
     cancelled: bool = False
     spent: Spent = NOTHING
 
@@ -147,7 +149,7 @@ class EngineJob:
         Rejected
             If an operation refuses the image, or the job takes more time or memory than allowed.
         Broken
-            If ranks died on the job twice, the world does not start again, or the engine was
+            If ranks died or hung on the job twice, no world starts for it, or the engine was
             closed.
         Cancelled
             If the job was cancelled.

@@ -1,20 +1,23 @@
-"""Start and end one world of ranks, as child processes."""
+"""Start worlds: fork the rank of a seat, or have mpiexec join the ranks of the wide world."""
 
-import contextlib
+import json
 import os
+import queue
 import select
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from cluster_worker.engine.wire import MEMORY, READY, SOCKET, Hello, Stop, send
+from cluster_worker.engine.leftovers import sweep_shared_memory
+from cluster_worker.engine.limits import is_stopped
+from cluster_worker.engine.wire import FOLDER, MEMORY, READY, SEAT, WIDE_NICE, WORLD_SOCKET
+from cluster_worker.engine.world import STOP_SECONDS, World
 from cluster_worker.errors import Broken
 
 CLIENT = Path(__file__).with_name("rank_client.py")
@@ -22,87 +25,18 @@ CLIENT = Path(__file__).with_name("rank_client.py")
 START_SECONDS = 300.0
 # Ranks are forked in a fraction of a second, on a busy machine in a few.
 WORLD_SECONDS = 60.0
-STOP_SECONDS = 5.0
+# A forkserver that has been stopped for this long is replaced, and so is one that has made no rank
+# for a seat this often, one attempt after the other.
+STOPPED_SECONDS = 3.0
+FAILURES_MAX = 3
+# Time between two looks at what a start waits for.
+LOOK_SECONDS = 0.1
 
 # One thread in every rank: the ranks are the parallelism.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Freed memory stays in the process for the arrays of the next tile: to touch fresh pages takes
 # longer than a fast kernel. These are glibc's largest values.
 KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-
-
-@dataclass
-class World:
-    """A running world of ranks.
-
-    Attributes
-    ----------
-    process : Popen
-        mpiexec, which leads a process group of its own.
-    connections, handles, pids : dict
-        For each rank: its socket, its pidfd and its process id.
-    shared_files : set of Path
-        MPI's files in shared memory.
-    """
-
-    process: subprocess.Popen[bytes]
-    connections: dict[int, Connection] = field(default_factory=dict)
-    handles: dict[int, int] = field(default_factory=dict)
-    pids: dict[int, int] = field(default_factory=dict)
-    shared_files: set[Path] = field(default_factory=set)
-
-    def add_rank(self, connection: Connection) -> None:
-        """Receive a rank's Hello, and add the rank.
-
-        Raises
-        ------
-        Broken
-            If the rank sends another message.
-        """
-        hello = connection.recv()
-        if not isinstance(hello, Hello):
-            raise Broken(f"a rank began with {hello!r}")
-        self.connections[hello.rank] = connection
-        self.pids[hello.rank] = hello.pid
-        # A pidfd, not the pid: by the time it is used, the pid may belong to another process.
-        self.handles[hello.rank] = os.pidfd_open(hello.pid)
-        self.shared_files |= {Path(each) for each in hello.shared_files}
-
-    def kill(self) -> None:
-        """Kill every rank at once."""
-        for handle in self.handles.values():
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.close()
-
-    def stop(self) -> None:
-        """Ask every rank to end; kill the world if it has not ended after STOP_SECONDS."""
-        for connection in self.connections.values():
-            with contextlib.suppress(OSError):
-                send(connection, Stop())
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self.close()
-
-    def close(self) -> None:
-        """Close sockets and pidfds, and remove MPI's files."""
-        for connection in self.connections.values():
-            connection.close()
-        for handle in self.handles.values():
-            os.close(handle)
-        self.connections.clear()
-        self.handles.clear()
-        self.unlink_shared_files()
-
-    def unlink_shared_files(self) -> None:
-        """Remove MPI's files in shared memory; ranks that have mapped them can still use them."""
-        for path in self.shared_files:
-            path.unlink(missing_ok=True)
 
 
 def mpiexec() -> str:
@@ -138,6 +72,7 @@ class RankSource:
         self.log = folder / "forkserver.log"
         self.warm = warm
         self.process: subprocess.Popen[bytes] | None = None
+        self.ready = False
         self.closed = False
         self.lock = threading.Lock()
 
@@ -159,6 +94,7 @@ class RankSource:
     def start(self) -> None:
         """Start the forkserver, and wait until it is ready; raises as `ensure_running` does."""
         self.end()
+        self.ready = False
         self.address.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = process = subprocess.Popen(  # noqa: S603 - our own command
@@ -180,6 +116,7 @@ class RankSource:
         if not poller.poll(START_SECONDS * 1000):
             problem = f"not warm after {START_SECONDS:.0f} s"
         elif process.stdout.readline() == READY:
+            self.ready = True
             return
         else:
             process.kill()
@@ -197,6 +134,10 @@ class RankSource:
     def close(self) -> None:
         """End the forkserver for good, and with it all ranks."""
         self.closed = True
+        process = self.process
+        # It may be warming up, with the lock held by the thread that waits for that.
+        if process is not None and not self.ready:
+            process.kill()
         with self.lock:
             self.end()
 
@@ -220,92 +161,191 @@ def tail_of(log: Path) -> str:
     return log.read_bytes()[-500:].decode(errors="replace").strip()
 
 
-def launch(ranks: int, folder: Path, job_bytes: int, source: RankSource) -> World:
-    """Start a world and wait until every rank is ready for tasks.
+class Starter(threading.Thread):
+    """A thread that starts and ends the worlds of one seat.
+
+    It lasts as long as the seat: the kernel ends an mpiexec whose thread ends.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="starter", daemon=True)
+        self.calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        """Run calls until there is a None."""
+        while (call := self.calls.get()) is not None:
+            call()
+
+    def call(self, call: Callable[[], None]) -> None:
+        """Run a call on this thread, after those before."""
+        self.calls.put(call)
+
+    def end(self) -> None:
+        """End after the calls so far."""
+        self.calls.put(None)
+
+
+class Launcher:
+    """Starts worlds for one engine; its methods may be called from several threads.
 
     Parameters
     ----------
-    ranks : int
-        Number of ranks.
     folder : Path
-        Private folder for the socket and the ranks' log.
+        The engine's private folder, for sockets and logs.
     job_bytes : int
         Private memory that a job may take in each rank, in bytes.
     source : RankSource
         Where the ranks are forked.
 
-    Raises
-    ------
-    Broken
-        With the end of the log, if the world does not start within WORLD_SECONDS.
+    Attributes
+    ----------
+    closing : Event
+        Set when the engine closes: starts are given up.
     """
-    try:
-        source.ensure_running()
-        process = source.process
-        try:
-            return start_world(ranks, folder, job_bytes, source)
-        except Broken:
-            # The next attempt gets its ranks from a new forkserver.
-            source.discard(process)
-            raise
-    except OSError as error:
-        raise Broken(f"the MPI world of {ranks} ranks does not start: {error}") from error
 
+    def __init__(self, folder: Path, job_bytes: int, source: RankSource) -> None:
+        self.folder = folder
+        self.job_bytes = job_bytes
+        self.source = source
+        self.closing = threading.Event()
+        # Seats that did not start since one did.
+        self.failures = 0
 
-def start_world(ranks: int, folder: Path, job_bytes: int, source: RankSource) -> World:
-    """Start a world as `launch` does, but also raise OSError if the system refuses something."""
-    address, log = folder / "world.sock", folder / "world.log"
-    address.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as output:
-        listener.bind(str(address))
-        listener.listen(ranks)
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            # mpiexec ends its clients on SIGTERM. The kernel sends it one if this process dies.
-            [
-                *("setpriv", "--pdeathsig", "TERM"),
-                *(mpiexec(), "-n", str(ranks)),
-                *(sys.executable, "-I", "-S", str(CLIENT), str(source.address)),
-            ],
-            env=own_environment() | {SOCKET: str(address), MEMORY: str(job_bytes)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        world = World(process)
+    def launch(self, ranks: int, seat: int | None) -> World:
+        """Start a world and wait until every rank is ready for tasks.
+
+        Parameters
+        ----------
+        ranks : int
+            Number of ranks of the wide world; 1 for a seat.
+        seat : int or None
+            Number of the seat; None for the wide world.
+
+        Raises
+        ------
+        Broken
+            With the end of the log, if the world does not start within WORLD_SECONDS.
+        """
+        name = "wide world" if seat is None else f"seat {seat}"
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        world = World(self.folder)
         try:
-            accept_ranks(world, ranks, listener)
-            # All ranks have mapped MPI's files by now. Without names, the files cannot outlive the
-            # ranks, whatever is killed.
-            world.unlink_shared_files()
+            self.source.ensure_running()
+            with log.open("wb") as output:
+                if seat is None:
+                    self.start_wide(world, ranks, output.fileno())
+                else:
+                    self.start_seat(world, seat, output.fileno())
         except (OSError, EOFError, Broken) as error:
             world.kill()
-            raise Broken(
-                f"the MPI world of {ranks} ranks does not start: {error} {tail_of(log)} "
-                f"{tail_of(source.log)}"
-            ) from error
-    return world
+            if seat is not None:
+                self.on_failure()
+            ends = " ".join(tail_of(each) for each in (log, self.source.log) if each.exists())
+            raise Broken(f"the {name} does not start: {error} {ends}") from error
+        return world
+
+    def start_seat(self, world: World, seat: int, output: int) -> None:
+        """Have the forkserver fork the rank of a seat; raises OSError, EOFError and Broken."""
+        environment = self.environment() | {SEAT: str(seat)}
+        world.client = client = socket.socket(socket.AF_UNIX)
+        client.connect(str(self.source.address))
+        ours, theirs = socket.socketpair()
+        with theirs:
+            message = json.dumps(environment).encode() + b"\n"
+            sent = socket.send_fds(client, [message], [output, output, theirs.fileno()])
+            client.sendall(message[sent:])
+        connection = Connection(ours.detach())
+        try:
+            self.wait_for(lambda: connection.poll(LOOK_SECONDS))
+            world.add_rank(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self.failures = 0
+
+    def on_failure(self) -> None:
+        """Replace a forkserver that makes no ranks; a seat needs nothing else to start."""
+        self.failures += 1
+        if self.failures >= FAILURES_MAX and not self.closing.is_set():
+            self.failures = 0
+            self.source.discard(self.source.process)
+
+    def start_wide(self, world: World, ranks: int, output: int) -> None:
+        """Start the ranks of the wide world; raises OSError, EOFError and Broken."""
+        sweep_shared_memory()
+        address = self.folder / WORLD_SOCKET
+        address.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(address))
+            listener.listen(ranks)
+            listener.settimeout(LOOK_SECONDS)
+            world.process = subprocess.Popen(  # noqa: S603 - our own command
+                # mpiexec ends its clients on SIGTERM. The kernel sends it one if the thread that
+                # started it ends.
+                [
+                    *("setpriv", "--pdeathsig", "TERM", "nice", "-n", str(WIDE_NICE)),
+                    *(mpiexec(), "-n", str(ranks)),
+                    *(sys.executable, "-I", "-S", str(CLIENT), str(self.source.address)),
+                ],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self.wait_for(lambda: accept_rank(world, listener) and len(world.pids) == ranks)
+        # All ranks have mapped MPI's files by now. Without names, the files cannot outlive the
+        # ranks, whatever is killed.
+        try:
+            world.reserve_shared_files()
+        finally:
+            world.unlink_shared_files()
+
+    def wait_for(self, is_ready: Callable[[], bool]) -> None:
+        """Wait until a world is ready; `is_ready` waits for LOOK_SECONDS itself.
+
+        Raises
+        ------
+        Broken
+            If that takes longer than WORLD_SECONDS, the forkserver is stopped, or the engine
+            closes.
+        """
+        forkserver = self.source.process
+        began = ran = time.monotonic()
+        while not is_ready():
+            now = time.monotonic()
+            if forkserver is not None and not is_stopped(forkserver.pid):
+                ran = now
+            if self.closing.is_set():
+                raise Broken("the engine was closed")
+            if now - ran > STOPPED_SECONDS or now - began > WORLD_SECONDS:
+                self.source.discard(forkserver)
+                raise Broken(f"the forkserver makes no rank after {now - began:.0f} s")
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a rank."""
+        return own_environment() | {FOLDER: str(self.folder), MEMORY: str(self.job_bytes)}
 
 
-def accept_ranks(world: World, ranks: int, listener: socket.socket) -> None:
-    """Wait until every rank has connected and sent its Hello.
+def accept_rank(world: World, listener: socket.socket) -> bool:
+    """Accept a rank of the wide world, and receive its Hello; return False if none has connected.
 
     Raises
     ------
     Broken
-        If mpiexec ends first, or a rank takes longer than WORLD_SECONDS.
+        If mpiexec has ended.
     """
-    listener.settimeout(0.2)
-    deadline = time.monotonic() + WORLD_SECONDS
-    while len(world.connections) < ranks:
-        if world.process.poll() is not None:
-            raise Broken(f"mpiexec ended with {world.process.returncode}")
-        if time.monotonic() > deadline:
-            raise Broken(f"the ranks do not answer after {WORLD_SECONDS:.0f} s")
-        with contextlib.suppress(TimeoutError):
-            rank, _ = listener.accept()
-            rank.setblocking(True)
-            world.add_rank(Connection(rank.detach()))
+    assert world.process is not None  # noqa: S101 - started before
+    if world.process.poll() is not None:
+        raise Broken(f"mpiexec ended with {world.process.returncode}")
+    try:
+        rank, _ = listener.accept()
+    except TimeoutError:
+        return False
+    rank.setblocking(True)
+    world.add_rank(Connection(rank.detach()))
+    return True
 
 
 def own_environment() -> dict[str, str]:

@@ -18,8 +18,12 @@ from pathlib import Path
 
 from cluster_worker.engine.mpi import WorldGroup
 from cluster_worker.engine.wire import (
+    FOLDER,
     MEMORY,
-    SOCKET,
+    SEAT,
+    SEAT_FD,
+    WIDE_NICE,
+    WORLD_SOCKET,
     Cancel,
     Done,
     Hello,
@@ -32,7 +36,7 @@ from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.imagefiles.streams import FileAccess
 from cluster_worker.pixels.surfaces import Sink, Source, Surface
 from cluster_worker.plan.chain import plan
-from cluster_worker.plan.run import SingleRank, run
+from cluster_worker.plan.run import RankGroup, SingleRank, run
 from cluster_worker.timings import Spent
 
 LEAVE_SECONDS = 5
@@ -43,8 +47,8 @@ REPORT_SECONDS = 0.05
 class Rank:
     """A rank with its connection to the engine."""
 
-    def __init__(self, world: WorldGroup, connection: Connection, files: FileAccess) -> None:
-        self.world = world
+    def __init__(self, group: RankGroup, connection: Connection, files: FileAccess) -> None:
+        self.group = group
         self.connection = connection
         # Polled after every tile. `connection.poll` would make a new poll object each time.
         self.inbox = select.poll()
@@ -72,7 +76,6 @@ class Rank:
     def run_task(self, task: Task) -> Exception | None:
         """Run a task; return its error, or None."""
         self.unreported, self.reported_at = 0, time.monotonic()
-        group = self.world if task.wide else SingleRank()
         try:
             with ExitStack() as stack:
                 planned = plan(task.request)
@@ -81,10 +84,10 @@ class Rank:
                 except Exception as error:
                     # The other ranks would wait for this one in their first `combine`.
                     if planned.synchronizes:
-                        group.raise_on_others(error)
+                        self.group.raise_on_others(error)
                     raise
                 report = partial(self.report, task.job)
-                run(planned, source, scratch, result, group, report)
+                run(planned, source, scratch, result, self.group, report)
         except Exception as error:  # noqa: BLE001 - the engine must get any error
             return classify_error(error)
         return None
@@ -135,15 +138,30 @@ def shared_files() -> tuple[str, ...]:
 
 
 def serve_as_rank() -> int:
-    """Join the world and serve until the engine ends it; return the exit status.
+    """Serve as the rank of a seat or of the wide world until the engine ends it.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    if SEAT in os.environ:
+        set_name(f"dip seat {os.environ[SEAT]}")
+        serve(SingleRank(), Connection(SEAT_FD))
+        return 0
+    return serve_in_world()
+
+
+def serve_in_world() -> int:
+    """Join the wide world and serve as one of its ranks; return the exit status.
 
     An error that nothing has caught ends the whole world.
     """
+    os.nice(WIDE_NICE)
     world = WorldGroup()
-    # ps and top show it. The command line is that of the forkserver.
-    Path("/proc/self/comm").write_text(f"dip rank {world.rank}")
+    set_name(f"dip rank {world.rank}")
     try:
-        serve(world)
+        serve(world, connect(world.rank))
     except BaseException:  # noqa: BLE001 - whatever it is, the other ranks must not wait
         traceback.print_exc()
         # MPI waits for mpiexec, which may be gone. The alarm ends the process then.
@@ -155,19 +173,34 @@ def serve_as_rank() -> int:
     return 0
 
 
-def serve(world: WorldGroup) -> None:
-    """Connect to the engine, and run its tasks."""
+def set_name(name: str) -> None:
+    """Set the name that ps and top show; the command line is that of the forkserver."""
+    Path("/proc/self/comm").write_text(name)
+
+
+def connect(rank: int) -> Connection:
+    """Connect a rank of the wide world to the engine.
+
+    Raises
+    ------
+    Broken
+        If the engine does not answer.
+    """
+    engine = socket.socket(socket.AF_UNIX)
+    try:
+        engine.connect(str(Path(os.environ[FOLDER], WORLD_SOCKET)))
+    except OSError as error:
+        raise Broken(f"rank {rank}: the engine does not answer: {error}") from error
+    return Connection(engine.detach())
+
+
+def serve(group: RankGroup, connection: Connection) -> None:
+    """Say Hello to the engine, and run its tasks."""
     limit_memory(int(os.environ[MEMORY]))
     # With this policy a rank that wakes up does not preempt the engine, which has yet to send the
     # task to the other ranks.
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    engine = socket.socket(socket.AF_UNIX)
-    try:
-        engine.connect(os.environ[SOCKET])
-    except OSError as error:
-        raise Broken(f"rank {world.rank}: the engine does not answer: {error}") from error
-    connection = Connection(engine.detach())
-    send(connection, Hello(world.rank, os.getpid(), shared_files()))
-    with closing(FileAccess(Path(os.environ[SOCKET]).parent, world.rank)) as files:
-        Rank(world, connection, files).serve()
+    send(connection, Hello(group.rank, os.getpid(), shared_files()))
+    with closing(FileAccess(Path(os.environ[FOLDER]), os.getpid())) as files:
+        Rank(group, connection, files).serve()

@@ -166,7 +166,9 @@ class FileJob:
             RawFile(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
             for each in planned.buffers
         )
-        source = FileImage(str(self.path), self.header)
+        # Without the colour profile, which only the target needs: a message of megabytes to a rank
+        # that is stopped would make the engine wait.
+        source = FileImage(str(self.path), replace(self.header, icc_profile=b""))
         shape, dtype = planned.result_shape, planned.result_dtype
         if in_memory:
             segments = engine.segments.allocate([image_bytes(planned)[1]], ALLOCATE_SECONDS)

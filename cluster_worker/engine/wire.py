@@ -9,11 +9,20 @@ from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import PlanRequest
 from cluster_worker.timings import Spent
 
-# Environment variables from the engine to its ranks.
-SOCKET = "DIP_WORLD_SOCKET"
+# Environment variables from the engine to its ranks: the engine's private folder in memory, the
+# memory of a job, and the number of a seat, which the ranks of the wide world do not have.
+FOLDER = "DIP_ENGINE_FOLDER"
+MEMORY = "DIP_JOB_MEMORY_BYTES_MAX"
+SEAT = "DIP_SEAT"
+# The rank of a seat finds its socket to the engine under this descriptor.
+SEAT_FD = 400
+# In the engine's folder: where the ranks of the wide world connect.
+WORLD_SOCKET = "world.sock"
+# The ranks of the wide world are nicer than those of the seats: where both have work for one core,
+# a small image gets three quarters of it, and the wide one goes on with the rest.
+WIDE_NICE = 5
 # What the forkserver says when it is ready.
 READY = b"ready\n"
-MEMORY = "DIP_JOB_MEMORY_BYTES_MAX"
 
 
 class Hello(NamedTuple):
@@ -26,7 +35,7 @@ class Hello(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Run a plan, on this rank alone or, if `wide`, on all ranks together.
+    """Run a plan, on the rank of a seat or, if `wide`, on all ranks of the wide world together.
 
     Attributes
     ----------

@@ -37,13 +37,15 @@ class FileAccess:
     ----------
     folder : Path
         In memory, for the buffer; holds the socket of a `DecoderSource`.
-    rank : int
-        Distinguishes this rank's files from those of others.
+    owner : int
+        Process id of the rank. It distinguishes the rank's files from those of others, and from
+        those of a rank that was killed, whose decoder may still write for a moment.
     """
 
-    def __init__(self, folder: Path, rank: int) -> None:
+    def __init__(self, folder: Path, owner: int) -> None:
         self.folder = folder
-        self.rank = rank
+        self.path = window_of(folder, owner)
+        self.owner = owner
         self.buffer_bytes = 0
         self.maps = Maps()
 
@@ -54,12 +56,11 @@ class FileAccess:
 
     def buffer(self, shape: tuple[int, ...], dtype: str) -> Pixels:
         """Return shared memory for one block; the next call uses the same memory again."""
-        path = self.folder / f"window-{self.rank}"
         needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if needed > self.buffer_bytes or not path.exists():
-            reserve(path, needed)
+        if needed > self.buffer_bytes or not self.path.exists():
+            reserve(self.path, needed)
             self.buffer_bytes = needed
-        return Pixels(str(path), shape, dtype)
+        return Pixels(str(self.path), shape, dtype)
 
     def source(self, image: "Pixels | FileImage | RawFile", stack: ExitStack) -> Source:
         """Open an image for reading; closing the stack closes it."""
@@ -87,6 +88,11 @@ class FileAccess:
         """End the decoder, if one was made."""
         if "decoder" in vars(self):
             self.decoder.close()
+
+
+def window_of(folder: Path, owner: int) -> Path:
+    """Path of the buffer of the rank with this process id."""
+    return folder / f"window-{owner}"
 
 
 def reserve(path: Path, size: int) -> None:
@@ -230,13 +236,18 @@ class Spool(NamedTuple):
     name: str
     compression: str
 
-    def tiles_of(self, rank: int) -> Path:
-        """Path of the file with one rank's encoded tiles."""
-        return Path(self.folder, f"tiles-{rank}")
+    def tiles_of(self, owner: int) -> Path:
+        """Path of the file with the tiles that the rank with this process id has encoded."""
+        return Path(self.folder, f"tiles-{owner}")
 
-    def index_of(self, rank: int) -> Path:
-        """Path of the index of one rank's tiles, an array of `INDEX_COLUMNS` columns."""
-        return Path(self.folder, f"index-{rank}.npy")
+    def index_of(self, owner: int) -> Path:
+        """Path of the index of these tiles, an array of `INDEX_COLUMNS` columns."""
+        return Path(self.folder, f"index-{owner}.npy")
+
+    def clear(self) -> None:
+        """Remove the tiles of ranks that did not finish, before the job is tried again."""
+        for path in (*Path(self.folder).glob("index-*"), *Path(self.folder).glob("tiles-*")):
+            path.unlink(missing_ok=True)
 
     def pieces(self) -> list[Piece]:
         """Return file, offset and length in bytes of every tile, in row order."""
@@ -254,7 +265,7 @@ class SpoolSink(contextlib.AbstractContextManager["SpoolSink"]):
     def __init__(self, spool: Spool, files: FileAccess) -> None:
         self.spool = spool
         self.files = files
-        self.path = spool.tiles_of(files.rank)
+        self.path = spool.tiles_of(files.owner)
         self.path.write_bytes(b"")
         self.index: list[tuple[int, int, int]] = []
 
@@ -278,4 +289,4 @@ class SpoolSink(contextlib.AbstractContextManager["SpoolSink"]):
         """Write the index, unless an error ended the context."""
         if exc_type is None:
             index = np.array(self.index, np.int64).reshape(-1, INDEX_COLUMNS)
-            np.save(self.spool.index_of(self.files.rank), index)
+            np.save(self.spool.index_of(self.files.owner), index)

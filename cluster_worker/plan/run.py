@@ -49,6 +49,9 @@ class RankGroup(Protocol):
             If the work of a rank raises an error, every rank raises it.
         """
 
+    def raise_on_others(self, error: Exception) -> None:
+        """Take part in the next `combine` with an error, which is raised on the other ranks."""
+
 
 class SingleRank:
     """A group of one rank."""

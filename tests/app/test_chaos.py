@@ -76,8 +76,8 @@ def test_deaths_of_rank_forkserver_world_and_consumer_lose_and_double_nothing(ow
     def worker():
         return own_app.pids().get("worker")
 
-    victims = ("dip rank", "mpiexec -n", "dip forkserver", "")
-    for victim, progress in zip(victims, (4, 8, 12, 16), strict=True):
+    victims = ("dip seat", "dip rank", "mpiexec -n", "dip forkserver", "")
+    for victim, progress in zip(victims, (3, 6, 9, 12, 16), strict=True):
         wait_for(lambda progress=progress: finished(client, batch) >= progress)
         before = worker()
         pids = wait_for(lambda victim=victim: named(worker(), victim) if worker() else [])
@@ -97,7 +97,7 @@ def test_a_broker_that_dies_and_comes_back_loses_nothing(own_app, client):
 def ranks_of(app):
     """Return the process ids of all ranks of the app's worker; none while it starts again."""
     worker = app.pids().get("worker")
-    return named(worker, "dip rank") if worker else []
+    return named(worker, "dip rank") + named(worker, "dip seat") if worker else []
 
 
 @pytest.mark.timeout(700)
@@ -105,12 +105,11 @@ def test_an_image_that_always_kills_its_rank_fails_with_a_reason_and_lands_in_th
     own_app, client
 ):
     image = np.tile(pictures.small(0), (9, 9, 1))
-    # Long enough that a rank works on it for half as long as it warms up, on any machine.
+    # It takes a rank many seconds.
     steps = [{"operation": "median", "footprint": "disk", "radius": 20}] * 12
     # All ranks are warm when the app is ready.
     warm = max(cpu_seconds(pid) for pid in ranks_of(own_app))
     batch, (job,) = client.submit(steps, [("poison.png", "image/png", pictures.png(image))])
-    # The world starts again four times, which takes a busy machine a minute each.
     until = time.monotonic() + 600
 
     def view():
@@ -119,12 +118,12 @@ def test_an_image_that_always_kills_its_rank_fails_with_a_reason_and_lands_in_th
     while (now := view())["state"] != "failed":
         assert time.monotonic() < until, now
         for pid in ranks_of(own_app):
-            # A rank that has worked longer than any warm-up takes works on the image.
+            # A rank that has worked longer than it takes to start works on the image.
             if cpu_seconds(pid) > 1.5 * warm + 1.0:
                 os.kill(pid, signal.SIGKILL)
                 break
         time.sleep(0.1)
     assert (now["cause"], now["reason"]) == (
         "broken",
-        "poison.png: a rank died twice while it worked on this image, once on it alone",
+        "poison.png: a rank died twice while it worked on this image",
     )

@@ -111,8 +111,7 @@ def peers(stack: ExitStack, libraries=LIBRARIES, module="peers"):
 
 def processes_of(engine):
     """Return the ids of all processes that work for an engine, this one included."""
-    world = engine.dispatcher.world
-    return [os.getpid(), world.process.pid, *world.pids.values()]
+    return [os.getpid(), *engine.pids().values()]
 
 
 class Resident:

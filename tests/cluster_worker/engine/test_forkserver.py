@@ -37,17 +37,21 @@ def is_right(engine):
 
 def test_a_rank_is_a_fork_of_the_forkserver(engine):
     forkserver = forkserver_of(engine)
-    for rank, pid in engine.pids().items():
-        assert name_of(pid) == f"dip rank {rank}"
+    assert set(engine.pids()) == {"seat 0", "seat 1", "rank 0", "rank 1"}
+    for name, pid in engine.pids().items():
+        assert name_of(pid) == f"dip {name}"
         assert pid in below(forkserver)
 
 
-def test_a_new_world_comes_from_the_same_forkserver(engine):
-    forkserver, ranks = forkserver_of(engine), engine.pids()
-    os.kill(ranks[1], signal.SIGKILL)
+@pytest.mark.parametrize("victim", ["seat 1", "rank 1"])
+def test_a_new_world_comes_from_the_same_forkserver_and_the_others_stay(engine, victim):
+    forkserver, before = forkserver_of(engine), engine.pids()
+    os.kill(before[victim], signal.SIGKILL)
     assert is_right(engine)
-    eventually(lambda: len(engine.pids()) == 2)
-    assert not set(ranks.values()) & set(engine.pids().values())
+    eventually(lambda: engine.pids().get(victim, before[victim]) != before[victim])
+    kept = {name for name, pid in engine.pids().items() if pid == before[name]}
+    lost = {"seat 1"} if victim == "seat 1" else {"rank 0", "rank 1"}
+    assert kept == set(before) - lost
     assert forkserver_of(engine) == forkserver
 
 
@@ -56,10 +60,25 @@ def test_the_death_of_the_forkserver_costs_no_job_and_a_new_one_is_made_when_nee
     os.kill(forkserver_of(engine), signal.SIGKILL)
     assert is_right(engine)
     assert engine.pids() == ranks
-    os.kill(ranks[0], signal.SIGKILL)
+    os.kill(ranks["seat 0"], signal.SIGKILL)
+    os.kill(ranks["rank 0"], signal.SIGKILL)
     assert is_right(engine)
+    eventually(lambda: len(engine.pids()) == len(ranks))
     assert name_of(forkserver_of(engine)) == "dip forkserver"
-    eventually(lambda: not [pid for pid in ranks.values() if is_alive(pid)])
+    assert engine.pids()["seat 1"] == ranks["seat 1"]
+    gone = [ranks[name] for name in ("seat 0", "rank 0", "rank 1")]
+    eventually(lambda: not [pid for pid in gone if is_alive(pid)])
+
+
+def test_a_stopped_forkserver_is_replaced_once_a_seat_is_needed(engine):
+    before = forkserver_of(engine)
+    os.kill(before, signal.SIGSTOP)
+    assert is_right(engine)
+    os.kill(engine.pids()["seat 0"], signal.SIGKILL)
+    assert is_right(engine)
+    eventually(lambda: "seat 0" in engine.pids())
+    assert forkserver_of(engine) != before
+    assert not is_alive(before)
 
 
 IDLE = """
@@ -91,7 +110,8 @@ def test_nothing_is_left_of_an_engine_that_is_killed(code):
         process.stdout.readline()
         time.sleep(1.0)
         pids = below(process.pid)
-        assert {"dip forkserver", "dip rank 0", "dip rank 1"} <= {name_of(pid) for pid in pids}
+        names = {"dip forkserver", "dip seat 0", "dip seat 1", "dip rank 0", "dip rank 1"}
+        assert names <= {name_of(pid) for pid in pids}
         process.kill()
     eventually(lambda: not [pid for pid in pids if is_alive(pid)])
 
@@ -99,14 +119,14 @@ def test_nothing_is_left_of_an_engine_that_is_killed(code):
 def test_a_silent_client_keeps_no_world_from_its_ranks(engine):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(engine.source.address))
-        os.kill(engine.pids()[0], signal.SIGKILL)
+        os.kill(engine.pids()["seat 0"], signal.SIGKILL)
         assert is_right(engine)
 
 
 def test_an_engine_beside_another_takes_its_rank_from_the_same_forkserver(engine):
     forkserver = forkserver_of(engine)
     with Engine(1, beside=engine) as small:
-        assert small.pids()[0] in below(forkserver)
+        assert small.pids()["seat 0"] in below(forkserver)
         assert is_right(small)
     assert forkserver_of(engine) == forkserver
     assert is_right(engine)
@@ -115,7 +135,7 @@ def test_an_engine_beside_another_takes_its_rank_from_the_same_forkserver(engine
 def test_an_engine_beside_another_may_restart_the_forkserver_and_close(engine):
     with Engine(1, beside=engine) as small:
         os.kill(forkserver_of(engine), signal.SIGKILL)
-        os.kill(small.pids()[0], signal.SIGKILL)
+        os.kill(small.pids()["seat 0"], signal.SIGKILL)
         assert is_right(small)
         made = forkserver_of(engine)
     time.sleep(0.5)
