@@ -123,7 +123,7 @@ def as_float_like(plane: Image, image: Image) -> Image:
 
 def white_of(image: Image) -> float:
     """Return the value of white for an image's type: 1 for masks and floats."""
-    return float(np.iinfo(image.dtype).max) if image.dtype.kind == "u" else 1.0
+    return float(np.iinfo(image.dtype).max) if image.dtype.kind in "iu" else 1.0
 
 
 def from_rgb(

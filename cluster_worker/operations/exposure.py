@@ -58,13 +58,19 @@ def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
     Rejected
         If the image holds negative values.
     """
-    if image.dtype.kind == "u":
+    if image.dtype in (np.uint8, np.uint16):
         white = np.iinfo(image.dtype).max
         table = np.clip(curve(np.arange(white + 1, dtype=image.dtype)), 0, white)
         return table.astype(image.dtype)[image]
-    if image.dtype.kind == "f" and (image < 0).any():
+    if image.dtype.kind in "if" and (image < 0).any():
         raise Rejected("the image holds values below 0; put rescale_intensity before it")
-    return curve(image).astype(image.dtype)
+    levels = curve(image)
+    if image.dtype.kind in "iu":
+        white = np.iinfo(image.dtype).max
+        # The greatest number of 64 bits is no float.
+        over = levels >= white
+        return np.where(over, white, np.where(over, 0, levels).astype(image.dtype))
+    return levels.astype(image.dtype)
 
 
 @operation(
@@ -262,6 +268,7 @@ def rescale_intensity(
     "Equalise histogram",
     "Intensity",
     Statistical(histogram),
+    counts_levels=True,
     channels="any",
     arrays=4,
     cost=2.0,

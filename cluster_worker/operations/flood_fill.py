@@ -72,8 +72,9 @@ def flooded_range(value: Any, tolerance: float | None) -> tuple[Any, Any]:
         return value, value
     low, high = value.item() - tolerance, value.item() + tolerance
     if value.dtype.kind != "f":
-        most = 1 if value.dtype.kind == "b" else np.iinfo(value.dtype).max
-        low, high = int(max(low, 0)), int(min(high, most))
+        limits = np.iinfo(value.dtype) if value.dtype.kind in "iu" else None
+        least, most = (limits.min, limits.max) if limits else (0, 1)
+        low, high = int(max(low, least)), int(min(high, most))
     return value.dtype.type(low), value.dtype.type(high)
 
 
@@ -90,7 +91,11 @@ def flooded_in_tile(
     if point is None:
         return None
     between = flooded_range(image[point], tolerance)
-    return Flood(*between, floods.filled(image, *between, point, connectivity, place))
+    if image.dtype.kind == "i" or image.itemsize == 8:
+        # The loop is compiled for other types. These numbers are compared as floats.
+        image = image.astype(np.float64)
+    limits = (image.dtype.type(each) for each in between)
+    return Flood(*between, floods.filled(image, *limits, point, connectivity, place))
 
 
 def first_found(a: Any, b: Any) -> Any:

@@ -307,7 +307,8 @@ def threshold_sauvola(
     """
     check_odd("window_size", window_size)
     if r is None:
-        greatest = 1.0 if image.dtype.kind == "f" else 0.5 * white_of(image)
+        black = float(np.iinfo(image.dtype).min) if image.dtype.kind == "i" else 0.0
+        greatest = 1.0 if image.dtype.kind == "f" else 0.5 * (white_of(image) - black)
     else:
         greatest = r * white_of(image)
     mean, deviation = mean_and_deviation(image, window_size)

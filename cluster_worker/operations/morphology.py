@@ -96,7 +96,7 @@ def filtered(
     """
     if image.dtype.kind == "f" and neighbourhood.all() and np.isnan(image).any():
         raise ValueError("takes no image with NaN for a neighbourhood that is a rectangle")
-    level = cval * np.iinfo(image.dtype).max if image.dtype.kind == "u" else cval
+    level = cval * np.iinfo(image.dtype).max if image.dtype.kind in "iu" else cval
     return each_channel(lambda plane: function(plane, neighbourhood, mode=mode, cval=level), image)
 
 

@@ -121,7 +121,7 @@ def resized(
         If a mask is to be smoothed or interpolated.
     """
     new = shape_of(place.shape)
-    never = image.dtype.kind == "b" or (image.dtype.kind == "u" and order == 0)
+    never = image.dtype.kind == "b" or (image.dtype.kind in "iu" and order == 0)
     if never or not (new[0] < place.shape[0] or new[1] < place.shape[1]):
         anti_aliasing = False
     order = sampling.order_for(image, order)

@@ -244,7 +244,7 @@ def padded(
     """
     core, (rows, columns) = place.core, place.shape
     result = np.empty((*core.shape, *image.shape[2:]), image.dtype) if out is None else out
-    white = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
+    white = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
     level = constant_values * white
     level = round(level) if white > 1 else level
     window = place.window

@@ -64,7 +64,7 @@ def basins_on(
     if on != "distance":
         relief = filters.sobel(image) if on == "gradient" else image
         return flood(relief, markers, connectivity)
-    mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind == "u" else 0.5)
+    mask = image > (np.iinfo(image.dtype).max / 2 if image.dtype.kind in "iu" else 0.5)
     distance = ndimage.distance_transform_edt(mask)
     # scikit-image divides by zero if it is to space markers evenly on an empty mask.
     given = markers if markers and mask.any() else summits(distance, mask, min_distance)

@@ -23,7 +23,8 @@ from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.operations.color import channels_refusal, gray2rgb
 from cluster_worker.operations.declare import Kernel, Place, Stage, Stages
 from cluster_worker.operations.support import masks, statistics
-from cluster_worker.pixels.depths import to_depth
+from cluster_worker.operations.support.histograms import levels_from_zero
+from cluster_worker.pixels.depths import floats_for, to_depth
 from cluster_worker.pixels.header import CHANNELS_MAX, ImageHeader, Kind, header_of
 from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
@@ -35,7 +36,8 @@ from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
 
-DTYPES = ("bool", "uint8", "uint16", "uint32", "float32", "float64")
+DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+DTYPES += ("float16", "float32", "float64")
 
 # Decompositions of operations in floating point that may leave a mask a mask.
 KEEPS_LEVELS = ("pointwise", "geometric", "statistical")
@@ -114,7 +116,7 @@ def plan(request: PlanRequest) -> Plan:
         source_alpha=image.alpha,
         result_alpha=result_alpha,
         alphas=alphas,
-        float_bytes=8 if image.dtype == "float64" or request.depth == "native" else 4,
+        float_bytes=8 if floats_for(image.dtype) == "float64" or request.depth == "native" else 4,
         density=chain.density,
         placement=chain.placement,
         values_kept=chain.values_kept,
@@ -362,6 +364,9 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         If an operation cannot take the image that the steps before it give.
     """
     chain = Chain(request.image)
+    if chain.dtype == "float16":
+        # scikit-image computes in single precision, where it takes half precision at all.
+        chain.add(conversion(chain.dtype, "float32", "to_float"))
     shows: Any = None
     for number, step in enumerate(steps):
         operation = OPERATIONS[step["operation"]]
@@ -413,7 +418,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         if not moves:
             shows = operation.shows
     if request.depth == "input" and request.returns:
-        return_to_depth(chain, request.image.dtype, shows)
+        return_to_depth(chain, request.image, shows)
     if chain.links[-1].stage.rounds:
         # Rounds end in either of two buffers. A last pass copies that buffer to the result.
         chain.add(Stage(same))
@@ -515,6 +520,9 @@ def prepare(
         whole_numbers = np.dtype(chain.dtype).kind == "u"
         keeps = operation.takes == "classes" and whole_numbers
         chain.add(masks.as_classes(operation.name) if keeps else masks.as_mask(operation.name))
+    shift = levels_from_zero(chain.dtype, operation.name) if operation.counts_levels else None
+    if shift is not None:
+        chain.add(shift)
     if depth == "input" and np.dtype(chain.dtype).kind == "f" and operation.cuts_off(parameters):
         chain.add(check_floats(operation))
     kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
@@ -551,12 +559,12 @@ def unwrapped(stages: Stages, shape: tuple[int, int]) -> Stages:
 
 
 def to_float(depth: Depth, chain: Chain) -> None:
-    """Add a conversion to float32, if the image has no floats and the depth is "input".
+    """Add a conversion to floats, if the image has none and the depth is "input".
 
     With depth "native" each operation converts as scikit-image does.
     """
     if depth == "input" and np.dtype(chain.dtype).kind != "f":
-        chain.add(conversion(chain.dtype, "float32", "to_float"))
+        chain.add(conversion(chain.dtype, floats_for(chain.dtype), "to_float"))
 
 
 def regions(labels: Image) -> Image:
@@ -565,8 +573,8 @@ def regions(labels: Image) -> Image:
     return mask
 
 
-def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
-    """Add the conversions of the result to the input's dtype `dtype`; labels become uint32.
+def return_to_depth(chain: Chain, image: ImageHeader, shows: Any) -> None:
+    """Add the conversions of the result to the dtype of the image; new labels become uint32.
 
     `shows` are the values that become black and white: a pair, "extent" for the least and greatest
     value of the image, or None for 0 and 1.
@@ -575,7 +583,8 @@ def return_to_depth(chain: Chain, dtype: str, shows: Any) -> None:
         if chain.dtype != "uint32" and not chain.convert_in_last_stage("uint32"):
             chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
-    target = "uint8" if is_wide(dtype) else dtype
+    # A picture made of labels has 8 bits.
+    target = "uint8" if image.kind == "labels" and is_wide(image.dtype) else image.dtype
     if np.dtype(chain.dtype).kind == "f" and np.dtype(target).kind != "f":
         if shows == "extent":
             chain.add(Stage(statistics.stretch, measures=statistics.EXTENT, name="to_range"))

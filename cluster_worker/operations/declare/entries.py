@@ -111,6 +111,9 @@ class Traits:
         cancel often enough.
     cost_deep : float
         Factor of the work for a pixel of 16 bits.
+    counts_levels : bool
+        Whether it counts the pixels of each value. Whole numbers other than those of pictures are
+        then shifted to start at 0, which does not change its result.
     averages : bool, or callable
         Whether it averages pixels, so that colours count by their alpha at depth "input"; the
         callable tells from the parameters.
@@ -146,6 +149,7 @@ class Traits:
     table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
     cost_deep: float = 1.0
+    counts_levels: bool = False
     averages: bool | Callable[..., bool] = False
     weighted: Callable[..., Any] | None = None
     unclipped_by: Mapping[str, Any] = field(default_factory=dict)

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.operations.declare import Image, Measure, Number
+from cluster_worker.errors import Rejected
+from cluster_worker.operations.declare import Image, Measure, Number, Stage
 from cluster_worker.operations.support.statistics import (
+    EXTENT,
     EXTENT_OF_NUMBERS,
     Extent,
     bin_centers,
@@ -21,6 +23,8 @@ Bins = Annotated[
     "Bins of the histogram for floats and masks; integers have one bin for each value.",
 ]
 Histogram = tuple[Extent, NDArray[np.intp]]
+# Most levels that are counted one by one.
+LEVELS_MAX = 1 << 16
 # From the counts of a histogram and the values of its bins to a level.
 Level = Callable[..., Any]
 
@@ -49,6 +53,50 @@ def counts_in_bins(image: Image, between: Extent, bins: int) -> NDArray[np.intp]
 def binned_type(image: Image) -> str:
     """Return the type as which an image is counted: 16-bit images are counted as floats."""
     return "float64" if image.dtype == np.uint16 else str(image.dtype)
+
+
+def from_zero(image: Image) -> Image:
+    """Return whole numbers of 8 or 16 bits with sign as the same levels without it."""
+    kind = np.dtype(f"u{image.itemsize}")
+    levels: Image = image.view(kind) ^ kind.type(1 << (8 * image.itemsize - 1))
+    return levels
+
+
+def from_least(image: Image, *, statistics: tuple[Extent]) -> Image:
+    """Return whole numbers of 32 or 64 bits as 16 bits that count from the least of them.
+
+    Raises
+    ------
+    Rejected
+        If the image has too many levels to count.
+    """
+    ((least, greatest),) = statistics
+    if int(greatest) - int(least) >= LEVELS_MAX:
+        raise Rejected(
+            f"counts at most {LEVELS_MAX} levels, and this image holds {least} to {greatest}; put "
+            "rescale_intensity before it, or give the image as floats"
+        )
+    shifted: Image = (image - image.dtype.type(least)).astype(np.uint16)
+    return shifted
+
+
+def levels_from_zero(dtype: str, name: str) -> Stage | None:
+    """Return the stage that shifts the levels of an image to start at 0; None if they do.
+
+    Parameters
+    ----------
+    dtype : str
+        Of the image.
+    name : str
+        Of the operation, for the error.
+    """
+    given = np.dtype(dtype)
+    if given.kind not in "iu" or dtype in ("uint8", "uint16"):
+        return None
+    if given.itemsize <= 2:
+        return Stage(from_zero, name=name)
+    like = partial(np.asarray, dtype=np.uint16)
+    return Stage(from_least, measures=EXTENT, like=like, name=name)
 
 
 def above(
