@@ -26,12 +26,10 @@ from cluster_worker.imagefiles.codecs.jpeg import JPEG
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.tiff import TIFF
 from cluster_worker.imagefiles.codecs.webp import WEBP
+from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
-
-# First bytes that are enough to recognise every format; WebP needs most, as it has "WEBP" at 8.
-MAGIC_BYTES = 12
 
 # Words in the errors of Pillow and tifffile for files that end too early.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
@@ -410,12 +408,16 @@ def recognise(path: Path, name: str) -> Format:
         If the file cannot be read.
     """
     with path.open("rb") as opened:
-        start = opened.read(MAGIC_BYTES)
+        start = opened.read(HEAD_BYTES)
     for form in FORMATS.values():
         if form.magic.match(start):
             return form
     if not start:
         raise Rejected(f"{name}: the file is empty; use {titles()}")
+    known = stranger(start)
+    if known:
+        what, way = known
+        raise Rejected(f"{name}: is {what}, which this app does not read; {way}")
     raise Rejected(
         f"{name}: not an image this app reads (starts with {start[:4].hex(' ')}); use {titles()}"
     )

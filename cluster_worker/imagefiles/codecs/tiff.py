@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -55,6 +54,7 @@ from cluster_worker.imagefiles.codecs.tiff_windows import (
     StoredPieces,
     assemble,
     encode_tiles,
+    has_predictor,
     read_window,
 )
 from cluster_worker.pixels.header import ImageHeader
@@ -223,18 +223,13 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     imwrite(
         path,
         np.ascontiguousarray(image),
-        predictor=has_predictor(image.dtype) and not bits and not header.is_indexed,
+        predictor=has_predictor(image.dtype.name) and not bits and not header.is_indexed,
         rowsperstrip=max(1, STRIP_BYTES // max(1, image.nbytes // image.shape[0])),
         maxworkers=THREADS,
         **options,
     )
     append_directories(path, header, image.shape)
     return notes
-
-
-def has_predictor(dtype: np.dtype[Any]) -> bool:
-    """Return whether samples are stored as differences: whole numbers are."""
-    return dtype.kind in "iu"
 
 
 def replace_shape(described: ImageHeader, image: Image) -> ImageHeader:

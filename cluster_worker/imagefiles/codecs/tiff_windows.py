@@ -151,6 +151,13 @@ class StoredPieces:
             self.page: TiffPage = first_page(file)
             check_extent(self.page, path.stat().st_size)
             self.byteorder = file.byteorder
+            # Both read the file: whether it is a JFIF, and tables that all pieces in JPEG share.
+            self.decode = self.page.decode
+            self.options = (
+                {"jpegtables": self.page.jpegtables, "jpegheader": self.page.jpegheader}
+                if self.page.compression in JPEGS
+                else {}
+            )
         page = self.page
         self.path = path
         self.planes: int = page.samplesperpixel if page.planarconfig == 2 else 1
@@ -161,12 +168,6 @@ class StoredPieces:
         self.columns: int = page.tilewidth if page.is_tiled else page.imagewidth
         self.down: int = -(-page.imagelength // self.rows)
         self.across: int = -(-page.imagewidth // self.columns)
-        # Tables that all pieces in JPEG share.
-        self.options = (
-            {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-            if page.compression in JPEGS
-            else {}
-        )
         self.fill = fill_of(page)
         self.kept: OrderedDict[int, Image] = OrderedDict()
         self.kept_bytes = 0
@@ -228,11 +229,11 @@ class StoredPieces:
             return np.full(shape, self.fill, self.page.dtype)
         content = mapped[start : start + nbytes].tobytes()
         try:
-            pixels: Image = self.page.decode(content, index, **self.options)[0][0]
+            pixels: Image = self.decode(content, index, **self.options)[0][0]
         except Exception:
             if not self.tolerant or self.page.compression not in DEFLATES:
                 raise
-            pixels = self.page.decode(shortened(content, self.stored_bytes(index)), index)[0][0]
+            pixels = self.decode(shortened(content, self.stored_bytes(index)), index)[0][0]
         return pixels
 
     def keep(self, plane: int, number: int, piece: Image) -> None:
@@ -324,6 +325,11 @@ def encode_tiles(spool: Path, image: Image, compression: str) -> list[ByteRange]
     return ranges
 
 
+def has_predictor(dtype: str) -> bool:
+    """Return whether samples are stored as differences: whole numbers of up to 32 bits are."""
+    return np.dtype(dtype).kind in "iu" and np.dtype(dtype).itemsize <= 4
+
+
 def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> bytes:
     """Compress one tile: integers as differences along the row, masks as packed bits."""
     top, left = corner
@@ -332,7 +338,7 @@ def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> byt
     tile[: pixels.shape[0], : pixels.shape[1]] = pixels
     if tile.dtype == bool:
         tile = np.packbits(tile.reshape(TILE, -1), axis=1)
-    elif tile.dtype.kind in "iu":
+    elif has_predictor(tile.dtype.name):
         tile = delta_encode(tile, axis=1)
     encode = zstd_encode if compression == ZSTD else deflate_encode
     encoded: bytes = encode(tile, LEVEL)
@@ -389,7 +395,7 @@ def assemble(
             shape=shape,
             dtype=dtype,
             tile=(TILE, TILE),
-            predictor=np.dtype(dtype).kind in "iu",
+            predictor=has_predictor(dtype),
             **options,
         )
     append_directories(path, header, shape)

@@ -451,7 +451,7 @@ def test_a_file_that_is_no_image_is_refused_by_its_first_bytes(tmp_path):
     path = tmp_path / "map.png"
     path.write_bytes(b"%PDF-1.7")
     assert refusal(path) == (
-        "not an image this app reads (starts with 25 50 44 46); use JPEG, PNG, WebP or TIFF"
+        "is a PDF document, which this app does not read; export its pages as PNG or TIFF"
     )
     path.write_bytes(b"")
     assert refusal(path) == "the file is empty; use JPEG, PNG, WebP or TIFF"
@@ -539,6 +539,31 @@ def test_tiffs_of_kinds_that_are_not_processed_are_refused(tmp_path, image, opti
     path = tmp_path / "odd.tif"
     tifffile.imwrite(path, image, **({"photometric": "minisblack", "metadata": None} | options))
     assert refusal(path).startswith(sentence)
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "PPM", "ICO", "AVIF", "JPEG2000", "SGI", "DDS"])
+def test_a_format_that_is_not_read_is_named_with_the_way_out(tmp_path, form):
+    path = tmp_path / "cat"
+    Image.fromarray(picture("uint8", 32, 32, 3)).save(path, form)
+    names = {"PPM": "PNM", "ICO": "icon", "JPEG2000": "JPEG 2000"}
+    sentence = refusal(path)
+    assert sentence.startswith("is a")
+    assert names.get(form, form) in sentence
+    assert sentence.endswith(("save it as PNG or TIFF", "export it as TIFF"))
+
+
+def test_what_is_no_image_at_all_is_named(tmp_path):
+    path = tmp_path / "cat"
+    for content, name in (
+        (b"PK\x03\x04", "a zip archive"),
+        (bytes(128) + b"DICM", "a DICOM image"),
+        (b"<!DOCTYPE html>", "an HTML page"),
+        (b"\0\0\0\x18ftypheic", "a HEIC image"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="', "an SVG drawing"),
+        (b'{"a": 1}', "JSON"),
+    ):
+        path.write_bytes(content)
+        assert refusal(path).startswith(f"is {name}, which this app does not read; ")
 
 
 def test_a_missing_file_is_not_refused_as_an_image(tmp_path):

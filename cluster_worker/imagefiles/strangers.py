@@ -1,0 +1,70 @@
+"""Formats that this app does not read, told by their first bytes, and the way out of each."""
+
+import re
+
+AS_PICTURE = "save it as PNG or TIFF"
+AS_TIFF = "export it as TIFF"
+UNPACK = "unpack it, and send the images in it"
+
+# Bytes that are enough to tell all of them.
+HEAD_BYTES = 512
+
+# Name, way out, and pattern of the first bytes.
+STRANGERS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = tuple(
+    (name, way, re.compile(pattern, re.DOTALL))
+    for name, way, pattern in (
+        ("a PDF document", "export its pages as PNG or TIFF", rb"%PDF"),
+        ("a PostScript document", "export it as PNG or TIFF", rb"%!PS|\xc5\xd0\xd3\xc6"),
+        ("an SVG drawing", "export it as PNG", rb"\s*(<\?xml.*)?<svg"),
+        ("a GIF", AS_PICTURE, rb"GIF8[79]a"),
+        ("a BMP", AS_PICTURE, rb"BM.{8}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+        ("a PNM image", AS_PICTURE, rb"P[1-7]\s"),
+        ("a float PNM image", AS_TIFF, rb"P[Ff]\s"),
+        ("an AVIF image", AS_PICTURE, rb".{4}ftyp(avif|avis)"),
+        ("a HEIC image", "save it as JPEG", rb".{4}ftyp(heic|heix|hevc|heim|mif1|msf1)"),
+        ("a video", "export its frames as PNG", rb".{4}ftyp|RIFF.{4}AVI |\x1aE\xdf\xa3"),
+        ("a JPEG 2000 image", AS_TIFF, rb"\0\0\0\x0cjP  |\xffO\xffQ"),
+        ("a JPEG XL image", AS_PICTURE, rb"\xff\x0a|\0\0\0\x0cJXL "),
+        ("a JPEG XR image", AS_PICTURE, rb"II\xbc[\x00\x01]"),
+        ("a Photoshop document", "export it as PNG or TIFF", rb"8BPS"),
+        ("a GIMP document", "export it as PNG or TIFF", rb"gimp xcf"),
+        ("an icon", AS_PICTURE, rb"\0\0[\x01\x02]\0.\0"),
+        ("an SGI image", AS_PICTURE, rb"\x01\xda[\0\x01][\x01\x02]"),
+        ("a DDS texture", AS_PICTURE, rb"DDS "),
+        ("an OpenEXR image", AS_TIFF, rb"v/1\x01"),
+        ("a Radiance HDR image", AS_TIFF, rb"#\?(RADIANCE|RGBE)"),
+        ("a FITS image", AS_TIFF, rb"SIMPLE  ="),
+        ("a DICOM image", AS_TIFF, rb".{128}DICM"),
+        (
+            "a NIfTI volume",
+            "export its slices as TIFF",
+            rb".{344}(n\+1|ni1)\0|\\\x01\0\0.{340}n\+1",
+        ),
+        ("an HDF5 file", AS_TIFF, rb"\x89HDF\r\n"),
+        ("a NumPy array", "save it as TIFF with tifffile", rb"\x93NUMPY"),
+        (
+            "a raw file of a camera",
+            "save it as TIFF with a raw converter",
+            rb"FUJIFILMCCD|IIRO|IIU\0",
+        ),
+        ("a zip archive", UNPACK, rb"PK\x03\x04"),
+        ("a gzip archive", UNPACK, rb"\x1f\x8b"),
+        ("a 7z or rar archive", UNPACK, rb"7z\xbc\xaf|Rar!"),
+        ("an HTML page", "download the image itself", rb"\s*<(!DOCTYPE|html)"),
+        ("JSON", "send the image itself", rb"\s*[\[{]\s*[\"\[{\]}]"),
+    )
+)
+
+
+def stranger(head: bytes) -> tuple[str, str] | None:
+    """Return the name of a format that is not read, and the way out; None if it is not known.
+
+    Parameters
+    ----------
+    head : bytes
+        The first `HEAD_BYTES` of a file.
+    """
+    for name, way, pattern in STRANGERS:
+        if pattern.match(head):
+            return name, way
+    return None
