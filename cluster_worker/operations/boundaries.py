@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
+from cluster_worker.kernels import nearness
 from cluster_worker.lazy import lazily
-from cluster_worker.operations.declare import Image, Local, Number, operation
+from cluster_worker.operations.declare import Image, Kernel, Local, Number, operation
 from cluster_worker.operations.support.footprints import Connectivity
 from cluster_worker.operations.support.propagation import refuse_pictures
 
@@ -43,7 +44,21 @@ def find_boundaries(
 
 
 @operation(
-    "Expand labels", "Regions", Local(lambda distance: int(distance)), takes="labels", cost=6
+    "Expand labels",
+    "Regions",
+    Local(lambda distance: int(distance)),
+    takes="labels",
+    cost=6,
+    kernels=(
+        Kernel(
+            nearness.expanded,
+            takes=nearness.TYPES,
+            gray=True,
+            exact=True,
+            arrays=2,
+            cost=lambda distance: 0.6 + 0.03 * distance,
+        ),
+    ),
 )
 def expand_labels(
     image: Image,

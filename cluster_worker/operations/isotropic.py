@@ -1,11 +1,13 @@
 """Isotropic morphology: grow and shrink masks by an exact distance on all sides."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 
+from cluster_worker.kernels import nearness
 from cluster_worker.lazy import lazily
-from cluster_worker.operations.declare import Image, Local, Number, operation
+from cluster_worker.operations.declare import Image, Kernel, Local, Number, operation
 
 morphology = lazily("skimage.morphology")
 
@@ -13,6 +15,18 @@ morphology = lazily("skimage.morphology")
 COST_DISTANCE = 7.0
 
 Reach = Annotated[float, Number(0.5, 200, unit="px", slider=(1, 30), step=0.5)]
+
+
+def by_loop(function: Callable[..., Image], times: int = 1) -> tuple[Kernel, ...]:
+    """Declare the kernel of a filter that dilates or erodes `times` times."""
+    kernel = Kernel(
+        function,
+        takes=("bool",),
+        exact=True,
+        arrays=2,
+        cost=lambda radius: times * (0.15 + 0.006 * radius),
+    )
+    return (kernel,)
 
 
 def shrunk(mask: Image, radius: float) -> Image:
@@ -51,6 +65,7 @@ DIFFERS = (
     takes="mask",
     cost=COST_DISTANCE,
     arrays=14,
+    kernels=by_loop(nearness.eroded),
     differs=DIFFERS,
 )
 def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
@@ -81,6 +96,7 @@ def isotropic_erosion(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=COST_DISTANCE,
     arrays=14,
+    kernels=by_loop(nearness.dilated),
     differs=DIFFERS,
 )
 def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
@@ -111,6 +127,7 @@ def isotropic_dilation(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=2 * COST_DISTANCE,
     arrays=14,
+    kernels=by_loop(nearness.opened, 2),
     differs=DIFFERS,
 )
 def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
@@ -141,6 +158,7 @@ def isotropic_opening(image: Image, radius: Reach = 3.0) -> Image:
     takes="mask",
     cost=2 * COST_DISTANCE,
     arrays=14,
+    kernels=by_loop(nearness.closed, 2),
     differs=DIFFERS,
 )
 def isotropic_closing(image: Image, radius: Reach = 3.0) -> Image:
