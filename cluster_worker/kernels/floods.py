@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from cluster_worker.kernels import Image
+from cluster_worker.kernels import Image, morphology
+from cluster_worker.kernels.footprints import footprint_of
 from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place, Span
 
@@ -65,6 +66,24 @@ def reconstructed(state: Image, mask: Image, method: str) -> Image:
     loops.reconstruct(grown, limit, np.empty(grown.size, np.int32), np.zeros(grown.size, np.uint8))
     result = grown[1:-1, 1:-1]
     return result if grows else -result
+
+
+def least_in_disk(image: Image, radius: int) -> Image:
+    """Replace each pixel by the least value within a disk around it.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns), of float32 or float64, without NaN.
+    radius : int
+        In pixels.
+    """
+    return morphology.least(image, footprint_of("disk", radius), "reflect", 0)
+
+
+def greatest_in_disk(image: Image, radius: int) -> Image:
+    """Replace each pixel by the greatest value within a disk around it; see `least_in_disk`."""
+    return morphology.greatest(image, footprint_of("disk", radius), "reflect", 0)
 
 
 def dropped(mask: Image, values: Image, connectivity: int) -> Image:

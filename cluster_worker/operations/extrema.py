@@ -77,7 +77,8 @@ def reconstruction(
     rounds = Rounds(partial(each_colour, partial(spread, method=method)), far=True)
     if seed == "shifted":
         return (Stage(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
-    return (Stage(partial(eroded, radius=radius, method=method), radius, rounds=rounds),)
+    first = partial(eroded, radius=radius, method=method)
+    return (Stage(first, radius, rounds=rounds, like=as_floats),)
 
 
 def shifted(image: Image, h: float) -> Image:
@@ -87,13 +88,16 @@ def shifted(image: Image, h: float) -> Image:
     return result
 
 
+def as_floats(image: Image) -> Image:
+    """Return an image as floats, if it is none already."""
+    return image if image.dtype.kind == "f" else image.astype(np.float64)
+
+
 def eroded(image: Image, radius: int, method: Method) -> Image:
     """Return a seed without small objects: the image eroded or dilated by a disk, as floats."""
     refuse_nan(image)
-    shrink = morphology.erosion if method == "dilation" else morphology.dilation
-    disk = morphology.disk(radius)
-    dtype = image.dtype if image.dtype.kind == "f" else np.float64
-    return each_channel(lambda plane: shrink(plane, disk), image).astype(dtype)
+    shrink = floods.least_in_disk if method == "dilation" else floods.greatest_in_disk
+    return each_channel(lambda plane: shrink(as_floats(plane), radius), image)
 
 
 @operation(
@@ -165,7 +169,7 @@ def as_compared(image: Image, between: Extent) -> Image:
     if image.dtype.kind == "b":
         raise ValueError("takes a picture, got a mask, which has no heights")
     refuse_not_finite(np.asarray(between))
-    return image if image.dtype.kind == "f" else image.astype(np.float64)
+    return as_floats(image)
 
 
 def rounding(image: Image, values: Image, h: float) -> Any:
