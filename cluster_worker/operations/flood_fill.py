@@ -94,8 +94,8 @@ def flooded_in_tile(
     if image.dtype.kind == "i" or image.itemsize == 8:
         # The loop is compiled for other types. These numbers are compared as floats.
         image = image.astype(np.float64)
-    limits = (image.dtype.type(each) for each in between)
-    return Flood(*between, floods.filled(image, *limits, point, connectivity, place))
+    least, greatest = (image.dtype.type(each) for each in between)
+    return Flood(*between, floods.filled(image, least, greatest, point, connectivity, place))
 
 
 def first_found(a: Any, b: Any) -> Any:

@@ -67,7 +67,8 @@ def rounded(image: Image, target: np.dtype[Any]) -> Image:
     scaled = np.clip(image, -1 if limits.min else 0, 1) * image.dtype.type(limits.max)
     np.rint(scaled, out=scaled)
     if target.itemsize < image.dtype.itemsize or target.itemsize < WIDE_BYTES:
-        return scaled.astype(target)
+        narrow: Image = scaled.astype(target)
+        return narrow
     # The greatest number of 64 bits is no float: the next float is one more.
     over = scaled >= image.dtype.type(limits.max)
     levels: Image = np.where(over, 0, scaled).astype(target)

@@ -36,8 +36,10 @@ from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
 Image = NDArray[Any]
 Depth = Literal["input", "native"]
 
-DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-DTYPES += ("float16", "float32", "float64")
+DTYPES = (
+    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    *("float16", "float32", "float64"),
+)
 
 # Decompositions of operations in floating point that may leave a mask a mask.
 KEEPS_LEVELS = ("pointwise", "geometric", "statistical")
