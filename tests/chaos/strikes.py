@@ -19,7 +19,8 @@ LEFT_BYTES = 64 << 10
 
 # Parts of the worker, by words of their name or command line.
 WORKERS_PARTS = {
-    "rank": "dip rank",
+    "seat": "dip seat",
+    "wide rank": "dip rank",
     "mpiexec": "mpiexec -n",
     "forkserver": "dip forkserver",
     "decoder": "decoder",
@@ -42,7 +43,7 @@ class Storm:
     counts : Counter
         Strikes by name, and ``missed`` ones that found nothing to hit.
     last : float
-        When the last strike ended, on the monotonic clock.
+        When the last strike ended, in seconds since 1970.
     """
 
     def __init__(self, app, seed):
@@ -65,7 +66,7 @@ class Storm:
         self.ending.set()
         for thread in self.threads:
             thread.join(60)
-        self.last = time.monotonic()
+        self.last = time.time()
 
     def choose(self):
         """Choose the next strike; return its name and a function that does it."""
