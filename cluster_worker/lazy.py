@@ -20,6 +20,15 @@ class LazyModule(ModuleType):
         return found
 
 
+# Names of all modules that `lazily` was asked for.
+NAMES: set[str] = set()
+
+
+def lazy_names() -> list[str]:
+    """Return the names of all modules that may be loaded later."""
+    return sorted(NAMES)
+
+
 def lazily(name: str) -> ModuleType:
     """Return a module that is loaded when one of its attributes is first used.
 
@@ -30,4 +39,5 @@ def lazily(name: str) -> ModuleType:
     name : str
         Full name of the module. It must exist, or its first use raises ModuleNotFoundError.
     """
+    NAMES.add(name)
     return LazyModule(name)

@@ -24,6 +24,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
@@ -102,8 +103,8 @@ class Engine:
         Largest (rows, columns) of a tile's core, in pixels, instead of one chosen by the image's
         size. Every image of more than one such tile is then cut over all ranks.
     warm : bool
-        Whether the ranks load all operations before the constructor returns. This takes some
-        seconds. If not, the first job of an operation loads it.
+        Whether the ranks load all operations before the constructor returns, in seconds. If not,
+        the first job of an operation loads it. Kernels serve jobs once they are compiled.
     beside : Engine, optional
         Another engine, which must outlive this one. Its warm processes make the ranks and decoders
         of this one as well, so that they need not warm up.
@@ -141,16 +142,16 @@ class Engine:
         self.core = core
         self.numbers = itertools.count(1)
         self.segments = Segments(Path(scratch_dir))
-        self.beside = beside
-        folder = self.segments.folder
-        self.source: RankSource = beside.source if beside else RankSource(folder, warm)
-        self.decoder_source: DecoderSource = (
-            beside.decoder_source if beside else DecoderSource(folder, confined_to)
-        )
+        self.beside, folder = beside, self.segments.folder
+        self.kernels: Kernels = beside.kernels if beside else Kernels(wanted=warm)
+        may_warm = self.kernels.may_warm
+        self.source: RankSource = beside.source if beside else RankSource(folder, may_warm)
+        made_by = beside.decoder_source if beside else DecoderSource(folder, confined_to)
+        self.decoder_source: DecoderSource = made_by
         if beside:
-            (folder / SOCKET_NAME).symlink_to(beside.decoder_source.address)
+            (folder / SOCKET_NAME).symlink_to(made_by.address)
         # For `run_file`; a node has decoders of its own, with its own limits.
-        self.decoders = WarmDecoders(PIXELS_MAX, self.decoder_source.address)
+        self.decoders = WarmDecoders(PIXELS_MAX, made_by.address)
         launcher = Launcher(folder, job_memory_bytes_max, self.source)
         try:
             self.dispatcher = Dispatcher(
@@ -160,6 +161,7 @@ class Engine:
             self.close_source()
             self.segments.close()
             raise
+        self.kernels.compile(then=self.source.renew)
 
     @overload
     def run(
@@ -424,7 +426,8 @@ class Engine:
         Rejected
             With one sentence, if a check fails.
         """
-        request = PlanRequest(image, checked_steps(steps), depth, self.core)
+        asked = image, checked_steps(steps), depth, self.core
+        request = PlanRequest(*asked, kernels=self.kernels.are_ready)
         self.check_memory(request)
         self.check_time(request)
         return request
@@ -485,6 +488,7 @@ class Engine:
         """End the processes that make ranks and decoders, unless they are another engine's."""
         if self.beside is None:
             self.source.close()
+            self.kernels.close()
             self.decoder_source.close()
 
     def __enter__(self) -> Self:

@@ -242,10 +242,12 @@ def main() -> None:
     warnings.simplefilter("ignore")
     # Imported here and by name, so that a rank finds all of it loaded.
     from cluster_worker.engine import rank  # noqa: F401
-    from cluster_worker.engine.warm import warm_up
+    from cluster_worker.engine.warm import load_modules, warm_up
 
     if int(warm):
         warm_up()
+    else:
+        load_modules()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)

@@ -62,18 +62,22 @@ class RankSource:
     folder : Path
         Private folder for its socket and its log.
     warm : bool
-        Whether it loads all operations before the first rank is born.
+        Whether it calls all operations before the first rank is born, or only loads what they need.
+    name : str
+        Of its socket.
 
     It may serve several engines, from their own threads.
     """
 
-    def __init__(self, folder: Path, warm: bool) -> None:
-        self.address = folder / "forkserver.sock"
+    def __init__(self, folder: Path, warm: bool, name: str = "forkserver.sock") -> None:
+        self.address = folder / name
         self.log = folder / "forkserver.log"
         self.warm = warm
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
         self.closed = False
+        # The forkserver that `renew` warms up.
+        self.successor: RankSource | None = None
         self.lock = threading.Lock()
 
     def ensure_running(self) -> None:
@@ -124,6 +128,30 @@ class RankSource:
         self.end()
         raise Broken(f"the forkserver of the ranks does not start: {problem} {tail_of(self.log)}")
 
+    def renew(self) -> None:
+        """Put a warm forkserver in the place of one that is not; the old one serves until then.
+
+        Its ranks go on.
+
+        Raises
+        ------
+        Broken
+            If the new one does not start, or the engine was closed.
+        """
+        fresh = RankSource(self.address.parent, True, name=f"warm-{self.address.name}")
+        self.successor = fresh
+        fresh.ensure_running()
+        with self.lock:
+            self.successor = None
+            if self.closed:
+                fresh.close()
+                raise Broken("the engine that makes the ranks was closed")
+            old, self.process = self.process, fresh.process
+            self.address, self.warm, self.ready = fresh.address, True, True
+        if old is not None:
+            old.kill()
+            old.communicate()
+
     def discard(self, process: "subprocess.Popen[bytes] | None") -> None:
         """Kill a forkserver that makes no ranks, if it is still this one; its ranks go on."""
         with self.lock:
@@ -134,7 +162,9 @@ class RankSource:
     def close(self) -> None:
         """End the forkserver for good, and with it all ranks."""
         self.closed = True
-        process = self.process
+        process, successor = self.process, self.successor
+        if successor is not None:
+            successor.close()
         # It may be warming up, with the lock held by the thread that waits for that.
         if process is not None and not self.ready:
             process.kill()

@@ -4,8 +4,11 @@
 in its cache on disk for later processes.
 """
 
+import ctypes
+import importlib
 import json
 import os
+import signal
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.engine.compiling import compile_with
 from cluster_worker.errors import Rejected
+from cluster_worker.lazy import lazy_names
 from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import PlanRequest, plan
@@ -39,6 +44,8 @@ GRAY = [gray for gray, _ in PICTURES.values()]
 # Parameters that limit the number of rounds, and the number that is enough to warm up.
 LIMITS = ("max_num_iter", "num_iter")
 ROUNDS = 2
+# linux/prctl.h
+PR_SET_PDEATHSIG = 1
 Steps = list[dict[str, Any]]
 
 
@@ -94,18 +101,40 @@ def default_step(operation: Operation) -> dict[str, Any]:
     return {"operation": operation.name, **defaults}
 
 
+def load_modules() -> None:
+    """Load scikit-image and the compiler, so that ranks share their pages."""
+    for name in lazy_names():
+        if name.startswith("skimage."):
+            importlib.import_module(name)
+    importlib.import_module("cluster_worker.kernels.loops.compiling")
+
+
 def compile_all() -> None:
-    """Call all operations, group by group of the catalogue, in one process for each core."""
+    """Call all operations, group by group of the catalogue, in one process for each core.
+
+    It does nothing if all kernels are compiled.
+    """
+    compile_with(compile_groups)
+
+
+def compile_groups() -> None:
+    """Call all operations, as `compile_all` does."""
     # Call first what several groups use, so that no two processes compile the same kernel.
     warm_up(["gaussian", "rank_mean", "adjust_gamma"])
     groups = groupby(OPERATIONS, key=lambda name: OPERATIONS[name].group)
-    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), ignore_warnings) as pool:
+    with get_context("spawn").Pool(len(os.sched_getaffinity(0)), begin_worker) as pool:
         pool.map(warm_up, [list(names) for _, names in groups], chunksize=1)
 
 
 def ignore_warnings() -> None:
     """Turn off warnings, which operations raise about such small pictures."""
     warnings.simplefilter("ignore")
+
+
+def begin_worker() -> None:
+    """Begin as a process of the pool: it must not outlive the process that waits for it."""
+    ignore_warnings()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,8 @@ class PlanRequest(NamedTuple):
     returns : bool
         With depth "input": whether the result is converted to the input's dtype at the end. If
         not, a float result stays as it is.
+    kernels : bool
+        Whether kernels may serve the steps. If not, all stages are the operations' functions.
     """
 
     image: ImageHeader
@@ -83,6 +85,7 @@ class PlanRequest(NamedTuple):
     core: tuple[int, int] | None = None
     grid: int = 1
     returns: bool = True
+    kernels: bool = True
 
 
 @lru_cache(maxsize=256)
@@ -198,6 +201,8 @@ class Chain:
     channels : tuple of int
         () or (channels,), without alpha.
     dtype : str
+    kernels : bool
+        Whether kernels may serve the steps.
     density : Density or None
         Resolution relative to that of the source; None if it differs between pixels.
     placement : Placement or None
@@ -217,7 +222,7 @@ class Chain:
         if there is none, or a mask or labels came after it.
     """
 
-    def __init__(self, image: ImageHeader) -> None:
+    def __init__(self, image: ImageHeader, kernels: bool) -> None:
         rows, columns = image.shape[:2]
         self.links: list[Link] = []
         self.alpha = image.alpha
@@ -225,6 +230,7 @@ class Chain:
         self.shape = rows, columns
         self.channels: tuple[int, ...] = (image.colours,) if image.colours > 1 else ()
         self.dtype = image.dtype
+        self.kernels = kernels
         self.density: Density | None = Density()
         self.placement: Placement | None = Placement()
         self.values_kept = True
@@ -236,6 +242,26 @@ class Chain:
     def is_labels(self) -> bool:
         """Whether the image holds numbers of regions."""
         return self.kind == "labels"
+
+    def kernel_of(
+        self,
+        operation: Operation,
+        parameters: Mapping[str, Any],
+        depth: Depth,
+        *,
+        exact: bool = False,
+    ) -> Kernel | None:
+        """Return the kernel that serves an operation on the current image; None without one."""
+        if not self.kernels:
+            return None
+        return operation.kernel(parameters, self.dtype, depth, self.channels, exact=exact)
+
+    def conversion(self, target: str, name: str) -> Stage:
+        """Return the stage that converts to another dtype, by a kernel if there is one."""
+        stage = Stage(partial(to_depth, dtype=target), name=name)
+        if not self.kernels or not depths.converts(self.dtype, target):
+            return stage
+        return Stage(partial(depths.to_depth, dtype=target), model=stage, name=name)
 
     @property
     def example(self) -> Image:
@@ -365,10 +391,10 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
     Rejected
         If an operation cannot take the image that the steps before it give.
     """
-    chain = Chain(request.image)
+    chain = Chain(request.image, request.kernels)
     if chain.dtype == "float16":
         # scikit-image computes in single precision, where it takes half precision at all.
-        chain.add(conversion(chain.dtype, "float32", "to_float"))
+        chain.add(chain.conversion("float32", "to_float"))
     shows: Any = None
     for number, step in enumerate(steps):
         operation = OPERATIONS[step["operation"]]
@@ -407,7 +433,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         dtypes = given, chain.dtype
         chain.kind = kind_after(chain.kind, operation, parameters, dtypes, colours)
         if chain.is_labels and np.dtype(chain.dtype).kind == "f":
-            chain.add(conversion(chain.dtype, numbers, "to_labels"))
+            chain.add(chain.conversion(numbers, "to_labels"))
         if request.depth == "native" and operation.native_dtype not in (None, chain.dtype):
             chain.add(Stage(partial(np.asarray, dtype=operation.native_dtype)))
         chain.change_density(operation, before)
@@ -507,11 +533,11 @@ def prepare(
             chain.add(Stage(regions))
         elif operation.floats:
             to_float(depth, chain)
-        return operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
+        return chain.kernel_of(operation, parameters, depth, exact=exact)
     to_gray = operation.channels == "gray" and len(chain.channels) > 0
     if to_gray:
         gray = OPERATIONS["rgb2gray"]
-        kernel = gray.kernel({}, chain.dtype, depth)
+        kernel = gray.kernel({}, chain.dtype, depth) if chain.kernels else None
         if kernel is None:
             to_float(depth, chain)
         for stage in gray.stages({}, kernel):
@@ -527,10 +553,10 @@ def prepare(
         chain.add(shift)
     if depth == "input" and np.dtype(chain.dtype).kind == "f" and operation.cuts_off(parameters):
         chain.add(check_floats(operation))
-    kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
+    kernel = chain.kernel_of(operation, parameters, depth, exact=exact)
     if kernel is None and operation.floats:
         to_float(depth, chain)
-        kernel = operation.kernel(parameters, chain.dtype, depth, chain.channels, exact=exact)
+        kernel = chain.kernel_of(operation, parameters, depth, exact=exact)
     return kernel
 
 
@@ -566,7 +592,7 @@ def to_float(depth: Depth, chain: Chain) -> None:
     With depth "native" each operation converts as scikit-image does.
     """
     if depth == "input" and np.dtype(chain.dtype).kind != "f":
-        chain.add(conversion(chain.dtype, floats_for(chain.dtype), "to_float"))
+        chain.add(chain.conversion(floats_for(chain.dtype), "to_float"))
 
 
 def regions(labels: Image) -> Image:
@@ -594,15 +620,7 @@ def return_to_depth(chain: Chain, image: ImageHeader, shows: Any) -> None:
             low, high = shows
             chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
     if chain.dtype != target and not chain.round_in_last_stage(target):
-        chain.add(conversion(chain.dtype, target, "to_depth"))
-
-
-def conversion(source: str, target: str, name: str) -> Stage:
-    """Return the stage that converts from one dtype to another, by a kernel if there is one."""
-    stage = Stage(partial(to_depth, dtype=target), name=name)
-    if not depths.converts(source, target):
-        return stage
-    return Stage(partial(depths.to_depth, dtype=target), model=stage, name=name)
+        chain.add(chain.conversion(target, "to_depth"))
 
 
 def split_into_passes(links: Sequence[Link]) -> list[list[Link]]:

@@ -93,16 +93,11 @@ python_environment() {
     printf '%s\n' "$lock" >"$stamp"
 }
 
-# Compile the kernels now: otherwise the first world does, while somebody waits for it.
+# Compile the kernels now. For `make run` the worker does so while it works already.
 kernels() {
-    local stamp=.venv/kernels-from sources
-    sources=$(fingerprint .venv/installed-from cluster_worker/kernels/loops/*.py)
-    if is_stamped "$stamp" "$sources"; then return 0; fi
+    if .venv/bin/python -m cluster_worker.engine.compiling; then return 0; fi
     say "compiling the kernels"
-    # numba compares a loop with its own file alone, not with those that it takes others from.
-    rm -f cluster_worker/kernels/loops/__pycache__/*.nb[ci]
     quietly .venv/bin/python -m cluster_worker.engine.warm
-    printf '%s\n' "$sources" >"$stamp"
 }
 
 # What API, site and tests read of the operations: the catalogue, and the API's contract.
@@ -180,6 +175,6 @@ if [ "$needs_site" ]; then start_aside node_packages; fi
 if python3 -c 'import ensurepip, venv' 2>/dev/null; then start_aside packages; else packages; fi
 python_environment
 contract
-case $what in run | test | bench | kernels) kernels ;; esac
+case $what in test | bench | kernels) kernels ;; esac
 wait_for_aside
 if [ "$needs_site" ]; then site; fi
