@@ -101,7 +101,7 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         runner = Runner(settings, engine, decoders, table, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)
         previews, releases = PreviewThread(settings, broker, engine), ReleaseThread(table, broker)
-        runner.on_taken = releases.on_taken
+        runner.on_taken, runner.on_moved = releases.on_taken, releases.on_moved
 
         def ready() -> None:
             threads = {releases.name: releases.native_id}

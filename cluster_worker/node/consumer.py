@@ -23,10 +23,12 @@ import pika.exceptions
 
 from cluster_worker.log import event
 from config.contract import resources
-from config.contract.job import Job, Message
+from config.contract.job import Message
 
 # Publishes a message to a queue; returns when the broker has it.
 Publish = Callable[[Message, resources.Queue], None]
+# Work that a publisher does with such a function.
+Work = Callable[[Publish], None]
 
 # Errors that end a connection. Some errors while connecting are no AMQPError.
 CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
@@ -282,9 +284,6 @@ class Publisher:
     ----------
     url : str
         Of the broker.
-    work : callable
-        Called with each requested row, and with a function that publishes a message to a queue;
-        must raise only what that function raises.
 
     Attributes
     ----------
@@ -292,25 +291,28 @@ class Publisher:
         Set to end `run`.
     """
 
-    def __init__(self, url: str, work: Callable[[Job, Publish], None]) -> None:
+    def __init__(self, url: str) -> None:
         self.parameters = pika.URLParameters(url)
-        self.work = work
-        self.requests: SimpleQueue[tuple[float, Job]] = SimpleQueue()
+        self.requests: SimpleQueue[tuple[float, Work]] = SimpleQueue()
         # Requests that are not due yet, the next one first.
-        self.later: list[tuple[float, int, Job]] = []
+        self.later: list[tuple[float, int, Work]] = []
         self.numbers = itertools.count()
         self.stopping = threading.Event()
 
-    def request(self, row: Job, at: float) -> None:
-        """Request work on a row at a time on the monotonic clock; called on any thread."""
-        self.requests.put((at, row))
+    def request(self, work: Work, at: float) -> None:
+        """Request work at a time on the monotonic clock; called on any thread.
 
-    def next_due(self) -> Job | None:
+        It is called with a function that publishes a message to a queue, and must raise only what
+        that function raises.
+        """
+        self.requests.put((at, work))
+
+    def next_due(self) -> Work | None:
         """Wait up to `TICK_SECONDS` for a request that is due."""
         wait = self.later[0][0] - time.monotonic() if self.later else TICK_SECONDS
         with contextlib.suppress(Empty):
-            at, row = self.requests.get(timeout=min(max(wait, 0.0), TICK_SECONDS))
-            heapq.heappush(self.later, (at, next(self.numbers), row))
+            at, work = self.requests.get(timeout=min(max(wait, 0.0), TICK_SECONDS))
+            heapq.heappush(self.later, (at, next(self.numbers), work))
         if self.later and self.later[0][0] <= time.monotonic():
             return heapq.heappop(self.later)[2]
         return None
@@ -331,9 +333,9 @@ class Publisher:
 
             while not self.stopping.is_set():
                 connection.process_data_events(0)
-                row = self.next_due()
-                if row is not None:
-                    self.work(row, publish)
+                work = self.next_due()
+                if work is not None:
+                    work(publish)
 
 
 class RpcServer:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
@@ -36,7 +37,7 @@ class ReleaseThread(threading.Thread):
     def __init__(self, table: JobTable, broker: str) -> None:
         super().__init__(name="releases")
         self.table = table
-        self.publisher = Publisher(broker, self.release)
+        self.publisher = Publisher(broker)
         self.lock = threading.Lock()
         # When the lines of each key were last looked for, or will be, on the monotonic clock.
         self.looks: dict[Key, float] = {}
@@ -55,7 +56,19 @@ class ReleaseThread(threading.Thread):
             self.looks[key] = at
             if len(self.looks) > KEYS_MAX:
                 self.looks = {key: at for key, at in self.looks.items() if at > now - LOOK_SECONDS}
-        self.publisher.request(row, at)
+        self.publisher.request(partial(self.release, row), at)
+
+    def on_moved(self, row: Job) -> None:
+        """Request that a job is published which was moved to another lane; returns at once."""
+        self.publisher.request(partial(self.publish, row), time.monotonic())
+
+    def publish(self, row: Job, publish: Publish) -> None:
+        """Publish a queued job; the sweep does so later if the table or the broker is silent."""
+        publish(row.message, resources.LANES[row.lane])
+        try:
+            self.table.mark_published(row.message, milliseconds())
+        except Broken as error:
+            event("publish not noted", job=row.job, error=str(error))
 
     def release(self, row: Job, publish: Publish) -> None:
         """Publish as many waiting jobs of the row's visitor as its lane share has room for."""

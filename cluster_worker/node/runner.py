@@ -42,6 +42,13 @@ BATCHES_MAX = 256
 # Wait before a job is handed back because S3, the table or the engine does not work. Without it,
 # the job would come back at once, again and again.
 BROKEN_SECONDS = 2.0
+# A job of the interactive lane that is estimated to compute longer is moved to the bulk lane: each
+# lane has few slots, and a visitor's ten long jobs would hold all of them.
+INTERACTIVE_SECONDS_MAX = 1.0
+
+
+class TooLong(Exception):
+    """The job takes too long for the interactive lane."""
 
 
 @functools.cache
@@ -78,6 +85,8 @@ class Runner:
         What the jobs of each visitor used.
     on_taken : callable
         Called with the row of each job whose message was taken from the queue.
+    on_moved : callable
+        Called with the row of each job that was moved to the bulk lane and must be published.
     """
 
     def __init__(
@@ -100,6 +109,7 @@ class Runner:
         self.batches: dict[str, Batch] = {}
         self.charges = Charges()
         self.on_taken: Callable[[Job], None] = lambda _: None
+        self.on_moved: Callable[[Job], None] = lambda _: None
 
     def drain(self, until: float) -> None:
         """Hand back jobs that will not be done by this time on the monotonic clock."""
@@ -204,6 +214,10 @@ class Runner:
             self.carry_out(row, batch, upload, timings)
         except Rejected as error:
             self.table.fail(row, sentence(row, error), "rejected", milliseconds())
+        except TooLong:
+            # The image is charged when it is done.
+            timings.pixels = 0
+            self.move_to_bulk(row)
         except Cancelled:
             if self.ends < math.inf or self.draining.is_set():
                 self.table.hand_back(row, milliseconds())
@@ -215,6 +229,13 @@ class Runner:
             self.table.hand_back(row, milliseconds())
             raise classify_error(error) from error
         return Verdict.DONE
+
+    def move_to_bulk(self, row: Job) -> None:
+        """Queue a job in the bulk lane, so that quick images need not wait until it is done."""
+        moved = self.table.move_to_bulk(row, milliseconds())
+        event("job moved to bulk", job=row.job, won=moved is not None)
+        if moved is not None and not moved.waiting:
+            self.on_moved(moved)
 
     def fault(self, row: Job, error: Fault) -> Verdict:
         """Count a fault; at the limit, the job fails and its message goes to the dead letters."""
@@ -234,6 +255,8 @@ class Runner:
         ------
         Rejected, Cancelled, Broken, OSError
             If the job cannot be finished, before its row is final.
+        TooLong
+            If its lane is for quicker jobs.
         """
         with ExitStack() as stack:
             decoder = stack.enter_context(self.decoders.checkout())
@@ -256,6 +279,8 @@ class Runner:
                         batch.depth,
                     )
                 )
+                if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
+                    raise TooLong
                 file.read()
                 timings.add("decode", decoder.take_spent())
                 if not file.is_streamed:

@@ -47,7 +47,7 @@ class Endpoints:
         "Time without a heartbeat after which a running job is queued again", 60
     )
     lane_share_jobs: int = setting(
-        "Most images of one visitor that wait in a lane of the broker at a time", 200
+        "Most images of one visitor that wait in a lane of the broker at a time", 100
     )
     pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
     upload_bytes_max: int = setting("Largest file accepted, in bytes", 512 * MIB)

@@ -1,4 +1,4 @@
-"""The client of the table, for API and worker: the conditional writes to jobs and nodes.
+"""The client of the table, for API and worker: the conditional writes to jobs.
 
 A write that depends on a row is conditional on the row as it was read. If the row was changed
 meanwhile, the caller loses the race: it reads the row again and decides anew, as often as
@@ -7,15 +7,14 @@ meanwhile, the caller loses the race: it reads the row again and decides anew, a
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 from config.contract import lane_share, resources
 from config.contract.job import AFRESH, UNFINISHED, Job, Message, State
 from config.contract.lane_share import Line
-from config.contract.node import Node
 from config.contract.table_access import HASTY, Lost, Patience, TableAccess, turns, unchanged
-from config.contract.table_batches import TableBatches
-from config.contract.visitor import add_use
+from config.contract.table_nodes import TableNodes
 from config.contract.writes import (
     Change,
     batch_is_open,
@@ -39,8 +38,8 @@ class MovedOn(Lost):
         self.row = row
 
 
-class JobTable(TableBatches):
-    """The table: its reads, its writes to batches, and here its writes to jobs and nodes.
+class JobTable(TableNodes):
+    """The table: its reads, its writes to batches, nodes and visitors, and here its writes to jobs.
 
     Safe to use from many threads.
 
@@ -68,7 +67,7 @@ class JobTable(TableBatches):
         name: str,
         *,
         lapse_seconds: int = 60,
-        lane_share_jobs: int = 200,
+        lane_share_jobs: int = 100,
         patience: Patience = HASTY,
         translate: Callable[[Exception], Exception] = unchanged,
         on_no_ticket: Callable[[str, Exception], None] = lambda _lane, _error: None,
@@ -425,6 +424,35 @@ class JobTable(TableBatches):
         values = {"tiles_done": 0, "tiles_total": 0, "left_ms": 0}
         return self._end_attempt(row, "queued", now, now + self.lapse_ms, values)
 
+    def move_to_bulk(self, row: Job, now: int) -> Job | None:
+        """Move a claimed job to `queued` in the bulk lane, under its next publish number.
+
+        Returns
+        -------
+        Job or None
+            The caller publishes it unless it waits for its visitor's lane share; None if the job
+            has another attempt or state by now.
+        """
+        moved = replace(row, lane="bulk")
+        waiting = self.published(moved) >= self.share
+        values = {
+            "lane": "bulk",
+            "publish": row.publish + 1,
+            "published_at": 0,
+            "ticket": 0 if waiting else self.draw_ticket("bulk"),
+            "waiting": waiting,
+        }
+        due = now + self.lapse_ms
+        change = Change(values, {"attempt": row.attempt})
+        writes = move(self.name, row, "queued", now, due, change)
+        if waiting:
+            writes.append(lane_share.wait(self.name, moved, now))
+        try:
+            self.access.transact(writes)
+        except Lost:
+            return None
+        return written(row, "queued", now, due, values)
+
     def add_fault(self, row: Job, now: int) -> Job | None:
         """Count that a rank died on this job alone; None if the job has another attempt."""
         item = self._update_attempt(row, {"faults": row.faults + 1, "due": now + self.lapse_ms})
@@ -457,25 +485,6 @@ class JobTable(TableBatches):
             return self.access.update(update | {"ReturnValues": "ALL_NEW"})
         except Lost:
             return None
-
-    def add_use(self, visitor: str, now: int, use: Mapping[str, int], bytes_max: int = 0) -> bool:
-        """Add to what a visitor used on the day of `now`; False if it may not send as many bytes.
-
-        Parameters are those of `config.contract.visitor.add_use`.
-        """
-        try:
-            self.access.update(add_use(self.name, visitor, now, use, bytes_max))
-        except Lost:
-            return False
-        return True
-
-    def put_node(self, node: Node) -> None:
-        """Write a node's row, by which the API knows that the node is there."""
-        self.access.put(node.to_item())
-
-    def delete_node(self, worker: str) -> None:
-        """Delete a node's row."""
-        self.delete_row(resources.NODES_PK, worker)
 
 
 def written(row: Job, to: State, now: int, due: int, values: Mapping[str, Any]) -> Job:

@@ -87,9 +87,14 @@ def move(
     if to != row.state:
         by = {f"n_{row.state}": -1, f"n_{to}": 1}
         writes.append({"Update": count(table, row.batch, row.job, by)})
-    moved = replace(row, state=to, waiting=change.values.get("waiting", row.waiting))
+    moved = replace(
+        row,
+        state=to,
+        waiting=change.values.get("waiting", row.waiting),
+        lane=change.values.get("lane", row.lane),
+    )
     if moved.is_out != row.is_out:
-        writes.append({"Update": count_out(table, row, moved.is_out - row.is_out, share)})
+        writes.append({"Update": count_out(table, moved, moved.is_out - row.is_out, share)})
     return writes
 
 

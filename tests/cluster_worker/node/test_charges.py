@@ -65,7 +65,8 @@ def requested(thread):
     found = []
     while not thread.publisher.requests.empty():
         at, taken = thread.publisher.requests.get()
-        found.append((at, taken.visitor, taken.lane))
+        (row,) = taken.args
+        found.append((at, row.visitor, row.lane))
     return found
 
 
@@ -91,13 +92,13 @@ def test_another_visitor_and_another_lane_are_asked_for_by_themselves(clock):
 
 
 def test_a_request_is_done_when_it_is_due():
-    publisher = Publisher("amqp://unused", lambda *_: None)
+    publisher = Publisher("amqp://unused")
     clock = releases.time.monotonic
-    publisher.request(row("later"), clock() + 0.2)
-    publisher.request(row("now"), clock())
     begun, done = clock(), []
+    publisher.request(lambda _: done.append(("later", clock() - begun >= 0.2)), clock() + 0.2)
+    publisher.request(lambda _: done.append(("now", clock() - begun >= 0.2)), clock())
     while len(done) < 2:
-        found = publisher.next_due()
-        if found is not None:
-            done.append((found.job, clock() - begun >= 0.2))
+        work = publisher.next_due()
+        if work is not None:
+            work(None)
     assert done == [("now", False), ("later", True)]

@@ -141,6 +141,27 @@ def test_a_job_is_charged_to_its_visitor_and_so_is_one_that_fails(runner, s3):
     assert runner.charges.pixels[""] == 2 * SIXTEEN_BITS.size
 
 
+def test_a_job_that_is_too_long_for_its_lane_is_done_in_the_other(runner, s3, monkeypatch):
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    moved = []
+    monkeypatch.setattr(runner, "on_moved", moved.append)
+    runner.charges.write(runner.table, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("cluster_worker.node.runner.INTERACTIVE_SECONDS_MAX", 0.0)
+        assert runner.run(message) is Verdict.DONE
+        row = row_of(runner, message)
+        assert (row.state, row.lane, row.publish, row.published_at) == ("queued", "bulk", 2, 0)
+        assert [each.message for each in moved] == [row.message]
+        assert runner.table.published(row) == 1
+        # A copy of its old message is passed over; the new one is done, however long it takes.
+        assert runner.run(message) is Verdict.DONE
+        assert row_of(runner, message).state == "queued"
+        assert runner.run(row.message) is Verdict.DONE
+    assert row_of(runner, message).state == "succeeded"
+    assert runner.table.published(row) == 0
+    assert runner.charges.pixels[""] == SIXTEEN_BITS.size
+
+
 def test_an_upload_that_is_gone_fails_its_job(runner, s3):
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
     s3.delete_object(Bucket=UPLOADS, Key=resources.upload_key(message.batch, JOB))
