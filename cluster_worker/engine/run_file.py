@@ -25,6 +25,7 @@ from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, plan
 from cluster_worker.plan.kinds import reads_labels
+from cluster_worker.plan.nodata import NoRule
 from cluster_worker.plan.passes import Plan
 
 Steps = Sequence[Mapping[str, Any]]
@@ -134,11 +135,11 @@ class FileJob:
         # scikit-image.
         image = header.image._replace(pixel_size=None, channels=())
         image = image._replace(alpha=False) if depth == "native" else image
-        request = engine.plan_request(image, steps, depth)
+        request, unruled = planned_with_nodata(engine, image, steps, depth)
         planned = plan(request)
         self.format, chosen = choose_format(format, header.format, planned)
         self.result, lost = carried(header, outcome(header, planned), metadata)
-        self.notes = notes + chosen + density_note(header, planned, metadata) + lost
+        self.notes = notes + unruled + chosen + density_note(header, planned, metadata) + lost
         check_result(header.name, self.result.image, self.format)
         with ExitStack() as stack:
             if should_stream(header, planned, self.format):
@@ -380,6 +381,23 @@ def as_read(header: Header, steps: str, format: str) -> tuple[Header, tuple[str,
     if wants_labels is None:
         return header, ()
     return header, ("palette dissolved: the steps computed with its colours",)
+
+
+def planned_with_nodata(
+    engine: JobFactory, image: ImageHeader, steps: Steps, depth: Depth
+) -> tuple[PlanRequest, tuple[str, ...]]:
+    """Plan a chain; if a step has no rule for pixels without data, take their value as it is.
+
+    Returns
+    -------
+    PlanRequest, tuple of str
+        And a note in that case.
+    """
+    try:
+        return engine.plan_request(image, steps, depth), ()
+    except NoRule as error:
+        note = f"{error}; the value {image.nodata:g} was computed with as any other"
+        return engine.plan_request(image._replace(nodata=None), steps, depth), (note,)
 
 
 def outcome(header: Header, planned: Plan) -> Outcome:

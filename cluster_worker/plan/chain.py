@@ -25,10 +25,10 @@ from cluster_worker.operations.declare import Kernel, Place, Stage, Stages
 from cluster_worker.operations.support import masks, statistics
 from cluster_worker.operations.support.histograms import levels_from_zero
 from cluster_worker.pixels.depths import floats_for, to_depth
-from cluster_worker.pixels.header import CHANNELS_MAX, ImageHeader, Kind, header_of
+from cluster_worker.pixels.header import CHANNELS_MAX, ImageHeader, Kind
 from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
-from cluster_worker.plan import alpha
+from cluster_worker.plan import alpha, nodata
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.kinds import is_wide, keeps_values, kind_after
 from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
@@ -146,7 +146,7 @@ def move_alpha(
     weights = max(needed, default=0)
     if result_alpha:
         needed.add(len(chain.moves))
-    image = header_of(request.image.shape[:2], request.image.dtype)
+    image = ImageHeader(request.image.shape[:2], request.image.dtype)
     plans: list[Plan] = []
     index = {0: 0}
     for before, after in pairwise(sorted({0, *needed})):
@@ -154,7 +154,7 @@ def move_alpha(
         # What stages compute with is not rounded.
         alone = request._replace(image=image, steps=steps, grid=1, returns=after > weights)
         plans.append(plan(alone))
-        image = header_of(plans[-1].result_shape, plans[-1].result_dtype)
+        image = ImageHeader(plans[-1].result_shape, plans[-1].result_dtype)
         index[after] = len(plans)
     links = [
         link._replace(stage=replace(link.stage, alpha_index=index[link.stage.alpha_index]))
@@ -215,6 +215,8 @@ class Chain:
         The steps so far that move pixels, and so alpha.
     kind : {"picture", "intensity", "bands", "mask", "labels"}
         What the image is before it is converted to the input's depth.
+    marked : bool
+        Whether pixels without data are NaN now.
     discrete : int
         Number of the last step, from 0, whose result is a mask or labels.
     averaged_by : str
@@ -235,6 +237,7 @@ class Chain:
         self.placement: Placement | None = Placement()
         self.values_kept = True
         self.averaged_by = ""
+        self.marked = False
         self.discrete = 0
         self.kind: Kind = image.kind
 
@@ -395,6 +398,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
     if chain.dtype == "float16":
         # scikit-image computes in single precision, where it takes half precision at all.
         chain.add(chain.conversion("float32", "to_float"))
+    marks = request.depth == "input" and nodata.stands_apart(request.image)
     shows: Any = None
     for number, step in enumerate(steps):
         operation = OPERATIONS[step["operation"]]
@@ -404,6 +408,9 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         if chain.is_labels and keeps and "anti_aliasing" in parameters:
             # Numbers of regions have no mean.
             parameters["anti_aliasing"] = False
+        if marks and not keeps and not chain.marked and chain.dtype == request.image.dtype:
+            chain.add(nodata.marked(request.image, chain.dtype))
+            chain.marked = True
         weighs = chain.alpha and request.depth == "input" and operation.weighs(parameters)
         if weighs and (operation.floats or operation.weighted is None):
             to_float(request.depth, chain)
@@ -418,6 +425,9 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         if weighs:
             kernel = None if operation.weighted else kernel
             stages = weighted(operation, parameters, kernel, moves)
+        if chain.marked:
+            averages = operation.weighs(parameters)
+            stages = nodata.stages_for(operation, stages, averages=averages, keeps=keeps)
         for stage in stages:
             chain.add(
                 stage if chain.alpha else without_alpha(stage),
@@ -434,6 +444,8 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         chain.kind = kind_after(chain.kind, operation, parameters, dtypes, colours)
         if chain.is_labels and np.dtype(chain.dtype).kind == "f":
             chain.add(chain.conversion(numbers, "to_labels"))
+        chain.marked = chain.marked and chain.kind not in ("mask", "labels")
+        marks = marks and chain.kind not in ("mask", "labels")
         if request.depth == "native" and operation.native_dtype not in (None, chain.dtype):
             chain.add(Stage(partial(np.asarray, dtype=operation.native_dtype)))
         chain.change_density(operation, before)
@@ -610,6 +622,15 @@ def return_to_depth(chain: Chain, image: ImageHeader, shows: Any) -> None:
     if chain.is_labels and is_wide(chain.dtype):
         if chain.dtype != "uint32" and not chain.convert_in_last_stage("uint32"):
             chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
+        return
+    if chain.marked:
+        if shows == "extent":
+            measures = statistics.EXTENT_OF_NUMBERS
+            chain.add(Stage(statistics.stretch, measures=measures, name="to_range"))
+        elif shows is not None and np.dtype(image.dtype).kind != "f":
+            low, high = shows
+            chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
+        chain.add(nodata.unmarked(image))
         return
     # A picture made of labels has 8 bits.
     target = "uint8" if image.kind == "labels" and is_wide(image.dtype) else image.dtype

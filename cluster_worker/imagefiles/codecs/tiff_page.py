@@ -327,9 +327,11 @@ def tag_value(page: TiffPage, code: int, otherwise: Any) -> Any:
 def nodata_of(page: TiffPage) -> float | None:
     """Return the value of pixels without data that GDAL's tag states, None if there is none."""
     try:
-        return float(str(tag_value(page, NODATA, "")).strip().strip("\0"))
+        value = float(str(tag_value(page, NODATA, "")).strip().strip("\0"))
     except ValueError:
         return None
+    # Always the same object: NaN equals nothing else, and plans are looked up by it.
+    return math.nan if math.isnan(value) else value
 
 
 def fill_of(page: TiffPage) -> Any:

@@ -120,6 +120,9 @@ class Traits:
     weighted : callable, optional
         Its function for colours that count by their alpha, which asks for ``alpha``, if that is not
         the quotient of two calls of its own function.
+    without_data : float, optional
+        What pixels without data count as, so that they do not change its result: infinity for a
+        minimum, minus infinity for a maximum.
     unclipped_by : dict
         Parameters with which it keeps floats beyond -1…1, which it cuts off otherwise. At depth
         "input" an image of such floats is then refused.
@@ -152,6 +155,7 @@ class Traits:
     counts_levels: bool = False
     averages: bool | Callable[..., bool] = False
     weighted: Callable[..., Any] | None = None
+    without_data: float | None = None
     unclipped_by: Mapping[str, Any] = field(default_factory=dict)
     native_dtype: str | None = None
     differs: str = ""
