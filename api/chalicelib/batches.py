@@ -121,6 +121,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         steps=tuple(body["steps"]),
         format=body.get("format", "same"),
         depth=body.get("depth", "input"),
+        metadata=body.get("metadata", "keep"),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),

@@ -67,9 +67,10 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 "steps": reference("Steps"),
                 "format": reference("Format"),
                 "depth": reference("Depth"),
+                "metadata": reference("Metadata"),
                 "images": images,
             },
-            optional=("format", "depth"),
+            optional=("format", "depth", "metadata"),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -95,6 +96,12 @@ def requests(limits: Limits) -> dict[str, Schema]:
             "enum": ["input", "native"],
             "description": "`input`, the default: results in the bit depth of the original. "
             "`native`: the types and values of scikit-image.",
+        },
+        "Metadata": {
+            "type": "string",
+            "enum": ["keep", "strip"],
+            "description": "`keep`, the default: results carry what the original carries and is "
+            "still true. `strip`: only what a picture needs to look as it does.",
         },
     }
 
@@ -365,6 +372,7 @@ ANSWERS: dict[str, Schema] = {
             "steps": reference("Steps"),
             "format": reference("Format"),
             "depth": reference("Depth"),
+            "metadata": reference("Metadata"),
             "created": MOMENT,
             "kept_until": MOMENT,
             "order": ORDER,

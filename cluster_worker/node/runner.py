@@ -277,6 +277,7 @@ class Runner:
                         batch.format,
                         spool,
                         batch.depth,
+                        batch.metadata,
                     )
                 )
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:

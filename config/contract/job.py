@@ -8,6 +8,7 @@ from typing import Any, Literal
 from config.contract import resources
 
 Depth = Literal["input", "native"]
+Metadata = Literal["keep", "strip"]
 State = Literal[
     "awaiting_upload",
     "joining",
@@ -266,6 +267,7 @@ class Batch:
     depth: Depth = "input"
     # Who made it: a hash of the address that the request came from.
     visitor: str = ""
+    metadata: Metadata = "keep"
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -283,6 +285,7 @@ class Batch:
             due=int(item["due"]),
             depth=item.get("depth", "input"),
             visitor=item.get("visitor", ""),
+            metadata=item.get("metadata", "keep"),
         )
 
     def to_item(self) -> dict[str, Any]:

@@ -33,10 +33,10 @@ def test_steps_are_kept_with_every_default_filled_in(api):
 
 
 def test_a_batch_may_ask_for_scikit_images_own_values(api):
-    body = {"steps": STEPS, "images": images("a.png"), "depth": "native"}
+    body = {"steps": STEPS, "images": images("a.png"), "depth": "native", "metadata": "strip"}
     _, made = api.post("/batches", body)
     _, found = api.get(f"/batches/{made['batch']}")
-    assert found["depth"] == "native"
+    assert (found["depth"], found["metadata"]) == ("native", "strip")
 
 
 def test_two_images_may_have_one_name(api):

@@ -37,7 +37,11 @@ def refusal(bodies, body):
             'format: must be one of same, jpeg, png, webp, tiff, got "gif"',
             "/format",
         ),
-        ({"x": 1}, 'the body: has no member "x"; it has steps, format, depth, images', ""),
+        (
+            {"x": 1},
+            'the body: has no member "x"; it has steps, format, depth, metadata, images',
+            "",
+        ),
         ({"steps": []}, "steps: must hold 1 to 20 operations, got 0", "/steps"),
         ({"steps": STEPS * 21}, "steps: must hold 1 to 20 operations, got 21", "/steps"),
         ({"steps": "gaussian"}, 'steps: must be a list, got "gaussian"', "/steps"),
