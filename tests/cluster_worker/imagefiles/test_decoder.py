@@ -97,7 +97,7 @@ def test_a_child_encodes_from_shared_memory_and_tells_what_is_lost(decoder, cat,
 def test_a_refusal_in_the_child_is_the_same_sentence_here(decoder, tmp_path):
     path = tmp_path / "map.png"
     path.write_bytes(b"%PDF-1.7")
-    with pytest.raises(Rejected, match=r"map.png: not an image this app reads"):
+    with pytest.raises(Rejected, match=r"map.png: is a PDF document, which this app"):
         decoder.read_header(path, "map.png")
     header = Header("cat.png", "png", header_of((4, 5), "float32"))
     with pytest.raises(Rejected, match="which PNG cannot hold; choose TIFF"):
