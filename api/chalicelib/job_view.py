@@ -15,6 +15,8 @@ def view(row: Job) -> dict[str, Any]:
         "name": row.result_name,
         "type": row.result_type,
         "bytes": row.result_bytes,
+        "rows": row.result_rows,
+        "columns": row.result_columns,
     }
     return {
         "job": row.job,

@@ -293,6 +293,8 @@ ANSWERS: dict[str, Schema] = {
             "name": TEXT,
             "type": TEXT,
             "bytes": SIZE,
+            "rows": SIZE,
+            "columns": SIZE,
         }
     ),
     "Views": {
@@ -315,13 +317,14 @@ ANSWERS: dict[str, Schema] = {
             "type": {
                 "type": "string",
                 "enum": list(resources.VIEW_TYPES.values()),
-                "description": "A whole picture, or, of a large image, one file of JPEG tiles at "
-                "every zoom, to be read by ranges.",
+                "description": "A whole picture; of a large image, one file of JPEG tiles at "
+                "every zoom and of the values; of a smaller one with more than 8 bits, the values. "
+                "Both are read by ranges; cluster_worker/imagefiles/codecs has their layout.",
             },
             "dtype": {
                 **TEXT,
-                "description": "Of the image's own pixels; but for bool and uint8 its contrast is "
-                "stretched.",
+                "description": "Of the image's own pixels; but for bool and uint8 the contrast of "
+                "tiles is stretched.",
             },
         }
     ),

@@ -284,8 +284,43 @@ class Decoder:
         }
         self.ask("picture", header.name, "encode", asked)
 
+    def write_values(
+        self, path: Path, pixels: Pixels, name: str, alpha: bool | None = None
+    ) -> None:
+        """Write the values of an image in shared memory, as `drawing.write_values` does.
+
+        Parameters
+        ----------
+        path : Path
+            The file to write.
+        pixels : Pixels
+            The image.
+        name : str
+            Begins every error sentence.
+        alpha : bool, optional
+            Whether the last channel is alpha; by default it is with 2 or 4 channels.
+
+        Raises
+        ------
+        Rejected
+            If it takes too much time or memory.
+        OSError
+            If the file cannot be written.
+        """
+        asked = {
+            "path": str(path.absolute()),
+            "pixels": list(pixels),
+            "alpha": header_of(pixels.shape, "uint8", alpha).alpha,
+        }
+        self.ask("values", name, "encode", asked)
+
     def draw(
-        self, path: Path, image: Pixels | tuple[Path, Header], name: str, alpha: bool | None = None
+        self,
+        path: Path,
+        image: Pixels | tuple[Path, Header],
+        name: str,
+        alpha: bool | None = None,
+        has_values: bool = True,
     ) -> Iterator[tuple[int, int]]:
         """Write an image as a picture in tiles, band by band, as `drawing.TiledDrawing` does.
 
@@ -301,6 +336,8 @@ class Decoder:
             Begins every error sentence.
         alpha : bool, optional
             Whether the last channel is alpha; by default it is with 2 or 4 channels.
+        has_values : bool
+            Whether the file gets the image's values, too.
 
         Yields
         ------
@@ -323,12 +360,11 @@ class Decoder:
             wire = header_to_json(without_burden(header))
             asked = {"file": str(source.absolute()), "header": wire}
         asked["alpha"] = header_of(shape, "uint8", alpha).alpha
+        asked |= {"path": str(path.absolute()), "has_values": has_values}
         rows = shape[0]
         top = 0
         while top < rows:
-            answer = self.ask(
-                "draw", name, "draw", {"path": str(path.absolute()), "top": top, **asked}
-            )
+            answer = self.ask("draw", name, "draw", {"top": top, **asked})
             top = next_band(answer, top, rows, name)
             yield top, rows
 

@@ -23,6 +23,7 @@ from cluster_worker.imagefiles.drawing import (
     reader_of_array,
     reader_of_file,
     write_picture,
+    write_values,
 )
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.memory import private_bytes, trim_heap
@@ -139,11 +140,19 @@ def picture(question: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def values(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the values of the shared pixels, for the page."""
+    image = pixels_of(question["pixels"]).map(writable=False)
+    described = ImageHeader(image.shape, image.dtype.name, alpha=question["alpha"])
+    write_values(Path(question["path"]), image, described)
+    return {}
+
+
 def draw(question: Mapping[str, Any]) -> dict[str, Any]:
     """Draw the next band of a picture in tiles; the answer is the row where the band ends."""
-    shape, dtype, read = image_of(question)
+    path, (shape, dtype, read) = Path(question["path"]), image_of(question)
     image = ImageHeader(shape, dtype, alpha=question["alpha"])
-    return {"next": DRAWING.draw(Path(question["path"]), image, read, question["top"])}
+    return {"next": DRAWING.draw(path, image, read, question["top"], question["has_values"])}
 
 
 def image_of(question: Mapping[str, Any]) -> tuple[tuple[int, ...], str, ReadSpan]:
@@ -170,5 +179,6 @@ CALLS = {
     "encode_tiles": encode_tiles,
     "assemble": assemble,
     "picture": picture,
+    "values": values,
     "draw": draw,
 }

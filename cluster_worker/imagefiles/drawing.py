@@ -10,21 +10,26 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs import tiff_windows
 from cluster_worker.imagefiles.codecs.header import Header, Image
 from cluster_worker.imagefiles.codecs.tiles import SIDE, Pyramid
+from cluster_worker.imagefiles.codecs.values import ValuesWriter
 from cluster_worker.imagefiles.viewing import (
     Limits,
     contrast_limits,
     over_white,
     sample_windows,
+    value_range,
     viewable,
 )
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.surfaces import without_axis
 from cluster_worker.pixels.tiling import Span
 
-# Rows that are drawn at a time: one row of tiles.
+# Rows that are drawn at a time: one row of tiles of a picture, two of values.
 BAND_ROWS = SIDE
 
 FORMAT = "png"
+
+# Values shown as black and as white where the contrast is not stretched.
+WHOLE_RANGES = {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}
 
 # Reads the pixels of a span of an image.
 ReadSpan = Callable[[Span], Image]
@@ -68,23 +73,85 @@ def seen(image: Image, described: ImageHeader) -> Image:
     return image[..., :3] if colours > 3 else image[..., :1]
 
 
+def write_values(path: Path, image: Image, described: ImageHeader) -> None:
+    """Write the values of an image, for a page that shows them as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    image : ndarray
+        (rows, columns) or (rows, columns, channels), of any dtype that files hold.
+    described : ImageHeader
+        Of the image, for its alpha.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    writer = values_writer(path, described, reader_of_array(image))
+    for top in range(0, len(image), BAND_ROWS):
+        writer.add(image[top : top + BAND_ROWS])
+    writer.finish()
+
+
+def values_writer(path: Path, image: ImageHeader, read: ReadSpan) -> ValuesWriter:
+    """Begin a file of values; limits and range are those of windows of the image."""
+    if image.dtype in WHOLE_RANGES:
+        limits = expected = WHOLE_RANGES[image.dtype]
+    else:
+        limits = limits_of(image, read)
+        expected = value_range(read(each) for each in sample_windows(image.shape))
+    return ValuesWriter(path, image, limits, expected)
+
+
 @dataclass
 class Drawing:
     """A picture in tiles that is not complete yet.
 
     Attributes
     ----------
+    image : ImageHeader
+        The image.
     pyramid : Pyramid
         Writes the file.
     limits : tuple of float or None
         Values shown as black and as white; None for images of 8 bits and masks.
+    values : ValuesWriter or None
+        Writes the image's values to a file of their own, which the picture's file then gets.
     drawn : int
         Rows drawn so far.
     """
 
+    image: ImageHeader
     pyramid: Pyramid
     limits: Limits | None
+    values: ValuesWriter | None
     drawn: int = 0
+
+    def add(self, band: Image) -> None:
+        """Draw the next rows of the image."""
+        shown = viewable(without_axis(seen(band, self.image)), self.limits)
+        self.pyramid.add(over_white(shown))
+        if self.values is not None:
+            self.values.add(band)
+        self.drawn += len(band)
+
+    def finish(self) -> None:
+        """Complete the file."""
+        if self.values is None:
+            self.pyramid.finish()
+            return
+        self.values.finish()
+        self.pyramid.finish(self.values.path)
+        self.values.path.unlink()
+
+    def close(self) -> None:
+        """Close the files of a picture that will not be completed."""
+        self.pyramid.close()
+        if self.values is not None:
+            self.values.close()
 
 
 class TiledDrawing:
@@ -93,7 +160,9 @@ class TiledDrawing:
     def __init__(self) -> None:
         self.drawing: Drawing | None = None
 
-    def draw(self, path: Path, image: ImageHeader, read: ReadSpan, top: int) -> int:
+    def draw(
+        self, path: Path, image: ImageHeader, read: ReadSpan, top: int, has_values: bool
+    ) -> int:
         """Draw the next band; the first band begins a picture, and the last one completes it.
 
         Parameters
@@ -106,6 +175,8 @@ class TiledDrawing:
             Reads the pixels of a span of the image.
         top : int
             First row of the band; 0 begins a new picture.
+        has_values : bool
+            Whether the file gets the image's values, too.
 
         Returns
         -------
@@ -121,30 +192,37 @@ class TiledDrawing:
         """
         shape = image.shape
         if top == 0:
-            self.begin(path, image, read)
+            self.begin(path, image, read, has_values)
         drawing = self.drawing
         if drawing is None or drawing.drawn != top:
             raise ValueError(f"top: must be the end of the band before, got {top}")
         bottom = min(top + BAND_ROWS, shape[0])
-        band = seen(read(Span(top, bottom, 0, shape[1])), image)
-        drawing.pyramid.add(over_white(viewable(without_axis(band), drawing.limits)))
-        drawing.drawn = bottom
+        drawing.add(read(Span(top, bottom, 0, shape[1])))
         if bottom == shape[0]:
-            drawing.pyramid.finish()
+            drawing.finish()
             self.drawing = None
         return bottom
 
-    def begin(self, path: Path, image: ImageHeader, read: ReadSpan) -> None:
-        """Begin a picture; close the file of one that was not completed."""
+    def begin(self, path: Path, image: ImageHeader, read: ReadSpan, has_values: bool) -> None:
+        """Begin a picture; close the files of one that was not completed."""
         if self.drawing is not None:
-            self.drawing.pyramid.close()
-        limits, shape = None, image.shape
-        if image.dtype not in ("uint8", "bool"):
-            windows = sample_windows(shape)
-            limits = contrast_limits(without_axis(seen(read(each), image)) for each in windows)
+            self.drawing.close()
+        values = None
+        if has_values:
+            values = values_writer(path.with_name(f"{path.name}.values"), image, read)
+        limits = None
+        if image.dtype not in WHOLE_RANGES:
+            limits = values.limits if values else limits_of(image, read)
         # `over_white` removes alpha, and gray has no channel axis.
         coloured = (3,) if image.colours >= 3 else ()
-        self.drawing = Drawing(Pyramid(path, (*shape[:2], *coloured)), limits)
+        pyramid = Pyramid(path, (*image.shape[:2], *coloured))
+        self.drawing = Drawing(image, pyramid, limits, values)
+
+
+def limits_of(image: ImageHeader, read: ReadSpan) -> Limits:
+    """Compute the values to show as black and as white from windows of an image."""
+    windows = sample_windows(image.shape)
+    return contrast_limits(without_axis(seen(read(each), image)) for each in windows)
 
 
 def reader_of_array(image: Image) -> ReadSpan:

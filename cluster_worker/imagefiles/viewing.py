@@ -85,6 +85,16 @@ def contrast_limits(blocks: Iterable[Image]) -> Limits:
     return float(low), float(high)
 
 
+def value_range(blocks: Iterable[Image]) -> Limits:
+    """Return the smallest and the largest finite value of blocks, alpha included; 0, 0 if none."""
+    low, high = np.inf, -np.inf
+    for block in blocks:
+        values = block[np.isfinite(block)]
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
 def sample_windows(shape: tuple[int, ...]) -> list[Span]:
     """Return windows spread evenly over an image; on a small image they cover all of it."""
     return [

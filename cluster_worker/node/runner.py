@@ -362,6 +362,8 @@ class Runner:
                 versions=versions(),
                 rows=header.shape[0],
                 columns=header.shape[1],
+                result_rows=views.shapes["result"][0],
+                result_columns=views.shapes["result"][1],
                 dtype=dtype,
                 result_dtype=result_dtype,
                 # A short job ends before the heartbeat writes its progress for the first time.

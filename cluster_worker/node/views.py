@@ -1,7 +1,8 @@
 """Pictures of an original and of a result, for images that browsers do not show well.
 
-Browsers do not decode TIFF, show 16 bits without stretching the contrast, and fail on very large
-pictures. A large image gets one file with tiles at every zoom level, any other image a PNG.
+Browsers do not decode TIFF, know no more than 8 bits of a pixel, and fail on very large pictures. A
+large image gets one file with tiles at every zoom level and its values. A smaller one gets a PNG if
+it has 8 bits, and a file of its values if it has others: the page draws the picture itself.
 """
 
 import math
@@ -10,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from cluster_worker.engine.run_file import FileJob
 from cluster_worker.errors import Cancelled, Rejected
@@ -64,10 +67,15 @@ class Views:
             if self.is_deep or form not in SHOWN_FORMATS or dtype not in SHOWN_DTYPES
         )
 
-    @property
-    def extension(self) -> str:
-        """Extension of the pictures' keys, without the dot."""
-        return "tiles" if self.is_deep else "png"
+    def extension(self, image: str) -> str:
+        """Return the extension of a picture's key, without the dot."""
+        if self.is_deep:
+            return "tiles"
+        return "png" if self.dtype(image) in SHOWN_DTYPES else "values"
+
+    def dtype(self, image: str) -> str:
+        """Return the dtype of the original or of the result."""
+        return self.dtypes[0 if image == "original" else 1]
 
     def make(
         self, image: str, decoder: Decoder, target: Path, folder: Path, check: Callable[[], None]
@@ -100,15 +108,20 @@ class Views:
         OSError
             If the picture cannot be written.
         """
-        path = folder / f"{image}.{self.extension}"
+        path = folder / f"{image}.{self.extension(image)}"
         header = self.file.header if image == "original" else self.file.result
         name = header.name
         check_room(self.shapes[image], folder, name)
         pixels = self.in_memory(image)
         if self.is_deep:
             found = pixels or self.in_file(image, decoder, target)
-            for _ in decoder.draw(path, found, name, header.has_alpha):
+            # While the picture gets its values, they lie on disk twice.
+            nbytes = (1 + 2 * np.dtype(self.dtype(image)).itemsize) * math.prod(self.shapes[image])
+            has_values = nbytes <= shutil.disk_usage(folder).free / 2
+            for _ in decoder.draw(path, found, name, header.has_alpha, has_values):
                 check()
+        elif pixels and path.suffix == ".values":
+            decoder.write_values(path, pixels, name, header.has_alpha)
         elif pixels:
             decoder.write_picture(path, pixels, header)
         return path

@@ -89,6 +89,8 @@ AFRESH: Mapping[str, Any] = {
     "rows": 0,
     "columns": 0,
     "dtype": "",
+    "result_rows": 0,
+    "result_columns": 0,
     "result_dtype": "",
     "started": 0,
     "finished": 0,
@@ -178,6 +180,8 @@ class Job:
     result_bytes: int = 0
     rows: int = 0
     columns: int = 0
+    result_rows: int = 0
+    result_columns: int = 0
     # Dtypes of the pixels, such as uint16, once they are known.
     dtype: str = ""
     result_dtype: str = ""

@@ -11,9 +11,13 @@ from typing import Any
 # of its jobs.
 DELIVERY_LIMIT = 20
 
-# Content types of the pictures for the page, by the ending of their keys: a whole picture, and one
-# file of tiles at every zoom.
-VIEW_TYPES = {"png": "image/png", "tiles": "application/x-image-tiles"}
+# Content types of the pictures for the page, by the ending of their keys: a whole picture, one file
+# of tiles at every zoom, and the values of an image that a screen cannot show as it is.
+VIEW_TYPES = {
+    "png": "image/png",
+    "tiles": "application/x-image-tiles",
+    "values": "application/x-image-values",
+}
 
 # Counter rows of a batch: enough that two hundred workers rarely write the same one.
 COUNTER_SHARDS = 8

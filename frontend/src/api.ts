@@ -19,6 +19,8 @@ export interface Result {
   readonly name: string;
   readonly type: string;
   readonly bytes: number;
+  readonly rows: number;
+  readonly columns: number;
 }
 
 /** A queue on the broker: "interactive" for small batches, "bulk" for large ones. */

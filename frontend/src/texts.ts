@@ -1,6 +1,9 @@
 /** Every text of the site, ready to be translated. */
 
+import type { Contrast } from "./contrast";
+
 const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const fraction = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long" });
 
 /** One of two forms of a word, with its count. */
@@ -14,6 +17,12 @@ function size(bytes: number): string {
   if (bytes < 1e6) return `${number.format(bytes / 1e3)} kB`;
   if (bytes < 1e9) return `${number.format(bytes / 1e6)} MB`;
   return `${number.format(bytes / 1e9)} GB`;
+}
+
+/** A value of a pixel: whole numbers as they are, floats with six digits. */
+function sample(value: number, dtype: string): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
+  return dtype.startsWith("float") ? fraction.format(value) : String(value);
 }
 
 /** A time to wait, as people say it. */
@@ -33,6 +42,8 @@ export const texts = {
   title: "Distributed Image Processing",
   tagline: "scikit-image filters over many pictures at once",
   size,
+  dimensions: ({ width, height }: { width: number; height: number }) => `${width} × ${height}`,
+  percent: (part: number) => `${number.format(Math.round(100 * part))} %`,
   close: "Close",
   count: (count: number) => number.format(count),
 
@@ -167,6 +178,23 @@ export const texts = {
     percent: (scale: number) => `${number.format(Math.round(100 * scale))} %`,
     histogram: "Histogram",
     histogramOf: (which: string) => `Histogram, ${which}`,
+    limits: [
+      (which: string) => `Black of ${which}`,
+      (which: string) => `White of ${which}`,
+    ] as const,
+    range: ([low, high]: readonly [number, number], dtype: string) =>
+      `${sample(low, dtype)} – ${sample(high, dtype)}`,
+    ownRanges: "each colour by itself",
+    gamma: "Gamma",
+    gammaOf: (which: string) => `Gamma of ${which}`,
+    mapOf: (which: string) => `Colours of ${which}`,
+    maps: { gray: "Gray", viridis: "Viridis", magma: "Magma", fire: "Fire" },
+    auto: "Auto",
+    autoOf: (which: string) => `Automatic contrast of ${which}`,
+    plain: "Reset",
+    plainOf: (which: string) => `Reset the contrast of ${which}`,
+    values: (values: readonly number[], dtype: string) =>
+      values.map((each) => sample(each, dtype)).join(" "),
     place: (x: number, y: number) => `x ${x}  y ${y}`,
     divider: "Divider between before and after",
     dividerAt: (percent: number) => `${percent} % before`,
@@ -187,8 +215,20 @@ export const texts = {
     coming: "A picture of it that browsers can show is being made.",
     deepComing: "Deep zoom is coming",
     stretched: "Contrast stretched",
+    stretchedTo: ({ limits, gamma, map }: Contrast) =>
+      [
+        [
+          ...new Set(
+            limits.map(([low, high]) => `${fraction.format(low)} – ${fraction.format(high)}`),
+          ),
+        ].join(" / "),
+        gamma !== 1 && `gamma ${gamma.toFixed(2)}`,
+        map !== "gray" && texts.viewer.maps[map],
+      ]
+        .filter(Boolean)
+        .join(", "),
     stretchedHint:
-      "This image has more levels than the 256 of a screen: those it uses are spread over them, before and after each by itself. The file keeps its own values.",
+      "Which values are shown as black and as white. The file keeps its own values, and so do the numbers under the pointer.",
     onlyOne: "Only one of before and after could be made into a picture that browsers show.",
     noBefore: "The original stayed with the page that uploaded it, so there is no “before” here.",
     unshown: "The browser could not show this picture. It may be too large, or damaged.",
@@ -248,6 +288,22 @@ export const texts = {
     needsWhole: "Must be a whole number.",
     needsNumbers: (least: number, most: number) =>
       `Enter ${least} to ${most} numbers with commas between them.`,
+  },
+
+  resizing: {
+    modes: "How to give the size",
+    names: {
+      resize_longest_side: "Longest side",
+      resize: "Width × height",
+      rescale: "Percent",
+    } as Readonly<Record<string, string>>,
+    lock: "Keep proportions",
+    presets: "Usual sizes",
+    percent: "Percent",
+    becomes: (from: { width: number; height: number }, to: { width: number; height: number }) =>
+      `${texts.dimensions(from)} becomes ${texts.dimensions(to)}.`,
+    stretches:
+      "Images of another shape are stretched to this size. With “Longest side” each image keeps its own shape.",
   },
 
   recipe: {

@@ -21,6 +21,8 @@ export interface Point {
 export const SCALE_MAX = 40;
 /** From this scale on, pixels are drawn as squares. */
 export const CRISP_SCALE = 3;
+/** A picture that was scaled down has the same shape but for the rounding of its sides. */
+const SAME_SHAPE = 0.01;
 /** Zoom factor of one press of + or −. */
 export const ZOOM = 1.25;
 
@@ -60,6 +62,19 @@ export function held(view: View, picture: Size, stage: Size): View {
     x: along(view.x, picture.width * view.scale, stage.width),
     y: along(view.y, picture.height * view.scale, stage.height),
   };
+}
+
+/**
+ * Return the size of the scene that holds before and after; null while there is none.
+ *
+ * Both have the same height in it, so that they meet at the divider whatever their shapes are.
+ */
+export function sceneOf(before: Size | undefined, after: Size | undefined): Size | null {
+  if (!before || !after) return before ?? after ?? null;
+  const width = (after.width * before.height) / after.height;
+  return Math.abs(width / before.width - 1) < SAME_SHAPE
+    ? before
+    : { width: Math.max(width, before.width), height: before.height };
 }
 
 /** Return the view of a picture that is fitted into the middle of a scene of another size. */

@@ -1,8 +1,9 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { Views } from "../src/api";
-import { layersOf, stretchedOf } from "../src/features/viewer/layers";
+import { layersOf } from "../src/features/viewer/layers";
 import { awaitsViews } from "../src/state/images";
 import { TILES_TYPE } from "../src/tiles";
+import { VALUES_TYPE } from "../src/values";
 import { image, view } from "./parts";
 
 const NO_VIEWS: Views = { original: null, result: null, until: 0 };
@@ -13,7 +14,7 @@ const picture = (url: string, type = "image/png", dtype = "uint8") => ({ url, ty
 
 /** A finished image of some type, with these pictures for the page. */
 function done(type: string, views: Partial<Views>, columns = 100) {
-  const result = { url: "/result", name: "a", type, bytes: 1 };
+  const result = { url: "/result", name: "a", type, bytes: 1, rows: 100, columns };
   const job = view("j", {
     ...{ state: "succeeded", type, result, columns, rows: 100 },
     views: { ...NO_VIEWS, ...views },
@@ -22,7 +23,7 @@ function done(type: string, views: Partial<Views>, columns = 100) {
 }
 
 const sources = (layers: ReturnType<typeof layersOf>) =>
-  layers.map(({ key, source, isTiled }) => [key, source, isTiled ?? false]);
+  layers.map(({ key, source, form }) => [key, source, form]);
 
 beforeAll(() => {
   vi.stubGlobal("URL", { ...URL, createObjectURL: () => "blob:file" });
@@ -31,35 +32,33 @@ beforeAll(() => {
 test("a JPEG is shown as it is, before and after", () => {
   const layers = layersOf(done("image/jpeg", {}), NOTHING);
   expect(sources(layers)).toEqual([
-    ["before", "blob:file", false],
-    ["after", "/result", false],
+    ["before", "blob:file", "picture"],
+    ["after", "/result", "picture"],
   ]);
 });
 
-test("of a TIFF the service's pictures are shown, and their contrast is remarked on", () => {
-  const views = { original: picture("/o", "image/png", "uint16"), result: picture("/r") };
+test("of a TIFF the service's pictures are shown, or painted from the values that it sends", () => {
+  const views = { original: picture("/o", VALUES_TYPE, "uint16"), result: picture("/r") };
   const found = done("image/tiff", views);
   const layers = layersOf(found, NOTHING);
   expect(sources(layers)).toEqual([
-    ["before", "/o", false],
-    ["after", "/r", false],
+    ["before", "/o", "values"],
+    ["after", "/r", "picture"],
   ]);
-  expect(stretchedOf(found, layers)).toBe(true);
-  expect(stretchedOf(found, layers.slice(1))).toBe(false);
 });
 
 test("a large image is shown in tiles, and its result not before they are there", () => {
   const coming = done("image/jpeg", { until: Date.now() + 1e5 }, 6000);
   expect(awaitsViews(coming)).toBe(true);
   expect(sources(layersOf(coming, { preview: NO_PREVIEW, isComing: true }))).toEqual([
-    ["before", "blob:file", false],
+    ["before", "blob:file", "picture"],
   ]);
   const tiles = { original: picture("/o", TILES_TYPE), result: picture("/r", TILES_TYPE) };
   const there = done("image/jpeg", tiles, 6000);
   expect(awaitsViews(there)).toBe(false);
   expect(sources(layersOf(there, NOTHING))).toEqual([
-    ["before", "/o", true],
-    ["after", "/r", true],
+    ["before", "/o", "tiles"],
+    ["after", "/r", "tiles"],
   ]);
 });
 
@@ -72,8 +71,8 @@ test("a preview stands beside the file itself, of which it was made", () => {
   const found = done("image/jpeg", { original: picture("/o", TILES_TYPE) }, 6000);
   const layers = layersOf(found, { preview: { url: "data:,", before: "" }, isComing: false });
   expect(sources(layers)).toEqual([
-    ["before", "blob:file", false],
-    ["after", "data:,", false],
+    ["before", "blob:file", "picture"],
+    ["after", "data:,", "picture"],
   ]);
 });
 
@@ -82,5 +81,5 @@ test("a TIFF that is processed again keeps its before", () => {
   const { job } = former;
   if (!job) throw new Error("it has a job");
   const again = { ...former, job: null, former: { batch: "b", recipe: "r", job } };
-  expect(sources(layersOf(again, NOTHING))).toEqual([["before", "/o", false]]);
+  expect(sources(layersOf(again, NOTHING))).toEqual([["before", "/o", "picture"]]);
 });

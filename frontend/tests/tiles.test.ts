@@ -58,6 +58,20 @@ test("an index that is longer than the first bytes is asked for once more, as a 
   expect(place(0, 0, 0)).toEqual([1000 * (tiles - 1), 1001 * (tiles - 1)]);
 });
 
+test("version 2 tells where the values of the image begin", async () => {
+  const content = new ArrayBuffer(24 + 12 + 100);
+  new Uint8Array(content).set(new Uint8Array(fileOf(9, 9, 1)).slice(0, 16));
+  const view = new DataView(content);
+  view.setUint16(4, 2, true);
+  view.setBigUint64(16, 77n, true);
+  view.setBigUint64(24, 36n, true);
+  view.setUint32(32, 5, true);
+  const index = await readTileIndex(reader(content).read);
+  expect(index.values).toBe(77);
+  expect(index.place(0, 0, 0)).toEqual([36, 41]);
+  expect((await readTileIndex(reader(fileOf(9, 9, 1)).read)).values).toBe(0);
+});
+
 test("what is no picture in tiles is refused", async () => {
   await expect(readTileIndex(reader(fileOf(9, 9, 1, "II*\0")).read)).rejects.toThrow(
     "not a picture in tiles",

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { histogramOf } from "../src/pixels";
 import { SCALE_MAX, fitted, held, panned, pixelAt, zoomed } from "../src/view";
 
 const PICTURE = { width: 1000, height: 500 };
@@ -35,12 +34,4 @@ test("beside the picture there is no pixel", () => {
   const view = fitted(PICTURE, STAGE);
   expect(pixelAt(view, { x: 10, y: 100 }, PICTURE)).toBeNull();
   expect(pixelAt(view, { x: 499, y: 374 }, PICTURE)).toEqual({ x: 998, y: 498 });
-});
-
-test("a gray picture has one histogram, a coloured one three", () => {
-  const gray = histogramOf(new Uint8ClampedArray([7, 7, 7, 255, 9, 9, 9, 255]));
-  expect(gray).toHaveLength(1);
-  expect(gray[0]?.[7]).toBe(1);
-  const red = histogramOf(new Uint8ClampedArray([200, 0, 0, 255]));
-  expect(red.map((levels) => levels[200])).toEqual([1, 0, 0]);
 });

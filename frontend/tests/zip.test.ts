@@ -13,7 +13,14 @@ test("names that are taken are numbered before their ending", () => {
 
 test("results are fetched one after the other, and the manifest comes last", async () => {
   const recipe = recipeKey([{ operation: "gaussian", sigma: 2 }], "png");
-  const result = { url: "/files/r", name: "r.png", type: "image/png", bytes: 3 };
+  const result = {
+    url: "/files/r",
+    name: "r.png",
+    type: "image/png",
+    bytes: 3,
+    rows: 1,
+    columns: 1,
+  };
   const images = ["a", "b"].map((id) =>
     image(id, { recipe, job: view(id, { state: "succeeded", result }) }),
   );

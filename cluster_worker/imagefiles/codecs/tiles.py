@@ -3,10 +3,12 @@
 The file begins with `HEAD`. The index follows: offset and length of every tile (`ENTRY`). The first
 level is the whole picture, each further level has half its size, and the last level is a single
 tile. Within a level the index is in row order. Then come the tiles, each a JPEG, in the order in
-which they were made. A page reads head and index by one byte range and each tile by another, and
-the object store holds one object instead of thousands.
+which they were made. The image's own values may follow (`codecs.values`), at an offset that the
+head tells. A page reads head and index by one byte range and each tile by another, and the object
+store holds one object instead of thousands.
 """
 
+import shutil
 import struct
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +24,10 @@ from cluster_worker.imagefiles.codecs.threads import in_threads
 # Rows and columns of a tile; even, so that each tile can be halved by itself.
 SIDE = 512
 
-MAGIC, VERSION = b"DIPT", 1
-# Magic, version, side of a tile, columns and rows of the picture; little-endian.
-HEAD = struct.Struct("<4sHHII")
+MAGIC, VERSION = b"DIPT", 2
+# Magic, version, side of a tile, columns and rows of the picture, offset of the values or 0;
+# little-endian.
+HEAD = struct.Struct("<4sHHIIQ")
 ENTRY = np.dtype([("offset", "<u8"), ("bytes", "<u4")])
 
 # For display only, so lower than for results. Chroma is not subsampled, as in results.
@@ -138,12 +141,22 @@ class Pyramid:
         if not is_last:
             self.add_to_level(number + 1, np.concatenate(halves, axis=1))
 
-    def finish(self) -> None:
-        """Write head and index, after all rows were added, and close the file."""
+    def finish(self, values: Path | None = None) -> None:
+        """Write head and index, after all rows were added, and close the file.
+
+        Parameters
+        ----------
+        values : Path, optional
+            File of the image's values, which is appended.
+        """
         with self.file as file:
+            place = file.tell() if values else 0
+            if values:
+                with values.open("rb") as source:
+                    shutil.copyfileobj(source, file)
             file.seek(0)
             rows, columns = self.shape[:2]
-            file.write(HEAD.pack(MAGIC, VERSION, SIDE, columns, rows))
+            file.write(HEAD.pack(MAGIC, VERSION, SIDE, columns, rows, place))
             file.write(self.index.tobytes())
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from cluster_worker.imagefiles.codecs.tiles import (
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.viewing import contrast_limits, over_white, sample_windows, viewable
 from cluster_worker.pixels.shared_memory import Pixels
+from tests.cluster_worker.imagefiles.test_values import values_of
 
 # Limits of the error of a photograph in JPEG tiles, in levels: its mean and its maximum.
 MEAN_OFF, MOST_OFF = 3.0, 60
@@ -30,8 +31,8 @@ PHOTOGRAPH = np.tile(data.astronaut(), (3, 2, 1))[:1100, :900]
 def levels_of(path):
     """Read a file of tiles as the page does; return each level as one array."""
     content = path.read_bytes()
-    magic, version, side, columns, rows = HEAD.unpack_from(content)
-    assert (magic, version, side) == (b"DIPT", 1, SIDE)
+    magic, version, side, columns, rows, _ = HEAD.unpack_from(content)
+    assert (magic, version, side) == (b"DIPT", 2, SIDE)
     shapes = level_shapes((rows, columns))
     index = np.frombuffer(content, ENTRY, sum(map(tile_count, shapes)), HEAD.size)
     entries = iter(index.tolist())
@@ -120,6 +121,9 @@ def test_a_file_in_windows_is_drawn_as_the_same_pixels_in_memory(tmp_path, depth
         list(decoder.draw(tmp_path / "memory", in_memory(tmp_path / "pixels", image), "in.tif"))
     assert progress == [(512, 1100), (1024, 1100), (1100, 1100)]
     assert (tmp_path / "file").read_bytes() == (tmp_path / "memory").read_bytes()
+    values = HEAD.unpack_from((tmp_path / "file").read_bytes())[-1]
+    np.testing.assert_array_equal(values_of((tmp_path / "file").read_bytes()[values:])[1], image)
+    assert not list(tmp_path.glob("*.values"))
     shown = levels_of(tmp_path / "file")[0]
     assert close_to(shown, viewable(image))
 

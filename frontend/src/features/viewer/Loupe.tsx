@@ -1,126 +1,107 @@
 import { useEffect, useState } from "react";
-import { type Histogram, type Pixels, readPixels } from "../../pixels";
+import { plainContrast } from "../../contrast";
 import { texts } from "../../texts";
-import type { Point, Size } from "../../view";
-
-/** A picture on the stage. */
-export interface Shown {
-  /** The whole picture; a small version of it if it is in tiles. */
-  readonly image: HTMLImageElement;
-  readonly size: Size;
-  /** For pictures in tiles, whose pixels are not all loaded: values at a point of the stage. */
-  readonly valuesAt?: (at: Point) => readonly number[] | null;
-}
+import { type Point, type Size, type View, pixelAt, within } from "../../view";
+import { HistogramPanel } from "./HistogramPanel";
+import type { AllValues, Contrasts, Key, Pictures } from "./shown";
+import type { Contrast } from "../../contrast";
 
 interface LoupeProps {
-  readonly pictures: ReadonlyMap<string, Shown>;
-  readonly layers: readonly ("before" | "after")[];
-  /** Number of pictures loaded so far. */
-  readonly loads: number;
-  readonly pixel: Point | null;
-  /** The same point, in pixels of the stage. */
+  readonly keys: readonly Key[];
+  readonly pictures: Pictures;
+  readonly values: AllValues;
+  readonly contrasts: Contrasts;
+  /** The pointer, in pixels of the stage. */
   readonly at: Point | null;
+  readonly view: View | null;
+  readonly scene: Size | null;
   readonly hasHistogram: boolean;
+  /** Change the contrast of a picture; null goes back to that of its values. */
+  onContrast(key: Key, contrast: Contrast | null): void;
 }
 
 /** The pixel values under the pointer, and the histograms of the pictures. */
-export function Loupe({ pictures, layers, loads, pixel, at, hasHistogram }: LoupeProps) {
-  const [read, setRead] = useState<ReadonlyMap<string, Pixels>>(new Map());
-  const isWanted = hasHistogram || pixel !== null;
-  const shown = layers.join();
-
-  useEffect(() => setRead(new Map()), [loads, shown]);
-
-  useEffect(() => {
-    if (!isWanted) return;
-    let isCurrent = true;
-    void Promise.all(
-      [...pictures].map(async ([key, { image }]) => [key, await readPixels(image)] as const),
-    ).then((all) => {
-      if (isCurrent) setRead(new Map(all.flatMap(([key, each]) => (each ? [[key, each]] : []))));
-    });
-    return () => {
-      isCurrent = false;
-    };
-  }, [isWanted, pictures, loads, shown]);
-
-  /** Return a picture's values at `pixel` of the scene, which has the size of the first picture. */
-  function valuesOf(key: string): string | null {
-    const picture = pictures.get(key);
-    if (!picture || !pixel || !at) return null;
-    if (picture.valuesAt) {
-      const values = picture.valuesAt(at);
-      return values && texts.viewer.about(values.join(" "));
-    }
-    const { size } = picture;
-    const scene = pictures.get("before")?.size ?? size;
-    const column = Math.floor((pixel.x * size.width) / scene.width);
-    const row = Math.floor((pixel.y * size.height) / scene.height);
-    return read.get(key)?.at(column, row).join(" ") ?? null;
-  }
-
+export function Loupe(props: LoupeProps) {
+  const { keys, values, contrasts, hasHistogram, onContrast } = props;
   return (
     <div className="loupe">
       {hasHistogram && (
         <div className="histograms">
-          {layers.map((key) => {
-            const found = read.get(key);
+          {keys.map((key) => {
+            const found = values[key];
             return found ? (
-              <HistogramChart key={key} title={texts.viewer[key]} histogram={found.histogram} />
+              <HistogramPanel
+                key={key}
+                title={texts.viewer[key]}
+                values={found}
+                contrast={contrasts[key] ?? plainContrast(found)}
+                isChosen={contrasts[key] !== undefined}
+                onContrast={(contrast) => onContrast(key, contrast)}
+              />
             ) : null;
           })}
         </div>
       )}
-      <p className="pixel" aria-hidden="true">
-        {pixel && (
-          <>
-            {texts.viewer.place(pixel.x, pixel.y)}
-            {layers.map((key) => {
-              const values = valuesOf(key);
-              return (
-                values && (
-                  <span key={key}>
-                    {texts.viewer[key]} <b>{values}</b>
-                  </span>
-                )
-              );
-            })}
-          </>
-        )}
-      </p>
+      <PixelLine {...props} />
     </div>
   );
 }
 
-const HEIGHT = 48;
-const COLOURS = ["red", "green", "blue"];
-
-function HistogramChart({ title, histogram }: { title: string; histogram: Histogram }) {
-  // Scale without the first and last level, so that a black border does not flatten the chart.
-  const most = Math.max(1, ...histogram.flatMap((levels) => levels.slice(1, -1)));
+/** What lies under the pointer, for each picture: its place there, and its values. */
+function PixelLine({ keys, pictures, values, at, view, scene }: LoupeProps) {
+  const places = keys.map((key) => {
+    const size = pictures[key]?.size;
+    return {
+      key,
+      pixel: size && at && view && scene && pixelAt(within(view, size, scene), at, size),
+    };
+  });
+  const [first] = places;
+  const isShared = places.every(
+    ({ pixel }) => pixel?.x === first?.pixel?.x && pixel?.y === first?.pixel?.y,
+  );
   return (
-    <figure>
-      <svg
-        viewBox={`0 0 256 ${HEIGHT}`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={texts.viewer.histogramOf(title)}
-      >
-        {histogram.map((levels, channel) => (
-          <path
-            key={channel}
-            className={histogram.length > 1 ? `levels-${COLOURS[channel]}` : "levels-gray"}
-            d={`M0 ${HEIGHT}${levels.map((each, level) => heightAt(level, each / most)).join("")}L256 ${HEIGHT}Z`}
-          />
-        ))}
-      </svg>
-      <figcaption>{title}</figcaption>
-    </figure>
+    <p className="pixel" aria-hidden="true">
+      {isShared && first?.pixel && texts.viewer.place(first.pixel.x, first.pixel.y)}
+      {places.map(({ key, pixel }) => {
+        if (!pixel) return null;
+        const approximate = values[key] ? null : pictures[key]?.approximateAt;
+        return (
+          <span key={key}>
+            {texts.viewer[key]} {!isShared && <>{texts.viewer.place(pixel.x, pixel.y)} </>}
+            {approximate && at ? (
+              <b>{texts.viewer.about((approximate(at) ?? []).join(" "))}</b>
+            ) : (
+              <PixelValues values={values[key]} x={pixel.x} y={pixel.y} />
+            )}
+          </span>
+        );
+      })}
+    </p>
   );
 }
 
-function heightAt(level: number, part: number): string {
-  // The square root makes rare levels visible.
-  const top = HEIGHT - HEIGHT * Math.sqrt(Math.min(1, part));
-  return `L${level} ${top.toFixed(1)}L${level + 1} ${top.toFixed(1)}`;
+interface PixelValuesProps {
+  readonly values: AllValues[Key];
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The values of one pixel; until they have come from the service, three dots. */
+function PixelValues({ values, x, y }: PixelValuesProps) {
+  const [found, setFound] = useState<{ words: string; place: string }>({ words: "", place: "" });
+  const place = `${x} ${y}`;
+  useEffect(() => {
+    let isCurrent = true;
+    void values?.at(x, y).then(
+      (samples) => {
+        if (isCurrent) setFound({ words: texts.viewer.values(samples, values.dtype), place });
+      },
+      () => undefined,
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [values, x, y, place]);
+  return <b>{found.place === place ? found.words : "…"}</b>;
 }

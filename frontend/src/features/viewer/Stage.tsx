@@ -4,14 +4,12 @@ import {
   type PointerEvent,
   type ReactNode,
   useCallback,
-  useEffect,
   useLayoutEffect,
   useRef,
   useState,
 } from "react";
 import { texts } from "../../texts";
 import {
-  CRISP_SCALE,
   type Point,
   type Size,
   type View,
@@ -19,22 +17,19 @@ import {
   fitted,
   held,
   panned,
-  pixelAt,
+  sceneOf,
   zoomed,
 } from "../../view";
+import { ContrastFilter, filterOf } from "./ContrastFilter";
 import { Divider } from "./Divider";
-import { Loupe, type Shown } from "./Loupe";
+import { Loupe } from "./Loupe";
 import { Overview } from "./Overview";
-import { Tiles } from "./Tiles";
+import { Picture } from "./Picture";
+import { StretchMark } from "./StretchMark";
 import { Zoom } from "./Zoom";
-
-export interface Layer {
-  readonly key: "before" | "after";
-  readonly source: string;
-  readonly title: string;
-  /** Whether the source is a picture in tiles. */
-  readonly isTiled?: boolean;
-}
+import { pointOf, useFingers, useWheel } from "./gestures";
+import type { Layer } from "./layers";
+import { type Contrasts, type Key, type Pictures, type Shown, useValues } from "./shown";
 
 interface StageProps {
   /** One picture, or before and after of the same scene. */
@@ -56,14 +51,13 @@ const STEP = 60;
 export function Stage(props: StageProps) {
   const { layers, split, isBusy, hasHistogram, failure, children, onSplit } = props;
   const box = useRef<HTMLDivElement>(null);
-  const pictures = useRef(new Map<string, Shown>());
+  const [loaded, setLoaded] = useState<Pictures>({});
   const [stage, setStage] = useState<Size | null>(null);
-  const [picture, setPicture] = useState<Size | null>(null);
   // null while the whole picture is shown, so that it stays fitted when the stage is resized.
   const [moved, setMoved] = useState<View | null>(null);
   const [pointer, setPointer] = useState<Point | null>(null);
   const [isFailed, setFailed] = useState(false);
-  const [loads, setLoads] = useState(0);
+  const [contrasts, setContrasts] = useState<Contrasts>({});
 
   useLayoutEffect(() => {
     const { current } = box;
@@ -75,43 +69,34 @@ export function Stage(props: StageProps) {
     return () => observer.disconnect();
   }, [isFailed]);
 
-  const shown = layers.map(({ key }) => key).join();
-  useEffect(() => {
-    for (const key of pictures.current.keys()) {
-      if (!shown.includes(key)) pictures.current.delete(key);
-    }
-  }, [shown]);
-
-  const isReady = stage !== null && picture !== null && stage.width > 0;
-  const fit = isReady ? fitted(picture, stage) : null;
-  const view = isReady && fit ? (moved ? held(moved, picture, stage) : fit) : null;
+  const keys = layers.map(({ key }) => key);
+  const pictures: Pictures = Object.fromEntries(
+    keys.flatMap((key) => (loaded[key] ? [[key, loaded[key]]] : [])),
+  );
+  const scene = sceneOf(pictures.before?.size, pictures.after?.size);
+  const values = useValues(pictures, keys, hasHistogram || pointer !== null);
+  const isReady = stage !== null && scene !== null && stage.width > 0;
+  const fit = isReady ? fitted(scene, stage) : null;
+  const view = isReady && fit ? (moved ? held(moved, scene, stage) : fit) : null;
 
   const zoom = useCallback(
     (by: number, at?: Point) => {
-      if (!view || !stage || !picture) return;
+      if (!view || !stage || !scene) return;
       const point = at ?? { x: stage.width / 2, y: stage.height / 2 };
-      const next = zoomed(view, by, point, picture, stage);
-      setMoved(next.scale <= fitted(picture, stage).scale ? null : next);
+      const next = zoomed(view, by, point, scene, stage);
+      setMoved(next.scale <= fitted(scene, stage).scale ? null : next);
     },
-    [view, stage, picture],
+    [view, stage, scene],
   );
   const pan = (x: number, y: number) => {
-    if (view && stage && picture) setMoved(panned(view, x, y, picture, stage));
+    if (view && stage && scene) setMoved(panned(view, x, y, scene, stage));
   };
 
   useWheel(box, zoom, isFailed);
   const fingers = useFingers(zoom, pan);
 
-  function hover(event: PointerEvent) {
-    setPointer(pointOf(event, box.current));
-  }
-
-  /** Record a picture that was loaded. */
-  function note(key: Layer["key"], shown: Shown) {
-    pictures.current.set(key, shown);
-    // The first picture sets the size of the scene; a result of another size is scaled to it.
-    setPicture((was) => (was && layers.length > 1 && key === "after" ? was : shown.size));
-    setLoads((count) => count + 1);
+  function note(key: Key, shown: Shown) {
+    setLoaded((was) => ({ ...was, [key]: shown }));
   }
 
   function onKey(event: KeyboardEvent) {
@@ -145,10 +130,7 @@ export function Stage(props: StageProps) {
       </div>
     );
   }
-  const first = layers.find(({ isTiled }) => isTiled);
-  const opened = first && pictures.current.get(first.key);
-  const small = opened?.valuesAt && opened.image;
-  const transform = view ? `translate(${view.x}px, ${view.y}px) scale(${view.scale})` : "scale(0)";
+  const small = keys.map((key) => pictures[key]?.small).find(Boolean);
   return (
     <>
       <div
@@ -160,63 +142,57 @@ export function Stage(props: StageProps) {
         aria-keyshortcuts="+ - 0 1"
         style={{ "--split": `${100 * split}%` } as CSSProperties}
         onKeyDown={onKey}
-        onPointerMove={hover}
+        onPointerMove={(event: PointerEvent) => setPointer(pointOf(event, box.current))}
         onPointerLeave={() => setPointer(null)}
         {...fingers}
       >
-        {layers.map(({ key, source, title, isTiled }) => (
-          <div key={key} className={layers.length > 1 ? `pane pane-${key}` : "pane"}>
-            {isTiled ? (
-              <Tiles
-                source={source}
-                title={title}
-                view={view}
-                scene={picture}
-                onOpen={({ size, small, valuesAt }) => note(key, { size, image: small, valuesAt })}
-                onFail={() => setFailed(true)}
-              />
-            ) : (
-              <img
-                src={source}
-                alt={title}
-                draggable={false}
-                data-crisp={(view?.scale ?? 0) >= CRISP_SCALE || undefined}
-                style={{
-                  width: picture?.width,
-                  height: picture?.height,
-                  transform,
-                }}
-                onLoad={({ currentTarget: image }) => {
-                  const size = { width: image.naturalWidth, height: image.naturalHeight };
-                  note(key, { image, size });
-                }}
-                onError={() => setFailed(true)}
-              />
-            )}
+        {layers.map((layer) => (
+          <div
+            key={layer.key}
+            className={layers.length > 1 ? `pane pane-${layer.key}` : "pane"}
+            style={filterOf(layer.key, pictures, contrasts)}
+          >
+            <Picture
+              layer={layer}
+              view={view}
+              scene={scene}
+              contrasts={contrasts}
+              onShown={(shown) => note(layer.key, shown)}
+              onFail={() => setFailed(true)}
+            />
           </div>
         ))}
+        <ContrastFilter pictures={pictures} contrasts={contrasts} />
         {layers.length > 1 && split > 0 && split < 1 && view && (
           <Divider split={split} box={box} onSplit={onSplit} />
         )}
-        {small && view && picture && stage && (
+        {small && view && scene && stage && (
           <Overview
             small={small.src}
             view={view}
-            picture={picture}
+            picture={scene}
             stage={stage}
             onMove={(x, y) => pan(x, y)}
           />
         )}
+        <StretchMark keys={keys} values={values} contrasts={contrasts} />
         {children}
       </div>
       <div className="stage-foot">
         <Loupe
-          pictures={pictures.current}
-          layers={layers.map(({ key }) => key)}
-          loads={loads}
-          pixel={view && picture && pointer && pixelAt(view, pointer, picture)}
+          keys={keys}
+          pictures={pictures}
+          values={values}
+          contrasts={contrasts}
           at={pointer}
+          view={view}
+          scene={scene}
           hasHistogram={hasHistogram}
+          onContrast={(key, contrast) =>
+            setContrasts(({ [key]: _, ...others }) =>
+              contrast ? { ...others, [key]: contrast } : others,
+            )
+          }
         />
         <Zoom
           scale={view?.scale ?? 0}
@@ -228,73 +204,4 @@ export function Stage(props: StageProps) {
       </div>
     </>
   );
-}
-
-function pointOf(event: { clientX: number; clientY: number }, box: Element | null): Point {
-  const { left = 0, top = 0 } = box?.getBoundingClientRect() ?? {};
-  return { x: event.clientX - left, y: event.clientY - top };
-}
-
-/**
- * Zoom with the wheel, at the pointer. React's own wheel handlers are passive, so they could not
- * stop the page from scrolling.
- */
-function useWheel(
-  box: React.RefObject<HTMLDivElement | null>,
-  zoom: (by: number, at: Point) => void,
-  isFailed: boolean,
-) {
-  useEffect(() => {
-    const { current } = box;
-    if (!current) return;
-    const turn = (event: WheelEvent) => {
-      event.preventDefault();
-      // A notch is about 100 pixels, or 3 lines; a touch pad sends many small steps.
-      const pixels = event.deltaMode === 1 ? 33 * event.deltaY : event.deltaY;
-      zoom(ZOOM ** (-Math.max(-100, Math.min(100, pixels)) / 60), pointOf(event, current));
-    };
-    current.addEventListener("wheel", turn, { passive: false });
-    return () => current.removeEventListener("wheel", turn);
-  }, [box, zoom, isFailed]);
-}
-
-/** Pan with one finger or the mouse, zoom with two fingers or a double click. */
-function useFingers(zoom: (by: number, at?: Point) => void, pan: (x: number, y: number) => void) {
-  const down = useRef(new Map<number, Point>());
-
-  function middle(points: readonly Point[]): Point {
-    const x = points.reduce((sum, each) => sum + each.x, 0) / points.length;
-    return { x, y: points.reduce((sum, each) => sum + each.y, 0) / points.length };
-  }
-
-  function spread([a, b]: readonly Point[]): number {
-    return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
-  }
-
-  function lift({ pointerId }: PointerEvent) {
-    down.current.delete(pointerId);
-  }
-
-  return {
-    onPointerDown(event: PointerEvent<HTMLElement>) {
-      if (event.button !== 0 || (event.target as Element).closest("[role=slider]")) return;
-      event.currentTarget.setPointerCapture(event.pointerId);
-      down.current.set(event.pointerId, pointOf(event, event.currentTarget));
-    },
-    onPointerMoveCapture(event: PointerEvent<HTMLElement>) {
-      if (!down.current.has(event.pointerId)) return;
-      const before = [...down.current.values()];
-      down.current.set(event.pointerId, pointOf(event, event.currentTarget));
-      const after = [...down.current.values()];
-      const [from, to] = [middle(before), middle(after)];
-      const width = spread(before);
-      if (width > 0) zoom(spread(after) / width, to);
-      else pan(to.x - from.x, to.y - from.y);
-    },
-    onPointerUp: lift,
-    onPointerCancel: lift,
-    onDoubleClick(event: React.MouseEvent<HTMLElement>) {
-      zoom(2, pointOf(event, event.currentTarget));
-    },
-  };
 }

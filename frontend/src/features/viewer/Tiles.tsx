@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
-import { api } from "../../api";
-import { pixelOf } from "../../pixels";
+import { readerOf } from "../../reading";
 import { type TileIndex, readTileIndex } from "../../tiles";
+import { type Values, openValues } from "../../values";
 import { type Point, type Size, type View, within } from "../../view";
 import type { TileCanvas } from "./canvas";
 
@@ -10,6 +10,8 @@ export interface OpenTiles {
   readonly size: Size;
   /** A small version of the whole picture. */
   readonly small: HTMLImageElement;
+  /** Values of the image, if the file has them. */
+  readonly values: Values | null;
   /** Return the values of the pixel that is shown at a point of the stage. */
   valuesAt(at: Point): readonly number[] | null;
 }
@@ -40,13 +42,16 @@ export function Tiles({ source, title, view, scene, onOpen, onFail }: TilesProps
     const { signal } = controller;
     let opened: TileCanvas | null = null;
     const open = async () => {
-      const read = (start: number, end: number) => api.bytes(source, start, end, signal);
+      const read = readerOf(source, signal);
       // Load the library only now: it is as large as the rest of the site and rarely needed.
       const [{ newTileCanvas }, index] = await Promise.all([
         import("./canvas"),
         readTileIndex(read),
       ]);
-      const small = await smallOf(index, read);
+      const [small, values] = await Promise.all([
+        smallOf(index, read),
+        index.values > 0 ? openValues(read, index.values) : null,
+      ]);
       if (signal.aborted || !box.current) return URL.revokeObjectURL(small.src);
       opened = newTileCanvas(box.current, source, index);
       signal.addEventListener("abort", () => URL.revokeObjectURL(small.src));
@@ -55,6 +60,7 @@ export function Tiles({ source, title, view, scene, onOpen, onFail }: TilesProps
       calls.current.onOpen({
         size: { width: index.width, height: index.height },
         small,
+        values,
         valuesAt: (at) => pixelOf(context(), at),
       });
     };
@@ -85,4 +91,21 @@ async function smallOf(
   image.src = URL.createObjectURL(new Blob([content], { type: "image/jpeg" }));
   await image.decode();
   return image;
+}
+
+/**
+ * Read the values of the pixel at a point of the stage; null if the browser has no 2D context.
+ *
+ * @param scale pixels of the canvas per pixel of the stage
+ */
+function pixelOf(
+  { canvas, scale }: { readonly canvas: HTMLCanvasElement; readonly scale: number },
+  { x, y }: Point,
+): readonly number[] | null {
+  // Copy the pixel to a second canvas: reading from the first would slow down its drawing.
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  if (!context) return null;
+  context.drawImage(canvas, Math.floor(x * scale), Math.floor(y * scale), 1, 1, 0, 0, 1, 1);
+  const [r = 0, g = 0, b = 0] = context.getImageData(0, 0, 1, 1).data;
+  return r === g && g === b ? [r] : [r, g, b];
 }

@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { type ImageItem, awaitsViews, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
-import { isDeep, layersOf, stretchedOf } from "./layers";
+import { isDeep, layersOf } from "./layers";
 import { Icon } from "../Icon";
 import { wordsFor } from "../images/words";
 import { type Preview, usePreview } from "./usePreview";
@@ -85,11 +85,6 @@ function Selected({ image }: { image: ImageItem }) {
           {isComing && isDeep(image) && (
             <p className="preview-mark" data-coming>
               {texts.viewer.deepComing}
-            </p>
-          )}
-          {stretchedOf(image, layers) && (
-            <p className="preview-mark stretch-mark" title={texts.viewer.stretchedHint}>
-              {texts.viewer.stretched}
             </p>
           )}
         </Stage>

@@ -6,12 +6,19 @@ import { isViewable } from "../../files";
 import type { ImageItem } from "../../state/images";
 import { texts } from "../../texts";
 import { TILES_TYPE } from "../../tiles";
-import type { Layer } from "./Stage";
+import { VALUES_TYPE } from "../../values";
 import type { Preview } from "./usePreview";
+
+export interface Layer {
+  readonly key: "before" | "after";
+  readonly source: string;
+  readonly title: string;
+  /** What lies at the source: a picture that browsers show, one in tiles, or values. */
+  readonly form: "picture" | "tiles" | "values";
+}
 
 /** Longest side, in pixels, of a picture that is shown without tiles; the service has the same. */
 const SIDE_MAX = 4096;
-const PLAIN_DTYPES = ["bool", "uint8"];
 
 interface Found {
   /** A preview replaces the result; the preview of a crop also replaces the original. */
@@ -28,17 +35,17 @@ export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[
   const local = file && isViewable(type) && !refusal ? file : null;
   const layers: Layer[] = [];
   const before = { key: "before", title: texts.viewer.beforeOf(name) } as const;
-  if (preview.before) layers.push({ ...before, source: preview.before });
+  if (preview.before) layers.push({ ...before, ...plain(preview.before) });
   else if (views?.original && !(preview.url && local))
     layers.push({ ...before, ...at(views.original) });
-  else if (local) layers.push({ ...before, source: addressOf(local) });
+  else if (local) layers.push({ ...before, ...plain(addressOf(local)) });
   const after = { key: "after", title: texts.viewer.afterOf(name) } as const;
   if (preview.url) {
-    layers.push({ key: "after", source: preview.url, title: texts.viewer.previewOf(name) });
+    layers.push({ ...after, ...plain(preview.url), title: texts.viewer.previewOf(name) });
   } else if (result && views?.result) {
     layers.push({ ...after, ...at(views.result) });
   } else if (result && isViewable(result.type) && !(isComing && isDeep(image))) {
-    layers.push({ ...after, source: result.url });
+    layers.push({ ...after, ...plain(result.url) });
   }
   return layers;
 }
@@ -52,22 +59,17 @@ function viewsOf({ job, former }: ImageItem) {
   return former && { original: former.job.views.original, result: null };
 }
 
-function at({ url, type }: ViewPicture): Pick<Layer, "source" | "isTiled"> {
-  return { source: url, isTiled: type === TILES_TYPE };
+function at({ url, type }: ViewPicture): Pick<Layer, "source" | "form"> {
+  if (type === VALUES_TYPE) return { source: url, form: "values" };
+  return { source: url, form: type === TILES_TYPE ? "tiles" : "picture" };
+}
+
+/** A picture that browsers show, or the values of a preview. */
+function plain(source: string): Pick<Layer, "source" | "form"> {
+  return { source, form: source.startsWith(`data:${VALUES_TYPE}`) ? "values" : "picture" };
 }
 
 /** Return whether an image is shown in tiles, because it is too large to be decoded as a whole. */
 export function isDeep({ job }: ImageItem): boolean {
   return job !== null && Math.max(job.rows, job.columns) > SIDE_MAX;
-}
-
-/** Return whether a picture on the stage has another contrast than its file. */
-export function stretchedOf(image: ImageItem, layers: readonly Layer[]): boolean {
-  const { original, result } = viewsOf(image) ?? {};
-  return [original, result].some(
-    (each) =>
-      each &&
-      !PLAIN_DTYPES.includes(each.dtype) &&
-      layers.some(({ source }) => source === each.url),
-  );
 }

@@ -1,0 +1,75 @@
+import { type PointerEvent, type RefObject, useEffect, useRef } from "react";
+import { type Point, ZOOM } from "../../view";
+
+/** Return the point of an event in pixels of an element. */
+export function pointOf(event: { clientX: number; clientY: number }, box: Element | null): Point {
+  const { left = 0, top = 0 } = box?.getBoundingClientRect() ?? {};
+  return { x: event.clientX - left, y: event.clientY - top };
+}
+
+/**
+ * Zoom with the wheel, at the pointer. React's own wheel handlers are passive, so they could not
+ * stop the page from scrolling.
+ */
+export function useWheel(
+  box: RefObject<HTMLDivElement | null>,
+  zoom: (by: number, at: Point) => void,
+  isFailed: boolean,
+) {
+  useEffect(() => {
+    const { current } = box;
+    if (!current) return;
+    const turn = (event: WheelEvent) => {
+      event.preventDefault();
+      // A notch is about 100 pixels, or 3 lines; a touch pad sends many small steps.
+      const pixels = event.deltaMode === 1 ? 33 * event.deltaY : event.deltaY;
+      zoom(ZOOM ** (-Math.max(-100, Math.min(100, pixels)) / 60), pointOf(event, current));
+    };
+    current.addEventListener("wheel", turn, { passive: false });
+    return () => current.removeEventListener("wheel", turn);
+  }, [box, zoom, isFailed]);
+}
+
+/** Pan with one finger or the mouse, zoom with two fingers or a double click. */
+export function useFingers(
+  zoom: (by: number, at?: Point) => void,
+  pan: (x: number, y: number) => void,
+) {
+  const down = useRef(new Map<number, Point>());
+
+  function middle(points: readonly Point[]): Point {
+    const x = points.reduce((sum, each) => sum + each.x, 0) / points.length;
+    return { x, y: points.reduce((sum, each) => sum + each.y, 0) / points.length };
+  }
+
+  function spread([a, b]: readonly Point[]): number {
+    return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
+  }
+
+  function lift({ pointerId }: PointerEvent) {
+    down.current.delete(pointerId);
+  }
+
+  return {
+    onPointerDown(event: PointerEvent<HTMLElement>) {
+      if (event.button !== 0 || (event.target as Element).closest("[role=slider]")) return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      down.current.set(event.pointerId, pointOf(event, event.currentTarget));
+    },
+    onPointerMoveCapture(event: PointerEvent<HTMLElement>) {
+      if (!down.current.has(event.pointerId)) return;
+      const before = [...down.current.values()];
+      down.current.set(event.pointerId, pointOf(event, event.currentTarget));
+      const after = [...down.current.values()];
+      const [from, to] = [middle(before), middle(after)];
+      const width = spread(before);
+      if (width > 0) zoom(spread(after) / width, to);
+      else pan(to.x - from.x, to.y - from.y);
+    },
+    onPointerUp: lift,
+    onPointerCancel: lift,
+    onDoubleClick(event: React.MouseEvent<HTMLElement>) {
+      zoom(2, pointOf(event, event.currentTarget));
+    },
+  };
+}
