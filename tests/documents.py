@@ -80,6 +80,7 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "remove_small_objects": {"max_size": 900},
     "remove_small_holes": {"max_size": 900},
     "rescale": {"scale": 0.5},
+    "resize_longest_side": {"longest_side": 80},
     "resize": {"rows": 80, "columns": 160},
     "resize_local_mean": {"rows": 60, "columns": 60},
     "felzenszwalb": {"scale": 100, "min_size": 60},

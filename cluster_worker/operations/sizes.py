@@ -130,7 +130,9 @@ def resized(
     if anti_aliasing:
         sigmas = smoothing + (0,) * (image.ndim - 2)
         block = ndimage.gaussian_filter(block, sigmas, mode=sampling.SCIPY_MODES[mode], cval=cval)
-    result = zoom(block, place, new, order, mode, cval)
+    # As scipy does at the same size: a NaN would spread into neighbours, with the weight 0.
+    is_same = new == place.shape and mode != "wrap"
+    result = block[place.inner] if is_same else zoom(block, place, new, order, mode, cval)
     if not statistics or (order == 0 and mode != "constant" and not anti_aliasing):
         return result
     # No sample lies a whole pixel beyond the border, so none comes from the constant alone.
@@ -334,6 +336,60 @@ def resize(
     skimage.transform.resize
     """
     shape_of = partial(fixed_shape, rows=rows, columns=columns)
+    return resize_stages(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
+
+
+def fitted_shape(shape: Shape, longest_side: int, enlarge: bool) -> Shape:
+    """Return rows and columns in proportion, the longer one as chosen; halves are rounded up."""
+    longest = max(shape)
+    if longest <= longest_side and not enlarge:
+        return shape
+    rows, columns = (max(1, (2 * side * longest_side + longest) // (2 * longest)) for side in shape)
+    return rows, columns
+
+
+def fit_by_sums(longest_side: int, enlarge: bool, **others: Any) -> tuple[Stage, ...]:
+    """Make the stage of `resize_longest_side` with a kernel."""
+    shape_of = partial(fitted_shape, longest_side=longest_side, enlarge=enlarge)
+    return resize_stages_by_sums(shape_of, **others)
+
+
+@operation(
+    "Resize (longest side)",
+    "Geometry",
+    Composed("geometric"),
+    floats=True,
+    pixels="scaled",
+    arrays=6,
+    cost=3,
+    tolerance=1e-6,
+    averages=sampling.between_pixels,
+    kernels=(Kernel(fit_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    differs=sampling.DIFFERS,
+)
+def resize_longest_side(
+    longest_side: Size = 2048,
+    enlarge: bool = False,
+    order: Order = None,
+    mode: Border = "reflect",
+    cval: Fill = 0.0,
+    anti_aliasing: AntiAliasing = True,
+    anti_aliasing_sigma: Smoothing = None,
+) -> tuple[Stage, ...]:
+    """Resize an image in proportion, so that its longer side gets a given length.
+
+    Parameters
+    ----------
+    longest_side : int
+        Height or width of the result, whichever is longer.
+    enlarge : bool
+        Whether smaller images are made larger; otherwise they stay as they are.
+
+    References
+    ----------
+    skimage.transform.resize, to rows and columns in proportion
+    """
+    shape_of = partial(fitted_shape, longest_side=longest_side, enlarge=enlarge)
     return resize_stages(shape_of, order, mode, cval, anti_aliasing, anti_aliasing_sigma)
 
 

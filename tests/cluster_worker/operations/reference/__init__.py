@@ -230,7 +230,8 @@ BY_WEIGHT = {
     "downscale_local_mean": moved_by_weight,
     "resize_local_mean": moved_by_weight,
     **dict.fromkeys(
-        ("resize", "rescale", "rotate", "affine", "swirl", "warp_polar"), between_pixels
+        ("resize", "resize_longest_side", "rescale", "rotate", "affine", "swirl", "warp_polar"),
+        between_pixels,
     ),
 }
 

@@ -1,6 +1,7 @@
 """References of geometry: size, direction and position of the pixels."""
 
 import warnings
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 from skimage import transform, util
@@ -66,6 +67,20 @@ def resize(image, rows, columns, anti_aliasing, anti_aliasing_sigma, **parameter
     )
 
 
+def resize_longest_side(image, longest_side, enlarge, **parameters):
+    rows, columns = image.shape[:2]
+    longest = max(rows, columns)
+    if longest > longest_side or enlarge:
+        # Halves are rounded up, as on paper.
+        rows, columns = (
+            max(
+                1, int((Decimal(side * longest_side) / longest).quantize(Decimal(1), ROUND_HALF_UP))
+            )
+            for side in (rows, columns)
+        )
+    return resize(image, rows, columns, **parameters)
+
+
 def rescale(image, scale, scale_columns, anti_aliasing, anti_aliasing_sigma, **parameters):
     return sampled(
         lambda x, **given: transform.rescale(
@@ -120,6 +135,7 @@ REFERENCE = {
     "crop": crop,
     "pad": pad,
     "resize": resize,
+    "resize_longest_side": resize_longest_side,
     "rescale": rescale,
     "pyramid_reduce": lambda image, **parameters: quietly(
         transform.pyramid_reduce, image, channel_axis=axis(image), **parameters
