@@ -12,6 +12,9 @@ export type JobState =
   | "cancelled"
   | "expired";
 
+/** "input": the results have the bits of the image; "native": the types of scikit-image. */
+export type Depth = "input" | "native";
+
 export type Format = "same" | "jpeg" | "png" | "webp" | "tiff";
 
 export interface Result {
@@ -67,7 +70,7 @@ export interface JobView {
   readonly ticket: number;
   readonly attempt: number;
   readonly reason: string;
-  /** Who is at fault for a failure: the image or the steps ("rejected"), or the service. */
+  /** Whose fault it is: of the image or the request, for good, or of the service. */
   readonly cause: "" | "rejected" | "broken";
   readonly notes: readonly string[];
   /** Versions of the software that made the result, by name. */
@@ -127,6 +130,7 @@ export interface ImageBody {
 export interface BatchBody {
   readonly steps: readonly StepBody[];
   readonly format: Format;
+  readonly depth: Depth;
   readonly images: readonly ImageBody[];
 }
 
@@ -147,6 +151,7 @@ export interface BatchPage {
   readonly batch: string;
   readonly steps: readonly StepBody[];
   readonly format: Format;
+  readonly depth: Depth;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;

@@ -29,8 +29,18 @@ export function isHidden(name: string): boolean {
   return name.startsWith(".");
 }
 
-function fileOf(entry: FileSystemFileEntry): Promise<File> {
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
+// Paths of dropped files: browsers tell them by the entry only.
+const paths = new WeakMap<File, string>();
+
+/** Return the path of a file within the folder that was chosen or dropped, or only its name. */
+export function pathOf(file: File): string {
+  return paths.get(file) ?? (file.webkitRelativePath || file.name);
+}
+
+async function fileOf(entry: FileSystemFileEntry): Promise<File> {
+  const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+  paths.set(file, entry.fullPath.replace(/^\//, ""));
+  return file;
 }
 
 /** Read all entries of a folder; a reader returns about a hundred per call, and none at the end. */

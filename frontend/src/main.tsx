@@ -14,6 +14,11 @@ const store = createStore();
 const work = createWork(store, api);
 // Load the catalogue first: a restored chain needs it for its fields.
 void work.loadCatalogue().then(work.restore);
+work.watchDraft();
+work.listenToOtherTabs();
+window.addEventListener("beforeunload", (event) => {
+  if (work.hasUnsent()) event.preventDefault();
+});
 // When the visitor changes the batch in the address, load the page again.
 window.addEventListener("hashchange", () => window.location.reload());
 window.addEventListener("offline", work.connectionChanged);

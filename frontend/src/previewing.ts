@@ -2,7 +2,10 @@
 
 import type { PreviewPicture } from "./api";
 import type { Operation, Step, StepBody, Value } from "./recipe";
-import { fieldsOf, tidy, toBody } from "./recipe";
+import { bytesOf } from "./reading";
+import { active, fieldsOf, tidy, toBody } from "./recipe";
+import { RESIZING, sizeAfter } from "./geometry";
+import type { Size } from "./view";
 
 /** Longest side of a picture that is sent, in pixels; most filters need milliseconds for it. */
 export const SIDE = 512;
@@ -20,11 +23,14 @@ export interface Small {
   readonly isLossless: boolean;
   /** Pixels of the small picture per pixel of the image; 1 if the image was small enough. */
   readonly scale: number;
+  /** Size of the whole image. */
+  readonly size: Size;
 }
 
 /** A crop from the middle of an image, at full size. */
 export interface Crop extends Small {
   readonly canvas: OffscreenCanvas;
+  readonly piece: Size;
   /** For each edge, whether it is also an edge of the image. */
   readonly own: Readonly<Record<"left" | "top" | "right" | "bottom", boolean>>;
 }
@@ -49,6 +55,7 @@ export const cropOf = once(cut);
 
 async function shrink(file: File): Promise<Small> {
   const whole = await createImageBitmap(file);
+  const size = { width: whole.width, height: whole.height };
   const scale = Math.min(1, SIDE / Math.max(whole.width, whole.height));
   const width = Math.max(1, Math.round(whole.width * scale));
   const height = Math.max(1, Math.round(whole.height * scale));
@@ -66,7 +73,7 @@ async function shrink(file: File): Promise<Small> {
     }
   }
   whole.close();
-  return { ...(await encoded(canvas)), scale };
+  return { ...(await encoded(canvas)), scale, size };
 }
 
 /** Say whether pixels have the colours of a mask or of class numbers: few. */
@@ -84,6 +91,7 @@ async function cut(file: File): Promise<Crop> {
   const whole = await createImageBitmap(file);
   const width = Math.min(SIDE, whole.width);
   const height = Math.min(SIDE, whole.height);
+  const size = { width: whole.width, height: whole.height };
   const left = Math.floor((whole.width - width) / 2);
   const top = Math.floor((whole.height - height) / 2);
   const own = {
@@ -95,10 +103,10 @@ async function cut(file: File): Promise<Crop> {
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.drawImage(whole, -left, -top);
   whole.close();
-  return { ...(await encoded(canvas)), scale: 1, canvas, own };
+  return { ...(await encoded(canvas)), scale: 1, size, piece: { width, height }, canvas, own };
 }
 
-async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale">> {
+async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale" | "size">> {
   const exact = await canvas.convertToBlob({ type: "image/png" });
   // A noisy picture may be too large as a PNG; send it as a JPEG then.
   const blob =
@@ -131,7 +139,7 @@ export async function trimmed(
   crop: Crop,
   after: PreviewPicture,
 ): Promise<{ before: string; url: string; isExact: boolean }> {
-  const picture = await createImageBitmap(blobOf(after.url));
+  const picture = await createImageBitmap(new Blob([bytesOf(after.url)]));
   const core = after.margin === null ? null : coreOf(crop.canvas, crop.own, after.margin);
   const seen = core ?? { x: 0, y: 0, width: crop.canvas.width, height: crop.canvas.height };
   const before = await addressOfPart(crop.canvas, seen);
@@ -151,12 +159,6 @@ async function addressOfPart(
   return URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }));
 }
 
-/** Decode a data URL by hand, because the page's policy forbids fetching it. */
-function blobOf(address: string): Blob {
-  const [, content = ""] = address.split(",");
-  return new Blob([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))]);
-}
-
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -171,17 +173,71 @@ function toBase64(bytes: Uint8Array): string {
   return btoa(pieces.join(""));
 }
 
-/** Scale a chain for a scaled picture: lengths in pixels are scaled, within their ranges. */
+/**
+ * Scale a chain for a scaled picture: lengths in pixels are scaled, within their ranges.
+ *
+ * Where a step gives the image a size, the preview gets that size if it is small enough, and all
+ * later lengths are scaled by what the result is scaled by then.
+ *
+ * @param size of the whole image
+ * @param scale pixels of the picture per pixel of the image
+ * @param piece size of the picture, if it is a piece of the image at full size
+ */
 export function scaledBody(
   steps: readonly Step[],
   operations: readonly Operation[],
+  size: Size | null,
   scale: number,
+  piece?: Size,
 ): StepBody[] {
-  if (scale === 1) return toBody(steps);
-  const scaled = steps.map((step) => {
+  let now = scale;
+  let whole = size;
+  let cut = piece ?? null;
+  const scaled = active(steps).map((step) => {
     const operation = operations.find(({ name }) => name === step.operation);
-    const lengths = operation ? fieldsOf(operation).filter(isLength) : [];
-    const values = lengths.map((field) => {
+    const before = now;
+    const from = whole;
+    whole = whole && sizeAfter(step, whole, operation);
+    if (cut && from && whole && RESIZING.includes(step.operation)) {
+      cut = {
+        width: Math.max(1, Math.round((cut.width * whole.width) / from.width)),
+        height: Math.max(1, Math.round((cut.height * whole.height) / from.height)),
+      };
+      return { ...step, values: { ...step.values, ...sizedAnew(step, cut, 1, 1) } };
+    }
+    if (whole && RESIZING.includes(step.operation)) {
+      now = Math.min(1, SIDE / Math.max(whole.width, whole.height));
+      return { ...step, values: { ...step.values, ...sizedAnew(step, whole, now, before) } };
+    }
+    return { ...step, values: { ...step.values, ...scaledLengths(step, operation, now) } };
+  });
+  return toBody(scaled);
+}
+
+/** Return the parameters by which a resized picture gets the size of the result, scaled. */
+function sizedAnew(step: Step, after: Size, scale: number, before: number): Step["values"] {
+  const side = (length: number) => Math.max(1, Math.round(length * scale));
+  if (step.operation === "resize") return { rows: side(after.height), columns: side(after.width) };
+  if (step.operation === "resize_longest_side") {
+    return { longest_side: side(Math.max(after.width, after.height)), enlarge: true };
+  }
+  const factor = (name: string) => {
+    const value = step.values[name];
+    return typeof value === "number" ? tidy(Math.min(20, (value * scale) / before)) : null;
+  };
+  return { scale: factor("scale"), scale_columns: factor("scale_columns") };
+}
+
+/** Return the lengths of a step in pixels of a scaled picture. */
+function scaledLengths(
+  step: Step,
+  operation: Operation | undefined,
+  scale: number,
+): Step["values"] {
+  if (scale === 1 || !operation) return {};
+  const values = fieldsOf(operation)
+    .filter(isLength)
+    .map((field) => {
       const scaleOne = (each: number) => scaledLength(each, scale, field);
       const value = step.values[field.name];
       const found: Value =
@@ -192,9 +248,7 @@ export function scaledBody(
             : (value ?? null);
       return [field.name, found] as const;
     });
-    return { ...step, values: { ...step.values, ...Object.fromEntries(values) } };
-  });
-  return toBody(scaled);
+  return Object.fromEntries(values);
 }
 
 type Field = ReturnType<typeof fieldsOf>[number];

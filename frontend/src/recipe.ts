@@ -1,6 +1,7 @@
 /** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
-import type { Format } from "./api";
+import type { Depth, Format } from "./api";
+import { POPULAR, rankAmongUses } from "./synonyms";
 import { texts } from "./texts";
 
 export type Value = number | string | boolean | null | readonly number[];
@@ -31,6 +32,8 @@ export interface Operation {
   readonly help: string;
   readonly source: string;
   readonly note?: string;
+  /** How the image is cut for it; "geometric" if the result may have another size. */
+  readonly kind?: string;
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
@@ -166,12 +169,27 @@ function fieldOf(name: string, schema: ParameterSchema): Field | null {
   };
 }
 
-/** Parse numbers with commas, semicolons or spaces between them; NaN for each other word. */
+/**
+ * Parse numbers with commas, semicolons or spaces between them; NaN for each other word.
+ *
+ * With semicolons between them, a comma may stand before the decimals.
+ */
 export function toNumbers(text: string): number[] {
-  return text
-    .split(/[\s,;]+/)
-    .filter(Boolean)
-    .map(Number);
+  const words = text.includes(";") ? text.split(/[\s;]+/) : text.split(/[\s,]+/);
+  return words.filter(Boolean).map(toNumber);
+}
+
+/**
+ * Parse a number as people type it; NaN if it is none, or could mean two.
+ *
+ * The decimals may follow a point or a comma: 1.5 or 1,5. Three digits after a comma could be
+ * thousands, so 1,500 is refused rather than guessed.
+ */
+export function toNumber(text: string): number {
+  const word = text.trim().replace("\u2212", "-");
+  const isPlain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(word);
+  if (isPlain) return Number(word);
+  return /^[+-]?\d*,(\d{1,2}|\d{4,})$/.test(word) ? Number(word.replace(",", ".")) : NaN;
 }
 
 /** Return the first value of a number field when the visitor switches "automatic" off. */
@@ -255,22 +273,29 @@ export function fromBody(
   });
 }
 
+/** How results are written. */
+export interface Output {
+  readonly format: Format;
+  readonly depth: Depth;
+}
+
+export const PLAIN_OUTPUT: Output = { format: "same", depth: "input" };
+
 /** Return a key that is equal for equal recipes, to find images already sent with this one. */
-export function recipeKey(bodies: readonly StepBody[], format: Format): string {
+export function recipeKey(bodies: readonly StepBody[], { format, depth }: Output): string {
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return JSON.stringify([sorted, format]);
+  return JSON.stringify([sorted, format, depth]);
 }
 
 /** A recipe in the API's form, with its key. */
-export interface RecipeBody {
+export interface RecipeBody extends Output {
   readonly steps: StepBody[];
-  readonly format: Format;
   readonly key: string;
 }
 
-export function recipeOf(steps: readonly Step[], format: Format): RecipeBody {
+export function recipeOf(steps: readonly Step[], { format, depth }: Output): RecipeBody {
   const bodies = toBody(steps);
-  return { steps: bodies, format, key: recipeKey(bodies, format) };
+  return { steps: bodies, format, depth, key: recipeKey(bodies, { format, depth }) };
 }
 
 /** Convert a JSON pointer to a step and a parameter: `/steps/1/sigma` → step 1, sigma. */
@@ -282,11 +307,16 @@ export function placeOf(pointer: string): { step: number; parameter: string } | 
 /**
  * Return the operations that match all words of a query, the best matches first.
  *
- * First come those whose title begins with the query or whose name it is, then those with the words
- * in title or name, then those with the words in group or help; equals as in the catalogue.
+ * First come those whose title or name is the query or begins with it, then those that people use
+ * for it, then those with the words in the title, in the name, and at last in group or help. Of
+ * equal ones the popular come first, then as in the catalogue.
  */
 export function search(operations: readonly Operation[], query: string): Operation[] {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = query
+    .toLowerCase()
+    .split(/[\s_]+/)
+    .filter(Boolean);
+  if (words.length === 0) return [...operations];
   const found = operations
     .map((operation) => ({ operation, far: distance(operation, words) }))
     .filter(({ far }) => far < Infinity);
@@ -295,11 +325,29 @@ export function search(operations: readonly Operation[], query: string): Operati
 
 function distance({ title, name, group, help }: Operation, words: readonly string[]): number {
   const titled = title.toLowerCase();
-  const named = `${titled} ${name}`;
+  const query = words.join(" ");
+  const popular = POPULAR.includes(name) ? 0 : 0.5;
+  if (titled === query || name === words.join("_")) return 0;
+  if (titled.startsWith(query)) return 1 + popular;
+  if (name.startsWith(words.join("_"))) return 1.75;
+  const use = rankAmongUses(query, name);
+  if (use !== null) return 2 + use / 100;
+  const has = (text: string) => words.every((word) => beginsAWord(text, word));
+  if (has(titled)) return 3 + popular;
+  // A name such as rank_otsu comes after the titles that have the word.
+  const named = `${titled} ${name.replaceAll("_", " ")}`;
+  if (has(named)) return 4 + popular;
+  if (words.every((word) => named.includes(word))) return 5 + popular;
   const all = `${named} ${group} ${help}`.toLowerCase();
-  if (!words.every((word) => all.includes(word))) return Infinity;
-  if (titled.startsWith(words.join(" ")) || name === words.join("_")) return 0;
-  return words.every((word) => named.includes(word)) ? 1 : 2;
+  if (!words.every((word) => all.includes(word) || rankAmongUses(word, name) !== null)) {
+    return Infinity;
+  }
+  return 6 + popular;
+}
+
+/** Return whether a word of a text begins with another word. */
+function beginsAWord(text: string, word: string): boolean {
+  return text.split(/[^\p{L}\p{N}]+/u).some((each) => each.startsWith(word));
 }
 
 /** Return the groups of operations, in the sequence of the catalogue. */

@@ -1,5 +1,6 @@
 /** The results that the visitor has saved, stored in the browser across reloads. */
 
+import { PATTERN } from "./names";
 import { keep, kept } from "./theme";
 
 const KEY = "saved jobs";
@@ -13,4 +14,15 @@ export function noteSaved(jobs: readonly string[]): void {
 
 export function savedJobs(): Set<string> {
   return new Set(kept(KEY).split(" ").filter(Boolean));
+}
+
+const PATTERN_KEY = "name pattern";
+
+/** Return the pattern of the names of results that the visitor has chosen. */
+export function namePattern(): string {
+  return kept(PATTERN_KEY) || PATTERN;
+}
+
+export function keepNamePattern(pattern: string): void {
+  keep(PATTERN_KEY, pattern);
 }

@@ -1,8 +1,9 @@
 /** Recipes outside this page: as a link, as JSON, and as equivalent commands. Pure functions. */
 
-import type { Format } from "./api";
+import type { Depth, Format } from "./api";
 import {
   type Operation,
+  type Output,
   type Step,
   type StepBody,
   type Value,
@@ -15,28 +16,37 @@ import {
 interface Written {
   readonly steps: readonly StepBody[];
   readonly format?: Format;
+  readonly depth?: Depth;
   readonly off?: readonly number[];
 }
 
-export interface Recipe {
+export interface Recipe extends Output {
   readonly steps: readonly Step[];
-  readonly format: Format;
 }
 
+const DEPTHS: readonly string[] = ["input", "native"] satisfies Depth[];
 const FORMATS: readonly string[] = ["same", "jpeg", "png", "webp", "tiff"] satisfies Format[];
 const LINK = /^#recipe=([\w-]+)$/;
 
 /** Return the URL fragment with a recipe. It never has the batch, which only its owner may see. */
-export function fragmentOf({ steps, format }: Recipe, operations: readonly Operation[]): string {
-  const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
-  const written: Written = {
-    steps: steps.map((step) => brief(step, operations)),
-    ...(format !== "same" && { format }),
-    ...(off.length > 0 && { off }),
-  };
-  const bytes = new TextEncoder().encode(JSON.stringify(written));
+export function fragmentOf(recipe: Recipe, operations: readonly Operation[]): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(writtenOf(recipe, operations)));
   const text = btoa(String.fromCharCode(...bytes));
   return `#recipe=${text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
+}
+
+/** Return the stored form of a recipe, without what is the default. */
+export function writtenOf(
+  { steps, format, depth }: Recipe,
+  operations: readonly Operation[],
+): Written {
+  const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
+  return {
+    steps: steps.map((step) => brief(step, operations)),
+    ...(format !== "same" && { format }),
+    ...(depth !== "input" && { depth }),
+    ...(off.length > 0 && { off }),
+  };
 }
 
 /** Read a recipe from a URL fragment; null if there is none. */
@@ -75,6 +85,7 @@ export function recipeFrom(
   return {
     steps: steps.map((step, place) => ({ ...step, isOff: off.has(place) })),
     format: written.format ?? "same",
+    depth: written.depth ?? "input",
   };
 }
 
@@ -82,8 +93,9 @@ function isWritten(found: unknown): found is Written {
   if (typeof found !== "object" || found === null || !("steps" in found)) return false;
   const { steps } = found;
   const format = "format" in found ? found.format : "same";
-  if (!Array.isArray(steps) || steps.length === 0 || !FORMATS.includes(String(format)))
-    return false;
+  const depth = "depth" in found ? found.depth : "input";
+  if (!Array.isArray(steps) || steps.length === 0) return false;
+  if (!FORMATS.includes(String(format)) || !DEPTHS.includes(String(depth))) return false;
   if ("off" in found && !Array.isArray(found.off)) return false;
   return steps.every(
     (step: unknown) =>
@@ -109,12 +121,21 @@ export function asJson(steps: readonly Step[]): string {
   return `${JSON.stringify(toBody(steps), null, 2)}\n`;
 }
 
+const ENDINGS: Readonly<Record<Format, string>> = {
+  same: "png",
+  jpeg: "jpg",
+  png: "png",
+  webp: "webp",
+  tiff: "tif",
+};
+
 /** Return the recipe as a shell command. */
-export function asShell(steps: readonly Step[]): string {
+export function asShell(steps: readonly Step[], { format, depth }: Output): string {
   const words = toBody(steps).map(({ operation, ...values }) =>
     [operation, ...Object.entries(values).map(([name, value]) => assigned(name, value))].join(" "),
   );
-  return `dip run in.png out.png ${words.join(" + ")}\n`;
+  const native = depth === "native" ? " --depth native" : "";
+  return `dip run in.png out.${ENDINGS[format]} ${words.join(" + ")}${native}\n`;
 }
 
 function assigned(name: string, value: Value): string {
@@ -122,11 +143,12 @@ function assigned(name: string, value: Value): string {
 }
 
 /** Return the recipe as a Python script. */
-export function asPython(steps: readonly Step[]): string {
+export function asPython(steps: readonly Step[], { format, depth }: Output): string {
   const lines = toBody(steps).map((step) => {
     const members = Object.entries(step).map(([name, value]) => `"${name}": ${inPython(value)}`);
     return `    {${members.join(", ")}},`;
   });
+  const native = depth === "native" ? ', depth="native"' : "";
   return [
     "from cluster_worker import Engine",
     "",
@@ -134,7 +156,7 @@ export function asPython(steps: readonly Step[]): string {
     ...lines,
     "]",
     "with Engine() as engine:",
-    '    engine.run_file("in.png", "out.png", steps)',
+    `    engine.run_file("in.png", "out.${ENDINGS[format]}", steps${native})`,
     "",
   ].join("\n");
 }
@@ -150,8 +172,9 @@ function inPython(value: Value): string {
  *
  * They create a batch, upload the file, report the upload, wait, and fetch the result.
  */
-export function asCurl(steps: readonly Step[], format: Format, origin: string): string {
-  const body = JSON.stringify({ steps: toBody(steps), format });
+export function asCurl(steps: readonly Step[], output: Output, origin: string): string {
+  const { format, depth } = output;
+  const body = JSON.stringify({ steps: toBody(steps), format, depth });
   const quoted = body.replaceAll("'", "'\\''");
   return `IMAGE=in.png
 API=${origin}/api

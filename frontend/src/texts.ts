@@ -25,6 +25,15 @@ function sample(value: number, dtype: string): string {
   return dtype.startsWith("float") ? fraction.format(value) : String(value);
 }
 
+/** Sizes before and after, with the change: "3.1 MB → 1.2 MB, −61 %". */
+function change(before: number, after: number): string {
+  if (before === 0 || before === after) return size(after);
+  const percent = Math.round((100 * (after - before)) / before);
+  const sign = percent < 0 ? "−" : "+";
+  const told = percent === 0 ? "" : `, ${sign}${number.format(Math.abs(percent))} %`;
+  return `${size(before)} → ${size(after)}${told}`;
+}
+
 /** A time to wait, as people say it. */
 function duration(ms: number): string {
   const seconds = Math.max(1, Math.round(ms / 1000));
@@ -135,7 +144,7 @@ export const texts = {
       const tiles = `Tile ${number.format(done)} of ${number.format(total)}`;
       return left > WORTH_TELLING_MS ? `${tiles}, about ${duration(left)} left` : tiles;
     },
-    succeeded: (bytes: number) => `Done, ${size(bytes)}`,
+    succeeded: (before: number, after: number) => `Done, ${change(before, after)}`,
     failed: "Failed, and no reason was given.",
     cancelled: "Cancelled",
     cancelledBefore: "Cancelled. Add the file again to process it.",
@@ -190,9 +199,9 @@ export const texts = {
     mapOf: (which: string) => `Colours of ${which}`,
     maps: { gray: "Gray", viridis: "Viridis", magma: "Magma", fire: "Fire" },
     auto: "Auto",
-    autoOf: (which: string) => `Automatic contrast of ${which}`,
+    autoOf: (which: string) => `Auto: contrast of ${which}`,
     plain: "Reset",
-    plainOf: (which: string) => `Reset the contrast of ${which}`,
+    plainOf: (which: string) => `Reset: contrast of ${which}`,
     values: (values: readonly number[], dtype: string) =>
       values.map((each) => sample(each, dtype)).join(" "),
     place: (x: number, y: number) => `x ${x}  y ${y}`,
@@ -274,6 +283,20 @@ export const texts = {
     noFields: "Nothing to set.",
     unknown: "This filter is no longer offered. Remove it to go on.",
     format: "Output format",
+    output: "Output",
+    bits: "Numbers",
+    depths: {
+      input: "Bits of the image",
+      native: "As scikit-image has them",
+    },
+    depthHelp:
+      "“As scikit-image has them” keeps its types and values, often 32-bit floats, for measurements. They need TIFF.",
+    pattern: "Names",
+    patternHelp:
+      "{name} is the name of the original, {number} its place on the list, {date} the day. Folders are kept.",
+    patternExample: (name: string) => `For example ${name}`,
+    losses:
+      "Colour profile and resolution are kept. Camera data such as EXIF and GPS is not: keep your originals.",
     formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,
@@ -370,6 +393,7 @@ export const texts = {
     retryFailed: (count: number) => `Retry ${number.format(count)} failed`,
     done: (done: number, all: number) => `${number.format(done)} of ${number.format(all)} done`,
     failed: (count: number) => `${number.format(count)} failed`,
+    bytes: change,
     progress: "All images",
     left: (ms: number) => `about ${duration(ms)} left`,
     ahead: (ahead: number) =>
@@ -398,6 +422,7 @@ export const texts = {
     trying: "Trying now",
     possibleIn: (ms: number) => `Possible again in about ${duration(ms)}`,
     possible: "Possible again now",
+    deletedElsewhere: "These images were deleted in another tab.",
     gone: "The results at this address are no longer kept. Add the images again to process them once more.",
     refused: (detail: string) => `The service refused this: ${detail}`,
     tryNow: "Try now",

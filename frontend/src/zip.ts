@@ -1,7 +1,8 @@
 /** Results as a streamed zip, with a manifest of its files. */
 
 import { downloadZip } from "client-zip";
-import type { StepBody } from "./recipe";
+import { resultName } from "./names";
+import type { Output, StepBody } from "./recipe";
 import type { ImageItem } from "./state/images";
 
 /** The manifest's entry for one file. */
@@ -17,25 +18,31 @@ interface Entry {
   readonly notes: readonly string[];
 }
 
+export interface ZipOptions {
+  /** Version of the catalogue, in which the recipes are valid. */
+  readonly version: number;
+  /** Of the names of results, as `resultName` takes it. */
+  readonly pattern: string;
+}
+
 /**
  * Stream a zip of results; `manifest.json` comes last, because it lists the other files.
  *
- * @param version version of the catalogue, in which the recipes are valid
  * @param fetchResult takes an address, returns the content of the file
  * @param onDone called with the number of files so far
  */
 export function zipOf(
   images: readonly ImageItem[],
-  version: number,
+  options: ZipOptions,
   fetchResult: (url: string) => Promise<ArrayBuffer>,
   onDone: (done: number) => void,
 ): Response {
-  return downloadZip(files(images, version, fetchResult, onDone));
+  return downloadZip(files(images, options, fetchResult, onDone));
 }
 
 async function* files(
   images: readonly ImageItem[],
-  version: number,
+  { version, pattern }: ZipOptions,
   fetchResult: (url: string) => Promise<ArrayBuffer>,
   onDone: (done: number) => void,
 ) {
@@ -48,7 +55,10 @@ async function* files(
     const result = image.job?.result;
     if (!result) continue;
     const content = await fetchResult(result.url);
-    const name = freeName(result.name, taken);
+    const today = new Date();
+    const place = entries.length + 1;
+    const wanted = resultName(pattern, { path: image.name, result: result.name, place, today });
+    const name = freeName(wanted, taken);
     entries.push({
       name,
       original: image.name,
@@ -79,14 +89,15 @@ function versionsOf({ job }: ImageItem): string {
 }
 
 /** Convert a key of `recipeKey` back to its recipe. */
-function readKey(key: string): { steps: StepBody[]; format: string } {
-  const [steps, format] = JSON.parse(key) as [[string, StepBody[string]][][], string];
-  return { steps: steps.map((step) => Object.fromEntries(step) as StepBody), format };
+function readKey(key: string): Output & { steps: StepBody[] } {
+  type Key = [[string, StepBody[string]][][], Output["format"], Output["depth"]];
+  const [steps, format, depth] = JSON.parse(key) as Key;
+  return { steps: steps.map((step) => Object.fromEntries(step) as StepBody), format, depth };
 }
 
 /** Return a name that the zip does not have yet, and record it: `cat.png`, `cat (2).png`, … */
 export function freeName(name: string, taken: Set<string>): string {
-  const [, stem = name, ending = ""] = /^(.*?)(\.[^.]*)?$/.exec(name) ?? [];
+  const [, stem = name, ending = ""] = /^(.*?)(\.[^./]*)?$/.exec(name) ?? [];
   let free = name;
   for (let i = 2; taken.has(free.toLowerCase()); i += 1) free = `${stem} (${i})${ending}`;
   taken.add(free.toLowerCase());

@@ -53,7 +53,7 @@ test("what is restored from a batch or refused by the API is no edit", () => {
   const state = after(
     FULL,
     { type: "step refused", refusal },
-    { type: "chain restored", steps: [], format: "png" },
+    { type: "chain restored", recipe: { steps: [], format: "png", depth: "input" } },
   );
   expect(state.edits).toBe(FULL.edits);
 });

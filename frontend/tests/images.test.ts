@@ -4,6 +4,7 @@ import {
   type Images,
   NO_IMAGES,
   countsOf,
+  hasUnsent,
   imagesReducer,
   isActive,
   isRetryable,
@@ -150,4 +151,29 @@ test("a retry is offered for what failed, but not for an image that was refused"
   ];
   expect(items.map(isRetryable)).toEqual([true, false, false, true]);
   expect(countsOf(items)).toMatchObject({ failed: 3, retryable: 2 });
+});
+
+test("of a batch that another tab has deleted, only files of this page stay on the list", () => {
+  const mine = sent(view("mine", { state: "succeeded" }));
+  const theirs = { ...sent(view("theirs", { state: "succeeded" })), file: null };
+  const state = { ...holding(mine, theirs), selected: "theirs" };
+  const found = imagesReducer(state, { type: "batch deleted", batch: "b" });
+  expect(found.items.map(({ id }) => id)).toEqual(["mine"]);
+  expect(found.items.map(stageOf)).toEqual(["chosen"]);
+  expect(found.selected).toBe("mine");
+});
+
+test("leaving asks while there are files that the service does not have yet", () => {
+  expect(hasUnsent([image("chosen")])).toBe(true);
+  expect(hasUnsent([image("sample", { isSample: true })])).toBe(false);
+  expect(hasUnsent([image("refused", { refusal: "This file is empty." })])).toBe(false);
+  expect(hasUnsent([sent(view("sent"))])).toBe(false);
+  const transfer = { phase: "sending", sent: 1 } as const;
+  expect(hasUnsent([{ ...sent(view("a", { state: "awaiting_upload" })), transfer }])).toBe(true);
+});
+
+test("what is done tells its bytes before and after", () => {
+  const result = { url: "/r", name: "a", type: "", bytes: 400, rows: 1, columns: 1 };
+  const done = sent(view("a", { state: "succeeded", result }));
+  expect(countsOf([done, image("new")])).toMatchObject({ bytesBefore: 1000, bytesAfter: 400 });
 });

@@ -113,6 +113,7 @@ export function page(jobs: JobView[], found: Partial<BatchPage> = {}): BatchPage
     batch: "b",
     steps: [{ operation: "invert" }],
     format: "same",
+    depth: "input",
     kept_until: 0,
     counts: countsIn(jobs),
     line: { workers: 1, start_seconds: 0, served: { interactive: 0, bulk: 0 } },

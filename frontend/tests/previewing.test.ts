@@ -1,9 +1,14 @@
 import { expect, test } from "vitest";
 import { coreOf, hasFewColours, scaledBody } from "../src/previewing";
-import { newStep } from "../src/recipe";
+import { type Step, type Value, newStep } from "../src/recipe";
 import { CANNY, GAUSSIAN } from "./parts";
 
 const OPERATIONS = [GAUSSIAN, CANNY];
+const SIZE = { width: 4000, height: 3000 };
+
+function sized(operation: string, values: Record<string, Value>): Step {
+  return { id: operation, operation, values, isOff: false };
+}
 
 test("lengths shrink with the picture, within their range; all else stays", () => {
   const blur = { ...newStep(GAUSSIAN, "a"), values: { sigma: 8, mode: "mirror" } };
@@ -11,7 +16,7 @@ test("lengths shrink with the picture, within their range; all else stays", () =
     ...newStep(CANNY, "b"),
     values: { low_threshold: 0.5, radius: 8, thin: true, sigmas: [1, 8] },
   };
-  expect(scaledBody([blur, edges], OPERATIONS, 0.25)).toEqual([
+  expect(scaledBody([blur, edges], OPERATIONS, SIZE, 0.25)).toEqual([
     { operation: "gaussian", sigma: 2, mode: "mirror" },
     { operation: "canny", low_threshold: 0.5, radius: 8, thin: true, sigmas: [0.5, 2] },
   ]);
@@ -19,7 +24,7 @@ test("lengths shrink with the picture, within their range; all else stays", () =
 
 test("a picture that is small itself gets the chain as it is, without what is off", () => {
   const steps = [newStep(GAUSSIAN, "a"), { ...newStep(CANNY, "b"), isOff: true }];
-  expect(scaledBody(steps, OPERATIONS, 1)).toEqual([
+  expect(scaledBody(steps, OPERATIONS, SIZE, 1)).toEqual([
     { operation: "gaussian", sigma: 1, mode: "nearest" },
   ]);
 });
@@ -39,4 +44,34 @@ test("a mask has few colours, a photograph has many", () => {
   expect(hasFewColours(levels(2))).toBe(true);
   expect(hasFewColours(levels(32))).toBe(true);
   expect(hasFewColours(levels(33))).toBe(false);
+});
+
+test("a resized preview has the size of the result, or its shape, not that of the small picture", () => {
+  const small = { rows: 256, columns: 300 };
+  const scale = 512 / 4000;
+  expect(scaledBody([sized("resize", small)], [], SIZE, scale)).toEqual([
+    { operation: "resize", rows: 256, columns: 300 },
+  ]);
+  expect(scaledBody([sized("resize", { rows: 1024, columns: 2048 })], [], SIZE, scale)).toEqual([
+    { operation: "resize", rows: 256, columns: 512 },
+  ]);
+  const longest = sized("resize_longest_side", { longest_side: 2048, enlarge: false });
+  expect(scaledBody([longest], [], SIZE, scale)[0]?.longest_side).toBe(512);
+  // A tenth of the image has 400 × 300 pixels, which is 0.78 of the picture of 512.
+  const tenth = sized("rescale", { scale: 0.1, scale_columns: null });
+  expect(scaledBody([tenth], [], SIZE, scale)[0]?.scale).toBeCloseTo(0.1 / scale);
+});
+
+test("after a resize lengths are scaled as its result is", () => {
+  const blur = { ...newStep(GAUSSIAN, "a"), values: { sigma: 8, mode: "mirror" } };
+  const steps = [sized("resize", { rows: 1024, columns: 1024 }), blur];
+  expect(scaledBody(steps, OPERATIONS, SIZE, 512 / 4000)[1]?.sigma).toBe(4);
+});
+
+test("a piece at full size is resized by the factor of the whole image", () => {
+  const piece = { width: 512, height: 512 };
+  const half = sized("resize", { rows: 1500, columns: 1000 });
+  expect(scaledBody([half], [], SIZE, 1, piece)).toEqual([
+    { operation: "resize", rows: 256, columns: 128 },
+  ]);
 });

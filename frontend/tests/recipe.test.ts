@@ -3,6 +3,7 @@ import exported from "../../config/contract/catalogue.json";
 import {
   type Catalogue,
   type NumberField,
+  PLAIN_OUTPUT,
   fieldsOf,
   firstNumber,
   fromBody,
@@ -15,7 +16,10 @@ import {
   search,
   tidy,
   toBody,
+  toNumber,
+  toNumbers,
 } from "../src/recipe";
+import { POPULAR, USES } from "../src/synonyms";
 import { CANNY, GAUSSIAN } from "./parts";
 
 // JSON modules have no tuples: x-slider would be an array of any length.
@@ -112,9 +116,11 @@ describe("wire form", () => {
     const a = { operation: "gaussian", sigma: 1, mode: "nearest" };
     const b = { mode: "nearest", sigma: 1, operation: "gaussian" };
     const other = { operation: "invert" };
-    expect(recipeKey([a], "same")).toBe(recipeKey([b], "same"));
-    expect(recipeKey([a], "same")).not.toBe(recipeKey([a], "png"));
-    expect(recipeKey([a, other], "same")).not.toBe(recipeKey([other, a], "same"));
+    expect(recipeKey([a], PLAIN_OUTPUT)).toBe(recipeKey([b], PLAIN_OUTPUT));
+    expect(recipeKey([a], PLAIN_OUTPUT)).not.toBe(
+      recipeKey([a], { ...PLAIN_OUTPUT, depth: "native" }),
+    );
+    expect(recipeKey([a, other], PLAIN_OUTPUT)).not.toBe(recipeKey([other, a], PLAIN_OUTPUT));
   });
 
   test("the API's pointer names a step and its parameter", () => {
@@ -126,6 +132,32 @@ describe("wire form", () => {
 
   test("a slider's tenths are sent as tenths", () => {
     expect(tidy(0.1 + 0.2)).toBe(0.3);
+  });
+});
+
+describe("numbers", () => {
+  test.each([
+    ["1.5", 1.5],
+    ["1,5", 1.5],
+    [" -0,25 ", -0.25],
+    ["\u22122", -2],
+    ["1e9", 1e9],
+    [".5", 0.5],
+    ["1,500", NaN],
+    ["1.500,5", NaN],
+    ["1,5,2", NaN],
+    ["15 px", NaN],
+    ["0x10", NaN],
+    ["Infinity", NaN],
+    ["", NaN],
+  ])("%s is read as %s, and nothing is left out in silence", (text, number) => {
+    expect(toNumber(text)).toBe(number);
+  });
+
+  test("a list has commas between its numbers, or semicolons and then decimal commas", () => {
+    expect(toNumbers("1, 2.5,")).toEqual([1, 2.5]);
+    expect(toNumbers("1,5; 2,5")).toEqual([1.5, 2.5]);
+    expect(toNumbers("1, x")).toEqual([1, NaN]);
   });
 });
 
@@ -149,5 +181,33 @@ describe("search", () => {
     const noted = { ...CANNY, help: "Blur first." };
     const found = search([noted, deblurred, GAUSSIAN], "blur");
     expect(found).toEqual([GAUSSIAN, deblurred, noted]);
+  });
+
+  const first = (query: string) => search(CATALOGUE.operations, query).map(({ name }) => name);
+
+  test.each([
+    ["otsu", "threshold_otsu"],
+    ["count", "label"],
+    ["area", "area_opening"],
+    ["spots", "hessian_matrix_det"],
+    ["background", "rolling_ball"],
+    ["sharpen", "unsharp_mask"],
+    ["noise", "rank_noise_filter"],
+    ["resize", "resize"],
+    ["gauss", "gaussian"],
+    ["rank otsu", "rank_otsu"],
+  ])("who looks for %s finds %s first", (query, name) => {
+    expect(first(query)[0]).toBe(name);
+  });
+
+  test("a word is found at the beginning of words before the middle of them", () => {
+    const found = first("count");
+    expect(found.slice(0, 2)).toEqual(["label", "threshold_otsu"]);
+  });
+
+  test("every operation that a use or the popular list names is in the catalogue", () => {
+    const names = new Set(CATALOGUE.operations.map(({ name }) => name));
+    const used = [...POPULAR, ...Object.values(USES).flat()];
+    expect(used.filter((each) => !names.has(each))).toEqual([]);
   });
 });

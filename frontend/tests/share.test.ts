@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import catalogue from "../../config/contract/catalogue.json";
 import { PRESETS } from "../src/presets";
-import { type Operation, fromBody, isSendable, newStep, toBody } from "../src/recipe";
+import { type Operation, PLAIN_OUTPUT, fromBody, isSendable, newStep, toBody } from "../src/recipe";
 import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom, recipeIn } from "../src/share";
 import { CANNY, GAUSSIAN } from "./parts";
 
@@ -13,11 +13,15 @@ let made = 0;
 const newId = () => `${(made += 1)}`;
 
 test("a link holds the chain with what is switched off, and nothing that is the default", () => {
-  const recipe = { steps: [BLUR, { ...EDGES, isOff: true }], format: "webp" as const };
+  const recipe = {
+    steps: [BLUR, { ...EDGES, isOff: true }],
+    format: "webp" as const,
+    depth: "native" as const,
+  };
   const fragment = fragmentOf(recipe, OPERATIONS);
   expect(fragment).toMatch(/^#recipe=[\w-]+$/);
   const found = recipeIn(fragment, OPERATIONS, newId);
-  expect(found?.format).toBe("webp");
+  expect(found).toMatchObject({ format: "webp", depth: "native" });
   expect(found?.steps.map(({ id: _, ...step }) => step)).toEqual(
     recipe.steps.map(({ id: _, ...step }) => step),
   );
@@ -25,7 +29,7 @@ test("a link holds the chain with what is switched off, and nothing that is the 
 });
 
 test("a link that was cut or made up holds no recipe", () => {
-  const whole = fragmentOf({ steps: [BLUR], format: "same" }, OPERATIONS);
+  const whole = fragmentOf({ steps: [BLUR], ...PLAIN_OUTPUT }, OPERATIONS);
   for (const bad of [whole.slice(0, -5), "#recipe=AAAA", "#recipe=", "#batch=1", "#recipe=%%%"]) {
     expect(recipeIn(bad, OPERATIONS, newId)).toBeNull();
   }
@@ -40,15 +44,19 @@ test("a recipe is read from the list of steps that the page saves", () => {
 });
 
 test("the commands say the same as the recipe", () => {
-  expect(asShell([BLUR, EDGES])).toBe(
+  expect(asShell([BLUR, EDGES], PLAIN_OUTPUT)).toBe(
     "dip run in.png out.png gaussian sigma=2.5 mode=nearest + " +
       "canny low_threshold=null radius=1 thin=true sigmas=[1,3]\n",
   );
-  expect(asPython([EDGES])).toContain(
+  expect(asPython([EDGES], PLAIN_OUTPUT)).toContain(
     '{"operation": "canny", "low_threshold": None, "radius": 1, "thin": True, "sigmas": [1,3]},',
   );
-  const curl = asCurl([BLUR], "png", "https://example.org");
+  const curl = asCurl([BLUR], { format: "png", depth: "native" }, "https://example.org");
   expect(curl).toContain('{"steps":[{"operation":"gaussian","sigma":2.5,"mode":"nearest"}]');
+  expect(curl).toContain('"format":"png","depth":"native"');
+  const native = { format: "tiff", depth: "native" } as const;
+  expect(asShell([BLUR], native)).toMatch(/ out\.tif .* --depth native\n$/);
+  expect(asPython([BLUR], native)).toContain('"out.tif", steps, depth="native")');
   expect(curl).toContain("API=https://example.org/api");
 });
 

@@ -272,3 +272,46 @@ describe("retry and cancel", () => {
     expect(sizes().map(([call]) => call)).toEqual(["create", "create"]);
   });
 });
+
+describe("draft", () => {
+  const reloaded = async () => {
+    const fresh = createStore();
+    fresh.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN, CANNY) });
+    const again = createWork(fresh, server.api);
+    await again.restore();
+    return fresh.get().chain;
+  };
+
+  beforeEach(() => sessionStorage.clear());
+
+  test("the chain is there after a reload, with what is switched off and how it is written", async () => {
+    work.watchDraft();
+    store.dispatch({ type: "step added", step: newStep(CANNY, "edges") });
+    store.dispatch({ type: "step switched", id: "edges" });
+    store.dispatch({ type: "step changed", id: "blur", parameter: "sigma", value: 4.5 });
+    store.dispatch({ type: "output chosen", output: { format: "webp", depth: "native" } });
+    const { steps, format, depth } = await reloaded();
+    expect(steps.map(({ operation, isOff }) => [operation, isOff])).toEqual([
+      ["gaussian", false],
+      ["canny", true],
+    ]);
+    expect(steps[0]?.values.sigma).toBe(4.5);
+    expect([format, depth]).toEqual(["webp", "native"]);
+  });
+
+  test("a chain that was emptied stays empty", async () => {
+    work.watchDraft();
+    store.dispatch({ type: "step removed", id: "blur" });
+    expect((await reloaded()).steps).toEqual([]);
+  });
+
+  test("a draft belongs to the batch in the address, and to no other", async () => {
+    work.watchDraft();
+    add("a");
+    await work.process();
+    await allReach("succeeded");
+    store.dispatch({ type: "step added", step: newStep(CANNY, "edges") });
+    window.history.replaceState(null, "", "/");
+    expect((await reloaded()).steps).toEqual([]);
+  });
+});

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { recipeKey } from "../src/recipe";
+import { PLAIN_OUTPUT, recipeKey } from "../src/recipe";
 import { freeName, zipOf } from "../src/zip";
 import { image, view } from "./parts";
 
@@ -12,7 +12,10 @@ test("names that are taken are numbered before their ending", () => {
 });
 
 test("results are fetched one after the other, and the manifest comes last", async () => {
-  const recipe = recipeKey([{ operation: "gaussian", sigma: 2 }], "png");
+  const recipe = recipeKey([{ operation: "gaussian", sigma: 2 }], {
+    format: "png",
+    depth: "input",
+  });
   const result = {
     url: "/files/r",
     name: "r.png",
@@ -33,16 +36,43 @@ test("results are fetched one after the other, and the manifest comes last", asy
     atOnce -= 1;
     return new Uint8Array([1, 2, 3]).buffer;
   };
-  const content = await zipOf(images, 7, fetchResult, (count) => done.push(count)).text();
+  const content = await zipOf(images, { version: 7, pattern: "{name}" }, fetchResult, (count) =>
+    done.push(count),
+  ).text();
   expect(done).toEqual([1, 2]);
-  expect(content).toContain("r (2).png");
+  expect(content).toContain("b.png");
   const manifest = JSON.parse(/\{\n {2}"made"[^]*?\n\}\n/.exec(content)?.[0] ?? "");
   expect(manifest.catalogue).toBe(7);
   expect(manifest.versions).toEqual([{ app: "1" }]);
   expect(manifest.images[1].versions).toBe(0);
   expect(manifest.recipes).toEqual([
-    { steps: [{ operation: "gaussian", sigma: 2 }], format: "png" },
+    { steps: [{ operation: "gaussian", sigma: 2 }], format: "png", depth: "input" },
   ]);
   expect(manifest.images.map((each: { recipe: number }) => each.recipe)).toEqual([0, 0]);
   expect(manifest.images[0].sha256).toMatch(/^039058c6f2c0cb49/);
+});
+
+test("folders are kept in the zip and the manifest, so that equal names do not meet", async () => {
+  const result = {
+    url: "/r",
+    name: "IMG_0001.jpg",
+    type: "image/jpeg",
+    bytes: 1,
+    rows: 1,
+    columns: 1,
+  };
+  const recipe = recipeKey([{ operation: "invert" }], PLAIN_OUTPUT);
+  const images = ["IMG_0001.JPG", "sub/IMG_0001.JPG", "sub/IMG_0001.JPG"].map((name, i) =>
+    image(`${i}`, { name, recipe, job: view(`${i}`, { state: "succeeded", result }) }),
+  );
+  const fetchResult = () => Promise.resolve(new ArrayBuffer(1));
+  const options = { version: 1, pattern: "{name}" };
+  const content = await zipOf(images, options, fetchResult, () => undefined).text();
+  const manifest = JSON.parse(/\{\n {2}"made"[^]*?\n\}\n/.exec(content)?.[0] ?? "");
+  expect(manifest.images.map((each: { name: string }) => each.name)).toEqual([
+    "IMG_0001.jpg",
+    "sub/IMG_0001.jpg",
+    "sub/IMG_0001 (2).jpg",
+  ]);
+  expect(manifest.images[1].original).toBe("sub/IMG_0001.JPG");
 });

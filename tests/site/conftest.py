@@ -56,6 +56,8 @@ def page(warm_app, browser):
     context = browser.new_context(viewport={"width": 1360, "height": 820}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(30_000)
+    # Leaving the page with files that were not sent asks first; a visitor says yes.
+    page.on("dialog", lambda dialog: dialog.accept())
     complaints = complaints_of(page)
     page.complaints = complaints
     page.goto(warm_app.url)

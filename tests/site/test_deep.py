@@ -160,7 +160,8 @@ def test_a_large_image_is_split_zoomed_and_moved_as_any_other(page, deep):
     place = page.locator(".pixel")
     # Not of the JPEG tiles, but the values of the files.
     before, after = values_at(page, 100, 100)
-    assert after == [255 - value for value in before]
+    # The result is a JPEG, as the original is.
+    assert abs(np.array(after) - (255 - np.array(before))).max() <= OFF
     x, y = place_at(page)
     file = np.asarray(Image.open(io.BytesIO(pictures.jpeg(wall()))))
     assert abs(np.array(before) - file[y, x]).max() <= 1

@@ -83,7 +83,9 @@ def test_all_results_come_as_one_zip_whose_manifest_is_true(page):
     made_with = {name: version(name) for name in ("scikit-image", "numpy")}
     assert manifest["versions"] == [{"app": VERSION, **made_with}]
     assert {entry["versions"] for entry in manifest["images"]} == {0}
-    assert manifest["recipes"] == [{"steps": [{"operation": "invert"}], "format": "same"}]
+    assert manifest["recipes"] == [
+        {"steps": [{"operation": "invert"}], "format": "same", "depth": "input"}
+    ]
     # Only the next image is new, also after a reload.
     choose(page, ("d.png", "image/png", pictures.png(pictures.small(9))))
     process(page)

@@ -26,6 +26,11 @@ export function Bar() {
           <p className="bar-counts">
             <strong>{texts.bar.done(counts.done, counts.sent)}</strong>
             {counts.failed > 0 && <span className="bad">{texts.bar.failed(counts.failed)}</span>}
+            {counts.done > 0 && (
+              <span className="quiet">
+                {texts.bar.bytes(counts.bytesBefore, counts.bytesAfter)}
+              </span>
+            )}
             {ahead !== null && <span className="quiet">{texts.bar.ahead(ahead)}</span>}
             {left > 0 && <span className="quiet">{texts.bar.left(left)}</span>}
             {imageUsd !== null && (

@@ -14,7 +14,7 @@ export function useRecipe(): Recipe {
   const chain = useSelected((state) => state.chain);
   const operations = useSelected((state) => state.catalogue.operations);
   return {
-    key: recipeOf(chain.steps, chain.format).key,
+    key: recipeOf(chain.steps, chain).key,
     all: chain.steps.length,
     steps: active(chain.steps).length,
     isSendable: isSendable(chain.steps, operations),

@@ -1,7 +1,7 @@
 /** The chain of filters on the page. Pure, and separate from the rest so that undo can wrap it. */
 
-import type { Format } from "../api";
-import type { Step, Value } from "../recipe";
+import { type Output, PLAIN_OUTPUT, type Step, type Value } from "../recipe";
+import type { Recipe } from "../share";
 import type { Action } from "./state";
 
 /** The API's error about one step; it is shown until the step changes. */
@@ -11,13 +11,11 @@ export interface Refusal {
   readonly sentence: string;
 }
 
-export interface Chain {
-  readonly steps: readonly Step[];
-  readonly format: Format;
+export interface Chain extends Recipe {
   readonly refusal: Refusal | null;
 }
 
-export const NO_CHAIN: Chain = { steps: [], format: "same", refusal: null };
+export const NO_CHAIN: Chain = { steps: [], ...PLAIN_OUTPUT, refusal: null };
 
 /** Longest chain; the API has the same limit. */
 export const STEPS_MAX = 20;
@@ -29,10 +27,16 @@ export type ChainAction =
   | { type: "step duplicated"; id: string; copy: string }
   | { type: "step switched"; id: string }
   | { type: "step removed"; id: string }
+  | {
+      type: "step replaced";
+      id: string;
+      operation: string;
+      values: Readonly<Record<string, Value>>;
+    }
   | { type: "step changed"; id: string; parameter: string; value: Value }
-  | { type: "format chosen"; format: Format }
-  | { type: "chain restored"; steps: readonly Step[]; format: Format }
-  | { type: "chain replaced"; steps: readonly Step[]; format: Format }
+  | { type: "output chosen"; output: Partial<Output> }
+  | { type: "chain restored"; recipe: Recipe }
+  | { type: "chain replaced"; recipe: Recipe }
   | { type: "step refused"; refusal: Refusal };
 
 export function chainReducer(state: Chain, action: Action): Chain {
@@ -64,11 +68,18 @@ export function chainReducer(state: Chain, action: Action): Chain {
       );
       return cleared({ ...state, steps }, action.id);
     }
-    case "format chosen":
-      return { ...state, format: action.format };
+    case "step replaced": {
+      const { operation, values } = action;
+      const steps = state.steps.map((each) =>
+        each.id === action.id ? { ...each, operation, values } : each,
+      );
+      return cleared({ ...state, steps }, action.id);
+    }
+    case "output chosen":
+      return { ...state, ...action.output };
     case "chain restored":
     case "chain replaced":
-      return { steps: action.steps, format: action.format, refusal: null };
+      return { ...action.recipe, refusal: null };
     case "step refused":
       return { ...state, refusal: action.refusal };
     default:

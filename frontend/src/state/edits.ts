@@ -32,6 +32,8 @@ function markOf(action: Action): string | null {
   switch (action.type) {
     case "step changed":
       return `${action.id} ${action.parameter}`;
+    case "step replaced":
+      return `${action.id} ${action.operation}`;
     case "step placed":
       return `${action.id} placed`;
     case "step added":
@@ -39,7 +41,7 @@ function markOf(action: Action): string | null {
     case "step duplicated":
     case "step switched":
     case "step removed":
-    case "format chosen":
+    case "output chosen":
     case "chain replaced":
       return "";
     default:

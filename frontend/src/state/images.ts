@@ -1,6 +1,8 @@
 /** The list of images, and the state of each. Pure functions. */
 
 import type { BatchPage, JobState, JobView } from "../api";
+import { pathOf } from "../folders";
+import { nameOf } from "../names";
 import type { Action } from "./state";
 
 /**
@@ -27,6 +29,8 @@ export interface ImageItem {
   readonly type: string;
   /** The file; null for an image that was restored after a reload. */
   readonly file: File | null;
+  /** Whether it is one of the site's own samples. */
+  readonly isSample: boolean;
   /** Why this file cannot be sent, or ""; such a row can only be removed. */
   readonly refusal: string;
   /** A warning for the visitor before the file is sent, or "". */
@@ -80,7 +84,8 @@ export type ImagesAction =
   | { type: "job answered"; id: string; job: JobView }
   | { type: "job failed"; id: string; sentence: string }
   | { type: "page came"; page: BatchPage; recipe: string; restoring: boolean }
-  | { type: "batch gone"; batch: string };
+  | { type: "batch gone"; batch: string }
+  | { type: "batch deleted"; batch: string };
 
 export function newImage(
   id: string,
@@ -89,9 +94,10 @@ export function newImage(
 ): ImageItem {
   return {
     id,
-    name: file.name,
+    name: nameOf(pathOf(file)),
     bytes: file.size,
     file,
+    isSample: false,
     refusal: "",
     remark: "",
     trouble: "",
@@ -129,6 +135,14 @@ export function isOpen({ state }: { readonly state: JobState }): boolean {
   return ["awaiting_upload", "joining", "queued", "running"].includes(state);
 }
 
+/** Return whether leaving the page would lose images: they are not in the service yet. */
+export function hasUnsent(items: readonly ImageItem[]): boolean {
+  return items.some((each) => {
+    if (each.file === null || each.refusal || each.isSample) return false;
+    return each.job === null || (each.transfer !== null && each.transfer.phase !== "checking");
+  });
+}
+
 /** Return whether the service may still be making pictures of a finished image for this page. */
 export function awaitsViews({ job }: ImageItem, now = Date.now()): boolean {
   return job?.state === "succeeded" && job.views.until > now;
@@ -158,6 +172,9 @@ export interface Counts {
   /** Failed images for which a retry is offered. */
   readonly retryable: number;
   readonly active: number;
+  /** Bytes of the images that are done, before and after. */
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
   /** Images that wait in the queue, and images that run. */
   readonly queued: number;
   readonly running: number;
@@ -167,19 +184,17 @@ export interface Counts {
 
 export function countsOf(items: readonly ImageItem[]): Counts {
   const counts = {
-    sent: 0,
-    done: 0,
-    failed: 0,
-    retryable: 0,
-    active: 0,
-    queued: 0,
-    running: 0,
-    begun: 0,
+    ...{ sent: 0, done: 0, failed: 0, retryable: 0, active: 0, queued: 0, running: 0, begun: 0 },
+    ...{ bytesBefore: 0, bytesAfter: 0 },
   };
   for (const item of items) {
     const stage = stageOf(item);
     if (stage !== "refused" && stage !== "chosen") counts.sent += 1;
-    if (stage === "succeeded") counts.done += 1;
+    if (stage === "succeeded") {
+      counts.done += 1;
+      counts.bytesBefore += item.bytes;
+      counts.bytesAfter += item.job?.result?.bytes ?? 0;
+    }
     if (stage === "failed") counts.failed += 1;
     if (isRetryable(item)) counts.retryable += 1;
     if (isActive(item)) counts.active += 1;
@@ -266,9 +281,24 @@ export function imagesReducer(state: Images, action: Action): Images {
         job: job && { ...job, state: "expired", result: null },
       }));
     }
+    case "batch deleted":
+      return deleted(state, action.batch);
     default:
       return state;
   }
+}
+
+/** Take out what only a deleted batch had; images whose files are on this page begin anew. */
+function deleted(state: Images, batch: string): Images {
+  const ids = state.items.filter((each) => each.batch === batch).map(({ id }) => id);
+  const lost = new Set(
+    state.items.filter((each) => each.batch === batch && !each.file).map(({ id }) => id),
+  );
+  const anew = { transfer: null, cancelling: false, trouble: "", batch: "", recipe: "" };
+  return removed(
+    changed(state, ids, () => ({ ...anew, job: null, former: null, isSaved: false })),
+    lost,
+  );
 }
 
 function changed(
@@ -365,10 +395,11 @@ function isNewer(view: JobView, than: JobView): boolean {
 function restored(view: JobView, batch: string, recipe: string): ImageItem {
   return {
     id: view.job,
-    name: view.name,
+    name: nameOf(view.name),
     bytes: view.bytes,
     type: view.type,
     file: null,
+    isSample: false,
     refusal: "",
     remark: "",
     trouble: "",

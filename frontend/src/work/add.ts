@@ -2,7 +2,7 @@
 
 import { forget } from "../addresses";
 import { type Checked, check } from "../files";
-import { isHidden } from "../folders";
+import { isHidden, pathOf } from "../folders";
 import { scanOf } from "../scan";
 import { inSlices, turn } from "../slices";
 import { type ImageItem, isActive, newImage } from "../state/images";
@@ -27,6 +27,7 @@ export async function addFiles(
   desk: Desk,
   files: readonly File[],
   isFolder = false,
+  isSample = false,
 ): Promise<void> {
   const { limits } = desk.store.get().catalogue;
   const sorted = isFolder ? await inOrder(files) : files;
@@ -38,7 +39,7 @@ export async function addFiles(
   const images = isFolder ? found.filter(({ refusal, isImage }) => !refusal || isImage) : found;
   const others = images.filter((each) => !resumeUpload(desk, each.file));
   const room = Math.max(0, limits.batch_jobs_max - desk.items.length);
-  const added = await listed(desk.items, others.slice(0, room));
+  const added = await listed(desk.items, others.slice(0, room), isSample);
   if (added.length > 0) desk.dispatch({ type: "images added", items: added });
   if (others.length > room) desk.say(texts.images.full(limits.batch_jobs_max));
   const refused = added.filter((each) => each.refusal).length;
@@ -60,7 +61,7 @@ const ORDER = new Intl.Collator("en", { numeric: true });
 /** Sort the files of a folder by path; browsers return them unsorted. */
 async function inOrder(files: readonly File[]): Promise<File[]> {
   const paths: (readonly [string, File])[] = [];
-  await inSlices(files, (file) => paths.push([file.webkitRelativePath || file.name, file]));
+  await inSlices(files, (file) => paths.push([pathOf(file), file]));
   await turn();
   return paths.sort(([a], [b]) => ORDER.compare(a, b)).map(([, file]) => file);
 }
@@ -83,21 +84,23 @@ async function newOnes(
 }
 
 /** Return a key that identifies a file, also after a reload of the page. */
-function traitsOf({ name, size, lastModified }: File): string {
-  return JSON.stringify([name, size, lastModified]);
+function traitsOf(file: File): string {
+  return JSON.stringify([pathOf(file), file.size, file.lastModified]);
 }
 
 /** Make rows of files, with a remark if the list already has a file of that name. */
 async function listed(
   items: readonly ImageItem[],
   found: readonly Checked[],
+  isSample: boolean,
 ): Promise<ImageItem[]> {
   const names = new Set(items.map(({ name }) => name));
   const made: ImageItem[] = [];
   await inSlices(found, ({ file, type, refusal }) => {
-    const remark = names.has(file.name) ? texts.files.sameName : "";
-    names.add(file.name);
-    made.push(newImage(randomHex(8), file, { type, refusal, remark }));
+    const image = newImage(randomHex(8), file, { type, refusal, isSample });
+    const remark = names.has(image.name) ? texts.files.sameName : "";
+    names.add(image.name);
+    made.push({ ...image, remark });
   });
   return made;
 }
@@ -114,7 +117,7 @@ export async function addSample(desk: Desk, name: string): Promise<void> {
   try {
     const isScan = name === SCAN.name;
     const picture = await desk.api.sample(isScan ? SCAN.madeOf : name);
-    await addFiles(desk, [isScan ? await scanOf(picture, name) : picture]);
+    await addFiles(desk, [isScan ? await scanOf(picture, name) : picture], false, true);
   } catch {
     desk.say(texts.images.sampleFailed(name));
   }

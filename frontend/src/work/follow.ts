@@ -1,6 +1,7 @@
 /** Poll batches, and restore one after a reload. */
 
 import { ApiProblem, type BatchPage } from "../api";
+import { keepDraft, keptDraft } from "../draft";
 import { poll } from "../poller";
 import { fromBody, recipeKey } from "../recipe";
 import { savedJobs } from "../saved";
@@ -46,6 +47,25 @@ export async function restore(desk: Desk): Promise<void> {
   const batch = /^#batch=([0-9a-f]{32})$/.exec(window.location.hash)?.[1];
   if (batch) await follow(desk, batch, true);
   else if (window.location.hash.startsWith("#recipe=")) takeRecipe(desk);
+  else takeDraft(desk);
+}
+
+/** Put the chain in place that was on the page before a reload. */
+function takeDraft(desk: Desk): void {
+  const { operations } = desk.store.get().catalogue;
+  const recipe = keptDraft("", operations, () => randomHex(4));
+  if (recipe) desk.dispatch({ type: "chain restored", recipe });
+}
+
+/** Store the chain whenever it changes, so that a reload does not lose it. */
+export function watchDraft(desk: Desk): void {
+  let { chain, batch } = desk.store.get();
+  desk.store.subscribe(() => {
+    const state = desk.store.get();
+    if (state.chain === chain && state.batch?.id === batch?.id) return;
+    ({ chain, batch } = state);
+    keepDraft(chain, batch?.id ?? "", state.catalogue.operations);
+  });
 }
 
 /** Load the recipe in the page's address. */
@@ -53,7 +73,7 @@ function takeRecipe(desk: Desk): void {
   const { operations } = desk.store.get().catalogue;
   const recipe = recipeIn(window.location.hash, operations, () => randomHex(4));
   if (!recipe) return desk.say(texts.recipe.unreadableLink);
-  desk.dispatch({ type: "chain restored", ...recipe });
+  desk.dispatch({ type: "chain restored", recipe });
   desk.announce(texts.recipe.opened);
 }
 
@@ -66,7 +86,7 @@ export function showInAddress(batch: string | null): void {
 function take(desk: Desk, page: BatchPage, restoring: boolean): void {
   const before = desk.items;
   desk.dispatch({ type: "line heard", page, now: desk.waiting.now() });
-  const recipe = recipeKey(page.steps, page.format);
+  const recipe = recipeKey(page.steps, page);
   desk.dispatch({ type: "page came", page, recipe, restoring });
   if (restoring) recallSaved(desk, page);
   if (desk.items !== before) tellEnds(desk, before);
@@ -99,10 +119,13 @@ function tellEnds(desk: Desk, before: readonly ImageItem[]): void {
 
 function restoreRecipe(desk: Desk, page: BatchPage): void {
   const { operations } = desk.store.get().catalogue;
-  const steps = fromBody(page.steps, operations, () => randomHex(4));
-  desk.dispatch({ type: "chain restored", steps, format: page.format });
-  const recipe = recipeKey(page.steps, page.format);
-  const { batch: id, kept_until: keptUntil } = page;
+  const newId = () => randomHex(4);
+  const { batch: id, kept_until: keptUntil, format, depth } = page;
+  const sent = { steps: fromBody(page.steps, operations, newId), format, depth };
+  // The chain may have been changed after the batch was sent, and before the reload.
+  const restored = keptDraft(id, operations, newId) ?? sent;
+  desk.dispatch({ type: "chain restored", recipe: restored });
+  const recipe = recipeKey(page.steps, page);
   // Not open to more images: the whole batch may have been cancelled, and pages do not show that.
   desk.dispatch({
     type: "batch opened",

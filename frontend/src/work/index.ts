@@ -5,9 +5,10 @@ import type { Store } from "../state/store";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove } from "./add";
 import type { Step } from "../recipe";
-import type { ImageItem } from "../state/images";
+import { type ImageItem, hasUnsent } from "../state/images";
 import { Desk } from "./desk";
-import { restore } from "./follow";
+import { restore, watchDraft } from "./follow";
+import { listenToOtherTabs } from "./tabs";
 import { cancel, cancelAll, retry, retryFailed } from "./orders";
 import { copy, saveText } from "./outside";
 import { preview } from "./preview";
@@ -21,6 +22,10 @@ export function createWork(store: Store, api: Api) {
   return {
     loadCatalogue: () => loadCatalogue(desk),
     restore: () => restore(desk),
+    watchDraft: () => watchDraft(desk),
+    /** Return whether leaving the page would lose files that are not in the service yet. */
+    hasUnsent: () => hasUnsent(desk.items),
+    listenToOtherTabs: () => listenToOtherTabs(desk),
     addFiles: (files: readonly File[], isFolder = false) => addFiles(desk, files, isFolder),
     addSample: (name: string) => addSample(desk, name),
     remove: (id: string) => remove(desk, id),

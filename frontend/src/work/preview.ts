@@ -2,7 +2,8 @@
 
 import { ApiProblem, type PreviewPicture } from "../api";
 import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing";
-import type { Step } from "../recipe";
+import { PLAIN_OUTPUT, type Step, recipeKey, toBody } from "../recipe";
+import type { Size } from "../view";
 import type { Desk } from "./desk";
 
 // Hashes of the pictures that this page has already sent to a worker.
@@ -26,7 +27,11 @@ export async function preview(
   if (!isCrop) {
     const small = await smallOf(file);
     const { url } = await ask(desk, small, steps, signal);
-    return { before: "", url, isApproximate: small.scale < 1 };
+    const { operations } = desk.store.get().catalogue;
+    const body = scaledBody(steps, operations, small.size, small.scale);
+    const isApproximate =
+      small.scale < 1 || recipeKey(body, PLAIN_OUTPUT) !== recipeKey(toBody(steps), PLAIN_OUTPUT);
+    return { before: "", url, isApproximate };
   }
   const crop = await cropOf(file);
   const { before, url, isExact } = await trimmed(crop, await ask(desk, crop, steps, signal));
@@ -36,12 +41,12 @@ export async function preview(
 /** Request a preview; the picture itself is sent with the first request only. */
 async function ask(
   desk: Desk,
-  { picture, content, scale }: Small,
+  { picture, content, scale, size, piece }: Small & { piece?: Size },
   steps: readonly Step[],
   signal: AbortSignal,
 ): Promise<PreviewPicture> {
   const { operations } = desk.store.get().catalogue;
-  const body = { steps: scaledBody(steps, operations, scale), picture };
+  const body = { steps: scaledBody(steps, operations, size, scale, piece), picture };
   const send = (withPicture: boolean) =>
     desk.api.preview(withPicture ? { ...body, content } : body, signal);
   signal.throwIfAborted();

@@ -6,6 +6,8 @@ import { texts } from "../texts";
 import type { Desk } from "./desk";
 import { clear } from "./add";
 import { saveBlob } from "./outside";
+import { tellDeleted } from "./tabs";
+import { namePattern } from "../saved";
 
 /** Record that results were saved, so that the visitor can download only new ones later. */
 export function noteDownloaded(desk: Desk, ids: readonly string[]): void {
@@ -28,7 +30,8 @@ export async function downloadAll(desk: Desk, images: readonly ImageItem[]): Pro
     const { version } = desk.store.get().catalogue;
     const onDone = (done: number) =>
       desk.dispatch({ type: "zip changed", zip: { done, all: images.length } });
-    saveBlob(await zipOf(images, version, desk.api.result, onDone).blob(), name);
+    const options = { version, pattern: namePattern() };
+    saveBlob(await zipOf(images, options, desk.api.result, onDone).blob(), name);
     noteDownloaded(
       desk,
       images.map(({ id }) => id),
@@ -54,6 +57,7 @@ export async function deleteAll(desk: Desk): Promise<void> {
   } catch (error) {
     return desk.explain(error);
   }
+  tellDeleted([...batches].map(String));
   clear(desk);
   desk.announce(texts.images.deleted);
   desk.dispatch({ type: "toast shown", sentence: texts.images.deleted });

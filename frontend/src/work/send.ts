@@ -10,6 +10,8 @@ import {
   isQuotaUsed,
 } from "../api";
 import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
+import { pathOf } from "../folders";
+import { nameOf } from "../names";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
 import { type UploadPhase, upload, uploadInParts } from "../uploader";
@@ -25,7 +27,7 @@ const JOINING_MS = 1000;
 /** Send all images that were not processed with the recipe on the page. */
 export async function process(desk: Desk): Promise<void> {
   const { chain, catalogue, batch: last } = desk.store.get();
-  const recipe = recipeOf(chain.steps, chain.format);
+  const recipe = recipeOf(chain.steps, chain);
   const images = pending(desk.items, recipe.key);
   if (images.length === 0 || !isSendable(chain.steps, catalogue.operations)) return;
   desk.dispatch({ type: "images started", ids: images.map(({ id }) => id), recipe: recipe.key });
@@ -76,8 +78,10 @@ async function createJobs(
       start(desk, wanted, batch, jobs);
       return batch;
     }
-    const { steps, format } = recipe;
-    const made = await desk.through(() => desk.api.createBatch({ steps, format, images }, key));
+    const { steps, format, depth } = recipe;
+    const made = await desk.through(() =>
+      desk.api.createBatch({ steps, format, depth, images }, key),
+    );
     const { batch: id, kept_until: keptUntil, estimate_usd: usd } = made;
     const imageUsd = usd && usd / images.length;
     desk.dispatch({
@@ -141,7 +145,7 @@ export function resumeUpload(desk: Desk, file: File): boolean {
     ({ file: known, job, name, bytes }) =>
       known === null &&
       job?.state === "awaiting_upload" &&
-      name === file.name &&
+      (name === pathOf(file) || name === nameOf(file.name)) &&
       bytes === file.size,
   );
   if (!image) return false;

@@ -1,5 +1,4 @@
 import { type RefObject, useRef, useState } from "react";
-import type { Format } from "../../api";
 import { type Operation, newStep } from "../../recipe";
 import { STEPS_MAX } from "../../state/chain";
 import { useDispatch, useSelected, useWork } from "../../state/store";
@@ -7,14 +6,13 @@ import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { randomHex } from "../../work/random";
 import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
+import { OutputPanel } from "./OutputPanel";
 import { Picker } from "./Picker";
 import { StepCard } from "./StepCard";
 import "./filters.css";
 
-const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
-
 export function Filters() {
-  const { steps, format, refusal } = useSelected((state) => state.chain);
+  const { steps, refusal } = useSelected((state) => state.chain);
   const catalogue = useSelected((state) => state.catalogue);
   const dispatch = useDispatch();
   const addButton = useRef<HTMLButtonElement>(null);
@@ -73,22 +71,7 @@ export function Filters() {
           ))}
         </ol>
       </div>
-      <div className="format column-foot">
-        <label htmlFor="format">{texts.filters.format}</label>
-        <select
-          id="format"
-          value={format}
-          onChange={(event) =>
-            dispatch({ type: "format chosen", format: event.target.value as Format })
-          }
-        >
-          {FORMATS.map((each) => (
-            <option key={each} value={each}>
-              {texts.filters.formats[each]}
-            </option>
-          ))}
-        </select>
-      </div>
+      <OutputPanel />
     </section>
   );
 }

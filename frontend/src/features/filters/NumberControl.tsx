@@ -1,5 +1,5 @@
-import { type CSSProperties, useState } from "react";
-import { type NumberField, firstNumber, tidy } from "../../recipe";
+import { type CSSProperties, type KeyboardEvent, useState } from "react";
+import { type NumberField, firstNumber, tidy, toNumber } from "../../recipe";
 import { texts } from "../../texts";
 import { type ControlProps, FieldFrame } from "./FieldControl";
 
@@ -13,6 +13,15 @@ export function NumberControl(props: ControlProps<NumberField>) {
   const [low, high] = field.slider;
   const onSlider = Number.isNaN(number) ? low : Math.min(high, Math.max(low, number));
   const fill = `${(100 * (onSlider - low)) / (high - low || 1)}%`;
+
+  function onKey(event: KeyboardEvent) {
+    const by = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+    if (by === undefined || Number.isNaN(number)) return;
+    event.preventDefault();
+    setTyped(null);
+    const next = tidy(number + by * field.step);
+    onChange(Math.min(field.maximum, Math.max(field.minimum, next)));
+  }
 
   return (
     <FieldFrame {...props}>
@@ -44,22 +53,28 @@ export function NumberControl(props: ControlProps<NumberField>) {
           }}
         />
         <span className="number-box">
+          {/* Not of type "number": browsers leave out a comma in silence, so 1,5 became 15. */}
           <input
             id={id}
-            type="number"
+            type="text"
+            role="spinbutton"
             inputMode="decimal"
-            min={finite(field.minimum)}
-            max={finite(field.maximum)}
-            step={field.integer ? field.step : "any"}
+            autoComplete="off"
             disabled={isAutomatic}
             value={typed ?? (Number.isNaN(number) ? "" : String(number))}
+            aria-valuemin={finite(field.minimum)}
+            aria-valuemax={finite(field.maximum)}
+            aria-valuenow={Number.isNaN(number) ? undefined : number}
             aria-invalid={problem !== ""}
             aria-describedby={`${id}-help`}
             onChange={(event) => {
               setTyped(event.target.value);
-              onChange(event.target.value === "" ? NaN : Number(event.target.value));
+              onChange(toNumber(event.target.value));
             }}
-            onBlur={() => setTyped(null)}
+            onKeyDown={onKey}
+            onBlur={() => {
+              if (!Number.isNaN(number)) setTyped(null);
+            }}
           />
           {field.unit && <span className="unit">{field.unit}</span>}
         </span>

@@ -6,6 +6,7 @@ import {
   useRef,
   useState,
 } from "react";
+import { RESIZING } from "../../geometry";
 import {
   type Field,
   type Operation,
@@ -20,6 +21,7 @@ import { texts } from "../../texts";
 import { randomHex } from "../../work/random";
 import { Icon, type IconName } from "../Icon";
 import { FieldControl } from "./FieldControl";
+import { SizeControl, isOfSize } from "./SizeControl";
 
 interface StepCardProps {
   readonly step: Step;
@@ -51,6 +53,8 @@ export function StepCard(props: StepCardProps) {
     (field) =>
       String(step.values[field.name]) !== String(field.default) || problemAt(field.name) !== "",
   );
+
+  const isInSize = ({ name }: Field) => RESIZING.includes(step.operation) && isOfSize(name);
 
   function problemAt(name: string): string {
     return problems[name] ?? (refusal?.parameter === name ? refusal.sentence : "");
@@ -145,7 +149,10 @@ export function StepCard(props: StepCardProps) {
         <div className="step-body" hidden={step.isOff}>
           <p className="quiet">{operation?.help ?? texts.filters.unknown}</p>
           {refusal && !isRefusalAtField && <p className="bad">{refusal.sentence}</p>}
-          {fields.filter((field) => !field.fine).map(control)}
+          {operation && RESIZING.includes(operation.name) && (
+            <SizeControl step={step} operation={operation} problemAt={problemAt} />
+          )}
+          {fields.filter((field) => !field.fine && !isInSize(field)).map(control)}
           {fine.length > 0 && (
             <Fine isNeeded={isFineShown} title={title}>
               {fine.map(control)}

@@ -1,5 +1,6 @@
 import { memo, useEffect, useState } from "react";
 import { isViewable } from "../../files";
+import { splitPath } from "../../names";
 import { type ImageItem, isActive, isRetryable, stageOf } from "../../state/images";
 import { NO_LINE } from "../../state/line";
 import { useDispatch, useSelected, useWork } from "../../state/store";
@@ -8,7 +9,7 @@ import { thumbnailOf } from "../../thumbnails";
 import { Icon } from "../Icon";
 import { Progress } from "../Progress";
 import { ROW } from "./Rows";
-import { wordsFor } from "./words";
+import { nameFor, wordsFor } from "./words";
 
 interface ImageRowProps {
   readonly image: ImageItem;
@@ -25,6 +26,7 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
   // A row that is not queued does not subscribe to the line, so that it is not rendered again.
   const line = useSelected((state) => (stage === "queued" ? state.line : NO_LINE));
   const words = wordsFor(image, line);
+  const { folder, base } = splitPath(image.name);
   return (
     <li
       className={isSelected ? "row row-selected" : "row"}
@@ -44,7 +46,8 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
       >
         <Thumbnail image={image} />
         <span className="row-name" title={image.name}>
-          {image.name}
+          {folder && <span className="row-folder">{folder}</span>}
+          {base}
         </span>
       </button>
       <div className="row-state" title={words}>
@@ -53,7 +56,7 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
         <span>{words}</span>
       </div>
       <RowProgress image={image} />
-      <RowButtons image={image} />
+      <RowButtons image={image} place={place} />
     </li>
   );
 });
@@ -114,7 +117,7 @@ function RowProgress({ image }: { image: ImageItem }) {
 // Phases in which an upload can be paused.
 const PAUSABLE = new Set(["waiting", "sending", "retrying", "offline"]);
 
-function RowButtons({ image }: { image: ImageItem }) {
+function RowButtons({ image, place }: { image: ImageItem; place: number }) {
   const work = useWork();
   const { id, name, job, transfer } = image;
   const stage = stageOf(image);
@@ -124,7 +127,7 @@ function RowButtons({ image }: { image: ImageItem }) {
         <a
           className="button plain"
           href={job.result.url}
-          download={job.result.name}
+          download={nameFor(image, place)}
           aria-label={texts.images.downloadNamed(job.result.name)}
           title={texts.images.download}
           onClick={() => work.noteDownloaded([id])}

@@ -1,6 +1,6 @@
 import { type ChangeEvent, useId } from "react";
 import { PRESETS, type Preset } from "../../presets";
-import { active, fromBody } from "../../recipe";
+import { PLAIN_OUTPUT, active, fromBody } from "../../recipe";
 import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom } from "../../share";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
@@ -12,7 +12,8 @@ const newId = () => randomHex(4);
 
 /** The menu of the recipe: links, files, equivalent commands, and presets. */
 export function RecipeMenu() {
-  const { steps, format } = useSelected((state) => state.chain);
+  const chain = useSelected((state) => state.chain);
+  const { steps, format, depth } = chain;
   const operations = useSelected((state) => state.catalogue.operations);
   const dispatch = useDispatch();
   const work = useWork();
@@ -21,7 +22,7 @@ export function RecipeMenu() {
 
   function link(): string {
     const { origin, pathname } = window.location;
-    return `${origin}${pathname}${fragmentOf({ steps, format }, operations)}`;
+    return `${origin}${pathname}${fragmentOf({ steps, format, depth }, operations)}`;
   }
 
   async function open(event: ChangeEvent<HTMLInputElement>) {
@@ -29,7 +30,7 @@ export function RecipeMenu() {
     event.target.value = "";
     if (!chosen) return;
     const recipe = recipeFrom(await chosen.text(), operations, newId);
-    if (recipe) dispatch({ type: "chain replaced", ...recipe });
+    if (recipe) dispatch({ type: "chain replaced", recipe });
     else work.say(texts.recipe.unreadable(chosen.name));
   }
 
@@ -60,9 +61,9 @@ export function RecipeMenu() {
           {texts.recipe.openJson}
         </button>
         <hr />
-        {item(texts.recipe.asShell, () => work.copy(asShell(steps)))}
-        {item(texts.recipe.asPython, () => work.copy(asPython(steps)))}
-        {item(texts.recipe.asCurl, () => work.copy(asCurl(steps, format, window.location.origin)))}
+        {item(texts.recipe.asShell, () => work.copy(asShell(steps, chain)))}
+        {item(texts.recipe.asPython, () => work.copy(asPython(steps, chain)))}
+        {item(texts.recipe.asCurl, () => work.copy(asCurl(steps, chain, window.location.origin)))}
         <hr />
         <p className="menu-title">{texts.presets.heading}</p>
         <Presets />
@@ -80,8 +81,8 @@ export function Presets() {
   );
 
   function take({ name, steps }: Preset) {
-    const format = "same";
-    dispatch({ type: "chain replaced", steps: fromBody(steps, operations, newId), format });
+    const recipe = { steps: fromBody(steps, operations, newId), ...PLAIN_OUTPUT };
+    dispatch({ type: "chain replaced", recipe });
     dispatch({ type: "milestone reached", sentence: texts.presets.taken(name) });
   }
 

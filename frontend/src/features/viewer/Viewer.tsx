@@ -1,8 +1,9 @@
 import { useEffect, useState } from "react";
-import { type ImageItem, awaitsViews, isActive, stageOf } from "../../state/images";
+import { type ImageItem, awaitsViews, isRetryable, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { isDeep, layersOf } from "./layers";
+import { Dimensions } from "./Dimensions";
 import { Icon } from "../Icon";
 import { wordsFor } from "../images/words";
 import { type Preview, usePreview } from "./usePreview";
@@ -56,7 +57,7 @@ function Selected({ image }: { image: ImageItem }) {
     <>
       <div className="viewer-head">
         <p className="caption-name" title={image.name}>
-          {image.name}
+          {image.name} <Dimensions image={image} />
         </p>
         {layers.length > 1 && <Modes mode={mode} onMode={setMode} />}
         <button
@@ -187,7 +188,7 @@ function Caption({ image, isComing, isAlone }: CaptionProps) {
         {result && isAlone && !isComing && (
           <p className="quiet">{image.file ? texts.viewer.onlyOne : texts.viewer.noBefore}</p>
         )}
-        {isFailed && (
+        {isRetryable(image) && (
           <button type="button" onClick={() => work.retry(image.id)}>
             {texts.images.retry}
           </button>

@@ -27,13 +27,14 @@ const AGAIN_MS = 2000;
  * @param isCrop whether to preview a crop at full size instead of the whole image scaled down
  */
 export function usePreview(image: ImageItem, isCrop: boolean): Preview {
-  const { steps, format } = useSelected((state) => state.chain);
+  const chosen = useSelected((state) => state.chain);
+  const { steps } = chosen;
   const operations = useSelected((state) => state.catalogue.operations);
   const work = useWork();
   const [preview, setPreview] = useState(NONE);
   const [tries, setTries] = useState(0);
   const hasFailed = useRef(false);
-  const recipe = recipeOf(steps, format);
+  const recipe = recipeOf(steps, chosen);
   const { type, refusal } = image;
   const file = isViewable(type) && !refusal ? image.file : null;
   const isDone = image.job?.state === "succeeded" && image.recipe === recipe.key;

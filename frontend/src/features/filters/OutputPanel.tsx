@@ -1,0 +1,102 @@
+import { useState } from "react";
+import type { Depth, Format } from "../../api";
+import { PATTERN, resultName } from "../../names";
+import { keepNamePattern, namePattern } from "../../saved";
+import { useDispatch, useSelected } from "../../state/store";
+import { texts } from "../../texts";
+import { Icon } from "../Icon";
+import { useSelectedImage } from "../useSize";
+
+const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
+const DEPTHS: readonly Depth[] = ["input", "native"];
+
+/** How results are written: their format; folded away, their numbers and their names. */
+export function OutputPanel() {
+  const { format, depth } = useSelected((state) => state.chain);
+  const dispatch = useDispatch();
+  const [isOpen, setOpen] = useState(depth !== "input");
+  return (
+    <div className="output column-foot">
+      <div className="format">
+        <label htmlFor="format">{texts.filters.format}</label>
+        <select
+          id="format"
+          value={format}
+          onChange={({ target }) =>
+            dispatch({ type: "output chosen", output: { format: target.value as Format } })
+          }
+        >
+          {FORMATS.map((each) => (
+            <option key={each} value={each}>
+              {texts.filters.formats[each]}
+            </option>
+          ))}
+        </select>
+        <button
+          type="button"
+          className="plain fine"
+          aria-expanded={isOpen}
+          aria-label={texts.filters.fineOf(texts.filters.output)}
+          title={texts.filters.fineOf(texts.filters.output)}
+          onClick={() => setOpen(!isOpen)}
+        >
+          <Icon name="chevron" />
+        </button>
+      </div>
+      {isOpen && (
+        <>
+          <div className="format">
+            <label htmlFor="depth">{texts.filters.bits}</label>
+            <select
+              id="depth"
+              value={depth}
+              aria-describedby="depth-help"
+              onChange={({ target }) =>
+                dispatch({ type: "output chosen", output: { depth: target.value as Depth } })
+              }
+            >
+              {DEPTHS.map((each) => (
+                <option key={each} value={each}>
+                  {texts.filters.depths[each]}
+                </option>
+              ))}
+            </select>
+          </div>
+          <p id="depth-help" className="field-help">
+            {texts.filters.depthHelp}
+          </p>
+          <NamePattern />
+        </>
+      )}
+      <p className="field-help">{texts.filters.losses}</p>
+    </div>
+  );
+}
+
+/** The pattern of the names of results, with an example. */
+function NamePattern() {
+  const [pattern, setPattern] = useState(namePattern);
+  const image = useSelectedImage();
+  const path = image?.name ?? "IMG_0001.jpg";
+  const result = image?.job?.result?.name ?? path;
+  const example = resultName(pattern, { path, result, place: 1, today: new Date() });
+  return (
+    <div className="field">
+      <label htmlFor="name-pattern">{texts.filters.pattern}</label>
+      <input
+        id="name-pattern"
+        type="text"
+        value={pattern}
+        placeholder={PATTERN}
+        aria-describedby="name-pattern-help"
+        onChange={({ target }) => {
+          setPattern(target.value);
+          keepNamePattern(target.value);
+        }}
+      />
+      <p id="name-pattern-help" className="field-help">
+        {texts.filters.patternExample(example)} {texts.filters.patternHelp}
+      </p>
+    </div>
+  );
+}
