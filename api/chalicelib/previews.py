@@ -42,7 +42,8 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
     if not answer.content:
         raise Problem(404, "picture: is not at hand; send its content with the request", "/picture")
     picture = base64.b64encode(answer.content).decode()
-    return {"url": f"data:image/png;base64,{picture}", "margin": answer.margin}
+    kind = resources.VIEW_TYPES["values" if answer.content[:4] == b"DIPV" else "png"]
+    return {"url": f"data:{kind};base64,{picture}", "margin": answer.margin}
 
 
 def content_of(body: Mapping[str, Any]) -> bytes:

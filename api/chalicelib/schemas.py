@@ -347,7 +347,11 @@ ANSWERS: dict[str, Schema] = {
     "ArrivedParts": record({"part_bytes": SIZE, "arrived": {"type": "array", "items": SIZE}}),
     "Preview": record(
         {
-            "url": {**TEXT, "description": "The picture, as a data address (PNG)."},
+            "url": {
+                **TEXT,
+                "description": "The picture as a data address: a PNG, or the "
+                "values of a result that is not of 8 bits (application/x-image-values).",
+            },
             "margin": {
                 "type": ["integer", "null"],
                 "description": "Of a picture that was cut out of a larger one, so many pixels "

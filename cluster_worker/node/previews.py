@@ -19,6 +19,7 @@ from cluster_worker.imagefiles.formats import Header
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
 from cluster_worker.node.consumer import RpcServer
+from cluster_worker.node.views import SHOWN_DTYPES
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.plan.chain import plan
@@ -57,7 +58,7 @@ def plain(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def halved(image: NDArray[Any]) -> NDArray[Any]:
-    """Return the means of 2 × 2 pixels of an image of 8 bits; a last odd row or column is cut."""
+    """Return the means of 2 × 2 pixels of an image; a last odd row or column is cut."""
     rows, columns = (max(1, side // 2) for side in image.shape[:2])
     tall, wide = min(2, image.shape[0]), min(2, image.shape[1])
     blocks = image[: rows * tall, : columns * wide]
@@ -158,9 +159,10 @@ class Previewer:
                 np.copyto(job.source, pixels)
                 job.start()
                 job.wait(SECONDS_MAX + 1)
-                shown = viewable(job.result)
                 request = self.engine.plan_request(header.image, question.steps)
                 margin = plan(request).margin
+                is_plain = job.result.dtype.name in SHOWN_DTYPES
+                shown = viewable(job.result) if is_plain else job.result
                 content, is_whole = self.encode_to_fit(shown, header, Path(folder))
                 return Answer(content, margin=margin if is_whole else None)
 
@@ -191,7 +193,7 @@ class Previewer:
     def encode_to_fit(
         self, image: NDArray[Any], header: Header, folder: Path
     ) -> tuple[bytes, bool]:
-        """Encode as PNG; halve a picture that is too large for a message or for a page.
+        """Encode as PNG or values; halve a picture that is too large for a message or for a page.
 
         Returns
         -------
@@ -207,12 +209,16 @@ class Previewer:
             image, is_whole = halved(image), False
 
     def encode(self, image: NDArray[Any], header: Header, folder: Path) -> bytes:
-        """Encode as PNG."""
+        """Encode as PNG, or as values if they are not of 8 bits."""
+        is_plain = image.dtype == np.uint8
         pixels = Pixels(str(folder / "result"), image.shape, image.dtype.name)
         Path(pixels.path).write_bytes(np.ascontiguousarray(image).tobytes())
-        path = folder / "preview.png"
-        shown_as = replace(header, image=header_of(image.shape, "uint8"), items=())
-        self.decoder.write(path, pixels, "png", shown_as)
+        path = folder / "preview"
+        if is_plain:
+            shown_as = replace(header, image=header_of(image.shape, "uint8"), items=())
+            self.decoder.write(path, pixels, "png", shown_as)
+        else:
+            self.decoder.write_values(path, pixels, NAME)
         return path.read_bytes()
 
     def __enter__(self) -> Self:

@@ -65,7 +65,8 @@ class Answer:
     Attributes
     ----------
     content : bytes
-        A PNG of at most `CONTENT_BYTES_MAX`; empty if there is none.
+        A PNG, or the values of a result that is not of 8 bits, of at most `CONTENT_BYTES_MAX`;
+        empty if there is none.
     reason : str
         Why there is none, in one sentence; empty if the picture must be sent again.
     retry_seconds : int

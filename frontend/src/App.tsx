@@ -5,6 +5,7 @@ import { type Tab, Tabs } from "./features/Tabs";
 import { Toast } from "./features/Toast";
 import { Trouble } from "./features/Trouble";
 import { Waking } from "./features/Waking";
+import { Workbench } from "./features/Workbench";
 import { Filters } from "./features/filters/Filters";
 import { DropArea } from "./features/images/DropArea";
 import { Images } from "./features/images/Images";
@@ -29,11 +30,7 @@ export function App() {
         <Trouble />
         <Waking />
       </div>
-      <main className="columns" data-tab={tab}>
-        <Images />
-        <Viewer />
-        <Filters />
-      </main>
+      <Workbench tab={tab} images={<Images />} viewer={<Viewer />} filters={<Filters />} />
       <Bar />
       <Tabs tab={tab} onTab={setTab} />
       <DropArea />

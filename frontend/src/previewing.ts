@@ -2,10 +2,12 @@
 
 import type { PreviewPicture } from "./api";
 import type { Operation, Step, StepBody, Value } from "./recipe";
-import { bytesOf } from "./reading";
+import { type Raster, cutOf, rasterOf, shrunk } from "./raster/raster";
+import { tiffOf } from "./raster/tiff";
+import { addressOfRaster, bytesOf, hasValues, valuesAt } from "./reading";
 import { active, fieldsOf, tidy, toBody } from "./recipe";
 import { RESIZING, sizeAfter } from "./geometry";
-import type { Size } from "./view";
+import type { Point, Size } from "./view";
 
 /** Longest side of a picture that is sent, in pixels; most filters need milliseconds for it. */
 export const SIDE = 512;
@@ -27,9 +29,9 @@ export interface Small {
   readonly size: Size;
 }
 
-/** A crop from the middle of an image, at full size. */
+/** A piece of an image, at full size. */
 export interface Crop extends Small {
-  readonly canvas: OffscreenCanvas;
+  readonly source: OffscreenCanvas | Raster;
   readonly piece: Size;
   /** For each edge, whether it is also an edge of the image. */
   readonly own: Readonly<Record<"left" | "top" | "right" | "bottom", boolean>>;
@@ -50,10 +52,41 @@ function once<T>(make: (file: File) => Promise<T>): (file: File) => Promise<T> {
 /** Scale an image down, once per file; rejects if the browser cannot decode it. */
 export const smallOf = once(shrink);
 
-/** Crop an image, once per file; rejects if the browser cannot decode it. */
-export const cropOf = once(cut);
+let lastCrop: { file: File; piece: Point; crop: Promise<Crop> } | null = null;
+
+/**
+ * Crop an image around a point, given in parts of its width and height.
+ *
+ * The last piece is kept, since a slider asks for it many times. Rejects if the browser cannot
+ * decode the image.
+ */
+export function cropOf(file: File, piece: Point): Promise<Crop> {
+  if (lastCrop?.file !== file || lastCrop.piece !== piece) {
+    lastCrop = { file, piece, crop: cut(file, piece) };
+  }
+  return lastCrop.crop;
+}
+
+/** Return the piece of an image around a point, and which of its edges are the image's. */
+export function pieceAt(size: Size, { x, y }: Point) {
+  const width = Math.min(SIDE, size.width);
+  const height = Math.min(SIDE, size.height);
+  const along = (part: number, all: number, length: number) =>
+    Math.min(all - length, Math.max(0, Math.round(part * all - length / 2)));
+  const left = along(x, size.width, width);
+  const top = along(y, size.height, height);
+  const own = {
+    left: left === 0,
+    top: top === 0,
+    right: left + width === size.width,
+    bottom: top + height === size.height,
+  };
+  return { left, top, width, height, own };
+}
 
 async function shrink(file: File): Promise<Small> {
+  const raster = await rasterOf(file);
+  if (raster) return shrinkRaster(raster);
   const whole = await createImageBitmap(file);
   const size = { width: whole.width, height: whole.height };
   const scale = Math.min(1, SIDE / Math.max(whole.width, whole.height));
@@ -87,23 +120,39 @@ export function hasFewColours(rgba: Uint8ClampedArray): boolean {
   return true;
 }
 
-async function cut(file: File): Promise<Crop> {
+/** Scale the values of an image down, until they are small enough to be sent. */
+async function shrinkRaster(raster: Raster): Promise<Small> {
+  const size = { width: raster.width, height: raster.height };
+  let scale = Math.min(1, SIDE / Math.max(size.width, size.height));
+  for (;;) {
+    const width = Math.max(1, Math.round(size.width * scale));
+    const height = Math.max(1, Math.round(size.height * scale));
+    const bytes = await tiffOf(scale < 1 ? shrunk(raster, width, height) : raster);
+    if (bytes.length <= BYTES_MAX) return { ...(await named(bytes)), scale, size };
+    scale *= 0.8;
+  }
+}
+
+async function cut(file: File, piece: Point): Promise<Crop> {
+  const raster = await rasterOf(file);
+  if (raster) {
+    const size = { width: raster.width, height: raster.height };
+    const { left, top, width, height, own } = pieceAt(size, piece);
+    const source = cutOf(raster, { x: left, y: top, width, height });
+    const sent = await named(await tiffOf(source));
+    return { ...sent, scale: 1, size, piece: { width, height }, source, own };
+  }
   const whole = await createImageBitmap(file);
-  const width = Math.min(SIDE, whole.width);
-  const height = Math.min(SIDE, whole.height);
   const size = { width: whole.width, height: whole.height };
-  const left = Math.floor((whole.width - width) / 2);
-  const top = Math.floor((whole.height - height) / 2);
-  const own = {
-    left: left === 0,
-    top: top === 0,
-    right: left + width === whole.width,
-    bottom: top + height === whole.height,
-  };
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d")?.drawImage(whole, -left, -top);
+  const { left, top, width, height, own } = pieceAt(size, piece);
+  const source = new OffscreenCanvas(width, height);
+  source.getContext("2d")?.drawImage(whole, -left, -top);
   whole.close();
-  return { ...(await encoded(canvas)), scale: 1, size, piece: { width, height }, canvas, own };
+  return { ...(await encoded(source)), scale: 1, size, piece: { width, height }, source, own };
+}
+
+async function named(bytes: Uint8Array<ArrayBuffer>): Promise<Omit<Small, "scale" | "size">> {
+  return { picture: await sha256(bytes), content: toBase64(bytes), isLossless: true };
 }
 
 async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale" | "size">> {
@@ -139,21 +188,31 @@ export async function trimmed(
   crop: Crop,
   after: PreviewPicture,
 ): Promise<{ before: string; url: string; isExact: boolean }> {
-  const picture = await createImageBitmap(new Blob([bytesOf(after.url)]));
-  const core = after.margin === null ? null : coreOf(crop.canvas, crop.own, after.margin);
-  const seen = core ?? { x: 0, y: 0, width: crop.canvas.width, height: crop.canvas.height };
-  const before = await addressOfPart(crop.canvas, seen);
-  const isSameSize = picture.width === crop.canvas.width && picture.height === crop.canvas.height;
-  const url = core && isSameSize ? await addressOfPart(picture, seen) : after.url;
-  picture.close();
+  const result = await sourceAt(after.url);
+  const { piece } = crop;
+  const core = after.margin === null ? null : coreOf(piece, crop.own, after.margin);
+  const seen = core ?? { x: 0, y: 0, ...piece };
+  const before = await addressOfPart(crop.source, seen);
+  const isSameSize = result.width === piece.width && result.height === piece.height;
+  const url = core && isSameSize ? await addressOfPart(result, seen) : after.url;
+  if ("close" in result) result.close();
   return { before, url, isExact: crop.isLossless && core !== null && isSameSize };
 }
 
-/** Create an object URL for a rectangle of a picture; revoke it when it is no longer shown. */
+/** Open a preview: a picture, or values. */
+async function sourceAt(address: string): Promise<ImageBitmap | Raster> {
+  if (!hasValues(address)) return createImageBitmap(new Blob([bytesOf(address)]));
+  const values = await valuesAt(address, new AbortController().signal);
+  const { width, height, channels, dtype } = values;
+  return { width, height, channels, dtype, samples: await values.all() };
+}
+
+/** Make an address for a rectangle of a picture; free it when it is no longer shown. */
 async function addressOfPart(
-  picture: OffscreenCanvas | ImageBitmap,
+  picture: OffscreenCanvas | ImageBitmap | Raster,
   { x, y, width, height }: { x: number; y: number; width: number; height: number },
 ): Promise<string> {
+  if ("samples" in picture) return addressOfRaster(cutOf(picture, { x, y, width, height }));
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.drawImage(picture, -x, -y);
   return URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }));

@@ -2,6 +2,7 @@
 
 import type { Depth, Format } from "./api";
 import { POPULAR, rankAmongUses } from "./synonyms";
+import { PARAMETERS } from "./parameters";
 import { texts } from "./texts";
 
 export type Value = number | string | boolean | null | readonly number[];
@@ -69,6 +70,8 @@ export interface StepBody {
 interface FieldBase {
   readonly name: string;
   readonly title: string;
+  /** Whether the title is this site's own word, so that scikit-image's name is worth showing. */
+  readonly isRenamed: boolean;
   readonly help: string;
   /** Whether it is a fine setting, which is folded away. */
   readonly fine: boolean;
@@ -115,15 +118,17 @@ export type Field = NumberField | ChoiceField | SwitchField | ListField;
 /** Return the form fields of an operation, in the sequence of the catalogue. */
 export function fieldsOf(operation: Operation): Field[] {
   return Object.entries(operation.parameters.properties)
-    .map(([name, schema]) => fieldOf(name, schema))
+    .map(([name, schema]) => fieldOf(operation.name, name, schema))
     .filter((field) => field !== null);
 }
 
 /** Return the field of a parameter; null for a type without a control, whose default is sent. */
-function fieldOf(name: string, schema: ParameterSchema): Field | null {
+function fieldOf(operation: string, name: string, schema: ParameterSchema): Field | null {
+  const own = PARAMETERS[`${operation}.${name}`] ?? PARAMETERS[name];
   const base = {
     name,
-    title: schema.title ?? name,
+    title: own ?? schema.title ?? name,
+    isRenamed: own !== undefined,
     help: schema.description ?? "",
     fine: schema["x-fine"] === true,
   };

@@ -1,6 +1,7 @@
 /** Every text of the site, ready to be translated. */
 
 import type { Contrast } from "./contrast";
+import type { Field, Value } from "./recipe";
 
 const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 const fraction = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
@@ -161,6 +162,8 @@ export const texts = {
 
   viewer: {
     heading: "Viewer",
+    fullScreen: "Full screen",
+    leaveFullScreen: "Leave full screen",
     modes: { before: "Before", split: "Split", after: "After" },
     modesLabel: "What to show",
     previewComing: "Preview is coming",
@@ -174,9 +177,13 @@ export const texts = {
       crop: {
         words: (isApproximate: boolean) =>
           isApproximate ? "Piece at 100 %, approximate" : "Piece at 100 %",
-        hint: "The middle of the image at its full size, as the result will have it; approximate where a filter looks at the whole image. Process the image for the exact result.",
+        hint: "A piece of the image at its full size, where you looked, as the result will have it; approximate where a filter looks at the whole image. Process the image for the exact result.",
       },
     },
+    upTo: "After which filter to look",
+    afterAll: "After all filters",
+    afterStep: (place: number, title: string) => `After filter ${place}: ${title}`,
+    pieceMap: "Place of the piece: arrow keys move it",
     previewOf: (name: string) => `${name}, preview`,
     stage: "Picture: arrow keys move it, plus and minus zoom",
     zoom: "Zoom",
@@ -256,6 +263,7 @@ export const texts = {
     results: "Filters found",
     groups: "Groups of filters",
     allGroups: "All",
+    popular: "Popular",
     none: (query: string) =>
       query ? `No filter here matches “${query}”. Try another word or group.` : "No filter here.",
     empty: "No filters yet. They run from top to bottom, each on the result of the one before.",
@@ -271,6 +279,13 @@ export const texts = {
     switchOff: (title: string) => `Switch ${title} off`,
     switchOn: (title: string) => `Switch ${title} on`,
     duplicate: (title: string) => `Duplicate ${title}`,
+    more: (title: string) => `More for ${title}`,
+    summary: (field: Field, value: Value) => {
+      const unit = "unit" in field ? unitAfter(field.unit) : "";
+      const told =
+        value === null ? "automatic" : typeof value === "boolean" ? (value ? "on" : "off") : value;
+      return `${field.title} ${String(told)}${unit}`;
+    },
     helpOn: (title: string) => `What ${title} means`,
     remove: (title: string) => `Remove ${title}`,
     reset: (title: string) => `Reset ${title}`,
@@ -295,8 +310,7 @@ export const texts = {
     patternHelp:
       "{name} is the name of the original, {number} its place on the list, {date} the day. Folders are kept.",
     patternExample: (name: string) => `For example ${name}`,
-    losses:
-      "Colour profile and resolution are kept. Camera data such as EXIF and GPS is not: keep your originals.",
+    losses: "Camera data (EXIF, GPS) is not kept.",
     formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,
@@ -364,6 +378,12 @@ export const texts = {
 
   tabs: { label: "Parts of the page", images: "Images", viewer: "Viewer", filters: "Filters" },
 
+  panels: {
+    show: (panel: string) => `Show ${panel}`,
+    fold: (panel: string) => `Fold ${panel} away`,
+    width: (panel: string) => `Width of ${panel}`,
+  },
+
   theme: (now: string, next: string) =>
     `Colours: ${now === "system" ? "as the system has them" : now}. Change to ${next}`,
 
@@ -381,6 +401,7 @@ export const texts = {
       [["↑", "↓"], "Next image, in the list; another place, at a filter's handle"],
       [["b", "s", "a"], "Before, split, after"],
       [["h"], "Histogram"],
+      [["f"], "Full screen"],
       [["+", "−"], "Zoom, at the picture"],
       [["0", "1"], "Whole picture, 100 %"],
       [["←", "→"], "Move the picture, or the divider"],

@@ -44,6 +44,13 @@ function labelled(label: string): HTMLElement {
   return found;
 }
 
+function inMenu(words: string): HTMLButtonElement {
+  const found = [...document.querySelectorAll<HTMLButtonElement>(".menu-panel button")];
+  const button = found.find(({ textContent }) => textContent === words);
+  if (!button) throw new Error(`no menu that is open has ${words}`);
+  return button;
+}
+
 function input(id: string): HTMLInputElement {
   const found = document.getElementById(id);
   if (!(found instanceof HTMLInputElement)) throw new Error(`no input has the id ${id}`);
@@ -119,10 +126,37 @@ test("a nullable number is automatic until its box is cleared", () => {
 });
 
 test("steps are reordered by buttons, which end at the ends", () => {
-  const up = labelled("Move Blurring up") as HTMLButtonElement;
-  expect(up.disabled).toBe(true);
-  act(() => labelled("Move Edge detection up").click());
+  act(() => labelled("More for Blurring").click());
+  expect(inMenu("Move Blurring up").disabled).toBe(true);
+  act(() => labelled("More for Edge detection").click());
+  act(() => inMenu("Move Edge detection up").click());
   expect(store.get().chain.steps.map(({ id }) => id)).toEqual(["edges", "blur"]);
+});
+
+test("a card folds to a line that tells its most important value", () => {
+  const card = document.querySelector<HTMLElement>(".step");
+  const body = card?.querySelector<HTMLElement>(".step-body");
+  act(() => card?.querySelector<HTMLElement>(".fold")?.click());
+  expect(body?.hidden).toBe(true);
+  expect(card?.querySelector(".step-summary")?.textContent).toBe("Sigma 1 px");
+  // What the API says against it must be seen.
+  const refusal = { step: "blur", parameter: "sigma", sentence: "too much" };
+  act(() => store.dispatch({ type: "step refused", refusal }));
+  expect(body?.hidden).toBe(false);
+});
+
+test("help is shown when it is asked for", () => {
+  expect(document.body.textContent).not.toContain("Blur with a Gaussian.");
+  act(() => labelled("What Blurring means").click());
+  expect(document.body.textContent).toContain("Blur with a Gaussian.");
+});
+
+test("1,5 is one and a half, and what could mean two numbers is refused", () => {
+  type(input("blur-sigma"), "1,5");
+  expect(valueOf(0, "sigma")).toBe(1.5);
+  type(input("blur-sigma"), "1,500");
+  expect(valueOf(0, "sigma")).toBeNaN();
+  expect(document.querySelector("[role=alert]")?.textContent).toContain("Enter a number");
 });
 
 test("what the API said against a parameter stands at that parameter", () => {

@@ -36,6 +36,7 @@ describe("fields", () => {
       kind: "number",
       name: "sigma",
       title: "Sigma",
+      isRenamed: false,
       help: "Standard deviation of the kernel.",
       fine: false,
       integer: false,

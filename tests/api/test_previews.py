@@ -66,6 +66,15 @@ def test_a_preview_is_answered_with_its_picture(api, queues):
     assert asked == [Question(HASH, PICTURE, ({"operation": "invert"},))]
 
 
+def test_values_are_told_apart_from_pictures(api, queues):
+    thread, _ = answering(queues, Answer(b"DIPV and values", margin=None))
+    status, found = api.post("/previews", body())
+    thread.join(20)
+    content = base64.b64encode(b"DIPV and values").decode()
+    assert status == 200
+    assert found["url"] == f"data:application/x-image-values;base64,{content}"
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [

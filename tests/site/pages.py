@@ -26,7 +26,14 @@ def add_filter(page, title):
     """Pick a filter by its title."""
     page.get_by_role("button", name="Add filter").click()
     page.get_by_label("Search filters").fill(title)
-    page.get_by_role("button", name=re.compile(f"^{title}")).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=re.compile(f"^{title}")).first.click()
+
+
+def move_up(page, title):
+    """Move a filter one place up by its menu."""
+    page.get_by_role("button", name=f"More for {title}").click()
+    page.get_by_role("button", name=f"Move {title} up").click()
 
 
 def process(page):

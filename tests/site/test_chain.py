@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.site.pages import add_filter, filters
+from tests.site.pages import add_filter, filters, move_up
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def test_the_recipe_copied_as_json_is_what_the_api_takes(page):
 def test_edits_are_undone_and_brought_again_by_keys_and_buttons(page):
     add_filter(page, "Blurring")
     add_filter(page, "Inversion")
-    page.get_by_role("button", name="Move Inversion up").click()
+    move_up(page, "Inversion")
     assert filters(page) == ["Inversion", "Blurring"]
     page.get_by_role("button", name="Undo").click()
     assert filters(page) == ["Blurring", "Inversion"]

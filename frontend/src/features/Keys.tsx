@@ -14,6 +14,7 @@ const PRESSED: Readonly<Record<string, string>> = {
   s: "[data-shortcut=split]",
   a: "[data-shortcut=after]",
   h: "[data-shortcut=histogram]",
+  f: "[data-shortcut=full-screen]",
   d: "[data-shortcut=download]",
   o: "#choose-images",
 };

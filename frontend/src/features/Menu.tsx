@@ -5,12 +5,14 @@ interface MenuProps {
   readonly label: ReactNode;
   readonly title?: string;
   readonly className?: string;
+  /** Whether the label is an icon, which needs no arrow beside it and is named by the title. */
+  readonly isIcon?: boolean;
   /** The buttons of the menu; a press on one of them closes it. */
   readonly children: ReactNode;
 }
 
 /** A button that opens a panel with more buttons below it. */
-export function Menu({ label, title, className = "", children }: MenuProps) {
+export function Menu({ label, title, className = "", isIcon = false, children }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const element = useRef<HTMLDivElement>(null);
@@ -48,11 +50,12 @@ export function Menu({ label, title, className = "", children }: MenuProps) {
         ref={button}
         className="plain"
         title={title}
+        aria-label={isIcon ? title : undefined}
         aria-expanded={isOpen}
         onClick={() => setOpen(!isOpen)}
       >
         {label}
-        <Icon name="chevron" />
+        {!isIcon && <Icon name="chevron" />}
       </button>
       {isOpen && (
         <div

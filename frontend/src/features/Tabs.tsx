@@ -14,7 +14,13 @@ export function Tabs({ tab, onTab }: { tab: Tab; onTab(tab: Tab): void }) {
   return (
     <nav className="tabs" aria-label={texts.tabs.label}>
       {TABS.map(({ tab: each, icon }) => (
-        <button key={each} type="button" aria-pressed={tab === each} onClick={() => onTab(each)}>
+        <button
+          key={each}
+          type="button"
+          data-tab={each}
+          aria-pressed={tab === each}
+          onClick={() => onTab(each)}
+        >
           <Icon name={icon} />
           {texts.tabs[each]}
         </button>

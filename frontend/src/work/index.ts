@@ -5,6 +5,7 @@ import type { Store } from "../state/store";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove } from "./add";
 import type { Step } from "../recipe";
+import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
 import { Desk } from "./desk";
 import { restore, watchDraft } from "./follow";
@@ -40,8 +41,8 @@ export function createWork(store: Store, api: Api) {
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
-    preview: (file: File, steps: readonly Step[], isCrop: boolean, signal: AbortSignal) =>
-      preview(desk, file, steps, isCrop, signal),
+    preview: (file: File, steps: readonly Step[], piece: Point | null, signal: AbortSignal) =>
+      preview(desk, file, steps, piece, signal),
     say: (sentence: string) => desk.say(sentence),
     copy: (text: string) => copy(desk, text),
     save: (text: string, name: string) => saveText(text, name),

@@ -3,7 +3,7 @@
 import { ApiProblem, type PreviewPicture } from "../api";
 import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing";
 import { PLAIN_OUTPUT, type Step, recipeKey, toBody } from "../recipe";
-import type { Size } from "../view";
+import type { Point, Size } from "../view";
 import type { Desk } from "./desk";
 
 // Hashes of the pictures that this page has already sent to a worker.
@@ -16,15 +16,15 @@ export interface Previewed {
   readonly isApproximate: boolean;
 }
 
-/** Run the steps on a scaled image, or on a crop of it at full size. */
+/** Run the steps on a scaled image, or on a piece of it at full size around a point. */
 export async function preview(
   desk: Desk,
   file: File,
   steps: readonly Step[],
-  isCrop: boolean,
+  piece: Point | null,
   signal: AbortSignal,
 ): Promise<Previewed> {
-  if (!isCrop) {
+  if (!piece) {
     const small = await smallOf(file);
     const { url } = await ask(desk, small, steps, signal);
     const { operations } = desk.store.get().catalogue;
@@ -33,7 +33,7 @@ export async function preview(
       small.scale < 1 || recipeKey(body, PLAIN_OUTPUT) !== recipeKey(toBody(steps), PLAIN_OUTPUT);
     return { before: "", url, isApproximate };
   }
-  const crop = await cropOf(file);
+  const crop = await cropOf(file, piece);
   const { before, url, isExact } = await trimmed(crop, await ask(desk, crop, steps, signal));
   return { before, url, isApproximate: !isExact };
 }

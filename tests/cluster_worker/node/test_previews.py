@@ -13,6 +13,7 @@ from cluster_worker.node.previews import Previewer, halved, plain
 from config.contract import resources
 from config.contract.preview import Answer, Question
 from tests.app import pictures
+from tests.cluster_worker.imagefiles.test_values import values_of
 
 STEPS = ({"operation": "sobel"},)
 
@@ -164,3 +165,12 @@ def test_questions_are_answered_on_the_connection_that_asked(broker):
         server.stopping.set()
         thread.join(20)
     assert answers == [b"WHAT"]
+
+
+@pytest.mark.slow
+def test_a_preview_of_sixteen_bits_has_the_values_of_the_result(previewer):
+    image = data.camera()[::4, ::4].astype(np.uint16) * 16 + 300
+    answer = ask(previewer, pictures.tiff(image), ({"operation": "invert"},))
+    np.testing.assert_array_equal(values_of(answer.content)[1], 65_535 - image)
+    mask = ask(previewer, pictures.tiff(image), ({"operation": "threshold_otsu"},), send=False)
+    assert set(np.unique(values_of(mask.content)[1])) == {0, 65_535}

@@ -108,6 +108,7 @@ export function FieldFrame({ id, field, value, problem, onChange, children }: Fi
     <div className={`field field-${field.kind}`}>
       <div className="field-head">
         <label htmlFor={id}>{field.title}</label>
+        {field.isRenamed && <code className="field-code">{field.name}</code>}
         {field.help && (
           <button
             type="button"

@@ -11,14 +11,29 @@ import { Picker } from "./Picker";
 import { StepCard } from "./StepCard";
 import "./filters.css";
 
+/** Filters whose forms stay open when another one is added. */
+const OPEN_MOST = 3;
+
 export function Filters() {
   const { steps, refusal } = useSelected((state) => state.chain);
   const catalogue = useSelected((state) => state.catalogue);
   const dispatch = useDispatch();
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const addButton = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLOListElement>(null);
 
+  function fold(id: string, isFolded: boolean) {
+    setFolded((was) => {
+      const next = new Set(was);
+      if (isFolded) next.add(id);
+      else next.delete(id);
+      return next;
+    });
+  }
+
   function showLast() {
+    // In a long chain only the new filter's form stays open.
+    if (steps.length >= OPEN_MOST) setFolded(new Set(steps.map(({ id }) => id)));
     requestAnimationFrame(() =>
       list.current?.lastElementChild?.scrollIntoView({ block: "nearest" }),
     );
@@ -66,6 +81,8 @@ export function Filters() {
               last={steps.length - 1}
               hasRoom={steps.length < STEPS_MAX}
               refusal={refusal?.step === step.id ? refusal : null}
+              isOpen={!folded.has(step.id)}
+              onFold={(isFolded) => fold(step.id, isFolded)}
               onRemoved={removed}
             />
           ))}

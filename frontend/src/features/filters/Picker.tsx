@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useRef, useState } from "react";
 import { type Operation, groupsOf, search } from "../../recipe";
+import { POPULAR } from "../../synonyms";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { Dialog } from "../Dialog";
@@ -18,7 +19,8 @@ export function Picker({ onPick, onClose }: PickerProps) {
   const cards = useRef<HTMLDivElement>(null);
   const found = search(operations, query).filter((each) => !group || each.group === group);
   // Search results are in one list, best match first; otherwise operations are in their groups.
-  const shelves = query.trim() ? [""] : groupsOf(found);
+  const isSearched = query.trim() !== "";
+  const shelves = isSearched ? [""] : shelvesOf(operations, group);
 
   function onSearchKey(event: KeyboardEvent) {
     const [first] = found;
@@ -49,7 +51,7 @@ export function Picker({ onPick, onClose }: PickerProps) {
         </p>
       </div>
       <div className="picker-groups" role="group" aria-label={texts.filters.groups}>
-        {["", ...groupsOf(operations)].map((each) => (
+        {["", ...shelvesOf(operations, "").slice(1)].map((each) => (
           <button
             key={each}
             type="button"
@@ -67,19 +69,38 @@ export function Picker({ onPick, onClose }: PickerProps) {
           <section key={shelf} aria-label={shelf || texts.filters.results}>
             {shelf && <h3>{shelf}</h3>}
             <ul>
-              {found
-                .filter((each) => !shelf || each.group === shelf)
-                .map((operation) => (
-                  <li key={operation.name}>
-                    <Card operation={operation} onPick={onPick} />
-                  </li>
-                ))}
+              {onShelf(shelf, found, operations).map((operation) => (
+                <li key={operation.name}>
+                  <Card operation={operation} onPick={onPick} />
+                </li>
+              ))}
             </ul>
           </section>
         ))}
       </div>
     </Dialog>
   );
+}
+
+/** Return the shelves of the picker: the popular first, and conversions of colour last. */
+function shelvesOf(operations: readonly Operation[], group: string): string[] {
+  if (group) return [group];
+  const groups = groupsOf(operations);
+  const last = LAST.filter((each) => groups.includes(each));
+  return [texts.filters.popular, ...groups.filter((each) => !last.includes(each)), ...last];
+}
+
+const LAST = ["Colour"];
+
+/** Return the operations on a shelf. */
+function onShelf(
+  shelf: string,
+  found: readonly Operation[],
+  operations: readonly Operation[],
+): readonly Operation[] {
+  if (!shelf) return found;
+  if (shelf !== texts.filters.popular) return found.filter((each) => each.group === shelf);
+  return POPULAR.flatMap((name) => operations.find((each) => each.name === name) ?? []);
 }
 
 function Card({ operation, onPick }: { operation: Operation; onPick(operation: Operation): void }) {

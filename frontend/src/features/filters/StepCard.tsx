@@ -12,6 +12,7 @@ import {
   type Operation,
   type Step,
   type Value,
+  defaultsOf,
   fieldsOf,
   problemsOf,
 } from "../../recipe";
@@ -20,6 +21,7 @@ import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";
 import { randomHex } from "../../work/random";
 import { Icon, type IconName } from "../Icon";
+import { Menu } from "../Menu";
 import { FieldControl } from "./FieldControl";
 import { SizeControl, isOfSize } from "./SizeControl";
 
@@ -32,22 +34,29 @@ interface StepCardProps {
   /** Whether the chain has room for a copy. */
   readonly hasRoom: boolean;
   readonly refusal: Refusal | null;
+  /** Whether its form is shown; otherwise one line with its most important values. */
+  readonly isOpen: boolean;
+  onFold(isFolded: boolean): void;
   onRemoved(title: string): void;
 }
 
 /** One step of the chain: its position, its form, and the API's error about it. */
 export function StepCard(props: StepCardProps) {
-  const { step, operation, place, last, hasRoom, refusal, onRemoved } = props;
+  const { step, operation, place, last, hasRoom, refusal, isOpen, onFold, onRemoved } = props;
+  const [isHelpShown, setHelpShown] = useState(false);
   const dispatch = useDispatch();
   const title = operation?.title ?? step.operation;
   const problems = operation ? problemsOf(step, operation) : {};
   const fields = operation ? fieldsOf(operation) : [];
   const card = useRef<HTMLLIElement>(null);
   useEffect(() => {
+    if (refusal) onFold(false);
     if (refusal) card.current?.scrollIntoView({ block: "nearest" });
   }, [refusal]);
   const isRefusalAtField = fields.some((field) => field.name === refusal?.parameter);
-  const fine = fields.filter((field) => field.fine);
+  const isFine = (field: Field) =>
+    field.fine || (RESIZING.includes(step.operation) && !isOfSize(field.name));
+  const fine = fields.filter(isFine);
   // Fine settings with another value than the default, or with an error, must be visible.
   const isFineShown = fine.some(
     (field) =>
@@ -75,16 +84,17 @@ export function StepCard(props: StepCardProps) {
     );
   }
 
-  function move(by: -1 | 1, button: HTMLButtonElement) {
+  function move(by: -1 | 1) {
     dispatch({ type: "step moved", id: step.id, by });
-    // A card that moves in the page loses the focus. A button that is disabled at the first or
-    // last position loses it, too; then focus another button.
-    requestAnimationFrame(() => {
-      const buttons = button.parentElement?.querySelectorAll("button") ?? [];
-      [button, ...buttons].find((each) => !each.disabled)?.focus();
-    });
+    // A card that moves in the page loses the focus, and so does a menu that closes.
+    requestAnimationFrame(() => card.current?.querySelector<HTMLElement>(".handle")?.focus());
     const sentence = texts.filters.moved(title, place + 1 + by);
     dispatch({ type: "milestone reached", sentence });
+  }
+
+  function reset({ name }: Operation) {
+    const values = operation ? defaultsOf(operation) : {};
+    dispatch({ type: "step replaced", id: step.id, operation: name, values });
   }
 
   function remove() {
@@ -110,49 +120,68 @@ export function StepCard(props: StepCardProps) {
   return (
     <li className={step.isOff ? "step step-off" : "step"} ref={card}>
       <fieldset onPointerUp={() => dispatch({ type: "edit ended" })}>
-        <legend>{title}</legend>
+        <legend>
+          <button
+            type="button"
+            className="plain fold"
+            aria-expanded={isOpen}
+            onClick={() => onFold(isOpen)}
+          >
+            {title}
+          </button>
+        </legend>
         <Handle step={step} place={place} last={last} title={title} onMove={move} />
         <div className="step-buttons">
-          <button
-            type="button"
-            className="plain tool"
-            aria-label={texts.filters.moveUp(title)}
-            title={texts.filters.moveUp(title)}
-            disabled={place === 0}
-            onClick={(event) => move(-1, event.currentTarget)}
-          >
-            <Icon name="up" />
-          </button>
-          <button
-            type="button"
-            className="plain tool"
-            aria-label={texts.filters.moveDown(title)}
-            title={texts.filters.moveDown(title)}
-            disabled={place === last}
-            onClick={(event) => move(1, event.currentTarget)}
-          >
-            <Icon name="down" />
-          </button>
+          {operation &&
+            tool("help", texts.filters.helpOn(title), () => {
+              setHelpShown(!isHelpShown);
+              if (!isOpen) onFold(false);
+            })}
           {tool(
             step.isOff ? "eyeOff" : "eye",
             step.isOff ? texts.filters.switchOn(title) : texts.filters.switchOff(title),
             () => dispatch({ type: "step switched", id: step.id }),
           )}
-          {tool(
-            "copy",
-            texts.filters.duplicate(title),
-            () => dispatch({ type: "step duplicated", id: step.id, copy: randomHex(4) }),
-            !hasRoom,
-          )}
+          <Menu label={<Icon name="dots" />} title={texts.filters.more(title)} isIcon>
+            <button type="button" disabled={place === 0} onClick={() => move(-1)}>
+              {texts.filters.moveUp(title)}
+            </button>
+            <button type="button" disabled={place === last} onClick={() => move(1)}>
+              {texts.filters.moveDown(title)}
+            </button>
+            <button
+              type="button"
+              disabled={!hasRoom}
+              onClick={() => dispatch({ type: "step duplicated", id: step.id, copy: randomHex(4) })}
+            >
+              {texts.filters.duplicate(title)}
+            </button>
+            {operation && (
+              <button type="button" onClick={() => reset(operation)}>
+                {texts.filters.reset(title)}
+              </button>
+            )}
+          </Menu>
           {tool("cross", texts.filters.remove(title), remove)}
         </div>
-        <div className="step-body" hidden={step.isOff}>
-          <p className="quiet">{operation?.help ?? texts.filters.unknown}</p>
+        {!isOpen && operation && !step.isOff && (
+          <p className="step-summary quiet">{summaryOf(step, fields)}</p>
+        )}
+        <div className="step-body" hidden={step.isOff || !isOpen}>
+          {!operation && <p className="quiet">{texts.filters.unknown}</p>}
+          {operation && isHelpShown && (
+            <p className="quiet">
+              {operation.help} <code>{operation.source}</code>
+            </p>
+          )}
+          {operation && fields.length === 0 && !isHelpShown && (
+            <p className="quiet">{texts.filters.noFields}</p>
+          )}
           {refusal && !isRefusalAtField && <p className="bad">{refusal.sentence}</p>}
           {operation && RESIZING.includes(operation.name) && (
             <SizeControl step={step} operation={operation} problemAt={problemAt} />
           )}
-          {fields.filter((field) => !field.fine && !isInSize(field)).map(control)}
+          {fields.filter((field) => !isFine(field) && !isInSize(field)).map(control)}
           {fine.length > 0 && (
             <Fine isNeeded={isFineShown} title={title}>
               {fine.map(control)}
@@ -162,6 +191,18 @@ export function StepCard(props: StepCardProps) {
       </fieldset>
     </li>
   );
+}
+
+/** Return the values of a folded step in a line: the first, and those that were changed. */
+function summaryOf({ values }: Step, fields: readonly Field[]): string {
+  const told = fields.filter((field, i) => {
+    const isChanged = String(values[field.name]) !== String(field.default);
+    return isChanged || (i === 0 && field.kind !== "switch");
+  });
+  return told
+    .slice(0, 3)
+    .map((field) => texts.filters.summary(field, values[field.name] ?? null))
+    .join(", ");
 }
 
 interface FineProps {
@@ -199,7 +240,7 @@ interface HandleProps {
   readonly place: number;
   readonly last: number;
   readonly title: string;
-  onMove(by: -1 | 1, button: HTMLButtonElement): void;
+  onMove(by: -1 | 1): void;
 }
 
 /** The handle with which a card is dragged to another position, or moved with the arrow keys. */
@@ -238,7 +279,7 @@ function Handle({ step, place, last, title, onMove }: HandleProps) {
     const by = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : null;
     if (by === null) return;
     event.preventDefault();
-    if (place + by >= 0 && place + by <= last) onMove(by, event.currentTarget);
+    if (place + by >= 0 && place + by <= last) onMove(by);
   }
 
   return (

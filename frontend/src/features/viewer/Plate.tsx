@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { type Contrast, painted } from "../../contrast";
-import { readerOf } from "../../reading";
-import { type Samples, type Values, openValues } from "../../values";
+import { valuesAt } from "../../reading";
+import type { Samples, Values } from "../../values";
 
 interface PlateProps {
   readonly source: string;
@@ -25,7 +25,7 @@ export function Plate(props: PlateProps) {
     const controller = new AbortController();
     const { signal } = controller;
     const open = async () => {
-      const values = await openValues(readerOf(source, signal));
+      const values = await valuesAt(source, signal);
       const samples = await values.all();
       if (signal.aborted || !canvas.current) return;
       setOpened({ values, samples });

@@ -4,6 +4,7 @@ import {
   type PointerEvent,
   type ReactNode,
   useCallback,
+  useEffect,
   useLayoutEffect,
   useRef,
   useState,
@@ -42,6 +43,8 @@ interface StageProps {
   readonly failure: string;
   readonly children?: ReactNode;
   onSplit(split: number): void;
+  /** Called with the middle of what is in sight, in parts of the scene. */
+  onLook(at: Point): void;
 }
 
 // One press of an arrow key moves the picture by this many pixels of the stage.
@@ -49,7 +52,7 @@ const STEP = 60;
 
 /** Pictures on a neutral background, with a common zoom and pan by mouse, touch and keyboard. */
 export function Stage(props: StageProps) {
-  const { layers, split, isBusy, hasHistogram, failure, children, onSplit } = props;
+  const { layers, split, isBusy, hasHistogram, failure, children, onSplit, onLook } = props;
   const box = useRef<HTMLDivElement>(null);
   const [loaded, setLoaded] = useState<Pictures>({});
   const [stage, setStage] = useState<Size | null>(null);
@@ -78,6 +81,16 @@ export function Stage(props: StageProps) {
   const isReady = stage !== null && scene !== null && stage.width > 0;
   const fit = isReady ? fitted(scene, stage) : null;
   const view = isReady && fit ? (moved ? held(moved, scene, stage) : fit) : null;
+
+  useEffect(() => {
+    if (!view || !stage || !scene) return;
+    const part = (start: number, room: number, length: number) =>
+      Math.min(1, Math.max(0, (room / 2 - start) / (view.scale * length)));
+    onLook({
+      x: part(view.x, stage.width, scene.width),
+      y: part(view.y, stage.height, scene.height),
+    });
+  });
 
   const zoom = useCallback(
     (by: number, at?: Point) => {

@@ -1,9 +1,12 @@
-import { useEffect, useState } from "react";
-import { type ImageItem, awaitsViews, isRetryable, isActive, stageOf } from "../../state/images";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ImageItem, awaitsViews, isActive, isRetryable, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { isDeep, layersOf } from "./layers";
+import type { Point } from "../../view";
 import { Dimensions } from "./Dimensions";
+import { PieceMap } from "./PieceMap";
+import { useRaster } from "./useRaster";
 import { Icon } from "../Icon";
 import { wordsFor } from "../images/words";
 import { type Preview, usePreview } from "./usePreview";
@@ -48,10 +51,14 @@ function Selected({ image }: { image: ImageItem }) {
   const [mode, setMode] = useState<Mode>("split");
   const [split, setSplit] = useState(0.5);
   const [hasHistogram, setHistogram] = useState(false);
-  const [isCrop, setCrop] = useState(false);
-  const preview = usePreview(image, isCrop);
+  const [piece, setPiece] = useState<Point | null>(null);
+  const [upTo, setUpTo] = useState<number | null>(null);
+  // The middle of what is in sight, where "Show a piece" looks.
+  const look = useRef<Point>({ x: 0.5, y: 0.5 });
+  const raster = useRaster(image);
+  const preview = usePreview(image, { piece, upTo, hasRaster: raster !== "" });
   const isComing = useComing(image);
-  const layers = layersOf(image, { preview, isComing });
+  const layers = layersOf(image, { preview, isComing, raster });
   const shown = { before: 1, split, after: 0 }[mode];
   return (
     <>
@@ -72,6 +79,7 @@ function Selected({ image }: { image: ImageItem }) {
         >
           <Icon name="chart" />
         </button>
+        <FullScreen />
       </div>
       {layers.length > 0 ? (
         <Stage
@@ -81,8 +89,18 @@ function Selected({ image }: { image: ImageItem }) {
           hasHistogram={hasHistogram}
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
           onSplit={setSplit}
+          onLook={(at) => {
+            if (!piece) look.current = at;
+          }}
         >
-          <PreviewMark preview={preview} isCrop={isCrop} onCrop={setCrop} />
+          <PreviewMark
+            preview={preview}
+            isCrop={piece !== null}
+            onCrop={(isCrop) => setPiece(isCrop ? { ...look.current } : null)}
+          >
+            <UpTo upTo={upTo} onUpTo={setUpTo} />
+          </PreviewMark>
+          {piece && <PieceMap image={image} piece={piece} onPiece={setPiece} />}
           {isComing && isDeep(image) && (
             <p className="preview-mark" data-coming>
               {texts.viewer.deepComing}
@@ -97,9 +115,36 @@ function Selected({ image }: { image: ImageItem }) {
   );
 }
 
+/** A button that shows the viewer on the whole screen. */
+function FullScreen() {
+  const [isFull, setFull] = useState(false);
+  useEffect(() => {
+    const turned = () => setFull(document.fullscreenElement !== null);
+    document.addEventListener("fullscreenchange", turned);
+    return () => document.removeEventListener("fullscreenchange", turned);
+  }, []);
+  if (!document.fullscreenEnabled) return null;
+  const label = isFull ? texts.viewer.leaveFullScreen : texts.viewer.fullScreen;
+  return (
+    <button
+      type="button"
+      className="plain"
+      aria-label={label}
+      title={label}
+      data-shortcut="full-screen"
+      onClick={({ currentTarget }) =>
+        isFull ? document.exitFullscreen() : currentTarget.closest("section")?.requestFullscreen()
+      }
+    >
+      <Icon name="expand" />
+    </button>
+  );
+}
+
 interface PreviewMarkProps {
   readonly preview: Preview;
   readonly isCrop: boolean;
+  readonly children: ReactNode;
   onCrop(isCrop: boolean): void;
 }
 
@@ -107,13 +152,14 @@ interface PreviewMarkProps {
  * A label on previews: that the picture is not a result yet, and whether it is approximate. A
  * button switches between the scaled image and a crop at full size.
  */
-function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
+function PreviewMark({ preview, isCrop, children, onCrop }: PreviewMarkProps) {
   const { url, isApproximate, isComing, reason } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
   if (!url && !isComing) return null;
   const { words, hint } = texts.viewer.previews[isCrop ? "crop" : "scaled"];
   return (
     <div className="preview-place" onPointerDown={(event) => event.stopPropagation()}>
+      {children}
       {(isCrop || isApproximate) && (
         <button type="button" className="preview-turn" onClick={() => onCrop(!isCrop)}>
           {isCrop ? texts.viewer.previewWhole : texts.viewer.previewCrop}
@@ -123,6 +169,34 @@ function PreviewMark({ preview, isCrop, onCrop }: PreviewMarkProps) {
         {url ? words(isApproximate) : texts.viewer.previewComing}
       </p>
     </div>
+  );
+}
+
+interface UpToProps {
+  readonly upTo: number | null;
+  onUpTo(upTo: number | null): void;
+}
+
+/** After which filter to look; shown if there are several. */
+function UpTo({ upTo, onUpTo }: UpToProps) {
+  const steps = useSelected((state) => state.chain.steps);
+  const operations = useSelected((state) => state.catalogue.operations);
+  if (steps.length < 2) return null;
+  const titleOf = (name: string) => operations.find((each) => each.name === name)?.title ?? name;
+  return (
+    <select
+      className="preview-turn"
+      aria-label={texts.viewer.upTo}
+      value={upTo ?? ""}
+      onChange={({ target }) => onUpTo(target.value === "" ? null : Number(target.value))}
+    >
+      <option value="">{texts.viewer.afterAll}</option>
+      {steps.slice(0, -1).map(({ id, operation }, place) => (
+        <option key={id} value={place + 1}>
+          {texts.viewer.afterStep(place + 1, titleOf(operation))}
+        </option>
+      ))}
+    </select>
   );
 }
 

@@ -6,6 +6,7 @@ import { isViewable } from "../../files";
 import type { ImageItem } from "../../state/images";
 import { texts } from "../../texts";
 import { TILES_TYPE } from "../../tiles";
+import { hasValues } from "../../reading";
 import { VALUES_TYPE } from "../../values";
 import type { Preview } from "./usePreview";
 
@@ -23,12 +24,14 @@ const SIDE_MAX = 4096;
 interface Found {
   /** A preview replaces the result; the preview of a crop also replaces the original. */
   readonly preview: Pick<Preview, "url" | "before">;
+  /** Address of the values that this page has read from the file itself, or "". */
+  readonly raster?: string;
   /** Whether pictures for this page are still being made. */
   readonly isComing: boolean;
 }
 
 /** Return the layers of an image: before, after, or both. */
-export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[] {
+export function layersOf(image: ImageItem, { preview, isComing, raster = "" }: Found): Layer[] {
   const { name, type, refusal, file, job } = image;
   const result = job?.state === "succeeded" ? job.result : null;
   const views = viewsOf(image);
@@ -36,6 +39,7 @@ export function layersOf(image: ImageItem, { preview, isComing }: Found): Layer[
   const layers: Layer[] = [];
   const before = { key: "before", title: texts.viewer.beforeOf(name) } as const;
   if (preview.before) layers.push({ ...before, ...plain(preview.before) });
+  else if (raster) layers.push({ ...before, ...plain(raster) });
   else if (views?.original && !(preview.url && local))
     layers.push({ ...before, ...at(views.original) });
   else if (local) layers.push({ ...before, ...plain(addressOf(local)) });
@@ -66,7 +70,7 @@ function at({ url, type }: ViewPicture): Pick<Layer, "source" | "form"> {
 
 /** A picture that browsers show, or the values of a preview. */
 function plain(source: string): Pick<Layer, "source" | "form"> {
-  return { source, form: source.startsWith(`data:${VALUES_TYPE}`) ? "values" : "picture" };
+  return { source, form: hasValues(source) ? "values" : "picture" };
 }
 
 /** Return whether an image is shown in tiles, because it is too large to be decoded as a whole. */

@@ -3,7 +3,9 @@ import { ApiProblem, isPassing } from "../../api";
 import { isViewable } from "../../files";
 import { isSendable, recipeOf } from "../../recipe";
 import { type ImageItem, isActive } from "../../state/images";
+import { forgetRaster } from "../../reading";
 import { useSelected, useWork } from "../../state/store";
+import type { Point } from "../../view";
 
 export interface Preview {
   /** Address of the preview; "" while there is none. */
@@ -21,14 +23,22 @@ const NONE: Preview = { url: "", before: "", isApproximate: false, isComing: fal
 const PAUSE_MS = 60;
 const AGAIN_MS = 2000;
 
+interface Wanted {
+  /** Middle of the piece to show at full size, in parts of the image; null for all of it. */
+  readonly piece: Point | null;
+  /** Number of steps after which to look; null for all. */
+  readonly upTo: number | null;
+  /** Whether this page has read the values of the file. */
+  readonly hasRaster: boolean;
+}
+
 /**
  * Return a preview of the chain on the page for an image; none if the image has its result.
  *
- * @param isCrop whether to preview a crop at full size instead of the whole image scaled down
  */
-export function usePreview(image: ImageItem, isCrop: boolean): Preview {
+export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted): Preview {
   const chosen = useSelected((state) => state.chain);
-  const { steps } = chosen;
+  const steps = chosen.steps.slice(0, upTo ?? undefined);
   const operations = useSelected((state) => state.catalogue.operations);
   const work = useWork();
   const [preview, setPreview] = useState(NONE);
@@ -36,7 +46,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
   const hasFailed = useRef(false);
   const recipe = recipeOf(steps, chosen);
   const { type, refusal } = image;
-  const file = isViewable(type) && !refusal ? image.file : null;
+  const file = (isViewable(type) || hasRaster) && !refusal ? image.file : null;
   const isDone = image.job?.state === "succeeded" && image.recipe === recipe.key;
   const isWanted =
     file !== null &&
@@ -54,7 +64,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
     setPreview((was) => ({ ...was, isComing: true }));
     const timer = setTimeout(
       () => {
-        work.preview(file, steps, isCrop, signal).then(
+        work.preview(file, steps, piece, signal).then(
           (found) => {
             if (signal.aborted) return release(found);
             hasFailed.current = false;
@@ -77,7 +87,7 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
       controller.abort();
     };
     // `chain` stands for `steps`: steps that are off and ids of steps do not change the preview.
-  }, [isWanted, file, chain, isCrop, work, tries]);
+  }, [isWanted, file, chain, piece, work, tries]);
 
   const { url, before } = preview;
   useEffect(() => () => release({ url, before }), [url, before]);
@@ -89,5 +99,6 @@ export function usePreview(image: ImageItem, isCrop: boolean): Preview {
 function release(pictures: Pick<Preview, "url" | "before">): void {
   for (const each of [pictures.url, pictures.before]) {
     if (each.startsWith("blob:")) URL.revokeObjectURL(each);
+    forgetRaster(each);
   }
 }

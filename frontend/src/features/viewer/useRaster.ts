@@ -1,0 +1,26 @@
+import { useEffect, useState } from "react";
+import { rasterOf } from "../../raster/raster";
+import { addressOfRaster, forgetRaster } from "../../reading";
+import type { ImageItem } from "../../state/images";
+
+/** Return the address of the values of a file that browsers do not show as it is, or "". */
+export function useRaster({ file, refusal }: ImageItem): string {
+  const [address, setAddress] = useState("");
+  const wanted = refusal ? null : file;
+  useEffect(() => {
+    if (!wanted) return setAddress("");
+    let made = "";
+    let isCurrent = true;
+    void rasterOf(wanted).then((raster) => {
+      if (!isCurrent || !raster) return;
+      made = addressOfRaster(raster);
+      setAddress(made);
+    });
+    return () => {
+      isCurrent = false;
+      forgetRaster(made);
+      setAddress("");
+    };
+  }, [wanted]);
+  return address;
+}

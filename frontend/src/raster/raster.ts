@@ -1,0 +1,153 @@
+/** Pixels of files that browsers do not show as they are: TIFF, and PNG of 16 bits. */
+
+import type { Histogram, Samples, Values } from "../values";
+import { readPng } from "./png";
+import { readTiff } from "./tiff";
+
+/** The pixels of an image in memory, in row order, the channels of a pixel side by side. */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly dtype: string;
+  readonly samples: Samples;
+}
+
+// A page that holds more samples than this grows too large; those images are shown once processed.
+export const SAMPLES_MAX = 50_000_000;
+const BINS = 256;
+// Share of the pixels left out at either end for the contrast, as the service does.
+const TAIL = 0.005;
+
+const made = new WeakMap<File, Promise<Raster | null>>();
+
+/** Read a file, once; null if it is of another kind, too large, or packed in a way unknown here. */
+export function rasterOf(file: File): Promise<Raster | null> {
+  const found = made.get(file) ?? readRaster(file);
+  made.set(file, found);
+  return found;
+}
+
+async function readRaster(file: File): Promise<Raster | null> {
+  try {
+    const start = new DataView(await file.slice(0, 26).arrayBuffer());
+    const magic = start.getUint16(0);
+    if (magic === 0x4949 || magic === 0x4d4d) return await readTiff(file);
+    const isDeepPng = start.getUint32(0) === 0x89504e47 && start.getUint8(24) === 16;
+    return isDeepPng ? await readPng(file) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Return a rectangle of a raster. */
+export function cutOf(
+  raster: Raster,
+  { x, y, width, height }: { x: number; y: number; width: number; height: number },
+): Raster {
+  const { channels } = raster;
+  const samples = raster.samples.slice(0, width * height * channels);
+  for (let row = 0; row < height; row += 1) {
+    const start = channels * ((y + row) * raster.width + x);
+    const line = raster.samples.subarray(start, start + width * channels);
+    samples.set(line as never, row * width * channels);
+  }
+  return { ...raster, width, height, samples };
+}
+
+/** Scale a raster down to means of its pixels; masks and labels to one pixel of each area. */
+export function shrunk(raster: Raster, width: number, height: number): Raster {
+  const { channels } = raster;
+  const samples = raster.samples.slice(0, width * height * channels);
+  const isMean = hasManyValues(raster.samples);
+  const isWhole = !raster.dtype.startsWith("float");
+  const edge = (place: number, all: number, parts: number) => Math.floor((place * all) / parts);
+  for (let row = 0; row < height; row += 1) {
+    const top = edge(row, raster.height, height);
+    const bottom = isMean ? Math.max(top + 1, edge(row + 1, raster.height, height)) : top + 1;
+    for (let column = 0; column < width; column += 1) {
+      const left = edge(column, raster.width, width);
+      const right = isMean ? Math.max(left + 1, edge(column + 1, raster.width, width)) : left + 1;
+      for (let channel = 0; channel < channels; channel += 1) {
+        let sum = 0;
+        for (let y = top; y < bottom; y += 1) {
+          for (let x = left; x < right; x += 1) {
+            sum += raster.samples[channels * (y * raster.width + x) + channel] ?? 0;
+          }
+        }
+        const mean = sum / ((bottom - top) * (right - left));
+        samples[channels * (row * width + column) + channel] = isWhole ? Math.round(mean) : mean;
+      }
+    }
+  }
+  return { ...raster, width, height, samples };
+}
+
+function hasManyValues(samples: Samples): boolean {
+  const seen = new Set<number>();
+  for (const value of samples) {
+    seen.add(value);
+    if (seen.size > 32) return true;
+  }
+  return false;
+}
+
+/** Return the values of a raster, with a histogram and limits of contrast. */
+export function valuesOfRaster(raster: Raster): Values {
+  const { width, height, channels, dtype, samples } = raster;
+  const histogram = histogramOf(raster);
+  return {
+    width,
+    height,
+    channels,
+    dtype,
+    limits: dtype === "uint8" ? [0, 255] : limitsOf(histogram, channels),
+    histogram,
+    at: (x, y) => {
+      const start = channels * (y * width + x);
+      return Promise.resolve([...samples.subarray(start, start + channels)]);
+    },
+    all: () => Promise.resolve(samples),
+  };
+}
+
+function histogramOf({ samples, channels, dtype }: Raster): Histogram {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of samples) {
+    if (value < low && value !== -Infinity) low = value;
+    if (value > high && value !== Infinity) high = value;
+  }
+  if (low > high) [low, high] = [0, 0];
+  if (dtype === "uint8") [low, high] = [0, 255];
+  const isWhole = !dtype.startsWith("float");
+  const width = isWhole ? Math.ceil((high - low + 1) / BINS) : (high - low) / BINS || 1;
+  const bins = isWhole ? Math.ceil((high - low + 1) / width) : BINS;
+  const counts = Array.from({ length: channels }, () => new Array<number>(bins).fill(0));
+  samples.forEach((value: number, i: number) => {
+    const levels = counts[i % channels];
+    const bin = Math.min(bins - 1, Math.floor((value - low) / width));
+    if (levels && bin >= 0) levels[bin] = (levels[bin] ?? 0) + 1;
+  });
+  return { low, high: low + bins * width, counts };
+}
+
+/** Return the values between which all but a few pixels lie, over all colours. */
+function limitsOf({ low, high, counts }: Histogram, channels: number): [number, number] {
+  const colours = counts.slice(0, channels === 2 || channels === 4 ? channels - 1 : channels);
+  const bins = counts[0]?.length ?? 1;
+  const width = (high - low) / bins;
+  const all = Array.from({ length: bins }, (_, i) =>
+    colours.reduce((sum, levels) => sum + (levels[i] ?? 0), 0),
+  );
+  const most = TAIL * all.reduce((sum, each) => sum + each, 0);
+  const first = (levels: readonly number[]) => {
+    let sum = 0;
+    return Math.max(
+      0,
+      levels.findIndex((each) => (sum += each) > most),
+    );
+  };
+  const from = first(all);
+  const to = bins - 1 - first(all.toReversed());
+  return to > from ? [low + from * width, low + to * width] : [low, high];
+}

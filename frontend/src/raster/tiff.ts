@@ -1,0 +1,205 @@
+/** The first image of a TIFF, and small TIFFs for previews. */
+
+import { type Samples, inflated } from "../values";
+import { type Raster, SAMPLES_MAX } from "./raster";
+import { lzw, packBits } from "./unpacking";
+
+const TAGS = {
+  width: 256,
+  height: 257,
+  bits: 258,
+  compression: 259,
+  photometric: 262,
+  offsets: 273,
+  orientation: 274,
+  channels: 277,
+  stripRows: 278,
+  bytes: 279,
+  planar: 284,
+  predictor: 317,
+  tileWidth: 322,
+  tileHeight: 323,
+  tileOffsets: 324,
+  tileBytes: 325,
+  format: 339,
+};
+
+// Bytes of a value, by the number of its type in the file.
+const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
+
+type Tags = ReadonlyMap<number, readonly number[]>;
+
+/** Read the first image; null if it is too large, or of a kind that this page does not read. */
+export async function readTiff(file: File): Promise<Raster | null> {
+  const head = new DataView(await file.slice(0, 16).arrayBuffer());
+  const isLittle = head.getUint16(0) === 0x4949;
+  const tags = await tagsOf(file, head, isLittle);
+  const one = (tag: number, otherwise: number) => tags.get(tag)?.[0] ?? otherwise;
+  const [width, height] = [one(TAGS.width, 0), one(TAGS.height, 0)];
+  const channels = one(TAGS.channels, 1);
+  const bits = tags.get(TAGS.bits) ?? [1];
+  const kind = kindOf(bits[0] ?? 1, one(TAGS.format, 1));
+  const isKnown =
+    kind !== null &&
+    bits.every((each) => each === bits[0]) &&
+    channels <= 4 &&
+    one(TAGS.photometric, 1) <= 2 &&
+    one(TAGS.photometric, 1) > 0 &&
+    one(TAGS.orientation, 1) === 1 &&
+    one(TAGS.planar, 1) === 1 &&
+    one(TAGS.predictor, 1) <= 2;
+  if (!kind || !isKnown || width * height * channels > SAMPLES_MAX) return null;
+
+  const isTiled = tags.has(TAGS.tileWidth);
+  const across = isTiled ? one(TAGS.tileWidth, width) : width;
+  const down = isTiled
+    ? one(TAGS.tileHeight, height)
+    : Math.min(height, one(TAGS.stripRows, height));
+  const offsets = tags.get(isTiled ? TAGS.tileOffsets : TAGS.offsets) ?? [];
+  const bytes = tags.get(isTiled ? TAGS.tileBytes : TAGS.bytes) ?? [];
+  const samples = new kind.array(width * height * channels);
+  const perRow = Math.ceil(width / across);
+  for (const [i, offset] of offsets.entries()) {
+    const left = (i % perRow) * across;
+    const top = Math.floor(i / perRow) * down;
+    const rows = isTiled ? down : Math.min(down, height - top);
+    const packed = await file.slice(offset, offset + (bytes[i] ?? 0)).arrayBuffer();
+    const size = across * rows * channels * kind.array.BYTES_PER_ELEMENT;
+    const content = await unpacked(packed, one(TAGS.compression, 1), size);
+    if (!content) return null;
+    const block = samplesOf(content, kind.array, isLittle);
+    if (one(TAGS.predictor, 1) === 2) addNeighbours(block, across, channels);
+    for (let y = 0; y < Math.min(rows, height - top); y += 1) {
+      const length = Math.min(across, width - left) * channels;
+      const line = block.subarray(y * across * channels, y * across * channels + length);
+      samples.set(line as never, ((top + y) * width + left) * channels);
+    }
+  }
+  return { width, height, channels, dtype: kind.dtype, samples };
+}
+
+async function tagsOf(file: File, head: DataView, isLittle: boolean): Promise<Tags> {
+  const isBig = head.getUint16(2, isLittle) === 43;
+  const wide = isBig ? 8 : 4;
+  const whole = (view: DataView, at: number, bytes: number) => {
+    if (bytes === 8) return Number(view.getBigUint64(at, isLittle));
+    if (bytes === 4) return view.getUint32(at, isLittle);
+    return bytes === 2 ? view.getUint16(at, isLittle) : view.getUint8(at);
+  };
+  const read = async (start: number, length: number) =>
+    new DataView(await file.slice(start, start + length).arrayBuffer());
+  const place = whole(head, isBig ? 8 : 4, wide);
+  const count = whole(await read(place, 8), 0, isBig ? 8 : 2);
+  const entryBytes = isBig ? 20 : 12;
+  const entries = await read(place + (isBig ? 8 : 2), count * entryBytes);
+  const tags = new Map<number, readonly number[]>();
+  for (let at = 0; at + entryBytes <= entries.byteLength; at += entryBytes) {
+    const size = TYPE_BYTES[entries.getUint16(at + 2, isLittle)];
+    if (size === undefined) continue;
+    const length = whole(entries, at + 4, wide);
+    const inside = at + 4 + wide;
+    const isInside = size * length <= wide;
+    const values = isInside ? entries : await read(whole(entries, inside, wide), size * length);
+    const first = isInside ? inside : 0;
+    const all = Array.from({ length }, (_, i) => whole(values, first + i * size, size));
+    tags.set(entries.getUint16(at, isLittle), all);
+  }
+  return tags;
+}
+
+/** Return the type of samples by their bits and format (1 unsigned, 2 signed, 3 float). */
+function kindOf(bits: number, format: number) {
+  const kinds = {
+    "8 1": { dtype: "uint8", array: Uint8Array },
+    "16 1": { dtype: "uint16", array: Uint16Array },
+    "16 2": { dtype: "int16", array: Int16Array },
+    "32 1": { dtype: "uint32", array: Uint32Array },
+    "32 2": { dtype: "int32", array: Int32Array },
+    "32 3": { dtype: "float32", array: Float32Array },
+  } as const;
+  return kinds[`${bits} ${format}` as keyof typeof kinds] ?? null;
+}
+
+/** Unpack a strip or tile; null if its compression is unknown here. */
+async function unpacked(
+  content: ArrayBuffer,
+  compression: number,
+  size: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (compression === 1) return new Uint8Array(content);
+  if (compression === 8 || compression === 32946) return inflated(content);
+  if (compression === 5) return lzw(new Uint8Array(content), size);
+  return compression === 32773 ? packBits(new Uint8Array(content), size) : null;
+}
+
+function samplesOf(
+  bytes: Uint8Array<ArrayBuffer>,
+  kind: NonNullable<ReturnType<typeof kindOf>>["array"],
+  isLittle: boolean,
+): Samples {
+  const size = kind.BYTES_PER_ELEMENT;
+  const whole = bytes.slice(0, bytes.length - (bytes.length % size));
+  if (!isLittle && size > 1) {
+    for (let i = 0; i < whole.length; i += size) whole.subarray(i, i + size).reverse();
+  }
+  return new kind(whole.buffer);
+}
+
+/** Undo the predictor: each sample was stored as the difference from the one on its left. */
+function addNeighbours(samples: Samples, width: number, channels: number): void {
+  const line = width * channels;
+  for (let i = 0; i < samples.length; i += 1) {
+    if (i % line >= channels) samples[i] = (samples[i] ?? 0) + (samples[i - channels] ?? 0);
+  }
+}
+
+/** Write a small TIFF of one strip, compressed. */
+export async function tiffOf(raster: Raster): Promise<Uint8Array<ArrayBuffer>> {
+  const { width, height, channels, dtype, samples } = raster;
+  const [, kind = "uint", bits = "8"] = /^(uint|int|float)(\d+)$/.exec(dtype) ?? [];
+  const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength).slice();
+  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
+  const strip = new Uint8Array(await new Response(packed).arrayBuffer());
+  const format = { uint: 1, int: 2, float: 3 }[kind] ?? 1;
+  const isColour = channels >= 3;
+  const hasAlpha = channels === 2 || channels === 4;
+  const entries: [number, number, number[]][] = [
+    [TAGS.width, 4, [width]],
+    [TAGS.height, 4, [height]],
+    [TAGS.bits, 3, new Array<number>(channels).fill(Number(bits))],
+    [TAGS.compression, 3, [8]],
+    [TAGS.photometric, 3, [isColour ? 2 : 1]],
+    [TAGS.offsets, 4, [8]],
+    [TAGS.channels, 3, [channels]],
+    [TAGS.stripRows, 4, [height]],
+    [TAGS.bytes, 4, [strip.length]],
+    ...(hasAlpha ? ([[338, 3, [2]]] as [number, number, number[]][]) : []),
+    [TAGS.format, 3, new Array<number>(channels).fill(format)],
+  ];
+  const directory = 8 + strip.length + (strip.length % 2);
+  let beyond = directory + 2 + 12 * entries.length + 4;
+  const view = new DataView(new ArrayBuffer(beyond + 64));
+  new Uint8Array(view.buffer).set(strip, 8);
+  view.setUint16(0, 0x4949);
+  view.setUint16(2, 42, true);
+  view.setUint32(4, directory, true);
+  view.setUint16(directory, entries.length, true);
+  for (const [i, [tag, type, values]] of entries.entries()) {
+    const at = directory + 2 + 12 * i;
+    const size = TYPE_BYTES[type] ?? 4;
+    view.setUint16(at, tag, true);
+    view.setUint16(at + 2, type, true);
+    view.setUint32(at + 4, values.length, true);
+    const isInside = size * values.length <= 4;
+    const place = isInside ? at + 8 : beyond;
+    if (!isInside) {
+      view.setUint32(at + 8, beyond, true);
+      beyond += size * values.length;
+    }
+    for (const [n, value] of values.entries()) {
+      if (size === 2) view.setUint16(place + 2 * n, value, true);
+      else view.setUint32(place + 4 * n, value, true);
+    }
+  }
+  return new Uint8Array(view.buffer);
+}

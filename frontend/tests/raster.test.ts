@@ -1,0 +1,123 @@
+import { expect, test } from "vitest";
+import { pieceAt } from "../src/previewing";
+import { type Raster, cutOf, rasterOf, shrunk, valuesOfRaster } from "../src/raster/raster";
+import { readTiff, tiffOf } from "../src/raster/tiff";
+import { lzw, packBits } from "../src/raster/unpacking";
+
+function ramp(width: number, height: number, channels = 1): Raster {
+  const samples = Uint16Array.from({ length: width * height * channels }, (_, i) => 300 + 7 * i);
+  return { width, height, channels, dtype: "uint16", samples };
+}
+
+const fileOf = (bytes: Uint8Array<ArrayBuffer>) => new File([bytes], "a");
+
+test.each([
+  ramp(5, 3),
+  ramp(5, 3, 3),
+  ramp(2, 2, 4),
+  { ...ramp(2, 1), dtype: "float32", samples: Float32Array.from([0.5, NaN]) },
+  { ...ramp(2, 1), dtype: "int16", samples: Int16Array.from([-300, 7]) },
+])("a TIFF that this page writes is read as it was: %#", async (raster) => {
+  expect(await rasterOf(fileOf(await tiffOf(raster)))).toEqual(raster);
+});
+
+/** A TIFF of 2 × 2 pixels of 16 bits, the highest byte first, with the horizontal predictor. */
+function bigEndian(compression: number, strip: readonly number[]): File {
+  const tags = [
+    [256, 2],
+    [257, 2],
+    [258, 16],
+    [259, compression],
+    [262, 1],
+    [273, 8],
+    [277, 1],
+    [278, 2],
+    [279, strip.length],
+    [317, 2],
+  ];
+  const directory = 8 + strip.length;
+  const view = new DataView(new ArrayBuffer(directory + 2 + 12 * tags.length + 4));
+  new Uint8Array(view.buffer).set(strip, 8);
+  view.setUint16(0, 0x4d4d);
+  view.setUint16(2, 42);
+  view.setUint32(4, directory);
+  view.setUint16(directory, tags.length);
+  for (const [i, [tag = 0, value = 0]] of tags.entries()) {
+    view.setUint16(directory + 2 + 12 * i, tag);
+    view.setUint16(directory + 4 + 12 * i, 3);
+    view.setUint32(directory + 6 + 12 * i, 1);
+    view.setUint16(directory + 10 + 12 * i, value);
+  }
+  return new File([view.buffer], "a.tif");
+}
+
+test("the order of bytes, the predictor and PackBits are undone", async () => {
+  const strip = [1, 44, 0, 5, 1, 94, 255, 251];
+  const expected = Uint16Array.from([300, 305, 350, 345]);
+  expect((await readTiff(bigEndian(1, strip)))?.samples).toEqual(expected);
+  expect((await readTiff(bigEndian(32773, [7, ...strip])))?.samples).toEqual(expected);
+});
+
+test("a compression that this page does not know gives no picture, and no error", async () => {
+  expect(await rasterOf(bigEndian(7, [0, 0]))).toBeNull();
+  expect(await rasterOf(new File(["no image at all, but long enough"], "a"))).toBeNull();
+});
+
+test("LZW and PackBits repeat what was written before", () => {
+  // Clear, 7, then the code that is being made (7 7), then it again, end: 9 bits each.
+  const codes = [256, 7, 258, 258, 257];
+  const bits = codes.map((code) => code.toString(2).padStart(9, "0")).join("");
+  const bytes = (bits.match(/.{1,8}/g) ?? []).map((each) => parseInt(each.padEnd(8, "0"), 2));
+  expect([...lzw(Uint8Array.from(bytes), 5)]).toEqual([7, 7, 7, 7, 7]);
+  expect([...packBits(Uint8Array.from([254, 9, 1, 1, 2]), 5)]).toEqual([9, 9, 9, 1, 2]);
+});
+
+/** A PNG of 16 bits and 2 × 2 gray pixels; the second row holds differences from the first. */
+async function deepPng(): Promise<File> {
+  const rows = Uint8Array.from([0, 1, 44, 1, 49, 2, 0, 50, 0, 40]);
+  const stream = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
+  const content = new Uint8Array(await new Response(stream).arrayBuffer());
+  const view = new DataView(new ArrayBuffer(8 + 25 + 12 + content.length + 12));
+  view.setUint32(0, 0x89504e47);
+  view.setUint32(8, 13);
+  view.setUint32(12, 0x49484452);
+  view.setUint32(16, 2);
+  view.setUint32(20, 2);
+  view.setUint8(24, 16);
+  view.setUint32(33, content.length);
+  view.setUint32(37, 0x49444154);
+  new Uint8Array(view.buffer).set(content, 41);
+  return new File([view.buffer], "a.png");
+}
+
+test("a PNG of 16 bits keeps them all", async () => {
+  const raster = await rasterOf(await deepPng());
+  expect([...(raster?.samples ?? [])]).toEqual([300, 305, 350, 345]);
+});
+
+test("a raster is scaled to means, but labels keep their numbers", () => {
+  expect([...shrunk(ramp(80, 2), 40, 1).samples.slice(0, 2)]).toEqual([584, 598]);
+  const labels = { ...ramp(4, 4), samples: Uint16Array.from({ length: 16 }, (_, i) => i % 3) };
+  expect(new Set(shrunk(labels, 2, 2).samples)).toEqual(new Set([0, 2, 1]));
+});
+
+test("a piece has the values of its place", async () => {
+  const piece = cutOf(ramp(5, 4), { x: 1, y: 2, width: 2, height: 2 });
+  expect([...piece.samples]).toEqual([377, 384, 412, 419]);
+  expect(await valuesOfRaster(ramp(5, 4)).at(1, 2)).toEqual([377]);
+  const { histogram } = valuesOfRaster(ramp(5, 4));
+  expect(histogram.low).toBe(300);
+  expect(histogram.counts[0]?.reduce((sum, each) => sum + each)).toBe(20);
+});
+
+test("the piece lies where the visitor looked, and within the image", () => {
+  const size = { width: 4000, height: 3000 };
+  expect(pieceAt(size, { x: 0.5, y: 0.5 })).toMatchObject({ left: 1744, top: 1244 });
+  expect(pieceAt(size, { x: 0, y: 1 })).toMatchObject({ left: 0, top: 2488, width: 512 });
+  expect(pieceAt(size, { x: 0, y: 1 }).own).toEqual({
+    left: true,
+    top: false,
+    right: false,
+    bottom: true,
+  });
+});
