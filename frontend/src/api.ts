@@ -1,6 +1,7 @@
 /** The only file that uses the network: calls of the API, uploads to S3, samples and results. */
 
 import type { Catalogue, StepBody } from "./recipe";
+import { SAMPLES } from "./samples";
 
 export type JobState =
   | "awaiting_upload"
@@ -337,7 +338,7 @@ export const api = {
   /** Fetch one of the sample pictures of the site. */
   async sample(name: string): Promise<File> {
     try {
-      const response = await fetch(`/samples/${name}`);
+      const response = await fetch(SAMPLES[name] ?? "");
       if (!response.ok) throw new Unreachable(`sample ${name}: ${response.status}`);
       const blob = await response.blob();
       return new File([blob], name, { type: blob.type });

@@ -4,6 +4,8 @@ import { App } from "./App";
 import { api } from "./api";
 import { PageProvider, createStore } from "./state/store";
 import { createWork } from "./work";
+import { loadPicker, loadStepCard } from "./features/filters/Filters";
+import { loadSelected } from "./features/viewer/Viewer";
 import { applyTheme, chosenTheme } from "./theme";
 import "./styles/base.css";
 import "./styles/controls.css";
@@ -23,6 +25,12 @@ window.addEventListener("beforeunload", (event) => {
 window.addEventListener("hashchange", () => window.location.reload());
 window.addEventListener("offline", work.connectionChanged);
 window.addEventListener("online", work.connectionChanged);
+
+/** Load what is not needed at once, so that it is there when it is. */
+function loadRest(): void {
+  void Promise.all([loadPicker(), loadStepCard(), loadSelected()]).catch(() => undefined);
+}
+window.addEventListener("load", () => setTimeout(loadRest, 200));
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element with the id root");

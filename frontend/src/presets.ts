@@ -4,6 +4,7 @@ import type { StepBody } from "./recipe";
 import { texts } from "./texts";
 
 export interface Preset {
+  readonly id: string;
   readonly name: string;
   readonly help: string;
   readonly steps: readonly StepBody[];
@@ -11,18 +12,22 @@ export interface Preset {
 
 export const PRESETS: readonly Preset[] = [
   {
+    id: "scan",
     ...texts.presets.scan,
     steps: [{ operation: "rgb2gray" }, { operation: "median" }, { operation: "threshold_otsu" }],
   },
   {
+    id: "edges",
     ...texts.presets.edges,
     steps: [{ operation: "rgb2gray" }, { operation: "canny", sigma: 2 }],
   },
   {
+    id: "crisp",
     ...texts.presets.crisp,
     steps: [{ operation: "unsharp_mask", radius: 2, amount: 1.5 }],
   },
   {
+    id: "objects",
     ...texts.presets.objects,
     steps: [
       { operation: "rgb2gray" },
@@ -32,7 +37,13 @@ export const PRESETS: readonly Preset[] = [
     ],
   },
   {
+    id: "negative",
     ...texts.presets.negative,
     steps: [{ operation: "invert" }],
+  },
+  {
+    id: "nuclei",
+    ...texts.presets.nuclei,
+    steps: [{ operation: "separate_stains", stain: 3 }, { operation: "rescale_intensity" }],
   },
 ];

@@ -67,7 +67,7 @@ export const texts = {
     removeRefused: (count: number) => `Remove ${counted(count, "file")} that cannot be used`,
     drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP or TIFF.",
     dropping: "Drop to add",
-    samples: "No picture at hand? Try one of these:",
+    samples: "No picture at hand? See what happens to one of these:",
     sampleFailed: (name: string) =>
       `The sample ${name} could not be loaded. Check your connection and try again.`,
     samplesHeading: "Add a sample",
@@ -107,10 +107,10 @@ export const texts = {
   },
 
   samples: {
-    portrait: "Portrait",
-    coins: "Coins",
-    cells: "Cells",
-    scan: "Huge scan",
+    portrait: { title: "Portrait", use: "made crisp" },
+    coins: { title: "Coins", use: "told from the background" },
+    cells: { title: "Cells", use: "brown stain measured" },
+    scan: { title: "Huge scan", use: "edges in 90 megapixels" },
   },
 
   files: {
@@ -218,12 +218,11 @@ export const texts = {
     after: "After",
     beforeOf: (name: string) => `${name}, before`,
     afterOf: (name: string) => `${name}, after`,
-    emptyTitle: "Your pictures appear here",
-    steps: [
-      "Add images on one side,",
-      "build a chain of filters on the other,",
-      "process, and compare before with after.",
-    ],
+    emptyTitle: "Drop pictures here",
+    emptyLead:
+      "Sharpen, clean, resize, count or measure: what you set for one picture is done to all of them, however many or large.",
+    emptySafe:
+      "Nothing to install and no account. Your files are deleted after some days, or at once when you say so.",
     about: (values: string) => `≈${values}`,
     tiff: "Browsers cannot show TIFF pictures, and none could be made of this one. Download the result to look at it.",
     tiffWaiting:
@@ -369,6 +368,7 @@ export const texts = {
     scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
     edges: { name: "Line drawing", help: "Edges as thin lines" },
     crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },
+    nuclei: { name: "Brown stain", help: "How much of the stain each pixel has" },
     objects: {
       name: "Mask of objects",
       help: "Blurred, split at Otsu's threshold, grown by a pixel",
@@ -390,22 +390,6 @@ export const texts = {
   keys: {
     heading: "Keys",
     single: "Single keys work without Ctrl",
-    all: [
-      [["?"], "Show these keys"],
-      [["o"], "Choose images"],
-      [["/"], "Add a filter"],
-      [["Ctrl", "Enter"], "Process"],
-      [["Ctrl", "Z"], "Undo a change of the filters"],
-      [["Ctrl", "Shift", "Z"], "Redo it"],
-      [["d"], "Download all results"],
-      [["↑", "↓"], "Next image, in the list; another place, at a filter's handle"],
-      [["b", "s", "a"], "Before, split, after"],
-      [["h"], "Histogram"],
-      [["f"], "Full screen"],
-      [["+", "−"], "Zoom, at the picture"],
-      [["0", "1"], "Whole picture, 100 %"],
-      [["←", "→"], "Move the picture, or the divider"],
-    ] as const satisfies readonly (readonly [readonly string[], string])[],
   },
 
   bar: {

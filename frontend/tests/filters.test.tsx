@@ -4,7 +4,7 @@ import { act } from "react";
 import { type Root, createRoot } from "react-dom/client";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { api } from "../src/api";
-import { Filters } from "../src/features/filters/Filters";
+import { Filters, loadStepCard } from "../src/features/filters/Filters";
 import { newStep } from "../src/recipe";
 import { PageProvider, createStore } from "../src/state/store";
 import { createWork } from "../src/work";
@@ -17,14 +17,15 @@ Element.prototype.scrollIntoView = () => undefined;
 let root: Root;
 let store: ReturnType<typeof createStore>;
 
-beforeEach(() => {
+beforeEach(async () => {
+  await loadStepCard();
   store = createStore();
   store.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN, CANNY) });
   store.dispatch({ type: "step added", step: newStep(GAUSSIAN, "blur") });
   store.dispatch({ type: "step added", step: newStep(CANNY, "edges") });
   const place = document.body.appendChild(document.createElement("div"));
   root = createRoot(place);
-  act(() =>
+  await act(async () =>
     root.render(
       <PageProvider page={{ store, work: createWork(store, api) }}>
         <Filters />

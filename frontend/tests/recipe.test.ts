@@ -7,18 +7,17 @@ import {
   fieldsOf,
   firstNumber,
   fromBody,
-  groupsOf,
   isSendable,
   newStep,
   placeOf,
   problemsOf,
   recipeKey,
-  search,
   tidy,
   toBody,
   toNumber,
   toNumbers,
 } from "../src/recipe";
+import { groupsOf, search } from "../src/search";
 import { POPULAR, USES } from "../src/synonyms";
 import { CANNY, GAUSSIAN } from "./parts";
 

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import catalogue from "../../config/contract/catalogue.json";
 import { PRESETS } from "../src/presets";
 import { type Operation, PLAIN_OUTPUT, fromBody, isSendable, newStep, toBody } from "../src/recipe";
-import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom, recipeIn } from "../src/share";
+import { asCurl, asPython, asShell } from "../src/commands";
+import { asJson, fragmentOf, recipeFrom, recipeIn } from "../src/share";
 import { CANNY, GAUSSIAN } from "./parts";
 
 const OPERATIONS = [GAUSSIAN, CANNY];

@@ -59,6 +59,14 @@ FILE_ANSWER_HEADERS = (
     "Last-Modified",
 )
 
+# Content types of files that are sent compressed, by the ending of their names.
+COMPRESSED = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -126,13 +134,18 @@ class Front:
         if not path.is_relative_to(self.site) or not path.is_file():
             return problem(404, "no such page")
         hashed = request.path.startswith("/assets/")
-        return web.FileResponse(
-            path,
-            headers={
-                "Cache-Control": KEPT_FOR_EVER if hashed else "no-cache",
-                "Content-Security-Policy": self.policy,
-            },
+        headers = {
+            "Cache-Control": KEPT_FOR_EVER if hashed else "no-cache",
+            "Content-Security-Policy": self.policy,
+        }
+        content_type = COMPRESSED.get(path.suffix)
+        if content_type is None or "Range" in request.headers:
+            return web.FileResponse(path, headers=headers)
+        response = web.Response(
+            body=path.read_bytes(), content_type=content_type, charset="utf-8", headers=headers
         )
+        response.enable_compression()
+        return response
 
     async def pass_to_api(self, request: web.Request) -> web.StreamResponse:
         """Forward a call to Chalice.
@@ -236,6 +249,10 @@ class Front:
                 return problem(404, "no such file; it may have expired")
             headers = choose_headers(answer.headers)
             response = web.StreamResponse(status=answer.status, headers=headers)
+            if answer.content_type in COMPRESSED.values() and "Content-Encoding" not in headers:
+                # As CloudFront does; the length is that of the bare answer.
+                response.headers.pop("Content-Length", None)
+                response.enable_compression()
             # The browser may have closed the connection, which is not an error.
             with contextlib.suppress(ConnectionResetError):
                 await response.prepare(request)

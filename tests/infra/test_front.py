@@ -1,5 +1,6 @@
 """The front: headers, forwarding to the API, and results from the bucket."""
 
+import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -159,6 +160,16 @@ def test_every_answer_carries_the_security_headers(front, path):
 def test_hashed_assets_are_kept_for_ever_and_others_are_not(front):
     assert "immutable" in request("GET", front + "/assets/index-1a2b.js").headers["Cache-Control"]
     assert request("GET", front + "/sample.txt").headers["Cache-Control"] == "no-cache"
+
+
+def test_scripts_styles_and_answers_are_sent_compressed(front):
+    accepted = {"Accept-Encoding": "gzip"}
+    answer = request("GET", front + "/assets/index-1a2b.js", headers=accepted)
+    assert answer.headers["Content-Encoding"] == "gzip"
+    bare = request("GET", front + "/assets/index-1a2b.js")
+    assert "Content-Encoding" not in bare.headers
+    assert gzip.decompress(answer.body) == bare.body
+    assert bare.headers["Content-Type"].startswith("text/javascript")
 
 
 @pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt"])

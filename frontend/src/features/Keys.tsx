@@ -1,9 +1,11 @@
-import { useEffect, useRef, useState } from "react";
+import { Suspense, lazy, useEffect, useRef, useState } from "react";
 import { useDispatch } from "../state/store";
 import { texts } from "../texts";
 import { keep, kept } from "../theme";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
+
+const KeyList = lazy(async () => ({ default: (await import("./KeyList")).KeyList }));
 
 const KEY = "single keys";
 
@@ -69,18 +71,9 @@ export function Keys() {
       </button>
       {isOpen && (
         <Dialog title={texts.keys.heading} className="keys" onClose={() => setOpen(false)}>
-          <dl>
-            {texts.keys.all.map(([keys, what]) => (
-              <div key={what} className="key-line">
-                <dt>
-                  {keys.map((each) => (
-                    <kbd key={each}>{each}</kbd>
-                  ))}
-                </dt>
-                <dd>{what}</dd>
-              </div>
-            ))}
-          </dl>
+          <Suspense>
+            <KeyList />
+          </Suspense>
           <label>
             <input
               type="checkbox"

@@ -3,6 +3,8 @@
 import { forget } from "../addresses";
 import { type Checked, check } from "../files";
 import { isHidden, pathOf } from "../folders";
+import { PRESETS } from "../presets";
+import { PLAIN_OUTPUT, fromBody } from "../recipe";
 import { scanOf } from "../scan";
 import { inSlices, turn } from "../slices";
 import { type ImageItem, isActive, newImage } from "../state/images";
@@ -121,6 +123,17 @@ export async function addSample(desk: Desk, name: string): Promise<void> {
   } catch {
     desk.say(texts.images.sampleFailed(name));
   }
+}
+
+/** Add a sample, with a preset that shows what can be done with it if there is no chain yet. */
+export async function trySample(desk: Desk, name: string, preset: string): Promise<void> {
+  const { chain, catalogue } = desk.store.get();
+  const found = PRESETS.find(({ id }) => id === preset);
+  if (found && chain.steps.length === 0 && catalogue.status === "ready") {
+    const steps = fromBody(found.steps, catalogue.operations, () => randomHex(4));
+    desk.dispatch({ type: "chain replaced", recipe: { steps, ...PLAIN_OUTPUT } });
+  }
+  await addSample(desk, name);
 }
 
 export function remove(desk: Desk, id: string): void {

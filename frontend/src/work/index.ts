@@ -3,7 +3,7 @@
 import { type Api, Unreachable } from "../api";
 import type { Store } from "../state/store";
 import { persist } from "../waiting";
-import { addFiles, addSample, clear, remove } from "./add";
+import { addFiles, addSample, clear, remove, trySample } from "./add";
 import type { Step } from "../recipe";
 import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
@@ -12,7 +12,6 @@ import { restore, watchDraft } from "./follow";
 import { listenToOtherTabs } from "./tabs";
 import { cancel, cancelAll, retry, retryFailed } from "./orders";
 import { copy, saveText } from "./outside";
-import { preview } from "./preview";
 import { deleteAll, downloadAll, noteDownloaded } from "./results";
 import { pause, process, resume } from "./send";
 
@@ -29,6 +28,7 @@ export function createWork(store: Store, api: Api) {
     listenToOtherTabs: () => listenToOtherTabs(desk),
     addFiles: (files: readonly File[], isFolder = false) => addFiles(desk, files, isFolder),
     addSample: (name: string) => addSample(desk, name),
+    trySample: (name: string, preset: string) => trySample(desk, name, preset),
     remove: (id: string) => remove(desk, id),
     clear: () => clear(desk),
     process: () => process(desk),
@@ -41,8 +41,8 @@ export function createWork(store: Store, api: Api) {
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
-    preview: (file: File, steps: readonly Step[], piece: Point | null, signal: AbortSignal) =>
-      preview(desk, file, steps, piece, signal),
+    preview: async (file: File, steps: readonly Step[], piece: Point | null, signal: AbortSignal) =>
+      (await import("./preview")).preview(desk, file, steps, piece, signal),
     say: (sentence: string) => desk.say(sentence),
     copy: (text: string) => copy(desk, text),
     save: (text: string, name: string) => saveText(text, name),

@@ -1,4 +1,4 @@
-import { type RefObject, useRef, useState } from "react";
+import { type RefObject, Suspense, lazy, useRef, useState } from "react";
 import { type Operation, newStep } from "../../recipe";
 import { STEPS_MAX } from "../../state/chain";
 import { useDispatch, useSelected, useWork } from "../../state/store";
@@ -6,10 +6,17 @@ import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { randomHex } from "../../work/random";
 import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
-import { OutputPanel } from "./OutputPanel";
-import { Picker } from "./Picker";
-import { StepCard } from "./StepCard";
+
 import "./filters.css";
+
+const OutputPanel = lazy(async () => ({
+  default: (await import("./OutputPanel")).OutputPanel,
+}));
+export const loadStepCard = () => import("./StepCard");
+const StepCard = lazy(async () => ({ default: (await loadStepCard()).StepCard }));
+// With the pictures of all operations; loaded while the page is idle.
+export const loadPicker = () => import("./Picker");
+const Picker = lazy(async () => ({ default: (await loadPicker()).Picker }));
 
 /** Filters whose forms stay open when another one is added. */
 const OPEN_MOST = 3;
@@ -71,24 +78,28 @@ export function Filters() {
             <Presets />
           </div>
         )}
-        <ol className="steps" ref={list}>
-          {steps.map((step, place) => (
-            <StepCard
-              key={step.id}
-              step={step}
-              operation={catalogue.operations.find((each) => each.name === step.operation)}
-              place={place}
-              last={steps.length - 1}
-              hasRoom={steps.length < STEPS_MAX}
-              refusal={refusal?.step === step.id ? refusal : null}
-              isOpen={!folded.has(step.id)}
-              onFold={(isFolded) => fold(step.id, isFolded)}
-              onRemoved={removed}
-            />
-          ))}
-        </ol>
+        <Suspense>
+          <ol className="steps" ref={list}>
+            {steps.map((step, place) => (
+              <StepCard
+                key={step.id}
+                step={step}
+                operation={catalogue.operations.find((each) => each.name === step.operation)}
+                place={place}
+                last={steps.length - 1}
+                hasRoom={steps.length < STEPS_MAX}
+                refusal={refusal?.step === step.id ? refusal : null}
+                isOpen={!folded.has(step.id)}
+                onFold={(isFolded) => fold(step.id, isFolded)}
+                onRemoved={removed}
+              />
+            ))}
+          </ol>
+        </Suspense>
       </div>
-      <OutputPanel />
+      <Suspense>
+        <OutputPanel />
+      </Suspense>
     </section>
   );
 }
@@ -135,7 +146,11 @@ function Adding({ button, onAdded }: AddingProps) {
         <kbd aria-hidden="true">/</kbd>
       </button>
       {isFull && <p className="quiet">{texts.filters.full(STEPS_MAX)}</p>}
-      {isOpen && <Picker onPick={add} onClose={close} />}
+      {isOpen && (
+        <Suspense>
+          <Picker onPick={add} onClose={close} />
+        </Suspense>
+      )}
     </div>
   );
 }

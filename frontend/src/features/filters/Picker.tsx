@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useRef, useState } from "react";
-import { type Operation, groupsOf, search } from "../../recipe";
+import type { Operation } from "../../recipe";
+import { groupsOf, search } from "../../search";
 import { POPULAR } from "../../synonyms";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";

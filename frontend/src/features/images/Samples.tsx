@@ -1,35 +1,39 @@
-import { useWork } from "../../state/store";
+import { SAMPLES as ADDRESSES } from "../../samples";
+import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 
-// Names of the files in public/samples, and of the scan that is made from one of them.
+// The scan is made from one of the samples on this page.
 export const SCAN = "huge-scan.jpg";
-const SAMPLES = [
-  { file: "astronaut.jpg", title: texts.samples.portrait },
-  { file: "coins.png", title: texts.samples.coins },
-  { file: "cells.jpg", title: texts.samples.cells },
-];
 
-/** Sample pictures of the site, for visitors who have no picture at hand. */
+/** Each sample with the preset that shows best what this site does with such pictures. */
+const SAMPLES = [
+  { file: "astronaut.jpg", ...texts.samples.portrait, preset: "crisp" },
+  { file: "coins.png", ...texts.samples.coins, preset: "objects" },
+  { file: "cells.jpg", ...texts.samples.cells, preset: "nuclei" },
+  { file: SCAN, ...texts.samples.scan, preset: "edges" },
+] as const;
+
+/** Sample pictures of the site, each with what could be done with it, for a first try. */
 export function Samples() {
   const work = useWork();
+  const isEmpty = useSelected((state) => state.chain.steps.length === 0);
   return (
     <div className="samples">
       <p>{texts.images.samples}</p>
       <ul>
-        {SAMPLES.map(({ file, title }) => (
+        {SAMPLES.map(({ file, title, use, preset }) => (
           <li key={file}>
-            <button type="button" onClick={() => work.addSample(file)}>
-              <img src={`/samples/${file}`} alt="" />
-              {title}
+            <button type="button" onClick={() => work.trySample(file, preset)}>
+              {file === SCAN ? (
+                <span className="scan" aria-hidden="true" />
+              ) : (
+                <img src={ADDRESSES[file]} alt="" />
+              )}
+              <span>{title}</span>
+              {isEmpty && <span className="quiet">{use}</span>}
             </button>
           </li>
         ))}
-        <li>
-          <button type="button" onClick={() => work.addSample(SCAN)}>
-            <span className="scan" aria-hidden="true" />
-            {texts.samples.scan}
-          </button>
-        </li>
       </ul>
       <p className="quiet">{texts.images.credits}</p>
     </div>
@@ -39,7 +43,7 @@ export function Samples() {
 /** The same samples, as lines of a menu. */
 export function SampleList() {
   const work = useWork();
-  return [...SAMPLES, { file: SCAN, title: texts.samples.scan }].map(({ file, title }) => (
+  return SAMPLES.map(({ file, title }) => (
     <button key={file} type="button" onClick={() => work.addSample(file)}>
       {title}
     </button>

@@ -1,7 +1,7 @@
 import { type ChangeEvent, useId } from "react";
 import { PRESETS, type Preset } from "../../presets";
 import { PLAIN_OUTPUT, active, fromBody } from "../../recipe";
-import { asCurl, asJson, asPython, asShell, fragmentOf, recipeFrom } from "../../share";
+import { asJson, fragmentOf, recipeFrom } from "../../share";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { randomHex } from "../../work/random";
@@ -34,6 +34,11 @@ export function RecipeMenu() {
     else work.say(texts.recipe.unreadable(chosen.name));
   }
 
+  async function copyAs(form: "asShell" | "asPython" | "asCurl") {
+    const commands = await import("../../commands");
+    await work.copy(commands[form](steps, chain, window.location.origin));
+  }
+
   function item(label: string, onClick: () => void) {
     return (
       <button type="button" disabled={isEmpty} onClick={onClick}>
@@ -61,9 +66,9 @@ export function RecipeMenu() {
           {texts.recipe.openJson}
         </button>
         <hr />
-        {item(texts.recipe.asShell, () => work.copy(asShell(steps, chain)))}
-        {item(texts.recipe.asPython, () => work.copy(asPython(steps, chain)))}
-        {item(texts.recipe.asCurl, () => work.copy(asCurl(steps, chain, window.location.origin)))}
+        {item(texts.recipe.asShell, () => copyAs("asShell"))}
+        {item(texts.recipe.asPython, () => copyAs("asPython"))}
+        {item(texts.recipe.asCurl, () => copyAs("asCurl"))}
         <hr />
         <p className="menu-title">{texts.presets.heading}</p>
         <Presets />

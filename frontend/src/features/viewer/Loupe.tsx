@@ -8,6 +8,8 @@ import type { Contrast } from "../../contrast";
 
 interface LoupeProps {
   readonly keys: readonly Key[];
+  /** Pictures that are scaled-down previews. */
+  readonly scaled: readonly Key[];
   readonly pictures: Pictures;
   readonly values: AllValues;
   readonly contrasts: Contrasts;
@@ -48,7 +50,7 @@ export function Loupe(props: LoupeProps) {
 }
 
 /** What lies under the pointer, for each picture: its place there, and its values. */
-function PixelLine({ keys, pictures, values, at, view, scene }: LoupeProps) {
+function PixelLine({ keys, scaled, pictures, values, at, view, scene }: LoupeProps) {
   const places = keys.map((key) => {
     const size = pictures[key]?.size;
     return {
@@ -58,7 +60,8 @@ function PixelLine({ keys, pictures, values, at, view, scene }: LoupeProps) {
   });
   const [first] = places;
   const isShared = places.every(
-    ({ pixel }) => pixel?.x === first?.pixel?.x && pixel?.y === first?.pixel?.y,
+    ({ key, pixel }) =>
+      scaled.includes(key) || (pixel?.x === first?.pixel?.x && pixel?.y === first?.pixel?.y),
   );
   return (
     <p className="pixel" aria-hidden="true">
@@ -72,7 +75,12 @@ function PixelLine({ keys, pictures, values, at, view, scene }: LoupeProps) {
             {approximate && at ? (
               <b>{texts.viewer.about((approximate(at) ?? []).join(" "))}</b>
             ) : (
-              <PixelValues values={values[key]} x={pixel.x} y={pixel.y} />
+              <PixelValues
+                values={values[key]}
+                x={pixel.x}
+                y={pixel.y}
+                isAbout={scaled.includes(key)}
+              />
             )}
           </span>
         );
@@ -85,10 +93,11 @@ interface PixelValuesProps {
   readonly values: AllValues[Key];
   readonly x: number;
   readonly y: number;
+  readonly isAbout: boolean;
 }
 
 /** The values of one pixel; until they have come from the service, three dots. */
-function PixelValues({ values, x, y }: PixelValuesProps) {
+function PixelValues({ values, x, y, isAbout }: PixelValuesProps) {
   const [found, setFound] = useState<{ words: string; place: string }>({ words: "", place: "" });
   const place = `${x} ${y}`;
   useEffect(() => {
@@ -103,5 +112,6 @@ function PixelValues({ values, x, y }: PixelValuesProps) {
       isCurrent = false;
     };
   }, [values, x, y, place]);
-  return <b>{found.place === place ? found.words : "…"}</b>;
+  const words = found.place === place ? found.words : "…";
+  return <b>{isAbout ? texts.viewer.about(words) : words}</b>;
 }

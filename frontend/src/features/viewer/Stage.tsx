@@ -194,6 +194,7 @@ export function Stage(props: StageProps) {
       <div className="stage-foot">
         <Loupe
           keys={keys}
+          scaled={layers.filter(({ isScaled }) => isScaled).map(({ key }) => key)}
           pictures={pictures}
           values={values}
           contrasts={contrasts}

@@ -16,6 +16,8 @@ export interface Layer {
   readonly title: string;
   /** What lies at the source: a picture that browsers show, one in tiles, or values. */
   readonly form: "picture" | "tiles" | "values";
+  /** Whether it is a preview of the image scaled down, so that its values are no result's. */
+  readonly isScaled?: boolean;
 }
 
 /** Longest side, in pixels, of a picture that is shown without tiles; the service has the same. */
@@ -23,7 +25,7 @@ const SIDE_MAX = 4096;
 
 interface Found {
   /** A preview replaces the result; the preview of a crop also replaces the original. */
-  readonly preview: Pick<Preview, "url" | "before">;
+  readonly preview: Pick<Preview, "url" | "before"> & Partial<Pick<Preview, "isApproximate">>;
   /** Address of the values that this page has read from the file itself, or "". */
   readonly raster?: string;
   /** Whether pictures for this page are still being made. */
@@ -45,7 +47,12 @@ export function layersOf(image: ImageItem, { preview, isComing, raster = "" }: F
   else if (local) layers.push({ ...before, ...plain(addressOf(local)) });
   const after = { key: "after", title: texts.viewer.afterOf(name) } as const;
   if (preview.url) {
-    layers.push({ ...after, ...plain(preview.url), title: texts.viewer.previewOf(name) });
+    layers.push({
+      ...after,
+      ...plain(preview.url),
+      title: texts.viewer.previewOf(name),
+      isScaled: !preview.before && preview.isApproximate === true,
+    });
   } else if (result && views?.result) {
     layers.push({ ...after, ...at(views.result) });
   } else if (result && isViewable(result.type) && !(isComing && isDeep(image))) {

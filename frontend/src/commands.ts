@@ -1,0 +1,77 @@
+/** Recipes as commands that do the same elsewhere. Pure functions. */
+
+import type { Format } from "./api";
+import { type Output, type Step, type Value, toBody } from "./recipe";
+
+const ENDINGS: Readonly<Record<Format, string>> = {
+  same: "png",
+  jpeg: "jpg",
+  png: "png",
+  webp: "webp",
+  tiff: "tif",
+};
+
+/** Return the recipe as a shell command. */
+export function asShell(steps: readonly Step[], { format, depth }: Output): string {
+  const words = toBody(steps).map(({ operation, ...values }) =>
+    [operation, ...Object.entries(values).map(([name, value]) => assigned(name, value))].join(" "),
+  );
+  const native = depth === "native" ? " --depth native" : "";
+  return `dip run in.png out.${ENDINGS[format]} ${words.join(" + ")}${native}\n`;
+}
+
+function assigned(name: string, value: Value): string {
+  return `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`;
+}
+
+/** Return the recipe as a Python script. */
+export function asPython(steps: readonly Step[], { format, depth }: Output): string {
+  const lines = toBody(steps).map((step) => {
+    const members = Object.entries(step).map(([name, value]) => `"${name}": ${inPython(value)}`);
+    return `    {${members.join(", ")}},`;
+  });
+  const native = depth === "native" ? ', depth="native"' : "";
+  return [
+    "from cluster_worker import Engine",
+    "",
+    "steps = [",
+    ...lines,
+    "]",
+    "with Engine() as engine:",
+    `    engine.run_file("in.png", "out.${ENDINGS[format]}", steps${native})`,
+    "",
+  ].join("\n");
+}
+
+function inPython(value: Value): string {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  return JSON.stringify(value);
+}
+
+/**
+ * Return shell commands that process one image with the service at `origin`; need curl and jq.
+ *
+ * They create a batch, upload the file, report the upload, wait, and fetch the result.
+ */
+export function asCurl(steps: readonly Step[], output: Output, origin: string): string {
+  const { format, depth } = output;
+  const body = JSON.stringify({ steps: toBody(steps), format, depth });
+  const quoted = body.replaceAll("'", "'\\''");
+  return `IMAGE=in.png
+API=${origin}/api
+json=(-sS --fail-with-body -H 'Content-Type: application/json')
+batch=$(jq -n --argjson recipe '${quoted}' --arg name "$IMAGE" --argjson bytes "$(wc -c < "$IMAGE")" \\
+  '$recipe + {images: [{name: $name, bytes: $bytes}]}' | curl "\${json[@]}" -d @- "$API/batches")
+job=$(jq -r '"\\(.batch)/jobs/\\(.jobs[0].job)"' <<< "$batch")
+mapfile -t form < <(jq -r '.jobs[0].upload.fields | to_entries[] | "-F", "\\(.key)=\\(.value)"' <<< "$batch")
+curl -sS --fail-with-body "\${form[@]}" -F "file=@$IMAGE" "$(jq -r '.jobs[0].upload.url' <<< "$batch")"
+view=$(curl "\${json[@]}" -X POST "$API/batches/$job/uploaded")
+while [[ $(jq -r .state <<< "$view") =~ ^(queued|running)$ ]]; do
+  sleep 1
+  view=$(curl "\${json[@]}" "$API/batches/$job")
+done
+jq -r '.state, .reason' <<< "$view"
+curl -sS --fail-with-body -o "out-$(jq -r .result.name <<< "$view")" "${origin}$(jq -r .result.url <<< "$view")"
+`;
+}
