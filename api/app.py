@@ -24,6 +24,7 @@ from chalicelib import (
     lookup,
     previews,
     problems,
+    reference_page,
     transitions,
     uploads,
 )
@@ -112,6 +113,14 @@ def list_operations() -> Response:
 def get_contract() -> Response:
     """Answer with the OpenAPI document."""
     return tagged(contract.document(services().catalogue, Limits.of(services().settings)))
+
+
+@serve
+def read_reference() -> Response:
+    """Answer with the contract as a page for people."""
+    document = contract.document(services().catalogue, Limits.of(services().settings))
+    headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-cache"}
+    return Response(reference_page.page(document), headers)
 
 
 @serve

@@ -9,7 +9,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# The page at /api/ has a style sheet of the site, and nothing else.
+API_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
 # A result is made from untrusted bytes: opened as a page it must not be able to do anything.
 FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 

@@ -60,6 +60,8 @@ class Call:
         Parameters in the header and the query.
     body : str
         Name of the component that the body must fit, or "".
+    media_type : str
+        Of its answers.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Call:
     answers: Mapping[int, str | Schema]
     parameters: tuple[Schema, ...] = ()
     body: str = ""
+    media_type: str = "application/json"
 
     @property
     def operation_id(self) -> str:
@@ -114,6 +117,14 @@ CALLS: Mapping[str, Call] = {
             "Steps on a small picture, answered at once; nothing is stored",
             {200: "Preview"},
             body="NewPreview",
+        ),
+        Call(
+            "read_reference",
+            "GET",
+            "/",
+            "This document as a page for people",
+            {200: {"type": "string"}},
+            media_type="text/html",
         ),
         Call("get_contract", "GET", "/openapi.json", "This document", {200: {"type": "object"}}),
         Call(

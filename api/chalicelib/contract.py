@@ -74,19 +74,19 @@ def operation(call: Call) -> dict[str, Any]:
     if call.all_parameters:
         made["parameters"] = call.all_parameters
     if call.body:
-        made["requestBody"] = {"required": True, "content": as_json(call.body)}
+        made["requestBody"] = {"required": True, "content": as_content(call.body)}
     made["responses"] = {
         str(status): {"description": call.summary if answer else "Unchanged"}
-        | ({"content": as_json(answer)} if answer else {})
+        | ({"content": as_content(answer, call.media_type)} if answer else {})
         for status, answer in call.answers.items()
     } | {"default": {"$ref": "#/components/responses/Problem"}}
     return made
 
 
-def as_json(schema: str | Schema) -> dict[str, Any]:
-    """Wrap a schema, or a component's name, as the content of a JSON body."""
+def as_content(schema: str | Schema, media_type: str = "application/json") -> dict[str, Any]:
+    """Wrap a schema, or a component's name, as the content of a body."""
     found = reference(schema) if isinstance(schema, str) else schema
-    return {"application/json": {"schema": found}}
+    return {media_type: {"schema": found}}
 
 
 def without_operations(whole: Mapping[str, Any]) -> dict[str, Any]:

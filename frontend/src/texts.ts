@@ -51,6 +51,7 @@ const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
 export const texts = {
   title: "Distributed Image Processing",
   tagline: "scikit-image filters over many pictures at once",
+  apiLink: "API",
   size,
   dimensions: ({ width, height }: { width: number; height: number }) => `${width} × ${height}`,
   percent: (part: number) => `${number.format(Math.round(100 * part))} %`,

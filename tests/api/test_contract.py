@@ -1,4 +1,5 @@
 import json
+import re
 from copy import deepcopy
 
 import fastjsonschema
@@ -122,3 +123,16 @@ def test_every_operation_is_accepted_with_its_defaults(api, document):
     for start in range(0, len(chain), 20):
         body = {"steps": chain[start : start + 20], "images": [{"name": "a", "bytes": 1}]}
         assert api.post("/batches", body)[0] == 201
+
+
+def test_the_page_for_people_names_every_call_and_body_and_runs_no_script(api, document):
+    answer = api.http.request("GET", "/", {}, b"")
+    assert answer.status_code == 200
+    page = answer.body.decode()
+    for path, calls in document["paths"].items():
+        for method in calls:
+            assert f"<code>{method.upper()} {path}</code>" in page
+    linked = set(re.findall(r'href="#(\w+)"', page))
+    assert linked <= set(re.findall(r'id="(\w+)"', page))
+    assert {"NewBatch", "Job", "Preview"} <= linked
+    assert "<script" not in page

@@ -1,6 +1,10 @@
 """The whole app, through its REST interface, with all its processes."""
 
+import html
 import json
+import os
+import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -157,3 +161,21 @@ def test_no_log_names_a_batch(app, client):
 def test_the_worker_logs_one_json_line_per_event(app):
     for line in (app.folder / "worker.log").read_text().splitlines():
         assert json.loads(line)["event"]
+
+
+def test_the_example_of_the_page_about_the_api_runs(client, app, tmp_path):
+    _, page = client.request("GET", "/api/")
+    example = re.search("<pre><code>(.*?)</code></pre>", page.decode(), re.DOTALL)[1]
+    (tmp_path / "in.png").write_bytes(pictures.png(data.astronaut()))
+    files = {"IMAGE": str(tmp_path / "in.png"), "OUT": str(tmp_path / "out.png")}
+    done = subprocess.run(
+        ["/bin/bash", "-eu", "-c", html.unescape(example)],
+        env={"PATH": os.environ["PATH"], "API": f"{app.url}/api", **files},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = pictures.pixels((tmp_path / "out.png").read_bytes())
+    pictures.assert_blurred(found, data.astronaut())

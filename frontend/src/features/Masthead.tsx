@@ -15,6 +15,9 @@ export function Masthead() {
       <h1>{texts.title}</h1>
       <p>{texts.tagline}</p>
       <div className="masthead-tools">
+        <a className="button plain masthead-link" href="/api/">
+          {texts.apiLink}
+        </a>
         <button
           type="button"
           className="plain"
