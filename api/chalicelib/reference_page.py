@@ -22,7 +22,8 @@ batch=$(jq -n --arg name "$(basename "$IMAGE")" --argjson bytes "$(wc -c < "$IMA
 job=$(jq -r '"\\(.batch)/jobs/\\(.jobs[0].job)"' <<< "$batch")
 mapfile -t form < <(jq -r '.jobs[0].upload.fields | to_entries[] | "-F", "\\(.key)=\\(.value)"' \\
   <<< "$batch")
-curl -sS --fail-with-body "${form[@]}" -F "file=@$IMAGE" "$(jq -r '.jobs[0].upload.url' <<< "$batch")"
+url=$(jq -r '.jobs[0].upload.url' <<< "$batch")
+curl -sS --fail-with-body "${form[@]}" -F "file=@$IMAGE" "$url"
 view=$(curl "${json[@]}" -X POST "$API/batches/$job/uploaded")
 while [[ $(jq -r .state <<< "$view") =~ ^(joining|queued|running)$ ]]; do
   sleep 1
