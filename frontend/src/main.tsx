@@ -26,11 +26,10 @@ window.addEventListener("hashchange", () => window.location.reload());
 window.addEventListener("offline", work.connectionChanged);
 window.addEventListener("online", work.connectionChanged);
 
-/** Load what is not needed at once, so that it is there when it is. */
-function loadRest(): void {
-  void Promise.all([loadPicker(), loadStepCard(), loadSelected()]).catch(() => undefined);
-}
-window.addEventListener("load", () => setTimeout(loadRest, 200));
+// Load what is not needed at once, so that it is there when it is, also without a connection.
+window.addEventListener("load", () => {
+  void Promise.all([loadStepCard(), loadSelected(), loadPicker()]);
+});
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element with the id root");

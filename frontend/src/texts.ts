@@ -362,6 +362,18 @@ export const texts = {
     unreadableLink: "The link to this page holds no recipe that can be read. Ask for a new one.",
   },
 
+  mine: {
+    heading: "My recipes",
+    menu: "My recipes…",
+    name: "Name for these filters",
+    keep: "Keep",
+    kept: (name: string) => `“${name}” is kept.`,
+    empty: "Add filters first; then they can be kept here.",
+    none: "No recipes yet.",
+    remove: (name: string) => `Remove ${name}`,
+    where: "They are kept in this browser. “Save as a file” takes one elsewhere.",
+  },
+
   presets: {
     heading: "Begin anew with",
     begin: "Add one above, or begin with a chain that many use:",

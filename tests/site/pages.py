@@ -43,7 +43,9 @@ def process(page):
 
 def filters(page):
     """Return the titles of the filters in the chain."""
-    return page.locator("legend").all_inner_texts()
+    # The cards come with a part of the page that is loaded while it is idle.
+    page.locator(".step legend").first.wait_for()
+    return page.locator(".step legend").all_inner_texts()
 
 
 def succeeds(page, name, seconds=60):

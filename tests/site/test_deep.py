@@ -159,12 +159,12 @@ def test_a_large_image_is_split_zoomed_and_moved_as_any_other(page, deep):
     page.mouse.move(box["x"] + 100, box["y"] + 100)
     place = page.locator(".pixel")
     # Not of the JPEG tiles, but the values of the files.
-    before, after = values_at(page, 100, 100)
+    original, result = values_at(page, 100, 100)
     # The result is a JPEG, as the original is.
-    assert abs(np.array(after) - (255 - np.array(before))).max() <= OFF
+    assert abs(np.array(result) - (255 - np.array(original))).max() <= OFF
     x, y = place_at(page)
     file = np.asarray(Image.open(io.BytesIO(pictures.jpeg(wall()))))
-    assert abs(np.array(before) - file[y, x]).max() <= 1
+    assert abs(np.array(original) - file[y, x]).max() <= 1
     found = place.inner_text()
     stage.press("ArrowRight")
     page.mouse.move(box["x"] + 101, box["y"] + 100)

@@ -82,7 +82,7 @@ def test_a_failed_image_says_why_and_stops_no_other(page):
     add_filter(page, "Edge detection")
     process(page)
     expect(row(page, "coffee.png")).to_have_attribute("data-job-state", "succeeded")
-    expect(row(page, "broken.jpg")).to_contain_text("the file ends too early")
+    expect(row(page, "broken.jpg")).to_contain_text("The file ends too early")
     expect(row(page, "huge.png")).to_contain_text("at most 400 megapixels are accepted")
     # The files themselves are at fault, so no retry is offered.
     expect(page.get_by_role("button", name="Retry")).to_have_count(0)

@@ -1,11 +1,12 @@
 import { Suspense, lazy, useEffect, useRef, useState } from "react";
 import { useDispatch } from "../state/store";
 import { texts } from "../texts";
+import { patient } from "../patient";
 import { keep, kept } from "../theme";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
 
-const KeyList = lazy(async () => ({ default: (await import("./KeyList")).KeyList }));
+const KeyList = lazy(async () => ({ default: (await patient(() => import("./KeyList"))).KeyList }));
 
 const KEY = "single keys";
 

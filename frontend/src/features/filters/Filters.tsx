@@ -4,18 +4,19 @@ import { STEPS_MAX } from "../../state/chain";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
+import { patient } from "../../patient";
 import { randomHex } from "../../work/random";
 import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
 
 import "./filters.css";
 
 const OutputPanel = lazy(async () => ({
-  default: (await import("./OutputPanel")).OutputPanel,
+  default: (await patient(() => import("./OutputPanel"))).OutputPanel,
 }));
-export const loadStepCard = () => import("./StepCard");
+export const loadStepCard = () => patient(() => import("./StepCard"));
 const StepCard = lazy(async () => ({ default: (await loadStepCard()).StepCard }));
 // With the pictures of all operations; loaded while the page is idle.
-export const loadPicker = () => import("./Picker");
+export const loadPicker = () => patient(() => import("./Picker"));
 const Picker = lazy(async () => ({ default: (await loadPicker()).Picker }));
 
 /** Filters whose forms stay open when another one is added. */

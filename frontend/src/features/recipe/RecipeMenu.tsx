@@ -1,12 +1,17 @@
-import { type ChangeEvent, useId } from "react";
+import { type ChangeEvent, Suspense, lazy, useId, useState } from "react";
 import { PRESETS, type Preset } from "../../presets";
 import { PLAIN_OUTPUT, active, fromBody } from "../../recipe";
 import { asJson, fragmentOf, recipeFrom } from "../../share";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
+import { patient } from "../../patient";
 import { randomHex } from "../../work/random";
 import { Icon } from "../Icon";
 import { Menu } from "../Menu";
+
+const MyRecipes = lazy(async () => ({
+  default: (await patient(() => import("./MyRecipes"))).MyRecipes,
+}));
 
 const newId = () => randomHex(4);
 
@@ -18,6 +23,7 @@ export function RecipeMenu() {
   const dispatch = useDispatch();
   const work = useWork();
   const file = useId();
+  const [isOpen, setOpen] = useState(false);
   const isEmpty = active(steps).length === 0;
 
   function link(): string {
@@ -58,7 +64,16 @@ export function RecipeMenu() {
         tabIndex={-1}
         onChange={open}
       />
+      {isOpen && (
+        <Suspense>
+          <MyRecipes onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
       <Menu label={texts.recipe.menu}>
+        <button type="button" onClick={() => setOpen(true)}>
+          {texts.mine.menu}
+        </button>
+        <hr />
         {item(texts.recipe.copyLink, () => work.copy(link()))}
         {item(texts.recipe.copyJson, () => work.copy(asJson(steps)))}
         {item(texts.recipe.saveJson, () => work.save(asJson(steps), "recipe.json"))}

@@ -1,11 +1,12 @@
 import { Suspense, lazy } from "react";
+import { patient } from "../../patient";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import "./viewer.css";
 
 // Not needed before there is an image; loaded while the page is idle.
-export const loadSelected = () => import("./Selected");
+export const loadSelected = () => patient(() => import("./Selected"));
 const Selected = lazy(async () => ({ default: (await loadSelected()).Selected }));
 
 export function Viewer() {
