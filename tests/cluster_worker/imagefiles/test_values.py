@@ -81,9 +81,7 @@ def test_histograms_of_eight_bits_and_masks_have_their_whole_range(tmp_path):
 
 def test_values_beyond_the_range_that_was_expected_count_in_the_last_bins(tmp_path):
     image = np.array([[-5.0, 0.5, 2.0, np.inf]])
-    writer = ValuesWriter(
-        tmp_path / "values", header_of(image.shape, "float64"), (0, 1), (0, 1)
-    )
+    writer = ValuesWriter(tmp_path / "values", header_of(image.shape, "float64"), (0, 1), (0, 1))
     writer.add(image)
     writer.finish()
     summary, _ = values_of((tmp_path / "values").read_bytes())
