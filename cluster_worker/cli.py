@@ -20,7 +20,7 @@ from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import titles
-from cluster_worker.operations import catalogue
+from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.rates import MEASURED
@@ -109,7 +109,8 @@ def run_file(options: argparse.Namespace) -> None:
     if options.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
     check_paths(options.source, options.target)
-    with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=False) as engine:
+    warm = operations_in(steps)
+    with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=warm) as engine:
         if options.plan:
             with open_file(
                 engine, options.source, options.target, steps, depth=options.depth
@@ -132,6 +133,13 @@ def run_file(options: argparse.Namespace) -> None:
             )
     for note in notes:
         print(f"{options.target}: {note}", file=sys.stderr)
+
+
+def operations_in(steps: Any) -> list[str]:
+    """Return the names of the operations in steps that are not checked yet."""
+    given = steps if isinstance(steps, list) else []
+    named = [each.get("operation") for each in given if isinstance(each, dict)]
+    return [name for name in OPERATIONS if name in named]
 
 
 def show_plan(file: FileJob, ranks: int) -> None:

@@ -108,12 +108,12 @@ class Kernels:
     are_ready : bool
         Whether plans may use kernels.
     may_warm : bool
-        Whether a forkserver may call all operations. Without kernels that would compile loops.
+        Whether a forkserver may call operations. Without kernels that would compile loops.
     """
 
     def __init__(self, wanted: bool) -> None:
-        self.are_ready = not wanted or are_compiled()
-        self.may_warm = wanted and self.are_ready
+        self.may_warm = are_compiled()
+        self.are_ready = self.may_warm or not wanted
         self.is_closing = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
         self.thread: threading.Thread | None = None

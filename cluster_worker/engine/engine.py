@@ -16,7 +16,7 @@ copies::
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, overload
@@ -102,9 +102,9 @@ class Engine:
     core : tuple of int, optional
         Largest (rows, columns) of a tile's core, in pixels, instead of one chosen by the image's
         size. Every image of more than one such tile is then cut over all ranks.
-    warm : bool
-        Whether the ranks load all operations before the constructor returns, in seconds. If not,
-        the first job of an operation loads it. Kernels serve jobs once they are compiled.
+    warm : bool or collection of str
+        The operations that ranks load before the constructor returns, in seconds; True for all.
+        The first job of another one loads it. Kernels serve jobs once they are compiled.
     beside : Engine, optional
         Another engine, which must outlive this one. Its warm processes make the ranks and decoders
         of this one as well, so that they need not warm up.
@@ -131,7 +131,7 @@ class Engine:
         job_memory_bytes_max: int = 4 << 30,
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         core: tuple[int, int] | None = None,
-        warm: bool = True,
+        warm: bool | Collection[str] = True,
         beside: "Engine | None" = None,
         confined_to: Sequence[Path] | None = None,
     ) -> None:
@@ -143,9 +143,9 @@ class Engine:
         self.numbers = itertools.count(1)
         self.segments = Segments(Path(scratch_dir))
         self.beside, folder = beside, self.segments.folder
-        self.kernels: Kernels = beside.kernels if beside else Kernels(wanted=warm)
-        may_warm = self.kernels.may_warm
-        self.source: RankSource = beside.source if beside else RankSource(folder, may_warm)
+        self.kernels: Kernels = beside.kernels if beside else Kernels(wanted=warm is True)
+        warm = warm if self.kernels.may_warm else False
+        self.source: RankSource = beside.source if beside else RankSource(folder, warm)
         made_by = beside.decoder_source if beside else DecoderSource(folder, confined_to)
         self.decoder_source: DecoderSource = made_by
         if beside:

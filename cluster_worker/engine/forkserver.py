@@ -244,8 +244,9 @@ def main() -> None:
     from cluster_worker.engine import rank  # noqa: F401
     from cluster_worker.engine.warm import load_modules, warm_up
 
-    if int(warm):
-        warm_up()
+    wanted = json.loads(warm)
+    if wanted:
+        warm_up() if wanted is True else warm_up(wanted)
     else:
         load_modules()
     with socket.socket(socket.AF_UNIX) as listener:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -61,18 +61,21 @@ class RankSource:
     ----------
     folder : Path
         Private folder for its socket and its log.
-    warm : bool
-        Whether it calls all operations before the first rank is born, or only loads what they need.
+    warm : bool or collection of str
+        The operations that it calls before the first rank is born, True for all. If there are none,
+        it loads what operations need.
     name : str
         Of its socket.
 
     It may serve several engines, from their own threads.
     """
 
-    def __init__(self, folder: Path, warm: bool, name: str = "forkserver.sock") -> None:
+    def __init__(
+        self, folder: Path, warm: bool | Collection[str], name: str = "forkserver.sock"
+    ) -> None:
         self.address = folder / name
         self.log = folder / "forkserver.log"
-        self.warm = warm
+        self.warm = warm if isinstance(warm, bool) else sorted(warm)
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
         self.closed = False
@@ -105,7 +108,7 @@ class RankSource:
                 [
                     *("setpriv", "--pdeathsig", "TERM"),
                     *(sys.executable, "-m", "cluster_worker.engine.forkserver"),
-                    *(str(self.address), str(int(self.warm))),
+                    *(str(self.address), json.dumps(self.warm)),
                 ],
                 env=own_environment(),
                 # It ends when this end of the pipe is closed, however that comes about.

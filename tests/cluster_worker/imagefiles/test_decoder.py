@@ -380,7 +380,7 @@ def test_a_child_frees_the_pieces_of_a_file_that_it_is_told_to_forget(decoder, t
     decoder.read_window(path, header, (0, 6144, 0, 6144), shared_like(tmp_path, image))
     before = private_mib(decoder.child.pid)
     decoder.forget("zeros.tif")
-    assert private_mib(decoder.child.pid) < before - 30
+    assert private_mib(decoder.child.pid) < before - 20
 
 
 def test_a_child_encodes_tiles_and_puts_them_together(decoder, scan, tmp_path):
