@@ -25,6 +25,8 @@ from cluster_worker.log import event
 TOP = Path(__file__).resolve().parents[2]
 LOOPS = TOP / "cluster_worker" / "kernels" / "loops"
 MARK = "compiled-from"
+# The same of a compilation that has begun.
+BEGUN = "begun-from"
 # Compilation takes minutes on all cores, and must not slow down jobs.
 NICE = 10
 LOOK_SECONDS = 0.5
@@ -77,12 +79,17 @@ def locked_folder(wait: bool) -> Iterator[Path]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what was compiled from other sources or for another processor.
+    """Remove what was compiled from other sources or for another processor, once.
 
-    numba compares a loop with its own file alone, not with those that it takes others from.
+    numba compares a loop with its own file alone, not with those that it takes others from. What an
+    interrupted compilation has made since then stays.
     """
+    begun = folder / BEGUN
+    if begun.is_file() and begun.read_text() == fingerprint():
+        return
     for path in [*folder.rglob("*.nbi"), *folder.rglob("*.nbc")]:
         path.unlink(missing_ok=True)
+    begun.write_text(fingerprint())
 
 
 def compile_with(compile_all: Callable[[], None]) -> None:
