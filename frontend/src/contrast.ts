@@ -59,12 +59,16 @@ const STOPS: Readonly<Record<MapName, readonly Colour[]>> = {
 const TAIL = 0.0035;
 
 /** Return the number of colours of a picture: its channels without alpha. */
-export function coloursOf({ channels }: Pick<Values, "channels">): number {
-  return channels === 2 || channels === 4 ? channels - 1 : channels;
+export function coloursOf(values: Pick<Values, "channels" | "hasAlpha">): number {
+  return hasAlpha(values) ? values.channels - 1 : values.channels;
+}
+
+function hasAlpha({ channels, hasAlpha }: Pick<Values, "channels" | "hasAlpha">): boolean {
+  return hasAlpha ?? (channels === 2 || channels === 4);
 }
 
 /** Return the contrast in which the service and this page show an image by default. */
-export function plainContrast(values: Pick<Values, "channels" | "limits">): Contrast {
+export function plainContrast(values: Pick<Values, "channels" | "hasAlpha" | "limits">): Contrast {
   const limits = Array.from({ length: coloursOf(values) }, () => values.limits);
   return { limits, gamma: 1, map: "gray" };
 }
@@ -134,12 +138,13 @@ const SHADES = 1024;
  */
 export function painted(
   samples: Samples,
-  { width, height, channels, dtype }: Pick<Values, "width" | "height" | "channels" | "dtype">,
+  values: Pick<Values, "width" | "height" | "channels" | "hasAlpha" | "dtype">,
   { limits, gamma, map }: Contrast,
 ): Uint8ClampedArray<ArrayBuffer> {
+  const { width, height, channels, dtype } = values;
   const pixels = new Uint8ClampedArray(4 * width * height);
-  const colours = channels < 3 ? 1 : 3;
-  const hasAlpha = channels === 2 || channels === 4;
+  const colours = coloursOf(values) < 3 ? 1 : 3;
+  const isClear = hasAlpha(values);
   const opaque = dtype.startsWith("float") ? 1 : wholeRange(dtype)[1];
   const shades = Array.from({ length: colours }, (_, channel) => {
     const table = new Uint8Array(3 * (SHADES + 1));
@@ -162,7 +167,7 @@ export function painted(
         pixels[to + 2] = table[place + 2] ?? 0;
       } else pixels[to + channel] = table[place] ?? 0;
     }
-    pixels[to + 3] = hasAlpha ? (255 * (samples[from + channels - 1] ?? 0)) / opaque : 255;
+    pixels[to + 3] = isClear ? (255 * (samples[from + channels - 1] ?? 0)) / opaque : 255;
   }
   return pixels;
 }

@@ -4,8 +4,8 @@ import { App } from "./App";
 import { api } from "./api";
 import { PageProvider, createStore } from "./state/store";
 import { createWork } from "./work";
-import { loadPicker, loadStepCard } from "./features/filters/Filters";
-import { loadSelected } from "./features/viewer/Viewer";
+import { Picker, StepCard } from "./features/filters/Filters";
+import { Selected } from "./features/viewer/Viewer";
 import { applyTheme, chosenTheme } from "./theme";
 import "./styles/base.css";
 import "./styles/controls.css";
@@ -28,7 +28,7 @@ window.addEventListener("online", work.connectionChanged);
 
 // Load what is not needed at once, so that it is there when it is, also without a connection.
 window.addEventListener("load", () => {
-  void Promise.all([loadStepCard(), loadSelected(), loadPicker()]);
+  void Promise.all([StepCard.load(), Selected.load(), Picker.load()]);
 });
 
 const root = document.getElementById("root");

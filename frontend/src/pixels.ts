@@ -36,6 +36,7 @@ export function valuesOfRgba(data: Uint8ClampedArray, width: number, height: num
     width,
     height,
     channels: wanted.length,
+    hasAlpha: !isOpaque,
     dtype: "uint8",
     limits: [0, 255],
     histogram: histogramOf(data, wanted),

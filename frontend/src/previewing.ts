@@ -203,8 +203,8 @@ export async function trimmed(
 async function sourceAt(address: string): Promise<ImageBitmap | Raster> {
   if (!hasValues(address)) return createImageBitmap(new Blob([bytesOf(address)]));
   const values = await valuesAt(address, new AbortController().signal);
-  const { width, height, channels, dtype } = values;
-  return { width, height, channels, dtype, samples: await values.all() };
+  const { width, height, channels, hasAlpha = false, dtype } = values;
+  return { width, height, channels, hasAlpha, dtype, samples: await values.all() };
 }
 
 /** Make an address for a rectangle of a picture; free it when it is no longer shown. */

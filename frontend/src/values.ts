@@ -25,6 +25,8 @@ export type Samples =
 /** Where the values of a picture come from: the service, a file on this page, a decoded picture. */
 export interface Values extends Size {
   readonly channels: number;
+  /** Whether the last channel is alpha; by default it is with 2 or 4 channels. */
+  readonly hasAlpha?: boolean;
   /** Data type of the image's own pixels, such as uint16. */
   readonly dtype: string;
   /** The values that are shown as black and as white by default. */
@@ -62,6 +64,7 @@ interface Summary {
   readonly dtype: string;
   readonly stored: keyof typeof ARRAYS;
   readonly channels: number;
+  readonly alpha: boolean;
   readonly limits: readonly [number, number];
   readonly histogram: Histogram;
 }
@@ -105,6 +108,7 @@ export async function openValues(read: Read, base = 0): Promise<Values> {
     width,
     height,
     channels,
+    hasAlpha: summary.alpha,
     dtype: summary.dtype,
     limits: summary.limits,
     histogram: summary.histogram,

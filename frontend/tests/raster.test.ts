@@ -6,7 +6,8 @@ import { lzw, packBits } from "../src/raster/unpacking";
 
 function ramp(width: number, height: number, channels = 1): Raster {
   const samples = Uint16Array.from({ length: width * height * channels }, (_, i) => 300 + 7 * i);
-  return { width, height, channels, dtype: "uint16", samples };
+  const hasAlpha = channels === 4;
+  return { width, height, channels, hasAlpha, dtype: "uint16", samples };
 }
 
 const fileOf = (bytes: Uint8Array<ArrayBuffer>) => new File([bytes], "a");

@@ -1,12 +1,12 @@
-import { Suspense, lazy, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useDispatch } from "../state/store";
 import { texts } from "../texts";
-import { patient } from "../patient";
 import { keep, kept } from "../theme";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
+import { loadable } from "./loadable";
 
-const KeyList = lazy(async () => ({ default: (await patient(() => import("./KeyList"))).KeyList }));
+const KeyList = loadable(async () => (await import("./KeyList")).KeyList);
 
 const KEY = "single keys";
 
@@ -72,9 +72,7 @@ export function Keys() {
       </button>
       {isOpen && (
         <Dialog title={texts.keys.heading} className="keys" onClose={() => setOpen(false)}>
-          <Suspense>
-            <KeyList />
-          </Suspense>
+          <KeyList />
           <label>
             <input
               type="checkbox"

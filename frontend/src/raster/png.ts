@@ -35,7 +35,8 @@ export async function readPng(file: File): Promise<Raster | null> {
     }
     above = row;
   }
-  return { width, height, channels, dtype: "uint16", samples };
+  const hasAlpha = channels === 2 || channels === 4;
+  return { width, height, channels, hasAlpha, dtype: "uint16", samples };
 }
 
 function unfilter(row: Uint8Array, above: Uint8Array, filter: number, step: number): void {

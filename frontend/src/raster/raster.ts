@@ -9,6 +9,7 @@ export interface Raster {
   readonly width: number;
   readonly height: number;
   readonly channels: number;
+  readonly hasAlpha: boolean;
   readonly dtype: string;
   readonly samples: Samples;
 }
@@ -94,14 +95,15 @@ function hasManyValues(samples: Samples): boolean {
 
 /** Return the values of a raster, with a histogram and limits of contrast. */
 export function valuesOfRaster(raster: Raster): Values {
-  const { width, height, channels, dtype, samples } = raster;
+  const { width, height, channels, hasAlpha, dtype, samples } = raster;
   const histogram = histogramOf(raster);
   return {
     width,
     height,
     channels,
+    hasAlpha,
     dtype,
-    limits: dtype === "uint8" ? [0, 255] : limitsOf(histogram, channels),
+    limits: dtype === "uint8" ? [0, 255] : limitsOf(histogram, hasAlpha ? channels - 1 : channels),
     histogram,
     at: (x, y) => {
       const start = channels * (y * width + x);
@@ -132,8 +134,9 @@ function histogramOf({ samples, channels, dtype }: Raster): Histogram {
 }
 
 /** Return the values between which all but a few pixels lie, over all colours. */
-function limitsOf({ low, high, counts }: Histogram, channels: number): [number, number] {
-  const colours = counts.slice(0, channels === 2 || channels === 4 ? channels - 1 : channels);
+function limitsOf(histogram: Histogram, channels: number): [number, number] {
+  const { low, high, counts } = histogram;
+  const colours = counts.slice(0, channels);
   const bins = counts[0]?.length ?? 1;
   const width = (high - low) / bins;
   const all = Array.from({ length: bins }, (_, i) =>

@@ -21,6 +21,7 @@ const TAGS = {
   tileHeight: 323,
   tileOffsets: 324,
   tileBytes: 325,
+  extra: 338,
   format: 339,
 };
 
@@ -75,7 +76,9 @@ export async function readTiff(file: File): Promise<Raster | null> {
       samples.set(line as never, ((top + y) * width + left) * channels);
     }
   }
-  return { width, height, channels, dtype: kind.dtype, samples };
+  // Of the extra samples only those that the file calls alpha are.
+  const hasAlpha = [1, 2].includes(one(TAGS.extra, 0));
+  return { width, height, channels, hasAlpha, dtype: kind.dtype, samples };
 }
 
 async function tagsOf(file: File, head: DataView, isLittle: boolean): Promise<Tags> {
@@ -153,16 +156,22 @@ function addNeighbours(samples: Samples, width: number, channels: number): void 
   }
 }
 
+/** Return the entry that says what the samples beyond gray or RGB are, if there are any. */
+function extraSamples(channels: number, hasAlpha: boolean): [number, number, number[]][] {
+  const extra = channels >= 3 ? channels - 3 : channels - 1;
+  const kinds = Array.from({ length: extra }, (_, i) => (hasAlpha && i === extra - 1 ? 2 : 0));
+  return extra > 0 ? [[TAGS.extra, 3, kinds]] : [];
+}
+
 /** Write a small TIFF of one strip, compressed. */
 export async function tiffOf(raster: Raster): Promise<Uint8Array<ArrayBuffer>> {
-  const { width, height, channels, dtype, samples } = raster;
+  const { width, height, channels, hasAlpha, dtype, samples } = raster;
   const [, kind = "uint", bits = "8"] = /^(uint|int|float)(\d+)$/.exec(dtype) ?? [];
   const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength).slice();
   const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
   const strip = new Uint8Array(await new Response(packed).arrayBuffer());
   const format = { uint: 1, int: 2, float: 3 }[kind] ?? 1;
   const isColour = channels >= 3;
-  const hasAlpha = channels === 2 || channels === 4;
   const entries: [number, number, number[]][] = [
     [TAGS.width, 4, [width]],
     [TAGS.height, 4, [height]],
@@ -173,7 +182,7 @@ export async function tiffOf(raster: Raster): Promise<Uint8Array<ArrayBuffer>> {
     [TAGS.channels, 3, [channels]],
     [TAGS.stripRows, 4, [height]],
     [TAGS.bytes, 4, [strip.length]],
-    ...(hasAlpha ? ([[338, 3, [2]]] as [number, number, number[]][]) : []),
+    ...extraSamples(channels, hasAlpha),
     [TAGS.format, 3, new Array<number>(channels).fill(format)],
   ];
   const directory = 8 + strip.length + (strip.length % 2);

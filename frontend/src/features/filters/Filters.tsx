@@ -1,23 +1,19 @@
-import { type RefObject, Suspense, lazy, useRef, useState } from "react";
+import { type RefObject, useRef, useState } from "react";
 import { type Operation, newStep } from "../../recipe";
 import { STEPS_MAX } from "../../state/chain";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
-import { patient } from "../../patient";
+import { loadable } from "../loadable";
 import { randomHex } from "../../work/random";
 import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
 
 import "./filters.css";
 
-const OutputPanel = lazy(async () => ({
-  default: (await patient(() => import("./OutputPanel"))).OutputPanel,
-}));
-export const loadStepCard = () => patient(() => import("./StepCard"));
-const StepCard = lazy(async () => ({ default: (await loadStepCard()).StepCard }));
-// With the pictures of all operations; loaded while the page is idle.
-export const loadPicker = () => patient(() => import("./Picker"));
-const Picker = lazy(async () => ({ default: (await loadPicker()).Picker }));
+const OutputPanel = loadable(async () => (await import("./OutputPanel")).OutputPanel);
+export const StepCard = loadable(async () => (await import("./StepCard")).StepCard);
+// With the pictures of all operations.
+export const Picker = loadable(async () => (await import("./Picker")).Picker);
 
 /** Filters whose forms stay open when another one is added. */
 const OPEN_MOST = 3;
@@ -79,28 +75,24 @@ export function Filters() {
             <Presets />
           </div>
         )}
-        <Suspense>
-          <ol className="steps" ref={list}>
-            {steps.map((step, place) => (
-              <StepCard
-                key={step.id}
-                step={step}
-                operation={catalogue.operations.find((each) => each.name === step.operation)}
-                place={place}
-                last={steps.length - 1}
-                hasRoom={steps.length < STEPS_MAX}
-                refusal={refusal?.step === step.id ? refusal : null}
-                isOpen={!folded.has(step.id)}
-                onFold={(isFolded) => fold(step.id, isFolded)}
-                onRemoved={removed}
-              />
-            ))}
-          </ol>
-        </Suspense>
+        <ol className="steps" ref={list}>
+          {steps.map((step, place) => (
+            <StepCard
+              key={step.id}
+              step={step}
+              operation={catalogue.operations.find((each) => each.name === step.operation)}
+              place={place}
+              last={steps.length - 1}
+              hasRoom={steps.length < STEPS_MAX}
+              refusal={refusal?.step === step.id ? refusal : null}
+              isOpen={!folded.has(step.id)}
+              onFold={(isFolded) => fold(step.id, isFolded)}
+              onRemoved={removed}
+            />
+          ))}
+        </ol>
       </div>
-      <Suspense>
-        <OutputPanel />
-      </Suspense>
+      <OutputPanel />
     </section>
   );
 }
@@ -147,11 +139,7 @@ function Adding({ button, onAdded }: AddingProps) {
         <kbd aria-hidden="true">/</kbd>
       </button>
       {isFull && <p className="quiet">{texts.filters.full(STEPS_MAX)}</p>}
-      {isOpen && (
-        <Suspense>
-          <Picker onPick={add} onClose={close} />
-        </Suspense>
-      )}
+      {isOpen && <Picker onPick={add} onClose={close} />}
     </div>
   );
 }

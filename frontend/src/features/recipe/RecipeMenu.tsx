@@ -1,17 +1,15 @@
-import { type ChangeEvent, Suspense, lazy, useId, useState } from "react";
+import { type ChangeEvent, useId, useState } from "react";
 import { PRESETS, type Preset } from "../../presets";
 import { PLAIN_OUTPUT, active, fromBody } from "../../recipe";
 import { asJson, fragmentOf, recipeFrom } from "../../share";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
-import { patient } from "../../patient";
 import { randomHex } from "../../work/random";
 import { Icon } from "../Icon";
 import { Menu } from "../Menu";
+import { loadable } from "../loadable";
 
-const MyRecipes = lazy(async () => ({
-  default: (await patient(() => import("./MyRecipes"))).MyRecipes,
-}));
+const MyRecipes = loadable(async () => (await import("./MyRecipes")).MyRecipes);
 
 const newId = () => randomHex(4);
 
@@ -64,11 +62,7 @@ export function RecipeMenu() {
         tabIndex={-1}
         onChange={open}
       />
-      {isOpen && (
-        <Suspense>
-          <MyRecipes onClose={() => setOpen(false)} />
-        </Suspense>
-      )}
+      {isOpen && <MyRecipes onClose={() => setOpen(false)} />}
       <Menu label={texts.recipe.menu}>
         <button type="button" onClick={() => setOpen(true)}>
           {texts.mine.menu}

@@ -1,13 +1,14 @@
-import { Suspense, lazy } from "react";
-import { patient } from "../../patient";
+import { loadable } from "../loadable";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import "./viewer.css";
 
-// Not needed before there is an image; loaded while the page is idle.
-export const loadSelected = () => patient(() => import("./Selected"));
-const Selected = lazy(async () => ({ default: (await loadSelected()).Selected }));
+// Not needed before there is an image.
+export const Selected = loadable(
+  async () => (await import("./Selected")).Selected,
+  <div className="stage" />,
+);
 
 export function Viewer() {
   const image = useSelected(({ images }) =>
@@ -18,13 +19,7 @@ export function Viewer() {
       <h2 id="viewer-heading" className="unseen">
         {texts.viewer.heading}
       </h2>
-      {image ? (
-        <Suspense fallback={<div className="stage" />}>
-          <Selected key={image.id} image={image} />
-        </Suspense>
-      ) : (
-        <Empty />
-      )}
+      {image ? <Selected key={image.id} image={image} /> : <Empty />}
     </section>
   );
 }
