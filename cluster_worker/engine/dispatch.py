@@ -48,10 +48,10 @@ class Dispatcher:
     ----------
     ranks : int
         Number of seats of one rank, and of ranks of the wide seat. One rank has no wide seat.
-    job_seconds, job_bytes : float, int
-        Limits of one job in each rank: processor time in seconds, and bytes of private memory.
+    job_seconds : float
+        Most processor time that a job may take in each rank.
     launcher : Launcher
-        Starts the worlds.
+        Starts the worlds; it knows the private memory that a job may take in each rank.
 
     Raises
     ------
@@ -59,12 +59,12 @@ class Dispatcher:
         If a world does not start after STARTS_MAX attempts.
     """
 
-    def __init__(self, ranks: int, job_seconds: float, job_bytes: int, launcher: Launcher) -> None:
+    def __init__(self, ranks: int, job_seconds: float, launcher: Launcher) -> None:
         self.ranks = ranks
         self.launcher = launcher
         # Farmed and wide jobs run side by side. Together they get what the ranks of one world may
         # take.
-        self.memory_bytes = ranks * job_bytes
+        self.memory_bytes = ranks * launcher.job_bytes
         self.seats = [Seat(number, 1, job_seconds) for number in range(ranks)]
         if ranks > 1:
             self.seats.append(Seat(None, ranks, job_seconds))

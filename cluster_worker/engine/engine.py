@@ -154,9 +154,7 @@ class Engine:
         self.decoders = WarmDecoders(PIXELS_MAX, made_by.address)
         launcher = Launcher(folder, job_memory_bytes_max, self.source)
         try:
-            self.dispatcher = Dispatcher(
-                self.ranks, job_seconds_max, job_memory_bytes_max, launcher
-            )
+            self.dispatcher = Dispatcher(self.ranks, job_seconds_max, launcher)
         except BaseException:
             self.close_source()
             self.segments.close()
@@ -363,10 +361,9 @@ class Engine:
         wide = decodes or self.is_wide(request)
         number = next(self.numbers)
         task = Task(number, request, source, tuple(scratch), result, wide)
-        job = EngineJob(task, self.dispatcher, self.segments, self.cores, list(segments))
         ranks = self.ranks if wide else 1
-        job.private_bytes = ranks * rank_bytes(request, ranks)
-        return job
+        private = ranks * rank_bytes(request, ranks)
+        return EngineJob(task, self.dispatcher, self.segments, self.cores, private, list(segments))
 
     def run_file(
         self,

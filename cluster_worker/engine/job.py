@@ -51,6 +51,8 @@ class EngineJob:
         Where `segments` come from and return to.
     cores : int
         Cores of this machine, for estimates.
+    private_bytes : int
+        Private memory that the plan needs in all its ranks together.
     segments : list of Segment
         Shared memory that is released with the job.
     progress : callable
@@ -59,8 +61,6 @@ class EngineJob:
         Whether the job goes before those that are not first.
     done : Future
         Set once the job has succeeded, failed or been cancelled.
-    private_bytes : int
-        Private memory that the plan needs in all its ranks together.
     ranks : set of int
         Ranks that still work on the job.
     tiles_done, tiles_total : int
@@ -83,10 +83,10 @@ class EngineJob:
     queue: JobQueue
     memory: Segments
     cores: int
+    private_bytes: int
     segments: list[Segment] = field(default_factory=list)
     progress: Progress = ignore
     first: bool = True
-    private_bytes: int = 0
     done: "Future[None]" = field(default_factory=Future)
     ranks: set[int] = field(default_factory=set)
     tiles_done: int = 0

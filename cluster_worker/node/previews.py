@@ -1,4 +1,4 @@
-"""Previews: recipes on small pictures, in a world of one rank that runs nothing else."""
+"""Previews: recipes on small pictures, on a seat that runs nothing else."""
 
 import hashlib
 import tempfile
@@ -68,22 +68,22 @@ def halved(image: NDArray[Any]) -> NDArray[Any]:
 
 
 class Previewer:
-    """Runs recipes on small pictures, in a world of its own beside the one that runs the jobs.
+    """Runs recipes on small pictures, in an engine of its own beside the one that runs the jobs.
 
-    The world has one rank, since a preview is one tile. It runs only previews, so a preview never
-    waits for a job.
+    It has one seat, since a preview is one tile, and limits of its own. It runs only previews, so a
+    preview never waits for a job.
 
     Parameters
     ----------
     scratch_dir : str
         Folder in memory for pixels.
     engine : Engine, optional
-        The engine of the jobs, whose warm process makes this world's rank, too.
+        The engine of the jobs, whose forkserver makes the rank of this one's seat, too.
 
     Raises
     ------
     Broken
-        If the world does not start.
+        If the seat does not start.
     """
 
     def __init__(self, scratch_dir: str, engine: Engine | None = None) -> None:
@@ -226,12 +226,12 @@ class Previewer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the world and the decoder."""
+        """End the seat and the decoder."""
         self.stack.close()
 
 
 class PreviewThread(threading.Thread):
-    """Answers previews beside the jobs, with a world and a connection of its own.
+    """Answers previews beside the jobs, with a seat and a connection of its own.
 
     Parameters
     ----------

@@ -110,11 +110,15 @@ class ApiSettings(Endpoints):
 class WorkerSettings(Endpoints):
     """Settings of a worker node."""
 
-    ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
+    ranks: int = setting(
+        "Images computed side by side, and MPI ranks for a large one; 0 means one per core", 0
+    )
     decode_seconds_max: float = setting("Most processor time to decode or encode one file", 60.0)
-    job_seconds_max: float = setting("Longest time one image may compute", 600.0)
+    job_seconds_max: float = setting("Most processor time one image may take in a rank", 600.0)
     job_memory_bytes_max: int = setting("Most memory one image may need per rank", 4096 * MIB)
-    fault_limit: int = setting("Number of rank deaths on one job alone at which the job fails", 2)
+    fault_limit: int = setting(
+        "Number of attempts of a job in which its rank died twice at which the job fails", 2
+    )
     drain_seconds: float = setting("Time to finish the running jobs after SIGTERM", 60.0)
     progress_seconds: float = setting("Time between two progress writes of one job", 0.5)
     scratch_dir: str = setting("Folder in memory for pixels and files of running jobs", "/dev/shm")  # noqa: S108
@@ -135,7 +139,9 @@ class LocalSettings:
     """Settings of `make run`; it sets all others itself."""
 
     port: int = setting("Port of the site on this machine", 8000)
-    ranks: int = setting("MPI ranks of this node's world; 0 means one per core", 0)
+    ranks: int = setting(
+        "Images computed side by side, and MPI ranks for a large one; 0 means one per core", 0
+    )
     sweep_seconds: float = setting("Time between two sweeps on this machine", 5.0)
 
 

@@ -362,8 +362,9 @@ def test_a_job_tells_what_its_ranks_took(engine):
 def test_a_job_of_a_small_batch_goes_before_bulk_jobs_and_after_earlier_small_ones():
     line = []
     for number, first in enumerate([False, False, True, False, True]):
-        job = EngineJob(Task(number, None, None, (), None, False), None, None, 1, first=first)
+        job = EngineJob(Task(number, None, None, (), None, False), None, None, 1, 0, first=first)
         line.insert(queue_position(line, job), job)
     assert [job.task.job for job in line] == [2, 4, 0, 1, 3]
     line[-2].passed = OVERTAKEN_MAX
-    assert queue_position(line, EngineJob(Task(5, None, None, (), None, False), None, None, 1)) == 4
+    late = EngineJob(Task(5, None, None, (), None, False), None, None, 1, 0)
+    assert queue_position(line, late) == 4
