@@ -18,6 +18,7 @@ from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
 from cluster_worker.imagefiles.codecs.header import TILE, Header
 from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
@@ -169,7 +170,7 @@ class FileJob:
         )
         # Without the colour profile, which only the target needs: a message of megabytes to a rank
         # that is stopped would make the engine wait.
-        source = FileImage(str(self.path), replace(self.header, icc_profile=b""))
+        source = FileImage(str(self.path), without_burden(self.header))
         shape, dtype = planned.result_shape, planned.result_dtype
         if in_memory:
             segments = engine.segments.allocate([image_bytes(planned)[1]], ALLOCATE_SECONDS)

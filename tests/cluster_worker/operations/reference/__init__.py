@@ -19,6 +19,9 @@ from skimage.filters import gaussian
 from cluster_worker.operations import OPERATIONS
 from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, axis, per_colour
 
+# Operations that only move pixels, of any kind.
+MOVES = ("crop", "flip", "pad", "rot90", "transpose")
+
 REFERENCE = {}
 for module in pkgutil.iter_modules(__path__):
     REFERENCE |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "REFERENCE", {})
@@ -85,7 +88,7 @@ def is_meant_for(name, image, depth="input"):
     """
     takes = OPERATIONS[name].takes
     if is_labels(image):
-        return takes != "picture"
+        return takes != "picture" or name in MOVES
     if takes in ("mask", "classes") and depth == "input":
         return is_classes(image) or is_mask(image[..., :-1] if has_alpha(image) else image)
     return takes != "labels" or (image.ndim == 2 and image.dtype.kind != "f")
