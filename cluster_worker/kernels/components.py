@@ -239,6 +239,23 @@ def first_pixels(numbers: Image, place: Place) -> NDArray[np.int64]:
     return found + core.top * place.shape[1] + core.left
 
 
+def joined(pairs: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Number regions of which some touch, from 1, in the order in which they begin.
+
+    Parameters
+    ----------
+    pairs : ndarray of int64
+        (pairs, 2): indices of regions that touch each other.
+    begins : ndarray of int64
+        (regions,): where each region begins.
+    """
+    firsts: NDArray[np.int32] = bit_runs.join(np.ascontiguousarray(pairs), begins)
+    roots = np.flatnonzero(firsts == np.arange(firsts.size))
+    numbers = np.empty(firsts.size, np.int32)
+    numbers[roots[np.argsort(begins[roots], kind="stable")]] = np.arange(1, roots.size + 1)
+    return numbers[firsts]
+
+
 def renumbered(numbers: Image, table: NDArray[np.int32], result: Image) -> None:
     """Replace the numbers of a tile by those of a table.
 

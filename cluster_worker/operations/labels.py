@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import (
@@ -141,16 +139,10 @@ class Regions:
         ]
         none = np.empty((0, 2), np.uint64)
         pairs = np.concatenate([none, *touching(edges, self.connectivity)]).astype(np.int64) - 1
-        links = coo_array((np.ones(len(pairs), np.bool_), pairs.T), (ends[-1], ends[-1]))
-        count, region = connected_components(links, directed=False)
-        least = np.full(count, np.iinfo(np.int64).max)
-        np.minimum.at(least, region, np.concatenate(self.begins))
-        numbers = np.empty(count, np.int32)
-        numbers[np.argsort(least, kind="stable")] = np.arange(1, count + 1)
+        numbers = components.joined(pairs, np.concatenate(self.begins))
         background = np.zeros(1, np.int32)
         return tuple(
-            np.concatenate([background, numbers[region[first:end]]])
-            for first, end in pairwise(ends)
+            np.concatenate([background, numbers[first:end]]) for first, end in pairwise(ends)
         )
 
 

@@ -207,3 +207,26 @@ def look_up(numbers, table, result):
         line, found = numbers[y], result[y]
         for x in range(line.size):
             found[x] = table[line[x]]
+
+
+@njit("int32[::1](int64[:, ::1], int64[::1])", cache=True, error_model="numpy")
+def join(pairs, begins):
+    """Return for each region the one of those joined with it that begins first.
+
+    Parameters
+    ----------
+    pairs : ndarray of int64
+        (pairs, 2): regions that touch each other.
+    begins : ndarray of int64
+        (regions,): where each region begins; all differ.
+    """
+    parents = np.arange(begins.size).astype(np.int32)
+    for k in range(len(pairs)):
+        a, b = root_of(parents, pairs[k, 0]), root_of(parents, pairs[k, 1])
+        if begins[a] <= begins[b]:
+            parents[b] = a
+        else:
+            parents[a] = b
+    for region in range(parents.size):
+        parents[region] = root_of(parents, region)
+    return parents
