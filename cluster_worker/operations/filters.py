@@ -336,6 +336,7 @@ def ordered(dtype: str, nanoseconds: float) -> Kernel:
     return Kernel(
         partial(orders.ordered_median, model=smoothed),
         takes=(dtype,),
+        when=lambda mode, **shape: not medians.is_sorted(**shape),
         exact=True,
         arrays=2,
         cost=lambda mode, **shape: orders.nanoseconds(**shape, dtype=dtype) / nanoseconds,

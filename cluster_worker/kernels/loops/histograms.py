@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined
+from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, njit
 
 # Levels whose bits one word holds.
 WORD = 64
@@ -251,7 +251,22 @@ def similar_means(plane, own, runs, levels, darker, brighter, result):
         take_all(plane, runs, y, width - 1, histogram, bits)
 
 
-@exactly
+# Large neighbourhoods are not among those that a process calls to get warm, so that these loops are
+# compiled when the module is loaded. The types of a plane may be one larger than those of results.
+TYPES = (("uint8", "uint8"), ("uint16", "uint8"), ("uint16", "uint16"), ("uint32", "uint16"))
+PERCENTILES = [
+    f"void({plane}[:, ::1], int64[:, ::1], uint32[:, ::1], UniTuple(int64, 2), float64,"
+    f" {result}[:, ::1])"
+    for plane, result in TYPES
+]
+BETWEEN = [
+    f"void({plane}[:, ::1], {plane}[:, :], int64[:, ::1], uint32[:, ::1], UniTuple(int64, 2),"
+    f" float64, float64, int64, {result}[:, ::1])"
+    for plane, result in TYPES
+]
+
+
+@njit(PERCENTILES, cache=True, error_model="numpy")
 def percentiles(plane, runs, counts, levels, share, result):
     """Compute the level below which a share of each neighbourhood lies."""
     histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])
@@ -267,7 +282,7 @@ def percentiles(plane, runs, counts, levels, share, result):
         take_all(plane, runs, y, width - 1, histogram, bits)
 
 
-@exactly
+@njit(BETWEEN, cache=True, error_model="numpy")
 def between_percentiles(plane, own, runs, counts, levels, low, high, white, result):
     """Stretch each pixel between two percentiles of its neighbourhood."""
     histogram, bits, leaving, entering, flat = scratch(plane, runs, levels[0])

@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from cluster_worker.kernels.loops.compiling import exactly, njit
+from cluster_worker.kernels.loops.compiling import njit
 from cluster_worker.kernels.loops.vectors import VECTOR_BYTES, Vectors
 
 # Vectors that are counted together: their counts and levels stay in registers.
@@ -124,7 +124,13 @@ def find(plane, near, ranks, bits, result):
                         found[i] = tried[i] ^ top
 
 
-@exactly
+STRETCHED = [
+    f"void({each}[:, ::1], {each}[:, :], {each}[:, :], int64, {each}[:, ::1])"
+    for each in LEVELS[:2]
+]
+
+
+@njit(STRETCHED, cache=True, error_model="numpy")
 def stretch(own, least, most, white, result):
     """Stretch each pixel between the least and the greatest level that it may have.
 
