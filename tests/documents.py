@@ -93,6 +93,14 @@ UNDOES = {
     "lab2rgb": "rgb2lab",
     "xyz2rgb": "rgb2xyz",
     "yuv2rgb": "rgb2yuv",
+    "yiq2rgb": "rgb2yiq",
+    "ypbpr2rgb": "rgb2ypbpr",
+    "ycbcr2rgb": "rgb2ycbcr",
+    "ydbdr2rgb": "rgb2ydbdr",
+    "rgbcie2rgb": "rgb2rgbcie",
+    "luv2rgb": "rgb2luv",
+    "lab2lch": "rgb2lab",
+    "lch2lab": "lab2lch",
     "hed2rgb": "rgb2hed",
 }
 

@@ -20,6 +20,12 @@ def lab2rgb(image, illuminant, observer):
         return color.lab2rgb(image, illuminant, observer)
 
 
+def ycbcr2rgb(image):
+    if image.dtype == bool:
+        raise ValueError("a mask has no colours")
+    return color.ycbcr2rgb(image)
+
+
 def separate_stains(image, conv_matrix, stain):
     amounts = color.separate_stains(image, getattr(color, f"{conv_matrix}_from_rgb"))
     return amounts if stain == "all" else amounts[..., NUMBERS[stain]]
@@ -37,6 +43,7 @@ def isolate_stain(image, conv_matrix, stain):
 REFERENCE = {
     "rgb2hsv": rgb2hsv,
     "lab2rgb": lab2rgb,
+    "ycbcr2rgb": ycbcr2rgb,
     "separate_stains": separate_stains,
     "combine_stains": lambda image, conv_matrix: color.combine_stains(
         image, getattr(color, f"rgb_from_{conv_matrix}")
