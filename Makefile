@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
-# Tests that only compute share the cores; those with servers and worlds run one after the other.
+# Two processes share the tests: first those that only compute, then those with servers and worlds.
 PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
@@ -46,7 +46,7 @@ else
 	@$(SETUP) test
 	npm --prefix frontend run check
 	ROOM_BUDGETS=1 $(PYTEST) -m "not long" $(COMPUTING)
-	ROOM_BUDGETS=1 $(PYTHON) -m pytest -m "not long" $(COMPUTING:%=--ignore=%)
+	ROOM_BUDGETS=1 $(PYTEST) -m "not long" $(COMPUTING:%=--ignore=%)
 endif
 
 test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)
