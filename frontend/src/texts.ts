@@ -310,7 +310,8 @@ export const texts = {
     patternHelp:
       "{name} is the name of the original, {number} its place on the list, {date} the day. Folders are kept.",
     patternExample: (name: string) => `For example ${name}`,
-    losses: "Camera data (EXIF, GPS) is not kept.",
+    losses:
+      "Camera data (EXIF, with any place) and colour profile are kept where the format can hold them; what it cannot is noted with the result.",
     formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,

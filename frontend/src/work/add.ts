@@ -5,7 +5,6 @@ import { type Checked, check } from "../files";
 import { isHidden, pathOf } from "../folders";
 import { PRESETS } from "../presets";
 import { PLAIN_OUTPUT, fromBody } from "../recipe";
-import { scanOf } from "../scan";
 import { inSlices, turn } from "../slices";
 import { type ImageItem, isActive, newImage } from "../state/images";
 import { texts } from "../texts";
@@ -119,7 +118,8 @@ export async function addSample(desk: Desk, name: string): Promise<void> {
   try {
     const isScan = name === SCAN.name;
     const picture = await desk.api.sample(isScan ? SCAN.madeOf : name);
-    await addFiles(desk, [isScan ? await scanOf(picture, name) : picture], false, true);
+    const made = isScan ? await (await import("../scan")).scanOf(picture, name) : picture;
+    await addFiles(desk, [made], false, true);
   } catch {
     desk.say(texts.images.sampleFailed(name));
   }
