@@ -71,6 +71,8 @@ def test_a_tiff_of_sixteen_bits_is_previewed_with_its_values_where_the_visitor_l
     assert second == 65_535 - first
     add_filter(page, "Inversion")
     page.get_by_label("After which filter to look").select_option("1")
+    page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
+    page.mouse.move(box["x"] + 300, box["y"] + 300)
     expect(values).to_have_text([str(first), str(second)])
 
 
