@@ -26,6 +26,14 @@ CONSUMER_TIMEOUT_MS = 10_800_000
 CONFIGURATION = (
     f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\nmax_message_size = {resources.MESSAGE_BYTES_MAX}\n"
 )
+# Most connections, where Amazon MQ would allow fewer than API and workers may open: 100 by default.
+CONNECTIONS_MAX = {"mq.m7g.medium": 300}
+
+
+def configuration_of(broker_type: str) -> str:
+    """Build the configuration of a broker on instances of a type."""
+    most = CONNECTIONS_MAX.get(broker_type)
+    return CONFIGURATION + (f"connection_max = {most}\n" if most else "")
 
 
 class Broker(Construct):
@@ -63,7 +71,7 @@ class Broker(Construct):
             name=f"{settings.name}-broker",
             engine_type="RABBITMQ",
             engine_version=VERSION,
-            data=Fn.base64(CONFIGURATION),
+            data=Fn.base64(configuration_of(settings.broker_type)),
         )
         zones = network.vpc.select_subnets(subnet_type=network.inside.subnet_type).subnet_ids
         self.name = f"{settings.name}-broker"

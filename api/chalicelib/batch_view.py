@@ -22,8 +22,8 @@ LOOK_FAR_BACK_MS = 60_000
 LOOK_FAR_EVERY_MS = 10_000
 
 # A position in the index by change, with a "-" that needs no quoting in an address, and when a poll
-# last looked far back.
-CURSOR = re.compile(r"([0-9]{13}(?:-[0-9a-f]{16})?)~([0-9]{13})")
+# last looked far back, which cursors of an older API do not say.
+CURSOR = re.compile(r"([0-9]{13}(?:-[0-9a-f]{16})?)(?:~([0-9]{13}))?")
 
 
 def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def begin(since: str, now: int) -> tuple[str, int]:
     found = CURSOR.fullmatch(since)
     if found is None:
         raise Problem(400, "since: must be the cursor of an earlier answer")
-    position, looked = found[1], int(found[2])
+    position, looked = found[1], int(found[2] or 0)
     if abs(now - looked) < LOOK_FAR_EVERY_MS:
         return position, looked
     return min(position, f"{now - LOOK_FAR_BACK_MS:013d}"), now

@@ -120,7 +120,10 @@ def delete_row(services: Services, batch: str, item: Mapping[str, Any]) -> None:
     """Delete a row; a worker that has claimed it fails at its next write and stops."""
     sk = str(item["sk"])
     if sk.startswith(resources.JOB_PREFIX):
-        deleted = services.table.delete_job(Job.from_item(item))
+        row = Job.from_item(item)
+        deleted = services.table.delete_job(row)
+        if row.is_out:
+            transitions.release_waiting(services, row)
     else:
         deleted = services.table.delete_row(batch, sk)
     if not deleted:

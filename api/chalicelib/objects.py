@@ -86,7 +86,8 @@ def inspect(services: Services, row: Job) -> Upload | None:
         If S3 takes long to copy it.
     """
     found = look(services, row)
-    if found is None and row.reuse:
+    # A client that has begun an upload in parts sends the file itself.
+    if found is None and row.reuse and not row.upload:
         copy_reused(services, row)
         found = look(services, row)
     return found
@@ -294,6 +295,8 @@ def delete_objects(services: Services, batch: str, job: str = "") -> Iterator[in
     for bucket, prefix in (
         (services.settings.uploads_bucket, resources.upload_key(batch, job)),
         (services.settings.results_bucket, resources.results_prefix(batch, job)),
+        # Results of an older worker, whose addresses held the batch.
+        (services.settings.results_bucket, f"files/{batch}/" + (f"{job}/" if job else "")),
     ):
         pages = services.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:

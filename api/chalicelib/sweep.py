@@ -253,6 +253,9 @@ def look_at_waiting(sweep: Sweep, row: Job) -> str:
     """Release the waiting jobs that there is room for, in case no worker did so."""
     services = sweep.services
     if sweep.is_broker_up:
+        if not row.visitor:
+            # A row of an older API, which kept the lines of waiting jobs elsewhere.
+            return publish_again(sweep, row, {"waiting": False})
         transitions.release_waiting(services, row)
     postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
     return "waiting"

@@ -1,6 +1,6 @@
 """The calls about uploads: a fresh form, addresses of parts, and the end of the upload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -54,11 +54,14 @@ def sign_parts(services: Services, batch: str, job: str, numbers: Sequence[int])
 
 def list_parts(services: Services, batch: str, job: str) -> dict[str, Any]:
     """List the parts that S3 has, so that a client sends only the others."""
-    row = awaiting(services, batch, job)
-    return {
-        "part_bytes": objects.part_bytes(row.bytes),
-        "arrived": sorted(objects.arrived_parts(services, row) or ()),
-    }
+    row = lookup.fetch(services, batch, job)
+    arrived: Iterable[int]
+    if row.state == "joining":
+        # All have arrived. A client that was refused by a quota asks again.
+        arrived = range(1, objects.part_count(row.bytes) + 1)
+    else:
+        arrived = objects.arrived_parts(services, awaiting(services, batch, job)) or ()
+    return {"part_bytes": objects.part_bytes(row.bytes), "arrived": sorted(arrived)}
 
 
 def awaiting(services: Services, batch: str, job: str) -> Job:
@@ -142,7 +145,9 @@ def receive(services: Services, row: Job) -> Job | None:
             joined = join(services, row)
             if joined is None:
                 return None
-            row, upload = joined, objects.look(services, joined)
+            # The row first: if the file cannot be used, the job fails from this state.
+            row = joined
+            upload = objects.look(services, row)
     except UploadError as error:
         transitions.fail(services, row, str(error), error.cause)
         raise

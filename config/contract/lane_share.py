@@ -22,6 +22,8 @@ from config.contract.writes import Change, Write, batch_is_open, delete_of, move
 
 # Lines read at a time. Later lines are read when these have been published and taken.
 LINES_PER_READ = 50
+# Reads of one release: a cancelled batch leaves thousands of lines that are of no use.
+READS_MAX = 20
 
 
 @dataclass(frozen=True)

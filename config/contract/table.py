@@ -212,20 +212,26 @@ class JobTable(TableNodes):
             The caller publishes it, then calls `mark_published`. The sweep publishes later what
             the caller did not.
         """
-        for line in self.first_lines(row):
-            waiting = self.job(line.batch, line.job)
-            if waiting is None or waiting.state != "queued" or not waiting.waiting:
-                # The job was cancelled or ended in another way: its line is of no use.
-                self.delete_row(line.pk, line.sk)
-                continue
-            if self.published(waiting) >= self.share:
+        for _ in range(lane_share.READS_MAX):
+            is_any_useful = False
+            lines = list(self.first_lines(row))
+            for line in lines:
+                waiting = self.job(line.batch, line.job)
+                if waiting is None or waiting.state != "queued" or not waiting.waiting:
+                    # The job was cancelled or ended in another way: its line is of no use.
+                    self.delete_row(line.pk, line.sk)
+                    continue
+                is_any_useful = True
+                if self.published(waiting) >= self.share:
+                    return
+                try:
+                    released = self._release(waiting, line, clock(), look_ms)
+                except Lost:
+                    # Somebody else released this job, or its batch is to be cancelled or deleted.
+                    continue
+                yield released
+            if is_any_useful or not lines:
                 return
-            try:
-                released = self._release(waiting, line, clock(), look_ms)
-            except Lost:
-                # Somebody else released this job, or its batch is to be cancelled or deleted.
-                continue
-            yield released
 
     def _release(self, row: Job, line: Line, now: int, look_ms: int) -> Job:
         due, ticket = now + look_ms, self.draw_ticket(row.lane)

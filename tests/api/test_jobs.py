@@ -191,6 +191,8 @@ def test_a_result_is_named_by_its_path_on_the_site(api):
         "name": "a.png",
         "type": "image/png",
         "bytes": 9,
+        "rows": 0,
+        "columns": 0,
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 from chalicelib import batches
 from chalicelib import services as services_module
 
-from config.contract import resources
+from config.contract import lane_share, resources
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +88,29 @@ def test_a_visitors_share_is_that_of_all_its_batches(narrow, queues, crowd):
     assert len(queues.take(resources.BULK)) <= SHARE
     assert narrow_out[0].batch == crowd[0]
     assert sum(narrow.row(batch, jobs[1]).waiting for batch, jobs in many) == len(many)
+
+
+def test_a_cancelled_crowd_does_not_hold_its_visitors_next_image(
+    narrow, queues, crowd, monkeypatch
+):
+    monkeypatch.setattr(lane_share, "LINES_PER_READ", 2)
+    narrow.post(f"/batches/{crowd[0]}/cancel")
+    narrow.sweep()
+    taken(narrow, queues)
+    batch, jobs = narrow.queued("first.png", *(f"{number}.png" for number in range(4)))
+    while out := [job for job in taken(narrow, queues) if job in jobs]:
+        for job in out:
+            narrow.end(batch, job)
+            narrow.release(batch, job)
+    assert not waiting(narrow, batch, jobs)
+
+
+def test_a_deleted_crowd_makes_room_for_its_visitors_next_image(narrow, queues, crowd):
+    batch, jobs = narrow.queued("first.png", "second.png")
+    assert waiting(narrow, batch, jobs)
+    narrow.call("DELETE", f"/batches/{crowd[0]}")
+    narrow.sweep()
+    assert not waiting(narrow, batch, jobs)
 
 
 def test_hostile_batches_do_not_come_before_a_third_visitors_image(narrow, queues):

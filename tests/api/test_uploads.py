@@ -222,12 +222,12 @@ SIZE = 20 * 2**20
 PARTS = [8 * 2**20, 8 * 2**20, 4 * 2**20]
 
 
-def send(api, batch, job, number, size=None):
+def send(api, batch, job, number, size=None, start=b"\x89PNG\r\n\x1a\n"):
     """Put a part where its signed address leads."""
     status, found = api.post(f"/batches/{batch}/jobs/{job}/parts", {"parts": [number]})
     assert status == 200, found
     query = parse_qs(urlsplit(found["parts"][0]["url"]).query)
-    start = b"\x89PNG\r\n\x1a\n" if number == 1 else b""
+    start = start if number == 1 else b""
     api.s3.upload_part(
         Bucket=api.services.settings.uploads_bucket,
         Key=resources.upload_key(batch, job),
@@ -296,7 +296,8 @@ def test_a_job_is_joining_while_the_parts_of_its_file_are_joined(api, queues, sl
         assert (status, view["state"]) == (202, "joining")
     assert api.get(at)[1]["state"] == "joining"
     assert api.counts(batch) == {"joining": 1}
-    assert api.get(f"{at}/parts")[0] == 409
+    # A client that was refused, by a quota for example, finds nothing to send again.
+    assert api.get(f"{at}/parts")[1]["arrived"] == [1, 2, 3]
     slow_store.let_go.set()
     until = time.monotonic() + 30
     while (answer := api.post(f"{at}/uploaded"))[1]["state"] == "joining":
@@ -306,6 +307,16 @@ def test_a_job_is_joining_while_the_parts_of_its_file_are_joined(api, queues, sl
     assert queues.take() == [Message(batch, job, 1)]
     # The calls waited for the same join.
     assert slow_store.joined == 1
+
+
+def test_joined_parts_that_are_no_image_fail_their_job_at_once(api):
+    batch, (job,) = api.batch(size=SIZE)
+    for number in (1, 2, 3):
+        send(api, batch, job, number, start=b"%PDF-1.7")
+    status, problem = api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+    assert status == 422
+    assert api.row(batch, job).state == "failed"
+    assert problem["detail"] == api.row(batch, job).reason
 
 
 def test_the_sweep_completes_a_join_that_nobody_asks_for(api, queues, slow_store):

@@ -17,6 +17,7 @@ from config.contract.settings import TOP
 from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
 from infra import rules
 from infra import settings as room
+from infra.broker import configuration_of
 from infra.grants import ON_ALL
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, site_policy
 from infra.stack import add_stack
@@ -251,6 +252,9 @@ def test_the_broker_is_private_and_speaks_tls_to_api_and_workers_alone(template)
     }
     assert ports == {5671}
     assert "consumer_timeout" in json.dumps(template.one("AWS::AmazonMQ::Configuration"))
+    # API and workers open more connections than the smallest broker allows by default.
+    assert "connection_max = 300" in configuration_of("mq.m7g.medium")
+    assert "connection_max" not in configuration_of("mq.m7g.large")
 
 
 def test_workers_scale_from_and_to_zero(template):

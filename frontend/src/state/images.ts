@@ -371,7 +371,14 @@ function merged(state: Images, page: BatchPage, recipe: string, restoring: boole
     known.add(view.job);
     if (!item.job || !isNewer(view, item.job)) return item;
     moved = true;
-    return { ...item, job: view, cancelling: item.cancelling && isOpen(view) };
+    const isSent = view.state !== "awaiting_upload" && view.state !== "joining";
+    return {
+      ...item,
+      job: view,
+      // A job that goes on has overcome what its upload met.
+      ...(isSent && { trouble: "" }),
+      cancelling: item.cancelling && isOpen(view),
+    };
   });
   const unknown = restoring
     ? page.jobs.filter((view) => !known.has(view.job) && !state.hidden.includes(view.job))
