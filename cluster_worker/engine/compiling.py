@@ -96,9 +96,12 @@ def compile_with(compile_all: Callable[[], None]) -> None:
     """Call a function that compiles all kernels, unless they are compiled, and mark the folder."""
     with locked_folder(wait=True) as folder:
         if not are_compiled():
+            begun_from = fingerprint()
             remove_stale(folder)
             compile_all()
-            (folder / MARK).write_text(fingerprint())
+            # Sources may have changed meanwhile: what was compiled before that is stale.
+            if fingerprint() == begun_from:
+                (folder / MARK).write_text(begun_from)
 
 
 class Kernels:
@@ -124,7 +127,7 @@ class Kernels:
         self.is_closing = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
         self.thread: threading.Thread | None = None
-        if not self.are_ready:
+        if not self.may_warm:
             # Functions use some loops, too. They must not find old ones.
             with contextlib.suppress(OSError), locked_folder(wait=False) as folder:
                 remove_stale(folder)
@@ -162,7 +165,7 @@ class Kernels:
         if self.process.returncode == 0:
             try:
                 then()
-            except Broken as error:
+            except (Broken, OSError) as error:
                 # Ranks load kernels from numba's folder when they need them.
                 event("forkserver not renewed", error=str(error))
             self.are_ready = True

@@ -1,9 +1,9 @@
 """Assign jobs to seats, and replace a seat's world when it ends.
 
 One thread owns the seats and the state of every job; other threads send it calls through a queue.
-A farmed job runs on a free seat of one rank, a wide job on the wide seat, and neither waits for the
-other. Worlds are started and ended on threads of their own, so that no job waits for those of
-another seat.
+A farmed job runs on a free seat of one rank, a wide job on the wide seat. Neither waits for the
+other, unless memory is short. Worlds are started and ended on threads of their own, so that no job
+waits for those of another seat.
 """
 
 import contextlib
@@ -39,6 +39,10 @@ OVERTAKEN_MAX = 16
 WAKEUPS_MAX = 4096
 # Time for the starters to end what they do when the engine closes.
 CLOSE_SECONDS = 10.0
+
+
+class NotBegun(Broken):
+    """A world ended before all its ranks had a job, which is not to blame."""
 
 
 class Dispatcher:
@@ -201,11 +205,8 @@ class Dispatcher:
         while (job := self.next_job()) and (seat := self.free_seat(job)):
             self.waiting[job.task.wide].popleft()
             if not seat.begin(job):
-                # A rank died before it got the job, which is not to blame.
-                self.waiting[job.task.wide].appendleft(job)
-                seat.job = None
-                job.ranks.clear()
-                self.replace(seat, None)
+                # A rank died before it got the job. Others may have it, and end with their world.
+                self.replace(seat, NotBegun("a rank died before it got its task"))
 
     def next_job(self) -> EngineJob | None:
         """Return the next job that can begin.
@@ -335,7 +336,8 @@ class Dispatcher:
         elif isinstance(reason, Rejected):
             settle(job, reason)
         else:
-            job.losses.append(reason)
+            if not isinstance(reason, NotBegun):
+                job.losses.append(reason)
             if len(job.losses) < LOSSES_MAX:
                 if isinstance(job.task.result, Spool):
                     job.task.result.clear()

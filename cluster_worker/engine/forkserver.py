@@ -22,8 +22,9 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -119,8 +120,7 @@ class Forkserver:
         """
         pid = os.fork()
         if pid == 0:
-            self.leave(client)
-            become_rank(environment, fds)
+            become_rank(partial(self.leave, client), environment, fds)
         try:
             birth = Birth(pid, os.pidfd_open(pid), client)
         except OSError:
@@ -201,10 +201,13 @@ def receive(client: socket.socket) -> tuple[dict[str, str], list[int]]:
         raise
 
 
-def become_rank(environment: Mapping[str, str], fds: list[int]) -> NoReturn:
-    """Take a client's environment and descriptors, and serve as a rank."""
+def become_rank(
+    leave: Callable[[], None], environment: Mapping[str, str], fds: list[int]
+) -> NoReturn:
+    """Leave the server, take a client's environment and descriptors, and serve as a rank."""
     status = 1
     try:
+        leave()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         numbers = [1, 2]
         if SEAT in environment:

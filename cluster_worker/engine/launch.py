@@ -117,6 +117,9 @@ class RankSource:
                 stderr=log,
                 start_new_session=True,
             )
+        if self.closed:
+            # `close` may have looked before there was a process to kill.
+            process.kill()
         assert process.stdout is not None  # noqa: S101 - a pipe
         poller = select.poll()
         poller.register(process.stdout, select.POLLIN)
@@ -143,6 +146,8 @@ class RankSource:
         """
         fresh = RankSource(self.address.parent, True, name=f"warm-{self.address.name}")
         self.successor = fresh
+        if self.closed:
+            fresh.closed = True
         fresh.ensure_running()
         with self.lock:
             self.successor = None

@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 LOOK_SECONDS_MIN = 0.02
 # Time after which a rank hangs that a signal has stopped.
 STOPPED_SECONDS = 3.0
-# Time after which a rank hangs that sleeps, and whose decoder does nothing either.
+# Time after which a rank hangs that sleeps. One that waits for its decoder wakes every second.
 ASLEEP_SECONDS = 60.0
 # A rank of which nothing is known but that it does nothing hangs after this many times the limit of
 # a job. It may wait for a disk, or for a processor on a machine that is far too busy.
@@ -34,15 +34,13 @@ class Sign:
 
     Attributes
     ----------
-    own, below : float
-        Processor time of the rank, and of its decoder. The latter is read only if the rank itself
-        does nothing.
+    seconds : float
+        Its processor time.
     at : float
-        When one of them last changed, on the monotonic clock.
+        When that last changed, on the monotonic clock.
     """
 
-    own: float
-    below: float
+    seconds: float
     at: float
 
 
@@ -103,11 +101,8 @@ class Watch:
             On the monotonic clock.
         """
         pid, sign = self.pids[rank], self.signs.get(rank)
-        below = 0.0
-        if sign and seconds == sign.own:
-            below = sum(map(processor_seconds, children(pid)))
-        if not sign or (seconds, below) != (sign.own, sign.below):
-            self.signs[rank] = Sign(seconds, below, now)
+        if not sign or seconds != sign.seconds:
+            self.signs[rank] = Sign(seconds, now)
             return None
         quiet, state = now - sign.at, state_of(pid)
         if state in STOPPED and quiet >= STOPPED_SECONDS:
@@ -124,14 +119,6 @@ def processor_seconds(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
         return 0.0
-
-
-def children(pid: int) -> list[int]:
-    """Return the process ids of the children of a process."""
-    try:
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def state_of(pid: int) -> str:

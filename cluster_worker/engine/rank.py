@@ -121,8 +121,7 @@ def limit_memory(job_bytes: int) -> None:
     """Limit the memory of this rank to what it has now and `job_bytes` bytes for a job.
 
     An allocation beyond the limit raises MemoryError. The limit holds for private memory only: the
-    engine reserves and counts the shared pixels. It is a soft limit, because the rank's decoder
-    sets a limit of its own.
+    engine reserves and counts the shared pixels.
     """
     status = Path("/proc/self/status").read_text().splitlines()
     now = next(int(line.split()[1]) for line in status if line.startswith("VmData"))

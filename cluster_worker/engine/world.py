@@ -91,21 +91,21 @@ class World:
         if status == -signal.SIGBUS:
             return Broken("the ranks' shared memory is full")
         if status is None:
-            return Broken("mpiexec was killed")
+            return Broken("a rank ended, and mpiexec or the forkserver before it")
         return RankDied("a rank died twice while it worked on this image")
 
-    def rank_status(self) -> int:
-        """Return the status of a seat's rank, as `Popen.returncode`; 1 if nobody knows."""
+    def rank_status(self) -> int | None:
+        """Return the status of a seat's rank, as `Popen.returncode`; None if nobody knows."""
         assert self.client is not None  # noqa: S101 - a seat's
         self.client.settimeout(STATUS_SECONDS)
         try:
             return int(self.client.recv(64))
         except (OSError, ValueError):
-            # The forkserver died before the rank.
-            return 1
+            # The forkserver died before the rank, or is stopped.
+            return None
 
     def launcher_status(self) -> int | None:
-        """Return the status of the rank that died first; None if mpiexec itself was killed.
+        """Return the status of the rank that died first; None if nobody knows.
 
         mpiexec ends with the number of the signal that killed a rank.
         """
@@ -113,7 +113,7 @@ class World:
         try:
             status = self.process.wait(STATUS_SECONDS)
         except subprocess.TimeoutExpired:
-            return 1
+            return None
         return None if status < 0 else -status
 
     def kill(self) -> None:

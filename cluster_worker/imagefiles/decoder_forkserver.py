@@ -37,11 +37,12 @@ QUESTIONS_FD = 3
 
 @dataclass(eq=False)
 class Birth:
-    """A child that runs, its pidfd, and the client that asked for it."""
+    """A child, its pidfd, the client that asked for it, and whether it has ended."""
 
     pid: int
     handle: int
     client: socket.socket
+    ended: bool = False
 
 
 class Forkserver:
@@ -73,7 +74,7 @@ class Forkserver:
                     os.write(sys.stdout.fileno(), b".")
                 elif key.fileobj is self.listener:
                     self.accept()
-                elif key.fd in self.selector.get_map():
+                elif not key.data.ended:
                     self.handle(key.data, key.fileobj is key.data.client)
 
     def accept(self) -> None:
@@ -123,6 +124,8 @@ class Forkserver:
             kill(birth)
             self.selector.unregister(birth.client)
             return
+        # An event of it may still come after that, and its descriptors belong to others then.
+        birth.ended = True
         _, status = os.waitpid(birth.pid, 0)
         with contextlib.suppress(OSError):
             birth.client.send(b'{"status": %d}\n' % os.waitstatus_to_exitcode(status))

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from cluster_worker.imagefiles.allowance import Allowance
 
 # A child is forked in milliseconds, but a forkserver may have to start first, on a busy machine.
 START_SECONDS = 300.0
+# Time between two looks at whether it is made.
+LOOK_SECONDS = 1.0
 # Processor time for a child that is made to give up its rights.
 READY_SECONDS = 5.0
 # Time for the forkserver to tell how a child has ended.
@@ -89,7 +92,11 @@ class Child:
         """
         if self.pid:
             return
-        self.control.settimeout(START_SECONDS)
+        until = time.monotonic() + START_SECONDS
+        # A rank that sleeps in one call for long is taken for one that hangs.
+        while not select.select([self.control], [], [], LOOK_SECONDS)[0]:
+            if time.monotonic() > until:
+                raise TimeoutError(f"no child is made after {START_SECONDS:.0f} s")
         line, fds, _, _ = socket.recv_fds(self.control, STATUS_BYTES_MAX, 1)
         if not fds:
             raise ConnectionError(json.loads(line)["broken"] if line else "no child is made")

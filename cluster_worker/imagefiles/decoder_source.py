@@ -160,7 +160,9 @@ class DecoderSource:
                 connection.sendall(json.dumps({"broken": reason}).encode() + b"\n")
 
     def close(self) -> None:
-        """End the forkserver and all decoders that it made."""
+        """End the forkserver and all decoders that it made; a second call does nothing."""
+        if not self.thread.is_alive():
+            return
         os.write(self.close_writer, b".")
         self.thread.join()
         self.listener.close()

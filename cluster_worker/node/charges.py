@@ -25,13 +25,14 @@ class Charges:
         self.cpu_ms: Counter[str] = Counter()
 
     def add(self, visitor: str, pixels: int, cpu_seconds: float) -> None:
-        """Add what one attempt used."""
+        """Add what one attempt used, to its visitor and to all visitors."""
         with self.lock:
-            self.pixels[visitor] += pixels
-            self.cpu_ms[visitor] += round(1000 * cpu_seconds)
+            for each in (visitor, resources.ALL_VISITORS):
+                self.pixels[each] += pixels
+                self.cpu_ms[each] += round(1000 * cpu_seconds)
 
     def write(self, table: JobTable, now: int) -> None:
-        """Add everything to the visitors' day, and to that of all; keep it if the table is silent.
+        """Add everything to the table, and keep what it did not take if the table is silent.
 
         Parameters
         ----------
@@ -46,13 +47,13 @@ class Charges:
         for visitor in list(pixels):
             use = {"pixels": pixels[visitor], "cpu_ms": cpu_ms[visitor]}
             try:
-                for each in (visitor, resources.ALL_VISITORS):
-                    table.add_use(each, now, use)
+                table.add_use(visitor, now, use)
             except Broken as error:
                 event("use not written", error=str(error))
                 with self.lock:
-                    self.pixels += pixels
-                    self.cpu_ms += cpu_ms
+                    # Unlike `+=`, this keeps visitors without pixels, who used processor time.
+                    self.pixels.update(pixels)
+                    self.cpu_ms.update(cpu_ms)
                 return
             del pixels[visitor], cpu_ms[visitor]
 

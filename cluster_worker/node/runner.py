@@ -127,10 +127,14 @@ class Runner:
                 if claimed is None:
                     upload.cancel()
                     return Verdict.DONE
+                verdict = Verdict.HAND_BACK
                 try:
                     verdict = self.attempt(*claimed, upload, timings)
                 finally:
-                    self.charges.add(claimed[0].visitor, timings.pixels, timings.cpu_seconds())
+                    # A drain, or what fails on our side, costs the visitor nothing.
+                    if verdict is not Verdict.HAND_BACK:
+                        used = timings.pixels, timings.cpu_seconds()
+                        self.charges.add(claimed[0].visitor, *used)
         except (Broken, OSError) as error:
             # OSError: the temporary folder cannot be made or removed.
             event("job put off", job=message.job, error=str(error))
@@ -171,6 +175,7 @@ class Runner:
             if batch is None or batch.command in ENDING:
                 with suppress(Lost):
                     self.table.cancel(row, milliseconds)
+                self.on_taken(row)
                 return None
             upload.begin(row)
             claimed = self.table.claim(row, self.worker, milliseconds())

@@ -243,7 +243,8 @@ class StoredPieces:
             self.kept[index] = piece
             self.kept_bytes += piece.nbytes
         self.kept.move_to_end(index)
-        while self.kept_bytes > KEPT_BYTES_MAX:
+        # The newest piece stays, however large: the next window may need it again.
+        while self.kept_bytes > KEPT_BYTES_MAX and len(self.kept) > 1:
             self.kept_bytes -= self.kept.popitem(last=False)[1].nbytes
 
     def copy_rows(self, mapped: Image, plane: int, strip: int, window: Span, out: Image) -> None:

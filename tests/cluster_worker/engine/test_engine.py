@@ -32,6 +32,15 @@ pytestmark = pytest.mark.slow
 CATALOGUE = catalogue()
 # A median over a disk has no kernel of ours, so it takes long.
 SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
+# It takes the big image some seconds.
+SLOW = [
+    {
+        "operation": "denoise_nl_means",
+        "patch_size": 5,
+        "patch_distance": 7,
+        "fast_mode": False,
+    }
+]
 BIG = np.random.default_rng(1).integers(0, 255, (1500, 1500), np.uint8)
 
 
@@ -147,7 +156,7 @@ def test_a_job_over_its_time_is_rejected_and_the_next_one_runs():
     with Engine(ranks=2, job_seconds_max=1.0) as engine:
         sentence = "took more than 1 s of processor time, the limit for one image"
         with pytest.raises(Rejected, match=sentence):
-            engine.run(BIG, [{"operation": "median", "footprint": "disk", "radius": 20}])
+            engine.run(BIG, SLOW)
         small = IMAGES["photograph"]
         assert (engine.run(small, [{"operation": "invert"}]) == 255 - small).all()
 

@@ -24,15 +24,15 @@ INVERT = [{"operation": "invert"}]
 
 
 def means(patch):
-    """Return a step that takes the small image one call, without a tile between."""
+    """Return a step that is slow; it takes the small image one call, without a tile between."""
     return [{"operation": "denoise_nl_means", "patch_size": patch, "patch_distance": patch} | EXACT]
 
 
 EXACT = {"fast_mode": False}
 # It takes about half a second of processor time, and about fifteen seconds.
 LONG, STUCK = means(13), means(31)
-# A median over a disk has no kernel of ours; it takes the large image about a second.
-WIDE = [{"operation": "median", "footprint": "disk", "radius": 3}]
+# It takes the large image about a second.
+WIDE = means(3)
 
 
 @pytest.fixture(scope="module")

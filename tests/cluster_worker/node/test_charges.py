@@ -15,10 +15,10 @@ class Table:
     """Adds up what it is told; may be silent."""
 
     def __init__(self):
-        self.used, self.is_silent = {}, False
+        self.used, self.silent_for = {}, set()
 
     def add_use(self, visitor, now, use):
-        if self.is_silent:
+        if visitor in self.silent_for:
             raise Broken("silent")
         before = self.used.get(visitor, {})
         self.used[visitor] = {name: before.get(name, 0) + use[name] for name in use}
@@ -41,12 +41,27 @@ def test_what_jobs_used_is_written_once_for_each_visitor_and_for_all():
 def test_what_a_silent_table_did_not_take_is_written_later():
     charges, table = Charges(), Table()
     charges.add("a", 10, 0.5)
-    table.is_silent = True
+    table.silent_for = {"a"}
     charges.write(table, 7)
-    table.is_silent = False
+    table.silent_for = set()
     charges.add("a", 1, 0.0)
     charges.write(table, 8)
     assert table.used["a"] == {"pixels": 11, "cpu_ms": 500}
+
+
+def test_what_the_table_took_before_it_fell_silent_is_not_written_again():
+    charges, table = Charges(), Table()
+    charges.add("a", 10, 0.5)
+    charges.add("b", 0, 2.0)
+    table.silent_for = {resources.ALL_VISITORS}
+    charges.write(table, 7)
+    table.silent_for = set()
+    charges.write(table, 8)
+    assert table.used == {
+        "a": {"pixels": 10, "cpu_ms": 500},
+        "b": {"pixels": 0, "cpu_ms": 2000},
+        resources.ALL_VISITORS: {"pixels": 10, "cpu_ms": 2500},
+    }
 
 
 @pytest.fixture

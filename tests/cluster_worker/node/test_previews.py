@@ -97,7 +97,7 @@ def test_what_cannot_be_previewed_is_told_and_harms_nothing(previewer, content, 
 def test_a_part_of_ours_that_fails_is_not_the_pictures_fault_unless_it_fails_again(
     previewer, monkeypatch
 ):
-    def break_down(*_):
+    def break_down(*_, **__):
         raise Broken("the world is away")
 
     with monkeypatch.context() as patch:

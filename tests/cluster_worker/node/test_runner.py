@@ -19,9 +19,10 @@ from moto.server import ThreadedMotoServer
 from skimage import data
 
 from cluster_worker.engine.engine import Engine
-from cluster_worker.errors import Cancelled, DecoderDied
+from cluster_worker.errors import Cancelled, DecoderDied, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
+from cluster_worker.node import views
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
 from cluster_worker.node.runner import Runner
@@ -94,7 +95,7 @@ def runner(settings, s3):
         yield Runner(settings, engine, decoders, job_table(settings), Storage(settings), "worker")
 
 
-def put(runner, s3, image, steps, format="same"):
+def put(runner, s3, image, steps, format="same", lane="interactive"):
     """Store a TIFF and a queued job for it; return the message of the job."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, image, tile=(256, 256))
@@ -106,7 +107,7 @@ def put(runner, s3, image, steps, format="same"):
     size = len(buffer.getvalue())
     kind = "image/tiff"
     job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
-    job = replace(job, publish=1)
+    job = replace(job, publish=1, lane=lane)
     for item in (batch.to_item(), job.to_item()):
         runner.table.access.client.put_item(TableName=TABLE, Item=item)
     return Message(batch_id, JOB, 1)
@@ -291,10 +292,13 @@ def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch
     assert list(Path(runner.settings.spool_dir).iterdir()) == []
 
 
+def refuse(shape, folder, name):
+    raise Rejected(f"{name}: its picture does not fit")
+
+
 def test_a_job_is_done_though_its_pictures_cannot_be_made(runner, s3, monkeypatch):
     message = put(runner, s3, DEEP, [{"operation": "invert"}])
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 30, 1 << 30, 1 << 10))
+    monkeypatch.setattr(views, "check_room", refuse)
     assert runner.run(message) is Verdict.DONE
     row = row_of(runner, message)
     assert row.state == "succeeded"
@@ -314,8 +318,8 @@ def test_a_node_that_has_to_end_makes_no_more_pictures(runner, s3):
 
 
 def test_a_drain_hands_back_what_its_time_is_too_short_for(runner, s3):
-    long = [{"operation": "median", "footprint": "disk", "radius": 12}]
-    message = put(runner, s3, np.tile(data.camera(), (8, 8)), long, "png")
+    long = [{"operation": "denoise_nl_means", "patch_distance": 7, "fast_mode": False}]
+    message = put(runner, s3, np.tile(data.camera(), (8, 8)), long, "png", "bulk")
     runner.drain(time.monotonic() + 20)
     try:
         assert runner.run(message) is Verdict.HAND_BACK
