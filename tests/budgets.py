@@ -14,7 +14,7 @@ SECONDS = {
     "app": 1200,
     "chaos": 60,
     "infra": 1200,
-    "cluster_worker/engine": 900,
+    "cluster_worker/engine": 1800,
     "cluster_worker/node": 900,
     "cluster_worker/imagefiles": 600,
     "cluster_worker": 300,
