@@ -44,7 +44,7 @@ class Problem(ChaliceUnhandledError):
     Attributes
     ----------
     retry_seconds : int
-        For the header Retry-After: when the same request may succeed; 0 if nobody knows.
+        For the header Retry-After: when the same request may succeed; 0 if it is unknown.
     """
 
     retry_seconds = 0

@@ -20,8 +20,8 @@ LOOK_SECONDS_MIN = 0.02
 STOPPED_SECONDS = 3.0
 # Time after which a rank hangs that sleeps. One that waits for its decoder wakes every second.
 ASLEEP_SECONDS = 60.0
-# A rank of which nothing is known but that it does nothing hangs after this many times the limit of
-# a job. It may wait for a disk, or for a processor on a machine that is far too busy.
+# A rank that does nothing, for an unknown reason, hangs after this many times the limit of a
+# job. It may wait for a disk, or for a processor on a machine that is far too busy.
 BACKSTOP = 20
 # States of processes in /proc.
 STOPPED = ("T", "t")

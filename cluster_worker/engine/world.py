@@ -95,7 +95,7 @@ class World:
         return RankDied("a rank died twice while it worked on this image")
 
     def rank_status(self) -> int | None:
-        """Return the status of a seat's rank, as `Popen.returncode`; None if nobody knows."""
+        """Return the status of a seat's rank, as `Popen.returncode`; None if it is unknown."""
         assert self.client is not None  # noqa: S101 - a seat's
         self.client.settimeout(STATUS_SECONDS)
         try:
@@ -105,7 +105,7 @@ class World:
             return None
 
     def launcher_status(self) -> int | None:
-        """Return the status of the rank that died first; None if nobody knows.
+        """Return the status of the rank that died first; None if it is unknown.
 
         mpiexec ends with the number of the signal that killed a rank.
         """
