@@ -30,7 +30,7 @@ from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan import alpha, nodata
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
-from cluster_worker.plan.kinds import is_wide, keeps_values, kind_after
+from cluster_worker.plan.kinds import for_labels, is_wide, keeps_values, kind_after
 from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
 
 Image = NDArray[Any]
@@ -335,7 +335,9 @@ class Chain:
             self.placement = self.placement.then(step) if step is not None else None
         self.values_kept = self.values_kept and keeps_values(operation, parameters)
 
-    def change_density(self, operation: Operation, before: tuple[int, int]) -> None:
+    def change_density(
+        self, operation: Operation, parameters: Mapping[str, Any], before: tuple[int, int]
+    ) -> None:
         """Update the density after an operation; `before` are the (rows, columns) before it."""
         if self.density is None or operation.pixels == "lost":
             self.density = None
@@ -344,7 +346,10 @@ class Chain:
             self.density = Density(down, across, not turned)
         elif operation.pixels == "scaled":
             across, down, turned = self.density
-            rows, columns = self.shape[0] / before[0], self.shape[1] / before[1]
+            step = operation.placement(parameters, before, self.shape)
+            # A block at the border may be filled up: sizes alone do not tell how wide a pixel is.
+            scaled = step if step is not None else Placement.scaled(before, self.shape)
+            rows, columns = 1 / scaled.yy, 1 / scaled.xx
             self.density = Density(across * columns, down * rows, turned)
 
 
@@ -395,20 +400,20 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         If an operation cannot take the image that the steps before it give.
     """
     chain = Chain(request.image, request.kernels)
+    marks = request.depth == "input" and nodata.stands_apart(request.image)
     if chain.dtype == "float16":
         # scikit-image computes in single precision, where it takes half precision at all.
         chain.add(chain.conversion("float32", "to_float"))
-    marks = request.depth == "input" and nodata.stands_apart(request.image)
+    stored = chain.dtype
     shows: Any = None
     for number, step in enumerate(steps):
         operation = OPERATIONS[step["operation"]]
         parameters = {name: value for name, value in step.items() if name != "operation"}
+        if chain.is_labels or chain.dtype == "bool":
+            parameters = for_labels(parameters)
         keeps = keeps_values(operation, parameters)
         check_kind(operation, request.depth, chain, keeps=keeps)
-        if chain.is_labels and keeps and "anti_aliasing" in parameters:
-            # Numbers of regions have no mean.
-            parameters["anti_aliasing"] = False
-        if marks and not keeps and not chain.marked and chain.dtype == request.image.dtype:
+        if marks and not keeps and not chain.marked and chain.dtype == stored:
             chain.add(nodata.marked(request.image, chain.dtype))
             chain.marked = True
         weighs = chain.alpha and request.depth == "input" and operation.weighs(parameters)
@@ -448,7 +453,7 @@ def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact:
         marks = marks and chain.kind not in ("mask", "labels")
         if request.depth == "native" and operation.native_dtype not in (None, chain.dtype):
             chain.add(Stage(partial(np.asarray, dtype=operation.native_dtype)))
-        chain.change_density(operation, before)
+        chain.change_density(operation, parameters, before)
         chain.change_placement(operation, parameters, before)
         chain.note_levels(operation, parameters)
         if chain.dtype == "bool" or chain.is_labels:

@@ -24,6 +24,12 @@ def keeps_values(operation: Operation, parameters: Mapping[str, Any]) -> bool:
     return operation.moves_pixels(step) and not operation.weighs(parameters)
 
 
+def for_labels(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters for labels and masks, which have no mean: order 0 does not blur them."""
+    blurs = parameters.get("order") == 0 and "anti_aliasing" in parameters
+    return {**parameters, "anti_aliasing": False} if blurs else dict(parameters)
+
+
 def kind_after(
     before: Kind,
     operation: Operation,
@@ -77,6 +83,6 @@ def reads_labels(steps: str) -> bool | None:
     for step in json.loads(steps):
         operation = OPERATIONS[step["operation"]]
         parameters = {name: value for name, value in step.items() if name != "operation"}
-        if not keeps_values(operation, parameters):
+        if not keeps_values(operation, for_labels(parameters)):
             return operation.takes != "picture"
     return None

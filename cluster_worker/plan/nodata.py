@@ -9,11 +9,13 @@ of less than half data has none. Erosion and dilation take the pixels with data.
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations.declare import Image, Operation, Place, Stage, Stages
+from cluster_worker.operations.support import clipping
 from cluster_worker.operations.support.opacity import CLEAR
 from cluster_worker.pixels.depths import floats_for, to_depth
 from cluster_worker.pixels.header import ImageHeader
@@ -46,19 +48,27 @@ def marked(image: ImageHeader, dtype: str) -> Stage:
     """Return the stage that converts an image to floats, with NaN for pixels without data."""
     given = np.dtype(dtype)
     floats = dtype if given.kind == "f" else floats_for(dtype)
-    value = given.type(image.nodata)
+    # A half float rounds the value as it rounded the pixels.
+    value = np.dtype(image.dtype).type(image.nodata)
     return Stage(
-        partial(to_nan, value=value, dtype=floats),
+        partial(to_nan, value=value, dtype=floats, together=image.kind == "picture"),
         like=partial(np.asarray, dtype=floats),
         name="to_float",
     )
 
 
-def to_nan(image: Image, value: np.generic, dtype: str) -> Image:
-    """Convert a block to floats, with NaN where it has a value."""
+def to_nan(image: Image, value: np.generic, dtype: str, together: bool) -> Image:
+    """Convert a block to floats, with NaN where it has a value.
+
+    `together` says that a pixel without data has that value in all channels: a picture's red of 0
+    is a colour, while each band of an instrument may miss pixels of its own.
+    """
     floats = to_depth(image, dtype)
     floats = floats.copy() if floats is image else floats
-    floats[image == value] = np.nan
+    missing = image == value
+    if together and image.ndim == 3:
+        missing = missing.all(axis=2)
+    floats[missing] = np.nan
     return floats
 
 
@@ -67,23 +77,27 @@ def unmarked(image: ImageHeader) -> Stage:
     given = np.dtype(image.dtype)
     value = given.type(image.nodata)
     return Stage(
-        partial(from_nan, value=value, dtype=image.dtype),
+        partial(from_nan, value=value, dtype=image.dtype, together=image.kind == "picture"),
         like=partial(np.asarray, dtype=given),
         name="to_depth",
     )
 
 
-def from_nan(image: Image, value: np.generic, dtype: str) -> Image:
+def from_nan(image: Image, value: np.generic, dtype: str, together: bool) -> Image:
     """Convert a block of floats to a dtype, with a value for NaN.
 
-    Whole numbers that come out as this value by chance become its neighbour.
+    Whole numbers that come out as this value by chance become its neighbour; `together` is as in
+    `to_nan`.
     """
     empty = np.isnan(image)
     result = to_depth(np.where(empty, 0, image), dtype)
     result = result.copy() if result is image else result
     if result.dtype.kind in "iu":
         number, limits = int(value), np.iinfo(result.dtype)
-        result[result == value] = number + 1 if number < limits.max else number - 1
+        chance = result == value
+        if together and image.ndim == 3:
+            chance = chance.all(axis=2)
+        result[chance] = number + 1 if number < limits.max else number - 1
     result[empty] = value
     return result
 
@@ -112,7 +126,7 @@ def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: b
     if keeps or plain:
         return stages
     if averages and operation.weighted is None and not any(each.whole for each in stages):
-        return tuple(by_data(each) for each in stages)
+        return tuple(by_data(each) for each in stages if not clipping.is_bound(each))
     if operation.without_data is not None:
         fill = operation.without_data
         return tuple(
@@ -124,17 +138,19 @@ def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: b
 
 def by_data(stage: Stage) -> Stage:
     """Return the stage that runs a filter that averages on the pixels with data."""
-    return replace(
-        stage,
-        function=partial(averaged, stage=stage),
-        model=stage.model or replace(stage),
-        dtype="float32",
-    )
+    model = stage.model or replace(stage)
+    bare = stage
+    if stage.geometry:
+        # The sums of a part of the pixels have another range: their quotient is clipped instead.
+        model, bare = replace(model, measures=()), replace(stage, measures=())
+    return replace(stage, function=partial(averaged, stage=bare), model=model, dtype="float32")
 
 
-def core_of(stage: Stage, block: Image, place: Place) -> Image:
+def core_of(
+    stage: Stage, block: Image, place: Place, statistics: tuple[Any, ...] | None = None
+) -> Image:
     """Run a stage on a block, and return the core of the result."""
-    result = run_stage(stage, block, place)
+    result = run_stage(stage, block, place, statistics=statistics)
     return result if stage.returns_core else result[place.inner]
 
 
@@ -143,15 +159,20 @@ def averaged(
     *,
     place: Place,
     out: Image | None,  # noqa: ARG001 - says that the result is the core alone
+    statistics: tuple[Any, ...] = (),
     stage: Stage,
 ) -> Image:
     """Filter the pixels of a block that have data; `out` is not used."""
     valid = ~np.isnan(image)
-    sums = core_of(stage, np.where(valid, image, 0), place)
-    share = core_of(opaque(stage), valid.astype(image.dtype), place)
+    sums = core_of(stage, np.where(valid, image, 0), place, statistics)
+    weight = replace(opaque(stage), measures=())
+    share = core_of(weight, valid.astype(image.dtype), place)
     # Where nothing is missing, the quotient would only round.
     with np.errstate(divide="ignore", invalid="ignore"):
         result: Image = np.where(share >= WHOLE, sums, sums / np.maximum(share, CLEAR))
+    if stage.geometry and statistics:
+        low, high = clipping.range_with_fill(statistics[0], stage)
+        np.clip(result, low, high, out=result)
     there = share >= LEAST_SHARE if stage.geometry else valid[place.inner]
     result[~there] = np.nan
     return result
@@ -162,10 +183,11 @@ def filled(
     *,
     place: Place,
     out: Image | None,  # noqa: ARG001 - says that the result is the core alone
+    statistics: tuple[Any, ...] = (),
     stage: Stage,
     fill: float,
 ) -> Image:
     """Run a stage with another value for pixels without data, which then stay so."""
     empty = np.isnan(image)
-    result = core_of(stage, np.where(empty, image.dtype.type(fill), image), place)
+    result = core_of(stage, np.where(empty, image.dtype.type(fill), image), place, statistics)
     return np.where(empty[place.inner], np.nan, result).astype(result.dtype, copy=False)

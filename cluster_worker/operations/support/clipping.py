@@ -141,3 +141,17 @@ def limits_of(
     if mode == "constant" and reaches:
         return min(low, cval), max(high, cval)
     return low, high
+
+
+def is_bound(stage: Stage) -> bool:
+    """Return whether a stage does nothing but clip to the bound of `with_bound`."""
+    return isinstance(stage.function, partial) and stage.function.func is clipped_to_bound
+
+
+def range_with_fill(between: Extent, stage: Stage) -> Extent:
+    """Return the range of an image, extended by the constant that its sampling fills with."""
+    low, high = between
+    given = stage.function.keywords if isinstance(stage.function, partial) else {}
+    if given.get("mode") == "constant":
+        return min(low, given["cval"]), max(high, given["cval"])
+    return low, high

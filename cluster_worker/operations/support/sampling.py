@@ -72,9 +72,9 @@ DIFFERS = (
 )
 
 
-def between_pixels(order: int | None, **_: Any) -> bool:
-    """Return whether a result mixes neighbouring pixels: not with order 0, which copies one."""
-    return order != 0
+def between_pixels(order: int | None, anti_aliasing: bool = False, **_: Any) -> bool:
+    """Return whether a result mixes neighbouring pixels: order 0 copies one, unless it blurs."""
+    return order != 0 or anti_aliasing
 
 
 def folded(index: Indices, length: int, border: Border) -> Indices:

@@ -104,3 +104,57 @@ def test_an_operation_without_a_rule_says_so():
     image, _ = heights("uint8", 0)
     with pytest.raises(NoRule, match="median: has no rule for pixels without data"):
         run(image, 0.0, {"operation": "median"})
+
+
+RESAMPLED = [
+    {"operation": "rotate", "angle": 30},
+    {"operation": "rotate", "angle": 30, "order": 3, "mode": "edge"},
+    {"operation": "affine", "order": 3},
+    {"operation": "rescale", "scale": 0.5, "order": 3},
+    {"operation": "swirl", "order": 3},
+    {"operation": "pyramid_reduce", "order": 3},
+]
+
+
+@pytest.mark.parametrize("step", RESAMPLED)
+def test_what_clips_to_the_range_of_the_image_takes_that_of_its_data(step):
+    image = np.full((24, 28), 100, np.int16)
+    image[5, 5] = image[15:20, 9] = -99
+    found = run(image, -99.0, step)
+    levels = found[found != -99]
+    assert levels.max() == 100
+    assert levels.min() >= 0
+    np.testing.assert_array_equal(found, run(image, -99.0, step, core=(8, 8)))
+
+
+def test_the_nearest_pixel_of_a_blurred_image_is_a_mean_of_data():
+    image = np.full((24, 24), 100, np.int16)
+    image[6, 6] = -99
+    found = run(image, -99.0, {"operation": "rescale", "scale": 0.5, "order": 0})
+    assert set(np.unique(found)) <= {-99, 100}
+
+
+def test_a_mask_that_is_scaled_by_its_nearest_pixels_stays_a_mask():
+    steps = checked_steps([{"operation": "rescale", "scale": 0.5, "order": 0}])
+    assert (
+        plan(PlanRequest(ImageHeader((20, 20), "bool", kind="mask"), steps)).result_kind == "mask"
+    )
+
+
+def test_half_floats_have_pixels_without_data():
+    image = np.full((20, 20), 0.5, np.float16)
+    image[8, 8] = -9999
+    found = run(image, -9999.0, GAUSSIAN)
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found, image)
+
+
+def test_a_pixel_of_a_picture_is_missing_only_in_all_channels():
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[:, :10, 0], image[:, 10:, 2] = 255, 255
+    image[3, 3] = 0
+    found = run(image, 0.0, GAUSSIAN)
+    assert (found[10, 9:11, 0] > 50).all()
+    assert (found[10, 9:11, 2] > 50).all()
+    assert (found[..., 1] == 0).all()
+    assert (found == 0).all(axis=2).sum() == 1
