@@ -17,6 +17,7 @@ from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
 from cluster_worker.imagefiles.codecs.header import TILE, Header
+from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
@@ -26,7 +27,7 @@ from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.chain import Depth, PlanRequest, plan
 from cluster_worker.plan.kinds import reads_labels
-from cluster_worker.plan.nodata import NoRule
+from cluster_worker.plan.nodata import NoRule, stands_apart
 from cluster_worker.plan.passes import Plan
 
 Steps = Sequence[Mapping[str, Any]]
@@ -139,7 +140,7 @@ class FileJob:
         request, unruled = planned_with_nodata(engine, image, steps, depth)
         planned = plan(request)
         self.format, chosen = choose_format(format, header.format, planned)
-        self.result, lost = carried(header, outcome(header, planned), metadata)
+        self.result, lost = carried(header, outcome(header, planned, request), metadata)
         self.notes = notes + unruled + chosen + density_note(header, planned, metadata) + lost
         check_result(header.name, self.result.image, self.format)
         with ExitStack() as stack:
@@ -380,8 +381,13 @@ def as_read(header: Header, steps: str, format: str) -> tuple[Header, tuple[str,
         )
         return replace(header, image=indices), ()
     if wants_labels is None:
-        return header, ()
-    return header, ("palette dissolved: the steps computed with its colours",)
+        return replace(header, image=image._replace(nodata=None)), ()
+    notes: tuple[str, ...] = ("palette dissolved: the steps computed with its colours",)
+    if image.nodata is not None:
+        # The value is an index, and no level of a colour.
+        notes += (f"{TITLES['nodata']} ({image.nodata:g}) dropped: it is an index of the palette",)
+        header = replace(header, image=image._replace(nodata=None))
+    return header, notes
 
 
 def planned_with_nodata(
@@ -401,8 +407,8 @@ def planned_with_nodata(
         return engine.plan_request(image._replace(nodata=None), steps, depth), (note,)
 
 
-def outcome(header: Header, planned: Plan) -> Outcome:
-    """Return what a plan does to the image of a file."""
+def outcome(header: Header, planned: Plan, request: PlanRequest) -> Outcome:
+    """Return what a plan, made from a request, does to the image of a file."""
     given, density = header.image, planned.density
     shape = planned.result_shape
     kept = shape[2:] == given.shape[2:]
@@ -427,7 +433,8 @@ def outcome(header: Header, planned: Plan) -> Outcome:
         size,
         given.channels if kept else (),
     )
-    return Outcome(image, resolution, planned.placement, planned.values_kept)
+    holes_kept = request.depth == "input" and stands_apart(request.image)
+    return Outcome(image, resolution, planned.placement, planned.values_kept, holes_kept)
 
 
 def density_note(header: Header, planned: Plan, metadata: Metadata) -> tuple[str, ...]:

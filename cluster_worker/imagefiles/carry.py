@@ -26,6 +26,11 @@ RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
 
 # What GDAL has computed of the values.
 STATISTICS = re.compile(rb"\s*<Item name=\"STATISTICS_[^>]*>[^<]*</Item>")
+# How GDAL makes quantities of the values.
+SCALING = re.compile(rb"\s*<Item [^>]*role=\"(?:scale|offset)\"[^>]*>[^<]*</Item>")
+# Rows and columns that XMP repeats, as attributes or as elements.
+XMP_COLUMNS = re.compile(rb"((?:tiff:ImageWidth|exif:PixelXDimension)(?:=[\"']|>)\s*)\d+")
+XMP_ROWS = re.compile(rb"((?:tiff:ImageLength|exif:PixelYDimension)(?:=[\"']|>)\s*)\d+")
 
 
 class Outcome(NamedTuple):
@@ -41,12 +46,15 @@ class Outcome(NamedTuple):
         Where the pixels of the result lie in the original; None if that is not affine.
     values_kept : bool
         Whether pixels were moved at most.
+    holes_kept : bool
+        Whether the steps left out the pixels without data, and gave them their value back.
     """
 
     image: ImageHeader
     resolution: tuple[float, float] | None
     placement: Placement | None
     values_kept: bool
+    holes_kept: bool = False
 
 
 def carried(
@@ -93,7 +101,7 @@ def true_items(found: Header, header: Header, outcome: Outcome) -> tuple[Header,
         kept, lost = RULES.get(each.name, as_it_is)(each, header, outcome)
         items += kept
         notes += lost
-    image, lost = with_nodata(outcome.image, header)
+    image, lost = with_nodata(outcome, header)
     return replace(found, items=tuple(items), image=image), notes + lost
 
 
@@ -124,7 +132,18 @@ def gdal(item: Item, _: Header, outcome: Outcome) -> tuple[list[Item], tuple[str
     """Keep GDAL's metadata, without statistics of values that have changed."""
     if outcome.values_kept and outcome.placement == Placement():
         return [item], ()
-    return [item._replace(value=STATISTICS.sub(b"", item.value))], ()
+    value, lost = STATISTICS.sub(b"", item.value), 0
+    if not outcome.values_kept:
+        value, lost = SCALING.subn(b"", value)
+    notes = ("scale and offset of GDAL dropped: the values have changed",) if lost else ()
+    return [item._replace(value=value)], notes
+
+
+def xmp(item: Item, _: Header, outcome: Outcome) -> tuple[list[Item], tuple[str, ...]]:
+    """Keep XMP data, with the rows and columns of the result."""
+    rows, columns = outcome.image.shape[:2]
+    value = XMP_COLUMNS.sub(rb"\g<1>%d" % columns, item.value)
+    return [item._replace(value=XMP_ROWS.sub(rb"\g<1>%d" % rows, value))], ()
 
 
 def ome(item: Item, _: Header, outcome: Outcome) -> tuple[list[Item], tuple[str, ...]]:
@@ -142,6 +161,7 @@ RULES: dict[str, Rule] = {
     "gamma": of_pictures,
     "cicp": of_pictures,
     "gdal": gdal,
+    "xmp": xmp,
     "ome": ome,
     "imagej": imagej,
 }
@@ -152,14 +172,16 @@ def named(kind: str) -> str:
     return {"mask": "a mask", "labels": "labels"}.get(kind, kind)
 
 
-def with_nodata(image: ImageHeader, header: Header) -> tuple[ImageHeader, tuple[str, ...]]:
-    """Return a result with the value of pixels without data, if it can hold that, and a note."""
-    value = header.image.nodata
+def with_nodata(outcome: Outcome, header: Header) -> tuple[ImageHeader, tuple[str, ...]]:
+    """Return a result with the value of pixels without data, if that is still true, and a note."""
+    image, value = outcome.image, header.image.nodata
     if value is None:
         return image._replace(nodata=None), ()
     moved = image.kind == header.image.kind
     if image.kind in ("mask", "labels") and not moved:
         what = f"the result is {named(image.kind)}"
+    elif not (outcome.values_kept or outcome.holes_kept):
+        what = "the steps computed with it as with any other value"
     elif image.dtype == header.dtype or fits(value, image.dtype) is not None:
         return image._replace(nodata=value), ()
     else:

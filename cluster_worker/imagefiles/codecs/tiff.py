@@ -25,7 +25,7 @@ from cluster_worker.imagefiles.codecs.header import (
 )
 from cluster_worker.imagefiles.codecs.items import first_of
 from cluster_worker.imagefiles.codecs.threads import THREADS
-from cluster_worker.imagefiles.codecs.tiff_colours import palette_colours, to_pixels
+from cluster_worker.imagefiles.codecs.tiff_colours import palette_colours, to_pixels, white_of
 from cluster_worker.imagefiles.codecs.tiff_items import (
     CARRIES,
     LEVEL,
@@ -36,6 +36,7 @@ from cluster_worker.imagefiles.codecs.tiff_items import (
     write_options,
 )
 from cluster_worker.imagefiles.codecs.tiff_page import (
+    BITS,
     ORIENTATION,
     ZSTD_NUMBER,
     Samples,
@@ -43,6 +44,7 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     check_extent,
     check_tags,
     first_page,
+    fits,
     imagej_unit,
     nodata_of,
     planes_last,
@@ -111,7 +113,7 @@ def read_header(path: Path, name: str) -> Header:
                 "yx" if samples.channels == 1 else "yxs",
                 samples.kind,
                 samples.alpha,
-                nodata_of(page),
+                nodata_of_pixels(page, samples),
                 size,
                 channel_names(samples, described.channels),
             ),
@@ -125,6 +127,19 @@ def read_header(path: Path, name: str) -> Header:
             bits=0 if samples.conversion == "palette" else samples.bits,
             items=items,
         )
+
+
+def nodata_of_pixels(page: TiffPage, samples: Samples) -> float | None:
+    """Return the value of pixels without data, which a page states for its stored samples.
+
+    The value stays an index for a palette of 8 bits, whose indices may be read. None where samples
+    become other colours.
+    """
+    value = nodata_of(page)
+    if samples.conversion == "white" and fits(value, samples.dtype) is not None:
+        return float(white_of(samples.dtype, samples.bits)) - (value or 0.0)
+    indexed = samples.conversion == "palette" and samples.dtype == "uint8"
+    return value if samples.conversion in ("", "premultiplied") or indexed else None
 
 
 def channel_names(samples: Samples, named: tuple[str, ...]) -> tuple[str, ...]:
@@ -239,8 +254,12 @@ def replace_shape(described: ImageHeader, image: Image) -> ImageHeader:
 
 
 def fits_bits(image: Image, bits: int) -> bool:
-    """Return whether all values of an image fit into this number of bits, which is more than 1."""
-    return bits > 1 and image.dtype.kind == "u" and int(image.max(initial=0)) < 1 << bits
+    """Return whether an image can be stored with this number of bits, which is more than 1.
+
+    Its values must fit, and its dtype must be the one that such samples are decoded to.
+    """
+    known = bits in BITS.get(image.dtype.name, ())
+    return bits > 1 and known and image.dtype.kind == "u" and int(image.max(initial=0)) < 1 << bits
 
 
 PIL.Image.MAX_IMAGE_PIXELS = None

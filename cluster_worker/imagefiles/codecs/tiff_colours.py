@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from tifffile import TiffPage
 
 from cluster_worker.imagefiles.codecs.colour_spaces import cmyk_to_rgb, lab_to_rgb
@@ -42,14 +43,13 @@ def converted(page: TiffPage, samples: Samples, rows: Image) -> Image:
         return palette_colours(page)[rows.astype(np.intp)]
     if samples.conversion == "white":
         colours = rows[..., :-1] if samples.alpha else rows
-        white = np.invert(np.zeros((), rows.dtype)) >> (
-            8 * rows.dtype.itemsize - samples.bits if samples.bits else 0
-        )
+        white = white_of(rows.dtype, samples.bits)
         np.subtract(white, colours, out=colours) if rows.dtype != bool else np.invert(
             colours, out=colours
         )
     if samples.conversion == "premultiplied":
-        divide_by_alpha(rows[..., :-1], rows[..., -1:])
+        opaque = 1.0 if rows.dtype.kind == "f" else float(white_of(rows.dtype, samples.bits))
+        divide_by_alpha(rows[..., :-1], rows[..., -1:], opaque)
     if samples.conversion == "cmyk":
         deep = rows.dtype == np.uint16
         return cmyk_to_rgb((rows >> 8).astype(np.uint8) if deep else rows, page.iccprofile)
@@ -65,9 +65,19 @@ def palette_colours(page: TiffPage) -> Image:
     return np.ascontiguousarray(table if page.bitspersample > 8 else (table >> 8).astype(np.uint8))
 
 
-def divide_by_alpha(colours: Image, alpha: Image) -> None:
+def white_of(dtype: DTypeLike, bits: int) -> np.generic:
+    """Return the greatest value of whole numbers that have this many bits, 0 for all of a dtype."""
+    wide = np.dtype(dtype)
+    if wide.kind == "i":
+        return wide.type(np.iinfo(wide).max)
+    white: np.generic = np.invert(wide.type(0)) >> wide.type(
+        8 * wide.itemsize - bits if bits else 0
+    )
+    return white
+
+
+def divide_by_alpha(colours: Image, alpha: Image, white: float) -> None:
     """Undo the multiplication of colours by alpha, in place; transparent pixels become black."""
-    white = 1.0 if colours.dtype.kind == "f" else float(np.iinfo(colours.dtype).max)
     for row, opacity in zip(colours, alpha, strict=True):
         straight = row * (white / np.maximum(opacity, np.finfo(np.float32).tiny))
         if row.dtype.kind == "u":

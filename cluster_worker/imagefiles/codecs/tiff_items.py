@@ -76,6 +76,7 @@ LEVEL = 1
 
 # Lines of ImageJ's description that say what a stack is, and which values it shows.
 STACK_LINES = re.compile(r"^(images|channels|slices|frames|hyperstack|mode|loop)=.*\n?", re.M)
+UNIT_LINE = re.compile(r"^unit=.*\n?", re.MULTILINE)
 RANGE_LINES = re.compile(r"^(min|max)=.*\n?", re.MULTILINE)
 
 
@@ -212,7 +213,8 @@ def tags_of(
             except ValueError as error:
                 notes += (f"OME metadata dropped: {error}",)
         elif each.name == "imagej":
-            description = imagej_description(each, header, options)
+            description, lost = imagej_description(each, header, options)
+            notes += lost
     if image.nodata is not None:
         value = f"{image.nodata:.17g}".encode() + b"\0"
         tags.append((NODATA, 2, len(value), value, True))
@@ -220,8 +222,13 @@ def tags_of(
     return tags, description, notes
 
 
-def imagej_description(item: Item, header: Header, options: dict[str, Any]) -> bytes:
-    """Return ImageJ's description for a result; its resolution is in ImageJ's unit."""
+def imagej_description(
+    item: Item, header: Header, options: dict[str, Any]
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return ImageJ's description for a result, and a note; its resolution is in ImageJ's unit.
+
+    A unit without a resolution would say that a pixel is one unit wide, so it is dropped.
+    """
     lines = STACK_LINES.sub("", item.value.decode("utf-8", "replace"))
     if item.key == "changed":
         lines = RANGE_LINES.sub("", lines)
@@ -230,7 +237,10 @@ def imagej_description(item: Item, header: Header, options: dict[str, Any]) -> b
     if inches and header.resolution:
         along = tuple(each * inches for each in header.resolution)
         options |= {"resolution": along, "resolutionunit": "NONE"}
-    return lines.encode()
+    elif unit and unit[1].strip().lower() not in ("pixel", "pixels"):
+        without = UNIT_LINE.sub("", lines)
+        return without.encode(), (f"ImageJ's unit {unit[1].strip()} dropped: no scale is kept",)
+    return lines.encode(), ()
 
 
 def exif_directories(header: Header) -> dict[int, list[Entry]]:

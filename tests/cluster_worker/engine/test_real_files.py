@@ -106,6 +106,66 @@ def test_nodata_and_coordinates_of_heights_survive_a_blur(engine, tmp_path):
     assert any(note.startswith("median: has no rule for pixels without data") for note in notes)
 
 
+def with_nodata(path, pixels, value, **options):
+    tags = [(42113, "s", 0, str(value), True)]
+    tifffile.imwrite(path, pixels, extratags=tags, metadata=None, **options)
+
+
+@pytest.mark.parametrize(
+    ("steps", "depth", "kept"),
+    [
+        ([{"operation": "flip"}], "native", True),
+        (GAUSSIAN, "input", True),
+        ([{"operation": "invert"}], "native", False),
+        ([{"operation": "median"}], "input", False),
+    ],
+)
+def test_the_value_for_no_data_is_kept_where_it_is_true(engine, tmp_path, steps, depth, kept):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    pixels = RANDOM.integers(1, 200, (30, 40)).astype(np.uint8)
+    pixels[4:9, 4:9] = 0
+    with_nodata(source, pixels, 0)
+    notes = engine.run_file(source, target, steps, depth=depth)
+    with tifffile.TiffFile(target) as file:
+        assert (42113 in file.pages[0].tags) == kept
+    assert any("(0) dropped: the steps computed" in note for note in notes) != kept
+
+
+def test_the_value_for_no_data_is_one_of_the_stored_samples(engine, tmp_path):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    pixels = RANDOM.integers(1, 200, (30, 40)).astype(np.uint8)
+    pixels[4:9, 4:9] = 255
+    with_nodata(source, pixels, 255, photometric="miniswhite")
+    assert engine.run_file(source, target, GAUSSIAN) == ()
+    with tifffile.TiffFile(target) as file:
+        assert file.pages[0].tags[42113].value == "0"
+        np.testing.assert_array_equal(file.asarray() == 0, pixels == 255)
+    table = RANDOM.integers(0, 65536, (3, 256)).astype(np.uint16)
+    with_nodata(source, pixels, 0, photometric="palette", colormap=table)
+    notes = engine.run_file(source, target, GAUSSIAN)
+    assert any("(0) dropped: it is an index of the palette" in note for note in notes)
+
+
+def test_samples_of_four_bits_become_labels(engine, tmp_path):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    pixels = np.zeros((30, 40), np.uint8)
+    pixels[4:9, 4:9] = 15
+    tifffile.imwrite(source, pixels, bitspersample=4, metadata=None)
+    steps = [{"operation": "threshold", "level": 0.03}, {"operation": "label"}]
+    engine.run_file(source, target, steps)
+    np.testing.assert_array_equal(tifffile.imread(target) > 0, pixels > 0)
+
+
+def test_the_resolution_of_blocks_is_that_of_whole_blocks(engine, tmp_path):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    resolution = {"resolution": (300, 300), "resolutionunit": "INCH"}
+    tifffile.imwrite(source, np.full((5, 5), 9, np.uint8), metadata=None, **resolution)
+    step = {"operation": "downscale_local_mean", "factor": 2}
+    engine.run_file(source, target, [step])
+    with tifffile.TiffFile(target) as file:
+        assert file.pages[0].get_resolution("INCH") == (150, 150)
+
+
 def test_whole_numbers_of_32_bits_are_what_the_steps_take_them_for(engine, tmp_path):
     source, target = tmp_path / "counts.tif", tmp_path / "out.tif"
     counts = RANDOM.integers(0, 1 << 20, (40, 50)).astype(np.uint32)

@@ -12,6 +12,7 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.carry import Outcome, carried
 from cluster_worker.imagefiles.codecs import exif
 from cluster_worker.imagefiles.codecs.items import Item
+from cluster_worker.imagefiles.codecs.tiff_colours import divide_by_alpha, white_of
 from cluster_worker.pixels.placement import Placement
 from tests import carried_items
 from tests.cluster_worker.imagefiles.image_files import picture, read
@@ -177,3 +178,33 @@ def test_texts_without_a_field_are_named(tmp_path):
     more = replace(header, image=plain, items=(Item("text", "Disclaimer", b"none"),))
     notes = formats.write(tmp_path / "out", picture("uint8", 16, 24, 3), "webp", more)
     assert notes == ("text dropped: no field for Disclaimer",)
+
+
+def test_colours_of_12_bits_are_divided_by_an_alpha_of_12_bits():
+    white = float(white_of("uint16", 12))
+    assert white == 4095
+    colours = np.array([[[2000, 1000, 0]], [[1000, 500, 0]]], np.uint16)
+    alpha = np.array([[[4095]], [[2048]]], np.uint16)
+    divide_by_alpha(colours, alpha, white)
+    np.testing.assert_array_equal(colours[:, 0], [[2000, 1000, 0], [2000, 1000, 0]])
+
+
+def test_sizes_in_xmp_are_those_of_the_result_and_gdal_s_scale_goes_with_its_values():
+    header = carried_items.original("tiff", (16, 24))
+    size = b'<d tiff:ImageWidth="24" tiff:ImageLength="16"><exif:PixelXDimension>24</d>'
+    scale = b'<Item name="SCALE" sample="0" role="scale">0.1</Item><Item name="A">1</Item>'
+    items = Item("xmp", "", size), Item("gdal", "", scale)
+    header = replace(header, items=items, image=header.image._replace(nodata=None))
+    image = header.image._replace(shape=(5, 7))
+    result, notes = carried(header, Outcome(image, None, Placement(), values_kept=False))
+    assert notes == ("scale and offset of GDAL dropped: the values have changed",)
+    right = b'<d tiff:ImageWidth="7" tiff:ImageLength="5"><exif:PixelXDimension>7</d>'
+    assert {each.value for each in result.items} == {right, b'<Item name="A">1</Item>'}
+
+
+def test_a_unit_of_imagej_without_its_scale_is_dropped(tmp_path):
+    described = Item("imagej", "", b"ImageJ=1.54f\nunit=km\n")
+    header = replace(carried_items.original("tiff", (16, 24)), items=(described,), resolution=None)
+    notes = formats.write(tmp_path / "out.tif", picture("uint8", 16, 24), "tiff", header)
+    assert "ImageJ's unit km dropped: no scale is kept" in notes
+    assert b"unit=" not in (tmp_path / "out.tif").read_bytes()
