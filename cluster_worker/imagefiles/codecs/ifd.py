@@ -14,6 +14,7 @@ SIZES |= {16: 8, 17: 8, 18: 8, 129: 1}
 WORDS = {3: 2, 8: 2, 4: 4, 5: 4, 9: 4, 10: 4, 11: 4, 13: 4, 12: 8, 16: 8, 17: 8, 18: 8}
 
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED, IFD = 2, 3, 4, 5, 7, 13
+LONG8 = 16
 
 # A directory of more entries is damaged.
 ENTRIES_MAX = 4096

@@ -18,6 +18,7 @@ from cluster_worker.imagefiles.codecs.header import (
 )
 from cluster_worker.imagefiles.codecs.ifd import (
     LONG,
+    LONG8,
     Entry,
     Layout,
     build_directory,
@@ -296,7 +297,7 @@ def append_directories(path: Path, header: Header, shape: Sequence[int]) -> None
             ]
             written.write(build_directory(true, start, layout))
             place = places[STAND_INS[code]]
+            # Beyond 4 GiB, in a BigTIFF, an offset takes 64 bits.
+            kind = LONG8 if layout.big else LONG
             written.seek(place - layout.head.size)
-            written.write(struct.pack("<H", code))
-            written.seek(place)
-            written.write(struct.pack("<I", start))
+            written.write(layout.head.pack(code, kind, 1) + layout.number.pack(start))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.carry import Outcome, carried
-from cluster_worker.imagefiles.codecs import exif
+from cluster_worker.imagefiles.codecs import exif, tiff_items
 from cluster_worker.imagefiles.codecs.items import Item
 from cluster_worker.imagefiles.codecs.tiff_colours import divide_by_alpha, white_of
 from cluster_worker.pixels.placement import Placement
@@ -208,3 +208,16 @@ def test_a_unit_of_imagej_without_its_scale_is_dropped(tmp_path):
     notes = formats.write(tmp_path / "out.tif", picture("uint8", 16, 24), "tiff", header)
     assert "ImageJ's unit km dropped: no scale is kept" in notes
     assert b"unit=" not in (tmp_path / "out.tif").read_bytes()
+
+
+def test_directories_of_a_bigtiff_have_offsets_of_64_bits(tmp_path):
+    path = tmp_path / "big.tif"
+    header = carried_items.original("tiff", (16, 24))
+    found = tiff_items.exif_directories(header)
+    assert found
+    tags = [(tiff_items.STAND_INS[code], 4, 1, 0, True) for code in found]
+    tifffile.imwrite(path, picture("uint8", 16, 24), bigtiff=True, metadata=None, extratags=tags)
+    tiff_items.append_directories(path, header, (16, 24))
+    with tifffile.TiffFile(path) as file:
+        assert all(int(file.pages[0].tags[code].dtype) == 16 for code in found)
+    assert "exif" in {each.name for each in read(path)[0].items}
