@@ -1,5 +1,6 @@
 """Run a chain from file to file on an engine: in memory if the pixels fit, else by windows."""
 
+import json
 import math
 import os
 import shutil
@@ -16,7 +17,7 @@ from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
-from cluster_worker.imagefiles.codecs.header import TILE, Header
+from cluster_worker.imagefiles.codecs.header import TILE, Header, palette_has_alpha
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_messages import without_burden
@@ -375,19 +376,28 @@ def as_read(header: Header, steps: str, format: str) -> tuple[Header, tuple[str,
         note = "whole numbers of 32 bits were taken as intensities, not as labels"
         return replace(header, image=image._replace(kind="intensity")), (note,)
     target = header.format if format == "same" else format
-    if wants_labels or (wants_labels is None and "palette" in FORMATS[target].carries):
+    # A fill is a level, and no index; a palette of TIFF has no transparency.
+    unfit = fills(steps) or (target == "tiff" and palette_has_alpha(header.palette))
+    holds = "palette" in FORMATS[target].carries
+    if wants_labels or (wants_labels is None and holds and not unfit):
         indices = image._replace(
             shape=image.shape[:2], axes="yx", kind="labels", alpha=False, channels=()
         )
         return replace(header, image=indices), ()
-    if wants_labels is None:
+    if wants_labels is None and not holds:
         return replace(header, image=image._replace(nodata=None)), ()
-    notes: tuple[str, ...] = ("palette dissolved: the steps computed with its colours",)
+    why = "its colours were used" if wants_labels is None else "the steps computed with its colours"
+    notes: tuple[str, ...] = (f"palette dissolved: {why}",)
     if image.nodata is not None:
         # The value is an index, and no level of a colour.
         notes += (f"{TITLES['nodata']} ({image.nodata:g}) dropped: it is an index of the palette",)
         header = replace(header, image=image._replace(nodata=None))
     return header, notes
+
+
+def fills(steps: str) -> bool:
+    """Return whether a step fills what lies beyond the border with a constant level."""
+    return any(each.get("mode") == "constant" for each in json.loads(steps))
 
 
 def planned_with_nodata(

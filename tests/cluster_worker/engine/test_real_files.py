@@ -54,6 +54,19 @@ def test_class_numbers_keep_their_palette_through_steps_on_labels(engine, tmp_pa
         assert found.mode == "RGB"
 
 
+def test_a_palette_with_transparency_becomes_colours_where_it_cannot_be_kept(engine, tmp_path):
+    source, target = tmp_path / "in.png", tmp_path / "out.tif"
+    classes().save(source, transparency=15)
+    notes = engine.run_file(source, target, [{"operation": "flip"}])
+    assert "palette dissolved: its colours were used" in notes
+    assert tifffile.imread(target).shape == (100, 120, 4)
+    classes().save(source)
+    turn = [{"operation": "rotate", "angle": 30, "order": 0, "cval": 1.0}]
+    engine.run_file(source, tmp_path / "out.png", turn)
+    with Image.open(tmp_path / "out.png") as found:
+        assert found.getpixel((0, 0)) == (255, 255, 255)
+
+
 def test_a_jpeg_is_no_larger_than_its_original_asks_for(engine, tmp_path):
     source, target = tmp_path / "photo.jpg", tmp_path / "out.jpg"
     for tables in ({"quality": 80}, {"qtables": [[9] * 64, [17] * 64]}):
