@@ -117,7 +117,9 @@ def cell(name, format, done, folder):
     elif name == "palette" and placement is None:
         image = image._replace(kind="picture")
     resolution = None if placement is None else header.resolution
-    result, notes = carried(header, Outcome(image, resolution, placement, values_kept))
+    result, notes = carried(
+        header, Outcome(image, resolution, placement, values_kept, holes_kept=True)
+    )
     path = folder / "out"
     pixels = np.random.default_rng(0).integers(0, 2, image.shape).astype(np.uint8)
     notes += formats.write(path, pixels, format, result)
