@@ -190,7 +190,7 @@ def weighted(function, image, alpha, of_colours, of_alpha):
 
 
 def between_pixels(function, image, alpha, order, **parameters):
-    if order == 0:
+    if order == 0 and not parameters.get("anti_aliasing"):
         return function(image, order=order, **parameters)
     return moved_by_weight(function, image, alpha, order=order, **parameters)
 
