@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from cluster_worker.imagefiles.decoder import MEMORY_BYTES_MAX, PIXELS_MAX, SECONDS_MAX, Decoder
+from cluster_worker.imagefiles.decoder import PIXELS_MAX, Decoder
+from cluster_worker.imagefiles.warm_child import MEMORY_BYTES_MAX, SECONDS_MAX
 
 
 class Decoders:

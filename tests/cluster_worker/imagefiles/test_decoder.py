@@ -16,11 +16,12 @@ from PIL import Image
 
 from cluster_worker.errors import Broken, DecoderDied, Rejected
 from cluster_worker.imagefiles import formats
-from cluster_worker.imagefiles.decoder import CHILDREN_MAX, Decoder
+from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
 from cluster_worker.imagefiles.decoder_process import Child
 from cluster_worker.imagefiles.decoder_source import DecoderSource
 from cluster_worker.imagefiles.formats import Header
+from cluster_worker.imagefiles.warm_child import CHILDREN_MAX
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from config.contract.settings import MIB
