@@ -20,9 +20,10 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.sizes import Factor, OtherFactor
-from cluster_worker.operations.support import clipping, sampling
+from cluster_worker.operations.support import clipping, folding, sampling
 from cluster_worker.operations.support.affine_sampling import warped_affine
-from cluster_worker.operations.support.sampling import Border, Floats, MovedFill, Order
+from cluster_worker.operations.support.folding import Border, Floats
+from cluster_worker.operations.support.sampling import MovedFill, Order
 from cluster_worker.pixels.tiling import Span, all_of
 
 transform = lazily("skimage.transform")
@@ -62,7 +63,7 @@ def affine_window(
     """Compute the span of the image that a core of the warped image reads."""
     down, across = corners(core, matrix_of(shape))
     box = (down.min(), down.max(), across.min(), across.max())
-    return sampling.needed_span(box, shape, order, mode)
+    return folding.needed_span(box, shape, order, mode)
 
 
 def affine_warped(
@@ -114,7 +115,7 @@ def affine_stages(
     stage = Stage(
         partial(affine_warped, **shared, shape_of=shape_of, cval=cval),
         measures=clipping.measures_for_clipping(order, mode),
-        wraps=sampling.wraps(mode),
+        wraps=folding.wraps(mode),
         geometry=Geometry(shape_of, partial(affine_window, **shared)),
     )
     return clipping.with_clipping(stage, order, mode, cval)

@@ -25,8 +25,8 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TALLY, TYPES
 from cluster_worker.operations.support.cells import CELL, in_cells
+from cluster_worker.operations.support.folding import Border
 from cluster_worker.operations.support.restoration import refuse_not_finite
-from cluster_worker.operations.support.sampling import Border
 from cluster_worker.operations.support.statistics import (
     EXTENT,
     Extent,

@@ -16,7 +16,7 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.sizes import Shape, Size
 from cluster_worker.operations.support import sampling
 from cluster_worker.operations.support.borders import Fill
-from cluster_worker.operations.support.sampling import Floats, Indices
+from cluster_worker.operations.support.folding import Floats, Indices
 from cluster_worker.operations.support.taps import Shares, even_step, taps
 from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span

@@ -25,10 +25,10 @@ from cluster_worker.operations.sizes import (
     resize_stages,
     resized_window,
 )
-from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support import folding, sampling
 from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.folding import Border, Indices
 from cluster_worker.operations.support.gaussians import reach
-from cluster_worker.operations.support.sampling import Border, Indices
 from cluster_worker.operations.support.taps import Shares, identity, through_blur, through_zoom
 from cluster_worker.pixels.tiling import Span
 
@@ -56,7 +56,7 @@ def smoothed(image: Image, sigma: float, mode: str, cval: float) -> Image:
 def blurring(sigma: float, mode: str, cval: float) -> Stage:
     """Make the stage that blurs; `sigma` is in pixels."""
     blur = partial(smoothed, sigma=sigma, mode=mode, cval=cval)
-    return Stage(blur, reach(sigma), wraps=sampling.wraps(mode))
+    return Stage(blur, reach(sigma), wraps=folding.wraps(mode))
 
 
 def reduced_shape(shape: Shape, downscale: float) -> Shape:

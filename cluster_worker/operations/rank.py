@@ -5,23 +5,16 @@ has as many bins as the greatest value of the whole image needs. Some filters st
 over these bins, so that the result depends on the greatest value.
 """
 
-import warnings
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster_worker.kernels import morphology, orders, ranks
+from cluster_worker.kernels import morphology, ranks
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
-    Kernel,
     Local,
-    Measure,
-    Number,
-    always,
     operation,
 )
 from cluster_worker.operations.support.footprints import (
@@ -29,188 +22,22 @@ from cluster_worker.operations.support.footprints import (
     HalfWidth,
     Radius,
     footprint_of,
-    footprint_reach,
 )
-from cluster_worker.operations.support.statistics import ROUNDING
+from cluster_worker.operations.support.rank_filters import (
+    DEEP,
+    Share,
+    as_levels,
+    counting_kernels,
+    extreme_kernel,
+    histogram_kernel,
+    range_kernel,
+    ranked,
+    reach,
+)
 from cluster_worker.pixels.depths import to_depth
 
 util = lazily("skimage.util")
 rank = lazily("skimage.filters.rank")
-
-Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
-
-
-def reach(footprint: Footprint, radius: int, half_width: int | None, **_: Any) -> int:
-    """Return the halo of a rank filter, in pixels."""
-    return footprint_reach(footprint, radius, half_width)
-
-
-def greatest(image: Image) -> NDArray[Any]:
-    """Return the greatest value of each colour."""
-    found: NDArray[Any] = image.max(axis=(0, 1))
-    return found
-
-
-GREATEST = (Measure(greatest, np.maximum),)
-
-# A 16-bit histogram has 256 times as many bins, and most filters read every bin: ten times the work
-# for the local noise, 70 to 200 times for the others.
-DEEP = 100.0
-
-
-def extreme_kernel(by: Callable[..., Image]) -> Kernel:
-    """Declare the kernel of a filter that takes the least or the greatest level."""
-    return Kernel(partial(ranks.extreme, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.1)
-
-
-def range_kernel(by: Callable[..., Image]) -> Kernel:
-    """Declare the kernel of a filter that uses the least and the greatest level."""
-    return Kernel(partial(ranks.between, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.2)
-
-
-def histogram_kernel(
-    by: ranks.Statistic, cost: float, when: Callable[..., bool] = always, **more: Any
-) -> Kernel:
-    """Declare the kernel of a filter that uses the histogram of each neighbourhood.
-
-    Parameters
-    ----------
-    by : callable
-        The statistic, from kernels.ranks.
-    cost : float
-        Relative to a Gaussian of one pixel.
-    when : callable
-        From the parameters to whether the kernel applies.
-    **more
-        For `kernels.ranks.ranked`.
-    """
-    function = partial(ranks.ranked, by=by, **more)
-    return Kernel(function, ranks.TYPES, when, exact=True, arrays=0, cost=cost)
-
-
-def counting_kernels(
-    by: ranks.Statistic, times: float, when: Callable[..., bool] = always
-) -> tuple[Kernel, ...]:
-    """Declare the kernels of a filter that finds pixels of a neighbourhood by counting.
-
-    Parameters
-    ----------
-    by : callable
-        The statistic, from kernels.ranks.
-    times : float
-        How often pixels are counted.
-    when : callable
-        From the parameters to whether the kernels apply to small neighbourhoods.
-    """
-    return tuple(
-        Kernel(
-            partial(ranks.ranked, by=by, outside=ranks.last),
-            (dtype,),
-            lambda **given: orders.is_counted(**given) and when(**given),
-            exact=True,
-            arrays=0,
-            cost=partial(counting_cost, dtype=dtype, times=times),
-        )
-        for dtype in ranks.TYPES
-    )
-
-
-def counting_cost(
-    footprint: Footprint,
-    radius: int,
-    half_width: int | None,
-    *,
-    dtype: str,
-    times: float,
-    **_: Any,
-) -> float:
-    """Return the cost of counting the pixels of neighbourhoods, a unit of which takes 10 ns."""
-    return times * orders.nanoseconds(footprint, radius, half_width, dtype=dtype) / 10
-
-
-def has_both(p0: float, p1: float, **_: Any) -> bool:
-    """Return whether some pixels lie above the first percentile, and some below the second.
-
-    If none do, the result of scikit-image depends on uninitialized memory.
-    """
-    return p0 < 1 and 1 - p1 < 1
-
-
-def ranked(
-    function: Callable[..., Image],
-    image: Image,
-    neighbourhood: NDArray[Any],
-    most: NDArray[Any] | None = None,
-    **parameters: float,
-) -> Image:
-    """Run one of scikit-image's rank filters on every colour.
-
-    Parameters
-    ----------
-    function : callable
-        From skimage.filters.rank.
-    image : ndarray
-        A block.
-    neighbourhood : ndarray
-        The footprint.
-    most : ndarray, optional
-        Greatest value of each colour in the whole image, if the result depends on it.
-    **parameters
-        Parameters of the function.
-    """
-    if image.ndim == 2:
-        return ranked_plane(function, image, neighbourhood, most, parameters)
-    planes = [
-        ranked_plane(
-            function, image[..., i], neighbourhood, None if most is None else most[i], parameters
-        )
-        for i in range(image.shape[2])
-    ]
-    return np.stack(planes, axis=2)
-
-
-def ranked_plane(
-    function: Callable[..., Image],
-    plane: Image,
-    neighbourhood: NDArray[Any],
-    most: Any,
-    parameters: dict[str, float],
-) -> Image:
-    """Run a rank filter on one colour, with as many bins as the whole image has."""
-    levels = as_levels(plane)
-    with warnings.catch_warnings():
-        # scikit-image warns that many bins are slow.
-        warnings.simplefilter("ignore", UserWarning)
-        if most is None or levels.dtype == np.uint8 or levels.max() == most:
-            result: Image = function(levels, neighbourhood, **parameters)
-            return result
-        # An extra row holds the greatest value, so that there are bins up to it. The row is masked
-        # and counts in no neighbourhood.
-        row = ((0, 1), (0, 0))
-        seen = np.pad(np.ones(levels.shape, np.uint8), row)
-        levels = np.pad(levels, row, constant_values=most)
-        return function(levels, neighbourhood, mask=seen, **parameters)[:-1]
-
-
-def as_levels(plane: Image) -> Image:
-    """Convert floats to 8 bits, as scikit-image does before a rank filter.
-
-    Raises
-    ------
-    ValueError
-        If the image is a mask, or a float image with values outside -1 to 1 or NaN.
-    """
-    if plane.dtype == bool:
-        raise ValueError("takes gray levels or colours, and this image is a mask")
-    if plane.dtype.kind != "f":
-        return plane
-    if not (abs(plane) <= 1 + ROUNDING).all():
-        raise ValueError(
-            "takes floats from -1 to 1, and this image holds others, or NaN; "
-            "put rescale_intensity before it"
-        )
-    levels: Image = util.img_as_ubyte(np.clip(plane, -1, 1))
-    return levels
 
 
 def sums_of(values: NDArray[np.int64], neighbourhood: NDArray[Any]) -> NDArray[np.int64]:

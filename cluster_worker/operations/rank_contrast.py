@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from cluster_worker.kernels import ranks
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Local, Number, Statistical, operation
-from cluster_worker.operations.rank import (
+from cluster_worker.operations.support.footprints import Footprint, HalfWidth, Radius, footprint_of
+from cluster_worker.operations.support.rank_filters import (
     DEEP,
     GREATEST,
     Share,
@@ -18,7 +19,6 @@ from cluster_worker.operations.rank import (
     ranked,
     reach,
 )
-from cluster_worker.operations.support.footprints import Footprint, HalfWidth, Radius, footprint_of
 
 rank = lazily("skimage.filters.rank")
 

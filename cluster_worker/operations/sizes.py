@@ -19,10 +19,11 @@ from cluster_worker.operations.declare import (
     Stage,
     operation,
 )
-from cluster_worker.operations.support import clipping, sampling
+from cluster_worker.operations.support import clipping, folding, sampling
 from cluster_worker.operations.support.borders import Fill
+from cluster_worker.operations.support.folding import Border, Floats, Indices
 from cluster_worker.operations.support.gaussians import reach
-from cluster_worker.operations.support.sampling import Border, Floats, Indices, Order
+from cluster_worker.operations.support.sampling import Order
 from cluster_worker.operations.support.statistics import EXTENT_OF_NUMBERS
 from cluster_worker.operations.support.taps import (
     Shares,
@@ -96,8 +97,8 @@ def resized_window(
     edges: list[int] = []
     for axis, (start, stop) in enumerate((core[:2], core[2:])):
         low, high = (zoomed(each, shape[axis], new[axis]) for each in (start, stop - 1))
-        around, halo = sampling.NEIGHBOURS, sampling.spline_halo(order) + reach(smoothing[axis])
-        edges += sampling.needed_range(low - around, high + around, shape[axis], mode, halo)
+        around, halo = folding.NEIGHBOURS, folding.spline_halo(order) + reach(smoothing[axis])
+        edges += folding.needed_range(low - around, high + around, shape[axis], mode, halo)
     return Span(*edges)
 
 
@@ -163,7 +164,7 @@ def coordinates(place: Place, axis: int, new: int, mode: Border, *, folds: bool)
     """Return where in the image the rows or columns of a core of the resized image lie."""
     start, stop = (place.core[:2], place.core[2:])[axis]
     at = zoomed(np.arange(start, stop, dtype=np.float64), place.shape[axis], new)
-    return sampling.folded_coordinates(at, place.shape[axis], mode) if folds else at
+    return folding.folded_coordinates(at, place.shape[axis], mode) if folds else at
 
 
 def resize_stages(
@@ -190,7 +191,7 @@ def resize_stages(
         partial(resized, **shared, cval=cval, anti_aliasing=anti_aliasing),
         # Rounding alone may carry a mean beyond the range, by its last bit.
         measures=EXTENT_OF_NUMBERS if order != 0 or anti_aliasing or mode == "constant" else (),
-        wraps=sampling.wraps(mode),
+        wraps=folding.wraps(mode),
         geometry=Geometry(shape_of, partial(resized_window, **shared, anti_aliasing=anti_aliasing)),
     )
     return clipping.with_clipping(stage, order, mode, cval)

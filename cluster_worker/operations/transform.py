@@ -18,9 +18,9 @@ from cluster_worker.operations.declare import (
     Stage,
     operation,
 )
-from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support import folding, sampling
 from cluster_worker.operations.support.borders import Fill
-from cluster_worker.operations.support.sampling import Border
+from cluster_worker.operations.support.folding import Border
 from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 
@@ -218,8 +218,8 @@ def padded_shape(shape: Shape, top: int, bottom: int, left: int, right: int) -> 
 def padded_window(core: Span, shape: Shape, top: int, left: int, mode: Border) -> Span:
     """Compute the span of the image that a core of the padded image reads."""
     return Span(
-        *sampling.needed_range(core.top - top, core.bottom - 1 - top, shape[0], mode),
-        *sampling.needed_range(core.left - left, core.right - 1 - left, shape[1], mode),
+        *folding.needed_range(core.top - top, core.bottom - 1 - top, shape[0], mode),
+        *folding.needed_range(core.left - left, core.right - 1 - left, shape[1], mode),
     )
 
 
@@ -320,7 +320,7 @@ def pad(
     return (
         Stage(
             partial(padded, top=top, left=left, mode=mode, constant_values=constant_values),
-            wraps=sampling.wraps(mode),
+            wraps=folding.wraps(mode),
             geometry=Geometry(
                 partial(padded_shape, top=top, bottom=bottom, left=left, right=right),
                 partial(padded_window, top=top, left=left, mode=mode),

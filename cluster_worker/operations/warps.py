@@ -22,8 +22,9 @@ from cluster_worker.operations.declare import (
     either,
     operation,
 )
-from cluster_worker.operations.support import clipping, sampling
-from cluster_worker.operations.support.sampling import Border, Box, Floats, MovedFill, Order
+from cluster_worker.operations.support import clipping, folding, sampling
+from cluster_worker.operations.support.folding import Border, Box, Floats
+from cluster_worker.operations.support.sampling import MovedFill, Order
 from cluster_worker.operations.support.statistics import Extent
 from cluster_worker.pixels.tiling import Span
 
@@ -110,7 +111,7 @@ def swirl_window(
     outer = math.hypot(max(-top, bottom), max(-left, right))
     inner = math.hypot(max(top, -bottom, 0.0), max(left, -right, 0.0))
     if inner == 0:
-        return sampling.needed_span(
+        return folding.needed_span(
             sector_box((y0, x0), (0.0, outer), (0.0, 2 * math.pi)), shape, order, mode
         )
     middle = math.atan2(top + bottom, left + right)
@@ -124,7 +125,7 @@ def swirl_window(
         middle + rotation + min(around) + min(turns),
         middle + rotation + max(around) + max(turns),
     )
-    return sampling.needed_span(sector_box((y0, x0), (inner, outer), angles), shape, order, mode)
+    return folding.needed_span(sector_box((y0, x0), (inner, outer), angles), shape, order, mode)
 
 
 def maps_beyond(
@@ -251,7 +252,7 @@ def swirl(
     stage = Stage(
         partial(mapped, **sampled, mode=mode, cval=cval),
         measures=measures,
-        wraps=sampling.wraps(mode),
+        wraps=folding.wraps(mode),
         geometry=Geometry(same_shape, partial(swirl_window, **stir, order=order, mode=mode)),
     )
     return clipping.with_clipping(stage, order, mode, cval)
@@ -306,7 +307,7 @@ def polar_window(
     step = 2 * math.pi / POLAR_ROWS
     angles = core.top * step, (core.bottom - 1) * step
     center = shape[0] / 2 - 0.5, shape[1] / 2 - 0.5
-    return sampling.needed_span(sector_box(center, radii, angles), shape, order, mode)
+    return folding.needed_span(sector_box(center, radii, angles), shape, order, mode)
 
 
 def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any) -> Image:
@@ -403,7 +404,7 @@ def warp_polar(
     stage = Stage(
         partial(unrolled, radius=radius, mapping_of=mapping_of, cval=cval, **sampled),
         measures=clipping.measures_for_clipping(order, mode),
-        wraps=sampling.wraps(mode),
+        wraps=folding.wraps(mode),
         geometry=Geometry(
             partial(polar_shape, radius=radius), partial(polar_window, **unroll, **sampled)
         ),

@@ -3,14 +3,8 @@
 import numpy as np
 
 from cluster_worker.operations.declare import Image, Place
-from cluster_worker.operations.support.sampling import (
-    Border,
-    Floats,
-    Pixels,
-    bands,
-    over_channels,
-    plain_pixels,
-)
+from cluster_worker.operations.support.folding import Border, Floats
+from cluster_worker.operations.support.sampling import Pixels, bands, over_channels, plain_pixels
 
 
 def warped_affine(

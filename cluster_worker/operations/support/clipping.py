@@ -8,7 +8,8 @@ import numpy as np
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Measure, Stage
-from cluster_worker.operations.support.sampling import Border, Floats, as_floats, fill_value
+from cluster_worker.operations.support.folding import Border, Floats
+from cluster_worker.operations.support.sampling import as_floats, fill_value
 from cluster_worker.operations.support.statistics import (
     EXTENT_OF_NUMBERS,
     Extent,

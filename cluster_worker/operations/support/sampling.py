@@ -5,7 +5,7 @@ Finding a pixel in a block subtracts a whole number, which is exact.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +13,22 @@ from scipy import ndimage
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Number, Place
+from cluster_worker.operations.support.folding import (
+    BORDER_PIXELS,
+    SPLINE_HALO,
+    Border,
+    Floats,
+    Indices,
+    folded,
+    folded_coordinates,
+)
 from cluster_worker.pixels.tiling import Span
 
 util = lazily("skimage.util")
 
-# numpy.pad's names of the modes.
-Border = Annotated[
-    Literal["constant", "edge", "symmetric", "reflect", "wrap"],
-    "What lies beyond the image's border: one level (constant), its last pixel (edge), its mirror "
-    "image with the last pixel twice (symmetric) or once (reflect), or its opposite edge (wrap).",
-]
-Indices = NDArray[np.intp]
-Floats = NDArray[Any]
 # From the rows, (n, 1), and the columns, (1, m), of a result to the rows and columns of the image
 # at which its pixels are sampled.
 Mapping = Callable[[Floats, Floats], tuple[Floats, Floats]]
-Box = tuple[float, float, float, float]
 DEGREES = (
     "How values between pixels are found: 0 nearest pixel, 1 linear, 2 quadratic and 3 cubic "
     "spline."
@@ -54,16 +54,6 @@ SCIPY_MODES = {
 # Pixels sampled at a time. Coordinates and neighbours take about 100 bytes for each.
 BAND_PIXELS = 1 << 15
 
-# Pixels that scipy adds beyond the border before it computes spline coefficients, in the modes for
-# which it has no exact rule: "edge" and "constant".
-BORDER_PIXELS = 12
-# Reach of the filter for spline coefficients: pixels farther away weigh less than 1e-12 of the
-# centre.
-SPLINE_HALO = 22
-# No interpolation here reads farther from a coordinate than this, in pixels. One of them is spare,
-# for the rounding of coordinates in 32 bits.
-NEIGHBOURS = 4
-
 
 # Why sampled images differ from scikit-image's natively.
 DIFFERS = (
@@ -75,129 +65,6 @@ DIFFERS = (
 def between_pixels(order: int | None, anti_aliasing: bool = False, **_: Any) -> bool:
     """Return whether a result mixes neighbouring pixels: order 0 copies one, unless it blurs."""
     return order != 0 or anti_aliasing
-
-
-def folded(index: Indices, length: int, border: Border) -> Indices:
-    """Map indices beyond an axis back into it, as numpy.pad repeats an image.
-
-    Parameters
-    ----------
-    index : ndarray of int
-        Any size, negative ones included.
-    length : int
-        Pixels of the axis.
-    border : str
-        One of numpy.pad's modes. "constant" returns the nearest pixel, which the caller replaces.
-    """
-    if index.size == 0 or (index.min() >= 0 and index.max() < length):
-        return index
-    found: Indices
-    if border == "wrap":
-        found = index % length
-    elif border == "symmetric":
-        found = index % (2 * length)
-        found = np.minimum(found, 2 * length - 1 - found)
-    elif border == "reflect" and length > 1:
-        found = index % (2 * length - 2)
-        found = np.minimum(found, 2 * length - 2 - found)
-    else:
-        found = np.clip(index, 0, length - 1)
-    return found
-
-
-def folded_coordinates(at: Floats, length: int, border: Border) -> Floats:
-    """Map coordinates beyond an axis back into it, as scipy.ndimage does.
-
-    The same arithmetic matters for a coordinate halfway between two pixels: it decides which of
-    them is the nearest.
-    """
-    last = length - 1
-    if border == "constant" or at.size == 0 or (at.min() >= 0 and at.max() <= last):
-        return at
-    if length == 1 or border == "edge":
-        return np.clip(at, 0, last)
-    found: Floats
-    if border == "wrap":
-        below = at + length * (np.trunc((-1 - at) / length) + 1)
-        above = at - length * np.trunc(at / length)
-        found = np.where(at < 0, below, np.where(at > last, above, at))
-    elif border == "symmetric":
-        away = np.where(at < 0, -at - 1, at)
-        away = away - 2 * length * np.trunc(away / (2 * length))
-        found = np.where(away >= length, 2 * length - 1 - away, away)
-    else:
-        away = abs(at)
-        away = away - 2 * last * np.trunc(away / (2 * last))
-        found = np.where(away > last, 2 * last - away, away)
-    return found
-
-
-def needed_range(
-    low: float, high: float, length: int, border: Border, halo: int = 0
-) -> tuple[int, int]:
-    """Compute the range of an axis into which the indices from `low` to `high` fold.
-
-    Parameters
-    ----------
-    low, high : float
-        Least and greatest index, both included. A value between two pixels needs both.
-    length : int
-        Pixels of the axis.
-    border : str
-        What lies beyond it.
-    halo : int
-        Pixels that are read around the range.
-
-    Returns
-    -------
-    tuple of int
-        Half open and not empty. It lies within the axis, except for "wrap": there it may reach
-        beyond the end of the axis, to pixels that are read from the opposite edge.
-    """
-    first, last = int(np.floor(low)), int(np.ceil(high))
-    if border == "wrap":
-        first, last = first - halo, last + halo
-        if last - first + 1 >= length:
-            return 0, length
-        return first % length, first % length + last - first + 1
-    if border in ("constant", "edge"):
-        first, last = (min(max(each, 0), length - 1) for each in (first, last))
-    elif last - first >= 2 * length:
-        first, last = 0, length - 1
-    else:
-        index = folded(np.arange(first, last + 1), length, border)
-        first, last = int(index.min()), int(index.max())
-    return max(first - halo, 0), min(last + halo, length - 1) + 1
-
-
-def needed_span(box: Box, shape: tuple[int, int], order: int | None, border: Border) -> Span:
-    """Compute the span of an image that is read for coordinates within a box.
-
-    Parameters
-    ----------
-    box : tuple of float
-        Least and greatest row, least and greatest column.
-    shape : tuple of int
-        (rows, columns) of the image.
-    order, border : int or None, str
-        Of the interpolation.
-    """
-    # A coordinate far beyond the border folds to the border's pixel, whose neighbour is read too.
-    halo = max(spline_halo(order), 1)
-    return Span(
-        *needed_range(box[0] - NEIGHBOURS, box[1] + NEIGHBOURS, shape[0], border, halo),
-        *needed_range(box[2] - NEIGHBOURS, box[3] + NEIGHBOURS, shape[1], border, halo),
-    )
-
-
-def wraps(border: str) -> bool:
-    """Return whether what lies beyond the border is the opposite edge."""
-    return border == "wrap"
-
-
-def spline_halo(order: int | None) -> int:
-    """Return how far the coefficients of a spline of this order read, in pixels."""
-    return 0 if order is None or order < 2 else SPLINE_HALO
 
 
 def neighbours(at: Floats, order: int) -> list[Indices]:

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.ndimage import _filters
 
 from cluster_worker.kernels.resampling import Taps
-from cluster_worker.operations.support import sampling
+from cluster_worker.operations.support import folding, sampling
+from cluster_worker.operations.support.folding import Border, Floats, Indices
 from cluster_worker.operations.support.gaussians import reach
-from cluster_worker.operations.support.sampling import Border, Floats, Indices
 
 # Standard deviations below this one do not blur, as in scipy.
 NO_BLUR = 1e-15
@@ -74,16 +74,16 @@ def through_blur(shares: Shares, length: int, sigma: float, border: Border) -> S
     radius = reach(sigma)
     weights = _filters._gaussian_kernel1d(sigma, 0, radius)
     around = shares.pixels[..., np.newaxis] + np.arange(-radius, radius + 1)
-    return compose(shares, sampling.folded(around, length, border), weights)
+    return compose(shares, folding.folded(around, length, border), weights)
 
 
 def through_zoom(shares: Shares, length: int, new: int, order: int, border: Border) -> Shares:
     """Replace each pixel of an axis of `new` pixels by its sample of one of `length` pixels."""
     at = zoomed(shares.pixels.astype(np.float64), length, new)
-    at = sampling.folded_coordinates(at, length, border)
+    at = folding.folded_coordinates(at, length, border)
     indices = np.stack(sampling.neighbours(at, order), axis=-1)
     weights = np.stack(sampling.spline_weights(at, order), axis=-1)
-    return compose(shares, sampling.folded(indices, length, border), weights)
+    return compose(shares, folding.folded(indices, length, border), weights)
 
 
 def zoomed(index: Any, length: int, new: int) -> Any:
