@@ -306,7 +306,7 @@ def waiting_in(channel: BlockingChannel) -> int:
 def exchange(channel: BlockingChannel, queue: resources.Queue, question: bytes) -> bytes:
     """Send a question and wait for its answer on the pseudo-queue `ANSWERS`."""
     if channel.queue_declare(queue.name, passive=True).method.consumer_count == 0:
-        raise BrokerError(f"{queue.name}: nobody consumes it")
+        raise BrokerError(f"{queue.name}: no consumer listens")
     key = secrets.token_hex(8)
     answers: list[bytes] = []
 

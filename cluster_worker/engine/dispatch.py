@@ -33,6 +33,8 @@ START_BACKOFF_SECONDS = 0.5
 START_BACKOFF_SECONDS_MAX = 8.0
 # Worlds that may be lost to one job before it fails.
 LOSSES_MAX = 2
+# Worlds that may end before a job has begun on them, until it fails.
+NOT_BEGUN_MAX = 10
 # A job that is not `first` can be overtaken this often. Then it keeps its position in the queue.
 OVERTAKEN_MAX = 16
 # Bytes read from the wake-up pipe at once; each byte is one wake-up.
@@ -336,9 +338,12 @@ class Dispatcher:
         elif isinstance(reason, Rejected):
             settle(job, reason)
         else:
-            if not isinstance(reason, NotBegun):
-                job.losses.append(reason)
-            if len(job.losses) < LOSSES_MAX:
+            begun = not isinstance(reason, NotBegun)
+            job.losses += [reason] if begun else []
+            job.not_begun += not begun
+            if job.not_begun > NOT_BEGUN_MAX:
+                settle(job, reason)
+            elif len(job.losses) < LOSSES_MAX:
                 if isinstance(job.task.result, Spool):
                     job.task.result.clear()
                 self.waiting[job.task.wide].appendleft(job)

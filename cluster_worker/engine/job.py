@@ -73,6 +73,8 @@ class EngineJob:
         The first error of a rank or of the progress callback.
     losses : list of Exception
         Why worlds that ran the job ended before it.
+    not_begun : int
+        Worlds that ended before all their ranks had the job.
     cancelled : bool
         Whether the job was cancelled.
     spent : Spent
@@ -95,6 +97,7 @@ class EngineJob:
     passed: int = 0
     error: Exception | None = None
     losses: list[Exception] = field(default_factory=list)
+    not_begun: int = 0
     cancelled: bool = False
     spent: Spent = NOTHING
 

@@ -2,7 +2,7 @@
 
 An engine has a seat of one rank for each of its ranks, which take farmed jobs, and one wide seat of
 all ranks, which takes wide jobs. A seat runs one job at a time. So what ends its world is due to
-that job or to nobody, and no other job is harmed.
+that job or came from outside, and no other job is harmed.
 """
 
 import contextlib

@@ -264,3 +264,18 @@ def test_jobs_of_a_kind_whose_world_does_not_start_are_broken_and_others_run(eng
     monkeypatch.undo()
     wait_for_all(engine)
     engine.run(LARGE, WIDE)
+
+
+def test_a_job_that_no_world_begins_fails_in_the_end(engine, monkeypatch):
+    def begin(seat, job):
+        seat.job = job
+        return False
+
+    wait_for_all(engine)
+    monkeypatch.setattr("cluster_worker.engine.dispatch.NOT_BEGUN_MAX", 1)
+    monkeypatch.setattr("cluster_worker.engine.seat.Seat.begin", begin)
+    with pytest.raises(Broken, match="a rank died before it got its task"):
+        engine.run(SMALL, INVERT)
+    monkeypatch.undo()
+    wait_for_all(engine)
+    assert is_right(engine)
