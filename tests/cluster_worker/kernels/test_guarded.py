@@ -33,6 +33,8 @@ SHAPES = (((19, 140), (9, 70)), ((9, 67), None), ((2, 3), None))
 # Numbers are tried up to this one: no loop behaves otherwise for a neighbourhood that is larger
 # than all images. Classes are fewer, because finding them takes seconds, in no loop.
 MOST = 12
+# Defaults are tried as well, up to this one: they may be the sides of an image, or rounds.
+DEFAULT_MOST = 40
 CLASSES = [2, 3]
 # Sets of parameters that are tried for an operation with more, in the long test.
 SETS = 1000
@@ -47,7 +49,8 @@ def corners(schema):
     if schema["type"] == "array":
         return [schema["default"]]
     low, high = schema["minimum"], schema["maximum"]
-    found = {low, min(high, MOST), min(high, max(low, schema["default"] or low))}
+    usual = min(schema["default"] or low, max(low, DEFAULT_MOST))
+    found = {low, min(high, MOST), min(high, max(low, usual))}
     if "integer" in schema["type"]:
         found |= {min(high, low + 1), min(high, low + 2)}
     return [*sorted(found), *([None] if "null" in schema["type"] else [])]
