@@ -1,0 +1,100 @@
+"""Files that are refused: each by a sentence that names it, and the way out."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles import formats
+from tests.cluster_worker.imagefiles.image_files import picture, read, refusal
+from tests.cluster_worker.imagefiles.pngs import png_of
+
+
+def test_a_huge_image_is_refused_by_its_header(tmp_path):
+    path = tmp_path / "huge.png"
+    path.write_bytes(png_of(np.zeros((1, 1), np.uint8), size=(60_000, 60_000)))
+    with pytest.raises(Rejected) as caught:
+        formats.read_header(path, "huge.png", 400_000_000)
+    assert str(caught.value) == (
+        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted"
+    )
+
+
+def test_a_file_that_is_no_image_is_refused_by_its_first_bytes(tmp_path):
+    path = tmp_path / "map.png"
+    path.write_bytes(b"%PDF-1.7")
+    assert refusal(path) == (
+        "is a PDF document, which this app does not read; export its pages as PNG or TIFF"
+    )
+    path.write_bytes(b"")
+    assert refusal(path) == "the file is empty; use JPEG, PNG, WebP or TIFF"
+    path.write_text("this is a text file named .png")
+    assert refusal(path).startswith("not an image this app reads (starts with 74 68 69 73)")
+
+
+def test_an_animated_png_is_refused(tmp_path):
+    path, frames = tmp_path / "moving.png", [Image.new("L", (4, 4), each) for each in (0, 99)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert refusal(path).startswith("is an animation of 2 pictures")
+
+
+def test_an_animated_webp_is_refused(tmp_path):
+    path, frames = tmp_path / "moving.webp", [Image.new("L", (4, 4), each) for each in (0, 99)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert refusal(path).startswith("is an animation of 2 pictures")
+
+
+@pytest.mark.parametrize("imagej", [False, True])
+def test_a_stack_of_pages_is_refused(tmp_path, imagej):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, picture("uint8", 12, 20, 30), photometric="minisblack", imagej=imagej)
+    assert refusal(path).startswith("has 12 pages; this app reads files of one page, so save each")
+
+
+def test_smaller_copies_in_a_tiff_are_no_pages(tmp_path):
+    image, path = picture("uint8", 64, 64), tmp_path / "pyramid.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(image)
+        writer.write(image[::2, ::2].copy(), subfiletype=1)
+    np.testing.assert_array_equal(read(path)[1], image)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "sentence"),
+    [
+        (np.zeros((4, 5), np.int32), {"photometric": "miniswhite"}, "has int32 that count from"),
+        (np.zeros((4, 5), np.complex64), {}, "has samples of 64 bits (complex numbers)"),
+        (np.zeros((4, 5, 3), np.float32), {"photometric": "cielab"}, "has Lab colours as float32"),
+        (np.zeros((4, 5, 3), np.float32), {"photometric": "logluv"}, "has LOGLUV colours in 3 cha"),
+    ],
+)
+def test_tiffs_of_kinds_that_are_not_processed_are_refused(tmp_path, image, options, sentence):
+    path = tmp_path / "odd.tif"
+    tifffile.imwrite(path, image, **({"photometric": "minisblack", "metadata": None} | options))
+    assert refusal(path).startswith(sentence)
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "PPM", "ICO", "AVIF", "JPEG2000", "SGI", "DDS"])
+def test_a_format_that_is_not_read_is_named_with_the_way_out(tmp_path, form):
+    path = tmp_path / "cat"
+    Image.fromarray(picture("uint8", 32, 32, 3)).save(path, form)
+    names = {"PPM": "PNM", "ICO": "icon", "JPEG2000": "JPEG 2000"}
+    sentence = refusal(path)
+    assert sentence.startswith("is a")
+    assert names.get(form, form) in sentence
+    assert sentence.endswith(("save it as PNG or TIFF", "export it as TIFF"))
+
+
+def test_what_is_no_image_at_all_is_named(tmp_path):
+    path = tmp_path / "cat"
+    for content, name in (
+        (b"PK\x03\x04", "a zip archive"),
+        (bytes(128) + b"DICM", "a DICOM image"),
+        (b"<!DOCTYPE html>", "an HTML page"),
+        (b"\0\0\0\x18ftypheic", "a HEIC image"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="', "an SVG drawing"),
+        (b'{"a": 1}', "JSON"),
+    ):
+        path.write_bytes(content)
+        assert refusal(path).startswith(f"is {name}, which this app does not read; ")
