@@ -10,6 +10,7 @@ import {
 } from "../../contrast";
 import { texts } from "../../texts";
 import type { Histogram, Values } from "../../values";
+import "./histograms.css";
 
 interface HistogramPanelProps {
   readonly title: string;
