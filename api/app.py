@@ -7,6 +7,7 @@ name; what the functions call is in `chalicelib`.
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -235,3 +236,8 @@ def dead_letters(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     if not send:
         return {"letters": letters.show(services())}
     return dict(letters.send_back(services(), None if send == "all" else send))
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # Lambda gives a whole core while it imports the app, and a small share of one to a request.
+    services()

@@ -1,10 +1,12 @@
 import json
 
 import pytest
-from chalicelib.bodies import Bodies
+from chalicelib.bodies import Bodies, compile_schema
 from chalicelib.problems import Problem
-from chalicelib.schemas import Limits
+from chalicelib.schemas import STEP_PREFIX, Limits, components
+from fastjsonschema import JsonSchemaValueException
 
+from config.contract import recipe
 from config.contract.settings import TOP
 
 STEPS = [{"operation": "gaussian"}]
@@ -129,3 +131,45 @@ def test_a_huge_number_is_no_accident(bodies):
     body = {"steps": [{"operation": "gaussian", "sigma": 1e9}], "images": [IMAGE]}
     detail = refusal(bodies, body).detail
     assert detail.startswith("steps[0].sigma: must lie between 0.1 and 100 px, got 1000000000")
+
+
+def wrong_values(schema):
+    """Yield values that a parameter's schema in the contract must refuse."""
+    yield {"a": 1}
+    if "enum" in schema:
+        yield "no such choice"
+    if "minimum" in schema:
+        yield schema["minimum"] - 1
+    if "maximum" in schema:
+        yield schema["maximum"] + 1
+    if schema.get("type") == "integer":
+        yield 1.5
+    if schema.get("type") in ("integer", "number"):
+        yield True
+        yield "1"
+    if schema.get("type") == "array":
+        yield []
+        yield [schema.get("default", [1])[0]] * (schema["maxItems"] + 1)
+        yield ["a", {}]
+
+
+def test_the_recipe_check_refuses_what_the_contract_forbids_in_a_step():
+    """So request bodies need not be checked against the schemas of all operations as well."""
+    catalogue = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
+    schemas = components(catalogue, Limits())
+    tried = 0
+    for operation in catalogue["operations"]:
+        allows = compile_schema(schemas, STEP_PREFIX + operation["name"])
+        step = {"operation": operation["name"]}
+        allows(recipe.check([step], catalogue, 1)[0])
+        parameters = operation["parameters"]["properties"]
+        wrong = [step | {"x": 1}, {"operation": 3}, {}]
+        for name, schema in parameters.items():
+            wrong += [step | {name: value} for value in wrong_values(schema)]
+        for bad in wrong:
+            with pytest.raises(JsonSchemaValueException):
+                allows(bad)
+            with pytest.raises(ValueError, match=r"steps\[0\]"):
+                recipe.check([bad], catalogue, 1)
+            tried += 1
+    assert tried > 1000
