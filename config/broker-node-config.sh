@@ -3,6 +3,8 @@
 # For Debian, and for Amazon Linux if a package of RabbitMQ is available there. It may be run again
 # at any time; it then changes only what differs.
 set -euo pipefail
+# Where the address with the password goes: change it here or in the environment.
+CONFIG_DIR=${CONFIG_DIR:-/etc/dip}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=config/node.sh
 . "$here/node.sh"
@@ -54,6 +56,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+check_folder CONFIG_DIR "$CONFIG_DIR"
 for file in "$certificate" "$key" "$authority"; do check_readable "$file"; done
 if [ -n "$certificate$key" ] && { [ -z "$certificate" ] || [ -z "$key" ]; }; then
     fail "--certificate and --key: one needs the other"

@@ -3,8 +3,9 @@
 # shellcheck disable=SC2034  # the scripts that source this file read its variables
 
 dry_run=
-settings=/etc/dip
-library=/usr/local/lib/dip
+settings=${CONFIG_DIR%/}
+# The folder that units and worker-run name, for which INSTALL_DIR is put in its place.
+default_install_dir=${default_install_dir:-/opt/dip}
 units=/etc/systemd/system
 
 say() { printf '%s\n' "$*"; }
@@ -36,6 +37,23 @@ put() {
     fi
     install -D --mode="$mode" --owner=root --group="$group" "$source" "$target"
     say "wrote $target"
+}
+
+# As put, for a file of this folder that names the default folders: they become the chosen ones.
+put_adjusted() {
+    local source=$1 adjusted status=0
+    adjusted=$(mktemp)
+    sed -e "s|$default_install_dir|${INSTALL_DIR%/}|g" -e "s|/etc/dip|$settings|g" \
+        "$source" >"$adjusted"
+    put "$adjusted" "${@:2}" || status=$?
+    rm -f "$adjusted"
+    return $status
+}
+
+# Fail if a folder cannot be used in units: check_folder NAME FOLDER.
+check_folder() {
+    [[ $2 =~ ^/[A-Za-z0-9._/-]+$ ]] ||
+        fail "$1: must be an absolute path of letters, digits and . _ / -, got $2"
 }
 
 # Install the package of a command that is missing: packages COMMAND DEBIAN_NAME AMAZON_NAME.

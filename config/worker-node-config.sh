@@ -2,6 +2,10 @@
 # Make this machine a worker node: install Docker, the worker's image, and a unit that runs it.
 # For Debian and Amazon Linux. It may be run again at any time; it then changes only what differs.
 set -euo pipefail
+# Where the app goes, and where its settings go: change them here or in the environment.
+INSTALL_DIR=${INSTALL_DIR:-/usr/local/lib/dip}
+CONFIG_DIR=${CONFIG_DIR:-/etc/dip}
+default_install_dir=/usr/local/lib/dip
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=config/node.sh
 . "$here/node.sh"
@@ -62,6 +66,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+check_folder INSTALL_DIR "$INSTALL_DIR"
+check_folder CONFIG_DIR "$CONFIG_DIR"
 check_part "$part"
 check_readable "$env_file"
 check_readable "$authority"
@@ -118,8 +124,8 @@ write_settings() {
     trap "rm -f $node" EXIT
     printf 'IMAGE=%s\nMEMORY=%s\nCPUS=%s\n' "$image" "$memory" "$cpus" >"$node"
     if put "$node" "$settings/worker-node.env" 644; then changed=yes; fi
-    if put "$here/systemd/worker-run" "$library/worker-run" 755; then changed=yes; fi
-    if put "$here/systemd/$unit" "$units/$unit" 644; then changed=yes; fi
+    if put_adjusted "$here/systemd/worker-run" "${INSTALL_DIR%/}/worker-run" 755; then changed=yes; fi
+    if put_adjusted "$here/systemd/$unit" "$units/$unit" 644; then changed=yes; fi
 }
 
 changed=

@@ -4,10 +4,13 @@
 # API and site, `setup.sh synth` for make synth, `setup.sh bench` for make bench, `setup.sh test` for
 # make test. Prints what it does, writes the details to .run/setup*.log, and does nothing, in a
 # fraction of a second, if all is there.
+# Debian's packages alone need root: without it all other steps run, and then the command is printed
+# that needs it, `sudo infra/local/setup.sh run packages`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 what=${1:-run}
+only=${2:-}
 log=.run/setup.log
 mkdir -p .run
 # Two copies that start at once must not build the same things.
@@ -56,7 +59,7 @@ install_packages() {
 
 packages() {
     local missing=()
-    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    has_venv || missing+=(python3-venv)
     if [ "$what" = run ] || [ "$what" = test ] || [ "$what" = bench ]; then
         [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
     fi
@@ -72,18 +75,45 @@ packages() {
     fi
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || fail "missing: ${missing[*]}; install them and try again"
-    [ "$(id -u)" = 0 ] || fail "missing: ${missing[*]}; run: sudo apt-get install ${missing[*]}"
-    install_packages "${missing[@]}"
+    if [ "$(id -u)" = 0 ]; then
+        install_packages "${missing[@]}"
+    else
+        printf '%s' "${missing[*]}" >.run/needs-root
+    fi
+}
+
+# Print the first of this machine's Pythons that the app can use.
+find_python() {
+    local each
+    for each in python3 python3.13 python3.12 python3.11; do
+        if "$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s' "$each"
+            return
+        fi
+    done
+}
+
+has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+
+# Before anything long: the versions of Python and Node.
+check_versions() {
+    if [ -z "$python" ] && command -v python3 >/dev/null; then
+        fail "python3 must be 3.11 or newer, got $(python3 --version 2>&1)"
+    fi
+    python=${python:-python3}
+    [ "$needs_node" ] || return 0
+    command -v npm >/dev/null ||
+        fail "Node 20 or newer with npm is not installed; it builds the site: see nodejs.org"
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
+        fail "Node must be 20 or newer, got $(node --version); it builds the site: see nodejs.org"
 }
 
 python_environment() {
     local stamp=.venv/installed-from lock
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-        fail "python3 must be 3.11 or newer, got $(python3 --version 2>&1)"
     lock=$(fingerprint requirements.lock pyproject.toml)
     if .venv/bin/python -c '' 2>/dev/null && is_stamped "$stamp" "$lock"; then return 0; fi
     say "installing the Python packages of requirements.lock into .venv"
-    .venv/bin/python -c '' 2>/dev/null || quietly python3 -m venv --clear .venv
+    .venv/bin/python -c '' 2>/dev/null || quietly "$python" -m venv --clear .venv
     # Python compiles what is imported, when it is: that is a small share of all these files.
     quietly .venv/bin/pip install --disable-pip-version-check --no-compile --require-hashes \
         --requirement requirements.lock
@@ -100,11 +130,17 @@ kernels() {
     quietly .venv/bin/python -m cluster_worker.engine.warm
 }
 
+fingerprint_all() { sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1; }
+
+contract_sources() {
+    find cluster_worker/operations cluster_worker/kernels api/chalicelib config/contract \
+        -name '*.py' -print0 | fingerprint_all
+}
+
 # What API, site and tests read of the operations: the catalogue, and the API's contract.
 contract() {
     local stamp=.run/contract-from folder=config/contract sources
-    sources=$(find cluster_worker/operations cluster_worker/kernels api/chalicelib $folder \
-        -name '*.py' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
+    sources=$(contract_sources)
     if [ -f $folder/catalogue.json ] && [ -f $folder/openapi.json ] &&
         is_stamped "$stamp" "$sources"; then
         return 0
@@ -128,9 +164,6 @@ export_contract() {
 # The packages of the site and of the command `cdk`, at the version that reads what aws-cdk-lib writes.
 node_packages() {
     local folders=(frontend) folder lock
-    command -v npm >/dev/null || fail "npm is not installed; the site needs Node 20 or newer"
-    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
-        fail "node must be 20 or newer, got $(node --version)"
     if [ "$what" = synth ] || [ "$what" = test ]; then folders+=(infra); fi
     for folder in "${folders[@]}"; do
         lock=$(fingerprint "$folder/package-lock.json")
@@ -141,15 +174,24 @@ node_packages() {
     done
 }
 
+# What the site is built from. The catalogue is named by its sources, so that this is known before
+# Python is there.
+site_inputs() {
+    contract_sources
+    find frontend docs/operations/pictures -type f -not -path '*/node_modules/*' \
+        -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | fingerprint_all
+}
+
+# The stamp goes where the site goes: a checkout with a built site needs no Node.
+is_site_built() {
+    [ -f frontend/dist/index.html ] && is_stamped frontend/dist/.built-from "$(site_inputs)"
+}
+
 site() {
-    local stamp=frontend/node_modules/.built-from inputs
-    inputs=$(find frontend docs/operations/pictures config/contract/catalogue.json -type f \
-        -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 |
-        sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)
-    if [ -f frontend/dist/index.html ] && is_stamped "$stamp" "$inputs"; then return 0; fi
+    if is_site_built; then return 0; fi
     say "building the site"
     quietly npm --prefix frontend run build
-    printf '%s\n' "$inputs" >"$stamp"
+    site_inputs >frontend/dist/.built-from
 }
 
 # Packages come over the network and the kernels take the processors, so they are made side by side.
@@ -168,13 +210,37 @@ wait_for_aside() {
     aside=()
 }
 
+# End with the command that needs root, if there is one.
+ask_for_root() {
+    [ -f .run/needs-root ] || return 0
+    fail "missing: $(cat .run/needs-root); run: sudo infra/local/setup.sh $what packages"
+}
+
 aside=()
+python=$(find_python)
 needs_site=1
 case $what in check | kernels) needs_site= ;; esac
-if [ "$needs_site" ]; then start_aside node_packages; fi
-if python3 -c 'import ensurepip, venv' 2>/dev/null; then start_aside packages; else packages; fi
+needs_node=$needs_site
+case $what in run | server) if is_site_built; then needs_node=; fi ;; esac
+if [ "$only" = packages ]; then
+    python=${python:-python3}
+    log=$(mktemp)
+    packages
+    rm -f .run/needs-root "$log"
+    exit
+fi
+check_versions
+rm -f .run/needs-root
+if [ "$needs_node" ]; then start_aside node_packages; fi
+if has_venv; then
+    start_aside packages
+else
+    packages
+    has_venv || ask_for_root
+fi
 python_environment
 contract
 case $what in test | bench | kernels) kernels ;; esac
 wait_for_aside
 if [ "$needs_site" ]; then site; fi
+ask_for_root

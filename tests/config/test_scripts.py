@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -58,6 +59,125 @@ def test_a_server_is_given_all_folders_that_its_site_is_built_from(tmp_path):
     lines = run("bash", script, "--dry-run", env=calm(tmp_path)).stdout.splitlines()
     for folder in ("api", "cluster_worker", "config", "docs", "frontend"):
         assert any(line.endswith(f" /opt/dip/{folder}") for line in lines), lines
+
+
+def test_the_folders_of_app_and_settings_may_be_chosen(tmp_path):
+    chosen = calm(tmp_path) | {"INSTALL_DIR": "/srv/dip/", "CONFIG_DIR": "/srv/settings"}
+    for node in ("server", "worker"):
+        script = CONFIG / f"{node}-node-config.sh"
+        image = ["--image", "dip-worker"] if node == "worker" else []
+        text = run("bash", script, "--dry-run", *image, env=chosen).stdout
+        assert "/srv/dip/" in text
+        assert "/opt/dip" not in text + "/usr/local/lib/dip" * (node == "server")
+    # What is installed names the chosen folders.
+    for name, default in (
+        ("docker-compose.service", "/opt/dip"),
+        ("docker-worker-compose.service", "/usr/local/lib/dip"),
+        ("worker-run", "/usr/local/lib/dip"),
+    ):
+        code = f". {CONFIG}/node.sh; put_adjusted {CONFIG}/systemd/{name} {tmp_path}/{name} 644"
+        found = run("bash", "-c", code, env=chosen_for(default))
+        assert found.returncode == 0, found.stderr
+        text = (tmp_path / name).read_text()
+        assert not [old for old in ("/etc/dip", default) if old in text]
+        assert "/srv/settings/" in text or "/srv/dip/worker-run" in text
+
+
+def chosen_for(default):
+    return {
+        "PATH": "/usr/bin:/bin",
+        "INSTALL_DIR": "/srv/dip",
+        "CONFIG_DIR": "/srv/settings",
+        "default_install_dir": default,
+    }
+
+
+def test_a_folder_that_units_cannot_name_is_one_sentence():
+    environment = {"PATH": "/usr/bin:/bin", "INSTALL_DIR": "my app"}
+    found = run("bash", CONFIG / "server-node-config.sh", "--dry-run", env=environment)
+    assert (found.returncode, found.stderr) == (
+        1,
+        "INSTALL_DIR: must be an absolute path of letters, digits and . _ / -, got my app\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "version", "sentence"),
+    [
+        ("python3", "3.9.2", "Python 3.11 or newer is needed, got Python 3.9.2"),
+        ("node", "v18.19.0", "Node 20 or newer is needed to build the site, got v18.19.0"),
+    ],
+)
+def test_a_server_looks_at_python_and_node_before_anything_long(tool, version, sentence, tmp_path):
+    """Debian 12 has Node 18: the packages of its npm would be installed in vain."""
+    checkout, commands = tmp_path / "checkout", tmp_path / "commands"
+    shutil.copytree(CONFIG, checkout / "config")
+    commands.mkdir()
+    environment = calm(commands)
+    old = {
+        "python3": f'case $1 in --version) echo "Python {version}" ;; *) exit 1 ;; esac',
+        "node": f"case $1 in --version) echo {version} ;; *) exit 1 ;; esac",
+    }
+    for name in ("python3.13", "python3.12", "python3.11"):
+        stub(commands / name, "exit 1")
+    stub(commands / "apt-cache", 'echo "  Candidate: 18.20.4+dfsg-1~deb12u1"')
+    stub(commands / tool, old[tool])
+    found = run("bash", checkout / "config" / "server-node-config.sh", env=environment)
+    assert found.returncode == 1
+    assert found.stderr.startswith(sentence)
+    called = commands / "called"
+    assert not called.exists() or "npm" not in called.read_text()
+
+
+def stub(path, code):
+    path.write_text(f"#!/bin/sh\n{code}\n")
+    path.chmod(0o755)
+
+
+def test_without_root_all_other_steps_run_and_the_command_that_needs_it_is_printed(tmp_path):
+    checkout, commands = tmp_path / "checkout", tmp_path / "commands"
+    for folder in ("infra/local", "frontend/dist", "config/contract", ".venv/bin", ".run"):
+        (checkout / folder).mkdir(parents=True)
+    for folder in ("cluster_worker/operations", "cluster_worker/kernels", "api/chalicelib"):
+        (checkout / folder).mkdir(parents=True)
+        (checkout / folder / "a.py").touch()
+    (checkout / "docs/operations/pictures").mkdir(parents=True)
+    for name in ("requirements.lock", "pyproject.toml", "frontend/package-lock.json"):
+        (checkout / name).touch()
+    shutil.copy(TOP / "infra/local/setup.sh", checkout / "infra/local")
+    commands.mkdir()
+    for name in ("npm", ".venv"):
+        target = commands / "npm" if name == "npm" else checkout / ".venv/bin/python"
+        stub(target, f'echo "{name} $*" >> {commands}/called')
+    stub(checkout / ".venv/bin/pip", f'echo "pip $*" >> {commands}/called')
+    (checkout / "frontend/node_modules").mkdir()
+    stub(commands / "node", "exit 0")
+    stub(commands / "id", "echo 1000")
+    stub(commands / "apt-get", f"echo apt-get >> {commands}/called")
+    # This machine may have the packages; `vips` is not on the path.
+    environment = {"PATH": f"{commands}:{tools(tmp_path)}", "HOME": str(tmp_path)}
+    found = run("bash", checkout / "infra/local/setup.sh", "bench", env=environment)
+    assert found.returncode == 1, found.stderr
+    last = found.stdout.splitlines()[-1]
+    assert last.startswith("missing: ")
+    assert last.endswith("libvips-tools; run: sudo infra/local/setup.sh bench packages")
+    called = (commands / "called").read_text()
+    for step in ("npm --prefix frontend ci", "pip install", "npm --prefix frontend run build"):
+        assert step in called
+    assert "apt-get" not in called
+
+
+def tools(folder):
+    """Make a folder of the machine's commands that the script needs, without others."""
+    found = folder / "tools"
+    found.mkdir()
+    for name in (
+        *("bash", "sh", "cat", "cut", "dirname", "find", "flock", "mkdir", "mv", "rm"),
+        *("sha256sum", "sort", "tail", "xargs", "env"),
+    ):
+        (found / name).symlink_to(shutil.which(name))
+    (found / "python3").symlink_to(f"{sys.base_prefix}/bin/python3")
+    return found
 
 
 @pytest.mark.parametrize("node", NODES)
