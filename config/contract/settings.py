@@ -143,6 +143,12 @@ class LocalSettings:
         "Images computed side by side, and MPI ranks for a large one; 0 means one per core", 0
     )
     sweep_seconds: float = setting("Time between two sweeps on this machine", 5.0)
+    local_host: str = setting(
+        "Address that site and S3 listen on; in a container 0.0.0.0, so that its ports can be "
+        "published",
+        "127.0.0.1",
+    )
+    s3_port: int = setting("Port of S3, to which the page uploads; 0 for a free one", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

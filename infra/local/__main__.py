@@ -23,7 +23,15 @@ def main() -> int:
     try:
         settings = load(LocalSettings)
         folder = TOP / ".run" / str(settings.port)
-        app = LocalApp(folder, settings.port, settings.ranks, settings.sweep_seconds, say)
+        app = LocalApp(
+            folder,
+            settings.port,
+            settings.ranks,
+            settings.sweep_seconds,
+            say,
+            host=settings.local_host,
+            s3_port=settings.s3_port,
+        )
         return run(app, began)
     except (LocalError, SettingError) as error:
         say(str(error))

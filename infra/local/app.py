@@ -50,6 +50,10 @@ class LocalApp:
         Called with each line for the user.
     worker : bool
         Whether to start a worker; False if one runs elsewhere.
+    host : str
+        Address that site and S3 listen on.
+    s3_port : int
+        Port of S3; 0 chooses a free one.
     **settings : str
         Further settings of API and worker, such as ``KEPT_SECONDS="60"``.
 
@@ -76,6 +80,8 @@ class LocalApp:
         sweep_seconds: float = 5.0,
         say: Callable[[str], None] = lambda _: None,
         worker: bool = True,
+        host: str = HOST,
+        s3_port: int = 0,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -85,6 +91,8 @@ class LocalApp:
         self.sweep_seconds = sweep_seconds
         self.say = say
         self.worker = worker
+        self.host = host
+        self.s3_port = s3_port
         self.settings = settings
         self.environment: dict[str, str] = {}
         self._closing = ExitStack()
@@ -116,6 +124,7 @@ class LocalApp:
         self._closing.enter_context(claim_folder(self.folder, self.port))
         broker = Broker(self.folder)
         aws, api = free_ports(2)
+        aws = self.s3_port or aws
         self.environment = self._environment(broker.url, aws)
         self.supervisor = Supervisor(self.folder, self.say)
         self._closing.callback(self.supervisor.end, drained_first=["worker"])
@@ -172,6 +181,7 @@ class LocalApp:
         process = Process.python(
             "aws",
             "infra.local.aws",
+            f"--host={self.host}",
             f"--port={port}",
             f"--origin={self.url}",
             **self.environment,
@@ -195,6 +205,7 @@ class LocalApp:
         return Process.python(
             "front",
             "infra.local.front",
+            f"--host={self.host}",
             f"--port={self.port}",
             f"--api=http://{HOST}:{api}",
             f"--site={SITE}",

@@ -51,15 +51,17 @@ Reason = tuple[str | None, str | None, dict[str, Any] | None]
 Key = tuple[Table, DynamoType, DynamoType | None]
 
 
-def main(port: int, origin: str) -> None:
+def main(port: int, origin: str, host: str = HOST) -> None:
     """Serve until killed.
 
     Parameters
     ----------
     port : int
-        Port on the loopback interface.
+        Port to listen on.
     origin : str
         Origin of the page, which may upload to the bucket.
+    host : str
+        Address to listen on.
     """
     settings = load(Endpoints)
     DynamoDBBackend.transact_write_items = transact_write_items
@@ -68,7 +70,7 @@ def main(port: int, origin: str) -> None:
     # A browser on this machine may open the page under either name.
     origins = [origin, origin.replace(HOST, "localhost")]
     application = allow_origins(origins, one_table_request_at_a_time(moto))
-    server = make_server(HOST, port, application, threaded=True, request_handler=Handler)
+    server = make_server(host, port, application, threaded=True, request_handler=Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     create_storage(f"http://{HOST}:{port}", origins, settings)
@@ -259,7 +261,8 @@ def create_storage(endpoint: str, origins: list[str], settings: Endpoints) -> No
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--origin", required=True)
     arguments = parser.parse_args()
-    main(arguments.port, arguments.origin)
+    main(arguments.port, arguments.origin, arguments.host)

@@ -345,8 +345,9 @@ def main(port: int, api: str, site: Path, host: str = HOST, proxies: int = 0) ->
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--api", required=True)
     parser.add_argument("--site", type=Path, required=True)
     arguments = parser.parse_args()
-    main(arguments.port, arguments.api, arguments.site)
+    main(arguments.port, arguments.api, arguments.site, arguments.host)
