@@ -1,6 +1,9 @@
 # Each target installs what it needs and is missing; `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+# Python must keep what it compiles, whatever the environment says. Otherwise each process of a run
+# compiles its libraries again: seconds for the AWS templates, and for each worker that starts.
+export PYTHONDONTWRITEBYTECODE :=
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
@@ -72,11 +75,12 @@ bench: ## Compare with other libraries, and write docs/bench (PART="operations f
 synth: ## Write the CloudFormation template and check it against the rules (C="-c size=production")
 	@$(SETUP) synth
 	$(CDK) synth --quiet $(C)
-	.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json
+	.venv/bin/cfn-lint --ignore-checks W3005 W3010 -- cdk.out/*.template.json
 
-deploy: ## Deploy the whole app to AWS, or update it (C="-c size=production")
+deploy: ## Check the account, then deploy the app to AWS or update it (REQUIRE_APPROVAL=never)
 	@$(SETUP) synth
-	$(CDK) deploy $(C)
+	@$(PYTHON) -m infra.account $(C)
+	$(CDK) deploy $(if $(REQUIRE_APPROVAL),--require-approval $(REQUIRE_APPROVAL)) $(C)
 
 cost: ## Estimate the cost of the settings, idle and per 1,000 images (C="-c size=production")
 	@$(SETUP) check

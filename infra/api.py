@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -132,8 +133,9 @@ class Api(Construct):
         with tempfile.TemporaryDirectory() as folder:
             staged = package.stage(Path(folder) / "api")
             # Chalice writes its output into the current folder, and the functions' environment
-            # into that of this process.
-            with contextlib.chdir(folder), restored_environment():
+            # into that of this process. It imports the app, whose bytecode would get into the
+            # package and make it differ from the one before.
+            with contextlib.chdir(folder), restored_environment(), without_bytecode():
                 return Chalice(
                     self, "Chalice", source_dir=str(staged), stage_config=dict(stage_config)
                 )
@@ -200,7 +202,7 @@ class Api(Construct):
             "Timeout": seconds,
             "LoggingConfig": {"LogGroup": logs.log_group_name},
         }
-        # Each instance has one connection to the broker. A schedule never runs twice at once.
+        # A bound for the connections to the broker. A schedule never runs twice at once.
         overrides["ReservedConcurrentExecutions"] = (
             self.settings.api_concurrency if name == HANDLER else 1
         )
@@ -300,6 +302,17 @@ def restored_environment() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def without_bytecode() -> Iterator[None]:
+    """Keep Python from writing the bytecode of what is imported."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def gateway_response(status: int, detail: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 
-from aws_cdk import Fn, RemovalPolicy
+from aws_cdk import Aws, Fn, RemovalPolicy
 from aws_cdk import aws_amazonmq as amazonmq
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secrets
@@ -11,7 +11,7 @@ from constructs import Construct
 from config.contract import resources
 from infra.logs import DAYS
 from infra.network import Network
-from infra.settings import StackSettings
+from infra.settings import CONNECTIONS_MAX, StackSettings
 
 # RabbitMQ 4 runs on m7g instances only.
 VERSION = "4.2"
@@ -26,14 +26,15 @@ CONSUMER_TIMEOUT_MS = 10_800_000
 CONFIGURATION = (
     f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\nmax_message_size = {resources.MESSAGE_BYTES_MAX}\n"
 )
-# Most connections, where Amazon MQ would allow fewer than API and workers may open: 100 by default.
-CONNECTIONS_MAX = {"mq.m7g.medium": 300}
+# Amazon MQ allows 100 connections by default there, fewer than API and workers may open.
+SMALLEST = "mq.m7g.medium"
 
 
 def configuration_of(broker_type: str) -> str:
     """Build the configuration of a broker on instances of a type."""
-    most = CONNECTIONS_MAX.get(broker_type)
-    return CONFIGURATION + (f"connection_max = {most}\n" if most else "")
+    if broker_type != SMALLEST:
+        return CONFIGURATION
+    return f"{CONFIGURATION}connection_max = {CONNECTIONS_MAX[SMALLEST]}\n"
 
 
 class Broker(Construct):
@@ -74,7 +75,8 @@ class Broker(Construct):
             data=Fn.base64(configuration_of(settings.broker_type)),
         )
         zones = network.vpc.select_subnets(subnet_type=network.inside.subnet_type).subnet_ids
-        self.name = f"{settings.name}-broker"
+        # The names of an account's brokers differ in all regions.
+        self.name = f"{settings.name}-broker-{Aws.REGION}"
         broker = amazonmq.CfnBroker(
             self,
             "RabbitMQ",
@@ -100,14 +102,16 @@ class Broker(Construct):
                 )
             ],
         )
-        if settings.is_kept:
-            broker.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
-        # Amazon MQ creates these log groups itself, so only their retention is set here.
+        # The broker is never kept: it would keep the network. The rows of the table say which jobs
+        # are queued, and the sweep sends their messages to a new broker.
+        # Amazon MQ creates these log groups itself, so only their retention is set here, and that
+        # they go with the broker.
         for log in LOGS:
             logs.LogRetention(
                 self,
                 f"{log.title()}LogDays",
                 log_group_name=f"/aws/amazonmq/broker/{broker.attr_id}/{log}",
                 retention=DAYS[settings.log_days],
+                removal_policy=RemovalPolicy.DESTROY,
             )
         self.url = Fn.select(0, broker.attr_amqp_endpoints)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from config.contract.settings import SettingError
-from infra.settings import StackSettings, load
+from infra.settings import ZONES, StackSettings, load
 
 FILE = Path(__file__).with_name("prices.json")
 
@@ -30,7 +30,6 @@ ENDPOINTS = (
     "monitoring",
     "autoscaling",
 )
-ZONES = 2
 
 SECRETS = 2
 ALARMS = 7

@@ -3,9 +3,9 @@
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.cost import ENDPOINTS, ZONES
+from infra.cost import ENDPOINTS
 from infra.logs import log_group
-from infra.settings import StackSettings
+from infra.settings import ZONES, StackSettings
 
 HTTPS = ec2.Port.tcp(443)
 AMQPS = ec2.Port.tcp(5671)
@@ -46,7 +46,8 @@ class Network(Construct):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=ZONES,
+            max_azs=None if settings.zones else ZONES,
+            availability_zones=list(settings.zones) or None,
             nat_gateways=1 if by_nat else 0,
             subnet_configuration=subnets,
             restrict_default_security_group=False,

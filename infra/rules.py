@@ -7,6 +7,7 @@ from typing import cast
 from aws_cdk import Acknowledgment, CfnElement, Stack, Validations
 from constructs import IConstruct
 
+from infra.broker import LOGS
 from infra.settings import StackSettings
 
 NOT_LOGGED = (
@@ -120,7 +121,19 @@ WAIVERS = (
         Waiver(path, "AwsSolutions-IAM4", OF_CDK, (f"{AWS_POLICY}{BASIC}",))
         for path in (LOG_RETENTION, DEPLOYMENT)
     ),
-    Waiver(LOG_RETENTION, "AwsSolutions-IAM5", OF_CDK, EVERYTHING),
+    Waiver(
+        LOG_RETENTION,
+        "AwsSolutions-IAM5",
+        OF_CDK,
+        (
+            *EVERYTHING,
+            *(
+                "Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:"
+                f"/aws/amazonmq/broker/<{{Broker/RabbitMQ}}.Id>/{log}:*"
+                for log in LOGS
+            ),
+        ),
+    ),
     Waiver(DEPLOYMENT, "AwsSolutions-L1", OF_CDK),
     Waiver(
         DEPLOYMENT,
@@ -172,8 +185,8 @@ def insert_names(stack: Stack, finding: str, name: str) -> str:
     """Replace the braces of a finding by the app's name and by logical ids of the template."""
 
     def logical_id(found: re.Match[str]) -> str:
-        element = find_construct(stack, found[1]).node.default_child
-        return stack.get_logical_id(cast(CfnElement, element))
+        construct = find_construct(stack, found[1])
+        return stack.get_logical_id(cast(CfnElement, construct.node.default_child or construct))
 
     return re.sub(r"\{([^}]+)\}", logical_id, finding.replace("{name}", name))
 

@@ -17,10 +17,26 @@ PREFIX = "DIP_"
 WORKERS_MAX = 20
 
 EGRESS = ("auto", "nat", "endpoints")
+ZONES = 2
 # The only retention times of logs that CloudWatch offers, in days, up to a year.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
-BROKER_TYPE = re.compile(r"mq\.m7g\.(medium|large|xlarge|2xlarge|4xlarge)")
+# The broker's instance types with the most connections that one host takes: Amazon MQ's defaults
+# for RabbitMQ 4.2; for the medium one `infra.broker` sets the largest number allowed.
+CONNECTIONS_MAX: Mapping[str, int] = {
+    "mq.m7g.medium": 300,
+    "mq.m7g.large": 1500,
+    "mq.m7g.xlarge": 3000,
+    "mq.m7g.2xlarge": 6000,
+    "mq.m7g.4xlarge": 12_000,
+}
+# An instance of the API has a connection for messages and one for previews; each of the functions
+# Sweep, Backlog and DeadLetters has one. A worker has three, and while nodes are replaced there may
+# be twice as many workers.
+CONNECTIONS_OF_INSTANCE = 2
+CONNECTIONS_OF_FUNCTIONS = 3
+CONNECTIONS_OF_WORKER = 2 * 3
 INSTANCE_TYPE = re.compile(r"[a-z0-9-]+\.[a-z0-9]+")
+ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 # Bucket names consist of this name, account and region, and may have 63 characters.
 NAME = re.compile(r"[a-z][a-z0-9-]{1,19}")
 DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
@@ -52,6 +68,9 @@ class StackSettings:
         Instance type of Amazon MQ.
     broker_cluster : bool
         Whether the broker is a cluster of three hosts in two zones instead of one host.
+    zones : tuple of str
+        The two availability zones; empty for the first two of the region. Needed where these lack
+        an instance type; `make deploy` says so.
     egress : str
         How the network reaches AWS: ``nat``, ``endpoints``, or ``auto`` for the cheaper of the two.
     domain, certificate : str
@@ -64,7 +83,7 @@ class StackSettings:
     requests_per_second, requests_burst : int
         Rate and burst above which the API refuses requests.
     api_concurrency : int
-        Most Lambda instances, each with one connection to the broker.
+        Most Lambda instances of the API; each may open two connections to the broker.
     firewall_requests : int
         Requests of one address within five minutes above which it is blocked; 0 for no firewall.
     is_kept : bool
@@ -83,6 +102,7 @@ class StackSettings:
     worker_images: int = 100
     broker_type: str = "mq.m7g.medium"
     broker_cluster: bool = False
+    zones: tuple[str, ...] = ()
     egress: str = "auto"
     domain: str = ""
     certificate: str = ""
@@ -184,9 +204,9 @@ def check(settings: StackSettings) -> None:
         With one sentence: the setting, its rule and the value found.
     """
     check_pattern(settings.name, NAME, "name", "2 to 20 of a-z, 0-9 and -, beginning with a letter")
-    check_pattern(
-        settings.broker_type, BROKER_TYPE, "broker_type", "mq.m7g.medium to mq.m7g.4xlarge"
-    )
+    if settings.broker_type not in CONNECTIONS_MAX:
+        types = ", ".join(CONNECTIONS_MAX)
+        raise SettingError(f"broker_type: must be one of {types}, got {settings.broker_type!r}")
     if not settings.instance_types:
         raise SettingError("instance_types: must name at least one, such as c6i.xlarge")
     for each in settings.instance_types:
@@ -201,8 +221,7 @@ def check(settings: StackSettings) -> None:
         ("job_seconds_max", 10, 7200),
         ("requests_per_second", 1, 10_000),
         ("requests_burst", 1, 5000),
-        # A broker on mq.m7g.medium accepts 300 connections, and workers need some of them.
-        ("api_concurrency", 1, 250),
+        ("api_concurrency", 1, 5000),
         ("budget_usd", 1, 1_000_000),
     ):
         value = getattr(settings, name)
@@ -217,7 +236,25 @@ def check(settings: StackSettings) -> None:
         raise SettingError(f"log_days: must be one of {days}, got {settings.log_days}")
     if settings.egress not in EGRESS:
         raise SettingError(f"egress: must be one of {', '.join(EGRESS)}, got {settings.egress!r}")
+    if settings.zones and len(set(settings.zones)) != ZONES:
+        raise SettingError(f"zones: must name {ZONES}, got {','.join(settings.zones)!r}")
+    for each in settings.zones:
+        check_pattern(each, ZONE, "zones", "names such as eu-central-1a")
+    check_connections(settings)
     check_names(settings)
+
+
+def check_connections(settings: StackSettings) -> None:
+    """Raise SettingError if API and workers may open more connections than the broker takes."""
+    others = CONNECTIONS_OF_FUNCTIONS + CONNECTIONS_OF_WORKER * settings.workers_max
+    wanted = CONNECTIONS_OF_INSTANCE * settings.api_concurrency + others
+    most = CONNECTIONS_MAX[settings.broker_type]
+    if wanted > most:
+        raise SettingError(
+            f"api_concurrency: API and workers may open {wanted:,} connections, and a broker on "
+            f"{settings.broker_type} takes {most:,}; set at most "
+            f"{(most - others) // CONNECTIONS_OF_INSTANCE}, or a larger broker_type"
+        )
 
 
 def check_names(settings: StackSettings) -> None:

@@ -1,6 +1,6 @@
 """The site: one CloudFront origin for the page, the API and the results."""
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
@@ -55,6 +55,7 @@ class Site(Construct):
         self, scope: Construct, id: str, *, api: Api, buckets: Buckets, settings: StackSettings
     ) -> None:
         super().__init__(scope, id)
+        self.settings = settings
         if not (DIST / "index.html").is_file():
             raise SettingError("the site is not built; run: make synth")
         pages = s3.Bucket(
@@ -96,7 +97,7 @@ class Site(Construct):
                 else None
             ),
             default_behavior=cloudfront.BehaviorOptions(
-                origin=origins.S3BucketOrigin.with_origin_access_control(pages),
+                origin=self._bucket_origin("PageAccess", pages),
                 viewer_protocol_policy=viewer.REDIRECT_TO_HTTPS,
                 response_headers_policy=self._headers("PageHeaders", policy),
                 compress=True,
@@ -125,7 +126,7 @@ class Site(Construct):
                     response_headers_policy=self._headers("ApiHeaders", API_POLICY),
                 ),
                 "/files/*": cloudfront.BehaviorOptions(
-                    origin=origins.S3BucketOrigin.with_origin_access_control(buckets.results),
+                    origin=self._bucket_origin("FileAccess", buckets.results),
                     viewer_protocol_policy=viewer.HTTPS_ONLY,
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
                     response_headers_policy=self._headers("FileHeaders", FILE_POLICY),
@@ -134,6 +135,19 @@ class Site(Construct):
         )
         self.origin = f"https://{settings.domain or self.distribution.distribution_domain_name}"
         self._deploy(pages)
+
+    def _global_name(self, id: str) -> str:
+        """Return a name for a resource whose names must differ in all regions of the account."""
+        return f"{self.settings.name}-{id}-{Aws.REGION}"
+
+    def _bucket_origin(self, id: str, bucket: s3.IBucket) -> cloudfront.IOrigin:
+        """Make a bucket an origin that CloudFront alone may read."""
+        access = cloudfront.S3OriginAccessControl(
+            self, id, origin_access_control_name=self._global_name(id)
+        )
+        return origins.S3BucketOrigin.with_origin_access_control(
+            bucket, origin_access_control=access
+        )
 
     def _headers(self, id: str, content_policy: str) -> cloudfront.ResponseHeadersPolicy:
         """Build the policy of the headers that CloudFront adds to answers.
@@ -154,6 +168,7 @@ class Site(Construct):
         return cloudfront.ResponseHeadersPolicy(
             self,
             id,
+            response_headers_policy_name=self._global_name(id),
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
                     content_security_policy=content_policy, override=True

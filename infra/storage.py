@@ -19,7 +19,8 @@ class JobTable(Construct):
     Attributes
     ----------
     table : dynamodb.Table
-        The table: billed per request, encrypted, restorable to any second of the last 35 days.
+        The table: billed per request, encrypted, restorable to any second of the last 35 days,
+        also after it was deleted by mistake.
     """
 
     def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
@@ -35,7 +36,6 @@ class JobTable(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute="ttl",
-            deletion_protection=settings.is_kept,
             removal_policy=removal_policy(settings),
         )
         for index in schema["GlobalSecondaryIndexes"]:
@@ -107,8 +107,14 @@ def bucket_origin(settings: StackSettings, what: str) -> str:
 
 
 def removal_policy(settings: StackSettings) -> RemovalPolicy:
-    """Return the policy that keeps or deletes stored data when the stack is deleted."""
-    return RemovalPolicy.RETAIN if settings.is_kept else RemovalPolicy.DESTROY
+    """Return the policy that keeps or deletes stored data when the stack is deleted.
+
+    Data is not kept when the first create of the stack fails: nothing is in it then, and a bucket
+    that stayed would block the next create, because its name is taken.
+    """
+    if settings.is_kept:
+        return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    return RemovalPolicy.DESTROY
 
 
 def convert_keys(schema: list[dict[str, str]]) -> dict[str, Any]:

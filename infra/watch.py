@@ -1,6 +1,6 @@
 """Monitoring: one dashboard, and alarms whose texts name the steps to take."""
 
-from aws_cdk import Duration, Fn
+from aws_cdk import Annotations, Aws, Duration, Fn
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -20,6 +20,11 @@ MISSING = cloudwatch.TreatMissingData
 OLDEST_SECONDS_MAX = 1800
 NO_WORKER_MINUTES = 15
 ERROR_PERCENT_MAX = 5
+
+NO_MAIL = (
+    "alarm_mail is not set, so nobody is told when an alarm is raised; "
+    "deploy with -c alarm_mail=ops@example.org"
+)
 
 
 def app_metric(settings: StackSettings, name: str, statistic: str = "Maximum") -> cloudwatch.Metric:
@@ -60,6 +65,8 @@ class Watch(Construct):
         self.topic = sns.Topic(self, "Alarms", enforce_ssl=True)
         if settings.alarm_mail:
             self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_mail))
+        else:
+            Annotations.of(self).add_warning_v2("dip:alarm_mail", NO_MAIL)
         self._watch_jobs()
         self._watch_api(gateway)
         self._watch_spend()
@@ -164,6 +171,7 @@ class Watch(Construct):
             self,
             "Spend",
             budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=f"{self.settings.name}-{Aws.REGION}",
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(
@@ -187,7 +195,9 @@ class Watch(Construct):
     def _add_dashboard(self, gateway: str, group: str, broker: str) -> None:
         settings = self.settings
         name = settings.name
-        dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=name)
+        # Dashboards and budgets have one list of names for all regions of the account.
+        title = f"{name}-{Aws.REGION}"
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=title)
         desired = cloudwatch.Metric(
             namespace="AWS/AutoScaling",
             metric_name="GroupDesiredCapacity",
@@ -219,7 +229,7 @@ class Watch(Construct):
         )
         self.address = Fn.sub(
             "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}"
-            f"#dashboards/dashboard/{name}"
+            f"#dashboards/dashboard/{name}-${{AWS::Region}}"
         )
 
 

@@ -47,6 +47,9 @@ def group_of(item):
     if "app" in item.fixturenames:
         # One app for all of them: its worker takes half a minute of processor time to start.
         return "app"
+    if path.startswith("infra/test_stack"):
+        # Each template takes seconds to synthesise.
+        return "stack"
     if path.endswith("test_catalogue.py"):
         return f"{path} {' '.join(sorted(names_of(item)))}"
     return path
