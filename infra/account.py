@@ -17,7 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from config.contract.settings import SettingError
-from infra.broker import VERSION
+from infra.broker import version_of
 from infra.cost import egress, read_prices
 from infra.settings import CONNECTIONS_OF_FUNCTIONS, ZONES, StackSettings, load
 
@@ -194,6 +194,7 @@ def check_zones(ec2: Any, mq: Any, settings: StackSettings) -> Iterator[str]:
         Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
     )
     known = sorted(each["ZoneName"] for each in offered["AvailabilityZones"])
+    version = version_of(settings.broker_type)
     taken = settings.zones or tuple(known[:ZONES])
     brokers, nodes = zones_of_broker(mq, settings), zones_of_nodes(ec2, settings)
     good = [each for each in known if each in brokers and each in nodes]
@@ -206,20 +207,21 @@ def check_zones(ec2: Any, mq: Any, settings: StackSettings) -> Iterator[str]:
         if zone not in known:
             yield f"zones: this region has {', '.join(known)}, got {zone}"
         elif zone not in brokers:
-            yield f"zone {zone} has no {settings.broker_type} with RabbitMQ {VERSION}; {advice}"
+            yield f"zone {zone} has no {settings.broker_type} with RabbitMQ {version}; {advice}"
         elif zone not in nodes:
             yield f"zone {zone} has none of {', '.join(settings.instance_types)}; {advice}"
 
 
 def zones_of_broker(mq: Any, settings: StackSettings) -> set[str]:
     """Return the zones in which Amazon MQ offers the broker's instance type and version."""
+    version = version_of(settings.broker_type)
     found = mq.describe_broker_instance_options(
         EngineType="RABBITMQ", HostInstanceType=settings.broker_type
     )
     return {
         zone["Name"]
         for option in found["BrokerInstanceOptions"]
-        if any(version.startswith(VERSION) for version in option["SupportedEngineVersions"])
+        if any(each.startswith(version) for each in option["SupportedEngineVersions"])
         for zone in option["AvailabilityZones"]
     }
 

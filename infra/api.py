@@ -106,6 +106,7 @@ class Api(Construct):
         )
         role = self._role(broker, table, buckets, worker_group)
         inside = network.vpc.select_subnets(subnet_type=network.inside.subnet_type)
+        self.by_ipv6 = network.egress == "direct"
         self.chalice = self._package(
             {
                 "api_gateway_stage": STAGE,
@@ -116,6 +117,7 @@ class Api(Construct):
                 "environment_variables": {
                     **environment,
                     "ORIGIN_SECRET": self.origin_secret.secret_name,
+                    **network.endpoints,
                 },
                 "subnet_ids": inside.subnet_ids,
                 "security_group_ids": [network.api.security_group_id],
@@ -184,11 +186,6 @@ class Api(Construct):
             allow(role, secret.secret_arn, "secretsmanager:GetSecretValue")
         allow(role, group_arn(self, worker_group), "autoscaling:SetDesiredCapacity")
         allow_on_all(role, "autoscaling:DescribeAutoScalingGroups")
-        allow_on_all(
-            role,
-            "cloudwatch:PutMetricData",
-            conditions={"StringEquals": {"cloudwatch:namespace": self.settings.name}},
-        )
         return role
 
     def _configure_function(self, name: str, seconds: int, role: iam.Role) -> None:
@@ -196,7 +193,7 @@ class Api(Construct):
         function: Any = self.chalice.get_resource(name)
         logs = log_group(self, f"{name}Log", self.settings)
         logs.grant_write(role)
-        overrides = {
+        overrides: dict[str, Any] = {
             "Runtime": RUNTIME,
             "Architectures": ["arm64"],
             "Timeout": seconds,
@@ -206,6 +203,8 @@ class Api(Construct):
         overrides["ReservedConcurrentExecutions"] = (
             self.settings.api_concurrency if name == HANDLER else 1
         )
+        if self.by_ipv6:
+            overrides["VpcConfig.Ipv6AllowedForDualStack"] = True
         for key, value in overrides.items():
             function.add_property_override(key, value)
         self.functions[name] = function.ref

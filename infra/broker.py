@@ -13,8 +13,12 @@ from infra.logs import DAYS
 from infra.network import Network
 from infra.settings import CONNECTIONS_MAX, StackSettings
 
-# RabbitMQ 4 runs on m7g instances only.
+# RabbitMQ 4 runs on m7g instances only, of which the smallest costs four times as much as a micro.
+# AWS has announced no end of support of 3.13 (looked up in December 2026); it does so 90 days
+# before. `infra.account` asks whether new brokers can be created.
 VERSION = "4.2"
+VERSION_OF_MICRO = "3.13"
+MICRO = "mq.t3.micro"
 
 USER = "dip"
 LOGS = ("general", "connection", "channel")
@@ -23,18 +27,24 @@ LOGS = ("general", "connection", "channel")
 # closes the channel. So this must exceed the longest job (`StackSettings.job_seconds_max` is at
 # most 7,200 s) with its transfers.
 CONSUMER_TIMEOUT_MS = 10_800_000
-CONFIGURATION = (
-    f"consumer_timeout = {CONSUMER_TIMEOUT_MS}\nmax_message_size = {resources.MESSAGE_BYTES_MAX}\n"
-)
 # Amazon MQ allows 100 connections by default there, fewer than API and workers may open.
 SMALLEST = "mq.m7g.medium"
 
 
+def version_of(broker_type: str) -> str:
+    """Return the version of RabbitMQ for instances of a type."""
+    return VERSION_OF_MICRO if broker_type == MICRO else VERSION
+
+
 def configuration_of(broker_type: str) -> str:
     """Build the configuration of a broker on instances of a type."""
-    if broker_type != SMALLEST:
-        return CONFIGURATION
-    return f"{CONFIGURATION}connection_max = {CONNECTIONS_MAX[SMALLEST]}\n"
+    lines = [f"consumer_timeout = {CONSUMER_TIMEOUT_MS}"]
+    if broker_type != MICRO:
+        # With RabbitMQ 3 the limits have their largest values, and Amazon MQ lets nobody set them.
+        lines.append(f"max_message_size = {resources.MESSAGE_BYTES_MAX}")
+    if broker_type == SMALLEST:
+        lines.append(f"connection_max = {CONNECTIONS_MAX[SMALLEST]}")
+    return "\n".join(lines) + "\n"
 
 
 class Broker(Construct):
@@ -66,12 +76,13 @@ class Broker(Construct):
                 exclude_punctuation=True,
             ),
         )
+        version = version_of(settings.broker_type)
         configuration = amazonmq.CfnConfiguration(
             self,
             "Configuration",
             name=f"{settings.name}-broker",
             engine_type="RABBITMQ",
-            engine_version=VERSION,
+            engine_version=version,
             data=Fn.base64(configuration_of(settings.broker_type)),
         )
         zones = network.vpc.select_subnets(subnet_type=network.inside.subnet_type).subnet_ids
@@ -82,7 +93,7 @@ class Broker(Construct):
             "RabbitMQ",
             broker_name=self.name,
             engine_type="RABBITMQ",
-            engine_version=VERSION,
+            engine_version=version,
             host_instance_type=settings.broker_type,
             deployment_mode="CLUSTER_MULTI_AZ" if settings.broker_cluster else "SINGLE_INSTANCE",
             publicly_accessible=False,

@@ -1,8 +1,9 @@
 """`make cost`: estimate what the chosen settings cost, from the price table.
 
-The estimates use list prices (`prices.json`, which has their date and a note on their source) and
-assumptions about one image (`Usage`). Taxes, free tiers, and the free traffic from S3 to CloudFront
-are left out.
+The estimates use list prices (`prices.json`, which has their date, a note on their source, and the
+pages of AWS to compare with) and assumptions about one image (`Usage`). Taxes and the free traffic
+from S3 to CloudFront are left out. Free tiers are not deducted: other apps of the account may use
+them. An item that has one is marked.
 """
 
 import argparse
@@ -30,6 +31,18 @@ ENDPOINTS = (
     "monitoring",
     "autoscaling",
 )
+
+# Broker's messages and the worker's image on disk, in GB; assumed.
+BROKER_GIGABYTES = 1.0
+IMAGE_GIGABYTES = 0.5
+
+# What AWS gives each account for nothing, by the items that it is for.
+FREE = {
+    "schedules": "a million calls and 400,000 GB s of Lambda a month",
+    "secrets, alarms and metrics": "10 alarms, 10 metrics and 3 dashboards",
+    "API and Lambda": "a million calls and 400,000 GB s of Lambda a month",
+    "downloads": "1 TB and 10 million requests of CloudFront a month",
+}
 
 SECRETS = 2
 ALARMS = 7
@@ -77,16 +90,28 @@ def read_prices() -> dict[str, Any]:
 
 
 def egress(settings: StackSettings, prices: Mapping[str, Any]) -> str:
-    """Return ``nat`` or ``endpoints``: the setting, or for ``auto`` the cheaper one when idle."""
+    """Return the setting, or for ``auto`` the cheaper of ``nat`` and ``endpoints`` when idle."""
     if settings.egress != "auto":
         return settings.egress
     return min(("nat", "endpoints"), key=lambda way: egress_month(way, prices))
 
 
 def egress_month(way: str, prices: Mapping[str, Any]) -> float:
-    """Return the price of an idle NAT gateway (``nat``) or of the endpoints for one month."""
-    hour = prices["nat_hour"] if way == "nat" else prices["endpoint_hour"] * ZONES * len(ENDPOINTS)
-    return float(hour * prices["month_hours"])
+    """Return the price of a way to AWS for one idle month.
+
+    Parameters
+    ----------
+    way : str
+        ``nat`` (the gateway with its address), ``endpoints``, or ``direct``, which costs nothing.
+    prices : mapping
+        The price table.
+    """
+    hours = {
+        "nat": prices["nat_hour"] + prices["address_hour"],
+        "endpoints": prices["endpoint_hour"] * ZONES * len(ENDPOINTS),
+        "direct": 0.0,
+    }
+    return float(hours[way] * prices["month_hours"])
 
 
 def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, float]:
@@ -101,12 +126,14 @@ def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, 
     schedules += calls / 2 * 6 * prices["table_read_million"] / 1e6
     return {
         f"broker {settings.broker_type} × {nodes}": broker * nodes * prices["month_hours"],
+        "broker's disk": BROKER_GIGABYTES * nodes * prices["broker_gigabyte_month"],
         f"network by {egress(settings, prices)}": egress_month(egress(settings, prices), prices),
         "schedules": schedules,
         "secrets, alarms and metrics": SECRETS * prices["secret_month"]
         + ALARMS * prices["alarm_month"]
         + METRICS * prices["metric_month"],
         "firewall": prices["firewall_month"] if settings.firewall_requests else 0.0,
+        "worker's image": IMAGE_GIGABYTES * prices["image_gigabyte_month"],
         "workers": 0.0,
     }
 
@@ -118,6 +145,8 @@ def thousand_images(
     spot = settings.spot_percent / 100
     hour = sum(look_up_price(prices["instance_hour"], each) for each in settings.instance_types)
     hour *= (1 - spot * (1 - prices["spot_share"])) / len(settings.instance_types)
+    if settings.egress == "direct":
+        hour += prices["address_hour"]
     calls = 1000 * usage.api_calls
     gigabytes = (usage.upload_megabytes + usage.result_megabytes) * 1000 / 1024
     months = settings.kept_days / 30
@@ -136,6 +165,7 @@ def thousand_images(
         + 2 * prices["get_thousand"],
         "downloads": usage.result_megabytes * 1000 / 1024 * prices["cloudfront_gigabyte"]
         + calls * prices["cloudfront_million"] / 1e6,
+        "firewall": calls * prices["firewall_million"] / 1e6 if settings.firewall_requests else 0.0,
     }
 
 
@@ -165,15 +195,19 @@ def report(settings: StackSettings) -> str:
         f"An image is assumed to be {usage.upload_megabytes:g} MB up, "
         f"{usage.result_megabytes:g} MB back, and {usage.node_seconds:g} s of a node.",
         f"By NAT the network costs {egress_month('nat', prices):.2f} a month, by endpoints "
-        f"{egress_month('endpoints', prices):.2f}.",
+        f"{egress_month('endpoints', prices):.2f}, with public addresses for the workers nothing.",
+        "* AWS gives each account for nothing:",
+        *(f"  {item}: {what}" for item, what in FREE.items()),
         prices["note"],
+        *prices["pages"],
     ]
     return "\n".join(lines)
 
 
 def format_table(title: str, amounts: Mapping[str, float]) -> list[str]:
     """Format amounts as lines of text: the title with the sum, then one line per amount."""
-    lines = [(title, sum(amounts.values())), *((f"  {key}", each) for key, each in amounts.items())]
+    lines = [(title, sum(amounts.values()))]
+    lines += [(f"  {key}{' *' if key in FREE else ''}", each) for key, each in amounts.items()]
     return [f"{name:<40}{amount:>10.2f}" for name, amount in lines]
 
 

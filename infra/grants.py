@@ -1,7 +1,6 @@
 """Grants on one resource, or on all resources for actions that AWS cannot restrict."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
@@ -19,7 +18,6 @@ LAMBDA_NETWORK = (
 # template with this list.
 ON_ALL: Mapping[str, str] = {
     "autoscaling:DescribeAutoScalingGroups": "AWS takes no resource for describing groups",
-    "cloudwatch:PutMetricData": "AWS takes no resource; the condition names our namespace",
     "ecr:GetAuthorizationToken": "AWS takes no resource; pulling is granted on our repository",
 } | dict.fromkeys(LAMBDA_NETWORK, "Lambda makes its interfaces itself and they have no name before")
 
@@ -29,15 +27,9 @@ def allow(role: iam.Role, resource: str, *actions: str) -> None:
     role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
 
-def allow_on_all(
-    role: iam.Role, *actions: str, conditions: Mapping[str, Any] | None = None
-) -> None:
+def allow_on_all(role: iam.Role, *actions: str) -> None:
     """Allow a role some actions on all resources; only for the actions in `ON_ALL`."""
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=list(actions), resources=["*"], conditions=dict(conditions or {})
-        )
-    )
+    allow(role, "*", *actions)
 
 
 def policy_on_all(*actions: str) -> iam.PolicyDocument:

@@ -16,13 +16,14 @@ PREFIX = "DIP_"
 # Most steps of a step scaling policy; there is one step for each worker.
 WORKERS_MAX = 20
 
-EGRESS = ("auto", "nat", "endpoints")
+EGRESS = ("auto", "nat", "endpoints", "direct")
 ZONES = 2
 # The only retention times of logs that CloudWatch offers, in days, up to a year.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
-# The broker's instance types with the most connections that one host takes: Amazon MQ's defaults
-# for RabbitMQ 4.2; for the medium one `infra.broker` sets the largest number allowed.
+# The broker's instance types with the most connections that one host takes: Amazon MQ's defaults;
+# for the medium one `infra.broker` sets the largest number allowed.
 CONNECTIONS_MAX: Mapping[str, int] = {
+    "mq.t3.micro": 500,
     "mq.m7g.medium": 300,
     "mq.m7g.large": 1500,
     "mq.m7g.xlarge": 3000,
@@ -72,7 +73,8 @@ class StackSettings:
         The two availability zones; empty for the first two of the region. Needed where these lack
         an instance type; `make deploy` says so.
     egress : str
-        How the network reaches AWS: ``nat``, ``endpoints``, or ``auto`` for the cheaper of the two.
+        How the network reaches AWS: ``nat``, ``endpoints``, ``auto`` for the cheaper of the two,
+        or ``direct`` with public addresses for the workers (`infra.network`).
     domain, certificate : str
         Domain of the site, and ARN of its certificate in us-east-1; empty for CloudFront's own
         domain.
@@ -100,10 +102,10 @@ class StackSettings:
     spot_percent: int = 100
     workers_max: int = 2
     worker_images: int = 100
-    broker_type: str = "mq.m7g.medium"
+    broker_type: str = "mq.t3.micro"
     broker_cluster: bool = False
     zones: tuple[str, ...] = ()
-    egress: str = "auto"
+    egress: str = "direct"
     domain: str = ""
     certificate: str = ""
     kept_days: int = 7
@@ -130,6 +132,7 @@ SIZES: Mapping[str, StackSettings] = {
         worker_images=200,
         broker_type="mq.m7g.large",
         broker_cluster=True,
+        egress="auto",
         log_days=90,
         requests_per_second=200,
         requests_burst=400,
@@ -240,6 +243,8 @@ def check(settings: StackSettings) -> None:
         raise SettingError(f"zones: must name {ZONES}, got {','.join(settings.zones)!r}")
     for each in settings.zones:
         check_pattern(each, ZONE, "zones", "names such as eu-central-1a")
+    if settings.broker_cluster and settings.broker_type == "mq.t3.micro":
+        raise SettingError("broker_cluster: mq.t3.micro is for one host; take a larger broker_type")
     check_connections(settings)
     check_names(settings)
 

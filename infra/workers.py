@@ -94,7 +94,7 @@ class Workers(Construct):
             "Group",
             auto_scaling_group_name=name,
             vpc=network.vpc,
-            vpc_subnets=network.inside,
+            vpc_subnets=network.for_workers,
             min_capacity=0,
             max_capacity=settings.workers_max,
             mixed_instances_policy=self._instances_policy(network, role, environment, settings),

@@ -54,6 +54,7 @@ MAY_IMPORT = {
         "yarl",
     },
     "infra/server/": {"infra", "config", "chalice", "waitress"},
+    "infra/account.py": {"config", "infra", *AWS},
     "infra/letters.py": {"config", *AWS},
     "infra/": {"config", "aws_cdk", "cdk_nag", "constructs", "chalice"},
 }

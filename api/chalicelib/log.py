@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +51,11 @@ def event(name: str, batch: str = "", /, **fields: str | float | None) -> None:
     if batch:
         fields["batch"] = resources.public_name(batch)
     logger.info(name, extra={"fields": fields})
+
+
+def figures(described: Mapping[str, Any], values: Mapping[str, int]) -> None:
+    """Log figures with their description for CloudWatch (`chalicelib.metrics`)."""
+    logger.info("figures", extra={"fields": {"_aws": described, **values}})
 
 
 def trouble(name: str, batch: str = "", /, **fields: str | float | None) -> None:

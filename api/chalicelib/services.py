@@ -99,8 +99,10 @@ def make(settings: ApiSettings) -> Services:
             settings.aws_region, settings.s3_public_endpoint or settings.s3_endpoint
         ),
         publisher=Publisher(lambda: broker_url(settings), settings.publish_seconds),
-        fleet=Fleet(client("autoscaling", settings), settings.worker_group),
-        metrics=Metrics(client("cloudwatch", settings), settings.metrics_namespace),
+        fleet=Fleet(
+            client("autoscaling", settings, settings.autoscaling_endpoint), settings.worker_group
+        ),
+        metrics=Metrics(settings.metrics_namespace),
         origin_key=functools.cache(lambda: origin_key(settings)),
         clock=lambda: time.time_ns() // 1_000_000,
     )
@@ -117,9 +119,14 @@ def job_table(client: Any, settings: ApiSettings) -> JobTable:
     )
 
 
-def client(service: str, settings: ApiSettings) -> Any:
-    """Make a client for one of AWS's services."""
-    return boto3.client(service, region_name=settings.aws_region, config=Config(**TIMEOUTS))
+def client(service: str, settings: ApiSettings, endpoint: str = "") -> Any:
+    """Make a client for one of AWS's services, at its own address or another."""
+    return boto3.client(
+        service,
+        region_name=settings.aws_region,
+        endpoint_url=endpoint or None,
+        config=Config(**TIMEOUTS),
+    )
 
 
 def broker_url(settings: ApiSettings) -> str:

@@ -101,6 +101,10 @@ class ApiSettings(Endpoints):
     worker_images: int = setting(
         "Number of waiting images for which one worker node is wanted", 100
     )
+    autoscaling_endpoint: str = setting(
+        "Auto Scaling as the API reaches it, where it has IPv6 alone; empty for AWS's own address",
+        "",
+    )
     thousand_images_usd: float = setting(
         "Price of 1,000 images, for estimates; 0 to state none", 0.0
     )

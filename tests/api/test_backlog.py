@@ -1,11 +1,14 @@
 """The backlog, the fleet, estimates and dead letters, on a real broker and moto's AWS."""
 
+import io
+import json
+import time
 from dataclasses import replace
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from chalicelib import backlog, batch_view, letters
+from chalicelib import backlog, batch_view, letters, log
 from chalicelib import services as services_module
 from chalicelib.fleet import START_MINUTES, STARTING, Fleet
 from chalicelib.metrics import Metrics
@@ -82,12 +85,15 @@ def test_what_waits_and_who_works_is_counted(api, queues):
     }
 
 
-def test_the_figures_are_published_under_their_names(api, queues):
-    client = api.services.metrics.client
-    metrics = Metrics(client, f"figures-{api.table.name}")
-    figures = backlog.measure(replace(api.services, metrics=metrics))
-    found = client.list_metrics(Namespace=metrics.namespace)["Metrics"]
-    assert {each["MetricName"] for each in found} == set(figures)
+def test_the_figures_are_published_under_their_names_by_the_log(api, queues, monkeypatch):
+    lines = io.StringIO()
+    monkeypatch.setattr(log.logger.handlers[0], "stream", lines)
+    figures = backlog.measure(replace(api.services, metrics=Metrics("dip")))
+    (line,) = [each for each in map(json.loads, lines.getvalue().splitlines()) if "_aws" in each]
+    (described,) = line["_aws"]["CloudWatchMetrics"]
+    assert (described["Namespace"], described["Dimensions"]) == ("dip", [[]])
+    assert {each["Name"]: line[each["Name"]] for each in described["Metrics"]} == figures
+    assert abs(line["_aws"]["Timestamp"] - 1000 * time.time()) < 60_000
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from infra.settings import SIZES
 
 REGION = "eu-central-1"
 KEYS = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": REGION}
-SMALL = SIZES["small"]
+SMALL = replace(SIZES["small"], broker_type="mq.m7g.medium", egress="nat")
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 
 

@@ -22,10 +22,11 @@ def test_the_price_table_tells_its_date_and_holds_every_choice_of_the_sizes(pric
 
 def test_the_cheaper_way_to_aws_is_taken_unless_one_is_set(prices):
     expensive = json.loads(json.dumps(prices)) | {"nat_hour": 100.0}
-    small = SIZES["small"]
-    assert cost.egress(small, prices) == "nat"
-    assert cost.egress(small, expensive) == "endpoints"
-    assert cost.egress(replace(small, egress="nat"), expensive) == "nat"
+    production = SIZES["production"]
+    assert cost.egress(production, prices) == "nat"
+    assert cost.egress(production, expensive) == "endpoints"
+    assert cost.egress(replace(production, egress="nat"), expensive) == "nat"
+    assert cost.egress(SIZES["small"], prices) == "direct"
 
 
 def test_idle_workers_cost_nothing(prices):
@@ -34,10 +35,30 @@ def test_idle_workers_cost_nothing(prices):
 
 def test_spot_instances_make_images_cheaper(prices):
     spot, own = (
-        cost.thousand_images(replace(SIZES["small"], spot_percent=share), prices)["workers"]
+        cost.thousand_images(replace(SIZES["production"], spot_percent=share), prices)["workers"]
         for share in (100, 0)
     )
     assert spot == pytest.approx(own * prices["spot_share"])
+
+
+def test_an_idle_small_stack_costs_less_than_thirty_dollars(prices):
+    small = cost.idle_month(SIZES["small"], prices)
+    assert sum(small.values()) < 30
+    assert (small["network by direct"], small["firewall"]) == (0.0, 0.0)
+
+
+def test_a_nat_gateway_is_counted_with_its_address(prices):
+    hour = prices["nat_hour"] + prices["address_hour"]
+    assert cost.egress_month("nat", prices) == hour * prices["month_hours"]
+
+
+def test_the_report_marks_what_is_free_for_a_while_and_names_its_sources(capsys, prices):
+    assert cost.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    marked = {line[2:].partition(" *")[0] for line in lines if " *  " in line}
+    assert marked == set(cost.FREE)
+    assert set(prices["pages"]) <= set(lines)
+    assert prices["date"] in lines[0]
 
 
 def test_a_price_that_is_missing_is_one_sentence(capsys):

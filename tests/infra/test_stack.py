@@ -96,8 +96,10 @@ def test_the_table_is_the_one_that_the_code_knows(template):
 def test_the_broker_is_private_and_speaks_tls_to_api_and_workers_alone(template):
     broker = template.one("AWS::AmazonMQ::Broker")
     assert broker["PubliclyAccessible"] is False
-    assert (broker["EngineType"], broker["EngineVersion"]) == ("RABBITMQ", "4.2")
-    assert broker["HostInstanceType"].startswith("mq.m7g.")
+    # RabbitMQ 4 is for m7g alone.
+    versions = {"mq.t3.micro": "3.13", "mq.m7g.large": "4.2"}
+    assert broker["EngineType"] == "RABBITMQ"
+    assert broker["EngineVersion"] == versions[broker["HostInstanceType"]]
     assert broker["Logs"] == {"General": True}
     assert "resolve:secretsmanager" in json.dumps(broker["Users"])
     ports = {
@@ -110,6 +112,9 @@ def test_the_broker_is_private_and_speaks_tls_to_api_and_workers_alone(template)
     # API and workers open more connections than the smallest broker allows by default.
     assert "connection_max = 300" in configuration_of("mq.m7g.medium")
     assert "connection_max" not in configuration_of("mq.m7g.large")
+    assert f"max_message_size = {resources.MESSAGE_BYTES_MAX}" in configuration_of("mq.m7g.large")
+    # Amazon MQ refuses limits with RabbitMQ 3, where they have their largest values.
+    assert configuration_of("mq.t3.micro") == "consumer_timeout = 10800000\n"
 
 
 def test_workers_scale_from_and_to_zero(template):
@@ -149,7 +154,9 @@ def test_the_worker_image_is_built_from_the_worker_alone(template):
     (folder,) = [
         each for each in template.folder.glob("asset.*") if (each / "cluster_worker").is_dir()
     ]
-    assert {each.name for each in folder.iterdir()} <= {"cluster_worker", "config", ".dockerignore"}
+    # CDK keeps every file whose name is the Dockerfile's, that of the whole app as well.
+    names = {each.name for each in folder.iterdir()} - {".dockerignore", "Dockerfile"}
+    assert names == {"cluster_worker", "config"}
 
 
 def test_the_page_has_the_very_headers_that_it_has_on_one_machine(template):
@@ -275,13 +282,40 @@ def test_the_addresses_are_told(template):
     assert {"SiteUrl", "ApiUrl", "DashboardUrl", "DeadLettersFunction"} <= set(template.outputs)
 
 
+def test_a_small_stack_pays_for_no_way_to_aws(small):
+    """Workers have public addresses; the API reaches what has no gateway endpoint by IPv6."""
+    kinds = Counter(each["Type"] for each in small.resources.values())
+    assert not {"AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::WAFv2::WebACL"} & set(kinds)
+    endpoints = small.all("AWS::EC2::VPCEndpoint").values()
+    assert {each["VpcEndpointType"] for each in endpoints} == {"Gateway"}
+    (gateway,) = small.all("AWS::EC2::EgressOnlyInternetGateway")
+    routes = [
+        each
+        for each in small.all("AWS::EC2::Route").values()
+        if each.get("EgressOnlyInternetGatewayId") == {"Ref": gateway}
+    ]
+    assert [each["DestinationIpv6CidrBlock"] for each in routes] == ["::/0"] * 2
+    subnets = small.all("AWS::EC2::Subnet")
+    public = {name for name, each in subnets.items() if each["MapPublicIpOnLaunch"]}
+    group = small.one("AWS::AutoScaling::AutoScalingGroup")
+    assert {each["Ref"] for each in group["VPCZoneIdentifier"]} == public
+    for function in small.all("AWS::Serverless::Function").values():
+        assert function["VpcConfig"]["Ipv6AllowedForDualStack"] is True
+        assert not {each["Ref"] for each in function["VpcConfig"]["SubnetIds"]} & public
+        address = function["Environment"]["Variables"]["AUTOSCALING_ENDPOINT"]
+        assert written(address) == "https://autoscaling.<AWS::Region>.api.aws"
+    assert {each["Ref"] for each in small.one("AWS::AmazonMQ::Broker")["SubnetIds"]} < (
+        set(subnets) - public
+    )
+
+
 def test_small_and_production_differ_as_meant(small, production):
     def kinds(template):
         return Counter(each["Type"] for each in template.resources.values())
 
     more = kinds(production) - kinds(small)
     fewer = kinds(small) - kinds(production)
-    # A firewall, a mail, endpoints in place of NAT; no bucket is emptied with the stack.
+    # A firewall, a mail, endpoints; no public subnets, and no bucket is emptied with the stack.
     assert set(more) == {
         "AWS::WAFv2::WebACL",
         "AWS::WAFv2::WebACLAssociation",
@@ -290,7 +324,7 @@ def test_small_and_production_differ_as_meant(small, production):
         "AWS::EC2::SecurityGroup",
         "AWS::EC2::SecurityGroupIngress",
     }
-    assert {"AWS::EC2::NatGateway", "Custom::S3AutoDeleteObjects"} <= set(fewer)
+    assert {"AWS::EC2::InternetGateway", "Custom::S3AutoDeleteObjects"} <= set(fewer)
     assert small.one("AWS::AmazonMQ::Broker")["DeploymentMode"] == "SINGLE_INSTANCE"
     assert production.one("AWS::AmazonMQ::Broker")["DeploymentMode"] == "CLUSTER_MULTI_AZ"
     assert [
