@@ -12,7 +12,8 @@ PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
-LONG := tilings parameters chains kernels engine gigapixel scaling bench broker worker rabbitmq4 chaos
+LONG := tilings parameters chains kernels engine gigapixel scaling bench broker worker rabbitmq4 \
+	chaos enforced installed
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -26,6 +27,8 @@ LONG_broker := tests/machines/test_broker_node.py
 LONG_worker := tests/machines/test_worker_node.py
 LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
 LONG_chaos := tests/chaos/test_storm.py
+LONG_enforced := tests/infra/test_enforced.py
+LONG_installed := tests/machines/test_installed.py
 
 CDK := infra/node_modules/.bin/cdk
 
