@@ -69,7 +69,8 @@ class Rank:
             if isinstance(message, Task):
                 began, worked = time.monotonic(), time.process_time()
                 error = self.run_task(message)
-                spent = Spent(time.monotonic() - began, time.process_time() - worked)
+                worked = time.process_time() - worked + self.files.take_cpu_seconds()
+                spent = Spent(time.monotonic() - began, worked)
                 send(self.connection, Done(message.job, error, spent, self.unreported))
             # Else it is the Cancel of a job that is already done: ignore it.
 

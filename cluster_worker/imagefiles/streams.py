@@ -84,6 +84,10 @@ class FileAccess:
             return stack.enter_context(RawFileSurface(image))
         return Array(self.maps.map(image, writable=True))
 
+    def take_cpu_seconds(self) -> float:
+        """Return the decoder's processor seconds since this was last called; reset them."""
+        return self.decoder.take_spent().cpu_seconds if "decoder" in vars(self) else 0.0
+
     def close(self) -> None:
         """End the decoder, if one was made."""
         if "decoder" in vars(self):
