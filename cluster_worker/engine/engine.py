@@ -39,9 +39,10 @@ from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import Depth, PlanRequest, check_image, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.cost import costliest, estimate, is_worth_cutting
 from cluster_worker.plan.rates import MEASURED
+from cluster_worker.plan.request import Depth, PlanRequest, check_image
 
 Image = NDArray[Any]
 # Rates for the choice between one rank and all: the work decides, not the speed of the memory.

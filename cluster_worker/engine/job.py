@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.wire import Task
 from cluster_worker.pixels.shared_memory import Pixels, Segment, Segments
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.rates import MEASURED
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.timings import NOTHING, Spent
 
 Image = NDArray[Any]

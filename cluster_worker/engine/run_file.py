@@ -26,10 +26,11 @@ from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import Depth, PlanRequest, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.kinds import reads_labels
 from cluster_worker.plan.nodata import NoRule, stands_apart
 from cluster_worker.plan.passes import Plan
+from cluster_worker.plan.request import Depth, PlanRequest
 
 Steps = Sequence[Mapping[str, Any]]
 

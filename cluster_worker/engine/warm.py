@@ -24,7 +24,8 @@ from cluster_worker.errors import Rejected
 from cluster_worker.lazy import lazy_names
 from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 Image = NDArray[Any]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.chain import PlanRequest
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.timings import Spent
 
 # Environment variables from the engine to its ranks: the engine's private folder in memory, the

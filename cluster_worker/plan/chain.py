@@ -11,81 +11,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
-from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.kernels import depths
 from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.operations.color import channels_refusal, gray2rgb
-from cluster_worker.operations.declare import Kernel, Place, Stage, Stages
+from cluster_worker.operations.declare import Kernel, Stage, Stages
 from cluster_worker.operations.support import masks, statistics
 from cluster_worker.operations.support.histograms import levels_from_zero
-from cluster_worker.pixels.depths import floats_for, to_depth
-from cluster_worker.pixels.header import CHANNELS_MAX, ImageHeader, Kind
-from cluster_worker.pixels.placement import Placement
-from cluster_worker.pixels.tiling import Span
+from cluster_worker.pixels.depths import floats_for
+from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.plan import alpha, nodata
-from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
+from cluster_worker.plan.blocks import operation_errors
+from cluster_worker.plan.fusing import fuse, split_into_passes
 from cluster_worker.plan.kinds import for_labels, is_wide, keeps_values, kind_after
-from cluster_worker.plan.passes import TILE_PIXELS, Density, Load, Pass, Plan
+from cluster_worker.plan.links import Chain, Link
+from cluster_worker.plan.passes import TILE_PIXELS, Plan
+from cluster_worker.plan.request import Depth, PlanRequest, check_image
 
 Image = NDArray[Any]
-Depth = Literal["input", "native"]
-
-DTYPES = (
-    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
-    *("float16", "float32", "float64"),
-)
-
-# Decompositions of operations in floating point that may leave a mask a mask.
-KEEPS_LEVELS = ("pointwise", "geometric", "statistical")
-
-# Dtypes of pictures to which kernels can round their own result.
-ROUNDED = ("uint8", "uint16")
-
-# Rows and columns of the example, on which the planner runs each stage to find the dtype and the
-# channels of its result. The example is not constant: a constant image has no threshold and no
-# edge.
-EXAMPLE_SIDE = 16
-# Most pixels of the window that the planner makes for one pixel of a geometric stage's result.
-EXAMPLE_WINDOW_MAX = 1 << 16
 # Most images of pixels in a block that wraps around a small image.
 REPEATS_MAX = 4
-
-
-class PlanRequest(NamedTuple):
-    """What a plan is made from; equal requests give equal plans, in the engine and in all ranks.
-
-    Attributes
-    ----------
-    image : ImageHeader
-        What the image is; its dtype is one of `DTYPES`.
-    steps : str
-        The steps as a JSON list, checked, with every parameter present.
-    depth : {"input", "native"}
-        Whether the result is converted to the input's dtype, or keeps scikit-image's dtype.
-    core : tuple of int or None
-        Largest (rows, columns) of a tile's core, instead of one chosen by size and cost.
-    grid : int
-        Cores of the result begin at multiples of it, in pixels, as the tiles of a file do.
-    returns : bool
-        With depth "input": whether the result is converted to the input's dtype at the end. If
-        not, a float result stays as it is.
-    kernels : bool
-        Whether kernels may serve the steps. If not, all stages are the operations' functions.
-    """
-
-    image: ImageHeader
-    steps: str
-    depth: Depth = "input"
-    core: tuple[int, int] | None = None
-    grid: int = 1
-    returns: bool = True
-    kernels: bool = True
 
 
 @lru_cache(maxsize=256)
@@ -131,8 +80,8 @@ def plan(request: PlanRequest) -> Plan:
 
 
 def move_alpha(
-    request: PlanRequest, chain: "Chain", result_alpha: bool
-) -> tuple[tuple[Plan, ...], list["Link"]]:
+    request: PlanRequest, chain: Chain, result_alpha: bool
+) -> tuple[tuple[Plan, ...], list[Link]]:
     """Plan the steps that move pixels for alpha alone, as far as stages or the result need it.
 
     Returns
@@ -163,230 +112,6 @@ def move_alpha(
         for link in chain.links
     ]
     return tuple(plans), links
-
-
-class Link(NamedTuple):
-    """A stage of the chain, and what the planner found by running it on the example.
-
-    Attributes
-    ----------
-    before, after : tuple of int
-        (rows, columns) of the image before and after the stage.
-    channels, dtype : tuple of int, str
-        Of the stage's result; channels are () or (channels,), without alpha.
-    arrays, table, cost
-        As in `Pass`.
-    input_dtype : str
-        Dtype of the stage's input.
-    """
-
-    stage: Stage
-    before: tuple[int, int]
-    after: tuple[int, int]
-    channels: tuple[int, ...]
-    dtype: str
-    arrays: int
-    table: int
-    cost: float
-    input_dtype: str
-
-
-class Chain:
-    """The stages so far, and what an image is after the last one.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (rows, columns).
-    channels : tuple of int
-        () or (channels,), without alpha.
-    dtype : str
-    kernels : bool
-        Whether kernels may serve the steps.
-    density : Density or None
-        Resolution relative to that of the source; None if it differs between pixels.
-    placement : Placement or None
-        Where the pixels lie in the source; None if that is not affine.
-    values_kept : bool
-        Whether all steps so far only moved pixels.
-    alpha : bool
-        Whether the image has alpha, which is kept apart.
-    moves : list of mapping
-        The steps so far that move pixels, and so alpha.
-    kind : {"picture", "intensity", "bands", "mask", "labels"}
-        What the image is before it is converted to the input's depth.
-    marked : bool
-        Whether pixels without data are NaN now.
-    discrete : int
-        Number of the last step, from 0, whose result is a mask or labels.
-    averaged_by : str
-        The last operation that mixes the levels of a picture, so that it is no mask any more; ""
-        if there is none, or a mask or labels came after it.
-    """
-
-    def __init__(self, image: ImageHeader, kernels: bool) -> None:
-        rows, columns = image.shape[:2]
-        self.links: list[Link] = []
-        self.alpha = image.alpha
-        self.moves: list[Mapping[str, Any]] = []
-        self.shape = rows, columns
-        self.channels: tuple[int, ...] = (image.colours,) if image.colours > 1 else ()
-        self.dtype = image.dtype
-        self.kernels = kernels
-        self.density: Density | None = Density()
-        self.placement: Placement | None = Placement()
-        self.values_kept = True
-        self.averaged_by = ""
-        self.marked = False
-        self.discrete = 0
-        self.kind: Kind = image.kind
-
-    @property
-    def is_labels(self) -> bool:
-        """Whether the image holds numbers of regions."""
-        return self.kind == "labels"
-
-    def kernel_of(
-        self,
-        operation: Operation,
-        parameters: Mapping[str, Any],
-        depth: Depth,
-        *,
-        exact: bool = False,
-    ) -> Kernel | None:
-        """Return the kernel that serves an operation on the current image; None without one."""
-        if not self.kernels:
-            return None
-        return operation.kernel(parameters, self.dtype, depth, self.channels, exact=exact)
-
-    def conversion(self, target: str, name: str) -> Stage:
-        """Return the stage that converts to another dtype, by a kernel if there is one."""
-        stage = Stage(partial(to_depth, dtype=target), name=name)
-        if not self.kernels or not depths.converts(self.dtype, target):
-            return stage
-        return Stage(partial(depths.to_depth, dtype=target), model=stage, name=name)
-
-    @property
-    def example(self) -> Image:
-        """A small image of the current dtype and channels."""
-        return example_of(self.channels, self.dtype)
-
-    def add(self, stage: Stage, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
-        """Append a stage, and run it on the example to find its result's dtype and channels.
-
-        Raises
-        ------
-        Rejected
-            If it refuses the example.
-        """
-        if "alpha" in stage.context:
-            stage = replace(stage, alpha_index=len(self.moves))
-        before, after, input_dtype = self.shape, stage.shape_after(self.shape), self.dtype
-        result = try_stage(stage, self.example, before)
-        if result.ndim > 3:
-            raise Rejected(
-                f"{stage.name}: takes gray or RGB images, got {self.channels[0]} channels"
-            )
-        self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
-        link = Link(
-            stage, before, after, self.channels, self.dtype, arrays, table, cost, input_dtype
-        )
-        self.links.append(link)
-
-    def round_in_last_stage(self, dtype: str, shows: tuple[float, float] = (0, 1)) -> bool:
-        """Have the last stage scale and round its result to a dtype; return whether it can.
-
-        `shows` are the values of the result that become black and white.
-        """
-        last = self.links[-1]
-        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.context):
-            return False
-        if "dtype" not in last.stage.context or np.dtype(self.dtype).kind != "f":
-            return self.convert_in_last_stage(dtype)
-        stage = replace(last.stage, dtype=dtype, shows=shows)
-        self.links[-1] = last._replace(stage=stage, dtype=dtype)
-        self.dtype = dtype
-        return True
-
-    def convert_in_last_stage(self, dtype: str) -> bool:
-        """Have the last stage return its result in another dtype; return whether it can."""
-        last = self.links[-1]
-        if "target" not in last.stage.context:
-            return False
-        self.links[-1] = last._replace(stage=replace(last.stage, target=dtype), dtype=dtype)
-        self.dtype = dtype
-        return True
-
-    def note_levels(self, operation: Operation, parameters: Mapping[str, Any]) -> None:
-        """Note whether the image may be a mask after an operation."""
-        if self.dtype == "bool" or self.is_labels:
-            self.averaged_by = ""
-        elif operation.weighs(parameters) or (
-            operation.floats and operation.decomposition.name not in KEEPS_LEVELS
-        ):
-            self.averaged_by = operation.name
-
-    def change_placement(
-        self, operation: Operation, parameters: Mapping[str, Any], before: tuple[int, int]
-    ) -> None:
-        """Update the placement after an operation; `before` are the (rows, columns) before it."""
-        step = operation.placement(parameters, before, self.shape)
-        if self.placement is not None:
-            self.placement = self.placement.then(step) if step is not None else None
-        self.values_kept = self.values_kept and keeps_values(operation, parameters)
-
-    def change_density(
-        self, operation: Operation, parameters: Mapping[str, Any], before: tuple[int, int]
-    ) -> None:
-        """Update the density after an operation; `before` are the (rows, columns) before it."""
-        if self.density is None or operation.pixels == "lost":
-            self.density = None
-        elif operation.pixels == "turned":
-            across, down, turned = self.density
-            self.density = Density(down, across, not turned)
-        elif operation.pixels == "scaled":
-            across, down, turned = self.density
-            step = operation.placement(parameters, before, self.shape)
-            # A block at the border may be filled up: sizes alone do not tell how wide a pixel is.
-            scaled = step if step is not None else Placement.scaled(before, self.shape)
-            rows, columns = 1 / scaled.yy, 1 / scaled.xx
-            self.density = Density(across * columns, down * rows, turned)
-
-
-def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
-    """Run a stage on the example to find its result's dtype and channels.
-
-    A geometric stage computes one pixel only, from a block of zeros. `shape` are the (rows,
-    columns) of the real image.
-    """
-    if stage.like is not None:
-        with operation_errors(stage.name):
-            return stage.like(example)
-    if stage.model is not None:
-        floats = "dtype" in stage.context
-        found = try_stage(stage.model, to_depth(example, "float32") if floats else example, shape)
-        return found.astype(stage.dtype) if floats else found
-    if stage.geometry is None:
-        alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.context else None
-        return run_stage(stage, example, whole_place(example), alpha)
-    corner = Span(0, 1, 0, 1)
-    window = stage.geometry.window(corner, shape)
-    if window.pixels > EXAMPLE_WINDOW_MAX:
-        # One pixel may be computed from a gigapixel. A small image gives the same dtype.
-        shape = min(shape[0], EXAMPLE_SIDE), min(shape[1], EXAMPLE_SIDE)
-        window = stage.geometry.window(corner, shape)
-    block = np.zeros(window.shape + example.shape[2:], example.dtype)
-    return run_stage(stage, block, Place(window, corner, shape))
-
-
-def example_of(channels: tuple[int, ...], dtype: str) -> Image:
-    """Return a small image in which neighbouring pixels differ."""
-    ramp = np.arange(EXAMPLE_SIDE**2).reshape(EXAMPLE_SIDE, EXAMPLE_SIDE)
-    kind = np.dtype(dtype).kind
-    image = ramp / ramp.max() if kind == "f" else ramp % 3 == 0 if kind == "b" else ramp
-    return np.broadcast_to(
-        image.reshape(image.shape + (1,) * len(channels)), image.shape + channels
-    ).astype(dtype)
 
 
 def build_chain(request: PlanRequest, steps: Sequence[Mapping[str, Any]], exact: int = 0) -> Chain:
@@ -647,65 +372,3 @@ def return_to_depth(chain: Chain, image: ImageHeader, shows: Any) -> None:
             chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
     if chain.dtype != target and not chain.round_in_last_stage(target):
         chain.add(chain.conversion(target, "to_depth"))
-
-
-def split_into_passes(links: Sequence[Link]) -> list[list[Link]]:
-    """Split the links of a chain into the groups that run as one pass each."""
-    passes: list[list[Link]] = []
-    for link in links:
-        stage = link.stage
-        needs_all = stage.measures or stage.rounds or stage.wraps or stage.whole
-        first = passes[-1][0].stage if passes else None
-        # Rounds end their pass. A pass over one whole tile ends before a stage that costs enough to
-        # be shared among the ranks: one with a halo or a geometry.
-        is_ended = first is not None and (
-            first.rounds or (first.whole and (stage.halo or stage.geometry))
-        )
-        if first is None or needs_all or is_ended:
-            passes.append([])
-        passes[-1].append(link)
-    return passes
-
-
-def fuse(links: Sequence[Link]) -> Pass:
-    """Fuse neighbouring stages into one pass."""
-    last = links[-1]
-    return Pass(
-        stages=tuple(link.stage for link in links),
-        shapes=(*(link.before for link in links), last.after),
-        channels=last.channels,
-        dtype=last.dtype,
-        arrays=max(link.arrays for link in links),
-        table=max(link.table for link in links),
-        cost=sum(link.cost for link in links),
-        loads=tuple(
-            Load(link.stage.name, link.input_dtype, link.cost * prod(link.channels))
-            for link in links
-        ),
-    )
-
-
-def check_image(image: ImageHeader) -> None:
-    """Check shape and dtype of an image.
-
-    Raises
-    ------
-    Rejected
-        If its dtype is none of `DTYPES`, its shape is not (rows, columns) or (rows, columns,
-        channels), it has too many channels, or it has no pixels.
-    """
-    shape = image.shape
-    if image.dtype not in DTYPES:
-        raise Rejected(f"image: must be of {', '.join(DTYPES)}, got {image.dtype}")
-    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= CHANNELS_MAX):
-        raise Rejected(
-            f"image: must be rows × columns, or rows × columns × 1 to {CHANNELS_MAX} channels, "
-            f"got {' × '.join(map(str, shape))}"
-        )
-    if image.alpha and (len(shape) != 3 or shape[2] < 2):
-        raise Rejected(
-            "image: must have 2 or more channels for the last one to be alpha, "
-            f"got {' × '.join(map(str, shape))}"
-        )
-    if min(shape) < 1:
-        raise Rejected(f"image: must hold a pixel, got {' × '.join(map(str, shape))}")

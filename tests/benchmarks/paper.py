@@ -9,8 +9,9 @@ import numpy as np
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan import cost
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.rates import MEASURED
+from cluster_worker.plan.request import PlanRequest
 from config.contract import recipe
 from tests.benchmarks.text import table
 

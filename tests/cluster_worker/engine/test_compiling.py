@@ -15,7 +15,8 @@ from cluster_worker.engine import compiling
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.declare import Operation
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from config.contract import recipe
 from config.contract.settings import TOP
 from tests.infra.processes import eventually, is_alive

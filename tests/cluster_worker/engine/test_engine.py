@@ -21,7 +21,8 @@ from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 from tests.cluster_worker.operations.images import IMAGES

@@ -25,7 +25,8 @@ from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.tiling import Span
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from config.contract import recipe
 
 PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]

@@ -22,7 +22,8 @@ from cluster_worker.errors import Rejected
 from cluster_worker.kernels import footprints, morphology
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from tests.cluster_worker.kernels.guarded import functions_of, guarded
 

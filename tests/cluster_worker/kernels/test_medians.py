@@ -9,7 +9,8 @@ from skimage import filters
 
 from cluster_worker.kernels.loops.networks import Wire, in_order, merged, ranked
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from tests.cluster_worker.operations.reference.filters import median
 

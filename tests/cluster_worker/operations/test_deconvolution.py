@@ -11,7 +11,8 @@ from cluster_worker.kernels.deconvolution import draw_normals, inverse_of, trans
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.deconvolution import psf_of
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 

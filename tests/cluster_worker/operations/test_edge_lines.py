@@ -10,7 +10,8 @@ from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.support.edge_lines import Blur, canny_lines, canny_lines_by_loops
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.tiling import Place, Span, all_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 

@@ -10,7 +10,8 @@ from cluster_worker.kernels.footprints import footprint_of
 from cluster_worker.kernels.loops import doubles, extremes, medians, separable
 from cluster_worker.operations.morphology import fast
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 SHAPES = [(131, 203), (70, 67, 3), (9, 200), (4, 64), (5, 7), (1, 91), (91, 1), (3, 2)]

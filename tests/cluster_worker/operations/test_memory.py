@@ -14,7 +14,8 @@ from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import SingleRank, run, run_alone
 from config.contract import recipe
 
@@ -85,7 +86,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 def peak():

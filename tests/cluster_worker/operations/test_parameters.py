@@ -7,7 +7,8 @@ import pytest
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 
 SHAPE = (38, 25)
 TIMES = 20

@@ -10,7 +10,8 @@ from cluster_worker.kernels import components
 from cluster_worker.operations import catalogue
 from cluster_worker.operations.labels import summed_up
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 

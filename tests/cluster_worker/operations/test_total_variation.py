@@ -7,7 +7,8 @@ import pytest
 from skimage import data, restoration
 
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 # Crops and parameters for which the rounding of the energy decides which round is the last.

@@ -7,9 +7,10 @@ import pytest
 
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.header import header_of
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.cost import Rates, estimate, is_worth_cutting, typical_core
 from cluster_worker.plan.rates import MEASURED
+from cluster_worker.plan.request import PlanRequest
 from config.contract import recipe
 
 GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}

@@ -7,8 +7,9 @@ from skimage import filters
 
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.nodata import NoRule
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 RANDOM = np.random.default_rng(5)

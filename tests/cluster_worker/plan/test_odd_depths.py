@@ -9,7 +9,8 @@ from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Rejected
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 INTEGERS = ("int8", "int16", "int32", "uint32", "int64", "uint64")

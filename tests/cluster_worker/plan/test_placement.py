@@ -8,8 +8,9 @@ import pytest
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.placement import Placement
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
 from cluster_worker.plan.kinds import reads_labels
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 
 SHAPE = (60, 84)

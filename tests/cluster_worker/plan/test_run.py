@@ -31,7 +31,8 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array, read
-from cluster_worker.plan.chain import PlanRequest, plan
+from cluster_worker.plan.chain import plan
+from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import SingleRank, run_alone
 from cluster_worker.plan.run import run as run_plan
 from config.contract import recipe
