@@ -21,9 +21,10 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import titles
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.plan.chain import plan
 from cluster_worker.plan.cost import estimate
+from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
+from cluster_worker.plan.recipe import RecipePlan
 
 USAGE_ERROR = 2
 FAILED = 1
@@ -144,26 +145,46 @@ def operations_in(steps: Any) -> list[str]:
 
 def show_plan(file: FileJob, ranks: int) -> None:
     """Print one line for each pass of a job, then its memory and its estimated time."""
-    planned = plan(file.job.request)
+    planned = file.job.plan
     shared = ranks if file.job.task.wide else 1
-    for number, each in enumerate(planned.passes, start=1):
-        names = " + ".join(stage.name or "copy" for stage in each.stages)
-        height, width = planned.core_of(each, shared)
-        print(
-            f"pass {number}: {names}; {planned.tile_count(each, shared)} tiles of up to "
-            f"{height} × {width} pixels, halo {each.halo}"
-        )
-    method = "by windows of the file" if file.is_streamed else "in memory"
-    between = sum(planned.slots())
     where = "on disk" if file.is_streamed else "in shared memory"
+    if isinstance(planned, RecipePlan):
+        show_chains(planned, shared, where)
+    else:
+        show_passes(planned, shared)
+    method = "by windows of the file" if file.is_streamed else "in memory"
     print(
         f"{method}, on {shared} of {ranks} ranks; about {mib(planned.rank_bytes(shared))} in each "
-        f"rank, {mib(between)} between passes {where}"
+        f"rank, {mib(sum(planned.slots()))} between passes {where}"
     )
     cores = len(os.sched_getaffinity(0))
     print(
         f"about {duration(estimate(planned, shared, cores, MEASURED).seconds)}, files not counted"
     )
+
+
+def show_chains(planned: RecipePlan, ranks: int, where: str) -> None:
+    """Print what each chain of a recipe reads and leaves, and a line for each of its passes."""
+    names = planned.names
+    for number, each in enumerate(planned.chains, start=1):
+        read = ", ".join(dict.fromkeys(names[surface] for surface in each.reads))
+        leaves = f"gives the table {each.table}" if each.table else f"writes {each.name}"
+        if each.surface is not None:
+            size = mib(each.pixels.nbytes)
+            leaves = f"leaves {each.name} of {each.pixels.dtype}, {size} {where}"
+        print(f"chain {number}: reads {read}; {leaves}")
+        show_passes(each.plan, ranks, indent="  ")
+
+
+def show_passes(planned: Plan, ranks: int, indent: str = "") -> None:
+    """Print a line for each pass of a chain."""
+    for number, each in enumerate(planned.passes, start=1):
+        names = " + ".join(stage.name or "copy" for stage in each.stages)
+        height, width = planned.core_of(each, ranks)
+        print(
+            f"{indent}pass {number}: {names}; {planned.tile_count(each, ranks)} tiles of up to "
+            f"{height} × {width} pixels, halo {each.halo}"
+        )
 
 
 def show_info(options: argparse.Namespace) -> None:

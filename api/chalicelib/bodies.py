@@ -14,7 +14,8 @@ from chalicelib.images import FORMATS, UploadError, check_size
 from chalicelib.problems import Problem
 from chalicelib.schemas import Limits, components, reference
 from config.contract import recipe
-from config.contract.recipe import show
+from config.contract.references import check_is_chain
+from config.contract.show import show
 
 # Larger sizes are shown as this one: no file has it, and a sentence can still show it.
 SIZE_SHOWN_MAX = 10**18
@@ -79,6 +80,7 @@ class Bodies:
             return body
         try:
             steps = recipe.check(body["steps"], self._catalogue, self._limits.steps_max)
+            check_is_chain(steps, recipe.by_name(self._catalogue))
         except ValueError as error:
             raise refused(str(error)) from error
         return body | {"steps": steps}

@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib.images import TYPES
 from config.contract import resources
 from config.contract.job import STATES
+from config.contract.references import for_chains
 from config.contract.resources import LANES
 from config.contract.settings import ApiSettings
 
@@ -167,6 +168,7 @@ def new_preview() -> Schema:
 
 def steps(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
     """Build the schemas of a chain of operations; every parameter has a default."""
+    catalogue = for_chains(catalogue)
     names = {each["name"]: STEP_PREFIX + each["name"] for each in catalogue["operations"]}
     made = {
         names[each["name"]]: {

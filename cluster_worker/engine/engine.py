@@ -15,10 +15,11 @@ copies::
 """
 
 import itertools
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, overload
 
 import numpy as np
@@ -26,11 +27,13 @@ from numpy.typing import NDArray
 
 from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.dispatch import Dispatcher
+from cluster_worker.engine.estimates import check_time, given_header, is_worth_ranks, rank_bytes
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.launch import Launcher, RankSource
-from cluster_worker.engine.run_file import PIXELS_MAX, image_bytes, run_file
-from cluster_worker.engine.steps import checked_steps
+from cluster_worker.engine.results import Results, fill, headers_of, refuse_several, results_of
+from cluster_worker.engine.run_file import PIXELS_MAX, run_file
+from cluster_worker.engine.steps import are_chain, checked_steps
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata
@@ -39,47 +42,13 @@ from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import plan
-from cluster_worker.plan.cost import costliest, estimate, is_worth_cutting
-from cluster_worker.plan.rates import MEASURED
-from cluster_worker.plan.request import Depth, PlanRequest, check_image
+from cluster_worker.plan.recipe import plan_any
+from cluster_worker.plan.request import Depth, PlanRequest, RecipeRequest, Request, check_image
 
 Image = NDArray[Any]
-# Rates for the choice between one rank and all: the work decides, not the speed of the memory.
-COMPUTE_BOUND = MEASURED.compute_bound()
-# Estimates are rough: a chain is refused if its estimate is this many times the time of a job.
-FAR = 50
-
-
-@lru_cache(maxsize=256)
-def is_worth_ranks(request: PlanRequest, ranks: int, cores: int) -> bool:
-    """Return whether to cut a job over all ranks: whether they finish it enough sooner than one."""
-    planned = plan(request)
-    if not planned.is_cut(ranks):
-        return False
-    if request.core:
-        return True
-    alone, shared = (estimate(planned, each, cores, COMPUTE_BOUND).seconds for each in (1, ranks))
-    return is_worth_cutting(alone, shared)
-
-
-@lru_cache(maxsize=256)
-def rank_bytes(request: PlanRequest, ranks: int) -> int:
-    """Return the private bytes that a job needs in the busiest of `ranks` ranks."""
-    return plan(request).rank_bytes(ranks)
-
-
-@lru_cache(maxsize=256)
-def job_seconds(request: PlanRequest, ranks: int, cores: int) -> float:
-    """Return the estimated seconds of a job on `ranks` ranks that share `cores` cores."""
-    return estimate(plan(request), ranks, cores, MEASURED).seconds
-
-
-def given_header(
-    shape: tuple[int, ...], dtype: str, depth: Depth, alpha: bool | None
-) -> ImageHeader:
-    """Return the header of an array; natively no channel is alpha unless the caller says so."""
-    return header_of(shape, dtype, False if alpha is None and depth == "native" else alpha)
+Headers = Mapping[str, ImageHeader]
+NO_INPUTS: Mapping[str, Image] = MappingProxyType({})
+NO_HEADERS: Headers = MappingProxyType({})
 
 
 class Engine:
@@ -170,7 +139,8 @@ class Engine:
         depth: Depth = "input",
         progress: Progress = ignore,
         alpha: bool | None = None,
-    ) -> Image: ...
+        inputs: Mapping[str, Image] = NO_INPUTS,
+    ) -> Image | Results: ...
 
     @overload
     def run(
@@ -180,6 +150,7 @@ class Engine:
         depth: Depth = "input",
         progress: Progress = ignore,
         alpha: bool | None = None,
+        inputs: Mapping[str, Image] = NO_INPUTS,
     ) -> Held: ...
 
     def run(
@@ -189,8 +160,9 @@ class Engine:
         depth: Depth = "input",
         progress: Progress = ignore,
         alpha: bool | None = None,
-    ) -> Image | Held:
-        """Run a chain of steps on an array, or on a held image, and wait for the result.
+        inputs: Mapping[str, Image] = NO_INPUTS,
+    ) -> Image | Results | Held:
+        """Run a recipe on an array, or on a held image, and wait for the result.
 
         Parameters
         ----------
@@ -198,7 +170,8 @@ class Engine:
             (rows, columns) or (rows, columns, channels), of bool, whole numbers or floats. Images
             of uint32 are labels.
         steps : sequence of mapping
-            1 to 20 steps as in the API: ``[{"operation": "gaussian", "sigma": 2.0}, ...]``.
+            1 to 20 steps as in the API: ``[{"operation": "gaussian", "sigma": 2.0}, ...]``. Steps
+            may name other images: see docs/recipes.md.
         depth : {"input", "native"}
             ``"input"``: compute in float32 from the first step that needs floats (float64 if the
             image has float64), and convert the result once, at the end, to the dtype of the image.
@@ -213,13 +186,15 @@ class Engine:
             colours count by it where a step averages pixels. The result has no alpha after
             `gray2rgb`, which blends it, or if it is labels. If it is not alpha, every channel is
             processed, as in scikit-image.
+        inputs : mapping of str to ndarray
+            Other images by the names under which steps read them: ``"input:flat"`` for "flat".
 
         Returns
         -------
-        ndarray or Held
-            For an array, a new array; a single channel has no axis in it. For a held image, a held
-            image: its pixels are not copied, it can be the input of the next run, and the caller
-            must release it.
+        ndarray, Results or Held
+            For an array, a new array; a single channel has no axis in it. `Results` if the recipe
+            keeps images or gives tables. For a held image, a held image: its pixels are not copied,
+            it can be the input of the next run, and the caller must release it.
 
         Raises
         ------
@@ -233,15 +208,18 @@ class Engine:
             If other jobs or programs use the shared memory for longer than 600 s.
         """
         if isinstance(image, Held):
-            with self.prepare_held(image, steps, depth, alpha) as job:
+            with self.prepare_held(image, steps, depth, alpha, headers_of(inputs, depth)) as job:
+                fill(job, inputs)
                 job.start(progress)
                 job.wait()
                 return job.keep()
-        with self.prepare(image.shape, image.dtype.name, steps, depth, alpha) as job:
+        given = image.shape, image.dtype.name, steps, depth, alpha
+        with self.prepare(*given, headers_of(inputs, depth)) as job:
             np.copyto(job.source, image)
+            fill(job, inputs)
             job.start(progress)
             job.wait()
-            return job.result.copy()
+            return results_of(job)
 
     def hold(self, image: Image) -> Held:
         """Copy an image into the engine's shared memory, for any number of runs.
@@ -277,6 +255,7 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
         alpha: bool | None = None,
+        inputs: Headers = NO_HEADERS,
     ) -> EngineJob:
         """Plan a chain on a held image; the job may be started at once.
 
@@ -290,7 +269,9 @@ class Engine:
         source = image.add_reader()
         try:
             header = given_header(source.shape, source.dtype, depth, alpha)
-            job = self.allocate_job(self.plan_request(header, steps, depth), source)
+            request = self.plan_request(header, steps, depth, inputs)
+            refuse_several(request)
+            job = self.allocate_job(request, source)
         except BaseException:
             image.remove_reader()
             raise
@@ -304,6 +285,7 @@ class Engine:
         steps: Sequence[Mapping[str, Any]],
         depth: Depth = "input",
         alpha: bool | None = None,
+        inputs: Headers = NO_HEADERS,
     ) -> EngineJob:
         """Plan a chain and reserve its memory; the caller fills `job.source` and starts the job.
 
@@ -313,6 +295,8 @@ class Engine:
             Of the image.
         steps, depth, alpha
             As for `run`.
+        inputs : mapping of str to ImageHeader
+            What the other images are; the caller fills `job.inputs`.
 
         Returns
         -------
@@ -327,41 +311,54 @@ class Engine:
             As for `run`.
         """
         header = given_header(shape, dtype, depth, alpha)
-        return self.allocate_job(self.plan_request(header, steps, depth))
+        return self.allocate_job(self.plan_request(header, steps, depth, inputs))
 
-    def allocate_job(self, request: PlanRequest, source: Pixels | None = None) -> EngineJob:
+    def allocate_job(self, request: Request, source: Pixels | None = None) -> EngineJob:
         """Make a job with all its images in shared memory; a given `source` lies there already."""
-        planned = plan(request)
-        sizes = [*image_bytes(planned), *planned.slots()]
-        if source is not None:
-            del sizes[0]
-        segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
+        planned = plan_any(request)
+        images = [] if source else [(planned.shape, planned.dtype)]
+        images += [(each.shape, each.dtype) for _, each in planned.inputs]
+        images += [(each.result_shape, each.result_dtype) for each in planned.results]
+        sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
+        segments = self.segments.allocate([*sizes, *planned.slots()], ALLOCATE_SECONDS)
         paths = [str(each.path) for each in segments]
+        pixels = [
+            Pixels(path, *each) for path, each in zip(paths[: len(images)], images, strict=True)
+        ]
+        slots = paths[len(images) :]
         if source is None:
-            source = Pixels(paths.pop(0), planned.shape, planned.dtype)
-        result, *slots = paths
+            source = pixels.pop(0)
+        result, *kept = pixels[len(planned.inputs) :]
         return self.make_job(
             request,
             source,
             [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
-            Pixels(result, planned.result_shape, planned.result_dtype),
+            result,
             segments,
+            inputs=pixels[: len(planned.inputs)],
+            kept=kept,
         )
 
     def make_job(
         self,
-        request: PlanRequest,
+        request: Request,
         source: Pixels | FileImage,
         scratch: Sequence[Pixels | RawFile],
         result: Pixels | Spool,
         segments: Sequence[Segment] = (),
+        *,
+        inputs: Sequence[Pixels | FileImage] = (),
+        kept: Sequence[Pixels | Spool] = (),
     ) -> EngineJob:
         """Make a job from a request and its surfaces; closing the job releases `segments`."""
+        planned = plan_any(request)
         # The ranks decode an image that is read by windows. The estimate does not include that.
-        decodes = isinstance(source, FileImage) and plan(request).is_cut(self.ranks)
-        wide = decodes or self.is_wide(request)
+        by_windows = any(isinstance(each, FileImage) for each in (source, *inputs))
+        wide = (by_windows and planned.is_cut(self.ranks)) or self.is_wide(request)
         number = next(self.numbers)
-        task = Task(number, request, source, tuple(scratch), result, wide)
+        tables = (self.segments.folder / f"table-{number}-{i}" for i in range(len(planned.tables)))
+        surfaces = source, tuple(scratch), result, wide, tuple(inputs), tuple(kept)
+        task = Task(number, request, *surfaces, tuple(map(str, tables)))
         ranks = self.ranks if wide else 1
         private = ranks * rank_bytes(request, ranks)
         return EngineJob(task, self.dispatcher, self.segments, self.cores, private, list(segments))
@@ -415,8 +412,12 @@ class Engine:
         return run_file(self, Path(source), Path(target), steps, *options)
 
     def plan_request(
-        self, image: ImageHeader, steps: Sequence[Mapping[str, Any]], depth: Depth = "input"
-    ) -> PlanRequest:
+        self,
+        image: ImageHeader,
+        steps: Sequence[Mapping[str, Any]],
+        depth: Depth = "input",
+        inputs: Headers = NO_HEADERS,
+    ) -> Request:
         """Check steps and image, and that a rank has the memory for the plan's passes.
 
         Raises
@@ -424,31 +425,18 @@ class Engine:
         Rejected
             With one sentence, if a check fails.
         """
-        asked = image, checked_steps(steps), depth, self.core
-        request = PlanRequest(*asked, kernels=self.kernels.are_ready)
+        checked = checked_steps(steps, tuple(inputs))
+        ready = self.kernels.are_ready
+        request: Request = PlanRequest(image, checked, depth, self.core, kernels=ready)
+        if not are_chain(checked):
+            given = tuple(inputs.items())
+            request = RecipeRequest(image, checked, given, depth, self.core, kernels=ready)
         self.check_memory(request)
-        self.check_time(request)
+        ranks = self.ranks if self.is_wide(request) else 1
+        check_time(request, ranks, self.cores, self.job_seconds_max)
         return request
 
-    def check_time(self, request: PlanRequest) -> None:
-        """Check that the plan's estimate is not far beyond the time that a job may take.
-
-        Raises
-        ------
-        Rejected
-            With both numbers and the operation that takes most of the time, if it is.
-        """
-        ranks = self.ranks if self.is_wide(request) else 1
-        seconds = job_seconds(request, ranks, self.cores)
-        if seconds > FAR * self.job_seconds_max:
-            slowest = costliest(plan(request), ranks, self.cores, MEASURED)
-            raise Rejected(
-                f"{slowest}: this chain would take about {seconds:,.0f} s for this image, and "
-                f"{self.job_seconds_max:,.0f} s are allowed; make the image or the parameters of "
-                f"{slowest} smaller"
-            )
-
-    def check_memory(self, request: PlanRequest) -> None:
+    def check_memory(self, request: Request) -> None:
         """Check that a rank has the memory for the plan's passes.
 
         Raises
@@ -463,7 +451,7 @@ class Engine:
                 f"at most {self.job_memory_bytes_max / 2**20:.0f} MiB are allowed"
             )
 
-    def is_wide(self, request: PlanRequest) -> bool:
+    def is_wide(self, request: Request) -> bool:
         """Return whether the image is cut over all ranks; if not, a seat of one rank runs it."""
         return is_worth_ranks(request, self.ranks, self.cores)
 

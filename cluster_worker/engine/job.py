@@ -5,17 +5,20 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
 
 from cluster_worker.engine.held import Held
+from cluster_worker.engine.tables import Table, read_columns
 from cluster_worker.engine.wire import Task
 from cluster_worker.pixels.shared_memory import Pixels, Segment, Segments
-from cluster_worker.plan.chain import plan
 from cluster_worker.plan.cost import estimate
+from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
-from cluster_worker.plan.request import PlanRequest
+from cluster_worker.plan.recipe import RecipePlan, plan_any
+from cluster_worker.plan.request import Request
 from cluster_worker.timings import NOTHING, Spent
 
 Image = NDArray[Any]
@@ -103,9 +106,14 @@ class EngineJob:
     spent: Spent = NOTHING
 
     @property
-    def request(self) -> PlanRequest:
+    def request(self) -> Request:
         """What the plan is made from."""
         return self.task.request
+
+    @property
+    def plan(self) -> Plan | RecipePlan:
+        """The plan of the chain or recipe."""
+        return plan_any(self.request)
 
     @property
     def source_pixels(self) -> Pixels:
@@ -128,6 +136,34 @@ class EngineJob:
     def result(self) -> Image:
         """The result as a read-only array; valid after `wait` and until `close`."""
         return self.memory.maps.map(self.result_pixels, writable=False)
+
+    @cached_property
+    def inputs(self) -> dict[str, Image]:
+        """The other images by their names, which the caller fills before `start`."""
+        names = (name for name, _ in self.plan.inputs)
+        pixels = (each for each in self.task.inputs if isinstance(each, Pixels))
+        mapped = (self.memory.maps.map(each, writable=True) for each in pixels)
+        return dict(zip(names, mapped, strict=True))
+
+    @cached_property
+    def kept(self) -> dict[str, Image]:
+        """The kept images by their ids, as read-only arrays; valid as `result` is."""
+        return {
+            name: self.memory.maps.map(self.kept_pixels(number), writable=False)
+            for name, number in self.plan.kept
+        }
+
+    def kept_pixels(self, number: int) -> Pixels:
+        """Return where a result lies in shared memory; the last image is result 0."""
+        result = (self.task.result, *self.task.kept)[number]
+        assert isinstance(result, Pixels)  # noqa: S101 - a spool is assembled
+        return result
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """The tables by their names; they can be read after `wait` and until `close`."""
+        paths = map(Path, self.task.tables)
+        return dict(zip(self.plan.tables, map(read_columns, paths), strict=True))
 
     def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
         """Queue the job.
@@ -171,7 +207,7 @@ class EngineJob:
         if self.began and self.tiles_done:
             return elapsed * (self.tiles_total - self.tiles_done) / self.tiles_done
         ranks = self.queue.ranks if self.task.wide else 1
-        whole = estimate(plan(self.request), ranks, self.cores, MEASURED).seconds
+        whole = estimate(self.plan, ranks, self.cores, MEASURED).seconds
         return max(whole - elapsed, 0.0)
 
     def cancel(self) -> None:
@@ -196,6 +232,13 @@ class EngineJob:
             self.cancel()
         if segments:
             self.done.add_done_callback(lambda _: self.memory.release(segments))
+        if self.task.tables:
+            self.done.add_done_callback(lambda _: self.remove_tables())
+
+    def remove_tables(self) -> None:
+        """Remove the files of the tables."""
+        for path in self.task.tables:
+            Path(path).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         """Return the job itself."""

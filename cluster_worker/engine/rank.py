@@ -10,13 +10,13 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cluster_worker.engine.mpi import WorldGroup
+from cluster_worker.engine.tables import write_columns
 from cluster_worker.engine.wire import (
     FOLDER,
     MEMORY,
@@ -34,9 +34,10 @@ from cluster_worker.engine.wire import (
 )
 from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.imagefiles.streams import FileAccess
-from cluster_worker.pixels.surfaces import Sink, Source, Surface
-from cluster_worker.plan.chain import plan
-from cluster_worker.plan.run import RankGroup, SingleRank, run
+from cluster_worker.plan.passes import Plan
+from cluster_worker.plan.recipe import RecipePlan, plan_any
+from cluster_worker.plan.run import RankGroup, Report, SingleRank, run
+from cluster_worker.plan.run_recipe import Columns, Surfaces, run_recipe
 from cluster_worker.timings import Spent
 
 LEAVE_SECONDS = 5
@@ -79,26 +80,40 @@ class Rank:
         self.unreported, self.reported_at = 0, time.monotonic()
         try:
             with ExitStack() as stack:
-                planned = plan(task.request)
+                planned = plan_any(task.request)
                 try:
-                    source, scratch, result = self.surfaces(task, stack)
+                    surfaces = self.surfaces(task, stack)
                 except Exception as error:
                     # The other ranks would wait for this one in their first `combine`.
                     if planned.synchronizes:
                         self.group.raise_on_others(error)
                     raise
-                report = partial(self.report, task.job)
-                run(planned, source, scratch, result, self.group, report)
+                self.run_plan(task, planned, surfaces, partial(self.report, task.job))
         except Exception as error:  # noqa: BLE001 - the engine must get any error
             return classify_error(error)
         return None
 
-    def surfaces(self, task: Task, stack: ExitStack) -> tuple[Source, Sequence[Surface], Sink]:
-        """Open the source of a task, its images between passes, and its result."""
-        return (
-            self.files.source(task.source, stack),
+    def run_plan(
+        self, task: Task, planned: Plan | RecipePlan, surfaces: Surfaces, report: Report
+    ) -> None:
+        """Run the plan of a chain, or of a recipe."""
+        if isinstance(planned, RecipePlan):
+            paths = dict(zip(planned.tables, task.tables, strict=True))
+
+            def write_table(name: str, columns: Columns) -> None:
+                write_columns(Path(paths[name]), columns)
+
+            run_recipe(planned, surfaces, write_table, self.group, report)
+            return
+        (source, *_), scratch, (result, *_) = surfaces
+        run(planned, source, scratch, result, self.group, report)
+
+    def surfaces(self, task: Task, stack: ExitStack) -> Surfaces:
+        """Open the images that a task is given, those between its passes, and its results."""
+        return Surfaces(
+            [self.files.source(each, stack) for each in (task.source, *task.inputs)],
             [self.files.surface(each, stack) for each in task.scratch],
-            self.files.sink(task.result, stack),
+            [self.files.sink(each, stack) for each in (task.result, *task.kept)],
         )
 
     def report(self, job: int, tiles: int) -> None:

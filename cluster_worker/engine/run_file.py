@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.results import refuse_several
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
@@ -26,11 +27,11 @@ from cluster_worker.imagefiles.formats import FORMATS, check_result, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
-from cluster_worker.plan.chain import plan
 from cluster_worker.plan.kinds import reads_labels
 from cluster_worker.plan.nodata import NoRule, stands_apart
 from cluster_worker.plan.passes import Plan
-from cluster_worker.plan.request import Depth, PlanRequest
+from cluster_worker.plan.recipe import RecipePlan, plan_any
+from cluster_worker.plan.request import Depth, Request
 
 Steps = Sequence[Mapping[str, Any]]
 
@@ -52,18 +53,18 @@ class JobFactory(Protocol):
     segments: Segments
     decoders: WarmDecoders
 
-    def plan_request(self, image: ImageHeader, steps: Steps, depth: Depth) -> PlanRequest:
+    def plan_request(self, image: ImageHeader, steps: Steps, depth: Depth) -> Request:
         """Check steps, shape and dtype, and that a rank has the memory for the plan's passes."""
 
-    def check_memory(self, request: PlanRequest) -> None:
+    def check_memory(self, request: Request) -> None:
         """Check that a rank has the memory for the plan's passes."""
 
-    def allocate_job(self, request: PlanRequest) -> EngineJob:
+    def allocate_job(self, request: Request) -> EngineJob:
         """Make a job with all its images in shared memory."""
 
     def make_job(
         self,
-        request: PlanRequest,
+        request: Request,
         source: Pixels | FileImage,
         scratch: Sequence[Pixels | RawFile],
         result: Pixels | Spool,
@@ -140,7 +141,8 @@ class FileJob:
         image = header.image._replace(pixel_size=None, channels=())
         image = image._replace(alpha=False) if depth == "native" else image
         request, unruled = planned_with_nodata(engine, image, steps, depth)
-        planned = plan(request)
+        refuse_several(request)
+        planned = plan_any(request)
         self.format, chosen = choose_format(format, header.format, planned)
         self.result, lost = carried(header, outcome(header, planned, request), metadata)
         self.notes = notes + unruled + chosen + density_note(header, planned, metadata) + lost
@@ -154,14 +156,14 @@ class FileJob:
             self.stack = stack.pop_all()
 
     def make_streamed_job(
-        self, engine: JobFactory, request: PlanRequest, scratch_dir: Path, stack: ExitStack
+        self, engine: JobFactory, request: Request, scratch_dir: Path, stack: ExitStack
     ) -> EngineJob:
         """Make a job that reads windows of the file, and writes to a spool or to memory."""
-        in_memory = has_small_result(plan(request))
+        in_memory = has_small_result(plan_any(request))
         if not in_memory:
             request = request._replace(grid=TILE)
             engine.check_memory(request)
-        planned = plan(request)
+        planned = plan_any(request)
         check_room(planned, scratch_dir, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=scratch_dir))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -317,7 +319,9 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     return notes
 
 
-def choose_format(asked: str, source: str, planned: Plan) -> tuple[str, tuple[str, ...]]:
+def choose_format(
+    asked: str, source: str, planned: Plan | RecipePlan
+) -> tuple[str, tuple[str, ...]]:
     """Return the name of the format to write, and notes for the user.
 
     Under "same" a mask or labels are not written as JPEG, which blurs them, and what the source's
@@ -327,7 +331,7 @@ def choose_format(asked: str, source: str, planned: Plan) -> tuple[str, tuple[st
     ----------
     asked, source : str
         Name of a format, or "same" for `asked`.
-    planned : Plan
+    planned : Plan or RecipePlan
         The plan, which knows the result's dtype and kind.
     """
     kind = planned.result_kind
@@ -345,7 +349,7 @@ def choose_format(asked: str, source: str, planned: Plan) -> tuple[str, tuple[st
     return chosen, (f"written as {FORMATS[chosen].title}: {title} cannot hold {what} exactly",)
 
 
-def should_stream(header: Header, planned: Plan, format: str) -> bool:
+def should_stream(header: Header, planned: Plan | RecipePlan, format: str) -> bool:
     """Return whether to read a file by windows, and to write it by tiles if the result is large."""
     if header.block is None:
         return False
@@ -355,7 +359,7 @@ def should_stream(header: Header, planned: Plan, format: str) -> bool:
     return total > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
 
 
-def has_small_result(planned: Plan) -> bool:
+def has_small_result(planned: Plan | RecipePlan) -> bool:
     """Return whether the result of a streamed image stays in memory until it is written."""
     return image_bytes(planned)[1] <= MEMORY_BYTES_MAX * RESULT_SHARE
 
@@ -403,12 +407,12 @@ def fills(steps: str) -> bool:
 
 def planned_with_nodata(
     engine: JobFactory, image: ImageHeader, steps: Steps, depth: Depth
-) -> tuple[PlanRequest, tuple[str, ...]]:
+) -> tuple[Request, tuple[str, ...]]:
     """Plan a chain; if a step has no rule for pixels without data, take their value as it is.
 
     Returns
     -------
-    PlanRequest, tuple of str
+    Request, tuple of str
         And a note in that case.
     """
     try:
@@ -418,7 +422,7 @@ def planned_with_nodata(
         return engine.plan_request(image._replace(nodata=None), steps, depth), (note,)
 
 
-def outcome(header: Header, planned: Plan, request: PlanRequest) -> Outcome:
+def outcome(header: Header, planned: Plan | RecipePlan, request: Request) -> Outcome:
     """Return what a plan, made from a request, does to the image of a file."""
     given, density = header.image, planned.density
     shape = planned.result_shape
@@ -448,21 +452,21 @@ def outcome(header: Header, planned: Plan, request: PlanRequest) -> Outcome:
     return Outcome(image, resolution, planned.placement, planned.values_kept, holes_kept)
 
 
-def density_note(header: Header, planned: Plan, metadata: Metadata) -> tuple[str, ...]:
+def density_note(header: Header, planned: Plan | RecipePlan, metadata: Metadata) -> tuple[str, ...]:
     """Return a note if a result has no resolution, because its pixels have several sizes."""
     if header.resolution is None or planned.density is not None or metadata == "strip":
         return ()
     return ("resolution dropped: the result's pixels are not all of one size",)
 
 
-def image_bytes(planned: Plan) -> tuple[int, int]:
+def image_bytes(planned: Plan | RecipePlan) -> tuple[int, int]:
     """Return the size of source and result in bytes."""
     source = math.prod(planned.shape) * np.dtype(planned.dtype).itemsize
     result = math.prod(planned.result_shape) * np.dtype(planned.result_dtype).itemsize
     return source, result
 
 
-def check_room(planned: Plan, scratch_dir: Path, name: str) -> None:
+def check_room(planned: Plan | RecipePlan, scratch_dir: Path, name: str) -> None:
     """Check that the disk has room for a job's scratch files and its result.
 
     Raises

@@ -15,7 +15,7 @@ from cluster_worker.engine.limits import Watch
 from cluster_worker.engine.wire import Cancel, Done, Progress, packed, send
 from cluster_worker.engine.world import World
 from cluster_worker.errors import Cancelled
-from cluster_worker.plan.chain import plan
+from cluster_worker.plan.recipe import plan_any
 from cluster_worker.timings import NOTHING, Spent
 
 # A rank checks for a cancel between two tiles. If it has not stopped after this time, because it is
@@ -80,7 +80,7 @@ class Seat:
         assert self.world is not None  # noqa: S101 - the seat is free
         self.job, self.cancel_by = job, math.inf
         job.ranks, job.error, job.tiles_done, job.spent = set(self.world.pids), None, 0, NOTHING
-        job.tiles_total = plan(job.request).tiles_total(self.ranks)
+        job.tiles_total = plan_any(job.request).tiles_total(self.ranks)
         job.began = time.monotonic()
         self.watch = Watch(self.world.pids, self.job_seconds)
         task = packed(job.task)

@@ -25,8 +25,10 @@ from cluster_worker.lazy import lazy_names
 from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import plan
-from cluster_worker.plan.request import PlanRequest
+from cluster_worker.plan.recipe import plan_recipe
+from cluster_worker.plan.request import PlanRequest, RecipeRequest
 from cluster_worker.plan.run import run_alone
+from cluster_worker.plan.run_recipe import run_recipe_alone
 
 Image = NDArray[Any]
 
@@ -45,6 +47,7 @@ GRAY = [gray for gray, _ in PICTURES.values()]
 # Parameters that limit the number of rounds, and the number that is enough to warm up.
 LIMITS = ("max_num_iter", "num_iter")
 ROUNDS = 2
+ORIGINAL = "original"
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
 Steps = list[dict[str, Any]]
@@ -57,10 +60,11 @@ def warm_up(names: Iterable[str] = OPERATIONS) -> None:
             for image in images:
                 # An operation that rejects this image has been called and is warm too.
                 with suppress(Rejected):
-                    request = PlanRequest(
-                        header_of(image.shape, str(image.dtype)), json.dumps(steps)
-                    )
-                    run_alone(plan(request), image)
+                    header, given = header_of(image.shape, str(image.dtype)), json.dumps(steps)
+                    if operation.stands_alone:
+                        run_alone(plan(PlanRequest(header, given)), image)
+                    else:
+                        run_recipe_alone(plan_recipe(RecipeRequest(header, given)), image, {})
 
 
 def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
@@ -92,14 +96,17 @@ def other_steps(operation: Operation) -> Iterator[dict[str, Any]]:
 
 
 def default_step(operation: Operation) -> dict[str, Any]:
-    """Return an operation's step with its defaults, but with at most ROUNDS rounds."""
+    """Return an operation's step with its defaults, but with at most ROUNDS rounds.
+
+    Second images that it needs are the image itself.
+    """
     defaults = {
         name: min(each["default"], ROUNDS)
         if name in LIMITS and each["default"]
         else each["default"]
         for name, each in operation.parameters.items()
     }
-    return {"operation": operation.name, **defaults}
+    return {"operation": operation.name, **defaults, **dict.fromkeys(operation.required, ORIGINAL)}
 
 
 def load_modules() -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.request import PlanRequest
+from cluster_worker.plan.request import Request
 from cluster_worker.timings import Spent
 
 # Environment variables from the engine to its ranks: the engine's private folder in memory, the
@@ -41,18 +41,25 @@ class Task(NamedTuple):
     ----------
     job : int
         Number of the job in this engine.
-    request : PlanRequest
+    request : Request
         Every rank makes the same plan from it.
     source, scratch, result : Pixels, FileImage, RawFile or Spool
         Descriptions of the surfaces; one of `scratch` for each of the plan's buffers.
+    inputs, kept : tuple of Pixels, FileImage or Spool
+        The other images that a recipe reads, and its kept images.
+    tables : tuple of str
+        The file for each of its tables.
     """
 
     job: int
-    request: PlanRequest
+    request: Request
     source: Pixels | FileImage
     scratch: tuple[Pixels | RawFile, ...]
     result: Pixels | Spool
     wide: bool
+    inputs: tuple[Pixels | FileImage, ...] = ()
+    kept: tuple[Pixels | Spool, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 class Cancel(NamedTuple):

@@ -22,7 +22,7 @@ from cluster_worker.node.consumer import RpcServer
 from cluster_worker.node.views import SHOWN_DTYPES
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.chain import plan
+from cluster_worker.plan.recipe import plan_any
 from config.contract import resources
 from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
 from config.contract.settings import WorkerSettings
@@ -160,7 +160,7 @@ class Previewer:
                 job.start()
                 job.wait(SECONDS_MAX + 1)
                 request = self.engine.plan_request(header.image, question.steps)
-                margin = plan(request).margin
+                margin = plan_any(request).margin
                 is_plain = job.result.dtype.name in SHOWN_DTYPES
                 shown = viewable(job.result) if is_plain else job.result
                 content, is_whole = self.encode_to_fit(shown, header, Path(folder))

@@ -19,7 +19,7 @@ from cluster_worker.errors import Cancelled, Rejected
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.chain import plan
+from cluster_worker.plan.recipe import plan_any
 from config.contract.job import Job
 from config.contract.table import JobTable
 
@@ -53,7 +53,7 @@ class Views:
     """
 
     def __init__(self, file: FileJob) -> None:
-        planned = plan(file.job.request)
+        planned = plan_any(file.job.request)
         source = file.header
         self.file = file
         self.shapes = {"original": source.shape, "result": planned.result_shape}

@@ -1,16 +1,19 @@
 """Edges: derivatives of the image."""
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from cluster_worker.kernels.slopes import crosses, slopes
 from cluster_worker.lazy import lazily
-from cluster_worker.operations.declare import Image, Kernel, Local, each_channel, operation
+from cluster_worker.operations.declare import Image, Input, Kernel, Local, each_channel, operation
 from cluster_worker.operations.support.borders import Border, FloatFill
 
 filters = lazily("skimage.filters")
 
 KERNEL = partial(Kernel, arrays=0, cost=0.03, tolerance=1e-6)
+
+
+Mask = Annotated[Image | None, Input("mask", beyond="nothing")]
 
 
 def one_pixel(**_: Any) -> int:
@@ -32,16 +35,23 @@ def two_pixels(**_: Any) -> int:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, method="sobel")),),
 )
-def sobel(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+def sobel(
+    image: Image, mode: Border = "reflect", cval: FloatFill = 0.0, *, mask: Mask = None
+) -> Image:
     """Compute the strength of edges with the Sobel filter; areas of even brightness are black.
 
     The kernel has 3 × 3 pixels and smooths a little along the edge.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.sobel
     """
-    return each_channel(partial(filters.sobel, mode=mode, cval=cval), image)
+    return each_channel(partial(filters.sobel, mask=mask, mode=mode, cval=cval), image)
 
 
 @operation(
@@ -54,16 +64,21 @@ def sobel(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Imag
     cost=0.5,
     kernels=(KERNEL(partial(slopes, method="sobel", axes=(0,))),),
 )
-def sobel_h(image: Image) -> Image:
+def sobel_h(image: Image, *, mask: Mask = None) -> Image:
     """Find horizontal edges with the Sobel filter: white where brightness increases downwards.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.sobel_h
     """
-    return each_channel(filters.sobel_h, image)
+    return each_channel(partial(filters.sobel_h, mask=mask), image)
 
 
 @operation(
@@ -76,16 +91,21 @@ def sobel_h(image: Image) -> Image:
     cost=0.5,
     kernels=(KERNEL(partial(slopes, method="sobel", axes=(1,))),),
 )
-def sobel_v(image: Image) -> Image:
+def sobel_v(image: Image, *, mask: Mask = None) -> Image:
     """Find vertical edges with the Sobel filter: white where brightness increases to the right.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.sobel_v
     """
-    return each_channel(filters.sobel_v, image)
+    return each_channel(partial(filters.sobel_v, mask=mask), image)
 
 
 @operation(
@@ -97,16 +117,23 @@ def sobel_v(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, method="scharr")),),
 )
-def scharr(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+def scharr(
+    image: Image, mode: Border = "reflect", cval: FloatFill = 0.0, *, mask: Mask = None
+) -> Image:
     """Compute the strength of edges with the Scharr filter; areas of even brightness are black.
 
     The kernel of 3 × 3 pixels is made to respond about equally to edges of all directions.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.scharr
     """
-    return each_channel(partial(filters.scharr, mode=mode, cval=cval), image)
+    return each_channel(partial(filters.scharr, mask=mask, mode=mode, cval=cval), image)
 
 
 @operation(
@@ -119,16 +146,21 @@ def scharr(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Ima
     cost=0.5,
     kernels=(KERNEL(partial(slopes, method="scharr", axes=(0,))),),
 )
-def scharr_h(image: Image) -> Image:
+def scharr_h(image: Image, *, mask: Mask = None) -> Image:
     """Find horizontal edges with the Scharr filter: white where brightness increases downwards.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.scharr_h
     """
-    return each_channel(filters.scharr_h, image)
+    return each_channel(partial(filters.scharr_h, mask=mask), image)
 
 
 @operation(
@@ -141,16 +173,21 @@ def scharr_h(image: Image) -> Image:
     cost=0.5,
     kernels=(KERNEL(partial(slopes, method="scharr", axes=(1,))),),
 )
-def scharr_v(image: Image) -> Image:
+def scharr_v(image: Image, *, mask: Mask = None) -> Image:
     """Find vertical edges with the Scharr filter: white where brightness increases to the right.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.scharr_v
     """
-    return each_channel(filters.scharr_v, image)
+    return each_channel(partial(filters.scharr_v, mask=mask), image)
 
 
 @operation(
@@ -162,16 +199,23 @@ def scharr_v(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, method="prewitt")),),
 )
-def prewitt(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+def prewitt(
+    image: Image, mode: Border = "reflect", cval: FloatFill = 0.0, *, mask: Mask = None
+) -> Image:
     """Compute the strength of edges with the Prewitt filter; areas of even brightness are black.
 
     The kernel has 3 × 3 pixels and weighs the three pixels along the edge equally.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.prewitt
     """
-    return each_channel(partial(filters.prewitt, mode=mode, cval=cval), image)
+    return each_channel(partial(filters.prewitt, mask=mask, mode=mode, cval=cval), image)
 
 
 @operation(
@@ -184,16 +228,21 @@ def prewitt(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Im
     cost=0.5,
     kernels=(KERNEL(partial(slopes, method="prewitt", axes=(0,))),),
 )
-def prewitt_h(image: Image) -> Image:
+def prewitt_h(image: Image, *, mask: Mask = None) -> Image:
     """Find horizontal edges with the Prewitt filter: white where brightness increases downwards.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.prewitt_h
     """
-    return each_channel(filters.prewitt_h, image)
+    return each_channel(partial(filters.prewitt_h, mask=mask), image)
 
 
 @operation(
@@ -206,16 +255,21 @@ def prewitt_h(image: Image) -> Image:
     cost=0.5,
     kernels=(KERNEL(partial(slopes, method="prewitt", axes=(1,))),),
 )
-def prewitt_v(image: Image) -> Image:
+def prewitt_v(image: Image, *, mask: Mask = None) -> Image:
     """Find vertical edges with the Prewitt filter: white where brightness increases to the right.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.prewitt_v
     """
-    return each_channel(filters.prewitt_v, image)
+    return each_channel(partial(filters.prewitt_v, mask=mask), image)
 
 
 @operation(
@@ -227,17 +281,24 @@ def prewitt_v(image: Image) -> Image:
     cost=2.0,
     kernels=(KERNEL(partial(slopes, method="farid")),),
 )
-def farid(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Image:
+def farid(
+    image: Image, mode: Border = "reflect", cval: FloatFill = 0.0, *, mask: Mask = None
+) -> Image:
     """Compute the strength of edges with the Farid filter; areas of even brightness are black.
 
     The kernel of 5 × 5 pixels, by Farid and Simoncelli, smooths more than smaller kernels. A
     rotated image has the same edges.
 
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
+
     References
     ----------
     skimage.filters.farid
     """
-    return each_channel(partial(filters.farid, mode=mode, cval=cval), image)
+    return each_channel(partial(filters.farid, mask=mask, mode=mode, cval=cval), image)
 
 
 @operation(
@@ -250,16 +311,21 @@ def farid(image: Image, mode: Border = "reflect", cval: FloatFill = 0.0) -> Imag
     cost=1.0,
     kernels=(KERNEL(partial(slopes, method="farid", axes=(0,))),),
 )
-def farid_h(image: Image) -> Image:
+def farid_h(image: Image, *, mask: Mask = None) -> Image:
     """Find horizontal edges with the Farid filter: white where brightness increases downwards.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.farid_h
     """
-    return each_channel(filters.farid_h, image)
+    return each_channel(partial(filters.farid_h, mask=mask), image)
 
 
 @operation(
@@ -272,16 +338,21 @@ def farid_h(image: Image) -> Image:
     cost=1.0,
     kernels=(KERNEL(partial(slopes, method="farid", axes=(1,))),),
 )
-def farid_v(image: Image) -> Image:
+def farid_v(image: Image, *, mask: Mask = None) -> Image:
     """Find vertical edges with the Farid filter: white where brightness increases to the right.
 
     Edges where it decreases are black, areas of even brightness gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.farid_v
     """
-    return each_channel(filters.farid_v, image)
+    return each_channel(partial(filters.farid_v, mask=mask), image)
 
 
 @operation(
@@ -292,16 +363,21 @@ def farid_v(image: Image) -> Image:
     arrays=5,
     kernels=(KERNEL(partial(crosses, diagonals=("falling", "rising"))),),
 )
-def roberts(image: Image) -> Image:
+def roberts(image: Image, *, mask: Mask = None) -> Image:
     """Compute the strength of edges with Roberts' cross; areas of even brightness are black.
 
     The kernel has only 2 × 2 pixels, which keeps edges as sharp as possible.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.roberts
     """
-    return each_channel(filters.roberts, image)
+    return each_channel(partial(filters.roberts, mask=mask), image)
 
 
 @operation(
@@ -314,16 +390,21 @@ def roberts(image: Image) -> Image:
     cost=0.5,
     kernels=(KERNEL(partial(crosses, diagonals=("falling",))),),
 )
-def roberts_pos_diag(image: Image) -> Image:
+def roberts_pos_diag(image: Image, *, mask: Mask = None) -> Image:
     """Compute differences along falling diagonals (Roberts): white if brighter to the lower right.
 
     Pixels are black if it is darker there; areas of even brightness are gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.roberts_pos_diag
     """
-    return each_channel(filters.roberts_pos_diag, image)
+    return each_channel(partial(filters.roberts_pos_diag, mask=mask), image)
 
 
 @operation(
@@ -336,16 +417,21 @@ def roberts_pos_diag(image: Image) -> Image:
     cost=0.5,
     kernels=(KERNEL(partial(crosses, diagonals=("rising",))),),
 )
-def roberts_neg_diag(image: Image) -> Image:
+def roberts_neg_diag(image: Image, *, mask: Mask = None) -> Image:
     """Compute differences along rising diagonals (Roberts): white if brighter to the lower left.
 
     Pixels are black if it is darker there; areas of even brightness are gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     References
     ----------
     skimage.filters.roberts_neg_diag
     """
-    return each_channel(filters.roberts_neg_diag, image)
+    return each_channel(partial(filters.roberts_neg_diag, mask=mask), image)
 
 
 @operation(
@@ -358,11 +444,16 @@ def roberts_neg_diag(image: Image) -> Image:
     cost=0.5,
     kernels=(KERNEL(crosses),),
 )
-def laplace(image: Image) -> Image:
+def laplace(image: Image, *, mask: Mask = None) -> Image:
     """Apply the Laplace operator: white where a pixel is brighter than its four neighbours.
 
     Pixels darker than their neighbours are black; areas of even brightness and even slopes are
     gray.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it, and those beside its border, are 0.
 
     Notes
     -----
@@ -372,4 +463,4 @@ def laplace(image: Image) -> Image:
     ----------
     skimage.filters.laplace
     """
-    return each_channel(filters.laplace, image)
+    return each_channel(partial(filters.laplace, mask=mask), image)

@@ -1,16 +1,18 @@
 """Run or measure one stage on one block, with its errors as one sentence each. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations.declare import Measure, Place, Stage, context_of
+from cluster_worker.operations.declare import Measure, Place, Stage, context_of, takes_keyword
 from cluster_worker.pixels.tiling import all_of
 
 Image = NDArray[Any]
+NOTHING: Mapping[str, Image] = MappingProxyType({})
 
 
 def whole_place(image: Image) -> Place:
@@ -26,6 +28,7 @@ def run_stage(
     alpha: Image | None = None,
     statistics: tuple[Any, ...] | None = None,
     out: Image | None = None,
+    inputs: Mapping[str, Image] = NOTHING,
 ) -> Image:
     """Run a stage on a block.
 
@@ -43,6 +46,8 @@ def run_stage(
         One for each of the stage's measures. If None, they are measured on the block itself.
     out : ndarray, optional
         For the core of the result. The stage may fill and return it, or return another array.
+    inputs : mapping of str to ndarray
+        The blocks of second images that `stage.inputs` names.
 
     Returns
     -------
@@ -69,10 +74,12 @@ def run_stage(
         context["model"] = stage.model.function
     if "out" in stage.context:
         context["out"] = out
+    if inputs:
+        context |= taken(stage.function, inputs)
     with operation_errors(stage.name):
         if stage.measures:
             context["statistics"] = (
-                measure_whole(stage, block) if statistics is None else statistics
+                measure_whole(stage, block, inputs) if statistics is None else statistics
             )
         result: Image = stage.function(block, **context)
     return result
@@ -93,15 +100,28 @@ def operation_errors(name: str) -> Iterator[None]:
         raise Rejected(f"{name}: {(str(error) or type(error).__name__).splitlines()[0]}") from error
 
 
-def measure_whole(stage: Stage, image: Image) -> tuple[Any, ...]:
+def taken(function: Callable[..., Any], inputs: Mapping[str, Image]) -> dict[str, Image]:
+    """Return the blocks of second images that a function has parameters for."""
+    return {name: each for name, each in inputs.items() if takes_keyword(function, name)}
+
+
+def measure_whole(stage: Stage, image: Image, inputs: Mapping[str, Image]) -> tuple[Any, ...]:
     """Measure all statistics of a stage on one array that is the whole image."""
     statistics: tuple[Any, ...] = ()
     for measure in stage.measures:
-        statistics += (measure_block(measure, image, whole_place(image), statistics),)
+        statistics += (measure_block(measure, image, whole_place(image), statistics, inputs),)
     return statistics
 
 
-def measure_block(measure: Measure, block: Image, place: Place, earlier: tuple[Any, ...]) -> Any:
+def measure_block(
+    measure: Measure,
+    block: Image,
+    place: Place,
+    earlier: tuple[Any, ...],
+    inputs: Mapping[str, Image] = NOTHING,
+) -> Any:
     """Measure one statistic of one block; `earlier` are the statistics measured before it."""
-    context = {"place": place} if "place" in context_of(measure.of) else {}
+    context: dict[str, Any] = {"place": place} if "place" in context_of(measure.of) else {}
+    if inputs:
+        context |= taken(measure.of, inputs)
     return measure.of(block, *earlier, **context)

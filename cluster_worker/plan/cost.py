@@ -27,6 +27,7 @@ import numpy as np
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.tiling import Span, span_count
 from cluster_worker.plan.passes import Load, Pass, Plan, middle
+from cluster_worker.plan.recipe import RecipePlan
 
 # An image is cut over all ranks if that saves at least this share of its time, and at least this
 # many seconds. A smaller gain is lost again: the ranks do not start at the same moment, and the
@@ -109,12 +110,12 @@ class Estimate:
         return self.work + self.synchronization + self.job
 
 
-def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
+def estimate(planned: Plan | RecipePlan, ranks: int, cores: int, rates: Rates) -> Estimate:
     """Estimate how long a plan takes.
 
     Parameters
     ----------
-    planned : Plan
+    planned : Plan or RecipePlan
         The plan of one image.
     ranks : int
         Number of ranks that share the image: 1 if it is not cut.
@@ -123,6 +124,8 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
     rates : Rates
         Speeds of the machine.
     """
+    if isinstance(planned, RecipePlan):
+        return estimate_recipe(planned, ranks, cores, rates)
     work = sum(work_seconds(planned, each, ranks, cores, rates) for each in planned.passes)
     count = sum(map(planned.synchronizations, range(len(planned.passes))))
     synchronization = count * synchronization_seconds(ranks, rates)
@@ -133,8 +136,19 @@ def estimate(planned: Plan, ranks: int, cores: int, rates: Rates) -> Estimate:
     return Estimate(work, synchronization, rates.job + rates.extra_rank * (ranks - 1))
 
 
-def costliest(planned: Plan, ranks: int, cores: int, rates: Rates) -> str:
+def estimate_recipe(planned: RecipePlan, ranks: int, cores: int, rates: Rates) -> Estimate:
+    """Estimate how long the chains of a recipe take, one after the other."""
+    chains = [estimate(each.plan, ranks, cores, rates) for each in planned.chains]
+    meetings = (len(chains) - 1) * synchronization_seconds(ranks, rates)
+    synchronization = meetings + sum(each.synchronization for each in chains)
+    return Estimate(sum(each.work for each in chains), synchronization, chains[0].job)
+
+
+def costliest(planned: Plan | RecipePlan, ranks: int, cores: int, rates: Rates) -> str:
     """Return the name of the operation that takes most of a plan's time."""
+    if isinstance(planned, RecipePlan):
+        chain = max(planned.chains, key=lambda each: estimate(each.plan, ranks, cores, rates).work)
+        return costliest(chain.plan, ranks, cores, rates)
     slowest = max(planned.passes, key=lambda each: work_seconds(planned, each, ranks, cores, rates))
     return max(slowest.loads, key=lambda load: load.work * rates.rate(load)).name
 

@@ -1,6 +1,6 @@
 """The stages of a chain while it is built, and what an image is after the last of them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,13 +13,15 @@ from cluster_worker.kernels import depths
 from cluster_worker.operations import Operation
 from cluster_worker.operations.declare import Kernel, Place, Stage
 from cluster_worker.pixels.depths import to_depth
-from cluster_worker.pixels.header import ImageHeader, Kind
+from cluster_worker.pixels.header import Kind
 from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.kinds import keeps_values
 from cluster_worker.plan.passes import Density
 from cluster_worker.plan.request import Depth
+from cluster_worker.plan.seconds import EXAMPLE_SIDE, Second, example_of
+from cluster_worker.plan.states import State
 
 Image = NDArray[Any]
 
@@ -29,10 +31,6 @@ KEEPS_LEVELS = ("pointwise", "geometric", "statistical")
 # Dtypes of pictures to which kernels can round their own result.
 ROUNDED = ("uint8", "uint16")
 
-# Rows and columns of the example, on which the planner runs each stage to find the dtype and the
-# channels of its result. The example is not constant: a constant image has no threshold and no
-# edge.
-EXAMPLE_SIDE = 16
 # Most pixels of the window that the planner makes for one pixel of a geometric stage's result.
 EXAMPLE_WINDOW_MAX = 1 << 16
 
@@ -75,6 +73,8 @@ class Chain:
     dtype : str
     kernels : bool
         Whether kernels may serve the steps.
+    seconds : list of Second
+        The second images that its stages read.
     density : Density or None
         Resolution relative to that of the source; None if it differs between pixels.
     placement : Placement or None
@@ -89,28 +89,42 @@ class Chain:
         What the image is before it is converted to the input's depth.
     marked : bool
         Whether pixels without data are NaN now.
-    discrete : int
+    marks : bool
+        Whether a value still stands for pixels without data.
+    stored : str
+        Dtype in which it does.
+    shows : tuple of float or "extent" or None
+        The values that become black and white in a picture of whole numbers; None for 0 and 1.
+    discrete : int or None
         Number of the last step, from 0, whose result is a mask or labels.
+    gives_table : bool
+        Whether the last step gives a table.
     averaged_by : str
         The last operation that mixes the levels of a picture, so that it is no mask any more; ""
         if there is none, or a mask or labels came after it.
     """
 
-    def __init__(self, image: ImageHeader, kernels: bool) -> None:
+    def __init__(self, start: State, kernels: bool) -> None:
+        image = start.image
         rows, columns = image.shape[:2]
         self.links: list[Link] = []
+        self.seconds: list[Second] = []
         self.alpha = image.alpha
         self.moves: list[Mapping[str, Any]] = []
         self.shape = rows, columns
         self.channels: tuple[int, ...] = (image.colours,) if image.colours > 1 else ()
         self.dtype = image.dtype
         self.kernels = kernels
-        self.density: Density | None = Density()
-        self.placement: Placement | None = Placement()
-        self.values_kept = True
-        self.averaged_by = ""
-        self.marked = False
-        self.discrete = 0
+        self.density = start.density
+        self.placement = start.placement
+        self.values_kept = start.values_kept
+        self.averaged_by = start.averaged_by
+        self.marked = start.marked
+        self.marks = start.marks
+        self.stored = self.dtype
+        self.shows = start.shows
+        self.discrete: int | None = None
+        self.gives_table = False
         self.kind: Kind = image.kind
 
     @property
@@ -125,11 +139,14 @@ class Chain:
         depth: Depth,
         *,
         exact: bool = False,
+        inputs: Collection[str] = (),
     ) -> Kernel | None:
         """Return the kernel that serves an operation on the current image; None without one."""
         if not self.kernels:
             return None
-        return operation.kernel(parameters, self.dtype, depth, self.channels, exact=exact)
+        return operation.kernel(
+            parameters, self.dtype, depth, self.channels, exact=exact, inputs=inputs
+        )
 
     def conversion(self, target: str, name: str) -> Stage:
         """Return the stage that converts to another dtype, by a kernel if there is one."""
@@ -154,7 +171,8 @@ class Chain:
         if "alpha" in stage.context:
             stage = replace(stage, alpha_index=len(self.moves))
         before, after, input_dtype = self.shape, stage.shape_after(self.shape), self.dtype
-        result = try_stage(stage, self.example, before)
+        beside = {name: self.seconds[i].example for name, i in stage.inputs}
+        result = try_stage(stage, self.example, before, beside)
         if result.ndim > 3:
             raise Rejected(
                 f"{stage.name}: takes gray or RGB images, got {self.channels[0]} channels"
@@ -170,8 +188,10 @@ class Chain:
 
         `shows` are the values of the result that become black and white.
         """
+        if not self.links or dtype not in ROUNDED:
+            return False
         last = self.links[-1]
-        if dtype not in ROUNDED or (shows != (0, 1) and "shows" not in last.stage.context):
+        if shows != (0, 1) and "shows" not in last.stage.context:
             return False
         if "dtype" not in last.stage.context or np.dtype(self.dtype).kind != "f":
             return self.convert_in_last_stage(dtype)
@@ -182,9 +202,9 @@ class Chain:
 
     def convert_in_last_stage(self, dtype: str) -> bool:
         """Have the last stage return its result in another dtype; return whether it can."""
-        last = self.links[-1]
-        if "target" not in last.stage.context:
+        if not self.links or "target" not in self.links[-1].stage.context:
             return False
+        last = self.links[-1]
         self.links[-1] = last._replace(stage=replace(last.stage, target=dtype), dtype=dtype)
         self.dtype = dtype
         return True
@@ -225,22 +245,25 @@ class Chain:
             self.density = Density(across * columns, down * rows, turned)
 
 
-def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
+def try_stage(
+    stage: Stage, example: Image, shape: tuple[int, int], inputs: Mapping[str, Image]
+) -> Image:
     """Run a stage on the example to find its result's dtype and channels.
 
     A geometric stage computes one pixel only, from a block of zeros. `shape` are the (rows,
-    columns) of the real image.
+    columns) of the real image, `inputs` examples of the second images.
     """
     if stage.like is not None:
         with operation_errors(stage.name):
             return stage.like(example)
     if stage.model is not None:
         floats = "dtype" in stage.context
-        found = try_stage(stage.model, to_depth(example, "float32") if floats else example, shape)
+        example = to_depth(example, "float32") if floats else example
+        found = try_stage(stage.model, example, shape, inputs)
         return found.astype(stage.dtype) if floats else found
     if stage.geometry is None:
         alpha = np.ones(example.shape[:2], example.dtype) if "alpha" in stage.context else None
-        return run_stage(stage, example, whole_place(example), alpha)
+        return run_stage(stage, example, whole_place(example), alpha, inputs=inputs)
     corner = Span(0, 1, 0, 1)
     window = stage.geometry.window(corner, shape)
     if window.pixels > EXAMPLE_WINDOW_MAX:
@@ -249,13 +272,3 @@ def try_stage(stage: Stage, example: Image, shape: tuple[int, int]) -> Image:
         window = stage.geometry.window(corner, shape)
     block = np.zeros(window.shape + example.shape[2:], example.dtype)
     return run_stage(stage, block, Place(window, corner, shape))
-
-
-def example_of(channels: tuple[int, ...], dtype: str) -> Image:
-    """Return a small image in which neighbouring pixels differ."""
-    ramp = np.arange(EXAMPLE_SIDE**2).reshape(EXAMPLE_SIDE, EXAMPLE_SIDE)
-    kind = np.dtype(dtype).kind
-    image = ramp / ramp.max() if kind == "f" else ramp % 3 == 0 if kind == "b" else ramp
-    return np.broadcast_to(
-        image.reshape(image.shape + (1,) * len(channels)), image.shape + channels
-    ).astype(dtype)

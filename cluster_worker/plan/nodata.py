@@ -102,6 +102,11 @@ def from_nan(image: Image, value: np.generic, dtype: str, together: bool) -> Ima
     return result
 
 
+def without_nan(image: Image) -> Image:
+    """Return floats with 0 for NaN."""
+    return np.where(np.isnan(image), image.dtype.type(0), image)
+
+
 def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: bool) -> Stages:
     """Return an operation's stages for an image with NaN for pixels without data.
 

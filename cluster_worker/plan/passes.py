@@ -23,6 +23,7 @@ from cluster_worker.pixels.tiling import (
     square_side,
     tiles,
 )
+from cluster_worker.plan.seconds import Second
 
 # Pixels of a tile's core. Large enough that the overhead of a tile is small beside its work. Small
 # enough that a rank checks for a cancel within a second, and that the arrays of a tile stay near
@@ -235,6 +236,10 @@ class Plan:
         Largest (rows, columns) of a core, in pixels, instead of a computed one.
     grid : int
         Cores of the last pass begin at multiples of it, in pixels.
+    seconds : tuple of Second
+        The second images that its stages read.
+    gives_table : bool
+        Whether the last pass only measures, for a table, and computes no pixels.
     """
 
     passes: tuple[Pass, ...]
@@ -252,6 +257,28 @@ class Plan:
     values_kept: bool = False
     core: tuple[int, int] | None = None
     grid: int = 1
+    seconds: tuple[Second, ...] = ()
+    gives_table: bool = False
+
+    @property
+    def results(self) -> tuple["Plan"]:
+        """The plan itself: it writes the only result. As in `RecipePlan`."""
+        return (self,)
+
+    @property
+    def inputs(self) -> tuple[()]:
+        """Other images that are given: none. As in `RecipePlan`."""
+        return ()
+
+    @property
+    def tables(self) -> tuple[()]:
+        """Names of tables: none. As in `RecipePlan`."""
+        return ()
+
+    @property
+    def kept(self) -> tuple[()]:
+        """Kept images: none. As in `RecipePlan`."""
+        return ()
 
     @property
     def margin(self) -> int | None:
@@ -338,7 +365,8 @@ class Plan:
         for i, each in enumerate(self.passes):
             first = each.stages[0]
             rounds = 1 + (first.rounds.expected if first.rounds else 0)
-            total += self.tile_count(each, ranks) * rounds
+            if not self.gives_table or each is not self.passes[-1]:
+                total += self.tile_count(each, ranks) * rounds
             measures = len(first.measures) - self.measures_early(i)
             if measures:
                 total += len(self.measure_tiles(each, ranks)) * measures
@@ -369,6 +397,7 @@ class Plan:
             i > 0
             and bool(measures)
             and measures[0].halo == 0
+            and not self.passes[i].stages[0].inputs
             and self.passes[i - 1].stages[0].rounds is None
         )
 

@@ -44,6 +44,29 @@ class PlanRequest(NamedTuple):
     kernels: bool = True
 
 
+class RecipeRequest(NamedTuple):
+    """What the plan of a recipe is made from, as `PlanRequest` for a chain.
+
+    Attributes
+    ----------
+    image, steps, depth, core, grid, kernels
+        As in `PlanRequest`; steps may name images.
+    inputs : tuple of (str, ImageHeader)
+        The other images that are given, by their names.
+    """
+
+    image: ImageHeader
+    steps: str
+    inputs: tuple[tuple[str, ImageHeader], ...] = ()
+    depth: Depth = "input"
+    core: tuple[int, int] | None = None
+    grid: int = 1
+    kernels: bool = True
+
+
+Request = PlanRequest | RecipeRequest
+
+
 def check_image(image: ImageHeader) -> None:
     """Check shape and dtype of an image.
 

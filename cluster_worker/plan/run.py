@@ -4,7 +4,7 @@ The same code runs a small image on one rank and a large one on all ranks, in me
 to file: only the group of ranks and the surfaces differ.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from cluster_worker.operations.declare import Measure, Rounds, Stage, context_of
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.surfaces import Array, Plane, Sink, Source, Surface, read
 from cluster_worker.pixels.tiling import Place, Span, rank_share
-from cluster_worker.plan.blocks import measure_block, operation_errors, run_stage
+from cluster_worker.plan.blocks import NOTHING, measure_block, operation_errors, run_stage, taken
 from cluster_worker.plan.passes import Pass, Plan
 
 Image = NDArray[Any]
@@ -78,6 +78,7 @@ def run(
     result: Sink,
     group: RankGroup,
     report: Report,
+    inputs: Sequence[Source] = (),
 ) -> None:
     """Run every pass of a plan over this rank's tiles.
 
@@ -94,13 +95,30 @@ def run(
     report : callable
         Called after each tile with the number of the plan's tiles that are newly done, which may be
         0. An error that it raises ends the run on all ranks.
+    inputs : sequence of Source
+        The second images, one for each of `plan.seconds`.
 
     Raises
     ------
     Rejected
         If an operation refuses the image; on every rank of the group.
     """
-    Run(plan, source, iter(scratch), result, group, report).run()
+    Run(plan, source, iter(scratch), group, report, inputs).run(result)
+
+
+def measure(
+    plan: Plan,
+    source: Source,
+    scratch: Sequence[Surface],
+    group: RankGroup,
+    report: Report,
+    inputs: Sequence[Source] = (),
+) -> Any:
+    """Run every pass of a plan that gives a table, and return what was found, on every rank.
+
+    The parameters and errors are those of `run`.
+    """
+    return Run(plan, source, iter(scratch), group, report, inputs).run_to_table()
 
 
 class Run:
@@ -111,21 +129,35 @@ class Run:
         plan: Plan,
         source: Source,
         scratch: Iterator[Surface],
-        result: Sink,
         group: RankGroup,
         report: Report,
+        inputs: Sequence[Source],
     ) -> None:
         self.plan = plan
         self.source = source
         self.scratch = scratch
-        self.result = result
         self.group = group
         self.report = report
+        self.inputs = inputs
         # The alpha of the source, and those that steps have moved.
         self.alphas: list[Source] = []
 
-    def run(self) -> None:
+    def run(self, result: Sink) -> None:
         """Run every pass."""
+        image, early = self.run_to_last()
+        # No synchronization after the last pass: the engine waits until all ranks are done.
+        last = self.plan.passes[-1]
+        statistics = self.measure(last, image, early)
+        self.fill(last, image, result, statistics, with_alpha=self.plan.result_alpha)
+
+    def run_to_table(self) -> Any:
+        """Run every pass but the last, whose measure finds what the table is made of."""
+        image, early = self.run_to_last()
+        (found,) = self.measure(self.plan.passes[-1], image, early)
+        return found
+
+    def run_to_last(self) -> tuple[Source, tuple[Any, ...]]:
+        """Run every pass but the last; return what that reads, and its early statistics."""
         plan = self.plan
         image = self.source
         if plan.source_alpha:
@@ -139,10 +171,13 @@ class Run:
             before = image
             image, early = self.run_to_buffer(each, before, early, next_stage)
             before.release_cache()
-        # No synchronization after the last pass: the engine waits until all ranks are done.
-        last = plan.passes[-1]
-        statistics = self.measure(last, image, early)
-        self.fill(last, image, self.result, statistics, with_alpha=plan.result_alpha)
+        return image, early
+
+    def read_inputs(self, stage: Stage, window: Span) -> Mapping[str, Image]:
+        """Read the blocks of the second images of a stage."""
+        if not stage.inputs:
+            return NOTHING
+        return {name: self.plan.seconds[i].read(self.inputs[i], window) for name, i in stage.inputs}
 
     def run_alpha(self, plan: Plan, alpha: Source) -> Source:
         """Run a plan for alpha, and return its result."""
@@ -249,7 +284,8 @@ class Run:
                 alpha = read(self.alphas[stage.alpha_index], window)
             own = statistics if stage.measures else None
             is_last = stage is each.stages[-1]
-            block = run_stage(stage, block, place, alpha, own, out if is_last else None)
+            beside = self.read_inputs(stage, window)
+            block = run_stage(stage, block, place, alpha, own, out if is_last else None, beside)
             if not stage.returns_core:
                 block = block[place.inner]
         return block
@@ -285,7 +321,8 @@ class Run:
             window = window if stage.wraps else window.clipped((rows, columns))
             place = Place(window, core, (rows, columns))
             with operation_errors(stage.name):
-                found = measure_block(measure, read(image, window), place, earlier)
+                block, beside = read(image, window), self.read_inputs(stage, window)
+                found = measure_block(measure, block, place, earlier, beside)
                 total = found if total is None else measure.combine(total, found)
             self.report(1)
         return total
@@ -303,10 +340,10 @@ class Run:
             The one of `state` and `spare` that holds the last state.
         """
         cores = self.own_share(self.plan.tiles(each, self.group.size))
-        name = each.stages[0].name
+        stage = each.stages[0]
         history: list[Any] = []
         while not (history and rounds.stop(history)):
-            update = partial(self.update, name, rounds, image, state, spare, cores, history)
+            update = partial(self.update, stage, rounds, image, state, spare, cores, history)
             history.append(self.group.combine(update, rounds.combine))
             state, spare = spare, state
         # Rounds that were expected but not needed count as done.
@@ -315,7 +352,7 @@ class Run:
 
     def update(
         self,
-        name: str,
+        stage: Stage,
         rounds: Rounds,
         image: Source,
         state: Source,
@@ -330,9 +367,10 @@ class Run:
         for core in cores:
             place = Place(core.grown(rounds.halo).clipped((rows, columns)), core, (rows, columns))
             known = {"place": place, "history": history}
-            context = {each: known[each] for each in names}
+            context: dict[str, Any] = {each: known[each] for each in names}
+            context |= taken(rounds.update, self.read_inputs(stage, place.window))
             old = state.read(place.window)
-            with operation_errors(name):
+            with operation_errors(stage.name):
                 new = rounds.update(old, image.read(place.window), **context)[place.inner]
             target.write(core, new)
             found = rounds.measure(old[place.inner], new)

@@ -5,11 +5,13 @@ maximum, enum, items), and an error sentence must name range and unit together, 
 validator does.
 """
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+
+from config.contract.references import WORDS, check_references, check_words, is_chain
+from config.contract.show import show
 
 Schema = Mapping[str, Any]
 Step = Mapping[str, Any]
@@ -32,7 +34,9 @@ NOUNS: Mapping[str, str] = {
 }
 
 
-def check(steps: Any, catalogue: Schema, steps_max: int) -> list[dict[str, Any]]:
+def check(
+    steps: Any, catalogue: Schema, steps_max: int, inputs: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Check steps and fill in the defaults.
 
     Parameters
@@ -43,11 +47,14 @@ def check(steps: Any, catalogue: Schema, steps_max: int) -> list[dict[str, Any]]
         As exported to ``config/contract/catalogue.json``.
     steps_max : int
         Longest chain accepted.
+    inputs : collection of str, optional
+        Names of the other images that are given; by default they are not known yet.
 
     Returns
     -------
     list of dict
-        The steps with every parameter present.
+        The steps with every parameter present. Second images, ids and the like are there only where
+        they are given.
 
     Raises
     ------
@@ -58,8 +65,16 @@ def check(steps: Any, catalogue: Schema, steps_max: int) -> list[dict[str, Any]]
         raise ValueError(f"steps: must be a list, got {show(steps)}")
     if not 1 <= len(steps) <= steps_max:
         raise ValueError(f"steps: must hold 1 to {steps_max} operations, got {len(steps)}")
-    operations = {each["name"]: each for each in catalogue["operations"]}
-    return [check_step(f"steps[{i}]", step, operations) for i, step in enumerate(steps)]
+    operations = by_name(catalogue)
+    found = [check_step(f"steps[{i}]", step, operations) for i, step in enumerate(steps)]
+    if inputs or not is_chain(found, operations):
+        check_references(found, operations, inputs)
+    return found
+
+
+def by_name(catalogue: Schema) -> dict[str, Schema]:
+    """Return the entries of a catalogue by the names of the operations."""
+    return {each["name"]: each for each in catalogue["operations"]}
 
 
 def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[str, Any]:
@@ -74,17 +89,19 @@ def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[
             f"{where}.operation: no operation is called {show(name)}{hint(name, operations)}"
         )
     properties: Mapping[str, Schema] = operations[name]["parameters"]["properties"]
+    inputs: Mapping[str, Schema] = operations[name].get("inputs", {})
+    known = {**inputs, **properties}
     for parameter in step:
-        if parameter != "operation" and parameter not in properties:
+        if parameter not in ("operation", *WORDS) and parameter not in known:
             raise ValueError(
                 f"{where}.{parameter}: {name} has no such parameter"
-                f"{hint(parameter, properties) or list_of(properties)}"
+                f"{hint(parameter, known) or list_of(known)}"
             )
     filled: dict[str, Any] = {"operation": name}
     for parameter, schema in properties.items():
         value = step.get(parameter, schema["default"])
         filled[parameter] = check_value(f"{where}.{parameter}", value, schema)
-    return filled
+    return filled | check_words(where, step, inputs)
 
 
 def check_value(where: str, value: Any, schema: Schema) -> Any:
@@ -135,9 +152,3 @@ def hint(name: str, known: Mapping[str, Any]) -> str:
 def list_of(known: Mapping[str, Any]) -> str:
     """Return the end of a sentence that lists the known names."""
     return f"; it has {', '.join(known)}" if known else "; it has none"
-
-
-def show(value: Any) -> str:
-    """Return a client's value as JSON text of 60 characters at most."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."

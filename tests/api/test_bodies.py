@@ -57,6 +57,18 @@ def refusal(bodies, body):
             'steps[0].operation: no operation is called "gausian"; did you mean gaussian?',
             "/steps/0/operation",
         ),
+        (
+            {"steps": [{"operation": "sobel", "mask": "original"}]},
+            "steps[0].mask: steps here read the step before them, and give one image; run recipes "
+            "with second images, kept images or tables by dip or in Python",
+            "/steps/0/mask",
+        ),
+        (
+            {"steps": [{"operation": "sobel", "id": "edges", "keep": True}]},
+            "steps[0].id: steps here read the step before them, and give one image; run recipes "
+            "with second images, kept images or tables by dip or in Python",
+            "/steps/0/id",
+        ),
     ],
 )
 def test_a_broken_rule_is_told_with_its_place(bodies, change, sentence, pointer):

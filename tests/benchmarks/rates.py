@@ -15,9 +15,9 @@ from skimage import util
 from cluster_worker import Engine, Rejected
 from cluster_worker.kernels import copies
 from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan import cost
-from cluster_worker.pixels.depths import to_depth
 from cluster_worker.plan.chain import plan
 from config.contract import recipe
 from tests.benchmarks.candidates import run_held

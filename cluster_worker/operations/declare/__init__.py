@@ -25,6 +25,10 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
     Of a kernel: the operation's function, with its parameters.
 ``out``
     An array for the core of its result, or None. The function returns the core alone.
+
+A parameter that is annotated with an `Input` is a second image, such as a mask. The function is
+given the block of it that lies at the same place, or the default if the recipe gives no such image.
+Measures and updates of rounds are given it as well if they have a parameter of that name.
 """
 
 from cluster_worker.operations.declare.channels import Image, channel_axis, each_channel
@@ -37,6 +41,7 @@ from cluster_worker.operations.declare.decompositions import (
     Pointwise,
     Stages,
     Statistical,
+    Table,
     Whole,
 )
 from cluster_worker.operations.declare.entries import (
@@ -46,7 +51,7 @@ from cluster_worker.operations.declare.entries import (
     always,
     operation,
 )
-from cluster_worker.operations.declare.signatures import Number
+from cluster_worker.operations.declare.signatures import Input, Number
 from cluster_worker.operations.declare.stages import (
     Geometry,
     Measure,
@@ -54,6 +59,7 @@ from cluster_worker.operations.declare.stages import (
     Stage,
     context_of,
     either,
+    takes_keyword,
 )
 from cluster_worker.pixels.tiling import Place, Span
 
@@ -64,6 +70,7 @@ __all__ = [
     "Geometric",
     "Geometry",
     "Image",
+    "Input",
     "Iterative",
     "Kernel",
     "Local",
@@ -77,6 +84,7 @@ __all__ = [
     "Stage",
     "Stages",
     "Statistical",
+    "Table",
     "Whole",
     "always",
     "channel_axis",
@@ -84,4 +92,5 @@ __all__ = [
     "each_channel",
     "either",
     "operation",
+    "takes_keyword",
 ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from cluster_worker.operations.declare.channels import Image
 from cluster_worker.operations.declare.stages import Geometry, Measure, Rounds, Stage
 from cluster_worker.pixels.tiling import Span
@@ -158,6 +160,42 @@ class Iterative:
 
 
 @dataclass(frozen=True)
+class Table:
+    """The result is a table: columns of numbers, one row for each region, peak, level, ...
+
+    The function measures a block: ``function(block, *, place, **inputs, **parameters)`` returns
+    what it found in the core, in a form that `combine` joins and that may be sent between ranks.
+
+    Attributes
+    ----------
+    combine : callable
+        Joins what was found in two tiles. Associative and exact, so that any tiling gives the same
+        table.
+    finish : callable
+        ``finish(found, (rows, columns), **parameters)``: the columns by their names, arrays of one
+        length. `found` is what was found in all tiles.
+    halo : callable
+        Pixels that are read around a core, from the operation's parameters.
+    """
+
+    combine: Callable[[Any, Any], Any]
+    finish: Callable[..., Mapping[str, Any]]
+    halo: Halo = lambda **_: 0
+    name = "table"
+
+    def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
+        """Return the stage for one set of parameters, which measures and computes no pixels."""
+        measure = Measure(partial(function, **parameters), self.combine, self.halo(**parameters))
+        return (Stage(np.asarray, measures=(measure,), like=np.asarray),)
+
+    def columns(
+        self, found: Any, shape: tuple[int, int], parameters: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Return the columns of the table of an image of (rows, columns)."""
+        return self.finish(found, shape, **parameters)
+
+
+@dataclass(frozen=True)
 class Whole:
     """No exact decomposition is known: one rank runs it on the whole image.
 
@@ -175,4 +213,4 @@ class Whole:
         return (Stage(partial(function, **parameters), whole=True),)
 
 
-Decomposition = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Whole
+Decomposition = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Table | Whole

@@ -1,6 +1,6 @@
 """The entries of the catalogue, and the decorator that makes one of a function."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -10,10 +10,15 @@ from cluster_worker.operations.declare.decompositions import (
     Pointwise,
     Stages,
     Statistical,
+    Table,
     Whole,
 )
-from cluster_worker.operations.declare.signatures import read_docstring, read_signature
-from cluster_worker.operations.declare.stages import Measure, context_of
+from cluster_worker.operations.declare.signatures import (
+    read_docstring,
+    read_inputs,
+    read_signature,
+)
+from cluster_worker.operations.declare.stages import Measure, context_of, takes_keyword
 from cluster_worker.pixels.placement import Placement
 
 
@@ -175,11 +180,23 @@ class Operation(Traits):
     decomposition: Decomposition
     function: Callable[..., Any]
     parameters: Mapping[str, Any]
+    inputs: Mapping[str, Any]
     help: str
     source: str
 
-    def stages(self, parameters: Mapping[str, Any], kernel: Kernel | None = None) -> Stages:
-        """Return its stages for one set of parameters, by a kernel if one is given."""
+    def stages(
+        self,
+        parameters: Mapping[str, Any],
+        kernel: Kernel | None = None,
+        inputs: Collection[str] = (),
+    ) -> Stages:
+        """Return its stages for one set of parameters, by a kernel if one is given.
+
+        `inputs` are the second images that are given. The function of a composed operation is told
+        for each of its inputs whether it is.
+        """
+        if isinstance(self.decomposition, Composed) and self.inputs:
+            parameters = {**parameters, **{name: name in inputs for name in self.inputs}}
         found = self.named(self.decomposition.stages(self.function, parameters))
         if kernel is None:
             return found
@@ -197,14 +214,17 @@ class Operation(Traits):
         channels: tuple[int, ...] = (),
         *,
         exact: bool = False,
+        inputs: Collection[str] = (),
     ) -> Kernel | None:
         """Return the first kernel that fits an image of this type and these channels, if any.
 
         Kernels know gray images and three colours. With `exact`, and at depth "native", only
-        kernels serve that give the bits of the function.
+        kernels serve that give the bits of the function. A kernel must take the second images that
+        are given.
         """
         for each in self.kernels:
             fits = dtype in each.takes and (channels == () or (channels == (3,) and not each.gray))
+            fits = fits and all(takes_keyword(each.function, name) for name in inputs)
             if (
                 fits
                 and (each.exact or (depth == "input" and not exact))
@@ -228,13 +248,28 @@ class Operation(Traits):
         return any(parameters[name] != value for name, value in self.unclipped_by.items())
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the second images that it cannot do without."""
+        return tuple(name for name, each in self.inputs.items() if each["required"])
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it makes an image of one image, so that it may be a step of a plain chain."""
+        return self.gives == "image" and not self.required
+
+    @property
+    def gives(self) -> Literal["image", "table"]:
+        """What it gives. A table leaves the image as it is for the next step."""
+        return "table" if isinstance(self.decomposition, Table) else "image"
+
+    @property
     def consumes_alpha(self) -> bool:
         """Whether it lays transparent pixels over a background, so that no alpha is left."""
         return "alpha" in context_of(self.function)
 
     def moves_pixels(self, step: Mapping[str, Any]) -> bool:
         """Return whether its pixels come from other places, so that alpha must move with them."""
-        parameters = {name: value for name, value in step.items() if name != "operation"}
+        parameters = {name: value for name, value in step.items() if name in self.parameters}
         return any(stage.geometry is not None for stage in self.stages(parameters))
 
     def placement(
@@ -287,6 +322,10 @@ class Operation(Traits):
         }
         if isinstance(self.decomposition, Whole):
             found["note"] = self.decomposition.why
+        if self.inputs:
+            found["inputs"] = dict(self.inputs)
+        if self.gives == "table":
+            found["gives"] = "table"
         return found
 
 
@@ -309,6 +348,7 @@ class operation(Traits):  # noqa: N801 - a decorator
         try:
             summary, helps, source = read_docstring(function)
             parameters = read_signature(function, helps)
+            inputs = read_inputs(function, helps)
         except TypeError as error:
             raise TypeError(f"{function.__name__}: {error}") from error
         for name in self.fine:
@@ -317,6 +357,7 @@ class operation(Traits):  # noqa: N801 - a decorator
         OPERATIONS[function.__name__] = Operation(
             name=function.__name__,
             parameters=parameters,
+            inputs=inputs,
             function=function,
             help=summary,
             source=source,

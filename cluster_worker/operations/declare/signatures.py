@@ -23,10 +23,75 @@ class Number:
     step: float | None = None
 
 
+@dataclass(frozen=True)
+class Input:
+    """A second image, which an operation reads beside its own at the same place.
+
+    Attributes
+    ----------
+    takes : {"picture", "mask", "labels", "values"}
+        *picture*: converted as the operation's own image is. *mask*: becomes bool; with depth
+        "input" a picture of many levels is refused. *labels*: whole numbers, one for each region.
+        *values*: the numbers as they are.
+    beyond : {"opposite", "nothing"}
+        What a block that wraps around has of it beyond the image's border: its opposite edge, or
+        zeros.
+    """
+
+    takes: Literal["picture", "mask", "labels", "values"]
+    beyond: Literal["opposite", "nothing"] = "opposite"
+
+
+def input_of(hint: Any) -> Input | None:
+    """Return the `Input` that a type is annotated with, if there is one."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((note for note in notes if isinstance(note, Input)), None)
+
+
+def read_inputs(
+    function: Callable[..., Any], helps: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Read the second images of an operation.
+
+    Returns
+    -------
+    dict
+        From the name of each to its title, its description, what it takes, and whether it must be
+        given: it need not if the signature has a default.
+
+    Raises
+    ------
+    TypeError
+        If the docstring does not describe one of them.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    found = {}
+    for name, each in inspect.signature(function).parameters.items():
+        declared = input_of(hints.get(name))
+        if declared is None:
+            continue
+        if name not in helps:
+            raise TypeError(f"{name} has no help; describe it in the docstring")
+        found[name] = {
+            "title": title_of(name),
+            "description": helps[name],
+            "takes": declared.takes,
+            "required": each.default is each.empty,
+        }
+        if declared.beyond == "nothing":
+            found[name]["beyond"] = "nothing"
+    return found
+
+
+def title_of(name: str) -> str:
+    """Return the title of a parameter."""
+    return name.replace("_", " ").capitalize()
+
+
 def read_signature(
     function: Callable[..., Any], helps: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """Read the parameters of an operation: all but its image and its context.
+    """Read the parameters of an operation: all but its images and its context.
 
     Parameters
     ----------
@@ -46,7 +111,7 @@ def read_signature(
     return {
         name: schema(name, hints[name], each.default, helps.get(name))
         for name, each in signature.items()
-        if name not in others
+        if name not in others and input_of(hints[name]) is None
     }
 
 
@@ -76,7 +141,7 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
         text = text or next((note for note in notes if isinstance(note, str)), None)
     if not text:
         raise TypeError(f"{name} has no help; describe it in the docstring or annotate its type")
-    found: dict[str, Any] = {"title": name.replace("_", " ").capitalize(), "description": text}
+    found: dict[str, Any] = {"title": title_of(name), "description": text}
     limits = {} if number is None else {"minimum": number.low, "maximum": number.high}
     options = [each for each in get_args(hint) if each is not type(None)]
     if get_origin(hint) is Literal:

@@ -139,6 +139,9 @@ class Stage:
     alpha_index : int
         Which alpha a function that asks for it is given: 0 for that of the image, others for those
         that steps have moved.
+    inputs : tuple of (str, int)
+        The second images that its functions are given, by the names of their parameters: where each
+        stands in the plan's list of them.
     name : str
         Begins its errors.
     """
@@ -157,6 +160,7 @@ class Stage:
     shows: tuple[float, float] = (0, 1)
     target: str | None = None
     alpha_index: int = 0
+    inputs: tuple[tuple[str, int], ...] = ()
     name: str = ""
 
     @cached_property
@@ -168,6 +172,12 @@ class Stage:
     def context(self) -> frozenset[str]:
         """What the function asks for besides its block."""
         return context_of(self.function)
+
+    def takes(self, name: str) -> bool:
+        """Return whether one of its functions has a parameter for a second image of this name."""
+        functions = [self.function, *(each.of for each in self.measures)]
+        functions += [self.rounds.update] if self.rounds else []
+        return any(takes_keyword(each, name) for each in functions)
 
     def reads(self, core: Span, shape: tuple[int, int]) -> Span:
         """Return the span of an image of this shape that a core of the result is made from.
@@ -198,3 +208,16 @@ def signature_context(function: Callable[..., Any]) -> frozenset[str]:
     """Return the context that a function asks for. Cached, because every tile needs it."""
     parameters = inspect.signature(function).parameters.values()
     return CONTEXT & {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def takes_keyword(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function has a parameter of this name that is not bound yet."""
+    if isinstance(function, partial):
+        return name not in function.keywords and takes_keyword(function.func, name)
+    return name in signature_names(function)
+
+
+@lru_cache(maxsize=1024)
+def signature_names(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of a function's parameters. Cached, because every tile needs it."""
+    return frozenset(inspect.signature(function).parameters)

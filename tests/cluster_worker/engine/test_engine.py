@@ -25,7 +25,7 @@ from cluster_worker.plan.chain import plan
 from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker.operations.images import IMAGES
+from tests.cluster_worker.operations.images import ALONE, IMAGES
 from tests.cluster_worker.operations.reference import is_meant_for
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def assert_world_equals_one_tile(engine, image, steps):
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
 def test_a_world_equals_one_tile_for_every_operation(ranks):
     with Engine(ranks=ranks, core=(19, 31), warm=False) as engine:
-        for name in OPERATIONS:
+        for name in ALONE:
             for image in ("photograph", "16 bit hot corner", "classes", "labels"):
                 if is_meant_for(name, IMAGES[image]):
                     assert_world_equals_one_tile(engine, IMAGES[image], [{"operation": name}])
@@ -91,7 +91,7 @@ def test_a_world_equals_one_tile_for_every_operation(ranks):
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
 def test_a_world_equals_one_tile_on_every_image_and_within_a_chain(ranks):
     with Engine(ranks=ranks, core=(19, 31), warm=False) as engine:
-        for name in OPERATIONS:
+        for name in ALONE:
             within = [{"operation": "gaussian"}, {"operation": name}, {"operation": "median"}]
             for image in IMAGES.values():
                 if is_meant_for(name, image):

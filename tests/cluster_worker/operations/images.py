@@ -3,6 +3,11 @@
 import numpy as np
 from skimage import data
 
+from cluster_worker.operations import OPERATIONS
+
+# Operations that make an image of one image. Those that need a second one have tests of their own.
+ALONE = [name for name, each in OPERATIONS.items() if each.stands_alone]
+
 
 def weak_line_strong_at_one_end(dtype):
     """Return a faint line across the image, bright only at its left end; canny follows it far."""

@@ -66,7 +66,10 @@ def outcome(image, steps, depth):
     [
         name
         for name, each in OPERATIONS.items()
-        if each.channels == "each" and each.takes == "picture" and name not in SHARED_RANGE
+        if each.stands_alone
+        and each.channels == "each"
+        and each.takes == "picture"
+        and name not in SHARED_RANGE
     ],
 )
 @pytest.mark.parametrize("channels", [2, 4])

@@ -28,7 +28,7 @@ from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 from tests.cluster_worker.operations import reference
-from tests.cluster_worker.operations.images import IMAGES, NOT_NUMBERS
+from tests.cluster_worker.operations.images import ALONE, IMAGES, NOT_NUMBERS
 from tests.cluster_worker.operations.reference import is_meant_for
 from tests.cluster_worker.operations.reference.shared import white
 
@@ -122,19 +122,19 @@ def assert_tiling(name, core):
                 assert_same(whole, IMAGES[each], default(name), CORES[core], depth)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALONE)
 def test_tiled_equals_whole(name):
     assert_tiling(name, "odd")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("core", ["tiny", "strips"])
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALONE)
 def test_every_tiling_equals_whole(name, core):
     assert_tiling(name, core)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_single_tile_equals_scikit_image(name):
     for depth in DEPTHS:
         for each in meant_for(name, depth):
@@ -143,7 +143,7 @@ def test_a_single_tile_equals_scikit_image(name):
                 assert_equal_to_scikit_image(found, IMAGES[each], default(name))
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALONE)
 def test_what_is_not_meant_for_an_operation_is_refused_with_a_sentence(name):
     for each in IMAGES.keys() - set(meant_for(name, "input")):
         with named(each):
@@ -162,7 +162,7 @@ def test_what_scikit_image_would_fail_on_is_refused_with_a_sentence(name, image,
     assert refused.startswith(f"{name}: {sentence}")
 
 
-@pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
+@pytest.mark.parametrize("name", [n for n in ALONE if OPERATIONS[n].takes != "labels"])
 def test_nan_and_infinity_do_what_scikit_image_does_or_are_refused(name):
     for each, image in NOT_NUMBERS.items():
         with named(each):
@@ -324,7 +324,7 @@ def values(schema):
 
 
 @st.composite
-def steps_of(draw, longest, names=tuple(OPERATIONS)):
+def steps_of(draw, longest, names=tuple(ALONE)):
     """Draw a chain over the whole catalogue and its declared ranges."""
     chain = []
     for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=longest)):
@@ -335,7 +335,7 @@ def steps_of(draw, longest, names=tuple(OPERATIONS)):
     return chain
 
 
-def some_chains(longest, names=tuple(OPERATIONS)):
+def some_chains(longest, names=tuple(ALONE)):
     return given(
         steps=steps_of(longest, names),
         image=st.sampled_from(list(IMAGES)),
@@ -358,14 +358,14 @@ def test_many_random_chains_are_seamless(steps, image, core, depth):
     assert_seamless(IMAGES[image], steps, core, depth)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALONE)
 def test_random_parameters_are_faithful_and_seamless(name):
     assert_parameters(name, 3)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ALONE)
 def test_many_random_parameters_are_faithful_and_seamless(name):
     assert_parameters(name, 40)
 

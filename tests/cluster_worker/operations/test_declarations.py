@@ -77,4 +77,4 @@ def test_an_operation_without_references_is_an_error_when_it_is_declared():
 def test_no_help_describes_what_is_no_parameter():
     for each in OPERATIONS.values():
         _, helps, _ = read_docstring(each.function)
-        assert set(helps) <= set(each.parameters), each.name
+        assert set(helps) <= {*each.parameters, *each.inputs}, each.name

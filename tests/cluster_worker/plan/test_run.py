@@ -36,6 +36,7 @@ from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import SingleRank, run_alone
 from cluster_worker.plan.run import run as run_plan
 from config.contract import recipe
+from tests.cluster_worker.operations.images import ALONE
 
 IMAGE = np.random.default_rng(2).integers(0, 255, (37, 45), np.uint8)
 CORE = (8, 11)
@@ -263,7 +264,7 @@ def test_rounds_end_when_their_rule_says_so_in_whichever_buffer(rounds):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize("name", [n for n, each in OPERATIONS.items() if each.takes != "labels"])
+@pytest.mark.parametrize("name", [n for n in ALONE if OPERATIONS[n].takes != "labels"])
 def test_no_tile_is_so_much_work_that_a_cancel_would_wait_for_it(name, dtype):
     checked = recipe.check([{"operation": name}], catalogue(), 1)
     made = plan(PlanRequest(header_of((6000, 6000, 3), dtype), json.dumps(checked)))

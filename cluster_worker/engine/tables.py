@@ -1,0 +1,44 @@
+"""Tables of a recipe: columns of numbers, which ranks write and the engine reads."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Rows of a table that are turned into text at once.
+CSV_ROWS = 1 << 14
+
+
+class Table(dict[str, NDArray[Any]]):
+    """A table: arrays of one length by the names of their columns."""
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write it as CSV: a line of names, then a line for each row.
+
+        Floats have as many digits as are needed to read the same numbers again.
+        """
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            write_rows(csv.writer(file, lineterminator="\n"), list(self), list(self.values()))
+
+
+def write_rows(writer: Any, names: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:
+    """Write names and rows part by part, so that no table lies in memory as text."""
+    writer.writerow(names)
+    for first in range(0, len(columns[0]) if columns else 0, CSV_ROWS):
+        part = [each[first : first + CSV_ROWS].tolist() for each in columns]
+        writer.writerows(zip(*part, strict=True))
+
+
+def write_columns(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write the columns of a table as arrays in one file, which needs no pickle."""
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **dict(columns))
+
+
+def read_columns(path: Path) -> Table:
+    """Read the columns of a table that a rank has written."""
+    with np.load(path, allow_pickle=False) as found:
+        return Table({name: found[name] for name in found.files})

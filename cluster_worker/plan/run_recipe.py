@@ -1,0 +1,137 @@
+"""Run the chains of a recipe over the tiles of one rank, one chain after the other. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.pixels.surfaces import Array, Sink, Source, Surface
+from cluster_worker.plan.recipe import Columns, PlannedChain, RecipePlan
+from cluster_worker.plan.run import (
+    RankGroup,
+    Report,
+    SingleRank,
+    combine_nothing,
+    measure,
+    run,
+)
+
+__all__ = ["Columns", "Outcome", "Surfaces", "run_recipe", "run_recipe_alone"]
+
+Image = NDArray[Any]
+
+
+class Surfaces(NamedTuple):
+    """Where the images of a recipe lie; all ranks use the same.
+
+    Attributes
+    ----------
+    sources : sequence of Source
+        The original, then the inputs.
+    scratch : sequence of Surface
+        One for each of the plan's buffers.
+    results : sequence of Sink
+        One for each of the plan's results.
+    """
+
+    sources: Sequence[Source]
+    scratch: Sequence[Surface]
+    results: Sequence[Sink]
+
+
+def run_recipe(
+    plan: RecipePlan,
+    surfaces: Surfaces,
+    write_table: Callable[[str, Columns], None],
+    group: RankGroup,
+    report: Report,
+) -> None:
+    """Run every chain of a recipe on this rank's share of the tiles.
+
+    Parameters
+    ----------
+    plan : RecipePlan
+        The plan for these images.
+    surfaces : Surfaces
+        Where they lie.
+    write_table : callable
+        ``write_table(name, columns)``; called on the first rank alone.
+    group, report
+        As for `run`.
+
+    Raises
+    ------
+    Rejected
+        If an operation refuses an image; on every rank of the group.
+    """
+    left = len(plan.surfaces)
+    lying = [*surfaces.sources, *surfaces.scratch[:left]]
+    scratch = iter(surfaces.scratch[left:])
+    for each in plan.chains:
+        own = [next(scratch) for _ in each.plan.buffers]
+        work = partial(run_chain, each, lying, own, surfaces.results, write_table, group, report)
+        if each is plan.chains[-1]:
+            work()
+        else:
+            # The next chain may read what this one leaves, or write where this one reads.
+            group.combine(work, combine_nothing)
+            for surface in set(each.reads):
+                lying[surface].release_cache()
+
+
+def run_chain(
+    chain: PlannedChain,
+    lying: Sequence[Any],
+    scratch: Sequence[Surface],
+    results: Sequence[Sink],
+    write_table: Callable[[str, Columns], None],
+    group: RankGroup,
+    report: Report,
+) -> None:
+    """Run one chain; `lying` are the surfaces of the recipe by their numbers."""
+    planned, source = chain.plan, lying[chain.source]
+    inputs = [lying[each.surface] for each in planned.seconds]
+    if chain.finish is not None:
+        found = measure(planned, source, scratch, group, report, inputs)
+        if group.rank == 0:
+            write_table(chain.table, chain.finish(found, planned.passes[-1].shape))
+        return
+    target = lying[chain.surface] if chain.surface is not None else results[chain.result or 0]
+    run(planned, source, scratch, target, group, report, inputs)
+
+
+class Outcome(NamedTuple):
+    """The results of a recipe: its images in the order of their numbers, and its tables."""
+
+    images: list[Image]
+    tables: dict[str, Columns]
+
+
+def run_recipe_alone(plan: RecipePlan, source: Image, inputs: Mapping[str, Image]) -> Outcome:
+    """Run a recipe on arrays in this process; every world must give the same results.
+
+    Parameters
+    ----------
+    plan : RecipePlan
+        The plan for these images.
+    source : ndarray
+        The original.
+    inputs : mapping
+        The other images by their names.
+
+    Raises
+    ------
+    Rejected
+        If an operation refuses an image.
+    """
+    images = [np.empty(each.result_shape, each.result_dtype) for each in plan.results]
+    tables: dict[str, Columns] = {}
+    surfaces = Surfaces(
+        [Array(source), *(Array(inputs[name]) for name, _ in plan.inputs)],
+        [Array(np.empty(each.shape, each.dtype)) for each in plan.buffers],
+        [Array(each) for each in images],
+    )
+    run_recipe(plan, surfaces, tables.__setitem__, SingleRank(), lambda tiles: None)
+    return Outcome(images, tables)

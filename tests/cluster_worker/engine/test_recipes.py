@@ -1,0 +1,67 @@
+"""Recipes on ranks: masks, second images, kept images and several sources, in memory."""
+
+import numpy as np
+import pytest
+from skimage import data, filters, util
+
+from cluster_worker import Engine, Rejected
+from cluster_worker.engine.results import Results
+
+CAMERA = data.camera()[:300, :401].copy()
+FLAT = (np.hypot(*np.indices(CAMERA.shape)) / 4 + 90).astype(np.uint16)
+STEPS = [
+    {"operation": "flat_field", "flat": "input:flat", "id": "even", "keep": True},
+    {"operation": "gaussian", "sigma": 2.0},
+    {"operation": "threshold_otsu", "id": "mask", "keep": True},
+    {"operation": "sobel", "image": "even", "mask": "mask"},
+]
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def engine(request):
+    with Engine(ranks=request.param, core=(64, 90), warm=False) as made:
+        yield made
+
+
+@pytest.mark.timeout(200)
+def test_a_recipe_gives_the_same_on_any_number_of_ranks(engine):
+    seen = []
+    found = engine.run(CAMERA, STEPS, inputs={"flat": FLAT}, progress=lambda *n: seen.append(n))
+    assert isinstance(found, Results)
+    even = CAMERA / np.float32(255) / (FLAT / np.float32(65535)) * (FLAT.mean() / 65535)
+    assert abs(found.images["even"] - even.clip(0, 1) * 255).max() < 0.501
+    smooth = filters.gaussian(even, 2.0)
+    mask = found.images["mask"]
+    assert ((mask == 255) != (smooth > filters.threshold_otsu(smooth))).mean() < 1e-3
+    expected = filters.sobel(even, mask=mask > 0)
+    assert abs(found.image - expected.clip(0, 1) * 255).max() < 0.501
+    assert seen[-1][0] == seen[-1][1]
+    assert not found.tables
+
+
+def test_a_recipe_of_one_image_gives_an_array(engine):
+    steps = [{"operation": "subtract", "other": "input:dark"}]
+    found = engine.run(CAMERA, steps, "native", inputs={"dark": CAMERA // 3})
+    np.testing.assert_array_equal(found, CAMERA - CAMERA // 3)
+    # The memory of a job is released: a plain chain runs as before.
+    plain = engine.run(CAMERA, [{"operation": "invert"}])
+    np.testing.assert_array_equal(plain, util.invert(CAMERA))
+
+
+def test_a_held_image_may_be_the_first_of_two(engine):
+    with engine.hold(CAMERA) as held:
+        steps = [{"operation": "maximum", "other": "input:flat"}]
+        other = np.ascontiguousarray(CAMERA[::-1])
+        with engine.run(held, steps, inputs={"flat": other}) as found:
+            np.testing.assert_array_equal(found.array, np.maximum(CAMERA, other))
+        kept = [{"operation": "gaussian", "id": "smooth", "keep": True}]
+        with pytest.raises(Rejected, match=r"^steps: keep images or give tables"):
+            engine.run(held, kept)
+
+
+def test_what_an_operation_refuses_is_raised_from_all_ranks(engine):
+    steps = [{"operation": "sobel", "mask": "input:levels"}]
+    with pytest.raises(Rejected, match=r"^sobel.mask: takes a mask, got a picture of"):
+        engine.run(CAMERA, steps, inputs={"levels": CAMERA})
+    with pytest.raises(Rejected, match=r"^inputs.unread: no step reads input:unread"):
+        engine.run(CAMERA, [{"operation": "sobel"}], inputs={"unread": CAMERA})

@@ -1,0 +1,142 @@
+"""The two claims of the catalogue for operations that read a second image.
+
+Every operation is given every set of second images that it takes: those that it needs, and each
+other one, made by the test for each image.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from skimage import util
+
+from cluster_worker.errors import Rejected
+from cluster_worker.operations import OPERATIONS
+from cluster_worker.pixels.header import header_of
+from cluster_worker.plan.recipe import plan_recipe
+from cluster_worker.plan.request import RecipeRequest
+from cluster_worker.plan.run_recipe import run_recipe_alone
+from config.contract import recipe
+from tests.cluster_worker.operations import reference
+from tests.cluster_worker.operations.images import IMAGES
+from tests.cluster_worker.operations.test_catalogue import (
+    CATALOGUE,
+    CORES,
+    DEPTHS,
+    FLOAT_TOLERANCE,
+    compare,
+    named,
+    range_of,
+    tolerance_of,
+)
+
+WITH_INPUTS = [n for n, each in OPERATIONS.items() if each.inputs and each.gives == "image"]
+ON = (
+    *("photograph", "gray photograph", "16 bit hot corner", "float64", "negative corner", "mask"),
+    *("transparent", "one row", "one column", "one pixel", "mask of 0 and 1", "labels"),
+)
+
+
+def second(takes, image):
+    """Return a second image for one that an operation reads: another of its kind, or a mask."""
+    rows, columns = np.indices(image.shape[:2])
+    if takes == "mask":
+        # A disk that reaches over the border, with a hole, and a few single pixels.
+        far = (rows - 20) ** 2 + (columns - 30) ** 2
+        return (far < 900) & (far > 30) | (rows * 7 + columns * 3) % 41 == 0
+    if takes == "labels":
+        return (rows // 9 * 5 + columns // 13).astype(np.uint32) % 7
+    return np.ascontiguousarray(image[::-1, ::-1])
+
+
+def sets_of(operation):
+    """Yield sets of names of second images: the needed ones alone, and with each other one."""
+    if operation.required:
+        yield operation.required
+    for name in operation.inputs.keys() - set(operation.required):
+        yield (*operation.required, name)
+
+
+def step_of(name, given):
+    return {"operation": name} | {each: f"input:{each}" for each in given}
+
+
+def run(image, steps, inputs, depth="input", core=None):
+    """Run a recipe alone; return its last image."""
+    checked = json.dumps(recipe.check(steps, CATALOGUE, 20, inputs))
+    headers = tuple((n, header_of(each.shape, str(each.dtype))) for n, each in inputs.items())
+    header = header_of(image.shape, str(image.dtype))
+    planned = plan_recipe(RecipeRequest(header, checked, headers, depth, core))
+    return run_recipe_alone(planned, image, inputs).images[0]
+
+
+def outcome(*given):
+    try:
+        return run(*given)
+    except Rejected as error:
+        return str(error)
+
+
+def cases(name):
+    """Yield every image that an operation takes, with each set of second images, in both depths."""
+    operation = OPERATIONS[name]
+    for given in sets_of(operation):
+        for each in ON:
+            image = IMAGES[each]
+            inputs = {n: second(operation.inputs[n]["takes"], image) for n in given}
+            for depth in DEPTHS:
+                if reference.is_meant_for(name, image, depth):
+                    yield f"{each}, {depth}, with {', '.join(given)}", image, inputs, depth
+
+
+@pytest.mark.parametrize("name", WITH_INPUTS)
+def test_tiles_with_second_images_equal_the_whole(name):
+    for words, image, inputs, depth in cases(name):
+        with named(words):
+            steps = [step_of(name, inputs)]
+            whole = outcome(image, steps, inputs, depth)
+            tiled = outcome(image, steps, inputs, depth, CORES["odd"])
+            np.testing.assert_array_equal(tiled, whole)
+
+
+@pytest.mark.parametrize("name", WITH_INPUTS)
+def test_second_images_have_the_meaning_of_scikit_image(name):
+    for words, image, inputs, depth in cases(name):
+        with named(words):
+            steps = recipe.check([step_of(name, inputs)], CATALOGUE, 1, inputs)
+            found = outcome(image, steps, inputs, depth)
+            if isinstance(found, str):
+                with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it raises
+                    expected_of(steps[0], image, inputs, depth)
+                continue
+            expected = expected_of(steps[0], image, inputs, depth)
+            colours = found[..., :-1] if reference.has_alpha(image) else found
+            colours = colours[..., 0] if colours.ndim > expected.ndim else colours
+            tolerance = tolerance_of(steps, depth)
+            if depth == "input" and OPERATIONS[name].floats:
+                tolerance = FLOAT_TOLERANCE * range_of(steps)
+            compare(colours, expected, tolerance, steps, image.dtype if depth == "input" else None)
+
+
+def expected_of(step, image, inputs, depth):
+    """Call the reference of an operation with second images as DESIGN promises to convert them."""
+    operation = OPERATIONS[step["operation"]]
+    parameters = {key: step[key] for key in operation.parameters}
+    given = {
+        name: converted(operation, operation.inputs[name]["takes"], colours(each), depth)
+        for name, each in inputs.items()
+    }
+    image = reference.prepared(operation, colours(image), depth)
+    return reference.reference_of(operation)(image, **given, **parameters)
+
+
+def colours(image):
+    """Return the colours of an image without its alpha; a single one has no axis."""
+    image = image[..., :-1] if reference.has_alpha(image) else image
+    return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def converted(operation, takes, image, depth):
+    if takes == "picture" and depth == "input" and operation.floats and image.dtype.kind != "f":
+        return util.img_as_float32(image)
+    return image
