@@ -73,6 +73,11 @@ def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     An operation with kernels runs on pictures of each dtype. Alone it reads and returns the dtype
     of the image. Before and after a Gaussian it also returns or reads floats.
     """
+    if operation.gives == "table":
+        # Regions of labels as they mostly are, with intensities of each dtype.
+        masks = [MASK, *(MASK * each.max() for each in LEVELS.values())]
+        yield [default_step(OPERATIONS["label"]), default_step(operation)], masks
+        return
     step, blur = default_step(operation), default_step(OPERATIONS["gaussian"])
     on_masks = operation.takes != "picture"
     if not operation.kernels:
@@ -106,7 +111,17 @@ def default_step(operation: Operation) -> dict[str, Any]:
         else each["default"]
         for name, each in operation.parameters.items()
     }
-    return {"operation": operation.name, **defaults, **dict.fromkeys(operation.required, ORIGINAL)}
+    if operation.gives == "table":
+        # All that it can measure.
+        lists = {name: each["items"].get("enum") for name, each in listed(operation).items()}
+        defaults |= {name: found for name, found in lists.items() if found}
+    second = operation.inputs if operation.gives == "table" else operation.required
+    return {"operation": operation.name, **defaults, **dict.fromkeys(second, ORIGINAL)}
+
+
+def listed(operation: Operation) -> dict[str, Any]:
+    """Return the schemas of the parameters that are lists."""
+    return {name: each for name, each in operation.parameters.items() if "items" in each}
 
 
 def load_modules() -> None:

@@ -51,7 +51,7 @@ from cluster_worker.operations.declare.entries import (
     always,
     operation,
 )
-from cluster_worker.operations.declare.signatures import Input, Number
+from cluster_worker.operations.declare.signatures import Input, Number, Options
 from cluster_worker.operations.declare.stages import (
     Geometry,
     Measure,
@@ -77,6 +77,7 @@ __all__ = [
     "Measure",
     "Number",
     "Operation",
+    "Options",
     "Place",
     "Pointwise",
     "Rounds",

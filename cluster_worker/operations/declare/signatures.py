@@ -24,6 +24,13 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Options:
+    """The names that a parameter may list."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Input:
     """A second image, which an operation reads beside its own at the same place.
 
@@ -122,8 +129,8 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
     ----------
     name : str
         Of the parameter.
-    hint : type
-        May be annotated with a `Number`, and with the help that operations share, as a string.
+        May be annotated with `Number` or `Options`, and with the help that operations share, as
+        a string.
     default : object
         Its default.
     text : str, optional
@@ -134,10 +141,11 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
     TypeError
         If neither docstring nor type describe the parameter.
     """
-    number = None
+    number, listed = None, None
     if get_origin(hint) is Annotated:
         hint, *notes = get_args(hint)
         number = next((note for note in notes if isinstance(note, Number)), None)
+        listed = next((note for note in notes if isinstance(note, Options)), None)
         text = text or next((note for note in notes if isinstance(note, str)), None)
     if not text:
         raise TypeError(f"{name} has no help; describe it in the docstring or annotate its type")
@@ -148,7 +156,10 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
         found |= {"type": "string", "enum": list(get_args(hint))}
     elif get_origin(hint) is tuple:
         items = {"type": type_name(options[0])} | limits
-        found |= {"type": "array", "items": items, "minItems": 1, "maxItems": LIST_MAX}
+        most = LIST_MAX
+        if listed is not None:
+            items, most = items | {"enum": list(listed.names)}, len(listed.names)
+        found |= {"type": "array", "items": items, "minItems": 1, "maxItems": most}
         default = list(default)
     elif options:
         found |= {"type": [type_name(options[0]), "null"]} | limits

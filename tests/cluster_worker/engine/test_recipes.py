@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from skimage import data, filters, util
+from skimage import data, filters, measure, util
 
 from cluster_worker import Engine, Rejected
 from cluster_worker.engine.results import Results
@@ -57,6 +57,47 @@ def test_a_held_image_may_be_the_first_of_two(engine):
         kept = [{"operation": "gaussian", "id": "smooth", "keep": True}]
         with pytest.raises(Rejected, match=r"^steps: keep images or give tables"):
             engine.run(held, kept)
+
+
+MEASURED = ("label", "area", "bbox", "centroid", "intensity_mean", "eccentricity", "perimeter")
+COUNT = [
+    {"operation": "gaussian", "sigma": 2.0},
+    {"operation": "threshold_otsu"},
+    {"operation": "label"},
+    {"operation": "regionprops_table", "properties": MEASURED, "intensity": "original"},
+]
+
+
+@pytest.mark.timeout(400)
+def test_a_table_has_the_numbers_of_scikit_image_on_any_number_of_ranks(engine, tmp_path):
+    found = engine.run(CAMERA, COUNT)
+    smooth = filters.gaussian(util.img_as_float32(CAMERA), 2.0)
+    labels = measure.label(smooth > filters.threshold_otsu(smooth))
+    np.testing.assert_array_equal(found.image, labels)
+    table = found.tables["regionprops_table"]
+    expected = measure.regionprops_table(labels, CAMERA, properties=MEASURED)
+    assert list(table) == list(expected)
+    for name, column in expected.items():
+        np.testing.assert_allclose(table[name], column, rtol=1e-9, atol=1e-9)
+    assert not list(engine.segments.folder.glob("table-*"))
+    table.to_csv(tmp_path / "cells.csv")
+    first, *rows = (tmp_path / "cells.csv").read_text().splitlines()
+    assert first.split(",") == list(expected)
+    assert len(rows) == labels.max()
+    written = np.array([[float(each) for each in row.split(",")] for row in rows])
+    np.testing.assert_array_equal(written, np.column_stack(list(table.values())))
+
+
+def test_a_table_of_an_image_without_regions_has_no_rows(engine):
+    found = engine.run(np.zeros((90, 80), bool), COUNT[3:])
+    assert all(each.size == 0 for each in found.tables["regionprops_table"].values())
+    np.testing.assert_array_equal(found.image, np.zeros((90, 80)))
+
+
+def test_a_property_that_needs_intensities_is_refused_without_them(engine):
+    steps = [COUNT[3] | {"intensity": None}]
+    with pytest.raises(Rejected, match=r"^regionprops_table: properties: 'intensity_mean' needs"):
+        engine.run(CAMERA > 90, steps)
 
 
 def test_what_an_operation_refuses_is_raised_from_all_ranks(engine):
