@@ -77,8 +77,19 @@ def parser() -> Parser:
     )
     run.add_argument("source", type=Path, help=f"image to read: {titles()}")
     run.add_argument("target", type=Path, help="image to write; its ending names the format")
-    run.add_argument("steps", nargs="*", help="operation name=value … + operation …")
+    run.add_argument(
+        "steps",
+        nargs="*",
+        help="operation name=value … + operation …; as=ID names a step, keep writes its result too",
+    )
     run.add_argument("--recipe", type=Path, help="JSON file with the list of steps instead")
+    run.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="another image, which steps read as input:NAME; may be given several times",
+    )
     run.add_argument("--ranks", type=int, default=0, help="MPI ranks (default: one per core)")
     run.add_argument(
         "--depth",
@@ -109,13 +120,13 @@ def run_file(options: argparse.Namespace) -> None:
     steps = read_recipe(options.recipe) if options.recipe else parse_steps(options.steps)
     if options.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
-    check_paths(options.source, options.target)
+    inputs = parse_inputs(options.input)
+    check_paths(options.source, options.target, inputs)
     warm = operations_in(steps)
     with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=warm) as engine:
         if options.plan:
-            with open_file(
-                engine, options.source, options.target, steps, depth=options.depth
-            ) as file:
+            given = options.source, options.target, steps
+            with open_file(engine, *given, depth=options.depth, inputs=inputs) as file:
                 show_plan(file, engine.ranks)
             return
         with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
@@ -131,6 +142,7 @@ def run_file(options: argparse.Namespace) -> None:
                 show,
                 depth=options.depth,
                 metadata=options.metadata,
+                inputs=inputs,
             )
     for note in notes:
         print(f"{options.target}: {note}", file=sys.stderr)
@@ -234,7 +246,8 @@ def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
     ----------
     words : sequence of str
         The name of an operation, then its parameters as ``name=value``; ``+`` stands before the
-        next operation.
+        next operation. ``as=ID`` gives a step an id, by which later steps name its image:
+        ``mask=ID``, ``image=ID``. ``keep`` keeps it as a result.
 
     Raises
     ------
@@ -250,12 +263,44 @@ def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
         elif expect_name and not equals:
             steps.append({"operation": word})
             expect_name = False
+        elif word == "keep" and not expect_name:
+            steps[-1]["keep"] = True
+        elif name == "as" and equals and not expect_name:
+            steps[-1]["id"] = text
         elif equals and steps and not expect_name:
-            steps[-1][name] = parse_value(text)
+            steps[-1][name] = parse_parameter(steps[-1]["operation"], name, text)
         else:
             wanted = "an operation" if expect_name else "name=value, or + before the next operation"
             raise Rejected(f"steps: expected {wanted}, got {word!r}")
     return steps
+
+
+def parse_parameter(operation: str, name: str, text: str) -> Any:
+    """Convert a word to a parameter's value; the values of a list may be separated by commas."""
+    value = parse_value(text)
+    known = OPERATIONS[operation].parameters if operation in OPERATIONS else {}
+    if "items" in known.get(name, {}) and not isinstance(value, list):
+        return [parse_value(each) for each in text.split(",")]
+    return value
+
+
+def parse_inputs(words: Sequence[str]) -> dict[str, Path]:
+    """Convert the words after ``--input`` to names and paths.
+
+    Raises
+    ------
+    Rejected
+        If a word is not NAME=FILE, or a name is given twice.
+    """
+    found: dict[str, Path] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not equals or not name or not path:
+            raise Rejected(f"--input: must be NAME=FILE, got {word!r}")
+        if name in found:
+            raise Rejected(f"--input: {name} is given twice")
+        found[name] = Path(path)
+    return found
 
 
 def parse_value(text: str) -> Any:
@@ -281,6 +326,10 @@ def show_operations(options: argparse.Namespace) -> None:
     for name, schema in each["parameters"]["properties"].items():
         print(f"  {name}={json.dumps(schema['default'])}  {range_of(schema)}")
         print(f"      {schema['description']}")
+    for name, found in each.get("inputs", {}).items():
+        need = "needed" if found["required"] else "may be left out"
+        print(f"  {name}=ID  {found['takes']}: an id, original or input:NAME; {need}")
+        print(f"      {found['description']}")
 
 
 def range_of(schema: dict[str, Any]) -> str:
@@ -288,6 +337,8 @@ def range_of(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(schema["enum"])
     limits = schema.get("items", schema)
+    if "enum" in limits:
+        return f"list of {' | '.join(limits['enum'])}"
     if "minimum" in limits:
         span = f"{limits['minimum']} to {limits['maximum']} {schema.get('x-unit', '')}".rstrip()
         return f"list of {span}" if "items" in schema else span

@@ -344,8 +344,9 @@ class Dispatcher:
             if job.not_begun > NOT_BEGUN_MAX:
                 settle(job, reason)
             elif len(job.losses) < LOSSES_MAX:
-                if isinstance(job.task.result, Spool):
-                    job.task.result.clear()
+                for each in (job.task.result, *job.task.kept):
+                    if isinstance(each, Spool):
+                        each.clear()
                 self.waiting[job.task.wide].appendleft(job)
             else:
                 settle(job, outcome(job.losses))

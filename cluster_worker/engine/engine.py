@@ -49,6 +49,7 @@ Image = NDArray[Any]
 Headers = Mapping[str, ImageHeader]
 NO_INPUTS: Mapping[str, Image] = MappingProxyType({})
 NO_HEADERS: Headers = MappingProxyType({})
+NO_FILES: Mapping[str, str | Path] = MappingProxyType({})
 
 
 class Engine:
@@ -349,14 +350,19 @@ class Engine:
         *,
         inputs: Sequence[Pixels | FileImage] = (),
         kept: Sequence[Pixels | Spool] = (),
+        folder: Path | None = None,
     ) -> EngineJob:
-        """Make a job from a request and its surfaces; closing the job releases `segments`."""
+        """Make a job from a request and its surfaces; closing the job releases `segments`.
+
+        Tables are written to `folder`, by default in memory.
+        """
         planned = plan_any(request)
         # The ranks decode an image that is read by windows. The estimate does not include that.
         by_windows = any(isinstance(each, FileImage) for each in (source, *inputs))
         wide = (by_windows and planned.is_cut(self.ranks)) or self.is_wide(request)
         number = next(self.numbers)
-        tables = (self.segments.folder / f"table-{number}-{i}" for i in range(len(planned.tables)))
+        folder = folder or self.segments.folder
+        tables = (folder / f"table-{number}-{i}" for i in range(len(planned.tables)))
         surfaces = source, tuple(scratch), result, wide, tuple(inputs), tuple(kept)
         task = Task(number, request, *surfaces, tuple(map(str, tables)))
         ranks = self.ranks if wide else 1
@@ -372,8 +378,9 @@ class Engine:
         scratch_dir: str | Path | None = None,
         depth: Depth = "input",
         metadata: Metadata = "keep",
+        inputs: Mapping[str, str | Path] = NO_FILES,
     ) -> tuple[str, ...]:
-        """Run a chain of steps from file to file, and wait until the result is written.
+        """Run a recipe from file to file, and wait until the results are written.
 
         A TIFF of tiles or strips is streamed if its pixels take much memory: the ranks read it by
         windows, passes leave their results in files on disk, and a large result is written tile by
@@ -392,6 +399,9 @@ class Engine:
         metadata : {"keep", "strip"}
             Whether the result carries what the file carries besides pixels, where it is still true,
             or only what a picture needs to look as it does.
+        inputs : mapping of str to str or Path
+            Other image files by the names under which steps read them. Kept images are written
+            beside the target as NAME_ID with its ending, tables as NAME_ID.csv.
 
         Returns
         -------
@@ -408,7 +418,8 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        options = progress, scratch_dir, depth, metadata
+        files = {name: Path(each) for name, each in inputs.items()}
+        options = progress, scratch_dir, depth, metadata, files
         return run_file(self, Path(source), Path(target), steps, *options)
 
     def plan_request(

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 from skimage import data, filters
 
-from cluster_worker.cli import parse_steps
+from cluster_worker.cli import parse_inputs, parse_steps
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from tests.app.pictures import assert_blurred
@@ -133,6 +133,50 @@ def test_a_signal_to_end_leaves_no_file_and_no_memory(tmp_path):
     assert (ran.returncode, said) == (130, "dip: cancelled\n")
     assert [*tmp_path.iterdir()] == [source]
     assert not [*SHARED.glob(f"dip-{ran.pid}-*")]
+
+
+@pytest.mark.slow
+def test_a_recipe_with_a_mask_a_table_and_another_image_runs_in_the_shell(tmp_path):
+    coins = data.coins()
+    tifffile.imwrite(tmp_path / "coins.tif", coins)
+    tifffile.imwrite(tmp_path / "dark.tif", coins // 9)
+    words = "subtract other=input:dark + gaussian + threshold_otsu as=mask keep + label + "
+    words += "regionprops_table properties=label,area intensity=original as=coins"
+    given = tmp_path / "coins.tif", tmp_path / "out.tif", *words.split()
+    given = "run", *given, "--input", f"dark={tmp_path / 'dark.tif'}", "--ranks", 2
+    planned = dip(*given, "--plan").stdout.splitlines()
+    assert planned[0].startswith("chain 1: reads original, input:dark; leaves mask of bool, ")
+    assert "gives the table coins" in planned[-4]
+    ran = dip(*given)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    names = sorted(each.name for each in tmp_path.iterdir())
+    assert names == ["coins.tif", "dark.tif", "out.tif", "out_coins.csv", "out_mask.tif"]
+    rows = (tmp_path / "out_coins.csv").read_text().splitlines()
+    assert rows[0] == "label,area"
+    assert len(rows) - 1 == tifffile.imread(tmp_path / "out.tif").max()
+
+
+def test_words_of_a_chain_name_images_and_list_values():
+    words = "gaussian as=a keep + sobel image=original mask=a + regionprops_table"
+    assert parse_steps([*words.split(), "properties=label,area", "spacing=0.5"]) == [
+        {"operation": "gaussian", "id": "a", "keep": True},
+        {"operation": "sobel", "image": "original", "mask": "a"},
+        {"operation": "regionprops_table", "properties": ["label", "area"], "spacing": [0.5]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["flat"], "--input: must be NAME=FILE, got 'flat'"),
+        (["=a.tif"], "--input: must be NAME=FILE, got '=a.tif'"),
+        (["a=b.tif", "a=c.tif"], "--input: a is given twice"),
+    ],
+)
+def test_an_input_is_a_name_and_a_file(words, sentence):
+    assert parse_inputs(["a=b=c.tif"]) == {"a": Path("b=c.tif")}
+    with pytest.raises(Rejected, match=f"^{re.escape(sentence)}$"):
+        parse_inputs(words)
 
 
 def test_steps_are_separated_by_a_plus():

@@ -129,6 +129,7 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
     ----------
     name : str
         Of the parameter.
+    hint : type
         May be annotated with `Number` or `Options`, and with the help that operations share, as
         a string.
     default : object
@@ -155,10 +156,10 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
     if get_origin(hint) is Literal:
         found |= {"type": "string", "enum": list(get_args(hint))}
     elif get_origin(hint) is tuple:
-        items = {"type": type_name(options[0])} | limits
+        items: dict[str, Any] = {"type": type_name(options[0])} | limits
         most = LIST_MAX
         if listed is not None:
-            items, most = items | {"enum": list(listed.names)}, len(listed.names)
+            items["enum"], most = list(listed.names), len(listed.names)
         found |= {"type": "array", "items": items, "minItems": 1, "maxItems": most}
         default = list(default)
     elif options:

@@ -19,7 +19,8 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.engine.run_file import choose_format, open_file
+from cluster_worker.engine.file_results import choose_format
+from cluster_worker.engine.run_file import open_file
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue
@@ -41,7 +42,7 @@ def engine():
 @pytest.fixture
 def small_memory(monkeypatch):
     """Set the memory limit to 0, so that every file that can be streamed is streamed."""
-    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 0)
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 0)
 
 
 def written(path, image, **options):
@@ -116,7 +117,7 @@ def test_any_layout_that_has_pieces_is_streamed(engine, small_memory, tmp_path, 
 def test_a_small_result_of_a_streamed_file_is_held_in_any_format(
     engine, monkeypatch, tmp_path, ending
 ):
-    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 400_000)
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 400_000)
     source, target = written(tmp_path / "in.tif", IMAGES["gray"]), tmp_path / f"out.{ending}"
     steps = [{"operation": "equalize_hist"}, {"operation": "resize", "rows": 97, "columns": 112}]
     with open_file(engine, source, target, steps) as file:

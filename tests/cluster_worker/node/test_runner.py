@@ -243,7 +243,7 @@ def test_a_job_is_handed_back_where_no_folder_can_be_made(runner, s3, monkeypatc
 
 def test_a_job_for_which_there_is_no_room_is_handed_back_and_done_later(runner, s3, monkeypatch):
     monkeypatch.setattr("cluster_worker.node.runner.BROKEN_SECONDS", 0.0)
-    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", 0)
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 0)
     message = put(runner, s3, DEEP, [{"operation": "invert"}])
     usage = namedtuple("usage", "total used free")
     with monkeypatch.context() as full:
@@ -278,7 +278,7 @@ def test_a_result_that_browsers_show_needs_no_picture_of_its_own(runner, s3):
 
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 19], ids=["held", "streamed"])
 def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch, tmp_path, memory):
-    monkeypatch.setattr("cluster_worker.engine.run_file.MEMORY_BYTES_MAX", memory)
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", memory)
     message = put(runner, s3, DEEP, [{"operation": "invert"}])
     runner.run(message)
     row = row_of(runner, message)

@@ -1,0 +1,141 @@
+"""The results of a job from file to file: their formats, and what they carry of the source."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster_worker.engine.tables import Table
+from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
+from cluster_worker.imagefiles.codecs.header import Header
+from cluster_worker.imagefiles.formats import FORMATS, check_result
+from cluster_worker.imagefiles.streams import Spool
+from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.plan.passes import Plan
+
+# Formats that change pixels.
+LOSSY = ("jpeg",)
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """An image that a job writes to a file.
+
+    Attributes
+    ----------
+    format : str
+        Name of the format.
+    header : Header
+        What it is and carries.
+    notes : tuple of str
+        One sentence for each property of the source that it could not keep.
+    spool : Spool or None
+        Where its tiles lie until the file is assembled; None if it is in memory.
+    """
+
+    format: str
+    header: Header
+    notes: tuple[str, ...]
+    spool: Spool | None = None
+
+
+def file_result(
+    header: Header, planned: Plan, asked: str, metadata: Metadata, *, holes: bool
+) -> FileResult:
+    """Choose format and metadata of a result.
+
+    Parameters
+    ----------
+    header : Header
+        Of the source.
+    planned : Plan
+        The plan that writes the result.
+    asked : str
+        Name of a format, or "same" for that of the source, if it can hold the result.
+    metadata : {"keep", "strip"}
+        As for `FileJob`.
+    holes : bool
+        Whether pixels without data got their value back.
+
+    Raises
+    ------
+    Rejected
+        If the format cannot hold the result.
+    """
+    name, chosen = choose_format(asked, header.format, planned)
+    result, lost = carried(header, outcome(header, planned, holes=holes), metadata)
+    check_result(header.name, result.image, name)
+    return FileResult(name, result, chosen + density_note(header, planned, metadata) + lost)
+
+
+def beside(target: Path, name: str, suffix: str) -> Path:
+    """Return the path of a further result: the target's name, an underscore and the id."""
+    return target.with_name(f"{target.stem}_{name}{suffix}")
+
+
+def write_table(table: Table, path: Path) -> tuple[str, ...]:
+    """Write a table as CSV; there are no notes."""
+    table.to_csv(path)
+    return ()
+
+
+def choose_format(asked: str, source: str, planned: Plan) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the format to write, and notes for the user.
+
+    Under "same" a mask or labels are not written as JPEG, which blurs them, and what the source's
+    format cannot hold becomes a TIFF.
+
+    Parameters
+    ----------
+    asked, source : str
+        Name of a format, or "same" for `asked`.
+    planned : Plan
+        The plan, which knows the result's dtype and kind.
+    """
+    kind = planned.result_kind
+    if asked != "same":
+        blurred = asked in LOSSY and kind != "picture"
+        title = FORMATS[asked].title
+        return asked, (f"written as {title}, which blurs a mask; choose PNG",) if blurred else ()
+    chosen = "png" if source in LOSSY and kind != "picture" else source
+    if planned.result_dtype not in FORMATS[chosen].dtypes:
+        chosen = "tiff"
+    if chosen == source:
+        return source, ()
+    what = {"mask": "a mask", "labels": "labels"}.get(kind, f"a result of {planned.result_dtype}")
+    title = FORMATS[source].title
+    return chosen, (f"written as {FORMATS[chosen].title}: {title} cannot hold {what} exactly",)
+
+
+def outcome(header: Header, planned: Plan, *, holes: bool) -> Outcome:
+    """Return what a plan does to the image of a file; `holes` as in `Outcome`."""
+    given, density = header.image, planned.density
+    shape = planned.result_shape
+    kept = shape[2:] == given.shape[2:]
+    # Natively alpha is processed as every channel is; it stays alpha if no channel was lost.
+    alpha = planned.result_alpha or (given.alpha and not planned.source_alpha and kept)
+    size = given.pixel_size
+    resolution = header.resolution
+    if density is None:
+        size = resolution = None
+    if size is not None and density is not None:
+        across, down = density.of((1 / size[1], 1 / size[0]))
+        size = 1 / down, 1 / across
+    if resolution is not None and density is not None:
+        resolution = density.of(resolution)
+    image = ImageHeader(
+        shape,
+        planned.result_dtype,
+        "yxs"[: len(shape)],
+        planned.result_kind,
+        alpha,
+        None,
+        size,
+        given.channels if kept else (),
+    )
+    return Outcome(image, resolution, planned.placement, planned.values_kept, holes)
+
+
+def density_note(header: Header, planned: Plan, metadata: Metadata) -> tuple[str, ...]:
+    """Return a note if a result has no resolution, because its pixels have several sizes."""
+    if header.resolution is None or planned.density is not None or metadata == "strip":
+        return ()
+    return ("resolution dropped: the result's pixels are not all of one size",)
