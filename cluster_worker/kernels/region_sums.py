@@ -76,13 +76,21 @@ def find_runs(labels: Image) -> Runs:
     labels : ndarray of integers
         (rows, columns), less than 2**63.
     """
-    narrow = labels.dtype.itemsize < 4 or labels.dtype == np.int32
-    image = np.require(labels, np.int32 if narrow else np.int64, ["C", "W"])
-    found, slots, rows, starts, stops = loops.find_runs(image)
+    image = signed(labels)
+    runs = np.empty((4, loops.count_runs(image)), np.int64)
+    found = loops.find_runs(image, *runs)
+    if (found[1:] > found[:-1]).all():
+        return Runs(found, *runs)
     order = np.argsort(found)
     ranks = np.empty_like(order)
     ranks[order] = np.arange(order.size)
-    return Runs(found[order], ranks[slots], rows, starts, stops)
+    return Runs(found[order], ranks[runs[0]], *runs[1:])
+
+
+def signed(labels: Image) -> Image:
+    """Return labels as the loops take them: of 32 bits if that is enough for their type."""
+    narrow = labels.dtype.itemsize < 4 or labels.dtype == np.int32
+    return np.require(labels, np.int32 if narrow else np.int64, ["C", "W"])
 
 
 def boxes(runs: Runs) -> Integers:
@@ -125,11 +133,11 @@ def borders(labels: Image, place: Place, runs: Runs) -> Integers:
         (regions, 6). Of the pixels of a region's border: those that continue it straight, those
         that continue it diagonally, and those that do one of each. Then the sums of `quad_table`.
     """
-    framed = in_a_frame(labels, place)
-    narrow = framed.dtype.itemsize < 4 or framed.dtype == np.int32
-    image = np.require(framed, np.int32 if narrow else np.int64, ["C", "W"])
+    core = place.core.relative_to(place.window)
     result = np.zeros((runs.labels.size, 6), np.int64)
-    loops.add_borders(image, *runs[1:], perimeter_table().copy(), quad_table().copy(), result)
+    tables = perimeter_table().copy(), quad_table().copy()
+    corner = core.top, core.left
+    loops.add_borders(signed(labels), *corner, *core.shape, *runs[1:], *tables, result)
     return result
 
 
@@ -176,18 +184,6 @@ def float_sums(
     image = np.require(values, np.float64, ["C", "W"])
     loops.add_floats(image.view(np.int64), image, *runs[1:], low, low_square, *found)
     return found
-
-
-def in_a_frame(labels: Image, place: Place) -> Image:
-    """Return the core of a block in a frame of `REACH` pixels, which are 0 outside the image."""
-    core, window = place.core, place.window
-    wanted = core.grown(REACH)
-    if wanted == window:
-        return labels
-    there = wanted.intersection(window)
-    framed = np.zeros(wanted.shape, labels.dtype)
-    framed[there.relative_to(wanted).slices] = labels[there.relative_to(window).slices]
-    return framed
 
 
 @cache

@@ -10,8 +10,8 @@ from cluster_worker.kernels.loops.compiling import exactly, exactly_inlined, nji
 
 # Multiplier of the hash of a label: 2**64 divided by the golden ratio, odd.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-# First number of runs and of places for labels; both double when they are full.
-RUNS, PLACES_BITS = 4096, 10
+# First number of places for labels, as a power of 2; it doubles when half of them are taken.
+PLACES_BITS = 10
 DIGIT = np.int64(0xFFFFFFFF)
 # Of a float64: its bits of fraction, and the exponent of its lowest bit when its field is 1.
 FRACTION_BITS, EXPONENT_OF_ONE = 52, -1074
@@ -23,28 +23,32 @@ RUNS_OF = ", ".join(["int64[::1]"] * 4)
 TABLE = "int64[:, ::1]"
 LABELS = ("int32", "int64")
 VALUES = ("uint8", "uint16", "int8", "int16")
-FOUND = f"Tuple(({', '.join(['int64[::1]'] * 5)}))"
 
 
 @exactly_inlined
-def place_of(label, keys, bits):
-    """Return where a label is in a hash table, or the free place where it belongs."""
-    mask = keys.size - 1
-    place = np.int64(np.uint64(label) * GOLDEN >> np.uint64(64 - bits))
-    while keys[place] != 0 and keys[place] != label:
+def place_of(label, table, bits):
+    """Return where a label is in a hash table, or the free place where it belongs.
+
+    Labels that differ in their last three bits only share a line of the cache: neighbouring
+    regions often have neighbouring labels.
+    """
+    mask = len(table) - 1
+    group = np.uint64(label >> 3) * GOLDEN >> np.uint64(67 - bits)
+    place = np.int64(group) << 3 | label & 7
+    while table[place, 0] != 0 and table[place, 0] != label:
         place = (place + 1) & mask
     return place
 
 
 @exactly
-def doubled(keys, slots, bits):
+def doubled(table, bits):
     """Return the same hash table with twice as many places."""
-    new_keys, new_slots = np.zeros(2 * keys.size, np.int64), np.empty(2 * keys.size, np.int64)
-    for i in range(keys.size):
-        if keys[i]:
-            place = place_of(keys[i], new_keys, bits + 1)
-            new_keys[place], new_slots[place] = keys[i], slots[i]
-    return new_keys, new_slots
+    result = np.zeros((2 * len(table), 2), np.int64)
+    for i in range(len(table)):
+        if table[i, 0]:
+            place = place_of(table[i, 0], result, bits + 1)
+            result[place, 0], result[place, 1] = table[i, 0], table[i, 1]
+    return result
 
 
 @exactly
@@ -55,58 +59,70 @@ def longer(values):
     return result
 
 
-@njit([f"{FOUND}({kind}[:, ::1])" for kind in LABELS], cache=True, error_model="numpy")
-def find_runs(labels):
-    """Find the runs of positive labels.
-
-    Returns the labels in the order in which they are met, and for each run the index of its label,
-    its row, its first column, and the column after its last.
-    """
-    rows, starts = np.empty(RUNS, np.int64), np.empty(RUNS, np.int64)
-    stops, slots = np.empty(RUNS, np.int64), np.empty(RUNS, np.int64)
-    bits = PLACES_BITS
-    keys, indices = np.zeros(1 << bits, np.int64), np.empty(1 << bits, np.int64)
-    found, known, count = np.empty(RUNS, np.int64), 0, 0
-    above, above_stop = 0, 0
+@njit([f"int64({kind}[:, ::1])" for kind in LABELS], cache=True, error_model="numpy")
+def count_runs(labels):
+    """Count the runs of positive labels."""
+    total = 0
     for y in range(labels.shape[0]):
         line = labels[y]
-        first, x = count, 0
-        while x < line.size:
+        before = line[0]
+        total += np.int64(before > 0)
+        for x in range(1, line.size):
             label = line[x]
-            if label <= 0:
-                x += 1
-                continue
-            start = x
-            x += 1
-            while x < line.size and line[x] == label:
-                x += 1
-            if count == rows.size:
-                rows, starts, stops, slots = (
-                    longer(rows),
-                    longer(starts),
-                    longer(stops),
-                    longer(slots),
-                )
-            while above < above_stop and stops[above] <= start:
-                above += 1
-            if above < above_stop and starts[above] < x and found[slots[above]] == label:
-                slot = slots[above]
-            else:
-                place = place_of(np.int64(label), keys, bits)
-                if keys[place] == 0:
-                    if 2 * known >= keys.size:
-                        keys, indices = doubled(keys, indices, bits)
+            total += np.int64((label != before) & (label > 0))
+            before = label
+    return total
+
+
+@exactly_inlined
+def find_changes(line, changes):
+    """Write the columns where the label changes, and the number of columns; return how many."""
+    count, before = 0, line[0]
+    for x in range(1, line.size):
+        label = line[x]
+        changes[count] = x
+        count += np.int64(label != before)
+        before = label
+    changes[count] = line.size
+    return count + 1
+
+
+@njit(
+    [f"int64[::1]({kind}[:, ::1], {RUNS_OF})" for kind in LABELS],
+    cache=True,
+    error_model="numpy",
+)
+def find_runs(labels, slots, rows, starts, stops):
+    """Find the runs of positive labels, and return the labels in the order in which they are met.
+
+    For each run the arrays get the index of its label, its row, its first column, and the column
+    after its last.
+    """
+    bits = PLACES_BITS
+    # Each label with its index.
+    table = np.zeros((1 << bits, 2), np.int64)
+    found, known, count = np.empty(1 << bits, np.int64), 0, 0
+    changes = np.empty(labels.shape[1], np.int64)
+    for y in range(labels.shape[0]):
+        line, start = labels[y], 0
+        for i in range(find_changes(line, changes)):
+            stop, label = changes[i], np.int64(line[start])
+            if label > 0:
+                place = place_of(label, table, bits)
+                if table[place, 0] == 0:
+                    if 2 * known >= len(table):
+                        table = doubled(table, bits)
                         bits += 1
-                        place = place_of(np.int64(label), keys, bits)
+                        place = place_of(label, table, bits)
                     if known == found.size:
                         found = longer(found)
-                    keys[place], indices[place], found[known] = label, known, label
+                    table[place, 0], table[place, 1], found[known] = label, known, label
                     known += 1
-                slot = indices[place]
-            rows[count], starts[count], stops[count], slots[count] = y, start, x, slot
-            count += 1
-        above, above_stop = first, count
-    return found[:known].copy(), slots[:count], rows[:count], starts[:count], stops[:count]
+                slots[count], rows[count] = table[place, 1], y
+                starts[count], stops[count] = start, stop
+                count += 1
+            start = stop
+    return found[:known].copy()
 
 
 @njit(f"void({RUNS_OF}, {TABLE})", cache=True, error_model="numpy")
@@ -157,25 +173,46 @@ def mark_border(before, line, after, marks):
         marks[x] = not same
 
 
+@exactly_inlined
+def frame_row(block, y, left, line):
+    """Copy row y of a block, from column `left` on; what lies outside the block is 0."""
+    line[:] = 0
+    if 0 <= y < block.shape[0]:
+        start, stop = max(-left, 0), min(block.shape[1] - left, line.size)
+        line[start:stop] = block[y, left + start : left + stop]
+
+
 @njit(
-    [f"void({kind}[:, ::1], {RUNS_OF}, int64[::1], {TABLE}, {TABLE})" for kind in LABELS],
+    [
+        f"void({kind}[:, ::1], int64, int64, int64, int64, {RUNS_OF}, int64[::1], {TABLE}, {TABLE})"
+        for kind in LABELS
+    ],
     cache=True,
     error_model="numpy",
 )
-def add_borders(labels, slots, rows, starts, stops, classes, quads, result):
+def add_borders(
+    block, top, left, height, width, slots, rows, starts, stops, classes, quads, result
+):
     """Count pixels of borders by class, and what their squares of 2 × 2 pixels add.
 
-    `labels` has a frame of two pixels around the core that the runs are of.
+    The runs are those of a core of `height` × `width` pixels, which begins in row `top` and column
+    `left` of the block.
     """
-    marks = np.zeros((3, labels.shape[1]), np.uint8)
-    marked, run = 1, 0
-    for y in range(2, labels.shape[0] - 2):
-        up, line, down = labels[y - 1], labels[y], labels[y + 1]
-        while marked <= y + 1:
-            mark_border(labels[marked - 1], labels[marked], labels[marked + 1], marks[marked % 3])
-            marked += 1
-        over, own, under = marks[(y - 1) % 3], marks[y % 3], marks[(y + 1) % 3]
-        while run < rows.size and rows[run] == y - 2:
+    # Rows of the core and two beyond, each with two columns more on both sides; and the marks of
+    # rows of the core and one beyond.
+    frame = np.zeros((5, width + 4), block.dtype)
+    marks = np.zeros((3, width + 4), np.uint8)
+    run = 0
+    for y in range(-4, height):
+        frame_row(block, top + y + 2, left - 2, frame[(y + 5) % 5])
+        if y >= -2:
+            around = frame[(y + 3) % 5], frame[(y + 4) % 5], frame[(y + 5) % 5]
+            mark_border(around[0], around[1], around[2], marks[(y + 3) % 3])
+        if y < 0:
+            continue
+        up, line, down = frame[(y + 2) % 5], frame[(y + 3) % 5], frame[(y + 4) % 5]
+        over, own, under = marks[(y + 1) % 3], marks[(y + 2) % 3], marks[(y + 3) % 3]
+        while run < rows.size and rows[run] == y:
             counts, label = result[slots[run]], line[starts[run] + 2]
             for x in range(starts[run] + 2, stops[run] + 2):
                 nw, n, ne = up[x - 1] == label, up[x] == label, up[x + 1] == label

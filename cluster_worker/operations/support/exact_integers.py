@@ -64,13 +64,24 @@ def carried(sums: NDArray[Any]) -> Words:
     return words
 
 
+def as_int64(words: Words) -> Integers | None:
+    """Return integers of two words as integers of 64 bits, which are much faster; else None."""
+    if words.shape[-1] != 2:
+        return None
+    return np.ascontiguousarray(words).view(np.int64)[..., 0]
+
+
 def added(one: Words, other: Words) -> Words:
     """Return sums of integers of equally many words."""
+    if (short := as_int64(one)) is not None:
+        return words_of(short + as_int64(other), 2)
     return carried(one.astype(np.uint64) + other)
 
 
 def negated(words: Words) -> Words:
     """Return integers with the opposite sign."""
+    if (short := as_int64(words)) is not None:
+        return words_of(-short, 2)
     flipped = (~words).astype(np.uint64)
     flipped[..., 0] += np.uint64(1)
     return carried(flipped)
@@ -86,6 +97,8 @@ def times(words: Words, factors: Integers) -> Words:
     factors : ndarray of int64
         (...), between -2**32 and 2**32.
     """
+    if (short := as_int64(words)) is not None:
+        return words_of(short * factors, 2)
     sizes = np.abs(factors).astype(np.uint64)
     shape = np.broadcast_shapes(words.shape[:-1], sizes.shape)
     result = np.empty((*shape, words.shape[-1]), np.uint32)
@@ -126,13 +139,24 @@ def shifted(words: Words, offsets: Integers, axis: int) -> Words:
     axis : int
         1 for powers of the row, 2 for those of the column.
     """
-    lines = np.moveaxis(words, axis, 0).copy()
-    factors = offsets[:, np.newaxis]
     # Horner's scheme for a polynomial about another point.
+    factors = offsets[:, np.newaxis]
+    if (short := as_int64(words)) is not None:
+        return words_of(about(short.copy(), factors, axis), 2)
+    lines = np.moveaxis(words, axis, 0).copy()
     for k in range(1, len(lines)):
         for p in range(len(lines) - 1, k - 1, -1):
             lines[p] = added(lines[p], times(lines[p - 1], factors))
     return np.moveaxis(lines, 0, axis)
+
+
+def about(moments: NDArray[Any], factors: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Move moments to another origin in place, as `shifted`; integers of 64 bits or floats."""
+    lines = np.moveaxis(moments, axis, 0)
+    for k in range(1, len(lines)):
+        for p in range(len(lines) - 1, k - 1, -1):
+            lines[p] += lines[p - 1] * factors
+    return moments
 
 
 def as_floats(words: Words, exponent: int = 0) -> NDArray[np.float64]:
@@ -140,6 +164,10 @@ def as_floats(words: Words, exponent: int = 0) -> NDArray[np.float64]:
 
     The result depends on the values alone, not on the number of words.
     """
+    if (short := as_int64(words)) is not None:
+        # Rounded once, as the sum of two words below.
+        total = short.astype(np.float64)
+        return np.ldexp(total, exponent) if exponent else total
     negative = words[..., -1] >> np.uint32(31) != 0
     sizes = np.where(negative[..., np.newaxis], negated(words), words)
     total = np.zeros(words.shape[:-1])

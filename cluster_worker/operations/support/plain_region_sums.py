@@ -11,7 +11,6 @@ from cluster_worker.kernels.region_sums import (
     FloatSums,
     Integers,
     Runs,
-    in_a_frame,
     perimeter_table,
     quad_table,
 )
@@ -96,6 +95,18 @@ def borders(labels: Image, place: Place, runs: Runs) -> Integers:
     open_ones = inside & (code != 255)
     np.add.at(result[:, 3:], slots[open_ones], quad_table()[code[open_ones]])
     return result
+
+
+def in_a_frame(labels: Image, place: Place) -> Image:
+    """Return the core of a block in a frame of `REACH` pixels, which are 0 outside the image."""
+    core, window = place.core, place.window
+    wanted = core.grown(REACH)
+    if wanted == window:
+        return labels
+    there = wanted.intersection(window)
+    framed = np.zeros(wanted.shape, labels.dtype)
+    framed[there.relative_to(wanted).slices] = labels[there.relative_to(window).slices]
+    return framed
 
 
 def slots_of(runs: Runs, shape: tuple[int, int]) -> Integers:

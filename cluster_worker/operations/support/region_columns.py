@@ -24,7 +24,6 @@ from cluster_worker.operations.support.region_partials import Finding
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 
-BINOMIALS = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 2, 1, 0], [1, 3, 3, 1]], float)
 POWERS = np.arange(4)
 
 
@@ -81,7 +80,9 @@ class Regions:
     @cached_property
     def eigenvalues(self) -> Floats:
         """(regions, 2): eigenvalues of the inertia tensor, the larger first."""
-        return np.clip(np.linalg.eigvalsh(self.inertia)[:, ::-1], 0, None)
+        a, b, c = self.inertia[:, 0, 0], self.inertia[:, 0, 1], self.inertia[:, 1, 1]
+        middle, apart = (a + c) / 2, np.hypot((a - c) / 2, b)
+        return np.stack([middle + apart, np.maximum(middle - apart, 0)], axis=1)
 
     @cached_property
     def hull(self) -> tuple[Integers, Integers]:
@@ -107,34 +108,21 @@ def central_of(words: exact.Words, low: int, box: Integers, spacing: tuple[float
     They are exact about the pixel that is nearest to it, within the region's box. Only the rest of
     the way, a part of a pixel, is computed in floats.
     """
-    about_corner = moments_of(words, low, box[:, :2])
-    sizes = box[:, 2:] - box[:, :2]
-    centre = np.stack([about_corner[:, 1, 0], about_corner[:, 0, 1]], axis=1)
-    centre /= about_corner[:, 0, 0, np.newaxis]
+    corner, sizes = box[:, :2], box[:, 2:] - box[:, :2]
+    centre = centre_of(moments_of(words[:, :2, :2], low, corner))
     nearest = np.rint(np.clip(np.nan_to_num(centre), 0, sizes)).astype(np.int64)
-    moments = moments_of(words, low, box[:, :2] + nearest)
-    rest = centre_of(moments)
-    result = np.einsum(
-        "npi,nij,nqj->npq", shift(rest[:, 0], words), moments, shift(rest[:, 1], words)
-    )
-    scaled: Floats = result * scales(words, spacing)
-    return scaled
+    moments = moments_of(words, low, corner + nearest)
+    rest = -centre_of(moments)
+    for axis in (0, 1):
+        exact.about(moments, rest[:, axis, np.newaxis], axis + 1)
+    moments *= scales(words, spacing)
+    return moments
 
 
 def centre_of(moments: Floats) -> Floats:
     """Return (regions, 2): the centroid."""
     first = np.stack([moments[:, 1, 0], moments[:, 0, 1]], axis=1)
     return first / moments[:, 0, 0, np.newaxis]
-
-
-def shift(offsets: Floats, words: exact.Words) -> Floats:
-    """Return (regions, powers, powers): matrices from the powers of x to those of x - offset."""
-    powers = POWERS[: words.shape[1]]
-    exponents = np.maximum(powers[:, np.newaxis] - powers, 0)
-    result: Floats = (
-        BINOMIALS[: powers.size, : powers.size] * (-offsets[:, np.newaxis, np.newaxis]) ** exponents
-    )
-    return result
 
 
 def normalized(central: Floats, spacing: tuple[float, float]) -> Floats:

@@ -151,7 +151,12 @@ def counted(
     owners: NDArray[np.int64], values: Array, counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Array, NDArray[np.int64]]:
     """Return the different values of each owner in rising order, and how often each occurs."""
-    order = np.lexsort((values, owners))
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        # One key that holds both is sorted several times faster than two keys.
+        least = np.iinfo(values.dtype).min
+        order = np.argsort(owners << 16 | values.astype(np.int64) - least)
+    else:
+        order = np.lexsort((values, owners))
     owners, values, counts = owners[order], values[order], counts[order]
     changes = (owners[1:] != owners[:-1]) | (values[1:] != values[:-1])
     firsts = np.flatnonzero(np.append(True, changes))[: owners.size]
