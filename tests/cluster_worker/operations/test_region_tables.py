@@ -3,6 +3,7 @@
 import io
 from functools import partial, reduce
 from math import fsum, pi
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -376,6 +377,13 @@ def test_several_images_are_told_apart_by_their_names():
 def test_what_cannot_be_measured_is_refused_in_one_sentence(labels, properties, sentence):
     with pytest.raises(Rejected, match=sentence):
         table(labels, core=(4, 4), properties=properties)
+
+
+def test_the_page_on_tables_explains_every_property():
+    page = (Path(__file__).parents[3] / "docs" / "tables.md").read_text()
+    assert [
+        name for name in PROPERTIES if f"| `{name}`" not in page and f", `{name}`" not in page
+    ] == []
 
 
 def test_exact_integers_equal_those_of_python():
