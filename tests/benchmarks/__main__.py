@@ -14,7 +14,17 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import best, files, latency, operations, others, rates, report, scaling
+from tests.benchmarks import (
+    best,
+    files,
+    latency,
+    operations,
+    others,
+    rates,
+    regions,
+    report,
+    scaling,
+)
 from tests.benchmarks.machine import machine, today
 
 JOBS_SECONDS = 1800
@@ -36,6 +46,7 @@ PARTS = {
     "operations": operations.run,
     "large": partial(operations.run, size="100 MP", libraries=LARGE),
     "best": best.run,
+    "regions": regions.run,
     "others": others.run,
     "files": files.run,
     "latency": latency.run,

@@ -4,7 +4,7 @@ import json
 
 import matplotlib as mpl
 
-from tests.benchmarks import paper, report_best
+from tests.benchmarks import paper, report_best, report_regions
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.others import (
     GAIN_MIN,
@@ -52,6 +52,7 @@ def write(folder):
         ("operations", operations),
         ("large", operations),
         ("best", report_best.best),
+        ("regions", report_regions.regions),
         ("others", others),
         ("files", files),
         ("latency", latency),

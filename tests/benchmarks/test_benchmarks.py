@@ -129,6 +129,18 @@ def test_the_best_of_other_libraries_are_compared_on_one_thread_and_two(tmp_path
 
 
 @pytest.mark.long
+def test_tables_of_regions_are_measured_faster_than_by_other_libraries(tmp_path):
+    benchmarks.measure("regions", tmp_path, side=1024)
+    for row in rows_of(tmp_path, "regions"):
+        own = row["seconds"].pop("ours 1")
+        assert len(row["seconds"]) == 3
+        assert own < min(row["seconds"].values())
+        assert row["off"] < 1e-6
+    page = (tmp_path / "README.md").read_text()
+    assert len(cells_of(page, "common properties")) == 6
+
+
+@pytest.mark.long
 def test_the_other_benchmarks_fill_their_tables_and_leave_what_was_measured_before(tmp_path):
     shapes = ((64, 64), (96, 96))
     benchmarks.measure("others", tmp_path, names=["farid", "label", "clear_border"], shapes=shapes)
