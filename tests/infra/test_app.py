@@ -15,6 +15,7 @@ from config.contract import resources
 from config.contract.settings import TOP
 from infra.local import app as room
 from infra.local import selfcheck
+from infra.local.__main__ import handle_signals
 from infra.local.app import LocalApp
 from infra.local.guard import list_descendants
 from infra.local.ports import HOST, answers, free_ports
@@ -56,8 +57,7 @@ def local(port):
         process.wait(10)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_that_it_is_ready_and_a_signal_leaves_nothing(number):
+def test_it_says_that_it_is_ready_and_a_signal_leaves_nothing():
     (port,) = free_ports(1)
     with local(port) as (process, said):
         assert said[-1].startswith(f"ready http://{HOST}:{port} in ")
@@ -66,20 +66,32 @@ def test_it_says_that_it_is_ready_and_a_signal_leaves_nothing(number):
         pids = list_descendants(process.pid)
         names = {name_of(pid) for pid in pids}
         assert {"beam.smp", "epmd"} <= names
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         assert not [pid for pid in pids if is_alive(pid)]
         assert not answers(port)
 
 
-def test_nothing_is_left_when_it_is_killed_itself():
+def test_other_signals_do_what_ctrl_c_does(monkeypatch):
+    handlers = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    handle_signals(None)
+    assert set(handlers) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    assert len(set(handlers.values())) == 1
+
+
+def test_two_copies_run_side_by_side_and_nothing_is_left_when_one_is_killed(app):
     (port,) = free_ports(1)
     with local(port) as (process, said):
         assert said[-1].startswith("ready")
+        for url in (f"http://{HOST}:{port}", app.url):
+            selfcheck.check(url)
         pids = list_descendants(process.pid)
+        assert not set(pids) & set(app.pids().values())
         process.kill()
         eventually(lambda: not [pid for pid in pids if is_alive(pid)])
         assert not answers(port)
+    selfcheck.check(app.url)
 
 
 def test_a_taken_port_is_one_sentence_and_exit_code_1():
@@ -118,14 +130,6 @@ def test_a_process_that_does_not_start_is_one_sentence_and_leaves_nothing(tmp_pa
     assert not [
         pid for running in app.supervisor.processes.values() if is_alive(pid := running.pid)
     ]
-
-
-def test_two_copies_run_side_by_side(app, tmp_path):
-    with LocalApp(tmp_path, ranks=1) as second:
-        selfcheck.check(second.url)
-        selfcheck.check(app.url)
-        assert second.url != app.url
-        assert not set(second.pids().values()) & set(app.pids().values())
 
 
 def test_each_start_begins_empty(tmp_path):
