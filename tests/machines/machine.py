@@ -26,6 +26,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DOCKER = {
     "bridge": "none",
     "iptables": False,
+    # In a container this setting of the kernel can only be read.
+    "ip-forward": False,
     "exec-opts": ["native.cgroupdriver=cgroupfs"],
 }
 # In a container, cgroups of version 1 are mounted read-only, but Docker must write them.
@@ -82,8 +84,20 @@ def base(suite):
     return made(suite, make)
 
 
-def debian(suite, package, prepare=lambda root: None):
-    """Return the folder of a Debian with one more package, installed but not started."""
+def debian(suite, package, prepare=lambda root: None, more=""):
+    """Return the folder of a Debian with some more packages, installed but not started.
+
+    Parameters
+    ----------
+    suite : str
+        Of Debian, such as ``"bookworm"``.
+    package : str
+        The package that the folder is called after.
+    prepare : callable
+        Called with the folder at the end.
+    more : str
+        Further packages; with them the folder must be the only one for this package.
+    """
 
     def make(root):
         call("cp", "--archive", "--reflink=auto", base(suite), root)
@@ -91,7 +105,9 @@ def debian(suite, package, prepare=lambda root: None):
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
         copy_from_host(root, "/etc/resolv.conf", "/etc/apt/apt.conf.d")
-        install = f"apt-get update -qq && apt-get install -yqq --no-install-recommends {package}"
+        install = (
+            f"apt-get update -qq && apt-get install -yqq --no-install-recommends {package} {more}"
+        )
         environment = {"DEBIAN_FRONTEND": "noninteractive", "PATH": PATH}
         call("chroot", root, "sh", "-c", install, env=environment)
         policy.unlink()
@@ -225,3 +241,12 @@ def copy_sources(target):
     """Copy the files of the app that the node scripts need."""
     for name in ("config", "cluster_worker", ".dockerignore"):
         call("cp", "--recursive", TOP / name, target / name)
+
+
+def copy_checkout(target, *more):
+    """Copy what a fresh checkout of the app has, and some files more."""
+    tracked = call("git", "-C", TOP, "ls-files", "--cached", "--others", "--exclude-standard")
+    for name in (*tracked.splitlines(), *more):
+        if (TOP / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TOP / name, target / name)
