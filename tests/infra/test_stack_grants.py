@@ -2,7 +2,9 @@
 
 import re
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from config.contract.settings import TOP
 from infra.grants import ON_ALL
@@ -71,3 +73,23 @@ def test_every_request_to_s3_is_granted_to_who_makes_it(template, start, folder,
     wanted = set().union(*(S3_ACTIONS[each] for each in called - others))
     assert {"PutObject", "GetObject"} <= wanted
     assert {f"s3:{each}" for each in wanted} <= granted
+
+
+@pytest.mark.parametrize(
+    ("start", "files"),
+    [("Api", ["api/chalicelib"]), ("Workers", ["cluster_worker/node", "cluster_worker"])],
+)
+def test_every_request_to_the_group_and_for_secrets_is_granted(template, start, files):
+    granted = set().union(*map(actions_of, template.statements(start)))
+    paths = [path for folder in files for path in (TOP / folder).glob("*.py")]
+    source = "\n".join(path.read_text() for path in paths)
+    called = set(re.findall(r"\.([a-z_]+)\b", source))
+    session = botocore.session.get_session()
+    wanted = {
+        f"{service}:{operation}"
+        for service in ("autoscaling", "secretsmanager")
+        for operation in session.get_service_model(service).operation_names
+        if xform_name(operation) in called
+    }
+    assert {each.partition(":")[0] for each in wanted} == {"autoscaling", "secretsmanager"}
+    assert wanted <= granted
