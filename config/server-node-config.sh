@@ -81,6 +81,7 @@ check_tools() {
         fail "Python 3.11 or newer is needed, got $(python3 --version 2>&1); install it and try again"
     fi
     if [ -f "$here/../frontend/dist/.built-from" ] || has_node; then return 0; fi
+    if command -v apt-get >/dev/null; then run apt-get update --quiet --quiet; fi
     node=$(offered nodejs)
     if [ "${node:-20}" -ge 20 ]; then packages npm npm nodejs20-npm; fi
     if [ -n "$dry_run" ] || has_node; then return 0; fi
