@@ -6,6 +6,7 @@ import pytest
 
 from cluster_worker.operations import catalogue
 from config.contract import recipe
+from config.contract.references import for_chains
 
 CATALOGUE = catalogue()
 
@@ -22,7 +23,7 @@ def test_defaults_are_filled_in():
 
 
 def test_every_default_passes_its_own_rule():
-    names = [{"operation": each["name"]} for each in CATALOGUE["operations"]]
+    names = [{"operation": each["name"]} for each in for_chains(CATALOGUE)["operations"]]
     assert len(recipe.check(names, CATALOGUE, len(names))) == len(names)
 
 
