@@ -18,8 +18,10 @@ from cluster_worker.operations.declare import Whole
 from cluster_worker.operations.support import masks
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import plan
-from cluster_worker.plan.request import PlanRequest
+from cluster_worker.plan.recipe import plan_recipe
+from cluster_worker.plan.request import PlanRequest, RecipeRequest
 from cluster_worker.plan.run import run_alone
+from cluster_worker.plan.run_recipe import run_recipe_alone
 from config.contract import job_diagram, recipe
 from tests.cluster_worker.operations import reference
 
@@ -106,6 +108,25 @@ UNDOES = {
 }
 
 
+# Second images, made for the image that an operation is shown on.
+SECONDS = {
+    "picture": lambda image: np.ascontiguousarray(image[:, ::-1]),
+    "mask": lambda image: np.hypot(*(np.indices(image.shape[:2]) - 80)) < 60,
+    "flat": lambda image: lit(np.full(image.shape, 255, np.uint8)),
+}
+# Light that falls on an image from one side, for the flat-field correction.
+LIGHT = np.tile(np.linspace(60, 250, 160), (160, 1))
+# Columns of a table that are shown, and rows.
+TABLE = ("label", "area", "bbox", "centroid", "eccentricity", "intensity_mean")
+TABLE_ROWS = 5
+
+
+def lit(image):
+    """Light an image from one side."""
+    light = LIGHT[..., np.newaxis] if image.ndim == 3 else LIGHT
+    return (image * (light / 255)).astype(np.uint8)
+
+
 def noisy(image):
     """Add the same noise each time."""
     noise = np.random.default_rng(1).normal(0, 25, image.shape)
@@ -120,6 +141,27 @@ def run(image, steps, depth="input"):
     )
 
 
+def run_recipe(image, steps, inputs, depth="input"):
+    """Run a recipe as one tile; return its last image and its tables."""
+    checked = json.dumps(recipe.check(steps, CATALOGUE, 20, inputs))
+    headers = tuple((n, header_of(each.shape, str(each.dtype))) for n, each in inputs.items())
+    request = RecipeRequest(header_of(image.shape, str(image.dtype)), checked, headers, depth)
+    found = run_recipe_alone(plan_recipe(request), image, inputs)
+    return found.images[0], found.tables
+
+
+def seconds_for(operation, image):
+    """Return the second images that an operation needs, for an image."""
+    takes = {name: operation.inputs[name]["takes"] for name in operation.required}
+    return {name: SECONDS.get(name, SECONDS[each])(image) for name, each in takes.items()}
+
+
+def step_with(operation, seconds):
+    """Return a step that is shown, with its second images."""
+    shown = SHOWN_WITH.get(operation.name, {})
+    return {"operation": operation.name} | shown | {name: f"input:{name}" for name in seconds}
+
+
 def before(operation):
     """Return the image an operation is shown on: a photograph, or a mask or labels made of it."""
     name = BEST.get(operation.name, BEST.get(operation.group, "cat"))
@@ -128,6 +170,8 @@ def before(operation):
         image = run(image, [{"operation": "gaussian"}, {"operation": "threshold_otsu"}], "native")
     if operation.takes == "labels":
         image = run(image, [{"operation": "label"}])
+    if operation.name == "flat_field":
+        image = lit(image)
     if operation.name in UNDOES:
         image = run(image, [{"operation": UNDOES[operation.name]}], "native")
     return image
@@ -136,8 +180,10 @@ def before(operation):
 def picture(operation):
     """Return a picture of an operation: before at the left, after at the right."""
     image = before(operation)
-    step = {"operation": operation.name} | SHOWN_WITH.get(operation.name, {})
-    shown = [as_rgb(each) for each in (image, run(image, [step]))]
+    seconds = seconds_for(operation, image)
+    step = step_with(operation, seconds)
+    after = run_recipe(image, [step], seconds)[0] if seconds else run(image, [step])
+    shown = [as_rgb(each) for each in (image, after)]
     height = max(each.shape[0] for each in shown)
     width = sum(each.shape[1] for each in shown) + GAP
     both = np.full((height, width, 3), 255, np.uint8)
@@ -180,14 +226,39 @@ def page(group, operations):
             f"`{each.name}` · {each.decomposition.name} · {each.source}",
             "",
         ]
-        lines += [f"![before and after](pictures/{each.name}.webp)", "", each.help, ""]
+        lines += [*sample(each), "", each.help, ""]
         if isinstance(each.decomposition, Whole):
             lines += [f"Runs on one rank: {each.decomposition.why}", ""]
         if each.parameters:
             lines += ["| parameter | default | values | |", "|---|---|---|---|"]
             lines += [row(name, schema) for name, schema in each.parameters.items()]
             lines += [""]
+        if each.inputs:
+            lines += ["| second image | takes | | |", "|---|---|---|---|"]
+            lines += [second_row(name, schema) for name, schema in each.inputs.items()]
+            lines += [""]
     return "\n".join(lines)
+
+
+def sample(operation):
+    """Return the lines that show what an operation does: a picture, or the head of a table."""
+    if operation.gives == "image":
+        return [f"![before and after](pictures/{operation.name}.webp)"]
+    coins = PHOTOGRAPHS["coins"]()
+    steps = [{"operation": "gaussian"}, {"operation": "threshold_otsu"}, {"operation": "label"}]
+    seconds = dict.fromkeys(operation.inputs, "original")
+    steps.append({"operation": operation.name, "properties": TABLE} | seconds)
+    table = run_recipe(coins, steps, {})[1][operation.name]
+    lines = [f"| {' | '.join(table)} |", "|---" * len(table) + "|"]
+    for each in range(TABLE_ROWS):
+        lines.append(f"| {' | '.join(f'{column[each]:.5g}' for column in table.values())} |")
+    return lines
+
+
+def second_row(name, schema):
+    """Return the table row of one second image."""
+    need = "needed" if schema["required"] else "may be left out"
+    return f"| `{name}` | {schema['takes']} | {need} | {schema['description']} |"
 
 
 def row(name, schema):
@@ -203,6 +274,8 @@ def allowed(schema):
     if schema["type"] == "boolean":
         return "true or false"
     limits = schema.get("items", schema)
+    if "enum" in limits:
+        return f"list of {', '.join(f'`{each}`' for each in limits['enum'])}"
     span = f"{limits['minimum']} to {limits['maximum']} {schema.get('x-unit', '')}".strip()
     return f"list of {span}" if "items" in schema else span
 
@@ -282,7 +355,13 @@ def parameters():
     for each in OPERATIONS.values():
         lines += [f"- `{each.name}` ({each.takes})"]
         lines += [f"  - {parameter(name, schema)}" for name, schema in each.parameters.items()]
+        lines += [f"  - `{name}`: {second(schema)}" for name, schema in each.inputs.items()]
     return "\n".join([*lines, ""])
+
+
+def second(schema):
+    """Return what a second image is as text."""
+    return f"second image, {schema['takes']}{'' if schema['required'] else ' or none'}"
 
 
 def parameter(name, schema):
@@ -294,9 +373,17 @@ def parameter(name, schema):
 
 def difference(operation, image):
     """Return the largest difference from scikit-image in its types, as a share of the range."""
-    steps = recipe.check([{"operation": operation.name}], CATALOGUE, 1)
-    found = run(image, steps, "native")
-    expected, _ = reference.run(image, steps, "native")
+    seconds = seconds_for(operation, image)
+    steps = recipe.check(
+        [{"operation": operation.name} | {n: f"input:{n}" for n in seconds}], CATALOGUE, 1, seconds
+    )
+    if seconds:
+        parameters = {name: steps[0][name] for name in operation.parameters}
+        found = run_recipe(image, steps, seconds, "native")[0]
+        expected = reference.reference_of(operation)(image, **seconds, **parameters)
+    else:
+        found = run(image, steps, "native")
+        expected, _ = reference.run(image, steps, "native")
     if found.dtype.kind == "b":
         return float((found != expected).mean())
     gap = np.abs(found.astype(np.float64) - expected.astype(np.float64))
@@ -317,6 +404,8 @@ def faithful():
         "|---|---|",
     ]
     for operation in OPERATIONS.values():
+        if operation.gives == "table":
+            continue
         images = [before(operation)]
         if operation.takes == "picture":
             images = [make() for make in PHOTOGRAPHS.values()]

@@ -13,6 +13,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import white_of
 from cluster_worker.operations.declare import (
     Image,
+    Input,
     Measure,
     Number,
     Pointwise,
@@ -20,7 +21,7 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.by_levels import by_histogram, by_table
-from cluster_worker.operations.support.histograms import Bins, histogram
+from cluster_worker.operations.support.histograms import Bins
 from cluster_worker.operations.support.quantiles import (
     DIGITS,
     Counts,
@@ -32,6 +33,9 @@ from cluster_worker.operations.support.statistics import (
     EXTENT_OF_NUMBERS,
     Extent,
     bin_centers,
+    counts,
+    extent_of_numbers,
+    join_extents_of_numbers,
     numbers,
 )
 
@@ -264,10 +268,42 @@ def rescale_intensity(
     return stretched
 
 
+def extent_in(image: Image, *, mask: Image | None = None) -> Extent:
+    """Return the least and the greatest number within a mask; NaN for both if there is none."""
+    values = image if mask is None else image[mask]
+    if values.size == 0:
+        nothing = image.dtype.type(np.nan) if image.dtype.kind == "f" else np.nan
+        return nothing, nothing
+    return extent_of_numbers(values)
+
+
+def counts_in(
+    image: Image, between: Extent, bins: int, *, mask: Image | None = None
+) -> NDArray[np.intp]:
+    """Count the pixels within a mask, as `counts` does.
+
+    Raises
+    ------
+    Rejected
+        If no pixel of the whole image is within the mask.
+    """
+    if mask is None:
+        return counts(image, between, bins)
+    if np.isnan(between[0]):
+        raise Rejected("mask: holds no pixel with a number")
+    return counts(image[mask], between, bins)
+
+
+def histogram_in(nbins: int) -> tuple[Measure, ...]:
+    """Return the measures of `histogram`, within a mask if there is one."""
+    extent = Measure(extent_in, join_extents_of_numbers)
+    return extent, Measure(partial(counts_in, bins=nbins), np.add)
+
+
 @operation(
     "Equalise histogram",
     "Intensity",
-    Statistical(histogram),
+    Statistical(histogram_in),
     counts_levels=True,
     channels="any",
     arrays=4,
@@ -278,9 +314,15 @@ def equalize_hist(
     image: Image,
     nbins: Bins = 256,
     *,
+    mask: Annotated[Image | None, Input("mask")] = None,
     statistics: tuple[Extent, NDArray[np.intp]],
 ) -> Image:
     """Equalise the histogram: spread intensities so that all are about equally frequent.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        Which pixels are counted; all are changed.
 
     Notes
     -----
@@ -301,6 +343,8 @@ def equalize_hist(
     if dtype.kind == "f":
         brighter: Image = np.interp(image, values, share.astype(dtype))
         return brighter.astype(dtype, copy=False)
-    table: Image = np.interp(np.arange(int(between[1]) + 1), values, share)
+    # Outside of a mask other levels may occur.
+    highest = int(between[1]) if mask is None else 1 if dtype.kind == "b" else np.iinfo(dtype).max
+    table: Image = np.interp(np.arange(highest + 1), values, share)
     flatter: Image = table[image.view(np.uint8) if dtype.kind == "b" else image]
     return flatter

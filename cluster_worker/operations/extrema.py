@@ -10,6 +10,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Input,
     Number,
     Place,
     Rounds,
@@ -51,11 +52,13 @@ def reconstruction(
     h: Annotated[float, Number(0, 65_535, slider=(0, 1), step=0.01)] = 0.1,
     radius: Annotated[int, Number(1, 50, unit="px", slider=(1, 20), step=1)] = 5,
     method: Method = "dilation",
+    mask: Annotated[bool, Input("picture")] = False,
 ) -> Stages:
     """Remove bright detail by morphological reconstruction, which keeps other outlines exactly.
 
     A seed that lies below the image grows as far as the image allows. With erosion, a seed that
-    lies above the image shrinks, which removes dark detail.
+    lies above the image shrinks, which removes dark detail. With a second image, the image itself
+    is the seed, and grows as far as that one allows.
 
     Parameters
     ----------
@@ -69,16 +72,50 @@ def reconstruction(
         Radius of the disk of an eroded seed.
     method : str
         Whether the seed grows below the image or shrinks above it.
+    mask : ndarray, optional
+        How far the image may grow or shrink; `seed`, `h` and `radius` count for nothing then.
 
     References
     ----------
     skimage.morphology.reconstruction
     """
+    if mask:
+        rounds = Rounds(partial(spread_within, method=method), far=True)
+        return (Stage(partial(checked_seed, method=method), rounds=rounds),)
     rounds = Rounds(partial(each_colour, partial(spread, method=method)), far=True)
     if seed == "shifted":
         return (Stage(partial(shifted, h=h if method == "erosion" else -h), rounds=rounds),)
     first = partial(eroded, radius=radius, method=method)
     return (Stage(first, radius, rounds=rounds, like=as_floats),)
+
+
+def checked_seed(image: Image, *, mask: Image, method: Method) -> Image:
+    """Return a seed in the floats of the second image, after a check that it lies within that.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    refuse_nan(image)
+    refuse_nan(mask)
+    mask = beside(image, as_floats(mask))
+    beyond = image > mask if method == "dilation" else image < mask
+    if beyond.any():
+        side = "above" if method == "dilation" else "below"
+        raise ValueError(f"mask: the image lies {side} it in places; put minimum or maximum before")
+    return image.astype(mask.dtype)
+
+
+def spread_within(state: Image, _: Image, *, mask: Image, method: str) -> Image:
+    """Reconstruct a state within a second image, in a block."""
+    mask = as_floats(mask).astype(state.dtype, copy=False)
+    return each_colour(partial(spread, method=method), state, beside(state, mask))
+
+
+def beside(image: Image, other: Image) -> Image:
+    """Return a second image as one with the channels of the first."""
+    return np.broadcast_to(other[..., None], image.shape) if other.ndim < image.ndim else other
 
 
 def shifted(image: Image, h: float) -> Image:

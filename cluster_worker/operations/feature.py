@@ -12,6 +12,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Input,
     Kernel,
     Local,
     Number,
@@ -81,6 +82,7 @@ def canny(
     use_quantiles: bool = False,
     mode: Border = "constant",
     cval: Fill = 0.0,
+    mask: Annotated[bool, Input("mask")] = False,  # noqa: ARG001 - the stages are given the image
 ) -> tuple[Stage, ...]:
     """Find edges as thin lines with Canny's method.
 
@@ -98,6 +100,8 @@ def canny(
         What lies beyond the image's border for the blur: nothing or a value ("constant"), its last
         pixel ("nearest"), its mirror image with or without the last pixel twice ("reflect",
         "mirror"), or its opposite edge ("wrap").
+    mask : ndarray, optional
+        Where edges are looked for; pixels outside of it do not change the result.
 
     References
     ----------

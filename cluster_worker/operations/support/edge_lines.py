@@ -36,8 +36,8 @@ class Blur(NamedTuple):
     cval: float
 
 
-def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
-    """Compute the slopes of a blurred block.
+def slopes(image: Image, *, place: Place, blur: Blur, mask: Image | None = None) -> Image:
+    """Compute the slopes of a blurred block, to which pixels outside of a mask add nothing.
 
     Returns
     -------
@@ -45,9 +45,11 @@ def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
         (rows, columns, 3): slope down the rows, slope across the columns, and magnitude.
     """
     sigma, mode, cval = blur
-    smooth = filters.gaussian(image, sigma, mode=mode, cval=cval)
-    if mode == "constant":
-        inside = filters.gaussian(np.ones_like(smooth), sigma, mode=mode, cval=cval)
+    given = image if mask is None else np.where(mask, image, image.dtype.type(0))
+    smooth = filters.gaussian(given, sigma, mode=mode, cval=cval)
+    if mode == "constant" or mask is not None:
+        there = np.ones_like(smooth) if mask is None else mask.astype(smooth.dtype)
+        inside = filters.gaussian(there, sigma, mode=mode, cval=cval)
         smooth /= inside + np.finfo(smooth.dtype).eps
     # With mode "wrap" the block contains pixels of the opposite edge, which only the blur reads.
     within = place.window.clipped(place.shape).relative_to(place.window)
@@ -61,11 +63,16 @@ def slopes(image: Image, *, place: Place, blur: Blur) -> Image:
     return result
 
 
-def lines(found: Image, low: float, high: float) -> Image:
-    """Thin the steep areas of a block to lines: 1 where a line can continue, 2 where one begins."""
+def lines(found: Image, low: float, high: float, mask: Image | None = None) -> Image:
+    """Thin the steep areas of a block to lines: 1 where a line can continue, 2 where one begins.
+
+    There is no line outside of a mask or at its border.
+    """
     # The image's outermost pixels are no lines. The block's other outermost pixels are halo.
     inner = np.zeros(found.shape[:2], np.bool_)
     inner[1:-1, 1:-1] = True
+    if mask is not None:
+        inner = ndimage.binary_erosion(mask, np.ones((3, 3)), border_value=0)
     down, across, steep = (np.ascontiguousarray(found[..., i]) for i in range(3))
     thin = _canny_cy._nonmaximum_suppression_bilinear(down, across, steep, inner, low)
     weak = thin > 0
@@ -93,14 +100,16 @@ def steepness_of(given: Thresholds, white: float) -> tuple[float, float]:
     return low, high
 
 
-def canny_lines(image: Image, *, place: Place, given: Thresholds, blur: Blur) -> Image:
+def canny_lines(
+    image: Image, *, place: Place, given: Thresholds, blur: Blur, mask: Image | None = None
+) -> Image:
     """Find the lines of a block, with thresholds in the image's own units."""
     white = util.dtype_limits(image, clip_negative=False)[1]
     low, high = steepness_of(given, white)
-    found = slopes(image, place=place, blur=blur)
+    found = slopes(image, place=place, blur=blur, mask=mask)
     within = place.window.clipped(place.shape).relative_to(place.window).slices
     result = np.zeros(image.shape, np.uint8)
-    result[within] = lines(found[within], low, high)
+    result[within] = lines(found[within], low, high, None if mask is None else mask[within])
     return result
 
 
@@ -142,11 +151,16 @@ def of_magnitude(of: Callable[..., Any], found: Image, *earlier: Any) -> Any:
 
 
 def lines_by_quantiles(
-    found: Image, *, statistics: tuple[Any, ...], shares: tuple[float, float]
+    found: Image,
+    *,
+    statistics: tuple[Any, ...],
+    shares: tuple[float, float],
+    mask: Image | None = None,
 ) -> Image:
     """Find the lines of a block, with quantiles of the whole image's magnitudes as thresholds."""
     refuse_crossed(*shares)
-    return lines(found, *quantile_values(statistics, shares, found.dtype))
+    low, high = quantile_values(statistics, shares, found.dtype)
+    return lines(found, low, high, mask)
 
 
 def linked(lines: Image, *, place: Place, out: Image | None) -> Image:

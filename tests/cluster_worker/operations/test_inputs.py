@@ -8,6 +8,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage import util
 
 from cluster_worker.errors import Rejected
@@ -27,6 +29,7 @@ from tests.cluster_worker.operations.test_catalogue import (
     compare,
     named,
     range_of,
+    steps_of,
     tolerance_of,
 )
 
@@ -37,8 +40,15 @@ ON = (
 )
 
 
-def second(takes, image):
+def second(name, takes, image):
     """Return a second image for one that an operation reads: another of its kind, or a mask."""
+    if takes == "values":
+        return np.dstack(
+            [np.indices(image.shape[:2]).sum(axis=0) * i % 251 for i in (1, 2, 3)]
+        ).astype(np.uint8)
+    if name == "reconstruction":
+        # An image that grows lies below the second one.
+        return np.maximum(image, image[::-1, ::-1])
     rows, columns = np.indices(image.shape[:2])
     if takes == "mask":
         # A disk that reaches over the border, with a hole, and a few single pixels.
@@ -80,13 +90,13 @@ def outcome(*given):
 def cases(name):
     """Yield every image that an operation takes, with each set of second images, in both depths."""
     operation = OPERATIONS[name]
-    for given in sets_of(operation):
+    for names in sets_of(operation):
         for each in ON:
             image = IMAGES[each]
-            inputs = {n: second(operation.inputs[n]["takes"], image) for n in given}
+            inputs = {n: second(name, operation.inputs[n]["takes"], image) for n in names}
             for depth in DEPTHS:
                 if reference.is_meant_for(name, image, depth):
-                    yield f"{each}, {depth}, with {', '.join(given)}", image, inputs, depth
+                    yield f"{each}, {depth}, with {', '.join(names)}", image, inputs, depth
 
 
 @pytest.mark.parametrize("name", WITH_INPUTS)
@@ -103,19 +113,51 @@ def test_tiles_with_second_images_equal_the_whole(name):
 def test_second_images_have_the_meaning_of_scikit_image(name):
     for words, image, inputs, depth in cases(name):
         with named(words):
-            steps = recipe.check([step_of(name, inputs)], CATALOGUE, 1, inputs)
-            found = outcome(image, steps, inputs, depth)
-            if isinstance(found, str):
-                with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it raises
-                    expected_of(steps[0], image, inputs, depth)
-                continue
-            expected = expected_of(steps[0], image, inputs, depth)
-            colours = found[..., :-1] if reference.has_alpha(image) else found
-            colours = colours[..., 0] if colours.ndim > expected.ndim else colours
-            tolerance = tolerance_of(steps, depth)
-            if depth == "input" and OPERATIONS[name].floats:
-                tolerance = FLOAT_TOLERANCE * range_of(steps)
-            compare(colours, expected, tolerance, steps, image.dtype if depth == "input" else None)
+            assert_faithful(step_of(name, inputs), image, inputs, depth)
+
+
+@pytest.mark.parametrize("name", WITH_INPUTS)
+def test_random_parameters_with_second_images_are_faithful_and_seamless(name):
+    operation = OPERATIONS[name]
+    suited = [
+        each
+        for each in ("photograph", "16 bit", "negative corner", "mask", "labels", "weak line")
+        if reference.is_meant_for(name, IMAGES[each], "native")
+    ]
+
+    @settings(max_examples=3, deadline=None, derandomize=True, database=None)
+    @given(
+        steps=steps_of(1, (name,)),
+        image=st.sampled_from(suited),
+        names=st.sampled_from(list(sets_of(operation))),
+    )
+    def check(steps, image, names):
+        inputs = {n: second(name, operation.inputs[n]["takes"], IMAGES[image]) for n in names}
+        step = steps[0] | step_of(name, inputs)
+        for depth in DEPTHS:
+            whole = outcome(IMAGES[image], [step], inputs, depth)
+            tiled = outcome(IMAGES[image], [step], inputs, depth, CORES["odd"])
+            np.testing.assert_array_equal(tiled, whole)
+            assert_faithful(step, IMAGES[image], inputs, depth)
+
+    check()
+
+
+def assert_faithful(step, image, inputs, depth):
+    """Compare a step with second images with its reference, on the whole image."""
+    steps = recipe.check([step], CATALOGUE, 1, inputs)
+    found = outcome(image, steps, inputs, depth)
+    if isinstance(found, str):
+        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it raises
+            expected_of(steps[0], image, inputs, depth)
+        return
+    expected = expected_of(steps[0], image, inputs, depth)
+    shown = found[..., :-1] if reference.has_alpha(image) else found
+    shown = shown[..., 0] if shown.ndim > expected.ndim else shown
+    tolerance = tolerance_of(steps, depth)
+    if depth == "input" and OPERATIONS[step["operation"]].floats:
+        tolerance = FLOAT_TOLERANCE * range_of(steps)
+    compare(shown, expected, tolerance, steps, image.dtype if depth == "input" else None)
 
 
 def expected_of(step, image, inputs, depth):

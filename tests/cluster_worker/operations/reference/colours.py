@@ -40,6 +40,10 @@ def isolate_stain(image, conv_matrix, stain):
     return color.combine_stains(amounts, getattr(color, f"rgb_from_{conv_matrix}"))
 
 
+def label2rgb(image, bg_label, opacity, saturation, picture=None):
+    return color.label2rgb(image, picture, alpha=opacity, bg_label=bg_label, saturation=saturation)
+
+
 REFERENCE = {
     "rgb2hsv": rgb2hsv,
     "lab2rgb": lab2rgb,
@@ -49,5 +53,5 @@ REFERENCE = {
         image, getattr(color, f"rgb_from_{conv_matrix}")
     ),
     "isolate_stain": isolate_stain,
-    "label2rgb": lambda image, bg_label: color.label2rgb(image, bg_label=bg_label),
+    "label2rgb": label2rgb,
 }

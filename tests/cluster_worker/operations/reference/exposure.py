@@ -30,10 +30,10 @@ def stretched(image, in_range, lower_percentile, upper_percentile):
     return exposure.rescale_intensity(image, in_range)
 
 
-def equalized(image, nbins):
+def equalized(image, nbins, mask=None):
     # It warns that all colours share one histogram.
     with warnings.catch_warnings(action="ignore"):
-        return exposure.equalize_hist(image, nbins)
+        return exposure.equalize_hist(image, nbins, mask)
 
 
 REFERENCE = {

@@ -16,13 +16,25 @@ def quiet(function, *given, **named):
         return function(*given, **named)
 
 
-def reconstruction(image, seed, h, radius, method):
+def reconstruction(image, seed, h, radius, method, mask=None):
+    if mask is not None:
+        return morphology.reconstruction(image, mask, method)
     if seed == "shifted":
         start = image - h if method == "dilation" else image + h
     else:
         shrink = morphology.erosion if method == "dilation" else morphology.dilation
         start = shrink(image, morphology.disk(radius))
     return morphology.reconstruction(start, image, method)
+
+
+def reconstructions(image, mask=None, **options):
+    if mask is None or image.ndim == 2:
+        more = options if mask is None else options | {"mask": mask}
+        return per_colour(lambda x: reconstruction(x, **more), image)
+    channels = range(image.shape[2])
+    return np.stack(
+        [reconstruction(image[..., i], **options, mask=mask[..., i]) for i in channels], axis=2
+    )
 
 
 def flood(image, seed_point, tolerance, connectivity):
@@ -62,9 +74,7 @@ REFERENCE = {
     "remove_small_holes": lambda image, max_size, connectivity: quiet(
         morphology.remove_small_holes, image, max_size=max_size, connectivity=connectivity
     ),
-    "reconstruction": lambda image, **options: per_colour(
-        lambda x: reconstruction(x, **options), image
-    ),
+    "reconstruction": reconstructions,
     "h_maxima": lambda image, h: quiet(morphology.h_maxima, image, h),
     "h_minima": lambda image, h: quiet(morphology.h_minima, image, h),
     "local_maxima": lambda image, **options: quiet(morphology.local_maxima, image, **options),
