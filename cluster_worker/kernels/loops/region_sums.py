@@ -62,7 +62,7 @@ def longer(values):
 @njit([f"int64({kind}[:, ::1])" for kind in LABELS], cache=True, error_model="numpy")
 def count_runs(labels):
     """Count the runs of positive labels."""
-    total = 0
+    total = np.int64(0)
     for y in range(labels.shape[0]):
         line = labels[y]
         before = line[0]
@@ -77,7 +77,7 @@ def count_runs(labels):
 @exactly_inlined
 def find_changes(line, changes):
     """Write the columns where the label changes, and the number of columns; return how many."""
-    count, before = 0, line[0]
+    count, before = np.int64(0), line[0]
     for x in range(1, line.size):
         label = line[x]
         changes[count] = x

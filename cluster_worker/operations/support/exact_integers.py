@@ -73,8 +73,9 @@ def as_int64(words: Words) -> Integers | None:
 
 def added(one: Words, other: Words) -> Words:
     """Return sums of integers of equally many words."""
-    if (short := as_int64(one)) is not None:
-        return words_of(short + as_int64(other), 2)
+    first, second = as_int64(one), as_int64(other)
+    if first is not None and second is not None:
+        return words_of(first + second, 2)
     return carried(one.astype(np.uint64) + other)
 
 
