@@ -1,0 +1,190 @@
+"""Peaks of an image: a table with a row for each local maximum.
+
+Every tile finds its pixels that are as bright as the brightest around them. Those of the whole
+image are then put in scikit-image's order, and thinned out in that order, so that the same one of
+several equal peaks is kept whatever the tiles. A flat area is kept as runs of pixels until then.
+"""
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cluster_worker.operations.declare import Image, Place
+from cluster_worker.operations.support.propagation import refuse_nan
+from cluster_worker.operations.support.ragged import ranges
+from cluster_worker.operations.support.spacing import spaced
+
+Array = NDArray[Any]
+Table = dict[str, Array]
+
+
+def halo(min_distance: int = 1) -> int:
+    """Return the pixels around a tile that are compared with its own."""
+    return min_distance
+
+
+def measure(
+    image: Image, place: Place, *, min_distance: int = 1, threshold_abs: float | None = None
+) -> Table:
+    """Find the pixels of a tile that may be peaks.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, columns), with a halo of `min_distance` pixels, clipped at the image border.
+    place : Place
+        Where the block lies in the image; only its core is searched.
+    min_distance : int
+        Pixels up to this distance are compared.
+    threshold_abs : float, optional
+        Only brighter pixels are peaks.
+
+    Returns
+    -------
+    dict
+        ``runs`` (row, first column, column after the last) and ``values`` of equal neighbours in a
+        row; ``extent``, the least and the greatest value; and ``flat``, whether every pixel is as
+        bright as the brightest around it.
+    """
+    refuse_nan(image)
+    image = image.view(np.uint8) if image.dtype.kind == "b" else image
+    core = image[place.inner]
+    if min_distance < 1 or place.shape == (1, 1):
+        found, flat = np.ones(core.shape, np.bool_), False
+    else:
+        brightest = ndimage.maximum_filter(image, 2 * min_distance + 1, mode="nearest")
+        found = core == brightest[place.inner]
+        flat = bool(found.all())
+    if threshold_abs is not None:
+        found &= core > threshold_abs
+    runs, values = runs_of(found, core)
+    return {
+        "runs": runs + np.array([place.core.top, place.core.left, place.core.left]),
+        "values": values,
+        "extent": np.array([core.min(), core.max()]),
+        "flat": np.array([flat]),
+    }
+
+
+def runs_of(found: NDArray[np.bool_], core: Image) -> tuple[Array, Array]:
+    """Return the runs of neighbours in a row that are found and equal, and their values."""
+    rows, columns = np.nonzero(found)
+    values = core[rows, columns]
+    apart = (
+        (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1] + 1) | (values[1:] != values[:-1])
+    )
+    firsts = np.flatnonzero(np.append(True, apart))[: rows.size]
+    lengths = np.diff(firsts, append=rows.size)
+    starts = columns[firsts]
+    return np.column_stack([rows[firsts], starts, starts + lengths]), values[firsts]
+
+
+def combine(one: Mapping[str, Array], other: Mapping[str, Array]) -> Table:
+    """Join what was found in two sets of tiles."""
+    extent = np.concatenate([one["extent"], other["extent"]])
+    return {
+        "runs": np.concatenate([one["runs"], other["runs"]]),
+        "values": np.concatenate([one["values"], other["values"]]),
+        "extent": np.array([extent.min(), extent.max()]),
+        "flat": one["flat"] & other["flat"],
+    }
+
+
+def finish(
+    found: Mapping[str, Array],
+    shape: tuple[int, int],
+    *,
+    min_distance: int = 1,
+    threshold_abs: float | None = None,
+    threshold_rel: float | None = None,
+    exclude_border: int | bool = True,
+    num_peaks: int | None = None,
+    p_norm: float = inf,
+) -> Table:
+    """Return the peaks in the order of `skimage.feature.peak_local_max`: the brightest first.
+
+    Of equally bright ones the first in reading order comes first.
+
+    Parameters
+    ----------
+    found : mapping
+        What was found in all tiles.
+    shape : tuple of int
+        (rows, columns) of the image.
+    min_distance : int
+        Peaks are at least so far apart, in pixels.
+    threshold_abs, threshold_rel : float, optional
+        Peaks are brighter than the larger of `threshold_abs` (by default the darkest pixel) and
+        `threshold_rel` times the brightest pixel.
+    exclude_border : int or bool
+        Peaks nearer to the border than this are left out; True stands for `min_distance`.
+    num_peaks : int, optional
+        Most peaks; the brightest are kept.
+    p_norm : float
+        As of `support.spacing.spaced`.
+
+    Returns
+    -------
+    dict
+        ``row``, ``column`` and ``value`` of each peak.
+    """
+    points, values = candidates(found, shape, threshold_abs, threshold_rel)
+    width = min_distance if exclude_border is True else int(exclude_border)
+    inner = (points >= width).all(axis=1) & (points < np.array(shape) - width).all(axis=1)
+    points, values = points[inner], values[inner]
+    # As scikit-image sorts, whose numbers without sign wrap around: 0 comes first.
+    order = np.argsort(-values, kind="stable")
+    points, values = points[order], values[order]
+    if min_distance > 1:
+        kept = spaced(points, min_distance, p_norm)
+        points, values = points[kept], values[kept]
+    return columns_of(points[:num_peaks], values[:num_peaks])
+
+
+def finish_corners(
+    found: Mapping[str, Array],
+    shape: tuple[int, int],
+    *,
+    min_distance: int = 1,
+    num_peaks: int | None = None,
+    p_norm: float = inf,
+    **parameters: Any,
+) -> Table:
+    """Return the peaks of `skimage.feature.corner_peaks`: no two within `min_distance`.
+
+    The parameters are those of `finish`; `num_peaks` and `p_norm` hold for the last choice alone.
+    """
+    peaks = finish(found, shape, min_distance=min_distance, **parameters)
+    points = np.column_stack([peaks["row"], peaks["column"]])
+    kept = spaced(points, min_distance, p_norm, touching=True)
+    return columns_of(points[kept][:num_peaks], peaks["value"][kept][:num_peaks])
+
+
+def candidates(
+    found: Mapping[str, Array],
+    shape: tuple[int, int],
+    threshold_abs: float | None,
+    threshold_rel: float | None,
+) -> tuple[Array, Array]:
+    """Return the pixels that may be peaks, in reading order, and their values."""
+    least, greatest = found["extent"]
+    threshold = least if threshold_abs is None else threshold_abs
+    if threshold_rel is not None:
+        threshold = max(threshold, threshold_rel * greatest)
+    bright = found["values"] > threshold
+    if found["flat"][0]:
+        bright[:] = False
+    runs, values = found["runs"][bright], found["values"][bright]
+    owners, within = ranges(runs[:, 2] - runs[:, 1])
+    points = np.column_stack([runs[owners, 0], runs[owners, 1] + within])
+    order = np.argsort(points[:, 0] * shape[1] + points[:, 1])
+    return points[order], values[owners][order]
+
+
+def columns_of(points: Array, values: Array) -> Table:
+    """Return the columns of a table of points."""
+    return {"row": points[:, 0], "column": points[:, 1], "value": values}
