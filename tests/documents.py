@@ -57,6 +57,9 @@ BEST = {
     "label2rgb": "coins",
     "adjust_log": "retina",
 }
+# Columns of a table that are shown, and rows.
+TABLE = ("label", "area", "bbox", "centroid", "eccentricity", "intensity_mean")
+TABLE_ROWS = 5
 # Parameters of operations whose defaults show little on a small picture.
 SHOWN_WITH: dict[str, dict[str, object]] = {
     "gaussian": {"sigma": 4},
@@ -89,6 +92,10 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "felzenszwalb": {"scale": 100, "min_size": 60},
     "slic": {"compactness": 0.1},
     "watershed": {"on": "distance"},
+    "regionprops_table": {"properties": TABLE},
+    "peak_local_max": {"min_distance": 10, "num_peaks": 5},
+    "blob_log": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
+    "blob_dog": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
 }
 # An operation that undoes another is shown on the result of that other.
 UNDOES = {
@@ -116,9 +123,6 @@ SECONDS = {
 }
 # Light that falls on an image from one side, for the flat-field correction.
 LIGHT = np.tile(np.linspace(60, 250, 160), (160, 1))
-# Columns of a table that are shown, and rows.
-TABLE = ("label", "area", "bbox", "centroid", "eccentricity", "intensity_mean")
-TABLE_ROWS = 5
 
 
 def lit(image):
@@ -245,12 +249,20 @@ def sample(operation):
     if operation.gives == "image":
         return [f"![before and after](pictures/{operation.name}.webp)"]
     coins = PHOTOGRAPHS["coins"]()
-    steps = [{"operation": "gaussian"}, {"operation": "threshold_otsu"}, {"operation": "label"}]
-    seconds = dict.fromkeys(operation.inputs, "original")
-    steps.append({"operation": operation.name, "properties": TABLE} | seconds)
-    table = run_recipe(coins, steps, {})[1][operation.name]
+    names = {"values": "original", "labels": "others", "mask": "input:mask"}
+    seconds = {name: names[each["takes"]] for name, each in operation.inputs.items()}
+    given = {"mask": SECONDS["mask"](coins)} if "input:mask" in seconds.values() else {}
+    step = {"operation": operation.name} | SHOWN_WITH.get(operation.name, {}) | seconds
+    steps = [{"operation": "gaussian"}]
+    if "others" in seconds.values():
+        # Of the same coins, a little smaller.
+        steps += [{"operation": "threshold_otsu", "id": "mask"}, {"operation": "isotropic_erosion"}]
+        steps += [{"operation": "label", "id": "others"}, {"operation": "label", "image": "mask"}]
+    elif operation.takes == "labels":
+        steps += [{"operation": "threshold_otsu"}, {"operation": "label"}]
+    table = run_recipe(coins, [*steps, step], given)[1][operation.name]
     lines = [f"| {' | '.join(table)} |", "|---" * len(table) + "|"]
-    for each in range(TABLE_ROWS):
+    for each in range(min(TABLE_ROWS, len(next(iter(table.values()))))):
         lines.append(f"| {' | '.join(f'{column[each]:.5g}' for column in table.values())} |")
     return lines
 

@@ -75,8 +75,9 @@ def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
     """
     if operation.gives == "table":
         # Regions of labels as they mostly are, with intensities of each dtype.
+        labels = [default_step(OPERATIONS["label"])] if operation.takes == "labels" else []
         masks = [MASK, *(MASK * each.max() for each in LEVELS.values())]
-        yield [default_step(OPERATIONS["label"]), default_step(operation)], masks
+        yield [*labels, default_step(operation)], masks
         return
     step, blur = default_step(operation), default_step(OPERATIONS["gaussian"])
     on_masks = operation.takes != "picture"

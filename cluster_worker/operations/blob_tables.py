@@ -38,7 +38,8 @@ def log_sizes(
     """Return the sizes of `blob_log`: standard deviations in pixels."""
     ends = np.array([min_sigma, max_sigma], kind)
     if log_scale:
-        result: Sizes = np.logspace(*np.log10(ends), num_sigma)
+        least, greatest = np.log10(ends)
+        result: Sizes = np.logspace(least, greatest, num_sigma)
         return result
     return np.linspace(ends[0], ends[1], num_sigma)
 

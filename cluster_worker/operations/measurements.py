@@ -1,10 +1,21 @@
-"""Tables: numbers for each region of a label image."""
+"""Tables: numbers of regions, images, peaks and blobs, each a step of a recipe.
+
+The functions that measure, join and finish are in `region_tables`, `image_tables`,
+`label_overlaps`, `peak_tables` and `blob_tables`.
+"""
 
 from functools import partial
+from math import inf
 from typing import Annotated, Any
 
 from cluster_worker.kernels import region_sums
-from cluster_worker.operations import region_tables
+from cluster_worker.operations import (
+    blob_tables,
+    image_tables,
+    label_overlaps,
+    peak_tables,
+    region_tables,
+)
 from cluster_worker.operations.declare import (
     Image,
     Input,
@@ -89,4 +100,281 @@ def regionprops_table(
     """
     return measure(
         image, properties, spacing, by=plain_region_sums, intensity=intensity, place=place
+    )
+
+
+def measure_image(
+    image: Image, *, by: Any, mask: Image | None = None, place: Place
+) -> image_tables.Table:
+    """Measure a block by one of two modules; see `image_tables.measure_statistics`."""
+    return image_tables.measure_statistics(image, place, mask=mask, by=by)
+
+
+@operation(
+    "Statistics of the image",
+    "Measurements",
+    Table(image_tables.combine_statistics, image_tables.finish_statistics),
+    channels="any",
+    arrays=4,
+    cost=1.0,
+    kernels=(
+        Kernel(
+            partial(measure_image, by=region_sums),
+            takes=("bool", "uint8", "uint16", "float32", "float64"),
+            exact=True,
+        ),
+    ),
+)
+def image_statistics(
+    image: Image, *, mask: Annotated[Image | None, Input("mask")] = None, place: Place
+) -> image_tables.Table:
+    """Measure the image: a table with number, least, greatest, mean and deviation of its pixels.
+
+    There is a row for each channel. The numbers are those of the image, not shares of white.
+
+    Parameters
+    ----------
+    mask : ndarray, optional
+        The pixels that are measured.
+
+    References
+    ----------
+    numpy.mean
+    """
+    return measure_image(image, by=plain_region_sums, mask=mask, place=place)
+
+
+def finish_overlaps(found: Any, _: tuple[int, int]) -> dict[str, Any]:
+    """Return the pairs of labels."""
+    return label_overlaps.finish(found)
+
+
+@operation(
+    "Overlaps of regions",
+    "Measurements",
+    Table(label_overlaps.combine, finish_overlaps),
+    channels="any",
+    takes="labels",
+    arrays=6,
+    cost=2.0,
+)
+def label_overlap(
+    image: Image, *, other: Annotated[Image, Input("labels")], place: Place
+) -> label_overlaps.Table:
+    """Count the pixels that regions of two label images share: a table with a row for each pair.
+
+    Parameters
+    ----------
+    other : ndarray
+        The other label image, such as nuclei beside cells.
+
+    References
+    ----------
+    skimage.metrics.contingency_table
+    """
+    return label_overlaps.measure(image, other, place)
+
+
+Distance = Annotated[int, Number(1, 1000, unit="px", slider=(1, 50), step=1)]
+Border = Annotated[int | None, Number(0, 100_000, unit="px", slider=(0, 100), step=1)]
+Level = Annotated[float | None, Number(-1e30, 1e30, slider=(0, 1))]
+Share = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.05)]
+Sigma = Annotated[float, Number(0.1, 200, unit="px", slider=(0.5, 50), step=0.5)]
+
+
+def finish_peaks(
+    found: Any,
+    shape: tuple[int, int],
+    *,
+    exclude_border: int | None,
+    chessboard: bool,
+    **parameters: Any,
+) -> dict[str, Any]:
+    """Return the peaks."""
+    border: int | bool = True if exclude_border is None else exclude_border
+    norm = inf if chessboard else 2.0
+    given = parameters | {"exclude_border": border, "p_norm": norm}
+    return peak_tables.finish(found, shape, **given)
+
+
+@operation(
+    "Peaks",
+    "Measurements",
+    Table(
+        peak_tables.combine,
+        finish_peaks,
+        halo=lambda min_distance, **_: peak_tables.halo(min_distance),
+    ),
+    channels="gray",
+    arrays=4,
+    cost=2.0,
+    differs="the table has scikit-image's rows and columns by name, and the values of the peaks",
+)
+def peak_local_max(
+    image: Image,
+    min_distance: Distance = 1,
+    threshold_abs: Level = None,
+    threshold_rel: Share = None,
+    exclude_border: Border = None,
+    num_peaks: Annotated[int | None, Number(1, 1e9)] = None,
+    chessboard: bool = True,
+    *,
+    place: Place,
+) -> peak_tables.Table:
+    """Find peaks, the brightest pixels of their surroundings: a table with a row for each.
+
+    Parameters
+    ----------
+    min_distance : int
+        Peaks are at least this far apart.
+    threshold_abs : float, optional
+        Peaks are brighter than this, in the numbers of the image; automatic is its darkest pixel.
+    threshold_rel : float, optional
+        Peaks are brighter than this share of the brightest pixel.
+    exclude_border : int, optional
+        Peaks nearer to the border are left out; automatic is the least distance of peaks.
+    num_peaks : int, optional
+        Most peaks; the brightest are kept.
+    chessboard : bool
+        Whether a diagonal step counts as one pixel; else distances are as the crow flies. The
+        parameter p_norm of scikit-image, infinite or 2.
+
+    References
+    ----------
+    skimage.feature.peak_local_max
+    """
+    del threshold_rel, exclude_border, num_peaks, chessboard  # For the finished table.
+    return peak_tables.measure(image, place, min_distance=min_distance, threshold_abs=threshold_abs)
+
+
+def finish_blobs(
+    found: Any,
+    shape: tuple[int, int],
+    *,
+    overlap: float,
+    threshold: float | None,
+    threshold_rel: float | None,
+    exclude_border: int | None,
+    **_: Any,
+) -> dict[str, Any]:
+    """Return the blobs."""
+    return blob_tables.finish(
+        found,
+        shape,
+        overlap=overlap,
+        threshold=threshold,
+        threshold_rel=threshold_rel,
+        exclude_border=False if exclude_border is None else exclude_border,
+    )
+
+
+Overlap = Annotated[
+    float,
+    Number(0, 1, slider=(0, 1), step=0.05),
+    "Of two blobs that overlap by more than this share, the smaller one is left out.",
+]
+LeastSigma = Annotated[Sigma, "Size of the smallest blobs, as a standard deviation."]
+GreatestSigma = Annotated[Sigma, "Size of the largest blobs, as a standard deviation."]
+BlobLevel = Annotated[Level, "How much brighter than its surroundings a blob is; 1 is white."]
+BlobShare = Annotated[Share, "Blobs are brighter than this share of the brightest one."]
+BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
+
+
+@operation(
+    "Blobs (Laplacian of Gaussian)",
+    "Measurements",
+    Table(
+        blob_tables.combine,
+        finish_blobs,
+        halo=lambda max_sigma, **_: blob_tables.log_halo(max_sigma),
+    ),
+    channels="gray",
+    arrays=30,
+    cost=lambda num_sigma, max_sigma, **_: num_sigma * (4 + max_sigma),
+    differs="the table has the columns of scikit-image's result by name",
+)
+def blob_log(
+    image: Image,
+    min_sigma: LeastSigma = 1.0,
+    max_sigma: GreatestSigma = 50.0,
+    num_sigma: Annotated[int, Number(1, 50, slider=(1, 20), step=1)] = 10,
+    threshold: BlobLevel = 0.2,
+    overlap: Overlap = 0.5,
+    log_scale: bool = False,
+    threshold_rel: BlobShare = None,
+    exclude_border: BlobBorder = None,
+    *,
+    place: Place,
+) -> blob_tables.Table:
+    """Find bright blobs with the Laplacian of Gaussian: a table with place and size of each.
+
+    Parameters
+    ----------
+    num_sigma : int
+        How many sizes are tried.
+    log_scale : bool
+        Whether the sizes grow by a factor, not by equal steps.
+
+    References
+    ----------
+    skimage.feature.blob_log
+    """
+    del overlap, threshold_rel, exclude_border  # For the finished table.
+    return blob_tables.measure_log(
+        image,
+        place,
+        min_sigma=min_sigma,
+        max_sigma=max_sigma,
+        num_sigma=num_sigma,
+        log_scale=log_scale,
+        threshold=threshold,
+    )
+
+
+@operation(
+    "Blobs (difference of Gaussians)",
+    "Measurements",
+    Table(
+        blob_tables.combine,
+        finish_blobs,
+        halo=lambda min_sigma, max_sigma, sigma_ratio, **_: blob_tables.dog_halo(
+            min_sigma, max_sigma, sigma_ratio
+        ),
+    ),
+    channels="gray",
+    arrays=30,
+    cost=lambda max_sigma, **_: 10 * (4 + max_sigma),
+    differs="the table has the columns of scikit-image's result by name",
+)
+def blob_dog(
+    image: Image,
+    min_sigma: LeastSigma = 1.0,
+    max_sigma: GreatestSigma = 50.0,
+    sigma_ratio: Annotated[float, Number(1.05, 10, slider=(1.1, 3), step=0.1)] = 1.6,
+    threshold: BlobLevel = 0.5,
+    overlap: Overlap = 0.5,
+    threshold_rel: BlobShare = None,
+    exclude_border: BlobBorder = None,
+    *,
+    place: Place,
+) -> blob_tables.Table:
+    """Find bright blobs by differences of Gaussians: a table with place and size of each.
+
+    Parameters
+    ----------
+    sigma_ratio : float
+        Factor from one size that is tried to the next.
+
+    References
+    ----------
+    skimage.feature.blob_dog
+    """
+    del overlap, threshold_rel, exclude_border  # For the finished table.
+    return blob_tables.measure_dog(
+        image,
+        place,
+        min_sigma=min_sigma,
+        max_sigma=max_sigma,
+        sigma_ratio=sigma_ratio,
+        threshold=threshold,
     )
