@@ -140,14 +140,18 @@ def whole_numbers(labels: Image) -> Image:
     Raises
     ------
     Rejected
-        If they are floats or colours.
+        If they are floats or colours, or too large.
     """
     if labels.dtype.kind not in "biu" or labels.ndim != 2:
         what = "colours" if labels.ndim != 2 else labels.dtype.name
         raise Rejected(f"takes labels: whole numbers in one channel, got {what}; put label before")
     if labels.dtype.kind == "b":
         return labels.view(np.uint8)
-    return labels.view(np.int64) if labels.dtype == np.uint64 else labels
+    if labels.dtype == np.uint64:
+        if labels.max() > np.iinfo(np.int64).max:
+            raise Rejected(f"takes labels below 2**63, got {labels.max()}; put label before")
+        return labels.view(np.int64)
+    return labels
 
 
 def named(prefix: str, found: Finding) -> Finding:
@@ -164,7 +168,7 @@ def shapes(
     found: Finding = {
         "label": runs.labels,
         "area": boxes[:, 0],
-        "box": boxes[:, 1:] + [top, left, top, left],
+        "box": (boxes[:, 1:] + [top, left, top, left]).astype(np.int32),
     }
     highest = max((power for name, power in MOMENTS.items() if name in wanted), default=0)
     if highest:
@@ -267,8 +271,8 @@ def integers(
     sums = by.integer_sums(values, runs)
     bits = (place.shape[0] * place.shape[1]).bit_length()
     found = {
-        "least": sums[:, 2],
-        "greatest": sums[:, 3],
+        "least": sums[:, 2].astype(values.dtype),
+        "greatest": sums[:, 3].astype(values.dtype),
         "sum": exact.words_of(sums[:, 0], exact.word_count(16 + bits)),
         "sum.low": np.array(0),
     }

@@ -45,11 +45,15 @@ class Regions:
         """Area of each region."""
         return self.pixels * (self.spacing[0] * self.spacing[1])
 
+    @cached_property
+    def box(self) -> Integers:
+        """(regions, 4): first row and column, and the row and column after the last."""
+        return self.found["box"].astype(np.int64)
+
     @property
     def corner(self) -> Integers:
         """(regions, 2): first row and column of each region."""
-        result: Integers = self.found["box"][:, :2]
-        return result
+        return self.box[:, :2]
 
     @cached_property
     def words(self) -> exact.Words:
@@ -68,7 +72,7 @@ class Regions:
     @cached_property
     def central(self) -> Floats:
         """Moments about the centroid of each region."""
-        return central_of(self.words, 0, self.found["box"], self.spacing)
+        return central_of(self.words, 0, self.box, self.spacing)
 
     @cached_property
     def inertia(self) -> Floats:
@@ -189,7 +193,7 @@ def perimeter_crofton(regions: Regions) -> Floats:
 
 def area_bbox(regions: Regions) -> Floats:
     """Return the area of the box around each region."""
-    sizes = regions.found["box"][:, 2:] - regions.corner
+    sizes = regions.box[:, 2:] - regions.corner
     return sizes[:, 0] * sizes[:, 1] * (regions.spacing[0] * regions.spacing[1])
 
 
@@ -216,7 +220,7 @@ COLUMNS: dict[str, tuple[Callable[[Regions], NDArray[Any]], type]] = {
     "area_filled": (area_filled, float),
     "axis_major_length": (lambda each: 4 * np.sqrt(each.eigenvalues[:, 0]), float),
     "axis_minor_length": (lambda each: 4 * np.sqrt(each.eigenvalues[:, 1]), float),
-    "bbox": (lambda each: each.found["box"], int),
+    "bbox": (lambda each: each.box, int),
     "centroid": (centroid, float),
     "centroid_local": (lambda each: centre_of(each.local), float),
     "eccentricity": (eccentricity, float),
@@ -289,7 +293,7 @@ class Channel:
     def central(self) -> Floats:
         """Weighted moments about the weighted centroid of each region."""
         words, low = self.exact_sum("moments"), self.low("moments")
-        box, spacing = self.regions.found["box"], self.regions.spacing
+        box, spacing = self.regions.box, self.regions.spacing
         return self.unless_odd(central_of(words, low, box, spacing))
 
 
