@@ -33,7 +33,7 @@ def chains(owners: Integers, points: Integers) -> tuple[Integers, Integers]:
         (corners, 3): owner, row and column, sorted by owner and row; both begin in an owner's first
         row and end in its last. The right one has the columns of the right side.
     """
-    order = np.lexsort((points[:, 0], owners))
+    order = in_order(owners, points[:, 0])
     owners, (rows, columns) = owners[order], points[order].T
     changes = (owners[1:] != owners[:-1]) | (rows[1:] != rows[:-1])
     firsts = np.flatnonzero(np.append(True, changes))[: owners.size]
@@ -53,25 +53,34 @@ def bent(line: Integers) -> Integers:
     removed at once, until none is left; lines that are done are not looked at again.
     """
     done = []
+    owners, rows, columns = (np.ascontiguousarray(each) for each in line.T)
     while True:
-        before, here, after = line[:-2], line[1:-1], line[2:]
-        inner = (before[:, 0] == here[:, 0]) & (here[:, 0] == after[:, 0])
-        down, right = (here - before)[:, 1], (here - before)[:, 2]
-        cross = down * (after - before)[:, 2] - right * (after - before)[:, 1]
-        removed = np.zeros(len(line), np.bool_)
-        removed[1:-1] = inner & (cross <= 0)
+        same = owners[1:] == owners[:-1]
+        down, right = np.diff(rows), np.diff(columns)
+        removed = np.zeros(owners.size, np.bool_)
+        removed[1:-1] = down[:-1] * right[1:] <= right[:-1] * down[1:]
+        removed[1:-1] &= same[:-1] & same[1:]
         if not removed.any():
             break
-        starts = np.flatnonzero(np.append(True, line[1:, 0] != line[:-1, 0]))
+        starts = np.flatnonzero(np.append(True, ~same))
         active = np.repeat(
-            np.logical_or.reduceat(removed, starts), np.diff(starts, append=len(line))
+            np.logical_or.reduceat(removed, starts), np.diff(starts, append=owners.size)
         )
-        done.append(line[~active])
-        line = line[active & ~removed]
-    if not done:
-        return line
-    found = np.concatenate([*done, line])
-    return found[np.lexsort((found[:, 1], found[:, 0]))]
+        done.append((owners[~active], rows[~active], columns[~active]))
+        active &= ~removed
+        owners, rows, columns = owners[active], rows[active], columns[active]
+    done.append((owners, rows, columns))
+    owners, rows, columns = (np.concatenate(each) for each in zip(*done, strict=True))
+    order = in_order(owners, rows) if len(done) > 1 else np.arange(owners.size)
+    return np.stack([owners[order], rows[order], columns[order]], axis=1)
+
+
+def in_order(owners: Integers, rows: Integers) -> NDArray[np.intp]:
+    """Return the order by owner and row; one key is sorted faster than two."""
+    if owners.size == 0:
+        return np.zeros(0, np.intp)
+    least, greatest = int(rows.min()), int(rows.max())
+    return np.argsort(owners * (greatest - least + 1) + (rows - least))
 
 
 def corners(owners: Integers, points: Integers) -> tuple[Integers, Integers]:
