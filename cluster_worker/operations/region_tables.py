@@ -23,7 +23,7 @@ from cluster_worker.operations.support import (
     region_moments,
     region_partials,
 )
-from cluster_worker.operations.support.region_columns import COLUMNS, INTENSITY_COLUMNS
+from cluster_worker.operations.support.region_columns import COLUMNS, INTENSITY_COLUMNS, LOW
 from cluster_worker.operations.support.region_partials import Finding, Pile
 
 PROPERTIES = (*COLUMNS, *INTENSITY_COLUMNS)
@@ -63,6 +63,8 @@ WEIGHTED = {
         3,
     ),
 }
+# How many of the moments `LOW` have powers up to the highest.
+LOW_MOMENTS = {1: 2, 2: 5}
 BORDERS = {"euler_number", "perimeter", "perimeter_crofton"}
 HULLS = {"area_convex", "feret_diameter_max", "solidity"}
 SUMS = {"intensity_mean", "intensity_std", "intensity_min", "intensity_max"}
@@ -193,13 +195,12 @@ def moments(place: Place, runs: region_sums.Runs, highest: int, by: Any) -> Find
     regions, core = runs.labels.size, place.core
     if highest < 3 and words == 2:
         sums = by.low_moments(runs, core.top, core.left)
-        table = np.zeros((regions, 3, 3), np.int64)
-        for i, (p, q) in enumerate(((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))):
-            table[:, p, q] = sums[:, i]
-        result = exact.words_of(table[:, : highest + 1, : highest + 1], 2)
+        result = exact.words_of(sums[:, : LOW_MOMENTS[highest]], 2)
     else:
         pieces = region_moments.pieces_of(runs, core.top, core.left)
         result = region_moments.binary_moments(pieces, regions, highest, words)
+        if highest < 3:
+            result = np.stack([result[:, p, q] for p, q in LOW[: LOW_MOMENTS[highest]]], axis=1)
     return {"moments": result, "moments.low": np.array(0)}
 
 

@@ -25,6 +25,9 @@ Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 
 POWERS = np.arange(4)
+# Powers of row and column of the moments up to the second, in the order in which they are kept
+# where no higher ones are.
+LOW = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,13 @@ class Regions:
     @cached_property
     def words(self) -> exact.Words:
         """Moments about the image's corner; (0, 0) is the number of pixels."""
-        words: exact.Words = self.found["moments"].copy()
+        found = self.found["moments"]
+        words: exact.Words = found.copy()
+        if found.ndim == 3:
+            powers = 2 if found.shape[1] == 2 else 3
+            words = np.zeros((len(found), powers, powers, found.shape[-1]), np.uint32)
+            for i in range(found.shape[1]):
+                words[:, *LOW[i]] = found[:, i]
         words[:, 0, 0] = exact.words_of(self.pixels, words.shape[-1])
         return words
 
