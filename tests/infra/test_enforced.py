@@ -25,6 +25,7 @@ from chalicelib.calls import CALLS
 from config.contract import preview, resources
 from config.contract.job import Message
 from config.contract.settings import MIB
+from infra.api import MEGABYTES
 from infra.broker import configuration_of
 from infra.local.app import has_event
 from infra.local.broker import Broker, connect
@@ -409,6 +410,10 @@ def test_previews_with_the_largest_content_pass_the_broker(site, worker):
     assert time.monotonic() < until
     # The picture is at hand now.
     site.call("make_preview", {"picture": picture, "steps": BLUR})
+    status = Path(f"/proc/{site.supervisor.pids()['api']}/status").read_text()
+    memory = int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
+    sys.stdout.write(f"the API's process took {memory:.0f} MB at most\n")
+    assert memory < 0.75 * MEGABYTES
 
 
 def test_every_call_of_the_contract_was_made_and_nothing_was_denied(site, worker):
