@@ -435,6 +435,8 @@ def main():
     for name, text in (pages() | {"faithful.md": faithful()}).items():
         (FOLDER / name).write_text(text)
     for operation in OPERATIONS.values():
+        if operation.gives == "table":
+            continue
         path = FOLDER / "pictures" / f"{operation.name}.webp"
         Image.fromarray(picture(operation)).save(path, quality=QUALITY, method=6)
 
