@@ -159,6 +159,11 @@ class Iterative:
         return (Stage(partial(function, **parameters), halo, rounds=rounds),)
 
 
+def unchanged(image: Image, *, statistics: Any = None) -> Image:  # noqa: ARG001
+    """Return the image that was measured: the pass of a table may be run as any other."""
+    return image
+
+
 @dataclass(frozen=True)
 class Table:
     """The result is a table: columns of numbers, one row for each region, peak, level, ...
@@ -186,7 +191,7 @@ class Table:
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
         """Return the stage for one set of parameters, which measures and computes no pixels."""
         measure = Measure(partial(function, **parameters), self.combine, self.halo(**parameters))
-        return (Stage(np.asarray, measures=(measure,), like=np.asarray),)
+        return (Stage(unchanged, measures=(measure,), like=np.asarray),)
 
     def columns(
         self, found: Any, shape: tuple[int, int], parameters: Mapping[str, Any]
