@@ -17,9 +17,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from config.contract.settings import SettingError
-from infra.broker import version_of
 from infra.cost import egress, read_prices
-from infra.settings import CONNECTIONS_OF_FUNCTIONS, ZONES, StackSettings, load
+from infra.settings import CONNECTIONS_OF_FUNCTIONS, ZONES, StackSettings, load, version_of
 
 # The oldest bootstrap that publishes container images as this CDK does.
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"

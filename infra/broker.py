@@ -11,14 +11,7 @@ from constructs import Construct
 from config.contract import resources
 from infra.logs import DAYS
 from infra.network import Network
-from infra.settings import CONNECTIONS_MAX, StackSettings
-
-# RabbitMQ 4 runs on m7g instances only, of which the smallest costs four times as much as a micro.
-# AWS has announced no end of support of 3.13 (looked up in December 2026); it does so 90 days
-# before. `infra.account` asks whether new brokers can be created.
-VERSION = "4.2"
-VERSION_OF_MICRO = "3.13"
-MICRO = "mq.t3.micro"
+from infra.settings import CONNECTIONS_MAX, MICRO, StackSettings, version_of
 
 USER = "dip"
 LOGS = ("general", "connection", "channel")
@@ -29,11 +22,6 @@ LOGS = ("general", "connection", "channel")
 CONSUMER_TIMEOUT_MS = 10_800_000
 # Amazon MQ allows 100 connections by default there, fewer than API and workers may open.
 SMALLEST = "mq.m7g.medium"
-
-
-def version_of(broker_type: str) -> str:
-    """Return the version of RabbitMQ for instances of a type."""
-    return VERSION_OF_MICRO if broker_type == MICRO else VERSION
 
 
 def configuration_of(broker_type: str) -> str:

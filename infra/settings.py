@@ -20,10 +20,16 @@ EGRESS = ("auto", "nat", "endpoints", "direct")
 ZONES = 2
 # The only retention times of logs that CloudWatch offers, in days, up to a year.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
+# RabbitMQ 4 runs on m7g instances only, of which the smallest costs four times as much as a micro.
+# AWS has announced no end of support of 3.13 (looked up in December 2026); it does so 90 days
+# before. `infra.account` asks whether new brokers can be created.
+VERSION = "4.2"
+VERSION_OF_MICRO = "3.13"
+MICRO = "mq.t3.micro"
 # The broker's instance types with the most connections that one host takes: Amazon MQ's defaults;
 # for the medium one `infra.broker` sets the largest number allowed.
 CONNECTIONS_MAX: Mapping[str, int] = {
-    "mq.t3.micro": 500,
+    MICRO: 500,
     "mq.m7g.medium": 300,
     "mq.m7g.large": 1500,
     "mq.m7g.xlarge": 3000,
@@ -102,7 +108,7 @@ class StackSettings:
     spot_percent: int = 100
     workers_max: int = 2
     worker_images: int = 100
-    broker_type: str = "mq.t3.micro"
+    broker_type: str = MICRO
     broker_cluster: bool = False
     zones: tuple[str, ...] = ()
     egress: str = "direct"
@@ -243,10 +249,15 @@ def check(settings: StackSettings) -> None:
         raise SettingError(f"zones: must name {ZONES}, got {','.join(settings.zones)!r}")
     for each in settings.zones:
         check_pattern(each, ZONE, "zones", "names such as eu-central-1a")
-    if settings.broker_cluster and settings.broker_type == "mq.t3.micro":
-        raise SettingError("broker_cluster: mq.t3.micro is for one host; take a larger broker_type")
+    if settings.broker_cluster and settings.broker_type == MICRO:
+        raise SettingError(f"broker_cluster: {MICRO} is for one host; take a larger broker_type")
     check_connections(settings)
     check_names(settings)
+
+
+def version_of(broker_type: str) -> str:
+    """Return the version of RabbitMQ for instances of a type."""
+    return VERSION_OF_MICRO if broker_type == MICRO else VERSION
 
 
 def check_connections(settings: StackSettings) -> None:
