@@ -22,9 +22,10 @@ from cluster_worker.errors import Rejected
 from cluster_worker.kernels import footprints, morphology
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.surfaces import Array
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.request import PlanRequest
-from cluster_worker.plan.run import run_alone
+from cluster_worker.plan.run import SingleRank, measure, run_alone
 from tests.cluster_worker.kernels.guarded import functions_of, guarded
 
 WITH_KERNELS = [name for name, each in OPERATIONS.items() if each.kernels]
@@ -48,7 +49,10 @@ def corners(schema):
     if schema["type"] == "boolean":
         return [False, True]
     if schema["type"] == "array":
-        return [schema["default"]]
+        # Of a region all that is measured without a second image.
+        names = schema["items"].get("enum", ())
+        alone = [each for each in names if "intensity" not in each and "weighted" not in each]
+        return [schema["default"], *([alone] if alone else [])]
     low, high = schema["minimum"], schema["maximum"]
     usual = min(schema["default"] or low, max(low, DEFAULT_MOST))
     found = {low, min(high, MOST), min(high, max(low, usual))}
@@ -115,9 +119,18 @@ def result_of(image, steps, core, front):
     try:
         planned = plan(PlanRequest(header_of(image.shape, str(image.dtype)), steps, "input", core))
         with guarded(front):
+            if planned.gives_table:
+                return measured(planned, image.copy())
             return run_alone(planned, image.copy())
     except Rejected as error:
         return str(error)
+
+
+def measured(planned, image):
+    """Return what a table is made of, as one array."""
+    scratch = [Array(np.empty(each.shape, each.dtype)) for each in planned.buffers]
+    found = measure(planned, Array(image), scratch, SingleRank(), lambda tiles: None)
+    return np.concatenate([np.ravel(each).astype(np.float64) for each in found.values()])
 
 
 def same(one, other):
