@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 for success, 1 for our own failure, 2 for bad input, 130 after Ctrl-C or SIGTERM.
     """
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     # Batch systems end a job by SIGTERM. It must remove gigabytes of scratch files as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -64,6 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("dip: cancelled", file=sys.stderr)
         return 130
     return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the words of the command line; options may stand before the steps or after them."""
+    commands = parser()
+    options, others = commands.parse_known_args(arguments)
+    if others and (others[0].startswith("-") or "steps" not in options or options.steps):
+        commands.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:
+        options.steps = others
+    return options
 
 
 def parser() -> Parser:
@@ -247,13 +258,16 @@ def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
     words : sequence of str
         The name of an operation, then its parameters as ``name=value``; ``+`` stands before the
         next operation. ``as=ID`` gives a step an id, by which later steps name its image:
-        ``mask=ID``, ``image=ID``. ``keep`` keeps it as a result.
+        ``mask=ID``, ``image=ID``. ``keep`` keeps it as a result. Or all of it as one word.
 
     Raises
     ------
     Rejected
         If a word is not what must come next.
     """
+    if len(words) == 1:
+        # A whole chain between quotation marks.
+        words = words[0].split()
     steps: list[dict[str, Any]] = []
     expect_name = True
     for word in words:

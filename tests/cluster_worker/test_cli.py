@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 from skimage import data, filters
 
-from cluster_worker.cli import parse_inputs, parse_steps
+from cluster_worker.cli import parse, parse_inputs, parse_steps
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from tests.app.pictures import assert_blurred
@@ -195,6 +195,24 @@ def test_steps_are_separated_by_a_plus():
         {"operation": "invert"},
         {"operation": "canny", "low_threshold": None},
     ]
+
+
+def test_a_chain_may_be_one_word_and_options_stand_before_it():
+    options = parse(["run", "a.png", "b.png", "--plan", "gaussian sigma=2 + invert"])
+    assert options.plan
+    assert parse_steps(options.steps) == [
+        {"operation": "gaussian", "sigma": 2},
+        {"operation": "invert"},
+    ]
+    options = parse(["run", "a.png", "b.png", "--ranks", "2", "gaussian", "+", "invert"])
+    assert options.steps == ["gaussian", "+", "invert"]
+
+
+@pytest.mark.parametrize("words", [["run", "a", "b", "invert", "--no"], ["info", "a", "b"]])
+def test_a_word_that_belongs_nowhere_is_named(words, capsys):
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["sigma=2"], ["gaussian", "invert"], ["+", "+", "x=1"]])
