@@ -124,9 +124,9 @@ def test_a_signal_to_end_leaves_no_file_and_no_memory(tmp_path):
         text=True,
     ) as ran:
         deadline = time.monotonic() + 60
-        while not any(tmp_path.glob(".dip-*/tiles-*")) and time.monotonic() < deadline:
+        while not any(tmp_path.glob(".dip-*/*/tiles-*")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        began = [*tmp_path.glob(".dip-*/tiles-*"), *SHARED.glob(f"dip-{ran.pid}-*")]
+        began = [*tmp_path.glob(".dip-*/*/tiles-*"), *SHARED.glob(f"dip-{ran.pid}-*")]
         ran.terminate()
         _, said = ran.communicate(timeout=30)
     assert len(began) == 2

@@ -198,7 +198,14 @@ def test_a_machine_without_a_docker_engine_is_told(monkeypatch, tmp_path):
 
 def test_a_deployment_begins_with_the_check_and_may_need_no_approval():
     def plan(*more):
-        command = ["make", "--dry-run", "deploy", "C=-c size=production", *more]
+        command = [
+            "make",
+            "--no-print-directory",
+            "--dry-run",
+            "deploy",
+            "C=-c size=production",
+            *more,
+        ]
         found = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=30)
         return found.stdout.splitlines()
 

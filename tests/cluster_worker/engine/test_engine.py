@@ -31,8 +31,6 @@ from tests.cluster_worker.operations.reference import is_meant_for
 pytestmark = pytest.mark.slow
 
 CATALOGUE = catalogue()
-# A median over a disk has no kernel of ours, so it takes long.
-SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
 # It takes the big image some seconds.
 SLOW = [
     {
@@ -249,7 +247,10 @@ def test_waiting_jobs_of_a_closed_engine_fail_as_broken():
             job.wait(30)
 
 
-def test_progress_that_raises_ends_its_own_job_alone(engine):
+def test_progress_that_raises_ends_its_own_job_alone(engine, monkeypatch):
+    # Ranks hear of a cancel after each tile; on a busy machine a tile takes long.
+    monkeypatch.setattr("cluster_worker.engine.seat.CANCEL_SECONDS", 30.0)
+
     def fail(done, total):
         raise OSError("a defect of the caller")
 
@@ -363,7 +364,7 @@ def test_a_job_tells_what_its_ranks_took(engine):
     with engine.prepare(BIG.shape, "uint8", SLOW) as job:
         job.source[...] = BIG
         job.start()
-        job.wait(60)
+        job.wait(240)
         assert job.spent.seconds > 0
         # Both ranks worked, and neither used more processor time than the job took.
         assert 0 < job.spent.cpu_seconds <= 2 * job.spent.seconds

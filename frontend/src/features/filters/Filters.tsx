@@ -9,6 +9,7 @@ import { randomHex } from "../../work/random";
 import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
 
 import "./filters.css";
+import "./picker.css";
 
 const OutputPanel = loadable(async () => (await import("./OutputPanel")).OutputPanel);
 export const StepCard = loadable(async () => (await import("./StepCard")).StepCard);

@@ -6,7 +6,6 @@ import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { Dialog } from "../Dialog";
 import { pictureOf } from "./pictures";
-import "./picker.css";
 
 interface PickerProps {
   onPick(operation: Operation): void;

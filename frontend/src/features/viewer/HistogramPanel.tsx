@@ -10,7 +10,6 @@ import {
 } from "../../contrast";
 import { texts } from "../../texts";
 import type { Histogram, Values } from "../../values";
-import "./histograms.css";
 
 interface HistogramPanelProps {
   readonly title: string;
