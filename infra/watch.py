@@ -22,7 +22,7 @@ NO_WORKER_MINUTES = 15
 ERROR_PERCENT_MAX = 5
 
 NO_MAIL = (
-    "alarm_mail is not set, so nobody is told when an alarm is raised; "
+    "alarm_mail is not set, so no mail is sent when an alarm is raised; "
     "deploy with -c alarm_mail=ops@example.org"
 )
 

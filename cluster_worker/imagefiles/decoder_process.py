@@ -63,7 +63,7 @@ class Child:
     Raises
     ------
     OSError
-        If nobody listens at the address.
+        If no process listens at the address.
     """
 
     def __init__(self, address: Path, memory_bytes_max: int) -> None:

@@ -195,7 +195,7 @@ class WarmChild:
         Raises
         ------
         OSError
-            If nobody listens at the address.
+            If no process listens at the address.
         """
         self.end_child()
         if self.address is None:

@@ -23,8 +23,8 @@ def measure(labels: Image, others: Image, place: Place) -> Table:
     Parameters
     ----------
     labels, others : ndarray of integers or bool
-        Two blocks of the same rows and columns. Pixels of which one is 0 or less belong to no pair,
-        but count for the region that they are of.
+        Two blocks of the same rows and columns. A pixel that is 0 or less in one of them belongs to
+        no pair, but counts for its region in the other.
     place : Place
         Where the blocks lie in the image; only the core is measured.
 

@@ -1,4 +1,4 @@
-"""Give the stages of a step its second images: check that they fit, and convert their blocks."""
+"""The second images of a step: check that they fit, and convert their blocks for its stages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -383,7 +383,7 @@ def test_alarms_without_an_address_are_told_at_synthesis(small, production):
     assert warnings(production) == []
     (warning,) = warnings(small)
     assert warning.strip() == (
-        "alarm_mail is not set, so nobody is told when an alarm is raised; "
+        "alarm_mail is not set, so no mail is sent when an alarm is raised; "
         "deploy with -c alarm_mail=ops@example.org"
     )
 

@@ -103,7 +103,7 @@ def counting_cost(
     times: float,
     **_: Any,
 ) -> float:
-    """Return the cost of counting the pixels of neighbourhoods, a unit of which takes 10 ns."""
+    """Return the cost of counting the pixels of neighbourhoods; a unit of cost takes 10 ns."""
     return times * orders.nanoseconds(footprint, radius, half_width, dtype=dtype) / 10
 
 

@@ -142,7 +142,7 @@ def float_moments(
 ) -> tuple[Words, int]:
     """Return the moments weighted by floats, and the place of their lowest word.
 
-    The floats are cut into planes of `PLANE_BITS` bits, each of which is a weight. What is not
+    The floats are cut into planes of `PLANE_BITS` bits, and each plane is a weight. What is not
     finite counts as 0.
 
     Returns
