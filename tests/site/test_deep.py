@@ -92,7 +92,6 @@ def deep(page, app, batch):
 def test_a_tiff_of_sixteen_bits_shows_before_and_after(page):
     image = data.coffee()[:300, :400].astype(np.uint16) * 16 + 300
     choose(page, ("coffee.tif", "image/tiff", pictures.tiff(image)))
-    expect(page.get_by_text("Process it, then before and after appear here.")).to_be_visible()
     add_filter(page, "Inversion")
     process(page)
     succeeds(page, "coffee.tif")
