@@ -68,6 +68,7 @@ def start_engine(settings: WorkerSettings) -> Engine:
                 job_seconds_max=settings.job_seconds_max,
                 job_memory_bytes_max=settings.job_memory_bytes_max,
                 scratch_dir=settings.scratch_dir,
+                warm=True,
                 confined_to=[Path(each) for each in (settings.scratch_dir, settings.spool_dir)],
             )
         except (Broken, OSError) as error:

@@ -74,8 +74,9 @@ class Engine:
         Largest (rows, columns) of a tile's core, in pixels, instead of one chosen by the image's
         size. Every image of more than one such tile is then cut over all ranks.
     warm : bool or collection of str
-        The operations that ranks load before the constructor returns, in seconds; True for all.
-        The first job of another one loads it. Kernels serve jobs once they are compiled.
+        The operations that ranks load before the constructor returns; True for all, which takes
+        about ten seconds, and compiles kernels in the background if they are not compiled. A
+        rank's first job of any other operation loads it, in tenths of a second.
     beside : Engine, optional
         Another engine, which must outlive this one. Its warm processes make the ranks and decoders
         of this one as well, so that they need not warm up.
@@ -102,7 +103,7 @@ class Engine:
         job_memory_bytes_max: int = 4 << 30,
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         core: tuple[int, int] | None = None,
-        warm: bool | Collection[str] = True,
+        warm: bool | Collection[str] = False,
         beside: "Engine | None" = None,
         confined_to: Sequence[Path] | None = None,
     ) -> None:

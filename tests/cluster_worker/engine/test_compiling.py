@@ -101,7 +101,7 @@ def test_an_engine_works_before_its_kernels_are_compiled_and_has_them_afterwards
     header = header_of(image.shape, "uint8")
     # As long as the folder is locked, kernels are "compiled" by somebody else.
     with compiling.locked_folder(wait=True):
-        engine = Engine(1)
+        engine = Engine(1, warm=True)
         before = engine.run(image, STEPS)
         assert not engine.plan_request(header, STEPS).kernels
         forkserver, ranks = engine.source.process.pid, engine.pids()

@@ -23,7 +23,7 @@ INVERT = [{"operation": "invert"}]
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(2, warm=False) as engine:
+    with Engine(2) as engine:
         yield engine
 
 
@@ -84,7 +84,7 @@ def test_a_stopped_forkserver_is_replaced_once_a_seat_is_needed(engine):
 IDLE = """
 import time
 from cluster_worker import Engine
-engine = Engine(2, warm=False)
+engine = Engine(2)
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -93,7 +93,7 @@ BUSY = """
 import numpy as np
 from cluster_worker import Engine
 slow = {"operation": "denoise_nl_means", "patch_size": 31, "patch_distance": 31, "fast_mode": False}
-engine = Engine(2, core=(4000, 4000), warm=False, job_seconds_max=1e6)
+engine = Engine(2, core=(4000, 4000), job_seconds_max=1e6)
 image = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
 job = engine.prepare(image.shape, "uint8", [slow])
 job.source[...] = image

@@ -18,7 +18,7 @@ SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(ranks=2, warm=False) as engine:
+    with Engine(ranks=2) as engine:
         yield engine
 
 

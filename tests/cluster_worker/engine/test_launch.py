@@ -16,7 +16,7 @@ from cluster_worker.engine import engine as room
 room.ALLOCATE_SECONDS = 1.0
 image = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
 wide = [{"operation": "median", "footprint": "disk", "radius": 3}, {"operation": "threshold_otsu"}]
-with Engine(2, warm=False) as engine:
+with Engine(2) as engine:
     expected = engine.run(image, wide)
     with engine.prepare(image.shape, "uint8", wide) as job:
         assert job.task.wide

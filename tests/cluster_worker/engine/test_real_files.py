@@ -20,7 +20,7 @@ GAUSSIAN = [{"operation": "gaussian", "sigma": 1.0}]
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(1, warm=False) as found:
+    with Engine(1) as found:
         yield found
 
 

@@ -28,7 +28,7 @@ STEPS = [
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(ranks=2, warm=False) as made:
+    with Engine(ranks=2) as made:
         yield made
 
 

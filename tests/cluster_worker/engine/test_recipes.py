@@ -19,7 +19,7 @@ STEPS = [
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
 def engine(request):
-    with Engine(ranks=request.param, core=(64, 90), warm=False) as made:
+    with Engine(ranks=request.param, core=(64, 90)) as made:
         yield made
 
 

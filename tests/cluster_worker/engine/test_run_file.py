@@ -35,7 +35,7 @@ PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(ranks=2, warm=False) as engine:
+    with Engine(ranks=2) as engine:
         yield engine
 
 

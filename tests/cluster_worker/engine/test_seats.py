@@ -38,7 +38,7 @@ WIDE = means(3)
 @pytest.fixture(scope="module")
 def engine():
     # Warm, so that each new rank begins its work at once.
-    with Engine(2) as engine:
+    with Engine(2, warm=True) as engine:
         yield engine
 
 
@@ -238,7 +238,7 @@ def test_an_engine_starts_though_a_world_fails_at_first(monkeypatch):
         return launch(launcher, ranks, seat)
 
     monkeypatch.setattr(Launcher, "launch", once)
-    with Engine(2, warm=False) as engine:
+    with Engine(2) as engine:
         assert failed.is_set()
         assert len(engine.pids()) == 4
 

@@ -89,7 +89,7 @@ def runner(settings, s3):
     resource.meta.client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
     resource.meta.client.close()
     with (
-        Engine(1, warm=False) as engine,
+        Engine(1) as engine,
         Decoders(1, engine.decoder_source.address) as decoders,
     ):
         yield Runner(settings, engine, decoders, job_table(settings), Storage(settings), "worker")

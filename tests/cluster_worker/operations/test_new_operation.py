@@ -30,7 +30,7 @@ from cluster_worker.operations import OPERATIONS, catalogue
 from tests import documents
 
 image = np.random.default_rng(0).integers(0, 255, (700, 500, 3), np.uint8)
-with Engine(ranks=2, warm=False) as engine:
+with Engine(ranks=2) as engine:
     found = engine.run(image, [{"operation": "brightest", "size": 7}])
 expected = ndimage.maximum_filter(image, (7, 7, 1))
 pages = documents.pages()
