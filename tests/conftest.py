@@ -39,6 +39,10 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: budgets.ORDER.index(budgets.room_of(path_of(item))))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
+        if item.get_closest_marker("slow"):
+            # Servers, worlds and browsers run beside whatever else the machine does. A test of them
+            # that fails is tried once more, by itself, and the summary names it.
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def group_of(item):
