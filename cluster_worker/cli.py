@@ -14,12 +14,14 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
+from cluster_worker.cli_folder import run_files
 from cluster_worker.engine.engine import Engine
+from cluster_worker.engine.folders import is_folder
 from cluster_worker.engine.run_file import PIXELS_MAX, FileJob, check_paths, open_file
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
-from cluster_worker.imagefiles.formats import titles
+from cluster_worker.imagefiles.formats import FORMATS, titles
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
@@ -83,11 +85,21 @@ def parser() -> Parser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="run a chain of operations on a file",
+        help="run a chain of operations on a file, or on all files of a folder",
         epilog="example: dip run in.png out.png gaussian sigma=2 + threshold_otsu --ranks 2",
     )
-    run.add_argument("source", type=Path, help=f"image to read: {titles()}")
-    run.add_argument("target", type=Path, help="image to write; its ending names the format")
+    run.add_argument(
+        "source",
+        type=Path,
+        help=f"image to read: {titles()}; or a folder of images, or a pattern between quotation "
+        "marks: 'scans/**/*.tif'",
+    )
+    run.add_argument(
+        "target",
+        type=Path,
+        help="image to write; its ending names the format. For many images, a folder: a run that "
+        "was ended goes on where it was",
+    )
     run.add_argument(
         "steps",
         nargs="*",
@@ -115,6 +127,17 @@ def parser() -> Parser:
         help="keep: what the image carries and is still true (default); strip: only what a "
         "picture needs to look as it does",
     )
+    run.add_argument(
+        "--format",
+        choices=("same", *FORMATS),
+        default="same",
+        help="of the results of a folder: same as each file (default), or one for all",
+    )
+    run.add_argument(
+        "--again",
+        action="store_true",
+        help="make all results of a folder anew, also those that are there already",
+    )
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
     info = commands.add_parser("info", help="say what an image file is and what it carries")
@@ -132,9 +155,16 @@ def run_file(options: argparse.Namespace) -> None:
     if options.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
     inputs = parse_inputs(options.input)
-    check_paths(options.source, options.target, inputs)
+    many = is_folder(options.source)
+    if many and options.plan:
+        raise Rejected(f"--plan: is for one image; {options.source} holds many")
+    if not many:
+        check_paths(options.source, options.target, inputs)
     warm = operations_in(steps)
     with Engine(options.ranks, job_seconds_max=JOB_SECONDS_MAX, warm=warm) as engine:
+        if many:
+            run_files(engine, options, steps, inputs)
+            return
         if options.plan:
             given = options.source, options.target, steps
             with open_file(engine, *given, depth=options.depth, inputs=inputs) as file:
@@ -272,6 +302,11 @@ def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
     expect_name = True
     for word in words:
         name, equals, text = word.partition("=")
+        if expect_name and word not in OPERATIONS and Path(word).exists():
+            raise Rejected(
+                f"steps: {word} is a file or folder, and no operation; for many images give their "
+                "folder, or a pattern between quotation marks"
+            )
         if word == "+":
             expect_name = True
         elif expect_name and not equals:

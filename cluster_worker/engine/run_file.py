@@ -24,7 +24,7 @@ from cluster_worker.imagefiles.codecs.header import TILE, Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
-from cluster_worker.imagefiles.formats import format_of
+from cluster_worker.imagefiles.formats import FORMATS, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
@@ -282,6 +282,15 @@ class FileJob:
         given = spool.pieces(), spool.shape, spool.dtype, result.format, result.header
         return notes + self.decoder.assemble(path, *given)
 
+    def paths_beside(self, target: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Return where kept images and tables are written beside the last image, by their names."""
+        kept = {}
+        for name, number in self.job.plan.kept:
+            own = self.results[number].format
+            ending = target.suffix if own == self.format else f".{FORMATS[own].extension}"
+            kept[name] = beside(target, name, ending)
+        return kept, {name: beside(target, name, ".csv") for name in self.job.plan.tables}
+
     def __enter__(self) -> Self:
         """Return the file job itself."""
         return self
@@ -377,10 +386,11 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
         If the disk has no room.
     """
     writers: dict[Path, Callable[[Path], tuple[str, ...]]] = {target: file.write}
+    kept, tables = file.paths_beside(target)
     for name, number in file.job.plan.kept:
-        writers[beside(target, name, target.suffix)] = partial(file.write, number=number)
+        writers[kept[name]] = partial(file.write, number=number)
     for name, table in file.job.tables.items():
-        writers[beside(target, name, ".csv")] = partial(write_table, table)
+        writers[tables[name]] = partial(write_table, table)
     parts = {path: path.with_name(f".{path.name}.part") for path in writers}
     notes: tuple[str, ...] = ()
     try:

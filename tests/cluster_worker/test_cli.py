@@ -136,6 +136,27 @@ def test_a_signal_to_end_leaves_no_file_and_no_memory(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_folder_is_run_past_a_damaged_file_and_only_once(tmp_path):
+    scans, target = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    Image.fromarray(data.coins()).save(scans / "coins.png")
+    (scans / "notes.png").write_text("hello")
+    words = "run", scans, target, "invert", "--format", "tiff"
+    ran = dip(*words)
+    refused, said = ran.stderr.splitlines()
+    assert ran.returncode == 2
+    assert refused.startswith("dip: notes.png: not an image this app reads")
+    assert said == f"dip: 1 result written to {target}, 1 failed; {target}/dip-run.jsonl says which"
+    assert (tifffile.imread(target / "coins.tif") == 255 - data.coins()).all()
+    (scans / "notes.png").unlink()
+    ran = dip(*words)
+    assert (ran.returncode, ran.stderr) == (
+        0,
+        f"0 results written to {target}, 1 were there already\n",
+    )
+
+
+@pytest.mark.slow
 def test_a_recipe_with_a_mask_a_table_and_another_image_runs_in_the_shell(tmp_path):
     coins = data.coins()
     tifffile.imwrite(tmp_path / "coins.tif", coins)
@@ -219,6 +240,11 @@ def test_a_word_that_belongs_nowhere_is_named(words, capsys):
 def test_a_misplaced_word_is_named(words):
     with pytest.raises(Rejected, match=r"^steps: expected"):
         parse_steps(words)
+
+
+def test_files_among_the_steps_are_told_how_many_images_are_given(tmp_path):
+    with pytest.raises(Rejected, match="is a file or folder, and no operation; for many images"):
+        parse_steps([str(tmp_path), "invert"])
 
 
 @pytest.mark.slow

@@ -1,0 +1,297 @@
+"""The files of a folder: which are read, what their results are called, and which are done."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.formats import FORMATS, titles
+
+JOURNAL = "dip-run.jsonl"
+# Of the journal's lines.
+VERSION = 1
+WILD = "*?["
+EXTENSIONS = {extension: form.name for form in FORMATS.values() for extension in form.extensions}
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """One image file of a folder.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    name : str
+        Its path below the folder, with forward slashes.
+    stem : str
+        The path of its results below their folder, without the ending.
+    """
+
+    path: Path
+    name: str
+    stem: str
+
+    def ending(self, format: str) -> str:
+        """Return the ending of a result in a format: the file's own, if it is of that format."""
+        own = self.path.suffix
+        same = EXTENSIONS.get(own.lstrip(".").lower()) == format
+        return own if same else f".{FORMATS[format].extension}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes
+    ----------
+    source : str
+        Path below the folder of the sources.
+    size, changed : int
+        Bytes of the source, and when it was last changed in nanoseconds, as the system tells.
+    image : str
+        Path of the result below its folder; empty if there is none.
+    kept, tables : mapping of str to str
+        Paths of kept images and tables by their names.
+    notes : tuple of str
+        One sentence for each property of the source that the result could not keep.
+    error : str
+        One sentence why there is no result.
+    ours : bool
+        Whether the error is a fault of ours or of the machine, and not of the file.
+    """
+
+    source: str
+    size: int
+    changed: int
+    image: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    error: str = ""
+    ours: bool = False
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of all files that were written."""
+        return [*filter(None, [self.image]), *self.kept.values(), *self.tables.values()]
+
+
+def is_folder(source: str | Path) -> bool:
+    """Return whether a path names a folder, or by a pattern many files."""
+    return Path(source).is_dir() or (is_pattern(source) and not Path(source).exists())
+
+
+def is_pattern(source: str | Path) -> bool:
+    """Return whether a path holds a wildcard."""
+    return any(each in str(source) for each in WILD)
+
+
+def list_files(source: str | Path, target: Path) -> list[FolderFile]:
+    """Find the image files of a folder, with those of the folders in it, or of a pattern.
+
+    Hidden files are left out, and so is the folder `target`.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder, or a pattern such as ``"scans/**/*.tif"``.
+    target : Path
+        Folder of the results.
+
+    Returns
+    -------
+    list of FolderFile
+        By their names.
+
+    Raises
+    ------
+    Rejected
+        If there is none, or two results would have one name.
+    """
+    top, pattern = split_pattern(source)
+    own = target.resolve()
+    found = sorted(
+        path
+        for path in top.glob(pattern)
+        if path.suffix.lstrip(".").lower() in EXTENSIONS
+        and not any(part.startswith(".") for part in path.relative_to(top).parts)
+        and path.is_file()
+        and own not in path.resolve().parents
+    )
+    if not found:
+        raise Rejected(f"{source}: no file there has the ending of {titles()}")
+    names = [path.relative_to(top) for path in found]
+    stems = Counter(name.with_suffix("") for name in names)
+    # Two files that differ by their ending alone keep it as a part of their results' names.
+    files = [
+        FolderFile(path, name.as_posix(), stem_of(name, stems[name.with_suffix("")] > 1))
+        for path, name in zip(found, names, strict=True)
+    ]
+    for stem, count in Counter(each.stem for each in files).items():
+        if count > 1:
+            raise Rejected(f"{stem}: would be the name of {count} results; rename one of the files")
+    return files
+
+
+def split_pattern(source: str | Path) -> tuple[Path, str]:
+    """Return the folder above all that a pattern finds, and the pattern below it."""
+    if not is_pattern(source) or Path(source).is_dir():
+        return Path(source), "**/*"
+    parts = Path(source).parts
+    wild = next(number for number, part in enumerate(parts) if is_pattern(part))
+    return Path(*parts[:wild]), str(Path(*parts[wild:]))
+
+
+def stem_of(name: Path, with_ending: bool) -> str:
+    """Return the path of a file's results without their ending."""
+    stem = name.with_suffix("").as_posix()
+    return f"{stem}_{name.suffix.lstrip('.')}" if with_ending else stem
+
+
+class Journal:
+    """The file in the folder of the results that tells what was done there.
+
+    Its first line says with which steps and options. Each other line is an `Outcome`, written once
+    the results of a file are complete. So a run that was ended is taken up where it was.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the results; it is made if it is missing.
+    options : mapping
+        Steps and options, as JSON can hold them.
+    again : bool
+        Whether to forget what was done.
+
+    Attributes
+    ----------
+    done : dict of str to Outcome
+        The outcomes of files with a result, by source.
+
+    Raises
+    ------
+    Rejected
+        If the folder cannot be made or written, or holds the results of other steps.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, Any], *, again: bool = False) -> None:
+        self.folder = folder
+        self.path = folder / JOURNAL
+        self.done: dict[str, Outcome] = {}
+        first = {"version": VERSION, **options}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lines = [] if again or not self.path.exists() else list(read_lines(self.path))
+            if lines:
+                self.check(lines[0], first)
+            # A power cut may have torn the last line.
+            torn = bool(lines) and self.path.read_bytes()[-1:] != b"\n"
+            self.file = self.path.open("a" if lines else "w", encoding="utf-8")
+            self.file.write("\n" * torn)
+        except OSError as error:
+            raise Rejected(f"{folder}: cannot be written: {error.strerror}") from error
+        if not lines:
+            self.append(first)
+        for line in lines[1:]:
+            self.note(Outcome(**line))
+
+    def check(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """Check that the results in the folder are of these steps and options."""
+        for name, value in json.loads(json.dumps(wanted)).items():
+            if found.get(name) != value:
+                raise Rejected(
+                    f"{self.folder}: holds results that were made with other {name}; "
+                    "choose another folder, or make them anew with --again"
+                )
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Write a line at once."""
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+
+    def add(self, outcome: Outcome) -> None:
+        """Note what became of a file."""
+        self.append(asdict(outcome))
+        self.note(outcome)
+
+    def note(self, outcome: Outcome) -> None:
+        """Remember an outcome; the last one of a file counts."""
+        if outcome.error:
+            self.done.pop(outcome.source, None)
+        else:
+            self.done[outcome.source] = outcome
+
+    def is_done(self, each: FolderFile) -> bool:
+        """Return whether a file has its results, and has not changed since."""
+        outcome = self.done.get(each.name)
+        if outcome is None:
+            return False
+        told = each.path.stat()
+        unchanged = (outcome.size, outcome.changed) == (told.st_size, told.st_mtime_ns)
+        return unchanged and all((self.folder / path).is_file() for path in outcome.paths)
+
+    def __enter__(self) -> Self:
+        """Return the journal itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the lines of a journal, without those that a power cut has torn."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            with suppress(ValueError):
+                yield json.loads(line)
+
+
+def join_tables(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
+    """Join the tables of all images, so that each name has one CSV in the folder.
+
+    Its first column is the image. A column that an image does not have is empty in its rows.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    found: dict[str, list[Outcome]] = {}
+    for each in outcomes:
+        for name in each.tables:
+            found.setdefault(name, []).append(each)
+    written = []
+    for name, having in found.items():
+        path = folder / f"{name}.csv"
+        part = path.with_name(f".{path.name}.part")
+        with part.open("w", newline="", encoding="utf-8") as file:
+            join_table(file, folder, name, having)
+        part.replace(path)
+        written.append(path)
+    return written
+
+
+def join_table(file: Any, folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
+    """Write the rows of one table of all images; see `join_tables`."""
+    paths = {each.source: folder / each.tables[name] for each in outcomes}
+    columns: dict[str, None] = {}
+    for path in paths.values():
+        with path.open(newline="", encoding="utf-8") as each:
+            columns.update(dict.fromkeys(next(csv.reader(each), [])))
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", *columns])
+    for source, path in paths.items():
+        with path.open(newline="", encoding="utf-8") as each:
+            rows = csv.reader(each)
+            places = {column: place for place, column in enumerate(next(rows, []))}
+            order = [places.get(column) for column in columns]
+            writer.writerows(
+                [source, *("" if place is None else row[place] for place in order)] for row in rows
+            )

@@ -1,0 +1,176 @@
+"""A folder of images goes through a recipe: all of it, side by side, and again after an end."""
+
+import csv
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from skimage import data, filters, measure
+
+from cluster_worker import Engine, Rejected
+from cluster_worker.engine.folders import JOURNAL, list_files
+from cluster_worker.engine.run_folder import FolderOptions, Progress, run_folder
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+INVERT = FolderOptions([{"operation": "invert"}])
+# Long enough to be cancelled.
+SLOW = FolderOptions([{"operation": "denoise_nl_means", "fast_mode": False, "patch_distance": 20}])
+CELLS = FolderOptions(
+    [
+        {"operation": "threshold_otsu", "id": "mask", "keep": True},
+        {"operation": "label"},
+        {
+            "operation": "regionprops_table",
+            "properties": ["label", "area", "intensity_mean"],
+            "intensity": "original",
+            "id": "cells",
+        },
+    ],
+    format="tiff",
+)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with Engine(ranks=2) as made:
+        yield made
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Return a folder with images of three formats in two folders, a damaged one and a text."""
+    folder = tmp_path / "scans"
+    (folder / "day 2").mkdir(parents=True)
+    coins = data.coins()
+    Image.fromarray(coins).save(folder / "a.png")
+    Image.fromarray(coins[::2, ::2]).save(folder / "day 2" / "a.JPG")
+    tifffile.imwrite(folder / "day 2" / "b.tif", coins[:, ::2].astype(np.uint16) * 200)
+    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:2000])
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_bytes(b"")
+    return folder
+
+
+def read(path):
+    return tifffile.imread(path) if path.suffix == ".tif" else np.asarray(Image.open(path))
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / JOURNAL).read_text().splitlines()]
+
+
+def test_every_image_of_a_folder_has_its_result_in_the_same_place(engine, scans, tmp_path):
+    target = tmp_path / "out"
+    report = run_folder(engine, scans, target, INVERT)
+    assert sorted(each.image for each in report.written) == ["a.png", "day 2/a.JPG", "day 2/b.tif"]
+    for name in ("a.png", "day 2/b.tif"):
+        found, given = read(target / name), read(scans / name)
+        np.testing.assert_array_equal(found, np.iinfo(given.dtype).max - given)
+    [failed] = report.failed
+    assert failed.error == "torn.png: the file ends too early; save or upload it again"
+    assert not failed.ours
+    assert not (target / "torn.png").exists()
+    assert not (target / "notes.txt").exists()
+
+
+def test_a_second_run_makes_only_what_is_missing_or_has_changed(engine, scans, tmp_path):
+    target = tmp_path / "out"
+    run_folder(engine, scans, target, INVERT)
+    with (target / JOURNAL).open("a") as journal:
+        journal.write('{"source": "torn by a power c')
+    (target / "a.png").unlink()
+    Image.fromarray(data.coins()[:90]).save(scans / "day 2" / "a.JPG")
+    report = run_folder(engine, scans, target, INVERT)
+    assert sorted(each.source for each in report.written) == ["a.png", "day 2/a.JPG"]
+    assert report.before == 1
+    assert read(target / "day 2" / "a.JPG").shape[0] == 90
+    # What was added after the torn line is known to the third run.
+    assert run_folder(engine, scans, target, INVERT).before == 3
+
+
+def test_results_of_other_steps_are_neither_kept_nor_mixed(engine, scans, tmp_path):
+    target = tmp_path / "out"
+    run_folder(engine, scans, target, INVERT)
+    other = FolderOptions([{"operation": "gaussian"}])
+    sentence = "out: holds results that were made with other steps; choose another folder, or make"
+    with pytest.raises(Rejected, match=sentence):
+        run_folder(engine, scans, target, other)
+    assert len(run_folder(engine, scans, target, other, again=True).written) == 3
+    # The default sigma, written out, is the same step.
+    same = FolderOptions([{"operation": "gaussian", "sigma": 1.0}])
+    assert run_folder(engine, scans, target, same).before == 3
+
+
+def test_tables_of_all_images_are_joined_with_the_name_of_the_image(engine, scans, tmp_path):
+    target = tmp_path / "out"
+    (scans / "torn.png").unlink()
+    report = run_folder(engine, scans, target, CELLS)
+    assert report.tables == (target / "cells.csv",)
+    with (target / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]] == ["image", "label", "area", "intensity_mean"]
+    coins = data.coins()
+    labels = measure.label(coins > filters.threshold_otsu(coins))
+    expected = measure.regionprops_table(labels, coins, ["area", "intensity_mean"])
+    found = [row for row in rows if row["image"] == "a.png"]
+    assert [float(row["area"]) for row in found] == expected["area"].tolist()
+    means = [float(row["intensity_mean"]) for row in found]
+    np.testing.assert_allclose(means, expected["intensity_mean"], rtol=1e-9)
+    assert {row["image"] for row in rows} == {"a.png", "day 2/a.JPG", "day 2/b.tif"}
+    assert sorted(each.name for each in (target / "day 2").iterdir()) == sorted(
+        f"{stem}{end}" for stem in "ab" for end in (".tif", "_mask.tif", "_cells.csv")
+    )
+
+
+def test_a_mask_is_not_written_as_jpeg(engine, scans, tmp_path):
+    target = tmp_path / "out"
+    options = FolderOptions([{"operation": "threshold_otsu"}])
+    run_folder(engine, scans / "day 2", target, options)
+    assert sorted(each.suffix for each in target.iterdir()) == [".jsonl", ".png", ".tif"]
+
+
+def test_files_that_differ_by_their_ending_alone_keep_it_in_their_results_names(tmp_path):
+    for name in ("a.png", "a.tif", "b.tif"):
+        (tmp_path / name).touch()
+    stems = [each.stem for each in list_files(tmp_path, tmp_path / "out")]
+    assert stems == ["a_png", "a_tif", "b"]
+    (tmp_path / "a_png.png").touch()
+    with pytest.raises(Rejected, match="a_png: would be the name of 2 results; rename one"):
+        list_files(tmp_path, tmp_path / "out")
+
+
+def test_a_pattern_chooses_files_and_results_are_never_taken_for_sources(scans):
+    found = list_files(str(scans / "**/*.tif"), scans / "out")
+    assert [each.name for each in found] == ["day 2/b.tif"]
+    (scans / "out").mkdir()
+    (scans / "out" / "old.tif").touch()
+    assert "out/old.tif" not in [each.name for each in list_files(scans, scans / "out")]
+    with pytest.raises(Rejected, match="no file there has the ending of JPEG"):
+        list_files(str(scans / "*.webp"), scans / "out")
+
+
+class EndsAtOnce(Progress):
+    def __init__(self):
+        self.heard = threading.Event()
+
+    def begin(self, files, before):
+        # As Ctrl-C: it comes while files are being processed.
+        threading.Timer(0.5, os.kill, (os.getpid(), 2)).start()
+
+
+def test_ctrl_c_ends_all_files_at_once_and_leaves_no_part(engine, tmp_path):
+    folder, target = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for number in range(6):
+        Image.fromarray(np.tile(data.camera(), (2, 2))).save(folder / f"{number}.png")
+    with pytest.raises(KeyboardInterrupt):
+        run_folder(engine, folder, target, SLOW, EndsAtOnce())
+    assert [each.name for each in target.iterdir()] == [JOURNAL]
+    assert len(lines(target)) == 1
+    # The engine serves the next job.
+    assert (engine.run(data.coins(), INVERT.steps) == 255 - data.coins()).all()
