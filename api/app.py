@@ -36,7 +36,6 @@ from chalicelib.schemas import PAGE_DEFAULT, Limits
 from chalicelib.services import services
 from chalicelib.visitors import address_of
 
-from config.contract.references import for_chains
 from config.contract.visitor import visitor_of
 
 log.set_up()
@@ -108,7 +107,7 @@ def tagged(found: Any) -> Response:
 def list_operations() -> Response:
     """Answer with the catalogue and the limits."""
     limits = {name: getattr(services().settings, name) for name in LIMITS}
-    return tagged({**for_chains(services().catalogue), "limits": limits})
+    return tagged({**services().catalogue, "limits": limits})
 
 
 @serve

@@ -1,7 +1,7 @@
 """The answer about a batch: counts, the jobs that changed, workers and cost."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib import job_view, lookup, problems
@@ -10,7 +10,7 @@ from chalicelib.problems import Problem
 from chalicelib.schemas import PAGE_MAX
 from chalicelib.services import Services
 from config.contract import resources
-from config.contract.job import UNFINISHED
+from config.contract.job import UNFINISHED, Job
 from config.contract.node import Node
 
 # The index by change may show a row this much later than it was written; each poll looks back as
@@ -20,6 +20,10 @@ LOOK_BACK_MS = 2000
 # where polls have looked already: from time to time a poll looks back further than clocks differ.
 LOOK_FAR_BACK_MS = 60_000
 LOOK_FAR_EVERY_MS = 10_000
+
+# Characters of the rows' results in one answer. Lambda answers with 6 MB, and a job may have twenty
+# tables of a hundred columns.
+RESULTS_CHARACTERS_MAX = 2_000_000
 
 # A position in the index by change, with a "-" that needs no quoting in an address, and when a poll
 # last looked far back, which cursors of an older API do not say.
@@ -43,7 +47,9 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
         raise problems.not_found("batch")
     batch, by_state = found
     lookup.check_live(services, batch)
-    rows, more = services.table.changes(batch_id, position.replace("-", "#"), int(limit))
+    found_rows, more = services.table.changes(batch_id, position.replace("-", "#"), int(limit))
+    rows = fitting(found_rows)
+    more = more or len(rows) < len(found_rows)
     return {
         "batch": batch_id,
         "steps": list(batch.steps),
@@ -59,6 +65,16 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
         "cursor": f"{end(rows[-1].changed if rows else position, more, now)}~{looked:013d}",
         "more": more,
     }
+
+
+def fitting(rows: Sequence[Job]) -> Sequence[Job]:
+    """Return as many of the first rows as fit into one answer, at least one."""
+    total = 0
+    for count, row in enumerate(rows):
+        total += len(row.results)
+        if count and total > RESULTS_CHARACTERS_MAX:
+            return rows[:count]
+    return rows
 
 
 def begin(since: str, now: int) -> tuple[str, int]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,9 @@ from chalicelib import batch_view, job_view, log, lookup, quotas
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from chalicelib.transitions import FIRST_LOOK_MS
-from config.contract.job import Batch, Job, changed_at
+from config.contract import recipe
+from config.contract.job import CHAIN_VERSION, RECIPE_VERSION, Batch, Job, changed_at
+from config.contract.references import is_chain
 from config.contract.table_access import Busy
 from config.contract.writes import Write, put_new, reserve
 
@@ -52,8 +54,11 @@ class Request:
         """Hash of the body."""
         return digest(json.dumps(self.body, sort_keys=True))
 
-    def rows(self, batch: Batch, now: int) -> list[Job]:
-        """Build the rows of its jobs; `batch.jobs` counts the jobs before them."""
+    def rows(self, batch: Batch, version: int, now: int) -> list[Job]:
+        """Build the rows of its jobs.
+
+        `batch.jobs` counts the jobs before them; `version` is that of their messages.
+        """
         ids = [digest(self.batch, self.key, str(i))[:16] for i in range(len(self.body["images"]))]
         return [
             Job(
@@ -64,6 +69,7 @@ class Request:
                 type=image.get("type", ""),
                 reuse=reuse_of(image),
                 visitor=batch.visitor,
+                version=version,
                 lane="interactive" if batch.jobs + i < INTERACTIVE_JOBS_MAX else "bulk",
                 state="awaiting_upload",
                 created=now,
@@ -79,6 +85,11 @@ def reuse_of(image: Mapping[str, Any]) -> str:
     """Return "batch/job" whose file an image uses again, or ""."""
     reuse = image.get("reuse") or image.get("source")
     return f"{reuse['batch']}/{reuse['job']}" if reuse else ""
+
+
+def version_of(steps: Sequence[Mapping[str, Any]], catalogue: Mapping[str, Any]) -> int:
+    """Return the version of the messages of jobs with these steps."""
+    return CHAIN_VERSION if is_chain(steps, recipe.by_name(catalogue)) else RECIPE_VERSION
 
 
 def bytes_of(body: Mapping[str, Any]) -> int:
@@ -164,7 +175,7 @@ def fill(services: Services, batch: Batch, request: Request, opening: Write) -> 
     if not is_first:
         batch = lookup.live_batch(services, request.batch)
     before = batch if "Put" not in opening else replace(batch, jobs=0)
-    rows = request.rows(before, services.clock())
+    rows = request.rows(before, version_of(batch.steps, services.catalogue), services.clock())
     with busy_as_problem():
         for start in range(0, len(rows), JOBS_PER_TRANSACTION):
             few = rows[start : start + JOBS_PER_TRANSACTION]

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.schemas import BATCH_ID, JOB_ID, PAGE_DEFAULT, PAGE_MAX, Schema
+from chalicelib.schema_parts import BATCH_ID, JOB_ID, Schema
+from chalicelib.schemas import PAGE_DEFAULT, PAGE_MAX
 
 # Parameters in the path, by the name that stands in it between braces.
 IN_PATH: Mapping[str, Schema] = {

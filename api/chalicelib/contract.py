@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.calls import CALLS, Call
-from chalicelib.schemas import Limits, Schema, components, is_of_an_operation, reference
+from chalicelib.schema_parts import Schema, reference
+from chalicelib.schemas import Limits, components
+from chalicelib.step_schemas import is_of_an_operation
 from config.contract.settings import TOP
 
 FILE = TOP / "config" / "contract" / "openapi.json"

@@ -6,6 +6,7 @@ from chalicelib import objects
 from chalicelib.services import Services
 from config.contract import resources
 from config.contract.job import Job
+from config.contract.results import Result, from_text
 
 
 def view(row: Job) -> dict[str, Any]:
@@ -40,8 +41,26 @@ def view(row: Job) -> dict[str, Any]:
         "bytes": row.bytes,
         "type": row.type,
         "result": result if row.state == "succeeded" else None,
+        "results": [result_of(each) for each in from_text(row.results)],
         "views": views(row),
     }
+
+
+def result_of(result: Result) -> dict[str, Any]:
+    """Build the answer's `JobResult`; rows and columns are those of a table."""
+    shown: dict[str, Any] = {
+        "id": result.id,
+        "operation": result.operation,
+        "kind": result.kind,
+        "address": f"/{result.key}",
+        "name": result.name,
+        "type": result.type,
+        "bytes": result.bytes,
+    }
+    if result.kind == "table":
+        columns = [{"name": name, "unit": unit} for name, unit in result.columns]
+        shown |= {"rows": result.rows, "columns": columns}
+    return shown
 
 
 def views(row: Job) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chalicelib.schemas import is_of_an_operation
+from chalicelib.step_schemas import is_of_an_operation
 
 STYLE = "/reference.css"
 

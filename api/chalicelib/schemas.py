@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.images import TYPES
+from chalicelib.schema_parts import (
+    BATCH_ID,
+    JOB_ID,
+    MOMENT,
+    SIZE,
+    TEXT,
+    Schema,
+    record,
+    reference,
+)
+from chalicelib.step_schemas import steps
 from config.contract import resources
 from config.contract.job import STATES
-from config.contract.references import for_chains
+from config.contract.references import ORIGINAL
 from config.contract.resources import LANES
 from config.contract.settings import ApiSettings
-
-Schema = dict[str, Any]
-
-# Components of single operations are named by this and the operation.
-STEP_PREFIX = "Step_"
 
 # Characters of base64: a picture of 512 × 512 pixels has room, within the limit for a body.
 PREVIEW_CONTENT_MAX = 960_000
@@ -26,12 +32,6 @@ PREVIEW_CONTENT_MAX = 960_000
 # Jobs that one answer about a batch lists, by default and at most.
 PAGE_DEFAULT = 100
 PAGE_MAX = 500
-
-BATCH_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-JOB_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
-MOMENT: Schema = {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970."}
-SIZE: Schema = {"type": "integer", "minimum": 0}
-TEXT: Schema = {"type": "string"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Limits:
 
 def components(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
     """Build all schemas by name."""
-    return {**requests(limits), **steps(catalogue, limits), **ANSWERS}
+    return {**requests(limits), **steps(catalogue, limits.steps_max), **ANSWERS}
 
 
 def requests(limits: Limits) -> dict[str, Schema]:
@@ -166,60 +166,6 @@ def new_preview() -> Schema:
     )
 
 
-def steps(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
-    """Build the schemas of a chain of operations; every parameter has a default."""
-    catalogue = for_chains(catalogue)
-    names = {each["name"]: STEP_PREFIX + each["name"] for each in catalogue["operations"]}
-    made = {
-        names[each["name"]]: {
-            **each["parameters"],
-            "title": each["title"],
-            "description": each["help"],
-            "properties": {
-                "operation": {"type": "string", "const": each["name"]},
-                **each["parameters"]["properties"],
-            },
-            "required": ["operation"],
-        }
-        for each in catalogue["operations"]
-    }
-    chosen = {
-        "oneOf": [reference(name) for name in names.values()],
-        "discriminator": {
-            "propertyName": "operation",
-            "mapping": {name: reference(schema)["$ref"] for name, schema in names.items()},
-        },
-    }
-    chain = {
-        "type": "array",
-        "items": reference("Step"),
-        "minItems": 1,
-        "maxItems": limits.steps_max,
-        "description": "Operations in the order in which they are done.",
-    }
-    return {"Steps": chain, "Step": chosen, **made}
-
-
-def is_of_an_operation(name: str) -> bool:
-    """Return whether a component is the schema of one operation."""
-    return name.startswith(STEP_PREFIX)
-
-
-def reference(name: str) -> Schema:
-    """Refer to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def record(properties: Mapping[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
-    """Build the schema of an object that has these members and no others."""
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }
-
-
 COUNTS: Schema = {
     "type": "object",
     "description": "How many jobs are in each state.",
@@ -284,6 +230,12 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
             "type": TEXT,
             "result": {"anyOf": [reference("Result"), {"type": "null"}]},
+            "results": {
+                "type": "array",
+                "items": reference("JobResult"),
+                "description": "All its results in the order of the steps: the last image, which "
+                "`result` tells more about, kept images, and tables.",
+            },
             "views": reference("Views"),
             "upload": reference("UploadForm"),
         },
@@ -298,6 +250,41 @@ ANSWERS: dict[str, Schema] = {
             "rows": SIZE,
             "columns": SIZE,
         }
+    ),
+    "JobResult": record(
+        {
+            "id": {
+                **TEXT,
+                "description": "The id of its step, or the number of the step, from 1; "
+                f"`{ORIGINAL}` for the image itself, if only tables were made of it.",
+            },
+            "operation": {
+                **TEXT,
+                "description": "Name of the operation; empty for the image itself.",
+            },
+            "kind": {"type": "string", "enum": ["image", "table"]},
+            "address": {**TEXT, "description": "Path on the site's own origin."},
+            "name": {**TEXT, "description": "Name of the file that is saved."},
+            "type": {**TEXT, "description": "Media type; a table is `text/csv`."},
+            "bytes": SIZE,
+            "rows": {**SIZE, "description": "Of a table, without the line of names."},
+            "columns": {
+                "type": "array",
+                "items": record(
+                    {
+                        "name": TEXT,
+                        "unit": {
+                            **TEXT,
+                            "description": "`px`, `value` for what pixels hold, `unit` for that of "
+                            "the `spacing` of the step, powers and products of them, `rad`; empty "
+                            "without one.",
+                        },
+                    }
+                ),
+                "description": "Of a table, in the order of the file.",
+            },
+        },
+        optional=("rows", "columns"),
     ),
     "Views": {
         **record(

@@ -1,12 +1,15 @@
 """Tables of a recipe: columns of numbers, which ranks write and the engine reads."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cluster_worker.operations import OPERATIONS
+from cluster_worker.operations.declare import Table as TableDecomposition
 
 # Rows of a table that are turned into text at once.
 CSV_ROWS = 1 << 14
@@ -42,3 +45,15 @@ def read_columns(path: Path) -> Table:
     """Read the columns of a table that a rank has written."""
     with np.load(path, allow_pickle=False) as found:
         return Table({name: found[name] for name in found.files})
+
+
+def units_of(step: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
+    """Return the units of the columns of a step's table; "" for those without.
+
+    `step` is checked, with every parameter present.
+    """
+    operation = OPERATIONS[step["operation"]]
+    assert isinstance(operation.decomposition, TableDecomposition)  # noqa: S101 - the step gives a table
+    unit = operation.decomposition.unit
+    parameters = {name: step[name] for name in operation.parameters}
+    return [unit(column, **parameters) for column in columns]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
 
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.job import EngineJob
@@ -17,18 +16,21 @@ from cluster_worker.engine.run_file import FileJob
 from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
-from cluster_worker.imagefiles.formats import FORMATS, Format, Header
+from cluster_worker.imagefiles.formats import Header
 from cluster_worker.log import event
 from cluster_worker.node.charges import Charges, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
+from cluster_worker.node.heartbeat import Heartbeat
+from cluster_worker.node.results import ResultWriter
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
 from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
 from cluster_worker.timings import Timings
 from config import VERSION
 from config.contract import resources
-from config.contract.job import Batch, Job, Message
+from config.contract.job import RECIPE_VERSION, Batch, Job, Message
+from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
 from config.contract.table_access import Lost
@@ -45,6 +47,11 @@ BROKEN_SECONDS = 2.0
 # A job of the interactive lane that is estimated to compute longer is moved to the bulk lane: each
 # lane has few slots, and a visitor's ten long jobs would hold all of them.
 INTERACTIVE_SECONDS_MAX = 1.0
+
+
+# Wait before the message of a job is handed back that needs a newer worker, which may only be
+# starting. The broker counts it as a delivery, of which a message has `resources.DELIVERY_LIMIT`.
+UNKNOWN_SECONDS = 30.0
 
 
 class TooLong(Exception):
@@ -117,6 +124,10 @@ class Runner:
 
     def run(self, message: Message) -> Verdict:
         """Run the job of a message, and return how to settle the message."""
+        if message.version > RECIPE_VERSION:
+            event("message of a newer version", job=message.job, version=message.version)
+            self.draining.wait(UNKNOWN_SECONDS)
+            return Verdict.HAND_BACK
         began = time.monotonic()
         timings = Timings()
         try:
@@ -265,7 +276,7 @@ class Runner:
         """
         with ExitStack() as stack:
             decoder = stack.enter_context(self.decoders.checkout())
-            source, target = upload.path, upload.path.with_name("result")
+            source = upload.path
             with Heartbeat(self.table, row, self.settings.progress_seconds) as beat:
                 upload.finish(row, timings)
                 header = decoder.read_header(source, row.name)
@@ -298,15 +309,12 @@ class Runner:
                 finally:
                     timings.add("compute", spent_on(file.job, self.engine.ranks))
                 beat.check()
-                notes = file.write(target)
-                timings.add("encode", decoder.take_spent())
-                beat.check()
+                writer = ResultWriter(file, row, source.parent)
+                self.store(row, writer, beat, decoder, timings)
                 views = Views(file)
-                tiles = beat.tiles[1]
-                form = FORMATS[file.format]
-                self.store(row, target, form, header, notes, views, tiles, timings)
+                self.finish(row, header, writer, views, beat.tiles[1], timings)
             if views.needed:
-                self.show(row, views, decoder, target)
+                self.show(row, views, decoder, writer.main_path)
 
     def wait(self, job: EngineJob) -> None:
         """Wait until the ranks are done; cancel the job if a drain leaves too little time for it.
@@ -331,39 +339,63 @@ class Runner:
     def store(
         self,
         row: Job,
-        path: Path,
-        form: Format,
+        writer: ResultWriter,
+        beat: Heartbeat,
+        decoder: Decoder,
+        timings: Timings,
+    ) -> None:
+        """Write the results one after the other, and store each under a key of this attempt.
+
+        Only the file of the last image stays: a picture may be made of it.
+
+        Raises
+        ------
+        Rejected
+            If a format cannot hold a result.
+        Cancelled
+            If the job was cancelled, or another attempt has claimed it.
+        Broken, OSError
+            If S3 does not answer, or a file cannot be written.
+        """
+        for path, result in writer.write(beat.check):
+            timings.add("encode", decoder.take_spent())
+            kept_ms = row.kept_until - milliseconds()
+            with timings.timed("s3"):
+                self.storage.upload(path, result.key, result.type, result.name, kept_ms)
+            if path != writer.main_path:
+                path.unlink()
+        beat.check()
+
+    def finish(
+        self,
+        row: Job,
         header: Header,
-        notes: tuple[str, ...],
+        writer: ResultWriter,
         views: Views,
         tiles: int,
         timings: Timings,
     ) -> None:
-        """Store the result under a key of this attempt, then write the key into the row.
+        """Write into the row that the job is done, and what its results are.
 
         Raises
         ------
         Cancelled
             If the job was cancelled, or another attempt has claimed it.
         Broken
-            If S3 or the table does not answer.
+            If the table does not answer.
         """
-        key = resources.result_key(row.batch, row.job, row.attempt, form.extension)
-        name = f"{Path(row.name).stem}.{form.extension}"
-        size = path.stat().st_size
-        with timings.timed("s3"):
-            self.storage.upload(path, key, form.media_type, name, row.kept_until - milliseconds())
-        now = milliseconds()
+        main, now = writer.main, milliseconds()
         dtype, result_dtype = views.dtypes
         with timings.timed("table"):
             won = self.table.succeed(
                 row,
                 now,
-                result_key=key,
-                result_name=name,
-                result_type=form.media_type,
-                result_bytes=size,
-                notes=[*header.notes, *notes],
+                result_key=main.key,
+                result_name=main.name,
+                result_type=main.type,
+                result_bytes=main.bytes,
+                results=to_text(writer.results),
+                notes=[*header.notes, *writer.notes],
                 versions=versions(),
                 rows=header.shape[0],
                 columns=header.shape[1],
@@ -415,77 +447,3 @@ def sentence(row: Job, error: Exception) -> str:
     """Return the reason of a failure as one sentence that begins with the file's name."""
     text = str(error)
     return text if text.startswith(row.name) else f"{row.name}: {text}"
-
-
-class Heartbeat:
-    """Writes the progress of a running job on a thread of its own, while the context lasts.
-
-    If a write fails because the job was cancelled or another attempt has claimed it, the job is
-    lost, and the heartbeat cancels it in the engine.
-
-    Parameters
-    ----------
-    table : JobTable
-        Holds the row.
-    row : Job
-        The job, as this attempt claimed it.
-    seconds : float
-        Time between two writes.
-    """
-
-    def __init__(self, table: JobTable, row: Job, seconds: float) -> None:
-        self.table = table
-        self.row = row
-        self.seconds = seconds
-        self.tiles = (0, 0)
-        self.lost = threading.Event()
-        self.ended = threading.Event()
-        self.cancel: Callable[[], None] = lambda: None
-        self.seconds_left: Callable[[], float] = lambda: 0.0
-        self.thread = threading.Thread(target=self.beat, name="heartbeat", daemon=True)
-
-    def note(self, done: int, total: int) -> None:
-        """Note how many tiles are done, of how many."""
-        self.tiles = (done, total)
-
-    def watch(self, job: EngineJob) -> None:
-        """Report the progress of this engine job, and cancel it when the row is lost."""
-        self.cancel, self.seconds_left = job.cancel, job.seconds_left
-        self.check()
-
-    def check(self) -> None:
-        """Raise if the row is lost.
-
-        Raises
-        ------
-        Cancelled
-            If the job was cancelled or is another attempt's.
-        """
-        if self.lost.is_set():
-            raise Cancelled
-
-    def beat(self) -> None:
-        """Write until the context ends or the row is lost."""
-        while not self.ended.wait(self.seconds):
-            try:
-                left = round(1000 * self.seconds_left())
-                ours = self.table.progress(self.row, *self.tiles, left, milliseconds())
-            except Broken as error:
-                # The table does not answer. A job is only queued again when its heartbeat is
-                # missing for far longer than one write.
-                event("heartbeat missed", job=self.row.job, error=str(error))
-                continue
-            if not ours:
-                self.lost.set()
-                self.cancel()
-                return
-
-    def __enter__(self) -> Self:
-        """Start writing."""
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop writing, and wait for a write in progress."""
-        self.ended.set()
-        self.thread.join()

@@ -27,6 +27,12 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support import plain_region_sums
+from cluster_worker.operations.support.column_units import (
+    PIXELS,
+    VALUE,
+    unit_of_region,
+    units,
+)
 from cluster_worker.operations.support.region_partials import Pile
 
 # Labels that compiled loops take.
@@ -67,6 +73,7 @@ def finish(
         region_tables.combine,
         finish,
         halo=lambda properties, spacing: region_tables.halo(properties),
+        unit=unit_of_region,
     ),
     channels="any",
     takes="labels",
@@ -113,7 +120,11 @@ def measure_image(
 @operation(
     "Statistics of the image",
     "Measurements",
-    Table(image_tables.combine_statistics, image_tables.finish_statistics),
+    Table(
+        image_tables.combine_statistics,
+        image_tables.finish_statistics,
+        unit=units(pixels=PIXELS, min=VALUE, max=VALUE, mean=VALUE, std=VALUE),
+    ),
     channels="any",
     arrays=4,
     cost=1.0,
@@ -152,7 +163,7 @@ def finish_overlaps(found: Any, _: tuple[int, int]) -> dict[str, Any]:
 @operation(
     "Overlaps of regions",
     "Measurements",
-    Table(label_overlaps.combine, finish_overlaps),
+    Table(label_overlaps.combine, finish_overlaps, unit=units(pixels=PIXELS)),
     channels="any",
     takes="labels",
     arrays=6,
@@ -204,6 +215,7 @@ def finish_peaks(
         peak_tables.combine,
         finish_peaks,
         halo=lambda min_distance, **_: peak_tables.halo(min_distance),
+        unit=units(row=PIXELS, column=PIXELS, value=VALUE),
     ),
     channels="gray",
     arrays=4,
@@ -277,6 +289,7 @@ LeastSigma = Annotated[Sigma, "Size of the smallest blobs, as a standard deviati
 GreatestSigma = Annotated[Sigma, "Size of the largest blobs, as a standard deviation."]
 BlobLevel = Annotated[Level, "How much brighter than its surroundings a blob is; 1 is white."]
 BlobShare = Annotated[Share, "Blobs are brighter than this share of the brightest one."]
+BLOB_UNITS = units(row=PIXELS, column=PIXELS, sigma=PIXELS)
 BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
 
 
@@ -287,6 +300,7 @@ BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
         blob_tables.combine,
         finish_blobs,
         halo=lambda max_sigma, **_: blob_tables.log_halo(max_sigma),
+        unit=BLOB_UNITS,
     ),
     channels="gray",
     arrays=30,
@@ -340,6 +354,7 @@ def blob_log(
         halo=lambda min_sigma, max_sigma, sigma_ratio, **_: blob_tables.dog_halo(
             min_sigma, max_sigma, sigma_ratio
         ),
+        unit=BLOB_UNITS,
     ),
     channels="gray",
     arrays=30,

@@ -70,6 +70,12 @@ STATES: tuple[State, ...] = tuple(TRANSITIONS)
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled", "expired")
 UNFINISHED: tuple[State, ...] = ("awaiting_upload", "joining", "queued", "running")
 
+# Versions of messages. A worker hands back the message of a job that it cannot do, for a newer one:
+# 1 is a chain of steps that gives one image; 2 is a recipe whose steps name images, keep them or
+# give tables.
+CHAIN_VERSION = 1
+RECIPE_VERSION = 2
+
 # Attributes that a job loses when it begins anew; it keeps the attempt, which is its fence.
 AFRESH: Mapping[str, Any] = {
     "published_at": 0,
@@ -86,6 +92,7 @@ AFRESH: Mapping[str, Any] = {
     "result_name": "",
     "result_type": "",
     "result_bytes": 0,
+    "results": "",
     "rows": 0,
     "columns": 0,
     "dtype": "",
@@ -99,11 +106,15 @@ AFRESH: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Message:
-    """The message of a job on the broker, with the number of this publish."""
+    """The message of a job on the broker, with the number of this publish.
+
+    A message without a version is of an API that knew chains only.
+    """
 
     batch: str
     job: str
     publish: int
+    version: int = CHAIN_VERSION
 
     def to_bytes(self) -> bytes:
         """Encode for the broker."""
@@ -120,7 +131,8 @@ class Message:
         """
         try:
             found = json.loads(body)
-            return cls(str(found["batch"]), str(found["job"]), int(found["publish"]))
+            ids = str(found["batch"]), str(found["job"])
+            return cls(*ids, int(found["publish"]), int(found.get("version", CHAIN_VERSION)))
         except (ValueError, KeyError, TypeError) as error:
             # The body may hold a batch id, and this sentence is logged.
             raise ValueError(f"not a job message, {len(body)} bytes") from error
@@ -149,6 +161,8 @@ class Job:
     lane: Literal["interactive", "bulk"] = "interactive"
     # "batch/job" whose upload is used again, or "".
     reuse: str = ""
+    # Version of its messages: what a worker must know to do it.
+    version: int = CHAIN_VERSION
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0
@@ -178,6 +192,8 @@ class Job:
     result_name: str = ""
     result_type: str = ""
     result_bytes: int = 0
+    # All its results, as `config.contract.results` writes them.
+    results: str = ""
     rows: int = 0
     columns: int = 0
     result_rows: int = 0
@@ -238,7 +254,7 @@ class Job:
     @property
     def message(self) -> Message:
         """The message of its newest publish."""
-        return Message(self.batch, self.job, self.publish)
+        return Message(self.batch, self.job, self.publish, self.version)
 
     @property
     def is_out(self) -> bool:

@@ -34,35 +34,6 @@ def is_chain(steps: Sequence[Mapping[str, Any]], operations: Mapping[str, Schema
     )
 
 
-def check_is_chain(steps: Sequence[Mapping[str, Any]], operations: Mapping[str, Schema]) -> None:
-    """Check that steps form a plain chain, where nothing else can be run.
-
-    Raises
-    ------
-    ValueError
-        With one sentence, if they do not.
-    """
-    for number, step in enumerate(steps):
-        if not is_chain([step], operations):
-            words = [each for each in (*WORDS, *names_inputs(step, operations)) if each in step]
-            where = f"steps[{number}].{words[0]}" if words else f"steps[{number}]"
-            raise ValueError(
-                f"{where}: steps here read the step before them, and give one image; run recipes "
-                "with second images, kept images or tables by dip or in Python"
-            )
-
-
-def for_chains(catalogue: Schema) -> dict[str, Any]:
-    """Return a catalogue of the operations that a plain chain may use, without second images."""
-    operations = [
-        {name: value for name, value in each.items() if name != "inputs"}
-        for each in catalogue["operations"]
-        if each.get("gives") != "table"
-        and not any(given["required"] for given in each.get("inputs", {}).values())
-    ]
-    return {**catalogue, "operations": operations}
-
-
 def gives_table(step: Mapping[str, Any], operations: Mapping[str, Schema]) -> bool:
     """Return whether a step gives a table."""
     return operations[step["operation"]].get("gives") == "table"

@@ -99,6 +99,11 @@ def result_key(batch: str, job: str, attempt: int, extension: str) -> str:
     return f"{results_prefix(batch, job)}{attempt}/result.{extension}"
 
 
+def further_result_key(batch: str, job: str, attempt: int, name: str, extension: str) -> str:
+    """Key of a kept image or a table of an attempt, beside its result; `name` is unique there."""
+    return f"{results_prefix(batch, job)}{attempt}/results/{name}.{extension}"
+
+
 def view_key(batch: str, job: str, attempt: int, image: str, extension: str) -> str:
     """Key of a picture of an attempt's `original` or `result`, beside the result."""
     return f"{results_prefix(batch, job)}{attempt}/{image}-view.{extension}"

@@ -308,7 +308,7 @@ class JobTable(TableNodes):
         Lost
             If the row changed since it was read; a form that was renewed keeps its job.
         """
-        gone = dict.fromkeys(("result_key", "original_view", "result_view", "etag"), "")
+        gone = dict.fromkeys(("result_key", "results", "original_view", "result_view", "etag"), "")
         change = Change({**gone, "views_until": 0}, {"changed": row.changed})
         self.access.transact(move(self.name, row, "expired", now, NEVER, change))
 
@@ -390,8 +390,8 @@ class JobTable(TableNodes):
         now : int
             Milliseconds since 1970.
         **values
-            Fields of `Job`: result_key, result_name, result_type, result_bytes, rows, columns,
-            dtype, result_dtype, notes, versions, tiles_done, tiles_total, views_until.
+            Fields of `Job`: result_key, result_name, result_type, result_bytes, results, rows,
+            columns, dtype, result_dtype, notes, versions, tiles_done, tiles_total, views_until.
 
         Returns
         -------

@@ -34,6 +34,10 @@ export interface Operation {
   readonly note?: string;
   /** How the image is cut for it; "geometric" if the result may have another size. */
   readonly kind?: string;
+  /** What it gives; a table leaves the image as it is. */
+  readonly gives?: "image" | "table";
+  /** Second images that it reads, by the names of its parameters. */
+  readonly inputs?: Readonly<Record<string, { readonly required: boolean }>>;
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
@@ -113,6 +117,13 @@ export interface ListField extends FieldBase {
 }
 
 export type Field = NumberField | ChoiceField | SwitchField | ListField;
+
+/** Return a catalogue of the operations that need one image and give one. */
+export function forChains(catalogue: Catalogue): Catalogue {
+  const stands = ({ gives, inputs = {} }: Operation) =>
+    gives !== "table" && !Object.values(inputs).some(({ required }) => required);
+  return { ...catalogue, operations: catalogue.operations.filter(stands) };
+}
 
 /** Return the form fields of an operation, in the sequence of the catalogue. */
 export function fieldsOf(operation: Operation): Field[] {

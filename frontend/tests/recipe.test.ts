@@ -6,6 +6,7 @@ import {
   PLAIN_OUTPUT,
   fieldsOf,
   firstNumber,
+  forChains,
   fromBody,
   isSendable,
   newStep,
@@ -21,23 +22,8 @@ import { groupsOf, search } from "../src/search";
 import { POPULAR, USES } from "../src/synonyms";
 import { CANNY, GAUSSIAN } from "./parts";
 
-interface Exported extends Catalogue {
-  readonly operations: (Catalogue["operations"][number] & {
-    readonly gives?: string;
-    readonly inputs?: Readonly<Record<string, { readonly required: boolean }>>;
-  })[];
-}
-
 // JSON modules have no tuples: x-slider would be an array of any length.
-const EXPORTED = exported as unknown as Exported;
-// As the API offers them: what a chain of one image may use.
-const CATALOGUE: Catalogue = {
-  ...EXPORTED,
-  operations: EXPORTED.operations.filter(
-    ({ gives, inputs = {} }) =>
-      gives !== "table" && !Object.values(inputs).some(({ required }) => required),
-  ),
-};
+const CATALOGUE = forChains(exported as unknown as Catalogue);
 
 function withValue(parameter: string, value: number | null) {
   const step = newStep(parameter === "sigma" ? GAUSSIAN : CANNY, "s");

@@ -75,7 +75,7 @@ class Api:
     def batch(self, *names, size=100, steps=("gaussian",), key=None):
         """Make a batch of PNGs; returns its id and the ids of its jobs."""
         body = {
-            "steps": [{"operation": name} for name in steps],
+            "steps": [each if isinstance(each, dict) else {"operation": each} for each in steps],
             "images": [
                 {"name": name, "bytes": size, "type": "image/png"} for name in names or ("a.png",)
             ],

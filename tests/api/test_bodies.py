@@ -3,11 +3,11 @@ import json
 import pytest
 from chalicelib.bodies import Bodies, compile_schema
 from chalicelib.problems import Problem
-from chalicelib.schemas import STEP_PREFIX, Limits, components
+from chalicelib.schemas import Limits, components
+from chalicelib.step_schemas import STEP_PREFIX
 from fastjsonschema import JsonSchemaValueException
 
 from config.contract import recipe
-from config.contract.references import for_chains
 from config.contract.settings import TOP
 
 STEPS = [{"operation": "gaussian"}]
@@ -59,16 +59,24 @@ def refusal(bodies, body):
             "/steps/0/operation",
         ),
         (
-            {"steps": [{"operation": "sobel", "mask": "original"}]},
-            "steps[0].mask: steps here read the step before them, and give one image; run recipes "
-            "with second images, kept images or tables by dip or in Python",
+            {"steps": [{"operation": "sobel", "mask": "cells"}]},
+            'steps[0].mask: no step has the id "cells"; ids before it are none',
             "/steps/0/mask",
         ),
         (
-            {"steps": [{"operation": "sobel", "id": "edges", "keep": True}]},
-            "steps[0].id: steps here read the step before them, and give one image; run recipes "
-            "with second images, kept images or tables by dip or in Python",
-            "/steps/0/id",
+            {"steps": [{"operation": "sobel", "mask": "input:flat"}]},
+            'steps[0].mask: no input is called "flat"; no inputs are given',
+            "/steps/0/mask",
+        ),
+        (
+            {"steps": [{"operation": "sobel", "keep": True}]},
+            "steps[0].keep: needs an id as well, which names the result",
+            "/steps/0/keep",
+        ),
+        (
+            {"steps": [{"operation": "add"}]},
+            'steps[0].other: add needs a second image here; give an id, "original" or "input:NAME"',
+            "/steps/0/other",
         ),
     ],
 )
@@ -152,9 +160,9 @@ def wrong_values(schema):
     if "enum" in schema:
         yield "no such choice"
     if "minimum" in schema:
-        yield schema["minimum"] - 1
+        yield schema["minimum"] - max(1, abs(schema["minimum"]))
     if "maximum" in schema:
-        yield schema["maximum"] + 1
+        yield schema["maximum"] + max(1, abs(schema["maximum"]))
     if schema.get("type") == "integer":
         yield 1.5
     if schema.get("type") in ("integer", "number"):
@@ -171,12 +179,20 @@ def test_the_recipe_check_refuses_what_the_contract_forbids_in_a_step():
     catalogue = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
     schemas = components(catalogue, Limits())
     tried = 0
-    for operation in for_chains(catalogue)["operations"]:
+    for operation in catalogue["operations"]:
         allows = compile_schema(schemas, STEP_PREFIX + operation["name"])
-        step = {"operation": operation["name"]}
+        inputs = operation.get("inputs", {})
+        step = {"operation": operation["name"], **dict.fromkeys(inputs, "original")}
         allows(recipe.check([step], catalogue, 1)[0])
         parameters = operation["parameters"]["properties"]
-        wrong = [step | {"x": 1}, {"operation": 3}, {}]
+        wrong = [step | {"x": 1}, {"operation": 3}, {}, step | {"keep": 1}]
+        for name in ("id", "image", *inputs):
+            wrong += [step | {name: value} for value in (1, "", "1st", "input:", "a b", "a" * 41)]
+        wrong += [
+            {key: value for key, value in step.items() if key != name}
+            for name, each in inputs.items()
+            if each["required"]
+        ]
         for name, schema in parameters.items():
             wrong += [step | {name: value} for value in wrong_values(schema)]
         for bad in wrong:

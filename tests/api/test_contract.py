@@ -10,6 +10,7 @@ from chalicelib.calls import CALLS
 from chalicelib.schemas import Limits
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from config.contract.results import Result, to_text
 from config.contract.settings import TOP
 
 
@@ -102,7 +103,10 @@ def test_answers_are_as_the_contract_says(api, fits):
     fits("Problem", api.post(f"/batches/{batch}/jobs/{job}/uploaded")[1])
     api.arrive(batch, job)
     fits("Job", api.post(f"/batches/{batch}/jobs/{job}/uploaded")[1])
-    api.end(batch, job, result_name="a.png", result_type="image/png", result_bytes=9)
+    table = Result("3", "count", "table", "k", "a.csv", "text/csv", 9, 2, (("area", "px²"),))
+    results = to_text([Result("2", "invert", "image", "k", "a.png", "image/png", 9), table])
+    given = {"result_name": "a.png", "result_type": "image/png", "result_bytes": 9}
+    api.end(batch, job, **given, results=results)
     fits("Job", api.get(f"/batches/{batch}/jobs/{job}")[1])
     fits("Batch", api.get(f"/batches/{batch}")[1])
     fits("Health", api.get("/health")[1])
@@ -118,7 +122,11 @@ def test_every_operation_is_accepted_with_its_defaults(api, document):
     chain = [
         {"operation": each["name"]}
         | {name: value["default"] for name, value in each["parameters"]["properties"].items()}
-        for each in catalogue["operations"]
+        | dict.fromkeys(each.get("inputs", ()), "original")
+        # Every image is read by the next step or kept, and all tables have names of their own.
+        | {"id": f"step-{number}"}
+        | ({"keep": True} if each["gives"] == "image" else {})
+        for number, each in enumerate(catalogue["operations"])
     ]
     for start in range(0, len(chain), 20):
         body = {"steps": chain[start : start + 20], "images": [{"name": "a", "bytes": 1}]}

@@ -42,18 +42,33 @@ def test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same(client):
 
 
 def test_every_operation_runs_through_the_app(client):
-    """Submit each in a batch of its own, all at once, with the masks or labels that it takes."""
+    """Submit each in a batch of its own, all at once, with the images that it takes."""
     operations = client.call("GET", "/operations")[1]["operations"]
     picture = ("a.jpg", "image/jpeg", pictures.jpeg(data.astronaut()[:99, :131]))
-    mask, label = {"operation": "threshold_otsu"}, {"operation": "label"}
-    given = {"picture": [], "mask": [mask], "classes": [mask], "labels": [mask, label]}
     batches = {}
     for each in operations:
-        steps = [*given[each["takes"]], {"operation": each["name"]}]
-        batches[each["name"]], _ = client.submit(steps, [picture], "tiff")
+        batches[each["name"]], _ = client.submit(recipe_for(each), [picture], "tiff")
     for name, batch in batches.items():
         (job,) = client.wait(batch, 1).values()
         assert (name, job["state"], job["reason"]) == (name, "succeeded", "")
+
+
+def recipe_for(entry):
+    """Make a recipe of an operation, before which come the masks and labels that it takes."""
+    mask = {"operation": "threshold_otsu", "id": "mask"}
+    label = {"operation": "label", "id": "labels", "image": "mask"}
+    names = {"picture": "original", "values": "original", "mask": "mask", "classes": "mask"}
+    names["labels"] = "labels"
+    inputs = {
+        name: names[given["takes"]]
+        for name, given in entry.get("inputs", {}).items()
+        if given["required"]
+    }
+    step = {"operation": entry["name"], "image": names[entry["takes"]], **inputs}
+    named = {step["image"], *inputs.values()}
+    if "labels" in named:
+        return [mask, label, step]
+    return [mask, step] if "mask" in named else [step]
 
 
 def test_the_documents_answer(client):

@@ -33,6 +33,12 @@ def test_a_message_survives_the_queue():
     assert Message.from_bytes(message.to_bytes()) == message
 
 
+def test_a_message_says_what_a_worker_must_know():
+    assert json.loads(dataclasses.replace(ROW, version=2).message.to_bytes())["version"] == 2
+    # An older API, which knew chains only, sent no version.
+    assert Message.from_bytes(b'{"batch": "b", "job": "j", "publish": 3}').version == 1
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b'{"batch":1}', b"\xff", b'"text"'])
 def test_a_strange_message_is_a_value_error(body):
     with pytest.raises(ValueError, match="not a job message"):

@@ -3,7 +3,7 @@
 import pytest
 
 from config.contract import recipe
-from config.contract.references import check_is_chain, is_chain
+from config.contract.references import is_chain
 
 MASK = {"title": "Mask", "description": "", "takes": "mask", "required": False}
 OTHER = {"title": "Other", "description": "", "takes": "picture", "required": True}
@@ -127,16 +127,3 @@ def test_a_plain_chain_has_nothing_but_its_parameters():
 def test_a_table_leaves_the_image_to_the_next_step():
     check(step("blur"), step("count"), step("edges"))
     check(step("blur", id="a"), step("count", image="a"), step("edges"))
-
-
-@pytest.mark.parametrize(
-    ("steps", "where"),
-    [
-        ([step("blur"), step("count")], r"^steps\[1\]: "),
-        ([step("blur", id="a", keep=True)], r"^steps\[0\].id: "),
-        ([step("add", other="original")], r"^steps\[0\].other: "),
-    ],
-)
-def test_a_recipe_that_names_images_is_refused_where_only_chains_run(steps, where):
-    with pytest.raises(ValueError, match=where + "steps here read the step before them"):
-        check_is_chain(check(*steps), recipe.by_name(CATALOGUE))

@@ -181,11 +181,15 @@ class Table:
         length. `found` is what was found in all tiles.
     halo : callable
         Pixels that are read around a core, from the operation's parameters.
+    unit : callable
+        ``unit(column, **parameters)``: the unit of a column, "" if it has none; see
+        `support.column_units`.
     """
 
     combine: Callable[[Any, Any], Any]
     finish: Callable[..., Mapping[str, Any]]
     halo: Halo = lambda **_: 0
+    unit: Callable[..., str] = lambda _, **__: ""
     name = "table"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:

@@ -314,6 +314,7 @@ class Operation(Traits):
             "source": self.source,
             "channels": self.channels,
             "takes": self.takes,
+            "gives": self.gives,
             "parameters": {
                 "type": "object",
                 "additionalProperties": False,
@@ -324,8 +325,6 @@ class Operation(Traits):
             found["note"] = self.decomposition.why
         if self.inputs:
             found["inputs"] = dict(self.inputs)
-        if self.gives == "table":
-            found["gives"] = "table"
         return found
 
 

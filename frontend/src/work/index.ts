@@ -4,7 +4,7 @@ import { type Api, Unreachable } from "../api";
 import type { Store } from "../state/store";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove, trySample } from "./add";
-import type { Step } from "../recipe";
+import { type Step, forChains } from "../recipe";
 import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
 import { Desk } from "./desk";
@@ -56,7 +56,7 @@ async function loadCatalogue(desk: Desk): Promise<void> {
   desk.dispatch({ type: "catalogue loading" });
   try {
     const catalogue = await persist(() => desk.api.operations(), desk.waiting, { tries: 4 });
-    desk.dispatch({ type: "catalogue came", catalogue });
+    desk.dispatch({ type: "catalogue came", catalogue: forChains(catalogue) });
   } catch {
     desk.dispatch({ type: "catalogue failed" });
   }

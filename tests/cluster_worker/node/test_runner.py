@@ -29,9 +29,11 @@ from cluster_worker.node.runner import Runner
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import job_table
 from cluster_worker.node.views import JobChecker
+from cluster_worker.operations import catalogue
 from cluster_worker.timings import Timings
-from config.contract import resources
-from config.contract.job import Batch, Job, Message, changed_at
+from config.contract import recipe, resources
+from config.contract.job import RECIPE_VERSION, Batch, Job, Message, changed_at
+from config.contract.results import from_text
 from config.contract.settings import WorkerSettings
 from tests.cluster_worker.imagefiles.test_tiles import close_to, levels_of
 from tests.cluster_worker.imagefiles.test_values import values_of
@@ -160,6 +162,84 @@ def test_a_job_that_is_too_long_for_its_lane_is_done_in_the_other(runner, s3, mo
     assert row_of(runner, message).state == "succeeded"
     assert runner.table.published(row) == 0
     assert runner.charges.pixels[""] == SIXTEEN_BITS.size
+
+
+def test_a_job_that_a_newer_worker_must_do_is_handed_back_as_it_is(runner, s3, monkeypatch):
+    monkeypatch.setattr("cluster_worker.node.runner.UNKNOWN_SECONDS", 0.0)
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    before = row_of(runner, message)
+    assert runner.run(replace(message, version=RECIPE_VERSION + 1)) is Verdict.HAND_BACK
+    assert row_of(runner, message) == before
+
+
+MEASURED = [
+    {"operation": "gaussian", "sigma": 2.0},
+    {"operation": "threshold_otsu", "id": "mask", "keep": True},
+    {"operation": "label"},
+    {
+        "operation": "regionprops_table",
+        "properties": ["label", "area", "intensity_mean"],
+        "intensity": "original",
+        "id": "cells",
+    },
+    {"operation": "image_statistics", "image": "original"},
+]
+
+
+@pytest.mark.parametrize("memory", [256 << 20, 1 << 16], ids=["held", "streamed"])
+def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
+    runner, s3, monkeypatch, memory
+):
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", memory)
+    steps = recipe.check(MEASURED, catalogue(), 20)
+    message = put(runner, s3, SIXTEEN_BITS, steps)
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert row.state == "succeeded", row.reason
+    mask, labels, cells, statistics = results = from_text(row.results)
+    names = [(each.id, each.operation, each.kind, each.name) for each in results]
+    assert names == [
+        ("mask", "threshold_otsu", "image", "scan_mask.tif"),
+        ("3", "label", "image", "scan.tif"),
+        ("cells", "regionprops_table", "table", "scan_cells.csv"),
+        ("5", "image_statistics", "table", "scan_image_statistics.csv"),
+    ]
+    assert labels.key == row.result_key
+    with Engine(1, warm=False) as engine:
+        found = engine.run(SIXTEEN_BITS, MEASURED)
+    for result, image in ((labels, found.image), (mask, found.images["mask"])):
+        np.testing.assert_array_equal(tifffile.imread(io.BytesIO(stored(s3, result.key))), image)
+    for result, name in ((cells, "cells"), (statistics, "image_statistics")):
+        content = stored(s3, result.key)
+        assert len(content) == result.bytes
+        read = np.genfromtxt(io.BytesIO(content), delimiter=",", names=True, deletechars="")
+        for column, _ in result.columns:
+            np.testing.assert_array_equal(read[column], found.tables[name][column])
+    assert cells.rows == len(found.tables["cells"]["label"])
+    assert cells.columns == (("label", ""), ("area", "px²"), ("intensity_mean", "value"))
+    prefix = resources.results_prefix(message.batch, JOB)
+    keys = {each["Key"] for each in s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)["Contents"]}
+    assert {each.key for each in results} <= keys
+    assert list(Path(runner.settings.spool_dir).iterdir()) == []
+
+
+def test_a_lost_attempt_leaves_results_that_no_row_names_and_a_deletion_finds(
+    runner, s3, monkeypatch
+):
+    message = put(runner, s3, SIXTEEN_BITS, recipe.check(MEASURED, catalogue(), 20))
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.table, "succeed", lambda *_, **__: False)
+        assert runner.run(message) is Verdict.DONE
+    assert row_of(runner, message).results == ""
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.attempt) == ("succeeded", 2)
+    prefix = resources.results_prefix(message.batch, JOB)
+    named = {each.key for each in from_text(row.results)}
+    assert all(key.startswith(f"{prefix}2/") for key in named)
+    keys = {each["Key"] for each in s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)["Contents"]}
+    assert sum(key.endswith("/results/cells.csv") for key in keys) == 2
+    assert named <= keys
 
 
 def test_an_upload_that_is_gone_fails_its_job(runner, s3):
