@@ -64,8 +64,11 @@ class Client:
         )
         return status, json.loads(answer)
 
-    def create(self, steps, images, format="same"):
-        """Create a batch of `(name, type, content)`; return its id and its jobs with forms."""
+    def create(self, steps, images, format="same", **more):
+        """Create a batch of `(name, type, content)`; return its id and its jobs with forms.
+
+        `more` is what the body has besides, such as ``inputs``.
+        """
         batch, jobs = None, []
         for start in range(0, len(images), 100):
             described = [
@@ -73,7 +76,7 @@ class Client:
                 for name, kind, content in images[start : start + 100]
             ]
             if batch is None:
-                body = {"steps": steps, "format": format, "images": described}
+                body = {"steps": steps, "format": format, "images": described, **more}
                 status, answer = self.call("POST", "/batches", body)
             else:
                 status, answer = self.call("POST", f"/batches/{batch}/jobs", {"images": described})
@@ -100,9 +103,9 @@ class Client:
         status, answer = self.request("POST", where.path or "/", body, headers, where.netloc)
         assert status in (200, 201, 204), answer
 
-    def submit(self, steps, images, format="same"):
+    def submit(self, steps, images, format="same", **more):
         """Create a batch, upload and report every file; return its id and the jobs' ids."""
-        batch, jobs = self.create(steps, images, format)
+        batch, jobs = self.create(steps, images, format, **more)
         for job, (_, _, content) in zip(jobs, images, strict=True):
             self.upload(job["upload"], content)
             self.call("POST", f"/batches/{batch}/jobs/{job['job']}/uploaded")

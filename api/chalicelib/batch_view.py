@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chalicelib import job_view, lookup, problems
+from chalicelib import inputs, job_view, lookup, problems
 from chalicelib.fleet import START_MINUTES, STARTING
 from chalicelib.problems import Problem
 from chalicelib.schemas import PAGE_MAX
@@ -56,6 +56,7 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
         "format": batch.format,
         "depth": batch.depth,
         "metadata": batch.metadata,
+        "inputs": inputs.view(batch),
         "created": batch.created,
         "kept_until": batch.kept_until,
         "order": batch.command,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib import batch_view, job_view, log, lookup, quotas
+from chalicelib import batch_view, inputs, job_view, log, lookup, quotas
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from chalicelib.transitions import FIRST_LOOK_MS
@@ -123,7 +123,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
     Raises
     ------
     Problem
-        As `fill`; 429 if a quota of the day is used up.
+        As `fill` and `inputs.find`; 429 if a quota of the day is used up.
     """
     now = services.clock()
     quotas.check(services, visitor, bytes_of(body))
@@ -133,6 +133,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         format=body.get("format", "same"),
         depth=body.get("depth", "input"),
         metadata=body.get("metadata", "keep"),
+        inputs=inputs.find(services, body.get("inputs", {})),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),

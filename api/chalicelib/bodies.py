@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import fastjsonschema
@@ -79,7 +79,8 @@ class Bodies:
         if "steps" not in body:
             return body
         try:
-            steps = recipe.check(body["steps"], self._catalogue, self._limits.steps_max, ())
+            inputs = names_of_inputs(body)
+            steps = recipe.check(body["steps"], self._catalogue, self._limits.steps_max, inputs)
         except ValueError as error:
             raise refused(str(error)) from error
         return body | {"steps": steps}
@@ -120,6 +121,12 @@ class Bodies:
             except UploadError as refusal:
                 return str(refusal)
         return ""
+
+
+def names_of_inputs(body: Mapping[str, Any]) -> Collection[str] | None:
+    """Return the names of the other images of a body; None if they cannot be read."""
+    inputs = body.get("inputs", {})
+    return list(inputs) if isinstance(inputs, dict) else None
 
 
 def compile_schema(schemas: Mapping[str, Any], name: str) -> Validate:
@@ -205,6 +212,8 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
     if rule in ("minItems", "maxItems"):
         least, most = schema["minItems"], schema["maxItems"]
         return f"{where}: must hold {least} to {most} {where}, got {len(value)}"
+    if rule == "maxProperties":
+        return f"{where}: must hold at most {schema['maxProperties']} images, got {len(value)}"
     if rule in ("minLength", "maxLength"):
         least, most = schema["minLength"], schema["maxLength"]
         return f"{where}: must have {least} to {most} characters, got {len(value)}"

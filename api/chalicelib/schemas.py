@@ -29,6 +29,9 @@ from config.contract.settings import ApiSettings
 # Characters of base64: a picture of 512 × 512 pixels has room, within the limit for a body.
 PREVIEW_CONTENT_MAX = 960_000
 
+# Other images that the steps of a batch may read.
+INPUTS_MAX = 10
+
 # Jobs that one answer about a batch lists, by default and at most.
 PAGE_DEFAULT = 100
 PAGE_MAX = 500
@@ -69,9 +72,10 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 "format": reference("Format"),
                 "depth": reference("Depth"),
                 "metadata": reference("Metadata"),
+                "inputs": INPUTS,
                 "images": images,
             },
-            optional=("format", "depth", "metadata"),
+            optional=("format", "depth", "metadata", "inputs"),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -165,6 +169,14 @@ def new_preview() -> Schema:
         optional=("content",),
     )
 
+
+INPUTS: Schema = {
+    "type": "object",
+    "additionalProperties": record({"batch": BATCH_ID, "job": JOB_ID}),
+    "maxProperties": INPUTS_MAX,
+    "description": "Other images that steps read as `input:NAME`, by their names: jobs whose files "
+    "were accepted before. The file is read when a job is done, so its batch must be kept as long.",
+}
 
 COUNTS: Schema = {
     "type": "object",
@@ -369,6 +381,11 @@ ANSWERS: dict[str, Schema] = {
             "format": reference("Format"),
             "depth": reference("Depth"),
             "metadata": reference("Metadata"),
+            "inputs": {
+                "type": "object",
+                "additionalProperties": record({"name": TEXT, "bytes": SIZE}),
+                "description": "Other images that its steps read: name and size of each file.",
+            },
             "created": MOMENT,
             "kept_until": MOMENT,
             "order": ORDER,

@@ -30,6 +30,7 @@ from cluster_worker.timings import Timings
 from config import VERSION
 from config.contract import resources
 from config.contract.job import RECIPE_VERSION, Batch, Job, Message
+from config.contract.references import INPUT
 from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
@@ -279,6 +280,7 @@ class Runner:
             source = upload.path
             with Heartbeat(self.table, row, self.settings.progress_seconds) as beat:
                 upload.finish(row, timings)
+                inputs = self.fetch_inputs(batch, source.parent, timings)
                 header = decoder.read_header(source, row.name)
                 timings.pixels = math.prod(header.shape[:2])
                 beat.check()
@@ -294,6 +296,7 @@ class Runner:
                         spool,
                         batch.depth,
                         batch.metadata,
+                        inputs,
                     )
                 )
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
@@ -301,7 +304,8 @@ class Runner:
                 file.read()
                 timings.add("decode", decoder.take_spent())
                 if not file.is_streamed:
-                    source.unlink()
+                    for path in (source, *inputs.values()):
+                        path.unlink()
                 beat.watch(file.job)
                 file.job.start(beat.note, first=row.lane == "interactive")
                 try:
@@ -315,6 +319,26 @@ class Runner:
                 self.finish(row, header, writer, views, beat.tiles[1], timings)
             if views.needed:
                 self.show(row, views, decoder, writer.main_path)
+
+    def fetch_inputs(self, batch: Batch, folder: Path, timings: Timings) -> dict[str, Path]:
+        """Download the other images that the steps of a batch read.
+
+        Returns
+        -------
+        dict of str to Path
+            The files by the names of the inputs. Error sentences call an input as the steps do.
+
+        Raises
+        ------
+        Rejected, Broken
+            As `Storage.download`.
+        """
+        paths = {}
+        for each in batch.inputs:
+            paths[each.name.removeprefix(INPUT)] = path = folder / each.name
+            with timings.timed("s3"):
+                self.storage.download(each, path)
+        return paths
 
     def wait(self, job: EngineJob) -> None:
         """Wait until the ranks are done; cancel the job if a drain leaves too little time for it.

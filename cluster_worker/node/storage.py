@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken, Rejected
 from config.contract import resources
-from config.contract.job import Job
+from config.contract.job import InputFile, Job
 from config.contract.settings import MIB, WorkerSettings
 
 CONNECT_SECONDS = 5
@@ -54,13 +54,13 @@ class Storage:
         self.results = settings.results_bucket
         self.client = client("s3", settings.s3_endpoint, settings.aws_region)
 
-    def download(self, row: Job, path: Path) -> None:
+    def download(self, row: Job | InputFile, path: Path) -> None:
         """Download a job's upload, in the version that the API saw when it queued the job.
 
         Parameters
         ----------
-        row : Job
-            Its ETag states the version.
+        row : Job or InputFile
+            Its ETag states the version, and its name begins the error sentence.
         path : Path
             The file to write.
 
@@ -92,7 +92,7 @@ class Storage:
             else:
                 return
 
-    def fetch(self, row: Job, file: BinaryIO) -> None:
+    def fetch(self, row: Job | InputFile, file: BinaryIO) -> None:
         """Write a job's upload to an open file, in one try.
 
         Raises

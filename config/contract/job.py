@@ -262,6 +262,32 @@ class Job:
         return self.state == "queued" and not self.waiting
 
 
+@dataclass(frozen=True)
+class InputFile:
+    """A file that was sent before, for another job, and that the steps of a batch read.
+
+    Attributes
+    ----------
+    name : str
+        As steps name it: ``input:NAME``.
+    batch, job : str
+        The job that it was sent for.
+    etag : str
+        ETag of the upload; a worker reads with If-Match.
+    file : str
+        Name of the file, for people.
+    bytes : int
+        Its size.
+    """
+
+    name: str
+    batch: str
+    job: str
+    etag: str
+    file: str
+    bytes: int
+
+
 BatchCommand = Literal["", "retry", "cancel", "delete"]
 
 
@@ -288,6 +314,8 @@ class Batch:
     # Who made it: a hash of the address that the request came from.
     visitor: str = ""
     metadata: Metadata = "keep"
+    # Other images that the steps read.
+    inputs: tuple[InputFile, ...] = ()
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -306,14 +334,16 @@ class Batch:
             depth=item.get("depth", "input"),
             visitor=item.get("visitor", ""),
             metadata=item.get("metadata", "keep"),
+            inputs=tuple(InputFile(**each) for each in json.loads(item.get("inputs", "[]"))),
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Write a new row. The steps are JSON text, since the table has no floats."""
+        """Write a new row. Steps and inputs are JSON text, since the table has no floats."""
         return asdict(self) | {
             "pk": self.batch,
             "sk": resources.BATCH_SK,
             "steps": json.dumps([dict(step) for step in self.steps]),
+            "inputs": json.dumps([asdict(each) for each in self.inputs]),
             "due_shard": resources.due_shard(self.batch),
             "ttl": time_to_live(self.kept_until),
         }

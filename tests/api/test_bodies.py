@@ -42,7 +42,7 @@ def refusal(bodies, body):
         ),
         (
             {"x": 1},
-            'the body: has no member "x"; it has steps, format, depth, metadata, images',
+            'the body: has no member "x"; it has steps, format, depth, metadata, inputs, images',
             "",
         ),
         ({"steps": []}, "steps: must hold 1 to 20 operations, got 0", "/steps"),

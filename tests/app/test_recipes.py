@@ -96,6 +96,25 @@ def test_a_tiff_is_measured_as_scikit_image_does_and_deleted_with_its_table(clie
         assert client.request("GET", each["address"])[0] == 404
 
 
+def test_a_flat_image_that_was_sent_before_corrects_others(client):
+    even = np.full_like(COINS, 20_000)
+    light = np.linspace(0.4, 1.0, COINS.shape[1])
+    flat, scan = ((each * light).astype(np.uint16) for each in (even, COINS))
+    # A batch needs a step; this one leaves the image as it is, and tells how even it is.
+    statistics = [{"operation": "image_statistics"}]
+    given, (job,) = client.submit(statistics, [("flat.tif", "image/tiff", pictures.tiff(flat))])
+    batch, _ = client.submit(
+        [{"operation": "flat_field", "flat": "input:empty"}],
+        [("scan.tif", "image/tiff", pictures.tiff(scan))],
+        inputs={"empty": {"batch": given, "job": job}},
+    )
+    (view,) = client.wait(batch, 1).values()
+    assert (view["state"], view["reason"]) == ("succeeded", "")
+    found = pictures.tiff_pixels(client.download(view))
+    wanted = scan / flat * flat.mean()
+    np.testing.assert_allclose(found, np.minimum(wanted, 65535), rtol=0, atol=1)
+
+
 def test_what_cannot_be_a_recipe_is_refused_with_one_sentence(client):
     image = {"name": "a.png", "type": "image/png", "bytes": 10}
     steps = [*STEPS[:3], {**STEPS[3], "intensity": "orignal"}]

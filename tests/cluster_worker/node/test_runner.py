@@ -32,7 +32,7 @@ from cluster_worker.node.views import JobChecker
 from cluster_worker.operations import catalogue
 from cluster_worker.timings import Timings
 from config.contract import recipe, resources
-from config.contract.job import RECIPE_VERSION, Batch, Job, Message, changed_at
+from config.contract.job import RECIPE_VERSION, Batch, InputFile, Job, Message, changed_at
 from config.contract.results import from_text
 from config.contract.settings import WorkerSettings
 from tests.cluster_worker.imagefiles.test_tiles import close_to, levels_of
@@ -97,7 +97,7 @@ def runner(settings, s3):
         yield Runner(settings, engine, decoders, job_table(settings), Storage(settings), "worker")
 
 
-def put(runner, s3, image, steps, format="same", lane="interactive"):
+def put(runner, s3, image, steps, format="same", lane="interactive", inputs=()):
     """Store a TIFF and a queued job for it; return the message of the job."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, image, tile=(256, 256))
@@ -105,7 +105,7 @@ def put(runner, s3, image, steps, format="same", lane="interactive"):
     batch_id = secrets.token_hex(16)
     key = resources.upload_key(batch_id, JOB)
     etag = s3.put_object(Bucket=UPLOADS, Key=key, Body=buffer.getvalue())["ETag"]
-    batch = Batch(batch_id, tuple(steps), format, 0, KEPT)
+    batch = Batch(batch_id, tuple(steps), format, 0, KEPT, inputs=inputs)
     size = len(buffer.getvalue())
     kind = "image/tiff"
     job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
@@ -221,6 +221,52 @@ def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
     keys = {each["Key"] for each in s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)["Contents"]}
     assert {each.key for each in results} <= keys
     assert list(Path(runner.settings.spool_dir).iterdir()) == []
+
+
+@pytest.fixture
+def flat(runner, s3):
+    """Store an upload for another job, and return a function that makes an input of it."""
+
+    def make(image):
+        message = put(runner, s3, image, [])
+        row = row_of(runner, message)
+        return InputFile("input:flat", row.batch, row.job, row.etag, row.name, row.bytes)
+
+    return make
+
+
+FLAT_FIELD = [{"operation": "flat_field", "flat": "input:flat"}]
+
+
+@pytest.mark.parametrize("memory", [256 << 20, 1 << 16], ids=["held", "streamed"])
+def test_steps_read_the_upload_of_an_earlier_job(runner, s3, flat, monkeypatch, memory):
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", memory)
+    empty = np.flip(SIXTEEN_BITS, axis=0) // 2 + 9000
+    message = put(runner, s3, SIXTEEN_BITS, FLAT_FIELD, inputs=(flat(empty),))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.reason) == ("succeeded", "")
+    with Engine(1, warm=False) as engine:
+        wanted = engine.run(SIXTEEN_BITS, FLAT_FIELD, inputs={"flat": empty})
+    found = tifffile.imread(io.BytesIO(stored(s3, row.result_key)))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_an_input_that_is_gone_or_has_another_size_fails_the_job(runner, s3, flat):
+    small = flat(SIXTEEN_BITS[:99])
+    message = put(runner, s3, SIXTEEN_BITS, FLAT_FIELD, inputs=(small,))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.cause) == ("failed", "rejected")
+    assert row.reason.startswith(
+        "scan.tif: flat_field.flat: is 99 × 300 pixels, and the image there is 200 × 300; "
+    )
+    s3.delete_object(Bucket=UPLOADS, Key=resources.upload_key(small.batch, small.job))
+    message = put(runner, s3, SIXTEEN_BITS, FLAT_FIELD, inputs=(small,))
+    assert runner.run(message) is Verdict.DONE
+    assert row_of(runner, message).reason == (
+        "scan.tif: input:flat: the upload is gone; upload it again"
+    )
 
 
 def test_a_lost_attempt_leaves_results_that_no_row_names_and_a_deletion_finds(
