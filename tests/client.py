@@ -126,7 +126,13 @@ class Client:
         return jobs
 
     def download(self, job):
-        """Fetch a result."""
+        """Fetch the last image of a job."""
         status, content = self.request("GET", job["result"]["url"])
         assert status == 200, content
+        return content
+
+    def fetch(self, result):
+        """Fetch one of the results that a job lists."""
+        status, content = self.request("GET", result["address"])
+        assert (status, len(content)) == (200, result["bytes"]), content
         return content

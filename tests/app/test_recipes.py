@@ -3,13 +3,17 @@
 import csv
 import io
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from skimage import data, filters, measure, util
 
+from config.contract.settings import TOP
 from tests.app import pictures
 from tests.app.processes import named
 from tests.client import Client
@@ -45,13 +49,6 @@ def measured(client, image):
     return batch, job
 
 
-def fetch(client, result):
-    """Download one of a job's results."""
-    status, content = client.request("GET", result["address"])
-    assert (status, len(content)) == (200, result["bytes"])
-    return content
-
-
 def rows_of(content):
     """Read a table as arrays by the names of its columns."""
     names, *rows = csv.reader(io.StringIO(content.decode()))
@@ -83,14 +80,14 @@ def test_a_tiff_is_measured_as_scikit_image_does_and_deleted_with_its_table(clie
         "coins_coins.csv",
     ]
     assert labels["address"] == job["result"]["url"]
-    found = rows_of(fetch(client, table))
+    found = rows_of(client.fetch(table))
     assert_as_scikit_image_measures(found, COINS)
     assert table["rows"] == len(found["label"])
     assert [each["name"] for each in table["columns"]] == list(found)
     assert {each["name"]: each["unit"] for each in table["columns"]}["area"] == "px²"
-    levels = np.unique(pictures.tiff_pixels(fetch(client, mask)))
+    levels = np.unique(pictures.tiff_pixels(client.fetch(mask)))
     assert levels.size == 2
-    assert pictures.tiff_pixels(fetch(client, labels)).max() == found["label"].max()
+    assert pictures.tiff_pixels(client.fetch(labels)).max() == found["label"].max()
     assert client.call("DELETE", f"/batches/{batch}")[0] == 202
     for each in job["results"]:
         assert client.request("GET", each["address"])[0] == 404
@@ -113,6 +110,38 @@ def test_a_flat_image_that_was_sent_before_corrects_others(client):
     found = pictures.tiff_pixels(client.download(view))
     wanted = scan / flat * flat.mean()
     np.testing.assert_allclose(found, np.minimum(wanted, 65535), rtol=0, atol=1)
+
+
+def test_the_script_of_the_page_about_tables_joins_those_of_a_batch(app, client):
+    """One image has colours, so that it has other columns."""
+    gray, colours = data.coins()[:120, :150], data.astronaut()[:90, :80]
+    images = [
+        ("plate 1/gray.png", "image/png", pictures.png(gray)),
+        ("colours, bright.png", "image/png", pictures.png(colours)),
+    ]
+    batch, _ = client.submit([{"operation": "image_statistics", "id": "levels"}], images)
+    jobs = client.wait(batch, 2).values()
+    page = (TOP / "docs" / "tables.md").read_text()
+    script = re.search("```python\n(# python batch_table.*?)```", page, re.DOTALL)[1]
+    done = subprocess.run(
+        [sys.executable, "-c", script, app.url, batch, "levels"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(rows[0])[:4] == ["image", "plane", "path", "channel"]
+    assert [(row["image"], row["plane"], row["path"]) for row in rows] == [
+        *[("colours, bright.png", "0", "colours, bright.png")] * 3,
+        ("gray.png", "0", "plate 1/gray.png"),
+    ]
+    assert [float(row["mean"]) for row in rows] == [
+        *colours.reshape(-1, 3).mean(axis=0),
+        gray.mean(),
+    ]
+    assert {job["state"] for job in jobs} == {"succeeded"}
 
 
 def test_what_cannot_be_a_recipe_is_refused_with_one_sentence(client):
@@ -139,5 +168,5 @@ def test_a_job_whose_ranks_were_killed_has_one_table(app, client):
     assert (view["state"], view["reason"]) == ("succeeded", "")
     assert [each["kind"] for each in view["results"]] == ["image", "image", "table"]
     table = view["results"][-1]
-    found = rows_of(fetch(client, table))
+    found = rows_of(client.fetch(table))
     assert len(found["label"]) == table["rows"] == found["label"].max()
