@@ -22,6 +22,7 @@ from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import FORMATS, titles
+from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
@@ -90,9 +91,9 @@ def parser() -> Parser:
     )
     run.add_argument(
         "source",
-        type=Path,
-        help=f"image to read: {titles()}; or a folder of images, or a pattern between quotation "
-        "marks: 'scans/**/*.tif'",
+        type=place,
+        help=f"image to read, a file or s3://bucket/key: {titles()}; or a folder of images, or a "
+        "pattern between quotation marks: 'scans/**/*.tif'",
     )
     run.add_argument(
         "target",
@@ -155,7 +156,7 @@ def run_file(options: argparse.Namespace) -> None:
     if options.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
     inputs = parse_inputs(options.input)
-    many = is_folder(options.source)
+    many = not is_address(options.source) and is_folder(options.source)
     if many and options.plan:
         raise Rejected(f"--plan: is for one image; {options.source} holds many")
     if not many:
@@ -187,6 +188,11 @@ def run_file(options: argparse.Namespace) -> None:
             )
     for note in notes:
         print(f"{options.target}: {note}", file=sys.stderr)
+
+
+def place(text: str) -> Path | str:
+    """Return the path of a file, or the address of an object."""
+    return text if is_address(text) else Path(text)
 
 
 def operations_in(steps: Any) -> list[str]:

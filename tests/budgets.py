@@ -21,6 +21,7 @@ SECONDS = {
     "api": 600,
     "benchmarks": 600,
     "config": 400,
+    "cluster_worker/objects": 240,
     "cluster_worker/plan": 240,
     "cluster_worker/pixels": 120,
     "cluster_worker/kernels": 400,

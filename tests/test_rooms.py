@@ -11,8 +11,8 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 
 WORKER = "cluster_worker."
-PIXELS, KERNELS, OPERATIONS, PLAN, FILES = (
-    WORKER + room for room in ("pixels", "kernels", "operations", "plan", "imagefiles")
+PIXELS, KERNELS, OPERATIONS, PLAN, FILES, OBJECTS = (
+    WORKER + room for room in ("pixels", "kernels", "operations", "plan", "imagefiles", "objects")
 )
 DECLARE = OPERATIONS + ".declare"
 # What every room of the worker may import: they know no room themselves.
@@ -33,8 +33,13 @@ MAY_IMPORT = {
     "cluster_worker/operations/": {PIXELS, KERNELS, *ARRAYS, *COMMON},
     "cluster_worker/plan/": {PIXELS, KERNELS, OPERATIONS, "numpy", *COMMON},
     "cluster_worker/imagefiles/": {PIXELS, "numpy", *CODECS, *COMMON},
+    "cluster_worker/objects/store.py": {"obstore", *COMMON},
+    "cluster_worker/objects/": {PIXELS, FILES, "numpy", "imagecodecs", *COMMON},
     "cluster_worker/engine/mpi.py": {"mpi4py", *COMMON},
-    "cluster_worker/engine/": {PIXELS, OPERATIONS, PLAN, FILES, "config", "numpy", *COMMON},
+    "cluster_worker/engine/": {
+        *(PIXELS, OPERATIONS, PLAN, FILES, OBJECTS),
+        *("config", "numpy", *COMMON),
+    },
     "cluster_worker/node/consumer.py": {"config", "pika", *COMMON},
     "cluster_worker/node/": {"cluster_worker", "config", "numpy", *AWS},
     "cluster_worker/errors.py": set(),
@@ -113,6 +118,7 @@ def test_a_file_imports_only_what_its_room_may():
         ("cluster_worker/operations/filters.py", "cluster_worker.plan.cost"),
         ("cluster_worker/engine/dispatch.py", "mpi4py"),
         ("cluster_worker/node/runner.py", "pika"),
+        ("cluster_worker/objects/chunks.py", "obstore"),
         ("api/chalicelib/transitions.py", "numpy"),
         ("config/contract/job.py", "boto3"),
     ],

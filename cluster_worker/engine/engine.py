@@ -39,7 +39,8 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
-from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
+from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
+from cluster_worker.objects.store import is_address
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.recipe import plan_any
@@ -344,13 +345,13 @@ class Engine:
     def make_job(
         self,
         request: Request,
-        source: Pixels | FileImage,
-        scratch: Sequence[Pixels | RawFile],
-        result: Pixels | Spool,
+        source: AnySource,
+        scratch: Sequence[AnySurface],
+        result: AnySink,
         segments: Sequence[Segment] = (),
         *,
-        inputs: Sequence[Pixels | FileImage] = (),
-        kept: Sequence[Pixels | Spool] = (),
+        inputs: Sequence[AnySource] = (),
+        kept: Sequence[AnySink] = (),
         folder: Path | None = None,
     ) -> EngineJob:
         """Make a job from a request and its surfaces; closing the job releases `segments`.
@@ -359,7 +360,7 @@ class Engine:
         """
         planned = plan_any(request)
         # The ranks decode an image that is read by windows. The estimate does not include that.
-        by_windows = any(isinstance(each, FileImage) for each in (source, *inputs))
+        by_windows = any(map(is_by_windows, (source, *inputs)))
         wide = (by_windows and planned.is_cut(self.ranks)) or self.is_wide(request)
         number = next(self.numbers)
         folder = folder or self.segments.folder
@@ -391,8 +392,9 @@ class Engine:
         Parameters
         ----------
         source, target : str or Path
-            Image files. The suffix of `target` decides its format. `target` is replaced by the
-            complete new file, or left as it was.
+            Image files; `source` may be the address of an object, ``s3://bucket/key``, whose TIFF
+            is read by ranges. The suffix of `target` decides its format. `target` is replaced by
+            the complete new file, or left as it was.
         steps, progress, depth
             As for `run`.
         scratch_dir : str or Path, optional
@@ -421,7 +423,8 @@ class Engine:
         """
         files = {name: Path(each) for name, each in inputs.items()}
         options = progress, scratch_dir, depth, metadata, files
-        return run_file(self, Path(source), Path(target), steps, *options)
+        path = source if is_address(source) else Path(source)
+        return run_file(self, path, Path(target), steps, *options)
 
     def plan_request(
         self,

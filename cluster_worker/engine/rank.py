@@ -33,7 +33,7 @@ from cluster_worker.engine.wire import (
     send,
 )
 from cluster_worker.errors import Broken, Cancelled, classify_error
-from cluster_worker.imagefiles.streams import FileAccess
+from cluster_worker.objects.access import PixelAccess
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
 from cluster_worker.plan.run import RankGroup, Report, SingleRank, run
@@ -48,7 +48,7 @@ REPORT_SECONDS = 0.05
 class Rank:
     """A rank with its connection to the engine."""
 
-    def __init__(self, group: RankGroup, connection: Connection, files: FileAccess) -> None:
+    def __init__(self, group: RankGroup, connection: Connection, files: PixelAccess) -> None:
         self.group = group
         self.connection = connection
         # Polled after every tile. `connection.poll` would make a new poll object each time.
@@ -101,7 +101,7 @@ class Rank:
             paths = dict(zip(planned.tables, task.tables, strict=True))
 
             def write_table(name: str, columns: Columns) -> None:
-                write_columns(Path(paths[name]), columns)
+                write_columns(paths[name], columns)
 
             run_recipe(planned, surfaces, write_table, self.group, report)
             return
@@ -217,5 +217,5 @@ def serve(group: RankGroup, connection: Connection) -> None:
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     send(connection, Hello(group.rank, os.getpid(), shared_files()))
-    with closing(FileAccess(Path(os.environ[FOLDER]), os.getpid())) as files:
+    with closing(PixelAccess(Path(os.environ[FOLDER]), os.getpid())) as files:
         Rank(group, connection, files).serve()

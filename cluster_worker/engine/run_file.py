@@ -26,6 +26,9 @@ from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS, format_of
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
+from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
+from cluster_worker.objects.images import ObjectFile
+from cluster_worker.objects.store import is_address
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.plan.nodata import NoRule, stands_apart
@@ -63,13 +66,13 @@ class JobFactory(Protocol):
     def make_job(
         self,
         request: Request,
-        source: Pixels | FileImage,
-        scratch: Sequence[Pixels | RawFile],
-        result: Pixels | Spool,
+        source: AnySource,
+        scratch: Sequence[AnySurface],
+        result: AnySink,
         segments: Sequence[Segment] = (),
         *,
-        inputs: Sequence[Pixels | FileImage] = (),
-        kept: Sequence[Pixels | Spool] = (),
+        inputs: Sequence[AnySource] = (),
+        kept: Sequence[AnySink] = (),
         folder: Path | None = None,
     ) -> EngineJob:
         """Make a job from a request and its surfaces; closing the job releases `segments`."""
@@ -102,6 +105,8 @@ class FileJob:
         Whether the result carries what the file carries, or only what a picture needs.
     inputs : mapping of str to Path
         Other image files by the names under which steps read them.
+    remote : ObjectFile, optional
+        Where the file lies, if that is an object store; `path` is then its copy.
 
     Attributes
     ----------
@@ -133,9 +138,10 @@ class FileJob:
         depth: Depth = "input",
         metadata: Metadata = "keep",
         inputs: Files = MappingProxyType({}),
+        remote: ObjectFile | None = None,
     ) -> None:
         self.decoder = decoder
-        self.path = path
+        self.path, self.remote = path, remote
         header, notes = as_read(header, checked_steps(steps, tuple(inputs)), format)
         self.header = header
         self.inputs = {
@@ -179,7 +185,8 @@ class FileJob:
         )
         # Without the colour profile, which only the target needs: a message of megabytes to a rank
         # that is stopped would make the engine wait.
-        source = FileImage(str(self.path), without_burden(self.header))
+        light = without_burden(self.header)
+        source = self.remote.image(light) if self.remote else FileImage(str(self.path), light)
         inputs, (result, *kept), segments = self.surfaces(engine, planned, folder)
         return engine.make_job(
             request, source, scratch, result, segments, inputs=inputs, kept=kept, folder=folder
@@ -241,7 +248,7 @@ class FileJob:
     @property
     def is_streamed(self) -> bool:
         """Whether the ranks read the file by windows."""
-        return isinstance(self.job.task.source, FileImage)
+        return is_by_windows(self.job.task.source)
 
     def read(self) -> None:
         """Decode the files into the job's memory, unless they are read by windows.
@@ -251,6 +258,8 @@ class FileJob:
         Rejected
             If a file is damaged.
         """
+        if self.remote is not None and not self.is_streamed:
+            self.remote.fetch_all()
         for image, pixels in zip(self.inputs.values(), self.job.task.inputs, strict=True):
             if isinstance(pixels, Pixels):
                 self.decoder.read_pixels(Path(image.path), image.header, pixels)
@@ -303,7 +312,7 @@ class FileJob:
 @contextmanager
 def open_file(
     engine: JobFactory,
-    source: Path,
+    source: Path | str,
     target: Path,
     steps: Steps,
     scratch_dir: str | Path | None = None,
@@ -311,7 +320,7 @@ def open_file(
     metadata: Metadata = "keep",
     inputs: Files = MappingProxyType({}),
 ) -> Iterator[FileJob]:
-    """Make a `FileJob` from paths, for a ``with`` block; the parameters are as for `run_file`.
+    """Make a `FileJob`, for a ``with`` block; the parameters are as for `Engine.run_file`.
 
     Raises
     ------
@@ -319,12 +328,16 @@ def open_file(
         With one sentence, if files or steps are not accepted, or there is too little room.
     """
     target_format = check_paths(source, target, inputs)
-    with engine.decoders.checkout() as decoder:
-        header = decoder.read_header(source, source.name)
-        folder = Path(scratch_dir or target.parent)
-        options = steps, target_format, folder, depth, metadata, inputs
-        with FileJob(engine, decoder, source, header, *options) as file:
-            yield file
+    folder = Path(scratch_dir or target.parent)
+    with ExitStack() as stack:
+        decoder = stack.enter_context(engine.decoders.checkout())
+        remote, path = None, Path(source)
+        if is_address(source):
+            remote = stack.enter_context(ObjectFile(str(source), folder))
+            path = remote.copy.path
+        header = decoder.read_header(path, Path(source).name)
+        options = steps, target_format, folder, depth, metadata, inputs, remote
+        yield stack.enter_context(FileJob(engine, decoder, path, header, *options))
 
 
 def to_plan(header: Header, depth: Depth) -> ImageHeader:
@@ -336,7 +349,7 @@ def to_plan(header: Header, depth: Depth) -> ImageHeader:
     return image._replace(alpha=False) if depth == "native" else image
 
 
-def check_paths(source: Path, target: Path, inputs: Files = MappingProxyType({})) -> str:
+def check_paths(source: Path | str, target: Path, inputs: Files = MappingProxyType({})) -> str:
     """Check that the sources exist and the target can be written; return the target's format.
 
     Raises
@@ -345,7 +358,7 @@ def check_paths(source: Path, target: Path, inputs: Files = MappingProxyType({})
         If a check fails, or the suffix of the target is that of no format.
     """
     for each in (source, *inputs.values()):
-        if not each.is_file():
+        if not is_address(each) and not Path(each).is_file():
             raise Rejected(f"{each}: no such file")
     target_format = format_of(target.name)
     if target.is_dir():
@@ -357,7 +370,7 @@ def check_paths(source: Path, target: Path, inputs: Files = MappingProxyType({})
 
 def run_file(
     engine: JobFactory,
-    source: Path,
+    source: Path | str,
     target: Path,
     steps: Steps,
     progress: Callable[[int, int], None],

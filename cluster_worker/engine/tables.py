@@ -1,6 +1,7 @@
 """Tables of a recipe: columns of numbers, which ranks write and the engine reads."""
 
 import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.objects.store import is_address, write_object
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.declare import Table as TableDecomposition
 
@@ -35,10 +37,14 @@ def write_rows(writer: Any, names: Sequence[str], columns: Sequence[NDArray[Any]
         writer.writerows(zip(*part, strict=True))
 
 
-def write_columns(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
-    """Write the columns of a table as arrays in one file, which needs no pickle."""
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **dict(columns))
+def write_columns(place: str, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write the columns of a table as arrays, which need no pickle, to a file or as an object."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **dict(columns))
+    if is_address(place):
+        write_object(place, content.getvalue())
+    else:
+        Path(place).write_bytes(content.getbuffer())
 
 
 def read_columns(path: Path) -> Table:

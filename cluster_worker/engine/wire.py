@@ -4,8 +4,7 @@ import pickle
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool
-from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.objects.access import AnySink, AnySource, AnySurface
 from cluster_worker.plan.request import Request
 from cluster_worker.timings import Spent
 
@@ -43,22 +42,22 @@ class Task(NamedTuple):
         Number of the job in this engine.
     request : Request
         Every rank makes the same plan from it.
-    source, scratch, result : Pixels, FileImage, RawFile or Spool
+    source, scratch, result : Pixels, FileImage, Chunks, ...
         Descriptions of the surfaces; one of `scratch` for each of the plan's buffers.
-    inputs, kept : tuple of Pixels, FileImage or Spool
+    inputs, kept : tuple of Pixels, FileImage, Chunks, ...
         The other images that a recipe reads, and its kept images.
     tables : tuple of str
-        The file for each of its tables.
+        The file, or the address of an object, for each of its tables.
     """
 
     job: int
     request: Request
-    source: Pixels | FileImage
-    scratch: tuple[Pixels | RawFile, ...]
-    result: Pixels | Spool
+    source: AnySource
+    scratch: tuple[AnySurface, ...]
+    result: AnySink
     wide: bool
-    inputs: tuple[Pixels | FileImage, ...] = ()
-    kept: tuple[Pixels | Spool, ...] = ()
+    inputs: tuple[AnySource, ...] = ()
+    kept: tuple[AnySink, ...] = ()
     tables: tuple[str, ...] = ()
 
 

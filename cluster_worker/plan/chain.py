@@ -119,6 +119,7 @@ def plan_of_chain(request: PlanRequest, chain: Chain) -> Plan:
         values_kept=chain.values_kept,
         core=request.core,
         grid=request.grid,
+        chunk=request.chunk,
         seconds=tuple(chain.seconds),
         gives_table=chain.gives_table,
     )

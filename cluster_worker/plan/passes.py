@@ -234,8 +234,9 @@ class Plan:
         Whether all steps only move pixels.
     core : tuple of int or None
         Largest (rows, columns) of a core, in pixels, instead of a computed one.
-    grid : int
-        Cores of the last pass begin at multiples of it, in pixels.
+    grid, chunk : int
+        Cores of the last pass begin at multiples of `grid`, those of every pass at multiples of
+        `chunk`, in pixels.
     seconds : tuple of Second
         The second images that its stages read.
     gives_table : bool
@@ -257,6 +258,7 @@ class Plan:
     values_kept: bool = False
     core: tuple[int, int] | None = None
     grid: int = 1
+    chunk: int = 1
     seconds: tuple[Second, ...] = ()
     gives_table: bool = False
 
@@ -288,8 +290,8 @@ class Plan:
         return sum(each.halo for each in self.passes)
 
     def grid_of(self, each: Pass) -> int:
-        """Return the grid of a pass's cores; the plan's own grid holds for the last pass only."""
-        grid = self.grid if each is self.passes[-1] else 1
+        """Return the grid of a pass's cores; the file's grid holds for the last pass only."""
+        grid = lcm(self.chunk, self.grid) if each is self.passes[-1] else self.chunk
         both = lcm(grid, each.grid)
         return grid if self.core or both > GRID_MAX else both
 

@@ -387,7 +387,8 @@ class Draft:
         returns = result is not None
         image = self.states[surface].image
         grid = asked.grid if returns else 1
-        return PlanRequest(image, "", asked.depth, asked.core, grid, returns, asked.kernels)
+        options = asked.depth, asked.core, grid, returns, asked.kernels, asked.chunk
+        return PlanRequest(image, "", *options)
 
     def table(
         self, planned: Plan, surface: int, number: int, step: Mapping[str, Any]

@@ -33,6 +33,8 @@ class PlanRequest(NamedTuple):
         not, a float result stays as it is.
     kernels : bool
         Whether kernels may serve the steps. If not, all stages are the operations' functions.
+    chunk : int
+        Cores of every pass begin at multiples of it, in pixels, as chunks in an object store do.
     """
 
     image: ImageHeader
@@ -42,6 +44,7 @@ class PlanRequest(NamedTuple):
     grid: int = 1
     returns: bool = True
     kernels: bool = True
+    chunk: int = 1
 
 
 class RecipeRequest(NamedTuple):
@@ -49,7 +52,7 @@ class RecipeRequest(NamedTuple):
 
     Attributes
     ----------
-    image, steps, depth, core, grid, kernels
+    image, steps, depth, core, grid, kernels, chunk
         As in `PlanRequest`; steps may name images.
     inputs : tuple of (str, ImageHeader)
         The other images that are given, by their names.
@@ -62,6 +65,7 @@ class RecipeRequest(NamedTuple):
     core: tuple[int, int] | None = None
     grid: int = 1
     kernels: bool = True
+    chunk: int = 1
 
 
 Request = PlanRequest | RecipeRequest
