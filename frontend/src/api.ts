@@ -16,6 +16,9 @@ export type JobState =
 /** "input": the results have the bits of the image; "native": the types of scikit-image. */
 export type Depth = "input" | "native";
 
+/** Whether results carry what the original carries, such as EXIF, or only what they need to look right. */
+export type Metadata = "keep" | "strip";
+
 export type Format = "same" | "jpeg" | "png" | "webp" | "tiff";
 
 export interface Result {
@@ -132,6 +135,7 @@ export interface BatchBody {
   readonly steps: readonly StepBody[];
   readonly format: Format;
   readonly depth: Depth;
+  readonly metadata: Metadata;
   readonly images: readonly ImageBody[];
 }
 
@@ -153,6 +157,7 @@ export interface BatchPage {
   readonly steps: readonly StepBody[];
   readonly format: Format;
   readonly depth: Depth;
+  readonly metadata: Metadata;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;

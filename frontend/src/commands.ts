@@ -12,12 +12,13 @@ const ENDINGS: Readonly<Record<Format, string>> = {
 };
 
 /** Return the recipe as a shell command. */
-export function asShell(steps: readonly Step[], { format, depth }: Output): string {
+export function asShell(steps: readonly Step[], { format, depth, metadata }: Output): string {
   const words = toBody(steps).map(({ operation, ...values }) =>
     [operation, ...Object.entries(values).map(([name, value]) => assigned(name, value))].join(" "),
   );
   const native = depth === "native" ? " --depth native" : "";
-  return `dip run in.png out.${ENDINGS[format]} ${words.join(" + ")}${native}\n`;
+  const strip = metadata === "strip" ? " --metadata strip" : "";
+  return `dip run in.png out.${ENDINGS[format]} ${words.join(" + ")}${native}${strip}\n`;
 }
 
 function assigned(name: string, value: Value): string {
@@ -25,12 +26,13 @@ function assigned(name: string, value: Value): string {
 }
 
 /** Return the recipe as a Python script. */
-export function asPython(steps: readonly Step[], { format, depth }: Output): string {
+export function asPython(steps: readonly Step[], { format, depth, metadata }: Output): string {
   const lines = toBody(steps).map((step) => {
     const members = Object.entries(step).map(([name, value]) => `"${name}": ${inPython(value)}`);
     return `    {${members.join(", ")}},`;
   });
   const native = depth === "native" ? ', depth="native"' : "";
+  const strip = metadata === "strip" ? ', metadata="strip"' : "";
   return [
     "from cluster_worker import Engine",
     "",
@@ -38,7 +40,7 @@ export function asPython(steps: readonly Step[], { format, depth }: Output): str
     ...lines,
     "]",
     "with Engine() as engine:",
-    `    engine.run_file("in.png", "out.${ENDINGS[format]}", steps${native})`,
+    `    engine.run_file("in.png", "out.${ENDINGS[format]}", steps${native}${strip})`,
     "",
   ].join("\n");
 }
@@ -55,8 +57,8 @@ function inPython(value: Value): string {
  * They create a batch, upload the file, report the upload, wait, and fetch the result.
  */
 export function asCurl(steps: readonly Step[], output: Output, origin: string): string {
-  const { format, depth } = output;
-  const body = JSON.stringify({ steps: toBody(steps), format, depth });
+  const { format, depth, metadata } = output;
+  const body = JSON.stringify({ steps: toBody(steps), format, depth, metadata });
   const quoted = body.replaceAll("'", "'\\''");
   return `IMAGE=in.png
 API=${origin}/api

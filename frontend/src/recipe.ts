@@ -1,6 +1,6 @@
 /** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
-import type { Depth, Format } from "./api";
+import type { Depth, Format, Metadata } from "./api";
 import { PARAMETERS } from "./parameters";
 import { texts } from "./texts";
 
@@ -292,14 +292,18 @@ export function fromBody(
 export interface Output {
   readonly format: Format;
   readonly depth: Depth;
+  readonly metadata: Metadata;
 }
 
-export const PLAIN_OUTPUT: Output = { format: "same", depth: "input" };
+export const PLAIN_OUTPUT: Output = { format: "same", depth: "input", metadata: "keep" };
 
 /** Return a key that is equal for equal recipes, to find images already sent with this one. */
-export function recipeKey(bodies: readonly StepBody[], { format, depth }: Output): string {
+export function recipeKey(
+  bodies: readonly StepBody[],
+  { format, depth, metadata }: Output,
+): string {
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return JSON.stringify([sorted, format, depth]);
+  return JSON.stringify([sorted, format, depth, metadata]);
 }
 
 /** A recipe in the API's form, with its key. */
@@ -308,9 +312,10 @@ export interface RecipeBody extends Output {
   readonly key: string;
 }
 
-export function recipeOf(steps: readonly Step[], { format, depth }: Output): RecipeBody {
+export function recipeOf(steps: readonly Step[], { format, depth, metadata }: Output): RecipeBody {
   const bodies = toBody(steps);
-  return { steps: bodies, format, depth, key: recipeKey(bodies, { format, depth }) };
+  const output = { format, depth, metadata };
+  return { steps: bodies, ...output, key: recipeKey(bodies, output) };
 }
 
 /** Convert a JSON pointer to a step and a parameter: `/steps/1/sigma` → step 1, sigma. */

@@ -1,6 +1,6 @@
 /** Recipes outside this page: as a link, as JSON, and as equivalent commands. Pure functions. */
 
-import type { Depth, Format } from "./api";
+import type { Depth, Format, Metadata } from "./api";
 import {
   type Operation,
   type Output,
@@ -16,6 +16,7 @@ interface Written {
   readonly steps: readonly StepBody[];
   readonly format?: Format;
   readonly depth?: Depth;
+  readonly metadata?: Metadata;
   readonly off?: readonly number[];
 }
 
@@ -24,6 +25,7 @@ export interface Recipe extends Output {
 }
 
 const DEPTHS: readonly string[] = ["input", "native"] satisfies Depth[];
+const METADATA: readonly string[] = ["keep", "strip"] satisfies Metadata[];
 const FORMATS: readonly string[] = ["same", "jpeg", "png", "webp", "tiff"] satisfies Format[];
 const LINK = /^#recipe=([\w-]+)$/;
 
@@ -36,7 +38,7 @@ export function fragmentOf(recipe: Recipe, operations: readonly Operation[]): st
 
 /** Return the stored form of a recipe, without what is the default. */
 export function writtenOf(
-  { steps, format, depth }: Recipe,
+  { steps, format, depth, metadata }: Recipe,
   operations: readonly Operation[],
 ): Written {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
@@ -44,6 +46,7 @@ export function writtenOf(
     steps: steps.map((step) => brief(step, operations)),
     ...(format !== "same" && { format }),
     ...(depth !== "input" && { depth }),
+    ...(metadata !== "keep" && { metadata }),
     ...(off.length > 0 && { off }),
   };
 }
@@ -85,6 +88,7 @@ export function recipeFrom(
     steps: steps.map((step, place) => ({ ...step, isOff: off.has(place) })),
     format: written.format ?? "same",
     depth: written.depth ?? "input",
+    metadata: written.metadata ?? "keep",
   };
 }
 
@@ -93,8 +97,10 @@ function isWritten(found: unknown): found is Written {
   const { steps } = found;
   const format = "format" in found ? found.format : "same";
   const depth = "depth" in found ? found.depth : "input";
+  const metadata = "metadata" in found ? found.metadata : "keep";
   if (!Array.isArray(steps) || steps.length === 0) return false;
   if (!FORMATS.includes(String(format)) || !DEPTHS.includes(String(depth))) return false;
+  if (!METADATA.includes(String(metadata))) return false;
   if ("off" in found && !Array.isArray(found.off)) return false;
   return steps.every(
     (step: unknown) =>

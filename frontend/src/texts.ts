@@ -310,8 +310,13 @@ export const texts = {
     patternHelp:
       "{name} is the name of the original, {number} its place on the list, {date} the day. Folders are kept.",
     patternExample: (name: string) => `For example ${name}`,
-    losses:
-      "Camera data (EXIF, with any place) and colour profile are kept where the format can hold them; what it cannot is noted with the result.",
+    metadata: "Camera data",
+    metadataOf: { keep: "Keep", strip: "Leave out" },
+    losses: {
+      keep: "Camera data (EXIF, with any place) and colour profile are kept where the format can hold them; what it cannot is noted with the result.",
+      strip:
+        "Camera data (EXIF, with any place) is left out. The colour profile stays, so that colours look the same.",
+    },
     formats: { same: "Same as input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,
@@ -342,6 +347,24 @@ export const texts = {
       `${texts.dimensions(from)} becomes ${texts.dimensions(to)}.`,
     stretches:
       "Images of another shape are stretched to this size. With “Longest side” each image keeps its own shape.",
+  },
+
+  cropping: {
+    draw: "Draw on the picture",
+    sameForAll: "The same rows and columns are cut off every image.",
+    frame: "Frame: arrow keys move it",
+    edges: {
+      left: "Left edge of the frame",
+      right: "Right edge of the frame",
+      top: "Top edge of the frame",
+      bottom: "Bottom edge of the frame",
+    },
+    pixels: (count: number) => `${number.format(count)} px`,
+    shape: "Shape of the frame",
+    free: "Any shape",
+    same: "As the image",
+    whole: "Whole picture",
+    done: "Done",
   },
 
   recipe: {

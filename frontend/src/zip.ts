@@ -90,9 +90,15 @@ function versionsOf({ job }: ImageItem): string {
 
 /** Convert a key of `recipeKey` back to its recipe. */
 function readKey(key: string): Output & { steps: StepBody[] } {
-  type Key = [[string, StepBody[string]][][], Output["format"], Output["depth"]];
-  const [steps, format, depth] = JSON.parse(key) as Key;
-  return { steps: steps.map((step) => Object.fromEntries(step) as StepBody), format, depth };
+  type Key = [
+    [string, StepBody[string]][][],
+    Output["format"],
+    Output["depth"],
+    Output["metadata"],
+  ];
+  const [bodies, format, depth, metadata] = JSON.parse(key) as Key;
+  const steps = bodies.map((step) => Object.fromEntries(step) as StepBody);
+  return { steps, format, depth, metadata };
 }
 
 /** Return a name that the zip does not have yet, and record it: `cat.png`, `cat (2).png`, … */

@@ -53,7 +53,10 @@ test("what is restored from a batch or refused by the API is no edit", () => {
   const state = after(
     FULL,
     { type: "step refused", refusal },
-    { type: "chain restored", recipe: { steps: [], format: "png", depth: "input" } },
+    {
+      type: "chain restored",
+      recipe: { steps: [], format: "png", depth: "input", metadata: "keep" },
+    },
   );
   expect(state.edits).toBe(FULL.edits);
 });

@@ -114,6 +114,7 @@ export function page(jobs: JobView[], found: Partial<BatchPage> = {}): BatchPage
     steps: [{ operation: "invert" }],
     format: "same",
     depth: "input",
+    metadata: "keep",
     kept_until: 0,
     counts: countsIn(jobs),
     line: { workers: 1, start_seconds: 0, served: { interactive: 0, bulk: 0 } },

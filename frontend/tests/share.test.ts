@@ -18,11 +18,12 @@ test("a link holds the chain with what is switched off, and nothing that is the 
     steps: [BLUR, { ...EDGES, isOff: true }],
     format: "webp" as const,
     depth: "native" as const,
+    metadata: "strip" as const,
   };
   const fragment = fragmentOf(recipe, OPERATIONS);
   expect(fragment).toMatch(/^#recipe=[\w-]+$/);
   const found = recipeIn(fragment, OPERATIONS, newId);
-  expect(found).toMatchObject({ format: "webp", depth: "native" });
+  expect(found).toMatchObject({ format: "webp", depth: "native", metadata: "strip" });
   expect(found?.steps.map(({ id: _, ...step }) => step)).toEqual(
     recipe.steps.map(({ id: _, ...step }) => step),
   );
@@ -52,12 +53,16 @@ test("the commands say the same as the recipe", () => {
   expect(asPython([EDGES], PLAIN_OUTPUT)).toContain(
     '{"operation": "canny", "low_threshold": None, "radius": 1, "thin": True, "sigmas": [1,3]},',
   );
-  const curl = asCurl([BLUR], { format: "png", depth: "native" }, "https://example.org");
+  const curl = asCurl(
+    [BLUR],
+    { ...PLAIN_OUTPUT, format: "png", depth: "native" },
+    "https://example.org",
+  );
   expect(curl).toContain('{"steps":[{"operation":"gaussian","sigma":2.5,"mode":"nearest"}]');
-  expect(curl).toContain('"format":"png","depth":"native"');
-  const native = { format: "tiff", depth: "native" } as const;
-  expect(asShell([BLUR], native)).toMatch(/ out\.tif .* --depth native\n$/);
-  expect(asPython([BLUR], native)).toContain('"out.tif", steps, depth="native")');
+  expect(curl).toContain('"format":"png","depth":"native","metadata":"keep"');
+  const native = { format: "tiff", depth: "native", metadata: "strip" } as const;
+  expect(asShell([BLUR], native)).toMatch(/ out\.tif .* --depth native --metadata strip\n$/);
+  expect(asPython([BLUR], native)).toContain('"out.tif", steps, depth="native", metadata="strip")');
   expect(curl).toContain("API=https://example.org/api");
 });
 

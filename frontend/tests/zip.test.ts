@@ -15,6 +15,7 @@ test("results are fetched one after the other, and the manifest comes last", asy
   const recipe = recipeKey([{ operation: "gaussian", sigma: 2 }], {
     format: "png",
     depth: "input",
+    metadata: "strip",
   });
   const result = {
     url: "/files/r",
@@ -46,7 +47,12 @@ test("results are fetched one after the other, and the manifest comes last", asy
   expect(manifest.versions).toEqual([{ app: "1" }]);
   expect(manifest.images[1].versions).toBe(0);
   expect(manifest.recipes).toEqual([
-    { steps: [{ operation: "gaussian", sigma: 2 }], format: "png", depth: "input" },
+    {
+      steps: [{ operation: "gaussian", sigma: 2 }],
+      format: "png",
+      depth: "input",
+      metadata: "strip",
+    },
   ]);
   expect(manifest.images.map((each: { recipe: number }) => each.recipe)).toEqual([0, 0]);
   expect(manifest.images[0].sha256).toMatch(/^039058c6f2c0cb49/);

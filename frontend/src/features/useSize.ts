@@ -34,6 +34,15 @@ export function useResultSize(image: ImageItem | undefined): Size | null {
   return size && steps.length > 0 ? resultSize(steps, size, operations) : null;
 }
 
+/** Return the size that an image has before a step; null if this page cannot tell. */
+export function useSizeBefore(image: ImageItem | undefined, id: string): Size | null {
+  const size = useImageSize(image);
+  const steps = useSelected((state) => state.chain.steps);
+  const operations = useSelected((state) => state.catalogue.operations);
+  const place = steps.findIndex((each) => each.id === id);
+  return size && place >= 0 ? resultSize(steps.slice(0, place), size, operations) : null;
+}
+
 /** Return the image that is selected. */
 export function useSelectedImage(): ImageItem | undefined {
   return useSelected(({ images }) => images.items.find((each) => each.id === images.selected));

@@ -51,6 +51,8 @@ export interface State {
   readonly images: Images;
   readonly chain: Chain;
   readonly edits: Edits;
+  /** Id of the step that crops and whose frame is drawn on the picture, or "". */
+  readonly drawing: string;
   readonly batch: OpenBatch | null;
   readonly line: LineState;
   /** The current problem of the service or the network, or null. */
@@ -68,6 +70,7 @@ export const START: State = {
   images: NO_IMAGES,
   chain: NO_CHAIN,
   edits: NO_EDITS,
+  drawing: "",
   batch: null,
   line: NO_LINE,
   trouble: null,
@@ -85,6 +88,7 @@ export type Action =
   | { type: "undo" }
   | { type: "redo" }
   | { type: "edit ended" }
+  | { type: "drawing turned"; id: string }
   | { type: "batch opened"; batch: OpenBatch }
   | { type: "batch closed"; id: string }
   | { type: "line heard"; page: BatchPage; now: number }
@@ -109,6 +113,8 @@ export function reducer(state: State, action: Action): State {
     }
     case "edit ended":
       return state.edits.mark ? { ...state, edits: { ...state.edits, mark: "" } } : state;
+    case "drawing turned":
+      return { ...state, drawing: action.id };
     case "batch opened":
       return { ...state, batch: action.batch };
     case "batch closed":

@@ -120,8 +120,8 @@ function tellEnds(desk: Desk, before: readonly ImageItem[]): void {
 function restoreRecipe(desk: Desk, page: BatchPage): void {
   const { operations } = desk.store.get().catalogue;
   const newId = () => randomHex(4);
-  const { batch: id, kept_until: keptUntil, format, depth } = page;
-  const sent = { steps: fromBody(page.steps, operations, newId), format, depth };
+  const { batch: id, kept_until: keptUntil, format, depth, metadata } = page;
+  const sent = { steps: fromBody(page.steps, operations, newId), format, depth, metadata };
   // The chain may have been changed after the batch was sent, and before the reload.
   const restored = keptDraft(id, operations, newId) ?? sent;
   desk.dispatch({ type: "chain restored", recipe: restored });

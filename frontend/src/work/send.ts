@@ -78,9 +78,9 @@ async function createJobs(
       start(desk, wanted, batch, jobs);
       return batch;
     }
-    const { steps, format, depth } = recipe;
+    const { steps, format, depth, metadata } = recipe;
     const made = await desk.through(() =>
-      desk.api.createBatch({ steps, format, depth, images }, key),
+      desk.api.createBatch({ steps, format, depth, metadata, images }, key),
     );
     const { batch: id, kept_until: keptUntil, estimate_usd: usd } = made;
     const imageUsd = usd && usd / images.length;

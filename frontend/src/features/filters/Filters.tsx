@@ -1,5 +1,6 @@
 import { type RefObject, useRef, useState } from "react";
 import { type Operation, newStep } from "../../recipe";
+import { CROP } from "../../cropping";
 import { STEPS_MAX } from "../../state/chain";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
@@ -115,7 +116,9 @@ function Adding({ button, onAdded }: AddingProps) {
   }
 
   function add(operation: Operation) {
-    dispatch({ type: "step added", step: newStep(operation, randomHex(4)) });
+    const step = newStep(operation, randomHex(4));
+    dispatch({ type: "step added", step });
+    if (operation.name === CROP) dispatch({ type: "drawing turned", id: step.id });
     const sentence = texts.filters.added(operation.title, steps.length + 1);
     dispatch({ type: "milestone reached", sentence });
     close();

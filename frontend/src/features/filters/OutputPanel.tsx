@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { Depth, Format } from "../../api";
+import type { Depth, Format, Metadata } from "../../api";
 import { PATTERN, resultName } from "../../names";
 import { keepNamePattern, namePattern } from "../../saved";
 import { useDispatch, useSelected } from "../../state/store";
@@ -9,12 +9,13 @@ import { useSelectedImage } from "../useSize";
 
 const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
 const DEPTHS: readonly Depth[] = ["input", "native"];
+const METADATA: readonly Metadata[] = ["keep", "strip"];
 
 /** How results are written: their format; folded away, their numbers and their names. */
 export function OutputPanel() {
-  const { format, depth } = useSelected((state) => state.chain);
+  const { format, depth, metadata } = useSelected((state) => state.chain);
   const dispatch = useDispatch();
-  const [isOpen, setOpen] = useState(depth !== "input");
+  const [isOpen, setOpen] = useState(depth !== "input" || metadata !== "keep");
   return (
     <div className="output column-foot">
       <div className="format">
@@ -65,10 +66,29 @@ export function OutputPanel() {
           <p id="depth-help" className="field-help">
             {texts.filters.depthHelp}
           </p>
+          <div className="format">
+            <label htmlFor="metadata">{texts.filters.metadata}</label>
+            <select
+              id="metadata"
+              value={metadata}
+              aria-describedby="metadata-help"
+              onChange={({ target }) =>
+                dispatch({ type: "output chosen", output: { metadata: target.value as Metadata } })
+              }
+            >
+              {METADATA.map((each) => (
+                <option key={each} value={each}>
+                  {texts.filters.metadataOf[each]}
+                </option>
+              ))}
+            </select>
+          </div>
           <NamePattern />
         </>
       )}
-      <p className="field-help">{texts.filters.losses}</p>
+      <p id="metadata-help" className="field-help">
+        {texts.filters.losses[metadata]}
+      </p>
     </div>
   );
 }

@@ -12,7 +12,7 @@ import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import type { Size } from "../../view";
 import { Icon } from "../Icon";
-import { useImageSize, useSelectedImage } from "../useSize";
+import { useSelectedImage, useSizeBefore } from "../useSize";
 import { FieldControl } from "./FieldControl";
 
 interface SizeControlProps {
@@ -28,7 +28,7 @@ const PERCENT = [25, 50, 75, 200];
 export function SizeControl({ step, operation, problemAt }: SizeControlProps) {
   const dispatch = useDispatch();
   const operations = useSelected((state) => state.catalogue.operations);
-  const size = useSizeBefore(step);
+  const size = useSizeBefore(useSelectedImage(), step.id);
   const [isLocked, setLocked] = useState(true);
   const offered = RESIZING.filter((name) => operations.some((each) => each.name === name));
   const fields = fieldsOf(operation).filter(({ name }) => isOfSize(name));
@@ -133,22 +133,6 @@ function SizeNote({
       {isMany && step.operation === "resize" && texts.resizing.stretches}
     </p>
   );
-}
-
-/** Return the size that the selected image has before a step; null if unknown. */
-function useSizeBefore(step: Step): Size | null {
-  const size = useImageSize(useSelectedImage());
-  const steps = useSelected((state) => state.chain.steps);
-  const operations = useSelected((state) => state.catalogue.operations);
-  const place = steps.findIndex(({ id }) => id === step.id);
-  return steps.slice(0, place).reduce<Size | null>((before, each) => {
-    if (each.isOff || !before) return before;
-    return sizeAfter(
-      each,
-      before,
-      operations.find(({ name }) => name === each.operation),
-    );
-  }, size);
 }
 
 /** Return whether a parameter is shown here; the others follow as usual. */

@@ -6,6 +6,7 @@ import {
   useRef,
   useState,
 } from "react";
+import { CROP } from "../../cropping";
 import { RESIZING } from "../../geometry";
 import {
   type Field,
@@ -22,6 +23,7 @@ import { texts } from "../../texts";
 import { randomHex } from "../../work/random";
 import { Icon, type IconName } from "../Icon";
 import { Menu } from "../Menu";
+import { CropControl } from "./CropControl";
 import { FieldControl } from "./FieldControl";
 import { SizeControl, isOfSize } from "./SizeControl";
 
@@ -181,6 +183,7 @@ export function StepCard(props: StepCardProps) {
           {operation && RESIZING.includes(operation.name) && (
             <SizeControl step={step} operation={operation} problemAt={problemAt} />
           )}
+          {operation?.name === CROP && <CropControl step={step} />}
           {fields.filter((field) => !isFine(field) && !isInSize(field)).map(control)}
           {fine.length > 0 && (
             <Fine isNeeded={isFineShown} title={title}>

@@ -16,7 +16,7 @@ const newId = () => randomHex(4);
 /** The menu of the recipe: links, files, equivalent commands, and presets. */
 export function RecipeMenu() {
   const chain = useSelected((state) => state.chain);
-  const { steps, format, depth } = chain;
+  const { steps } = chain;
   const operations = useSelected((state) => state.catalogue.operations);
   const dispatch = useDispatch();
   const work = useWork();
@@ -26,7 +26,7 @@ export function RecipeMenu() {
 
   function link(): string {
     const { origin, pathname } = window.location;
-    return `${origin}${pathname}${fragmentOf({ steps, format, depth }, operations)}`;
+    return `${origin}${pathname}${fragmentOf(chain, operations)}`;
   }
 
   async function open(event: ChangeEvent<HTMLInputElement>) {

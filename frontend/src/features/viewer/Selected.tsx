@@ -2,12 +2,14 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { type ImageItem, awaitsViews, isRetryable, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
-import { isDeep, layersOf } from "./layers";
+import { type Layer, isDeep, layersOf } from "./layers";
 import type { Point } from "../../view";
+import { Crop } from "./Crop";
 import { Dimensions } from "./Dimensions";
 import { PieceMap } from "./PieceMap";
 import { useRaster } from "./useRaster";
 import { Icon } from "../Icon";
+import { type Cropping, useCropping } from "../useCropping";
 import { wordsFor } from "../images/words";
 import { type Preview, usePreview } from "./usePreview";
 import { Stage } from "./Stage";
@@ -26,9 +28,18 @@ export function Selected({ image }: { image: ImageItem }) {
   // The middle of what is in sight, where "Show a piece" looks.
   const look = useRef<Point>({ x: 0.5, y: 0.5 });
   const raster = useRaster(image);
-  const preview = usePreview(image, { piece, upTo, hasRaster: raster !== "" });
+  const cropping = useCropping(
+    image,
+    useSelected((state) => state.drawing),
+  );
+  const preview = usePreview(image, {
+    piece: cropping ? null : piece,
+    upTo: cropping ? cropping.place : upTo,
+    hasRaster: raster !== "",
+  });
   const isComing = useComing(image);
-  const layers = layersOf(image, { preview, isComing, raster });
+  const all = layersOf(image, { preview, isComing, raster });
+  const layers = cropping ? beforeCrop(all, cropping, preview) : all;
   const shown = { before: 1, split, after: 0 }[mode];
   return (
     <>
@@ -58,19 +69,26 @@ export function Selected({ image }: { image: ImageItem }) {
           isBusy={isActive(image)}
           hasHistogram={hasHistogram}
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
+          overlay={
+            cropping
+              ? (view, scene) => <Crop cropping={cropping} view={view} scene={scene} />
+              : undefined
+          }
           onSplit={setSplit}
           onLook={(at) => {
             if (!piece) look.current = at;
           }}
         >
-          <PreviewMark
-            preview={preview}
-            isCrop={piece !== null}
-            onCrop={(isCrop) => setPiece(isCrop ? { ...look.current } : null)}
-          >
-            <UpTo upTo={upTo} onUpTo={setUpTo} />
-          </PreviewMark>
-          {piece && <PieceMap image={image} piece={piece} onPiece={setPiece} />}
+          {!cropping && (
+            <PreviewMark
+              preview={preview}
+              isCrop={piece !== null}
+              onCrop={(isCrop) => setPiece(isCrop ? { ...look.current } : null)}
+            >
+              <UpTo upTo={upTo} onUpTo={setUpTo} />
+            </PreviewMark>
+          )}
+          {piece && !cropping && <PieceMap image={image} piece={piece} onPiece={setPiece} />}
           {isComing && isDeep(image) && (
             <p className="preview-mark" data-coming>
               {texts.viewer.deepComing}
@@ -83,6 +101,12 @@ export function Selected({ image }: { image: ImageItem }) {
       <Caption image={image} isComing={isComing} isAlone={layers.length === 1} />
     </>
   );
+}
+
+/** Return the layer on which the frame of a crop is drawn: what the step gets. */
+function beforeCrop(layers: readonly Layer[], { isFirst }: Cropping, { url }: Preview): Layer[] {
+  const wanted = !isFirst && url ? "after" : "before";
+  return layers.filter(({ key }) => key === wanted);
 }
 
 /** A button that shows the viewer on the whole screen. */

@@ -42,6 +42,8 @@ interface StageProps {
   /** Sentence for the visitor if a picture cannot be shown. */
   readonly failure: string;
   readonly children?: ReactNode;
+  /** What lies on the picture and moves with it. */
+  readonly overlay?: ((view: View, scene: Size) => ReactNode) | undefined;
   onSplit(split: number): void;
   /** Called with the middle of what is in sight, in parts of the scene. */
   onLook(at: Point): void;
@@ -52,7 +54,8 @@ const STEP = 60;
 
 /** Pictures on a neutral background, with a common zoom and pan by mouse, touch and keyboard. */
 export function Stage(props: StageProps) {
-  const { layers, split, isBusy, hasHistogram, failure, children, onSplit, onLook } = props;
+  const { layers, split, isBusy, hasHistogram, failure, children, overlay, onSplit, onLook } =
+    props;
   const box = useRef<HTMLDivElement>(null);
   const [loaded, setLoaded] = useState<Pictures>({});
   const [stage, setStage] = useState<Size | null>(null);
@@ -189,6 +192,7 @@ export function Stage(props: StageProps) {
           />
         )}
         <StretchMark keys={keys} values={values} contrasts={contrasts} />
+        {view && scene && overlay?.(view, scene)}
         {children}
       </div>
       <div className="stage-foot">
