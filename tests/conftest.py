@@ -49,7 +49,7 @@ def group_of(item):
     """Name the group of tests that run in one process, one after the other."""
     path = path_of(item)
     if "app" in item.fixturenames:
-        # One app for all of them: its worker takes half a minute of processor time to start.
+        # One app for all of them: its parts take half a minute of processor time to start.
         return "app"
     if path.startswith("infra/test_stack"):
         # Each template takes seconds to synthesise.

@@ -110,8 +110,8 @@ class Kernels:
     Parameters
     ----------
     wanted : bool
-        Whether to compile them if they are not compiled. If not, the first job that needs a kernel
-        compiles it.
+        Whether to compile them if they are not compiled, and to have ranks with all of them loaded.
+        If not, the first job that needs a kernel loads or compiles it.
 
     Attributes
     ----------
@@ -119,11 +119,15 @@ class Kernels:
         Whether plans may use kernels.
     may_warm : bool
         Whether a forkserver may call operations. Without kernels that would compile loops.
+    settled : Event
+        Set once nothing more goes on in the background.
     """
 
     def __init__(self, wanted: bool) -> None:
         self.may_warm = are_compiled()
+        self.wanted = wanted
         self.are_ready = self.may_warm or not wanted
+        self.settled = threading.Event()
         self.is_closing = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
         self.thread: threading.Thread | None = None
@@ -132,18 +136,34 @@ class Kernels:
             with contextlib.suppress(OSError), locked_folder(wait=False) as folder:
                 remove_stale(folder)
 
-    def compile(self, then: Callable[[], None]) -> None:
+    def prepare(self, then: Callable[[], None]) -> None:
         """Compile in the background, then call `then`, which has ranks born with all kernels.
 
-        It does nothing if the kernels are ready, or are being compiled.
+        It does nothing if they are not wanted, or are prepared already.
         """
-        if self.are_ready or self.thread is not None:
-            return
-        self.thread = threading.Thread(target=self.run, args=(then,), name="kernels", daemon=True)
-        self.thread.start()
+        if not self.wanted:
+            self.settled.set()
+        elif self.thread is None:
+            self.thread = threading.Thread(
+                target=self.run, args=(then,), name="kernels", daemon=True
+            )
+            self.thread.start()
 
     def run(self, then: Callable[[], None]) -> None:
-        """Compile in processes; if that fails, plans go on without kernels."""
+        """Compile if need be, and warm up; if that fails, jobs go on as they can."""
+        try:
+            if self.may_warm or self.compile():
+                then()
+        except (Broken, OSError) as error:
+            # Ranks load kernels from numba's folder when they need them.
+            if not self.is_closing.is_set():
+                event("forkserver not renewed", error=str(error))
+        finally:
+            self.are_ready = self.may_warm
+            self.settled.set()
+
+    def compile(self) -> bool:
+        """Compile in processes; return whether that has succeeded."""
         path = os.pathsep.join([str(TOP), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             # The system ends it when this thread has ended.
@@ -160,18 +180,13 @@ class Kernels:
             if self.is_closing.wait(LOOK_SECONDS):
                 os.killpg(self.process.pid, signal.SIGTERM)
                 self.process.wait()
-                return
+                return False
         event("kernels compiled", status=self.process.returncode)
-        if self.process.returncode == 0:
-            try:
-                then()
-            except (Broken, OSError) as error:
-                # Ranks load kernels from numba's folder when they need them.
-                event("forkserver not renewed", error=str(error))
-            self.are_ready = True
+        self.may_warm = self.process.returncode == 0
+        return self.may_warm
 
     def close(self) -> None:
-        """End a compilation that is under way."""
+        """End a compilation that is under way; the warm-up has ended with its forkserver."""
         self.is_closing.set()
         if self.thread is not None:
             self.thread.join()

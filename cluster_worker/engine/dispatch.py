@@ -102,6 +102,10 @@ class Dispatcher:
         """Cancel a job; its future raises Cancelled soon after."""
         self.call_soon(lambda: self.cancel_now(job))
 
+    def replace_all(self) -> None:
+        """Replace every world, once its job has ended, by one whose ranks have all loaded."""
+        self.call_soon(self.replace_all_now)
+
     def close(self) -> None:
         """End the worlds; unfinished jobs fail as broken."""
         self.launcher.closing.set()
@@ -280,8 +284,17 @@ class Dispatcher:
         if isinstance(message, Done) and seat.on_done(job, rank, message):
             seat.job = None
             settle(job, job.error)
-            if seat.has_grown():
-                self.replace(seat, Broken("the ranks hold more and more memory"))
+            if seat.is_outdated or seat.has_grown():
+                self.replace(seat, Broken("new ranks take their place"))
+
+    def replace_all_now(self) -> None:
+        """Replace the worlds that are free, and note to replace the others after their jobs."""
+        if self.launcher.closing.is_set():
+            return
+        for seat in self.seats:
+            seat.is_outdated = True
+            if seat.is_free:
+                self.replace(seat, Broken("new ranks take their place"))
 
     def report_progress(self, job: EngineJob) -> None:
         """Call the job's progress callback; an error that it raises ends this job only."""
@@ -356,7 +369,7 @@ class Dispatcher:
         if self.launcher.closing.is_set():
             world.kill()
             return
-        seat.world, seat.failures = world, 0
+        seat.world, seat.failures, seat.is_outdated = world, 0, False
         for rank, connection in world.connections.items():
             self.selector.register(connection, selectors.EVENT_READ, (seat, rank))
         if not self.started.done() and all(each.world for each in self.seats):

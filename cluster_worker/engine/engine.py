@@ -75,9 +75,10 @@ class Engine:
         Largest (rows, columns) of a tile's core, in pixels, instead of one chosen by the image's
         size. Every image of more than one such tile is then cut over all ranks.
     warm : bool or collection of str
-        The operations that ranks load before the constructor returns; True for all, which takes
-        about ten seconds, and compiles kernels in the background if they are not compiled. A
-        rank's first job of any other operation loads it, in tenths of a second.
+        The operations that ranks load before the constructor returns. A rank's first job of any
+        other operation loads it, in tenths of a second. True: in the background kernels are
+        compiled if need be, then all operations are loaded, within seconds, and ranks that have
+        them take the place of the first ones.
     beside : Engine, optional
         Another engine, which must outlive this one. Its warm processes make the ranks and decoders
         of this one as well, so that they need not warm up.
@@ -117,8 +118,8 @@ class Engine:
         self.segments = Segments(Path(scratch_dir))
         self.beside, folder = beside, self.segments.folder
         self.kernels: Kernels = beside.kernels if beside else Kernels(wanted=warm is True)
-        warm = warm if self.kernels.may_warm else False
-        self.source: RankSource = beside.source if beside else RankSource(folder, warm)
+        first = warm if warm is not True and self.kernels.may_warm else False
+        self.source: RankSource = beside.source if beside else RankSource(folder, first)
         made_by = beside.decoder_source if beside else DecoderSource(folder, confined_to)
         self.decoder_source: DecoderSource = made_by
         if beside:
@@ -132,7 +133,8 @@ class Engine:
             self.close_source()
             self.segments.close()
             raise
-        self.kernels.compile(then=self.source.renew)
+        self.source.heirs.append(self.dispatcher.replace_all)
+        self.kernels.prepare(then=self.source.renew)
 
     @overload
     def run(
@@ -262,12 +264,7 @@ class Engine:
     ) -> EngineJob:
         """Plan a chain on a held image; the job may be started at once.
 
-        Parameters and errors are those of `prepare`; `alpha` is as for `run`.
-
-        Raises
-        ------
-        Rejected
-            Also if the image was released.
+        Parameters and errors are those of `prepare`; a released image is rejected, too.
         """
         source = image.add_reader()
         try:
@@ -479,6 +476,7 @@ class Engine:
 
         Jobs that are not finished raise `Broken`.
         """
+        self.source.heirs.remove(self.dispatcher.replace_all)
         self.dispatcher.close()
         self.decoders.close()
         self.close_source()
@@ -488,6 +486,7 @@ class Engine:
     def close_source(self) -> None:
         """End the processes that make ranks and decoders, unless they are another engine's."""
         if self.beside is None:
+            self.kernels.is_closing.set()
             self.source.close()
             self.kernels.close()
             self.decoder_source.close()

@@ -68,6 +68,11 @@ class RankSource:
         Of its socket.
 
     It may serve several engines, from their own threads.
+
+    Attributes
+    ----------
+    heirs : list of callable
+        Called once ranks are born of a forkserver with all operations.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class RankSource:
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
         self.closed = False
+        self.heirs: list[Callable[[], None]] = []
         # The forkserver that `renew` warms up.
         self.successor: RankSource | None = None
         self.lock = threading.Lock()
@@ -137,7 +143,7 @@ class RankSource:
     def renew(self) -> None:
         """Put a warm forkserver in the place of one that is not; the old one serves until then.
 
-        Its ranks go on.
+        Its ranks go on, until each engine replaces them.
 
         Raises
         ------
@@ -159,6 +165,8 @@ class RankSource:
         if old is not None:
             old.kill()
             old.communicate()
+        for heir in self.heirs:
+            heir()
 
     def discard(self, process: "subprocess.Popen[bytes] | None") -> None:
         """Kill a forkserver that makes no ranks, if it is still this one; its ranks go on."""

@@ -50,6 +50,8 @@ class Seat:
         When the job must have ended after a cancel, on the monotonic clock.
     failures : int
         Attempts to start the world that failed, one after the other.
+    is_outdated : bool
+        Whether a world with more operations loaded is to take the place of this one.
     checked_at : float
         When the growth of its memory was checked last, on the monotonic clock.
     """
@@ -63,6 +65,7 @@ class Seat:
         self.watch: Watch | None = None
         self.cancel_by = math.inf
         self.failures = 0
+        self.is_outdated = False
         self.checked_at = 0.0
 
     @property

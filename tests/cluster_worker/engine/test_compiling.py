@@ -108,12 +108,31 @@ def test_an_engine_works_before_its_kernels_are_compiled_and_has_them_afterwards
         copy_kernels(folder)
         (folder / compiling.MARK).write_text(compiling.fingerprint())
     with engine:
-        eventually(lambda: engine.kernels.are_ready, 180)
+        assert engine.kernels.settled.wait(180)
         assert engine.plan_request(header, STEPS).kernels
         assert engine.source.process.pid != forkserver
         eventually(lambda: not is_alive(forkserver))
-        assert engine.pids() == ranks
+        eventually(lambda: len(engine.pids()) == 1 and engine.pids() != ranks)
         np.testing.assert_array_equal(engine.run(image, STEPS), before)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_ranks_that_serve_at_once_make_room_for_ranks_with_all_operations():
+    image = data.camera()
+    with Engine(2, warm=True) as engine:
+        first, expected = engine.pids(), engine.run(image, STEPS)
+        forkserver = engine.source.process.pid
+        with engine.prepare(image.shape, "uint8", [{"operation": "invert"}]) as job:
+            job.source[...] = image
+            job.start()
+            assert engine.kernels.settled.wait(60)
+            job.wait(30)
+            assert (job.result == 255 - image).all()
+        eventually(lambda: set(engine.pids()) == set(first))
+        assert not set(engine.pids().values()) & set(first.values())
+        assert engine.source.process.pid != forkserver
+        np.testing.assert_array_equal(engine.run(image, STEPS), expected)
 
 
 @pytest.mark.slow

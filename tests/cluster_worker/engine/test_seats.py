@@ -39,6 +39,7 @@ WIDE = means(3)
 def engine():
     # Warm, so that each new rank begins its work at once.
     with Engine(2, warm=True) as engine:
+        assert engine.kernels.settled.wait(60)
         yield engine
 
 
