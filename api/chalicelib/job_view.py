@@ -47,7 +47,7 @@ def view(row: Job) -> dict[str, Any]:
 
 
 def result_of(result: Result) -> dict[str, Any]:
-    """Build the answer's `JobResult`; rows and columns are those of a table."""
+    """Build the answer's `JobResult`: an image has its kind, a table rows and columns."""
     shown: dict[str, Any] = {
         "id": result.id,
         "operation": result.operation,
@@ -57,7 +57,9 @@ def result_of(result: Result) -> dict[str, Any]:
         "type": result.type,
         "bytes": result.bytes,
     }
-    if result.kind == "table":
+    if result.kind == "image":
+        shown["image_kind"] = result.image_kind
+    else:
         columns = [{"name": name, "unit": unit} for name, unit in result.columns]
         shown |= {"rows": result.rows, "columns": columns}
     return shown

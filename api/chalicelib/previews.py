@@ -43,7 +43,12 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
         raise Problem(404, "picture: is not at hand; send its content with the request", "/picture")
     picture = base64.b64encode(answer.content).decode()
     kind = resources.VIEW_TYPES["values" if answer.content[:4] == b"DIPV" else "png"]
-    return {"url": f"data:{kind};base64,{picture}", "margin": answer.margin}
+    return {
+        "url": f"data:{kind};base64,{picture}",
+        "margin": answer.margin,
+        "image_kind": answer.image_kind,
+        "tables": list(answer.tables),
+    }
 
 
 def content_of(body: Mapping[str, Any]) -> bytes:

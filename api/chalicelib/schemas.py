@@ -190,6 +190,32 @@ ORDER: Schema = {
     "description": "What was ordered for the whole batch and is still being carried out.",
 }
 
+IMAGE_KIND: Schema = {
+    **TEXT,
+    "description": "What an image is: `picture`, `intensity`, `bands`, `mask` or `labels`.",
+}
+
+STEP_OF_RESULT: Schema = {
+    **TEXT,
+    "description": "The id of its step, or the number of the step, from 1; "
+    f"`{ORIGINAL}` for the image itself, if only tables were made of it.",
+}
+
+COLUMNS: Schema = {
+    "type": "array",
+    "items": record(
+        {
+            "name": TEXT,
+            "unit": {
+                **TEXT,
+                "description": "`px`, `value` for what pixels hold, `unit` for that of the "
+                "`spacing` of the step, powers and products of them, `rad`; empty without one.",
+            },
+        }
+    ),
+    "description": "Of a table, in the order of the file.",
+}
+
 ANSWERS: dict[str, Schema] = {
     "UploadForm": record(
         {
@@ -265,11 +291,7 @@ ANSWERS: dict[str, Schema] = {
     ),
     "JobResult": record(
         {
-            "id": {
-                **TEXT,
-                "description": "The id of its step, or the number of the step, from 1; "
-                f"`{ORIGINAL}` for the image itself, if only tables were made of it.",
-            },
+            "id": STEP_OF_RESULT,
             "operation": {
                 **TEXT,
                 "description": "Name of the operation; empty for the image itself.",
@@ -280,23 +302,10 @@ ANSWERS: dict[str, Schema] = {
             "type": {**TEXT, "description": "Media type; a table is `text/csv`."},
             "bytes": SIZE,
             "rows": {**SIZE, "description": "Of a table, without the line of names."},
-            "columns": {
-                "type": "array",
-                "items": record(
-                    {
-                        "name": TEXT,
-                        "unit": {
-                            **TEXT,
-                            "description": "`px`, `value` for what pixels hold, `unit` for that of "
-                            "the `spacing` of the step, powers and products of them, `rad`; empty "
-                            "without one.",
-                        },
-                    }
-                ),
-                "description": "Of a table, in the order of the file.",
-            },
+            "columns": COLUMNS,
+            "image_kind": IMAGE_KIND,
         },
-        optional=("rows", "columns"),
+        optional=("rows", "columns", "image_kind"),
     ),
     "Views": {
         **record(
@@ -357,6 +366,25 @@ ANSWERS: dict[str, Schema] = {
                 "type": ["integer", "null"],
                 "description": "Of a picture that was cut out of a larger one, so many pixels "
                 "along the edges may not be as they are there; null if all may be.",
+            },
+            "image_kind": IMAGE_KIND,
+            "tables": {
+                "type": "array",
+                "items": record(
+                    {
+                        "id": STEP_OF_RESULT,
+                        "operation": TEXT,
+                        "rows": {**SIZE, "description": "How many rows the table has."},
+                        "columns": COLUMNS,
+                        "first": {
+                            "type": "array",
+                            "items": {"type": "array", "items": {"type": ["number", "null"]}},
+                            "description": "The first rows; null stands for NaN and infinity.",
+                        },
+                    }
+                ),
+                "description": "The tables of the steps, measured on this picture: lengths are in "
+                "its pixels.",
             },
         }
     ),

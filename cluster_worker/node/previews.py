@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,10 @@ from cluster_worker.imagefiles.formats import Header
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
 from cluster_worker.node.consumer import RpcServer
+from cluster_worker.node.samples import samples
 from cluster_worker.node.views import SHOWN_DTYPES
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
-from cluster_worker.plan.recipe import plan_any
 from config.contract import resources
 from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
 from config.contract.settings import WorkerSettings
@@ -65,6 +66,11 @@ def halved(image: NDArray[Any]) -> NDArray[Any]:
     blocks = blocks.reshape(rows, tall, columns, wide, *image.shape[2:])
     means: NDArray[Any] = blocks.mean(axis=(1, 3)).astype(image.dtype)
     return means
+
+
+def thinned(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return every second row and column of labels: a mean of two labels is another region."""
+    return labels[::2, ::2]
 
 
 class Previewer:
@@ -159,12 +165,17 @@ class Previewer:
                 np.copyto(job.source, pixels)
                 job.start()
                 job.wait(SECONDS_MAX + 1)
-                request = self.engine.plan_request(header.image, question.steps)
-                margin = plan_any(request).margin
+                planned = job.plan
                 is_plain = job.result.dtype.name in SHOWN_DTYPES
                 shown = viewable(job.result) if is_plain else job.result
-                content, is_whole = self.encode_to_fit(shown, header, Path(folder))
-                return Answer(content, margin=margin if is_whole else None)
+                smaller = thinned if planned.result_kind == "labels" else halved
+                content, is_whole = self.encode_to_fit(shown, header, Path(folder), smaller)
+                return Answer(
+                    content,
+                    margin=planned.margin if is_whole else None,
+                    image_kind=planned.result_kind,
+                    tables=samples(job),
+                )
 
     def held(self, question: Question, folder: Path) -> tuple[Header, NDArray[Any]] | None:
         """Return the picture from memory, or decode it if the question contains it; else None."""
@@ -191,9 +202,15 @@ class Previewer:
         return replace(header, image=header_of(image.shape, header.dtype)), image
 
     def encode_to_fit(
-        self, image: NDArray[Any], header: Header, folder: Path
+        self,
+        image: NDArray[Any],
+        header: Header,
+        folder: Path,
+        smaller: Callable[[NDArray[Any]], NDArray[Any]],
     ) -> tuple[bytes, bool]:
-        """Encode as PNG or values; halve a picture that is too large for a message or for a page.
+        """Encode as PNG or values.
+
+        A picture that is too large for a message or for a page is made `smaller` before.
 
         Returns
         -------
@@ -206,7 +223,7 @@ class Previewer:
                 content = self.encode(image, header, folder)
                 if len(content) <= CONTENT_BYTES_MAX:
                     return content, is_whole
-            image, is_whole = halved(image), False
+            image, is_whole = smaller(image), False
 
     def encode(self, image: NDArray[Any], header: Header, folder: Path) -> bytes:
         """Encode as PNG, or as values if they are not of 8 bits."""

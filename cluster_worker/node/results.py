@@ -96,7 +96,8 @@ class ResultWriter:
             self.notes += tuple(f"{step.name}: {each}" for each in notes)
         size = path.stat().st_size
         given = step.id, step.operation, step.kind
-        return Result(*given, key, name, form.media_type, size)
+        kind = self.file.job.plan.results[number].result_kind
+        return Result(*given, key, name, form.media_type, size, image_kind=kind)
 
     def table(self, step: ResultStep, path: Path) -> Result:
         """Write a table as CSV."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from config.contract import resources
 
-# The rest of a message is left for the line before the picture. In base64 the picture also fits
-# into an answer of Lambda, which may have 6 MB.
+# The rest of a message is left for the line before the picture, which may hold samples of tables.
+# In base64 the picture also fits into an answer of Lambda, which may have 6 MB.
 CONTENT_BYTES_MAX = resources.MESSAGE_BYTES_MAX - 64 * 1024
 
 
@@ -75,12 +75,19 @@ class Answer:
         For a picture that was cut out of a larger one: width in pixels of the edges that may differ
         from the larger one's result. None if all pixels may differ, because a step looks at more
         than a neighbourhood.
+    image_kind : str
+        What the picture is, such as "picture" or "labels".
+    tables : sequence of mapping
+        For each table of the steps, as the API shows it: ``id`` and ``operation`` of the step,
+        ``rows`` (their number), ``columns`` with name and unit, and the ``first`` rows.
     """
 
     content: bytes = b""
     reason: str = ""
     margin: int | None = None
     retry_seconds: int = 0
+    image_kind: str = ""
+    tables: Sequence[Mapping[str, Any]] = ()
 
     def to_bytes(self) -> bytes:
         """Encode for the broker: a line of JSON, then the picture."""
@@ -88,6 +95,8 @@ class Answer:
             "reason": self.reason,
             "margin": self.margin,
             "retry_seconds": self.retry_seconds,
+            "image_kind": self.image_kind,
+            "tables": list(self.tables),
         }
         return json.dumps(words).encode() + b"\n" + self.content
 
@@ -102,4 +111,6 @@ class Answer:
             str(words["reason"]),
             None if margin is None else int(margin),
             int(words.get("retry_seconds", 0)),
+            str(words.get("image_kind", "")),
+            tuple(words.get("tables", ())),
         )

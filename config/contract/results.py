@@ -59,6 +59,8 @@ class Result:
         Rows of a table, without the line of names.
     columns : tuple of (str, str)
         Names and units of the columns of a table.
+    image_kind : str
+        What an image is, such as "labels".
     """
 
     id: str
@@ -70,6 +72,7 @@ class Result:
     bytes: int
     rows: int = 0
     columns: tuple[tuple[str, str], ...] = ()
+    image_kind: str = ""
 
 
 def result_steps(

@@ -17,6 +17,13 @@ from config.contract.settings import TOP
 PICTURE = b"\x89PNG\r\n\x1a\n and pixels"
 HASH = hashlib.sha256(PICTURE).hexdigest()
 STEPS = [{"operation": "invert"}]
+TABLE = {
+    "id": "2",
+    "operation": "image_statistics",
+    "rows": 1,
+    "columns": [{"name": "mean", "unit": "value"}],
+    "first": [[None]],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +65,13 @@ def answering(queues, answer):
 
 
 def test_a_preview_is_answered_with_its_picture(api, queues):
-    thread, asked = answering(queues, Answer(b"a PNG", margin=3))
+    thread, asked = answering(
+        queues, Answer(b"a PNG", margin=3, image_kind="labels", tables=(TABLE,))
+    )
     status, found = api.post("/previews", body())
     thread.join(20)
-    assert (status, found) == (200, {"url": "data:image/png;base64," + "YSBQTkc=", "margin": 3})
+    wanted = {"url": "data:image/png;base64," + "YSBQTkc=", "margin": 3}
+    assert (status, found) == (200, wanted | {"image_kind": "labels", "tables": [TABLE]})
     assert asked == [Question(HASH, PICTURE, ({"operation": "invert"},))]
 
 

@@ -16,7 +16,7 @@ def test_all_results_are_listed_in_the_order_of_the_steps(api):
     key = resources.result_key(batch, job, 1, "tif")
     table = resources.further_result_key(batch, job, 1, "cells", "csv")
     results = [
-        Result("4", "label", "image", key, "a.tif", "image/tiff", 9),
+        Result("4", "label", "image", key, "a.tif", "image/tiff", 9, image_kind="labels"),
         Result("cells", "regionprops_table", "table", table, "a_cells.csv", "text/csv", 20, 2),
     ]
     results[1] = replace(results[1], columns=(("label", ""), ("area", "px²")))
@@ -31,6 +31,7 @@ def test_all_results_are_listed_in_the_order_of_the_steps(api):
             "name": "a.tif",
             "type": "image/tiff",
             "bytes": 9,
+            "image_kind": "labels",
         },
         {
             "id": "cells",

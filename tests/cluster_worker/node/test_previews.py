@@ -4,12 +4,14 @@ import threading
 import numpy as np
 import pika
 import pytest
-from skimage import data, filters
+from skimage import data, filters, measure
 
+from cluster_worker.engine.tables import Table
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import RpcServer
-from cluster_worker.node.previews import Previewer, halved, plain
+from cluster_worker.node.previews import Previewer, halved, plain, thinned
+from cluster_worker.node.samples import first_rows, fitting
 from config.contract import resources
 from config.contract.preview import Answer, Question
 from tests.app import pictures
@@ -59,6 +61,48 @@ def test_within_its_margin_a_crop_is_as_the_whole_picture(previewer, steps, marg
         core = pictures.pixels(crop.content)[margin : 120 - margin, margin : 120 - margin]
         expected = whole[40 + margin : 160 - margin, 40 + margin : 160 - margin]
         np.testing.assert_array_equal(core, expected)
+
+
+@pytest.mark.slow
+def test_a_recipe_shows_its_last_image_and_the_first_rows_of_its_tables(previewer):
+    image = data.coins()[:256, :256]
+    steps = (
+        {"operation": "threshold_otsu", "id": "mask", "keep": True},
+        {"operation": "label"},
+        {
+            "operation": "regionprops_table",
+            "properties": ["label", "area", "centroid_weighted"],
+            "intensity": "original",
+            "id": "coins",
+        },
+        {"operation": "image_statistics", "image": "original"},
+    )
+    answer = ask(previewer, pictures.png(image), steps)
+    labels = measure.label(image > filters.threshold_otsu(image))
+    np.testing.assert_array_equal(values_of(answer.content)[1], labels)
+    assert (answer.image_kind, answer.margin) == ("labels", None)
+    coins, statistics = answer.tables
+    assert (coins["id"], coins["rows"], len(coins["first"])) == ("coins", labels.max(), 10)
+    assert coins["columns"][:2] == [{"name": "label", "unit": ""}, {"name": "area", "unit": "px²"}]
+    areas = np.bincount(labels.ravel())[1:11]
+    assert [row[:2] for row in coins["first"]] == [[i + 1, area] for i, area in enumerate(areas)]
+    assert (statistics["id"], statistics["rows"]) == ("4", 1)
+
+
+def test_labels_are_made_smaller_without_new_ones():
+    labels = np.array([[1, 1, 9], [1, 0, 9], [7, 7, 7]])
+    np.testing.assert_array_equal(thinned(labels), [[1, 9], [7, 7]])
+
+
+def test_a_table_that_an_answer_cannot_hold_is_without_rows_or_absent(monkeypatch):
+    small, large = {"id": "1", "first": [[1]]}, {"id": "2", "first": [[1]] * 30}
+    monkeypatch.setattr("cluster_worker.node.samples.BYTES_MAX", 90)
+    assert fitting([small, large]) == [small, {"id": "2", "first": []}]
+    assert fitting([small] * 4) == [small] * 3
+
+
+def test_numbers_that_json_does_not_have_are_absent_from_the_first_rows():
+    assert first_rows(Table(a=np.array([np.nan, 2.0]), b=np.array([1, 2]))) == [[None, 1], [2.0, 2]]
 
 
 def test_a_gray_picture_that_a_browser_sends_in_colour_is_gray():

@@ -205,6 +205,8 @@ def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
         ("5", "image_statistics", "table", "scan_image_statistics.csv"),
     ]
     assert labels.key == row.result_key
+    kinds = [each.image_kind for each in results]
+    assert kinds == ["mask", "labels", "", ""]
     with Engine(1, warm=False) as engine:
         found = engine.run(SIXTEEN_BITS, MEASURED)
     for result, image in ((labels, found.image), (mask, found.images["mask"])):
