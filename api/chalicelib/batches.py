@@ -54,11 +54,8 @@ class Request:
         """Hash of the body."""
         return digest(json.dumps(self.body, sort_keys=True))
 
-    def rows(self, batch: Batch, version: int, now: int) -> list[Job]:
-        """Build the rows of its jobs.
-
-        `batch.jobs` counts the jobs before them; `version` is that of their messages.
-        """
+    def rows(self, batch: Batch, now: int) -> list[Job]:
+        """Build the rows of its jobs; `batch.jobs` counts the jobs before them."""
         ids = [digest(self.batch, self.key, str(i))[:16] for i in range(len(self.body["images"]))]
         return [
             Job(
@@ -69,7 +66,7 @@ class Request:
                 type=image.get("type", ""),
                 reuse=reuse_of(image),
                 visitor=batch.visitor,
-                version=version,
+                version=batch.version,
                 lane="interactive" if batch.jobs + i < INTERACTIVE_JOBS_MAX else "bulk",
                 state="awaiting_upload",
                 created=now,
@@ -134,6 +131,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         depth=body.get("depth", "input"),
         metadata=body.get("metadata", "keep"),
         inputs=inputs.find(services, body.get("inputs", {})),
+        version=version_of(body["steps"], services.catalogue),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),
@@ -176,7 +174,7 @@ def fill(services: Services, batch: Batch, request: Request, opening: Write) -> 
     if not is_first:
         batch = lookup.live_batch(services, request.batch)
     before = batch if "Put" not in opening else replace(batch, jobs=0)
-    rows = request.rows(before, version_of(batch.steps, services.catalogue), services.clock())
+    rows = request.rows(before, services.clock())
     with busy_as_problem():
         for start in range(0, len(rows), JOBS_PER_TRANSACTION):
             few = rows[start : start + JOBS_PER_TRANSACTION]

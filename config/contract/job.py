@@ -316,6 +316,8 @@ class Batch:
     metadata: Metadata = "keep"
     # Other images that the steps read.
     inputs: tuple[InputFile, ...] = ()
+    # Version of the messages of its jobs.
+    version: int = CHAIN_VERSION
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -335,6 +337,7 @@ class Batch:
             visitor=item.get("visitor", ""),
             metadata=item.get("metadata", "keep"),
             inputs=tuple(InputFile(**each) for each in json.loads(item.get("inputs", "[]"))),
+            version=int(item.get("version", CHAIN_VERSION)),
         )
 
     def to_item(self) -> dict[str, Any]:

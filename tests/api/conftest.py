@@ -136,9 +136,11 @@ class Api:
         transitions.release_waiting(self.services, self.row(batch, job))
 
     def store_result(self, batch, job, attempt=1):
-        """Put a result where a worker would."""
+        """Put a result and a table where a worker would; returns the key of the result."""
         key = resources.result_key(batch, job, attempt, "png")
-        self.s3.put_object(Bucket=self.services.settings.results_bucket, Key=key, Body=PNG)
+        table = resources.further_result_key(batch, job, attempt, "cells", "csv")
+        for each in (key, table):
+            self.s3.put_object(Bucket=self.services.settings.results_bucket, Key=each, Body=PNG)
         return key
 
     def state(self, batch, job):

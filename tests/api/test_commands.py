@@ -61,7 +61,7 @@ def test_a_result_that_comes_after_the_deletion_is_deleted_too(api):
     api.store_result(batch, job)
     api.clock.pass_seconds(30)
     api.sweep()
-    assert len(api.results()) == 1
+    assert len(api.results()) == 2
     api.clock.pass_seconds(31)
     assert api.sweep() == {"commands": 1}
     assert api.results() == []

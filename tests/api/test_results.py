@@ -81,4 +81,7 @@ def test_a_page_of_jobs_with_many_columns_fits_into_an_answer(api, monkeypatch):
 )
 def test_a_message_says_whether_its_recipe_is_a_chain(api, queues, steps, version):
     batch, (job,) = api.queued(steps=steps)
+    more = {"images": [{"name": "b.png", "bytes": 100, "type": "image/png"}]}
+    _, added = api.post(f"/batches/{batch}/jobs", more)
     assert queues.take() == [Message(batch, job, 1, version)]
+    assert api.row(batch, added["jobs"][0]["job"]).version == version

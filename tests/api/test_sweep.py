@@ -188,14 +188,14 @@ def test_after_its_time_a_job_expires_with_its_upload_and_results(api, state):
     if state == "cancelled":
         api.post(f"/batches/{batch}/jobs/{job}/cancel")
     elif state != "queued":
-        api.end(batch, job, state)
+        api.end(batch, job, state, results="[]")
     api.clock.pass_seconds(7 * 24 * 3600 - 1)
     api.sweep()
     assert len(api.uploads()) == 1
     api.clock.pass_seconds(3600)
     api.sweep()
     row = api.row(batch, job)
-    assert (row.state, row.result_key, row.due) == ("expired", "", 0)
+    assert (row.state, row.result_key, row.results, row.due) == ("expired", "", "", 0)
     assert api.uploads() == api.results() == []
     assert api.table.summary(batch)[1]["expired"] == 1
     assert api.sweep() == {}

@@ -165,10 +165,10 @@ def test_what_is_deleted_is_only_what_belongs_to_the_job(api):
         api.arrive(batch, job)
         for attempt in (1, 2):
             api.store_result(batch, job, attempt)
-    assert sum(objects.delete_objects(api.services, batch, first)) == 3
+    assert sum(objects.delete_objects(api.services, batch, first)) == 5
     assert api.uploads() == [resources.upload_key(batch, second)]
-    assert len(api.results()) == 2
-    assert sum(objects.delete_objects(api.services, batch)) == 3
+    assert len(api.results()) == 4
+    assert sum(objects.delete_objects(api.services, batch)) == 5
     assert api.results() == []
 
 

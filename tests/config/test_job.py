@@ -27,7 +27,7 @@ def test_a_row_survives_the_table():
 def test_a_batch_survives_the_table():
     batch = Batch("b", ({"operation": "gaussian", "sigma": 0.1},), "same", 1, 2, 3, "cancel", 4)
     flat = InputFile("input:flat", "c" * 32, "d" * 16, '"e"', "empty.tif", 9)
-    batch = dataclasses.replace(batch, inputs=(flat,))
+    batch = dataclasses.replace(batch, inputs=(flat,), version=2)
     assert Batch.from_item(batch.to_item()) == batch
 
 
