@@ -52,6 +52,7 @@ class Audit:
         elif state == "succeeded" and expected.check:
             try:
                 expected.check(visitor.client.download(view))
+                check_results(visitor.client, view["results"])
             except AssertionError as error:
                 self.faults.append(f"{expected.kind}: other pixels: {str(error)[:200]}")
 
@@ -154,3 +155,10 @@ def left_behind(app):
     """Return what is left after the app has ended: files in memory, and in the spool."""
     folders = (Path("/dev/shm"), app.spool)  # noqa: S108 - the storm's own
     return [str(path) for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def check_results(client, results):
+    """Check that every result of a job is there, and every table has its rows."""
+    for result in results:
+        lines = client.fetch(result).count(b"\n")
+        assert result["kind"] == "image" or lines == result["rows"] + 1 > 1, result["name"]

@@ -29,7 +29,8 @@ MEDIAN = [{"operation": "median", "footprint": "disk", "radius": 3}]
 SEGMENTED = [
     {"operation": "gaussian", "sigma": 3.0},
     {"operation": "threshold_otsu"},
-    {"operation": "label"},
+    {"operation": "label", "id": "labels", "keep": True},
+    {"operation": "regionprops_table", "properties": ["label", "area"]},
 ]
 # Its function does not look at a cancel for some seconds.
 LONG = [{"operation": "denoise_nl_means", "patch_size": 7, "patch_distance": 11}]
