@@ -15,6 +15,9 @@ from cluster_worker.imagefiles.formats import FORMATS, titles
 JOURNAL = "dip-run.jsonl"
 # Of the journal's lines.
 VERSION = 1
+# The first columns of a joined table: name of the file, plane of a stack (0: a file has one), and
+# path below the folder.
+IMAGE_COLUMNS = ("image", "plane", "path")
 WILD = "*?["
 EXTENSIONS = {extension: form.name for form in FORMATS.values() for extension in form.extensions}
 
@@ -256,7 +259,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 def join_tables(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
     """Join the tables of all images, so that each name has one CSV in the folder.
 
-    Its first column is the image. A column that an image does not have is empty in its rows.
+    The first columns tell the image of a row (see `IMAGE_COLUMNS`). A column that an image does not
+    have is empty in its rows.
 
     Returns
     -------
@@ -286,12 +290,13 @@ def join_table(file: Any, folder: Path, name: str, outcomes: Sequence[Outcome]) 
         with path.open(newline="", encoding="utf-8") as each:
             columns.update(dict.fromkeys(next(csv.reader(each), [])))
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["image", *columns])
+    writer.writerow([*IMAGE_COLUMNS, *columns])
     for source, path in paths.items():
         with path.open(newline="", encoding="utf-8") as each:
             rows = csv.reader(each)
             places = {column: place for place, column in enumerate(next(rows, []))}
             order = [places.get(column) for column in columns]
+            image = (source.rpartition("/")[2], 0, source)
             writer.writerows(
-                [source, *("" if place is None else row[place] for place in order)] for row in rows
+                [*image, *("" if place is None else row[place] for place in order)] for row in rows
             )

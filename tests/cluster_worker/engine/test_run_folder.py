@@ -113,15 +113,17 @@ def test_tables_of_all_images_are_joined_with_the_name_of_the_image(engine, scan
     assert report.tables == (target / "cells.csv",)
     with (target / "cells.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [*rows[0]] == ["image", "label", "area", "intensity_mean"]
+    assert [*rows[0]] == ["image", "plane", "path", "label", "area", "intensity_mean"]
     coins = data.coins()
     labels = measure.label(coins > filters.threshold_otsu(coins))
     expected = measure.regionprops_table(labels, coins, ["area", "intensity_mean"])
-    found = [row for row in rows if row["image"] == "a.png"]
+    found = [row for row in rows if row["path"] == "a.png"]
     assert [float(row["area"]) for row in found] == expected["area"].tolist()
     means = [float(row["intensity_mean"]) for row in found]
     np.testing.assert_allclose(means, expected["intensity_mean"], rtol=1e-9)
-    assert {row["image"] for row in rows} == {"a.png", "day 2/a.JPG", "day 2/b.tif"}
+    told = {(row["image"], row["plane"], row["path"]) for row in rows}
+    paths = {"a.png", "day 2/a.JPG", "day 2/b.tif"}
+    assert told == {(path.rpartition("/")[2], "0", path) for path in paths}
     assert sorted(each.name for each in (target / "day 2").iterdir()) == sorted(
         f"{stem}{end}" for stem in "ab" for end in (".tif", "_mask.tif", "_cells.csv")
     )
