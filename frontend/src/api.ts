@@ -30,6 +30,26 @@ export interface Result {
   readonly columns: number;
 }
 
+/** A column of a table; its unit is "" if it has none. */
+export interface Column {
+  readonly name: string;
+  readonly unit: string;
+}
+
+/** One of the results of a job: the last image, an image that was kept, or a table. */
+export interface JobResult {
+  /** Id of the step that gave it, or the step's number. */
+  readonly id: string;
+  readonly operation: string;
+  readonly kind: "image" | "table";
+  readonly address: string;
+  readonly name: string;
+  readonly bytes: number;
+  /** Of a table. */
+  readonly rows?: number;
+  readonly columns?: readonly Column[];
+}
+
 /** A queue on the broker: "interactive" for small batches, "bulk" for large ones. */
 export type Lane = "interactive" | "bulk";
 
@@ -83,6 +103,8 @@ export interface JobView {
   readonly changed: number;
   readonly started: number;
   readonly result: Result | null;
+  /** All its results, in the order of the steps. */
+  readonly results: readonly JobResult[];
   readonly views: Views;
   readonly rows: number;
   readonly columns: number;

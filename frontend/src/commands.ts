@@ -13,8 +13,13 @@ const ENDINGS: Readonly<Record<Format, string>> = {
 
 /** Return the recipe as a shell command. */
 export function asShell(steps: readonly Step[], { format, depth, metadata }: Output): string {
-  const words = toBody(steps).map(({ operation, ...values }) =>
-    [operation, ...Object.entries(values).map(([name, value]) => assigned(name, value))].join(" "),
+  const words = toBody(steps).map(({ operation, id, keep, ...values }) =>
+    [
+      operation,
+      ...Object.entries(values).map(([name, value]) => assigned(name, value)),
+      ...(id ? [`as=${String(id)}`] : []),
+      ...(keep ? ["keep"] : []),
+    ].join(" "),
   );
   const native = depth === "native" ? " --depth native" : "";
   const strip = metadata === "strip" ? " --metadata strip" : "";
@@ -22,6 +27,7 @@ export function asShell(steps: readonly Step[], { format, depth, metadata }: Out
 }
 
 function assigned(name: string, value: Value): string {
+  if (Array.isArray(value)) return `${name}=${value.join(",")}`;
   return `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`;
 }
 
@@ -75,5 +81,12 @@ while [[ $(jq -r .state <<< "$view") =~ ^(queued|running)$ ]]; do
 done
 jq -r '.state, .reason' <<< "$view"
 curl -sS --fail-with-body -o "out-$(jq -r .result.name <<< "$view")" "${origin}$(jq -r .result.url <<< "$view")"
+${steps.some(({ isTable, isKept }) => isTable || isKept) ? others(origin) : ""}`;
+}
+
+/** Commands that fetch the tables and kept images of a job as well. */
+function others(origin: string): string {
+  return `jq -r '.result.url as $main | .results[] | select(.address != $main) | "\\(.address) \\(.name)"' <<< "$view" |
+  while read -r address name; do curl -sS --fail-with-body -o "$name" "${origin}$address"; done
 `;
 }

@@ -2,7 +2,8 @@
 
 import type { Histogram, Samples, Values } from "./values";
 
-export const MAPS = ["gray", "viridis", "magma", "fire"] as const;
+/** "labels" gives each number a colour of its own, and black to 0. */
+export const MAPS = ["gray", "viridis", "magma", "fire", "labels"] as const;
 
 export type MapName = (typeof MAPS)[number];
 
@@ -20,7 +21,7 @@ export interface Contrast {
 type Colour = readonly [number, number, number];
 
 // Equal steps of matplotlib's maps of these names; "fire" is black, red, yellow, white.
-const STOPS: Readonly<Record<MapName, readonly Colour[]>> = {
+const STOPS: Readonly<Record<Exclude<MapName, "labels">, readonly Colour[]>> = {
   gray: [
     [0, 0, 0],
     [255, 255, 255],
@@ -116,8 +117,28 @@ function levelOf(value: number, [low, high]: Limits, gamma: number): number {
   return gamma === 1 ? part : part ** gamma;
 }
 
+/** Colours of labels, after which they begin anew. */
+const LABELS = 720;
+// Neighbouring numbers get colours that are far from each other: the golden angle.
+const TURN = 137.508;
+
+/** Return the colour of the region with a number; black for 0. */
+export function colourOfLabel(label: number): Colour {
+  const number = Math.round(label);
+  if (number <= 0 || Number.isNaN(number)) return [0, 0, 0];
+  const place = (number - 1) % LABELS;
+  const hue = (place * TURN) % 360;
+  const light = 0.52 + 0.13 * (place % 3);
+  return [0, 8, 4].map((shift) => {
+    const at = (shift + hue / 30) % 12;
+    const part =
+      light - 0.8 * Math.min(light, 1 - light) * Math.max(-1, Math.min(at - 3, 9 - at, 1));
+    return Math.round(255 * part);
+  }) as unknown as Colour;
+}
+
 /** Return the colour of a map at a part of it, from 0 to 1. */
-export function colourAt(map: MapName, part: number): Colour {
+export function colourAt(map: Exclude<MapName, "labels">, part: number): Colour {
   const stops = STOPS[map];
   const place = Math.min(1, Math.max(0, part)) * (stops.length - 1);
   const first = Math.min(stops.length - 2, Math.floor(place));
@@ -144,13 +165,15 @@ export function painted(
   const { width, height, channels, dtype } = values;
   const pixels = new Uint8ClampedArray(4 * width * height);
   const colours = coloursOf(values) < 3 ? 1 : 3;
+  if (map === "labels" && colours === 1) return paintedLabels(samples, pixels, channels);
   const isClear = hasAlpha(values);
   const opaque = dtype.startsWith("float") ? 1 : wholeRange(dtype)[1];
   const shades = Array.from({ length: colours }, (_, channel) => {
     const table = new Uint8Array(3 * (SHADES + 1));
     for (let i = 0; i <= SHADES; i += 1) {
       const part = levelOf(i / SHADES, [0, 1], gamma);
-      const shade = colours === 1 ? colourAt(map, part) : [Math.round(255 * part)];
+      const shade =
+        colours === 1 && map !== "labels" ? colourAt(map, part) : [Math.round(255 * part)];
       table.set(shade, 3 * i);
     }
     const [low, high] = limits[channel] ?? [0, 1];
@@ -172,6 +195,23 @@ export function painted(
   return pixels;
 }
 
+/** Paint labels; the background is clear, so that what lies below can be seen. */
+function paintedLabels(
+  samples: Samples,
+  pixels: Uint8ClampedArray<ArrayBuffer>,
+  channels: number,
+): Uint8ClampedArray<ArrayBuffer> {
+  const table = Array.from({ length: LABELS + 1 }, (_, label) => colourOfLabel(label));
+  for (let from = 0, to = 0; to < pixels.length; from += channels, to += 4) {
+    const label = samples[from] ?? 0;
+    const colour = label > 0 ? table[((label - 1) % LABELS) + 1] : undefined;
+    if (!colour) continue;
+    [pixels[to], pixels[to + 1], pixels[to + 2]] = colour;
+    pixels[to + 3] = 255;
+  }
+  return pixels;
+}
+
 // One entry for each level of the picture.
 const TABLE = 255;
 
@@ -189,6 +229,7 @@ export function tablesOf(contrast: Contrast, domain: Limits): readonly string[] 
     const own = limits[channel] ?? limits[0] ?? domain;
     return Array.from({ length: TABLE + 1 }, (_, i) => {
       const value = domain[0] + (i / TABLE) * (domain[1] - domain[0]);
+      if (map === "labels") return ((colourOfLabel(value)[channel] ?? 0) / 255).toFixed(3);
       const part = levelOf(value, own, gamma);
       const level = limits.length === 1 ? (colourAt(map, part)[channel] ?? 0) / 255 : part;
       return level.toFixed(3);

@@ -1,11 +1,24 @@
+/** Names for people of operations and their parameters. */
+
+/** Operations whose titles and helps are put in the words of those who look for them. */
+export const OPERATIONS: Readonly<
+  Record<string, { readonly title: string; readonly help: string }>
+> = {
+  regionprops_table: {
+    title: "Measure objects",
+    help: "Count objects and measure each one: area, place, shape and brightness. Takes numbered regions, and gives a table.",
+  },
+};
+
 /**
- * Names of parameters for people, where scikit-image's own ones are short or technical.
+ * Names of parameters, where scikit-image's own ones are short or technical.
  *
  * A name holds for all operations that have the parameter, unless one has its own, as
  * `operation.parameter`.
  */
-
 export const PARAMETERS: Readonly<Record<string, string>> = {
+  "regionprops_table.properties": "What is measured",
+  "regionprops_table.spacing": "Size of a pixel",
   nbins: "Bins",
   bins: "Bins",
   cval: "Background value",

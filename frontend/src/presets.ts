@@ -1,5 +1,6 @@
 /** Ready-made chains. */
 
+import { MEASURED } from "./properties";
 import type { StepBody } from "./recipe";
 import { texts } from "./texts";
 
@@ -11,6 +12,16 @@ export interface Preset {
 }
 
 export const PRESETS: readonly Preset[] = [
+  {
+    id: "count",
+    ...texts.presets.count,
+    steps: [
+      { operation: "gaussian", sigma: 2 },
+      { operation: "threshold_otsu" },
+      { operation: "label" },
+      { operation: "regionprops_table", properties: MEASURED, intensity: "original" },
+    ],
+  },
   {
     id: "scan",
     ...texts.presets.scan,

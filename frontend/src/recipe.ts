@@ -1,10 +1,12 @@
 /** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
 import type { Depth, Format, Metadata } from "./api";
+import { IMAGE, firstReads, inputsOf, namesOf, readProblems } from "./inputs";
 import { PARAMETERS } from "./parameters";
+import { MEASURED } from "./properties";
 import { texts } from "./texts";
 
-export type Value = number | string | boolean | null | readonly number[];
+export type Value = number | string | boolean | null | readonly number[] | readonly string[];
 
 /** JSON Schema of one parameter, with the catalogue's hints for forms. */
 export interface ParameterSchema {
@@ -14,7 +16,12 @@ export interface ParameterSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly enum?: readonly string[];
-  readonly items?: { readonly type: string; readonly minimum?: number; readonly maximum?: number };
+  readonly items?: {
+    readonly type: string;
+    readonly minimum?: number;
+    readonly maximum?: number;
+    readonly enum?: readonly string[];
+  };
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly default: Value;
@@ -23,6 +30,13 @@ export interface ParameterSchema {
   readonly "x-step"?: number;
   /** Whether it is a fine setting, which most visitors never change. */
   readonly "x-fine"?: boolean;
+}
+
+/** An image that an operation reads beside its own. */
+export interface InputSchema {
+  readonly title: string;
+  readonly description: string;
+  readonly required: boolean;
 }
 
 export interface Operation {
@@ -34,10 +48,9 @@ export interface Operation {
   readonly note?: string;
   /** How the image is cut for it; "geometric" if the result may have another size. */
   readonly kind?: string;
-  /** What it gives; a table leaves the image as it is. */
+  /** "table" if it measures, and leaves the image as it is. */
   readonly gives?: "image" | "table";
-  /** Second images that it reads, by the names of its parameters. */
-  readonly inputs?: Readonly<Record<string, { readonly required: boolean }>>;
+  readonly inputs?: Readonly<Record<string, InputSchema>>;
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
@@ -62,6 +75,14 @@ export interface Step {
   readonly values: Readonly<Record<string, Value>>;
   /** Whether it is switched off: shown on the page, but not sent. */
   readonly isOff: boolean;
+  /** By input, the image that it reads: "original", the id of an earlier step, or "" for none. */
+  readonly reads: Readonly<Record<string, string>>;
+  /** Whether its image is a result as well. */
+  readonly isKept: boolean;
+  /** Whether it gives a table, and leaves the image as it is. */
+  readonly isTable: boolean;
+  /** Its name in the recipe that it came from, or "". */
+  readonly name: string;
 }
 
 /** One step in the API's form. */
@@ -116,14 +137,14 @@ export interface ListField extends FieldBase {
   readonly default: readonly number[];
 }
 
-export type Field = NumberField | ChoiceField | SwitchField | ListField;
-
-/** Return a catalogue of the operations that need one image and give one. */
-export function forChains(catalogue: Catalogue): Catalogue {
-  const stands = ({ gives, inputs = {} }: Operation) =>
-    gives !== "table" && !Object.values(inputs).some(({ required }) => required);
-  return { ...catalogue, operations: catalogue.operations.filter(stands) };
+/** Some of a list of words. */
+export interface WordsField extends FieldBase {
+  readonly kind: "words";
+  readonly options: readonly string[];
+  readonly default: readonly string[];
 }
+
+export type Field = NumberField | ChoiceField | SwitchField | ListField | WordsField;
 
 /** Return the form fields of an operation, in the sequence of the catalogue. */
 export function fieldsOf(operation: Operation): Field[] {
@@ -149,6 +170,11 @@ function fieldOf(operation: string, name: string, schema: ParameterSchema): Fiel
   if (types.includes("boolean")) {
     return { ...base, kind: "switch", default: schema.default === true };
   }
+  if (schema.items?.enum) {
+    const start = STARTS[operation]?.[name] ?? schema.default;
+    const chosen = Array.isArray(start) ? start.map(String) : [];
+    return { ...base, kind: "words", options: schema.items.enum, default: chosen };
+  }
   if (schema.items) {
     return {
       ...base,
@@ -159,7 +185,7 @@ function fieldOf(operation: string, name: string, schema: ParameterSchema): Fiel
       least: schema.minItems ?? 0,
       most: schema.maxItems ?? Infinity,
       unit: schema["x-unit"] ?? "",
-      default: Array.isArray(schema.default) ? schema.default : [],
+      default: Array.isArray(schema.default) ? schema.default.map(Number) : [],
     };
   }
   const integer = types.includes("integer");
@@ -220,7 +246,27 @@ export function tidy(value: number): number {
 }
 
 export function newStep(operation: Operation, id: string): Step {
-  return { id, operation: operation.name, values: defaultsOf(operation), isOff: false };
+  const values = { ...defaultsOf(operation), ...STARTS[operation.name] };
+  return { ...stepOf(id, operation.name, operation), values, reads: firstReads(operation) };
+}
+
+/** What a new step has where the defaults of scikit-image are of little use. */
+const STARTS: Readonly<Record<string, Readonly<Record<string, Value>>>> = {
+  regionprops_table: { properties: MEASURED },
+};
+
+/** A step without values. */
+function stepOf(id: string, name: string, operation: Operation | undefined): Step {
+  return {
+    id,
+    operation: name,
+    values: {},
+    isOff: false,
+    reads: {},
+    isKept: false,
+    isTable: operation?.gives === "table",
+    name: "",
+  };
 }
 
 export function defaultsOf(operation: Operation): Record<string, Value> {
@@ -242,12 +288,16 @@ function problemOf(field: Field, value: Value | undefined): string {
   if (field.kind === "number") {
     return value === null && field.nullable ? "" : numberProblem(field, value);
   }
+  if (field.kind === "words") {
+    return Array.isArray(value) && value.length > 0 ? "" : texts.filters.needsWords;
+  }
   if (field.kind !== "list") return "";
   const numbers = Array.isArray(value) ? value : [];
   if (numbers.length < field.least || numbers.length > field.most) {
     return texts.filters.needsNumbers(field.least, field.most);
   }
-  return numbers.map((each) => numberProblem(field, each)).find(Boolean) ?? "";
+  const problems = numbers.map((each: Value) => numberProblem(field, each));
+  return problems.find(Boolean) ?? "";
 }
 
 function numberProblem(field: NumberField | ListField, value: Value | undefined): string {
@@ -267,12 +317,33 @@ export function active(steps: readonly Step[]): readonly Step[] {
 export function isSendable(steps: readonly Step[], operations: readonly Operation[]): boolean {
   return active(steps).every((step) => {
     const operation = operations.find((each) => each.name === step.operation);
-    return operation !== undefined && Object.keys(problemsOf(step, operation)).length === 0;
+    if (!operation) return false;
+    const problems = { ...problemsOf(step, operation), ...readProblems(step, steps, operation) };
+    return Object.keys(problems).length === 0;
   });
 }
 
+/** Return the steps that are switched on in the API's form. */
 export function toBody(steps: readonly Step[]): StepBody[] {
-  return active(steps).map((step) => ({ operation: step.operation, ...step.values }));
+  return bodiesOf(active(steps));
+}
+
+/** Return steps in the API's form, those that are switched off as well. */
+export function bodiesOf(steps: readonly Step[]): StepBody[] {
+  const names = namesOf(steps);
+  return steps.map(({ id, operation, values, reads, isKept }) => {
+    const read = Object.entries(reads)
+      .filter(([, from]) => from !== "")
+      .map(([name, from]) => [name, names.get(from) ?? from]);
+    const name = names.get(id);
+    return {
+      operation,
+      ...values,
+      ...Object.fromEntries(read),
+      ...(name !== undefined && { id: name }),
+      ...(isKept && { keep: true }),
+    };
+  });
 }
 
 /** Convert the steps of a batch to steps of the page; missing parameters get their defaults. */
@@ -281,11 +352,29 @@ export function fromBody(
   operations: readonly Operation[],
   newId: () => string,
 ): Step[] {
-  return bodies.map(({ operation: name, ...values }) => {
+  const ids = new Map<Value, string>();
+  return bodies.map(({ operation: name, id: named = "", keep = false, ...others }) => {
     const operation = operations.find((each) => each.name === name);
-    const defaults = operation ? defaultsOf(operation) : {};
-    return { id: newId(), operation: name, values: { ...defaults, ...values }, isOff: false };
+    const made = stepOf(newId(), name, operation);
+    if (named) ids.set(named, made.id);
+    const inputs = new Set([IMAGE, ...(operation ? inputsOf(operation) : []).map(nameOf)]);
+    const all = Object.entries(others);
+    const read = all.filter(([each, from]) => inputs.has(each) && typeof from === "string");
+    const own = all.filter(([each]) => !inputs.has(each));
+    return {
+      ...made,
+      values: { ...(operation ? defaultsOf(operation) : {}), ...Object.fromEntries(own) },
+      reads: Object.fromEntries(
+        read.map(([each, from]) => [each, ids.get(from ?? "") ?? String(from)]),
+      ),
+      isKept: keep === true,
+      name: String(named),
+    };
   });
+}
+
+function nameOf({ name }: { readonly name: string }): string {
+  return name;
 }
 
 /** How results are written. */
@@ -304,6 +393,14 @@ export function recipeKey(
 ): string {
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
   return JSON.stringify([sorted, format, depth, metadata]);
+}
+
+/** Convert a key back to its recipe. */
+export function recipeOfKey(key: string): Output & { steps: StepBody[] } {
+  type Key = [[string, Value][][], Output["format"], Output["depth"], Output["metadata"]];
+  const [bodies, format, depth, metadata] = JSON.parse(key) as Key;
+  const steps = bodies.map((body) => Object.fromEntries(body) as StepBody);
+  return { steps, format, depth, metadata };
 }
 
 /** A recipe in the API's form, with its key. */

@@ -6,8 +6,8 @@ import { POPULAR, rankAmongUses } from "./synonyms";
 /**
  * Return the operations that match all words of a query, the best matches first.
  *
- * First come those whose title or name is the query or begins with it, then those that people use
- * for it, then those with the words in the title, in the name, and at last in group or help. Of
+ * First come those whose title is the query or begins with it, then what people use most for it,
+ * then those whose name begins with it, then others that people use for it, then those with the words in the title, in the name, and at last in group or help. Of
  * equal ones the popular come first, then as in the catalogue.
  */
 export function search(operations: readonly Operation[], query: string): Operation[] {
@@ -28,8 +28,9 @@ function distance({ title, name, group, help }: Operation, words: readonly strin
   const popular = POPULAR.includes(name) ? 0 : 0.5;
   if (titled === query || name === words.join("_")) return 0;
   if (titled.startsWith(query)) return 1 + popular;
-  if (name.startsWith(words.join("_"))) return 1.75;
   const use = rankAmongUses(query, name);
+  if (use === 0) return 1.6;
+  if (name.startsWith(words.join("_"))) return 1.75;
   if (use !== null) return 2 + use / 100;
   const has = (text: string) => words.every((word) => beginsAWord(text, word));
   if (has(titled)) return 3 + popular;

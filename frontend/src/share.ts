@@ -8,6 +8,7 @@ import {
   type StepBody,
   defaultsOf,
   fromBody,
+  bodiesOf,
   toBody,
 } from "./recipe";
 
@@ -43,7 +44,7 @@ export function writtenOf(
 ): Written {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
   return {
-    steps: steps.map((step) => brief(step, operations)),
+    steps: bodiesOf(steps).map((body) => brief(body, operations)),
     ...(format !== "same" && { format }),
     ...(depth !== "input" && { depth }),
     ...(metadata !== "keep" && { metadata }),
@@ -112,7 +113,7 @@ function isWritten(found: unknown): found is Written {
 }
 
 /** Return a step with only the parameters that differ from the operation's defaults. */
-function brief({ operation, values }: Step, operations: readonly Operation[]): StepBody {
+function brief({ operation, ...values }: StepBody, operations: readonly Operation[]): StepBody {
   const known = operations.find((each) => each.name === operation);
   const defaults = known ? defaultsOf(known) : {};
   const own = Object.entries(values).filter(

@@ -2,20 +2,37 @@
 
 /** Operations by word, the best first. */
 export const USES: Readonly<Record<string, readonly string[]>> = {
-  count: ["label", "threshold_otsu", "watershed", "remove_small_objects"],
-  objects: ["label", "remove_small_objects", "threshold_otsu", "watershed"],
-  cells: ["label", "watershed", "threshold_otsu", "hessian_matrix_det"],
-  particles: ["label", "watershed", "remove_small_objects"],
+  measure: ["regionprops_table", "image_statistics", "label_overlap"],
+  table: ["regionprops_table", "image_statistics", "peak_local_max"],
+  intensity: ["regionprops_table", "image_statistics", "rescale_intensity"],
+  statistics: ["image_statistics", "regionprops_table"],
+  overlap: ["label_overlap"],
+  count: ["regionprops_table", "label", "threshold_otsu", "watershed", "remove_small_objects"],
+  objects: ["regionprops_table", "label", "remove_small_objects", "threshold_otsu", "watershed"],
+  cells: ["regionprops_table", "label", "watershed", "threshold_otsu", "hessian_matrix_det"],
+  particles: ["regionprops_table", "label", "watershed", "remove_small_objects"],
   segment: ["watershed", "label", "threshold_otsu", "slic"],
   segmentation: ["watershed", "label", "threshold_otsu", "slic"],
   split: ["watershed", "threshold_otsu"],
   separate: ["watershed", "separate_stains"],
-  area: ["area_opening", "remove_small_objects", "area_closing", "remove_small_holes"],
+  area: [
+    "regionprops_table",
+    "area_opening",
+    "remove_small_objects",
+    "area_closing",
+    "remove_small_holes",
+  ],
   size: ["resize", "resize_longest_side", "remove_small_objects", "area_opening"],
-  spots: ["hessian_matrix_det", "white_tophat", "difference_of_gaussians", "local_maxima"],
+  spots: [
+    "blob_log",
+    "hessian_matrix_det",
+    "white_tophat",
+    "difference_of_gaussians",
+    "local_maxima",
+  ],
   dots: ["hessian_matrix_det", "local_maxima", "white_tophat"],
-  blobs: ["hessian_matrix_det", "difference_of_gaussians", "label"],
-  peaks: ["local_maxima", "h_maxima"],
+  blobs: ["blob_log", "blob_dog", "hessian_matrix_det", "difference_of_gaussians", "label"],
+  peaks: ["peak_local_max", "local_maxima", "h_maxima"],
   stars: ["hessian_matrix_det", "local_maxima"],
   background: ["rolling_ball", "white_tophat", "rank_subtract_mean", "black_tophat"],
   illumination: ["rolling_ball", "equalize_adapthist", "threshold_local"],
@@ -86,6 +103,7 @@ export const USES: Readonly<Record<string, readonly string[]>> = {
 /** The operations that most people look for, which the picker shows first. */
 export const POPULAR: readonly string[] = [
   ...["resize", "crop", "gaussian", "unsharp_mask", "threshold_otsu", "label"],
+  "regionprops_table",
   ...["rgb2gray", "median", "canny", "invert", "rescale_intensity", "rotate"],
 ];
 

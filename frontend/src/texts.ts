@@ -1,52 +1,19 @@
 /** Every text of the site, ready to be translated. */
 
 import type { Contrast } from "./contrast";
+import {
+  WORTH_TELLING_MS,
+  change,
+  counted,
+  date,
+  duration,
+  fraction,
+  number,
+  sample,
+  size,
+  unitAfter,
+} from "./formats";
 import type { Field, Value } from "./recipe";
-
-const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
-const fraction = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 6 });
-const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long" });
-
-/** One of two forms of a word, with its count. */
-function counted(count: number, one: string, many = `${one}s`): string {
-  return `${number.format(count)} ${count === 1 ? one : many}`;
-}
-
-/** A file's size with its unit; 1 kB is 1000 bytes, as in file dialogs. */
-function size(bytes: number): string {
-  if (bytes < 1000) return counted(bytes, "byte");
-  if (bytes < 1e6) return `${number.format(bytes / 1e3)} kB`;
-  if (bytes < 1e9) return `${number.format(bytes / 1e6)} MB`;
-  return `${number.format(bytes / 1e9)} GB`;
-}
-
-/** A value of a pixel: whole numbers as they are, floats with six digits. */
-function sample(value: number, dtype: string): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
-  return dtype.startsWith("float") ? fraction.format(value) : String(value);
-}
-
-/** Sizes before and after, with the change: "3.1 MB → 1.2 MB, −61 %". */
-function change(before: number, after: number): string {
-  if (before === 0 || before === after) return size(after);
-  const percent = Math.round((100 * (after - before)) / before);
-  const sign = percent < 0 ? "−" : "+";
-  const told = percent === 0 ? "" : `, ${sign}${number.format(Math.abs(percent))} %`;
-  return `${size(before)} → ${size(after)}${told}`;
-}
-
-/** A time to wait, as people say it. */
-function duration(ms: number): string {
-  const seconds = Math.max(1, Math.round(ms / 1000));
-  if (seconds < 90) return counted(seconds, "second");
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? counted(minutes, "minute") : counted(Math.round(minutes / 60), "hour");
-}
-
-// Shorter times than this are not shown: they have passed before they are read.
-const WORTH_TELLING_MS = 1500;
-
-const unitAfter = (unit: string) => (unit ? ` ${unit}` : "");
 
 export const texts = {
   title: "Distributed Image Processing",
@@ -73,7 +40,7 @@ export const texts = {
       `The sample ${name} could not be loaded. Check your connection and try again.`,
     samplesHeading: "Add a sample",
     credits:
-      "Portrait: NASA. Coins: Brooklyn Museum. Cells: CMMI. The scan is laid together out of Cells on this page. All free to use.",
+      "Portrait: NASA. Coins: Brooklyn Museum. Cells: CMMI. The scan is laid together out of Cells, and Nuclei are drawn, on this page. All free to use.",
     select: (name: string) => `Show ${name}`,
     upload: (name: string) => `Upload of ${name}`,
     processing: (name: string) => `Processing of ${name}`,
@@ -110,6 +77,7 @@ export const texts = {
   samples: {
     portrait: { title: "Portrait", use: "made crisp" },
     coins: { title: "Coins", use: "told from the background" },
+    nuclei: { title: "Nuclei, 16 bits", use: "counted and measured" },
     cells: { title: "Cells", use: "brown stain measured" },
     scan: { title: "Huge scan", use: "edges in 90 megapixels" },
   },
@@ -165,7 +133,8 @@ export const texts = {
     heading: "Viewer",
     fullScreen: "Full screen",
     leaveFullScreen: "Leave full screen",
-    modes: { before: "Before", split: "Split", after: "After" },
+    modes: { before: "Before", split: "Split", after: "After", over: "Overlay" },
+    opacity: "How strong the colours are",
     modesLabel: "What to show",
     previewComing: "Preview is coming",
     previewCrop: "Show a piece at 100 %",
@@ -205,7 +174,7 @@ export const texts = {
     gamma: "Gamma",
     gammaOf: (which: string) => `Gamma of ${which}`,
     mapOf: (which: string) => `Colours of ${which}`,
-    maps: { gray: "Gray", viridis: "Viridis", magma: "Magma", fire: "Fire" },
+    maps: { gray: "Gray", viridis: "Viridis", magma: "Magma", fire: "Fire", labels: "Numbers" },
     auto: "Auto",
     autoOf: (which: string) => `Auto: contrast of ${which}`,
     plain: "Reset",
@@ -231,8 +200,9 @@ export const texts = {
     coming: "A picture of it that browsers can show is being made.",
     deepComing: "Deep zoom is coming",
     stretched: "Contrast stretched",
-    stretchedTo: ({ limits, gamma, map }: Contrast) =>
-      [
+    stretchedTo: ({ limits, gamma, map }: Contrast) => {
+      if (map === "labels") return "a colour for each number";
+      return [
         [
           ...new Set(
             limits.map(([low, high]) => `${fraction.format(low)} – ${fraction.format(high)}`),
@@ -242,7 +212,8 @@ export const texts = {
         map !== "gray" && texts.viewer.maps[map],
       ]
         .filter(Boolean)
-        .join(", "),
+        .join(", ");
+    },
     stretchedHint:
       "Which values are shown as black and as white. The file keeps its own values, and so do the numbers under the pointer.",
     onlyOne: "Only one of before and after could be made into a picture that browsers show.",
@@ -329,6 +300,8 @@ export const texts = {
     needsNumber: (range: string) => `Enter a number ${range}.`,
     outOfRange: (range: string) => `Must be ${range}.`,
     needsWhole: "Must be a whole number.",
+    needsWords: "Choose one at least.",
+    moreWords: (count: number) => `Show ${number.format(count)} more`,
     needsNumbers: (least: number, most: number) =>
       `Enter ${least} to ${most} numbers with commas between them.`,
   },
@@ -347,6 +320,26 @@ export const texts = {
       `${texts.dimensions(from)} becomes ${texts.dimensions(to)}.`,
     stretches:
       "Images of another shape are stretched to this size. With “Longest side” each image keeps its own shape.",
+  },
+
+  inputs: {
+    titles: {
+      "regionprops_table.intensity": "Brightness measured on",
+      image: "Works on",
+      intensity: "Measured on",
+      mask: "Only within",
+    } as Readonly<Record<string, string>>,
+    before: "The filter before",
+    none: "Nothing",
+    original: "The original image",
+    step: (place: number, title: string) => `${place}: ${title}`,
+    missing: "Choose an image",
+    gone: "This filter was removed, moved down or switched off. Choose another image.",
+    needed: "Choose an image.",
+    intensity: "Choose the image whose brightness is measured, or measure no brightness.",
+    keep: "Keep its image as a result, too",
+    keepNot: "Do not keep its image as a result",
+    kept: "Its image is a result, too.",
   },
 
   cropping: {
@@ -402,6 +395,7 @@ export const texts = {
     heading: "Begin anew with",
     begin: "Add one above, or begin with a chain that many use:",
     taken: (name: string) => `The filters of “${name}” are in place.`,
+    count: { name: "Count cells", help: "How many there are; area, place and brightness of each" },
     scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
     edges: { name: "Line drawing", help: "Edges as thin lines" },
     crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },

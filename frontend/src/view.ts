@@ -88,6 +88,20 @@ function fittedIn(picture: Size, scene: Size): View {
   return centred(picture, scene, scale);
 }
 
+/** Least size of a region on the stage that is looked at, and what it gets if it is smaller. */
+const SEEN = 8;
+const CLEAR = 40;
+
+/** Return the view with a region in the middle, enlarged if it could hardly be seen. */
+export function lookedAt(view: View, region: Point & Size, picture: Size, stage: Size): View {
+  const side = Math.max(1, region.width, region.height);
+  const isSeen = side * view.scale >= SEEN;
+  const scale = isSeen ? view.scale : Math.min(SCALE_MAX, CLEAR / side);
+  const x = stage.width / 2 - scale * (region.x + region.width / 2);
+  const y = stage.height / 2 - scale * (region.y + region.height / 2);
+  return held({ scale, x, y }, picture, stage);
+}
+
 /** Return the picture's pixel at a point of the stage; null outside the picture. */
 export function pixelAt(view: View, at: Point, picture: Size): Point | null {
   const x = Math.floor((at.x - view.x) / view.scale);

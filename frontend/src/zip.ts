@@ -2,13 +2,15 @@
 
 import { downloadZip } from "client-zip";
 import { resultName } from "./names";
-import type { Output, StepBody } from "./recipe";
+import { recipeOfKey } from "./recipe";
 import type { ImageItem } from "./state/images";
 
 /** The manifest's entry for one file. */
 interface Entry {
   readonly name: string;
   readonly original: string;
+  /** For a table or a kept image, the step that gave it; "" for the last image. */
+  readonly step: string;
   readonly bytes: number;
   readonly sha256: string;
   /** Index in the manifest's list of recipes. */
@@ -51,54 +53,65 @@ async function* files(
   // Workers may be updated while a batch runs. In most cases all versions are equal.
   const versions = [...new Set(images.map(versionsOf))];
   const entries: Entry[] = [];
+  let place = 0;
   for (const image of images) {
-    const result = image.job?.result;
-    if (!result) continue;
-    const content = await fetchResult(result.url);
-    const today = new Date();
-    const place = entries.length + 1;
-    const wanted = resultName(pattern, { path: image.name, result: result.name, place, today });
-    const name = freeName(wanted, taken);
-    entries.push({
-      name,
-      original: image.name,
-      bytes: content.byteLength,
-      sha256: await sha256(content),
-      recipe: recipes.indexOf(image.recipe),
-      versions: versions.indexOf(versionsOf(image)),
-      notes: image.job?.notes ?? [],
-    });
-    yield { name, input: content, lastModified: new Date() };
-    onDone(entries.length);
+    place += 1;
+    for (const { address, result, step } of resultsOf(image)) {
+      const content = await fetchResult(address);
+      const today = new Date();
+      const plain = resultName(pattern, { path: image.name, result, place, today });
+      const name = freeName(step ? withSuffix(plain, step) : plain, taken);
+      entries.push({
+        name,
+        original: image.name,
+        step,
+        bytes: content.byteLength,
+        sha256: await sha256(content),
+        recipe: recipes.indexOf(image.recipe),
+        versions: versions.indexOf(versionsOf(image)),
+        notes: image.job?.notes ?? [],
+      });
+      yield { name, input: content, lastModified: new Date() };
+    }
+    onDone(place);
   }
   const manifest = {
     made: new Date().toISOString(),
     app: "Distributed Image Processing",
     catalogue: version,
     versions: versions.map((each) => JSON.parse(each) as Record<string, string>),
-    recipes: recipes.map(readKey),
+    recipes: recipes.map(recipeOfKey),
     images: entries,
   };
   const input = `${JSON.stringify(manifest, null, 2)}\n`;
   yield { name: "manifest.json", input, lastModified: new Date() };
 }
 
+/** Return the files of an image: its last image, then its tables and the images that were kept. */
+function resultsOf({ job }: ImageItem) {
+  const main = job?.result;
+  if (!main) return [];
+  const others = job.results.filter(({ address }) => address !== main.url);
+  return [
+    { address: main.url, result: main.name, step: "" },
+    ...others.map(({ address, name: result, id, operation }) => ({
+      address,
+      result,
+      // A number alone would say little.
+      step: /^\d+$/.test(id) ? operation : id,
+    })),
+  ];
+}
+
+/** Return a name with words before its ending: `cells_regionprops_table.csv`. */
+function withSuffix(name: string, words: string): string {
+  const [, stem = name, ending = ""] = /^(.*?)(\.[^./]*)?$/.exec(name) ?? [];
+  return `${stem}_${words}${ending}`;
+}
+
 /** Return the versions that made an image's result, as text for comparisons. */
 function versionsOf({ job }: ImageItem): string {
   return JSON.stringify(job?.versions ?? {});
-}
-
-/** Convert a key of `recipeKey` back to its recipe. */
-function readKey(key: string): Output & { steps: StepBody[] } {
-  type Key = [
-    [string, StepBody[string]][][],
-    Output["format"],
-    Output["depth"],
-    Output["metadata"],
-  ];
-  const [bodies, format, depth, metadata] = JSON.parse(key) as Key;
-  const steps = bodies.map((step) => Object.fromEntries(step) as StepBody);
-  return { steps, format, depth, metadata };
 }
 
 /** Return a name that the zip does not have yet, and record it: `cat.png`, `cat (2).png`, … */

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { resizedAs, resultSize } from "../src/geometry";
-import type { Step, Value } from "../src/recipe";
+import { type Step, type Value, newStep } from "../src/recipe";
 import { sizeOf } from "../src/sizes";
+import { GAUSSIAN } from "./parts";
 
 const PHOTOGRAPH = { width: 4000, height: 3000 };
 
 function step(operation: string, values: Record<string, Value> = {}): Step {
-  return { id: operation, operation, values, isOff: false };
+  return { ...newStep(GAUSSIAN, operation), operation, values };
 }
 
 const longest = (side: number, enlarge = false) =>

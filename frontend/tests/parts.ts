@@ -101,6 +101,7 @@ export function view(job: string, found: Partial<JobView> = {}): JobView {
     lane: "interactive",
     ticket: 0,
     result: null,
+    results: [],
     views: { original: null, result: null, until: 0 },
     rows: 0,
     columns: 0,

@@ -7,7 +7,7 @@ const OPERATIONS = [GAUSSIAN, CANNY];
 const SIZE = { width: 4000, height: 3000 };
 
 function sized(operation: string, values: Record<string, Value>): Step {
-  return { id: operation, operation, values, isOff: false };
+  return { ...newStep(GAUSSIAN, operation), operation, values };
 }
 
 test("lengths shrink with the picture, within their range; all else stays", () => {

@@ -48,7 +48,7 @@ test("a recipe is read from the list of steps that the page saves", () => {
 test("the commands say the same as the recipe", () => {
   expect(asShell([BLUR, EDGES], PLAIN_OUTPUT)).toBe(
     "dip run in.png out.png gaussian sigma=2.5 mode=nearest + " +
-      "canny low_threshold=null radius=1 thin=true sigmas=[1,3]\n",
+      "canny low_threshold=null radius=1 thin=true sigmas=1,3\n",
   );
   expect(asPython([EDGES], PLAIN_OUTPUT)).toContain(
     '{"operation": "canny", "low_threshold": None, "radius": 1, "thin": True, "sigmas": [1,3]},',

@@ -82,3 +82,40 @@ test("folders are kept in the zip and the manifest, so that equal names do not m
   ]);
   expect(manifest.images[1].original).toBe("sub/IMG_0001.JPG");
 });
+
+test("tables and kept images come beside their image, named after their steps", async () => {
+  const result = {
+    url: "/main",
+    name: "cells.tif",
+    type: "image/tiff",
+    bytes: 1,
+    rows: 1,
+    columns: 1,
+  };
+  const other = (id: string, operation: string, name: string) => ({
+    ...{ id, operation, name, address: `/${id}`, bytes: 1 },
+    kind: name.endsWith(".csv") ? ("table" as const) : ("image" as const),
+  });
+  const results = [
+    other("mask", "threshold_otsu", "mask.tif"),
+    { ...other("3", "label", "cells.tif"), address: "/main" },
+    other("4", "regionprops_table", "regionprops_table.csv"),
+  ];
+  const recipe = recipeKey([{ operation: "label" }], PLAIN_OUTPUT);
+  const job = view("a", { state: "succeeded", result, results });
+  const asked: string[] = [];
+  const fetchResult = (address: string) => {
+    asked.push(address);
+    return Promise.resolve(new ArrayBuffer(1));
+  };
+  const images = [image("a", { name: "plates/cells.tif", recipe, job })];
+  const options = { version: 1, pattern: "{name}" };
+  const content = await zipOf(images, options, fetchResult, () => undefined).text();
+  const manifest = JSON.parse(/\{\n {2}"made"[^]*?\n\}\n/.exec(content)?.[0] ?? "");
+  expect(manifest.images.map((each: { name: string }) => each.name)).toEqual([
+    "plates/cells.tif",
+    "plates/cells_mask.tif",
+    "plates/cells_regionprops_table.csv",
+  ]);
+  expect(asked).toEqual(["/main", "/mask", "/4"]);
+});

@@ -27,7 +27,7 @@ def add_filter(page, title):
     page.get_by_role("button", name="Add filter").click()
     page.get_by_label("Search filters").fill(title)
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name=re.compile(f"^{title}")).first.click()
+    dialog.get_by_role("button", name=re.compile(f"^{re.escape(title)}")).first.click()
 
 
 def move_up(page, title):

@@ -34,6 +34,8 @@ export type ChainAction =
       values: Readonly<Record<string, Value>>;
     }
   | { type: "step changed"; id: string; parameter: string; value: Value }
+  | { type: "input chosen"; id: string; input: string; from: string }
+  | { type: "step kept"; id: string }
   | { type: "output chosen"; output: Partial<Output> }
   | { type: "chain restored"; recipe: Recipe }
   | { type: "chain replaced"; recipe: Recipe }
@@ -65,6 +67,19 @@ export function chainReducer(state: Chain, action: Action): Chain {
       const { parameter, value } = action;
       const steps = state.steps.map((each) =>
         each.id === action.id ? { ...each, values: { ...each.values, [parameter]: value } } : each,
+      );
+      return cleared({ ...state, steps }, action.id);
+    }
+    case "input chosen": {
+      const { input, from } = action;
+      const steps = state.steps.map((each) =>
+        each.id === action.id ? { ...each, reads: { ...each.reads, [input]: from } } : each,
+      );
+      return cleared({ ...state, steps }, action.id);
+    }
+    case "step kept": {
+      const steps = state.steps.map((each) =>
+        each.id === action.id ? { ...each, isKept: !each.isKept } : each,
       );
       return cleared({ ...state, steps }, action.id);
     }
@@ -102,7 +117,7 @@ function duplicated(state: Chain, id: string, copy: string): Chain {
   const place = placeOf(state, id);
   const step = state.steps[place];
   if (!step || state.steps.length >= STEPS_MAX) return state;
-  return { ...state, steps: state.steps.toSpliced(place + 1, 0, { ...step, id: copy }) };
+  return { ...state, steps: state.steps.toSpliced(place + 1, 0, { ...step, id: copy, name: "" }) };
 }
 
 function cleared(state: Chain, id: string): Chain {

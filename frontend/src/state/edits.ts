@@ -40,6 +40,8 @@ function markOf(action: Action): string | null {
     case "step moved":
     case "step duplicated":
     case "step switched":
+    case "step kept":
+    case "input chosen":
     case "step removed":
     case "output chosen":
     case "chain replaced":

@@ -354,6 +354,7 @@ function newJob(image: ImageItem, job: string): JobView {
     changed: 0,
     started: 0,
     result: null,
+    results: [],
     views: { original: null, result: null, until: 0 },
     rows: 0,
     columns: 0,

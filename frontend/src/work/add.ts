@@ -17,6 +17,8 @@ import { resumeUpload } from "./send";
 
 /** The sample that is a scan, and the picture of which it is made. */
 const SCAN = { name: "huge-scan.jpg", madeOf: "cells.jpg" };
+/** The sample that is made of nothing. */
+const NUCLEI = "nuclei.tif";
 
 /**
  * Add files to the list, each with its error if it has one.
@@ -116,13 +118,17 @@ function tell(desk: Desk, sentences: readonly (string | false)[]): void {
 /** Add one of the site's sample pictures. */
 export async function addSample(desk: Desk, name: string): Promise<void> {
   try {
-    const isScan = name === SCAN.name;
-    const picture = await desk.api.sample(isScan ? SCAN.madeOf : name);
-    const made = isScan ? await (await import("../scan")).scanOf(picture, name) : picture;
-    await addFiles(desk, [made], false, true);
+    await addFiles(desk, [await sampleOf(desk, name)], false, true);
   } catch {
     desk.say(texts.images.sampleFailed(name));
   }
+}
+
+async function sampleOf(desk: Desk, name: string): Promise<File> {
+  if (name === NUCLEI) return (await import("../nuclei")).nucleiOf(name);
+  if (name !== SCAN.name) return desk.api.sample(name);
+  const picture = await desk.api.sample(SCAN.madeOf);
+  return (await import("../scan")).scanOf(picture, name);
 }
 
 /** Add a sample, with a preset that shows what can be done with it if there is no chain yet. */

@@ -1,10 +1,11 @@
 /** The actions of the page, for its components. */
 
-import { type Api, Unreachable } from "../api";
+import { type Api, type JobResult, Unreachable } from "../api";
 import type { Store } from "../state/store";
+import { OPERATIONS } from "../parameters";
 import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove, trySample } from "./add";
-import { type Step, forChains } from "../recipe";
+import type { Step } from "../recipe";
 import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
 import { Desk } from "./desk";
@@ -36,6 +37,10 @@ export function createWork(store: Store, api: Api) {
     resume: (id: string) => resume(desk, id),
     noteDownloaded: (ids: readonly string[]) => noteDownloaded(desk, ids),
     downloadAll: (images: readonly ImageItem[]) => downloadAll(desk, images),
+    saveTables: async (
+      images: readonly ImageItem[],
+      isWanted: (result: JobResult) => boolean,
+    ): Promise<void> => (await import("./tables")).saveTables(desk, images, isWanted),
     deleteAll: () => deleteAll(desk),
     cancel: (id: string) => cancel(desk, id),
     cancelAll: () => cancelAll(desk),
@@ -56,7 +61,8 @@ async function loadCatalogue(desk: Desk): Promise<void> {
   desk.dispatch({ type: "catalogue loading" });
   try {
     const catalogue = await persist(() => desk.api.operations(), desk.waiting, { tries: 4 });
-    desk.dispatch({ type: "catalogue came", catalogue: forChains(catalogue) });
+    const operations = catalogue.operations.map((each) => ({ ...each, ...OPERATIONS[each.name] }));
+    desk.dispatch({ type: "catalogue came", catalogue: { ...catalogue, operations } });
   } catch {
     desk.dispatch({ type: "catalogue failed" });
   }

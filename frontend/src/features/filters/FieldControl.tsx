@@ -10,6 +10,7 @@ import {
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { NumberControl } from "./NumberControl";
+import { WordsControl } from "./WordsControl";
 
 export interface ControlProps<F extends Field> {
   /** Id of the element to which the label belongs; unique on the page. */
@@ -33,6 +34,8 @@ export function FieldControl(props: ControlProps<Field>) {
       return <SwitchControl {...props} field={field} />;
     case "list":
       return <ListControl {...props} field={field} />;
+    case "words":
+      return <WordsControl {...props} field={field} />;
   }
 }
 

@@ -8,6 +8,7 @@ import {
 } from "react";
 import { CROP } from "../../cropping";
 import { RESIZING } from "../../geometry";
+import { IMAGE, type InputField, inputsOf, readProblems } from "../../inputs";
 import {
   type Field,
   type Operation,
@@ -18,12 +19,13 @@ import {
   problemsOf,
 } from "../../recipe";
 import type { Refusal } from "../../state/chain";
-import { useDispatch } from "../../state/store";
+import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { randomHex } from "../../work/random";
 import { Icon, type IconName } from "../Icon";
 import { Menu } from "../Menu";
 import { CropControl } from "./CropControl";
+import { InputControl } from "./InputControl";
 import { FieldControl } from "./FieldControl";
 import { SizeControl, isOfSize } from "./SizeControl";
 
@@ -42,33 +44,53 @@ interface StepCardProps {
   onRemoved(title: string): void;
 }
 
+/** The choice of another image than that of the step before. */
+const OTHER_IMAGE: InputField = {
+  name: IMAGE,
+  title: texts.inputs.titles[IMAGE] ?? IMAGE,
+  help: "",
+  required: false,
+};
+
 /** One step of the chain: its position, its form, and the API's error about it. */
 export function StepCard(props: StepCardProps) {
   const { step, operation, place, last, hasRoom, refusal, isOpen, onFold, onRemoved } = props;
   const [isHelpShown, setHelpShown] = useState(false);
   const dispatch = useDispatch();
   const title = operation?.title ?? step.operation;
+  const steps = useSelected((state) => state.chain.steps);
   const problems = operation ? problemsOf(step, operation) : {};
+  const inputs = operation ? inputsOf(operation) : [];
+  const inputProblems = operation ? readProblems(step, steps, operation) : {};
   const fields = operation ? fieldsOf(operation) : [];
   const card = useRef<HTMLLIElement>(null);
   useEffect(() => {
     if (refusal) onFold(false);
     if (refusal) card.current?.scrollIntoView({ block: "nearest" });
   }, [refusal]);
-  const isRefusalAtField = fields.some((field) => field.name === refusal?.parameter);
+  const isRefusalAtField = [...fields, ...inputs].some(({ name }) => name === refusal?.parameter);
   const isFine = (field: Field) =>
     field.fine || (RESIZING.includes(step.operation) && !isOfSize(field.name));
   const fine = fields.filter(isFine);
+  // Second images that an operation needs, and what is measured, come first; others are fine.
+  const first = inputs.filter(({ required }) => required || step.isTable);
+  const fineInputs = inputs.filter((each) => !first.includes(each));
+  if (place > 0) fineInputs.push(OTHER_IMAGE);
   // Fine settings with another value than the default, or with an error, must be visible.
   const isFineShown = fine.some(
     (field) =>
       String(step.values[field.name]) !== String(field.default) || problemAt(field.name) !== "",
   );
+  const isInputShown = fineInputs.some(
+    ({ name }) => (step.reads[name] ?? "") !== "" || problemAt(name) !== "",
+  );
 
   const isInSize = ({ name }: Field) => RESIZING.includes(step.operation) && isOfSize(name);
 
   function problemAt(name: string): string {
-    return problems[name] ?? (refusal?.parameter === name ? refusal.sentence : "");
+    return (
+      problems[name] ?? inputProblems[name] ?? (refusal?.parameter === name ? refusal.sentence : "")
+    );
   }
 
   function control(field: Field) {
@@ -82,6 +104,18 @@ export function StepCard(props: StepCardProps) {
         onChange={(value: Value) =>
           dispatch({ type: "step changed", id: step.id, parameter: field.name, value })
         }
+      />
+    );
+  }
+
+  function choice(input: InputField) {
+    return (
+      <InputControl
+        key={input.name}
+        step={step}
+        input={input}
+        none={input === OTHER_IMAGE ? texts.inputs.before : texts.inputs.none}
+        problem={problemAt(input.name)}
       />
     );
   }
@@ -158,6 +192,11 @@ export function StepCard(props: StepCardProps) {
             >
               {texts.filters.duplicate(title)}
             </button>
+            {!step.isTable && (
+              <button type="button" onClick={() => dispatch({ type: "step kept", id: step.id })}>
+                {step.isKept ? texts.inputs.keepNot : texts.inputs.keep}
+              </button>
+            )}
             {operation && (
               <button type="button" onClick={() => reset(operation)}>
                 {texts.filters.reset(title)}
@@ -176,7 +215,8 @@ export function StepCard(props: StepCardProps) {
               {operation.help} <code>{operation.source}</code>
             </p>
           )}
-          {operation && fields.length === 0 && !isHelpShown && (
+          {step.isKept && <p className="quiet">{texts.inputs.kept}</p>}
+          {operation && fields.length + first.length === 0 && !isHelpShown && (
             <p className="quiet">{texts.filters.noFields}</p>
           )}
           {refusal && !isRefusalAtField && <p className="bad">{refusal.sentence}</p>}
@@ -184,10 +224,12 @@ export function StepCard(props: StepCardProps) {
             <SizeControl step={step} operation={operation} problemAt={problemAt} />
           )}
           {operation?.name === CROP && <CropControl step={step} />}
+          {first.map(choice)}
           {fields.filter((field) => !isFine(field) && !isInSize(field)).map(control)}
-          {fine.length > 0 && (
-            <Fine isNeeded={isFineShown} title={title}>
+          {fine.length + fineInputs.length > 0 && (
+            <Fine isNeeded={isFineShown || isInputShown} title={title}>
               {fine.map(control)}
+              {fineInputs.map(choice)}
             </Fine>
           )}
         </div>

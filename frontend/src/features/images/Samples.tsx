@@ -2,12 +2,14 @@ import { SAMPLES as ADDRESSES } from "../../samples";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 
-// The scan is made from one of the samples on this page.
+// Made on this page: the scan from one of the other samples.
 export const SCAN = "huge-scan.jpg";
+export const NUCLEI = "nuclei.tif";
 
 /** Each sample with the preset that shows best what this site does with such pictures. */
 const SAMPLES = [
   { file: "astronaut.jpg", ...texts.samples.portrait, preset: "crisp" },
+  { file: NUCLEI, ...texts.samples.nuclei, preset: "count" },
   { file: "coins.png", ...texts.samples.coins, preset: "objects" },
   { file: "cells.jpg", ...texts.samples.cells, preset: "nuclei" },
   { file: SCAN, ...texts.samples.scan, preset: "edges" },
@@ -24,8 +26,8 @@ export function Samples() {
         {SAMPLES.map(({ file, title, use, preset }) => (
           <li key={file}>
             <button type="button" onClick={() => work.trySample(file, preset)}>
-              {file === SCAN ? (
-                <span className="scan" aria-hidden="true" />
+              {file === SCAN || file === NUCLEI ? (
+                <span className={file === SCAN ? "scan" : "nuclei"} aria-hidden="true" />
               ) : (
                 <img src={ADDRESSES[file]} alt="" />
               )}

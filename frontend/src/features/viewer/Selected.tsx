@@ -1,12 +1,19 @@
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import type { JobResult } from "../../api";
+import { givesLabels } from "../../labels";
+import { active, recipeOfKey } from "../../recipe";
 import { type ImageItem, awaitsViews, isRetryable, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { type Layer, isDeep, layersOf } from "./layers";
-import type { Point } from "../../view";
+import type { Box } from "../../tables";
+import type { Point, Size } from "../../view";
+import { loadable } from "../loadable";
+import type { Finder } from "../tables/Tables";
 import { Crop } from "./Crop";
 import { Dimensions } from "./Dimensions";
 import { PieceMap } from "./PieceMap";
+import { type Region, RegionMark } from "./RegionMark";
 import { useRaster } from "./useRaster";
 import { Icon } from "../Icon";
 import { type Cropping, useCropping } from "../useCropping";
@@ -14,20 +21,28 @@ import { wordsFor } from "../images/words";
 import { type Preview, usePreview } from "./usePreview";
 import { Stage } from "./Stage";
 
-type Mode = "before" | "split" | "after";
+// Most recipes measure nothing.
+const Tables = loadable(async () => (await import("../tables/Tables")).Tables);
+
+type Mode = "before" | "split" | "after" | "over";
 
 const MODES: readonly Mode[] = ["before", "split", "after"];
+/** Of labels there is a fourth: they lie on the picture that they were found in. */
+const LABEL_MODES: readonly Mode[] = [...MODES, "over"];
 
 /** The pictures of the selected image, before and after, and what is said about them. */
 export function Selected({ image }: { image: ImageItem }) {
   const [mode, setMode] = useState<Mode>("split");
   const [split, setSplit] = useState(0.5);
+  const [opacity, setOpacity] = useState(0.5);
   const [hasHistogram, setHistogram] = useState(false);
   const [piece, setPiece] = useState<Point | null>(null);
   const [upTo, setUpTo] = useState<number | null>(null);
   // The middle of what is in sight, where "Show a piece" looks.
   const look = useRef<Point>({ x: 0.5, y: 0.5 });
   const raster = useRaster(image);
+  const [region, setRegion] = useState<Region | null>(null);
+  const finder = useRef<Finder | null>(null);
   const cropping = useCropping(
     image,
     useSelected((state) => state.drawing),
@@ -38,16 +53,43 @@ export function Selected({ image }: { image: ImageItem }) {
     hasRaster: raster !== "",
   });
   const isComing = useComing(image);
-  const all = layersOf(image, { preview, isComing, raster });
+  const isLabels = useLabels(image, preview.url === "" ? null : (upTo ?? Infinity));
+  const all = layersOf(image, { preview, isComing, raster, isLabels });
   const layers = cropping ? beforeCrop(all, cropping, preview) : all;
-  const shown = { before: 1, split, after: 0 }[mode];
+  const isOver = mode === "over" && layers.length > 1 && isLabels;
+  const shown = { before: 1, split, after: 0, over: isOver ? 0 : split }[mode];
+  const { tables, size } = tablesOf(image);
+  const marked = useMemo(
+    () => (region && size ? inParts(region.box, size) : null),
+    [region, size?.width, size?.height],
+  );
   return (
     <>
       <div className="viewer-head">
         <p className="caption-name" title={image.name}>
           {image.name} <Dimensions image={image} />
         </p>
-        {layers.length > 1 && <Modes mode={mode} onMode={setMode} />}
+        {isOver && (
+          <input
+            type="range"
+            className="opacity"
+            min={0}
+            max={1}
+            step={0.05}
+            value={opacity}
+            aria-label={texts.viewer.opacity}
+            aria-valuetext={texts.percent(opacity)}
+            title={texts.viewer.opacity}
+            onChange={({ target }) => setOpacity(target.valueAsNumber)}
+          />
+        )}
+        {layers.length > 1 && (
+          <Modes
+            modes={isLabels ? LABEL_MODES : MODES}
+            mode={mode === "over" && !isOver ? "split" : mode}
+            onMode={setMode}
+          />
+        )}
         <button
           type="button"
           className="plain"
@@ -66,14 +108,22 @@ export function Selected({ image }: { image: ImageItem }) {
         <Stage
           layers={layers}
           split={shown}
+          over={isOver ? opacity : undefined}
           isBusy={isActive(image)}
           hasHistogram={hasHistogram}
           failure={image.job?.result ? texts.viewer.resultUnshown : texts.viewer.unshown}
-          overlay={
-            cropping
-              ? (view, scene) => <Crop cropping={cropping} view={view} scene={scene} />
-              : undefined
-          }
+          lookAt={marked}
+          overlay={(view, scene) => {
+            if (cropping) return <Crop cropping={cropping} view={view} scene={scene} />;
+            if (!region || !size) return null;
+            return <RegionMark region={region} size={size} view={view} scene={scene} />;
+          }}
+          onPress={(at, samples) => {
+            if (!size) return;
+            const [label = null, ...others] = samples ?? [];
+            const pixel = { x: Math.floor(at.x * size.width), y: Math.floor(at.y * size.height) };
+            finder.current?.(pixel, others.length > 0 ? null : label);
+          }}
           onSplit={setSplit}
           onLook={(at) => {
             if (!piece) look.current = at;
@@ -99,8 +149,49 @@ export function Selected({ image }: { image: ImageItem }) {
         <p className="stage stage-words">{wordsWithout(image, isComing)}</p>
       )}
       <Caption image={image} isComing={isComing} isAlone={layers.length === 1} />
+      {tables.length > 0 && (
+        <Tables
+          tables={tables}
+          finder={finder}
+          onMark={(box, name) => setRegion(box && { box, name })}
+        />
+      )}
     </>
   );
+}
+
+/**
+ * Return whether what is shown after the steps has labels.
+ *
+ * @param upTo number of steps of the chain on the page that are previewed; null for the result
+ */
+function useLabels({ recipe }: ImageItem, upTo: number | null): boolean {
+  const steps = useSelected((state) => state.chain.steps);
+  const operations = useSelected((state) => state.catalogue.operations);
+  return useMemo(() => {
+    if (upTo === null && recipe === "") return false;
+    const shown = upTo === null ? recipeOfKey(recipe).steps : active(steps.slice(0, upTo));
+    return givesLabels(
+      shown.map(({ operation }) => operation),
+      operations,
+    );
+  }, [recipe, upTo, steps, operations]);
+}
+
+/** Return the tables of an image, and the size of what they are about. */
+function tablesOf({ job }: ImageItem): { tables: readonly JobResult[]; size: Size | null } {
+  if (job?.state !== "succeeded" || !job.result) return { tables: [], size: null };
+  const { columns: width, rows: height } = job.result;
+  return { tables: job.results.filter(({ kind }) => kind === "table"), size: { width, height } };
+}
+
+function inParts({ left, top, right, bottom }: Box, { width, height }: Size) {
+  return {
+    x: left / width,
+    y: top / height,
+    width: (right - left) / width,
+    height: (bottom - top) / height,
+  };
 }
 
 /** Return the layer on which the frame of a crop is drawn: what the step gets. */
@@ -215,11 +306,17 @@ function wordsWithout({ job, type, refusal }: ImageItem, isComing: boolean): str
   return texts.viewer.nothingYet;
 }
 
-function Modes({ mode, onMode }: { mode: Mode; onMode(mode: Mode): void }) {
+interface ModesProps {
+  readonly modes: readonly Mode[];
+  readonly mode: Mode;
+  onMode(mode: Mode): void;
+}
+
+function Modes({ modes, mode, onMode }: ModesProps) {
   return (
     <fieldset className="modes">
       <legend className="unseen">{texts.viewer.modesLabel}</legend>
-      {MODES.map((each) => (
+      {modes.map((each) => (
         <label key={each}>
           <input
             type="radio"

@@ -1,6 +1,7 @@
 import {
   type CSSProperties,
   type KeyboardEvent,
+  type MouseEvent,
   type PointerEvent,
   type ReactNode,
   useCallback,
@@ -17,7 +18,9 @@ import {
   ZOOM,
   fitted,
   held,
+  lookedAt,
   panned,
+  pixelAt,
   sceneOf,
   zoomed,
 } from "../../view";
@@ -30,21 +33,34 @@ import { StretchMark } from "./StretchMark";
 import { Zoom } from "./Zoom";
 import { pointOf, useFingers, useWheel } from "./gestures";
 import type { Layer } from "./layers";
-import { type Contrasts, type Key, type Pictures, type Shown, useValues } from "./shown";
+import {
+  type Contrasts,
+  type Key,
+  type Pictures,
+  type Shown,
+  contrastsOf,
+  useValues,
+} from "./shown";
 
 interface StageProps {
   /** One picture, or before and after of the same scene. */
   readonly layers: readonly Layer[];
   /** Share of the stage that shows the first of two layers, from 0 to 1. */
   readonly split: number;
+  /** Opacity of the second layer, if it lies on the first. */
+  readonly over?: number | undefined;
   readonly isBusy?: boolean;
   readonly hasHistogram: boolean;
   /** Sentence for the visitor if a picture cannot be shown. */
   readonly failure: string;
   readonly children?: ReactNode;
+  /** A region to bring into sight, in parts of the scene; each time that it is another object. */
+  readonly lookAt?: (Point & Size) | null;
   /** What lies on the picture and moves with it. */
   readonly overlay?: ((view: View, scene: Size) => ReactNode) | undefined;
   onSplit(split: number): void;
+  /** Called when a visitor presses the picture: the place in parts of it, and the result's values. */
+  onPress(at: Point, samples: readonly number[] | null): void;
   /** Called with the middle of what is in sight, in parts of the scene. */
   onLook(at: Point): void;
 }
@@ -54,8 +70,20 @@ const STEP = 60;
 
 /** Pictures on a neutral background, with a common zoom and pan by mouse, touch and keyboard. */
 export function Stage(props: StageProps) {
-  const { layers, split, isBusy, hasHistogram, failure, children, overlay, onSplit, onLook } =
-    props;
+  const {
+    layers,
+    split,
+    over,
+    isBusy,
+    hasHistogram,
+    failure,
+    children,
+    overlay,
+    lookAt,
+    onSplit,
+    onPress,
+    onLook,
+  } = props;
   const box = useRef<HTMLDivElement>(null);
   const [loaded, setLoaded] = useState<Pictures>({});
   const [stage, setStage] = useState<Size | null>(null);
@@ -79,6 +107,7 @@ export function Stage(props: StageProps) {
   const pictures: Pictures = Object.fromEntries(
     keys.flatMap((key) => (loaded[key] ? [[key, loaded[key]]] : [])),
   );
+  const inContrast = contrastsOf(layers, pictures, contrasts);
   const scene = sceneOf(pictures.before?.size, pictures.after?.size);
   const values = useValues(pictures, keys, hasHistogram || pointer !== null);
   const isReady = stage !== null && scene !== null && stage.width > 0;
@@ -107,6 +136,33 @@ export function Stage(props: StageProps) {
   const pan = (x: number, y: number) => {
     if (view && stage && scene) setMoved(panned(view, x, y, scene, stage));
   };
+
+  useEffect(() => {
+    if (!lookAt || !view || !stage || !scene) return;
+    const { width, height } = scene;
+    const region = {
+      x: lookAt.x * width,
+      y: lookAt.y * height,
+      width: lookAt.width * width,
+      height: lookAt.height * height,
+    };
+    const next = lookedAt(view, region, scene, stage);
+    if (moved !== null || next.scale !== view.scale) setMoved(next);
+    // Only when there is another region, not when the view is moved away from it.
+  }, [lookAt]);
+
+  async function press(event: MouseEvent) {
+    if (!view || !scene || !fingers.isPress()) return;
+    const pixel = pixelAt(view, pointOf(event, box.current), scene);
+    if (!pixel) return;
+    const part = { x: (pixel.x + 0.5) / scene.width, y: (pixel.y + 0.5) / scene.height };
+    const found = values.after;
+    const samples = await found?.at(
+      Math.floor(part.x * found.width),
+      Math.floor(part.y * found.height),
+    );
+    onPress(part, samples ?? null);
+  }
 
   useWheel(box, zoom, isFailed);
   const fingers = useFingers(zoom, pan);
@@ -150,35 +206,36 @@ export function Stage(props: StageProps) {
   return (
     <>
       <div
-        className={isBusy ? "stage stage-busy" : "stage"}
+        className={classOf(isBusy, over)}
         ref={box}
         tabIndex={0}
         role="group"
         aria-label={texts.viewer.stage}
         aria-keyshortcuts="+ - 0 1"
-        style={{ "--split": `${100 * split}%` } as CSSProperties}
+        style={{ "--split": `${100 * split}%`, "--over": over } as CSSProperties}
         onKeyDown={onKey}
         onPointerMove={(event: PointerEvent) => setPointer(pointOf(event, box.current))}
         onPointerLeave={() => setPointer(null)}
-        {...fingers}
+        onClick={press}
+        {...fingers.handlers}
       >
         {layers.map((layer) => (
           <div
             key={layer.key}
             className={layers.length > 1 ? `pane pane-${layer.key}` : "pane"}
-            style={filterOf(layer.key, pictures, contrasts)}
+            style={filterOf(layer.key, pictures, inContrast)}
           >
             <Picture
               layer={layer}
               view={view}
               scene={scene}
-              contrasts={contrasts}
+              contrasts={inContrast}
               onShown={(shown) => note(layer.key, shown)}
               onFail={() => setFailed(true)}
             />
           </div>
         ))}
-        <ContrastFilter pictures={pictures} contrasts={contrasts} />
+        <ContrastFilter pictures={pictures} contrasts={inContrast} />
         {layers.length > 1 && split > 0 && split < 1 && view && (
           <Divider split={split} box={box} onSplit={onSplit} />
         )}
@@ -191,7 +248,7 @@ export function Stage(props: StageProps) {
             onMove={(x, y) => pan(x, y)}
           />
         )}
-        <StretchMark keys={keys} values={values} contrasts={contrasts} />
+        <StretchMark keys={keys} values={values} contrasts={inContrast} />
         {view && scene && overlay?.(view, scene)}
         {children}
       </div>
@@ -201,7 +258,7 @@ export function Stage(props: StageProps) {
           scaled={layers.filter(({ isScaled }) => isScaled).map(({ key }) => key)}
           pictures={pictures}
           values={values}
-          contrasts={contrasts}
+          contrasts={inContrast}
           at={pointer}
           view={view}
           scene={scene}
@@ -222,4 +279,10 @@ export function Stage(props: StageProps) {
       </div>
     </>
   );
+}
+
+function classOf(isBusy = false, over: number | undefined): string {
+  return ["stage", isBusy && "stage-busy", over !== undefined && "stage-over"]
+    .filter(Boolean)
+    .join(" ");
 }

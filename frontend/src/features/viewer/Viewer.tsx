@@ -3,7 +3,7 @@ import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import "./viewer.css";
-import "./crop.css";
+import "./marks.css";
 import "./histograms.css";
 
 // Not needed before there is an image.

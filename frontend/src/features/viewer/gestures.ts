@@ -30,12 +30,17 @@ export function useWheel(
   }, [box, zoom, isFailed]);
 }
 
+// A hand that presses moves the pointer by some pixels.
+const PRESS = 4;
+
 /** Pan with one finger or the mouse, zoom with two fingers or a double click. */
 export function useFingers(
   zoom: (by: number, at?: Point) => void,
   pan: (x: number, y: number) => void,
 ) {
   const down = useRef(new Map<number, Point>());
+  // How far the pointer has gone since it came down on the picture, in pixels of the stage.
+  const gone = useRef(Infinity);
 
   function middle(points: readonly Point[]): Point {
     const x = points.reduce((sum, each) => sum + each.x, 0) / points.length;
@@ -50,10 +55,11 @@ export function useFingers(
     down.current.delete(pointerId);
   }
 
-  return {
+  const handlers = {
     onPointerDown(event: PointerEvent<HTMLElement>) {
       if (event.button !== 0 || (event.target as Element).closest("[role=slider]")) return;
       event.currentTarget.setPointerCapture(event.pointerId);
+      if (down.current.size === 0) gone.current = 0;
       down.current.set(event.pointerId, pointOf(event, event.currentTarget));
     },
     onPointerMoveCapture(event: PointerEvent<HTMLElement>) {
@@ -62,6 +68,7 @@ export function useFingers(
       down.current.set(event.pointerId, pointOf(event, event.currentTarget));
       const after = [...down.current.values()];
       const [from, to] = [middle(before), middle(after)];
+      gone.current += Math.hypot(to.x - from.x, to.y - from.y);
       const width = spread(before);
       if (width > 0) zoom(spread(after) / width, to);
       else pan(to.x - from.x, to.y - from.y);
@@ -72,4 +79,11 @@ export function useFingers(
       zoom(2, pointOf(event, event.currentTarget));
     },
   };
+  /** Return, once for each press, whether the pointer was let go where it came down. */
+  function isPress(): boolean {
+    const far = gone.current;
+    gone.current = Infinity;
+    return far < PRESS;
+  }
+  return { handlers, isPress };
 }

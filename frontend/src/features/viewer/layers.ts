@@ -18,6 +18,8 @@ export interface Layer {
   readonly form: "picture" | "tiles" | "values";
   /** Whether it is a preview of the image scaled down, so that its values are no result's. */
   readonly isScaled?: boolean;
+  /** Whether its values are numbers of regions, so that each gets a colour of its own. */
+  readonly isLabels?: boolean;
 }
 
 /** Longest side, in pixels, of a picture that is shown without tiles; the service has the same. */
@@ -30,10 +32,15 @@ interface Found {
   readonly raster?: string;
   /** Whether pictures for this page are still being made. */
   readonly isComing: boolean;
+  /** Whether the result, or its preview, is an image of labels. */
+  readonly isLabels?: boolean;
 }
 
 /** Return the layers of an image: before, after, or both. */
-export function layersOf(image: ImageItem, { preview, isComing, raster = "" }: Found): Layer[] {
+export function layersOf(
+  image: ImageItem,
+  { preview, isComing, isLabels = false, raster = "" }: Found,
+): Layer[] {
   const { name, type, refusal, file, job } = image;
   const result = job?.state === "succeeded" ? job.result : null;
   const views = viewsOf(image);
@@ -45,7 +52,7 @@ export function layersOf(image: ImageItem, { preview, isComing, raster = "" }: F
   else if (views?.original && !(preview.url && local))
     layers.push({ ...before, ...at(views.original) });
   else if (local) layers.push({ ...before, ...plain(addressOf(local)) });
-  const after = { key: "after", title: texts.viewer.afterOf(name) } as const;
+  const after = { key: "after", title: texts.viewer.afterOf(name), isLabels } as const;
   if (preview.url) {
     layers.push({
       ...after,

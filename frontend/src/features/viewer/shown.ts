@@ -51,6 +51,22 @@ export function useValues(pictures: Pictures, keys: readonly Key[], isWanted: bo
   );
 }
 
+/** Return the contrasts that were chosen, and that of labels, which are shown in colours. */
+export function contrastsOf(
+  layers: readonly Layer[],
+  pictures: Pictures,
+  chosen: Contrasts,
+): Contrasts {
+  const coloured = layers.flatMap(({ key, form, isLabels }) => {
+    const picture = pictures[key];
+    // The tiles of a large image are pictures of stretched values.
+    if (!isLabels || !picture || form === "tiles") return [];
+    const limits = picture.values?.limits ?? ([0, 255] as const);
+    return [[key, { limits: [limits], gamma: 1, map: "labels" }] as const];
+  });
+  return { ...Object.fromEntries(coloured), ...chosen };
+}
+
 /** The contrast in which a picture is shown, if another one than its values have by themselves. */
 export function stretchOf(values: Values | undefined, chosen: Contrast | undefined) {
   if (!values) return null;

@@ -38,7 +38,9 @@ interface Wanted {
  */
 export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted): Preview {
   const chosen = useSelected((state) => state.chain);
-  const steps = chosen.steps.slice(0, upTo ?? undefined);
+  const upToHere = chosen.steps.slice(0, upTo ?? undefined);
+  // Tables leave the image as it is.
+  const steps = upToHere.filter(({ isTable }) => !isTable);
   const operations = useSelected((state) => state.catalogue.operations);
   const work = useWork();
   const [preview, setPreview] = useState(NONE);
@@ -47,7 +49,8 @@ export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted)
   const recipe = recipeOf(steps, chosen);
   const { type, refusal } = image;
   const file = (isViewable(type) || hasRaster) && !refusal ? image.file : null;
-  const isDone = image.job?.state === "succeeded" && image.recipe === recipe.key;
+  const isDone =
+    image.job?.state === "succeeded" && image.recipe === recipeOf(upToHere, chosen).key;
   const isWanted =
     file !== null &&
     !isDone &&
