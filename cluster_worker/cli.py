@@ -16,14 +16,17 @@ from tqdm import tqdm
 
 from cluster_worker.cli_folder import run_files
 from cluster_worker.engine.engine import Engine
+from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_planes
 from cluster_worker.engine.folders import is_folder
-from cluster_worker.engine.run_file import PIXELS_MAX, FileJob, check_paths, open_file
+from cluster_worker.engine.run_file import PIXELS_MAX, FileJob
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import FORMATS, titles
+from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS, catalogue
+from cluster_worker.pixels.stack import Choice
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
@@ -139,15 +142,37 @@ def parser() -> Parser:
         action="store_true",
         help="make all results of a folder anew, also those that are there already",
     )
+    add_choice(run)
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
     info = commands.add_parser("info", help="say what an image file is and what it carries")
     info.add_argument("source", type=Path, help=f"image to describe: {titles()}")
+    add_choice(info)
     info.set_defaults(command=show_info)
     operations = commands.add_parser("operations", help="list the operations, or explain one")
     operations.add_argument("name", nargs="?", help="operation to explain")
     operations.set_defaults(command=show_operations)
     return top
+
+
+def add_choice(command: argparse.ArgumentParser) -> None:
+    """Add the options that choose planes and channels of a file."""
+    choosing = command.add_argument_group(
+        "planes", "numbers count from 1; ranges have both ends: 2, 1,3 or 4..9"
+    )
+    choosing.add_argument("--page", default="", help="planes in the order of the file")
+    choosing.add_argument("--t", default="", help="times of a stack")
+    choosing.add_argument("--z", default="", help="slices of a stack")
+    choosing.add_argument(
+        "--channels",
+        default="",
+        help="channels of a stack, or of each pixel; three bands are red, green and blue",
+    )
+
+
+def choice_of(options: argparse.Namespace) -> Choice:
+    """Return the planes and channels that the options choose."""
+    return Choice(options.page, options.t, options.z, options.channels)
 
 
 def run_file(options: argparse.Namespace) -> None:
@@ -156,6 +181,7 @@ def run_file(options: argparse.Namespace) -> None:
     if options.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
     inputs = parse_inputs(options.input)
+    choice = choice_of(options)
     many = not is_address(options.source) and is_folder(options.source)
     if many and options.plan:
         raise Rejected(f"--plan: is for one image; {options.source} holds many")
@@ -167,11 +193,14 @@ def run_file(options: argparse.Namespace) -> None:
             run_files(engine, options, steps, inputs)
             return
         if options.plan:
-            given = options.source, options.target, steps
-            with open_file(engine, *given, depth=options.depth, inputs=inputs) as file:
-                show_plan(file, engine.ranks)
+            how = RunOptions(depth=options.depth, inputs=inputs, choice=choice)
+            with open_planes(engine, options.source, options.target, steps, how) as opened:
+                if opened.planes.stack:
+                    print(f"{opened.planes.stack.planes} planes, each as the first one:")
+                with opened.make_job(0) as file:
+                    show_plan(file, engine.ranks)
             return
-        with tqdm(total=1, unit="tile", leave=False, disable=None) as bar:
+        with tqdm(total=1, leave=False, disable=None) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.total = total
@@ -185,6 +214,7 @@ def run_file(options: argparse.Namespace) -> None:
                 depth=options.depth,
                 metadata=options.metadata,
                 inputs=inputs,
+                choice=choice,
             )
     for note in notes:
         print(f"{options.target}: {note}", file=sys.stderr)
@@ -251,8 +281,11 @@ def show_info(options: argparse.Namespace) -> None:
     if not options.source.is_file():
         raise Rejected(f"{options.source}: no such file")
     with Decoder(PIXELS_MAX) as decoder:
-        header = decoder.read_header(options.source, options.source.name)
-    for name, value in description(header):
+        planes = choose_planes(
+            decoder.read_header(options.source, options.source.name), choice_of(options)
+        )
+        header = read_plane_header(decoder, options.source, planes, 0)
+    for name, value in description(header, planes.stack):
         print(f"{name:12} {value}")
 
 

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.dispatch import Dispatcher
 from cluster_worker.engine.estimates import check_time, given_header, is_worth_ranks, rank_bytes
+from cluster_worker.engine.file_to_file import RunOptions, run_file
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.launch import Launcher, RankSource
 from cluster_worker.engine.results import Results, fill, headers_of, refuse_several, results_of
-from cluster_worker.engine.run_file import PIXELS_MAX, run_file
+from cluster_worker.engine.run_file import PIXELS_MAX
 from cluster_worker.engine.steps import are_chain, checked_steps
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Rejected
@@ -40,9 +41,9 @@ from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
-from cluster_worker.objects.store import is_address
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.recipe import plan_any
 from cluster_worker.plan.request import Depth, PlanRequest, RecipeRequest, Request, check_image
 
@@ -378,13 +379,15 @@ class Engine:
         depth: Depth = "input",
         metadata: Metadata = "keep",
         inputs: Mapping[str, str | Path] = NO_FILES,
+        choice: Choice = ALL,
     ) -> tuple[str, ...]:
         """Run a recipe from file to file, and wait until the results are written.
 
         A TIFF of tiles or strips is streamed if its pixels take much memory: the ranks read it by
         windows, passes leave their results in files on disk, and a large result is written tile by
         tile. If the target's format has no tiles (all but TIFF) and the result is large, or if an
-        operation needs the whole image at once, the image is processed in memory.
+        operation needs the whole image at once, the image is processed in memory. Each plane of a
+        stack goes through the recipe by itself.
 
         Parameters
         ----------
@@ -397,11 +400,13 @@ class Engine:
         scratch_dir : str or Path, optional
             Folder on disk for the files of a streamed job; by default that of `target`.
         metadata : {"keep", "strip"}
-            Whether the result carries what the file carries besides pixels, where it is still true,
-            or only what a picture needs to look as it does.
+            Whether the result carries all that the file carries and that is still true, or only
+            what a picture needs to look as it does.
         inputs : mapping of str to str or Path
             Other image files by the names under which steps read them. Kept images are written
             beside the target as NAME_ID with its ending, tables as NAME_ID.csv.
+        choice : Choice
+            Which planes and channels are read.
 
         Returns
         -------
@@ -411,17 +416,14 @@ class Engine:
         Raises
         ------
         Rejected
-            With one sentence: as for `run`, or if a file cannot be read or written, or the disk
-            is too small.
+            As for `run`, or if a file cannot be read or written, or the disk is too small.
         Broken
             As for `run`, or if the disk has no room.
         TimeoutError
             As for `run`.
         """
-        files = {name: Path(each) for name, each in inputs.items()}
-        options = progress, scratch_dir, depth, metadata, files
-        path = source if is_address(source) else Path(source)
-        return run_file(self, path, Path(target), steps, *options)
+        options = RunOptions(scratch_dir, depth, metadata, inputs, choice)
+        return run_file(self, source, target, steps, progress, options)
 
     def plan_request(
         self,

@@ -1,13 +1,11 @@
-"""Run a recipe from file to file on an engine: in memory if the pixels fit, else by windows."""
+"""The job of one image file or of one plane: in memory if the pixels fit, else by windows."""
 
 import math
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, Self
@@ -15,22 +13,23 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from cluster_worker.engine.file_plans import as_read, check_room, is_small, should_stream
-from cluster_worker.engine.file_results import beside, file_result, write_table
+from cluster_worker.engine.file_results import FileResult, beside, file_result
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.steps import checked_steps
-from cluster_worker.errors import Broken, Rejected, is_shortage
+from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.codecs.header import TILE, Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
-from cluster_worker.imagefiles.formats import FORMATS, format_of
+from cluster_worker.imagefiles.formats import FORMATS
+from cluster_worker.imagefiles.planes import read_input_header
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
 from cluster_worker.objects.images import ObjectFile
-from cluster_worker.objects.store import is_address
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.pixels.stack import Stack
 from cluster_worker.plan.nodata import NoRule, stands_apart
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
@@ -45,6 +44,7 @@ PIXELS_MAX = 1 << 48
 class JobFactory(Protocol):
     """What a `FileJob` needs of an `Engine`, whose file imports this one."""
 
+    ranks: int
     segments: Segments
     decoders: WarmDecoders
 
@@ -107,6 +107,8 @@ class FileJob:
         Other image files by the names under which steps read them.
     remote : ObjectFile, optional
         Where the file lies, if that is an object store; `path` is then its copy.
+    among : Stack, optional
+        The planes of the file, if `header` is of one of several.
 
     Attributes
     ----------
@@ -139,13 +141,22 @@ class FileJob:
         metadata: Metadata = "keep",
         inputs: Files = MappingProxyType({}),
         remote: ObjectFile | None = None,
+        among: Stack | None = None,
     ) -> None:
         self.decoder = decoder
         self.path, self.remote = path, remote
+        if header.stack is not None:
+            raise Rejected(
+                f"{header.name}: has {header.stack.planes} planes, which are read so far only by "
+                "dip run on the file itself; or save the plane that you need as a file of its own"
+            )
         header, notes = as_read(header, checked_steps(steps, tuple(inputs)), format)
         self.header = header
         self.inputs = {
-            name: FileImage(str(each), without_burden(decoder.read_header(each, each.name)))
+            name: FileImage(
+                str(each),
+                without_burden(read_input_header(decoder, each, header.plane, among)),
+            )
             for name, each in inputs.items()
         }
         headers = {name: to_plan(each.header, depth) for name, each in self.inputs.items()}
@@ -154,7 +165,7 @@ class FileJob:
         self.notes = notes + unruled
         planned = plan_any(request)
         holes = depth == "input" and stands_apart(request.image)
-        self.results = [
+        self.results: list[FileResult] = [
             file_result(header, each, format, metadata, holes=holes) for each in planned.results
         ]
         with ExitStack() as stack:
@@ -309,37 +320,6 @@ class FileJob:
         self.stack.close()
 
 
-@contextmanager
-def open_file(
-    engine: JobFactory,
-    source: Path | str,
-    target: Path,
-    steps: Steps,
-    scratch_dir: str | Path | None = None,
-    depth: Depth = "input",
-    metadata: Metadata = "keep",
-    inputs: Files = MappingProxyType({}),
-) -> Iterator[FileJob]:
-    """Make a `FileJob`, for a ``with`` block; the parameters are as for `Engine.run_file`.
-
-    Raises
-    ------
-    Rejected
-        With one sentence, if files or steps are not accepted, or there is too little room.
-    """
-    target_format = check_paths(source, target, inputs)
-    folder = Path(scratch_dir or target.parent)
-    with ExitStack() as stack:
-        decoder = stack.enter_context(engine.decoders.checkout())
-        remote, path = None, Path(source)
-        if is_address(source):
-            remote = stack.enter_context(ObjectFile(str(source), folder))
-            path = remote.copy.path
-        header = decoder.read_header(path, Path(source).name)
-        options = steps, target_format, folder, depth, metadata, inputs, remote
-        yield stack.enter_context(FileJob(engine, decoder, path, header, *options))
-
-
 def to_plan(header: Header, depth: Depth) -> ImageHeader:
     """Return the header of an image for its plan, to which names and sizes do not matter.
 
@@ -347,80 +327,6 @@ def to_plan(header: Header, depth: Depth) -> ImageHeader:
     """
     image = header.image._replace(pixel_size=None, channels=())
     return image._replace(alpha=False) if depth == "native" else image
-
-
-def check_paths(source: Path | str, target: Path, inputs: Files = MappingProxyType({})) -> str:
-    """Check that the sources exist and the target can be written; return the target's format.
-
-    Raises
-    ------
-    Rejected
-        If a check fails, or the suffix of the target is that of no format.
-    """
-    for each in (source, *inputs.values()):
-        if not is_address(each) and not Path(each).is_file():
-            raise Rejected(f"{each}: no such file")
-    target_format = format_of(target.name)
-    if target.is_dir():
-        raise Rejected(f"{target}: cannot be written: it is a folder; name a file in it")
-    if not os.access(target.parent, os.W_OK):
-        raise Rejected(f"{target}: cannot be written: {target.parent} is no folder to write to")
-    return target_format
-
-
-def run_file(
-    engine: JobFactory,
-    source: Path | str,
-    target: Path,
-    steps: Steps,
-    progress: Callable[[int, int], None],
-    scratch_dir: str | Path | None,
-    depth: Depth,
-    metadata: Metadata,
-    inputs: Files,
-) -> tuple[str, ...]:
-    """Run a recipe from file to file; see `Engine.run_file`."""
-    options = scratch_dir, depth, metadata, inputs
-    with open_file(engine, source, target, steps, *options) as file:
-        file.read()
-        file.job.start(progress)
-        file.job.wait()
-        return file.header.notes + write_whole(file, target)
-
-
-def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
-    """Write all results beside the target, then rename them: all are complete, or none is there.
-
-    Raises
-    ------
-    Rejected
-        If a format cannot hold its result, or a file cannot be written.
-    Broken
-        If the disk has no room.
-    """
-    writers: dict[Path, Callable[[Path], tuple[str, ...]]] = {target: file.write}
-    kept, tables = file.paths_beside(target)
-    for name, number in file.job.plan.kept:
-        writers[kept[name]] = partial(file.write, number=number)
-    for name, table in file.job.tables.items():
-        writers[tables[name]] = partial(write_table, table)
-    parts = {path: path.with_name(f".{path.name}.part") for path in writers}
-    notes: tuple[str, ...] = ()
-    try:
-        for path, write in writers.items():
-            said = write(parts[path])
-            notes += said if path == target else tuple(f"{path.name}: {each}" for each in said)
-        for path, part in parts.items():
-            part.replace(path)
-    except OSError as error:
-        family = Broken if is_shortage(error) else Rejected
-        raise family(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        # After a success the files have other names. A name too long to write cannot be removed.
-        for part in parts.values():
-            with suppress(OSError):
-                part.unlink()
-    return notes
 
 
 def planned_with_nodata(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from cluster_worker.engine.file_to_file import write_whole
 from cluster_worker.engine.folders import (
     FolderFile,
     Journal,
@@ -22,7 +23,7 @@ from cluster_worker.engine.folders import (
     list_files,
 )
 from cluster_worker.engine.job import EngineJob
-from cluster_worker.engine.run_file import FileJob, Files, JobFactory, write_whole
+from cluster_worker.engine.run_file import FileJob, Files, JobFactory
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata

@@ -26,12 +26,13 @@ class Table(dict[str, NDArray[Any]]):
         Floats have as many digits as are needed to read the same numbers again.
         """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
-            write_rows(csv.writer(file, lineterminator="\n"), list(self), list(self.values()))
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(list(self))
+            write_rows(writer, list(self.values()))
 
 
-def write_rows(writer: Any, names: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:
-    """Write names and rows part by part, so that no table lies in memory as text."""
-    writer.writerow(names)
+def write_rows(writer: Any, columns: Sequence[NDArray[Any]]) -> None:
+    """Write rows part by part, so that no table lies in memory as text."""
     for first in range(0, len(columns[0]) if columns else 0, CSV_ROWS):
         part = [each[first : first + CSV_ROWS].tolist() for each in columns]
         writer.writerows(zip(*part, strict=True))

@@ -21,6 +21,7 @@ from cluster_worker.imagefiles.decoder_messages import (
     header_to_json,
     next_band,
     notes_of,
+    pieces_to_json,
     tile_ranges_of,
     without_burden,
 )
@@ -28,6 +29,7 @@ from cluster_worker.imagefiles.formats import check_size
 from cluster_worker.imagefiles.warm_child import MEMORY_BYTES_MAX, SECONDS_MAX, WarmChild
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.pixels.stack import Stack
 
 PIXELS_MAX = 400_000_000
 
@@ -62,8 +64,8 @@ class Decoder(WarmChild):
         super().__init__(memory_bytes_max, seconds_max, address)
         self.pixels_max = pixels_max
 
-    def read_header(self, path: Path, name: str) -> Header:
-        """Read the header of a file, as `formats.read_header` does.
+    def read_header(self, path: Path, name: str, plane: int | None = None) -> Header:
+        """Read the header of a file, or of a plane in it, as `formats.read_header` does.
 
         Raises
         ------
@@ -73,7 +75,7 @@ class Decoder(WarmChild):
             If the child process does not start.
         """
         asked = {"path": str(path.absolute()), "name": name, "pixels_max": self.pixels_max}
-        answer = self.ask("read_header", name, "decode", asked)
+        answer = self.ask("read_header", name, "decode", asked | {"plane": plane})
         header = header_from_json(answer["header"], name)
         check_size(header, self.pixels_max)
         return header
@@ -225,22 +227,89 @@ class Decoder(WarmChild):
         OSError
             If a file cannot be read or written.
         """
-        spools = {str(spool.absolute()): None for spool, _, _ in pieces}
-        numbers = {spool: number for number, spool in enumerate(spools)}
         asked = {
             "path": str(path.absolute()),
-            "spools": list(spools),
-            "pieces": [
-                (numbers[str(spool.absolute())], offset, size) for spool, offset, size in pieces
-            ],
+            **pieces_to_json(pieces),
             "shape": list(shape),
             "dtype": dtype,
             "format": format,
             "header": header_to_json(header),
         }
-        size = sum(size for _, _, size in pieces)
-        seconds = self.seconds_max + size / ASSEMBLED_BYTES_PER_SECOND
+        seconds = self.seconds_for(pieces)
         return notes_of(self.ask("assemble", header.name, "encode", asked, seconds))
+
+    def seconds_for(self, pieces: Sequence[Piece]) -> float:
+        """Return the processor time to write encoded tiles, in seconds."""
+        size = sum(size for _, _, size in pieces)
+        return self.seconds_max + size / ASSEMBLED_BYTES_PER_SECOND
+
+    def write_plane(
+        self,
+        path: Path,
+        image: Pixels | Sequence[Piece],
+        shape: Sequence[int],
+        dtype: str,
+        format: str,
+        header: Header,
+        stack: Stack,
+        number: int,
+    ) -> tuple[str, ...]:
+        """Write a plane of a file of several planes, as `stacks.write_plane` does.
+
+        Plane 0 begins the file and the last one completes it; in between, this decoder keeps the
+        file open. `drop_stack` ends a file that will not be completed.
+
+        Parameters
+        ----------
+        path : Path
+            The file to write.
+        image : Pixels or sequence of (Path, int, int)
+            The plane in shared memory, or its encoded tiles.
+        shape, dtype : sequence of int, str
+            Of the plane.
+        format : str
+            Name of the format.
+        header : Header
+            What the plane is and carries.
+        stack : Stack
+            What the planes of the file are.
+        number : int
+            Of the plane, counted from 0.
+
+        Returns
+        -------
+        tuple of str
+            What the format could not keep, one sentence each.
+
+        Raises
+        ------
+        Rejected
+            If the format cannot hold the planes.
+        DecoderDied
+            If the child process died with the file half written.
+        OSError
+            If the file cannot be written.
+        """
+        asked: dict[str, Any] = {
+            "path": str(path.absolute()),
+            "shape": list(shape),
+            "dtype": dtype,
+            "format": format,
+            "header": header_to_json(header),
+            "stack": stack,
+            "number": number,
+        }
+        seconds = self.seconds_max
+        if isinstance(image, Pixels):
+            asked["pixels"] = list(image)
+        else:
+            asked |= pieces_to_json(image)
+            seconds = self.seconds_for(image)
+        return notes_of(self.ask("write_plane", header.name, "encode", asked, seconds))
+
+    def drop_stack(self, path: Path, name: str) -> None:
+        """Close a file of several planes that will not be completed; `name` is for errors."""
+        self.ask("drop_stack", name, "encode", {"path": str(path.absolute())})
 
     def write_picture(self, path: Path, pixels: Pixels, header: Header) -> None:
         """Write an image from shared memory as a PNG, as `drawing.write_picture` does.

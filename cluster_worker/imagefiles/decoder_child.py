@@ -10,13 +10,19 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from cluster_worker.errors import Rejected
-from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles import formats, stacks
 from cluster_worker.imagefiles.codecs import tiff_windows
-from cluster_worker.imagefiles.decoder_messages import header_from_json, header_to_json
+from cluster_worker.imagefiles.codecs.header import Piece, StackWriter
+from cluster_worker.imagefiles.decoder_messages import (
+    header_from_json,
+    header_to_json,
+    stack_from_json,
+)
 from cluster_worker.imagefiles.drawing import (
     ReadSpan,
     TiledDrawing,
@@ -31,6 +37,8 @@ from cluster_worker.pixels.shared_memory import Pixels
 
 # The picture in tiles that is drawn now: each question draws one band of it.
 DRAWING = TiledDrawing()
+# The files of several planes that are written now, by their paths: each question writes a plane.
+STACKS: dict[str, StackWriter] = {}
 
 # The parent enforces the limit of processor time. The timer here, this much later, only ends a
 # decode whose parent has died.
@@ -81,7 +89,8 @@ def read_header(question: Mapping[str, Any]) -> dict[str, Any]:
     """Read the header of a file, and free the pieces kept of the file before it."""
     tiff_windows.forget()
     path, name = Path(question["path"]), question["name"]
-    return {"header": header_to_json(formats.read_header(path, name, question["pixels_max"]))}
+    given = question["pixels_max"], question["plane"]
+    return {"header": header_to_json(formats.read_header(path, name, *given))}
 
 
 def read_pixels(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,11 +134,45 @@ def encode_tiles(question: Mapping[str, Any]) -> dict[str, Any]:
 def assemble(question: Mapping[str, Any]) -> dict[str, Any]:
     """Write a file from the encoded tiles in spools."""
     header = header_from_json(question["header"], question["header"]["name"])
-    spools = [Path(each) for each in question["spools"]]
-    pieces = [(spools[number], offset, size) for number, offset, size in question["pieces"]]
+    pieces = pieces_in(question)
     shape, dtype, name = (question[each] for each in ("shape", "dtype", "format"))
     notes = formats.assemble(Path(question["path"]), pieces, shape, dtype, name, header)
     return {"notes": list(notes)}
+
+
+def pieces_in(question: Mapping[str, Any]) -> list[Piece]:
+    """Return the encoded tiles of a question."""
+    spools = [Path(each) for each in question["spools"]]
+    return [(spools[number], offset, size) for number, offset, size in question["pieces"]]
+
+
+def write_plane(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the next plane of a file: the first one begins the file, the last one completes it."""
+    header = header_from_json(question["header"], question["header"]["name"])
+    path, form, number = (question[each] for each in ("path", "format", "number"))
+    stack = stack_from_json(question["stack"])
+    if number == 0:
+        STACKS[path] = stacks.open_stack(Path(path), form, stack, header)
+    writer = STACKS[path]
+    shape, dtype = question["shape"], question["dtype"]
+    image: Any = None
+    if "pixels" in question:
+        image = pixels_of(question["pixels"]).map(writable=False)
+    else:
+        image = pieces_in(question)
+    notes = stacks.write_plane(writer, image, shape, dtype, form, header)
+    if number == stack.planes - 1:
+        STACKS.pop(path).close()
+    return {"notes": list(notes)}
+
+
+def drop_stack(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Close a file of several planes that will not be completed."""
+    writer = STACKS.pop(question["path"], None)
+    if writer is not None:
+        with suppress(Exception):
+            writer.close()
+    return {}
 
 
 def picture(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,6 +221,8 @@ CALLS = {
     "forget": forget,
     "encode_tiles": encode_tiles,
     "assemble": assemble,
+    "write_plane": write_plane,
+    "drop_stack": drop_stack,
     "picture": picture,
     "values": values,
     "draw": draw,

@@ -17,10 +17,13 @@ from cluster_worker.imagefiles.codecs.header import (
     ByteRange,
     Header,
     JpegCoding,
+    Picked,
+    Piece,
 )
 from cluster_worker.imagefiles.codecs.items import TITLES, Item
 from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE
 from cluster_worker.pixels.header import CHANNELS_MAX, KINDS, ImageHeader
+from cluster_worker.pixels.stack import AXES, PLANES_MAX, Stack
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -41,6 +44,9 @@ def header_to_json(header: Header) -> dict[str, Any]:
             (each.name, each.key, base64.b64encode(each.value).decode()) for each in header.items
         ],
         "jpeg": [header.jpeg.tables, header.jpeg.subsampling] if header.jpeg else None,
+        "stack": header.stack,
+        "plane": header.plane,
+        "picked": header.picked,
     }
 
 
@@ -84,6 +90,9 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
                 for kind, key, value in wire["items"]
             ),
             jpeg=coding_from_json(wire["jpeg"]),
+            stack=stack_from_json(wire["stack"]) if wire["stack"] else None,
+            plane=int(wire["plane"]),
+            picked=picked_from_json(wire["picked"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
@@ -126,6 +135,39 @@ def coding_from_json(wire: Any) -> JpegCoding | None:
     return coding
 
 
+def stack_from_json(wire: Any) -> Stack:
+    """Read what the planes of a file are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no such planes.
+    """
+    axes, shape, channels, step, milliseconds, loops = wire
+    stack = Stack(
+        str(axes),
+        tuple(int(each) for each in shape),
+        tuple(str(each) for each in channels),
+        None if step is None else float(step),
+        tuple(int(each) for each in milliseconds),
+        int(loops),
+    )
+    fits = set(stack.axes) <= set(AXES) and len(stack.axes) == len(stack.shape)
+    fits = fits and len(set(stack.axes)) == len(stack.axes) and min(stack.shape) > 0
+    fits = fits and 1 < stack.planes <= PLANES_MAX and len(stack.milliseconds) in (0, stack.planes)
+    if not fits or not (stack.step is None or 0 < stack.step < math.inf):
+        raise ValueError("no such planes")
+    return stack
+
+
+def picked_from_json(wire: Any) -> Picked | None:
+    """Read which channels are read; the child only sends back what it was told."""
+    if wire is None:
+        return None
+    numbers, stored, alpha = wire
+    return Picked(tuple(int(each) for each in numbers), int(stored), bool(alpha))
+
+
 def image_from_json(wire: Mapping[str, Any]) -> ImageHeader:
     """Read the description of an image that the child process sent.
 
@@ -145,6 +187,14 @@ def image_from_json(wire: Mapping[str, Any]) -> ImageHeader:
         pixel_size=(float(size[0]), float(size[1])) if size else None,
         channels=tuple(str(each) for each in wire["channels"]),
     )
+
+
+def pieces_to_json(pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Convert encoded tiles to their files, and number of a file, offset and length of each."""
+    spools = {str(spool.absolute()): None for spool, _, _ in pieces}
+    numbers = {spool: number for number, spool in enumerate(spools)}
+    found = [(numbers[str(spool.absolute())], offset, size) for spool, offset, size in pieces]
+    return {"spools": list(spools), "pieces": found}
 
 
 def raise_failure(answer: Mapping[str, Any], name: str, verb: str, memory_bytes_max: int) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.formats import FORMATS
+from cluster_worker.pixels.stack import AXES, Stack
 
 MICROMETRES = 1e6
 
 
-def description(header: Header) -> Iterator[tuple[str, str]]:
-    """Describe an image file.
+def description(header: Header, stack: Stack | None = None) -> Iterator[tuple[str, str]]:
+    """Describe an image file, or a plane of it and all that are like it.
 
     Yields
     ------
@@ -20,12 +21,14 @@ def description(header: Header) -> Iterator[tuple[str, str]]:
     image = header.image
     yield "format", FORMATS[header.format].title
     yield "kind", image.kind
-    yield "axes", image.axes
-    yield "shape", " × ".join(map(str, image.shape))
+    yield "axes", (stack.axes if stack else "") + image.axes
+    yield "shape", " × ".join(map(str, (*(stack.shape if stack else ()), *image.shape)))
+    if stack:
+        yield from of_planes(stack)
     yield "dtype", f"{image.dtype}, {header.bits} bits used" if header.bits else image.dtype
     if image.alpha:
         yield "alpha", "the last channel"
-    if image.channels:
+    if image.channels and not (stack and stack.channels):
         yield "channels", ", ".join(each or "?" for each in image.channels)
     if image.nodata is not None:
         yield "nodata", f"{image.nodata:g}"
@@ -49,3 +52,17 @@ def description(header: Header) -> Iterator[tuple[str, str]]:
         yield TITLES[name], f"{size} bytes{named}"
     for note in header.notes:
         yield "note", note
+
+
+def of_planes(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Describe the planes of a file, as `description` does."""
+    counts = zip(stack.axes, stack.shape, strict=True)
+    along = ", ".join(f"{count} along {axis} ({AXES[axis]}s)" for axis, count in counts)
+    yield "planes", along if len(stack.axes) == 1 else f"{stack.planes}: {along}"
+    if stack.channels:
+        yield "channels", ", ".join(each or "?" for each in stack.channels)
+    if stack.step:
+        yield "slice step", f"{MICROMETRES * stack.step:.6g} µm"
+    if stack.milliseconds:
+        shown = sum(stack.milliseconds) / 1000
+        yield "animation", f"{shown:g} s, played {stack.loops or 'again and again'}"

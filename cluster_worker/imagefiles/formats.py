@@ -1,17 +1,16 @@
 """Image files: the list of formats, and functions that read and write files of any format.
 
-A codec may raise any error for a damaged file, even SyntaxError, struct.error or MemoryError. The
-functions here turn all of them into `Rejected` with one sentence that names the file. For untrusted
-files, `cluster_worker.imagefiles.decoder` calls these functions in a child process that may die.
+The functions here turn all errors of codecs into `Rejected` with one sentence that names the file.
+For untrusted files, `cluster_worker.imagefiles.decoder` calls these functions in a child process
+that may die.
 """
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cluster_worker.errors import Rejected, is_shortage
+from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.codec_errors import reject_codec_errors, reject_memory_errors
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
     TILE,
@@ -23,6 +22,7 @@ from cluster_worker.imagefiles.codecs.header import (
 )
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.codecs.jpeg import JPEG
+from cluster_worker.imagefiles.codecs.picking import copy_picked, unpicked
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.tiff import TIFF
 from cluster_worker.imagefiles.codecs.webp import WEBP
@@ -30,12 +30,6 @@ from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
 FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
-
-# Words in the errors of Pillow and tifffile for files that end too early.
-TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
-
-# Words in the errors of Pillow and libjpeg for memory that could not be allocated.
-NO_MEMORY = ("out of memory", "insufficient memory")
 
 __all__ = [
     "DTYPES",
@@ -55,8 +49,8 @@ __all__ = [
 ]
 
 
-def read_header(path: Path, name: str, pixels_max: int) -> Header:
-    """Read the header of a file, without decoding pixels.
+def read_header(path: Path, name: str, pixels_max: int, plane: int | None = None) -> Header:
+    """Read the header of a file, or of one plane in it, without decoding pixels.
 
     Parameters
     ----------
@@ -66,6 +60,9 @@ def read_header(path: Path, name: str, pixels_max: int) -> Header:
         Name that the visitor gave the file; begins every error sentence.
     pixels_max : int
         Largest image accepted, in rows × columns.
+    plane : int, optional
+        Number of a plane, counted from 0. By default the header is of the whole file: if it has
+        several planes, it says what they are, and the image is the first one.
 
     Raises
     ------
@@ -76,7 +73,10 @@ def read_header(path: Path, name: str, pixels_max: int) -> Header:
     """
     form = recognise(path, name)
     with reject_codec_errors(name, form, "decode"):
-        header = form.read_header(path, name)
+        if plane is None or form.read_plane_header is None:
+            header = form.read_header(path, name)
+        else:
+            header = form.read_plane_header(path, name, plane)
     check_size(header, pixels_max)
     return header
 
@@ -130,7 +130,10 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     check_out(out, header.shape, header.dtype)
     form = recognise(path, header.name)
     with reject_codec_errors(header.name, form, "decode"):
-        return form.read_pixels(path, header, out)
+        whole, target = unpicked(header, out)
+        notes = form.read_pixels(path, whole, target)
+        copy_picked(header, target, out)
+        return notes
 
 
 def read_window(
@@ -171,7 +174,9 @@ def read_window(
     if form.read_window is None or header.block is None:
         raise ValueError(f"{header.name}: is not read by windows, as its header says")
     with reject_codec_errors(header.name, form, "decode"):
-        form.read_window(path, header, top, bottom, left, right, out)
+        whole, target = unpicked(header, out)
+        form.read_window(path, whole, top, bottom, left, right, target)
+        copy_picked(header, target, out)
 
 
 def check_out(out: Image, shape: tuple[int, ...], dtype: str) -> None:
@@ -386,17 +391,6 @@ def refused_dtype(name: str, image: ImageHeader, form: Format) -> str:
     )
 
 
-@contextmanager
-def reject_memory_errors(name: str) -> Iterator[None]:
-    """Turn MemoryError into `Rejected` while a result is encoded, and silence warnings."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except MemoryError as error:
-        raise Rejected(needs_memory(name, "encode")) from error
-
-
 def recognise(path: Path, name: str) -> Format:
     """Recognise the format of a file by its first bytes.
 
@@ -443,39 +437,3 @@ def titles() -> str:
     """List the titles of all formats for a sentence: "JPEG, PNG, … or TIFF"."""
     *others, last = (form.title for form in FORMATS.values())
     return f"{', '.join(others)} or {last}"
-
-
-def needs_memory(name: str, verb: str) -> str:
-    """Return the sentence for a lack of memory."""
-    return f"{name}: needs more memory to {verb} than is allowed"
-
-
-@contextmanager
-def reject_codec_errors(name: str, form: Format, verb: str) -> Iterator[None]:
-    """Turn every error of a codec into `Rejected`, and silence its warnings.
-
-    Raises
-    ------
-    OSError
-        If this machine lacks something, which is not the file's fault.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Rejected:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and is_shortage(error):
-            raise
-        raise Rejected(codec_failure(error, name, form, verb)) from error
-
-
-def codec_failure(error: Exception, name: str, form: Format, verb: str) -> str:
-    """Return the sentence for an error of a codec."""
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
-        return needs_memory(name, verb)
-    if isinstance(error, EOFError) or any(words in text for words in TOO_SHORT):
-        return f"{name}: the file ends too early; save or upload it again"
-    return f"{name}: the file is damaged and cannot be read as {form.title}"

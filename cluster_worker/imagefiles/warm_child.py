@@ -110,8 +110,8 @@ class WarmChild:
             try:
                 return self.ask_child(what, name, verb, asked, seconds)
             except ChildDied as death:
-                if asked.get("top", 0):
-                    # The bands drawn so far are gone with the child.
+                if asked.get("top", 0) or asked.get("number", 0):
+                    # The bands drawn so far, or the planes written, are gone with the child.
                     raise DecoderDied(f"{name}: the decoder died ({death})") from death
                 if crashed and not death.is_killed:
                     failed = f"{name}: the decoder failed on this file ({death})"

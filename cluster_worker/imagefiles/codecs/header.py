@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.imagefiles.codecs.items import Items
 from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.pixels.stack import Stack
 
 Image = NDArray[Any]
 
@@ -74,6 +75,24 @@ class JpegCoding:
     subsampling: str
 
 
+class Picked(NamedTuple):
+    """The channels of a file that are read, if these are not all.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        Of the channels, counted from 0, in the order in which they are read.
+    stored : int
+        Channels of the file.
+    alpha : bool
+        Whether the last of those is alpha.
+    """
+
+    numbers: tuple[int, ...]
+    stored: int
+    alpha: bool
+
+
 @dataclass(frozen=True)
 class Header:
     """What is known of an image file before its pixels are decoded; and what a result is to carry.
@@ -108,6 +127,13 @@ class Header:
         What else the file carries.
     jpeg : JpegCoding or None
         How it was compressed, if it is a JPEG.
+    stack : Stack or None
+        The planes of a file that has several; `image` is the first of them. None if the header is
+        of one plane.
+    plane : int
+        Number of the plane in the file that the header is of.
+    picked : Picked or None
+        Which channels are read; None for all.
     """
 
     name: str
@@ -123,6 +149,9 @@ class Header:
     bits: int = 0
     items: Items = ()
     jpeg: JpegCoding | None = None
+    stack: Stack | None = None
+    plane: int = 0
+    picked: Picked | None = None
 
     @property
     def is_indexed(self) -> bool:
@@ -148,6 +177,21 @@ class Header:
     def pixels_bytes(self) -> int:
         """Size of the decoded pixels, in bytes."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class StackWriter(Protocol):
+    """Writes a file of several planes, one after the other."""
+
+    def add(self, image: Image, header: Header) -> tuple[str, ...]:
+        """Write the next plane; return notes on what was not kept."""
+
+    def add_tiles(
+        self, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
+    ) -> tuple[str, ...]:
+        """Write the next plane from encoded tiles; return notes on what was not kept."""
+
+    def close(self) -> None:
+        """Complete the file."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +233,11 @@ class Format:
         Whether it can hold other channels than gray or RGB with or without alpha.
     side_max : int or None
         Largest number of rows, and of columns, that it can store.
+    read_plane_header : callable or None
+        (path, name, number of a plane) to `Header` of this plane; decodes no pixels. None if files
+        have one plane.
+    open_stack : callable or None
+        (path, stack, header of the first plane) to `StackWriter`. None if results have one plane.
     """
 
     name: str
@@ -208,6 +257,8 @@ class Format:
     carries: frozenset[str] = frozenset()
     holds_bands: bool = False
     side_max: int | None = None
+    read_plane_header: Callable[[Path, str, int], Header] | None = None
+    open_stack: Callable[[Path, Stack, Header], StackWriter] | None = None
 
     @property
     def extension(self) -> str:

@@ -1,13 +1,14 @@
-"""TIFF of one page, in all the kinds that tifffile and imagecodecs decode."""
+"""TIFF of one page or many, in all the kinds that tifffile and imagecodecs decode."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 from PIL.TiffImagePlugin import TiffImageFile
-from tifffile import TiffFile, TiffPage, imwrite
+from tifffile import TiffPage, TiffWriter
 
 from cluster_worker.imagefiles.codecs import ome
 from cluster_worker.imagefiles.codecs.colour_spaces import cmyk_note
@@ -15,6 +16,7 @@ from cluster_worker.imagefiles.codecs.header import (
     Format,
     Header,
     Image,
+    Piece,
     as_stored,
     narrowed,
     palette_of,
@@ -43,26 +45,37 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     block_of,
     check_extent,
     check_tags,
-    first_page,
     fits,
     imagej_unit,
     nodata_of,
     planes_last,
-    refuse_pages,
     resolution_of,
     samples_of,
 )
+from cluster_worker.imagefiles.codecs.tiff_stack import (
+    check_planes,
+    open_tiff,
+    page_of,
+    planes_of,
+)
 from cluster_worker.imagefiles.codecs.tiff_windows import (
+    CLASSIC_BYTES_MAX,
     StoredPieces,
     assemble,
     encode_tiles,
     has_predictor,
     read_window,
+    write_tiles,
 )
 from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.pixels.stack import Stack
 from cluster_worker.pixels.tiling import Span
 
 STRIP_BYTES = 1 << 20
+# Bytes of a page besides its pixels, at most in most files.
+PAGE_BYTES = 4096
+# Items that only the first page of a file has.
+OF_THE_FILE = ("exif", "ome", "imagej")
 INCH_METRES = 0.0254
 
 SPARE = "a strip of the file is longer than its pixels, or was damaged behind them"
@@ -74,16 +87,23 @@ def read_header(path: Path, name: str) -> Header:
     Raises
     ------
     Rejected
-        If the file has several pages, or pixels that this app does not process.
+        If the file has pixels that this app does not process.
     EOFError
         If the file has no page.
     ValueError
         If an important tag cannot be read.
     """
-    with TiffFile(path) as file:
-        page = first_page(file)
+    planes = planes_of(path)
+    header = read_plane_header(path, name, 0)
+    return replace(header, stack=planes.stack, notes=planes.notes + header.notes)
+
+
+def read_plane_header(path: Path, name: str, plane: int) -> Header:
+    """Read the header of one plane of a TIFF; what is raised is as for `read_header`."""
+    with open_tiff(path) as file:
+        page = page_of(file, path, plane, name)
         check_tags(file, page)
-        refuse_pages(file, page, name)
+        check_planes(planes_of(path), page, name)
         samples = samples_of(page, name)
         notes = samples.notes
         tag = page.tags.get(ORIENTATION)
@@ -126,6 +146,7 @@ def read_header(path: Path, name: str) -> Header:
             palette=palette_of(palette_colours(page)) if indexed else b"",
             bits=0 if samples.conversion == "palette" else samples.bits,
             items=items,
+            plane=plane,
         )
 
 
@@ -161,30 +182,31 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     EOFError
         If the file ends before its pixels do.
     """
-    with TiffFile(path) as file:
-        page = first_page(file)
+    with open_tiff(path) as file:
+        page = page_of(file, path, header.plane, header.name)
         check_extent(page, path.stat().st_size)
+        check_shape(page, header)
         samples = samples_of(page, header.name)
         stored = as_stored(out, header.orientation)
         if samples.conversion == "ycbcr":
-            stored[...] = by_libtiff(path)
+            stored[...] = by_libtiff(path, page.index)
             return ()
         planar = page.planarconfig == 2 and page.samplesperpixel > 1
         straight = samples.conversion in ("", "white", "premultiplied") and not planar
         if straight and stored.flags.c_contiguous:
             # A new view: tifffile changes the shape of the array that it gets.
-            notes = decode(page, path, stored.view(np.ndarray))
+            notes = decode(page, path, header.plane, stored.view(np.ndarray))
             if samples.conversion:
                 to_pixels(page, samples, stored, stored, indexed=False)
             return notes
         raw = np.empty(page.shape, page.dtype)
-        notes = decode(page, path, raw)
+        notes = decode(page, path, header.plane, raw)
         raw = planes_last(page, raw, stored.shape[:2])
         to_pixels(page, samples, raw, stored, header.is_indexed)
         return notes
 
 
-def decode(page: TiffPage, path: Path, out: Image) -> tuple[str, ...]:
+def decode(page: TiffPage, path: Path, plane: int, out: Image) -> tuple[str, ...]:
     """Decode the samples of a page into `out`, which has the page's shape.
 
     Where tifffile fails, the pieces are tried one by one, with more patience.
@@ -199,7 +221,7 @@ def decode(page: TiffPage, path: Path, out: Image) -> tuple[str, ...]:
     except Exception:
         if block_of(page, "") is None or page.planarconfig == 2:
             raise
-        pieces = StoredPieces(path, tolerant=True)
+        pieces = StoredPieces(path, plane, tolerant=True)
         rows, columns = page.imagelength, page.imagewidth
         whole = out.reshape(rows, columns, page.samplesperpixel)
         pieces.read(Span(0, rows, 0, columns), whole)
@@ -207,26 +229,73 @@ def decode(page: TiffPage, path: Path, out: Image) -> tuple[str, ...]:
     return ()
 
 
-def by_libtiff(path: Path) -> Image:
+def by_libtiff(path: Path, index: int) -> Image:
     """Decode colours in YCbCr that are not compressed as JPEG, which libtiff converts to RGB."""
     with path.open("rb") as opened:
-        return np.asarray(TiffImageFile(opened).convert("RGB"))
+        file = TiffImageFile(opened)
+        file.seek(index)
+        return np.asarray(file.convert("RGB"))
+
+
+def check_shape(page: TiffPage, header: Header) -> None:
+    """Check that a page has the rows and columns of its header.
+
+    Raises
+    ------
+    ValueError
+        If not: the file has changed, or the header is of another one.
+    """
+    rows, columns = as_stored(np.empty(header.shape[:2], bool), header.orientation).shape
+    if (page.imagelength, page.imagewidth) != (rows, columns):
+        raise ValueError(f"the header is of {header.shape}, the page of {page.shape}")
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a TIFF in strips, in the image's own bit depth.
+    """Write a TIFF of one page."""
+    with TiffWriter(path) as writer:
+        notes, shape = write_page(writer, image, header)
+    append_directories(path, header, shape)
+    return notes
+
+
+def write_page(
+    writer: TiffWriter,
+    image: Image,
+    header: Header,
+    stack: Stack | None = None,
+    *,
+    alone: bool = True,
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Write a page in strips, in the image's own bit depth.
 
     The strips are compressed by zstd if the original was, else by deflate, which every program
     reads. Integers are stored as differences along the row. Labels are written in 16 bits if the
     largest fits.
+
+    Parameters
+    ----------
+    writer : TiffWriter
+        Of the file.
+    image, header : ndarray, Header
+        The page, and what it carries.
+    stack : Stack, optional
+        What the pages of the file are, if this is the first of several.
+    alone : bool
+        Whether the file has one page.
+
+    Returns
+    -------
+    tuple of str, tuple of int
+        Notes on what was not kept, and the shape of the page.
     """
     is_labels = header.image.kind == "labels"
     image = without_channels(image)
-    image = narrowed(image) if is_labels else image
+    # All pages of a stack have one dtype, whatever the values in each are.
+    image = narrowed(image) if is_labels and alone else image
     header = replace(header, items=header.items + exif_texts(header))
     described = replace_shape(header.image, image)
-    options, notes = write_options(described, header)
-    bits = header.bits if fits_bits(image, header.bits) else 0
+    options, notes = write_options(described, header, stack)
+    bits = header.bits if alone and fits_bits(image, header.bits) else 0
     if bits:
         # Samples that end within a byte are not compressed: tifffile packs them itself.
         options |= {"bitspersample": bits, "compression": None}
@@ -234,17 +303,16 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
         options["compressionargs"] = {"level": LEVEL}
     if header.bits > 1 and not bits and image.dtype.kind == "u":
         wide = 8 * image.dtype.itemsize
-        notes += (f"written with {wide} bits a sample: the values do not fit into {header.bits}",)
-    imwrite(
-        path,
+        why = f": the values do not fit into {header.bits}" if alone else f", not {header.bits}"
+        notes += (f"written with {wide} bits a sample{why}",)
+    writer.write(
         np.ascontiguousarray(image),
         predictor=has_predictor(image.dtype.name) and not bits and not header.is_indexed,
         rowsperstrip=max(1, STRIP_BYTES // max(1, image.nbytes // image.shape[0])),
         maxworkers=THREADS,
         **options,
     )
-    append_directories(path, header, image.shape)
-    return notes
+    return notes, image.shape
 
 
 def replace_shape(described: ImageHeader, image: Image) -> ImageHeader:
@@ -260,6 +328,56 @@ def fits_bits(image: Image, bits: int) -> bool:
     """
     known = bits in BITS.get(image.dtype.name, ())
     return bits > 1 and known and image.dtype.kind == "u" and int(image.max(initial=0)) < 1 << bits
+
+
+class TiffStack:
+    """Writes a TIFF of several pages, which stays open until the last one is written.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    stack : Stack
+        What the pages are.
+    header : Header
+        Of the first page; its size decides whether the file gets offsets of 64 bits.
+    """
+
+    def __init__(self, path: Path, stack: Stack, header: Header) -> None:
+        self.path, self.stack, self.first = path, stack, header
+        self.shape: tuple[int, ...] = ()
+        size = stack.planes * (header.pixels_bytes + PAGE_BYTES)
+        self.writer = TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX)
+
+    def add(self, image: Image, header: Header) -> tuple[str, ...]:
+        """Write the next page in strips."""
+        notes, shape = write_page(self.writer, image, *self.next(header), alone=False)
+        self.shape = self.shape or shape
+        return notes
+
+    def add_tiles(
+        self, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
+    ) -> tuple[str, ...]:
+        """Write the next page from encoded tiles."""
+        header, stack = self.next(header)
+        self.shape = self.shape or tuple(shape)
+        return write_tiles(self.writer, pieces, shape, dtype, header, stack)
+
+    def next(self, header: Header) -> tuple[Header, Stack | None]:
+        """Return what the next page carries: the first one also describes the stack.
+
+        EXIF data lies behind a complete file, so that only one page can have it.
+        """
+        if not self.shape:
+            self.first = header
+            return header, self.stack
+        items = tuple(each for each in header.items if each.name not in OF_THE_FILE)
+        return replace(header, items=items), None
+
+    def close(self) -> None:
+        """Complete the file."""
+        self.writer.close()
+        append_directories(self.path, self.first, self.shape)
 
 
 PIL.Image.MAX_IMAGE_PIXELS = None
@@ -279,4 +397,6 @@ TIFF = Format(
     assemble=assemble,
     carries=CARRIES,
     holds_bands=True,
+    read_plane_header=read_plane_header,
+    open_stack=TiffStack,
 )

@@ -1,5 +1,6 @@
 """What a TIFF carries besides its pixels: read from the tags of its page, and written to them."""
 
+import json
 import mmap
 import re
 import struct
@@ -38,6 +39,7 @@ from cluster_worker.imagefiles.codecs.items import (
 )
 from cluster_worker.imagefiles.codecs.tiff_page import IMAGEJ_INCHES, NEEDED, NODATA
 from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.pixels.stack import Stack
 
 DESCRIPTION, XMP, IPTC, GDAL = 270, 700, 33723, 42112
 # Scale, tie points, transformation, directory of keys with its numbers and texts, and RPCs.
@@ -77,6 +79,13 @@ LEVEL = 1
 
 # Lines of ImageJ's description that say what a stack is, and which values it shows.
 STACK_LINES = re.compile(r"^(images|channels|slices|frames|hyperstack|mode|loop)=.*\n?", re.M)
+# Those of them that stay true for another number of images.
+MODE_LINES = re.compile(r"^(mode|loop)=.*\n?", re.M)
+SPACING_LINE = re.compile(r"^spacing=.*\n?", re.MULTILINE)
+FRAMES = re.compile(r"^frames=(\d+)", re.MULTILINE)
+INTERVAL_LINES = re.compile(r"^(finterval|fps|tunit)=.*\n?", re.MULTILINE)
+INCH_METRES = 0.0254
+UNIT = re.compile(r"^unit=(.+)$", re.MULTILINE)
 UNIT_LINE = re.compile(r"^unit=.*\n?", re.MULTILINE)
 RANGE_LINES = re.compile(r"^(min|max)=.*\n?", re.MULTILINE)
 
@@ -152,7 +161,9 @@ def exif_of(
     return [Item("exif", "", exif.block_of(directories, layout))], ()
 
 
-def write_options(image: ImageHeader, header: Header) -> tuple[dict[str, Any], tuple[str, ...]]:
+def write_options(
+    image: ImageHeader, header: Header, stack: Stack | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return tifffile's options for a result, and notes on what was dropped.
 
     Parameters
@@ -161,6 +172,8 @@ def write_options(image: ImageHeader, header: Header) -> tuple[dict[str, Any], t
         The result as it is written.
     header : Header
         What it carries.
+    stack : Stack, optional
+        What the pages of the file are, if the result is the first of several.
     """
     profile, notes = fitting_profile(image.shape, header)
     extra = image.colours - (3 if image.is_rgb else 1)
@@ -181,14 +194,14 @@ def write_options(image: ImageHeader, header: Header) -> tuple[dict[str, Any], t
         options |= {"photometric": "palette", "colormap": table.T}
     if header.resolution:
         options |= {"resolution": header.resolution, "resolutionunit": "INCH"}
-    tags, described_by, lost = tags_of(image, header, options)
+    tags, described_by, lost = tags_of(image, header, options, stack)
     if described_by:
         options["description"] = described_by
     return options | {"extratags": tags}, notes + lost
 
 
 def tags_of(
-    image: ImageHeader, header: Header, options: dict[str, Any]
+    image: ImageHeader, header: Header, options: dict[str, Any], stack: Stack | None
 ) -> tuple[list[tuple[Any, ...]], bytes, tuple[str, ...]]:
     """Return further tags for tifffile, the description, and notes; ImageJ changes the options."""
     texts, notes = split_texts(header.items)
@@ -210,12 +223,14 @@ def tags_of(
             tags.append((GDAL, 2, len(value), value, True))
         elif each.name == "ome":
             try:
-                description = ome.updated(each.value, image, moved=each.key == "moved")
+                description = ome.updated(each.value, image, stack, moved=each.key == "moved")
             except ValueError as error:
                 notes += (f"OME metadata dropped: {error}",)
         elif each.name == "imagej":
-            description, lost = imagej_description(each, header, options)
+            description, lost = imagej_description(each, header, options, stack)
             notes += lost
+    if not description and stack and stack.axes != "p":
+        description = shaped_description(image, stack)
     if image.nodata is not None:
         value = f"{image.nodata:.17g}".encode() + b"\0"
         tags.append((NODATA, 2, len(value), value, True))
@@ -223,17 +238,57 @@ def tags_of(
     return tags, description, notes
 
 
+def shaped_description(image: ImageHeader, stack: Stack) -> bytes:
+    """Return the description in which tifffile looks for axes."""
+    axes = f"{stack.axes}{image.axes}".upper()
+    return json.dumps({"shape": [*stack.shape, *image.shape], "axes": axes}).encode()
+
+
+def stack_lines(stack: Stack | None, lines: str) -> str:
+    """Return the lines of ImageJ's description for a stack, in place of those of the original."""
+    modes = "".join(found[0] for found in MODE_LINES.finditer(lines)) if stack else ""
+    lines = STACK_LINES.sub("", lines)
+    if stack is None:
+        return lines
+    counts = dict(zip(stack.axes, stack.shape, strict=True))
+    slices = counts.get("z", counts.get("p", 1))
+    named = {"channels": counts.get("c", 1), "slices": slices, "frames": counts.get("t", 1)}
+    head, _, rest = lines.partition("\n")
+    made = [f"images={stack.planes}"] + [f"{key}={each}" for key, each in named.items() if each > 1]
+    if len(stack.axes) > 1:
+        made.append("hyperstack=true")
+    return "\n".join((head, *made, modes + with_spacing(rest, stack)))
+
+
+def with_spacing(lines: str, stack: Stack) -> str:
+    """Return lines of ImageJ's description with the distance of a stack's slices, if it has any."""
+    lines = SPACING_LINE.sub("", lines)
+    unit = UNIT.search(lines)
+    inches = IMAGEJ_INCHES.get(unit[1].strip().lower()) if unit else None
+    if stack.step is None or inches is None:
+        return lines
+    spacing = stack.step / (inches * INCH_METRES)
+    return f"spacing={spacing:.10g}\n{lines}"
+
+
 def imagej_description(
-    item: Item, header: Header, options: dict[str, Any]
+    item: Item, header: Header, options: dict[str, Any], stack: Stack | None
 ) -> tuple[bytes, tuple[str, ...]]:
     """Return ImageJ's description for a result, and a note; its resolution is in ImageJ's unit.
 
     A unit without a resolution would say that a pixel is one unit wide, so it is dropped.
     """
-    lines = STACK_LINES.sub("", item.value.decode("utf-8", "replace"))
+    original = item.value.decode("utf-8", "replace")
+    lines = stack_lines(stack, original)
+    frames = FRAMES.search(original)
+    if frames and frames[1] != str(
+        stack and dict(zip(stack.axes, stack.shape, strict=True)).get("t")
+    ):
+        # A frame interval is not true of other times.
+        lines = INTERVAL_LINES.sub("", lines)
     if item.key == "changed":
         lines = RANGE_LINES.sub("", lines)
-    unit = re.search(r"^unit=(.+)$", lines, re.MULTILINE)
+    unit = UNIT.search(lines)
     inches = IMAGEJ_INCHES.get(unit[1].strip().lower()) if unit else None
     if inches and header.resolution:
         along = tuple(each * inches for each in header.resolution)

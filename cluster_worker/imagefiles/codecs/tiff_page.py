@@ -4,7 +4,6 @@ import logging
 import math
 import re
 import struct
-from itertools import islice
 from math import prod
 from typing import Any, Literal, NamedTuple
 
@@ -144,32 +143,6 @@ def check_tags(file: TiffFile, page: TiffPage) -> None:
         raise ValueError(f"tags {unread} cannot be read")
     if not isinstance(page.imagelength, int) or not isinstance(page.imagewidth, int):
         raise ValueError(f"rows {page.imagelength} and columns {page.imagewidth} are no numbers")
-
-
-def refuse_pages(file: TiffFile, page: TiffPage, name: str) -> None:
-    """Check that a file has one page; smaller copies and masks of it do not count.
-
-    Raises
-    ------
-    Rejected
-        If it has several, or if the first is a smaller copy or a mask.
-    """
-    pages = len(file.pages)
-    others = (each.subfiletype & (REDUCED | MASK) for each in islice(iter(file.pages), 1, None))
-    if all(others):
-        # ImageJ writes a stack as one page, and the number of images in the description.
-        stack = re.search(r"images=(\d+)", page.imagej_description or "")
-        pages = max(int(stack[1]) if stack else 1, page.imagedepth)
-    if pages > 1:
-        raise Rejected(
-            f"{name}: has {pages} pages; this app reads files of one page, so save each page as a "
-            "file of its own"
-        )
-    if page.subfiletype & (REDUCED | MASK):
-        raise Rejected(
-            f"{name}: its first page is a thumbnail, as in raw files of cameras; save it as TIFF "
-            "with a raw converter"
-        )
 
 
 def samples_of(page: TiffPage, name: str) -> Samples:

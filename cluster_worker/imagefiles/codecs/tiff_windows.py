@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from imagecodecs import deflate_encode, delta_encode, packints_decode, zstd_encode
-from tifffile import TiffFile, TiffPage, TiffWriter
+from tifffile import TiffPage, TiffWriter
 
 from cluster_worker.imagefiles.codecs.header import TILE, ByteRange, Header, Image, Piece
 from cluster_worker.imagefiles.codecs.threads import in_threads
@@ -28,10 +28,11 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     JPEGS,
     check_extent,
     fill_of,
-    first_page,
     reads_by_rows,
     samples_of,
 )
+from cluster_worker.imagefiles.codecs.tiff_stack import open_tiff, page_of
+from cluster_worker.pixels.stack import Stack
 from cluster_worker.pixels.tiling import Span
 
 # Decoded pieces kept for the next window: windows overlap by their halos, and strips are wider than
@@ -68,7 +69,8 @@ def read_window(
         If the header is of another file.
     """
     found = path.stat()
-    pieces = pieces_of(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    identity = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    pieces = pieces_of(path, header.plane, *identity)
     window = Span(top, bottom, left, right)
     page = pieces.page
     if (page.imagelength, page.imagewidth) != header.shape[:2]:
@@ -86,18 +88,20 @@ def read_window(
 
 
 @lru_cache(maxsize=1)
-def pieces_of(path: Path, *identity: int) -> "StoredPieces":
-    """Return the pieces of a file, from the cache if the last window was of the same file.
+def pieces_of(path: Path, plane: int, *identity: int) -> "StoredPieces":
+    """Return the pieces of a plane, from the cache if the last window was of the same plane.
 
     Parameters
     ----------
     path : Path
         The file.
+    plane : int
+        Number of the plane.
     *identity : int
         Device, inode, size and time of change: they tell a changed file from the cached one.
     """
     del identity
-    return StoredPieces(path)
+    return StoredPieces(path, plane)
 
 
 def forget() -> None:
@@ -125,6 +129,8 @@ class StoredPieces:
     ----------
     path : Path
         A TIFF.
+    plane : int
+        Number of the plane.
     tolerant : bool
         Whether a piece is decoded that has more bytes than its pixels need.
 
@@ -145,10 +151,10 @@ class StoredPieces:
         If a piece lies past the file's end.
     """
 
-    def __init__(self, path: Path, *, tolerant: bool = True) -> None:
+    def __init__(self, path: Path, plane: int = 0, *, tolerant: bool = True) -> None:
         self.tolerant = tolerant
-        with TiffFile(path) as file:
-            self.page: TiffPage = first_page(file)
+        with open_tiff(path) as file:
+            self.page: TiffPage = page_of(file, path, plane, path.name)
             check_extent(self.page, path.stat().st_size)
             self.byteorder = file.byteorder
             # Both read the file: whether it is a JFIF, and tables that all pieces in JPEG share.
@@ -378,28 +384,46 @@ def assemble(
     OSError
         If a file cannot be read or written.
     """
+    size = sum(nbytes for _, _, nbytes in pieces)
+    with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
+        notes = write_tiles(writer, pieces, shape, dtype, header)
+    append_directories(path, header, shape)
+    return notes
+
+
+def write_tiles(
+    writer: TiffWriter,
+    pieces: Sequence[Piece],
+    shape: Sequence[int],
+    dtype: str,
+    header: Header,
+    stack: Stack | None = None,
+) -> tuple[str, ...]:
+    """Write a page from encoded tiles; `stack` says what all pages are, if it is the first of many.
+
+    Raises
+    ------
+    ValueError, EOFError, OSError
+        As for `assemble`.
+    """
     shape = tuple(shape[:2]) if tuple(shape[2:]) == (1,) else tuple(shape)
     count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
     if len(pieces) != count:
         raise ValueError(f"pieces: an image of {shape} has {count} tiles, got {len(pieces)}")
     header = replace(header, items=header.items + exif_texts(header))
     axes = "yx" if len(shape) == 2 else "yxs"
-    options, notes = write_options(
-        header.image._replace(shape=shape, dtype=dtype, axes=axes), header
-    )
+    image = header.image._replace(shape=shape, dtype=dtype, axes=axes)
+    options, notes = write_options(image, header, stack)
     if header.bits > 1:
         notes += (f"written with {8 * np.dtype(dtype).itemsize} bits a sample, not {header.bits}",)
-    size = sum(nbytes for _, _, nbytes in pieces)
-    with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
-        writer.write(
-            encoded_pieces(pieces),
-            shape=shape,
-            dtype=dtype,
-            tile=(TILE, TILE),
-            predictor=has_predictor(dtype),
-            **options,
-        )
-    append_directories(path, header, shape)
+    writer.write(
+        encoded_pieces(pieces),
+        shape=shape,
+        dtype=dtype,
+        tile=(TILE, TILE),
+        predictor=has_predictor(dtype),
+        **options,
+    )
     return notes
 
 

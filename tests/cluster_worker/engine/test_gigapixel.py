@@ -18,7 +18,7 @@ import tifffile
 from skimage import data, filters, util
 
 from cluster_worker import Engine
-from cluster_worker.engine.run_file import open_file
+from cluster_worker.engine.file_to_file import open_file
 from cluster_worker.errors import Cancelled
 from cluster_worker.node.views import Views
 from tests.app.pictures import assert_rounded

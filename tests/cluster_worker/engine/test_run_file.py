@@ -20,7 +20,7 @@ from skimage import data
 
 from cluster_worker import Engine, Rejected
 from cluster_worker.engine.file_results import choose_format
-from cluster_worker.engine.run_file import open_file
+from cluster_worker.engine.file_to_file import open_file
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue

@@ -45,13 +45,6 @@ def test_an_animated_webp_is_refused(tmp_path):
     assert refusal(path).startswith("is an animation of 2 pictures")
 
 
-@pytest.mark.parametrize("imagej", [False, True])
-def test_a_stack_of_pages_is_refused(tmp_path, imagej):
-    path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, picture("uint8", 12, 20, 30), photometric="minisblack", imagej=imagej)
-    assert refusal(path).startswith("has 12 pages; this app reads files of one page, so save each")
-
-
 def test_smaller_copies_in_a_tiff_are_no_pages(tmp_path):
     image, path = picture("uint8", 64, 64), tmp_path / "pyramid.tif"
     with tifffile.TiffWriter(path) as writer:
