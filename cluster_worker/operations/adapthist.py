@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import core_of, rows_of, tables
 from cluster_worker.lazy import lazily
-from cluster_worker.operations.color import to_hsv
+from cluster_worker.operations.color import channels_refusal, to_hsv
 from cluster_worker.operations.declare import (
     Composed,
     Image,
@@ -63,7 +63,14 @@ def to_levels(image: Image, *, statistics: tuple[Extent]) -> Image:
     -------
     ndarray
         Rows × columns of levels, or rows × columns × 3 floats: hue, saturation, level.
+
+    Raises
+    ------
+    Rejected
+        If the image is neither gray nor RGB.
     """
+    if image.ndim == 3 and image.shape[2] != 3:
+        raise Rejected(channels_refusal(image.shape[2]))
     low, high = map(float, statistics[0])
     stretched = exposure.rescale_intensity(value_levels(image), (low, high), (0, LEVELS - 1))
     levels: Image = np.round(stretched).astype(np.uint16)

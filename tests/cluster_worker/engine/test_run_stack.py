@@ -220,3 +220,50 @@ def test_dip_says_what_a_stack_is_and_runs_a_part_of_it(tmp_path, capsys):
     steps = ["invert", "--z", "2", "--t", "1", "--channels", "2", "--ranks", "1"]
     assert main(["run", str(source), str(target), *steps]) == 0
     np.testing.assert_array_equal(tifffile.imread(target), 65535 - STACK[0, 1, 1])
+
+
+def write_bands(path, image):
+    tifffile.imwrite(
+        path,
+        image,
+        photometric="minisblack",
+        planarconfig="contig",
+        extrasamples=["unspecified"] * (image.shape[2] - 1),
+        metadata=None,
+    )
+
+
+def test_thirteen_bands_are_filtered_one_by_one(engine, tmp_path):
+    bands = np.dstack([STACK[0, 0, 0] + 7 * k for k in range(13)])
+    write_bands(tmp_path / "in.tif", bands)
+    median = [{"operation": "median", "radius": 2}]
+    assert engine.run_file(tmp_path / "in.tif", tmp_path / "out.tif", median) == ()
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.pages.first.extrasamples == (0,) * 12
+        found = file.asarray()
+    for k in range(13):
+        np.testing.assert_array_equal(found[..., k], engine.run(bands[..., k].copy(), median))
+
+
+def test_steps_for_colours_name_the_option_that_chooses_bands(engine, tmp_path):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    bands = np.dstack([np.roll(CAMERA, 9 * k, axis=0) for k in range(13)])
+    write_bands(source, bands)
+    gray = [{"operation": "rgb2gray"}]
+    for operation in ("rgb2gray", "canny", "equalize_adapthist"):
+        with pytest.raises(Rejected, match=r"got 13 channels .* as by --channels 1\.\.3"):
+            engine.run_file(source, target, [{"operation": operation}])
+    notes = engine.run_file(source, target, gray, choice=Choice(channels="4,3,2"))
+    assert notes == ("channels 4,3,2 were taken as red, green and blue",)
+    expected = engine.run(bands[..., [3, 2, 1]].copy(), gray)
+    np.testing.assert_array_equal(tifffile.imread(target), expected)
+
+
+def test_chosen_bands_are_read_by_windows_too(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 0)
+    bands = np.dstack([np.roll(CAMERA, 9 * k, axis=0) for k in range(6)])
+    write_bands(tmp_path / "in.tif", bands)
+    target, choice = tmp_path / "out.tif", Choice(channels="2,5,6,1")
+    engine.run_file(tmp_path / "in.tif", target, GAUSSIAN, choice=choice)
+    expected = engine.run(bands[..., [1, 4, 5, 0]].copy(), GAUSSIAN, alpha=False)
+    np.testing.assert_array_equal(tifffile.imread(target), expected)
