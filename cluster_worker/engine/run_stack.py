@@ -169,7 +169,7 @@ class StackFiles:
         given = image, shape, dtype, found.format, found.header, self.job.stack, number
         notes = file.notes if result == 0 else ()
         notes += found.notes + self.decoder.write_plane(path, *given)
-        self.notes[path].update(dict.fromkeys(file.header.notes * (result == 0) + notes))
+        self.notes[path].update(list(dict.fromkeys(file.header.notes * (result == 0) + notes)))
 
     def begin(self, path: Path, result: FileResult) -> None:
         """Note the format of a new file; the decoder gives it up if it is not completed.
@@ -181,8 +181,9 @@ class StackFiles:
         """
         if FORMATS[result.format].open_stack is None:
             raise stack_refusal(self.job.name, self.job.stack, result.format)
+        form, stack = FORMATS[result.format], self.job.stack
         self.formats[path] = result.format
-        self.notes[path] = Counter()
+        self.notes[path] = Counter(unheld(stack, form.title, form.holds_axes, form.holds_times))
         self.stack.callback(self.drop, path)
 
     def drop(self, path: Path) -> None:
@@ -230,3 +231,13 @@ class StackFiles:
             note if count == planes or planes == 1 else f"{note} ({count} of {planes} planes)"
             for note, count in self.notes[path].items()
         )
+
+
+def unheld(stack: Stack, title: str, holds_axes: bool, holds_times: bool) -> dict[str, int]:
+    """Return notes on what files of a format cannot hold of a stack, each on all planes."""
+    notes = []
+    if not holds_axes and stack.axes not in ("p", "t"):
+        notes.append(f"axes {stack.axes} dropped: {title} files have frames without axes")
+    if not holds_times and stack.milliseconds:
+        notes.append(f"times of the frames dropped: {title} files cannot hold them")
+    return dict.fromkeys(notes, stack.planes)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_codec_errors, reject_memory_errors
+from cluster_worker.imagefiles.codecs.gif import GIF
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
     TILE,
@@ -29,7 +30,7 @@ from cluster_worker.imagefiles.codecs.webp import WEBP
 from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF)}
+FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF)}
 
 __all__ = [
     "DTYPES",

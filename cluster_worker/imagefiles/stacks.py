@@ -7,8 +7,14 @@ import numpy as np
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_memory_errors
-from cluster_worker.imagefiles.codecs.header import Header, Image, Piece, StackWriter
-from cluster_worker.imagefiles.formats import FORMATS, check_result, holdable
+from cluster_worker.imagefiles.codecs.header import (
+    Header,
+    Image,
+    Piece,
+    StackWriter,
+    TiledStackWriter,
+)
+from cluster_worker.imagefiles.formats import FORMATS, check_result, holdable, tiles_refusal
 from cluster_worker.pixels.stack import Stack
 
 
@@ -61,6 +67,8 @@ def write_plane(
     with reject_memory_errors(header.name):
         if isinstance(image, np.ndarray):
             return lost + writer.add(image, header)
+        if not isinstance(writer, TiledStackWriter):
+            raise tiles_refusal(header.name, format)
         return lost + writer.add_tiles(image, shape, dtype, header)
 
 

@@ -16,7 +16,6 @@ STRANGERS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = tuple(
         ("a PDF document", "export its pages as PNG or TIFF", rb"%PDF"),
         ("a PostScript document", "export it as PNG or TIFF", rb"%!PS|\xc5\xd0\xd3\xc6"),
         ("an SVG drawing", "export it as PNG", rb"\s*(<\?xml.*)?<svg"),
-        ("a GIF", AS_PICTURE, rb"GIF8[79]a"),
         ("a BMP", AS_PICTURE, rb"BM.{8}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
         ("a PNM image", AS_PICTURE, rb"P[1-7]\s"),
         ("a float PNM image", AS_TIFF, rb"P[Ff]\s"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,13 +185,18 @@ class StackWriter(Protocol):
     def add(self, image: Image, header: Header) -> tuple[str, ...]:
         """Write the next plane; return notes on what was not kept."""
 
+    def close(self) -> None:
+        """Complete the file."""
+
+
+@runtime_checkable
+class TiledStackWriter(StackWriter, Protocol):
+    """Writes a file of several planes in a format that has tiles."""
+
     def add_tiles(
         self, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
     ) -> tuple[str, ...]:
         """Write the next plane from encoded tiles; return notes on what was not kept."""
-
-    def close(self) -> None:
-        """Complete the file."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +243,8 @@ class Format:
         have one plane.
     open_stack : callable or None
         (path, stack, header of the first plane) to `StackWriter`. None if results have one plane.
+    holds_axes, holds_times : bool
+        Whether files of several planes can hold the names of axes, and how long each is shown.
     """
 
     name: str
@@ -259,6 +266,8 @@ class Format:
     side_max: int | None = None
     read_plane_header: Callable[[Path, str, int], Header] | None = None
     open_stack: Callable[[Path, Stack, Header], StackWriter] | None = None
+    holds_axes: bool = False
+    holds_times: bool = False
 
     @property
     def extension(self) -> str:

@@ -8,6 +8,7 @@ colour. It would silently reduce colours of 16 bits to 8, so libpng decodes such
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,11 @@ from PIL.PngImagePlugin import PngImageFile
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs import png_bands
+from cluster_worker.imagefiles.codecs.frames import (
+    check_frame,
+    milliseconds_of,
+    read_frame,
+)
 from cluster_worker.imagefiles.codecs.header import (
     PROFILE_BYTES_MAX,
     SHORT_LABELS_MAX,
@@ -45,6 +51,7 @@ from cluster_worker.imagefiles.codecs.pillow import (
     result_exif,
 )
 from cluster_worker.imagefiles.codecs.png_bands import (
+    CHECKSUM,
     CHUNK_HEAD,
     SIGNATURE,
     chunk,
@@ -52,12 +59,19 @@ from cluster_worker.imagefiles.codecs.png_bands import (
     palette_header_chunk,
 )
 from cluster_worker.imagefiles.codecs.png_chunks import (
+    ANIMATION,
+    COUNTS,
+    FRAME,
+    FRAME_PIXELS,
+    PLACED,
+    animation_of,
     contents_of,
     items_of,
     sound,
     text_chunk,
 )
 from cluster_worker.pixels.header import ImageHeader, header_of
+from cluster_worker.pixels.stack import Stack
 
 # Pillow's own limit of 1 MiB would refuse images with the colour profile of a printer.
 PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
@@ -65,6 +79,10 @@ PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_BYTES_MAX
 # The content of two chunks of a result: pixels per metre, and the colour profile.
 RESOLUTION, METRE, INCH_METRES = struct.Struct(">IIB"), 1, 0.0254
 PROFILE_NAME = b"ICC Profile\0\0"
+
+APART = "the picture beside the frames of the animation is not read"
+# Most bits of a sample in an animation: Pillow lays frames of more bits over each other in 8.
+DEPTH_MAX = 8
 
 CHANNELS = {"1": 1, "L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 DTYPES = {"1": "bool", "I;16": "uint16"}
@@ -79,20 +97,22 @@ def read_header(path: Path, name: str) -> Header:
     Raises
     ------
     Rejected
-        If the image is an animation.
+        If it is an animation of more than 8 bits a sample.
     """
     with path.open("rb") as stored:
         opened, _ = sound(stored, with_pixels=False)
         bit_depth, colour_type = read_colour_format(opened)
+        stack, apart = animation_of(opened)
         file: Any = PngImageFile(opened)
-        if getattr(file, "n_frames", 1) > 1:
+        if stack and bit_depth > DEPTH_MAX:
             raise Rejected(
-                f"{name}: is an animation of {file.n_frames} pictures; this app reads single ones, "
-                "so save each as a file of its own"
+                f"{name}: is an animation of {bit_depth} bits a sample, and frames of "
+                f"{DEPTH_MAX} bits are read; save its frames as TIFF"
             )
         deep = libpng_channels(file, bit_depth, colour_type)
         mode, notes = mode_of(file)
-        palette = palette_in(file)
+        palette = b"" if stack else palette_in(file)
+        mode = "L" if stack and mode == "1" else mode
         columns, rows = file.size
         density, profile = file.info.get("dpi"), file.info.get("icc_profile")
         block, others, lost = items_of(opened)
@@ -100,6 +120,7 @@ def read_header(path: Path, name: str) -> Header:
     items, over = within_limit((*items, *others))
     orientation = valid_orientation(exif.get(ORIENTATION))
     profile, dropped = valid_profile(profile)
+    notes += (APART,) if apart else ()
     dtype = "uint16" if deep else DTYPES.get(mode, "uint8")
     image = header_of(upright_shape(rows, columns, deep or CHANNELS[mode], orientation), dtype)
     return Header(
@@ -114,7 +135,13 @@ def read_header(path: Path, name: str) -> Header:
         palette=palette,
         bits=1 if dtype == "bool" else 0,
         items=items,
+        stack=stack,
     )
+
+
+def read_plane_header(path: Path, name: str, plane: int) -> Header:
+    """Read the header of a frame; all frames are as the first one."""
+    return replace(read_header(path, name), stack=None, plane=plane)
 
 
 def is_intensity(image: ImageHeader) -> bool:
@@ -182,6 +209,10 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """
     with path.open("rb") as stored:
         opened, notes = sound(stored, with_pixels=True)
+        stack, apart = animation_of(opened)
+        if stack:
+            read_frame(PngImageFile, path, header, frame_mode(out), out, skipped=apart)
+            return ()
         bit_depth, colour_type = read_colour_format(opened)
         file = PngImageFile(opened)
         if can_decode_by_bands(file, bit_depth):
@@ -192,6 +223,11 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
             mode = "P" if header.is_indexed else mode_of(file)[0]
             fill(file, mode, header.orientation, out)
     return notes
+
+
+def frame_mode(out: Image) -> str:
+    """Return the mode of Pillow for the frames of an animation."""
+    return {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[1 if out.ndim == 2 else out.shape[2]]
 
 
 def can_decode_by_bands(file: PngImageFile, bit_depth: int) -> bool:
@@ -234,23 +270,107 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
         image = in_8_bits(image)
     image = narrowed(without_channels(image))
     if image.dtype == np.uint32:
-        raise Rejected(
-            f"{header.name}: the result has labels up to {image.max()}, and PNG holds at most "
-            f"{SHORT_LABELS_MAX}; choose TIFF"
-        )
-    profile, notes = fitting_profile(image.shape, header)
-    before, lost = carried(header, image)
+        raise too_many_labels(header.name, image)
+    before, notes = before_pixels(image, header)
     with path.open("wb") as opened:
-        if is_indexed(header, image):
-            opened.write(SIGNATURE + palette_header_chunk(image.shape))
-        else:
-            opened.write(SIGNATURE + header_chunk(image.shape, BITS[image.dtype.name]))
-        if profile:
-            opened.write(chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile)))
         opened.write(before)
         opened.writelines(png_bands.encoded(image))
         opened.write(chunk(b"IEND", b""))
-    return notes + lost
+    return notes
+
+
+def before_pixels(
+    image: Image, header: Header, stack: Stack | None = None
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return all that stands before the pixels of a file, and notes on what is lost.
+
+    Parameters
+    ----------
+    image, header : ndarray, Header
+        The picture, or the first frame, and what it carries.
+    stack : Stack, optional
+        What the frames are.
+    """
+    profile, notes = fitting_profile(image.shape, header)
+    carries, lost = carried(header, image)
+    if is_indexed(header, image):
+        before = SIGNATURE + palette_header_chunk(image.shape)
+    else:
+        before = SIGNATURE + header_chunk(image.shape, BITS[image.dtype.name])
+    if stack:
+        before += chunk(ANIMATION, COUNTS.pack(stack.planes, stack.loops))
+    if profile:
+        before += chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile))
+    return before + carries, notes + lost
+
+
+class PngStack:
+    """Writes the frames of an animation one after the other, each as a whole picture.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    stack : Stack
+        What the frames are.
+    header : Header
+        Of the first frame.
+    """
+
+    def __init__(self, path: Path, stack: Stack, header: Header) -> None:  # noqa: ARG002 - as others
+        self.stack, self.number, self.counted = stack, 0, 0
+        self.shape: tuple[int, ...] = ()
+        self.file = path.open("wb")
+
+    def add(self, image: Image, header: Header) -> tuple[str, ...]:
+        """Write the next frame.
+
+        Raises
+        ------
+        Rejected
+            If it has another shape than the first one, or labels that need more than 16 bits.
+        """
+        image = without_channels(in_8_bits(image))
+        image = narrowed(image)
+        if image.dtype == np.uint32:
+            raise too_many_labels(header.name, image)
+        notes: tuple[str, ...] = ()
+        if self.number == 0:
+            self.shape = image.shape
+            before, notes = before_pixels(image, header, self.stack)
+            self.file.write(before)
+        check_frame(image, self.shape, header.name)
+        rows, columns = image.shape[:2]
+        shown = min(milliseconds_of(self.stack, self.number), 0xFFFF)
+        self.file.write(
+            chunk(FRAME, PLACED.pack(self.next(), columns, rows, 0, 0, shown, 1000, 0, 0))
+        )
+        for each in png_bands.encoded(image):
+            if self.number == 0:
+                self.file.write(each)
+            else:
+                content = each[CHUNK_HEAD.size : -CHECKSUM.size]
+                self.file.write(chunk(FRAME_PIXELS, struct.pack(">I", self.next()) + content))
+        self.number += 1
+        return notes
+
+    def next(self) -> int:
+        """Return the number of the next chunk of frames."""
+        self.counted += 1
+        return self.counted - 1
+
+    def close(self) -> None:
+        """Complete the file."""
+        self.file.write(chunk(b"IEND", b""))
+        self.file.close()
+
+
+def too_many_labels(name: str, image: Image) -> Rejected:
+    """Return the error for labels that 16 bits cannot hold."""
+    return Rejected(
+        f"{name}: the result has labels up to {image.max()}, and PNG holds at most "
+        f"{SHORT_LABELS_MAX}; choose TIFF"
+    )
 
 
 def is_indexed(header: Header, image: Image) -> bool:
@@ -298,6 +418,9 @@ PNG = Format(
     read_pixels=read_pixels,
     write=write,
     dtypes=("bool", "uint8", "uint16", "uint32"),
+    read_plane_header=read_plane_header,
+    open_stack=PngStack,
+    holds_times=True,
     carries=frozenset(
         (
             "profile",

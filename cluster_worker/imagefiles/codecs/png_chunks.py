@@ -13,8 +13,13 @@ from typing import BinaryIO, NamedTuple
 from cluster_worker.imagefiles.codecs.header import PROFILE_BYTES_MAX
 from cluster_worker.imagefiles.codecs.items import Item, as_utf8, text
 from cluster_worker.imagefiles.codecs.png_bands import CHECKSUM, CHUNK_HEAD, SIGNATURE, chunk
+from cluster_worker.pixels.stack import Stack
 
 READ_BYTES = 1 << 20
+
+# Frames and loops of an animation; number, sides and place of a frame, its time as a fraction of a
+# second, and how it lies over the one before.
+COUNTS, PLACED = struct.Struct(">II"), struct.Struct(">5I2H2B")
 
 # Bit 5 of the first byte of a type: the pixels can be read without such a chunk.
 ANCILLARY = 0x20
@@ -25,7 +30,10 @@ COLOUR_CHUNKS = {b"gAMA": "gamma", b"cHRM": "gamma", b"sRGB": "gamma", b"cICP": 
 COLOUR_CHUNKS[b"sBIT"] = "sbit"
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 # Chunks that Pillow reads, that say when the file was written, or that are hints for a screen.
-OTHER_CHUNKS = (b"IHDR", b"PLTE", PIXELS, LAST, TRANSPARENCY, b"iCCP", b"pHYs", b"tIME", b"bKGD")
+OTHER_CHUNKS: tuple[bytes, ...] = (b"IHDR", b"PLTE", PIXELS, LAST, TRANSPARENCY)
+OTHER_CHUNKS += (b"iCCP", b"pHYs", b"tIME", b"bKGD")
+ANIMATION, FRAME, FRAME_PIXELS = b"acTL", b"fcTL", b"fdAT"
+OTHER_CHUNKS += (ANIMATION, FRAME, FRAME_PIXELS)
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 # ImageMagick's way to keep EXIF, IPTC and profiles in texts; newer files have chunks for them.
 RAW_PROFILE = b"Raw profile type "
@@ -183,6 +191,31 @@ def items_of(opened: BinaryIO) -> tuple[bytes, list[Item], tuple[str, ...]]:
             lost.append(f"chunk {each.type.decode('latin-1')}")
     notes = (f"dropped: {', '.join(sorted(set(lost)))}",) if lost else ()
     return exif, items, notes
+
+
+def animation_of(opened: BinaryIO) -> tuple[Stack | None, bool]:
+    """Return what the frames of a file are, and whether a picture stands before them.
+
+    Returns
+    -------
+    Stack or None, bool
+        None if the file has one frame at most.
+    """
+    loops, times, is_first = 0, list[int](), True
+    apart = False
+    for each in chunks(opened):
+        opened.seek(each.start)
+        if each.type == ANIMATION and each.length == COUNTS.size:
+            _, loops = COUNTS.unpack(opened.read(COUNTS.size))
+        elif each.type == FRAME and each.length == PLACED.size:
+            *_, number, per_second, _, _ = PLACED.unpack(opened.read(PLACED.size))
+            times.append(round(1000 * number / (per_second or 100)))
+        elif each.type == PIXELS and is_first:
+            is_first, apart = False, not times
+    opened.seek(0)
+    if len(times) < 2:
+        return None, False
+    return Stack("t", (len(times),), milliseconds=tuple(times), loops=loops), apart
 
 
 def text_of(chunk_type: bytes, content: bytes) -> tuple[bytes, bytes]:

@@ -399,4 +399,5 @@ TIFF = Format(
     holds_bands=True,
     read_plane_header=read_plane_header,
     open_stack=TiffStack,
+    holds_axes=True,
 )
