@@ -4,14 +4,6 @@ The worker's consumer, the command line, tests and notebooks all use it::
 
     with Engine(ranks=4) as engine:
         sharp = engine.run(image, [{"operation": "unsharp_mask", "radius": 2.0}])
-
-Hold an image in the engine's memory to run several chains on it, or on their results, without
-copies::
-
-    with engine.hold(image) as held, engine.run(held, [{"operation": "gaussian"}]) as blurred:
-        for step in ({"operation": "sobel"}, {"operation": "threshold_otsu"}):
-            with engine.run(blurred, [step]) as found:
-                print(found.array.mean())
 """
 
 import itertools
@@ -25,27 +17,29 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.engine import estimates
 from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.dispatch import Dispatcher
-from cluster_worker.engine.estimates import check_time, given_header, is_worth_ranks, rank_bytes
 from cluster_worker.engine.file_to_file import RunOptions, run_file
-from cluster_worker.engine.held import Held
+from cluster_worker.engine.held import Held, hold
+from cluster_worker.engine.hosts.dispatch import HostDispatcher
+from cluster_worker.engine.hosts.group import Hosts
 from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.launch import Launcher, RankSource
 from cluster_worker.engine.results import Results, fill, headers_of, refuse_several, results_of
 from cluster_worker.engine.run_file import PIXELS_MAX
 from cluster_worker.engine.steps import are_chain, checked_steps
 from cluster_worker.engine.wire import Task
-from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
-from cluster_worker.pixels.header import ImageHeader, header_of
+from cluster_worker.objects.chunks import CHUNK
+from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.recipe import plan_any
-from cluster_worker.plan.request import Depth, PlanRequest, RecipeRequest, Request, check_image
+from cluster_worker.plan.request import Depth, PlanRequest, RecipeRequest, Request
 
 Image = NDArray[Any]
 Headers = Mapping[str, ImageHeader]
@@ -86,16 +80,22 @@ class Engine:
     confined_to : sequence of Path, optional
         The only folders whose image files are read and written. By default decoders may read and
         write all files of this user.
+    hosts : Hosts, optional
+        The hosts that run all jobs, one after the other, with `ranks` ranks on each.
 
     Attributes
     ----------
     ranks, cores : int
-        Number of seats, and of cores that this process may use.
+        Number of ranks of the world, and of cores that this process may use.
+    chunk : int
+        Tiles begin at multiples of it, in pixels, if there are hosts; else it is 1.
 
     Raises
     ------
     Broken
-        If the ranks do not start.
+        If the ranks do not start, or a host does not answer.
+    Rejected
+        If the hosts are not alike.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Engine:
         warm: bool | Collection[str] = False,
         beside: "Engine | None" = None,
         confined_to: Sequence[Path] | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self.cores = len(os.sched_getaffinity(0))
         self.ranks = ranks or self.cores
@@ -127,9 +128,16 @@ class Engine:
             (folder / SOCKET_NAME).symlink_to(made_by.address)
         # For `run_file`; a node has decoders of its own, with its own limits.
         self.decoders = WarmDecoders(PIXELS_MAX, made_by.address)
-        launcher = Launcher(folder, job_memory_bytes_max, self.source)
+        self.chunk = CHUNK if hosts else 1
+        limits = job_seconds_max, job_memory_bytes_max
         try:
-            self.dispatcher = Dispatcher(self.ranks, job_seconds_max, launcher)
+            self.dispatcher: Dispatcher | HostDispatcher
+            if hosts:
+                self.dispatcher = HostDispatcher(hosts, ranks, *limits, folder)
+                self.ranks, self.kernels = self.dispatcher.ranks, self.dispatcher.kernels
+            else:
+                launcher = Launcher(folder, job_memory_bytes_max, self.source)
+                self.dispatcher = Dispatcher(self.ranks, job_seconds_max, launcher)
         except BaseException:
             self.close_source()
             self.segments.close()
@@ -248,12 +256,7 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        check_image(header_of(image.shape, image.dtype.name))
-        [segment] = self.segments.allocate([image.nbytes], ALLOCATE_SECONDS)
-        pixels = Pixels(str(segment.path), image.shape, image.dtype.name)
-        held = Held(self.segments, segment, pixels)
-        np.copyto(held.array, image)
-        return held
+        return hold(self.segments, image)
 
     def prepare_held(
         self,
@@ -269,7 +272,7 @@ class Engine:
         """
         source = image.add_reader()
         try:
-            header = given_header(source.shape, source.dtype, depth, alpha)
+            header = estimates.given_header(source.shape, source.dtype, depth, alpha)
             request = self.plan_request(header, steps, depth, inputs)
             refuse_several(request)
             job = self.allocate_job(request, source)
@@ -311,7 +314,7 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        header = given_header(shape, dtype, depth, alpha)
+        header = estimates.given_header(shape, dtype, depth, alpha)
         return self.allocate_job(self.plan_request(header, steps, depth, inputs))
 
     def allocate_job(self, request: Request, source: Pixels | None = None) -> EngineJob:
@@ -321,7 +324,9 @@ class Engine:
         images += [(each.shape, each.dtype) for _, each in planned.inputs]
         images += [(each.result_shape, each.result_dtype) for each in planned.results]
         sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
-        segments = self.segments.allocate([*sizes, *planned.slots()], ALLOCATE_SECONDS)
+        # Of several hosts, what passes leave lies in the store.
+        sizes += planned.slots() if self.chunk == 1 else []
+        segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
         paths = [str(each.path) for each in segments]
         pixels = [
             Pixels(path, *each) for path, each in zip(paths[: len(images)], images, strict=True)
@@ -333,7 +338,7 @@ class Engine:
         return self.make_job(
             request,
             source,
-            [Pixels(slots[each.slot], each.shape, each.dtype) for each in planned.buffers],
+            [Pixels(slots[each.slot], *each[1:]) for each in planned.buffers] if slots else [],
             result,
             segments,
             inputs=pixels[: len(planned.inputs)],
@@ -366,7 +371,7 @@ class Engine:
         surfaces = source, tuple(scratch), result, wide, tuple(inputs), tuple(kept)
         task = Task(number, request, *surfaces, tuple(map(str, tables)))
         ranks = self.ranks if wide else 1
-        private = ranks * rank_bytes(request, ranks)
+        private = ranks * estimates.rank_bytes(request, ranks)
         return EngineJob(task, self.dispatcher, self.segments, self.cores, private, list(segments))
 
     def run_file(
@@ -440,14 +445,13 @@ class Engine:
             With one sentence, if a check fails.
         """
         checked = checked_steps(steps, tuple(inputs))
-        ready = self.kernels.are_ready
-        request: Request = PlanRequest(image, checked, depth, self.core, kernels=ready)
+        request: Request = PlanRequest(image, checked, depth, self.core)
         if not are_chain(checked):
-            given = tuple(inputs.items())
-            request = RecipeRequest(image, checked, given, depth, self.core, kernels=ready)
+            request = RecipeRequest(image, checked, tuple(inputs.items()), depth, self.core)
+        request = request._replace(kernels=self.kernels.are_ready, chunk=self.chunk)
         self.check_memory(request)
         ranks = self.ranks if self.is_wide(request) else 1
-        check_time(request, ranks, self.cores, self.job_seconds_max)
+        estimates.check_time(request, ranks, self.cores, self.job_seconds_max)
         return request
 
     def check_memory(self, request: Request) -> None:
@@ -458,26 +462,19 @@ class Engine:
         Rejected
             With the numbers, if it has not.
         """
-        need = rank_bytes(request, self.ranks if self.is_wide(request) else 1)
-        if need > self.job_memory_bytes_max:
-            raise Rejected(
-                f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
-                f"at most {self.job_memory_bytes_max / 2**20:.0f} MiB are allowed"
-            )
+        ranks = self.ranks if self.is_wide(request) else 1
+        estimates.check_memory(request, ranks, self.job_memory_bytes_max)
 
     def is_wide(self, request: Request) -> bool:
         """Return whether the image is cut over all ranks; if not, a seat of one rank runs it."""
-        return is_worth_ranks(request, self.ranks, self.cores)
+        return estimates.is_worth_ranks(request, self.ranks, self.cores)
 
     def pids(self) -> dict[str, int]:
         """Return the process ids of the ranks by their names, without those that start again."""
         return self.dispatcher.pids()
 
     def close(self) -> None:
-        """End the ranks and the decoders, and remove the shared memory.
-
-        Jobs that are not finished raise `Broken`.
-        """
+        """End ranks and decoders, and remove the shared memory; unfinished jobs raise `Broken`."""
         self.source.heirs.remove(self.dispatcher.replace_all)
         self.dispatcher.close()
         self.decoders.close()

@@ -57,6 +57,22 @@ def check_time(request: Request, ranks: int, cores: int, seconds_max: float) -> 
         )
 
 
+def check_memory(request: Request, ranks: int, bytes_max: int) -> None:
+    """Check that a rank has the memory for the plan's passes.
+
+    Raises
+    ------
+    Rejected
+        With the numbers, if it has not.
+    """
+    need = rank_bytes(request, ranks)
+    if need > bytes_max:
+        raise Rejected(
+            f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
+            f"at most {bytes_max / 2**20:.0f} MiB are allowed"
+        )
+
+
 def given_header(
     shape: tuple[int, ...], dtype: str, depth: Depth, alpha: bool | None
 ) -> ImageHeader:

@@ -97,8 +97,8 @@ def fills(steps: str) -> bool:
     return any(each.get("mode") == "constant" for each in json.loads(steps))
 
 
-def check_room(planned: Plan | RecipePlan, scratch_dir: Path, name: str) -> None:
-    """Check that the disk has room for a job's scratch files and its result.
+def check_room(planned: Plan | RecipePlan, scratch: int, scratch_dir: Path, name: str) -> None:
+    """Check that the disk has room for `scratch` bytes of a job's scratch files, and its results.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def check_room(planned: Plan | RecipePlan, scratch_dir: Path, name: str) -> None
         With the numbers, if other files leave too little of it.
     """
     # For a moment the disk holds the result twice: as tiles, and as a file.
-    need = sum(planned.slots()) + 2 * sum(map(result_bytes, planned.results))
+    need = scratch + 2 * sum(map(result_bytes, planned.results))
     usage = shutil.disk_usage(scratch_dir)
     if need > usage.free:
         family = Rejected if need > usage.total else Broken

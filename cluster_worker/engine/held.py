@@ -1,15 +1,36 @@
-"""Images that stay in the engine's memory between runs, where the ranks read and write them."""
+"""Images that stay in the engine's memory between runs, where the ranks read and write them.
+
+Hold an image in the engine's memory to run several chains on it, or on their results, without
+copies::
+
+    with engine.hold(image) as held, engine.run(held, [{"operation": "gaussian"}]) as blurred:
+        for step in ({"operation": "sobel"}, {"operation": "threshold_otsu"}):
+            with engine.run(blurred, [step]) as found:
+                print(found.array.mean())
+"""
 
 import threading
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
-from cluster_worker.pixels.shared_memory import Pixels, Segment, Segments
+from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.plan.request import check_image
 
 Image = NDArray[Any]
+
+
+def hold(segments: Segments, image: Image) -> "Held":
+    """Copy an image into shared memory; see `Engine.hold`."""
+    check_image(header_of(image.shape, image.dtype.name))
+    [segment] = segments.allocate([image.nbytes], ALLOCATE_SECONDS)
+    held = Held(segments, segment, Pixels(str(segment.path), image.shape, image.dtype.name))
+    np.copyto(held.array, image)
+    return held
 
 
 class Held:

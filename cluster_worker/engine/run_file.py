@@ -47,6 +47,7 @@ class JobFactory(Protocol):
     ranks: int
     segments: Segments
     decoders: WarmDecoders
+    chunk: int
 
     def plan_request(
         self,
@@ -185,14 +186,16 @@ class FileJob:
             request = request._replace(grid=TILE)
             engine.check_memory(request)
         planned = plan_any(request)
-        check_room(planned, scratch_dir, self.header.name)
+        # Of several hosts, what passes leave lies in the store.
+        slots = planned.slots() if engine.chunk == 1 else []
+        check_room(planned, sum(slots), scratch_dir, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=scratch_dir))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        for slot, size in enumerate(planned.slots()):
+        for slot, size in enumerate(slots):
             reserve(folder / f"scratch-{slot}", size)
         scratch = tuple(
             RawFile(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
-            for each in planned.buffers
+            for each in (planned.buffers if slots else ())
         )
         # Without the colour profile, which only the target needs: a message of megabytes to a rank
         # that is stopped would make the engine wait.

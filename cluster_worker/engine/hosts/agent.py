@@ -1,0 +1,147 @@
+"""The agent of a host: makes ranks for engines of other hosts that know the group's secret.
+
+`dip agent --secret FILE` runs it. It serves one engine at a time.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+from cluster_worker.engine.compiling import Kernels
+from cluster_worker.engine.hosts.channel import Channel, Lost, accept
+from cluster_worker.engine.hosts.identity import identity
+from cluster_worker.engine.hosts.session import Session
+from cluster_worker.engine.launch import RankSource
+from cluster_worker.imagefiles.decoder_source import DecoderSource
+from cluster_worker.log import event
+from cluster_worker.pixels.shared_memory import Segments
+
+PORT = 7321
+# Connections whose secret is checked at the same time; each takes a few seconds at most.
+GUESTS_MAX = 16
+# Time for the ranks of one engine to end before the next engine is told that the host is busy.
+BUSY_SECONDS = 3.0
+
+
+class Agent:
+    """Listens for engines. Use it in a ``with`` block, and call `serve`.
+
+    Parameters
+    ----------
+    address : str
+        To listen at; "" for all of this host.
+    port : int
+        TCP port; 0 for any.
+    secret : bytes
+        As in `check_secret`.
+    scratch_dir : str or Path
+        Folder in memory for what ranks and decoders share.
+    warm : bool or collection of str
+        As for `Engine`.
+    ports : str
+        Range of TCP ports for MPI, as "30000:30100"; empty for any.
+
+    Raises
+    ------
+    Broken
+        If the ranks' forkserver does not start.
+    OSError
+        If the port is taken.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        secret: bytes,
+        scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
+        warm: bool | Collection[str] = True,
+        ports: str = "",
+    ) -> None:
+        self.secret, self.ports = secret, ports
+        self.listener = socket.create_server((address, port), backlog=GUESTS_MAX)
+        self.busy = threading.Lock()
+        self.guests = threading.Semaphore(GUESTS_MAX)
+        # Its folder is swept by the next engine or agent, if this one is killed.
+        self.segments = Segments(Path(scratch_dir))
+        folder = self.segments.folder
+        self.kernels = Kernels(wanted=warm is True)
+        first = warm if warm is not True and self.kernels.may_warm else False
+        self.source = RankSource(folder, first)
+        self.decoders = DecoderSource(folder, confined_to=[folder])
+        try:
+            self.source.ensure_running()
+        except BaseException:
+            self.close()
+            raise
+        self.kernels.prepare(then=self.source.renew)
+        # Reading all sources takes a moment, which the first engine need not wait for.
+        identity()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at."""
+        return int(self.listener.getsockname()[1])
+
+    def serve(self) -> None:
+        """Serve engines until the process ends."""
+        while True:
+            sock, (host, *_) = self.listener.accept()
+            if self.guests.acquire(blocking=False):
+                # It outlives no world: the kernel ends the proxy of a world with this thread.
+                threading.Thread(target=self.receive, args=(sock, host), daemon=True).start()
+            else:
+                sock.close()
+
+    def receive(self, sock: socket.socket, host: str) -> None:
+        """Check who has connected, and serve it."""
+        try:
+            with accept(sock, host, self.secret) as channel:
+                self.welcome(channel)
+        except OSError as error:
+            sock.close()
+            event("engine refused", host=host, reason=str(error))
+        except Lost as error:
+            event("engine gone", host=host, reason=str(error))
+        finally:
+            self.guests.release()
+
+    def welcome(self, channel: Channel) -> None:
+        """Say what this host is, and serve an engine, if no other one is served."""
+        if not self.busy.acquire(timeout=BUSY_SECONDS):
+            channel.send("busy")
+            return
+        try:
+            channel.send("welcome", **identity())
+            event("engine connected", host=channel.name)
+            Session(channel, self.source, self.segments.folder, self.ports).serve()
+        finally:
+            self.busy.release()
+
+    def close(self) -> None:
+        """End forkservers and ranks, and remove the folder."""
+        self.listener.close()
+        self.source.close()
+        self.kernels.close()
+        self.decoders.close()
+        self.segments.close()
+
+    def __enter__(self) -> "Agent":
+        """Return the agent itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the agent."""
+        self.close()
+
+
+def run_agent(agent: Agent) -> None:
+    """Serve until Ctrl-C; print the port when the agent can be asked."""
+    with agent, contextlib.suppress(KeyboardInterrupt):
+        sys.stdout.write(f"ready: agent of {os.uname().nodename} at port {agent.port}\n")
+        sys.stdout.flush()
+        agent.serve()

@@ -1,0 +1,127 @@
+"""The images of a job in the store: sent there for the ranks of other hosts, and fetched back."""
+
+import uuid
+from pathlib import Path
+
+from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.wire import Task
+from cluster_worker.errors import Broken
+from cluster_worker.imagefiles.streams import FileImage, Spool
+from cluster_worker.objects.access import AnySink, AnySource
+from cluster_worker.objects.chunks import Chunks
+from cluster_worker.objects.images import ObjectFile, ObjectImage
+from cluster_worker.objects.spools import ObjectSpool
+from cluster_worker.objects.store import open_store
+from cluster_worker.pixels.shared_memory import Pixels
+
+
+class MovedJob:
+    """A job whose images lie in a store. Use it in a ``with`` block, which deletes them.
+
+    Parameters
+    ----------
+    job : EngineJob
+        Its images lie on this host.
+    store : str
+        Address of the store.
+    folder : Path
+        Of this host, for a moment of a file's directories.
+
+    Attributes
+    ----------
+    prefix : str
+        What the keys of all its objects begin with.
+    sources : list
+        The image and the inputs, once `send` has moved them.
+    """
+
+    def __init__(self, job: EngineJob, store: str, folder: Path) -> None:
+        self.job, self.store, self.folder = job, store, folder
+        self.prefix = f"dip-{uuid.uuid4().hex}"
+        self.sources: list[AnySource] = []
+
+    def send(self) -> None:
+        """Write the image and the inputs to the store, unless they lie in one.
+
+        Raises
+        ------
+        Broken, Rejected
+            If the store does not answer or allow it.
+        """
+        given = (self.job.task.source, *self.job.task.inputs)
+        self.sources = [self.sent(each, f"source-{i}") for i, each in enumerate(given)]
+
+    def sent(self, image: AnySource, name: str) -> AnySource:
+        """Write one image to the store; return its description there."""
+        key = f"{self.prefix}/{name}"
+        if isinstance(image, Pixels):
+            chunks = Chunks(self.store, key, image.shape, image.dtype)
+            chunks.fill(self.job.memory.maps.map(image, writable=True))
+            return chunks
+        if isinstance(image, FileImage):
+            open_store(self.store).write_file(key, Path(image.path))
+            with ObjectFile(f"{self.store}/{key}", self.folder) as file:
+                return file.image(image.header)
+        if isinstance(image, ObjectImage):
+            return image
+        raise TypeError(f"{type(image).__name__}: is no image that is sent")
+
+    def task(self, attempt: int) -> Task:
+        """Return the task of an attempt, whose surfaces all lie in the store."""
+        task, planned = self.job.task, self.job.plan
+        prefix = self.attempt_prefix(attempt)
+        source, *inputs = self.sources
+        scratch = tuple(
+            Chunks(self.store, f"{prefix}/pass-{i}", each.shape, each.dtype)
+            for i, each in enumerate(planned.buffers)
+        )
+        result, *kept = (
+            self.target(each, f"{prefix}/result-{i}")
+            for i, each in enumerate((task.result, *task.kept))
+        )
+        tables = tuple(f"{self.store}/{prefix}/table-{i}" for i in range(len(task.tables)))
+        images = source, scratch, result, True, tuple(inputs), tuple(kept)
+        return Task(task.job, task.request, *images, tables)
+
+    def target(self, image: AnySink, prefix: str) -> AnySink:
+        """Return where a result lies in the store."""
+        if isinstance(image, Pixels):
+            return Chunks(self.store, prefix, image.shape, image.dtype)
+        assert isinstance(image, Spool)  # noqa: S101 - the results of this host's jobs are these
+        return ObjectSpool(self.store, prefix, *image[1:])
+
+    def fetch(self, done: Task) -> None:
+        """Read the results and tables of an attempt into the job's own.
+
+        Raises
+        ------
+        Broken
+            If the store does not answer, or something is missing.
+        """
+        own = (self.job.task.result, *self.job.task.kept)
+        for there, here in zip((done.result, *done.kept), own, strict=True):
+            if isinstance(there, Chunks) and isinstance(here, Pixels):
+                there.copy_to(self.job.memory.maps.map(here, writable=True))
+            elif isinstance(there, ObjectSpool) and isinstance(here, Spool):
+                there.fetch(here)
+            else:
+                raise Broken(f"a result lies as {type(there).__name__}")
+        store = open_store(self.store)
+        for address, path in zip(done.tables, self.job.task.tables, strict=True):
+            Path(path).write_bytes(store.read(address.removeprefix(f"{self.store}/")))
+
+    def attempt_prefix(self, attempt: int) -> str:
+        """Return what the keys of an attempt begin with."""
+        return f"{self.prefix}/attempt-{attempt}"
+
+    def drop(self, attempt: int) -> None:
+        """Delete what an attempt has written."""
+        open_store(self.store).delete(self.attempt_prefix(attempt))
+
+    def __enter__(self) -> "MovedJob":
+        """Return the moved job itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete all its objects."""
+        open_store(self.store).delete(self.prefix)

@@ -1,0 +1,272 @@
+"""What an agent does for one engine: starts this host's ranks of a world, and serves them.
+
+The ranks are forks of the agent's forkserver and speak to the agent, as they speak to an engine on
+one host. The agent speaks to the engine, by a `Channel`.
+"""
+
+import contextlib
+import re
+import selectors
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cluster_worker.engine.hosts.channel import Channel, Message
+from cluster_worker.engine.hosts.messages import error_to_json, task_from_json
+from cluster_worker.engine.launch import CLIENT, RankSource, accept_rank, own_environment, tail_of
+from cluster_worker.engine.limits import Watch
+from cluster_worker.engine.wire import (
+    FOLDER,
+    MEMORY,
+    WIDE_NICE,
+    WORLD_SOCKET,
+    Cancel,
+    Done,
+    Progress,
+    packed,
+    send,
+)
+from cluster_worker.engine.world import World
+from cluster_worker.errors import Broken, RankDied
+
+# Time between two looks at the ranks, if nothing comes.
+LOOK_SECONDS = 0.25
+LISTEN_SECONDS = 0.05
+# What mpiexec asks the host to run: the agent's own client of its forkserver, found by variables
+# that only the agent sets. So no path of one host is used on another.
+CLIENT_NAMES = ("DIP_PYTHON", "DIP_CLIENT", "DIP_FORKSERVER")
+RANK_COMMAND = ("sh", "-c", 'exec "$DIP_PYTHON" -I -S "$DIP_CLIENT" "$DIP_FORKSERVER"')
+# The words after the name of MPICH's proxy, as its mpiexec prints them.
+PROXY_WORD = re.compile(r"-{0,2}[A-Za-z0-9][A-Za-z0-9._:-]*|-[0-9]+")
+PROXY = "hydra_pmi_proxy"
+# Ranks of several hosts speak TCP, also if these hosts are containers of one machine.
+TRANSPORT = {"UCX_TLS": "tcp,self"}
+
+
+def network_environment(ports: str) -> dict[str, str]:
+    """Return MPI's variables for the network; `ports` as "30000:30100", empty for any."""
+    if not ports:
+        return TRANSPORT
+    low, _, high = ports.partition(":")
+    return TRANSPORT | {
+        "MPIR_CVAR_PORT_RANGE": ports,
+        "MPIEXEC_PORT_RANGE": ports,
+        "UCX_TCP_PORT_RANGE": f"{low}-{high}",
+    }
+
+
+class Session:
+    """The part of one world that runs on this host, while an engine is connected.
+
+    Parameters
+    ----------
+    channel : Channel
+        To the engine.
+    source : RankSource
+        Makes the ranks.
+    folder : Path
+        The agent's private folder, in memory.
+    ports : str
+        As for `network_environment`.
+
+    Attributes
+    ----------
+    world : World or None
+        The ranks of this host, and MPICH's proxy as their process.
+    expected : int
+        Number of ranks to wait for.
+    job : int or None
+        Number of the job that they run.
+    """
+
+    def __init__(self, channel: Channel, source: RankSource, folder: Path, ports: str) -> None:
+        self.channel, self.source = channel, source
+        self.folder, self.ports = folder, ports
+        self.log = folder / "proxy.log"
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(channel, selectors.EVENT_READ)
+        self.world: World | None = None
+        self.listener: socket.socket | None = None
+        self.expected = 0
+        self.seconds = 0.0
+        self.job: int | None = None
+        self.watch: Watch | None = None
+        self.working: set[int] = set()
+
+    def serve(self) -> None:
+        """Serve until the engine has gone; then no rank is left.
+
+        Raises
+        ------
+        Lost
+            If the engine is gone or silent.
+        """
+        try:
+            while True:
+                for key, _ in self.selector.select(LOOK_SECONDS):
+                    if key.fileobj is self.channel:
+                        for message in self.channel.receive():
+                            self.handle(message)
+                    elif key.data is not None:
+                        self.handle_rank(key.data)
+                self.channel.keep_alive()
+                if self.listener is not None:
+                    self.gather()
+                self.look()
+        finally:
+            self.end()
+
+    def handle(self, message: Message) -> None:
+        """Do what the engine asks; what fails is said to it."""
+        kind = message["kind"]
+        try:
+            if kind == "launch":
+                self.launch(message["words"], int(message["ranks"]), int(message["memory"]))
+                self.seconds = float(message["seconds"])
+            elif kind == "task":
+                self.begin(message["task"])
+            elif kind == "cancel":
+                self.cancel()
+        except (Broken, OSError, ValueError, TypeError) as error:
+            self.fail(error)
+
+    def launch(self, words: Sequence[str], ranks: int, memory: int) -> None:
+        """Start MPICH's proxy, which has the forkserver make the ranks of this host.
+
+        Raises
+        ------
+        Broken
+            If the forkserver does not run.
+        OSError, ValueError
+            If the proxy does not start, or its words are not those that mpiexec prints.
+        """
+        if self.world is not None or not all(map(PROXY_WORD.fullmatch, words)):
+            raise ValueError("launch: a world runs, or the words are not those of a proxy")
+        self.source.ensure_running()
+        self.world, self.expected = World(self.folder), ranks
+        address = self.folder / WORLD_SOCKET
+        address.unlink(missing_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(address))
+        self.listener.listen(ranks)
+        self.listener.settimeout(LISTEN_SECONDS)
+        self.selector.register(self.listener, selectors.EVENT_READ)
+        client = zip(CLIENT_NAMES, (sys.executable, CLIENT, self.source.address), strict=True)
+        environment = own_environment() | network_environment(self.ports)
+        environment |= {FOLDER: str(self.folder), MEMORY: str(memory)}
+        environment |= {name: str(each) for name, each in client}
+        program = Path(sys.executable).parent / PROXY
+        with self.log.open("wb") as output:
+            self.world.process = subprocess.Popen(  # noqa: S603 - our own program, checked words
+                [
+                    *("setpriv", "--pdeathsig", "KILL", "nice", "-n", str(WIDE_NICE)),
+                    *(str(program) if program.exists() else PROXY, *words),
+                ],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def gather(self) -> None:
+        """Accept a rank that connects; say so to the engine when all of this host are there."""
+        assert self.world is not None  # noqa: S101 - there is a listener
+        assert self.listener is not None  # noqa: S101 - as above
+        try:
+            if not accept_rank(self.world, self.listener) or len(self.world.pids) < self.expected:
+                return
+            self.world.reserve_shared_files()
+        except (Broken, OSError) as error:
+            self.fail(Broken(f"{error} {tail_of(self.log)}"))
+            return
+        self.world.unlink_shared_files()
+        self.close_listener()
+        for rank, connection in self.world.connections.items():
+            self.selector.register(connection, selectors.EVENT_READ, rank)
+        self.channel.send("ready", ranks=sorted(self.world.pids), pids=dict(self.world.pids))
+
+    def begin(self, given: Any) -> None:
+        """Send a task to all ranks of this host; raises as `task_from_json` does, and OSError."""
+        task = task_from_json(given)
+        assert self.world is not None  # noqa: S101 - the engine waits until all ranks are ready
+        self.job, self.working = task.job, set(self.world.pids)
+        self.watch = Watch(self.world.pids, self.seconds)
+        content = packed(task)
+        for connection in self.world.connections.values():
+            connection.send_bytes(content)
+
+    def cancel(self) -> None:
+        """Ask the ranks to stop after their tile."""
+        for connection in self.world.connections.values() if self.world else ():
+            with contextlib.suppress(OSError):
+                send(connection, Cancel(self.job or 0))
+
+    def handle_rank(self, rank: int) -> None:
+        """Pass on what a rank says, or that it died."""
+        if self.world is None:
+            return
+        connection: Connection = self.world.connections[rank]
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            self.fail(RankDied(f"a rank died twice while it worked on this image{self.cause()}"))
+            return
+        if isinstance(message, Progress):
+            self.channel.send("progress", tiles=message.tiles)
+        elif isinstance(message, Done):
+            self.working.discard(rank)
+            self.channel.send(
+                "done",
+                rank=rank,
+                error=error_to_json(message.error),
+                spent=list(message.spent),
+                tiles=message.tiles,
+            )
+
+    def cause(self) -> str:
+        """Return what the log of the ranks ends with, for an error sentence."""
+        said = tail_of(self.log)
+        return f": {said}" if said else ""
+
+    def look(self) -> None:
+        """Check the limits of the job: processor time of its ranks, and signs of life."""
+        if self.watch is not None and self.working:
+            reason = self.watch.look(self.working)
+            if reason is not None:
+                self.fail(reason)
+
+    def fail(self, error: Exception) -> None:
+        """Say to the engine why this host's part of the world ends, and end it."""
+        self.end()
+        self.channel.send("failed", error=error_to_json(error))
+
+    def end(self) -> None:
+        """End all ranks of this host; nothing of them is left."""
+        self.close_listener()
+        world, self.world = self.world, None
+        self.watch, self.working, self.job = None, set(), None
+        if world is None:
+            return
+        for connection in world.connections.values():
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(connection)
+        world.kill()
+        self.remove_copies()
+
+    def close_listener(self) -> None:
+        """Stop to wait for ranks."""
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            self.selector.unregister(listener)
+            listener.close()
+
+    def remove_copies(self) -> None:
+        """Remove what ranks that were killed have left in the folder."""
+        for pattern in ("object-*", "tiles-*", "index-*"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,216 @@
+"""What an engine and the agent of a host say to each other; the worlds are in tests/hosts."""
+
+import pickle
+import socket
+import threading
+
+import pytest
+
+from cluster_worker import Broken, Rejected
+from cluster_worker.engine.hosts import channel as channels
+from cluster_worker.engine.hosts.channel import Channel, Lost, accept, connect
+from cluster_worker.engine.hosts.group import Hosts, name_of
+from cluster_worker.engine.hosts.identity import check_alike, identity
+from cluster_worker.engine.hosts.messages import (
+    error_from_json,
+    error_to_json,
+    from_json,
+    task_from_json,
+    to_json,
+)
+from cluster_worker.engine.hosts.session import PROXY_WORD
+from cluster_worker.engine.wire import Task
+from cluster_worker.errors import RankDied
+from cluster_worker.imagefiles.codecs.header import Header
+from cluster_worker.imagefiles.streams import FileImage
+from cluster_worker.objects.chunks import Chunks
+from cluster_worker.objects.images import ObjectImage
+from cluster_worker.objects.spools import ObjectSpool
+from cluster_worker.pixels.header import header_of
+from cluster_worker.plan.request import PlanRequest, RecipeRequest
+
+SECRET = b"a secret of sixteen bytes or more"
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def joined(listener, secret=SECRET):
+    """Return the channels of both sides; None for a side that refused the other."""
+    found = {}
+
+    def serve():
+        sock, _ = listener.accept()
+        try:
+            found["agent"] = accept(sock, "engine", SECRET)
+        except OSError as error:
+            sock.close()
+            found["error"] = str(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        found["engine"] = connect("127.0.0.1", listener.getsockname()[1], secret)
+    except (Rejected, Lost) as error:
+        found["refused"] = str(error)
+    thread.join()
+    return found
+
+
+def test_both_sides_that_know_the_secret_hear_each_other(listener):
+    found = joined(listener)
+    engine, agent = found["engine"], found["agent"]
+    with engine, agent:
+        engine.send("task", task=[1, 2])
+        agent.send("ready")
+        assert agent.wait(5) == [{"kind": "task", "task": [1, 2]}]
+        assert engine.wait(5) == [{"kind": "ready"}]
+
+
+def test_who_does_not_know_the_secret_is_refused_by_both(listener):
+    found = joined(listener, b"another secret of sixteen bytes")
+    assert "has another secret" in found["refused"]
+    assert found["error"] == "who has connected does not know the secret"
+
+
+@pytest.mark.parametrize("content", [b"GET / HTTP/1.1\r\n\r\n", pickle.dumps(print), b""])
+def test_an_agent_reads_nothing_of_a_stranger(listener, content, monkeypatch):
+    monkeypatch.setattr(channels, "CONNECT_SECONDS", 0.3)
+    with socket.create_connection(listener.getsockname()) as stranger:
+        sock, _ = listener.accept()
+        stranger.sendall(content.ljust(64, b"\0") if content else b"")
+        with sock, pytest.raises(OSError, match=r"does not know the secret|timed out"):
+            accept(sock, "stranger", SECRET)
+
+
+class Wire:
+    """What a channel sends, in the place of its socket."""
+
+    def __init__(self):
+        self.frames = []
+
+    def settimeout(self, seconds):
+        pass
+
+    def sendall(self, frame):
+        self.frames.append(frame)
+
+
+def frames(count):
+    """Return the frames of some messages, and a channel that expects them."""
+    sender = Channel(Wire(), "engine", b"key", b"")
+    for number in range(count):
+        sender.send("progress", tiles=number)
+    return sender.sock.frames, Channel(Wire(), "engine", b"", b"key")
+
+
+def test_a_frame_that_was_changed_repeated_or_left_out_ends_the_connection():
+    for change in ("changed", "repeated", "left out"):
+        (first, second), receiver = frames(2)
+        wrong = {
+            "changed": first[:-1] + b"]",
+            "repeated": first + first,
+            "left out": second,
+        }[change]
+        receiver.buffer += wrong
+        with pytest.raises(Lost, match="was changed on its way"):
+            receiver.messages()
+
+
+def test_a_frame_may_come_in_pieces():
+    (first, second), receiver = frames(2)
+    receiver.buffer += first[:9]
+    assert receiver.messages() == []
+    receiver.buffer += first[9:] + second
+    assert [each["tiles"] for each in receiver.messages()] == [0, 1]
+
+
+def test_a_frame_of_too_many_bytes_is_not_waited_for():
+    _, receiver = frames(0)
+    receiver.buffer += channels.LENGTH.pack(channels.FRAME_BYTES_MAX + 1) + bytes(32)
+    with pytest.raises(Lost, match="sent a message of 67108865 bytes"):
+        receiver.messages()
+
+
+def test_a_silent_side_is_lost(listener, monkeypatch):
+    found = joined(listener)
+    monkeypatch.setattr(channels, "SILENT_SECONDS", 0.1)
+    with found["engine"] as engine, found["agent"]:
+        engine.heard_at -= 0.2
+        with pytest.raises(Lost, match="no sign of life for 0 s; it is frozen"):
+            engine.keep_alive()
+
+
+CHUNKS = Chunks("s3://images/scratch", "job/pass-0", (700, 900, 3), "float32")
+HEADER = Header("in.tif", "tiff", header_of((700, 900, 3), "uint8"), block=(128, 128))
+OBJECT = ObjectImage("s3://images/in.tif", '"tag"', 12345, HEADER, ((0, 16), (8192, 400)))
+SPOOL = ObjectSpool("s3://images/scratch", "job/result-0", (7, 9), "uint8", "tiff", "in.tif", "")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        PlanRequest(HEADER.image, "[]", core=(512, 512), chunk=512),
+        RecipeRequest(HEADER.image._replace(nodata=0.5), "[]", (("flat", HEADER.image),)),
+    ],
+)
+def test_a_task_is_the_same_on_the_other_side(request_):
+    tables = ("s3://images/scratch/job/table-0",)
+    task = Task(7, request_, OBJECT, (CHUNKS,), SPOOL, True, (CHUNKS,), (CHUNKS,), tables)
+    assert task_from_json(to_json(task)) == task
+
+
+def test_a_task_may_not_name_files_of_another_host():
+    request = PlanRequest(HEADER.image, "[]")
+    task = Task(7, request, FileImage("/etc/shadow", HEADER), (), CHUNKS, True)
+    with pytest.raises(TypeError, match="FileImage: not for other hosts"):
+        to_json(task)
+    given = to_json(task._replace(source=CHUNKS))
+    with pytest.raises(ValueError, match="no part of a task"):
+        from_json({"FileImage": ["/etc/shadow", None]})
+    with pytest.raises(ValueError, match="must be addresses"):
+        task_from_json(to_json(task._replace(source=CHUNKS, tables=("/etc/cron.d/table",))))
+    with pytest.raises(TypeError, match="must be a task"):
+        task_from_json(given["Task"][1])
+
+
+def test_errors_keep_their_family_and_sentence():
+    for error in (Rejected("too large"), Broken("no room"), RankDied("a rank died"), Lost("gone")):
+        back = error_from_json(error_to_json(error))
+        assert str(back) == str(error)
+        assert isinstance(back, Broken) == isinstance(error, Broken)
+    assert error_from_json(error_to_json(None)) is None
+
+
+def test_hosts_that_would_compute_other_pixels_are_refused():
+    own = identity()
+    check_alike({"a:7321": own, "b:7321": own})
+    with pytest.raises(Rejected, match="host b:7321: has another version of this app"):
+        check_alike({"a:7321": own, "b:7321": own | {"code": "older"}})
+    with pytest.raises(Rejected, match="host b:7321: its processor has other features"):
+        check_alike({"a:7321": own, "b:7321": own | {"processor": "newer"}})
+
+
+def test_hosts_are_named_with_or_without_a_port(tmp_path):
+    assert name_of("a") == ("a", 7321)
+    assert name_of(" b:99 ") == ("b", 99)
+    secret = tmp_path / "secret"
+    secret.write_bytes(SECRET + b"\n")
+    hosts = Hosts.of(["a", "b"], f"file://{tmp_path}/", secret)
+    assert (hosts.secret, hosts.store) == (SECRET, f"file://{tmp_path}")
+    for names, sentence in ((["a", "a"], "different ones"), (["a:x"], "NAME or NAME:PORT")):
+        with pytest.raises(Rejected, match=sentence):
+            Hosts.of(names, f"file://{tmp_path}", secret)
+    secret.write_bytes(b"short\n")
+    with pytest.raises(Rejected, match="at least 16 characters, got 5"):
+        Hosts.of(["a"], f"file://{tmp_path}", secret)
+
+
+def test_an_agent_runs_only_words_that_mpiexec_prints():
+    printed = ["--control-port", "10.0.0.1:41161", "--rmk", "user", "--usize", "-1"]
+    assert all(map(PROXY_WORD.fullmatch, printed))
+    for word in ("$(reboot)", "a;b", "/etc/passwd", "a b", ""):
+        assert not PROXY_WORD.fullmatch(word)
