@@ -262,7 +262,7 @@ def run_file(options: argparse.Namespace) -> None:
     seconds = JOB_SECONDS_MAX
     with Engine(options.ranks, job_seconds_max=seconds, warm=warm, hosts=hosts) as engine:
         if many:
-            run_files(engine, options, steps, inputs)
+            run_files(engine, options, steps, inputs, choice)
             return
         if options.plan:
             how = RunOptions(depth=options.depth, inputs=inputs, choice=choice)

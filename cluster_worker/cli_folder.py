@@ -12,6 +12,7 @@ from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.folders import JOURNAL, Outcome
 from cluster_worker.engine.run_folder import FolderOptions, FolderReport, Progress, run_folder
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.pixels.stack import Choice
 
 
 class Bar(Progress):
@@ -43,6 +44,7 @@ def run_files(
     options: argparse.Namespace,
     steps: Sequence[Mapping[str, Any]],
     inputs: Mapping[str, Path],
+    choice: Choice,
 ) -> None:
     """Run a recipe on the files of a folder, and say what became of them.
 
@@ -51,7 +53,8 @@ def run_files(
     Rejected, Broken
         At the end, if a file has no result: `Broken` if none of the files is at fault.
     """
-    given = FolderOptions(steps, options.format, options.depth, options.metadata, inputs)
+    how = options.format, options.depth, options.metadata, inputs, choice
+    given = FolderOptions(steps, *how)
     bar = Bar()
     try:
         source, target = str(options.source), options.target

@@ -67,19 +67,38 @@ def open_planes(
     inputs = {name: Path(each) for name, each in options.inputs.items()}
     target_format = check_paths(source, target, inputs)
     folder = Path(options.scratch_dir or target.parent)
+    given = source, Path(source).name, steps, target_format, folder, options
+    with open_source(engine, *given) as opened:
+        yield opened
+
+
+@contextmanager
+def open_source(
+    engine: JobFactory,
+    source: Path | str,
+    name: str,
+    steps: Steps,
+    format: str,
+    folder: Path,
+    options: RunOptions,
+) -> Iterator[OpenedFile]:
+    """Read the header of a file whose results need no path yet, as `open_planes`.
+
+    `name` begins every error sentence. `format` may be "same". `folder` is for scratch files.
+    """
     with ExitStack() as stack:
         decoder = stack.enter_context(engine.decoders.checkout())
         remote, path = None, Path(source)
         if is_address(source):
             remote = stack.enter_context(ObjectFile(str(source), folder))
             path = remote.copy.path
-        planes = choose_planes(decoder.read_header(path, Path(source).name), options.choice)
+        planes = choose_planes(decoder.read_header(path, name), options.choice)
         if remote is not None and planes.whole.stack is not None:
             # Ranks read windows of the first plane only from a store.
             remote.fetch_all()
             remote = None
         make_job = partial(job_of, engine, decoder, path, planes, remote)
-        yield OpenedFile(planes, partial(make_job, steps, target_format, folder, options))
+        yield OpenedFile(planes, partial(make_job, steps, format, folder, options))
 
 
 def job_of(
@@ -146,25 +165,52 @@ def run_file(
     """Run a recipe from file to file; see `Engine.run_file`."""
     source, target = source if is_address(source) else Path(source), Path(target)
     with open_planes(engine, source, target, steps, options) as opened:
-        if opened.planes.stack is None:
-            with opened.make_job(0) as file:
-                return run_plane(file, target, progress)
-        name, stack = opened.planes.whole.name, opened.planes.stack
-        form = format_of(target.name)
-        if FORMATS[form].open_stack is None:
+        name, stack, form = opened.planes.whole.name, opened.planes.stack, format_of(target.name)
+        if stack is not None and FORMATS[form].open_stack is None:
             raise stack_refusal(name, stack, form)
-        job = StackJob(name, stack, opened.planes, engine.ranks, opened.make_job)
-        # What is read may kill the child of a decoder, so that results are written by another one.
-        with engine.decoders.checkout() as decoder, StackFiles(decoder, job) as files:
-            return run_planes(job, files, target, progress)
+        return run_opened(engine, opened, lambda _: target, progress).notes
 
 
-def run_plane(file: FileJob, target: Path, progress: Progress) -> tuple[str, ...]:
+class Written(NamedTuple):
+    """The files that a run has written.
+
+    Attributes
+    ----------
+    image : Path
+        The last image.
+    kept, tables : dict of str to Path
+        Kept images and tables by their names.
+    notes : tuple of str
+        One sentence for each property of the source that they could not keep.
+    """
+
+    image: Path
+    kept: dict[str, Path]
+    tables: dict[str, Path]
+    notes: tuple[str, ...]
+
+
+def run_opened(
+    engine: JobFactory, opened: OpenedFile, target_of: Callable[[str], Path], progress: Progress
+) -> Written:
+    """Run a recipe on the planes of an opened file; `target_of` returns a path for a format."""
+    if opened.planes.stack is None:
+        with opened.make_job(0) as file:
+            return run_plane(file, target_of(file.format), progress)
+    given = opened.planes.whole.name, opened.planes.stack, opened.planes, engine.ranks
+    job = StackJob(*given, opened.make_job)
+    # What is read may kill the child of a decoder, so that results are written by another one.
+    with engine.decoders.checkout() as decoder, StackFiles(decoder, job) as files:
+        return run_planes(job, files, target_of, progress)
+
+
+def run_plane(file: FileJob, target: Path, progress: Progress) -> Written:
     """Run the job of a file of one plane, and write its results."""
     file.read()
     file.job.start(progress)
     file.job.wait()
-    return file.header.notes + write_whole(file, target)
+    notes = file.header.notes + write_whole(file, target)
+    return Written(target, *file.paths_beside(target), notes)
 
 
 def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
@@ -191,12 +237,14 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
 
 
 def run_planes(
-    job: StackJob, files: StackFiles, target: Path, progress: Progress
-) -> tuple[str, ...]:
+    job: StackJob, files: StackFiles, target_of: Callable[[str], Path], progress: Progress
+) -> Written:
     """Run the jobs of all planes of a file, and write each plane when it is computed."""
     notes: tuple[str, ...] = ()
     with complete_files() as parts:
         for number, file in job.finished():
+            if number == 0:
+                target = target_of(file.format)
             with job.naming(number):
                 for path, result in images_of(file, target).items():
                     files.add_image(parts(path), number, file, result)
@@ -207,7 +255,7 @@ def run_planes(
             said = files.notes_of(parts(path))
             notes += said if path == target else named(path, said)
         files.close()
-    return notes
+    return Written(target, *file.paths_beside(target), notes)
 
 
 def images_of(file: FileJob, target: Path) -> dict[Path, int]:

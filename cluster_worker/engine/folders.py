@@ -15,8 +15,8 @@ from cluster_worker.imagefiles.formats import FORMATS, titles
 JOURNAL = "dip-run.jsonl"
 # Of the journal's lines.
 VERSION = 1
-# The first columns of a joined table: name of the file, plane of a stack (0: a file has one), and
-# path below the folder.
+# The first columns of a joined table: name of the file, plane in it (from 1), and path below the
+# folder.
 IMAGE_COLUMNS = ("image", "plane", "path")
 WILD = "*?["
 EXTENSIONS = {extension: form.name for form in FORMATS.values() for extension in form.extensions}
@@ -289,6 +289,8 @@ def join_table(file: Any, folder: Path, name: str, outcomes: Sequence[Outcome]) 
     for path in paths.values():
         with path.open(newline="", encoding="utf-8") as each:
             columns.update(dict.fromkeys(next(csv.reader(each), [])))
+    # Tables of stacks have it themselves.
+    columns.pop("plane", None)
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*IMAGE_COLUMNS, *columns])
     for source, path in paths.items():
@@ -296,7 +298,8 @@ def join_table(file: Any, folder: Path, name: str, outcomes: Sequence[Outcome]) 
             rows = csv.reader(each)
             places = {column: place for place, column in enumerate(next(rows, []))}
             order = [places.get(column) for column in columns]
-            image = (source.rpartition("/")[2], 0, source)
-            writer.writerows(
-                [*image, *("" if place is None else row[place] for place in order)] for row in rows
-            )
+            plane, name_of_file = places.get("plane"), source.rpartition("/")[2]
+            for row in rows:
+                image = name_of_file, 1 if plane is None else row[plane], source
+                numbers = ("" if place is None else row[place] for place in order)
+                writer.writerow([*image, *numbers])

@@ -7,13 +7,13 @@ A file that is refused stops no other one, and a run that was ended goes on wher
 import json
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from cluster_worker.engine.file_to_file import write_whole
+from cluster_worker.engine.file_to_file import RunOptions, Written, open_source, run_opened
 from cluster_worker.engine.folders import (
     FolderFile,
     Journal,
@@ -22,12 +22,13 @@ from cluster_worker.engine.folders import (
     join_tables,
     list_files,
 )
-from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.job import EngineJob, ignore
 from cluster_worker.engine.run_file import FileJob, Files, JobFactory
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.formats import FORMATS
+from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 
 # While some files are decoded or encoded, others must keep the ranks busy.
@@ -56,6 +57,8 @@ class FolderOptions:
         As for `Engine.run_file`.
     inputs : mapping of str to Path
         Other images, the same for all files.
+    choice : Choice
+        Which planes and channels of each file are read.
     """
 
     steps: Sequence[Mapping[str, Any]]
@@ -63,6 +66,7 @@ class FolderOptions:
     depth: Depth = "input"
     metadata: Metadata = "keep"
     inputs: Files = field(default_factory=dict)
+    choice: Choice = ALL
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,8 @@ def described(options: FolderOptions) -> dict[str, Any]:
     """Return the options besides the steps, as JSON can hold them."""
     inputs = {name: str(path.resolve()) for name, path in options.inputs.items()}
     shown = ("format", "depth", "metadata")
-    return {**{name: getattr(options, name) for name in shown}, "inputs": inputs}
+    found = {name: getattr(options, name) for name in shown}
+    return {**found, "inputs": inputs, "planes": options.choice._asdict()}
 
 
 class FolderRun:
@@ -220,8 +225,9 @@ class FolderRun:
         """Begin no more files, and cancel those that run."""
         with self.lock:
             self.ended.set()
-            for job in self.jobs:
-                job.cancel()
+            jobs = list(self.jobs)
+        for job in jobs:
+            job.cancel()
 
     def work(self) -> None:
         """Take one file after the other; one thread of several."""
@@ -240,41 +246,50 @@ class FolderRun:
             return Outcome(each.name, 0, 0, error=f"{each.path}: {error.strerror}")
         known = each.name, told.st_size, told.st_mtime_ns
         try:
-            with self.opened(each) as file:
-                file.read()
-                file.job.start()
-                file.job.wait()
-                target = self.target / f"{each.stem}{each.ending(file.format)}"
-                notes = file.header.notes + write_whole(file, target)
-                found = file.paths_beside(target)
+            found = self.run_one(each)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread
             why = classify_error(error)
             return Outcome(*known, error=str(why), ours=not isinstance(why, Rejected))
         kept, tables = (
-            {name: self.name_of(path) for name, path in paths.items()} for paths in found
+            {name: self.name_of(path) for name, path in paths.items()}
+            for paths in (found.kept, found.tables)
         )
-        return Outcome(*known, self.name_of(target), kept, tables, notes)
+        return Outcome(*known, self.name_of(found.image), kept, tables, found.notes)
 
     def name_of(self, path: Path) -> str:
         """Return the path of a result below the folder."""
         return path.relative_to(self.target).as_posix()
 
-    @contextmanager
-    def opened(self, each: FolderFile) -> Iterator[FileJob]:
-        """Make the job of a file, which `end` cancels, for a ``with`` block."""
+    def run_one(self, each: FolderFile) -> Written:
+        """Run the recipe on one file, which may have many planes."""
         given = self.options
         folder = (self.target / each.stem).parent
         folder.mkdir(parents=True, exist_ok=True)
-        options = given.steps, given.format, folder, given.depth, given.metadata, given.inputs
-        with self.engine.decoders.checkout() as decoder:
-            header = decoder.read_header(each.path, each.name)
-            with FileJob(self.engine, decoder, each.path, header, *options) as file:
-                self.add(file.job)
-                try:
-                    yield file
-                finally:
-                    with self.lock:
-                        self.jobs.discard(file.job)
+        how = RunOptions(None, given.depth, given.metadata, given.inputs, given.choice)
+        source = each.path, each.name, given.steps, given.format, folder, how
+        with open_source(self.engine, *source) as opened:
+            noted = opened._replace(make_job=partial(self.noted, opened.make_job))
+            return run_opened(self.engine, noted, partial(self.target_of, each), ignore)
+
+    def target_of(self, each: FolderFile, form: str) -> Path:
+        """Return the path of a file's result in a format."""
+        return self.target / f"{each.stem}{each.ending(form)}"
+
+    def noted(self, make_job: Callable[[int], FileJob], number: int) -> FileJob:
+        """Make the job of a plane, which `end` cancels."""
+        file = make_job(number)
+        try:
+            self.add(file.job)
+        except BaseException:
+            file.stack.close()
+            raise
+        file.job.done.add_done_callback(lambda _: self.discard(file.job))
+        return file
+
+    def discard(self, job: EngineJob) -> None:
+        """Forget a job that is done."""
+        with self.lock:
+            self.jobs.discard(job)
 
     def add(self, job: EngineJob) -> None:
         """Note a job that is about to run; raises Cancelled if the run has ended."""

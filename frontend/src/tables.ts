@@ -175,13 +175,13 @@ export interface Named {
   readonly text: string;
 }
 
-/** The first columns of a table of many images; a file has one plane, which is 0. */
+/** The first columns of a table of many images; the plane of a file counts from 1. */
 export const IMAGE_COLUMNS = ["image", "plane", "path"];
 
 /** Return the columns of several tables, each once. */
 export function allColumns(tables: readonly Pick<JobResult, "columns">[]): string[] {
   const names = tables.flatMap(({ columns = [] }) => columns.map(({ name }: Column) => name));
-  return [...new Set(names)];
+  return [...new Set(names)].filter((name) => !IMAGE_COLUMNS.includes(name));
 }
 
 /** Return the rows of one image for a table of many: which image it is, then the columns wanted. */
@@ -190,11 +190,14 @@ export function rowsFor({ path, text }: Named, wanted: readonly string[]): strin
   const own = head.trim().split(",");
   const places = wanted.map((name) => own.indexOf(name));
   const isSame = own.length === wanted.length && places.every((place, i) => place === i);
-  const name = `${quoted(path.slice(path.lastIndexOf("/") + 1))},0,${quoted(path)}`;
+  const plane = own.indexOf("plane");
+  const begin = (number: string) =>
+    `${quoted(path.slice(path.lastIndexOf("/") + 1))},${number},${quoted(path)}`;
   const rows = lines.map((line) => {
-    if (isSame) return `${name},${line.trim()}\n`;
+    if (isSame) return `${begin("1")},${line.trim()}\n`;
     const words = line.trim().split(",");
-    return `${name},${places.map((place) => words[place] ?? "").join(",")}\n`;
+    const found = places.map((place) => words[place] ?? "").join(",");
+    return `${begin(words[plane] ?? "1")},${found}\n`;
   });
   return rows.join("");
 }

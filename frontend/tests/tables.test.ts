@@ -68,11 +68,13 @@ test("tables of images with other columns are joined by name", () => {
   const wanted = allColumns([columns("label area"), columns("label area red")]);
   expect(wanted).toEqual(["label", "area", "red"]);
   expect(rowsFor({ path: "a, b.tif", text: "label,area\n1,2\n3,4\n" }, wanted)).toBe(
-    '"a, b.tif",0,"a, b.tif",1,2,\n"a, b.tif",0,"a, b.tif",3,4,\n',
+    '"a, b.tif",1,"a, b.tif",1,2,\n"a, b.tif",1,"a, b.tif",3,4,\n',
   );
   expect(rowsFor({ path: "a, b.tif", text: "label,area\n1,2\n3,4\n" }, wanted)).toBe(
-    '"a, b.tif",0,"a, b.tif",1,2,\n"a, b.tif",0,"a, b.tif",3,4,\n',
+    '"a, b.tif",1,"a, b.tif",1,2,\n"a, b.tif",1,"a, b.tif",3,4,\n',
   );
   const rows = rowsFor({ path: "x/c.tif", text: "red,label,area\n9,1,2\n" }, wanted);
-  expect(rows).toBe("c.tif,0,x/c.tif,1,2,9\n");
+  expect(rows).toBe("c.tif,1,x/c.tif,1,2,9\n");
+  const planes = rowsFor({ path: "s.tif", text: "plane,label,area\n2,1,5\n" }, ["label", "area"]);
+  expect(planes).toBe("s.tif,2,s.tif,1,5\n");
 });

@@ -134,8 +134,8 @@ def test_the_script_of_the_page_about_tables_joins_those_of_a_batch(app, client)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert list(rows[0])[:4] == ["image", "plane", "path", "channel"]
     assert [(row["image"], row["plane"], row["path"]) for row in rows] == [
-        *[("colours, bright.png", "0", "colours, bright.png")] * 3,
-        ("gray.png", "0", "plate 1/gray.png"),
+        *[("colours, bright.png", "1", "colours, bright.png")] * 3,
+        ("gray.png", "1", "plate 1/gray.png"),
     ]
     assert [float(row["mean"]) for row in rows] == [
         *colours.reshape(-1, 3).mean(axis=0),

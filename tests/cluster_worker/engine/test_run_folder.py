@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import threading
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -123,10 +124,27 @@ def test_tables_of_all_images_are_joined_with_the_name_of_the_image(engine, scan
     np.testing.assert_allclose(means, expected["intensity_mean"], rtol=1e-9)
     told = {(row["image"], row["plane"], row["path"]) for row in rows}
     paths = {"a.png", "day 2/a.JPG", "day 2/b.tif"}
-    assert told == {(path.rpartition("/")[2], "0", path) for path in paths}
+    assert told == {(path.rpartition("/")[2], "1", path) for path in paths}
     assert sorted(each.name for each in (target / "day 2").iterdir()) == sorted(
         f"{stem}{end}" for stem in "ab" for end in (".tif", "_mask.tif", "_cells.csv")
     )
+
+
+def test_every_plane_of_a_stack_is_run_and_tells_its_number_in_the_joined_table(engine, tmp_path):
+    folder, target = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    stack = np.stack([data.coins(), data.coins()[::-1]])
+    tifffile.imwrite(folder / "stack.tif", stack, photometric="minisblack")
+    tifffile.imwrite(folder / "one.tif", data.coins())
+    run_folder(engine, folder, target, CELLS)
+    assert tifffile.imread(target / "stack_mask.tif").shape == stack.shape
+    with (target / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]][:4] == ["image", "plane", "path", "label"]
+    planes = Counter((row["image"], row["plane"]) for row in rows)
+    count = planes["one.tif", "1"]
+    assert planes == dict.fromkeys([*planes], count)
+    assert {*planes} == {("one.tif", "1"), ("stack.tif", "1"), ("stack.tif", "2")}
 
 
 def test_a_mask_is_not_written_as_jpeg(engine, scans, tmp_path):
