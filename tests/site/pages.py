@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 
 from playwright.sync_api import expect
 
@@ -52,6 +53,45 @@ def succeeds(page, name, seconds=60):
     """Wait until an image is done."""
     state = ("data-job-state", "succeeded")
     expect(row(page, name)).to_have_attribute(*state, timeout=1000 * seconds)
+
+
+def until(page, holds, words, seconds=60):
+    """Wait until a condition holds, while the page goes on; fail with words."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not in {seconds} s: {words}"
+        page.wait_for_timeout(200)
+
+
+def pointed(page, across, down):
+    """Point at the stage until the page is at rest; return place and values, as the page says them.
+
+    The layout may move below the pointer, and values come from the service: what is said once may
+    be another pixel's.
+
+    Returns
+    -------
+    tuple of int
+        Column and row.
+    list of str
+        The values of each picture.
+    """
+    found, before = None, ""
+    for step in range(120):
+        box = page.locator(".stage").bounding_box()
+        page.mouse.move(box["x"] + across - 1 + 2 * (step % 2), box["y"] + down)
+        page.mouse.move(box["x"] + across, box["y"] + down)
+        page.wait_for_timeout(150)
+        line = page.locator(".pixel").evaluate(
+            "each => [each.innerText, [...each.querySelectorAll('b')].map(b => b.innerText)]"
+        )
+        place = re.search(r"x (\d+)\s+y (\d+)", line[0])
+        if place and line == before and "…" not in line[0]:
+            found = (int(place[1]), int(place[2])), line[1]
+            break
+        before = line
+    assert found, f"the page never came to rest: {before}"
+    return found
 
 
 def findings(page):

@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 
 import numpy as np
 import pytest
@@ -11,8 +10,17 @@ from playwright.sync_api import expect
 from skimage import data
 
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, filters, findings, process, row, succeeds
-from tests.site.test_deep import place_at
+from tests.site.pages import (
+    add_filter,
+    choose,
+    filters,
+    findings,
+    pointed,
+    process,
+    row,
+    succeeds,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -57,33 +65,21 @@ def test_a_tiff_of_sixteen_bits_is_previewed_with_its_values_where_the_visitor_l
     add_filter(page, "Inversion")
     expect(page.get_by_role("img", name="cells.tif, before")).to_be_visible()
     expect(page.get_by_role("img", name="cells.tif, preview")).to_be_visible()
-    box = page.locator(".stage").bounding_box()
-    page.mouse.move(box["x"] + 200, box["y"] + 200)
-    before = page.locator(".pixel b").first
-    expect(before).to_have_text(re.compile(r"^\d+$"))
-    x, y = place_at(page)
-    assert int(before.inner_text()) == image[y, x]
+    (x, y), (before, _) = pointed(page, 200, 200)
+    assert int(before) == image[y, x]
     page.get_by_role("button", name="Show a piece at 100 %").click()
     expect(page.get_by_text("Piece at 100 %", exact=True)).to_be_visible()
     place = page.get_by_role("slider", name="Place of the piece")
     place.press("ArrowRight")
     expect(place).to_have_attribute("aria-valuetext", "x 728  y 450")
     page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
-    page.mouse.move(box["x"] + 300, box["y"] + 300)
-    values = page.locator(".pixel b")
-    expect(values).to_have_text([re.compile(r"^\d+$")] * 2)
-    first, second = (int(each) for each in values.all_inner_texts())
+    _, values = pointed(page, 300, 300)
+    first, second = (int(each) for each in values)
     assert second == 65_535 - first
     add_filter(page, "Inversion")
     page.get_by_label("After which filter to look").select_option("1")
     expected = [str(first), str(second)]
-    # The layout may still move below the pointer: point again until it is at rest.
-    deadline = time.monotonic() + 30
-    while values.all_inner_texts() != expected and time.monotonic() < deadline:
-        page.mouse.move(box["x"] + 290, box["y"] + 300)
-        page.mouse.move(box["x"] + 300, box["y"] + 300)
-        page.wait_for_timeout(250)
-    expect(values).to_have_text(expected)
+    until(page, lambda: pointed(page, 300, 300)[1] == expected, "the values after one filter")
 
 
 def test_at_400_percent_everything_can_be_reached_and_nothing_covers_process(page):

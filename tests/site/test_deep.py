@@ -11,8 +11,7 @@ from skimage import data
 
 from tests.app import pictures
 from tests.client import Client
-from tests.site.pages import add_filter, choose, process, row, succeeds
-from tests.site.test_access import findings
+from tests.site.pages import add_filter, choose, findings, pointed, process, row, succeeds, until
 
 pytestmark = pytest.mark.slow
 
@@ -47,25 +46,24 @@ def ranges_of(page):
     return asked
 
 
+def becomes(page, across, down, colour):
+    """Wait until a point of the stage has a colour, but for its shade: tiles come one by one."""
+    until(
+        page,
+        lambda: abs(colour_at(page, across, down) - colour).max() <= 20 + OFF,
+        f"the colour {colour} at {across}, {down}",
+    )
+
+
 def is_drawn(page):
-    """Wait until both pictures are drawn."""
+    """Wait until both pictures have their canvas."""
     expect(page.locator(".tiles canvas")).to_have_count(2, timeout=60_000)
-    page.wait_for_load_state("networkidle")
 
 
 def values_at(page, across, down):
-    """Return the values before and after at a point of the stage, as the page says them."""
-    box = page.locator(".stage").bounding_box()
-    page.mouse.move(box["x"] + across, box["y"] + down)
-    values = page.locator(".pixel b")
-    expect(values).to_have_text([re.compile(r"^[\d ]+$")] * 2)
-    return [[int(each) for each in text.split()] for text in values.all_inner_texts()]
-
-
-def place_at(page):
-    """Return column and row under the pointer, as the page says them."""
-    found = re.search(r"x (\d+)\s+y (\d+)", page.locator(".pixel").inner_text())
-    return int(found[1]), int(found[2])
+    """Return the place, and the values before and after, at a point of the stage."""
+    place, values = pointed(page, across, down)
+    return place, *([int(each) for each in text.split()] for text in values)
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +104,8 @@ def test_a_tiff_of_sixteen_bits_shows_before_and_after(page):
             return document.elementFromPoint(box.x + 9, box.y + 9) === each;
         }"""
     )
-    before, after = values_at(page, 200, 150)
+    (x, y), before, after = values_at(page, 200, 150)
     assert after == [65_535 - value for value in before]
-    x, y = place_at(page)
     assert before == image[y, x].tolist()
     page.get_by_role("button", name="Histogram").click()
     white = page.get_by_role("slider", name="White of Before")
@@ -136,45 +133,35 @@ def test_a_large_image_opens_in_tiles_that_come_by_range(page):
     assert 0 < len(ranges) < 60
     expect(page.get_by_role("img", name="wall.jpg, before")).to_be_visible()
     expect(page.get_by_role("img", name="wall.jpg, after")).to_be_visible()
-    assert abs(colour_at(page, 0.3, 0.5) - ORANGE).max() <= 20 + OFF
-    assert abs(colour_at(page, 0.7, 0.3) - (255 - np.array(ORANGE))).max() <= 20 + OFF
+    becomes(page, 0.3, 0.5, ORANGE)
+    becomes(page, 0.7, 0.3, 255 - np.array(ORANGE))
 
 
 def test_a_large_image_is_split_zoomed_and_moved_as_any_other(page, deep):
     divider = page.get_by_role("slider", name="Divider between before and after")
     divider.press("End")
     expect(divider).to_have_attribute("aria-valuenow", "99")
-    page.wait_for_timeout(300)
-    assert abs(colour_at(page, 0.7, 0.3) - ORANGE).max() <= 20 + OFF
+    becomes(page, 0.7, 0.3, ORANGE)
     page.get_by_role("radio", name="After").check()
-    page.wait_for_timeout(300)
-    assert abs(colour_at(page, 0.3, 0.5) - (255 - np.array(ORANGE))).max() <= 20 + OFF
+    becomes(page, 0.3, 0.5, 255 - np.array(ORANGE))
     before = len(deep)
     expect(page.locator(".overview")).to_be_hidden()
     page.get_by_role("button", name="100 %").click()
     expect(page.locator(".overview")).to_be_visible()
     stage = page.get_by_role("group", name="Picture")
-    box = stage.bounding_box()
-    page.mouse.move(box["x"] + 100, box["y"] + 100)
-    place = page.locator(".pixel")
     # Not of the JPEG tiles, but the values of the files.
-    original, result = values_at(page, 100, 100)
+    (x, y), original, result = values_at(page, 100, 100)
     # The result is a JPEG, as the original is.
     assert abs(np.array(result) - (255 - np.array(original))).max() <= OFF
-    x, y = place_at(page)
     file = np.asarray(Image.open(io.BytesIO(pictures.jpeg(wall()))))
     assert abs(np.array(original) - file[y, x]).max() <= 1
-    found = place.inner_text()
     stage.press("ArrowRight")
-    page.mouse.move(box["x"] + 101, box["y"] + 100)
-    expect(place).not_to_have_text(found)
-    page.wait_for_load_state("networkidle")
-    assert len(deep) > before
+    assert pointed(page, 100, 100)[0] == (x + 60, y)
+    until(page, lambda: len(deep) > before, "no tile of the full size was asked for")
     # A press in the overview moves the view there.
     corner = page.locator(".overview").bounding_box()
     page.mouse.click(corner["x"] + 3, corner["y"] + 3)
-    page.mouse.move(box["x"] + 2, box["y"] + 2)
-    expect(place).to_contain_text("x 2  y 2")
+    assert pointed(page, 2, 2)[0] == (2, 2)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -12,7 +12,7 @@ from skimage import data, filters, morphology
 
 from tests.app import pictures
 from tests.client import Client
-from tests.site.pages import add_filter, choose, print_figure
+from tests.site.pages import add_filter, choose, print_figure, until
 
 pytestmark = pytest.mark.slow
 
@@ -49,9 +49,11 @@ def test_a_scaled_picture_is_marked_approximate_and_lengths_shrink_with_it(page)
     )
     add_filter(page, "Blurring")
     page.get_by_role("spinbutton", name="Sigma").fill("18")
+    scaled = pytest.approx(18 * 512 / 1800)
+    sent = lambda: bodies and bodies[-1]["steps"][0]["sigma"] == scaled  # noqa: E731
+    until(page, sent, "a preview with the scaled length")
     expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
     page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
-    assert bodies[-1]["steps"][0]["sigma"] == pytest.approx(18 * 512 / 1800)
     # The picture itself is sent only once.
     with page.expect_response("**/api/previews"):
         page.get_by_role("spinbutton", name="Sigma").fill("9")
