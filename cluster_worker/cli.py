@@ -256,6 +256,8 @@ def run_file(options: argparse.Namespace) -> None:
     if many and options.plan:
         raise Rejected(f"--plan: is for one image; {options.source} holds many")
     if not many:
+        if options.format != "same":
+            raise Rejected(f"--format: is for a folder; the ending of {options.target} names it")
         check_paths(options.source, options.target, inputs)
     warm = operations_in(steps)
     hosts = hosts_of(options)

@@ -92,6 +92,7 @@ def test_a_recipe_file_holds_the_steps_of_the_api(photograph, tmp_path):
             "dip: notes.png: not an image this app reads (starts with 68 65 6c 6c)",
         ),
         (("in.png", "o.png", "--ranks", "two", "invert"), "dip: argument --ranks: invalid int"),
+        (("in.png", "o.png", "invert", "--format", "tiff"), "dip: --format: is for a folder; the"),
         (("in.png", "nowhere/o.png", "invert"), "dip: nowhere/o.png: cannot be written"),
         (("in.png", "folder.png", "invert"), "dip: folder.png: cannot be written: it is a folder"),
         (
