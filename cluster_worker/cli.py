@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from cluster_worker.cli_folder import run_files
 from cluster_worker.engine.engine import Engine
-from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_planes
+from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
 from cluster_worker.engine.hosts.agent import PORT, Agent, run_agent
 from cluster_worker.engine.hosts.group import Hosts, read_secret
-from cluster_worker.engine.run_file import PIXELS_MAX, FileJob
+from cluster_worker.engine.run_file import PIXELS_MAX
+from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
@@ -268,11 +269,10 @@ def run_file(options: argparse.Namespace) -> None:
             return
         if options.plan:
             how = RunOptions(depth=options.depth, inputs=inputs, choice=choice)
-            with open_planes(engine, options.source, options.target, steps, how) as opened:
-                if opened.planes.stack:
-                    print(f"{opened.planes.stack.planes} planes, each as the first one:")
-                with opened.make_job(0) as file:
-                    show_plan(file, engine.ranks)
+            with open_file(engine, options.source, options.target, steps, how) as file:
+                if isinstance(file, StackFile):
+                    print(f"{file.stack.planes} planes, each as the first one:")
+                show_plan(file, engine.ranks)
             return
         with tqdm(total=1, leave=False, disable=None) as bar:
 
@@ -306,7 +306,7 @@ def operations_in(steps: Any) -> list[str]:
     return [name for name in OPERATIONS if name in named]
 
 
-def show_plan(file: FileJob, ranks: int) -> None:
+def show_plan(file: AnyFile, ranks: int) -> None:
     """Print one line for each pass of a job, then its memory and its estimated time."""
     planned = file.job.plan
     shared = ranks if file.job.task.wide else 1

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from cluster_worker.engine.file_results import write_table
 from cluster_worker.engine.run_file import FileJob, Files, JobFactory, Steps
-from cluster_worker.engine.run_stack import StackFiles, StackJob
+from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata
+from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import FORMATS, format_of
-from cluster_worker.imagefiles.planes import ChosenPlanes, choose_planes, read_plane_header
+from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address
@@ -38,101 +39,77 @@ class RunOptions(NamedTuple):
 PLAIN = RunOptions()
 
 
-class OpenedFile(NamedTuple):
-    """A file whose planes are chosen, and what makes the job of each of them.
-
-    Attributes
-    ----------
-    planes : ChosenPlanes
-        The planes.
-    make_job : callable
-        Makes the job of a plane, by its number among them; it must be closed.
-    """
-
-    planes: ChosenPlanes
-    make_job: Callable[[int], FileJob]
-
-
-@contextmanager
-def open_planes(
-    engine: JobFactory, source: Path | str, target: Path, steps: Steps, options: RunOptions
-) -> Iterator[OpenedFile]:
-    """Read the header of a file, for a ``with`` block, with a decoder for its planes.
-
-    Raises
-    ------
-    Rejected
-        With one sentence, if files are not accepted, or there are no such planes.
-    """
-    inputs = {name: Path(each) for name, each in options.inputs.items()}
-    target_format = check_paths(source, target, inputs)
-    folder = Path(options.scratch_dir or target.parent)
-    given = source, Path(source).name, steps, target_format, folder, options
-    with open_source(engine, *given) as opened:
-        yield opened
-
-
-@contextmanager
-def open_source(
-    engine: JobFactory,
-    source: Path | str,
-    name: str,
-    steps: Steps,
-    format: str,
-    folder: Path,
-    options: RunOptions,
-) -> Iterator[OpenedFile]:
-    """Read the header of a file whose results need no path yet, as `open_planes`.
-
-    `name` begins every error sentence. `format` may be "same". `folder` is for scratch files.
-    """
-    with ExitStack() as stack:
-        decoder = stack.enter_context(engine.decoders.checkout())
-        remote, path = None, Path(source)
-        if is_address(source):
-            remote = stack.enter_context(ObjectFile(str(source), folder))
-            path = remote.copy.path
-        planes = choose_planes(decoder.read_header(path, name), options.choice)
-        if remote is not None and planes.whole.stack is not None:
-            # Ranks read windows of the first plane only from a store.
-            remote.fetch_all()
-            remote = None
-        make_job = partial(job_of, engine, decoder, path, planes, remote)
-        yield OpenedFile(planes, partial(make_job, steps, format, folder, options))
-
-
-def job_of(
-    engine: JobFactory,
-    decoder: Decoder,
-    path: Path,
-    planes: ChosenPlanes,
-    remote: ObjectFile | None,
-    steps: Steps,
-    format: str,
-    folder: Path,
-    options: RunOptions,
-    number: int,
-) -> FileJob:
-    """Make the job of a plane of a file, by its number among the chosen ones."""
-    header = read_plane_header(decoder, path, planes, number)
-    inputs = {name: Path(each) for name, each in options.inputs.items()}
-    given = steps, format, folder, options.depth, options.metadata, inputs, remote
-    return FileJob(engine, decoder, path, header, *given, among=planes.whole.stack)
-
-
 @contextmanager
 def open_file(
     engine: JobFactory, source: Path | str, target: Path, steps: Steps, options: RunOptions = PLAIN
-) -> Iterator[FileJob]:
-    """Make the job of the first chosen plane of a file, for a ``with`` block.
+) -> Iterator[AnyFile]:
+    """Make the job of a file, for a ``with`` block; the parameters are as for `Engine.run_file`.
 
     Raises
     ------
     Rejected
         With one sentence, if files or steps are not accepted, or there is too little room.
     """
-    with open_planes(engine, source, target, steps, options) as opened, opened.make_job(0) as file:
+    inputs = {name: Path(each) for name, each in options.inputs.items()}
+    target_format = check_paths(source, target, inputs)
+    folder = Path(options.scratch_dir or target.parent)
+    with ExitStack() as stack:
+        decoder = stack.enter_context(engine.decoders.checkout())
+        remote, path = None, Path(source)
+        if is_address(source):
+            remote = stack.enter_context(ObjectFile(str(source), folder))
+            path = remote.copy.path
+        whole = decoder.read_header(path, Path(source).name)
+        given = path, whole, steps, target_format, folder, options, remote
+        file = file_job(engine, decoder, *given)
+        stack.push(file)
         yield file
+
+
+def file_job(
+    engine: JobFactory,
+    decoder: Decoder,
+    path: Path,
+    whole: Header,
+    steps: Steps,
+    format: str,
+    folder: Path,
+    options: RunOptions = PLAIN,
+    remote: ObjectFile | None = None,
+) -> AnyFile:
+    """Make the job of a file of one plane or of several.
+
+    Parameters
+    ----------
+    engine, decoder, path, steps, format, folder, remote
+        As for `FileJob`.
+    whole : Header
+        Of the file.
+    options : RunOptions
+        Which planes, and how they are processed.
+
+    Raises
+    ------
+    Rejected
+        As `FileJob` and `StackFile`.
+    """
+    planes = choose_planes(whole, options.choice)
+    if remote is not None and whole.stack is not None:
+        # Ranks read windows of the first plane only from a store.
+        remote.fetch_all()
+        remote = None
+    inputs = {name: Path(each) for name, each in options.inputs.items()}
+    given = steps, format, folder, options.depth, options.metadata, inputs, remote
+
+    def make_job(number: int) -> FileJob:
+        header = read_plane_header(decoder, path, planes, number)
+        return FileJob(engine, decoder, path, header, *given, among=whole.stack)
+
+    if planes.stack is None:
+        return make_job(0)
+    if format != "same" and FORMATS[format].open_stack is None:
+        raise stack_refusal(whole.name, planes.stack, format)
+    return StackFile(engine.decoders, engine.ranks, planes, make_job, folder)
 
 
 def check_paths(source: Path | str, target: Path, inputs: Files = MappingProxyType({})) -> str:
@@ -164,56 +141,14 @@ def run_file(
 ) -> tuple[str, ...]:
     """Run a recipe from file to file; see `Engine.run_file`."""
     source, target = source if is_address(source) else Path(source), Path(target)
-    with open_planes(engine, source, target, steps, options) as opened:
-        name, stack, form = opened.planes.whole.name, opened.planes.stack, format_of(target.name)
-        if stack is not None and FORMATS[form].open_stack is None:
-            raise stack_refusal(name, stack, form)
-        return run_opened(engine, opened, lambda _: target, progress).notes
+    with open_file(engine, source, target, steps, options) as file:
+        file.read()
+        file.job.start(progress)
+        file.job.wait()
+        return file.header.notes + write_whole(file, target)
 
 
-class Written(NamedTuple):
-    """The files that a run has written.
-
-    Attributes
-    ----------
-    image : Path
-        The last image.
-    kept, tables : dict of str to Path
-        Kept images and tables by their names.
-    notes : tuple of str
-        One sentence for each property of the source that they could not keep.
-    """
-
-    image: Path
-    kept: dict[str, Path]
-    tables: dict[str, Path]
-    notes: tuple[str, ...]
-
-
-def run_opened(
-    engine: JobFactory, opened: OpenedFile, target_of: Callable[[str], Path], progress: Progress
-) -> Written:
-    """Run a recipe on the planes of an opened file; `target_of` returns a path for a format."""
-    if opened.planes.stack is None:
-        with opened.make_job(0) as file:
-            return run_plane(file, target_of(file.format), progress)
-    given = opened.planes.whole.name, opened.planes.stack, opened.planes, engine.ranks
-    job = StackJob(*given, opened.make_job)
-    # What is read may kill the child of a decoder, so that results are written by another one.
-    with engine.decoders.checkout() as decoder, StackFiles(decoder, job) as files:
-        return run_planes(job, files, target_of, progress)
-
-
-def run_plane(file: FileJob, target: Path, progress: Progress) -> Written:
-    """Run the job of a file of one plane, and write its results."""
-    file.read()
-    file.job.start(progress)
-    file.job.wait()
-    notes = file.header.notes + write_whole(file, target)
-    return Written(target, *file.paths_beside(target), notes)
-
-
-def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
+def write_whole(file: AnyFile, target: Path) -> tuple[str, ...]:
     """Write all results beside the target, then rename them: all are complete, or none is there.
 
     Raises
@@ -223,84 +158,21 @@ def write_whole(file: FileJob, target: Path) -> tuple[str, ...]:
     Broken
         If the disk has no room.
     """
-    writers: dict[Path, Callable[[Path], tuple[str, ...]]] = {}
-    for path, number in images_of(file, target).items():
-        writers[path] = partial(file.write, number=number)
-    for path, name in tables_of(file, target).items():
-        writers[path] = partial(write_table, file.job.tables[name])
+    writers: dict[Path, Callable[[Path], tuple[str, ...]]] = {target: file.write}
+    kept, tables = file.paths_beside(target)
+    for name, number in file.job.plan.kept:
+        writers[kept[name]] = partial(file.write, number=number)
+    for name, table in file.job.tables.items():
+        writers[tables[name]] = partial(write_table, table)
+    parts = {path: path.with_name(f".{path.name}.part") for path in writers}
     notes: tuple[str, ...] = ()
-    with complete_files() as parts:
-        for path, write in writers.items():
-            said = write(parts(path))
-            notes += said if path == target else named(path, said)
-    return notes
-
-
-def run_planes(
-    job: StackJob, files: StackFiles, target_of: Callable[[str], Path], progress: Progress
-) -> Written:
-    """Run the jobs of all planes of a file, and write each plane when it is computed."""
-    notes: tuple[str, ...] = ()
-    with complete_files() as parts:
-        for number, file in job.finished():
-            if number == 0:
-                target = target_of(file.format)
-            with job.naming(number):
-                for path, result in images_of(file, target).items():
-                    files.add_image(parts(path), number, file, result)
-                for path, name in tables_of(file, target).items():
-                    files.add_table(parts(path), number, file.job.tables[name])
-            progress(number + 1, job.stack.planes)
-        for path in images_of(file, target):
-            said = files.notes_of(parts(path))
-            notes += said if path == target else named(path, said)
-        files.close()
-    return Written(target, *file.paths_beside(target), notes)
-
-
-def images_of(file: FileJob, target: Path) -> dict[Path, int]:
-    """Return the paths of all images that a job writes, and their numbers among its results."""
-    kept, _ = file.paths_beside(target)
-    return {target: 0, **{kept[name]: number for name, number in file.job.plan.kept}}
-
-
-def tables_of(file: FileJob, target: Path) -> dict[Path, str]:
-    """Return the paths of all tables that a job writes, and the names of the tables."""
-    return {path: name for name, path in file.paths_beside(target)[1].items()}
-
-
-def named(path: Path, notes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return notes on a further result, which begin with the name of its file."""
-    return tuple(f"{path.name}: {each}" for each in notes)
-
-
-@contextmanager
-def complete_files() -> Iterator[Callable[[Path], Path]]:
-    """Rename files at the end of a ``with`` block: all are complete, or none is there.
-
-    Yields
-    ------
-    callable
-        Returns the path to write to until then, beside the path that it is given.
-
-    Raises
-    ------
-    Rejected
-        If a file cannot be written.
-    Broken
-        If the disk has no room.
-    """
-    parts: dict[Path, Path] = {}
-
-    def part_of(path: Path) -> Path:
-        return parts.setdefault(path, path.with_name(f".{path.name}.part"))
-
     try:
-        yield part_of
+        for path, write in writers.items():
+            said = write(parts[path])
+            notes += said if path == target else tuple(f"{path.name}: {each}" for each in said)
         for path, part in parts.items():
             part.replace(path)
     except OSError as error:
-        path = list(parts)[-1]
         family = Broken if is_shortage(error) else Rejected
         raise family(f"{path}: cannot be written: {error.strerror}") from error
     finally:
@@ -308,3 +180,4 @@ def complete_files() -> Iterator[Callable[[Path], Path]]:
         for part in parts.values():
             with suppress(OSError):
                 part.unlink()
+    return notes

@@ -16,7 +16,6 @@ from cluster_worker.engine.file_plans import as_read, check_room, is_small, shou
 from cluster_worker.engine.file_results import FileResult, beside, file_result
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.steps import checked_steps
-from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.codecs.header import TILE, Header
 from cluster_worker.imagefiles.decoder import Decoder
@@ -147,10 +146,7 @@ class FileJob:
         self.decoder = decoder
         self.path, self.remote = path, remote
         if header.stack is not None:
-            raise Rejected(
-                f"{header.name}: has {header.stack.planes} planes, which are read so far only by "
-                "dip run on the file itself; or save the plane that you need as a file of its own"
-            )
+            raise ValueError(f"{header.name}: has {header.stack.planes} planes, and one is taken")
         header, notes = as_read(header, checked_steps(steps, tuple(inputs)), format)
         self.header = header
         self.inputs = {
@@ -263,6 +259,11 @@ class FileJob:
     def is_streamed(self) -> bool:
         """Whether the ranks read the file by windows."""
         return is_by_windows(self.job.task.source)
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether the file must stay until the job is done."""
+        return self.is_streamed
 
     def read(self) -> None:
         """Decode the files into the job's memory, unless they are read by windows.

@@ -7,13 +7,13 @@ A file that is refused stops no other one, and a run that was ended goes on wher
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from cluster_worker.engine.file_to_file import RunOptions, Written, open_source, run_opened
+from cluster_worker.engine.file_to_file import RunOptions, file_job, write_whole
 from cluster_worker.engine.folders import (
     FolderFile,
     Journal,
@@ -22,8 +22,8 @@ from cluster_worker.engine.folders import (
     join_tables,
     list_files,
 )
-from cluster_worker.engine.job import EngineJob, ignore
-from cluster_worker.engine.run_file import FileJob, Files, JobFactory
+from cluster_worker.engine.run_file import Files, JobFactory
+from cluster_worker.engine.run_stack import AnyFile, AnyJob
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
@@ -203,7 +203,7 @@ class FolderRun:
         self.outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self.ended = threading.Event()
         self.lock = threading.Lock()
-        self.jobs: set[EngineJob] = set()
+        self.jobs: set[AnyJob] = set()
 
     def run(self, files: Sequence[FolderFile]) -> Iterator[Outcome]:
         """Run all files, and yield each outcome as it comes; when closed early, cancel the rest."""
@@ -246,52 +246,44 @@ class FolderRun:
             return Outcome(each.name, 0, 0, error=f"{each.path}: {error.strerror}")
         known = each.name, told.st_size, told.st_mtime_ns
         try:
-            found = self.run_one(each)
+            with self.opened(each) as file:
+                file.read()
+                file.job.start()
+                file.job.wait()
+                target = self.target / f"{each.stem}{each.ending(file.format)}"
+                notes = file.header.notes + write_whole(file, target)
+                found = file.paths_beside(target)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread
             why = classify_error(error)
             return Outcome(*known, error=str(why), ours=not isinstance(why, Rejected))
         kept, tables = (
-            {name: self.name_of(path) for name, path in paths.items()}
-            for paths in (found.kept, found.tables)
+            {name: self.name_of(path) for name, path in paths.items()} for paths in found
         )
-        return Outcome(*known, self.name_of(found.image), kept, tables, found.notes)
+        return Outcome(*known, self.name_of(target), kept, tables, notes)
 
     def name_of(self, path: Path) -> str:
         """Return the path of a result below the folder."""
         return path.relative_to(self.target).as_posix()
 
-    def run_one(self, each: FolderFile) -> Written:
-        """Run the recipe on one file, which may have many planes."""
+    @contextmanager
+    def opened(self, each: FolderFile) -> Iterator[AnyFile]:
+        """Make the job of a file, which `end` cancels, for a ``with`` block."""
         given = self.options
         folder = (self.target / each.stem).parent
         folder.mkdir(parents=True, exist_ok=True)
-        how = RunOptions(None, given.depth, given.metadata, given.inputs, given.choice)
-        source = each.path, each.name, given.steps, given.format, folder, how
-        with open_source(self.engine, *source) as opened:
-            noted = opened._replace(make_job=partial(self.noted, opened.make_job))
-            return run_opened(self.engine, noted, partial(self.target_of, each), ignore)
+        options = RunOptions(folder, given.depth, given.metadata, given.inputs, given.choice)
+        with self.engine.decoders.checkout() as decoder:
+            header = decoder.read_header(each.path, each.name)
+            place = each.path, header, given.steps, given.format, folder
+            with file_job(self.engine, decoder, *place, options) as file:
+                self.add(file.job)
+                try:
+                    yield file
+                finally:
+                    with self.lock:
+                        self.jobs.discard(file.job)
 
-    def target_of(self, each: FolderFile, form: str) -> Path:
-        """Return the path of a file's result in a format."""
-        return self.target / f"{each.stem}{each.ending(form)}"
-
-    def noted(self, make_job: Callable[[int], FileJob], number: int) -> FileJob:
-        """Make the job of a plane, which `end` cancels."""
-        file = make_job(number)
-        try:
-            self.add(file.job)
-        except BaseException:
-            file.stack.close()
-            raise
-        file.job.done.add_done_callback(lambda _: self.discard(file.job))
-        return file
-
-    def discard(self, job: EngineJob) -> None:
-        """Forget a job that is done."""
-        with self.lock:
-            self.jobs.discard(job)
-
-    def add(self, job: EngineJob) -> None:
+    def add(self, job: AnyJob) -> None:
         """Note a job that is about to run; raises Cancelled if the run has ended."""
         with self.lock:
             if self.ended.is_set():

@@ -5,98 +5,215 @@ any image. Planes are decoded, computed and written in the order of the file, an
 are at work are in memory.
 """
 
-import csv
+import shutil
+import tempfile
+import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Union
 
 import numpy as np
 
 from cluster_worker.engine.file_plans import MEMORY_BYTES_MAX
 from cluster_worker.engine.file_results import FileResult
+from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.run_file import FileJob
-from cluster_worker.engine.tables import Table, write_rows
-from cluster_worker.errors import Broken, Rejected
+from cluster_worker.engine.tables import Table
+from cluster_worker.engine.wire import Task
+from cluster_worker.errors import Broken, Cancelled, Rejected
+from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
-from cluster_worker.imagefiles.formats import FORMATS
+from cluster_worker.imagefiles.decoder_pool import WarmDecoders
+from cluster_worker.imagefiles.formats import FORMATS, Format
 from cluster_worker.imagefiles.planes import ChosenPlanes
 from cluster_worker.imagefiles.stacks import stack_refusal
+from cluster_worker.imagefiles.streams import Spool
+from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.pixels.stack import Stack
+from cluster_worker.plan.passes import Plan
+from cluster_worker.plan.recipe import RecipePlan
+from cluster_worker.plan.request import Request
+from cluster_worker.timings import NOTHING
 
-Progress = Callable[[int, int], None]
 # Makes the job of a plane, by its number among the chosen ones.
 MakeJob = Callable[[int], FileJob]
 
+AnyFile = Union[FileJob, "StackFile"]
+AnyJob = Union[EngineJob, "StackRun"]
 
-class StackJob:
-    """The chosen planes of one file, on their way to files of as many planes.
+
+class StackFile:
+    """The chosen planes of one file that are processed to files of as many planes.
+
+    It is used as a `FileJob`: call `read`, start `job` and wait for it, then call `write`. The
+    results are written to a folder while the planes are computed, and `write` moves them.
 
     Parameters
     ----------
-    name : str
-        Of the file; begins every error sentence.
-    stack : Stack
-        What the chosen planes are.
-    planes : ChosenPlanes
-        The planes, and the file that they are chosen from.
+    decoders : WarmDecoders
+        One of them writes the results: what is read may kill the child of the decoder that reads.
     ranks : int
         Of the engine.
+    planes : ChosenPlanes
+        The planes, with a stack.
     make_job : callable
         Makes the job of a plane.
+    scratch_dir : Path
+        Folder on disk for the results until they are moved.
+
+    Attributes
+    ----------
+    first : FileJob
+        The job of the first plane, which is open until this one is closed.
+    stack : Stack
+        What the planes are.
+    job : StackRun
+        Runs the planes.
+    reads_file : bool
+        Whether the file must stay until the job is done.
+
+    Raises
+    ------
+    Rejected
+        If steps or the first plane are not accepted, or the format holds one plane.
     """
 
-    def __init__(
-        self, name: str, stack: Stack, planes: ChosenPlanes, ranks: int, make_job: MakeJob
-    ) -> None:
-        self.name = name
-        self.stack = stack
-        self.planes = planes
-        self.ranks = ranks
-        self.make_job = make_job
+    reads_file = True
 
-    def finished(self) -> Iterator[tuple[int, FileJob]]:
-        """Yield number and job of each plane when it is computed; a job is closed after its turn.
+    def __init__(
+        self,
+        decoders: WarmDecoders,
+        ranks: int,
+        planes: ChosenPlanes,
+        make_job: MakeJob,
+        scratch_dir: Path,
+    ) -> None:
+        assert planes.stack is not None  # noqa: S101 - one plane is a `FileJob`
+        self.decoders, self.ranks, self.planes = decoders, ranks, planes
+        self.stack: Stack = planes.stack
+        self.make_job = make_job
+        with ExitStack() as stack:
+            with self.naming(0):
+                self.first = stack.enter_context(make_job(0))
+            for each in self.first.results:
+                if FORMATS[each.format].open_stack is None:
+                    raise stack_refusal(self.name, self.stack, each.format)
+            self.folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=scratch_dir))
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.job = StackRun(self)
+            stack.callback(self.job.close)
+            self.closing = stack.pop_all()
+        self.notes: list[Counter[str]] = [
+            Counter(unheld(self.stack, FORMATS[each.format])) for each in self.results
+        ]
+
+    @property
+    def name(self) -> str:
+        """Name of the file; begins every error sentence."""
+        return self.planes.whole.name
+
+    @property
+    def header(self) -> Header:
+        """The header of the first plane, with the notes on the whole file."""
+        return replace(self.first.header, notes=self.planes.whole.notes)
+
+    @property
+    def path(self) -> Path:
+        """The file that is read."""
+        return self.first.path
+
+    @property
+    def results(self) -> list[FileResult]:
+        """The results of the first plane."""
+        return self.first.results
+
+    @property
+    def format(self) -> str:
+        """Name of the format of the last image."""
+        return self.first.format
+
+    @property
+    def result(self) -> Header:
+        """What the first plane of the last image is and carries."""
+        return self.first.result
+
+    @property
+    def spool(self) -> Spool | None:
+        """Where the tiles of the first plane lie until they are written."""
+        return self.first.spool
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the ranks read planes by windows."""
+        return self.first.is_streamed
+
+    def read(self) -> None:
+        """Do nothing: planes are read when their turn comes."""
+
+    def paths_beside(self, target: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Return where kept images and tables are written beside the last image."""
+        return self.first.paths_beside(target)
+
+    def part(self, number: int) -> Path:
+        """Return where a result lies until it is moved."""
+        return self.folder / f"result-{number}"
+
+    def write(self, path: Path, number: int = 0) -> tuple[str, ...]:
+        """Move a result to its place; the last image is number 0.
+
+        Returns
+        -------
+        tuple of str
+            The notes on its planes. One that does not hold for all of them says for how many.
 
         Raises
         ------
-        Rejected, Broken, Cancelled
-            As `EngineJob.wait`; the sentence of a rejected plane names the plane.
+        OSError
+            If the file cannot be written.
         """
-        pending: deque[tuple[int, FileJob]] = deque()
-        try:
-            for number in range(self.stack.planes):
-                while pending and not self.has_room([each for _, each in pending]):
-                    yield from self.wait(*pending.popleft())
-                with self.naming(number):
-                    pending.append((number, self.make_job(number)))
-                    pending[-1][1].read()
-                pending[-1][1].job.start()
-            while pending:
-                yield from self.wait(*pending.popleft())
-        finally:
-            for _, each in pending:
-                each.stack.close()
+        shutil.move(self.part(number), path)
+        planes = self.stack.planes
+        return tuple(
+            note if count == planes else f"{note} ({count} of {planes} planes)"
+            for note, count in self.notes[number].items()
+        )
 
-    def wait(self, number: int, file: FileJob) -> Iterator[tuple[int, FileJob]]:
-        """Wait for the job of a plane, yield both, and close the job."""
-        with file:
-            with self.naming(number):
-                file.job.wait()
-            yield number, file
+    def add(self, decoder: Decoder, number: int, file: FileJob) -> None:
+        """Write the results of a plane behind those before it.
 
-    def has_room(self, pending: list[FileJob]) -> bool:
-        """Return whether another plane may be decoded while these are at work.
-
-        One plane is always decoded ahead of the ranks, unless the ranks decode planes themselves.
+        Raises
+        ------
+        Rejected
+            If a format cannot hold it.
+        OSError
+            If a file cannot be written.
         """
-        last = pending[-1]
-        if last.is_streamed:
-            return False
-        most = 2 if last.job.task.wide else self.ranks + 1
-        taken = [sum(each.nbytes for each in file.job.segments) for file in pending]
-        return len(pending) < most and sum(taken) + taken[-1] <= MEMORY_BYTES_MAX
+        for index, (found, one) in enumerate(zip(file.results, self.results, strict=True)):
+            if found.format != one.format:
+                raise Rejected(
+                    f"its result is a {FORMATS[found.format].title}, and that of the first plane "
+                    f"a {FORMATS[one.format].title}; choose TIFF"
+                )
+            image = file.job.kept_pixels(index) if found.spool is None else found.spool.pieces()
+            described = found.header.image
+            given = image, described.shape, described.dtype, found.format, found.header
+            said = decoder.write_plane(self.part(index), *given, self.stack, number)
+            said = found.notes + said
+            if index == 0:
+                said = file.header.notes + file.notes + said
+            known = self.planes.whole.notes
+            self.notes[index].update({note for note in said if note not in known})
+
+    def drop(self, decoder: Decoder) -> None:
+        """Have the decoder close the files of results that were not completed."""
+        for number in range(len(self.results)):
+            with suppress(Rejected, Broken, OSError):
+                decoder.drop_stack(self.part(number), self.name)
 
     @contextmanager
     def naming(self, number: int) -> Iterator[None]:
@@ -107,14 +224,11 @@ class StackJob:
             if str(error).startswith("steps"):
                 raise
             text = str(error).removeprefix(f"{self.name}: ")
-            raise Rejected(f"{self.name}: {self.name_of(number)}: {text}") from error
+            whole = self.planes.whole.stack or self.stack
+            plane = whole.name(self.planes.numbers[number])
+            raise Rejected(f"{self.name}: {plane}: {text}") from error
 
-    def name_of(self, number: int) -> str:
-        """Return the name of a chosen plane: its place in the file."""
-        whole = self.planes.whole.stack or self.stack
-        return whole.name(self.planes.numbers[number])
-
-    def columns(self, number: int, rows: int) -> dict[str, Any]:
+    def places(self, number: int, rows: int) -> dict[str, Any]:
         """Return the first columns of a table: the plane, and its place along several axes.
 
         All are places in the file, and count from 1 as the options that choose planes do.
@@ -125,119 +239,233 @@ class StackJob:
             place |= {axis: each + 1 for axis, each in whole.place(plane).items()}
         return {name: np.full(rows, each, np.int64) for name, each in place.items()}
 
-
-class StackFiles:
-    """The files of several planes that a `StackJob` writes: images and tables.
-
-    Parameters
-    ----------
-    decoder : Decoder
-        Encodes, and keeps the files open in its child process.
-    job : StackJob
-        The job.
-    """
-
-    def __init__(self, decoder: Decoder, job: StackJob) -> None:
-        self.decoder = decoder
-        self.job = job
-        self.formats: dict[Path, str] = {}
-        self.notes: dict[Path, Counter[str]] = {}
-        self.tables: dict[Path, Any] = {}
-        self.columns: dict[Path, list[str]] = {}
-        self.stack = ExitStack()
-
-    def add_image(self, path: Path, number: int, file: FileJob, result: int) -> None:
-        """Write a result of a plane; the planes must come in order.
-
-        Raises
-        ------
-        Rejected
-            If the format cannot hold it.
-        OSError
-            If the file cannot be written.
-        """
-        found = file.results[result]
-        if number == 0:
-            self.begin(path, found)
-        elif found.format != self.formats[path]:
-            raise Rejected(
-                f"its result is a {FORMATS[found.format].title}, and that of the planes before it "
-                f"a {FORMATS[self.formats[path]].title}; choose TIFF"
-            )
-        image = file.job.kept_pixels(result) if found.spool is None else found.spool.pieces()
-        shape, dtype = found.header.image.shape, found.header.image.dtype
-        given = image, shape, dtype, found.format, found.header, self.job.stack, number
-        notes = file.notes if result == 0 else ()
-        notes += found.notes + self.decoder.write_plane(path, *given)
-        self.notes[path].update(list(dict.fromkeys(file.header.notes * (result == 0) + notes)))
-
-    def begin(self, path: Path, result: FileResult) -> None:
-        """Note the format of a new file; the decoder gives it up if it is not completed.
-
-        Raises
-        ------
-        Rejected
-            If the format holds one plane.
-        """
-        if FORMATS[result.format].open_stack is None:
-            raise stack_refusal(self.job.name, self.job.stack, result.format)
-        form, stack = FORMATS[result.format], self.job.stack
-        self.formats[path] = result.format
-        self.notes[path] = Counter(unheld(stack, form.title, form.holds_axes, form.holds_times))
-        self.stack.callback(self.drop, path)
-
-    def drop(self, path: Path) -> None:
-        """Have the decoder close a file, unless it is complete."""
-        with suppress(Rejected, Broken, OSError):
-            self.decoder.drop_stack(path, self.job.name)
-
-    def add_table(self, path: Path, number: int, table: Table) -> None:
-        """Append the rows of a plane to a table, with the plane's number in the file.
-
-        Raises
-        ------
-        Rejected
-            If the table has other columns than that of the first plane.
-        OSError
-            If the file cannot be written.
-        """
-        rows = len(next(iter(table.values()))) if table else 0
-        whole = {**self.job.columns(number, rows), **table}
-        if number == 0:
-            opened = path.open("w", newline="", encoding="utf-8")
-            self.tables[path] = csv.writer(self.stack.enter_context(opened), lineterminator="\n")
-            self.columns[path] = list(whole)
-            self.tables[path].writerow(list(whole))
-        if list(whole) != self.columns[path]:
-            raise Rejected("its table has other columns than that of the first plane")
-        write_rows(self.tables[path], list(whole.values()))
-
-    def close(self) -> None:
-        """Close all files; those that are not complete are given up."""
-        self.stack.close()
-
     def __enter__(self) -> Self:
-        """Return the files themselves."""
+        """Return the file itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close all files."""
-        self.close()
-
-    def notes_of(self, path: Path) -> tuple[str, ...]:
-        """Return the notes on a file; a note on some planes says on how many."""
-        planes = self.job.stack.planes
-        return tuple(
-            note if count == planes or planes == 1 else f"{note} ({count} of {planes} planes)"
-            for note, count in self.notes[path].items()
-        )
+        """Cancel the job if it is not done, and remove the scratch files."""
+        self.closing.close()
 
 
-def unheld(stack: Stack, title: str, holds_axes: bool, holds_times: bool) -> dict[str, int]:
+class StackRun:
+    """The engine jobs of all planes of a file, started and awaited as one `EngineJob`.
+
+    Parameters
+    ----------
+    file : StackFile
+        The file.
+
+    Attributes
+    ----------
+    done : Future
+        Set once all planes are written, or one has failed.
+    spent : Spent
+        What the planes that are done have used.
+    began : float
+        Seconds on the monotonic clock; 0 before the start.
+    """
+
+    def __init__(self, file: StackFile) -> None:
+        self.file = file
+        self.done: Future[None] = Future()
+        self.spent, self.began, self.planes_done = NOTHING, 0.0, 0
+        self.parts: dict[str, list[dict[str, Any]]] = {}
+        self.ended = threading.Event()
+        self.lock = threading.Lock()
+        self.running: set[EngineJob] = set()
+        self.thread: threading.Thread | None = None
+
+    @property
+    def alone(self) -> EngineJob:
+        """The job of the first plane."""
+        return self.file.first.job
+
+    @property
+    def request(self) -> Request:
+        """What the plan of the first plane is made from."""
+        return self.alone.request
+
+    @property
+    def plan(self) -> Plan | RecipePlan:
+        """The plan of the first plane."""
+        return self.alone.plan
+
+    @property
+    def task(self) -> Task:
+        """What the ranks receive for the first plane."""
+        return self.alone.task
+
+    @property
+    def source_pixels(self) -> Pixels:
+        """The first plane in shared memory."""
+        return self.alone.source_pixels
+
+    @property
+    def result_pixels(self) -> Pixels:
+        """The result of the first plane in shared memory."""
+        return self.alone.result_pixels
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by their names, with the rows of all planes."""
+        return {
+            name: Table(
+                {column: np.concatenate([each[column] for each in parts]) for column in parts[0]}
+            )
+            for name, parts in self.parts.items()
+        }
+
+    def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
+        """Run the planes on a thread.
+
+        Parameters
+        ----------
+        progress : callable
+            ``progress(planes done, planes in all)``. If it raises an error, the job is cancelled
+            and `wait` raises the error.
+        first : bool
+            As for `EngineJob.start`, for each plane.
+        """
+        self.began = time.monotonic()
+        given = progress, first
+        self.thread = threading.Thread(target=self.work, args=given, name="stack", daemon=True)
+        self.thread.start()
+
+    def work(self, progress: Progress, first: bool) -> None:
+        """Run the planes, and settle the future."""
+        try:
+            with self.file.decoders.checkout() as decoder:
+                try:
+                    for number, file in self.finished(first):
+                        with self.file.naming(number):
+                            self.file.add(decoder, number, file)
+                            self.add_tables(number, file)
+                        self.planes_done = number + 1
+                        progress(self.planes_done, self.file.stack.planes)
+                finally:
+                    self.file.drop(decoder)
+                    self.spent = self.spent.plus(decoder.take_spent())
+        except BaseException as error:  # noqa: BLE001 - it is raised by `wait`
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(None)
+
+    def finished(self, first: bool) -> Iterator[tuple[int, FileJob]]:
+        """Yield number and job of each plane when it is computed; a job is closed after its turn.
+
+        Raises
+        ------
+        Rejected, Broken, Cancelled
+            As `EngineJob.wait`; the sentence of a rejected plane names the plane.
+        """
+        pending: deque[tuple[int, FileJob]] = deque()
+        try:
+            for number in range(self.file.stack.planes):
+                while pending and not self.has_room([each for _, each in pending]):
+                    yield from self.waited(*pending.popleft())
+                with self.file.naming(number):
+                    made = self.file.first if number == 0 else self.file.make_job(number)
+                    pending.append((number, made))
+                    made.read()
+                self.add(made.job)
+                made.job.start(first=first)
+            while pending:
+                yield from self.waited(*pending.popleft())
+        finally:
+            for number, each in pending:
+                self.close_plane(number, each)
+
+    def waited(self, number: int, file: FileJob) -> Iterator[tuple[int, FileJob]]:
+        """Wait for the job of a plane, yield both, and close the job."""
+        try:
+            with self.file.naming(number):
+                file.job.wait()
+            self.spent = self.spent.plus(file.job.spent)
+            yield number, file
+        finally:
+            self.close_plane(number, file)
+
+    def close_plane(self, number: int, file: FileJob) -> None:
+        """Close the job of a plane; that of the first one stays open for its pixels."""
+        with self.lock:
+            self.running.discard(file.job)
+        if number:
+            file.stack.close()
+
+    def has_room(self, pending: list[FileJob]) -> bool:
+        """Return whether another plane may be decoded while these are at work.
+
+        One plane is always decoded ahead of the ranks, unless the ranks decode planes themselves.
+        """
+        last = pending[-1]
+        if last.is_streamed:
+            return False
+        most = 2 if last.job.task.wide else self.file.ranks + 1
+        taken = [sum(each.nbytes for each in file.job.segments) for file in pending]
+        return len(pending) < most and sum(taken) + taken[-1] <= MEMORY_BYTES_MAX
+
+    def add(self, job: EngineJob) -> None:
+        """Note a job that is about to run; raises Cancelled if all have ended."""
+        with self.lock:
+            if self.ended.is_set():
+                raise Cancelled
+            self.running.add(job)
+
+    def add_tables(self, number: int, file: FileJob) -> None:
+        """Note the rows of a plane, with its place in the file.
+
+        Raises
+        ------
+        Rejected
+            If a table has other columns than that of the first plane.
+        """
+        for name, table in file.job.tables.items():
+            rows = len(next(iter(table.values()))) if table else 0
+            parts = self.parts.setdefault(name, [])
+            parts.append({**self.file.places(number, rows), **table})
+            if list(parts[-1]) != list(parts[0]):
+                raise Rejected("its table has other columns than that of the first plane")
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until all planes are written.
+
+        Raises
+        ------
+        Rejected, Broken, Cancelled, TimeoutError
+            As for `EngineJob.wait`; the sentence of a rejected plane names the plane.
+        """
+        self.done.result(seconds)
+
+    def seconds_left(self) -> float:
+        """Estimate the remaining seconds, by the pace so far or by the plan of a plane."""
+        planes = self.file.stack.planes
+        if self.planes_done:
+            elapsed = time.monotonic() - self.began
+            return elapsed * (planes - self.planes_done) / self.planes_done
+        side_by_side = 1 if self.task.wide else min(planes, self.file.ranks)
+        return self.alone.seconds_left() * planes / side_by_side
+
+    def cancel(self) -> None:
+        """Cancel the jobs of all planes; `wait` then raises Cancelled."""
+        with self.lock:
+            self.ended.set()
+            for each in self.running:
+                each.cancel()
+
+    def close(self) -> None:
+        """Cancel the job if it is not done, and wait for its thread."""
+        if self.thread is not None:
+            if not self.done.done():
+                self.cancel()
+            self.thread.join()
+
+
+def unheld(stack: Stack, form: Format) -> dict[str, int]:
     """Return notes on what files of a format cannot hold of a stack, each on all planes."""
     notes = []
-    if not holds_axes and stack.axes not in ("p", "t"):
-        notes.append(f"axes {stack.axes} dropped: {title} files have frames without axes")
-    if not holds_times and stack.milliseconds:
-        notes.append(f"times of the frames dropped: {title} files cannot hold them")
+    if not form.holds_axes and stack.axes not in ("p", "t"):
+        notes.append(f"axes {stack.axes} dropped: {form.title} files have frames without axes")
+    if not form.holds_times and stack.milliseconds:
+        notes.append(f"times of the frames dropped: {form.title} files cannot hold them")
     return dict.fromkeys(notes, stack.planes)

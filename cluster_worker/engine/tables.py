@@ -13,6 +13,9 @@ from cluster_worker.objects.store import is_address, write_object
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.declare import Table as TableDecomposition
 
+# Columns that say which plane of a stack a row is of.
+PLACES = ("plane", "t", "c", "z")
+
 # Rows of a table that are turned into text at once.
 CSV_ROWS = 1 << 14
 
@@ -26,13 +29,12 @@ class Table(dict[str, NDArray[Any]]):
         Floats have as many digits as are needed to read the same numbers again.
         """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(list(self))
-            write_rows(writer, list(self.values()))
+            write_rows(csv.writer(file, lineterminator="\n"), list(self), list(self.values()))
 
 
-def write_rows(writer: Any, columns: Sequence[NDArray[Any]]) -> None:
-    """Write rows part by part, so that no table lies in memory as text."""
+def write_rows(writer: Any, names: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:
+    """Write names and rows part by part, so that no table lies in memory as text."""
+    writer.writerow(names)
     for first in range(0, len(columns[0]) if columns else 0, CSV_ROWS):
         part = [each[first : first + CSV_ROWS].tolist() for each in columns]
         writer.writerows(zip(*part, strict=True))
@@ -63,4 +65,4 @@ def units_of(step: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
     assert isinstance(operation.decomposition, TableDecomposition)  # noqa: S101 - the step gives a table
     unit = operation.decomposition.unit
     parameters = {name: step[name] for name in operation.parameters}
-    return [unit(column, **parameters) for column in columns]
+    return ["" if column in PLACES else unit(column, **parameters) for column in columns]

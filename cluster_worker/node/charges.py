@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 
-from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.run_stack import AnyJob
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
 from cluster_worker.timings import Spent
@@ -58,7 +58,7 @@ class Charges:
             del pixels[visitor], cpu_ms[visitor]
 
 
-def spent_on(job: EngineJob, ranks: int) -> Spent:
+def spent_on(job: AnyJob, ranks: int) -> Spent:
     """Return what a job spent in an engine with a number of ranks.
 
     The ranks of a job that was ended report nothing: they count as busy since the job began.

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from cluster_worker.engine.job import EngineJob
+from cluster_worker.engine.run_stack import AnyJob
 from cluster_worker.errors import Broken, Cancelled
 from cluster_worker.log import event
 from cluster_worker.node.table import milliseconds
@@ -43,7 +43,7 @@ class Heartbeat:
         """Note how many tiles are done, of how many."""
         self.tiles = (done, total)
 
-    def watch(self, job: EngineJob) -> None:
+    def watch(self, job: AnyJob) -> None:
         """Report the progress of this engine job, and cancel it when the row is lost."""
         self.cancel, self.seconds_left = job.cancel, job.seconds_left
         self.check()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cluster_worker.engine.run_file import FileJob
+from cluster_worker.engine.run_stack import AnyFile
 from cluster_worker.engine.steps import operation_catalogue
 from cluster_worker.engine.tables import units_of
 from cluster_worker.imagefiles.formats import FORMATS
@@ -20,7 +20,7 @@ class ResultWriter:
 
     Parameters
     ----------
-    file : FileJob
+    file : FileJob or StackFile
         The job, which is done.
     row : Job
         The job, as this attempt claimed it.
@@ -37,7 +37,7 @@ class ResultWriter:
         What the user should know of the images that are written, one sentence each.
     """
 
-    def __init__(self, file: FileJob, row: Job, folder: Path) -> None:
+    def __init__(self, file: AnyFile, row: Job, folder: Path) -> None:
         self.file = file
         self.row = row
         self.folder = folder

@@ -11,12 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster_worker.engine.engine import Engine
-from cluster_worker.engine.job import EngineJob
-from cluster_worker.engine.run_file import FileJob
+from cluster_worker.engine.file_to_file import RunOptions, file_job
+from cluster_worker.engine.run_stack import AnyJob
 from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
-from cluster_worker.imagefiles.formats import Header
+from cluster_worker.imagefiles.formats import Header, megapixels
 from cluster_worker.log import event
 from cluster_worker.node.charges import Charges, spent_on
 from cluster_worker.node.consumer import Verdict
@@ -282,28 +282,18 @@ class Runner:
                 upload.finish(row, timings)
                 inputs = self.fetch_inputs(batch, source.parent, timings)
                 header = decoder.read_header(source, row.name)
-                timings.pixels = math.prod(header.shape[:2])
+                timings.pixels = pixels_in(header, decoder.pixels_max)
                 beat.check()
                 spool = Path(self.settings.spool_dir)
-                file = stack.enter_context(
-                    FileJob(
-                        self.engine,
-                        decoder,
-                        source,
-                        header,
-                        batch.steps,
-                        batch.format,
-                        spool,
-                        batch.depth,
-                        batch.metadata,
-                        inputs,
-                    )
-                )
+                options = RunOptions(spool, batch.depth, batch.metadata, inputs)
+                place = source, header, batch.steps, batch.format, spool
+                file = file_job(self.engine, decoder, *place, options)
+                stack.push(file)
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
                     raise TooLong
                 file.read()
                 timings.add("decode", decoder.take_spent())
-                if not file.is_streamed:
+                if not file.reads_file:
                     for path in (source, *inputs.values()):
                         path.unlink()
                 beat.watch(file.job)
@@ -316,7 +306,7 @@ class Runner:
                 writer = ResultWriter(file, row, source.parent)
                 self.store(row, writer, beat, decoder, timings)
                 views = Views(file)
-                self.finish(row, header, writer, views, beat.tiles[1], timings)
+                self.finish(row, file.header, writer, views, beat.tiles[1], timings)
             if views.needed:
                 self.show(row, views, decoder, writer.main_path)
 
@@ -340,7 +330,7 @@ class Runner:
                 self.storage.download(each, path)
         return paths
 
-    def wait(self, job: EngineJob) -> None:
+    def wait(self, job: AnyJob) -> None:
         """Wait until the ranks are done; cancel the job if a drain leaves too little time for it.
 
         Raises
@@ -465,6 +455,24 @@ class Runner:
         kept_ms = row.kept_until - milliseconds()
         self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, kept_ms)
         return key
+
+
+def pixels_in(header: Header, most: int) -> int:
+    """Return the rows × columns of all planes of a file.
+
+    Raises
+    ------
+    Rejected
+        If they are more than `most`, which is the limit for a single image, too.
+    """
+    planes = header.stack.planes if header.stack else 1
+    pixels = math.prod(header.shape[:2]) * planes
+    if pixels > most:
+        raise Rejected(
+            f"{header.name}: has {planes} planes of {megapixels(pixels)} megapixels together; at "
+            f"most {megapixels(most)} megapixels are accepted, so send some planes as a file"
+        )
+    return pixels
 
 
 def sentence(row: Job, error: Exception) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cluster_worker.engine.run_file import FileJob
+from cluster_worker.engine.run_stack import AnyFile
 from cluster_worker.errors import Cancelled, Rejected
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
@@ -39,7 +39,7 @@ class Views:
 
     Parameters
     ----------
-    file : FileJob
+    file : FileJob or StackFile
         The job.
 
     Attributes
@@ -52,7 +52,7 @@ class Views:
         Of the original and of the result.
     """
 
-    def __init__(self, file: FileJob) -> None:
+    def __init__(self, file: AnyFile) -> None:
         planned = plan_any(file.job.request)
         source = file.header
         self.file = file

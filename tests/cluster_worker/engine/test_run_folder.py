@@ -194,3 +194,15 @@ def test_ctrl_c_ends_all_files_at_once_and_leaves_no_part(engine, tmp_path):
     assert len(lines(target)) == 1
     # The engine serves the next job.
     assert (engine.run(data.coins(), INVERT.steps) == 255 - data.coins()).all()
+
+
+def test_stacks_of_a_folder_are_done_plane_by_plane(engine, tmp_path):
+    (tmp_path / "in").mkdir()
+    planes = np.stack([np.roll(data.coins()[:80, :90], 7 * k, axis=1) for k in range(4)])
+    tifffile.imwrite(tmp_path / "in" / "a.tif", planes, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "in" / "b.tif", planes[0])
+    steps = [{"operation": "gaussian", "sigma": 2.0}]
+    report = run_folder(engine, tmp_path / "in", tmp_path / "out", FolderOptions(steps))
+    assert [each.image for each in report.failed] == []
+    found = tifffile.imread(tmp_path / "out" / "a.tif")
+    np.testing.assert_array_equal(found, [engine.run(plane, steps) for plane in planes])

@@ -225,6 +225,41 @@ def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
     assert list(Path(runner.settings.spool_dir).iterdir()) == []
 
 
+def test_the_planes_of_a_stack_are_done_one_by_one(runner, s3):
+    stack = np.stack([np.roll(SIXTEEN_BITS, 9 * k, axis=0) for k in range(5)])
+    steps = recipe.check(MEASURED, catalogue(), 20)
+    message = put(runner, s3, stack, steps)
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert row.state == "succeeded", row.reason
+    assert (row.tiles_done, row.tiles_total) == (5, 5)
+    mask, labels, cells, statistics = from_text(row.results)
+    assert cells.columns[:2] == (("plane", ""), ("label", ""))
+    assert statistics.rows == 5
+    with Engine(1, warm=False) as engine:
+        found = [engine.run(plane, MEASURED) for plane in stack]
+    for result, images in (
+        (labels, [each.image for each in found]),
+        (mask, [each.images["mask"] for each in found]),
+    ):
+        with tifffile.TiffFile(io.BytesIO(stored(s3, result.key))) as file:
+            np.testing.assert_array_equal(np.stack([each.asarray() for each in file.pages]), images)
+    read = np.genfromtxt(io.BytesIO(stored(s3, cells.key)), delimiter=",", names=True)
+    counts = [len(each.tables["cells"]["label"]) for each in found]
+    np.testing.assert_array_equal(np.bincount(read["plane"].astype(int))[1:], counts)
+    # The pictures for the page are those of the first plane.
+    np.testing.assert_array_equal(values_of(stored(s3, row.original_view))[1], stack[0])
+    assert list(Path(runner.settings.spool_dir).iterdir()) == []
+
+
+def test_more_pixels_than_an_image_may_have_are_refused_in_a_stack(runner, s3, monkeypatch):
+    for each in runner.decoders.all:
+        monkeypatch.setattr(each, "pixels_max", 2 * SIXTEEN_BITS.size)
+    message = put(runner, s3, np.stack([SIXTEEN_BITS] * 5), [{"operation": "invert"}])
+    assert runner.run(message) is Verdict.DONE
+    assert "has 5 planes of 0.3 megapixels together; at most 0.12" in row_of(runner, message).reason
+
+
 @pytest.fixture
 def flat(runner, s3):
     """Store an upload for another job, and return a function that makes an input of it."""
