@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from cluster_worker.cli_folder import run_files
+from cluster_worker.cli_planes import add_choice, choice_of
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
@@ -29,7 +30,6 @@ from cluster_worker.imagefiles.formats import FORMATS, titles
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.pixels.stack import Choice
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
@@ -171,26 +171,6 @@ def parser() -> Parser:
     operations.add_argument("name", nargs="?", help="operation to explain")
     operations.set_defaults(command=show_operations)
     return top
-
-
-def add_choice(command: argparse.ArgumentParser) -> None:
-    """Add the options that choose planes and channels of a file."""
-    choosing = command.add_argument_group(
-        "planes", "numbers count from 1; ranges have both ends: 2, 1,3 or 4..9"
-    )
-    choosing.add_argument("--page", default="", help="planes in the order of the file")
-    choosing.add_argument("--t", default="", help="times of a stack")
-    choosing.add_argument("--z", default="", help="slices of a stack")
-    choosing.add_argument(
-        "--channels",
-        default="",
-        help="channels of a stack, or of each pixel; three bands are red, green and blue",
-    )
-
-
-def choice_of(options: argparse.Namespace) -> Choice:
-    """Return the planes and channels that the options choose."""
-    return Choice(options.page, options.t, options.z, options.channels)
 
 
 def add_hosts(run: argparse.ArgumentParser) -> None:
