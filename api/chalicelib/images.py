@@ -11,9 +11,13 @@ MAGIC = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
     "image/tiff": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    # The last bytes are the length of the second header, which says what kind of BMP it is.
+    "image/bmp": re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
+    "image/x-portable-anymap": re.compile(rb"P[1-6][\s#]"),
 }
-# The patterns above look at no more bytes; WebP's is the longest.
-MAGIC_BYTES = 12
+# The patterns above look at no more bytes; BMP's is the longest.
+MAGIC_BYTES = 18
 
 # The type that browsers state for a file whose ending they do not know.
 UNKNOWN_TYPE = "application/octet-stream"
@@ -22,7 +26,7 @@ TYPES = (*MAGIC, UNKNOWN_TYPE)
 # Who is at fault for a job that failed.
 Cause = Literal["rejected", "broken"]
 
-FORMATS = "JPEG, PNG, WebP or TIFF"
+FORMATS = "JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
 
 
 class UploadError(ValueError):

@@ -20,10 +20,29 @@ const SIGNATURES: readonly Signature[] = [
   // BigTIFF, for files above 4 GiB.
   { type: "image/tiff", bytes: [0x49, 0x49, 0x2b, 0x00] },
   { type: "image/tiff", bytes: [0x4d, 0x4d, 0x00, 0x2b] },
+  { type: "image/gif", bytes: [0x47, 0x49, 0x46, 0x38, 0x37, 0x61] },
+  { type: "image/gif", bytes: [0x47, 0x49, 0x46, 0x38, 0x39, 0x61] },
+  // A BMP whose second header has 40, 108 or 124 bytes.
+  ...[0x28, 0x6c, 0x7c].map((size) => ({
+    type: "image/bmp",
+    bytes: [0x42, 0x4d, ...Array.from({ length: 12 }, () => null), size, 0x00, 0x00, 0x00],
+  })),
+  // P1 to P6, before a line's end or a space.
+  ...[0x31, 0x32, 0x33, 0x34, 0x35, 0x36].flatMap((digit) =>
+    [0x0a, 0x0d, 0x20, 0x09].map((space) => ({
+      type: "image/x-portable-anymap",
+      bytes: [0x50, digit, space],
+    })),
+  ),
 ];
 
+/** Bytes that the signatures look at. */
+const START_BYTES = 18;
+
 /** Types for the file dialog; the real type of a file is found from its first bytes. */
-export const ACCEPT = ".jpg,.jpeg,.png,.webp,.tif,.tiff,image/jpeg,image/png,image/webp,image/tiff";
+export const ACCEPT =
+  ".jpg,.jpeg,.png,.webp,.tif,.tiff,.gif,.bmp,.pnm,.pgm,.ppm,.pbm," +
+  "image/jpeg,image/png,image/webp,image/tiff,image/gif,image/bmp";
 
 export interface Checked {
   readonly file: File;
@@ -44,7 +63,7 @@ export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
   if (file.size === 0) return { file, type, isImage: false, refusal: texts.files.empty };
   let start: Uint8Array;
   try {
-    start = new Uint8Array(await file.slice(0, 12).arrayBuffer());
+    start = new Uint8Array(await file.slice(0, START_BYTES).arrayBuffer());
   } catch {
     return { file, type, isImage: false, refusal: texts.files.unreadable };
   }
@@ -60,7 +79,9 @@ export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
   return { file, type, isImage: false, refusal };
 }
 
+const SHOWN = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"];
+
 /** Return whether browsers can show pictures of this type. */
 export function isViewable(type: string): boolean {
-  return type === "image/jpeg" || type === "image/png" || type === "image/webp";
+  return SHOWN.includes(type);
 }

@@ -11,6 +11,9 @@ test.each([
   ["image/webp", file("a", 0x52, 0x49, 0x46, 0x46, 1, 2, 0, 0, 0x57, 0x45, 0x42, 0x50)],
   ["image/tiff", file("a", 0x49, 0x49, 0x2a, 0x00)],
   ["image/tiff", file("a", 0x4d, 0x4d, 0x00, 0x2b)],
+  ["image/gif", file("a", 0x47, 0x49, 0x46, 0x38, 0x39, 0x61)],
+  ["image/bmp", file("a", 0x42, 0x4d, ...Array<number>(12).fill(7), 0x28, 0, 0, 0)],
+  ["image/x-portable-anymap", file("a", 0x50, 0x35, 0x0a)],
 ])("%s is known by its first bytes, whatever its name", async (type, each) => {
   expect(await check(each)).toEqual({ file: each, type, isImage: true, refusal: "" });
 });

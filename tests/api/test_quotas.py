@@ -46,7 +46,7 @@ def test_bytes_are_counted_when_a_file_is_accepted_and_for_all_visitors_too(api)
 
 def test_a_file_that_is_refused_counts_nothing(api):
     batch, (job,) = api.batch()
-    api.arrive(batch, job, b"GIF89a".ljust(100, b"x"))
+    api.arrive(batch, job, b"GIF90a".ljust(100, b"x"))
     assert api.post(f"/batches/{batch}/jobs/{job}/uploaded")[0] == 422
     assert use(api, api.visitor) == Use()
 

@@ -158,7 +158,7 @@ def test_an_upload_of_which_nobody_told_is_completed(api, queues):
 
 def test_an_upload_of_which_nobody_told_is_checked_too(api):
     batch, (job,) = api.batch()
-    api.arrive(batch, job, b"GIF89a" + bytes(94))
+    api.arrive(batch, job, b"GIF90a" + bytes(94))
     api.clock.pass_seconds(121)
     assert api.sweep() == {"rejected": 1}
     assert api.row(batch, job).reason.startswith("a.png: not an image this app reads")

@@ -137,6 +137,9 @@ def test_only_a_job_that_awaits_its_upload_gets_a_form(api):
         (b"II*\0", "image/tiff"),
         (b"MM\0*", "image/tiff"),
         (b"II+\0", "image/tiff"),
+        (b"GIF89a", "image/gif"),
+        (b"BM" + bytes(12) + b"\x28\0\0\0", "image/bmp"),
+        (b"P5\n4 4\n255\n", "image/x-portable-anymap"),
     ],
 )
 def test_a_format_is_known_by_its_first_bytes(first, found):
@@ -146,7 +149,8 @@ def test_a_format_is_known_by_its_first_bytes(first, found):
 @pytest.mark.parametrize(
     ("first", "says"),
     [
-        (b"GIF89a", "(starts with 47 49 46 38)"),
+        (b"GIF90a", "(starts with 47 49 46 39)"),
+        (b"BM is no picture by itself", "(starts with 42 4d 20 69)"),
         (b"\x89PNG\r\n\x1a", "(starts with 89 50 4e 47)"),
         (b"RIFF\n\0\0\0WAVE", "(starts with 52 49 46 46)"),
         (b"h", "(starts with 68)"),
@@ -155,7 +159,7 @@ def test_a_format_is_known_by_its_first_bytes(first, found):
 def test_another_format_is_named_by_its_first_bytes(first, says):
     with pytest.raises(UploadError) as error:
         sniff("cat.gif", first)
-    sentence = f"cat.gif: not an image this app reads {says}; use JPEG, PNG, WebP or TIFF"
+    sentence = f"cat.gif: not an image this app reads {says}; use JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
     assert str(error.value) == sentence
 
 
