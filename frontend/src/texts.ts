@@ -31,6 +31,7 @@ export const texts = {
     folder: "Folder",
     list: "List of images",
     menu: "More",
+    gallery: "Gallery",
     clear: "Clear list",
     removeRefused: (count: number) => `Remove ${counted(count, "file")} that cannot be used`,
     drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP, TIFF, GIF, BMP or PNM.",

@@ -7,7 +7,7 @@ const SIDE = 96;
 const BYTES_MAX = 60_000_000;
 
 // Browsers decode on other threads; with two at a time, cores are left for the page.
-const lane = lanes(2);
+export const lane = lanes(2);
 const made = new WeakMap<File, Promise<string>>();
 
 /** Return the object URL of a file's thumbnail, or "" if the browser cannot make one. */

@@ -12,7 +12,7 @@ from skimage import data
 
 from config import VERSION
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, print_figure, process, row, succeeds
+from tests.site.pages import add_filter, choose, findings, print_figure, process, row, succeeds
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +154,37 @@ def test_an_upload_is_paused_and_goes_on(page):
     page.unroute(re.compile("dip-uploads"))
     page.get_by_role("button", name="Resume a.png").click()
     succeeds(page, "a.png")
+
+
+def test_the_gallery_shows_what_failed_and_saves_what_is_chosen(page):
+    names = [f"{number}.png" for number in range(5)]
+    choose(
+        page,
+        *((name, "image/png", pictures.png(pictures.small(int(name[0])))) for name in names),
+        ("broken.jpg", "image/jpeg", pictures.jpeg(data.astronaut())[:20_000]),
+    )
+    add_filter(page, "Inversion")
+    process(page)
+    for name in names:
+        succeeds(page, name)
+    expect(row(page, "broken.jpg")).to_have_attribute("data-job-state", "failed")
+    page.get_by_role("button", name="Gallery").press("Enter")
+    gallery = page.get_by_role("dialog", name="Gallery")
+    # The pictures are those of the results.
+    expect(gallery.locator("[data-tile] img")).to_have_count(len(names))
+    assert findings(page) == []
+    gallery.get_by_role("button", name="Failed 1").click()
+    expect(gallery.locator("[data-tile]")).to_have_count(1)
+    gallery.get_by_role("button", name="Choose all shown").click()
+    gallery.get_by_role("button", name="Remove 1").click()
+    expect(gallery.get_by_text("No image is so just now.")).to_be_visible()
+    gallery.get_by_role("button", name="All 5").click()
+    gallery.get_by_label("Choose 1.png").click()
+    gallery.get_by_label("Choose 3.png").click(modifiers=["Shift"])
+    with page.expect_download() as caught:
+        gallery.get_by_role("button", name="Download 3").click()
+    with zipfile.ZipFile(caught.value.path()) as archive:
+        assert archive.namelist() == ["1.png", "2.png", "3.png", "manifest.json"]
+    gallery.get_by_role("button", name="Look at 4.png").click()
+    expect(gallery).to_have_count(0)
+    expect(page.get_by_role("img", name="4.png, after")).to_be_visible()

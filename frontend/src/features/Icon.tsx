@@ -31,6 +31,7 @@ const PATHS = {
   keyboard: "M1.5 4h13v8h-13zM4 6.7v.1M6.7 6.7v.1M9.3 6.7v.1M12 6.7v.1M4.5 9.5h7",
   clock: "M8 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8zM8 4.5V8l2.5 2",
   expand: "M3 6V3h3M13 6V3h-3M3 10v3h3M13 10v3h-3",
+  grid: "M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5h-4.5zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5h-4.5z",
   crop: "M4.5 1.5v10h10M1.5 4.5h10v10",
   dots: "M3.5 8v.1M8 8v.1M12.5 8v.1",
   lock: "M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5",

@@ -9,6 +9,7 @@ const KEYS: readonly (readonly [readonly string[], string])[] = [
   [["d"], "Download all results"],
   [["↑", "↓"], "Next image, in the list; another place, at a filter's handle"],
   [["b", "s", "a"], "Before, split, after"],
+  [["g"], "Gallery of all images"],
   [["h"], "Histogram"],
   [["f"], "Full screen"],
   [["+", "−"], "Zoom, at the picture"],

@@ -19,6 +19,7 @@ const PRESSED: Readonly<Record<string, string>> = {
   h: "[data-shortcut=histogram]",
   f: "[data-shortcut=full-screen]",
   d: "[data-shortcut=download]",
+  g: "[data-shortcut=gallery]",
   o: "#choose-images",
 };
 

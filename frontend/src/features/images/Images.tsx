@@ -6,9 +6,12 @@ import { texts } from "../../texts";
 import { Dialog } from "../Dialog";
 import { Icon } from "../Icon";
 import { Menu } from "../Menu";
+import { loadable } from "../loadable";
 import { Rows } from "./Rows";
 import { SampleList, Samples } from "./Samples";
 import "./images.css";
+
+const Gallery = loadable(async () => (await import("../gallery/Gallery")).Gallery);
 
 // All browsers support this attribute, but React's types lack it.
 const FOLDER = { webkitdirectory: "" };
@@ -23,7 +26,12 @@ export function Images() {
           {texts.images.heading}{" "}
           {!isEmpty && <span className="count">{texts.count(items.length)}</span>}
         </h2>
-        {!isEmpty && <ListMenu />}
+        {!isEmpty && (
+          <div className="column-tools">
+            {items.length > 1 && <GalleryButton />}
+            <ListMenu />
+          </div>
+        )}
       </div>
       <Adding isFirst={isEmpty} />
       {isEmpty ? (
@@ -35,6 +43,26 @@ export function Images() {
       )}
       <Kept />
     </section>
+  );
+}
+
+function GalleryButton() {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <button
+        type="button"
+        className="plain"
+        aria-label={texts.images.gallery}
+        title={texts.images.gallery}
+        aria-haspopup="dialog"
+        data-shortcut="gallery"
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="grid" />
+      </button>
+      {isOpen && <Gallery onClose={() => setOpen(false)} />}
+    </>
   );
 }
 
