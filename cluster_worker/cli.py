@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Rejected as error:
         print(f"dip: {error}", file=sys.stderr)
         return USAGE_ERROR
-    except Broken as error:
+    except (Broken, OSError) as error:
+        # OSError: for example no room for a journal, or shared memory that others use.
         print(f"dip: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -159,7 +159,9 @@ def test_a_format_is_known_by_its_first_bytes(first, found):
 def test_another_format_is_named_by_its_first_bytes(first, says):
     with pytest.raises(UploadError) as error:
         sniff("cat.gif", first)
-    sentence = f"cat.gif: not an image this app reads {says}; use JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
+    sentence = (
+        f"cat.gif: not an image this app reads {says}; use JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
+    )
     assert str(error.value) == sentence
 
 
