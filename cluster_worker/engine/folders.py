@@ -115,7 +115,7 @@ def list_files(source: str | Path, target: Path) -> list[FolderFile]:
     Raises
     ------
     Rejected
-        If there is none, or two results would have one name.
+        If there is none.
     """
     top, pattern = split_pattern(source)
     own = target.resolve()
@@ -132,14 +132,38 @@ def list_files(source: str | Path, target: Path) -> list[FolderFile]:
     names = [path.relative_to(top) for path in found]
     stems = Counter(name.with_suffix("") for name in names)
     # Two files that differ by their ending alone keep it as a part of their results' names.
-    files = [
+    return [
         FolderFile(path, name.as_posix(), stem_of(name, stems[name.with_suffix("")] > 1))
         for path, name in zip(found, names, strict=True)
     ]
-    for stem, count in Counter(each.stem for each in files).items():
-        if count > 1:
-            raise Rejected(f"{stem}: would be the name of {count} results; rename one of the files")
-    return files
+
+
+def check_names(files: Sequence[FolderFile], kept: Sequence[str], tables: Sequence[str]) -> None:
+    """Check that no two results have one name.
+
+    Parameters
+    ----------
+    files : sequence of FolderFile
+        The sources.
+    kept, tables : sequence of str
+        Names of kept images and of tables, which end the names of their files: "cat_mask".
+
+    Raises
+    ------
+    Rejected
+        If a result would take the place of another one.
+    """
+    stems = [each.stem for each in files]
+    images = [*stems, *(f"{stem}_{name}" for stem in stems for name in kept)]
+    # A joined table has the name of the table alone.
+    rows = [*tables, *(f"{stem}_{name}" for stem in stems for name in tables)]
+    for found in (images, rows):
+        for stem, count in Counter(found).items():
+            if count > 1:
+                raise Rejected(
+                    f"{stem}: would be the name of {count} results; rename one of the files, or "
+                    "give the step another id"
+                )
 
 
 def split_pattern(source: str | Path) -> tuple[Path, str]:

@@ -18,18 +18,21 @@ from cluster_worker.engine.folders import (
     FolderFile,
     Journal,
     Outcome,
+    check_names,
     is_folder,
     join_tables,
     list_files,
 )
 from cluster_worker.engine.run_file import Files, JobFactory
 from cluster_worker.engine.run_stack import AnyFile, AnyJob
-from cluster_worker.engine.steps import checked_steps
+from cluster_worker.engine.steps import checked_steps, operation_catalogue
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.formats import FORMATS
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
+from config.contract import recipe
+from config.contract.results import result_steps
 
 # While some files are decoded or encoded, others must keep the ranks busy.
 SPARE_FILES = 2
@@ -136,13 +139,16 @@ def run_folder(
     Raises
     ------
     Rejected
-        With one sentence, if the steps are not accepted, no image file is there, or `target` holds
-        results of other steps.
+        With one sentence, if the steps are not accepted, no image file is there, two results would
+        have one name, or `target` holds results of other steps.
     """
     target = Path(target)
     check_options(source, target, options)
     steps = json.loads(checked_steps(options.steps, tuple(options.inputs)))
     files = list_files(source, target)
+    found = result_steps(steps, recipe.by_name(operation_catalogue()))
+    tables = [each.name for each in found if each.kind == "table"]
+    check_names(files, [each.name for each in found if each.kind == "image" and each.name], tables)
     with Journal(target, {"steps": steps, **described(options)}, again=again) as journal:
         todo = [each for each in files if not journal.is_done(each)]
         heard = progress or Progress()

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data, filters, measure
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.engine.folders import JOURNAL, list_files
+from cluster_worker.engine.folders import JOURNAL, check_names, list_files
 from cluster_worker.engine.run_folder import FolderOptions, Progress, run_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -161,7 +161,18 @@ def test_files_that_differ_by_their_ending_alone_keep_it_in_their_results_names(
     assert stems == ["a_png", "a_tif", "b"]
     (tmp_path / "a_png.png").touch()
     with pytest.raises(Rejected, match="a_png: would be the name of 2 results; rename one"):
-        list_files(tmp_path, tmp_path / "out")
+        check_names(list_files(tmp_path, tmp_path / "out"), [], [])
+
+
+def test_no_result_takes_the_place_of_another_one(engine, tmp_path):
+    folder, target = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    # The mask of "cat" would be the file of "cat_mask".
+    for name in ("cat.png", "cat_mask.png"):
+        Image.fromarray(data.coins()).save(folder / name)
+    with pytest.raises(Rejected, match=r"^cat_mask: would be the name of 2 results"):
+        run_folder(engine, folder, target, CELLS)
+    assert not target.exists()
 
 
 def test_a_pattern_chooses_files_and_results_are_never_taken_for_sources(scans):
