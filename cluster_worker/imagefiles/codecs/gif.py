@@ -271,7 +271,8 @@ class GifStack:
         """
         pixels = without_channels(in_8_bits(image))
         check_frame(pixels, self.shape, header.name)
-        indices, colours, clear, notes = indexed(pixels, header)
+        # A frame with pixels that are clear must not show those of the frame before through them.
+        indices, colours, clear, notes = indexed(pixels, header, is_frame=self.stack is not None)
         shown = milliseconds_of(self.stack, self.number) if self.stack else 0
         if clear is not None or shown:
             packed = (CLEAR if clear is not None else KEEP) << 2 | (clear is not None)
@@ -310,8 +311,14 @@ def pieces_of(text: bytes) -> Iterator[bytes]:
         yield text[start : start + 255]
 
 
-def indexed(pixels: Image, header: Header) -> tuple[Image, Image, int | None, tuple[str, ...]]:
-    """Return a picture as indices of colours, the colours, the transparent index and notes."""
+def indexed(
+    pixels: Image, header: Header, *, is_frame: bool
+) -> tuple[Image, Image, int | None, tuple[str, ...]]:
+    """Return a picture as indices of colours, the colours, the transparent index and notes.
+
+    A frame with alpha has such an index also if none of its pixels is clear: only then it makes
+    room for the next frame, where pixels may be.
+    """
     if header.is_indexed and pixels.ndim == 2:
         table = palette_table(header.palette)
         clear = int(np.argmin(table[:, 3])) if palette_has_alpha(header.palette) else None
@@ -324,7 +331,8 @@ def indexed(pixels: Image, header: Header) -> tuple[Image, Image, int | None, tu
     if alpha is not None and bool(((alpha > 0) & (alpha < 255)).any()):
         notes = ("transparency was rounded to clear or opaque: GIF has no other",)
     hidden = alpha < 128 if alpha is not None else np.zeros(pixels.shape[:2], bool)
-    most = COLOURS - bool(hidden.any())
+    may_be_clear = bool(hidden.any()) or (is_frame and alpha is not None)
+    most = COLOURS - may_be_clear
     packed = pixels[..., :3].astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     packed[hidden] = packed[~hidden][:1] if (~hidden).any() else 0
     found, inverse = np.unique(packed, return_inverse=True)
@@ -337,7 +345,7 @@ def indexed(pixels: Image, header: Header) -> tuple[Image, Image, int | None, tu
         indices = np.array(reduced)
         colours = np.array(reduced.getpalette(), np.uint8).reshape(-1, 3)[:most]
         notes += (f"colours were reduced to {most}: GIF holds no more",)
-    if not hidden.any():
+    if not may_be_clear:
         return indices, colours, None, notes
     indices[hidden] = len(colours)
     return indices, np.vstack([colours, np.zeros((1, 3), np.uint8)]), len(colours), notes

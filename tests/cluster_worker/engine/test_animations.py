@@ -109,6 +109,21 @@ def test_slices_become_frames_with_a_note(engine, tmp_path):
     np.testing.assert_array_equal(np.stack(read(tmp_path / "out.gif", "L")[0]), 255 - planes)
 
 
+def test_no_frame_of_a_gif_shows_through_the_next_one(engine, tmp_path):
+    pixels = np.full((2, 30, 40, 4), 255, np.uint8)
+    pixels[1, :20, :, 3] = 0
+    tifffile.imwrite(
+        tmp_path / "in.tif",
+        pixels,
+        metadata={"axes": "TYXS"},
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+    )
+    engine.run_file(tmp_path / "in.tif", tmp_path / "out.gif", [{"operation": "flip"}])
+    found, _ = read(tmp_path / "out.gif", "RGBA")
+    np.testing.assert_array_equal(np.stack(found)[..., 3], pixels[..., 3])
+
+
 def test_more_colours_than_a_gif_holds_are_reduced_with_a_note(engine, tmp_path):
     pixels = rng.integers(0, 255, (2, 30, 40, 3)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "in.tif", pixels, metadata={"axes": "TYXS"}, photometric="rgb")
