@@ -320,6 +320,7 @@ class PngStack:
     def __init__(self, path: Path, stack: Stack, header: Header) -> None:  # noqa: ARG002 - as others
         self.stack, self.number, self.counted = stack, 0, 0
         self.shape: tuple[int, ...] = ()
+        self.dtype = np.dtype(np.uint8)
         self.file = path.open("wb")
 
     def add(self, image: Image, header: Header) -> tuple[str, ...]:
@@ -328,7 +329,7 @@ class PngStack:
         Raises
         ------
         Rejected
-            If it has another shape than the first one, or labels that need more than 16 bits.
+            If it has another shape or dtype than the first one, or labels of more than 16 bits.
         """
         image = without_channels(in_8_bits(image))
         image = narrowed(image)
@@ -336,10 +337,15 @@ class PngStack:
             raise too_many_labels(header.name, image)
         notes: tuple[str, ...] = ()
         if self.number == 0:
-            self.shape = image.shape
+            self.shape, self.dtype = image.shape, image.dtype
             before, notes = before_pixels(image, header, self.stack)
             self.file.write(before)
-        check_frame(image, self.shape, header.name)
+        check_frame(image, self.shape[:2], header.name)
+        if (image.shape, image.dtype) != (self.shape, self.dtype):
+            raise Rejected(
+                f"{header.name}: has other channels or bits than the first one; the frames of an "
+                "animation have one kind, so choose TIFF"
+            )
         rows, columns = image.shape[:2]
         shown = min(milliseconds_of(self.stack, self.number), 0xFFFF)
         self.file.write(

@@ -139,6 +139,16 @@ def test_frames_of_several_sizes_are_refused_with_the_way_out(engine, tmp_path):
         engine.run_file(tmp_path / "in.tif", tmp_path / "out.png", [{"operation": "invert"}])
 
 
+def test_frames_of_several_kinds_are_refused_with_the_way_out(engine, tmp_path):
+    gray = np.full((30, 40), 7, np.uint8)
+    for other in (np.dstack([gray] * 3), gray.astype(np.uint16)):
+        with tifffile.TiffWriter(tmp_path / "in.tif") as writer:
+            for each in (gray, other):
+                writer.write(each, metadata=None)
+        with pytest.raises(Rejected, match=r"plane 2 of 2: has other channels.*choose TIFF"):
+            engine.run_file(tmp_path / "in.tif", tmp_path / "out.png", [{"operation": "invert"}])
+
+
 def test_class_numbers_of_a_gif_stay_class_numbers(engine, tmp_path):
     classes = Image.fromarray(rng.integers(0, 5, (40, 50)).astype(np.uint8))
     classes.putpalette(bytes(rng.integers(0, 255, 15).tolist()))
