@@ -30,6 +30,8 @@ export interface Result {
   readonly columns: number;
 }
 
+export type ImageKind = "picture" | "intensity" | "bands" | "mask" | "labels";
+
 /** A column of a table; its unit is "" if it has none. */
 export interface Column {
   readonly name: string;
@@ -45,6 +47,8 @@ export interface JobResult {
   readonly address: string;
   readonly name: string;
   readonly bytes: number;
+  /** Of an image. */
+  readonly image_kind?: ImageKind;
   /** Of a table. */
   readonly rows?: number;
   readonly columns?: readonly Column[];
@@ -172,6 +176,9 @@ export interface PreviewPicture {
   readonly url: string;
   /** For a crop: width in pixels of the border that may differ from the whole; null: all may. */
   readonly margin: number | null;
+  readonly image_kind: ImageKind;
+  /** Tables of the steps, measured on the picture that was sent. */
+  readonly tables: readonly { readonly operation: string; readonly rows: number }[];
 }
 
 export interface BatchPage {

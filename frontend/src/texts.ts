@@ -151,6 +151,11 @@ export const texts = {
         hint: "A piece of the image at its full size, where you looked, as the result will have it; approximate where a filter looks at the whole image. Process the image for the exact result.",
       },
     },
+    rows: (operation: string, rows: number, isApproximate: boolean) => {
+      const told = counted(rows, operation === "regionprops_table" ? "object" : "row");
+      return isApproximate ? `≈ ${told}` : told;
+    },
+    kept: "Images of steps that were kept",
     upTo: "After which filter to look",
     afterAll: "After all filters",
     afterStep: (place: number, title: string) => `After filter ${place}: ${title}`,

@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import exported from "../../config/contract/catalogue.json";
 import { asCurl, asShell } from "../src/commands";
 import { earlierImages, inputsOf, readProblems } from "../src/inputs";
-import { givesLabels } from "../src/labels";
 import {
   type Catalogue,
   type Operation,
@@ -141,14 +140,4 @@ test("an input that is chosen and a copy of a step belong to the chain", () => {
     "cells",
     "regionprops_table",
   ]);
-});
-
-test("labels are told by the last step that makes an image", () => {
-  expect(givesLabels(["threshold_otsu", "label", "regionprops_table"], operations)).toBe(true);
-  expect(givesLabels(["label", "clear_border"], operations)).toBe(true);
-  expect(givesLabels(["label", "label2rgb"], operations)).toBe(false);
-  expect(givesLabels(["regionprops_table"], operations)).toBe(false);
-  for (const name of ["watershed", "slic", "felzenszwalb", "quickshift", "expand_labels"]) {
-    expect(named(name).gives).toBe("image");
-  }
 });

@@ -55,7 +55,7 @@ function inMemory() {
     deleteBatch: async (batch) => {
       batches.delete(batch);
     },
-    preview: async () => ({ url: "data:,", margin: null }),
+    preview: async () => ({ url: "data:,", margin: null, image_kind: "picture", tables: [] }),
     result: async () => new ArrayBuffer(0),
     bytes: async () => new ArrayBuffer(0),
     cancelBatch: async (batch) => {

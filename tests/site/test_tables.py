@@ -10,7 +10,7 @@ import tifffile
 from playwright.sync_api import expect
 from skimage import filters, measure, util
 
-from tests.site.pages import add_filter, choose, findings, print_figure, process, row, succeeds
+from tests.site.pages import add_filter, choose, findings, print_figure, process, succeeds
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,8 @@ def test_a_press_on_an_object_leads_to_its_row(page):
 
 
 def test_what_a_step_measures_can_be_chosen_and_a_step_that_is_gone_is_told(page):
-    choose(page, ("plate.tif", "image/tiff", tiff(nuclei(4))))
+    image = nuclei(4)
+    choose(page, ("plate.tif", "image/tiff", tiff(image)))
     for title in ("Blurring", "Thresholding (Otsu)", "Label regions"):
         add_filter(page, title)
     page.get_by_role("button", name="Add filter").click()
@@ -155,6 +156,8 @@ def test_what_a_step_measures_can_be_chosen_and_a_step_that_is_gone_is_told(page
     expect(page.get_by_text("Choose another image.")).to_be_visible()
     expect(page.get_by_text("A filter holds a value that cannot be used.")).to_be_visible()
     page.get_by_role("button", name="Switch Blurring on").click()
+    page.get_by_role("button", name="More for Thresholding (Otsu)").click()
+    page.get_by_role("button", name="Keep its image as a result, too").click()
     process(page)
     succeeds(page, "plate.tif")
     content = saved(page, page.get_by_role("link", name="Download CSV"))
@@ -163,6 +166,12 @@ def test_what_a_step_measures_can_be_chosen_and_a_step_that_is_gone_is_told(page
     # The blurred image is in floats of 0…1.
     brightest = max(float(each[names.index("intensity_max")]) for each in rows)
     assert 0 < brightest < 1
+    kept = page.get_by_label("Images of steps that were kept").get_by_role("link")
+    with page.expect_download() as caught:
+        kept.click()
+    blurred = filters.gaussian(util.img_as_float32(image), 1.0)
+    mask = tifffile.imread(caught.value.path()) > 0
+    assert (mask == (blurred > filters.threshold_otsu(blurred))).all()
     page.reload()
     expect(measured).to_have_value(re.compile("^(?!original)"))
     expect(page.get_by_role("grid")).to_be_visible()
@@ -170,8 +179,11 @@ def test_what_a_step_measures_can_be_chosen_and_a_step_that_is_gone_is_told(page
 
 def test_the_sample_of_nuclei_is_counted_in_two_presses(page):
     page.get_by_role("button", name="Nuclei, 16 bits").click()
-    expect(row(page, "nuclei.tif")).to_be_visible()
+    # They are counted on the preview as well, which is not scaled down.
+    counted_before = page.locator(".preview-mark b")
+    expect(counted_before).to_have_text(re.compile(r"^\d\d objects$"))
+    count = counted_before.inner_text()
     process(page)
     succeeds(page, "nuclei.tif")
-    expect(page.get_by_text(re.compile(r"^\d\d objects$"))).to_be_visible()
+    expect(page.locator(".table-count")).to_have_text(count)
     expect(page.get_by_role("img", name="How the rows spread over Area")).to_be_visible()

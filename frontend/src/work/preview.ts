@@ -14,6 +14,10 @@ export interface Previewed {
   readonly before: string;
   readonly url: string;
   readonly isApproximate: boolean;
+  /** Whether its values are numbers of regions. */
+  readonly isLabels: boolean;
+  /** Tables that were measured on the picture, with their numbers of rows. */
+  readonly tables: PreviewPicture["tables"];
 }
 
 /** Run the steps on a scaled image, or on a piece of it at full size around a point. */
@@ -26,16 +30,22 @@ export async function preview(
 ): Promise<Previewed> {
   if (!piece) {
     const small = await smallOf(file);
-    const { url } = await ask(desk, small, steps, signal);
+    const answer = await ask(desk, small, steps, signal);
     const { operations } = desk.store.get().catalogue;
     const body = scaledBody(steps, operations, small.size, small.scale);
     const isApproximate =
       small.scale < 1 || recipeKey(body, PLAIN_OUTPUT) !== recipeKey(toBody(steps), PLAIN_OUTPUT);
-    return { before: "", url, isApproximate };
+    return { before: "", url: answer.url, isApproximate, ...foundIn(answer) };
   }
   const crop = await cropOf(file, piece);
-  const { before, url, isExact } = await trimmed(crop, await ask(desk, crop, steps, signal));
-  return { before, url, isApproximate: !isExact };
+  const answer = await ask(desk, crop, steps, signal);
+  const { before, url, isExact } = await trimmed(crop, answer);
+  // How many objects a piece of the image has says little.
+  return { before, url, isApproximate: !isExact, ...foundIn(answer), tables: [] };
+}
+
+function foundIn({ image_kind, tables }: PreviewPicture): Pick<Previewed, "isLabels" | "tables"> {
+  return { isLabels: image_kind === "labels", tables };
 }
 
 /** Request a preview; the picture itself is sent with the first request only. */

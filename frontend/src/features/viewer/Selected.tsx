@@ -1,7 +1,5 @@
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { JobResult } from "../../api";
-import { givesLabels } from "../../labels";
-import { active, recipeOfKey } from "../../recipe";
 import { type ImageItem, awaitsViews, isRetryable, isActive, stageOf } from "../../state/images";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
@@ -53,7 +51,7 @@ export function Selected({ image }: { image: ImageItem }) {
     hasRaster: raster !== "",
   });
   const isComing = useComing(image);
-  const isLabels = useLabels(image, preview.url === "" ? null : (upTo ?? Infinity));
+  const isLabels = preview.url === "" ? hasLabels(image) : preview.isLabels;
   const all = layersOf(image, { preview, isComing, raster, isLabels });
   const layers = cropping ? beforeCrop(all, cropping, preview) : all;
   const isOver = mode === "over" && layers.length > 1 && isLabels;
@@ -160,22 +158,10 @@ export function Selected({ image }: { image: ImageItem }) {
   );
 }
 
-/**
- * Return whether what is shown after the steps has labels.
- *
- * @param upTo number of steps of the chain on the page that are previewed; null for the result
- */
-function useLabels({ recipe }: ImageItem, upTo: number | null): boolean {
-  const steps = useSelected((state) => state.chain.steps);
-  const operations = useSelected((state) => state.catalogue.operations);
-  return useMemo(() => {
-    if (upTo === null && recipe === "") return false;
-    const shown = upTo === null ? recipeOfKey(recipe).steps : active(steps.slice(0, upTo));
-    return givesLabels(
-      shown.map(({ operation }) => operation),
-      operations,
-    );
-  }, [recipe, upTo, steps, operations]);
+/** Return whether the result of an image is one of labels. */
+function hasLabels({ job }: ImageItem): boolean {
+  const main = job?.results.find(({ address }) => address === job.result?.url);
+  return main?.image_kind === "labels";
 }
 
 /** Return the tables of an image, and the size of what they are about. */
@@ -238,7 +224,7 @@ interface PreviewMarkProps {
  * button switches between the scaled image and a crop at full size.
  */
 function PreviewMark({ preview, isCrop, children, onCrop }: PreviewMarkProps) {
-  const { url, isApproximate, isComing, reason } = preview;
+  const { url, isApproximate, isComing, reason, tables } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
   if (!url && !isComing) return null;
   const { words, hint } = texts.viewer.previews[isCrop ? "crop" : "scaled"];
@@ -252,6 +238,9 @@ function PreviewMark({ preview, isCrop, children, onCrop }: PreviewMarkProps) {
       )}
       <p className="preview-mark" data-coming={isComing || undefined} title={hint}>
         {url ? words(isApproximate) : texts.viewer.previewComing}
+        {tables.map(({ operation, rows }, place) => (
+          <b key={place}>{texts.viewer.rows(operation, rows, isApproximate)}</b>
+        ))}
       </p>
     </div>
   );
@@ -370,6 +359,7 @@ function Caption({ image, isComing, isAlone }: CaptionProps) {
           </a>
         )}
       </div>
+      {result && <KeptImages image={image} />}
       {image.job && image.job.notes.length > 0 && (
         <ul className="notes" aria-label={texts.viewer.notes}>
           {image.job.notes.map((note) => (
@@ -378,5 +368,26 @@ function Caption({ image, isComing, isAlone }: CaptionProps) {
         </ul>
       )}
     </>
+  );
+}
+
+/** Links to the images of steps that were kept. */
+function KeptImages({ image: { job } }: { readonly image: ImageItem }) {
+  const operations = useSelected((state) => state.catalogue.operations);
+  const kept = job?.results.filter(
+    ({ kind, address }) => kind === "image" && address !== job.result?.url,
+  );
+  if (!kept || kept.length === 0) return null;
+  return (
+    <ul className="kept-images" aria-label={texts.viewer.kept}>
+      {kept.map(({ id, operation, address, name }) => (
+        <li key={id}>
+          <a className="button" href={address} download={name}>
+            <Icon name="download" />
+            {operations.find((each) => each.name === operation)?.title ?? operation}
+          </a>
+        </li>
+      ))}
+    </ul>
   );
 }

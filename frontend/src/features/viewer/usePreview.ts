@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { ApiProblem, isPassing } from "../../api";
+import { ApiProblem, type PreviewPicture, isPassing } from "../../api";
 import { isViewable } from "../../files";
 import { isSendable, recipeOf } from "../../recipe";
 import { type ImageItem, isActive } from "../../state/images";
@@ -13,12 +13,24 @@ export interface Preview {
   /** For a crop, the address of the crop before the steps; otherwise "". */
   readonly before: string;
   readonly isApproximate: boolean;
+  /** Whether its values are numbers of regions. */
+  readonly isLabels: boolean;
+  /** Tables that were measured on the preview, with their numbers of rows. */
+  readonly tables: PreviewPicture["tables"];
   readonly isComing: boolean;
   /** Why there is no preview, in one sentence, or "". */
   readonly reason: string;
 }
 
-const NONE: Preview = { url: "", before: "", isApproximate: false, isComing: false, reason: "" };
+const NONE: Preview = {
+  url: "",
+  before: "",
+  isApproximate: false,
+  isLabels: false,
+  tables: [],
+  isComing: false,
+  reason: "",
+};
 // A slider changes many times per second, so wait briefly; visitors do not notice this pause.
 const PAUSE_MS = 60;
 const AGAIN_MS = 2000;
@@ -38,9 +50,7 @@ interface Wanted {
  */
 export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted): Preview {
   const chosen = useSelected((state) => state.chain);
-  const upToHere = chosen.steps.slice(0, upTo ?? undefined);
-  // Tables leave the image as it is.
-  const steps = upToHere.filter(({ isTable }) => !isTable);
+  const steps = chosen.steps.slice(0, upTo ?? undefined);
   const operations = useSelected((state) => state.catalogue.operations);
   const work = useWork();
   const [preview, setPreview] = useState(NONE);
@@ -49,8 +59,7 @@ export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted)
   const recipe = recipeOf(steps, chosen);
   const { type, refusal } = image;
   const file = (isViewable(type) || hasRaster) && !refusal ? image.file : null;
-  const isDone =
-    image.job?.state === "succeeded" && image.recipe === recipeOf(upToHere, chosen).key;
+  const isDone = image.job?.state === "succeeded" && image.recipe === recipe.key;
   const isWanted =
     file !== null &&
     !isDone &&
