@@ -5,28 +5,35 @@ import type { Contrasts, Key, Pictures } from "./shown";
 interface ContrastFilterProps {
   readonly pictures: Pictures;
   readonly contrasts: Contrasts;
+  /** Whether the second picture lies on the first, so that the background of labels is clear. */
+  readonly isOver: boolean;
 }
 
+/** Makes black clear and leaves all else as it is: opacity is 255 times red. */
+const CLEAR_BACKGROUND = "1 0 0 0 0  0 1 0 0 0  0 0 1 0 0  255 0 0 0 0";
+
 /** Return the tables of a picture that needs the browser's filter, or null. */
-function tablesFor(key: Key, { pictures, contrasts }: ContrastFilterProps) {
+function tablesFor(key: Key, pictures: Pictures, contrasts: Contrasts) {
   const [contrast, domain] = [contrasts[key], pictures[key]?.domain];
   return contrast && domain ? tablesOf(contrast, domain) : null;
 }
 
 /** Return the style by which a picture gets its filter, if it needs one. */
 export function filterOf(key: Key, pictures: Pictures, contrasts: Contrasts): CSSProperties {
-  return tablesFor(key, { pictures, contrasts }) ? { filter: `url(#contrast-${key})` } : {};
+  return tablesFor(key, pictures, contrasts) ? { filter: `url(#contrast-${key})` } : {};
 }
 
 /** The filters that show pictures of 8 bits in the contrast chosen. */
-export function ContrastFilter(props: ContrastFilterProps) {
+export function ContrastFilter({ pictures, contrasts, isOver }: ContrastFilterProps) {
   return (
     <svg className="unseen" aria-hidden="true">
       {(["before", "after"] as const).map((key) => {
-        const [red, green, blue] = tablesFor(key, props) ?? [];
+        const [red, green, blue] = tablesFor(key, pictures, contrasts) ?? [];
+        const isClear = isOver && contrasts[key]?.map === "labels";
         if (!red) return null;
         return (
           <filter key={key} id={`contrast-${key}`} colorInterpolationFilters="sRGB">
+            {isClear && <feColorMatrix values={CLEAR_BACKGROUND} />}
             <feComponentTransfer>
               <feFuncR type="table" tableValues={red} />
               <feFuncG type="table" tableValues={green} />

@@ -235,7 +235,7 @@ export function Stage(props: StageProps) {
             />
           </div>
         ))}
-        <ContrastFilter pictures={pictures} contrasts={inContrast} />
+        <ContrastFilter pictures={pictures} contrasts={inContrast} isOver={over !== undefined} />
         {layers.length > 1 && split > 0 && split < 1 && view && (
           <Divider split={split} box={box} onSplit={onSplit} />
         )}
