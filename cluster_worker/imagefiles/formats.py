@@ -232,6 +232,12 @@ def holdable(header: Header, format: str) -> tuple[Header, tuple[str, ...]]:
     form = FORMATS[format]
     names = dict.fromkeys(each.name for each in header.items)
     lost = [TITLES[name] for name in names if name not in form.carries]
+    if header.icc_profile and "profile" not in form.carries:
+        lost.append(TITLES["profile"])
+        header = replace(header, icc_profile=b"")
+    if header.resolution and "resolution" not in form.carries:
+        lost.append(TITLES["resolution"])
+        header = replace(header, resolution=None)
     if header.image.nodata is not None and "nodata" not in form.carries:
         lost.append(f"{TITLES['nodata']} ({header.image.nodata:g})")
     if header.is_indexed and "palette" not in form.carries:

@@ -1,8 +1,10 @@
 """GIF, BMP and PNM of one picture: read as Pillow reads them, and written so that it reads them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
@@ -126,3 +128,14 @@ def test_transparency_is_laid_on_white_where_a_format_has_none(tmp_path, form):
     (note,) = formats.write(path, image, form, Header("a", "png", header_of(image.shape, "uint8")))
     assert note.startswith("transparency dropped: ")
     assert (by_pillow(path)[:5] == 255).all()
+
+
+@pytest.mark.parametrize("form", ["gif", "bmp", "pnm"])
+def test_what_a_format_cannot_hold_is_named(tmp_path, form):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    header = Header("a", "png", header_of((9, 9), "uint8"), icc_profile=profile)
+    header = replace(header, resolution=(300.0, 300.0))
+    notes = formats.write(tmp_path / f"a.{form}", np.zeros((9, 9), np.uint8), form, header)
+    title = formats.FORMATS[form].title
+    lost = ["colour profile"] + ["resolution"] * (form != "bmp")
+    assert notes == tuple(f"{each} dropped: {title} files cannot hold it" for each in lost)
