@@ -101,7 +101,7 @@ def is_there(name, header):
         return header.image.nodata is not None
     if name == "comment" and header.format == "png":
         return any(each.key == "Comment" for each in header.items)
-    if name == "text" and header.format in ("jpeg", "webp"):
+    if name == "text" and header.format in ("jpeg", "webp", "avif"):
         blocks = [each.value for each in header.items if each.name == "exif"]
         return bool(blocks) and 315 in {each.code for each in exif.first_directory(blocks[0])[0]}
     return any(each.name == name for each in header.items)

@@ -15,6 +15,8 @@ MAGIC = {
     # The last bytes are the length of the second header, which says what kind of BMP it is.
     "image/bmp": re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
     "image/x-portable-anymap": re.compile(rb"P[1-6][\s#]"),
+    "image/jp2": re.compile(rb"\0\0\0\x0cjP  |\xffO\xffQ"),
+    "image/avif": re.compile(rb".{4}ftypavif", re.DOTALL),
 }
 # The patterns above look at no more bytes; BMP's is the longest.
 MAGIC_BYTES = 18
@@ -26,7 +28,7 @@ TYPES = (*MAGIC, UNKNOWN_TYPE)
 # Who is at fault for a job that failed.
 Cause = Literal["rejected", "broken"]
 
-FORMATS = "JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
+FORMATS = "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF"
 
 
 class UploadError(ValueError):

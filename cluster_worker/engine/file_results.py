@@ -12,7 +12,7 @@ from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.plan.passes import Plan
 
 # Formats that change pixels.
-LOSSY = ("jpeg",)
+LOSSY = ("jpeg", "avif")
 
 
 @dataclass(frozen=True)

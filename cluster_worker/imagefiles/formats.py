@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_codec_errors, reject_memory_errors
+from cluster_worker.imagefiles.codecs.avif import AVIF
 from cluster_worker.imagefiles.codecs.bmp import BMP
 from cluster_worker.imagefiles.codecs.gif import GIF
 from cluster_worker.imagefiles.codecs.header import (
@@ -24,6 +25,7 @@ from cluster_worker.imagefiles.codecs.header import (
 )
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.codecs.jpeg import JPEG
+from cluster_worker.imagefiles.codecs.jpeg2000 import JPEG2000
 from cluster_worker.imagefiles.codecs.picking import copy_picked, unpicked
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.pnm import PNM
@@ -32,7 +34,9 @@ from cluster_worker.imagefiles.codecs.webp import WEBP
 from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM)}
+FORMATS: Mapping[str, Format] = {
+    each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF)
+}
 
 __all__ = [
     "DTYPES",

@@ -34,6 +34,12 @@ const SIGNATURES: readonly Signature[] = [
       bytes: [0x50, digit, space],
     })),
   ),
+  { type: "image/jp2", bytes: [0x00, 0x00, 0x00, 0x0c, 0x6a, 0x50, 0x20, 0x20] },
+  { type: "image/jp2", bytes: [0xff, 0x4f, 0xff, 0x51] },
+  {
+    type: "image/avif",
+    bytes: [null, null, null, null, 0x66, 0x74, 0x79, 0x70, 0x61, 0x76, 0x69, 0x66],
+  },
 ];
 
 /** Bytes that the signatures look at. */
@@ -41,8 +47,8 @@ const START_BYTES = 18;
 
 /** Types for the file dialog; the real type of a file is found from its first bytes. */
 export const ACCEPT =
-  ".jpg,.jpeg,.png,.webp,.tif,.tiff,.gif,.bmp,.pnm,.pgm,.ppm,.pbm," +
-  "image/jpeg,image/png,image/webp,image/tiff,image/gif,image/bmp";
+  ".jpg,.jpeg,.png,.webp,.tif,.tiff,.gif,.bmp,.pnm,.pgm,.ppm,.pbm,.jp2,.j2k,.avif," +
+  "image/jpeg,image/png,image/webp,image/tiff,image/gif,image/bmp,image/jp2,image/avif";
 
 export interface Checked {
   readonly file: File;

@@ -14,6 +14,8 @@ test.each([
   ["image/gif", file("a", 0x47, 0x49, 0x46, 0x38, 0x39, 0x61)],
   ["image/bmp", file("a", 0x42, 0x4d, ...Array<number>(12).fill(7), 0x28, 0, 0, 0)],
   ["image/x-portable-anymap", file("a", 0x50, 0x35, 0x0a)],
+  ["image/jp2", file("a", 0x00, 0x00, 0x00, 0x0c, 0x6a, 0x50, 0x20, 0x20)],
+  ["image/avif", file("a", 0, 0, 0, 32, 0x66, 0x74, 0x79, 0x70, 0x61, 0x76, 0x69, 0x66)],
 ])("%s is known by its first bytes, whatever its name", async (type, each) => {
   expect(await check(each)).toEqual({ file: each, type, isImage: true, refusal: "" });
 });

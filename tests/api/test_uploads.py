@@ -140,6 +140,8 @@ def test_only_a_job_that_awaits_its_upload_gets_a_form(api):
         (b"GIF89a", "image/gif"),
         (b"BM" + bytes(12) + b"\x28\0\0\0", "image/bmp"),
         (b"P5\n4 4\n255\n", "image/x-portable-anymap"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
+        (b"\0\0\0 ftypavif\0\0\0\0", "image/avif"),
     ],
 )
 def test_a_format_is_known_by_its_first_bytes(first, found):
@@ -159,9 +161,8 @@ def test_a_format_is_known_by_its_first_bytes(first, found):
 def test_another_format_is_named_by_its_first_bytes(first, says):
     with pytest.raises(UploadError) as error:
         sniff("cat.gif", first)
-    sentence = (
-        f"cat.gif: not an image this app reads {says}; use JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
-    )
+    formats = "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF"
+    sentence = f"cat.gif: not an image this app reads {says}; use {formats}"
     assert str(error.value) == sentence
 
 

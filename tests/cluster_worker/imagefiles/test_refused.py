@@ -28,7 +28,10 @@ def test_a_file_that_is_no_image_is_refused_by_its_first_bytes(tmp_path):
         "is a PDF document, which this app does not read; export its pages as PNG or TIFF"
     )
     path.write_bytes(b"")
-    assert refusal(path) == "the file is empty; use JPEG, PNG, WebP, TIFF, GIF, BMP or PNM"
+    assert (
+        refusal(path)
+        == "the file is empty; use JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF"
+    )
     path.write_text("this is a text file named .png")
     assert refusal(path).startswith("not an image this app reads (starts with 74 68 69 73)")
 
@@ -56,11 +59,11 @@ def test_tiffs_of_kinds_that_are_not_processed_are_refused(tmp_path, image, opti
     assert refusal(path).startswith(sentence)
 
 
-@pytest.mark.parametrize("form", ["ICO", "AVIF", "JPEG2000", "SGI", "DDS"])
+@pytest.mark.parametrize("form", ["ICO", "SGI", "DDS"])
 def test_a_format_that_is_not_read_is_named_with_the_way_out(tmp_path, form):
     path = tmp_path / "cat"
     Image.fromarray(picture("uint8", 32, 32, 3)).save(path, form)
-    names = {"ICO": "icon", "JPEG2000": "JPEG 2000"}
+    names = {"ICO": "icon"}
     sentence = refusal(path)
     assert sentence.startswith("is a")
     assert names.get(form, form) in sentence

@@ -1,7 +1,8 @@
-"""GIF, BMP and PNM of one picture: read as Pillow reads them, and written so that it reads them."""
+"""GIF, BMP, PNM, JPEG 2000 and AVIF: what we and Pillow read and write is the same."""
 
 from dataclasses import replace
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -11,6 +12,8 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.pixels.header import header_of
 
+# Tags of EXIF data.
+ORIENTATION, AUTHOR = 274, 315
 rng = np.random.default_rng(11)
 
 
@@ -139,3 +142,82 @@ def test_what_a_format_cannot_hold_is_named(tmp_path, form):
     title = formats.FORMATS[form].title
     lost = ["colour profile"] + ["resolution"] * (form != "bmp")
     assert notes == tuple(f"{each} dropped: {title} files cannot hold it" for each in lost)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((23, 37), "uint8"),
+        ((23, 37), "uint16"),
+        ((23, 37, 3), "uint8"),
+        ((23, 37, 3), "uint16"),
+        ((23, 37, 13), "uint16"),
+    ],
+)
+def test_a_jpeg_2000_keeps_bands_and_all_bits(tmp_path, shape, dtype):
+    image, path = rng.integers(0, np.iinfo(dtype).max, shape).astype(dtype), tmp_path / "a.jp2"
+    path.write_bytes(imagecodecs.jpeg2k_encode(image, level=0, reversible=True))
+    header, pixels = read(path)
+    np.testing.assert_array_equal(pixels, image)
+    assert header.image.kind == ("bands" if shape[2:] == (13,) else header.image.kind)
+    assert formats.write(tmp_path / "b.jp2", pixels, "jpeg2000", header) == ()
+    again, other = read(tmp_path / "b.jp2")
+    np.testing.assert_array_equal(other, image)
+    assert again.image == header.image
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_jpeg_2000_is_read_as_pillow_reads_it(tmp_path, mode, bare):
+    image, path = picture(mode), tmp_path / "a.jp2"
+    Image.fromarray(image).save(path, "JPEG2000", no_jp2=bare)
+    header, pixels = read(path)
+    np.testing.assert_array_equal(pixels, by_pillow(path))
+    # A bare stream does not say which channel is alpha.
+    assert header.has_alpha is (mode == "RGBA" and not bare)
+    formats.write(tmp_path / "b.jp2", pixels, "jpeg2000", header)
+    assert read(tmp_path / "b.jp2")[0].has_alpha is header.has_alpha
+
+
+def test_a_jpeg_2000_that_ends_early_or_is_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "a.jp2"
+    Image.fromarray(picture("RGB", 200, 200)).save(path, "JPEG2000")
+    content = path.read_bytes()
+    for cut in (40, 90, 150):
+        path.write_bytes(content[:cut])
+        with pytest.raises(Rejected, match=r"^a\.jp2: "):
+            read(path)
+    signed = imagecodecs.jpeg2k_encode(np.zeros((9, 9), np.int16), level=0, reversible=True)
+    path.write_bytes(signed)
+    with pytest.raises(Rejected, match="has numbers with sign; export it as TIFF"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bits"), [((23, 37), 8), ((23, 37, 3), 8), ((23, 37, 4), 8), ((23, 37, 3), 10)]
+)
+def test_an_avif_is_read_with_all_its_bits(tmp_path, shape, bits):
+    image = rng.integers(0, 1 << bits, shape).astype("uint8" if bits == 8 else "uint16")
+    path = tmp_path / "a.avif"
+    path.write_bytes(imagecodecs.avif_encode(image, level=100, speed=10, bitspersample=bits))
+    header, pixels = read(path)
+    np.testing.assert_array_equal(pixels, image)
+    assert (header.bits, header.has_alpha) == (0 if bits == 8 else bits, shape[2:] == (4,))
+
+
+def test_an_avif_is_turned_upright_and_keeps_profile_and_exif(tmp_path):
+    path, smooth = tmp_path / "a.avif", np.add.outer(np.arange(60), np.arange(90)).astype(np.uint8)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[AUTHOR] = 6, "somebody"
+    source = Image.fromarray(np.dstack([smooth] * 3))
+    source.save(path, quality=95, icc_profile=profile, exif=exif)
+    header, pixels = read(path)
+    assert pixels.shape == (90, 60, 3)
+    np.testing.assert_array_equal(pixels, np.rot90(by_pillow(path), -1))
+    assert formats.write(tmp_path / "b.avif", pixels, "avif", header) == ()
+    again, other = read(tmp_path / "b.avif")
+    assert (again.orientation, again.icc_profile) == (1, profile)
+    assert np.abs(other.astype(int) - pixels).max() < 12
+    with Image.open(tmp_path / "b.avif") as file:
+        assert file.getexif()[AUTHOR] == "somebody"
