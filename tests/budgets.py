@@ -12,6 +12,7 @@ SECONDS = {
     "machines": 900,
     "site": 900,
     "app": 1200,
+    "hosts": 300,
     "chaos": 60,
     "infra": 1200,
     "cluster_worker/engine": 1800,
