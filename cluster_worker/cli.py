@@ -15,12 +15,11 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from cluster_worker.cli_folder import run_files
+from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_of
 from cluster_worker.cli_planes import add_choice, choice_of
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
-from cluster_worker.engine.hosts.agent import PORT, Agent, run_agent
-from cluster_worker.engine.hosts.group import Hosts, read_secret
 from cluster_worker.engine.run_file import PIXELS_MAX
 from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected
@@ -37,9 +36,6 @@ from cluster_worker.plan.recipe import RecipePlan
 
 USAGE_ERROR = 2
 FAILED = 1
-
-FILE_HELP = "file with the secret of the group's hosts, the same on each"
-PORTS_HELP = "TCP ports of this host for MPI (default: any)"
 
 # A week, in effect no limit: the user of a shell presses Ctrl-C when a job takes too long.
 JOB_SECONDS_MAX = 7 * 24 * 3600.0
@@ -153,17 +149,7 @@ def parser() -> Parser:
     add_hosts(run)
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
-    agent = commands.add_parser("agent", help="make ranks on this host for engines of others")
-    agent.add_argument("--secret", required=True, metavar="FILE", help=FILE_HELP)
-    agent.add_argument(
-        "--listen", default="", metavar="ADDRESS", help="of this host (default: all)"
-    )
-    agent.add_argument("--port", type=int, default=PORT, help=f"TCP port (default: {PORT})")
-    agent.add_argument("--mpi-ports", type=port_range, metavar="LOW:HIGH", help=PORTS_HELP)
-    agent.add_argument(
-        "--cold", action="store_true", help="load operations when they are first used"
-    )
-    agent.set_defaults(command=serve_as_agent)
+    add_agent(commands)
     info = commands.add_parser("info", help="say what an image file is and what it carries")
     info.add_argument("source", type=Path, help=f"image to describe: {titles()}")
     add_choice(info)
@@ -172,59 +158,6 @@ def parser() -> Parser:
     operations.add_argument("name", nargs="?", help="operation to explain")
     operations.set_defaults(command=show_operations)
     return top
-
-
-def add_hosts(run: argparse.ArgumentParser) -> None:
-    """Add the options for a run on other hosts."""
-    run.add_argument("--hosts", metavar="A,B", help="hosts to run on, each with a dip agent")
-    run.add_argument(
-        "--store",
-        metavar="ADDRESS",
-        help="s3://bucket/prefix or file:///folder that all hosts reach, for pixels between them",
-    )
-    run.add_argument("--secret", metavar="FILE", help=FILE_HELP)
-    run.add_argument("--mpi-ports", type=port_range, metavar="LOW:HIGH", help=PORTS_HELP)
-
-
-def port_range(text: str) -> str:
-    """Check a range of TCP ports."""
-    low, _, high = text.partition(":")
-    if not (low.isdigit() and high.isdigit() and 0 < int(low) < int(high) < 1 << 16):
-        raise argparse.ArgumentTypeError(f"must be LOW:HIGH, two ports, got {text!r}")
-    return text
-
-
-def hosts_of(options: argparse.Namespace) -> Hosts | None:
-    """Return the hosts to run on; None for this one.
-
-    Raises
-    ------
-    Rejected
-        If their store or secret is missing or cannot be read.
-    """
-    if not options.hosts:
-        return None
-    for name in ("store", "secret"):
-        if not getattr(options, name):
-            raise Rejected(f"--hosts: needs --{name} too")
-    given = options.hosts.split(","), options.store, options.secret
-    return Hosts.of(*given, options.mpi_ports or "")
-
-
-def serve_as_agent(options: argparse.Namespace) -> None:
-    """Run the agent of this host until Ctrl-C."""
-    secret = read_secret(options.secret)
-    try:
-        agent = Agent(
-            options.listen,
-            options.port,
-            secret,
-            warm=not options.cold,
-            ports=options.mpi_ports or "",
-        )
-    except OSError as error:
-        raise Rejected(f"--port: {options.port} cannot be used: {error.strerror}") from error
-    run_agent(agent)
 
 
 def run_file(options: argparse.Namespace) -> None:

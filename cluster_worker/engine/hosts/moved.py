@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.wire import Task
-from cluster_worker.errors import Broken
+from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.streams import FileImage, Spool
 from cluster_worker.objects.access import AnySink, AnySource
 from cluster_worker.objects.chunks import Chunks
@@ -46,7 +46,7 @@ class MovedJob:
         Raises
         ------
         Broken, Rejected
-            If the store does not answer or allow it.
+            If the store does not answer or allow it, or the image is a later plane of a large file.
         """
         given = (self.job.task.source, *self.job.task.inputs)
         self.sources = [self.sent(each, f"source-{i}") for i, each in enumerate(given)]
@@ -59,6 +59,11 @@ class MovedJob:
             chunks.fill(self.job.memory.maps.map(image, writable=True))
             return chunks
         if isinstance(image, FileImage):
+            if image.header.plane:
+                raise Rejected(
+                    f"{image.header.name}: only the first plane of a file of this size runs over "
+                    "hosts so far; save the plane that you need as a file of its own"
+                )
             open_store(self.store).write_file(key, Path(image.path))
             with ObjectFile(f"{self.store}/{key}", self.folder) as file:
                 return file.image(image.header)

@@ -1,0 +1,75 @@
+"""`dip agent`, and the options of `dip run` for a run on other hosts."""
+
+import argparse
+from typing import Any
+
+from cluster_worker.engine.hosts.agent import PORT, Agent, run_agent
+from cluster_worker.engine.hosts.group import Hosts, read_secret
+from cluster_worker.errors import Rejected
+
+FILE_HELP = "file with the secret of the group's hosts, the same on each"
+PORTS_HELP = "TCP ports of this host for MPI (default: any)"
+
+
+def add_hosts(run: argparse.ArgumentParser) -> None:
+    """Add the options for a run on other hosts."""
+    hosts = run.add_argument_group("hosts", "one image over several hosts: see docs/hosts.md")
+    hosts.add_argument("--hosts", metavar="A,B", help="hosts to run on, each with a dip agent")
+    hosts.add_argument(
+        "--store",
+        metavar="ADDRESS",
+        help="s3://bucket/prefix or file:///folder that all hosts reach, for pixels between them",
+    )
+    hosts.add_argument("--secret", metavar="FILE", help=FILE_HELP)
+    hosts.add_argument("--mpi-ports", type=port_range, metavar="LOW:HIGH", help=PORTS_HELP)
+
+
+def add_agent(commands: Any) -> None:
+    """Add the command that runs the agent of this host."""
+    agent = commands.add_parser("agent", help="make ranks on this host for engines of others")
+    agent.add_argument("--secret", required=True, metavar="FILE", help=FILE_HELP)
+    agent.add_argument(
+        "--listen", default="", metavar="ADDRESS", help="of this host (default: all)"
+    )
+    agent.add_argument("--port", type=int, default=PORT, help=f"TCP port (default: {PORT})")
+    agent.add_argument("--mpi-ports", type=port_range, metavar="LOW:HIGH", help=PORTS_HELP)
+    agent.add_argument(
+        "--cold", action="store_true", help="load operations when they are first used"
+    )
+    agent.set_defaults(command=serve_as_agent)
+
+
+def port_range(text: str) -> str:
+    """Check a range of TCP ports."""
+    low, _, high = text.partition(":")
+    if not (low.isdigit() and high.isdigit() and 0 < int(low) < int(high) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"must be LOW:HIGH, two ports, got {text!r}")
+    return text
+
+
+def hosts_of(options: argparse.Namespace) -> Hosts | None:
+    """Return the hosts to run on; None for this one.
+
+    Raises
+    ------
+    Rejected
+        If their store or secret is missing or cannot be read.
+    """
+    if not options.hosts:
+        return None
+    for name in ("store", "secret"):
+        if not getattr(options, name):
+            raise Rejected(f"--hosts: needs --{name} too")
+    given = options.hosts.split(","), options.store, options.secret
+    return Hosts.of(*given, options.mpi_ports or "")
+
+
+def serve_as_agent(options: argparse.Namespace) -> None:
+    """Run the agent of this host until Ctrl-C."""
+    secret = read_secret(options.secret)
+    given = options.listen, options.port, secret
+    try:
+        agent = Agent(*given, warm=not options.cold, ports=options.mpi_ports or "")
+    except OSError as error:
+        raise Rejected(f"--port: {options.port} cannot be used: {error.strerror}") from error
+    run_agent(agent)
