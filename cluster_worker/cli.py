@@ -33,6 +33,7 @@ from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import RecipePlan
+from cluster_worker.plan.traffic import traffic
 
 USAGE_ERROR = 2
 FAILED = 1
@@ -186,7 +187,7 @@ def run_file(options: argparse.Namespace) -> None:
             with open_file(engine, options.source, options.target, steps, how) as file:
                 if isinstance(file, StackFile):
                     print(f"{file.stack.planes} planes, each as the first one:")
-                show_plan(file, engine.ranks)
+                show_plan(file, engine.ranks, len(hosts.names) if hosts else 0)
             return
         with tqdm(total=1, leave=False, disable=None) as bar:
 
@@ -220,11 +221,15 @@ def operations_in(steps: Any) -> list[str]:
     return [name for name in OPERATIONS if name in named]
 
 
-def show_plan(file: AnyFile, ranks: int) -> None:
-    """Print one line for each pass of a job, then its memory and its estimated time."""
+def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:
+    """Print one line for each pass of a job, then its memory and its estimated time.
+
+    Of a run over hosts, also what each of them reads and writes.
+    """
     planned = file.job.plan
-    shared = ranks if file.job.task.wide else 1
+    shared = ranks if file.job.task.wide or hosts else 1
     where = "on disk" if file.is_streamed else "in shared memory"
+    where = "in the store" if hosts else where
     if isinstance(planned, RecipePlan):
         show_chains(planned, shared, where)
     else:
@@ -234,9 +239,20 @@ def show_plan(file: AnyFile, ranks: int) -> None:
         f"{method}, on {shared} of {ranks} ranks; about {mib(planned.rank_bytes(shared))} in each "
         f"rank, {mib(sum(planned.slots()))} between passes {where}"
     )
-    cores = len(os.sched_getaffinity(0))
+    if hosts:
+        show_traffic(planned, ranks, hosts)
+    cores = max(len(os.sched_getaffinity(0)), shared if hosts else 1)
     print(
         f"about {duration(estimate(planned, shared, cores, MEASURED).seconds)}, files not counted"
+    )
+
+
+def show_traffic(planned: Plan | RecipePlan, ranks: int, hosts: int) -> None:
+    """Print what each host reads from the store and writes to it."""
+    source, read, written, result = (mib(each // hosts) for each in traffic(planned, ranks))
+    print(
+        f"each of {hosts} hosts reads about {source} of the source and {read} between passes; it "
+        f"writes {written} between passes and {result} of the result, before compression"
     )
 
 
