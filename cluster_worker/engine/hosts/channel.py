@@ -39,7 +39,19 @@ Message = dict[str, Any]
 
 
 class Lost(Broken):
-    """The other side has gone, or is silent."""
+    """The other side has gone, or is silent.
+
+    Parameters
+    ----------
+    host : str
+        Name of the other side.
+    problem : str
+        The rest of the sentence.
+    """
+
+    def __init__(self, host: str, problem: str) -> None:
+        super().__init__(f"host {host}: {problem}")
+        self.host = host
 
 
 class Channel:
@@ -85,7 +97,7 @@ class Channel:
         try:
             self.sock.sendall(frame)
         except OSError as error:
-            raise Lost(f"host {self.name}: the connection is lost: {error}") from error
+            raise Lost(self.name, f"the connection is lost: {error}") from error
         self.sent += 1
         self.sent_at = time.monotonic()
 
@@ -100,9 +112,9 @@ class Channel:
         try:
             content = self.sock.recv(READ_BYTES)
         except OSError as error:
-            raise Lost(f"host {self.name}: the connection is lost: {error}") from error
+            raise Lost(self.name, f"the connection is lost: {error}") from error
         if not content:
-            raise Lost(f"host {self.name}: its agent has closed the connection or was ended")
+            raise Lost(self.name, "its agent has closed the connection or was ended")
         self.heard_at = time.monotonic()
         self.buffer += content
         return [each for each in self.messages() if each["kind"] != PING]
@@ -114,14 +126,14 @@ class Channel:
         while len(self.buffer) >= head:
             (count,) = LENGTH.unpack_from(self.buffer)
             if count > FRAME_BYTES_MAX:
-                raise Lost(f"host {self.name}: sent a message of {count} bytes")
+                raise Lost(self.name, f"sent a message of {count} bytes")
             if len(self.buffer) < head + count:
                 break
             given = bytes(self.buffer[LENGTH.size : head])
             body = bytes(self.buffer[head : head + count])
             del self.buffer[: head + count]
             if not hmac.compare_digest(given, signature(self.receive_key, self.received, body)):
-                raise Lost(f"host {self.name}: a message was changed on its way")
+                raise Lost(self.name, "a message was changed on its way")
             self.received += 1
             found.append(json.loads(body))
         return found
@@ -147,8 +159,9 @@ class Channel:
             ready, _, _ = select.select([self], [], [], 0)
             if not ready:
                 raise Lost(
-                    f"host {self.name}: no sign of life for {now - self.heard_at:.0f} s; it is "
-                    "frozen, or the network is cut"
+                    self.name,
+                    f"no sign of life for {now - self.heard_at:.0f} s; it is frozen, or the "
+                    "network is cut",
                 )
 
     def close(self) -> None:
@@ -178,7 +191,7 @@ def connect(host: str, port: int, secret: bytes) -> Channel:
     try:
         sock = socket.create_connection((host, port), CONNECT_SECONDS)
     except OSError as error:
-        raise Lost(f"host {name}: no agent answers ({error}); start one: dip agent") from error
+        raise Lost(name, f"no agent answers ({error}); start one: dip agent") from error
     try:
         tune(sock)
         theirs = read_exactly(sock, NONCE_BYTES)
@@ -191,7 +204,7 @@ def connect(host: str, port: int, secret: bytes) -> Channel:
             raise Rejected(f"host {name}: its agent has another secret; give all the same file")
     except OSError as error:
         sock.close()
-        raise Lost(f"host {name}: what listens there does not answer: {error}") from error
+        raise Lost(name, f"what listens there does not answer: {error}") from error
     except BaseException:
         sock.close()
         raise

@@ -1,6 +1,7 @@
 """Run an engine's jobs on other hosts, one after the other."""
 
 import contextlib
+import itertools
 import queue
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.dispatch import LOSSES_MAX, settle
+from cluster_worker.engine.hosts.channel import Lost
 from cluster_worker.engine.hosts.group import Hosts
 from cluster_worker.engine.hosts.moved import MovedJob
 from cluster_worker.engine.hosts.world import HostWorld
@@ -124,40 +126,45 @@ class HostDispatcher:
         return None
 
     def run_attempts(self, job: EngineJob, moved: MovedJob) -> None:
-        """Run a job; after the loss of a world once more.
+        """Run a job; after the loss of a world once more, after that of a host on the others.
 
         Raises
         ------
         Exception
             Its error, or why the last world was lost.
         """
-        for attempt in range(1, LOSSES_MAX + 1):
+        hosts = self.hosts
+        for attempt in itertools.count(1):
             if self.must_stop(job):
                 raise Cancelled
             try:
-                self.run_attempt(job, moved, attempt)
+                self.run_attempt(job, moved, attempt, hosts)
             except Broken as error:
-                job.losses.append(error)
                 event("world lost", job=job.task.job, attempt=attempt, reason=str(error))
                 moved.drop(attempt)
-                if attempt == LOSSES_MAX:
+                if isinstance(error, Lost):
+                    # The job is not to blame. The next one tries this host again.
+                    hosts = hosts.without(error.host)
+                else:
+                    job.losses.append(error)
+                if not hosts.names or len(job.losses) == LOSSES_MAX:
                     raise
             else:
                 return
 
-    def run_attempt(self, job: EngineJob, moved: MovedJob, attempt: int) -> None:
+    def run_attempt(self, job: EngineJob, moved: MovedJob, attempt: int, hosts: Hosts) -> None:
         """Start a world, run a job on it, and fetch the results; raises as `HostWorld.run`."""
-        task = moved.task(attempt)
-        job.tiles_done, job.tiles_total = 0, job.plan.tiles_total(self.ranks)
+        task, ranks = moved.task(attempt), self.ranks_each * len(hosts.names)
+        job.tiles_done, job.tiles_total = 0, job.plan.tiles_total(ranks)
 
         def add_tiles(tiles: int) -> None:
             job.tiles_done += tiles
             self.report(job)
 
-        with HostWorld(self.hosts, self.folder) as world:
+        with HostWorld(hosts, self.folder) as world:
             world.connect()
             world.start(self.ranks_each, self.job_bytes, self.job_seconds)
-            spent = world.run(task, self.ranks, add_tiles, lambda: self.must_stop(job))
+            spent = world.run(task, ranks, add_tiles, lambda: self.must_stop(job))
         moved.fetch(task)
         job.spent = together(spent)
 

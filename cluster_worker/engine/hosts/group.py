@@ -1,7 +1,7 @@
 """The hosts of a group, as an engine is given them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster_worker.engine.hosts.agent import PORT
@@ -53,6 +53,11 @@ class Hosts:
             )
         open_store(store)
         return cls(names, store.rstrip("/"), read_secret(secret_file), ports)
+
+    def without(self, host: str) -> "Hosts":
+        """Return the group without a host, which is given as "name:port"."""
+        left = tuple(each for each in self.names if f"{each[0]}:{each[1]}" != host)
+        return replace(self, names=left)
 
 
 def read_secret(path: str | Path) -> bytes:

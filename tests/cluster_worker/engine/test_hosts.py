@@ -178,7 +178,12 @@ def test_a_task_may_not_name_files_of_another_host():
 
 
 def test_errors_keep_their_family_and_sentence():
-    for error in (Rejected("too large"), Broken("no room"), RankDied("a rank died"), Lost("gone")):
+    for error in (
+        Rejected("too large"),
+        Broken("no room"),
+        RankDied("a rank died"),
+        Lost("a:7321", "gone"),
+    ):
         back = error_from_json(error_to_json(error))
         assert str(back) == str(error)
         assert isinstance(back, Broken) == isinstance(error, Broken)
@@ -201,6 +206,7 @@ def test_hosts_are_named_with_or_without_a_port(tmp_path):
     secret.write_bytes(SECRET + b"\n")
     hosts = Hosts.of(["a", "b"], f"file://{tmp_path}/", secret)
     assert (hosts.secret, hosts.store) == (SECRET, f"file://{tmp_path}")
+    assert hosts.without("a:7321").names == (("b", 7321),)
     for names, sentence in ((["a", "a"], "different ones"), (["a:x"], "NAME or NAME:PORT")):
         with pytest.raises(Rejected, match=sentence):
             Hosts.of(names, f"file://{tmp_path}", secret)
