@@ -124,7 +124,11 @@ class Store:
         options = {"range": (start, stop), "if_match": etag}
         for _ in range(SHORT_MAX):
             with self.errors(key):
-                content = bytes(self.library.get(self.objects, key, options=options).bytes())
+                found = self.library.get(self.objects, key, options=options)
+                content = bytes(found.bytes())
+            if found.meta["e_tag"] not in (None, etag):
+                # A server that knows no If-Match.
+                raise Rejected(changed(f"{self.address}/{key}"))
             if len(content) == stop - start:
                 return content
         raise Broken(
@@ -168,15 +172,18 @@ class Store:
         except FileNotFoundError as error:
             raise Rejected(f"{where}: no such object") from error
         except known.PreconditionError as error:
-            raise Rejected(
-                f"{where}: was changed after this run had begun to read it; run it again"
-            ) from error
+            raise Rejected(changed(where)) from error
         except (known.PermissionDeniedError, known.UnauthenticatedError) as error:
             raise Rejected(
                 f"{where}: these credentials do not allow it: {first_line(error)}"
             ) from error
         except (known.BaseError, OSError) as error:
             raise Broken(f"{where}: {first_line(error)}") from error
+
+
+def changed(where: str) -> str:
+    """Return the sentence about an object that is another one now."""
+    return f"{where}: was changed after this run had begun to read it; run it again"
 
 
 def first_line(error: BaseException) -> str:

@@ -133,7 +133,6 @@ class HostWorld:
         own = first.sock.getsockname()[0]
         names = [channel.sock.getpeername()[0] for channel in self.channels.values()]
         options = ["-genvnone", "-launcher", "manual", "-localhost", own, "-ppn", str(ranks)]
-        # Two agents of one address, as tests have them, are still two hosts for MPI.
         options += ["-hosts", ",".join(names), "-n", str(ranks * len(names))]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command

@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from cluster_worker import Broken, Rejected
+from cluster_worker.cli import parse
+from cluster_worker.cli_hosts import hosts_of
 from cluster_worker.engine.hosts import channel as channels
 from cluster_worker.engine.hosts.channel import Channel, Lost, accept, connect
 from cluster_worker.engine.hosts.group import Hosts, name_of
@@ -213,6 +215,21 @@ def test_hosts_are_named_with_or_without_a_port(tmp_path):
     secret.write_bytes(b"short\n")
     with pytest.raises(Rejected, match="at least 16 characters, got 5"):
         Hosts.of(["a"], f"file://{tmp_path}", secret)
+
+
+def test_dip_says_what_a_run_over_hosts_needs(tmp_path):
+    words = ["run", "in.tif", "out.tif", "gaussian", "--hosts", "a,b"]
+    with pytest.raises(Rejected, match="--hosts: needs --store too"):
+        hosts_of(parse(words))
+    words += ["--store", f"file://{tmp_path}", "--secret", str(tmp_path / "secret")]
+    with pytest.raises(Rejected, match="secret: cannot be read: No such file"):
+        hosts_of(parse(words))
+    (tmp_path / "secret").write_bytes(SECRET)
+    hosts = hosts_of(parse([*words, "--mpi-ports", "30000:30100"]))
+    assert hosts.names == (("a", 7321), ("b", 7321))
+    assert hosts.ports == "30000:30100"
+    with pytest.raises(SystemExit):
+        parse([*words, "--mpi-ports", "30100:30000"])
 
 
 def test_an_agent_runs_only_words_that_mpiexec_prints():
