@@ -8,6 +8,7 @@ from chalicelib.problems import Problem
 from chalicelib.services import Services
 from config.contract.job import Batch, InputFile
 from config.contract.references import INPUT
+from config.contract.settings import MIB
 
 
 def find(services: Services, given: Mapping[str, Mapping[str, str]]) -> tuple[InputFile, ...]:
@@ -23,9 +24,19 @@ def find(services: Services, given: Mapping[str, Mapping[str, str]]) -> tuple[In
     Raises
     ------
     Problem
-        422 if a job is not there any more, or has no file that was accepted.
+        422 if a job is not there any more, or has no file that was accepted, or if the files
+        together are larger than one upload may be.
     """
-    return tuple(find_one(services, name, **ids) for name, ids in given.items())
+    found = tuple(find_one(services, name, **ids) for name, ids in given.items())
+    total, most = sum(each.bytes for each in found), services.settings.upload_bytes_max
+    if total > most:
+        # A worker holds all of them in memory, beside those of other visitors' jobs.
+        detail = (
+            f"inputs: have {total / MIB:.1f} MiB together; at most {most / MIB:.5g} MiB are "
+            "accepted, so send smaller images"
+        )
+        raise Problem(422, detail, "/inputs")
+    return found
 
 
 def find_one(services: Services, name: str, batch: str, job: str) -> InputFile:

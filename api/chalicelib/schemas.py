@@ -175,7 +175,8 @@ INPUTS: Schema = {
     "additionalProperties": record({"batch": BATCH_ID, "job": JOB_ID}),
     "maxProperties": INPUTS_MAX,
     "description": "Other images that steps read as `input:NAME`, by their names: jobs whose files "
-    "were accepted before. The file is read when a job is done, so its batch must be kept as long.",
+    "were accepted before. The file is read when a job is done, so its batch must be kept as long. "
+    "Together they may be as large as one upload.",
 }
 
 COUNTS: Schema = {

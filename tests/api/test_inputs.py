@@ -74,6 +74,17 @@ def test_a_batch_has_at_most_ten_other_images(api):
     assert (status, problem["detail"]) == (422, "inputs: must hold at most 10 images, got 11")
 
 
+def test_other_images_are_together_no_larger_than_one_upload(api):
+    batch, (job,) = api.queued("empty.png")
+    api.write(batch, job, bytes=api.services.settings.upload_bytes_max // 2 + 1)
+    given = {"batch": batch, "job": job}
+    steps = [{"operation": "add", "other": f"input:{name}"} for name in ("one", "two")]
+    assert create(api, {"one": given}, steps[:1])[0] == 201
+    status, problem = create(api, {"one": given, "two": given}, steps)
+    assert (status, problem["pointer"]) == (422, "/inputs")
+    assert problem["detail"].startswith("inputs: have 512.0 MiB together; at most 512 MiB are")
+
+
 def test_a_job_without_a_file_or_of_a_deleted_batch_is_no_input(api):
     batch, (job,) = api.batch("empty.png")
     given = {"empty": {"batch": batch, "job": job}}
