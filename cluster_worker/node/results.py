@@ -4,15 +4,20 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cluster_worker.engine.run_stack import AnyFile
+from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
 from cluster_worker.engine.steps import operation_catalogue
 from cluster_worker.engine.tables import units_of
+from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.formats import FORMATS
 from config.contract import recipe, resources
 from config.contract.job import Job
 from config.contract.results import Result, ResultStep, result_steps
+from config.contract.settings import MIB
 
 CSV_TYPE = "text/csv"
+# Numbers of all tables of a job. A node holds them in its own memory, and their text, which is
+# larger, in that of all jobs.
+TABLES_BYTES_MAX = 256 * MIB
 
 
 class ResultWriter:
@@ -68,10 +73,11 @@ class ResultWriter:
         Raises
         ------
         Rejected
-            If a format cannot hold an image.
+            If a format cannot hold an image, or the tables are too large.
         OSError
             If a file cannot be written.
         """
+        self.check_tables()
         found = result_steps(self.steps, recipe.by_name(operation_catalogue()))
         for number, step in enumerate(found):
             check()
@@ -81,6 +87,22 @@ class ResultWriter:
             if step.is_last_image:
                 self.main = self.results[-1]
             yield path, self.results[-1]
+
+    def check_tables(self) -> None:
+        """Check the size of the tables, before they are read.
+
+        Raises
+        ------
+        Rejected
+            If they are too large.
+        """
+        size = tables_bytes(self.file.job)
+        if size > TABLES_BYTES_MAX:
+            raise Rejected(
+                f"the tables hold {size / MIB:,.0f} MiB of numbers; at most "
+                f"{TABLES_BYTES_MAX / MIB:,.0f} MiB are kept for one image; measure fewer "
+                "properties, or remove small objects before"
+            )
 
     def image(self, step: ResultStep, path: Path) -> Result:
         """Write the last image, or one that is kept."""
@@ -118,3 +140,11 @@ class ResultWriter:
     def attempt(self) -> tuple[str, str, int]:
         """What the keys of this attempt begin with."""
         return self.row.batch, self.row.job, self.row.attempt
+
+
+def tables_bytes(job: AnyJob) -> int:
+    """Return the size of a job's tables, without reading them; those of a stack are in memory."""
+    if isinstance(job, StackRun):
+        parts = (part for parts in job.parts.values() for part in parts)
+        return sum(column.nbytes for part in parts for column in part.values())
+    return sum(Path(each).stat().st_size for each in job.task.tables)

@@ -186,6 +186,15 @@ MEASURED = [
 ]
 
 
+def test_tables_too_large_for_a_node_are_refused_before_it_reads_them(runner, s3, monkeypatch):
+    monkeypatch.setattr("cluster_worker.node.results.TABLES_BYTES_MAX", 1000)
+    message = put(runner, s3, SIXTEEN_BITS, recipe.check(MEASURED, catalogue(), 20))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.results) == ("failed", "")
+    assert "MiB of numbers; at most 0 MiB are kept for one image; measure fewer" in row.reason
+
+
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 16], ids=["held", "streamed"])
 def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
     runner, s3, monkeypatch, memory
