@@ -317,7 +317,9 @@ class Engine:
         header = estimates.given_header(shape, dtype, depth, alpha)
         return self.allocate_job(self.plan_request(header, steps, depth, inputs))
 
-    def allocate_job(self, request: Request, source: Pixels | None = None) -> EngineJob:
+    def allocate_job(
+        self, request: Request, source: Pixels | None = None, seconds: float = ALLOCATE_SECONDS
+    ) -> EngineJob:
         """Make a job with all its images in shared memory; a given `source` lies there already."""
         planned = plan_any(request)
         images = [] if source else [(planned.shape, planned.dtype)]
@@ -326,14 +328,13 @@ class Engine:
         sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
         # Of several hosts, what passes leave lies in the store.
         sizes += planned.slots() if self.chunk == 1 else []
-        segments = self.segments.allocate(sizes, ALLOCATE_SECONDS)
+        segments = self.segments.allocate(sizes, seconds)
         paths = [str(each.path) for each in segments]
         pixels = [
             Pixels(path, *each) for path, each in zip(paths[: len(images)], images, strict=True)
         ]
         slots = paths[len(images) :]
-        if source is None:
-            source = pixels.pop(0)
+        source = source or pixels.pop(0)
         result, *kept = pixels[len(planned.inputs) :]
         return self.make_job(
             request,

@@ -20,6 +20,7 @@ from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address
+from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 
@@ -101,9 +102,9 @@ def file_job(
     inputs = {name: Path(each) for name, each in options.inputs.items()}
     given = steps, format, folder, options.depth, options.metadata, inputs, remote
 
-    def make_job(number: int) -> FileJob:
+    def make_job(number: int, seconds: float = ALLOCATE_SECONDS) -> FileJob:
         header = read_plane_header(decoder, path, planes, number)
-        return FileJob(engine, decoder, path, header, *given, among=whole.stack)
+        return FileJob(engine, decoder, path, header, *given, whole.stack, seconds)
 
     if planes.stack is None:
         return make_job(0)

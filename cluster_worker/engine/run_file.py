@@ -60,8 +60,10 @@ class JobFactory(Protocol):
     def check_memory(self, request: Request) -> None:
         """Check that a rank has the memory for the plan's passes."""
 
-    def allocate_job(self, request: Request) -> EngineJob:
-        """Make a job with all its images in shared memory."""
+    def allocate_job(
+        self, request: Request, source: Pixels | None = None, seconds: float = ALLOCATE_SECONDS
+    ) -> EngineJob:
+        """Make a job with all its images in shared memory; wait for it for some seconds."""
 
     def make_job(
         self,
@@ -109,9 +111,13 @@ class FileJob:
         Where the file lies, if that is an object store; `path` is then its copy.
     among : Stack, optional
         The planes of the file, if `header` is of one of several.
+    seconds : float
+        How long to wait for shared memory that others use.
 
     Attributes
     ----------
+    has_pixels : bool
+        Whether its pixels are there until it is closed, for pictures: always.
     header : Header
         Of the file, as it is read.
     results : list of FileResult
@@ -126,7 +132,11 @@ class FileJob:
         if the format cannot hold the result.
     Broken, OSError
         If the disk has no room now.
+    TimeoutError
+        If others use the shared memory for longer than `seconds`.
     """
+
+    has_pixels = True
 
     def __init__(
         self,
@@ -142,8 +152,9 @@ class FileJob:
         inputs: Files = MappingProxyType({}),
         remote: ObjectFile | None = None,
         among: Stack | None = None,
+        seconds: float = ALLOCATE_SECONDS,
     ) -> None:
-        self.decoder = decoder
+        self.decoder, self.seconds = decoder, seconds
         self.path, self.remote = path, remote
         if header.stack is not None:
             raise ValueError(f"{header.name}: has {header.stack.planes} planes, and one is taken")
@@ -170,7 +181,7 @@ class FileJob:
             if should_stream(header, planned, formats):
                 self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
             else:
-                self.job = engine.allocate_job(request)
+                self.job = engine.allocate_job(request, seconds=seconds)
             stack.callback(self.job.close)
             self.stack = stack.pop_all()
 
@@ -218,7 +229,7 @@ class FileJob:
             if fits
         ]
         sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in in_memory]
-        segments = engine.segments.allocate(sizes, ALLOCATE_SECONDS) if sizes else []
+        segments = engine.segments.allocate(sizes, self.seconds) if sizes else []
         pixels = iter(
             Pixels(str(segment.path), *each)
             for segment, each in zip(segments, in_memory, strict=True)

@@ -29,19 +29,21 @@ from cluster_worker.errors import Broken, Cancelled, Rejected
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
-from cluster_worker.imagefiles.formats import FORMATS, Format
+from cluster_worker.imagefiles.formats import FORMATS
 from cluster_worker.imagefiles.planes import ChosenPlanes
-from cluster_worker.imagefiles.stacks import stack_refusal
+from cluster_worker.imagefiles.stacks import stack_refusal, unheld
 from cluster_worker.imagefiles.streams import Spool
-from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels
 from cluster_worker.pixels.stack import Stack
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan
 from cluster_worker.plan.request import Request
 from cluster_worker.timings import NOTHING
 
-# Makes the job of a plane, by its number among the chosen ones.
-MakeJob = Callable[[int], FileJob]
+# Makes the job of a plane, by its number among the chosen ones; it waits some seconds for memory.
+MakeJob = Callable[[int, float], FileJob]
+# How long a plane waits for shared memory before the first one gives up its own.
+FIRST_SECONDS = 10.0
 
 AnyFile = Union[FileJob, "StackFile"]
 AnyJob = Union[EngineJob, "StackRun"]
@@ -69,13 +71,16 @@ class StackFile:
     Attributes
     ----------
     first : FileJob
-        The job of the first plane, which is open until this one is closed.
+        The job of the first plane, which is open until this one is closed, or shared memory is
+        short: then its pixels are no longer there.
     stack : Stack
         What the planes are.
     job : StackRun
         Runs the planes.
     reads_file : bool
         Whether the file must stay until the job is done.
+    has_pixels : bool
+        Whether the pixels of the first plane are still there, for pictures.
 
     Raises
     ------
@@ -84,6 +89,7 @@ class StackFile:
     """
 
     reads_file = True
+    has_pixels = True
 
     def __init__(
         self,
@@ -99,7 +105,7 @@ class StackFile:
         self.make_job = make_job
         with ExitStack() as stack:
             with self.naming(0):
-                self.first = stack.enter_context(make_job(0))
+                self.first = stack.enter_context(make_job(0, ALLOCATE_SECONDS))
             for each in self.first.results:
                 if FORMATS[each.format].open_stack is None:
                     raise stack_refusal(self.name, self.stack, each.format)
@@ -208,6 +214,11 @@ class StackFile:
                 said = file.header.notes + file.notes + said
             known = self.planes.whole.notes
             self.notes[index].update({note for note in said if note not in known})
+
+    def release_first(self) -> None:
+        """Free the memory of the first plane, once it is written: no pictures are made of it."""
+        self.has_pixels = False
+        self.first.stack.close()
 
     def drop(self, decoder: Decoder) -> None:
         """Have the decoder close the files of results that were not completed."""
@@ -364,9 +375,10 @@ class StackRun:
             for number in range(self.file.stack.planes):
                 while pending and not self.has_room([each for _, each in pending]):
                     yield from self.waited(*pending.popleft())
+                while (made := self.begin(number, is_alone=not pending)) is None:
+                    yield from self.waited(*pending.popleft())
+                pending.append((number, made))
                 with self.file.naming(number):
-                    made = self.file.first if number == 0 else self.file.make_job(number)
-                    pending.append((number, made))
                     made.read()
                 self.add(made.job)
                 made.job.start(first=first)
@@ -375,6 +387,31 @@ class StackRun:
         finally:
             for number, each in pending:
                 self.close_plane(number, each)
+
+    def begin(self, number: int, *, is_alone: bool) -> FileJob | None:
+        """Make the job of a plane; None if shared memory is short while other planes take some.
+
+        A stack whose planes hold memory must not wait for more: what it waits for may be held by
+        its own planes, or by another stack that waits for these.
+
+        Raises
+        ------
+        Broken
+            If others use the shared memory for too long.
+        """
+        if number == 0:
+            return self.file.first
+        waits = (FIRST_SECONDS, ALLOCATE_SECONDS) if is_alone else (0.0,)
+        with self.file.naming(number):
+            for seconds in waits:
+                try:
+                    return self.file.make_job(number, seconds)
+                except TimeoutError as error:
+                    if seconds == ALLOCATE_SECONDS:
+                        raise Broken(f"{self.file.name}: {error}") from error
+                    if is_alone:
+                        self.file.release_first()
+        return None
 
     def waited(self, number: int, file: FileJob) -> Iterator[tuple[int, FileJob]]:
         """Wait for the job of a plane, yield both, and close the job."""
@@ -459,13 +496,3 @@ class StackRun:
             if not self.done.done():
                 self.cancel()
             self.thread.join()
-
-
-def unheld(stack: Stack, form: Format) -> dict[str, int]:
-    """Return notes on what files of a format cannot hold of a stack, each on all planes."""
-    notes = []
-    if not form.holds_axes and stack.axes not in ("p", "t"):
-        notes.append(f"axes {stack.axes} dropped: {form.title} files have frames without axes")
-    if not form.holds_times and stack.milliseconds:
-        notes.append(f"times of the frames dropped: {form.title} files cannot hold them")
-    return dict.fromkeys(notes, stack.planes)

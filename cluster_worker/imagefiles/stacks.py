@@ -8,6 +8,7 @@ import numpy as np
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_memory_errors
 from cluster_worker.imagefiles.codecs.header import (
+    Format,
     Header,
     Image,
     Piece,
@@ -79,3 +80,13 @@ def stack_refusal(name: str, stack: Stack, format: str) -> Rejected:
         f"{name}: the result has {stack.planes} planes, and {FORMATS[format].title} holds one; "
         f"choose {' or '.join(able)}, or one plane, as by --page 1"
     )
+
+
+def unheld(stack: Stack, form: Format) -> dict[str, int]:
+    """Return notes on what files of a format cannot hold of a stack, each on all planes."""
+    notes = []
+    if not form.holds_axes and stack.axes not in ("p", "t"):
+        notes.append(f"axes {stack.axes} dropped: {form.title} files have frames without axes")
+    if not form.holds_times and stack.milliseconds:
+        notes.append(f"times of the frames dropped: {form.title} files cannot hold them")
+    return dict.fromkeys(notes, stack.planes)

@@ -47,7 +47,7 @@ class Views:
     is_deep : bool
         Whether the pictures are in tiles. It holds for both, as the page lays one over the other.
     needed : tuple of str
-        ``"original"``, ``"result"``, both or none.
+        ``"original"``, ``"result"``, both or none; none if the pixels are gone.
     dtypes : tuple of str
         Of the original and of the result.
     """
@@ -64,6 +64,7 @@ class Views:
         self.needed = tuple(
             image
             for image, form, dtype in zip(self.shapes, formats, self.dtypes, strict=True)
+            if file.has_pixels
             if self.is_deep or form not in SHOWN_FORMATS or dtype not in SHOWN_DTYPES
         )
 

@@ -75,6 +75,21 @@ def test_each_plane_of_a_stack_goes_through_the_chain_by_itself(engine, tmp_path
         np.testing.assert_array_equal(each, engine.run(plane, GAUSSIAN))
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("planes", [1.5, 2.5])
+def test_a_stack_does_not_wait_for_memory_that_its_own_planes_take(
+    engine, tmp_path, monkeypatch, planes
+):
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    write_pages(source)
+    monkeypatch.setattr("cluster_worker.engine.run_stack.FIRST_SECONDS", 0.1)
+    # A plane takes memory for itself and for its result. More planes would be decoded ahead.
+    room = round(planes * 2 * STACK[0, 0, 0].nbytes) + (2 << 12)
+    monkeypatch.setattr(engine.segments, "limit", room)
+    engine.run_file(source, target, GAUSSIAN)
+    assert tifffile.imread(target).shape == (12, *CAMERA.shape)
+
+
 def test_statistics_are_those_of_each_plane(engine, tmp_path):
     source, target = tmp_path / "in.tif", tmp_path / "out.tif"
     write_pages(source)
