@@ -115,7 +115,7 @@ def list_files(source: str | Path, target: Path) -> list[FolderFile]:
     Raises
     ------
     Rejected
-        If there is none.
+        If there is none, or all are below `target`.
     """
     top, pattern = split_pattern(source)
     own = target.resolve()
@@ -125,10 +125,14 @@ def list_files(source: str | Path, target: Path) -> list[FolderFile]:
         if path.suffix.lstrip(".").lower() in EXTENSIONS
         and not any(part.startswith(".") for part in path.relative_to(top).parts)
         and path.is_file()
-        and own not in path.resolve().parents
     )
     if not found:
         raise Rejected(f"{source}: no file there has the ending of {titles()}")
+    found = [path for path in found if own not in path.resolve().parents]
+    if not found:
+        raise Rejected(
+            f"{target}: must be another folder than that of the images; all of {source} lie in it"
+        )
     names = [path.relative_to(top) for path in found]
     stems = Counter(name.with_suffix("") for name in names)
     # Two files that differ by their ending alone keep it as a part of their results' names.

@@ -182,10 +182,16 @@ def check_options(source: str | Path, target: Path, options: FolderOptions) -> N
 
 def described(options: FolderOptions) -> dict[str, Any]:
     """Return the options besides the steps, as JSON can hold them."""
-    inputs = {name: str(path.resolve()) for name, path in options.inputs.items()}
+    inputs = {name: version_of(path) for name, path in options.inputs.items()}
     shown = ("format", "depth", "metadata")
     found = {name: getattr(options, name) for name in shown}
     return {**found, "inputs": inputs, "planes": options.choice._asdict()}
+
+
+def version_of(path: Path) -> dict[str, Any]:
+    """Return what tells a file, and its content, from others."""
+    told = path.stat()
+    return {"path": str(path.resolve()), "bytes": told.st_size, "changed": told.st_mtime_ns}
 
 
 class FolderRun:
@@ -261,7 +267,10 @@ class FolderRun:
                 found = file.paths_beside(target)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread
             why = classify_error(error)
-            return Outcome(*known, error=str(why), ours=not isinstance(why, Rejected))
+            text = str(why)
+            # What a step or the memory refuses does not name the file.
+            text = text if each.name in text else f"{each.name}: {text}"
+            return Outcome(*known, error=text, ours=not isinstance(why, Rejected))
         kept, tables = (
             {name: self.name_of(path) for name, path in paths.items()} for paths in found
         )

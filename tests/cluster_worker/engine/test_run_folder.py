@@ -107,6 +107,28 @@ def test_results_of_other_steps_are_neither_kept_nor_mixed(engine, scans, tmp_pa
     assert run_folder(engine, scans, target, same).before == 3
 
 
+def test_results_are_not_kept_if_another_image_has_changed(engine, scans, tmp_path):
+    flat, target = tmp_path / "flat.tif", tmp_path / "out"
+    steps = [{"operation": "image_statistics"}, {"operation": "add", "other": "input:flat"}]
+    options = FolderOptions(steps, inputs={"flat": flat})
+    for level in (1, 2):
+        tifffile.imwrite(flat, np.full(data.coins().shape, level, np.uint8))
+        if level == 1:
+            report = run_folder(engine, str(scans / "*.png"), target, options)
+    # A damaged file, and one sentence, which names it.
+    assert [each.error.partition(":")[0] for each in report.failed] == ["torn.png"]
+    with pytest.raises(Rejected, match="out: holds results that were made with other inputs"):
+        run_folder(engine, str(scans / "*.png"), target, options)
+
+
+def test_an_error_of_the_engine_names_the_file(engine, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(data.coins()).save(tmp_path / "in" / "gray.png")
+    monkeypatch.setattr(engine, "job_memory_bytes_max", 1)
+    [failed] = run_folder(engine, tmp_path / "in", tmp_path / "out", INVERT).failed
+    assert failed.error.startswith("gray.png: the image needs about")
+
+
 def test_tables_of_all_images_are_joined_with_the_name_of_the_image(engine, scans, tmp_path):
     target = tmp_path / "out"
     (scans / "torn.png").unlink()
@@ -183,6 +205,8 @@ def test_a_pattern_chooses_files_and_results_are_never_taken_for_sources(scans):
     assert "out/old.tif" not in [each.name for each in list_files(scans, scans / "out")]
     with pytest.raises(Rejected, match="no file there has the ending of JPEG"):
         list_files(str(scans / "*.webp"), scans / "out")
+    with pytest.raises(Rejected, match="scans: must be another folder than that of the images"):
+        list_files(scans, scans)
 
 
 class EndsAtOnce(Progress):
