@@ -1,5 +1,6 @@
 """Run a recipe from file to file on an engine: on one image, or on every plane of a stack."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +16,7 @@ from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
-from cluster_worker.imagefiles.formats import FORMATS, format_of
+from cluster_worker.imagefiles.formats import FORMATS, format_of, megapixels
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
 from cluster_worker.objects.images import ObjectFile
@@ -102,8 +103,24 @@ def file_job(
     inputs = {name: Path(each) for name, each in options.inputs.items()}
     given = steps, format, folder, options.depth, options.metadata, inputs, remote
 
+    counted: set[int] = set()
+    together = 0
+
+    def check_together(header: Header, number: int) -> None:
+        # Pages may have any sizes: the first one does not tell those of the others.
+        nonlocal together
+        together += 0 if number in counted else math.prod(header.shape[:2])
+        counted.add(number)
+        if together > decoder.pixels_max:
+            raise Rejected(
+                f"{whole.name}: the planes up to this one have {megapixels(together)} megapixels "
+                f"together; at most {megapixels(decoder.pixels_max)} are accepted, so send some "
+                "planes as a file"
+            )
+
     def make_job(number: int, seconds: float = ALLOCATE_SECONDS) -> FileJob:
         header = read_plane_header(decoder, path, planes, number)
+        check_together(header, number)
         return FileJob(engine, decoder, path, header, *given, whole.stack, seconds)
 
     if planes.stack is None:

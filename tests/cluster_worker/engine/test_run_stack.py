@@ -9,6 +9,8 @@ from skimage import data, filters
 
 from cluster_worker import Engine, Rejected
 from cluster_worker.cli import main
+from cluster_worker.engine.file_to_file import file_job
+from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.pixels.stack import Choice
 
 CAMERA = data.camera()[100:170, 200:290]
@@ -88,6 +90,21 @@ def test_a_stack_does_not_wait_for_memory_that_its_own_planes_take(
     monkeypatch.setattr(engine.segments, "limit", room)
     engine.run_file(source, target, GAUSSIAN)
     assert tifffile.imread(target).shape == (12, *CAMERA.shape)
+
+
+def test_large_planes_behind_a_small_one_count_as_well(engine, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "in.tif") as writer:
+        for rows in (1, 90, 90, 90):
+            writer.write(np.zeros((rows, 100), np.uint8), metadata=None)
+    with Decoder(20_000) as decoder:
+        whole = decoder.read_header(tmp_path / "in.tif", "in.tif")
+        given = tmp_path / "in.tif", whole, GAUSSIAN, "tiff", tmp_path
+        with file_job(engine, decoder, *given) as file:
+            file.job.start()
+            with pytest.raises(
+                Rejected, match=r"plane 4 of 4: the planes up to this one have 0\.0"
+            ):
+                file.job.wait(60)
 
 
 def test_statistics_are_those_of_each_plane(engine, tmp_path):
