@@ -12,12 +12,15 @@ def split_into_passes(links: Sequence[Link]) -> list[list[Link]]:
     passes: list[list[Link]] = []
     for link in links:
         stage = link.stage
-        needs_all = stage.measures or stage.rounds or stage.wraps or stage.whole
+        needs_all = (
+            stage.measures or stage.rounds or stage.wraps or stage.whole or stage.strips != ""
+        )
         first = passes[-1][0].stage if passes else None
         # Rounds end their pass. A pass over one whole tile ends before a stage that costs enough to
-        # be shared among the ranks: one with a halo or a geometry.
+        # be shared among the ranks: one with a halo or a geometry. So does a pass over strips,
+        # whose long borders would make a halo expensive.
         is_ended = first is not None and (
-            first.rounds or (first.whole and (stage.halo or stage.geometry))
+            first.rounds or ((first.whole or first.strips) and (stage.halo or stage.geometry))
         )
         if first is None or needs_all or is_ended:
             passes.append([])

@@ -50,6 +50,10 @@ QUICK_WORK = 1 << 21
 WINDOW_TILES_MAX = 4
 WINDOW_TILE_PIXELS = 1 << 22
 
+# Strips of whole columns are at least so wide, in pixels: surfaces lie in memory row by row, and a
+# narrower strip would read no fewer cache lines.
+STRIP_WIDTH_MIN = 64
+
 # Cores begin at the cells of an operation, unless the grid of all stages is larger than this.
 GRID_MAX = 1 << 10
 
@@ -159,6 +163,11 @@ class Pass:
         return any(stage.whole for stage in self.stages)
 
     @property
+    def strips(self) -> str:
+        """Whether its tiles are strips of whole "rows" or "columns"; "" if not."""
+        return self.stages[0].strips
+
+    @property
     def halo(self) -> int:
         """Sum of the halos of all stages and of the rounds, in pixels."""
         rounds = self.stages[0].rounds
@@ -169,6 +178,7 @@ class Pass:
         """Whether a pixel depends only on pixels within the halo, and not on its own place."""
         return not any(
             stage.whole
+            or stage.strips
             or stage.measures
             or stage.wraps
             or stage.geometry
@@ -312,6 +322,8 @@ class Plan:
         rows, columns = each.shape
         if each.whole:
             return rows, columns
+        if each.strips:
+            return self.choose_strip(each, ranks)
         if self.core:
             return self.core
         grid = self.grid_of(each)
@@ -336,6 +348,18 @@ class Plan:
         ):
             height, width = (height, -(-width // 2)) if width > height else (-(-height // 2), width)
         return height, width
+
+    def choose_strip(self, each: Pass, ranks: int) -> tuple[int, int]:
+        """Return the (rows, columns) of a strip of whole rows, or of whole columns."""
+        along = each.strips == "rows"
+        length, across = each.shape[::-1] if along else each.shape
+        if self.core:
+            width = self.core[0] if along else self.core[1]
+        else:
+            share = -(-across // (2 * ranks))
+            width = min(max(each.tile_pixels // length, STRIP_WIDTH_MIN), share)
+            width = -(-width // self.grid_of(each)) * self.grid_of(each)
+        return (width, length) if along else (length, width)
 
     def tiles(self, each: Pass, ranks: int) -> list[Span]:
         """Cut the result of a pass into cores, for `ranks` ranks."""

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -125,6 +125,8 @@ class Stage:
         If the result has other rows and columns, or is iterated.
     whole : bool
         Whether the block must be the whole image.
+    strips : {"", "rows", "columns"}
+        Whether blocks are strips of whole rows, or of whole columns.
     grid : int
         Side of the cells that it works in, in pixels from the image's corner; it is given all of
         the cells that a core touches, and cores begin with a cell where they can.
@@ -153,6 +155,7 @@ class Stage:
     geometry: Geometry | None = None
     rounds: Rounds | None = None
     whole: bool = False
+    strips: Literal["", "rows", "columns"] = ""
     grid: int = 1
     like: Callable[[Image], Image] | None = None
     model: "Stage | None" = None
@@ -188,12 +191,22 @@ class Stage:
             return all_of(shape)
         if self.geometry:
             return self.geometry.window(core, shape)
+        if self.strips:
+            return strip_of(core, self.strips, shape)
         window = core.aligned(self.grid).grown(self.halo)
         return window if self.wraps else window.clipped(shape)
 
     def shape_after(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Return (rows, columns) of the result for an image of this shape."""
         return self.geometry.shape(shape) if self.geometry else shape
+
+
+def strip_of(core: Span, strips: str, shape: tuple[int, int]) -> Span:
+    """Return the whole rows, or the whole columns, that a core lies in."""
+    rows, columns = shape
+    if strips == "rows":
+        return core._replace(left=0, right=columns)
+    return core._replace(top=0, bottom=rows)
 
 
 def context_of(function: Callable[..., Any]) -> frozenset[str]:
