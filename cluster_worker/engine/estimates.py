@@ -39,6 +39,24 @@ def job_seconds(request: Request, ranks: int, cores: int) -> float:
     return estimate(plan_any(request), ranks, cores, MEASURED).seconds
 
 
+def check_memory(request: Request, ranks: int, bytes_max: int) -> None:
+    """Check that a rank has the memory for the plan's passes.
+
+    Raises
+    ------
+    Rejected
+        With the numbers, and with what needs less where an operation knows that, if it has not.
+    """
+    need = rank_bytes(request, ranks)
+    if need > bytes_max:
+        stages = [stage for each in plan_any(request).passes for stage in each.stages]
+        remedies = dict.fromkeys(f"; {each.less_memory}" for each in stages if each.less_memory)
+        raise Rejected(
+            f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
+            f"at most {bytes_max / 2**20:.0f} MiB are allowed{''.join(remedies)}"
+        )
+
+
 def check_time(request: Request, ranks: int, cores: int, seconds_max: float) -> None:
     """Check that the plan's estimate is not far beyond the time that a job may take.
 
@@ -54,22 +72,6 @@ def check_time(request: Request, ranks: int, cores: int, seconds_max: float) -> 
             f"{slowest}: this chain would take about {seconds:,.0f} s for this image, and "
             f"{seconds_max:,.0f} s are allowed; make the image or the parameters of {slowest} "
             "smaller"
-        )
-
-
-def check_memory(request: Request, ranks: int, bytes_max: int) -> None:
-    """Check that a rank has the memory for the plan's passes.
-
-    Raises
-    ------
-    Rejected
-        With the numbers, if it has not.
-    """
-    need = rank_bytes(request, ranks)
-    if need > bytes_max:
-        raise Rejected(
-            f"the image needs about {need / 2**20:.0f} MiB in a rank for this chain; "
-            f"at most {bytes_max / 2**20:.0f} MiB are allowed"
         )
 
 

@@ -11,6 +11,7 @@ segmentation = lazily("skimage.segmentation")
 _util = lazily("skimage.morphology._util")
 _watershed = lazily("skimage.segmentation._watershed")
 loops = lazily("cluster_worker.kernels.loops.basins")
+ordered = lazily("cluster_worker.kernels.loops.ordered_floods")
 
 # The sign bit of a float32.
 SIGN = np.uint32(1 << 31)
@@ -44,19 +45,91 @@ def watershed(
     given = minima(relief, connectivity, mask) if markers is None else markers
     levels = levels_of(relief)
     given, inside = _watershed._validate_inputs(relief, given, mask, connectivity)[1:]
-    framed = np.full([n + 2 for n in relief.shape], -1, np.int32)
-    within = framed[1:-1, 1:-1]
-    np.copyto(within, given, where=inside.view(np.bool_), casting="same_kind")
+    owners, labels = numbered(given, inside.view(np.bool_))
     near = ndimage.generate_binary_structure(2, connectivity)
     loops.flood(
         np.pad(levels, 1).reshape(-1),
-        framed.reshape(-1),
-        np.flatnonzero(framed > 0),
-        _util._offsets_to_raveled_neighbors(framed.shape, near, (1, 1)),
-        np.empty(framed.size, np.uint64),
-        np.empty(framed.size, np.uint32),
+        owners.reshape(-1),
+        np.flatnonzero(owners > 0),
+        _util._offsets_to_raveled_neighbors(owners.shape, near, (1, 1)),
+        np.empty(owners.size, np.uint64),
+        np.empty(owners.size, np.uint32),
     )
-    return np.maximum(within, 0, dtype=given.dtype)
+    return labelled(owners, labels)
+
+
+def numbered(markers: Image, inside: Image) -> tuple[Image, Image]:
+    """Number the pixels of markers in reading order.
+
+    Parameters
+    ----------
+    markers : ndarray of int
+        (rows, columns): labels, 0 where there is no marker.
+    inside : ndarray of bool
+        (rows, columns): where basins may lie.
+
+    Returns
+    -------
+    owners : ndarray of int32
+        (rows + 2, columns + 2): the numbers of the markers' pixels from 1, 0 elsewhere inside, and
+        -1 outside and on the frame.
+    labels : ndarray
+        The label of each number, in the type of the markers; that of 0 is 0.
+    """
+    owners = np.full([n + 2 for n in markers.shape], -1, np.int32)
+    within = owners[1:-1, 1:-1]
+    within[inside] = 0
+    found = inside & (markers != 0)
+    labels = np.append(markers.dtype.type(0), markers[found])
+    within[found] = np.arange(1, labels.size)
+    return owners, labels
+
+
+def labelled(owners: Image, labels: Image) -> Image:
+    """Return the labels of an image without its frame, from what `numbered` returns."""
+    result: Image = labels[np.maximum(owners[1:-1, 1:-1], 0)]
+    return result
+
+
+def watershed_by_position(
+    relief: Image, markers: Image, connectivity: int, mask: Image | None = None
+) -> Image:
+    """Divide an image into basins; of markers of one level, the first in the image rises first.
+
+    Otherwise it is `watershed`. There marker i of n has the age 0 as all others, so that the order
+    follows the layout of one heap over all pixels. Here it has the age i - n, so that connected
+    regions of the mask do not depend on each other.
+
+    Parameters
+    ----------
+    relief : ndarray
+        (rows, columns), without NaN.
+    markers : ndarray of int
+        (rows, columns): the labels of the markers, 0 elsewhere.
+    connectivity, mask
+        As in ``skimage.segmentation.watershed``.
+
+    Returns
+    -------
+    ndarray
+        (rows, columns): labels, in the type of the markers.
+    """
+    inside = np.ones(relief.shape, np.bool_) if mask is None else np.asarray(mask, np.bool_)
+    owners, labels = numbered(markers, inside)
+    levels = np.zeros(owners.shape, np.uint32)
+    values, ranks = np.unique(relief[inside], return_inverse=True)
+    levels[1:-1, 1:-1][inside] = ranks
+    near = ndimage.generate_binary_structure(2, connectivity)
+    ordered.flood(
+        levels.reshape(-1),
+        owners.reshape(-1),
+        np.flatnonzero(owners > 0),
+        _util._offsets_to_raveled_neighbors(owners.shape, near, (1, 1)),
+        np.full(values.size, -1, np.int32),
+        np.full(values.size, -1, np.int32),
+        np.full(owners.size, -1, np.int32),
+    )
+    return labelled(owners, labels)
 
 
 def minima(relief: Image, connectivity: int, mask: Image | None) -> Image:

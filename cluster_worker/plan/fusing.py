@@ -18,9 +18,10 @@ def split_into_passes(links: Sequence[Link]) -> list[list[Link]]:
         first = passes[-1][0].stage if passes else None
         # Rounds end their pass. A pass over one whole tile ends before a stage that costs enough to
         # be shared among the ranks: one with a halo or a geometry. So does a pass over strips,
-        # whose long borders would make a halo expensive.
+        # whose long borders would make a halo expensive, and one whose cores are measured.
         is_ended = first is not None and (
-            first.rounds or ((first.whole or first.strips) and (stage.halo or stage.geometry))
+            first.rounds
+            or ((first.whole or first.strips or first.reach) and (stage.halo or stage.geometry))
         )
         if first is None or needs_all or is_ended:
             passes.append([])

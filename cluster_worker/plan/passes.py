@@ -329,7 +329,8 @@ class Plan:
         grid = self.grid_of(each)
         full_pixels = each.tile_pixels
         rounds = each.stages[0].rounds
-        cost = 1.0 if rounds and rounds.far else max(each.cost, 1.0)
+        far = (rounds is not None and rounds.far) or each.stages[0].reach is not None
+        cost = 1.0 if far else max(each.cost, 1.0)
         pixels = max(int(full_pixels / cost), TILE_PIXELS_MIN)
         columns_max = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
         is_quick = rounds is None and rows * columns * each.work <= QUICK_WORK * ranks
@@ -380,6 +381,8 @@ class Plan:
         shape = each.shapes[0]
         if each.stages[0].whole:
             return [all_of(shape)]
+        if each.stages[0].reach:
+            return self.tiles(each, ranks)
         core = self.core or core_shape(
             shape, 0, 2 * ranks, each.tile_pixels, columns_max=LIGHT_TILE_COLUMNS
         )
@@ -471,6 +474,7 @@ class Plan:
             height, width = self.core_of(each, ranks)
             spans = each.spans(middle(each.shape, height, width))
             pixels = max(span.pixels for span in spans)
+            pixels = max(pixels, min(each.stages[0].reach_pixels, prod(each.shapes[0])))
             return pixels * (each.arrays + 2) * channels * self.float_bytes + each.table
 
         own = max(need(each) for each in self.passes)

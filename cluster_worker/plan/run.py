@@ -274,6 +274,11 @@ class Run:
         compute its result into `out`.
         """
         spans = each.spans(core)
+        first = each.stages[0]
+        if first.reach is not None:
+            with operation_errors(first.name):
+                reached = first.reach(core, *statistics)
+            spans[0] = reached.grown(first.halo).clipped(each.shapes[0])
         block = read(image, spans[0])
         for stage, shape, window, kept in zip(
             each.stages, each.shapes[:-1], spans[:-1], spans[1:], strict=True

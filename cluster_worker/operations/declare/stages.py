@@ -127,6 +127,15 @@ class Stage:
         Whether the block must be the whole image.
     strips : {"", "rows", "columns"}
         Whether blocks are strips of whole rows, or of whole columns.
+    reach : callable, optional
+        ``reach(core, *statistics)``: the span that a core of the result is made from, which its
+        halo is added to, if that depends on the image: all regions of a mask that the core meets,
+        for example. Its measures run on the cores.
+    reach_pixels : int
+        Most pixels of such a span.
+    less_memory : str
+        Of a stage that needs the whole image: what users can do where that does not fit, if there
+        is anything.
     grid : int
         Side of the cells that it works in, in pixels from the image's corner; it is given all of
         the cells that a core touches, and cores begin with a cell where they can.
@@ -156,6 +165,9 @@ class Stage:
     rounds: Rounds | None = None
     whole: bool = False
     strips: Literal["", "rows", "columns"] = ""
+    reach: Callable[..., Span] | None = None
+    reach_pixels: int = 0
+    less_memory: str = ""
     grid: int = 1
     like: Callable[[Image], Image] | None = None
     model: "Stage | None" = None

@@ -184,6 +184,9 @@ def test_a_job_that_would_need_too_much_memory_is_refused_with_the_numbers():
     with Engine(ranks=1, job_memory_bytes_max=130 << 20) as engine:
         with pytest.raises(Rejected, match=r"needs about \d+ MiB in a rank .* at most 130 MiB"):
             engine.run(BIG, [{"operation": "felzenszwalb"}])
+        # An operation that can do with less says how.
+        with pytest.raises(Rejected, match='allowed; set ties of watershed to "position"'):
+            engine.run(BIG, [{"operation": "watershed"}])
         with pytest.raises(Rejected, match=r"MiB of shared memory; this machine has"):
             engine.prepare((2_000_000, 2_000_000), "uint8", [{"operation": "invert"}])
 
