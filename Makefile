@@ -12,8 +12,8 @@ PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
-LONG := tilings parameters chains kernels engine gigapixel scaling bench broker worker rabbitmq4 \
-	chaos enforced installed compose server hosts
+LONG := tilings parameters chains kernels engine gigapixel cells scaling bench broker worker \
+	rabbitmq4 chaos enforced installed compose server hosts
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -21,6 +21,7 @@ LONG_chains := $(CATALOGUE) -k test_many_random_chains
 LONG_kernels := tests/cluster_worker/kernels/test_guarded.py
 LONG_engine := tests/cluster_worker/engine/test_engine.py
 LONG_gigapixel := tests/cluster_worker/engine/test_gigapixel.py
+LONG_cells := tests/cluster_worker/engine/test_count_cells.py
 LONG_scaling := tests/app/test_scaling.py
 LONG_bench := tests/benchmarks/test_benchmarks.py
 LONG_broker := tests/machines/test_broker_node.py

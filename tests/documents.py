@@ -93,6 +93,7 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "slic": {"compactness": 0.1},
     "watershed": {"on": "distance"},
     "regionprops_table": {"properties": TABLE},
+    "peak_mask": {"min_distance": 10, "num_peaks": 40},
     "peak_local_max": {"min_distance": 10, "num_peaks": 5},
     "blob_log": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
     "blob_dog": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},

@@ -5,7 +5,6 @@ The functions that measure, join and finish are in `region_tables`, `image_table
 """
 
 from functools import partial
-from math import inf
 from typing import Annotated, Any
 
 from cluster_worker.kernels import region_sums
@@ -26,6 +25,7 @@ from cluster_worker.operations.declare import (
     Table,
     operation,
 )
+from cluster_worker.operations.peak_tables import Border, Distance, Level, Share, finish_peaks
 from cluster_worker.operations.support import plain_region_sums
 from cluster_worker.operations.support.column_units import (
     PIXELS,
@@ -186,26 +186,7 @@ def label_overlap(
     return label_overlaps.measure(image, other, place)
 
 
-Distance = Annotated[int, Number(1, 1000, unit="px", slider=(1, 50), step=1)]
-Border = Annotated[int | None, Number(0, 100_000, unit="px", slider=(0, 100), step=1)]
-Level = Annotated[float | None, Number(-1e30, 1e30, slider=(0, 1))]
-Share = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.05)]
 Sigma = Annotated[float, Number(0.1, 200, unit="px", slider=(0.5, 50), step=0.5)]
-
-
-def finish_peaks(
-    found: Any,
-    shape: tuple[int, int],
-    *,
-    exclude_border: int | None,
-    chessboard: bool,
-    **parameters: Any,
-) -> dict[str, Any]:
-    """Return the peaks."""
-    border: int | bool = True if exclude_border is None else exclude_border
-    norm = inf if chessboard else 2.0
-    given = parameters | {"exclude_border": border, "p_norm": norm}
-    return peak_tables.finish(found, shape, **given)
 
 
 @operation(

@@ -7,19 +7,25 @@ several equal peaks is kept whatever the tiles. A flat area is kept as runs of p
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cluster_worker.operations.declare import Image, Place
+from cluster_worker.operations.declare import Image, Number, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.ragged import ranges
 from cluster_worker.operations.support.spacing import spaced
 
 Array = NDArray[Any]
 Table = dict[str, Array]
+
+# Parameters of peaks, which their table and their mask share.
+Distance = Annotated[int, Number(1, 1000, unit="px", slider=(1, 50), step=1)]
+Border = Annotated[int | None, Number(0, 100_000, unit="px", slider=(0, 100), step=1)]
+Level = Annotated[float | None, Number(-1e30, 1e30, slider=(0, 1))]
+Share = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.05)]
 
 
 def halo(min_distance: int = 1) -> int:
@@ -143,6 +149,21 @@ def finish(
         kept = spaced(points, min_distance, p_norm)
         points, values = points[kept], values[kept]
     return columns_of(points[:num_peaks], values[:num_peaks])
+
+
+def finish_peaks(
+    found: Any,
+    shape: tuple[int, int],
+    *,
+    exclude_border: int | None,
+    chessboard: bool,
+    **parameters: Any,
+) -> Table:
+    """Return the peaks for the parameters of an operation."""
+    border: int | bool = True if exclude_border is None else exclude_border
+    norm = inf if chessboard else 2.0
+    given = parameters | {"exclude_border": border, "p_norm": norm}
+    return finish(found, shape, **given)
 
 
 def finish_corners(

@@ -1,0 +1,138 @@
+"""Peaks of an image as a mask, from which a label image of markers is made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_worker.operations.declare import (
+    Image,
+    Measure,
+    Number,
+    Place,
+    Statistical,
+    operation,
+)
+from cluster_worker.operations.peak_tables import (
+    Border,
+    Distance,
+    Level,
+    Share,
+    combine,
+    finish_peaks,
+    halo,
+    measure,
+)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The peaks of an image.
+
+    Attributes
+    ----------
+    found : mapping
+        What may be a peak, as `peak_tables.measure` finds it.
+    shape : tuple of int
+        (rows, columns) of the image.
+    finish : callable
+        ``finish(found, shape)`` returns ``row`` and ``column`` of the peaks.
+    """
+
+    found: Mapping[str, NDArray[Any]]
+    shape: tuple[int, int]
+    finish: Callable[..., Mapping[str, NDArray[Any]]]
+
+    @cached_property
+    def in_reading_order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the peaks."""
+        table = self.finish(self.found, self.shape)
+        order = np.lexsort((table["column"], table["row"]))
+        return table["row"][order], table["column"][order]
+
+    def draw(self, place: Place) -> Image:
+        """Return the mask of the peaks in the core of a block."""
+        rows, columns = self.in_reading_order
+        core = place.core
+        within = slice(*np.searchsorted(rows, [core.top, core.bottom]))
+        rows, columns = rows[within], columns[within]
+        inside = (columns >= core.left) & (columns < core.right)
+        mask = np.zeros(place.window.shape, np.bool_)
+        mask[rows[inside] - place.window.top, columns[inside] - place.window.left] = True
+        return mask
+
+
+def peaks_in(
+    image: Image,
+    *,
+    place: Place,
+    min_distance: int,
+    threshold_abs: float | None,
+    finish: Callable[..., Any],
+) -> Peaks:
+    """Find what may be a peak in the core of a block."""
+    found = measure(image, place, min_distance=min_distance, threshold_abs=threshold_abs)
+    return Peaks(found, place.shape, finish)
+
+
+def join(a: Peaks, b: Peaks) -> Peaks:
+    """Join what was found in two sets of tiles."""
+    return replace(a, found=combine(a.found, b.found))
+
+
+def measures(min_distance: int, threshold_abs: float | None, **others: Any) -> tuple[Measure, ...]:
+    """Return the measure that finds the peaks of the whole image."""
+    finish = partial(finish_peaks, min_distance=min_distance, threshold_abs=threshold_abs, **others)
+    find = partial(peaks_in, min_distance=min_distance, threshold_abs=threshold_abs, finish=finish)
+    return (Measure(find, join, halo(min_distance)),)
+
+
+@operation(
+    "Mark peaks",
+    "Morphology",
+    Statistical(measures),
+    channels="gray",
+    arrays=4,
+    cost=2.0,
+)
+def peak_mask(
+    image: Image,  # noqa: ARG001 - its peaks are known from the measure
+    min_distance: Distance = 1,
+    threshold_abs: Level = None,
+    threshold_rel: Share = None,
+    exclude_border: Border = None,
+    num_peaks: Annotated[int | None, Number(1, 1e9)] = None,
+    chessboard: bool = True,
+    *,
+    place: Place,
+    statistics: tuple[Peaks],
+) -> Image:
+    """Mark peaks, the brightest pixels of their surroundings, as single pixels of a mask.
+
+    These are the peaks that the table of `peak_local_max` lists. Put label after it for an image of
+    markers, from which the watershed separates objects that touch.
+
+    Parameters
+    ----------
+    min_distance : int
+        Peaks are at least this far apart.
+    threshold_abs : float, optional
+        Peaks are brighter than this, in the numbers of the image; automatic is its darkest pixel.
+    threshold_rel : float, optional
+        Peaks are brighter than this share of the brightest pixel.
+    exclude_border : int, optional
+        Peaks nearer to the border are left out; automatic is the least distance of peaks.
+    num_peaks : int, optional
+        Most peaks; the brightest are kept.
+    chessboard : bool
+        Whether a diagonal step counts as one pixel; else distances are as the crow flies.
+
+    References
+    ----------
+    skimage.feature.peak_local_max
+    """
+    del min_distance, threshold_abs, threshold_rel, exclude_border, num_peaks, chessboard
+    return statistics[0].draw(place)

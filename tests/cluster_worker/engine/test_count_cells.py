@@ -1,0 +1,67 @@
+"""Cells from a raw picture to a table, on ranks: the same table, in bounded memory.
+
+The environment variable `DIP_SIDE` sets another side of the large picture, in pixels.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+
+from cluster_worker import Engine
+from tests.cluster_worker.engine.test_gigapixel import Watch
+from tests.cluster_worker.operations.nuclei import SPACING, nuclei
+from tests.cluster_worker.operations.test_count_cells import (
+    PICTURE,
+    assert_tables_equal,
+    by_hand,
+    count_cells,
+)
+
+SIDE = int(os.environ.get("DIP_SIDE", 8192))
+PSS_MIB_MAX = 1024
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_cells_are_the_same_on_any_number_of_ranks(ranks):
+    labels, columns = by_hand(PICTURE, "position")
+    with Engine(ranks=ranks, core=(150, 190), warm=False) as engine:
+        found = engine.run(PICTURE, count_cells("position"))
+    np.testing.assert_array_equal(found.image, labels)
+    assert_tables_equal(found.tables["regionprops_table"], columns)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_a_large_picture_becomes_the_table_of_the_whole_in_bounded_memory(tmp_path):
+    picture = nuclei(SIDE)
+    tifffile.imwrite(tmp_path / "in.tif", picture, tile=(256, 256), compression="zlib")
+    (tmp_path / "recipe.json").write_text(json.dumps(count_cells("position")))
+    words = ["run", "in.tif", "labels.tif", "--recipe", "recipe.json", "--ranks", "2"]
+    began = time.monotonic()
+    environment = os.environ | {"PYTHONPATH": str(__file__).partition("/tests/")[0]}
+    command = [sys.executable, "-m", "cluster_worker.cli", *words]
+    with (
+        subprocess.Popen(command, cwd=tmp_path, env=environment) as process,
+        Watch(process.pid) as watch,
+    ):
+        assert process.wait(900) == 0
+    seconds = time.monotonic() - began
+    with (tmp_path / "labels_regionprops_table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    sys.stdout.write(
+        f"\n{SIDE} × {SIDE} pixels: {len(rows)} cells found of {(SIDE // SPACING) ** 2} drawn, "
+        f"{seconds:.0f} s on 2 ranks, {watch.most:.0f} MiB in all processes\n"
+    )
+    labels, columns = by_hand(picture, "position")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
+    table = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    assert_tables_equal(table, columns)
+    assert watch.most <= PSS_MIB_MAX
