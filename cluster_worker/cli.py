@@ -17,6 +17,8 @@ from tqdm import tqdm
 from cluster_worker.cli_folder import run_files
 from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_of
 from cluster_worker.cli_planes import add_choice, choice_of
+from cluster_worker.cli_tables import operations_in, show_presets, targets
+from cluster_worker.cli_words import parse_inputs, parse_steps, read_recipe
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
@@ -34,6 +36,7 @@ from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import RecipePlan
 from cluster_worker.plan.traffic import traffic
+from config.contract.presets import presets
 
 USAGE_ERROR = 2
 FAILED = 1
@@ -82,8 +85,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options, others = commands.parse_known_args(arguments)
     if others and (others[0].startswith("-") or "steps" not in options or options.steps):
         commands.error(f"unrecognized arguments: {' '.join(others)}")
-    if others:
-        options.steps = others
+    if "steps" in options:
+        words = [*([options.target] if options.target else []), *options.steps, *others]
+        # A recipe that gives a table needs no target: then its first word is an operation.
+        has_target = bool(words) and words[0].partition(" ")[0] not in OPERATIONS
+        options.target = Path(words[0]) if has_target else None
+        options.steps = words[has_target:]
     return options
 
 
@@ -104,9 +111,9 @@ def parser() -> Parser:
     )
     run.add_argument(
         "target",
-        type=Path,
-        help="image to write; its ending names the format. For many images, a folder: a run that "
-        "was ended goes on where it was",
+        nargs="?",
+        help="image to write; its ending names the format; not needed with --table. For many "
+        "images, a folder: a run that was ended goes on where it was",
     )
     run.add_argument(
         "steps",
@@ -114,6 +121,10 @@ def parser() -> Parser:
         help="operation name=value … + operation …; as=ID names a step, keep writes its result too",
     )
     run.add_argument("--recipe", type=Path, help="JSON file with the list of steps instead")
+    run.add_argument(
+        "--preset", choices=list(presets()), help="a ready-made recipe instead; dip presets"
+    )
+    run.add_argument("--table", type=Path, metavar="CSV", help="where the recipe's table goes")
     run.add_argument(
         "--input",
         action="append",
@@ -155,6 +166,8 @@ def parser() -> Parser:
     info.add_argument("source", type=Path, help=f"image to describe: {titles()}")
     add_choice(info)
     info.set_defaults(command=show_info)
+    ready = commands.add_parser("presets", help="list the ready-made recipes")
+    ready.set_defaults(command=show_presets)
     operations = commands.add_parser("operations", help="list the operations, or explain one")
     operations.add_argument("name", nargs="?", help="operation to explain")
     operations.set_defaults(command=show_operations)
@@ -163,18 +176,44 @@ def parser() -> Parser:
 
 def run_file(options: argparse.Namespace) -> None:
     """Run a chain from file to file, or print its plan with ``--plan``."""
-    steps = read_recipe(options.recipe) if options.recipe else parse_steps(options.steps)
+    steps = steps_of(options)
     if options.ranks < 0:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
     inputs = parse_inputs(options.input)
-    choice = choice_of(options)
     many = not is_address(options.source) and is_folder(options.source)
-    if many and options.plan:
-        raise Rejected(f"--plan: is for one image; {options.source} holds many")
-    if not many:
-        if options.format != "same":
-            raise Rejected(f"--format: is for a folder; the ending of {options.target} names it")
-        check_paths(options.source, options.target, inputs)
+    for name in ("plan", "table"):
+        if many and getattr(options, name):
+            raise Rejected(f"--{name}: is for one image; {options.source} holds many")
+    with targets(options, steps) as target:
+        if not many:
+            if options.format != "same":
+                raise Rejected(f"--format: is for a folder; the ending of {target} names it")
+            check_paths(options.source, target, inputs)
+        run_steps(options, steps, target, inputs, many=many)
+
+
+def steps_of(options: argparse.Namespace) -> Any:
+    """Return the steps that the command line gives, in one of three ways; they are not checked.
+
+    Raises
+    ------
+    Rejected
+        If it gives them in two ways.
+    """
+    ways = {"--recipe": options.recipe, "--preset": options.preset, "steps": options.steps}
+    given = [name for name, value in ways.items() if value]
+    if len(given) > 1:
+        raise Rejected(f"{given[0]}: give either {' or '.join(given)}")
+    if options.preset:
+        return presets()[options.preset]["steps"]
+    return read_recipe(options.recipe) if options.recipe else parse_steps(options.steps)
+
+
+def run_steps(
+    options: argparse.Namespace, steps: Any, target: Path, inputs: dict[str, Path], *, many: bool
+) -> None:
+    """Run steps on a file or on all files of a folder, or print their plan with ``--plan``."""
+    choice = choice_of(options)
     warm = operations_in(steps)
     hosts = hosts_of(options)
     seconds = JOB_SECONDS_MAX
@@ -184,7 +223,7 @@ def run_file(options: argparse.Namespace) -> None:
             return
         if options.plan:
             how = RunOptions(depth=options.depth, inputs=inputs, choice=choice)
-            with open_file(engine, options.source, options.target, steps, how) as file:
+            with open_file(engine, options.source, target, steps, how) as file:
                 if isinstance(file, StackFile):
                     print(f"{file.stack.planes} planes, each as the first one:")
                 show_plan(file, engine.ranks, len(hosts.names) if hosts else 0)
@@ -197,7 +236,7 @@ def run_file(options: argparse.Namespace) -> None:
 
             notes = engine.run_file(
                 options.source,
-                options.target,
+                target,
                 steps,
                 show,
                 depth=options.depth,
@@ -205,20 +244,14 @@ def run_file(options: argparse.Namespace) -> None:
                 inputs=inputs,
                 choice=choice,
             )
-    for note in notes:
-        print(f"{options.target}: {note}", file=sys.stderr)
+    # Without a target, nobody sees the image.
+    for note in notes if options.target else ():
+        print(f"{target}: {note}", file=sys.stderr)
 
 
 def place(text: str) -> Path | str:
     """Return the path of a file, or the address of an object."""
     return text if is_address(text) else Path(text)
-
-
-def operations_in(steps: Any) -> list[str]:
-    """Return the names of the operations in steps that are not checked yet."""
-    given = steps if isinstance(steps, list) else []
-    named = [each.get("operation") for each in given if isinstance(each, dict)]
-    return [name for name in OPERATIONS if name in named]
 
 
 def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:
@@ -305,102 +338,6 @@ def duration(seconds: float) -> str:
 def mib(count: int) -> str:
     """Return a count of bytes as text, in MiB."""
     return f"{count / 2**20:.0f} MiB"
-
-
-def read_recipe(path: Path) -> Any:
-    """Read the steps from a JSON file; they are not checked yet.
-
-    Raises
-    ------
-    Rejected
-        If the file cannot be read or holds no JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise Rejected(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise Rejected(f"{path}: must hold a JSON list of steps: {error}") from error
-
-
-def parse_steps(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Convert the words of the command line to steps.
-
-    Parameters
-    ----------
-    words : sequence of str
-        The name of an operation, then its parameters as ``name=value``; ``+`` stands before the
-        next operation. ``as=ID`` gives a step an id, by which later steps name its image:
-        ``mask=ID``, ``image=ID``. ``keep`` keeps it as a result. Or all of it as one word.
-
-    Raises
-    ------
-    Rejected
-        If a word is not what must come next.
-    """
-    if len(words) == 1:
-        # A whole chain between quotation marks.
-        words = words[0].split()
-    steps: list[dict[str, Any]] = []
-    expect_name = True
-    for word in words:
-        name, equals, text = word.partition("=")
-        if expect_name and word not in OPERATIONS and Path(word).exists():
-            raise Rejected(
-                f"steps: {word} is a file or folder, and no operation; for many images give their "
-                "folder, or a pattern between quotation marks"
-            )
-        if word == "+":
-            expect_name = True
-        elif expect_name and not equals:
-            steps.append({"operation": word})
-            expect_name = False
-        elif word == "keep" and not expect_name:
-            steps[-1]["keep"] = True
-        elif name == "as" and equals and not expect_name:
-            steps[-1]["id"] = text
-        elif equals and steps and not expect_name:
-            steps[-1][name] = parse_parameter(steps[-1]["operation"], name, text)
-        else:
-            wanted = "an operation" if expect_name else "name=value, or + before the next operation"
-            raise Rejected(f"steps: expected {wanted}, got {word!r}")
-    return steps
-
-
-def parse_parameter(operation: str, name: str, text: str) -> Any:
-    """Convert a word to a parameter's value; the values of a list may be separated by commas."""
-    value = parse_value(text)
-    known = OPERATIONS[operation].parameters if operation in OPERATIONS else {}
-    if "items" in known.get(name, {}) and not isinstance(value, list):
-        return [parse_value(each) for each in text.split(",")]
-    return value
-
-
-def parse_inputs(words: Sequence[str]) -> dict[str, Path]:
-    """Convert the words after ``--input`` to names and paths.
-
-    Raises
-    ------
-    Rejected
-        If a word is not NAME=FILE, or a name is given twice.
-    """
-    found: dict[str, Path] = {}
-    for word in words:
-        name, equals, path = word.partition("=")
-        if not equals or not name or not path:
-            raise Rejected(f"--input: must be NAME=FILE, got {word!r}")
-        if name in found:
-            raise Rejected(f"--input: {name} is given twice")
-        found[name] = Path(path)
-    return found
-
-
-def parse_value(text: str) -> Any:
-    """Convert a word of JSON (a number, true, null, a list) to its value; others stay text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def show_operations(options: argparse.Namespace) -> None:

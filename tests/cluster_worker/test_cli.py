@@ -13,10 +13,12 @@ import tifffile
 from PIL import Image
 from skimage import data, filters
 
-from cluster_worker.cli import parse, parse_inputs, parse_steps
+from cluster_worker.cli import parse, run_file
+from cluster_worker.cli_words import parse_inputs, parse_steps
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from tests.app.pictures import assert_blurred
+from tests.cluster_worker.operations.nuclei import nuclei
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where engines keep pixels
 
@@ -74,6 +76,44 @@ def test_a_recipe_file_holds_the_steps_of_the_api(photograph, tmp_path):
     recipe.write_text(json.dumps([{"operation": "rgb2gray"}, {"operation": "threshold_otsu"}]))
     assert dip("run", photograph, target, "--recipe", recipe, "--ranks", 1).returncode == 0
     assert set(np.unique(np.asarray(Image.open(target)))) == {0, 255}
+
+
+@pytest.mark.slow
+def test_a_preset_gives_a_table_without_an_image(tmp_path):
+    picture = nuclei(200)
+    tifffile.imwrite(tmp_path / "in.tif", picture)
+    table = tmp_path / "cells.csv"
+    words = ("run", tmp_path / "in.tif", "--preset", "count_cells", "--table", table)
+    ran = dip(*words, "--ranks", 1)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["cells.csv", "in.tif"]
+    names, *rows = table.read_text().splitlines()
+    assert names.startswith("label,area,centroid-0,centroid-1,")
+    assert 40 < len(rows) < 70
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--table", "t.csv", "invert"), "--table: the recipe must give one table, it gives 0"),
+        (("invert",), "target: name an image to write, or give --table for a table alone"),
+        (("--preset", "spots", "--table", "no/t.csv"), "no/t.csv: cannot be written: no is no"),
+        (("o.png", "invert", "--preset", "spots"), "--preset: give either --preset or steps"),
+    ],
+)
+def test_what_gives_no_table_or_no_steps_is_refused(words, sentence):
+    with pytest.raises(Rejected, match=f"^{re.escape(sentence)}"):
+        run_file(parse(["run", "in.png", *words]))
+
+
+def test_the_first_word_may_be_a_step_where_no_image_is_written():
+    words = ["run", "in.tif", "--table", "cells.csv", "label", "+", "regionprops_table"]
+    for given in (words, [*words[:2], *words[4:], *words[2:4]], [*words[:4], " ".join(words[4:])]):
+        options = parse(given)
+        assert options.target is None
+        assert [each["operation"] for each in parse_steps(options.steps)] == words[4::2]
+    options = parse(["run", "in.tif", "--ranks", "2", "out.tif", "invert"])
+    assert (options.target, options.steps) == (Path("out.tif"), ["invert"])
 
 
 @pytest.mark.slow

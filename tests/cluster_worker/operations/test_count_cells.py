@@ -20,8 +20,8 @@ PROPERTIES = ("label", "area", "bbox", "centroid", "eccentricity", "intensity_me
 PICTURE = nuclei(512)
 
 
-def count_cells(ties):
-    """Return the steps that count cells."""
+def count_cells(ties, properties=PROPERTIES):
+    """Return the steps that count cells and measure properties of them."""
     return [
         {"operation": "gaussian", "sigma": 1.5},
         {"operation": "threshold_otsu"},
@@ -37,11 +37,11 @@ def count_cells(ties):
             "mask": "mask",
             "ties": ties,
         },
-        {"operation": "regionprops_table", "properties": PROPERTIES, "intensity": "original"},
+        {"operation": "regionprops_table", "properties": properties, "intensity": "original"},
     ]
 
 
-def by_hand(picture, ties="heap"):
+def by_hand(picture, ties="heap", properties=PROPERTIES):
     """Return labels and table as scikit-image gives them."""
     smooth = filters.gaussian(util.img_as_float32(picture), 1.5)
     mask = ndimage.binary_fill_holes(smooth > filters.threshold_otsu(smooth))
@@ -54,7 +54,7 @@ def by_hand(picture, ties="heap"):
         labels = segmentation.watershed(-distance, markers, mask=mask)
     else:
         labels = basins.watershed_by_position(-distance, markers, 1, mask)
-    return labels, measure.regionprops_table(labels, picture, properties=PROPERTIES)
+    return labels, measure.regionprops_table(labels, picture, properties=properties)
 
 
 def run(picture, ties, core=None):

@@ -44,7 +44,13 @@ def label2rgb(image, bg_label, opacity, saturation, picture=None):
     return color.label2rgb(image, picture, alpha=opacity, bg_label=bg_label, saturation=saturation)
 
 
+def take_channel(image, channel):
+    channels = image if image.ndim == 3 else image[..., np.newaxis]
+    return np.take(channels, channel - 1, axis=2)
+
+
 REFERENCE = {
+    "take_channel": take_channel,
     "rgb2hsv": rgb2hsv,
     "lab2rgb": lab2rgb,
     "ycbcr2rgb": ycbcr2rgb,
