@@ -15,12 +15,13 @@ from cluster_worker.operations.declare import (
     Input,
     Kernel,
     Number,
+    Place,
     Stage,
     Stages,
     operation,
 )
 from cluster_worker.operations.support.footprints import Connectivity
-from cluster_worker.operations.support.mask_regions import reaches, window_of
+from cluster_worker.operations.support.mask_regions import Reaches, reaches, window_of
 from cluster_worker.operations.support.propagation import refuse_nan
 
 feature = lazily("skimage.feature")
@@ -281,12 +282,17 @@ def flooded_by_position(
     connectivity: int,
     marker_image: Image,
     mask: Image | None = None,
-    statistics: Any = None,  # noqa: ARG001 - they have chosen the block
+    place: Place,
+    statistics: tuple[Reaches] | None = None,
 ) -> Image:
     """Compute the basins of a block; those of regions that end in it are those of the image."""
     refuse_nan(image)
-    relief, markers = relief_of(image, on), as_labels(marker_image)
-    return basins.watershed_by_position(relief, markers, connectivity, mask)
+    last = statistics[0].last if statistics else {}
+    if place.window not in last:
+        relief, markers = relief_of(image, on), as_labels(marker_image)
+        last.clear()
+        last[place.window] = basins.watershed_by_position(relief, markers, connectivity, mask)
+    return last[place.window]
 
 
 def like_labels(image: Image, *, marker_image: Image) -> Image:  # noqa: ARG001 - as the stage

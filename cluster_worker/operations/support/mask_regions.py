@@ -65,6 +65,11 @@ class Reaches:
         return joined, tuple(group[first:end] for first, end in pairwise(ends))
 
     @cached_property
+    def last(self) -> dict[Span, Image]:
+        """What a rank has computed last, by its rectangle: tiles of one large region share that."""
+        return {}
+
+    @cached_property
     def windows(self) -> dict[Span, Span]:
         """For each tile, the rectangle around it and all of its regions.
 

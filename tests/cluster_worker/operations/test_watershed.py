@@ -6,6 +6,7 @@ from scipy import ndimage
 from skimage import segmentation
 
 from cluster_worker.errors import Rejected
+from cluster_worker.kernels import basins
 from cluster_worker.operations import watershed
 from tests.cluster_worker.operations.reference.segmentation import flooded_by_position
 from tests.cluster_worker.operations.test_inputs import outcome, run
@@ -91,6 +92,19 @@ def test_a_region_too_large_for_a_rank_is_refused_with_its_size(monkeypatch):
         f"watershed: a region of the mask has {pixels} pixels and reaches over 90 × 110 pixels "
         "from row 0, column 0; a rank takes regions of up to 2000 pixels"
     )
+
+
+def test_tiles_of_one_large_region_are_flooded_once(monkeypatch):
+    floods = []
+    flood = basins.watershed_by_position
+
+    def counted(*given):
+        floods.append(given)
+        return flood(*given)
+
+    monkeypatch.setattr(basins, "watershed_by_position", counted)
+    run(np.zeros(SHAPE), [STEP], {"marker_image": MARKERS, "mask": MASKS["all"]}, core=(30, 40))
+    assert len(floods) == 1
 
 
 @pytest.mark.parametrize(
