@@ -5,7 +5,7 @@ import os
 import time
 from array import array
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import mpi4py
 
@@ -26,11 +26,8 @@ SLEEP_SHARE = 1 / 8
 SLEEP_SECONDS_MAX = 0.001
 
 
-class Contribution(NamedTuple):
-    """What one rank contributes to `combine`: a value, None, or the error that it raised."""
-
-    value: Any
-    error: Exception | None
+# What a rank brings to `combine`, in the order in which one goes before another.
+NOTHING, A_VALUE, AN_ERROR = range(3)
 
 
 class WorldGroup:
@@ -51,7 +48,13 @@ class WorldGroup:
         """End the whole world: the other ranks would wait for this one for ever."""
         self.comm.Abort(1)
 
-    def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
+    def combine(
+        self,
+        work: Callable[[], Any],
+        combine: Callable[[Any, Any], Any],
+        *,
+        on_first: bool = False,
+    ) -> Any:
         """Do this rank's work and return the combined value of all ranks, on every rank.
 
         Parameters
@@ -60,6 +63,8 @@ class WorldGroup:
             Returns the value of this rank, or None if it has none.
         combine : callable
             Combines two values; it is not called with None.
+        on_first : bool
+            Whether only the first rank needs the value; the others get None.
 
         Returns
         -------
@@ -72,16 +77,18 @@ class WorldGroup:
             On every rank, the error of the first rank that raised one. So no rank waits for a rank
             that has failed.
         """
+        value, error = None, None
         try:
-            mine = Contribution(work(), None)
-        except Exception as error:  # noqa: BLE001 - the other ranks must get any error
-            mine = Contribution(None, classify_error(error))
-        if not self.synchronize(mine.value is not None or mine.error is not None):
+            value = work()
+        except Exception as caught:  # noqa: BLE001 - the other ranks must get any error
+            error = classify_error(caught)
+        found = self.synchronize(AN_ERROR if error else NOTHING if value is None else A_VALUE)
+        if found == NOTHING:
             return None
-        total: Contribution = self.comm.allreduce(mine, op=lambda a, b: merge(a, b, combine))
-        if total.error is not None:
-            raise total.error
-        return total.value
+        if found == AN_ERROR:
+            raise self.comm.allreduce(error, op=lambda a, b: a or b)
+        join = self.comm.reduce if on_first else self.comm.allreduce
+        return join(value, op=lambda a, b: merge(a, b, combine))
 
     def raise_on_others(self, error: Exception) -> None:
         """Take part in the next `combine` with an error, which is raised on the other ranks."""
@@ -92,10 +99,10 @@ class WorldGroup:
         with contextlib.suppress(Exception):
             self.combine(fail, lambda a, b: None)
 
-    def synchronize(self, has_contribution: bool) -> bool:
-        """Wait for all ranks, mostly asleep; return whether any of them has a contribution."""
-        found = array("b", [0])
-        request = self.comm.Iallreduce(array("b", [has_contribution]), found, MPI.MAX)
+    def synchronize(self, brought: int) -> int:
+        """Wait for all ranks, mostly asleep; return the greatest of what they have brought."""
+        found = array("b", [NOTHING])
+        request = self.comm.Iallreduce(array("b", [brought]), found, MPI.MAX)
         began = time.monotonic()
         while not request.Test():
             waited = time.monotonic() - began
@@ -103,13 +110,11 @@ class WorldGroup:
                 os.sched_yield()
             else:
                 time.sleep(min(waited * SLEEP_SHARE, SLEEP_SECONDS_MAX))
-        return bool(found[0])
+        return found[0]
 
 
-def merge(a: Contribution, b: Contribution, combine: Callable[[Any, Any], Any]) -> Contribution:
-    """Merge two contributions: the first error if there is one, else the combined values."""
-    if a.error is not None or b.error is not None:
-        return Contribution(None, a.error or b.error)
-    if a.value is None or b.value is None:
-        return Contribution(b.value if a.value is None else a.value, None)
-    return Contribution(combine(a.value, b.value), None)
+def merge(a: Any, b: Any, combine: Callable[[Any, Any], Any]) -> Any:
+    """Merge the values of two sets of ranks; None stands for no value."""
+    if a is None or b is None:
+        return b if a is None else a
+    return combine(a, b)

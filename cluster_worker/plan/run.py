@@ -28,7 +28,13 @@ class RankGroup(Protocol):
     rank: int
     size: int
 
-    def combine(self, work: Callable[[], Any], combine: Callable[[Any, Any], Any]) -> Any:
+    def combine(
+        self,
+        work: Callable[[], Any],
+        combine: Callable[[Any, Any], Any],
+        *,
+        on_first: bool = False,
+    ) -> Any:
         """Do this rank's work and return the combined value of all ranks, on every rank.
 
         Parameters
@@ -37,6 +43,8 @@ class RankGroup(Protocol):
             Returns the value of this rank, or None if it has none.
         combine : callable
             Combines two values; it is not called with None.
+        on_first : bool
+            Whether only the first rank needs the value; the others get None.
 
         Returns
         -------
@@ -59,7 +67,13 @@ class SingleRank:
     rank = 0
     size = 1
 
-    def combine(self, work: Callable[[], Any], _: Callable[[Any, Any], Any]) -> Any:
+    def combine(
+        self,
+        work: Callable[[], Any],
+        _: Callable[[Any, Any], Any],
+        *,
+        on_first: bool = False,  # noqa: ARG002 - this is the first rank
+    ) -> Any:
         """Do the work and return its value."""
         return work()
 
@@ -114,7 +128,7 @@ def measure(
     report: Report,
     inputs: Sequence[Source] = (),
 ) -> Any:
-    """Run every pass of a plan that gives a table, and return what was found, on every rank.
+    """Run every pass of a plan that gives a table; return what was found, on the first rank.
 
     The parameters and errors are those of `run`.
     """
@@ -151,9 +165,10 @@ class Run:
         self.fill(last, image, result, statistics, with_alpha=self.plan.result_alpha)
 
     def run_to_table(self) -> Any:
-        """Run every pass but the last, whose measure finds what the table is made of."""
+        """Run every pass but the last, whose last measure finds what the table is made of."""
         image, early = self.run_to_last()
-        (found,) = self.measure(self.plan.passes[-1], image, early)
+        # Only the first rank makes the table: no other one needs memory for all regions.
+        *_, found = self.measure(self.plan.passes[-1], image, early, on_first=True)
         return found
 
     def run_to_last(self) -> tuple[Source, tuple[Any, ...]]:
@@ -215,7 +230,9 @@ class Run:
         statistics = self.measure(each, image, early)
         fill = partial(self.fill, each, image, target, statistics, next_stage)
         combine = next_stage.measures[0].combine if next_stage else combine_nothing
-        found = self.group.combine(fill, combine)
+        last = self.plan.passes[-1].stages[0]
+        ends = self.plan.gives_table and next_stage is last and len(last.measures) == 1
+        found = self.group.combine(fill, combine, on_first=ends)
         rounds = each.stages[0].rounds
         if rounds is None:
             return target, () if next_stage is None else (found,)
@@ -295,10 +312,13 @@ class Run:
                 block = block[place.inner]
         return block
 
-    def measure(self, each: Pass, image: Source, early: tuple[Any, ...]) -> tuple[Any, ...]:
+    def measure(
+        self, each: Pass, image: Source, early: tuple[Any, ...], *, on_first: bool = False
+    ) -> tuple[Any, ...]:
         """Measure the statistics that a pass's first stage needs, over all ranks of the group.
 
-        `early` are the first ones, which are known already.
+        `early` are the first ones, which are known already. With `on_first` only the first rank
+        needs the last one.
         """
         statistics = early
         stage = each.stages[0]
@@ -307,7 +327,8 @@ class Run:
         cores = self.own_share(self.plan.measure_tiles(each, self.group.size))
         for measure in stage.measures[len(early) :]:
             work = partial(self.measure_tiles, stage, measure, image, cores, statistics)
-            statistics += (self.group.combine(work, measure.combine),)
+            last = on_first and measure is stage.measures[-1]
+            statistics += (self.group.combine(work, measure.combine, on_first=last),)
         return statistics
 
     def measure_tiles(

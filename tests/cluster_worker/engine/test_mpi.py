@@ -52,6 +52,15 @@ def test_every_rank_gets_the_combined_values_of_the_ranks_that_have_one():
     assert in_world(3, code) == ["3", "3", "3"]
 
 
+def test_a_value_that_only_the_first_rank_needs_is_sent_to_no_other():
+    code = """
+        parts = [None, (1,), None, (3,)]
+        total = group.combine(lambda: parts[group.rank], lambda a, b: a + b, on_first=True)
+        say(f"{group.rank} {total}")
+    """
+    assert in_world(4, code) == ["0 (1, 3)", "1 None", "2 None", "3 None"]
+
+
 def test_an_error_on_one_rank_is_raised_on_all_and_no_rank_waits_for_it():
     code = """
         import time
@@ -75,7 +84,7 @@ def test_a_rank_that_gives_up_leaves_no_rank_waiting():
             group.raise_on_others(ValueError("no such image"))
         else:
             try:
-                group.combine(lambda: 1, lambda a, b: a + b)
+                group.combine(lambda: 1, lambda a, b: a + b, on_first=True)
             except Exception as error:
                 say(f"{type(error).__name__} {error}")
         say(group.combine(lambda: None, lambda a, b: None))
