@@ -95,6 +95,8 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "regionprops_table": {"properties": TABLE},
     "peak_mask": {"min_distance": 10, "num_peaks": 40},
     "peak_local_max": {"min_distance": 10, "num_peaks": 5},
+    "corner_peaks": {"min_distance": 10, "num_peaks": 5},
+    "find_contours": {"level": 0.4},
     "blob_log": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
     "blob_dog": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
 }
@@ -120,6 +122,7 @@ UNDOES = {
 SECONDS = {
     "picture": lambda image: np.ascontiguousarray(image[:, ::-1]),
     "mask": lambda image: np.hypot(*(np.indices(image.shape[:2]) - 80)) < 60,
+    "labels": lambda image: np.add.outer(*(np.arange(n) // 40 * 9 for n in image.shape[:2])),
     "flat": lambda image: lit(np.full(image.shape, 255, np.uint8)),
 }
 # Light that falls on an image from one side, for the flat-field correction.
@@ -250,7 +253,7 @@ def sample(operation):
     if operation.gives == "image":
         return [f"![before and after](pictures/{operation.name}.webp)"]
     coins = PHOTOGRAPHS["coins"]()
-    names = {"values": "original", "labels": "others", "mask": "input:mask"}
+    names = {"labels": "others", "mask": "input:mask", "picture": "original", "values": "original"}
     seconds = {name: names[each["takes"]] for name, each in operation.inputs.items()}
     given = {"mask": SECONDS["mask"](coins)} if "input:mask" in seconds.values() else {}
     step = {"operation": operation.name} | SHOWN_WITH.get(operation.name, {}) | seconds

@@ -167,7 +167,7 @@ def finish_histogram(found: Mapping[str, Array]) -> Table:
     least, greatest = int(every.min()), int(every.max())
     if greatest - least >= ROWS_MAX:
         raise Rejected(
-            f"histogram: values from {least} to {greatest} need more than {ROWS_MAX} rows; "
+            f"values from {least} to {greatest} need more than {ROWS_MAX} rows; "
             "put rescale_intensity before it"
         )
     result: Table = {"value": np.arange(least, greatest + 1)}

@@ -160,10 +160,13 @@ def finish_peaks(
     **parameters: Any,
 ) -> Table:
     """Return the peaks for the parameters of an operation."""
+    return finish(found, shape, **parameters, **as_given(exclude_border, chessboard))
+
+
+def as_given(exclude_border: int | None, chessboard: bool) -> dict[str, Any]:
+    """Return two parameters of an operation as `finish` takes them."""
     border: int | bool = True if exclude_border is None else exclude_border
-    norm = inf if chessboard else 2.0
-    given = parameters | {"exclude_border": border, "p_norm": norm}
-    return finish(found, shape, **given)
+    return {"exclude_border": border, "p_norm": inf if chessboard else 2.0}
 
 
 def finish_corners(

@@ -121,7 +121,11 @@ def measure_block(
     inputs: Mapping[str, Image] = NOTHING,
 ) -> Any:
     """Measure one statistic of one block; `earlier` are the statistics measured before it."""
-    context: dict[str, Any] = {"place": place} if "place" in context_of(measure.of) else {}
+    names = context_of(measure.of)
+    context: dict[str, Any] = {"place": place} if "place" in names else {}
+    if "statistics" in names:
+        # The function of a table takes them by name, as the functions of other operations do.
+        context["statistics"], earlier = earlier, ()
     if inputs:
         context |= taken(measure.of, inputs)
     return measure.of(block, *earlier, **context)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.pixels.surfaces import Array, Sink, Source, Surface
+from cluster_worker.plan.blocks import operation_errors
 from cluster_worker.plan.recipe import Columns, PlannedChain, RecipePlan
 from cluster_worker.plan.run import (
     RankGroup,
@@ -96,7 +97,10 @@ def run_chain(
     if chain.finish is not None:
         found = measure(planned, source, scratch, group, report, inputs)
         if group.rank == 0:
-            write_table(chain.table, chain.finish(found, planned.passes[-1].shape))
+            last = planned.passes[-1]
+            with operation_errors(last.stages[0].name):
+                columns = chain.finish(found, last.shape)
+            write_table(chain.table, columns)
         return
     target = lying[chain.surface] if chain.surface is not None else results[chain.result or 0]
     run(planned, source, scratch, target, group, report, inputs)

@@ -184,18 +184,21 @@ class Table:
     unit : callable
         ``unit(column, **parameters)``: the unit of a column, "" if it has none; see
         `support.column_units`.
+    before : tuple of Measure
+        What the function must know of the whole image; it asks for ``statistics``.
     """
 
     combine: Callable[[Any, Any], Any]
     finish: Callable[..., Mapping[str, Any]]
     halo: Halo = lambda **_: 0
     unit: Callable[..., str] = lambda _, **__: ""
+    before: tuple[Measure, ...] = ()
     name = "table"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
         """Return the stage for one set of parameters, which measures and computes no pixels."""
         measure = Measure(partial(function, **parameters), self.combine, self.halo(**parameters))
-        return (Stage(unchanged, measures=(measure,), like=np.asarray),)
+        return (Stage(unchanged, measures=(*self.before, measure), like=np.asarray),)
 
     def columns(
         self, found: Any, shape: tuple[int, int], parameters: Mapping[str, Any]

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from skimage import data, feature, measure
+from skimage import data, exposure, feature, measure, metrics
 
+from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.recipe import plan_recipe
@@ -58,6 +59,33 @@ def statistics(image, mask):
     }
 
 
+def histogram():
+    counts, values = exposure.histogram(COINS)
+    return {"value": values, "pixels": counts}
+
+
+def contours(level):
+    lines = measure.find_contours(COINS, level)
+    points = np.concatenate(lines)
+    numbers = np.repeat(np.arange(len(lines)), [len(each) for each in lines])
+    return {"contour": numbers, "row": points[:, 0], "column": points[:, 1]}
+
+
+def corners(image):
+    points = feature.corner_peaks(image, min_distance=4, threshold_rel=0.6)
+    return {"row": points[:, 0], "column": points[:, 1], "value": image[tuple(points.T)]}
+
+
+def compared(name, **options):
+    return {name: [getattr(metrics, name)(NOISY, COINS, **options)]}
+
+
+NOISY = np.clip(COINS + np.random.default_rng(0).normal(0, 12, COINS.shape), 0, 255).astype(
+    np.uint8
+)
+BESIDE = {"reference": NOISY}
+SHARE = {"normalization": "min-max"}
+WINDOWS = {"gaussian_weights": True, "data_range": 200.0}
 SIZES = {"min_sigma": 3.0, "max_sigma": 12.0, "threshold": 0.1}
 PEAKS = {"operation": "peak_local_max", "min_distance": 4, "threshold_rel": 0.6}
 CASES = {
@@ -66,6 +94,13 @@ CASES = {
     "blob_dog": (COINS, SIZES, {}, lambda: blobs(feature.blob_dog(COINS, **SIZES))),
     "label_overlap": (CELLS, {}, {"other": LABELS}, overlaps),
     "image_statistics": (COINS, {}, {"mask": MASK}, lambda: statistics(COINS, MASK)),
+    "histogram": (COINS, {}, {}, histogram),
+    "find_contours": (COINS, {"level": 120.0}, {}, lambda: contours(120.0)),
+    "corner_peaks": (COINS, PEAKS | {"operation": "corner_peaks"}, {}, lambda: corners(COINS)),
+    "mean_squared_error": (COINS, {}, BESIDE, lambda: compared("mean_squared_error")),
+    "normalized_root_mse": (COINS, SHARE, BESIDE, lambda: compared("normalized_root_mse", **SHARE)),
+    "peak_signal_noise_ratio": (COINS, {}, BESIDE, lambda: compared("peak_signal_noise_ratio")),
+    "structural_similarity": (COINS, {}, BESIDE, lambda: compared("structural_similarity")),
 }
 
 
@@ -85,3 +120,61 @@ def test_a_table_has_the_numbers_of_scikit_image_for_every_tiling(name):
         tiled = table(image, step, "native", core, **inputs)
         for column, values in whole.items():
             np.testing.assert_array_equal(tiled[column], values)
+
+
+@pytest.mark.parametrize("name", ["mean_squared_error", "normalized_root_mse"])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_an_error_of_floats_is_that_of_scikit_image(name, channels):
+    random = np.random.default_rng(5)
+    image, reference = random.random((2, 61, 80, *channels)) - 0.3
+    found = table(image, {"operation": name}, "native", (17, 33), reference=reference)
+    expected = getattr(metrics, name)(reference, image)
+    np.testing.assert_allclose(found[name], [expected], rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [WINDOWS, {"win_size": 11, "data_range": 1.0}])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint16"])
+def test_structures_are_as_similar_as_scikit_image_finds(options, dtype):
+    random = np.random.default_rng(6)
+    image = random.random((61, 80, 3)) * 200
+    reference = image + random.random(image.shape) * 30
+    image, reference = image.astype(dtype), reference.astype(dtype)
+    step = {"operation": "structural_similarity"} | options
+    whole = table(image, step, "native", reference=reference)["structural_similarity"]
+    tiled = table(image, step, "native", (17, 33), reference=reference)["structural_similarity"]
+    assert tiled == whole
+    expected = metrics.structural_similarity(reference, image, channel_axis=2, **options)
+    np.testing.assert_allclose(whole, [expected], rtol=1e-9 if dtype != "float32" else 1e-4)
+
+
+def test_equal_images_have_no_noise_and_equal_structures():
+    images = COINS, {"reference": COINS}
+    noise = table(images[0], {"operation": "peak_signal_noise_ratio"}, **images[1])
+    assert noise["peak_signal_noise_ratio"] == [np.inf]
+    same = table(images[0], {"operation": "structural_similarity"}, **images[1])
+    np.testing.assert_allclose(same["structural_similarity"], [1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        ({"win_size": 8}, "win_size: must be odd, got 8"),
+        ({"win_size": 63}, "the image must have 63 rows and columns or more, got 61 × 80"),
+    ],
+)
+def test_a_window_that_does_not_fit_is_refused(step, sentence):
+    image = np.zeros((61, 80))
+    with pytest.raises(Rejected, match=f"^structural_similarity: {sentence}"):
+        table(image, {"operation": "structural_similarity"} | step, "native", reference=image)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_histogram_of_floats_has_the_bins_of_the_whole_image(masked):
+    image = np.random.default_rng(7).normal(0, 3, (61, 80))
+    inputs = {"mask": np.hypot(*np.indices(image.shape)) < 50} if masked else {}
+    found = table(image, {"operation": "histogram", "nbins": 40}, "native", (17, 33), **inputs)
+    counts, edges = np.histogram(
+        image[inputs["mask"]] if masked else image, 40, (image.min(), image.max())
+    )
+    np.testing.assert_array_equal(found["pixels"], counts)
+    np.testing.assert_allclose(found["value"], (edges[1:] + edges[:-1]) / 2, rtol=1e-12)

@@ -1,8 +1,11 @@
-"""References of peaks and of holes."""
+"""References of peaks, of holes, and of operations on two images."""
 
 import numpy as np
 from scipy import ndimage
+from skimage import exposure, segmentation
 from skimage.feature import peak_local_max
+
+from tests.cluster_worker.operations.reference.shared import axis
 
 
 def peak_mask(image, exclude_border, num_peaks, chessboard, **options):
@@ -22,7 +25,21 @@ def peak_mask(image, exclude_border, num_peaks, chessboard, **options):
     return mask
 
 
+def match_histograms(image, reference):
+    if np.isnan(image).any() or np.isnan(reference).any():
+        raise ValueError("NaN")
+    return exposure.match_histograms(image, reference, channel_axis=axis(image))
+
+
+def join_segmentations(image, other):
+    """Join labels in 64 bits: scikit-image computes small ones modulo their range."""
+    found = segmentation.join_segmentations(image.astype(np.int64), other.astype(np.int64))
+    return found.astype(np.int32)
+
+
 REFERENCE = {
+    "match_histograms": match_histograms,
+    "join_segmentations": join_segmentations,
     "peak_mask": peak_mask,
     "binary_fill_holes": lambda image: ndimage.binary_fill_holes(image),
 }
