@@ -61,10 +61,15 @@ def warm_up(names: Iterable[str] = OPERATIONS) -> None:
                 # An operation that rejects this image has been called and is warm too.
                 with suppress(Rejected):
                     header, given = header_of(image.shape, str(image.dtype)), json.dumps(steps)
-                    if operation.stands_alone:
+                    if operation.stands_alone and not names_images(steps):
                         run_alone(plan(PlanRequest(header, given)), image)
                     else:
                         run_recipe_alone(plan_recipe(RecipeRequest(header, given)), image, {})
+
+
+def names_images(steps: Steps) -> bool:
+    """Return whether steps name second images, so that they are a recipe."""
+    return any(name in OPERATIONS[step["operation"]].inputs for step in steps for name in step)
 
 
 def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
@@ -80,6 +85,8 @@ def chains(operation: Operation) -> Iterator[tuple[Steps, list[Image]]]:
         yield [*labels, default_step(operation)], masks
         return
     step, blur = default_step(operation), default_step(OPERATIONS["gaussian"])
+    for each in steps_with_all_images(operation):
+        yield [each], [MASK]
     on_masks = operation.takes != "picture"
     if not operation.kernels:
         yield [step], [MASK] if on_masks else PICTURES["uint8"]
@@ -99,6 +106,15 @@ def other_steps(operation: Operation) -> Iterator[dict[str, Any]]:
     for kernel in operation.kernels:
         served = [s for s in [step, *options] if kernel.when(**{name: s[name] for name in names})]
         yield from served[:1] if step not in served else ()
+
+
+def steps_with_all_images(operation: Operation) -> Iterator[dict[str, Any]]:
+    """Yield steps with second images that may be left out, which other loops may serve."""
+    if operation.stands_alone and operation.inputs:
+        step = {**default_step(operation), **dict.fromkeys(operation.inputs, ORIGINAL)}
+        for name, each in operation.parameters.items():
+            yield from ({**step, name: option} for option in each.get("enum", ()))
+        yield step
 
 
 def default_step(operation: Operation) -> dict[str, Any]:
