@@ -10,6 +10,7 @@ from cluster_worker.imagefiles.formats import FORMATS, check_result
 from cluster_worker.imagefiles.streams import Spool
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.plan.passes import Plan
+from cluster_worker.plan.recipe import pixel_size
 
 # Formats that change pixels.
 LOSSY = ("jpeg", "avif")
@@ -112,15 +113,10 @@ def outcome(header: Header, planned: Plan, *, holes: bool) -> Outcome:
     kept = shape[2:] == given.shape[2:]
     # Natively alpha is processed as every channel is; it stays alpha if no channel was lost.
     alpha = planned.result_alpha or (given.alpha and not planned.source_alpha and kept)
-    size = given.pixel_size
+    size = pixel_size(given, density)
     resolution = header.resolution
-    if density is None:
-        size = resolution = None
-    if size is not None and density is not None:
-        across, down = density.of((1 / size[1], 1 / size[0]))
-        size = 1 / down, 1 / across
-    if resolution is not None and density is not None:
-        resolution = density.of(resolution)
+    if resolution is not None:
+        resolution = None if density is None else density.of(resolution)
     image = ImageHeader(
         shape,
         planned.result_dtype,

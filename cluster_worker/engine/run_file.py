@@ -336,11 +336,11 @@ class FileJob:
 
 
 def to_plan(header: Header, depth: Depth) -> ImageHeader:
-    """Return the header of an image for its plan, to which names and sizes do not matter.
+    """Return the header of an image for its plan, to which names do not matter.
 
     Natively every channel is processed, as in scikit-image.
     """
-    image = header.image._replace(pixel_size=None, channels=())
+    image = header.image._replace(channels=())
     return image._replace(alpha=False) if depth == "native" else image
 
 

@@ -5,7 +5,7 @@ The functions that measure, join and finish are in `region_tables`, `image_table
 """
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cluster_worker.kernels import region_sums
 from cluster_worker.operations import (
@@ -30,11 +30,14 @@ from cluster_worker.operations.support import plain_region_sums
 from cluster_worker.operations.support.column_units import (
     PIXELS,
     VALUE,
+    in_micrometres,
     unit_of_region,
     units,
 )
 from cluster_worker.operations.support.region_partials import Pile
 
+# In a metre.
+MICROMETRES = 1e6
 # Labels that compiled loops take.
 LABELS = ("bool", "uint8", "uint16", "uint32", "int32", "int64")
 
@@ -43,6 +46,7 @@ def measure(
     image: Image,
     properties: tuple[str, ...],
     spacing: tuple[float, ...],  # noqa: ARG001 - only the finished table needs it
+    unit: str,  # noqa: ARG001 - as well
     *,
     by: Any,
     intensity: Image | None = None,
@@ -58,12 +62,23 @@ def finish(
     shape: tuple[int, int],
     properties: tuple[str, ...],
     spacing: tuple[float, ...],
+    unit: str,
+    *,
+    pixel_size: tuple[float, float] = (1.0, 1.0),
 ) -> dict[str, Any]:
-    """Return the columns; one number for the spacing holds for both sides of a pixel."""
+    """Return the columns; one number for the spacing holds for both sides of a pixel.
+
+    In micrometres, names of lengths and areas end in ``_um`` and ``_um2``.
+    """
     if len(spacing) > 2:
         raise ValueError(f"spacing: must hold the height and width of a pixel, got {len(spacing)}")
-    sides = (spacing[0], spacing[-1])
-    return region_tables.finish(found, shape, properties=properties, spacing=sides)
+    if unit == "spacing":
+        sides = (spacing[0], spacing[-1])
+        return region_tables.finish(found, shape, properties=properties, spacing=sides)
+    height, width = pixel_size
+    sides = (height * MICROMETRES, width * MICROMETRES)
+    table = region_tables.finish(found, shape, properties=properties, spacing=sides)
+    return {in_micrometres(name): column for name, column in table.items()}
 
 
 @operation(
@@ -72,8 +87,9 @@ def finish(
     Table(
         region_tables.combine,
         finish,
-        halo=lambda properties, spacing: region_tables.halo(properties),
+        halo=lambda properties, **_: region_tables.halo(properties),
         unit=unit_of_region,
+        needs_pixel_size=lambda unit, **_: unit == "micrometre",
     ),
     channels="any",
     takes="labels",
@@ -86,6 +102,7 @@ def regionprops_table(
     image: Image,
     properties: Annotated[tuple[str, ...], Options(region_tables.PROPERTIES)] = ("label", "bbox"),
     spacing: Annotated[tuple[float, ...], Number(1e-9, 1e9)] = (1.0,),
+    unit: Literal["spacing", "micrometre"] = "spacing",
     *,
     intensity: Annotated[Image | None, Input("values")] = None,
     place: Place,
@@ -98,6 +115,9 @@ def regionprops_table(
         What is measured: the columns of the table, or groups of columns.
     spacing : tuple of float
         Height and width of a pixel, or one number for both, in the unit of the results.
+    unit : str
+        Whether lengths are in the unit of the spacing, or in micrometres, from the size of a pixel
+        that the file states ("micrometre"): names of columns then end in _um and _um2.
     intensity : ndarray, optional
         The image whose values in each region are measured.
 
@@ -106,7 +126,7 @@ def regionprops_table(
     skimage.measure.regionprops_table
     """
     return measure(
-        image, properties, spacing, by=plain_region_sums, intensity=intensity, place=place
+        image, properties, spacing, unit, by=plain_region_sums, intensity=intensity, place=place
     )
 
 

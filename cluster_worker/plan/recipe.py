@@ -393,11 +393,23 @@ class Draft:
     def table(
         self, planned: Plan, surface: int, number: int, step: Mapping[str, Any]
     ) -> PlannedChain:
-        """Return the chain that gives the table of a step."""
+        """Return the chain that gives the table of a step.
+
+        Raises
+        ------
+        Rejected
+            If it needs the size of a pixel, which is not known.
+        """
         operation = OPERATIONS[step["operation"]]
-        assert isinstance(operation.decomposition, Table)  # noqa: S101 - its chain gives a table
+        decomposition = operation.decomposition
+        assert isinstance(decomposition, Table)  # noqa: S101 - its chain gives a table
         parameters = {name: value for name, value in step.items() if name != "operation"}
-        finish = partial(operation.decomposition.columns, parameters=parameters)
+        size = pixel_size(self.request.image, planned.density)
+        if size is None and decomposition.needs_pixel_size(**parameters):
+            raise Rejected(
+                f"{operation.name}.unit: the size of a pixel is not known here; set spacing instead"
+            )
+        finish = partial(decomposition.columns, parameters=parameters, pixel_size=size)
         name = self.steps[number].get("id", operation.name)
         return PlannedChain(planned, surface, table=name, finish=finish)
 
@@ -438,6 +450,15 @@ class Draft:
             self.note(made, True, -1)
             self.states.append(state_after(chain, planned, state))
         return self.masks[surface]
+
+
+def pixel_size(original: ImageHeader, density: Density | None) -> tuple[float, float] | None:
+    """Return (height, width) of a pixel in metres, at a density; None if it is not known."""
+    if original.pixel_size is None or density is None:
+        return None
+    height, width = original.pixel_size
+    across, down = density.of((1 / width, 1 / height))
+    return 1 / down, 1 / across
 
 
 def state_after(chain: Chain, planned: Plan, before: State) -> State:

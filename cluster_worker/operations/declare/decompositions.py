@@ -186,6 +186,9 @@ class Table:
         `support.column_units`.
     before : tuple of Measure
         What the function must know of the whole image; it asks for ``statistics``.
+    needs_pixel_size : callable
+        From the operation's parameters to whether `finish` needs the size of a pixel, in metres; it
+        asks for ``pixel_size``.
     """
 
     combine: Callable[[Any, Any], Any]
@@ -193,6 +196,7 @@ class Table:
     halo: Halo = lambda **_: 0
     unit: Callable[..., str] = lambda _, **__: ""
     before: tuple[Measure, ...] = ()
+    needs_pixel_size: Callable[..., bool] = lambda **_: False
     name = "table"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
@@ -201,10 +205,15 @@ class Table:
         return (Stage(unchanged, measures=(*self.before, measure), like=np.asarray),)
 
     def columns(
-        self, found: Any, shape: tuple[int, int], parameters: Mapping[str, Any]
+        self,
+        found: Any,
+        shape: tuple[int, int],
+        parameters: Mapping[str, Any],
+        pixel_size: tuple[float, float] | None = None,
     ) -> Mapping[str, Any]:
         """Return the columns of the table of an image of (rows, columns)."""
-        return self.finish(found, shape, **parameters)
+        known = {"pixel_size": pixel_size} if self.needs_pixel_size(**parameters) else {}
+        return self.finish(found, shape, **parameters, **known)
 
 
 @dataclass(frozen=True)

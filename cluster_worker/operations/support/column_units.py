@@ -2,7 +2,7 @@
 
 A unit is a short text: "px" for lengths and numbers of pixels, "value" for what the pixels hold, ""
 for what has no unit. Lengths of regions whose pixels were given a size are in "unit": that of the
-size, which only its user knows.
+size, which only its user knows, or in micrometres.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,9 @@ PIXELS = "px"
 VALUE = "value"
 # The unit of a length if pixels were given another size than 1.
 GIVEN = "unit"
+MICROMETRES = "µm"
+# Endings of names of columns in micrometres, by the power of the length.
+ENDINGS = {1: "_um", 2: "_um2"}
 POWERS = ("", "", "²", "³", "⁴", "⁵", "⁶")
 
 # Powers of the unit of length that a property of regions has.
@@ -43,7 +46,15 @@ def units(**by_column: str) -> Callable[..., str]:
     return lambda column, **_: by_column.get(column, "")
 
 
-def unit_of_region(column: str, *, spacing: Sequence[float] = (1.0,), **_: object) -> str:
+def in_micrometres(column: str) -> str:
+    """Return the name of a column of lengths or areas with its unit: ``centroid_um-0``."""
+    name, dash, numbers = column.partition("-")
+    return f"{name}{ENDINGS.get(LENGTHS.get(name, 0), '')}{dash}{numbers}"
+
+
+def unit_of_region(
+    column: str, *, spacing: Sequence[float] = (1.0,), unit: str = "spacing", **_: object
+) -> str:
     """Return the unit of a column of `regionprops_table`.
 
     Parameters
@@ -52,9 +63,13 @@ def unit_of_region(column: str, *, spacing: Sequence[float] = (1.0,), **_: objec
         Name of a property, and numbers behind it, as in ``centroid-0``.
     spacing : sequence of float
         Height and width of a pixel.
+    unit : {"spacing", "micrometre"}
+        Where lengths come from.
     """
     name, *numbers = column.split("-")
     length = PIXELS if all(side == 1 for side in spacing) else GIVEN
+    if unit == "micrometre":
+        name, length = name.removesuffix("_um2").removesuffix("_um"), MICROMETRES
     if name in OTHERS:
         return OTHERS[name]
     if name in LENGTHS:

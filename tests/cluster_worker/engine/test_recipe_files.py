@@ -97,3 +97,16 @@ def test_a_kept_image_that_the_format_cannot_hold_becomes_a_note_or_an_error(eng
         "written as JPEG, which blurs a mask; choose PNG",
     )
     assert results_in(files) == {"out.jpg", "out_sum.jpg"}
+
+
+def test_areas_come_in_micrometres_from_the_file(engine, tmp_path):
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5}
+    metadata = size | {"PhysicalSizeYUnit": "µm", "axes": "YX"}
+    tifffile.imwrite(tmp_path / "in.ome.tif", CAMERA[:200, :300], metadata=metadata)
+    table = {"operation": "regionprops_table", "properties": ["num_pixels", "area"]}
+    steps = [{"operation": "threshold_otsu"}, STEPS[3], table | {"unit": "micrometre"}]
+    engine.run_file(tmp_path / "in.ome.tif", tmp_path / "out.tif", steps)
+    with (tmp_path / "out_regionprops_table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert all(float(each["area_um2"]) == int(each["num_pixels"]) / 4 for each in rows)

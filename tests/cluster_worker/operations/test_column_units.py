@@ -5,7 +5,7 @@ import pytest
 from cluster_worker.engine.tables import units_of
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.region_tables import PROPERTIES
-from cluster_worker.operations.support.column_units import unit_of_region
+from cluster_worker.operations.support.column_units import in_micrometres, unit_of_region
 from config.contract.settings import TOP
 
 PAGE = (TOP / "docs" / "tables.md").read_text()
@@ -47,6 +47,21 @@ def test_regions_have_the_units_that_the_page_about_tables_says():
 )
 def test_lengths_are_in_the_unit_of_the_pixels_size_if_one_is_given(column, unit):
     assert unit_of_region(column, spacing=[0.5, 1.0]) == unit
+
+
+@pytest.mark.parametrize(
+    ("column", "named", "unit"),
+    [
+        ("area", "area_um2", "µm²"),
+        ("centroid-1", "centroid_um-1", "µm"),
+        ("moments_central-1-2", "moments_central-1-2", "µm³"),
+        ("num_pixels", "num_pixels", "px"),
+        ("solidity", "solidity", ""),
+    ],
+)
+def test_in_micrometres_names_of_columns_say_so(column, named, unit):
+    assert in_micrometres(column) == named
+    assert unit_of_region(named, unit="micrometre") == unit
 
 
 @pytest.mark.parametrize(

@@ -178,3 +178,37 @@ def test_a_histogram_of_floats_has_the_bins_of_the_whole_image(masked):
     )
     np.testing.assert_array_equal(found["pixels"], counts)
     np.testing.assert_allclose(found["value"], (edges[1:] + edges[:-1]) / 2, rtol=1e-12)
+
+
+def in_micrometres(pixel_size, *before, image=CELLS):
+    """Measure regions in micrometres, after other steps."""
+    steps = [*before, {"operation": "regionprops_table", "properties": SIZED, "unit": "micrometre"}]
+    checked = json.dumps(recipe.check(steps, CATALOGUE, 9))
+    header = header_of(image.shape, str(image.dtype))._replace(pixel_size=pixel_size)
+    planned = plan_recipe(RecipeRequest(header, checked))
+    return run_recipe_alone(planned, image, {}).tables["regionprops_table"]
+
+
+SIZED = ("label", "num_pixels", "area", "centroid", "axis_major_length", "solidity")
+
+
+def test_lengths_in_micrometres_come_from_the_size_of_a_pixel():
+    found = in_micrometres((0.5e-6, 0.25e-6))
+    expected = measure.regionprops_table(CELLS, properties=SIZED, spacing=(0.5, 0.25))
+    names = ["label", "num_pixels", "area_um2", "centroid_um-0", "centroid_um-1"]
+    assert list(found) == [*names, "axis_major_length_um", "solidity"]
+    for one, other in zip(found.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+def test_a_pixel_of_an_image_that_was_made_smaller_is_larger():
+    names = ("downscale_local_mean", "threshold_otsu", "label")
+    found = in_micrometres((1e-6, 1e-6), *({"operation": name} for name in names), image=COINS)
+    np.testing.assert_allclose(found["area_um2"], 4 * found["num_pixels"], rtol=1e-9)
+
+
+def test_without_a_known_size_micrometres_are_refused_before_anything_runs():
+    with pytest.raises(
+        Rejected, match=r"^regionprops_table.unit: the size of a pixel is not known"
+    ):
+        in_micrometres(None)
