@@ -14,6 +14,7 @@ from scipy import ndimage
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.arithmetic import beside
 from cluster_worker.operations.declare import Image, Input, Number, Place, Table, operation
+from cluster_worker.operations.support.column_units import VALUE, units
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.propagation import refuse_not_finite
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
@@ -100,7 +101,12 @@ def finish_error(found: Difference, _: tuple[int, int]) -> Columns:
 
 
 @operation(
-    "Mean squared error", GROUP, Table(join, finish_error), channels="any", arrays=6, cost=2.0
+    "Mean squared error",
+    GROUP,
+    Table(join, finish_error, unit=units(mean_squared_error=f"{VALUE}²")),
+    channels="any",
+    arrays=6,
+    cost=2.0,
 )
 def mean_squared_error(image: Image, *, reference: Reference, place: Place) -> Difference:
     """Measure the mean squared difference from a reference: a table of one number.
@@ -175,7 +181,14 @@ def finish_ratio(found: Difference, _: tuple[int, int], data_range: float | None
     return column("peak_signal_noise_ratio", ratio)
 
 
-@operation("Signal to noise", GROUP, Table(join, finish_ratio), channels="any", arrays=6, cost=2.0)
+@operation(
+    "Signal to noise",
+    GROUP,
+    Table(join, finish_ratio, unit=units(peak_signal_noise_ratio="dB")),
+    channels="any",
+    arrays=6,
+    cost=2.0,
+)
 def peak_signal_noise_ratio(
     image: Image, data_range: Range = None, *, reference: Reference, place: Place
 ) -> Difference:

@@ -7,6 +7,7 @@ import numpy as np
 from cluster_worker.operations import contour_tables, image_tables, peak_tables
 from cluster_worker.operations.declare import Image, Input, Number, Place, Table, operation
 from cluster_worker.operations.peak_tables import Border, Distance, Level, Share
+from cluster_worker.operations.support.column_units import PIXELS, VALUE, units
 from cluster_worker.operations.support.statistics import EXTENT, Extent
 
 Mask = Annotated[Image | None, Input("mask")]
@@ -18,10 +19,15 @@ def finish_histogram(found: Any, _: tuple[int, int], nbins: int) -> dict[str, An
     return image_tables.finish_histogram(found)
 
 
+def unit_of_histogram(column: str, **_: Any) -> str:
+    """Return the unit of a column: the others than the value count pixels."""
+    return VALUE if column == "value" else PIXELS
+
+
 @operation(
     "Histogram",
     "Measurements",
-    Table(image_tables.combine_histograms, finish_histogram, before=EXTENT),
+    Table(image_tables.combine_histograms, finish_histogram, before=EXTENT, unit=unit_of_histogram),
     channels="any",
     arrays=4,
     cost=2.0,
@@ -64,7 +70,12 @@ def finish_contours(
 @operation(
     "Contours",
     "Measurements",
-    Table(contour_tables.combine, finish_contours, halo=lambda **_: contour_tables.HALO),
+    Table(
+        contour_tables.combine,
+        finish_contours,
+        halo=lambda **_: contour_tables.HALO,
+        unit=units(row=PIXELS, column=PIXELS),
+    ),
     channels="gray",
     arrays=12,
     cost=4.0,
@@ -123,6 +134,7 @@ def finish_corners(
         peak_tables.combine,
         finish_corners,
         halo=lambda min_distance, **_: peak_tables.halo(min_distance),
+        unit=units(row=PIXELS, column=PIXELS, value=VALUE),
     ),
     channels="gray",
     arrays=4,
