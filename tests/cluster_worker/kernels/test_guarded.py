@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from cluster_worker.errors import Rejected
-from cluster_worker.kernels import footprints, morphology
+from cluster_worker.kernels import basins, distances, footprints, morphology
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
@@ -141,6 +141,11 @@ def same(one, other):
 
 def outcome_of(name, every=False):
     """Run all cases of an operation in a process of its own; return "" or what went wrong."""
+    return outcome_in_child(lambda current: run_guarded(OPERATIONS[name], every, current))
+
+
+def outcome_in_child(work):
+    """Call a function, which writes what it does into memory that it is given, as `outcome_of`."""
     with mmap.mmap(-1, 1 << 16) as current, mmap.mmap(-1, 1 << 16) as failed:
         # Compiled here, once for all operations.
         functions_of(True), functions_of(False)
@@ -148,7 +153,7 @@ def outcome_of(name, every=False):
         if pid == 0:
             faulthandler.disable()
             try:
-                run_guarded(OPERATIONS[name], every, current)
+                work(current)
             except BaseException:  # noqa: BLE001 - shown by the parent
                 failed.write(traceback.format_exc()[-60_000:].encode())
             finally:
@@ -162,6 +167,35 @@ def outcome_of(name, every=False):
 @pytest.mark.parametrize("name", WITH_KERNELS)
 def test_a_kernel_stays_within_its_arrays(name):
     assert not outcome_of(name)
+
+
+def distances_of(mask):
+    return distances.along_rows(distances.along_columns(mask), 3)
+
+
+def basins_of(mask):
+    relief = np.indices(mask.shape).sum(axis=0) % 5
+    markers = (np.arange(mask.size) % 7 == 0).reshape(mask.shape).astype(np.int32)
+    connected = [basins.watershed_by_position(relief, markers, i, mask) for i in (1, 2)]
+    return np.stack(connected)
+
+
+@pytest.mark.parametrize("function", [distances_of, basins_of])
+def test_a_loop_that_a_function_calls_stays_within_its_arrays(function):
+    def run(current):
+        for shape in ((1, 1), (1, 67), (9, 1), (19, 140)):
+            for share in (0, 0.4, 1):
+                current.seek(0)
+                current.write(f"{function.__name__} {shape} {share}".encode().ljust(len(current)))
+                mask = np.random.default_rng(1).random(shape) < share
+                results = []
+                for front in (False, True):
+                    with guarded(front):
+                        results.append(function(mask.copy()))
+                np.testing.assert_array_equal(*results)
+
+    function(np.ones((2, 2), bool))
+    assert not outcome_in_child(run)
 
 
 @pytest.mark.long
