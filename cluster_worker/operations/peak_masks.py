@@ -104,7 +104,7 @@ def peak_mask(
     threshold_abs: Level = None,
     threshold_rel: Share = None,
     exclude_border: Border = None,
-    num_peaks: Annotated[int | None, Number(1, 1e9)] = None,
+    num_peaks: Annotated[int | None, Number(1, 1_000_000_000)] = None,
     chessboard: bool = True,
     *,
     place: Place,
