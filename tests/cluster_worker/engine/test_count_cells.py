@@ -31,14 +31,26 @@ QUICK = ("label", "area", "bbox", "centroid", "intensity_mean")
 PSS_MIB_MAX = 1536
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_cells_are_the_same_on_any_number_of_ranks(ranks):
+def test_cells_are_the_same_on_any_number_of_ranks_and_by_windows(ranks, tmp_path, monkeypatch):
     labels, columns = by_hand(PICTURE, "position")
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 0)
+    tifffile.imwrite(tmp_path / "in.tif", PICTURE, tile=(64, 64))
     with Engine(ranks=ranks, core=(150, 190), warm=False) as engine:
         found = engine.run(PICTURE, count_cells("position"))
+        engine.run_file(tmp_path / "in.tif", tmp_path / "out.tif", count_cells("position"))
     np.testing.assert_array_equal(found.image, labels)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), labels)
     assert_tables_equal(found.tables["regionprops_table"], columns)
+    assert_tables_equal(table_in(tmp_path / "out_regionprops_table.csv"), columns)
+
+
+def table_in(path):
+    """Read a table from CSV."""
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
 @pytest.mark.long
@@ -57,14 +69,13 @@ def test_a_large_picture_becomes_the_table_of_the_whole_in_bounded_memory(tmp_pa
     ):
         assert process.wait(900) == 0
     seconds = time.monotonic() - began
-    with (tmp_path / "labels_regionprops_table.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    table = table_in(tmp_path / "labels_regionprops_table.csv")
+    count = table["label"].size
     sys.stdout.write(
-        f"\n{SIDE} × {SIDE} pixels: {len(rows)} cells found of {(SIDE // SPACING) ** 2} drawn, "
+        f"\n{SIDE} × {SIDE} pixels: {count} cells found of {(SIDE // SPACING) ** 2} drawn, "
         f"{seconds:.0f} s on 2 ranks, {watch.most:.0f} MiB in all processes\n"
     )
     labels, columns = by_hand(picture, "position", QUICK)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
-    table = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     assert_tables_equal(table, columns)
     assert watch.most <= PSS_MIB_MAX
