@@ -158,6 +158,9 @@ function Rows({ result, title, finder, onMark }: RowsProps) {
     };
   });
 
+  // Another table has other rows.
+  useEffect(() => () => onMark(null, ""), []);
+
   if (loaded.state === "failed") {
     return (
       <p className="table-words">
