@@ -227,6 +227,16 @@ def test_large_planes_are_cut_over_all_ranks(engine, tmp_path, monkeypatch, stre
         np.testing.assert_array_equal(found, engine.run(plane, steps))
 
 
+def test_planes_are_the_same_on_three_ranks(engine, tmp_path):
+    planes = np.stack([np.roll(np.tile(data.camera(), (2, 2)), 3 * k, axis=0) for k in range(3)])
+    tifffile.imwrite(tmp_path / "in.tif", planes, photometric="minisblack")
+    steps = [{"operation": "gaussian", "sigma": 3.0}, {"operation": "equalize_hist"}]
+    with Engine(ranks=3, warm=False, core=(300, 400)) as cut:
+        cut.run_file(tmp_path / "in.tif", tmp_path / "out.tif", steps)
+    for plane, found in zip(planes, tifffile.imread(tmp_path / "out.tif"), strict=True):
+        np.testing.assert_array_equal(found, engine.run(plane, steps))
+
+
 def test_a_format_of_one_plane_is_refused_with_the_way_out(engine, tmp_path):
     write_pages(tmp_path / "in.tif")
     with pytest.raises(Rejected, match=r"has 12 planes, and JPEG holds one; choose .*TIFF.*--page"):
