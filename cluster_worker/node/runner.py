@@ -297,7 +297,8 @@ class Runner:
                     for path in (source, *inputs.values()):
                         path.unlink()
                 beat.watch(file.job)
-                file.job.start(beat.note, first=row.lane == "interactive")
+                note = functools.partial(self.note, file.job, beat)
+                file.job.start(note, first=row.lane == "interactive")
                 try:
                     self.wait(file.job)
                 finally:
@@ -329,6 +330,22 @@ class Runner:
             with timings.timed("s3"):
                 self.storage.download(each, path)
         return paths
+
+    def note(self, job: AnyJob, beat: Heartbeat, done: int, total: int) -> None:
+        """Note the progress of a job; the planes of a stack may take as long as one image.
+
+        Raises
+        ------
+        Rejected
+            If the planes that are done took more processor time than all ranks may for an image.
+        """
+        beat.note(done, total)
+        most = self.engine.ranks * self.settings.job_seconds_max
+        if job.spent.cpu_seconds > most:
+            raise Rejected(
+                f"{done} of its {total} planes took {job.spent.cpu_seconds:,.0f} s of processor "
+                f"time; at most {most:,.0f} s are allowed for a file, so send some planes as a file"
+            )
 
     def wait(self, job: AnyJob) -> None:
         """Wait until the ranks are done; cancel the job if a drain leaves too little time for it.

@@ -261,6 +261,13 @@ def test_the_planes_of_a_stack_are_done_one_by_one(runner, s3):
     assert list(Path(runner.settings.spool_dir).iterdir()) == []
 
 
+def test_the_planes_of_a_stack_may_not_take_longer_than_an_image(runner, s3, monkeypatch):
+    monkeypatch.setattr(runner, "settings", replace(runner.settings, job_seconds_max=1e-6))
+    message = put(runner, s3, np.stack([SIXTEEN_BITS] * 5), [{"operation": "invert"}])
+    assert runner.run(message) is Verdict.DONE
+    assert "1 of its 5 planes took 0 s of processor time; at most" in row_of(runner, message).reason
+
+
 def test_more_pixels_than_an_image_may_have_are_refused_in_a_stack(runner, s3, monkeypatch):
     for each in runner.decoders.all:
         monkeypatch.setattr(each, "pixels_max", 2 * SIXTEEN_BITS.size)
