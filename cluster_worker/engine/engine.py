@@ -142,7 +142,7 @@ class Engine:
             self.close_source()
             self.segments.close()
             raise
-        self.source.heirs.append(self.dispatcher.replace_all)
+        self.source.heirs.add(self.dispatcher.replace_all)
         self.kernels.prepare(then=self.source.renew)
 
     @overload
@@ -476,7 +476,7 @@ class Engine:
 
     def close(self) -> None:
         """End ranks and decoders, and remove the shared memory; unfinished jobs raise `Broken`."""
-        self.source.heirs.remove(self.dispatcher.replace_all)
+        self.source.heirs.discard(self.dispatcher.replace_all)
         self.dispatcher.close()
         self.decoders.close()
         self.close_source()

@@ -71,7 +71,7 @@ class RankSource:
 
     Attributes
     ----------
-    heirs : list of callable
+    heirs : set of callable
         Called once ranks are born of a forkserver with all operations.
     """
 
@@ -84,7 +84,7 @@ class RankSource:
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
         self.closed = False
-        self.heirs: list[Callable[[], None]] = []
+        self.heirs: set[Callable[[], None]] = set()
         # The forkserver that `renew` warms up.
         self.successor: RankSource | None = None
         self.lock = threading.Lock()
@@ -165,7 +165,8 @@ class RankSource:
         if old is not None:
             old.kill()
             old.communicate()
-        for heir in self.heirs:
+        # An engine may close meanwhile.
+        for heir in list(self.heirs):
             heir()
 
     def discard(self, process: "subprocess.Popen[bytes] | None") -> None:

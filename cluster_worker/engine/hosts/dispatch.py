@@ -72,6 +72,8 @@ class HostDispatcher:
 
     def submit(self, job: EngineJob) -> None:
         """Queue a job."""
+        if self.closing.is_set():
+            settle(job, Broken("the engine was closed"))
         self.waiting.put(job)
 
     def cancel(self, job: EngineJob) -> None:

@@ -250,6 +250,11 @@ def test_a_closed_engine_leaves_no_process_and_no_memory():
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+def test_an_engine_may_be_closed_twice():
+    with Engine(1, warm=False) as engine:
+        engine.close()
+
+
 def test_waiting_jobs_of_a_closed_engine_fail_as_broken():
     engine = Engine(ranks=1)
     jobs = [engine.prepare(BIG.shape, "uint8", SLOW) for _ in range(2)]
