@@ -242,9 +242,18 @@ def tune(sock: socket.socket) -> None:
 
 
 def read_exactly(sock: socket.socket, count: int) -> bytes:
-    """Read some bytes; raises OSError if the other side closes the connection before."""
-    content = b""
+    """Read some bytes of a proof.
+
+    Raises
+    ------
+    OSError
+        If the other side closes the connection before, or takes longer than CONNECT_SECONDS.
+    """
+    content, deadline = b"", time.monotonic() + CONNECT_SECONDS
     while len(content) < count:
+        if time.monotonic() > deadline:
+            # A stranger that sends one byte after the other must not keep a place of a guest.
+            raise OSError(f"no proof came within {CONNECT_SECONDS:.0f} s")
         more = sock.recv(count - len(content))
         if not more:
             raise OSError("the connection was closed")

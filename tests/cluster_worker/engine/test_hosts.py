@@ -1,5 +1,6 @@
 """What an engine and the agent of a host say to each other; the worlds are in tests/hosts."""
 
+import contextlib
 import pickle
 import socket
 import threading
@@ -86,6 +87,27 @@ def test_an_agent_reads_nothing_of_a_stranger(listener, content, monkeypatch):
         stranger.sendall(content.ljust(64, b"\0") if content else b"")
         with sock, pytest.raises(OSError, match=r"does not know the secret|timed out"):
             accept(sock, "stranger", SECRET)
+
+
+def test_a_stranger_that_sends_byte_by_byte_does_not_stay(listener, monkeypatch):
+    monkeypatch.setattr(channels, "CONNECT_SECONDS", 0.3)
+    with socket.create_connection(listener.getsockname()) as stranger:
+        sock, _ = listener.accept()
+        left = threading.Event()
+
+        def drip():
+            with contextlib.suppress(OSError):
+                while not left.wait(0.05):
+                    stranger.sendall(b"\0")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with sock, pytest.raises(OSError, match="no proof came within"):
+                accept(sock, "stranger", SECRET)
+        finally:
+            left.set()
+            thread.join()
 
 
 class Wire:
