@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -160,10 +160,29 @@ def run_file(
     """Run a recipe from file to file; see `Engine.run_file`."""
     source, target = source if is_address(source) else Path(source), Path(target)
     with open_file(engine, source, target, steps, options) as file:
+        check_beside(file, target, (source, *options.inputs.values()))
         file.read()
         file.job.start(progress)
         file.job.wait()
         return file.header.notes + write_whole(file, target)
+
+
+def check_beside(file: AnyFile, target: Path, sources: Iterable[Path | str]) -> None:
+    """Check that no result whose name nobody chose takes the place of a source.
+
+    Raises
+    ------
+    Rejected
+        If a kept image or a table would.
+    """
+    own = {Path(each).resolve() for each in sources if not is_address(each)}
+    for found in file.paths_beside(target):
+        for name, path in found.items():
+            if path.resolve() in own:
+                raise Rejected(
+                    f"{path}: is read, and would be replaced by the result {name} beside {target};"
+                    " choose another target or id"
+                )
 
 
 def write_whole(file: AnyFile, target: Path) -> tuple[str, ...]:

@@ -110,3 +110,14 @@ def test_areas_come_in_micrometres_from_the_file(engine, tmp_path):
         rows = list(csv.DictReader(file))
     assert rows
     assert all(float(each["area_um2"]) == int(each["num_pixels"]) / 4 for each in rows)
+
+
+def test_a_kept_image_does_not_take_the_place_of_a_source(engine, files):
+    steps = [{"operation": "add", "other": "input:flat", "id": "sum", "keep": True}]
+    steps.append({"operation": "invert"})
+    source = files / "out_sum.tif"
+    (files / "in.tif").rename(source)
+    before = source.read_bytes()
+    with pytest.raises(Rejected, match=r"out_sum\.tif: is read, and would be replaced by the"):
+        engine.run_file(source, files / "out.tif", steps, inputs={"flat": files / "flat.tif"})
+    assert source.read_bytes() == before
