@@ -303,7 +303,8 @@ def join_tables(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
     for name, having in found.items():
         path = folder / f"{name}.csv"
         part = path.with_name(f".{path.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        # A file's name may be no UTF-8; its bytes stay as they are.
+        with part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             join_table(file, folder, name, having)
         part.replace(path)
         written.append(path)

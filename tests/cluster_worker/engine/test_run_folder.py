@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data, filters, measure
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.engine.folders import JOURNAL, check_names, list_files
+from cluster_worker.engine.folders import JOURNAL, Outcome, check_names, join_tables, list_files
 from cluster_worker.engine.run_folder import FolderOptions, Progress, run_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -167,6 +167,13 @@ def test_every_plane_of_a_stack_is_run_and_tells_its_number_in_the_joined_table(
     count = planes["one.tif", "1"]
     assert planes == dict.fromkeys([*planes], count)
     assert {*planes} == {("one.tif", "1"), ("stack.tif", "1"), ("stack.tif", "2")}
+
+
+def test_a_name_that_is_no_utf_8_stands_in_a_joined_table(tmp_path):
+    (tmp_path / "cells.csv.1").write_text("label\n7\n")
+    name = os.fsdecode(b"caf\xe9.png")
+    [path] = join_tables(tmp_path, [Outcome(name, 1, 1, tables={"cells": "cells.csv.1"})])
+    assert path.read_bytes().splitlines()[1] == b"caf\xe9.png,1,caf\xe9.png,7"
 
 
 def test_a_mask_is_not_written_as_jpeg(engine, scans, tmp_path):
