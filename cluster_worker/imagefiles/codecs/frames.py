@@ -65,7 +65,8 @@ def read_frame(
     stored[...] = pixels
 
 
-@lru_cache(maxsize=1)
+# Two: an animation, and another one that steps read beside it.
+@lru_cache(maxsize=2)
 def opened(plugin: Any, path: Path, *identity: int) -> ImageFile.ImageFile:
     """Open a file, or return it as it was left by its last frame: frames are read in order."""
     del identity

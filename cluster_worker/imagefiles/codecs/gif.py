@@ -87,12 +87,12 @@ class Described(NamedTuple):
 
 
 def described(path: Path) -> Described:
-    """Read the blocks of a file, from the cache if they are of the last file."""
+    """Read the blocks of a file, from the cache if it is one of the last files."""
     found = path.stat()
     return cached(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def cached(path: Path, *identity: int) -> Described:
     """Read the blocks of a file; `identity` tells a changed file from the cached one."""
     del identity

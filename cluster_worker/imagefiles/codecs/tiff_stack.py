@@ -62,7 +62,7 @@ class Planes(NamedTuple):
 
 
 def planes_of(path: Path) -> Planes:
-    """Return the planes of a file, from the cache if they are of the last file.
+    """Return the planes of a file, from the cache if it is one of the last files.
 
     Raises
     ------
@@ -73,7 +73,8 @@ def planes_of(path: Path) -> Planes:
     return cached_planes(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-@lru_cache(maxsize=1)
+# A stack is read in turn with those that its steps read beside it.
+@lru_cache(maxsize=4)
 def cached_planes(path: Path, *identity: int) -> Planes:
     """Find the planes of a file; `identity` tells a changed file from the cached one."""
     del identity
