@@ -188,6 +188,8 @@ def run_file(options: argparse.Namespace) -> None:
         if not many:
             if options.format != "same":
                 raise Rejected(f"--format: is for a folder; the ending of {target} names it")
+            if options.again:
+                raise Rejected(f"--again: is for a folder; the file {target} is always made anew")
             check_paths(options.source, target, inputs)
         run_steps(options, steps, target, inputs, many=many)
 

@@ -133,6 +133,7 @@ def test_the_first_word_may_be_a_step_where_no_image_is_written():
         ),
         (("in.png", "o.png", "--ranks", "two", "invert"), "dip: argument --ranks: invalid int"),
         (("in.png", "o.png", "invert", "--format", "tiff"), "dip: --format: is for a folder; the"),
+        (("in.png", "o.png", "invert", "--again"), "dip: --again: is for a folder; the file o.png"),
         (("in.png", "nowhere/o.png", "invert"), "dip: nowhere/o.png: cannot be written"),
         (("in.png", "folder.png", "invert"), "dip: folder.png: cannot be written: it is a folder"),
         (
