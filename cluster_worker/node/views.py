@@ -26,7 +26,7 @@ from config.contract.table import JobTable
 # An image with more pixels than this on a side is shown by tiles.
 SIDE_MAX = 4096
 # Formats and dtypes that browsers show correctly.
-SHOWN_FORMATS = ("jpeg", "png", "webp", "gif", "bmp")
+SHOWN_FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "avif")
 SHOWN_DTYPES = ("bool", "uint8")
 # Time for the pictures of one job, after which they are given up. Pages wait for them as long.
 SECONDS_MAX = 900.0

@@ -85,7 +85,7 @@ export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
   return { file, type, isImage: false, refusal };
 }
 
-const SHOWN = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"];
+const SHOWN = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/avif"];
 
 /** Return whether browsers can show pictures of this type. */
 export function isViewable(type: string): boolean {

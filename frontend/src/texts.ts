@@ -200,9 +200,9 @@ export const texts = {
     emptySafe:
       "Nothing to install and no account. Your files are deleted after some days, or at once when you say so.",
     about: (values: string) => `≈${values}`,
-    tiff: "Browsers cannot show TIFF pictures, and none could be made of this one. Download the result to look at it.",
-    tiffWaiting:
-      "Browsers cannot show TIFF pictures. Process it, then before and after appear here.",
+    notShown:
+      "Browsers cannot show this format, and no picture could be made of it. Download the result to look at it.",
+    notShownYet: "Browsers cannot show this format. Process it, then before and after appear here.",
     coming: "A picture of it that browsers can show is being made.",
     deepComing: "Deep zoom is coming",
     stretched: "Contrast stretched",

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "react";
+import { isViewable } from "../../files";
 import { type ImageItem, awaitsViews, isActive } from "../../state/images";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
@@ -138,7 +139,8 @@ function useComing(image: ImageItem): boolean {
 /** Return the sentence that is shown instead of a picture. */
 function wordsWithout({ job, type, refusal }: ImageItem, isComing: boolean): string {
   if (isComing) return texts.viewer.coming;
-  if (job?.state === "succeeded") return texts.viewer.tiff;
-  if (type === "image/tiff" && !refusal) return texts.viewer.tiffWaiting;
+  if (job?.state === "succeeded") return texts.viewer.notShown;
+  const isHidden = type.startsWith("image/") && !isViewable(type);
+  if (isHidden && !refusal) return texts.viewer.notShownYet;
   return texts.viewer.nothingYet;
 }
