@@ -221,7 +221,9 @@ class FolderRun:
         """Run all files, and yield each outcome as it comes; when closed early, cancel the rest."""
         for each in files:
             self.waiting.put(each)
-        count = min(len(files), self.engine.ranks + SPARE_FILES)
+        # Other hosts run one job after the other; each file that waits is in memory here.
+        side_by_side = self.engine.ranks if self.engine.chunk == 1 else 1
+        count = min(len(files), side_by_side + SPARE_FILES)
         threads = [threading.Thread(target=self.work, daemon=True) for _ in range(count)]
         for thread in threads:
             thread.start()
