@@ -1,5 +1,7 @@
 """Frames of animations, which Pillow decodes one after the other: each lies over those before."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -65,7 +67,25 @@ def read_frame(
     stored[...] = pixels
 
 
+def plane_header(
+    read_header: Callable[[Path, str], Header], path: Path, name: str, plane: int
+) -> Header:
+    """Return the header of a frame, which is as the first one; the file's is read once."""
+    found = path.stat()
+    identity = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return replace(cached_header(read_header, path, name, *identity), stack=None, plane=plane)
+
+
 # Two: an animation, and another one that steps read beside it.
+@lru_cache(maxsize=2)
+def cached_header(
+    read_header: Callable[[Path, str], Header], path: Path, name: str, *identity: int
+) -> Header:
+    """Read the header of a file, or return it if it is that of the last file."""
+    del identity
+    return read_header(path, name)
+
+
 @lru_cache(maxsize=2)
 def opened(plugin: Any, path: Path, *identity: int) -> ImageFile.ImageFile:
     """Open a file, or return it as it was left by its last frame: frames are read in order."""
@@ -96,5 +116,6 @@ def check_frame(pixels: Image, shape: tuple[int, ...], name: str) -> None:
 
 
 def forget() -> None:
-    """Free the frames that are kept of the last file."""
+    """Free what is kept of the last file."""
     opened.cache_clear()
+    cached_header.cache_clear()

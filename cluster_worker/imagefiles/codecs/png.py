@@ -8,7 +8,6 @@ colour. It would silently reduce colours of 16 bits to 8, so libpng decodes such
 import re
 import struct
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +21,7 @@ from cluster_worker.imagefiles.codecs import png_bands
 from cluster_worker.imagefiles.codecs.frames import (
     check_frame,
     milliseconds_of,
+    plane_header,
     read_frame,
 )
 from cluster_worker.imagefiles.codecs.header import (
@@ -141,7 +141,7 @@ def read_header(path: Path, name: str) -> Header:
 
 def read_plane_header(path: Path, name: str, plane: int) -> Header:
     """Read the header of a frame; all frames are as the first one."""
-    return replace(read_header(path, name), stack=None, plane=plane)
+    return plane_header(read_header, path, name, plane)
 
 
 def is_intensity(image: ImageHeader) -> bool:
@@ -208,11 +208,11 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
         If the checksum of a chunk is wrong without which the pixels cannot be read.
     """
     with path.open("rb") as stored:
-        opened, notes = sound(stored, with_pixels=True)
-        stack, apart = animation_of(opened)
+        stack, apart = animation_of(stored)
         if stack:
             read_frame(PngImageFile, path, header, frame_mode(out), out, skipped=apart)
             return ()
+        opened, notes = sound(stored, with_pixels=True)
         bit_depth, colour_type = read_colour_format(opened)
         file = PngImageFile(opened)
         if can_decode_by_bands(file, bit_depth):

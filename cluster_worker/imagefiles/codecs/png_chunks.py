@@ -6,6 +6,7 @@ Source: PNG specification, third edition, sections 5 (chunks) and 11 (their cont
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from os import SEEK_CUR
 from typing import BinaryIO, NamedTuple
@@ -203,15 +204,17 @@ def animation_of(opened: BinaryIO) -> tuple[Stack | None, bool]:
     """
     loops, times, is_first = 0, list[int](), True
     apart = False
-    for each in chunks(opened):
-        opened.seek(each.start)
-        if each.type == ANIMATION and each.length == COUNTS.size:
-            _, loops = COUNTS.unpack(opened.read(COUNTS.size))
-        elif each.type == FRAME and each.length == PLACED.size:
-            *_, number, per_second, _, _ = PLACED.unpack(opened.read(PLACED.size))
-            times.append(round(1000 * number / (per_second or 100)))
-        elif each.type == PIXELS and is_first:
-            is_first, apart = False, not times
+    # Whether a file that ends early can be read is for `sound` to say.
+    with suppress(EOFError):
+        for each in chunks(opened):
+            opened.seek(each.start)
+            if each.type == ANIMATION and each.length == COUNTS.size:
+                _, loops = COUNTS.unpack(opened.read(COUNTS.size))
+            elif each.type == FRAME and each.length == PLACED.size:
+                *_, number, per_second, _, _ = PLACED.unpack(opened.read(PLACED.size))
+                times.append(round(1000 * number / (per_second or 100)))
+            elif each.type == PIXELS and is_first:
+                is_first, apart = False, not times
     opened.seek(0)
     if len(times) < 2:
         return None, False

@@ -7,7 +7,6 @@ plugin would make three more copies of the image, two of them when it reads the 
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from cluster_worker.imagefiles.codecs.frames import (
     check_frame,
     milliseconds_of,
+    plane_header,
     read_frame,
 )
 from cluster_worker.imagefiles.codecs.header import (
@@ -109,7 +109,7 @@ def read_header(path: Path, name: str) -> Header:
 
 def read_plane_header(path: Path, name: str, plane: int) -> Header:
     """Read the header of a frame; all frames are as the first one."""
-    return replace(read_header(path, name), stack=None, plane=plane)
+    return plane_header(read_header, path, name, plane)
 
 
 def animation_of(found: Sequence[tuple[bytes, bytes]]) -> Stack | None:
@@ -219,7 +219,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 def is_animation(path: Path) -> bool:
     """Return whether a file has frames."""
     with path.open("rb") as opened:
-        return any(chunk_type == FRAME for chunk_type, _ in chunks(opened))
+        return any(chunk_type == FRAME for chunk_type, _ in chunks(opened, 0))
 
 
 def picture_of(image: Image, header: Header) -> PIL.Image.Image:
