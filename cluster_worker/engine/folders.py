@@ -1,10 +1,11 @@
 """The files of a folder: which are read, what their results are called, and which are done."""
 
 import csv
+import fcntl
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -208,7 +209,8 @@ class Journal:
     Raises
     ------
     Rejected
-        If the folder cannot be made or written, or holds the results of other steps.
+        If the folder cannot be made or written, holds the results of other steps, or another run
+        writes there.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any], *, again: bool = False) -> None:
@@ -216,21 +218,29 @@ class Journal:
         self.path = folder / JOURNAL
         self.done: dict[str, Outcome] = {}
         first = {"version": VERSION, **options}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lines = [] if again or not self.path.exists() else list(read_lines(self.path))
+        with ExitStack() as stack:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self.file = stack.enter_context(self.path.open("a", encoding="utf-8"))
+                # The system releases it when the file is closed, however that comes about.
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if again:
+                    self.file.truncate(0)
+                lines = list(read_lines(self.path))
+                # A power cut may have torn the last line.
+                self.file.write("\n" * (self.path.read_bytes()[-1:] not in (b"", b"\n")))
+            except BlockingIOError as error:
+                raise Rejected(f"{folder}: another run writes its results there") from error
+            except OSError as error:
+                raise Rejected(f"{folder}: cannot be written: {error.strerror}") from error
             if lines:
                 self.check(lines[0], first)
-            # A power cut may have torn the last line.
-            torn = bool(lines) and self.path.read_bytes()[-1:] != b"\n"
-            self.file = self.path.open("a" if lines else "w", encoding="utf-8")
-            self.file.write("\n" * torn)
-        except OSError as error:
-            raise Rejected(f"{folder}: cannot be written: {error.strerror}") from error
-        if not lines:
-            self.append(first)
-        for line in lines[1:]:
-            self.note(Outcome(**line))
+            else:
+                self.append(first)
+            for line in lines[1:]:
+                with suppress(TypeError):
+                    self.note(Outcome(**line))
+            self.stack = stack.pop_all()
 
     def check(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         """Check that the results in the folder are of these steps and options."""
@@ -273,15 +283,17 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
-        self.file.close()
+        self.stack.close()
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the lines of a journal, without those that a power cut has torn."""
+    """Read the lines of a journal, without those that are torn or of another shape."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             with suppress(ValueError):
-                yield json.loads(line)
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    yield found
 
 
 def join_tables(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:

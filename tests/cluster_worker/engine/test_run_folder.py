@@ -13,7 +13,14 @@ from PIL import Image
 from skimage import data, filters, measure
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.engine.folders import JOURNAL, Outcome, check_names, join_tables, list_files
+from cluster_worker.engine.folders import (
+    JOURNAL,
+    Journal,
+    Outcome,
+    check_names,
+    join_tables,
+    list_files,
+)
 from cluster_worker.engine.run_folder import FolderOptions, Progress, run_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -83,7 +90,7 @@ def test_a_second_run_makes_only_what_is_missing_or_has_changed(engine, scans, t
     target = tmp_path / "out"
     run_folder(engine, scans, target, INVERT)
     with (target / JOURNAL).open("a") as journal:
-        journal.write('{"source": "torn by a power c')
+        journal.write('{"size": 3}\n7\n{"source": "torn by a power c')
     (target / "a.png").unlink()
     Image.fromarray(data.coins()[:90]).save(scans / "day 2" / "a.JPG")
     report = run_folder(engine, scans, target, INVERT)
@@ -92,6 +99,11 @@ def test_a_second_run_makes_only_what_is_missing_or_has_changed(engine, scans, t
     assert read(target / "day 2" / "a.JPG").shape[0] == 90
     # What was added after the torn line is known to the third run.
     assert run_folder(engine, scans, target, INVERT).before == 3
+
+
+def test_two_runs_do_not_write_to_one_folder(engine, scans, tmp_path):
+    with Journal(tmp_path / "out", {}), pytest.raises(Rejected, match="another run writes its"):
+        run_folder(engine, scans, tmp_path / "out", INVERT)
 
 
 def test_results_of_other_steps_are_neither_kept_nor_mixed(engine, scans, tmp_path):
