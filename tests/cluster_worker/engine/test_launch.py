@@ -12,8 +12,7 @@ exec "$0" -c '
 import numpy as np
 from pathlib import Path
 from cluster_worker import Engine
-from cluster_worker.engine import engine as room
-room.ALLOCATE_SECONDS = 1.0
+from cluster_worker.pixels.header import header_of
 image = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
 wide = [{"operation": "median", "footprint": "disk", "radius": 3}, {"operation": "threshold_otsu"}]
 with Engine(2) as engine:
@@ -33,7 +32,7 @@ with Engine(2) as engine:
         assert np.array_equal(job.result, expected)
     large = np.zeros((1600, 1600), np.uint8)
     try:
-        engine.run(large, wide)
+        engine.allocate_job(engine.plan_request(header_of(large.shape, "uint8"), wide), seconds=1)
     except TimeoutError as error:
         print(error)
     Path("/dev/shm/filler").unlink()
