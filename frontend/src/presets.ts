@@ -1,5 +1,6 @@
-/** Ready-made chains. */
+/** Ready-made chains: those that end in a table are the shell's as well. */
 
+import FROM_IMAGE_TO_TABLE from "../../config/contract/presets.json";
 import { MEASURED } from "./properties";
 import type { StepBody } from "./recipe";
 import { texts } from "./texts";
@@ -22,6 +23,7 @@ export const PRESETS: readonly Preset[] = [
       { operation: "regionprops_table", properties: MEASURED, intensity: "original" },
     ],
   },
+  ...(FROM_IMAGE_TO_TABLE as unknown as readonly Preset[]),
   {
     id: "scan",
     ...texts.presets.scan,

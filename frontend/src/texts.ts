@@ -401,7 +401,10 @@ export const texts = {
     heading: "Begin anew with",
     begin: "Add one above, or begin with a chain that many use:",
     taken: (name: string) => `The filters of “${name}” are in place.`,
-    count: { name: "Count cells", help: "How many there are; area, place and brightness of each" },
+    count: {
+      name: "Count objects",
+      help: "Bright objects that lie apart: how many; area, place and brightness of each",
+    },
     scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
     edges: { name: "Line drawing", help: "Edges as thin lines" },
     crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },

@@ -46,7 +46,7 @@ def tiff(image):
 
 
 def counted(image):
-    """Return labels and table of the preset "Count cells", by scikit-image alone."""
+    """Return labels and table of the preset "Count objects", by scikit-image alone."""
     blurred = filters.gaussian(util.img_as_float32(image), 2.0)
     labels = measure.label(blurred > filters.threshold_otsu(blurred))
     return labels, measure.regionprops_table(labels, image, properties=MEASURED)
@@ -82,7 +82,7 @@ def assert_measured(content, expected):
 def test_a_biologist_counts_cells_and_gets_the_numbers_of_scikit_image(page):
     images = {f"plate {number}.tif": nuclei(number) for number in (1, 2)}
     choose(page, *((name, "image/tiff", tiff(image)) for name, image in images.items()))
-    page.get_by_role("button", name="Count cells").click()
+    page.get_by_role("button", name="Count objects").click()
     process(page)
     for name in images:
         succeeds(page, name)
@@ -111,11 +111,23 @@ def test_a_biologist_counts_cells_and_gets_the_numbers_of_scikit_image(page):
     assert {each[0] for each in rows} == {first, second}
 
 
+def test_cells_that_touch_are_counted_one_by_one(page):
+    rows, columns = np.mgrid[:120, :200]
+    discs = [np.hypot(rows - 60, columns - centre) < 24 for centre in (60, 98, 170)]
+    image = (1000 + 9000 * np.any(discs, axis=0)).astype(np.uint16)
+    choose(page, ("touching.tif", "image/tiff", tiff(image)))
+    page.get_by_role("button", name="Count cells").click()
+    process(page)
+    succeeds(page, "touching.tif")
+    # Two of them would be one object for "Count objects".
+    expect(page.get_by_text("3 objects", exact=True)).to_be_visible()
+
+
 def test_a_press_on_an_object_leads_to_its_row(page):
     image = nuclei(3)
     labels, expected = counted(image)
     choose(page, ("plate.tif", "image/tiff", tiff(image)))
-    page.get_by_role("button", name="Count cells").click()
+    page.get_by_role("button", name="Count objects").click()
     process(page)
     succeeds(page, "plate.tif")
     grid = page.get_by_role("grid")
