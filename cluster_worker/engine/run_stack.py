@@ -15,15 +15,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, Union
-
-import numpy as np
+from typing import Self, Union
 
 from cluster_worker.engine.file_plans import MEMORY_BYTES_MAX
 from cluster_worker.engine.file_results import FileResult
 from cluster_worker.engine.job import EngineJob, Progress, ignore
 from cluster_worker.engine.run_file import FileJob
-from cluster_worker.engine.tables import Table
+from cluster_worker.engine.tables import JoinedTables, Table
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled, Rejected
 from cluster_worker.imagefiles.codecs.header import Header
@@ -239,17 +237,6 @@ class StackFile:
             plane = whole.name(self.planes.numbers[number])
             raise Rejected(f"{self.name}: {plane}: {text}") from error
 
-    def places(self, number: int, rows: int) -> dict[str, Any]:
-        """Return the first columns of a table: the plane, and its place along several axes.
-
-        All are places in the file, and count from 1 as the options that choose planes do.
-        """
-        whole, plane = self.planes.whole.stack or self.stack, self.planes.numbers[number]
-        place = {"plane": plane + 1}
-        if len(whole.axes) > 1:
-            place |= {axis: each + 1 for axis, each in whole.place(plane).items()}
-        return {name: np.full(rows, each, np.int64) for name, each in place.items()}
-
     def __enter__(self) -> Self:
         """Return the file itself."""
         return self
@@ -275,13 +262,15 @@ class StackRun:
         What the planes that are done have used.
     began : float
         Seconds on the monotonic clock; 0 before the start.
+    joined : JoinedTables
+        The tables of the planes that are done.
     """
 
     def __init__(self, file: StackFile) -> None:
         self.file = file
         self.done: Future[None] = Future()
         self.spent, self.began, self.planes_done = NOTHING, 0.0, 0
-        self.parts: dict[str, list[dict[str, Any]]] = {}
+        self.joined = JoinedTables()
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self.running: set[EngineJob] = set()
@@ -320,12 +309,7 @@ class StackRun:
     @property
     def tables(self) -> dict[str, Table]:
         """The tables by their names, with the rows of all planes."""
-        return {
-            name: Table(
-                {column: np.concatenate([each[column] for each in parts]) for column in parts[0]}
-            )
-            for name, parts in self.parts.items()
-        }
+        return self.joined.tables
 
     def start(self, progress: Progress = ignore, *, first: bool = True) -> None:
         """Run the planes on a thread.
@@ -351,7 +335,8 @@ class StackRun:
                     for number, file in self.finished(first):
                         with self.file.naming(number):
                             self.file.add(decoder, number, file)
-                            self.add_tables(number, file)
+                            for name, table in file.job.tables.items():
+                                self.joined.add(name, table, self.file.planes.place(number))
                         self.planes_done = number + 1
                         progress(self.planes_done, self.file.stack.planes)
                 finally:
@@ -448,21 +433,6 @@ class StackRun:
             if self.ended.is_set():
                 raise Cancelled
             self.running.add(job)
-
-    def add_tables(self, number: int, file: FileJob) -> None:
-        """Note the rows of a plane, with its place in the file.
-
-        Raises
-        ------
-        Rejected
-            If a table has other columns than that of the first plane.
-        """
-        for name, table in file.job.tables.items():
-            rows = len(next(iter(table.values()))) if table else 0
-            parts = self.parts.setdefault(name, [])
-            parts.append({**self.file.places(number, rows), **table})
-            if list(parts[-1]) != list(parts[0]):
-                raise Rejected("its table has other columns than that of the first plane")
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until all planes are written.

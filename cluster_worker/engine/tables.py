@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.errors import Rejected
 from cluster_worker.objects.store import is_address, write_object
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.declare import Table as TableDecomposition
@@ -30,6 +31,63 @@ class Table(dict[str, NDArray[Any]]):
         """
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             write_rows(csv.writer(file, lineterminator="\n"), list(self), list(self.values()))
+
+
+class JoinedTables:
+    """Tables whose rows come plane by plane, and are joined when they are first read.
+
+    Attributes
+    ----------
+    nbytes : int
+        Bytes of all rows that have come.
+    """
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[Table]] = {}
+        self.nbytes = 0
+
+    def add(self, name: str, table: Table, place: Mapping[str, int]) -> None:
+        """Add the rows of a plane to the table of a name.
+
+        Parameters
+        ----------
+        name : str
+            Of the table.
+        table : Table
+            The rows.
+        place : mapping of str to int
+            First columns: where the plane lies.
+
+        Raises
+        ------
+        Rejected
+            If they have other columns than those of the first plane.
+        """
+        count = len(next(iter(table.values()))) if table else 0
+        rows = Table({column: np.full(count, each, np.int64) for column, each in place.items()})
+        rows.update(table)
+        parts = self.parts.setdefault(name, [])
+        if parts and list(rows) != list(parts[0]):
+            raise Rejected("its table has other columns than that of the first plane")
+        parts.append(rows)
+        self.nbytes += sum(column.nbytes for column in rows.values())
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by their names; not for two threads at the same time."""
+        return {name: self.join(parts) for name, parts in self.parts.items()}
+
+    def join(self, parts: list[Table]) -> Table:
+        """Join the rows of a table into its first part, which alone stays, and return it."""
+        first, *others = parts
+        if others:
+            # One column after the other, so that no two copies of a whole table are in memory.
+            for column in first:
+                first[column] = np.concatenate(
+                    [first[column], *(each.pop(column) for each in others)]
+                )
+            del parts[1:]
+        return first
 
 
 def write_rows(writer: Any, names: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:

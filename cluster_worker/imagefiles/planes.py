@@ -34,6 +34,15 @@ class ChosenPlanes(NamedTuple):
     numbers: tuple[int, ...]
     channels: str = ""
 
+    def place(self, number: int) -> dict[str, int]:
+        """Return the place of a chosen plane in the file: its number, and along several axes.
+
+        All count from 1, as the options that choose planes do.
+        """
+        stack, plane = self.whole.stack, self.numbers[number]
+        along = stack.place(plane) if stack is not None and len(stack.axes) > 1 else {}
+        return {"plane": plane + 1} | {axis: each + 1 for axis, each in along.items()}
+
 
 def choose_planes(whole: Header, choice: Choice = ALL) -> ChosenPlanes:
     """Choose planes of a file.

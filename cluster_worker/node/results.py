@@ -77,7 +77,7 @@ class ResultWriter:
         OSError
             If a file cannot be written.
         """
-        self.check_tables()
+        check_tables(self.file.job)
         found = result_steps(self.steps, recipe.by_name(operation_catalogue()))
         for number, step in enumerate(found):
             check()
@@ -87,22 +87,6 @@ class ResultWriter:
             if step.is_last_image:
                 self.main = self.results[-1]
             yield path, self.results[-1]
-
-    def check_tables(self) -> None:
-        """Check the size of the tables, before they are read.
-
-        Raises
-        ------
-        Rejected
-            If they are too large.
-        """
-        size = tables_bytes(self.file.job)
-        if size > TABLES_BYTES_MAX:
-            raise Rejected(
-                f"the tables hold {size / MIB:,.0f} MiB of numbers; at most "
-                f"{TABLES_BYTES_MAX / MIB:,.0f} MiB are kept for one image; measure fewer "
-                "properties, or remove small objects before"
-            )
 
     def image(self, step: ResultStep, path: Path) -> Result:
         """Write the last image, or one that is kept."""
@@ -142,9 +126,25 @@ class ResultWriter:
         return self.row.batch, self.row.job, self.row.attempt
 
 
+def check_tables(job: AnyJob) -> None:
+    """Check the size of a job's tables: before they are read, or of the planes that are done.
+
+    Raises
+    ------
+    Rejected
+        If they are too large.
+    """
+    size = tables_bytes(job)
+    if size > TABLES_BYTES_MAX:
+        raise Rejected(
+            f"the tables hold {size / MIB:,.0f} MiB of numbers; at most "
+            f"{TABLES_BYTES_MAX / MIB:,.0f} MiB are kept for one image; measure fewer "
+            "properties, or remove small objects before"
+        )
+
+
 def tables_bytes(job: AnyJob) -> int:
     """Return the size of a job's tables, without reading them; those of a stack are in memory."""
     if isinstance(job, StackRun):
-        parts = (part for parts in job.parts.values() for part in parts)
-        return sum(column.nbytes for part in parts for column in part.values())
+        return job.joined.nbytes
     return sum(Path(each).stat().st_size for each in job.task.tables)

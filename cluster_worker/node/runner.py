@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, file_job
-from cluster_worker.engine.run_stack import AnyJob
+from cluster_worker.engine.run_stack import AnyJob, StackRun
 from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
@@ -22,7 +22,7 @@ from cluster_worker.node.charges import Charges, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
 from cluster_worker.node.heartbeat import Heartbeat
-from cluster_worker.node.results import ResultWriter
+from cluster_worker.node.results import ResultWriter, check_tables
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
 from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
@@ -48,8 +48,6 @@ BROKEN_SECONDS = 2.0
 # A job of the interactive lane that is estimated to compute longer is moved to the bulk lane: each
 # lane has few slots, and a visitor's ten long jobs would hold all of them.
 INTERACTIVE_SECONDS_MAX = 1.0
-
-
 # Wait before the message of a job is handed back that needs a newer worker, which may only be
 # starting. The broker counts it as a delivery, of which a message has `resources.DELIVERY_LIMIT`.
 UNKNOWN_SECONDS = 30.0
@@ -337,9 +335,12 @@ class Runner:
         Raises
         ------
         Rejected
-            If the planes that are done took more processor time than all ranks may for an image.
+            If the planes that are done took more processor time than all ranks may for an image,
+            or their tables are too large.
         """
         beat.note(done, total)
+        if isinstance(job, StackRun):
+            check_tables(job)
         most = self.engine.ranks * self.settings.job_seconds_max
         if job.spent.cpu_seconds > most:
             raise Rejected(

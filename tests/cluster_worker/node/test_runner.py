@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from skimage import data
 
 from cluster_worker.engine.engine import Engine
+from cluster_worker.engine.run_stack import StackFile
 from cluster_worker.errors import Cancelled, DecoderDied, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
@@ -193,6 +194,18 @@ def test_tables_too_large_for_a_node_are_refused_before_it_reads_them(runner, s3
     row = row_of(runner, message)
     assert (row.state, row.results) == ("failed", "")
     assert "MiB of numbers; at most 0 MiB are kept for one image; measure fewer" in row.reason
+
+
+def test_a_stack_ends_at_the_plane_whose_table_is_one_too_many(runner, s3, monkeypatch):
+    monkeypatch.setattr("cluster_worker.node.results.TABLES_BYTES_MAX", 200)
+    seen, add = [], StackFile.add
+    monkeypatch.setattr(StackFile, "add", lambda *given: (seen.append(given[2]), add(*given)))
+    steps = recipe.check([{"operation": "image_statistics"}], catalogue(), 20)
+    message = put(runner, s3, np.stack([SIXTEEN_BITS] * 20), steps)
+    assert runner.run(message) is Verdict.DONE
+    assert "MiB of numbers; at most 0 MiB are kept" in row_of(runner, message).reason
+    # A row has six numbers of 8 bytes.
+    assert seen == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 16], ids=["held", "streamed"])
