@@ -1,11 +1,13 @@
 """What the jobs of each visitor used on this node, until it is written into the table."""
 
+import math
 import threading
 import time
 from collections import Counter
 
-from cluster_worker.engine.run_stack import AnyJob
-from cluster_worker.errors import Broken
+from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackFile
+from cluster_worker.errors import Broken, Rejected
+from cluster_worker.imagefiles.formats import Header, megapixels
 from cluster_worker.log import event
 from cluster_worker.timings import Spent
 from config.contract import resources
@@ -67,3 +69,27 @@ def spent_on(job: AnyJob, ranks: int) -> Spent:
         return job.spent
     seconds = time.monotonic() - job.began
     return Spent(seconds, seconds * (ranks if job.task.wide else 1))
+
+
+def pixels_in(header: Header, most: int) -> int:
+    """Return the rows × columns of all planes of a file.
+
+    Raises
+    ------
+    Rejected
+        If they are more than `most`, which is the limit for a single image, too.
+    """
+    planes = header.stack.planes if header.stack else 1
+    pixels = math.prod(header.shape[:2]) * planes
+    if pixels > most:
+        raise Rejected(
+            f"{header.name}: has {planes} planes of {megapixels(pixels)} megapixels together; at "
+            f"most {megapixels(most)} megapixels are accepted, so send some planes as a file"
+        )
+    return pixels
+
+
+def pixels_in_inputs(file: AnyFile) -> int:
+    """Return the rows × columns of the other images that a job decodes, for each of its planes."""
+    first, planes = (file.first, file.stack.planes) if isinstance(file, StackFile) else (file, 1)
+    return planes * sum(math.prod(each.header.shape[:2]) for each in first.inputs.values())

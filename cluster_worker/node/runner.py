@@ -16,9 +16,9 @@ from cluster_worker.engine.run_stack import AnyJob, StackRun
 from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
-from cluster_worker.imagefiles.formats import Header, megapixels
+from cluster_worker.imagefiles.formats import Header
 from cluster_worker.log import event
-from cluster_worker.node.charges import Charges, spent_on
+from cluster_worker.node.charges import Charges, pixels_in, pixels_in_inputs, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
 from cluster_worker.node.heartbeat import Heartbeat
@@ -287,6 +287,7 @@ class Runner:
                 place = source, header, batch.steps, batch.format, spool
                 file = file_job(self.engine, decoder, *place, options)
                 stack.push(file)
+                timings.pixels += pixels_in_inputs(file)
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
                     raise TooLong
                 file.read()
@@ -473,24 +474,6 @@ class Runner:
         kept_ms = row.kept_until - milliseconds()
         self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, kept_ms)
         return key
-
-
-def pixels_in(header: Header, most: int) -> int:
-    """Return the rows × columns of all planes of a file.
-
-    Raises
-    ------
-    Rejected
-        If they are more than `most`, which is the limit for a single image, too.
-    """
-    planes = header.stack.planes if header.stack else 1
-    pixels = math.prod(header.shape[:2]) * planes
-    if pixels > most:
-        raise Rejected(
-            f"{header.name}: has {planes} planes of {megapixels(pixels)} megapixels together; at "
-            f"most {megapixels(most)} megapixels are accepted, so send some planes as a file"
-        )
-    return pixels
 
 
 def sentence(row: Job, error: Exception) -> str:

@@ -318,6 +318,14 @@ def test_steps_read_the_upload_of_an_earlier_job(runner, s3, flat, monkeypatch, 
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_the_other_images_of_a_job_are_charged_too(runner, s3, flat):
+    empty = flat(SIXTEEN_BITS // 2 + 9000)
+    for image, images in ((SIXTEEN_BITS, 2), (np.stack([SIXTEEN_BITS] * 3), 6)):
+        runner.charges.write(runner.table, 1)
+        runner.run(put(runner, s3, image, FLAT_FIELD, inputs=(empty,)))
+        assert runner.charges.pixels[""] == images * SIXTEEN_BITS.size
+
+
 def test_an_input_that_is_gone_or_has_another_size_fails_the_job(runner, s3, flat):
     small = flat(SIXTEEN_BITS[:99])
     message = put(runner, s3, SIXTEEN_BITS, FLAT_FIELD, inputs=(small,))
