@@ -36,7 +36,7 @@ from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
 from cluster_worker.objects.chunks import CHUNK
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.pixels.shared_memory import PATIENT, Pixels, Segment, Segments, Wait
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.recipe import plan_any
 from cluster_worker.plan.request import Depth, PlanRequest, RecipeRequest, Request
@@ -318,7 +318,7 @@ class Engine:
         return self.allocate_job(self.plan_request(header, steps, depth, inputs))
 
     def allocate_job(
-        self, request: Request, source: Pixels | None = None, seconds: float = ALLOCATE_SECONDS
+        self, request: Request, source: Pixels | None = None, wait: Wait = PATIENT
     ) -> EngineJob:
         """Make a job with all its images in shared memory; a given `source` lies there already."""
         planned = plan_any(request)
@@ -328,7 +328,7 @@ class Engine:
         sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in images]
         # Of several hosts, what passes leave lies in the store.
         sizes += planned.slots() if self.chunk == 1 else []
-        segments = self.segments.allocate(sizes, seconds)
+        segments = self.segments.allocate(sizes, wait)
         paths = [str(each.path) for each in segments]
         pixels = [
             Pixels(path, *each) for path, each in zip(paths[: len(images)], images, strict=True)

@@ -21,7 +21,7 @@ from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address
-from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS
+from cluster_worker.pixels.shared_memory import Look, Wait, no_look
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 
@@ -78,6 +78,7 @@ def file_job(
     folder: Path,
     options: RunOptions = PLAIN,
     remote: ObjectFile | None = None,
+    look: Look = no_look,
 ) -> AnyFile:
     """Make the job of a file of one plane or of several.
 
@@ -89,10 +90,12 @@ def file_job(
         Of the file.
     options : RunOptions
         Which planes, and how they are processed.
+    look : callable
+        Asked while the job waits for shared memory, as that of a `Wait`.
 
     Raises
     ------
-    Rejected
+    Rejected, Cancelled, TimeoutError
         As `FileJob` and `StackFile`.
     """
     planes = choose_planes(whole, options.choice)
@@ -118,16 +121,17 @@ def file_job(
                 "planes as a file"
             )
 
-    def make_job(number: int, seconds: float = ALLOCATE_SECONDS) -> FileJob:
+    def make_job(number: int, wait: Wait) -> FileJob:
         header = read_plane_header(decoder, path, planes, number)
         check_together(header, number)
-        return FileJob(engine, decoder, path, header, *given, whole.stack, seconds)
+        return FileJob(engine, decoder, path, header, *given, whole.stack, wait)
 
+    wait = Wait(look=look)
     if planes.stack is None:
-        return make_job(0)
+        return make_job(0, wait)
     if format != "same" and FORMATS[format].open_stack is None:
         raise stack_refusal(whole.name, planes.stack, format)
-    return StackFile(engine.decoders, engine.ranks, planes, make_job, folder)
+    return StackFile(engine.decoders, engine.ranks, planes, make_job, folder, wait)
 
 
 def check_paths(source: Path | str, target: Path, inputs: Files = MappingProxyType({})) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
 from cluster_worker.pixels.header import header_of
-from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.pixels.shared_memory import Pixels, Segment, Segments
 from cluster_worker.plan.request import check_image
 
 Image = NDArray[Any]
@@ -27,7 +27,7 @@ Image = NDArray[Any]
 def hold(segments: Segments, image: Image) -> "Held":
     """Copy an image into shared memory; see `Engine.hold`."""
     check_image(header_of(image.shape, image.dtype.name))
-    [segment] = segments.allocate([image.nbytes], ALLOCATE_SECONDS)
+    [segment] = segments.allocate([image.nbytes])
     held = Held(segments, segment, Pixels(str(segment.path), image.shape, image.dtype.name))
     np.copyto(held.array, image)
     return held

@@ -27,7 +27,7 @@ from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels, Segment, Segments
+from cluster_worker.pixels.shared_memory import PATIENT, Pixels, Segment, Segments, Wait
 from cluster_worker.pixels.stack import Stack
 from cluster_worker.plan.nodata import NoRule, stands_apart
 from cluster_worker.plan.passes import Plan
@@ -61,9 +61,9 @@ class JobFactory(Protocol):
         """Check that a rank has the memory for the plan's passes."""
 
     def allocate_job(
-        self, request: Request, source: Pixels | None = None, seconds: float = ALLOCATE_SECONDS
+        self, request: Request, source: Pixels | None = None, wait: Wait = PATIENT
     ) -> EngineJob:
-        """Make a job with all its images in shared memory; wait for it for some seconds."""
+        """Make a job with all its images in shared memory, for which it may have to wait."""
 
     def make_job(
         self,
@@ -111,8 +111,8 @@ class FileJob:
         Where the file lies, if that is an object store; `path` is then its copy.
     among : Stack, optional
         The planes of the file, if `header` is of one of several.
-    seconds : float
-        How long to wait for shared memory that others use.
+    wait : Wait
+        How to wait for shared memory that others use.
 
     Attributes
     ----------
@@ -133,7 +133,9 @@ class FileJob:
     Broken, OSError
         If the disk has no room now.
     TimeoutError
-        If others use the shared memory for longer than `seconds`.
+        If others use the shared memory for too long.
+    Cancelled
+        If the wait is ended.
     """
 
     has_pixels = True
@@ -152,9 +154,9 @@ class FileJob:
         inputs: Files = MappingProxyType({}),
         remote: ObjectFile | None = None,
         among: Stack | None = None,
-        seconds: float = ALLOCATE_SECONDS,
+        wait: Wait = PATIENT,
     ) -> None:
-        self.decoder, self.seconds = decoder, seconds
+        self.decoder, self.wait = decoder, wait
         self.path, self.remote = path, remote
         if header.stack is not None:
             raise ValueError(f"{header.name}: has {header.stack.planes} planes, and one is taken")
@@ -181,7 +183,7 @@ class FileJob:
             if should_stream(header, planned, formats):
                 self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
             else:
-                self.job = engine.allocate_job(request, seconds=seconds)
+                self.job = engine.allocate_job(request, wait=wait)
             stack.callback(self.job.close)
             self.stack = stack.pop_all()
 
@@ -229,7 +231,7 @@ class FileJob:
             if fits
         ]
         sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in in_memory]
-        segments = engine.segments.allocate(sizes, self.seconds) if sizes else []
+        segments = engine.segments.allocate(sizes, self.wait) if sizes else []
         pixels = iter(
             Pixels(str(segment.path), *each)
             for segment, each in zip(segments, in_memory, strict=True)

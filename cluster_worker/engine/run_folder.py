@@ -24,7 +24,7 @@ from cluster_worker.engine.folders import (
     list_files,
 )
 from cluster_worker.engine.run_file import Files, JobFactory
-from cluster_worker.engine.run_stack import AnyFile, AnyJob
+from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
 from cluster_worker.engine.steps import checked_steps, operation_catalogue
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
@@ -292,7 +292,7 @@ class FolderRun:
         with self.engine.decoders.checkout() as decoder:
             header = decoder.read_header(each.path, each.name)
             place = each.path, header, given.steps, given.format, folder
-            with file_job(self.engine, decoder, *place, options) as file:
+            with file_job(self.engine, decoder, *place, options, look=self.look) as file:
                 self.add(file.job)
                 try:
                     yield file
@@ -306,3 +306,19 @@ class FolderRun:
             if self.ended.is_set():
                 raise Cancelled
             self.jobs.add(job)
+
+    def look(self) -> bool:
+        """Return whether files of this run hold shared memory and are at work.
+
+        A file that waits for memory goes on to wait then, however long the others take. The engine
+        ends those that take too long.
+
+        Raises
+        ------
+        Cancelled
+            If the run has ended.
+        """
+        with self.lock:
+            if self.ended.is_set():
+                raise Cancelled
+            return any(not isinstance(job, StackRun) or not job.is_waiting for job in self.jobs)

@@ -31,15 +31,15 @@ from cluster_worker.imagefiles.formats import FORMATS
 from cluster_worker.imagefiles.planes import ChosenPlanes
 from cluster_worker.imagefiles.stacks import stack_refusal, unheld
 from cluster_worker.imagefiles.streams import Spool
-from cluster_worker.pixels.shared_memory import ALLOCATE_SECONDS, Pixels
+from cluster_worker.pixels.shared_memory import Pixels, Wait
 from cluster_worker.pixels.stack import Stack
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan
 from cluster_worker.plan.request import Request
 from cluster_worker.timings import NOTHING
 
-# Makes the job of a plane, by its number among the chosen ones; it waits some seconds for memory.
-MakeJob = Callable[[int, float], FileJob]
+# Makes the job of a plane, by its number among the chosen ones; it may wait for shared memory.
+MakeJob = Callable[[int, Wait], FileJob]
 # How long a plane waits for shared memory before the first one gives up its own.
 FIRST_SECONDS = 10.0
 
@@ -65,6 +65,8 @@ class StackFile:
         Makes the job of a plane.
     scratch_dir : Path
         Folder on disk for the results until they are moved.
+    wait : Wait
+        How to wait for shared memory that others use.
 
     Attributes
     ----------
@@ -96,14 +98,15 @@ class StackFile:
         planes: ChosenPlanes,
         make_job: MakeJob,
         scratch_dir: Path,
+        wait: Wait,
     ) -> None:
         assert planes.stack is not None  # noqa: S101 - one plane is a `FileJob`
         self.decoders, self.ranks, self.planes = decoders, ranks, planes
         self.stack: Stack = planes.stack
-        self.make_job = make_job
+        self.make_job, self.wait = make_job, wait
         with ExitStack() as stack:
             with self.naming(0):
-                self.first = stack.enter_context(make_job(0, ALLOCATE_SECONDS))
+                self.first = stack.enter_context(make_job(0, wait))
             for each in self.first.results:
                 if FORMATS[each.format].open_stack is None:
                     raise stack_refusal(self.name, self.stack, each.format)
@@ -264,6 +267,8 @@ class StackRun:
         Seconds on the monotonic clock; 0 before the start.
     joined : JoinedTables
         The tables of the planes that are done.
+    is_waiting : bool
+        Whether it waits for shared memory, and has none.
     """
 
     def __init__(self, file: StackFile) -> None:
@@ -271,6 +276,7 @@ class StackRun:
         self.done: Future[None] = Future()
         self.spent, self.began, self.planes_done = NOTHING, 0.0, 0
         self.joined = JoinedTables()
+        self.is_waiting = False
         self.ended = threading.Event()
         self.lock = threading.Lock()
         self.running: set[EngineJob] = set()
@@ -383,20 +389,35 @@ class StackRun:
         ------
         Broken
             If others use the shared memory for too long.
+        Cancelled
+            If the job is cancelled meanwhile.
         """
         if number == 0:
             return self.file.first
-        waits = (FIRST_SECONDS, ALLOCATE_SECONDS) if is_alone else (0.0,)
+        first_wait = Wait(FIRST_SECONDS if is_alone else 0.0, self.check)
         with self.file.naming(number):
-            for seconds in waits:
-                try:
-                    return self.file.make_job(number, seconds)
-                except TimeoutError as error:
-                    if seconds == ALLOCATE_SECONDS:
-                        raise Broken(f"{self.file.name}: {error}") from error
-                    if is_alone:
-                        self.file.release_first()
-        return None
+            with suppress(TimeoutError):
+                return self.file.make_job(number, first_wait)
+            if not is_alone:
+                return None
+            self.file.release_first()
+            self.is_waiting = True
+            try:
+                return self.file.make_job(number, self.file.wait._replace(look=self.look))
+            except TimeoutError as error:
+                raise Broken(f"{self.file.name}: {error}") from error
+            finally:
+                self.is_waiting = False
+
+    def check(self) -> None:
+        """Raise Cancelled if the job is cancelled."""
+        if self.ended.is_set():
+            raise Cancelled
+
+    def look(self) -> bool | None:
+        """Answer as the look of the file's own wait, unless the job is cancelled."""
+        self.check()
+        return self.file.wait.look()
 
     def waited(self, number: int, file: FileJob) -> Iterator[tuple[int, FileJob]]:
         """Wait for the job of a plane, yield both, and close the job."""

@@ -285,7 +285,8 @@ class Runner:
                 spool = Path(self.settings.spool_dir)
                 options = RunOptions(spool, batch.depth, batch.metadata, inputs)
                 place = source, header, batch.steps, batch.format, spool
-                file = file_job(self.engine, decoder, *place, options)
+                look = functools.partial(self.check_waiting, beat)
+                file = file_job(self.engine, decoder, *place, options, look=look)
                 stack.push(file)
                 timings.pixels += pixels_in_inputs(file)
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
@@ -348,6 +349,12 @@ class Runner:
                 f"{done} of its {total} planes took {job.spent.cpu_seconds:,.0f} s of processor "
                 f"time; at most {most:,.0f} s are allowed for a file, so send some planes as a file"
             )
+
+    def check_waiting(self, beat: Heartbeat) -> None:
+        """Raise Cancelled if a job that waits for memory is lost, or a drain's time is over."""
+        beat.check()
+        if self.draining.is_set() or time.monotonic() > self.ends:
+            raise Cancelled
 
     def wait(self, job: AnyJob) -> None:
         """Wait until the ranks are done; cancel the job if a drain leaves too little time for it.

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +37,35 @@ MAPS_MAX = 48
 PREFIX = "dip-"
 # How long a job waits for shared memory that other jobs or other programs use.
 ALLOCATE_SECONDS = 600.0
-# Time between two tries while other programs use it.
+# Time between two looks while a job waits for it.
 ROOM_SECONDS = 0.25
+
+# Asked while a job waits for shared memory: it raises Cancelled to end the wait, and returns True
+# if those that use the memory work on, so that the time begins anew.
+Look = Callable[[], bool | None]
+
+
+def no_look() -> None:
+    """Return None: nothing but the time ends the wait."""
+
+
+class Wait(NamedTuple):
+    """How a job waits for shared memory that other jobs or other programs use.
+
+    Attributes
+    ----------
+    seconds : float
+        How long.
+    look : callable
+        Asked a few times a second.
+    """
+
+    seconds: float = ALLOCATE_SECONDS
+    look: Look = no_look
+
+
+# How a job waits if nobody says more.
+PATIENT = Wait()
 
 
 class Pixels(NamedTuple):
@@ -103,6 +131,26 @@ class Segment:
     nbytes: int
 
 
+class Deadline:
+    """The end of a wait for shared memory; the parameter is as for `Segments.allocate`.
+
+    Attributes
+    ----------
+    at : float
+        On the monotonic clock.
+    """
+
+    def __init__(self, wait: Wait) -> None:
+        self.wait = wait
+        self.at = time.monotonic() + wait.seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left, not above 0 if none are; raises as the look does."""
+        if self.wait.look():
+            self.at = time.monotonic() + self.wait.seconds
+        return self.at - time.monotonic()
+
+
 class Segments:
     """The segments of one engine: limited in total, and kept warm between jobs. Thread-safe.
 
@@ -138,33 +186,32 @@ class Segments:
         self.maps = Maps()
         self.changed = threading.Condition()
 
-    def allocate(self, sizes: list[int], seconds: float) -> list[Segment]:
+    def allocate(self, sizes: list[int], wait: Wait = PATIENT) -> list[Segment]:
         """Reserve segments for one job: all at once, so that jobs cannot deadlock.
 
         Parameters
         ----------
         sizes : list of int
             Least size of each segment, in bytes.
-        seconds : float
-            How long to wait for memory that other jobs or other programs use.
+        wait : Wait
+            How to wait for memory that other jobs or other programs use.
 
         Raises
         ------
         Rejected
             If the sum exceeds the limit, or what held images leave of it.
         TimeoutError
-            If others still use the memory after `seconds`.
+            If others still use the memory when the time is over.
+        Exception
+            What the look raises.
         """
         total = sum(sizes)
         self.check_fits(total)
-        deadline = time.monotonic() + seconds
-        with self.changed:
-            while self.taken + total > self.limit:
-                if not self.changed.wait(deadline - time.monotonic()):
-                    raise TimeoutError("shared memory is held by other jobs")
-            self.taken += total
-            evicted = self.evict()
-        self.discard(evicted)
+        deadline, left = Deadline(wait), wait.seconds
+        while not self.reserve(total, min(left, ROOM_SECONDS)):
+            left = deadline.left()
+            if left <= 0:
+                raise TimeoutError("shared memory is held by other jobs")
         found: list[Segment] = []
         try:
             found = self.wait_for_room(sizes, deadline)
@@ -174,6 +221,16 @@ class Segments:
                 self.taken += sum(each.nbytes for each in found) - total
                 self.changed.notify_all()
         return found
+
+    def reserve(self, total: int, seconds: float) -> bool:
+        """Count bytes as taken; return False if other jobs leave too few for some seconds."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.taken + total <= self.limit, seconds):
+                return False
+            self.taken += total
+            evicted = self.evict()
+        self.discard(evicted)
+        return True
 
     def check_fits(self, total: int) -> None:
         """Check that segments of `total` bytes fit when no other job runs; raises `Rejected`."""
@@ -189,7 +246,7 @@ class Segments:
                 f"leave {(self.limit - self.held) / 2**20:.0f} MiB; release some"
             )
 
-    def wait_for_room(self, sizes: list[int], deadline: float) -> list[Segment]:
+    def wait_for_room(self, sizes: list[int], deadline: Deadline) -> list[Segment]:
         """Find or make segments; wait while other programs use the memory.
 
         The caller has counted the sum of the sizes as taken.
@@ -197,7 +254,9 @@ class Segments:
         Raises
         ------
         TimeoutError
-            If they still use it at the deadline, on the monotonic clock.
+            If they still use it at the deadline.
+        Exception
+            What the look raises.
         """
         while True:
             found: list[Segment] = []
@@ -208,7 +267,7 @@ class Segments:
                 with self.changed:
                     unused, self.warm = [*self.warm, *found], []
                 self.discard(unused)
-                left = deadline - time.monotonic()
+                left = deadline.left()
                 if left <= 0:
                     need = sum(sizes) / 2**20
                     raise TimeoutError(

@@ -13,6 +13,7 @@ import numpy as np
 from pathlib import Path
 from cluster_worker import Engine
 from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.shared_memory import Wait
 image = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
 wide = [{"operation": "median", "footprint": "disk", "radius": 3}, {"operation": "threshold_otsu"}]
 with Engine(2) as engine:
@@ -31,8 +32,9 @@ with Engine(2) as engine:
         assert not job.losses
         assert np.array_equal(job.result, expected)
     large = np.zeros((1600, 1600), np.uint8)
+    request = engine.plan_request(header_of(large.shape, "uint8"), wide)
     try:
-        engine.allocate_job(engine.plan_request(header_of(large.shape, "uint8"), wide), seconds=1)
+        engine.allocate_job(request, wait=Wait(1.0))
     except TimeoutError as error:
         print(error)
     Path("/dev/shm/filler").unlink()

@@ -1,6 +1,7 @@
 """A folder of images goes through a recipe: all of it, side by side, and again after an end."""
 
 import csv
+import functools
 import json
 import os
 import threading
@@ -21,7 +22,8 @@ from cluster_worker.engine.folders import (
     join_tables,
     list_files,
 )
-from cluster_worker.engine.run_folder import FolderOptions, Progress, run_folder
+from cluster_worker.engine.run_folder import FolderOptions, FolderRun, Progress, run_folder
+from cluster_worker.pixels.shared_memory import Wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -260,3 +262,45 @@ def test_stacks_of_a_folder_are_done_plane_by_plane(engine, tmp_path):
     assert [each.image for each in report.failed] == []
     found = tifffile.imread(tmp_path / "out" / "a.tif")
     np.testing.assert_array_equal(found, [engine.run(plane, steps) for plane in planes])
+
+
+@pytest.fixture
+def small(engine, tmp_path, monkeypatch):
+    """Return a folder of four images, and have memory for one of them; a wait takes a second."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = data.camera()[:160, :160]
+    for number in range(4):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    monkeypatch.setattr(engine.segments, "limit", 3 * image.nbytes)
+    monkeypatch.setattr("cluster_worker.engine.file_to_file.Wait", functools.partial(Wait, 1.0))
+    return folder
+
+
+def test_a_file_waits_for_memory_as_long_as_others_of_the_run_are_at_work(engine, small, tmp_path):
+    report = run_folder(engine, small, tmp_path / "out", SLOW)
+    assert [each.error for each in report.failed] == []
+    assert len(report.written) == 4
+
+
+def test_a_file_waits_a_limited_time_for_memory_that_is_not_the_runs(engine, small, tmp_path):
+    others = engine.segments.allocate([2 * 160 * 160])
+    try:
+        report = run_folder(engine, small, tmp_path / "out", INVERT)
+    finally:
+        engine.segments.release(others)
+    assert [each.ours for each in report.failed] == [True] * 4
+    assert report.failed[0].error.endswith("shared memory is held by other jobs")
+
+
+def test_files_that_wait_for_memory_end_with_the_run(engine, small, tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster_worker.engine.file_to_file.Wait", Wait)
+    others = engine.segments.allocate([2 * 160 * 160])
+    run = FolderRun(engine, tmp_path / "out", INVERT)
+    threading.Timer(0.5, run.end).start()
+    try:
+        outcomes = run.run(list_files(small, tmp_path / "out"))
+        assert next(outcomes).error
+        outcomes.close()
+    finally:
+        engine.segments.release(others)

@@ -1,6 +1,7 @@
 """Stacks from file to file: each plane through the chain by itself, as one file of as many."""
 
 import csv
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from skimage import data, filters
 from cluster_worker import Engine, Rejected
 from cluster_worker.cli import main
 from cluster_worker.engine.file_to_file import file_job
+from cluster_worker.errors import Cancelled
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.pixels.stack import Choice
 
@@ -90,6 +92,30 @@ def test_a_stack_does_not_wait_for_memory_that_its_own_planes_take(
     monkeypatch.setattr(engine.segments, "limit", room)
     engine.run_file(source, target, GAUSSIAN)
     assert tifffile.imread(target).shape == (12, *CAMERA.shape)
+
+
+@pytest.mark.timeout(60)
+def test_a_stack_that_waits_for_memory_is_cancelled_at_once(engine, tmp_path, monkeypatch):
+    with tifffile.TiffWriter(tmp_path / "in.tif") as writer:
+        for rows in (10, 900):
+            writer.write(np.zeros((rows, 100), np.uint8), metadata=None)
+    monkeypatch.setattr("cluster_worker.engine.run_stack.FIRST_SECONDS", 0.1)
+    # The second plane and its result fit, but not beside what another job takes.
+    monkeypatch.setattr(engine.segments, "limit", 200_000)
+    others = engine.segments.allocate([100_000])
+    try:
+        with Decoder(1_000_000) as decoder:
+            whole = decoder.read_header(tmp_path / "in.tif", "in.tif")
+            given = tmp_path / "in.tif", whole, GAUSSIAN, "tiff", tmp_path
+            with file_job(engine, decoder, *given) as file:
+                file.job.start()
+                while not file.job.is_waiting:
+                    time.sleep(0.01)
+                file.job.cancel()
+                with pytest.raises(Cancelled):
+                    file.job.wait(5)
+    finally:
+        engine.segments.release(others)
 
 
 def test_large_planes_behind_a_small_one_count_as_well(engine, tmp_path):

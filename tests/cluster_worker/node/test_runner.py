@@ -28,7 +28,7 @@ from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import EARLY_BYTES_MAX, Fetch
 from cluster_worker.node.runner import Runner
 from cluster_worker.node.storage import Storage
-from cluster_worker.node.table import job_table
+from cluster_worker.node.table import job_table, milliseconds
 from cluster_worker.node.views import JobChecker
 from cluster_worker.operations import catalogue
 from cluster_worker.timings import Timings
@@ -453,6 +453,36 @@ def test_a_job_for_which_there_is_no_room_is_handed_back_and_done_later(runner, 
     assert runner.run(message) is Verdict.DONE
     row = row_of(runner, message)
     assert (row.state, row.faults) == ("succeeded", 0)
+
+
+def test_a_job_that_waits_for_memory_hears_of_its_cancel(runner, s3, monkeypatch):
+    monkeypatch.setattr(runner, "settings", replace(runner.settings, progress_seconds=0.1))
+    monkeypatch.setattr(runner.engine.segments, "limit", 3 * SIXTEEN_BITS.nbytes)
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    others = runner.engine.segments.allocate([2 * SIXTEEN_BITS.nbytes])
+
+    def cancel():
+        runner.table.cancel(row_of(runner, message), milliseconds)
+
+    threading.Timer(0.5, cancel).start()
+    try:
+        assert runner.run(message) is Verdict.DONE
+    finally:
+        runner.engine.segments.release(others)
+    assert row_of(runner, message).state == "cancelled"
+
+
+def test_a_job_that_waits_for_memory_is_handed_back_when_the_node_ends(runner, s3, monkeypatch):
+    monkeypatch.setattr(runner.engine.segments, "limit", 3 * SIXTEEN_BITS.nbytes)
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    others = runner.engine.segments.allocate([2 * SIXTEEN_BITS.nbytes])
+    runner.drain(time.monotonic() + 0.5)
+    try:
+        assert runner.run(message) is Verdict.HAND_BACK
+    finally:
+        runner.ends = math.inf
+        runner.engine.segments.release(others)
+    assert row_of(runner, message).state == "queued"
 
 
 def test_a_job_whose_decoders_are_killed_is_tried_again_and_never_rejected(runner, s3, monkeypatch):
