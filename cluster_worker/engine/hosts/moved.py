@@ -7,6 +7,7 @@ from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.streams import FileImage, Spool
+from cluster_worker.log import event
 from cluster_worker.objects.access import AnySink, AnySource
 from cluster_worker.objects.chunks import Chunks
 from cluster_worker.objects.images import ObjectFile, ObjectImage
@@ -121,7 +122,14 @@ class MovedJob:
 
     def drop(self, attempt: int) -> None:
         """Delete what an attempt has written."""
-        open_store(self.store).delete(self.attempt_prefix(attempt))
+        self.delete(self.attempt_prefix(attempt))
+
+    def delete(self, prefix: str) -> None:
+        """Delete objects; a failure is only logged, as the job's own outcome is what counts."""
+        try:
+            open_store(self.store).delete(prefix)
+        except (Broken, Rejected) as error:
+            event("objects not deleted", objects=f"{self.store}/{prefix}", error=str(error))
 
     def __enter__(self) -> "MovedJob":
         """Return the moved job itself."""
@@ -129,4 +137,4 @@ class MovedJob:
 
     def __exit__(self, *_: object) -> None:
         """Delete all its objects."""
-        open_store(self.store).delete(self.prefix)
+        self.delete(self.prefix)
