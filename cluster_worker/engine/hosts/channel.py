@@ -89,10 +89,18 @@ class Channel:
 
         Raises
         ------
+        Rejected
+            If it has more bytes than the other side takes; nothing is sent then.
         Lost
             If the other side has gone, or takes nothing for SILENT_SECONDS.
         """
         body = json.dumps({"kind": kind, **fields}).encode()
+        if len(body) > FRAME_BYTES_MAX:
+            raise Rejected(
+                f"host {self.name}: takes messages of at most {FRAME_BYTES_MAX >> 20} MiB, and the "
+                f"{kind} would have {len(body) / 2**20:,.1f} MiB; save the image with larger "
+                "tiles, whose places are most of it"
+            )
         frame = LENGTH.pack(len(body)) + signature(self.send_key, self.sent, body) + body
         try:
             self.sock.sendall(frame)

@@ -159,6 +159,20 @@ def test_a_frame_of_too_many_bytes_is_not_waited_for():
         receiver.messages()
 
 
+def test_a_message_of_too_many_bytes_is_refused_where_it_is_sent(listener, monkeypatch):
+    monkeypatch.setattr(channels, "FRAME_BYTES_MAX", 1 << 20)
+    found = joined(listener)
+    with found["engine"] as engine, found["agent"] as agent:
+        sentence = (
+            r"^host 127\.0\.0\.1:\d+: takes messages of at most 1 MiB, and the task would have"
+        )
+        with pytest.raises(Rejected, match=sentence):
+            engine.send("task", task=[0] * (1 << 20))
+        # The connection goes on.
+        engine.send("cancel")
+        assert agent.wait(5) == [{"kind": "cancel"}]
+
+
 def test_a_silent_side_is_lost(listener, monkeypatch):
     found = joined(listener)
     monkeypatch.setattr(channels, "SILENT_SECONDS", 0.1)
