@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from cluster_worker.cli_folder import run_files
+from cluster_worker.cli_folder import check_many, run_files
 from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_of
 from cluster_worker.cli_planes import add_choice, choice_of
 from cluster_worker.cli_tables import operations_in, show_presets, targets
@@ -89,7 +89,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         words = [*([options.target] if options.target else []), *options.steps, *others]
         # A recipe that gives a table needs no target: then its first word is an operation.
         has_target = bool(words) and words[0].partition(" ")[0] not in OPERATIONS
-        options.target = Path(words[0]) if has_target else None
+        options.target = place(words[0]) if has_target else None
         options.steps = words[has_target:]
     return options
 
@@ -112,8 +112,8 @@ def parser() -> Parser:
     run.add_argument(
         "target",
         nargs="?",
-        help="image to write; its ending names the format; not needed with --table. For many "
-        "images, a folder: a run that was ended goes on where it was",
+        help="image to write, a file or s3://bucket/key; its ending names the format; not needed "
+        "with --table. For many images, a folder: a run that was ended goes on where it was",
     )
     run.add_argument(
         "steps",
@@ -181,9 +181,8 @@ def run_file(options: argparse.Namespace) -> None:
         raise Rejected(f"--ranks: must be at least 1, got {options.ranks}")
     inputs = parse_inputs(options.input)
     many = not is_address(options.source) and is_folder(options.source)
-    for name in ("plan", "table"):
-        if many and getattr(options, name):
-            raise Rejected(f"--{name}: is for one image; {options.source} holds many")
+    if many:
+        check_many(options)
     with targets(options, steps) as target:
         if not many:
             if options.format != "same":
@@ -212,7 +211,12 @@ def steps_of(options: argparse.Namespace) -> Any:
 
 
 def run_steps(
-    options: argparse.Namespace, steps: Any, target: Path, inputs: dict[str, Path], *, many: bool
+    options: argparse.Namespace,
+    steps: Any,
+    target: Path | str,
+    inputs: dict[str, Path],
+    *,
+    many: bool,
 ) -> None:
     """Run steps on a file or on all files of a folder, or print their plan with ``--plan``."""
     choice = choice_of(options)

@@ -12,6 +12,7 @@ from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.folders import JOURNAL, Outcome
 from cluster_worker.engine.run_folder import FolderOptions, FolderReport, Progress, run_folder
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.objects.store import is_address
 from cluster_worker.pixels.stack import Choice
 
 
@@ -37,6 +38,18 @@ class Bar(Progress):
     def close(self) -> None:
         """Remove the bar."""
         self.bar.close()
+
+
+def check_many(options: argparse.Namespace) -> None:
+    """Check that all options are for a folder of images; raises Rejected."""
+    for name in ("plan", "table"):
+        if getattr(options, name):
+            raise Rejected(f"--{name}: is for one image; {options.source} holds many")
+    if options.target and is_address(options.target):
+        raise Rejected(
+            f"{options.target}: must be a folder of this host, since {options.source} holds many "
+            "files; copy the results from there"
+        )
 
 
 def run_files(

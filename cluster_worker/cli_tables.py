@@ -11,13 +11,14 @@ from typing import Any
 
 from cluster_worker.engine.file_results import beside
 from cluster_worker.errors import Rejected
+from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS
 from config.contract.presets import presets
 
 
 @contextmanager
-def targets(options: argparse.Namespace, steps: Any) -> Iterator[Path]:
-    """Return the path of the image to write, and put the table where ``--table`` says at the end.
+def targets(options: argparse.Namespace, steps: Any) -> Iterator[Path | str]:
+    """Return where the image is written, and put the table where ``--table`` says at the end.
 
     Without a target, the image is written to a folder that is removed.
 
@@ -35,6 +36,11 @@ def targets(options: argparse.Namespace, steps: Any) -> Iterator[Path]:
     names = table_names(steps)
     if len(names) != 1:
         raise Rejected(f"--table: the recipe must give one table, it gives {len(names)}")
+    if target and is_address(target):
+        raise Rejected(
+            f"--table: the table goes beside {target}, under its name and the step's id; leave "
+            "--table out"
+        )
     if not os.access(table.parent, os.W_OK):
         raise Rejected(f"{table}: cannot be written: {table.parent} is no folder to write to")
     if table.is_dir():

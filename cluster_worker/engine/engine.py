@@ -398,13 +398,13 @@ class Engine:
         Parameters
         ----------
         source, target : str or Path
-            Image files; `source` may be the address of an object, ``s3://bucket/key``, whose TIFF
-            is read by ranges. The suffix of `target` decides its format. `target` is replaced by
-            the complete new file, or left as it was.
+            Image files, or addresses of objects as ``s3://bucket/key``; a TIFF there is read by
+            ranges. The suffix of `target` decides its format. `target` is replaced by the complete
+            new file, or left as it was.
         steps, progress, depth
             As for `run`.
         scratch_dir : str or Path, optional
-            Folder on disk for the files of a streamed job; by default that of `target`.
+            Folder on disk for scratch files; by default that of `target`, or TMPDIR if it is sent.
         metadata : {"keep", "strip"}
             Whether the result carries all that the file carries and that is still true, or only
             what a picture needs to look as it does.

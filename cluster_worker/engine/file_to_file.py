@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,8 +20,9 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import FORMATS, format_of, megapixels
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
+from cluster_worker.objects.files import beside_target, identity, sent
 from cluster_worker.objects.images import ObjectFile
-from cluster_worker.objects.store import is_address
+from cluster_worker.objects.store import is_address, split
 from cluster_worker.pixels.shared_memory import Look, Wait, no_look
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
@@ -43,7 +45,11 @@ PLAIN = RunOptions()
 
 @contextmanager
 def open_file(
-    engine: JobFactory, source: Path | str, target: Path, steps: Steps, options: RunOptions = PLAIN
+    engine: JobFactory,
+    source: Path | str,
+    target: Path | str,
+    steps: Steps,
+    options: RunOptions = PLAIN,
 ) -> Iterator[AnyFile]:
     """Make the job of a file, for a ``with`` block; the parameters are as for `Engine.run_file`.
 
@@ -54,7 +60,8 @@ def open_file(
     """
     inputs = {name: Path(each) for name, each in options.inputs.items()}
     target_format = check_paths(source, target, inputs)
-    folder = Path(options.scratch_dir or target.parent)
+    own_folder = gettempdir() if is_address(target) else Path(target).parent
+    folder = Path(options.scratch_dir or own_folder)
     with ExitStack() as stack:
         decoder = stack.enter_context(engine.decoders.checkout())
         remote, path = None, Path(source)
@@ -134,8 +141,12 @@ def file_job(
     return StackFile(engine.decoders, engine.ranks, planes, make_job, folder, wait)
 
 
-def check_paths(source: Path | str, target: Path, inputs: Files = MappingProxyType({})) -> str:
+def check_paths(
+    source: Path | str, target: Path | str, inputs: Files = MappingProxyType({})
+) -> str:
     """Check that the sources exist and the target can be written; return the target's format.
+
+    Of addresses only the ending is checked, without a request.
 
     Raises
     ------
@@ -145,6 +156,9 @@ def check_paths(source: Path | str, target: Path, inputs: Files = MappingProxyTy
     for each in (source, *inputs.values()):
         if not is_address(each) and not Path(each).is_file():
             raise Rejected(f"{each}: no such file")
+    if is_address(target):
+        return format_of(split(str(target))[1])
+    target = Path(target)
     target_format = format_of(target.name)
     if target.is_dir():
         raise Rejected(f"{target}: cannot be written: it is a folder; name a file in it")
@@ -162,16 +176,19 @@ def run_file(
     options: RunOptions,
 ) -> tuple[str, ...]:
     """Run a recipe from file to file; see `Engine.run_file`."""
-    source, target = source if is_address(source) else Path(source), Path(target)
-    with open_file(engine, source, target, steps, options) as file:
+    source = source if is_address(source) else Path(source)
+    with (
+        sent(target, options.scratch_dir) as path,
+        open_file(engine, source, path, steps, options) as file,
+    ):
         check_beside(file, target, (source, *options.inputs.values()))
         file.read()
         file.job.start(progress)
         file.job.wait()
-        return file.header.notes + write_whole(file, target)
+        return file.header.notes + write_whole(file, path)
 
 
-def check_beside(file: AnyFile, target: Path, sources: Iterable[Path | str]) -> None:
+def check_beside(file: AnyFile, target: Path | str, sources: Iterable[Path | str]) -> None:
     """Check that no result whose name nobody chose takes the place of a source.
 
     Raises
@@ -179,13 +196,14 @@ def check_beside(file: AnyFile, target: Path, sources: Iterable[Path | str]) -> 
     Rejected
         If a kept image or a table would.
     """
-    own = {Path(each).resolve() for each in sources if not is_address(each)}
-    for found in file.paths_beside(target):
+    own = {identity(each) for each in sources}
+    for found in file.paths_beside(Path(target)):
         for name, path in found.items():
-            if path.resolve() in own:
+            written = beside_target(target, path.name)
+            if identity(written) in own:
                 raise Rejected(
-                    f"{path}: is read, and would be replaced by the result {name} beside {target};"
-                    " choose another target or id"
+                    f"{written}: is read, and would be replaced by the result {name} beside "
+                    f"{target}; choose another target or id"
                 )
 
 

@@ -32,6 +32,13 @@ RETRIES_MAX = 20
 THREADS = 8
 # Answers that are too short, one after the other, until the store counts as broken.
 SHORT_MAX = 3
+# Bytes of a part of a file that is sent; S3 takes at most so many parts of an object.
+PART_BYTES = 8 << 20
+PARTS_MAX = 10_000
+# Parts of a file that are sent at the same time, and lie in memory.
+PARTS_AT_ONCE = 4
+# A file is read in blocks of this size; between two of them Ctrl-C is heard.
+BLOCK_BYTES = 1 << 20
 
 ByteRange = tuple[int, int]
 
@@ -142,9 +149,31 @@ class Store:
             self.library.put(self.objects, key, content, use_multipart=False)
 
     def write_file(self, key: str, path: Path) -> None:
-        """Write a file as an object, in parts if it is large; raises as `head` does."""
+        """Write a file as an object, in parts, which the store joins at the end.
+
+        An error or Ctrl-C aborts it: the object is then as it was, and no part is left.
+        Raises as `head` does.
+        """
+        size = path.stat().st_size
+        if size == 0:
+            # An upload of no parts cannot be joined.
+            self.write(key, b"")
+            return
+        part = max(PART_BYTES, -(-size // PARTS_MAX))
         with self.errors(key):
-            self.library.put(self.objects, key, path)
+            self.library.put(
+                *(self.objects, key, blocks_of(path)),
+                chunk_size=part,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+
+    def check_writable(self, key: str) -> None:
+        """Begin to write an object and abort it at once, so that a run of hours is not in vain.
+
+        Raises as `head` does.
+        """
+        with self.errors(key), contextlib.suppress(NotWritten):
+            self.library.put(self.objects, key, nothing())
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below a prefix, in order; raises as `head` does."""
@@ -170,7 +199,8 @@ class Store:
         try:
             yield
         except FileNotFoundError as error:
-            raise Rejected(f"{where}: no such object") from error
+            what = "bucket" if "NoSuchBucket" in str(error) else "object"
+            raise Rejected(f"{where}: no such {what}") from error
         except known.PreconditionError as error:
             raise Rejected(changed(where)) from error
         except (known.PermissionDeniedError, known.UnauthenticatedError) as error:
@@ -178,7 +208,26 @@ class Store:
                 f"{where}: these credentials do not allow it: {first_line(error)}"
             ) from error
         except (known.BaseError, OSError) as error:
-            raise Broken(f"{where}: {first_line(error)}") from error
+            raise Broken(
+                f"{where}: the store failed, or was not reached: {first_line(error)}"
+            ) from error
+
+
+class NotWritten(Exception):
+    """Ends the trial of an upload."""
+
+
+def nothing() -> Iterator[bytes]:
+    """Raise `NotWritten` when the first block is asked for."""
+    raise NotWritten
+    yield b""
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, block by block."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
 
 def changed(where: str) -> str:
@@ -215,8 +264,16 @@ def open_store(address: str) -> Store:
 
 
 def split(address: str) -> tuple[str, str]:
-    """Part the address of an object into that of its store and its key there."""
+    """Part the address of an object into that of its store and its key there.
+
+    Raises
+    ------
+    Rejected
+        If it names no object.
+    """
     store, _, key = address.rpartition("/")
+    if not key or any(each.startswith(store) for each in SCHEMES):
+        raise Rejected(f"{address}: names no object; use s3://bucket/key or file:///folder/file")
     return store, key
 
 

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cluster_worker import Rejected
+from cluster_worker import Broken, Rejected
 from cluster_worker.objects.store import Store
 
 CONTENT = bytes(range(256)) * 64
@@ -19,6 +19,9 @@ class Failing(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def do_POST(self):
+        self.do_GET()
 
     def do_GET(self):
         what = self.script.pop(0) if self.script else "whole"
@@ -67,3 +70,20 @@ def test_what_the_credentials_do_not_allow_is_refused(store):
     Failing.script = ["403"]
     with pytest.raises(Rejected, match=r"in\.tif: these credentials do not allow it"):
         store.read_range("in.tif", 0, 9, '"first"')
+
+
+def test_a_store_that_may_not_be_written_to_is_refused_before_the_run(store):
+    Failing.script = ["403"]
+    with pytest.raises(Rejected, match=r"out\.tif: these credentials do not allow it"):
+        store.check_writable("out.tif")
+
+
+def test_a_store_that_is_not_reached_breaks_the_run_with_its_address(monkeypatch):
+    monkeypatch.setattr("cluster_worker.objects.store.RETRY_SECONDS", 0.1)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "test")
+    # No server listens at this port.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    sentence = r"^s3://images/scans/out\.tif: the store failed, or was not reached: "
+    with pytest.raises(Broken, match=sentence):
+        Store("s3://images/scans").check_writable("out.tif")
