@@ -18,7 +18,7 @@ from cluster_worker.cli_folder import check_many, run_files
 from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_of
 from cluster_worker.cli_planes import add_choice, choice_of
 from cluster_worker.cli_tables import operations_in, show_presets, targets
-from cluster_worker.cli_words import parse_inputs, parse_steps, read_recipe
+from cluster_worker.cli_words import parse_inputs, parse_steps, place, read_recipe
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
@@ -130,7 +130,8 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="NAME=FILE",
-        help="another image, which steps read as input:NAME; may be given several times",
+        help="another image, a file or s3://bucket/key, which steps read as input:NAME; may be "
+        "given several times",
     )
     run.add_argument("--ranks", type=int, default=0, help="MPI ranks (default: one per core)")
     run.add_argument(
@@ -182,7 +183,7 @@ def run_file(options: argparse.Namespace) -> None:
     inputs = parse_inputs(options.input)
     many = not is_address(options.source) and is_folder(options.source)
     if many:
-        check_many(options)
+        check_many(options, inputs)
     with targets(options, steps) as target:
         if not many:
             if options.format != "same":
@@ -214,7 +215,7 @@ def run_steps(
     options: argparse.Namespace,
     steps: Any,
     target: Path | str,
-    inputs: dict[str, Path],
+    inputs: dict[str, Path | str],
     *,
     many: bool,
 ) -> None:
@@ -253,11 +254,6 @@ def run_steps(
     # Without a target, nobody sees the image.
     for note in notes if options.target else ():
         print(f"{target}: {note}", file=sys.stderr)
-
-
-def place(text: str) -> Path | str:
-    """Return the path of a file, or the address of an object."""
-    return text if is_address(text) else Path(text)
 
 
 def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:

@@ -40,7 +40,7 @@ class Bar(Progress):
         self.bar.close()
 
 
-def check_many(options: argparse.Namespace) -> None:
+def check_many(options: argparse.Namespace, inputs: Mapping[str, Path | str]) -> None:
     """Check that all options are for a folder of images; raises Rejected."""
     for name in ("plan", "table"):
         if getattr(options, name):
@@ -50,13 +50,18 @@ def check_many(options: argparse.Namespace) -> None:
             f"{options.target}: must be a folder of this host, since {options.source} holds many "
             "files; copy the results from there"
         )
+    for name, each in inputs.items():
+        if is_address(each):
+            raise Rejected(
+                f"--input: {name} must be a file of this host for a folder; fetch {each} first"
+            )
 
 
 def run_files(
     engine: Engine,
     options: argparse.Namespace,
     steps: Sequence[Mapping[str, Any]],
-    inputs: Mapping[str, Path],
+    inputs: Mapping[str, Path | str],
     choice: Choice,
 ) -> None:
     """Run a recipe on the files of a folder, and say what became of them.
@@ -66,7 +71,8 @@ def run_files(
     Rejected, Broken
         At the end, if a file has no result: `Broken` if none of the files is at fault.
     """
-    how = options.format, options.depth, options.metadata, inputs, choice
+    files = {name: Path(each) for name, each in inputs.items()}
+    how = options.format, options.depth, options.metadata, files, choice
     given = FolderOptions(steps, *how)
     bar = Bar()
     try:

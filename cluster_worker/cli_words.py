@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_worker.errors import Rejected
+from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS
 
 
@@ -78,22 +79,27 @@ def parse_parameter(operation: str, name: str, text: str) -> Any:
     return value
 
 
-def parse_inputs(words: Sequence[str]) -> dict[str, Path]:
-    """Convert the words after ``--input`` to names and paths.
+def place(text: str) -> Path | str:
+    """Return the path of a file, or the address of an object."""
+    return text if is_address(text) else Path(text)
+
+
+def parse_inputs(words: Sequence[str]) -> dict[str, Path | str]:
+    """Convert the words after ``--input`` to names and places.
 
     Raises
     ------
     Rejected
         If a word is not NAME=FILE, or a name is given twice.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Path | str] = {}
     for word in words:
-        name, equals, path = word.partition("=")
-        if not equals or not name or not path:
+        name, equals, given = word.partition("=")
+        if not equals or not name or not given:
             raise Rejected(f"--input: must be NAME=FILE, got {word!r}")
         if name in found:
             raise Rejected(f"--input: {name} is given twice")
-        found[name] = Path(path)
+        found[name] = place(given)
     return found
 
 

@@ -409,8 +409,8 @@ class Engine:
             Whether the result carries all that the file carries and that is still true, or only
             what a picture needs to look as it does.
         inputs : mapping of str to str or Path
-            Other image files by the names under which steps read them. Kept images are written
-            beside the target as NAME_ID with its ending, tables as NAME_ID.csv.
+            Other images, given as `source`, by the names under which steps read them. Kept images
+            are written beside the target as NAME_ID with its ending, tables as NAME_ID.csv.
         choice : Choice
             Which planes and channels are read.
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from cluster_worker.engine.file_results import write_table
-from cluster_worker.engine.run_file import FileJob, Files, JobFactory, Steps
+from cluster_worker.engine.run_file import FileJob, JobFactory, Steps
 from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata
@@ -20,7 +20,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import FORMATS, format_of, megapixels
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
-from cluster_worker.objects.files import beside_target, identity, sent
+from cluster_worker.objects.files import beside_target, fetched, identity, sent
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address, split
 from cluster_worker.pixels.shared_memory import Look, Wait, no_look
@@ -58,11 +58,15 @@ def open_file(
     Rejected
         With one sentence, if files or steps are not accepted, or there is too little room.
     """
-    inputs = {name: Path(each) for name, each in options.inputs.items()}
-    target_format = check_paths(source, target, inputs)
+    target_format = check_paths(source, target, options.inputs)
     own_folder = gettempdir() if is_address(target) else Path(target).parent
     folder = Path(options.scratch_dir or own_folder)
     with ExitStack() as stack:
+        inputs = {
+            name: stack.enter_context(fetched(each, folder))
+            for name, each in options.inputs.items()
+        }
+        options = options._replace(inputs=inputs)
         decoder = stack.enter_context(engine.decoders.checkout())
         remote, path = None, Path(source)
         if is_address(source):
@@ -96,7 +100,7 @@ def file_job(
     whole : Header
         Of the file.
     options : RunOptions
-        Which planes, and how they are processed.
+        Which planes, and how they are processed; its inputs lie on this host.
     look : callable
         Asked while the job waits for shared memory, as that of a `Wait`.
 
@@ -142,7 +146,7 @@ def file_job(
 
 
 def check_paths(
-    source: Path | str, target: Path | str, inputs: Files = MappingProxyType({})
+    source: Path | str, target: Path | str, inputs: Mapping[str, Path | str] = MappingProxyType({})
 ) -> str:
     """Check that the sources exist and the target can be written; return the target's format.
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cluster_worker.objects.images import SparseCopy
 from cluster_worker.objects.store import FOLDER, is_address, open_store, split
 
 
@@ -39,6 +40,38 @@ def sent(target: Path | str, folder: Path | str | None = None) -> Iterator[Path]
         yield Path(own) / name
         for each in sorted(Path(own).iterdir(), key=lambda path: (path.name == name, path.name)):
             store.write_file(each.name, each)
+
+
+@contextmanager
+def fetched(source: Path | str, folder: Path | str | None = None) -> Iterator[Path]:
+    """Yield the path of a file; one that lies in a store is copied for the ``with`` block.
+
+    Parameters
+    ----------
+    source : Path or str
+        Address of the object; the path of a file is yielded as it is.
+    folder : Path or str, optional
+        Where the copy lies, under the object's own name; by default the one for temporary files.
+
+    Raises
+    ------
+    Rejected
+        If there is no such object, it may not be read, or it changes meanwhile.
+    Broken
+        If the store does not answer.
+    """
+    if not is_address(source):
+        yield Path(source)
+        return
+    address, name = split(str(source))
+    found = open_store(address).head(name)
+    with TemporaryDirectory(prefix=".dip-", dir=folder) as own:
+        copy = SparseCopy(Path(own) / name, str(source), found.etag, found.size)
+        try:
+            copy.fetch([(0, found.size)])
+            yield copy.path
+        finally:
+            copy.remove()
 
 
 def beside_target(target: Path | str, name: str) -> Path | str:

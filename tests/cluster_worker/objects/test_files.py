@@ -79,6 +79,45 @@ def test_the_shell_sends_a_result_in_the_format_of_its_ending(s3, scratch, sourc
     assert [each.name for each in scratch.iterdir()] == ["shell.png"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("streamed", [False, True], ids=["in memory", "by windows"])
+def test_another_image_comes_from_a_store(
+    engine, address, scratch, source, tmp_path, monkeypatch, streamed
+):
+    if streamed:
+        monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 0)
+    steps = [{"operation": "subtract", "other": "input:dark"}]
+    dark = tmp_path / "dark.tif"
+    tifffile.imwrite(dark, GRAY // 3, tile=(128, 128))
+    open_store(address).write_file("dark.tif", dark)
+    inputs = {"dark": f"{address}/dark.tif"}
+    engine.run_file(source, f"{address}/even.tif", steps, inputs=inputs)
+    engine.run_file(source, tmp_path / "local.tif", steps, inputs={"dark": dark})
+    assert read_object(f"{address}/even.tif") == (tmp_path / "local.tif").read_bytes()
+    assert not list(scratch.iterdir())
+
+
+@pytest.mark.slow
+def test_the_shell_takes_another_image_from_a_store(s3, scratch, source, tmp_path):
+    open_store(s3).write_file("flat.tif", source)
+    words = ["run", str(source), str(tmp_path / "out.tif"), "subtract", "other=input:flat"]
+    assert main([*words, "--input", f"flat={s3}/flat.tif", "--ranks", "1"]) == 0
+    assert not tifffile.imread(tmp_path / "out.tif").any()
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_another_image_is_said_by_its_own_name(engine, s3, source, tmp_path):
+    steps = [{"operation": "subtract", "other": "input:dark"}]
+    open_store(s3).write("dark.tif", b"no image, but some text")
+    for name, sentence in (
+        ("dark.tif", r"^dark\.tif: "),
+        ("none.tif", "none.tif: no such object$"),
+    ):
+        with pytest.raises(Rejected, match=sentence):
+            engine.run_file(source, tmp_path / "out.tif", steps, inputs={"dark": f"{s3}/{name}"})
+    assert [each.name for each in tmp_path.iterdir()] == ["in.tif"]
+
+
 def write_random(path, size):
     path.write_bytes(np.random.default_rng(1).bytes(size))
 
@@ -171,6 +210,10 @@ def test_a_kept_image_does_not_replace_the_source_in_the_store(engine, address, 
     [
         (["in.tif", "s3://images/out.xyz", "invert"], "out.xyz: its ending names the format"),
         ([".", "s3://images/results", "invert"], "s3://images/results: must be a folder of this"),
+        (
+            [".", "results", "invert", "--input", "flat=s3://images/flat.tif"],
+            "--input: flat must be a file of this host for a folder",
+        ),
         (
             ["in.tif", "s3://images/out.tif", "--preset", "count_cells", "--table", "cells.csv"],
             "--table: the table goes beside s3://images/out.tif",
