@@ -9,7 +9,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, NoReturn
 
 from tqdm import tqdm
@@ -29,6 +31,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import FORMATS, titles
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
+from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.plan.cost import estimate
@@ -164,7 +167,9 @@ def parser() -> Parser:
     run.set_defaults(command=run_file)
     add_agent(commands)
     info = commands.add_parser("info", help="say what an image file is and what it carries")
-    info.add_argument("source", type=Path, help=f"image to describe: {titles()}")
+    info.add_argument(
+        "source", type=place, help=f"image to describe, a file or s3://bucket/key: {titles()}"
+    )
     add_choice(info)
     info.set_defaults(command=show_info)
     ready = commands.add_parser("presets", help="list the ready-made recipes")
@@ -317,13 +322,17 @@ def show_passes(planned: Plan, ranks: int, indent: str = "") -> None:
 
 def show_info(options: argparse.Namespace) -> None:
     """Print what an image file is: a line for each property that it has."""
-    if not options.source.is_file():
-        raise Rejected(f"{options.source}: no such file")
-    with Decoder(PIXELS_MAX) as decoder:
-        planes = choose_planes(
-            decoder.read_header(options.source, options.source.name), choice_of(options)
-        )
-        header = read_plane_header(decoder, options.source, planes, 0)
+    source = options.source
+    if not is_address(source) and not source.is_file():
+        raise Rejected(f"{source}: no such file")
+    with ExitStack() as stack:
+        path = source
+        if is_address(source):
+            # Of a TIFF, only its directories are fetched.
+            path = stack.enter_context(ObjectFile(source, Path(gettempdir()))).copy.path
+        decoder = stack.enter_context(Decoder(PIXELS_MAX))
+        planes = choose_planes(decoder.read_header(path, Path(source).name), choice_of(options))
+        header = read_plane_header(decoder, path, planes, 0)
     for name, value in description(header, planes.stack):
         print(f"{name:12} {value}")
 

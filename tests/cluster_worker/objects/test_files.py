@@ -118,6 +118,31 @@ def test_what_is_wrong_with_another_image_is_said_by_its_own_name(engine, s3, so
     assert [each.name for each in tmp_path.iterdir()] == ["in.tif"]
 
 
+@pytest.mark.slow
+def test_what_a_file_in_a_store_is_costs_its_directories_only(
+    s3, scratch, tmp_path, monkeypatch, capsys
+):
+    stack = np.random.default_rng(1).integers(0, 256, (5, 1000, 1000), np.uint8)
+    tifffile.imwrite(tmp_path / "in.ome.tif", stack, metadata={"axes": "ZYX"}, tile=(256, 256))
+    open_store(s3).write_file("in.ome.tif", tmp_path / "in.ome.tif")
+    fetched = []
+
+    def counted(store, key, start, stop, etag, read=Store.read_range):
+        fetched.append(stop - start)
+        return read(store, key, start, stop, etag)
+
+    monkeypatch.setattr(Store, "read_range", counted)
+    assert main(["info", f"{s3}/in.ome.tif"]) == 0
+    there = capsys.readouterr().out
+    assert main(["info", str(tmp_path / "in.ome.tif")]) == 0
+    assert there == capsys.readouterr().out
+    assert "5 along z (slices)" in there
+    assert 0 < sum(fetched) < 500_000
+    assert not list(scratch.iterdir())
+    assert main(["info", f"{s3}/none.tif"]) == 2
+    assert capsys.readouterr().err == f"dip: {s3}/none.tif: no such object\n"
+
+
 def write_random(path, size):
     path.write_bytes(np.random.default_rng(1).bytes(size))
 
