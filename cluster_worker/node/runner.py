@@ -18,7 +18,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.formats import Header
 from cluster_worker.log import event
-from cluster_worker.node.charges import Charges, pixels_in, pixels_in_inputs, spent_on
+from cluster_worker.node.charges import Charges, pixels_in, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
 from cluster_worker.node.heartbeat import Heartbeat
@@ -288,7 +288,6 @@ class Runner:
                 look = functools.partial(self.check_waiting, beat)
                 file = file_job(self.engine, decoder, *place, options, look=look)
                 stack.push(file)
-                timings.pixels += pixels_in_inputs(file)
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
                     raise TooLong
                 file.read()

@@ -277,12 +277,6 @@ def small(engine, tmp_path, monkeypatch):
     return folder
 
 
-def test_a_file_waits_for_memory_as_long_as_others_of_the_run_are_at_work(engine, small, tmp_path):
-    report = run_folder(engine, small, tmp_path / "out", SLOW)
-    assert [each.error for each in report.failed] == []
-    assert len(report.written) == 4
-
-
 def test_a_file_waits_a_limited_time_for_memory_that_is_not_the_runs(engine, small, tmp_path):
     others = engine.segments.allocate([2 * 160 * 160])
     try:
