@@ -31,6 +31,14 @@ def engine(s3):
         yield engine
 
 
+@pytest.fixture(autouse=True)
+def own_signals():
+    """Undo what the shell command sets for a process of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture
 def scratch(tmp_path, monkeypatch):
     """Return the folder where files lie until they are sent."""
