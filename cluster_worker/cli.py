@@ -22,6 +22,7 @@ from cluster_worker.cli_planes import add_choice, choice_of
 from cluster_worker.cli_tables import operations_in, show_presets, targets
 from cluster_worker.cli_words import parse_inputs, parse_steps, place, read_recipe
 from cluster_worker.engine.engine import Engine
+from cluster_worker.engine.file_results import check_quality
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
 from cluster_worker.engine.run_file import PIXELS_MAX
@@ -151,6 +152,13 @@ def parser() -> Parser:
         "picture needs to look as it does",
     )
     run.add_argument(
+        "--quality",
+        type=int,
+        metavar="N",
+        help="of JPEG, WebP and AVIF, from 1, the smallest file, to 100 (default: that of the "
+        "image for JPEG to JPEG, else 95 for JPEG, no loss for WebP, 90 for AVIF)",
+    )
+    run.add_argument(
         "--format",
         choices=("same", *FORMATS),
         default="same",
@@ -195,7 +203,7 @@ def run_file(options: argparse.Namespace) -> None:
                 raise Rejected(f"--format: is for a folder; the ending of {target} names it")
             if options.again:
                 raise Rejected(f"--again: is for a folder; the file {target} is always made anew")
-            check_paths(options.source, target, inputs)
+            check_quality(options.quality, check_paths(options.source, target, inputs))
         run_steps(options, steps, target, inputs, many=many)
 
 
@@ -255,6 +263,7 @@ def run_steps(
                 metadata=options.metadata,
                 inputs=inputs,
                 choice=choice,
+                quality=options.quality,
             )
     # Without a target, nobody sees the image.
     for note in notes if options.target else ():

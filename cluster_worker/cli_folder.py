@@ -72,7 +72,7 @@ def run_files(
         At the end, if a file has no result: `Broken` if none of the files is at fault.
     """
     files = {name: Path(each) for name, each in inputs.items()}
-    how = options.format, options.depth, options.metadata, files, choice
+    how = options.format, options.depth, options.metadata, files, choice, options.quality
     given = FolderOptions(steps, *how)
     bar = Bar()
     try:

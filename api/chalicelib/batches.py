@@ -25,6 +25,9 @@ JOBS_PER_TRANSACTION = 90
 # Further images of a batch go to the bulk lane, where they do not delay small batches.
 INTERACTIVE_JOBS_MAX = 50
 
+# Formats of results that have no quality.
+LOSSLESS = ("png", "tiff")
+
 KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -89,6 +92,24 @@ def version_of(steps: Sequence[Mapping[str, Any]], catalogue: Mapping[str, Any])
     return CHAIN_VERSION if is_chain(steps, recipe.by_name(catalogue)) else RECIPE_VERSION
 
 
+def quality_of(body: Mapping[str, Any]) -> int | None:
+    """Return the quality that a new batch asks for; None for the usual one of each format.
+
+    Raises
+    ------
+    Problem
+        422 if it asks for a format without loss.
+    """
+    form = body.get("format", "same")
+    if "quality" in body and form in LOSSLESS:
+        raise Problem(
+            422,
+            f"quality: is for jpeg, webp and same; {form} is written without loss, so leave it out",
+            "/quality",
+        )
+    return body.get("quality")
+
+
 def bytes_of(body: Mapping[str, Any]) -> int:
     """Add up the sizes of the images of a request."""
     return sum(image["bytes"] for image in body["images"])
@@ -120,7 +141,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
     Raises
     ------
     Problem
-        As `fill` and `inputs.find`; 429 if a quota of the day is used up.
+        As `fill`, `inputs.find` and `quality_of`; 429 if a quota of the day is used up.
     """
     now = services.clock()
     quotas.check(services, visitor, bytes_of(body))
@@ -130,6 +151,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         format=body.get("format", "same"),
         depth=body.get("depth", "input"),
         metadata=body.get("metadata", "keep"),
+        quality=quality_of(body),
         inputs=inputs.find(services, body.get("inputs", {})),
         version=version_of(body["steps"], services.catalogue),
         created=now,

@@ -72,10 +72,11 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 "format": reference("Format"),
                 "depth": reference("Depth"),
                 "metadata": reference("Metadata"),
+                "quality": reference("Quality"),
                 "inputs": INPUTS,
                 "images": images,
             },
-            optional=("format", "depth", "metadata", "inputs"),
+            optional=("format", "depth", "metadata", "quality", "inputs"),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -107,6 +108,14 @@ def requests(limits: Limits) -> dict[str, Schema]:
             "enum": ["keep", "strip"],
             "description": "`keep`, the default: results carry what the original carries and is "
             "still true. `strip`: only what a picture needs to look as it does.",
+        },
+        "Quality": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "description": "Of results with loss, from the smallest file to the closest one. "
+            "Default: JPEG as the original, or 95 if that was no JPEG; AVIF 90; WebP without loss. "
+            "Under `same`, results without loss ignore it; `png` and `tiff` refuse it.",
         },
     }
 
@@ -410,6 +419,10 @@ ANSWERS: dict[str, Schema] = {
             "format": reference("Format"),
             "depth": reference("Depth"),
             "metadata": reference("Metadata"),
+            "quality": {
+                "type": ["integer", "null"],
+                "description": "Of results with loss; null for the usual one of each format.",
+            },
             "inputs": {
                 "type": "object",
                 "additionalProperties": record({"name": TEXT, "bytes": SIZE}),

@@ -386,6 +386,7 @@ class Engine:
         metadata: Metadata = "keep",
         inputs: Mapping[str, str | Path] = NO_FILES,
         choice: Choice = ALL,
+        quality: int | None = None,
     ) -> tuple[str, ...]:
         """Run a recipe from file to file, and wait until the results are written.
 
@@ -413,6 +414,8 @@ class Engine:
             are written beside the target as NAME_ID with its ending, tables as NAME_ID.csv.
         choice : Choice
             Which planes and channels are read.
+        quality : int, optional
+            Of a JPEG, WebP or AVIF, from 1 to 100; see docs/formats.md for the defaults.
 
         Returns
         -------
@@ -421,14 +424,10 @@ class Engine:
 
         Raises
         ------
-        Rejected
-            As for `run`, or if a file cannot be read or written, or the disk is too small.
-        Broken
-            As for `run`, or if the disk has no room.
-        TimeoutError
-            As for `run`.
+        Rejected, Broken, TimeoutError
+            As for `run`, or if a file cannot be read or written, or the disk has no room.
         """
-        options = RunOptions(scratch_dir, depth, metadata, inputs, choice)
+        options = RunOptions(scratch_dir, depth, metadata, inputs, choice, quality)
         return run_file(self, source, target, steps, progress, options)
 
     def plan_request(

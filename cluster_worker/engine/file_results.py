@@ -1,11 +1,12 @@
 """The results of a job from file to file: their formats, and what they carry of the source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster_worker.engine.tables import Table
+from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
-from cluster_worker.imagefiles.codecs.header import Header
+from cluster_worker.imagefiles.codecs.header import QUALITIES, Header
 from cluster_worker.imagefiles.formats import FORMATS, check_result
 from cluster_worker.imagefiles.streams import Spool
 from cluster_worker.pixels.header import ImageHeader
@@ -38,10 +39,44 @@ class FileResult:
     spool: Spool | None = None
 
 
+def check_quality(quality: int | None, format: str) -> None:
+    """Check the quality that was chosen for results of a format.
+
+    Parameters
+    ----------
+    quality : int or None
+        As for `FileJob`.
+    format : str
+        Name of a format. Under "same" a quality may be chosen, and results without loss ignore it.
+
+    Raises
+    ------
+    Rejected
+        If there is no such quality, or the format has none.
+    """
+    if quality is None:
+        return
+    if quality not in QUALITIES:
+        least, most = QUALITIES[0], QUALITIES[-1]
+        raise Rejected(f"quality: must be a whole number from {least} to {most}, got {quality}")
+    if format != "same" and not FORMATS[format].has_quality:
+        *others, last = (each.title for each in FORMATS.values() if each.has_quality)
+        raise Rejected(
+            f"quality: is for {', '.join(others)} and {last}; {FORMATS[format].title} is written "
+            "without a quality, so leave it out"
+        )
+
+
 def file_result(
-    header: Header, planned: Plan, asked: str, metadata: Metadata, *, holes: bool
+    header: Header,
+    planned: Plan,
+    asked: str,
+    metadata: Metadata,
+    quality: int | None,
+    *,
+    holes: bool,
 ) -> FileResult:
-    """Choose format and metadata of a result.
+    """Choose format, metadata and quality of a result.
 
     Parameters
     ----------
@@ -51,7 +86,7 @@ def file_result(
         The plan that writes the result.
     asked : str
         Name of a format, or "same" for that of the source, if it can hold the result.
-    metadata : {"keep", "strip"}
+    metadata, quality
         As for `FileJob`.
     holes : bool
         Whether pixels without data got their value back.
@@ -63,6 +98,7 @@ def file_result(
     """
     name, chosen = choose_format(asked, header.format, planned)
     result, lost = carried(header, outcome(header, planned, holes=holes), metadata)
+    result = replace(result, quality=quality)
     check_result(header.name, result.image, name)
     return FileResult(name, result, chosen + density_note(header, planned, metadata) + lost)
 

@@ -10,7 +10,7 @@ from tempfile import gettempdir
 from types import MappingProxyType
 from typing import NamedTuple
 
-from cluster_worker.engine.file_results import write_table
+from cluster_worker.engine.file_results import check_quality, write_table
 from cluster_worker.engine.run_file import FileJob, JobFactory, Steps
 from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected, is_shortage
@@ -38,6 +38,7 @@ class RunOptions(NamedTuple):
     metadata: Metadata = "keep"
     inputs: Mapping[str, str | Path] = MappingProxyType({})
     choice: Choice = ALL
+    quality: int | None = None
 
 
 PLAIN = RunOptions()
@@ -107,15 +108,17 @@ def file_job(
     Raises
     ------
     Rejected, Cancelled, TimeoutError
-        As `FileJob` and `StackFile`.
+        As `FileJob` and `StackFile`; Rejected also if the format has no such quality.
     """
+    check_quality(options.quality, format)
     planes = choose_planes(whole, options.choice)
     if remote is not None and whole.stack is not None:
         # Ranks read windows of the first plane only from a store.
         remote.fetch_all()
         remote = None
     inputs = {name: Path(each) for name, each in options.inputs.items()}
-    given = steps, format, folder, options.depth, options.metadata, inputs, remote
+    how = options.depth, options.metadata, options.quality
+    given = steps, format, folder, *how, inputs, remote
 
     counted: set[int] = set()
     together = 0

@@ -105,6 +105,8 @@ class FileJob:
         As for `Engine.run`.
     metadata : {"keep", "strip"}
         Whether the result carries what the file carries, or only what a picture needs.
+    quality : int or None
+        Of results with loss, from 1 to 100; None for the usual one of their format.
     inputs : mapping of str to Path
         Other image files by the names under which steps read them.
     remote : ObjectFile, optional
@@ -151,6 +153,7 @@ class FileJob:
         scratch_dir: Path,
         depth: Depth = "input",
         metadata: Metadata = "keep",
+        quality: int | None = None,
         inputs: Files = MappingProxyType({}),
         remote: ObjectFile | None = None,
         among: Stack | None = None,
@@ -176,7 +179,8 @@ class FileJob:
         planned = plan_any(request)
         holes = depth == "input" and stands_apart(request.image)
         self.results: list[FileResult] = [
-            file_result(header, each, format, metadata, holes=holes) for each in planned.results
+            file_result(header, each, format, metadata, quality, holes=holes)
+            for each in planned.results
         ]
         with ExitStack() as stack:
             formats = [each.format for each in self.results]

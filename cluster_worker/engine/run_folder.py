@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from cluster_worker.engine.file_results import check_quality
 from cluster_worker.engine.file_to_file import RunOptions, file_job, write_whole
 from cluster_worker.engine.folders import (
     FolderFile,
@@ -62,6 +63,8 @@ class FolderOptions:
         Other images, the same for all files.
     choice : Choice
         Which planes and channels of each file are read.
+    quality : int or None
+        As for `Engine.run_file`; under "same", results without loss ignore it.
     """
 
     steps: Sequence[Mapping[str, Any]]
@@ -70,6 +73,7 @@ class FolderOptions:
     metadata: Metadata = "keep"
     inputs: Files = field(default_factory=dict)
     choice: Choice = ALL
+    quality: int | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ def check_options(source: str | Path, target: Path, options: FolderOptions) -> N
         raise Rejected(f"{target}: must be a folder, since {source} holds many files")
     if options.format != "same" and options.format not in FORMATS:
         raise Rejected(f"format: must be same, {', '.join(FORMATS)}; got {options.format!r}")
+    check_quality(options.quality, options.format)
     for each in options.inputs.values():
         if not each.is_file():
             raise Rejected(f"{each}: no such file")
@@ -183,7 +188,7 @@ def check_options(source: str | Path, target: Path, options: FolderOptions) -> N
 def described(options: FolderOptions) -> dict[str, Any]:
     """Return the options besides the steps, as JSON can hold them."""
     inputs = {name: version_of(path) for name, path in options.inputs.items()}
-    shown = ("format", "depth", "metadata")
+    shown = ("format", "depth", "metadata", "quality")
     found = {name: getattr(options, name) for name in shown}
     return {**found, "inputs": inputs, "planes": options.choice._asdict()}
 
@@ -288,7 +293,8 @@ class FolderRun:
         given = self.options
         folder = (self.target / each.stem).parent
         folder.mkdir(parents=True, exist_ok=True)
-        options = RunOptions(folder, given.depth, given.metadata, given.inputs, given.choice)
+        how = given.depth, given.metadata, given.inputs, given.choice, given.quality
+        options = RunOptions(folder, *how)
         with self.engine.decoders.checkout() as decoder:
             header = decoder.read_header(each.path, each.name)
             place = each.path, header, given.steps, given.format, folder

@@ -14,6 +14,7 @@ from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.codecs.header import (
     COMPRESSIONS,
     PALETTE_MAX,
+    QUALITIES,
     ByteRange,
     Header,
     JpegCoding,
@@ -44,6 +45,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
             (each.name, each.key, base64.b64encode(each.value).decode()) for each in header.items
         ],
         "jpeg": [header.jpeg.tables, header.jpeg.subsampling] if header.jpeg else None,
+        "quality": header.quality,
         "stack": header.stack,
         "plane": header.plane,
         "picked": header.picked,
@@ -90,6 +92,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
                 for kind, key, value in wire["items"]
             ),
             jpeg=coding_from_json(wire["jpeg"]),
+            quality=None if wire["quality"] is None else int(wire["quality"]),
             stack=stack_from_json(wire["stack"]) if wire["stack"] else None,
             plane=int(wire["plane"]),
             picked=picked_from_json(wire["picked"]),
@@ -99,6 +102,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
     fits = is_possible(image) and header.dtype in DTYPES and header.format in FORMATS
     fits = fits and (header.block is None or min(header.block) > 0)
     fits = fits and header.compression in COMPRESSIONS and 0 <= header.bits < 64
+    fits = fits and (header.quality is None or header.quality in QUALITIES)
     fits = fits and len(header.palette) % 4 == 0 and len(header.palette) <= 4 * PALETTE_MAX
     if not fits or any(each.name not in TITLES for each in header.items):
         raise Rejected(f"{name}: the decoder failed on this file")

@@ -283,7 +283,9 @@ class Runner:
                 timings.pixels = pixels_in(header, decoder.pixels_max)
                 beat.check()
                 spool = Path(self.settings.spool_dir)
-                options = RunOptions(spool, batch.depth, batch.metadata, inputs)
+                options = RunOptions(
+                    spool, batch.depth, batch.metadata, inputs, quality=batch.quality
+                )
                 place = source, header, batch.steps, batch.format, spool
                 look = functools.partial(self.check_waiting, beat)
                 file = file_job(self.engine, decoder, *place, options, look=look)

@@ -314,6 +314,8 @@ class Batch:
     # Who made it: a hash of the address that the request came from.
     visitor: str = ""
     metadata: Metadata = "keep"
+    # Of results in a format with loss, from 1 to 100; None for the usual one of each format.
+    quality: int | None = None
     # Other images that the steps read.
     inputs: tuple[InputFile, ...] = ()
     # Version of the messages of its jobs.
@@ -336,6 +338,7 @@ class Batch:
             depth=item.get("depth", "input"),
             visitor=item.get("visitor", ""),
             metadata=item.get("metadata", "keep"),
+            quality=None if item.get("quality") is None else int(item["quality"]),
             inputs=tuple(InputFile(**each) for each in json.loads(item.get("inputs", "[]"))),
             version=int(item.get("version", CHAIN_VERSION)),
         )

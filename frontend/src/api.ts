@@ -162,6 +162,7 @@ export interface BatchBody {
   readonly format: Format;
   readonly depth: Depth;
   readonly metadata: Metadata;
+  readonly quality?: number;
   readonly images: readonly ImageBody[];
 }
 
@@ -187,6 +188,7 @@ export interface BatchPage {
   readonly format: Format;
   readonly depth: Depth;
   readonly metadata: Metadata;
+  readonly quality?: number | null;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;

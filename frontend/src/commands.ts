@@ -1,7 +1,7 @@
 /** Recipes as commands that do the same elsewhere. Pure functions. */
 
 import type { Format } from "./api";
-import { type Output, type Step, type Value, toBody } from "./recipe";
+import { type Output, type Step, type Value, qualityIn, toBody } from "./recipe";
 
 const ENDINGS: Readonly<Record<Format, string>> = {
   same: "png",
@@ -11,8 +11,15 @@ const ENDINGS: Readonly<Record<Format, string>> = {
   tiff: "tif",
 };
 
+/** Return names for the files of an example; one with a quality must not be a PNG. */
+function filesOf(output: Output): readonly [source: string, target: string] {
+  const isJpeg = output.format === "same" && "quality" in qualityIn(output);
+  return isJpeg ? ["in.jpg", "out.jpg"] : ["in.png", `out.${ENDINGS[output.format]}`];
+}
+
 /** Return the recipe as a shell command. */
-export function asShell(steps: readonly Step[], { format, depth, metadata }: Output): string {
+export function asShell(steps: readonly Step[], output: Output): string {
+  const { depth, metadata } = output;
   const words = toBody(steps).map(({ operation, id, keep, ...values }) =>
     [
       operation,
@@ -23,7 +30,10 @@ export function asShell(steps: readonly Step[], { format, depth, metadata }: Out
   );
   const native = depth === "native" ? " --depth native" : "";
   const strip = metadata === "strip" ? " --metadata strip" : "";
-  return `dip run in.png out.${ENDINGS[format]} ${words.join(" + ")}${native}${strip}\n`;
+  const { quality } = qualityIn(output);
+  const lossy = quality === undefined ? "" : ` --quality ${quality}`;
+  const files = filesOf(output).join(" ");
+  return `dip run ${files} ${words.join(" + ")}${native}${strip}${lossy}\n`;
 }
 
 function assigned(name: string, value: Value): string {
@@ -32,13 +42,17 @@ function assigned(name: string, value: Value): string {
 }
 
 /** Return the recipe as a Python script. */
-export function asPython(steps: readonly Step[], { format, depth, metadata }: Output): string {
+export function asPython(steps: readonly Step[], output: Output): string {
+  const { depth, metadata } = output;
   const lines = toBody(steps).map((step) => {
     const members = Object.entries(step).map(([name, value]) => `"${name}": ${inPython(value)}`);
     return `    {${members.join(", ")}},`;
   });
   const native = depth === "native" ? ', depth="native"' : "";
   const strip = metadata === "strip" ? ', metadata="strip"' : "";
+  const { quality } = qualityIn(output);
+  const lossy = quality === undefined ? "" : `, quality=${quality}`;
+  const [source, target] = filesOf(output);
   return [
     "from cluster_worker import Engine",
     "",
@@ -46,7 +60,7 @@ export function asPython(steps: readonly Step[], { format, depth, metadata }: Ou
     ...lines,
     "]",
     "with Engine() as engine:",
-    `    engine.run_file("in.png", "out.${ENDINGS[format]}", steps${native}${strip})`,
+    `    engine.run_file("${source}", "${target}", steps${native}${strip}${lossy})`,
     "",
   ].join("\n");
 }
@@ -64,7 +78,8 @@ function inPython(value: Value): string {
  */
 export function asCurl(steps: readonly Step[], output: Output, origin: string): string {
   const { format, depth, metadata } = output;
-  const body = JSON.stringify({ steps: toBody(steps), format, depth, metadata });
+  const chosen = { format, depth, metadata, ...qualityIn(output) };
+  const body = JSON.stringify({ steps: toBody(steps), ...chosen });
   const quoted = body.replaceAll("'", "'\\''");
   return `IMAGE=in.png
 API=${origin}/api

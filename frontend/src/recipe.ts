@@ -284,7 +284,8 @@ export function problemsOf(step: Step, operation: Operation): Record<string, str
   return problems;
 }
 
-function problemOf(field: Field, value: Value | undefined): string {
+/** Return what is wrong with a value, in one sentence; "" if nothing is. */
+export function problemOf(field: Field, value: Value | undefined): string {
   if (field.kind === "number") {
     return value === null && field.nullable ? "" : numberProblem(field, value);
   }
@@ -382,25 +383,54 @@ export interface Output {
   readonly format: Format;
   readonly depth: Depth;
   readonly metadata: Metadata;
+  /** Of results with loss, from 1 to 100; null or missing: the usual one of each format. */
+  readonly quality?: number | null;
 }
 
 export const PLAIN_OUTPUT: Output = { format: "same", depth: "input", metadata: "keep" };
 
+/** The field of the quality. Its slider and its number share the range that the API accepts. */
+export const QUALITY: NumberField = {
+  kind: "number",
+  name: "quality",
+  title: texts.filters.quality,
+  isRenamed: false,
+  help: texts.filters.qualityHelp,
+  fine: false,
+  integer: true,
+  nullable: true,
+  minimum: 1,
+  maximum: 100,
+  slider: [1, 100],
+  step: 1,
+  unit: "",
+  default: null,
+};
+
+/** Return whether results may have a quality: not where all are written without loss. */
+export function hasQuality(format: Format): boolean {
+  return format !== "png" && format !== "tiff";
+}
+
+/** Return the member `quality` of a recipe; none if it is the usual one or the format has none. */
+export function qualityIn({ format, quality }: Output): { readonly quality?: number } {
+  return typeof quality === "number" && hasQuality(format) ? { quality } : {};
+}
+
 /** Return a key that is equal for equal recipes, to find images already sent with this one. */
-export function recipeKey(
-  bodies: readonly StepBody[],
-  { format, depth, metadata }: Output,
-): string {
+export function recipeKey(bodies: readonly StepBody[], output: Output): string {
+  const { format, depth, metadata } = output;
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return JSON.stringify([sorted, format, depth, metadata]);
+  const { quality = null } = qualityIn(output);
+  return JSON.stringify([sorted, format, depth, metadata, quality]);
 }
 
 /** Convert a key back to its recipe. */
 export function recipeOfKey(key: string): Output & { steps: StepBody[] } {
-  type Key = [[string, Value][][], Output["format"], Output["depth"], Output["metadata"]];
-  const [bodies, format, depth, metadata] = JSON.parse(key) as Key;
+  type Key = [[string, Value][][], Format, Depth, Metadata, number | null];
+  const [bodies, format, depth, metadata, quality] = JSON.parse(key) as Key;
   const steps = bodies.map((body) => Object.fromEntries(body) as StepBody);
-  return { steps, format, depth, metadata };
+  return { steps, format, depth, metadata, ...(quality !== null && { quality }) };
 }
 
 /** A recipe in the API's form, with its key. */
@@ -409,9 +439,10 @@ export interface RecipeBody extends Output {
   readonly key: string;
 }
 
-export function recipeOf(steps: readonly Step[], { format, depth, metadata }: Output): RecipeBody {
+export function recipeOf(steps: readonly Step[], chosen: Output): RecipeBody {
   const bodies = toBody(steps);
-  const output = { format, depth, metadata };
+  const { format, depth, metadata } = chosen;
+  const output = { format, depth, metadata, ...qualityIn(chosen) };
   return { steps: bodies, ...output, key: recipeKey(bodies, output) };
 }
 

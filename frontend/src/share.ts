@@ -6,9 +6,11 @@ import {
   type Output,
   type Step,
   type StepBody,
+  QUALITY,
   defaultsOf,
   fromBody,
   bodiesOf,
+  problemOf,
   toBody,
 } from "./recipe";
 
@@ -18,6 +20,7 @@ interface Written {
   readonly format?: Format;
   readonly depth?: Depth;
   readonly metadata?: Metadata;
+  readonly quality?: number | null;
   readonly off?: readonly number[];
 }
 
@@ -39,7 +42,7 @@ export function fragmentOf(recipe: Recipe, operations: readonly Operation[]): st
 
 /** Return the stored form of a recipe, without what is the default. */
 export function writtenOf(
-  { steps, format, depth, metadata }: Recipe,
+  { steps, format, depth, metadata, quality }: Recipe,
   operations: readonly Operation[],
 ): Written {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
@@ -48,6 +51,7 @@ export function writtenOf(
     ...(format !== "same" && { format }),
     ...(depth !== "input" && { depth }),
     ...(metadata !== "keep" && { metadata }),
+    ...(typeof quality === "number" && { quality }),
     ...(off.length > 0 && { off }),
   };
 }
@@ -90,6 +94,7 @@ export function recipeFrom(
     format: written.format ?? "same",
     depth: written.depth ?? "input",
     metadata: written.metadata ?? "keep",
+    ...(typeof written.quality === "number" && { quality: written.quality }),
   };
 }
 
@@ -102,6 +107,7 @@ function isWritten(found: unknown): found is Written {
   if (!Array.isArray(steps) || steps.length === 0) return false;
   if (!FORMATS.includes(String(format)) || !DEPTHS.includes(String(depth))) return false;
   if (!METADATA.includes(String(metadata))) return false;
+  if ("quality" in found && !isQuality(found.quality)) return false;
   if ("off" in found && !Array.isArray(found.off)) return false;
   return steps.every(
     (step: unknown) =>
@@ -110,6 +116,10 @@ function isWritten(found: unknown): found is Written {
       "operation" in step &&
       typeof step.operation === "string",
   );
+}
+
+function isQuality(found: unknown): boolean {
+  return found === null || (typeof found === "number" && problemOf(QUALITY, found) === "");
 }
 
 /** Return a step with only the parameters that differ from the operation's defaults. */

@@ -94,6 +94,27 @@ test("an emptied number is asked for, not turned into zero", () => {
   expect(document.querySelector("[role=alert]")?.textContent).toContain("Enter a number");
 });
 
+test("the quality is offered where results may have one, and only a possible one is kept", () => {
+  const click = (label: string) => act(() => labelled(label).click());
+  const quality = () => store.get().chain.quality;
+  click("More settings of Output");
+  click("Quality automatic");
+  expect(quality()).toBe(80);
+  type(labelled("Quality slider") as HTMLInputElement, "60");
+  expect(quality()).toBe(60);
+  type(input("quality"), "400");
+  expect(document.querySelector("[role=alert]")?.textContent).toContain("between 1 and 100");
+  expect(quality()).toBe(60);
+  act(() => input("quality").dispatchEvent(new FocusEvent("focusout", { bubbles: true })));
+  expect(input("quality").value).toBe("60");
+  expect(document.querySelector("[role=alert]")).toBeNull();
+  act(() => store.dispatch({ type: "output chosen", output: { format: "png" } }));
+  expect(document.getElementById("quality")).toBeNull();
+  act(() => store.dispatch({ type: "output chosen", output: { format: "webp" } }));
+  click("Quality automatic");
+  expect(quality()).toBeNull();
+});
+
 test("a list of numbers is typed with commas, and every number has the range", () => {
   expect(input("edges-sigmas").value).toBe("1, 3");
   type(input("edges-sigmas"), "2, 4.5,");

@@ -12,6 +12,7 @@ import {
   placeOf,
   problemsOf,
   recipeKey,
+  recipeOfKey,
   tidy,
   toBody,
   toNumber,
@@ -123,6 +124,13 @@ describe("wire form", () => {
     expect(recipeKey([a], PLAIN_OUTPUT)).toBe(recipeKey([b], PLAIN_OUTPUT));
     expect(recipeKey([a], PLAIN_OUTPUT)).not.toBe(
       recipeKey([a], { ...PLAIN_OUTPUT, depth: "native" }),
+    );
+    const small = { ...PLAIN_OUTPUT, quality: 70 };
+    expect(recipeKey([a], PLAIN_OUTPUT)).not.toBe(recipeKey([a], small));
+    expect(recipeOfKey(recipeKey([a], small))).toEqual({ steps: [a], ...small });
+    // Without loss there is no quality.
+    expect(recipeKey([a], { ...small, format: "png" })).toBe(
+      recipeKey([a], { ...PLAIN_OUTPUT, format: "png" }),
     );
     expect(recipeKey([a, other], PLAIN_OUTPUT)).not.toBe(recipeKey([other, a], PLAIN_OUTPUT));
   });

@@ -30,6 +30,17 @@ test("a link holds the chain with what is switched off, and nothing that is the 
   expect(atob(fragment.slice("#recipe=".length))).not.toContain("nearest");
 });
 
+test("a link holds the quality, and one that no format has makes it no recipe", () => {
+  const recipe = { steps: [BLUR], ...PLAIN_OUTPUT };
+  const fragment = fragmentOf({ ...recipe, quality: 80 }, OPERATIONS);
+  expect(recipeIn(fragment, OPERATIONS, newId)?.quality).toBe(80);
+  expect(recipeIn(fragmentOf(recipe, OPERATIONS), OPERATIONS, newId)).not.toHaveProperty("quality");
+  for (const quality of [0, 101, 80.5, "80"]) {
+    const json = JSON.stringify({ steps: [{ operation: "gaussian" }], quality });
+    expect(recipeFrom(json, OPERATIONS, newId)).toBeNull();
+  }
+});
+
 test("a link that was cut or made up holds no recipe", () => {
   const whole = fragmentOf({ steps: [BLUR], ...PLAIN_OUTPUT }, OPERATIONS);
   for (const bad of [whole.slice(0, -5), "#recipe=AAAA", "#recipe=", "#batch=1", "#recipe=%%%"]) {
@@ -64,6 +75,14 @@ test("the commands say the same as the recipe", () => {
   expect(asShell([BLUR], native)).toMatch(/ out\.tif .* --depth native --metadata strip\n$/);
   expect(asPython([BLUR], native)).toContain('"out.tif", steps, depth="native", metadata="strip")');
   expect(curl).toContain("API=https://example.org/api");
+  expect(curl).not.toContain("quality");
+  const small = { ...PLAIN_OUTPUT, quality: 70 };
+  expect(asShell([BLUR], small)).toMatch(/^dip run in\.jpg out\.jpg .* --quality 70\n$/);
+  expect(asPython([BLUR], { ...small, format: "webp" })).toContain(
+    '"in.png", "out.webp", steps, quality=70)',
+  );
+  expect(asCurl([BLUR], small, "https://example.org")).toContain('"metadata":"keep","quality":70}');
+  expect(asShell([BLUR], { ...small, format: "tiff" })).not.toContain("quality");
 });
 
 test("every preset can be sent as it is", () => {

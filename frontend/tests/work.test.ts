@@ -290,14 +290,14 @@ describe("draft", () => {
     store.dispatch({ type: "step switched", id: "edges" });
     store.dispatch({ type: "step changed", id: "blur", parameter: "sigma", value: 4.5 });
     store.dispatch({ type: "output chosen", output: { format: "webp", depth: "native" } });
-    store.dispatch({ type: "output chosen", output: { metadata: "strip" } });
-    const { steps, format, depth, metadata } = await reloaded();
+    store.dispatch({ type: "output chosen", output: { metadata: "strip", quality: 70 } });
+    const { steps, format, depth, metadata, quality } = await reloaded();
     expect(steps.map(({ operation, isOff }) => [operation, isOff])).toEqual([
       ["gaussian", false],
       ["canny", true],
     ]);
     expect(steps[0]?.values.sigma).toBe(4.5);
-    expect([format, depth, metadata]).toEqual(["webp", "native", "strip"]);
+    expect([format, depth, metadata, quality]).toEqual(["webp", "native", "strip", 70]);
   });
 
   test("a chain that was emptied stays empty", async () => {

@@ -39,6 +39,25 @@ def test_a_batch_may_ask_for_scikit_images_own_values(api):
     assert (found["depth"], found["metadata"]) == ("native", "strip")
 
 
+@pytest.mark.parametrize("form", ["same", "jpeg", "webp"])
+def test_a_batch_may_choose_the_quality_of_its_results(api, form):
+    body = {"steps": STEPS, "images": images("a.png"), "format": form, "quality": 80.0}
+    _, made = api.post("/batches", body)
+    _, found = api.get(f"/batches/{made['batch']}")
+    assert (found["format"], found["quality"]) == (form, 80)
+    batch, _ = api.batch()
+    _, found = api.get(f"/batches/{batch}")
+    assert found["quality"] is None
+
+
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_a_quality_of_a_format_without_loss_is_refused(api, form):
+    body = {"steps": STEPS, "images": images("a.png"), "format": form, "quality": 80}
+    status, problem = api.post("/batches", body)
+    said = f"quality: is for jpeg, webp and same; {form} is written without loss, so leave it out"
+    assert (status, problem["detail"], problem["pointer"]) == (422, said, "/quality")
+
+
 def test_two_images_may_have_one_name(api):
     batch, jobs = api.batch("a.png", "a.png")
     assert len(set(jobs)) == 2

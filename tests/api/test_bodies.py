@@ -42,9 +42,13 @@ def refusal(bodies, body):
         ),
         (
             {"x": 1},
-            'the body: has no member "x"; it has steps, format, depth, metadata, inputs, images',
+            'the body: has no member "x"; it has steps, format, depth, metadata, quality, inputs, '
+            "images",
             "",
         ),
+        ({"quality": 0}, "quality: must lie between 1 and 100, got 0", "/quality"),
+        ({"quality": 101}, "quality: must lie between 1 and 100, got 101", "/quality"),
+        ({"quality": 0.5}, "quality: must be a whole number, got 0.5", "/quality"),
         ({"steps": []}, "steps: must hold 1 to 20 operations, got 0", "/steps"),
         ({"steps": STEPS * 21}, "steps: must hold 1 to 20 operations, got 21", "/steps"),
         ({"steps": "gaussian"}, 'steps: must be a list, got "gaussian"', "/steps"),

@@ -34,6 +34,20 @@ def test_a_photograph_comes_back_as_scikit_image_blurs_it(client):
     pictures.assert_blurred(found, image)
 
 
+def test_results_have_the_quality_that_was_chosen(client):
+    image = data.astronaut()
+    sizes = []
+    for quality in (90, 30):
+        files = [("cat.jpg", "image/jpeg", pictures.jpeg(image))]
+        batch, _ = client.submit([{"operation": "invert"}], files, quality=quality)
+        (job,) = client.wait(batch, 1).values()
+        assert job["state"] == "succeeded"
+        content = client.download(job)
+        sizes.append(len(content))
+        assert np.abs(pictures.pixels(content) - (255.0 - image)).mean() < 8
+    assert sizes[1] < sizes[0] / 2
+
+
 def test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same(client):
     image = np.tile(data.astronaut(), (4, 4, 1))
     batch, _ = client.submit(pictures.BLUR, [("big.png", "image/png", pictures.png(image))])

@@ -29,6 +29,10 @@ def test_a_batch_survives_the_table():
     flat = InputFile("input:flat", "c" * 32, "d" * 16, '"e"', "empty.tif", 9)
     batch = dataclasses.replace(batch, inputs=(flat,), version=2)
     assert Batch.from_item(batch.to_item()) == batch
+    assert Batch.from_item(dataclasses.replace(batch, quality=70).to_item()).quality == 70
+    older = batch.to_item()
+    del older["quality"]
+    assert Batch.from_item(older) == batch
 
 
 def test_a_message_survives_the_queue():

@@ -127,7 +127,7 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     picture.save(
         path,
         "AVIF",
-        quality=QUALITY,
+        quality=header.quality or QUALITY,
         subsampling="4:4:4",
         speed=SPEED,
         **{name: value for name, value in more.items() if value},
@@ -147,4 +147,5 @@ AVIF = Format(
     dtypes=("bool", "uint8"),
     carries=frozenset(("profile", "resolution", "exif", "xmp", "text")),
     side_max=SIDE_MAX,
+    has_quality=True,
 )

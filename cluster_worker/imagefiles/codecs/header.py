@@ -41,6 +41,9 @@ DTYPES += ("float16", "float32", "float64")
 # Compressions that a result takes over from the original; "" is the usual one of the format.
 COMPRESSIONS = ("", "zstd")
 
+# Qualities of results in formats with loss: from the smallest file to the closest one.
+QUALITIES = range(1, 101)
+
 # Profiles of cameras and printers have 0.5 to 3 MB.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
 
@@ -127,6 +130,8 @@ class Header:
         What else the file carries.
     jpeg : JpegCoding or None
         How it was compressed, if it is a JPEG.
+    quality : int or None
+        Of a result in a format with loss, one of `QUALITIES`; None for the usual one.
     stack : Stack or None
         The planes of a file that has several; `image` is the first of them. None if the header is
         of one plane.
@@ -149,6 +154,7 @@ class Header:
     bits: int = 0
     items: Items = ()
     jpeg: JpegCoding | None = None
+    quality: int | None = None
     stack: Stack | None = None
     plane: int = 0
     picked: Picked | None = None
@@ -245,6 +251,8 @@ class Format:
         (path, stack, header of the first plane) to `StackWriter`. None if results have one plane.
     holds_axes, holds_times : bool
         Whether files of several planes can hold the names of axes, and how long each is shown.
+    has_quality : bool
+        Whether results may have a quality, since they can be written with loss.
     """
 
     name: str
@@ -268,6 +276,7 @@ class Format:
     open_stack: Callable[[Path, Stack, Header], StackWriter] | None = None
     holds_axes: bool = False
     holds_times: bool = False
+    has_quality: bool = False
 
     @property
     def extension(self) -> str:

@@ -253,7 +253,8 @@ def decode_cmyk(content: bytes) -> Image:
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     """Write a JPEG; masks become black and white, and alpha is blended over white.
 
-    The quality is that of the original if it was a JPEG, else `QUALITY`.
+    The quality is that of the header; by default that of the original if it was a JPEG, else
+    `QUALITY`.
     """
     notes: tuple[str, ...] = ()
     picture = without_channels(in_8_bits(image))
@@ -280,8 +281,10 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
 
 
 def coding_for(header: Header, picture: Image) -> JpegCoding:
-    """Return how to compress a result."""
+    """Return how to compress a result; colours are subsampled as those of the original."""
     coding = header.jpeg or JpegCoding(tables_of(QUALITY), FULL_COLOUR)
+    if header.quality is not None:
+        coding = JpegCoding(tables_of(header.quality), coding.subsampling)
     if picture.ndim == 2:
         return JpegCoding(coding.tables[:1], FULL_COLOUR)
     return coding
@@ -416,4 +419,5 @@ JPEG = Format(
     dtypes=("bool", "uint8"),
     carries=frozenset(("profile", "resolution", "exif", "xmp", "iptc", "comment", "text")),
     side_max=SIDE_MAX,
+    has_quality=True,
 )

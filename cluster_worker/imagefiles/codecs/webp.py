@@ -1,4 +1,4 @@
-"""WebP: RGB of 8 bits, with or without alpha; results are written without loss.
+"""WebP: RGB of 8 bits, with or without alpha; results without loss unless a quality is chosen.
 
 This file reads the chunks, and libwebp decodes the pixels directly into the output array. Pillow's
 plugin would make three more copies of the image, two of them when it reads the header.
@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL.Image
@@ -58,6 +58,8 @@ CHUNK_HEAD = struct.Struct("<4sI")
 # Chunk types that hold sizes: the canvas, and the frame of a lossy and of a lossless image.
 CANVAS, LOSSY, LOSSLESS = b"VP8X", b"VP8 ", b"VP8L"
 ALPHA_PLANE, FRAME, ANIMATION = b"ALPH", b"ANMF", b"ANIM"
+# The chunks of one picture, in their order; alpha is in the same chunk as colours without loss.
+PIXELS = (ALPHA_PLANE, LOSSY, LOSSLESS)
 CANVAS_ALPHA, CANVAS_MOVES, CANVAS_PROFILE = 0x10, 0x02, 0x20
 CANVAS_EXIF, CANVAS_XMP = 0x08, 0x04
 # Background and loops of an animation; a frame that replaces the one before.
@@ -70,6 +72,8 @@ SIDE_MAX = (1 << SIDE_BITS) - 1
 # The fastest settings of libwebp: a photograph of 12 megapixels takes 0.7 s. With Pillow's defaults
 # it takes 5.8 s and is 6 % smaller.
 METHOD, EFFORT = 0, 0
+# With loss, Pillow's default, which takes less time than the fastest setting takes without loss.
+LOSSY_METHOD = 4
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -230,28 +234,32 @@ def picture_of(image: Image, header: Header) -> PIL.Image.Image:
     return picture
 
 
+def compression_of(header: Header) -> dict[str, Any]:
+    """Return Pillow's options for a result; loss would blur a mask, whatever quality is chosen."""
+    # Also keep the colours of transparent pixels.
+    if header.quality is None or header.image.kind in ("mask", "labels"):
+        return {"exact": True, "lossless": True, "method": METHOD, "quality": EFFORT}
+    return {"exact": True, "method": LOSSY_METHOD, "quality": header.quality}
+
+
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a WebP without loss."""
+    """Write a WebP, without loss unless the header has a quality."""
     picture = picture_of(image, header)
     profile, notes = fitting_profile((*image.shape[:2], len(picture.mode)), header)
     exif, lost = result_exif(header, image.shape, always=True, texts=True)
     picture.save(
         path,
         "WEBP",
-        lossless=True,
-        # Also keep the colours of transparent pixels.
-        exact=True,
-        method=METHOD,
-        quality=EFFORT,
         icc_profile=profile,
         exif=exif,
         xmp=upright_xmp(first_of(header.items, "xmp")),
+        **compression_of(header),
     )
     return notes + lost
 
 
 class WebpStack:
-    """Writes the frames of an animation one after the other, without loss.
+    """Writes the frames of an animation one after the other.
 
     Parameters
     ----------
@@ -297,13 +305,13 @@ class WebpStack:
         notes = self.begin(header) if self.number == 0 else ()
         check_frame(image, self.shape, header.name)
         buffer = BytesIO()
-        options = {"lossless": True, "exact": True, "method": METHOD, "quality": EFFORT}
-        picture_of(image, header).save(buffer, "WEBP", **options)
-        pixels = next(content for kind, content in chunks(buffer, None) if kind == LOSSLESS)
+        picture_of(image, header).save(buffer, "WEBP", **compression_of(header))
+        found = [each for each in chunks(buffer, None) if each[0] in PIXELS]
+        pixels = b"".join(riff(kind, content) for kind, content in found)
         shown = min(milliseconds_of(self.stack, self.number), 0xFFFFFF)
         rows, columns = self.shape
         place = bytes(6) + short(columns - 1) + short(rows - 1) + short(shown) + bytes([WHOLE])
-        self.file.write(riff(FRAME, place + riff(LOSSLESS, pixels)))
+        self.file.write(riff(FRAME, place + pixels))
         self.number += 1
         return notes
 
@@ -341,4 +349,5 @@ WEBP = Format(
     read_plane_header=read_plane_header,
     open_stack=WebpStack,
     holds_times=True,
+    has_quality=True,
 )

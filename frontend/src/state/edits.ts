@@ -36,6 +36,8 @@ function markOf(action: Action): string | null {
       return `${action.id} ${action.operation}`;
     case "step placed":
       return `${action.id} placed`;
+    case "output chosen":
+      return "quality" in action.output ? "output quality" : "";
     case "step added":
     case "step moved":
     case "step duplicated":
@@ -43,7 +45,6 @@ function markOf(action: Action): string | null {
     case "step kept":
     case "input chosen":
     case "step removed":
-    case "output chosen":
     case "chain replaced":
       return "";
     default:

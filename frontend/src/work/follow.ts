@@ -121,7 +121,8 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
   const { operations } = desk.store.get().catalogue;
   const newId = () => randomHex(4);
   const { batch: id, kept_until: keptUntil, format, depth, metadata } = page;
-  const sent = { steps: fromBody(page.steps, operations, newId), format, depth, metadata };
+  const steps = fromBody(page.steps, operations, newId);
+  const sent = { steps, format, depth, metadata, quality: page.quality ?? null };
   // The chain may have been changed after the batch was sent, and before the reload.
   const restored = keptDraft(id, operations, newId) ?? sent;
   desk.dispatch({ type: "chain restored", recipe: restored });

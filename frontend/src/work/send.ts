@@ -9,7 +9,7 @@ import {
   isPassing,
   isQuotaUsed,
 } from "../api";
-import { type RecipeBody, active, isSendable, recipeOf } from "../recipe";
+import { type RecipeBody, active, isSendable, qualityIn, recipeOf } from "../recipe";
 import { pathOf } from "../folders";
 import { nameOf } from "../names";
 import { type ImageItem, type Transfer, pending } from "../state/images";
@@ -80,7 +80,7 @@ async function createJobs(
     }
     const { steps, format, depth, metadata } = recipe;
     const made = await desk.through(() =>
-      desk.api.createBatch({ steps, format, depth, metadata, images }, key),
+      desk.api.createBatch({ steps, format, depth, metadata, ...qualityIn(recipe), images }, key),
     );
     const { batch: id, kept_until: keptUntil, estimate_usd: usd } = made;
     const imageUsd = usd && usd / images.length;

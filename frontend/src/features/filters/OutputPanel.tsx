@@ -1,21 +1,25 @@
 import { useState } from "react";
 import type { Depth, Format, Metadata } from "../../api";
 import { PATTERN, resultName } from "../../names";
+import { QUALITY, type Value, hasQuality, problemOf } from "../../recipe";
 import { keepNamePattern, namePattern } from "../../saved";
 import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { useSelectedImage } from "../useSize";
+import { NumberControl } from "./NumberControl";
 
 const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
 const DEPTHS: readonly Depth[] = ["input", "native"];
 const METADATA: readonly Metadata[] = ["keep", "strip"];
+/** Where the slider begins: much smaller files, whose loss is hard to see. */
+const QUALITY_START = 80;
 
 /** How results are written: their format; folded away, their numbers and their names. */
 export function OutputPanel() {
-  const { format, depth, metadata } = useSelected((state) => state.chain);
+  const { format, depth, metadata, quality = null } = useSelected((state) => state.chain);
   const dispatch = useDispatch();
-  const [isOpen, setOpen] = useState(depth !== "input" || metadata !== "keep");
+  const [isOpen, setOpen] = useState(depth !== "input" || metadata !== "keep" || quality !== null);
   return (
     <div className="output column-foot">
       <div className="format">
@@ -46,6 +50,7 @@ export function OutputPanel() {
       </div>
       {isOpen && (
         <>
+          {hasQuality(format) && <QualityField />}
           <div className="format">
             <label htmlFor="depth">{texts.filters.bits}</label>
             <select
@@ -89,6 +94,46 @@ export function OutputPanel() {
       <p id="metadata-help" className="field-help">
         {texts.filters.losses[metadata]}
       </p>
+    </div>
+  );
+}
+
+/** The quality of results with loss. A number out of range is shown with its error, not kept. */
+function QualityField() {
+  const { quality = null } = useSelected((state) => state.chain);
+  const dispatch = useDispatch();
+  // What was typed and cannot be used, and how often such text was given up: then the field begins
+  // anew with the quality in use.
+  const [refused, setRefused] = useState<Value>(null);
+  const [round, setRound] = useState(0);
+
+  function change(value: Value) {
+    // The box "automatic" is the only control that works while it is ticked.
+    const wanted = quality === null && value !== null ? QUALITY_START : value;
+    const isUsable = wanted === null || problemOf(QUALITY, wanted) === "";
+    setRefused(isUsable ? null : wanted);
+    if (isUsable) {
+      const number = wanted === null ? null : Number(wanted);
+      dispatch({ type: "output chosen", output: { quality: number } });
+    }
+  }
+
+  return (
+    <div
+      key={round}
+      onBlur={({ currentTarget, relatedTarget }) => {
+        if (refused === null || currentTarget.contains(relatedTarget)) return;
+        setRefused(null);
+        setRound(round + 1);
+      }}
+    >
+      <NumberControl
+        id="quality"
+        field={QUALITY}
+        value={refused ?? quality}
+        problem={refused === null ? "" : problemOf(QUALITY, refused)}
+        onChange={change}
+      />
     </div>
   );
 }
