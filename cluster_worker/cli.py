@@ -265,7 +265,7 @@ def run_steps(
                 choice=choice,
                 quality=options.quality,
             )
-    # Without a target, nobody sees the image.
+    # Without a target, the image is removed.
     for note in notes if options.target else ():
         print(f"{target}: {note}", file=sys.stderr)
 

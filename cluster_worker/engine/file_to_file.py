@@ -196,7 +196,7 @@ def run_file(
 
 
 def check_beside(file: AnyFile, target: Path | str, sources: Iterable[Path | str]) -> None:
-    """Check that no result whose name nobody chose takes the place of a source.
+    """Check that no kept image or table takes the place of a source.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-import { type KeyboardEvent, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useLayoutEffect, useRef } from "react";
 import type { ImageItem } from "../../state/images";
 import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";
+import { useVisibleRows } from "../useVisibleRows";
 import { ImageRow } from "./ImageRow";
 
 /** Height of a row with the gap below it, in pixels; must match the style sheet. */
@@ -18,25 +19,7 @@ interface RowsProps {
 export function Rows({ items, selected }: RowsProps) {
   const dispatch = useDispatch();
   const box = useRef<HTMLDivElement>(null);
-  const [seen, setSeen] = useState({ first: 0, last: 40 });
-
-  useLayoutEffect(() => {
-    const { current } = box;
-    if (!current) return;
-    const look = () => {
-      const first = Math.max(0, Math.floor(current.scrollTop / ROW) - SPARE);
-      const last = Math.ceil((current.scrollTop + current.clientHeight) / ROW) + SPARE;
-      setSeen((was) => (was.first === first && was.last === last ? was : { first, last }));
-    };
-    look();
-    const observer = new ResizeObserver(look);
-    observer.observe(current);
-    current.addEventListener("scroll", look, { passive: true });
-    return () => {
-      observer.disconnect();
-      current.removeEventListener("scroll", look);
-    };
-  }, []);
+  const seen = useVisibleRows(box, ROW, SPARE, 40);
 
   const place = items.findIndex(({ id }) => id === selected);
 

@@ -1,7 +1,8 @@
-import { type KeyboardEvent, useId, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useId, useLayoutEffect, useRef } from "react";
 import type { Column } from "../../api";
 import type { Table } from "../../tables";
 import { Icon } from "../Icon";
+import { useVisibleRows } from "../useVisibleRows";
 import { words } from "./words";
 
 /** Height of a row and of the line of names, in pixels; must match the style sheet. */
@@ -33,26 +34,8 @@ interface GridProps {
 export function Grid(props: GridProps) {
   const { table, columns, order, sorting, picked, label, onSort, onPick } = props;
   const box = useRef<HTMLDivElement>(null);
-  const [seen, setSeen] = useState({ first: 0, last: 30 });
+  const seen = useVisibleRows(box, ROW, SPARE, 30);
   const id = useId();
-
-  useLayoutEffect(() => {
-    const { current } = box;
-    if (!current) return;
-    const look = () => {
-      const first = Math.max(0, Math.floor(current.scrollTop / ROW) - SPARE);
-      const last = Math.ceil((current.scrollTop + current.clientHeight) / ROW) + SPARE;
-      setSeen((was) => (was.first === first && was.last === last ? was : { first, last }));
-    };
-    look();
-    const observer = new ResizeObserver(look);
-    observer.observe(current);
-    current.addEventListener("scroll", look, { passive: true });
-    return () => {
-      observer.disconnect();
-      current.removeEventListener("scroll", look);
-    };
-  }, []);
 
   const place = picked < 0 ? -1 : order.indexOf(picked);
 
