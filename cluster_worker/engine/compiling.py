@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -135,6 +135,10 @@ class Kernels:
             # Functions use some loops, too. They must not find old ones.
             with contextlib.suppress(OSError), locked_folder(wait=False) as folder:
                 remove_stale(folder)
+
+    def at_first(self, warm: bool | Collection[str]) -> bool | Collection[str]:
+        """Return what the first forkserver calls of `warm`: all of it is left to its successor."""
+        return warm if self.may_warm and warm is not True else False
 
     def prepare(self, then: Callable[[], None]) -> None:
         """Compile in the background, then call `then`, which has ranks born with all kernels.

@@ -120,7 +120,7 @@ class Engine:
         self.segments = Segments(Path(scratch_dir))
         self.beside, folder = beside, self.segments.folder
         self.kernels: Kernels = beside.kernels if beside else Kernels(wanted=warm is True)
-        first = warm if warm is not True and self.kernels.may_warm else False
+        first = self.kernels.at_first(warm)
         self.source: RankSource = beside.source if beside else RankSource(folder, first)
         made_by = beside.decoder_source if beside else DecoderSource(folder, confined_to)
         self.decoder_source: DecoderSource = made_by

@@ -70,8 +70,7 @@ class Agent:
         self.segments = Segments(Path(scratch_dir))
         folder = self.segments.folder
         self.kernels = Kernels(wanted=warm is True)
-        first = warm if warm is not True and self.kernels.may_warm else False
-        self.source = RankSource(folder, first)
+        self.source = RankSource(folder, self.kernels.at_first(warm))
         self.decoders = DecoderSource(folder, confined_to=[folder])
         try:
             self.source.ensure_running()
