@@ -26,6 +26,7 @@ from cluster_worker.engine.wire import Done, Progress
 from cluster_worker.engine.world import World
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.imagefiles.streams import Spool
+from cluster_worker.plan.checkpoints import finished
 
 # Attempts to start a world before the jobs that wait for it fail.
 STARTS_MAX = 4
@@ -278,8 +279,12 @@ class Dispatcher:
         job = seat.job
         if job is None:
             return
+        if isinstance(message, Progress) and message.reached is not None:
+            # If the world is lost, another one goes on from here.
+            job.task = job.task._replace(begin=message.reached)
         if message.tiles:
-            job.tiles_done += message.tiles
+            # Some tiles of an attempt that goes on are measured again; the total does not count it.
+            job.tiles_done = min(job.tiles_done + message.tiles, job.tiles_total)
             self.report_progress(job)
         if isinstance(message, Done) and seat.on_done(job, rank, message):
             seat.job = None
@@ -357,8 +362,9 @@ class Dispatcher:
             if job.not_begun > NOT_BEGUN_MAX:
                 settle(job, reason)
             elif len(job.losses) < LOSSES_MAX:
-                for each in (job.task.result, *job.task.kept):
-                    if isinstance(each, Spool):
+                done = finished(job.plan, job.task.begin).results
+                for i, each in enumerate((job.task.result, *job.task.kept)):
+                    if isinstance(each, Spool) and i not in done:
                         each.clear()
                 self.waiting[job.task.wide].appendleft(job)
             else:

@@ -34,6 +34,7 @@ from cluster_worker.engine.wire import (
 )
 from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.objects.access import PixelAccess
+from cluster_worker.plan.checkpoints import Checkpoint
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
 from cluster_worker.plan.run import RankGroup, Report, SingleRank, run
@@ -97,16 +98,17 @@ class Rank:
         self, task: Task, planned: Plan | RecipePlan, surfaces: Surfaces, report: Report
     ) -> None:
         """Run the plan of a chain, or of a recipe."""
+        group, begin, reached = self.group, task.begin, partial(self.on_reached, task)
         if isinstance(planned, RecipePlan):
             paths = dict(zip(planned.tables, task.tables, strict=True))
 
             def write_table(name: str, columns: Columns) -> None:
                 write_columns(paths[name], columns)
 
-            run_recipe(planned, surfaces, write_table, self.group, report)
+            run_recipe(planned, surfaces, write_table, group, report, begin=begin, reached=reached)
             return
         (source, *_), scratch, (result, *_) = surfaces
-        run(planned, source, scratch, result, self.group, report)
+        run(planned, source, scratch, result, group, report, begin=begin, reached=reached)
 
     def surfaces(self, task: Task, stack: ExitStack) -> Surfaces:
         """Open the images that a task is given, those between its passes, and its results."""
@@ -131,6 +133,15 @@ class Rank:
         while self.inbox.poll(0):
             if self.connection.recv() == Cancel(job):
                 raise Cancelled
+
+    def on_reached(self, task: Task, checkpoint: Checkpoint) -> None:
+        """Tell the engine how far all ranks have come, for the next attempt if this one fails.
+
+        A small image, on one rank, is sooner done again than that is worth.
+        """
+        if task.wide and self.group.rank == 0:
+            send(self.connection, Progress(task.job, self.unreported, checkpoint))
+            self.unreported, self.reported_at = 0, time.monotonic()
 
 
 def limit_memory(job_bytes: int) -> None:

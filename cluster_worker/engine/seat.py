@@ -15,6 +15,7 @@ from cluster_worker.engine.limits import Watch
 from cluster_worker.engine.wire import Cancel, Done, Progress, packed, send
 from cluster_worker.engine.world import World
 from cluster_worker.errors import Cancelled
+from cluster_worker.plan.checkpoints import tiles_done
 from cluster_worker.plan.recipe import plan_any
 from cluster_worker.timings import NOTHING, Spent
 
@@ -82,8 +83,10 @@ class Seat:
         """Send a job to the ranks and start its clock; return False if a rank has gone."""
         assert self.world is not None  # noqa: S101 - the seat is free
         self.job, self.cancel_by = job, math.inf
-        job.ranks, job.error, job.tiles_done, job.spent = set(self.world.pids), None, 0, NOTHING
-        job.tiles_total = plan_any(job.request).tiles_total(self.ranks)
+        job.ranks, job.error, job.spent = set(self.world.pids), None, NOTHING
+        planned = plan_any(job.request)
+        job.tiles_total = planned.tiles_total(self.ranks)
+        job.tiles_done = tiles_done(planned, job.task.begin, self.ranks)
         job.began = time.monotonic()
         self.watch = Watch(self.world.pids, self.job_seconds)
         task = packed(job.task)

@@ -5,6 +5,7 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface
+from cluster_worker.plan.checkpoints import START, Checkpoint
 from cluster_worker.plan.request import Request
 from cluster_worker.timings import Spent
 
@@ -48,6 +49,8 @@ class Task(NamedTuple):
         The other images that a recipe reads, and its kept images.
     tables : tuple of str
         The file, or the address of an object, for each of its tables.
+    begin : Checkpoint
+        What an earlier attempt has done; the surfaces are as it left them.
     """
 
     job: int
@@ -59,6 +62,7 @@ class Task(NamedTuple):
     inputs: tuple[AnySource, ...] = ()
     kept: tuple[AnySink, ...] = ()
     tables: tuple[str, ...] = ()
+    begin: Checkpoint = START
 
 
 class Cancel(NamedTuple):
@@ -72,10 +76,11 @@ class Stop(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """`tiles` more tiles are done."""
+    """`tiles` more tiles are done, and perhaps all ranks have reached a checkpoint."""
 
     job: int
     tiles: int
+    reached: Checkpoint | None = None
 
 
 class Done(NamedTuple):

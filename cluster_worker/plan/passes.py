@@ -391,14 +391,17 @@ class Plan:
     def tiles_total(self, ranks: int) -> int:
         """Return the number of tiles of all passes, with those of measures and expected rounds."""
         total = sum(each.tiles_total(ranks) for each in self.alphas)
-        for i, each in enumerate(self.passes):
-            first = each.stages[0]
-            rounds = 1 + (first.rounds.expected if first.rounds else 0)
-            if not self.gives_table or each is not self.passes[-1]:
-                total += self.tile_count(each, ranks) * rounds
-            measures = len(first.measures) - self.measures_early(i)
-            if measures:
-                total += len(self.measure_tiles(each, ranks)) * measures
+        return total + sum(self.tiles_of(i, ranks) for i in range(len(self.passes)))
+
+    def tiles_of(self, i: int, ranks: int) -> int:
+        """Return the number of tiles of pass `i`, with those of measures and expected rounds."""
+        each = self.passes[i]
+        first = each.stages[0]
+        rounds = 1 + (first.rounds.expected if first.rounds else 0)
+        measures = len(first.measures) - self.measures_early(i)
+        total = len(self.measure_tiles(each, ranks)) * measures if measures else 0
+        if not self.gives_table or each is not self.passes[-1]:
+            total += self.tile_count(each, ranks) * rounds
         return total
 
     @property

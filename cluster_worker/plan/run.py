@@ -4,7 +4,7 @@ The same code runs a small image on one rank and a large one on all ranks, in me
 to file: only the group of ranks and the surfaces differ.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.surfaces import Array, Plane, Sink, Source, Surface, read
 from cluster_worker.pixels.tiling import Place, Span, rank_share
 from cluster_worker.plan.blocks import NOTHING, measure_block, operation_errors, run_stage, taken
+from cluster_worker.plan.checkpoints import START, Checkpoint, Reached, ignore
 from cluster_worker.plan.passes import Pass, Plan
 
 Image = NDArray[Any]
@@ -93,6 +94,9 @@ def run(
     group: RankGroup,
     report: Report,
     inputs: Sequence[Source] = (),
+    *,
+    begin: Checkpoint = START,
+    reached: Reached = ignore,
 ) -> None:
     """Run every pass of a plan over this rank's tiles.
 
@@ -111,13 +115,18 @@ def run(
         0. An error that it raises ends the run on all ranks.
     inputs : sequence of Source
         The second images, one for each of `plan.seconds`.
+    begin : Checkpoint
+        Where to begin: what comes before was done by an earlier attempt, and its buffer is as that
+        left it. The number of ranks may be another one.
+    reached : callable
+        Called on every rank when all have finished a pass that is not the last.
 
     Raises
     ------
     Rejected
         If an operation refuses the image; on every rank of the group.
     """
-    Run(plan, source, iter(scratch), group, report, inputs).run(result)
+    Run(plan, source, scratch, group, report, inputs, begin, reached).run(result)
 
 
 def measure(
@@ -127,12 +136,15 @@ def measure(
     group: RankGroup,
     report: Report,
     inputs: Sequence[Source] = (),
+    *,
+    begin: Checkpoint = START,
+    reached: Reached = ignore,
 ) -> Any:
     """Run every pass of a plan that gives a table; return what was found, on the first rank.
 
     The parameters and errors are those of `run`.
     """
-    return Run(plan, source, iter(scratch), group, report, inputs).run_to_table()
+    return Run(plan, source, scratch, group, report, inputs, begin, reached).run_to_table()
 
 
 class Run:
@@ -142,14 +154,20 @@ class Run:
         self,
         plan: Plan,
         source: Source,
-        scratch: Iterator[Surface],
+        scratch: Sequence[Surface],
         group: RankGroup,
         report: Report,
         inputs: Sequence[Source],
+        begin: Checkpoint,
+        reached: Reached,
     ) -> None:
         self.plan = plan
         self.source = source
         self.scratch = scratch
+        self.begin = begin
+        self.reached = reached
+        # How many of the buffers have been given to a pass.
+        self.taken = 0
         self.group = group
         self.report = report
         self.inputs = inputs
@@ -180,13 +198,24 @@ class Run:
             self.alphas.append(Plane(self.source, slice(-1, None)))
             for move in plan.alphas:
                 self.alphas.append(self.run_alpha(move, self.alphas[-1]))
+        # An earlier attempt has done these. What it measured early is measured again.
+        for each in plan.passes[: self.begin.passes]:
+            self.take(2 if each.stages[0].rounds else 1)
+            image = self.scratch[self.begin.buffer]
         early: tuple[Any, ...] = ()
-        for i, each in enumerate(plan.passes[:-1]):
+        for i in range(self.begin.passes, len(plan.passes) - 1):
             next_stage = plan.passes[i + 1].stages[0] if plan.measures_early(i + 1) else None
             before = image
-            image, early = self.run_to_buffer(each, before, early, next_stage)
+            number, early = self.run_to_buffer(plan.passes[i], before, early, next_stage)
+            image = self.scratch[number]
             before.release_cache()
+            self.reached(Checkpoint(passes=i + 1, buffer=number))
         return image, early
+
+    def take(self, count: int = 1) -> int:
+        """Take the next buffers; return the number of the first."""
+        self.taken += count
+        return self.taken - count
 
     def read_inputs(self, stage: Stage, window: Span) -> Mapping[str, Image]:
         """Read the blocks of the second images of a stage."""
@@ -196,15 +225,15 @@ class Run:
 
     def run_alpha(self, plan: Plan, alpha: Source) -> Source:
         """Run a plan for alpha, and return its result."""
-        scratch = [next(self.scratch) for _ in plan.buffers]
-        moved = next(self.scratch)
+        first = self.take(len(plan.buffers) + 1)
+        *scratch, moved = self.scratch[first : self.taken]
         move = partial(run, plan, alpha, scratch, moved, self.group, self.report)
         self.group.combine(move, combine_nothing)
         return moved
 
     def run_to_buffer(
         self, each: Pass, image: Source, early: tuple[Any, ...], next_stage: Stage | None
-    ) -> tuple[Source, tuple[Any, ...]]:
+    ) -> tuple[int, tuple[Any, ...]]:
         """Run a pass that is not the last, on all ranks of the group.
 
         Parameters
@@ -221,12 +250,13 @@ class Run:
 
         Returns
         -------
-        result : Source
-            The result of the pass.
+        result : int
+            Number of the buffer that holds the result of the pass.
         early : tuple
             The statistic of `next_stage`, if there is one.
         """
-        target = next(self.scratch)
+        number = self.take()
+        target = self.scratch[number]
         statistics = self.measure(each, image, early)
         fill = partial(self.fill, each, image, target, statistics, next_stage)
         combine = next_stage.measures[0].combine if next_stage else combine_nothing
@@ -235,8 +265,8 @@ class Run:
         found = self.group.combine(fill, combine, on_first=ends)
         rounds = each.stages[0].rounds
         if rounds is None:
-            return target, () if next_stage is None else (found,)
-        return self.iterate(each, rounds, image, target, next(self.scratch)), ()
+            return number, () if next_stage is None else (found,)
+        return self.iterate(each, rounds, image, number, self.take()), ()
 
     def own_share(self, cores: Sequence[Span]) -> Sequence[Span]:
         """Return this rank's share of the cores."""
@@ -353,23 +383,22 @@ class Run:
             self.report(1)
         return total
 
-    def iterate(
-        self, each: Pass, rounds: Rounds, image: Source, state: Surface, spare: Surface
-    ) -> Source:
+    def iterate(self, each: Pass, rounds: Rounds, image: Source, state: int, spare: int) -> int:
         """Update the state in rounds until the stop rule holds.
 
-        Every round reads one surface and writes the other. The ranks synchronize after each round.
+        Every round reads one buffer and writes the other. The ranks synchronize after each round.
 
         Returns
         -------
-        Surface
-            The one of `state` and `spare` that holds the last state.
+        int
+            The one of `state` and `spare` that holds the last state: numbers of buffers.
         """
         cores = self.own_share(self.plan.tiles(each, self.group.size))
         stage = each.stages[0]
         history: list[Any] = []
         while not (history and rounds.stop(history)):
-            update = partial(self.update, stage, rounds, image, state, spare, cores, history)
+            old, new = self.scratch[state], self.scratch[spare]
+            update = partial(self.update, stage, rounds, image, old, new, cores, history)
             history.append(self.group.combine(update, rounds.combine))
             state, spare = spare, state
         # Rounds that were expected but not needed count as done.

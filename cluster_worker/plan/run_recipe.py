@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.pixels.surfaces import Array, Sink, Source, Surface
 from cluster_worker.plan.blocks import operation_errors
+from cluster_worker.plan.checkpoints import START, Checkpoint, Reached, ignore
 from cluster_worker.plan.recipe import Columns, PlannedChain, RecipePlan
 from cluster_worker.plan.run import (
     RankGroup,
@@ -48,6 +49,9 @@ def run_recipe(
     write_table: Callable[[str, Columns], None],
     group: RankGroup,
     report: Report,
+    *,
+    begin: Checkpoint = START,
+    reached: Reached = ignore,
 ) -> None:
     """Run every chain of a recipe on this rank's share of the tiles.
 
@@ -59,8 +63,8 @@ def run_recipe(
         Where they lie.
     write_table : callable
         ``write_table(name, columns)``; called on the first rank alone.
-    group, report
-        As for `run`.
+    group, report, begin, reached
+        As for `run`. All ranks also reach a checkpoint after each chain that is not the last.
 
     Raises
     ------
@@ -69,10 +73,15 @@ def run_recipe(
     """
     left = len(plan.surfaces)
     lying = [*surfaces.sources, *surfaces.scratch[:left]]
-    scratch = iter(surfaces.scratch[left:])
-    for each in plan.chains:
-        own = [next(scratch) for _ in each.plan.buffers]
-        work = partial(run_chain, each, lying, own, surfaces.results, write_table, group, report)
+    first, stop = left, left
+    for number, each in enumerate(plan.chains):
+        first, stop = stop, stop + len(each.plan.buffers)
+        if number < begin.chains:
+            continue
+        marks = Marks(number, first, begin if number == begin.chains else START, reached)
+        own = surfaces.scratch[first:stop]
+        given = lying, own, surfaces.results, write_table, group, report, marks
+        work = partial(run_chain, each, *given)
         if each is plan.chains[-1]:
             work()
         else:
@@ -80,6 +89,35 @@ def run_recipe(
             group.combine(work, combine_nothing)
             for surface in set(each.reads):
                 lying[surface].release_cache()
+            reached(Checkpoint(chains=number + 1))
+
+
+class Marks(NamedTuple):
+    """The checkpoints of one chain of a recipe.
+
+    Attributes
+    ----------
+    chain, first : int
+        Number of the chain, and of the first buffer of its passes among all of the recipe's.
+    recipe_begin : Checkpoint
+        Where the recipe begins in this chain.
+    recipe_reached : callable
+        Called with the checkpoints of the recipe.
+    """
+
+    chain: int
+    first: int
+    recipe_begin: Checkpoint
+    recipe_reached: Reached
+
+    @property
+    def begin(self) -> Checkpoint:
+        """Where this chain begins, in its own numbers."""
+        return Checkpoint(0, self.recipe_begin.passes, self.recipe_begin.buffer - self.first)
+
+    def reached(self, own: Checkpoint) -> None:
+        """Call `recipe_reached` with the numbers of the recipe."""
+        self.recipe_reached(Checkpoint(self.chain, own.passes, self.first + own.buffer))
 
 
 def run_chain(
@@ -90,12 +128,16 @@ def run_chain(
     write_table: Callable[[str, Columns], None],
     group: RankGroup,
     report: Report,
+    marks: Marks,
 ) -> None:
     """Run one chain; `lying` are the surfaces of the recipe by their numbers."""
     planned, source = chain.plan, lying[chain.source]
     inputs = [lying[each.surface] for each in planned.seconds]
+    begin, reached = marks.begin, marks.reached
     if chain.finish is not None:
-        found = measure(planned, source, scratch, group, report, inputs)
+        found = measure(
+            planned, source, scratch, group, report, inputs, begin=begin, reached=reached
+        )
         if group.rank == 0:
             last = planned.passes[-1]
             with operation_errors(last.stages[0].name):
@@ -103,7 +145,7 @@ def run_chain(
             write_table(chain.table, columns)
         return
     target = lying[chain.surface] if chain.surface is not None else results[chain.result or 0]
-    run(planned, source, scratch, target, group, report, inputs)
+    run(planned, source, scratch, target, group, report, inputs, begin=begin, reached=reached)
 
 
 class Outcome(NamedTuple):

@@ -1,5 +1,6 @@
 """One image over several hosts, each in namespaces of its own: equal to one tile, bit for bit."""
 
+import json
 import os
 import time
 
@@ -105,6 +106,18 @@ def test_after_a_rank_of_another_host_died_a_new_world_gives_the_result(lab, job
     until(lambda: lab.ranks("b"))
     os.kill(lab.ranks("b")[0], KILL)
     check(lab, job)
+
+
+def test_the_next_attempt_goes_on_where_all_ranks_have_been(lab, job):
+    rounds = {**SLOW[0], "max_num_iter": 4}
+    job |= {"steps": [{"operation": "gaussian"}, {"operation": "equalize_hist"}, rounds]}
+    lab.ask(**job)
+    # The third pass is under way.
+    until(lambda: any("/pass-2/" in key for key in lab.objects()))
+    os.kill(lab.ranks("b")[0], KILL)
+    check(lab, job)
+    lost = [line for line in lab.logs["x"].read_text().splitlines() if "world lost" in line]
+    assert json.loads(lost[-1])["passes"] == 2
 
 
 @pytest.mark.long

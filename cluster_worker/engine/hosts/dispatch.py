@@ -16,6 +16,7 @@ from cluster_worker.engine.hosts.world import HostWorld
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.log import event
+from cluster_worker.plan.checkpoints import Checkpoint, tiles_done
 from cluster_worker.timings import Spent
 
 
@@ -142,8 +143,9 @@ class HostDispatcher:
             try:
                 self.run_attempt(job, moved, attempt, hosts)
             except Broken as error:
-                event("world lost", job=job.task.job, attempt=attempt, reason=str(error))
-                moved.drop(attempt)
+                done = {"chains": moved.begin.chains, "passes": moved.begin.passes}
+                event("world lost", job=job.task.job, attempt=attempt, reason=str(error), **done)
+                moved.drop()
                 if isinstance(error, Lost):
                     # The job is not to blame. The next one tries this host again.
                     hosts = hosts.without(error.host)
@@ -157,10 +159,14 @@ class HostDispatcher:
     def run_attempt(self, job: EngineJob, moved: MovedJob, attempt: int, hosts: Hosts) -> None:
         """Start a world, run a job on it, and fetch the results; raises as `HostWorld.run`."""
         task, ranks = moved.task(attempt), self.ranks_each * len(hosts.names)
-        job.tiles_done, job.tiles_total = 0, job.plan.tiles_total(ranks)
+        job.tiles_total = job.plan.tiles_total(ranks)
+        job.tiles_done = tiles_done(job.plan, task.begin, ranks)
 
-        def add_tiles(tiles: int) -> None:
-            job.tiles_done += tiles
+        def add_tiles(tiles: int, reached: Checkpoint | None) -> None:
+            if reached is not None:
+                moved.keep(reached)
+            # Some of an attempt that goes on are measured again, which the total does not count.
+            job.tiles_done = min(job.tiles_done + tiles, job.tiles_total)
             self.report(job)
 
         with HostWorld(hosts, self.folder) as world:

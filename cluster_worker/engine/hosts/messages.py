@@ -12,13 +12,17 @@ from cluster_worker.objects.images import ObjectImage
 from cluster_worker.objects.spools import ObjectSpool
 from cluster_worker.objects.store import is_address
 from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.plan.checkpoints import Checkpoint
 from cluster_worker.plan.request import PlanRequest, RecipeRequest
 
 # All that a task consists of. Paths of files are not among it: an engine cannot make the ranks of
 # another host read or write a file there.
 VALUES: dict[str, Any] = {
     each.__name__: each
-    for each in (Task, PlanRequest, RecipeRequest, ImageHeader, Chunks, ObjectImage, ObjectSpool)
+    for each in (
+        *(Task, PlanRequest, RecipeRequest, ImageHeader, Checkpoint),
+        *(Chunks, ObjectImage, ObjectSpool),
+    )
 }
 ERRORS: dict[str, type[Exception]] = {
     each.__name__: each for each in (Rejected, Broken, RankDied, Cancelled)

@@ -14,6 +14,7 @@ from cluster_worker.objects.images import ObjectFile, ObjectImage
 from cluster_worker.objects.spools import ObjectSpool
 from cluster_worker.objects.store import open_store
 from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.plan.checkpoints import START, Checkpoint, Finished, finished
 
 
 class MovedJob:
@@ -34,12 +35,19 @@ class MovedJob:
         What the keys of all its objects begin with.
     sources : list
         The image and the inputs, once `send` has moved them.
+    places : dict of str to str
+        What the current attempt reads or writes besides them, as "pass-0", "result-1" or "table-0",
+        and the prefix of the attempt that writes it, or has written it.
+    begin : Checkpoint
+        Where the next attempt begins.
     """
 
     def __init__(self, job: EngineJob, store: str, folder: Path) -> None:
         self.job, self.store, self.folder = job, store, folder
         self.prefix = f"dip-{uuid.uuid4().hex}"
         self.sources: list[AnySource] = []
+        self.places: dict[str, str] = {}
+        self.begin = START
 
     def send(self) -> None:
         """Write the image and the inputs to the store, unless they lie in one.
@@ -73,21 +81,32 @@ class MovedJob:
         raise TypeError(f"{type(image).__name__}: is no image that is sent")
 
     def task(self, attempt: int) -> Task:
-        """Return the task of an attempt, whose surfaces all lie in the store."""
+        """Return the task of an attempt, whose surfaces all lie in the store.
+
+        What earlier attempts have finished stays where they have written it.
+        """
         task, planned = self.job.task, self.job.plan
-        prefix = self.attempt_prefix(attempt)
+        own = f"{self.prefix}/attempt-{attempt}"
+        kept = names_of(finished(planned, self.begin))
+        results = (task.result, *task.kept)
+        counts = {"pass": planned.buffers, "result": results, "table": task.tables}
+        names = [f"{kind}-{i}" for kind, each in counts.items() for i in range(len(each))]
+        self.places = {name: self.places[name] if name in kept else own for name in names}
         source, *inputs = self.sources
         scratch = tuple(
-            Chunks(self.store, f"{prefix}/pass-{i}", each.shape, each.dtype)
+            Chunks(self.store, self.key_of(f"pass-{i}"), each.shape, each.dtype)
             for i, each in enumerate(planned.buffers)
         )
-        result, *kept = (
-            self.target(each, f"{prefix}/result-{i}")
-            for i, each in enumerate((task.result, *task.kept))
+        result, *others = (
+            self.target(each, self.key_of(f"result-{i}")) for i, each in enumerate(results)
         )
-        tables = tuple(f"{self.store}/{prefix}/table-{i}" for i in range(len(task.tables)))
-        images = source, scratch, result, True, tuple(inputs), tuple(kept)
-        return Task(task.job, task.request, *images, tables)
+        tables = tuple(f"{self.store}/{self.key_of(f'table-{i}')}" for i in range(len(task.tables)))
+        images = source, scratch, result, True, tuple(inputs), tuple(others)
+        return Task(task.job, task.request, *images, tables, self.begin)
+
+    def key_of(self, name: str) -> str:
+        """Return what the keys of one of `places` begin with."""
+        return f"{self.places[name]}/{name}"
 
     def target(self, image: AnySink, prefix: str) -> AnySink:
         """Return where a result lies in the store."""
@@ -116,13 +135,15 @@ class MovedJob:
         for address, path in zip(done.tables, self.job.task.tables, strict=True):
             Path(path).write_bytes(store.read(address.removeprefix(f"{self.store}/")))
 
-    def attempt_prefix(self, attempt: int) -> str:
-        """Return what the keys of an attempt begin with."""
-        return f"{self.prefix}/attempt-{attempt}"
+    def keep(self, reached: Checkpoint) -> None:
+        """Have the next attempt begin at a checkpoint that this one has reached."""
+        self.begin = reached
 
-    def drop(self, attempt: int) -> None:
-        """Delete what an attempt has written."""
-        self.delete(self.attempt_prefix(attempt))
+    def drop(self) -> None:
+        """Delete what the current attempt has not finished, or nothing will read any more."""
+        kept = names_of(finished(self.job.plan, self.begin))
+        for name in self.places.keys() - kept:
+            self.delete(self.key_of(name))
 
     def delete(self, prefix: str) -> None:
         """Delete objects; a failure is only logged, as the job's own outcome is what counts."""
@@ -138,3 +159,9 @@ class MovedJob:
     def __exit__(self, *_: object) -> None:
         """Delete all its objects."""
         self.delete(self.prefix)
+
+
+def names_of(done: Finished) -> set[str]:
+    """Return the names in `MovedJob.places` of what is finished."""
+    counts = {"pass": done.buffers, "result": done.results, "table": done.tables}
+    return {f"{kind}-{i}" for kind, numbers in counts.items() for i in numbers}

@@ -217,7 +217,8 @@ class Session:
             self.fail(RankDied(f"a rank died twice while it worked on this image{self.cause()}"))
             return
         if isinstance(message, Progress):
-            self.channel.send("progress", tiles=message.tiles)
+            reached = message.reached and list(message.reached)
+            self.channel.send("progress", tiles=message.tiles, reached=reached)
         elif isinstance(message, Done):
             self.working.discard(rank)
             self.channel.send(

@@ -23,6 +23,7 @@ from cluster_worker.engine.hosts.session import RANK_COMMAND, network_environmen
 from cluster_worker.engine.launch import WORLD_SECONDS, mpiexec, tail_of
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled
+from cluster_worker.plan.checkpoints import Checkpoint
 
 # Time between two looks at mpiexec, the agents and a cancel, if nothing comes.
 LOOK_SECONDS = 0.25
@@ -32,8 +33,7 @@ LAUNCH, LAUNCH_END = "HYDRA_LAUNCH: ", "HYDRA_LAUNCH_END"
 # Time for ranks to stop after a cancel, before their world is ended.
 CANCEL_SECONDS = 0.5
 
-OnTiles = Callable[[int], None]
-OnDone = Callable[[Message], None]
+OnTiles = Callable[[int, Checkpoint | None], None]
 
 
 class HostWorld:
@@ -168,7 +168,8 @@ class HostWorld:
         ranks : int
             Of all hosts.
         tiles : callable
-            Called with the number of tiles that are newly done.
+            Called with the number of tiles that are newly done, and with a checkpoint if all ranks
+            have reached one.
         is_cancelled : callable
             Asked at intervals.
 
@@ -186,7 +187,8 @@ class HostWorld:
             for name, message in self.messages():
                 self.raise_failure(name, message)
                 if message["kind"] in ("progress", "done"):
-                    tiles(int(message["tiles"]))
+                    reached = message.get("reached")
+                    tiles(int(message["tiles"]), reached and Checkpoint(*map(int, reached)))
                 if message["kind"] == "done":
                     done.append(message)
             self.check_process()

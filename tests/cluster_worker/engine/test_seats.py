@@ -13,6 +13,7 @@ import pytest
 from cluster_worker import Engine, Rejected
 from cluster_worker.engine import limits
 from cluster_worker.errors import Broken, Cancelled, RankDied
+from cluster_worker.plan.checkpoints import Checkpoint, tiles_done
 from tests.infra.processes import eventually, is_alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -39,7 +40,7 @@ WIDE = means(3)
 def engine():
     # Warm, so that each new rank begins its work at once.
     with Engine(2, warm=True) as engine:
-        assert engine.kernels.settled.wait(60)
+        assert engine.kernels.settled.wait(200)
         yield engine
 
 
@@ -119,6 +120,29 @@ def test_a_job_survives_one_death(engine, victim):
         assert len(job.losses) == 1
         # The death of mpiexec is no fault of the image.
         assert isinstance(job.losses[0], RankDied) == (victim != "mpiexec")
+
+
+def test_after_a_death_a_wide_job_begins_with_the_pass_that_was_under_way(engine):
+    wait_for_all(engine)
+    steps = [{"operation": "gaussian"}, {"operation": "equalize_hist"}, *WIDE]
+    expected = engine.run(LARGE, steps)
+    before, seen = engine.pids()["rank 0"], []
+
+    def kill_in_the_second_pass(done, total):
+        if job.task.begin.passes and engine.pids().get("rank 0") == before:
+            os.kill(before, signal.SIGKILL)
+        elif job.losses:
+            seen.append(done)
+
+    with engine.prepare(LARGE.shape, "uint8", steps) as job:
+        job.source[...] = LARGE
+        job.start(kill_in_the_second_pass)
+        job.wait(60)
+        np.testing.assert_array_equal(job.result, expected)
+        assert len(job.losses) == 1
+        first_pass = tiles_done(job.plan, Checkpoint(passes=1), engine.ranks)
+        assert job.task.begin.passes == 1
+        assert min(seen) >= first_pass > 0
 
 
 def test_farmed_jobs_run_beside_a_wide_one(engine):
