@@ -24,10 +24,13 @@ SCHEMES = ("s3://", FOLDER)
 # A request that is not answered within this time is tried again.
 REQUEST_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
-# How long a request is tried again, and the longest pause between two tries.
+# How long a request is tried again, and the pauses between two tries: each is a random time between
+# the shortest and PAUSE_GROWTH times the one before.
 RETRY_SECONDS = 60.0
-PAUSE_SECONDS_MAX = 5.0
-RETRIES_MAX = 20
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.2, 5.0
+PAUSE_GROWTH = 3.0
+# The library also ends after a number of tries. Short pauses would use up a low one within seconds.
+RETRIES_MAX = 1000
 # Requests of one process that are under way at the same time.
 THREADS = 8
 # Answers that are too short, one after the other, until the store counts as broken.
@@ -90,7 +93,11 @@ class Store:
         retry = {
             "max_retries": RETRIES_MAX,
             "retry_timeout": timedelta(seconds=RETRY_SECONDS),
-            "backoff": {"max_backoff": timedelta(seconds=PAUSE_SECONDS_MAX)},
+            "backoff": {
+                "init_backoff": timedelta(seconds=PAUSE_SECONDS_MIN),
+                "max_backoff": timedelta(seconds=PAUSE_SECONDS_MAX),
+                "base": PAUSE_GROWTH,
+            },
         }
         # A server of one's own network may speak plain HTTP; AWS's addresses are all HTTPS.
         options = {**client, "allow_http": True}

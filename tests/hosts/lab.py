@@ -192,6 +192,13 @@ class Lab:
         """Join a host's network again."""
         run("ip", "-n", self.namespace("w"), "link", "set", f"to-{name}", "up")
 
+    def lose_packets(self, name, share):
+        """Replace a host's link by one that loses a share of the packets."""
+        run("ip", "-n", self.namespace("w"), "link", "del", f"to-{name}")
+        address, switch = f"{ADDRESSES[name]}/24", self.namespace("w")
+        words = (sys.executable, "-m", "tests.hosts.lossy", address, switch, f"to-{name}")
+        self.wait_until_ready(self.begin(name, f"link-{name}", *words, str(share)))
+
     def signal_all(self, name, number):
         """Send a signal to all processes of a host."""
         for pid in self.processes(name):
@@ -223,10 +230,14 @@ class Lab:
 
     def clear(self):
         """Delete all objects, which an engine that was killed has left."""
-        self.objects("clear")
+        self.ask_store("clear")
 
-    def objects(self, command="list"):
+    def objects(self):
         """Return the keys of all objects in the store."""
+        return self.ask_store("list")
+
+    def ask_store(self, command):
+        """Send the store's process a command, and return its answer."""
         self.store.stdin.write(f"{command}\n")
         self.store.stdin.flush()
         return json.loads(self.store.stdout.readline())

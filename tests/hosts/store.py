@@ -1,29 +1,59 @@
-"""The S3 of a test's hosts: lists its keys, and clears itself when it is asked."""
+"""The S3 of a test's hosts: lists its keys, clears itself or fails for a while when it is asked."""
 
 import json
 import sys
+import threading
+import time
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from tests.hosts.lab import ADDRESSES, STORE_PORT
 
 
+class Store:
+    """moto's S3, which answers 503 to every request until a moment that is set."""
+
+    def __init__(self):
+        self.application = DomainDispatcherApplication(create_backend_app)
+        self.fails_until = 0.0
+        self.refused = 0
+
+    def __call__(self, environ, start_response):
+        if time.monotonic() < self.fails_until:
+            self.refused += 1
+            start_response("503 Slow Down", [("Content-Length", "0")])
+            return []
+        return self.application(environ, start_response)
+
+
 def main():
-    server = ThreadedMotoServer(ADDRESSES["s"], STORE_PORT, verbose=False)
-    server.start()
+    store = Store()
+    server = make_server(ADDRESSES["s"], STORE_PORT, store, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     client = boto3.client("s3", region_name="eu-central-1")
     where = {"LocationConstraint": "eu-central-1"}
     client.create_bucket(Bucket="images", CreateBucketConfiguration=where)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    say("ready")
     for line in sys.stdin:
-        found = client.list_objects_v2(Bucket="images").get("Contents", [])
-        if line.strip() == "clear":
-            for each in found:
-                client.delete_object(Bucket="images", Key=each["Key"])
-        sys.stdout.write(json.dumps([each["Key"] for each in found]) + "\n")
-        sys.stdout.flush()
+        command, *given = line.split()
+        if command == "fail":
+            store.fails_until = time.monotonic() + float(given[0])
+            say(json.dumps(None))
+        elif command == "refused":
+            say(json.dumps(store.refused))
+        else:
+            found = client.list_objects_v2(Bucket="images").get("Contents", [])
+            if command == "clear":
+                for each in found:
+                    client.delete_object(Bucket="images", Key=each["Key"])
+            say(json.dumps([each["Key"] for each in found]))
+
+
+def say(line):
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

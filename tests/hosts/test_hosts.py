@@ -89,6 +89,12 @@ def check(lab, job):
     return answer
 
 
+def said_lost(lab):
+    """Return the engine's lines about lost worlds."""
+    lines = lab.logs["x"].read_text().splitlines()
+    return [line for line in lines if "world lost" in line]
+
+
 def test_a_chain_over_two_hosts_equals_one_tile(lab, job):
     before = [lab.received_bytes(name) for name in "ab"]
     lab.ask(**job)
@@ -116,8 +122,7 @@ def test_the_next_attempt_goes_on_where_all_ranks_have_been(lab, job):
     until(lambda: any("/pass-2/" in key for key in lab.objects()))
     os.kill(lab.ranks("b")[0], KILL)
     check(lab, job)
-    lost = [line for line in lab.logs["x"].read_text().splitlines() if "world lost" in line]
-    assert json.loads(lost[-1])["passes"] == 2
+    assert json.loads(said_lost(lab)[-1])["passes"] == 2
 
 
 @pytest.mark.long
@@ -173,6 +178,17 @@ def test_every_kind_over_hosts_equals_one_tile(lab, job, name, hosts, ranks):
     check(lab, job)
 
 
+def test_a_store_that_refuses_everything_for_a_while_costs_no_world(lab, job):
+    job |= {"steps": [{"operation": "gaussian"}, {**SLOW[0], "max_num_iter": 3}]}
+    lost, refused = said_lost(lab), lab.ask_store("refused")
+    lab.ask(**job)
+    until(lambda: lab.ranks("b") and any("/pass-0/" in key for key in lab.objects()))
+    lab.ask_store("fail 10")
+    check(lab, job)
+    assert lab.ask_store("refused") > refused
+    assert said_lost(lab) == lost
+
+
 @pytest.mark.long
 def test_mpi_listens_only_at_the_ports_that_it_is_given(lab, job):
     lab.ask(**job | {"steps": SLOW, "ports": MPI_PORTS, "hosts": "ba"})
@@ -214,4 +230,15 @@ def test_three_hosts_write_the_file_of_one(lab, job, tmp_path):
     np.testing.assert_array_equal(remote, local)
     assert lab.objects() == ["in.tif"]
     lab.clear()
+    lab.end_agent("c")
+
+
+@pytest.mark.long
+def test_a_link_that_loses_packets_costs_time_alone(lab, job):
+    lab.lose_packets("c", 0.05)
+    lab.start_agent("c")
+    lost = said_lost(lab)
+    lab.ask(**job | {"hosts": "ac"})
+    check(lab, job)
+    assert said_lost(lab) == lost
     lab.end_agent("c")
