@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
 # Two processes share the tests: first those that only compute, then those with servers and worlds.
-PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.

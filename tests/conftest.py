@@ -23,11 +23,9 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Choose the tests of one operation, and say which tests share a process.
+    """Choose the tests of one operation, and put those first that take longest.
 
-    A file's tests share its servers, so one process runs the whole file. In the catalogue's tests
-    an operation's claims share its results. The rooms with the longest tests begin, so that no
-    process is left alone with one at the end.
+    Then no process is left alone with a long one at the end.
     """
     chosen = config.getoption("--operation")
     if chosen:
@@ -38,25 +36,17 @@ def pytest_collection_modifyitems(config, items):
             raise pytest.UsageError(f"--operation: no test is of {chosen}; see `dip operations`")
     items.sort(key=lambda item: budgets.ORDER.index(budgets.room_of(path_of(item))))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
         if item.get_closest_marker("slow"):
             # Servers, worlds and browsers run beside whatever else the machine does. A test of them
             # that fails is tried once more, by itself, and the summary names it.
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-def group_of(item):
-    """Name the group of tests that run in one process, one after the other."""
-    path = path_of(item)
-    if "app" in item.fixturenames:
-        # One app for all of them: its parts take half a minute of processor time to start.
-        return "app"
-    if path.startswith("infra/test_stack"):
-        # Each template takes seconds to synthesise.
-        return "stack"
-    if path.endswith("test_catalogue.py"):
-        return f"{path} {' '.join(sorted(names_of(item)))}"
-    return path
+def pytest_xdist_make_scheduler(config, log):
+    """Let each group of tests run in one process."""
+    from tests.groups import GroupScheduling
+
+    return GroupScheduling(config, log)
 
 
 def path_of(item):
