@@ -10,7 +10,7 @@ import pytest
 from config.contract.settings import TOP
 from tests.groups import group_of
 
-FILES = ("tests/config/test_job.py", "tests/config/test_visitor.py")
+CATALOGUE = "tests/cluster_worker/operations/test_catalogue.py"
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_a_test_has_the_group_whose_parts_it_shares(test, group):
 
 
 def test_a_group_runs_in_one_process_and_another_beside_it():
-    spread = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
+    chosen = [CATALOGUE, "-k", "flip or invert", "-m", "not long"]
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *spread, *FILES],
+        [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadscope", *chosen],
         cwd=TOP,
         capture_output=True,
         text=True,
@@ -39,8 +39,9 @@ def test_a_group_runs_in_one_process_and_another_beside_it():
         check=True,
     )
     processes = defaultdict(set)
-    for process, file in re.findall(r"^\[(gw\d)\].* PASSED (\S+?)::", found.stdout, re.MULTILINE):
-        processes[file].add(process)
-    first, second = (processes[file] for file in FILES)
-    assert len(first) == len(second) == 1
-    assert first != second
+    for process, name in re.findall(
+        r"^\[(gw\d)\].* PASSED .*\[(\w+)\]", found.stdout, re.MULTILINE
+    ):
+        processes[name].add(process)
+    assert len(processes["flip"]) == len(processes["invert"]) == 1
+    assert processes["flip"] != processes["invert"]
