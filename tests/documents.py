@@ -7,6 +7,7 @@ operation on a photograph for its picture, and measures its largest difference f
 import json
 import re
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -322,6 +323,15 @@ def anchor(operation):
     return re.sub(r"[^\w -]", "", operation.title.lower()).replace(" ", "-")
 
 
+def page_names():
+    """Return the file names of all pages, without making them."""
+    return [
+        *(f"{slug(group)}.md" for group in groups()),
+        *("README.md", "parameters.md", "differences.md"),
+    ]
+
+
+@cache
 def pages():
     """Return every page whose text follows from the catalogue, by file name."""
     found = {f"{slug(group)}.md": page(group, each) for group, each in groups().items()}

@@ -8,9 +8,13 @@ from cluster_worker.operations import OPERATIONS
 from tests import documents
 
 
-@pytest.mark.parametrize("name", documents.pages())
+@pytest.mark.parametrize("name", documents.page_names())
 def test_a_page_is_fresh(name):
     assert (documents.FOLDER / name).read_text() == documents.pages()[name], "run: make generate"
+
+
+def test_every_page_is_compared():
+    assert list(documents.pages()) == documents.page_names()
 
 
 def test_every_operation_has_its_picture_and_its_distance_and_no_other_has():

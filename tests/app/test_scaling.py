@@ -5,11 +5,9 @@ import time
 
 import boto3
 import pytest
-from aws_cdk import App
 
 from infra import settings as room
 from infra.local.app import LocalApp
-from infra.stack import add_stack
 from tests.app import pictures
 from tests.client import Client
 from tests.infra.scaling import Scaling
@@ -29,6 +27,10 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def scaling():
     """Return the scaling rules of a stack with the same numbers of nodes and images."""
+    from aws_cdk import App
+
+    from infra.stack import add_stack
+
     app = App()
     given = {"workers_max": "5", "worker_images": "50"}
     stack = add_stack(app, room.load(given.get, {}))

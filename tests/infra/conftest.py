@@ -2,7 +2,6 @@
 
 import pytest
 
-from infra import rules
 from tests.infra.template import Template
 
 
@@ -32,6 +31,8 @@ def template(request):
 @pytest.fixture(scope="session")
 def unwaived(tmp_path_factory):
     """Synthesise the small stack once more, without its waivers; return folder and waived rules."""
+    from infra import rules
+
     folder, waived = tmp_path_factory.mktemp("unwaived"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rules, "acknowledge", lambda *of: waived.extend(rules.waived(*of)))

@@ -3,16 +3,18 @@
 import json
 import zipfile
 
-from aws_cdk import App
-
 from infra import settings as room
-from infra.stack import add_stack
 
 
 class Template:
     """A synthesised template: its resources, its outputs and its folder."""
 
     def __init__(self, folder, **context):
+        # Loaded only by who makes a template: each process of a run reads this file.
+        from aws_cdk import App
+
+        from infra.stack import add_stack
+
         app = App(outdir=str(folder))
         settings = room.load(context.get, {})
         self.stack = add_stack(app, settings)
