@@ -7,8 +7,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 SETUP := infra/local/setup.sh
 PYTHON := .venv/bin/python
-# Two processes share the tests: first those that only compute, then those with servers and worlds.
-PYTEST := $(PYTHON) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+# Tests that share servers or results run in one process: tests/groups.py.
+PYTEST := $(PYTHON) -m pytest --dist loadscope --no-loadscope-reorder -n
+# These rooms only compute. The others start servers, worlds and browsers, and wait for them half of
+# the time: three processes share those. Meanwhile two nicer ones compute in what is left of the cores.
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
@@ -48,15 +50,21 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); 
 test: ## Run the tests with real parts (OPERATION=name or ROOM=name for a part; rooms are folders)
 ifdef OPERATION
 	@$(SETUP) kernels
-	$(PYTEST) -m "not long" --operation $(OPERATION) tests/cluster_worker/operations
+	$(PYTEST) 2 -m "not long" --operation $(OPERATION) tests/cluster_worker/operations
 else ifdef ROOM
 	@$(SETUP) test
 	$(PYTHON) -m pytest -m "not long" $(or $(wildcard tests/$(ROOM) tests/cluster_worker/$(ROOM)),tests/$(ROOM))
 else
 	@$(SETUP) test
 	npm --prefix frontend run check
-	ROOM_BUDGETS=1 $(PYTEST) -m "not long" $(COMPUTING)
-	ROOM_BUDGETS=1 $(PYTEST) -m "not long" $(COMPUTING:%=--ignore=%)
+	@echo "the rooms that only compute are tested meanwhile, into .run/computing.log"
+	@export ROOM_BUDGETS=1; \
+	nice -n 10 $(PYTEST) 2 -m "not long" $(COMPUTING) >.run/computing.log 2>&1 & \
+	trap "kill $$!" INT TERM; \
+	$(PYTEST) 3 -m "not long" $(COMPUTING:%=--ignore=%); served=$$?; \
+	wait $$!; computed=$$?; \
+	cat .run/computing.log; \
+	exit $$((served | computed))
 endif
 
 test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)
