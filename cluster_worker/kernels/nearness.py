@@ -65,7 +65,7 @@ def closed(image: Image, radius: float) -> Image:
 
 
 def expanded(image: Image, distance: float) -> Image:
-    """Give each pixel without a label the nearest one within a distance, as scikit-image does.
+    """Label each pixel without a label as its nearest one within a distance, as scikit-image does.
 
     Parameters
     ----------

@@ -6,7 +6,14 @@ import numpy as np
 
 from cluster_worker.operations import contour_tables, image_tables, peak_tables
 from cluster_worker.operations.declare import Image, Input, Number, Place, Table, operation
-from cluster_worker.operations.peak_tables import Border, Distance, Level, Share
+from cluster_worker.operations.peak_tables import (
+    Chessboard,
+    Distance,
+    PeakBorder,
+    PeakLevel,
+    PeakNumber,
+    PeakShare,
+)
 from cluster_worker.operations.support.column_units import PIXELS, VALUE, units
 from cluster_worker.operations.support.statistics import EXTENT, Extent
 
@@ -144,11 +151,11 @@ def finish_corners(
 def corner_peaks(
     image: Image,
     min_distance: Distance = 1,
-    threshold_abs: Level = None,
-    threshold_rel: Share = None,
-    exclude_border: Border = None,
-    num_peaks: Annotated[int | None, Number(1, 1_000_000_000)] = None,
-    chessboard: bool = True,
+    threshold_abs: PeakLevel = None,
+    threshold_rel: PeakShare = None,
+    exclude_border: PeakBorder = None,
+    num_peaks: PeakNumber = None,
+    chessboard: Chessboard = True,
     *,
     place: Place,
 ) -> peak_tables.Table:
@@ -160,16 +167,6 @@ def corner_peaks(
     ----------
     min_distance : int
         Corners are farther apart than this.
-    threshold_abs : float, optional
-        Corners are brighter than this, in the numbers of the image; automatic is its darkest pixel.
-    threshold_rel : float, optional
-        Corners are brighter than this share of the brightest pixel.
-    exclude_border : int, optional
-        Corners nearer to the border are left out; automatic is the least distance of corners.
-    num_peaks : int, optional
-        Most corners; the brightest are kept.
-    chessboard : bool
-        Whether a diagonal step counts as one pixel; else distances are as the crow flies.
 
     References
     ----------

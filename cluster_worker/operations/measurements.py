@@ -25,7 +25,18 @@ from cluster_worker.operations.declare import (
     Table,
     operation,
 )
-from cluster_worker.operations.peak_tables import Border, Distance, Level, Share, finish_peaks
+from cluster_worker.operations.peak_tables import (
+    Border,
+    Chessboard,
+    Level,
+    PeakBorder,
+    PeakDistance,
+    PeakLevel,
+    PeakNumber,
+    PeakShare,
+    Share,
+    finish_peaks,
+)
 from cluster_worker.operations.support import plain_region_sums
 from cluster_worker.operations.support.column_units import (
     PIXELS,
@@ -225,32 +236,16 @@ Sigma = Annotated[float, Number(0.1, 200, unit="px", slider=(0.5, 50), step=0.5)
 )
 def peak_local_max(
     image: Image,
-    min_distance: Distance = 1,
-    threshold_abs: Level = None,
-    threshold_rel: Share = None,
-    exclude_border: Border = None,
-    num_peaks: Annotated[int | None, Number(1, 1_000_000_000)] = None,
-    chessboard: bool = True,
+    min_distance: PeakDistance = 1,
+    threshold_abs: PeakLevel = None,
+    threshold_rel: PeakShare = None,
+    exclude_border: PeakBorder = None,
+    num_peaks: PeakNumber = None,
+    chessboard: Chessboard = True,
     *,
     place: Place,
 ) -> peak_tables.Table:
     """Find peaks, the brightest pixels of their surroundings: a table with a row for each.
-
-    Parameters
-    ----------
-    min_distance : int
-        Peaks are at least this far apart.
-    threshold_abs : float, optional
-        Peaks are brighter than this, in the numbers of the image; automatic is its darkest pixel.
-    threshold_rel : float, optional
-        Peaks are brighter than this share of the brightest pixel.
-    exclude_border : int, optional
-        Peaks nearer to the border are left out; automatic is the least distance of peaks.
-    num_peaks : int, optional
-        Most peaks; the brightest are kept.
-    chessboard : bool
-        Whether a diagonal step counts as one pixel; else distances are as the crow flies. The
-        parameter p_norm of scikit-image, infinite or 2.
 
     References
     ----------

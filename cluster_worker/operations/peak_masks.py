@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from cluster_worker.operations.declare import (
     Image,
     Measure,
-    Number,
     Place,
     Statistical,
     operation,
 )
 from cluster_worker.operations.peak_tables import (
-    Border,
-    Distance,
-    Level,
-    Share,
+    Chessboard,
+    PeakBorder,
+    PeakDistance,
+    PeakLevel,
+    PeakNumber,
+    PeakShare,
     combine,
     finish_peaks,
     halo,
@@ -100,12 +101,12 @@ def measures(min_distance: int, threshold_abs: float | None, **others: Any) -> t
 )
 def peak_mask(
     image: Image,  # noqa: ARG001 - its peaks are known from the measure
-    min_distance: Distance = 1,
-    threshold_abs: Level = None,
-    threshold_rel: Share = None,
-    exclude_border: Border = None,
-    num_peaks: Annotated[int | None, Number(1, 1_000_000_000)] = None,
-    chessboard: bool = True,
+    min_distance: PeakDistance = 1,
+    threshold_abs: PeakLevel = None,
+    threshold_rel: PeakShare = None,
+    exclude_border: PeakBorder = None,
+    num_peaks: PeakNumber = None,
+    chessboard: Chessboard = True,
     *,
     place: Place,
     statistics: tuple[Peaks],
@@ -114,21 +115,6 @@ def peak_mask(
 
     These are the peaks that the table of `peak_local_max` lists. Put label after it for an image of
     markers, from which the watershed separates objects that touch.
-
-    Parameters
-    ----------
-    min_distance : int
-        Peaks are at least this far apart.
-    threshold_abs : float, optional
-        Peaks are brighter than this, in the numbers of the image; automatic is its darkest pixel.
-    threshold_rel : float, optional
-        Peaks are brighter than this share of the brightest pixel.
-    exclude_border : int, optional
-        Peaks nearer to the border are left out; automatic is the least distance of peaks.
-    num_peaks : int, optional
-        Most peaks; the brightest are kept.
-    chessboard : bool
-        Whether a diagonal step counts as one pixel; else distances are as the crow flies.
 
     References
     ----------

@@ -21,11 +21,26 @@ from cluster_worker.operations.support.spacing import spaced
 Array = NDArray[Any]
 Table = dict[str, Array]
 
-# Parameters of peaks, which their table and their mask share.
+# Parameters of peaks, which their tables and their mask share. Blobs have words of their own.
 Distance = Annotated[int, Number(1, 1000, unit="px", slider=(1, 50), step=1)]
 Border = Annotated[int | None, Number(0, 100_000, unit="px", slider=(0, 100), step=1)]
 Level = Annotated[float | None, Number(-1e30, 1e30, slider=(0, 1))]
 Share = Annotated[float | None, Number(0, 1, slider=(0, 1), step=0.05)]
+PeakDistance = Annotated[Distance, "Peaks are at least this far apart."]
+PeakBorder = Annotated[
+    Border, "Peaks nearer to the border are left out; automatic is the least distance of peaks."
+]
+PeakLevel = Annotated[
+    Level,
+    "Peaks are brighter than this, in the numbers of the image; automatic is its darkest pixel.",
+]
+PeakShare = Annotated[Share, "Peaks are brighter than this share of the brightest pixel."]
+PeakNumber = Annotated[int | None, Number(1, 1_000_000_000), "Most peaks; the brightest are kept."]
+Chessboard = Annotated[
+    bool,
+    "Whether a diagonal step counts as one pixel; else distances are as the crow flies. The "
+    "parameter p_norm of scikit-image, infinite or 2.",
+]
 
 
 def halo(min_distance: int = 1) -> int:

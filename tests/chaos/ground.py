@@ -90,7 +90,7 @@ class StruckApp(LocalApp):
         ).stdout
 
     def unmount(self):
-        """Give the spool's memory back."""
+        """Release the spool's memory."""
         subprocess.run(["umount", str(self.spool)], check=False)
 
 
