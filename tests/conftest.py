@@ -43,10 +43,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Let each group of tests run in one process."""
+    """Let each group of tests run in one process, if they are not handed out one by one."""
     from tests.groups import GroupScheduling
 
-    return GroupScheduling(config, log)
+    return GroupScheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def path_of(item):

@@ -21,16 +21,18 @@ SHARED = {
     "site/test_states.py": "states",
 }
 
+# Long files whose tests share nothing but the results of an operation.
+BY_OPERATION = ("test_catalogue.py", "test_footprints.py", "test_guarded.py", "test_statistics.py")
+
 
 def group_of(nodeid):
     """Name the group of tests that run in one process, one after the other.
 
-    A file's tests share its servers and worlds. In the catalogue's tests an operation's claims
-    share its results.
+    A file's tests share its servers and worlds.
     """
     path, _, test = nodeid.removeprefix("tests/").partition("::")
-    if path.endswith("test_catalogue.py"):
-        return test.partition("[")[2].rstrip("]") or test
+    if path.endswith(BY_OPERATION):
+        return f"{path} {test.partition('[')[2].rstrip(']') or test}"
     return SHARED.get(path) or SHARED.get(f"{path.partition('/')[0]}/") or path
 
 

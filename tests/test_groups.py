@@ -16,16 +16,16 @@ CATALOGUE = "tests/cluster_worker/operations/test_catalogue.py"
 @pytest.mark.parametrize(
     ("test", "group"),
     [
-        ("api/test_app.py::test_a", "api/test_app.py"),
-        ("app/test_app.py::test_a", "app"),
-        ("infra/test_operator.py::test_a[sobel]", "app"),
-        ("site/test_chain.py::test_a", "site"),
-        ("cluster_worker/operations/test_catalogue.py::test_a[sobel]", "sobel"),
-        ("cluster_worker/operations/test_catalogue.py::test_a", "test_a"),
+        ("tests/api/test_app.py::test_a", "api/test_app.py"),
+        ("tests/app/test_app.py::test_a", "app"),
+        ("tests/infra/test_operator.py::test_a[sobel]", "app"),
+        ("tests/site/test_chain.py::test_a", "site"),
+        (f"{CATALOGUE}::test_a[sobel]", "cluster_worker/operations/test_catalogue.py sobel"),
+        (f"{CATALOGUE}::test_a", "cluster_worker/operations/test_catalogue.py test_a"),
     ],
 )
 def test_a_test_has_the_group_whose_parts_it_shares(test, group):
-    assert group_of(f"tests/{test}") == group
+    assert group_of(test) == group
 
 
 def test_a_group_runs_in_one_process_and_another_beside_it():
