@@ -24,7 +24,7 @@ from infra.settings import CONNECTIONS_OF_FUNCTIONS, ZONES, StackSettings, load,
 BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_MIN = 6
 
-# AWS keeps so many concurrent executions for functions without a reservation.
+# Concurrent executions that AWS keeps for functions without a reservation.
 UNRESERVED_MIN = 100
 
 # Codes of Service Quotas.

@@ -35,8 +35,9 @@ RETRIES_MAX = 1000
 THREADS = 8
 # Answers that are too short, one after the other, until the store counts as broken.
 SHORT_MAX = 3
-# Bytes of a part of a file that is sent; S3 takes at most so many parts of an object.
+# Bytes of a part of a file that is sent.
 PART_BYTES = 8 << 20
+# S3 takes no more parts of one object.
 PARTS_MAX = 10_000
 # Parts of a file that are sent at the same time, and lie in memory.
 PARTS_AT_ONCE = 4

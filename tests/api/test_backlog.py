@@ -53,7 +53,7 @@ def desired(api):
 
 
 def order(api, number):
-    """Have the group hold so many nodes."""
+    """Have the group hold this number of nodes."""
     api.services.fleet.client.set_desired_capacity(
         AutoScalingGroupName=api.services.fleet.group, DesiredCapacity=number
     )

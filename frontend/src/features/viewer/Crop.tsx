@@ -48,7 +48,7 @@ const ARROWS: Readonly<Record<string, Point>> = {
   ArrowUp: { x: 0, y: -1 },
   ArrowDown: { x: 0, y: 1 },
 };
-// With Shift an arrow key moves by so many pixels.
+// Pixels that an arrow key moves by with Shift.
 const LEAP = 10;
 
 /** The frame of a crop on the picture: drawn, moved and stretched by pointer and keys. */
