@@ -31,7 +31,7 @@ class Timings:
     spent : dict of str to Spent
         By phase.
     pixels : int
-        Rows × columns of the image; 0 before they are known.
+        Rows × columns of the images that the job reads; 0 before they are known.
     """
 
     def __init__(self) -> None:

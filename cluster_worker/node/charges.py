@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 
-from cluster_worker.engine.run_stack import AnyJob
+from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackFile
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.formats import Header, megapixels
 from cluster_worker.log import event
@@ -87,3 +87,9 @@ def pixels_in(header: Header, most: int) -> int:
             f"most {megapixels(most)} megapixels are accepted, so send some planes as a file"
         )
     return pixels
+
+
+def input_pixels(file: AnyFile) -> int:
+    """Return the rows × columns of the other images that a job reads, for each of its planes."""
+    one, planes = (file.first, file.stack.planes) if isinstance(file, StackFile) else (file, 1)
+    return planes * sum(math.prod(each.header.shape[:2]) for each in one.inputs.values())

@@ -18,7 +18,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.formats import Header
 from cluster_worker.log import event
-from cluster_worker.node.charges import Charges, pixels_in, spent_on
+from cluster_worker.node.charges import Charges, input_pixels, pixels_in, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch
 from cluster_worker.node.heartbeat import Heartbeat
@@ -292,6 +292,7 @@ class Runner:
                 stack.push(file)
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
                     raise TooLong
+                timings.pixels += input_pixels(file)
                 file.read()
                 timings.add("decode", decoder.take_spent())
                 if not file.reads_file:

@@ -1,6 +1,7 @@
 """What a worker stores of a recipe: kept images, tables, stacks and other images."""
 
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,6 +170,20 @@ def test_steps_read_the_upload_of_an_earlier_job(runner, s3, flat, monkeypatch, 
         wanted = engine.run(SIXTEEN_BITS, FLAT_FIELD, inputs={"flat": empty})
     found = tifffile.imread(io.BytesIO(stored(runner, s3, row.result_key)))
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("planes", [1, 5])
+def test_the_pixels_of_other_images_count_to_the_visitor(runner, s3, flat, planes):
+    image = SIXTEEN_BITS if planes == 1 else np.stack([SIXTEEN_BITS] * planes)
+    message = put(runner, s3, image, FLAT_FIELD, inputs=(flat(SIXTEEN_BITS),))
+    before = Counter(runner.charges.pixels)
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.reason) == ("succeeded", "")
+    used = runner.charges.pixels - before
+    # Each plane, and for each of them the other image.
+    wanted = 2 * planes * SIXTEEN_BITS.size
+    assert used == {row.visitor: wanted, resources.ALL_VISITORS: wanted}
 
 
 def test_an_input_that_is_gone_or_has_another_size_fails_the_job(runner, s3, flat):
