@@ -401,9 +401,8 @@ class Runner:
         """
         for path, result in writer.write(beat.check):
             timings.add("encode", decoder.take_spent())
-            kept_ms = row.kept_until - milliseconds()
             with timings.timed("s3"):
-                self.storage.upload(path, result.key, result.type, result.name, kept_ms)
+                self.storage.upload(path, result.key, result.type, result.name, row.kept_until)
             if path != writer.main_path:
                 path.unlink()
         beat.check()
@@ -480,8 +479,7 @@ class Runner:
         extension = path.suffix.removeprefix(".")
         key = resources.view_key(row.batch, row.job, row.attempt, image, extension)
         name = f"{Path(row.name).stem}-{image}.{extension}"
-        kept_ms = row.kept_until - milliseconds()
-        self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, kept_ms)
+        self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, row.kept_until)
         return key
 
 

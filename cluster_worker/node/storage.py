@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -35,6 +36,11 @@ PARTS_BYTES = 16 * MIB
 MULTIPART = TransferConfig(
     multipart_threshold=PARTS_BYTES, multipart_chunksize=PARTS_BYTES, max_concurrency=4
 )
+
+# A result never changes under its key. Shared caches must not store it: only those who know its
+# address may read it. There is no max-age, because a browser would count it from the download; the
+# header Expires says when the result is deleted.
+CACHE_CONTROL = "private, immutable"
 
 MISSING = ("NoSuchKey", "404")
 CHANGED = ("PreconditionFailed", "412")
@@ -107,7 +113,7 @@ class Storage:
                 file.write(chunk)
 
     def upload(
-        self, path: Path, key: str, media_type: str, download_name: str, kept_ms: int
+        self, path: Path, key: str, media_type: str, download_name: str, kept_until: int
     ) -> None:
         """Store a result.
 
@@ -121,8 +127,8 @@ class Storage:
             Sent to browsers.
         download_name : str
             File name under which browsers save it.
-        kept_ms : int
-            Milliseconds until the result is deleted; caches may keep it as long.
+        kept_until : int
+            When the result is deleted, in milliseconds since 1970; caches may keep it until then.
 
         Raises
         ------
@@ -132,7 +138,8 @@ class Storage:
         headers = {
             "ContentType": media_type,
             "ContentDisposition": disposition(download_name),
-            "CacheControl": cache_control(kept_ms),
+            "CacheControl": CACHE_CONTROL,
+            "Expires": datetime.fromtimestamp(kept_until // 1000, UTC),
         }
         with aws_errors_as_broken("S3"):
             if path.stat().st_size < PARTS_BYTES:
@@ -188,15 +195,6 @@ def client(service: str, endpoint: str, region: str) -> Any:
     session = boto3.session.Session(region_name=region)
     made = session.resource if service == "dynamodb" else session.client
     return made(service, endpoint_url=endpoint or None, config=config)
-
-
-def cache_control(kept_ms: int) -> str:
-    """Return the Cache-Control header of a result that is kept for a time in milliseconds.
-
-    A result never changes under its key. Shared caches must not store it: only those who know its
-    address may read it.
-    """
-    return f"private, max-age={max(0, kept_ms // 1000)}, immutable"
 
 
 def disposition(name: str) -> str:

@@ -55,6 +55,7 @@ FILE_ANSWER_HEADERS = (
     "Content-Disposition",
     "Accept-Ranges",
     "Cache-Control",
+    "Expires",
     "ETag",
     "Last-Modified",
 )

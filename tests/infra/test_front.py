@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
@@ -94,7 +95,8 @@ def fronts(tmp_path_factory, api, site):
         supervisor.await_ready("aws", lambda: "ready" in (folder / "aws.log").read_text(), 60)
         keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         s3 = boto3.client("s3", endpoint_url=endpoint, region_name=REGION, **keys)
-        s3.put_object(Bucket="results", Key=RESULT, Body=PIXELS, ContentType="image/png")
+        known = {"ContentType": "image/png", "Expires": datetime(2027, 1, 15, 8, tzinfo=UTC)}
+        s3.put_object(Bucket="results", Key=RESULT, Body=PIXELS, **known)
         for name, port in (("up", up), ("down", down)):
             supervisor.await_ready(name, lambda port=port: answers(port), 60)
         yield f"http://{HOST}:{up}", f"http://{HOST}:{down}", endpoint
@@ -237,6 +239,7 @@ def test_a_result_is_read_from_the_bucket_and_may_do_nothing_in_a_browser(front)
     assert answer.body == PIXELS
     assert answer.headers["Content-Type"] == "image/png"
     assert int(answer.headers["Content-Length"]) == len(PIXELS)
+    assert answer.headers["Expires"] == "Fri, 15 Jan 2027 08:00:00 GMT"
     assert "sandbox" in answer.headers["Content-Security-Policy"]
 
 

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.node import storage as storage_module
-from cluster_worker.node.storage import Storage, cache_control, disposition
+from cluster_worker.node.storage import Storage, disposition
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, WorkerSettings
@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 BATCH, JOB = "b" * 32, "c" * 16
 KEY = resources.upload_key(BATCH, JOB)
+# Milliseconds since 1970.
+KEPT_UNTIL = 1_800_000_000_999
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,12 +101,14 @@ def test_no_room_for_the_upload_is_the_nodes_fault(storage, s3, tmp_path):
 def test_a_result_is_stored_with_what_a_browser_must_know(storage, s3, tmp_path, size):
     path, key = tmp_path / "result", resources.result_key(BATCH, JOB, 1, "png")
     path.write_bytes(bytes(size))
-    storage.upload(path, key, "image/png", "Käse.png", 60_999)
+    storage.upload(path, key, "image/png", "Käse.png", KEPT_UNTIL)
     found = s3.get_object(Bucket="results", Key=key)
     assert found["ContentLength"] == size
     assert hashlib.sha256(found["Body"].read()).digest() == hashlib.sha256(bytes(size)).digest()
     assert found["ContentType"] == "image/png"
-    assert found["CacheControl"] == "private, max-age=60, immutable"
+    # No max-age: it would begin at the download, and end long after the result is deleted.
+    assert found["CacheControl"] == "private, immutable"
+    assert found["ExpiresString"] == "Fri, 15 Jan 2027 08:00:00 GMT"
     assert found["ContentDisposition"] == (
         "inline; filename=\"Kase.png\"; filename*=UTF-8''K%C3%A4se.png"
     )
@@ -120,7 +124,7 @@ def test_a_store_that_is_away_is_the_nodes_fault_and_the_batch_is_not_told(monke
     assert BATCH not in str(caught.value)
     (tmp_path / "result").write_bytes(b"a cat")
     with pytest.raises(Broken, match="S3 does not answer") as caught:
-        storage.upload(tmp_path / "result", KEY, "image/png", "cat.png", 1000)
+        storage.upload(tmp_path / "result", KEY, "image/png", "cat.png", KEPT_UNTIL)
     assert BATCH not in str(caught.value)
 
 
@@ -128,11 +132,7 @@ def test_a_bucket_that_is_not_ours_is_the_nodes_fault(settings, s3, tmp_path):
     storage = Storage(replace(settings, results_bucket="none"))
     (tmp_path / "result").write_bytes(b"a cat")
     with pytest.raises(Broken, match="S3"):
-        storage.upload(tmp_path / "result", KEY, "image/png", "cat.png", 1000)
-
-
-def test_no_cache_keeps_a_result_whose_time_is_over():
-    assert cache_control(-1) == "private, max-age=0, immutable"
+        storage.upload(tmp_path / "result", KEY, "image/png", "cat.png", KEPT_UNTIL)
 
 
 class BreaksOff(BaseHTTPRequestHandler):
