@@ -83,6 +83,8 @@ class EngineJob:
         Whether the job was cancelled.
     spent : Spent
         Wall time of the slowest rank, and processor time of all ranks.
+    table_bytes : int
+        Shared memory that its tables take once it is done.
     """
 
     task: Task
@@ -104,6 +106,12 @@ class EngineJob:
     not_begun: int = 0
     cancelled: bool = False
     spent: Spent = NOTHING
+    table_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        """Count the tables as soon as the ranks have written them, if that is to memory."""
+        if any(Path(each).parent == self.memory.folder for each in self.task.tables):
+            self.done.add_done_callback(lambda _: self.count_tables())
 
     @property
     def request(self) -> Request:
@@ -235,10 +243,17 @@ class EngineJob:
         if self.task.tables:
             self.done.add_done_callback(lambda _: self.remove_tables())
 
+    def count_tables(self) -> None:
+        """Count the shared memory of the tables, whose size nobody knows before they are there."""
+        written = filter(Path.exists, map(Path, self.task.tables))
+        self.table_bytes = sum(each.stat().st_size for each in written)
+        self.memory.count(self.table_bytes)
+
     def remove_tables(self) -> None:
         """Remove the files of the tables."""
         for path in self.task.tables:
             Path(path).unlink(missing_ok=True)
+        self.memory.count(-self.table_bytes)
 
     def __enter__(self) -> Self:
         """Return the job itself."""

@@ -100,12 +100,14 @@ def write_rows(writer: Any, names: Sequence[str], columns: Sequence[NDArray[Any]
 
 def write_columns(place: str, columns: Mapping[str, NDArray[Any]]) -> None:
     """Write the columns of a table as arrays, which need no pickle, to a file or as an object."""
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **dict(columns))
     if is_address(place):
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **dict(columns))
         write_object(place, content.getvalue())
-    else:
-        Path(place).write_bytes(content.getbuffer())
+        return
+    # One column after the other, so that no copy of the table lies in the memory of the rank.
+    with Path(place).open("wb") as file:
+        np.savez(file, allow_pickle=False, **dict(columns))
 
 
 def read_columns(path: Path) -> Table:

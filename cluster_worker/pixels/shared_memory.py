@@ -166,7 +166,8 @@ class Segments:
     spare : int
         Bytes of the folder that no segment takes.
     taken : int
-        Bytes of the segments that are in use: those of jobs, and those of held images.
+        Bytes of the segments that are in use: those of jobs, and those of held images; and of
+        other files that jobs have left in the folder.
     held : int
         Bytes of the segments of held images.
     warm : list of Segment
@@ -319,6 +320,17 @@ class Segments:
         with self.changed:
             self.taken -= sum(each.nbytes for each in segments)
             self.warm.extend(segments)
+            evicted = self.evict()
+            self.changed.notify_all()
+        self.discard(evicted)
+
+    def count(self, nbytes: int) -> None:
+        """Count the bytes of a file that is no segment, after it was written to the folder.
+
+        Later jobs wait for this memory, too. Bytes below 0 are those of a file that was removed.
+        """
+        with self.changed:
+            self.taken += nbytes
             evicted = self.evict()
             self.changed.notify_all()
         self.discard(evicted)

@@ -1,11 +1,14 @@
 """Recipes on ranks: masks, second images, kept images and several sources, in memory."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from skimage import data, filters, measure, util
 
 from cluster_worker import Engine, Rejected
 from cluster_worker.engine.results import Results
+from tests.infra.processes import eventually
 
 CAMERA = data.camera()[:300, :401].copy()
 FLAT = (np.hypot(*np.indices(CAMERA.shape)) / 4 + 90).astype(np.uint16)
@@ -86,6 +89,21 @@ def test_a_table_has_the_numbers_of_scikit_image_on_any_number_of_ranks(engine, 
     assert len(rows) == labels.max()
     written = np.array([[float(each) for each in row.split(",")] for row in rows])
     np.testing.assert_array_equal(written, np.column_stack(list(table.values())))
+
+
+def test_a_table_counts_as_shared_memory_until_its_job_is_closed(engine):
+    segments = engine.segments
+    before = segments.taken
+    with engine.prepare(CAMERA.shape, "uint8", COUNT) as job:
+        job.source[...] = CAMERA
+        images = segments.taken
+        job.start()
+        job.wait()
+        size = sum(Path(each).stat().st_size for each in job.task.tables)
+        assert size > 0
+        # It is counted right after `wait` returns.
+        eventually(lambda: segments.taken == images + size)
+    eventually(lambda: segments.taken == before)
 
 
 def test_a_table_of_an_image_without_regions_has_no_rows(engine):
