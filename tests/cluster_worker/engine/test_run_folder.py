@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections import Counter
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -285,6 +286,17 @@ def test_a_file_waits_a_limited_time_for_memory_that_is_not_the_runs(engine, sma
         engine.segments.release(others)
     assert [each.ours for each in report.failed] == [True] * 4
     assert report.failed[0].error.endswith("shared memory is held by other jobs")
+
+
+def test_files_wait_while_another_of_the_run_is_at_work(engine, small, tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster_worker.engine.file_to_file.Wait", functools.partial(Wait, 0.1))
+    run, at_work = FolderRun(engine, tmp_path / "out", INVERT), Mock()
+    run.add(at_work)
+    others = engine.segments.allocate([2 * 160 * 160])
+    # By then each file has waited several times as long as for the memory of other programs.
+    threading.Timer(1.0, engine.segments.release, [others]).start()
+    outcomes = list(run.run(list_files(small, tmp_path / "out")))
+    assert [each.error for each in outcomes] == [""] * 4
 
 
 def test_files_that_wait_for_memory_end_with_the_run(engine, small, tmp_path, monkeypatch):
