@@ -104,6 +104,8 @@ class Consumer:
     ----------
     alive_at : float
         When the connection's thread last ran its loop, on the monotonic clock.
+    moved_at : float
+        When a message was last taken or settled, or nothing was in hand, on that clock.
     on_ready : callable
         Called whenever consuming begins, on the connection's thread.
     on_drain : callable
@@ -123,7 +125,7 @@ class Consumer:
         self.stopping = False
         # Time for the drain that `stop` was given, if any; it may shorten the time given to `run`.
         self.seconds_left: float | None = None
-        self.alive_at = time.monotonic()
+        self.alive_at = self.moved_at = time.monotonic()
         self.connection: Any = None
         self.on_ready: Callable[[], None] = lambda: None
         self.on_drain: Callable[[float], None] = lambda until: None
@@ -216,6 +218,8 @@ class Consumer:
         before such a callback ran, the message would never be settled.
         """
         self.alive_at = time.monotonic()
+        if not self.in_hand:
+            self.moved_at = self.alive_at
         self.connection.process_data_events(TICK_SECONDS)
         for message, future in list(self.futures.items()):
             if future.done():
@@ -238,6 +242,7 @@ class Consumer:
             channel.basic_ack(method.delivery_tag)
             return
         self.in_hand[message] = Delivery(channel, method.delivery_tag)
+        self.moved_at = time.monotonic()
         if former is None:
             future = self.pool.submit(self.work, message)
             self.futures[message] = future
@@ -256,6 +261,7 @@ class Consumer:
         """Acknowledge or reject a message; called on the connection's thread."""
         del self.futures[message]
         delivery = self.in_hand.pop(message)
+        self.moved_at = time.monotonic()
         if not delivery.channel.is_open:
             # The broker will deliver the message again, to any node, and the job's row states
             # whether the job is final.

@@ -29,6 +29,9 @@ LOOK_SECONDS = 0.5
 # A consumer whose loop has not run for this long hangs. Its file is not touched any more, and the
 # watchdog restarts the node. An attempt to connect to a broker that does not answer takes less.
 HANGS_SECONDS = 45.0
+# The same if it has jobs in hand and settles none, nor takes another, for this many times the
+# processor time that a job may use: then its slots are lost. A busy host takes less.
+STILL = 20
 
 # Time between two heartbeats to the group's hook while the node drains. The hook waits four times
 # as long.
@@ -137,14 +140,20 @@ class LifeSigns:
         ]
 
     def watch(self) -> None:
-        """Touch the watchdog's file while the consumer's loop runs, and wait for a notice."""
+        """Touch the watchdog's file while the consumer works, and wait for a notice."""
         while not self.ended.wait(LOOK_SECONDS):
-            if self.alive_file and time.monotonic() - self.consumer.alive_at < HANGS_SECONDS:
+            if self.alive_file and self.consumer_works():
                 self.alive_file.touch()
             if self.settings.metadata_endpoint and self.notice is None:
                 self.notice = self.metadata.notice()
                 if self.notice:
                     self.drain(self.notice)
+
+    def consumer_works(self) -> bool:
+        """Return whether the consumer's loop runs, and its slots do not stand still."""
+        now, consumer = time.monotonic(), self.consumer
+        still_seconds = STILL * self.settings.job_seconds_max
+        return now - consumer.alive_at < HANGS_SECONDS and now - consumer.moved_at < still_seconds
 
     def drain(self, notice: Notice) -> None:
         """Begin to drain, within the time that the notice states."""

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -218,6 +219,26 @@ def test_a_consumer_that_hangs_leaves_its_file_alone(settings, channel, monkeypa
         before = alive.stat().st_mtime_ns
         time.sleep(1.5)
         assert alive.stat().st_mtime_ns == before
+
+
+def test_a_consumer_whose_slots_stand_still_leaves_its_file_alone(
+    settings, channel, monkeypatch, tmp_path
+):
+    settings = replace(settings, job_seconds_max=2)
+    monkeypatch.setattr(room, "STILL", 1)
+    work, alive = Work(), tmp_path / "alive"
+    with running(settings, work) as (consumer, _):
+        # With nothing in hand it may wait for as long as it likes.
+        time.sleep(2.5)
+        alive.unlink(missing_ok=True)
+        eventually(alive.exists)
+        publish(channel, "still")
+        eventually(lambda: time.monotonic() - consumer.moved_at > 2.5)
+        before = alive.stat().st_mtime_ns
+        time.sleep(1.5)
+        assert alive.stat().st_mtime_ns == before
+        work.may_end.set()
+        eventually(lambda: alive.stat().st_mtime_ns > before)
 
 
 def test_a_metadata_session_that_ran_out_is_renewed(service):
