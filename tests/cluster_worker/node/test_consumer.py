@@ -1,11 +1,17 @@
 """The consumer on a real RabbitMQ."""
 
+import contextlib
+import select
+import socket
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pika
 import pytest
+from chalicelib import queue
 
 from cluster_worker.node.consumer import Consumer, Verdict
 from config.contract import resources
@@ -34,10 +40,10 @@ def channel(broker):
         yield channel
 
 
-def publish(channel, *bodies):
+def publish(channel, *bodies, lane=resources.JOBS):
     for body in bodies:
         durable = pika.BasicProperties(delivery_mode=2)
-        channel.basic_publish("", resources.JOBS.name, body, durable)
+        channel.basic_publish("", lane.name, body, durable)
 
 
 def waiting(channel, queue):
@@ -52,8 +58,10 @@ def wait_for(what, seconds=30):
 
 
 @contextmanager
-def consuming(broker, work, slots=2, drain_seconds=10.0, give_up=lambda: None):
-    consumer = Consumer(broker.url, {resources.JOBS.name: slots}, work)
+def consuming(
+    broker, work, slots=2, drain_seconds=10.0, give_up=lambda: None, lanes=(resources.JOBS,)
+):
+    consumer = Consumer(broker.url, {lane.name: slots for lane in lanes}, work)
     thread = threading.Thread(target=consumer.run, args=(drain_seconds, give_up))
     thread.start()
     try:
@@ -109,6 +117,80 @@ def test_copies_of_a_message_in_hand_are_settled_and_leave_the_slots_to_others(b
         may_end.set()
     assert begun.count(first) == begun.count(second) == 1
     assert waiting(channel, resources.JOBS) == 0
+
+
+class Cutting:
+    """Forwards connections to a broker, and cuts each one once a message has gone through it.
+
+    The broker has the message then, and its sender has no confirm.
+    """
+
+    def __init__(self, url, content):
+        self.target, self.content = urlsplit(url), content
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.url = url.replace(self.target.netloc.rpartition("@")[2], address)
+        self.thread = threading.Thread(target=self.accept)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(30)
+        self.listener.close()
+
+    def accept(self):
+        """Accept one connection after the other, as a publisher opens them."""
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection((self.target.hostname, self.target.port))
+                with near, far:
+                    self.forward(near, far)
+
+    def forward(self, near, far):
+        seen = b""
+        while self.content not in seen:
+            (one, *_), _, _ = select.select([near, far], [], [])
+            if not (content := one.recv(1 << 16)):
+                return
+            (far if one is near else near).sendall(content)
+            seen = seen[-len(self.content) :] + content if one is near else seen
+        near.shutdown(socket.SHUT_RDWR)
+        # What comes now is the confirm: the broker has the message.
+        far.settimeout(5)
+        far.recv(1 << 16)
+
+
+def test_copies_that_cut_connections_have_made_take_no_slot_of_any_lane(broker, channel):
+    lanes = (resources.JOBS, resources.BULK)
+    first, second = (Message("b", job, 1) for job in ("0", "1"))
+    begun, may_end = Counter(), threading.Event()
+
+    def work(message):
+        begun[message] += 1
+        if message == first:
+            may_end.wait(60)
+        return Verdict.DONE
+
+    for lane in lanes:
+        with Cutting(broker.url, first.to_bytes()) as cutting:
+            for _ in range(15):
+                # It cannot know that the broker has the message: the sweep publishes it again.
+                with (
+                    contextlib.closing(queue.Publisher(cutting.url, 10.0)) as publisher,
+                    pytest.raises(queue.BrokerError),
+                ):
+                    publisher.publish(first, lane)
+        wait_for(lambda lane=lane: waiting(channel, lane) >= 15)
+        publish(channel, second.to_bytes(), lane=lane)
+    with consuming(broker, work, lanes=lanes):
+        wait_for(lambda: begun[second] == len(lanes))
+        assert begun[first] == 1
+        may_end.set()
+    assert [waiting(channel, lane) for lane in lanes] == [0, 0]
 
 
 def test_work_that_raises_is_a_fault_and_the_consumer_goes_on(broker, channel):
