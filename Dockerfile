@@ -33,7 +33,7 @@ COPY frontend/package.json frontend/package-lock.json frontend/
 RUN npm --prefix frontend ci --no-audit --no-fund
 COPY frontend frontend
 COPY docs/operations/pictures docs/operations/pictures
-COPY config/contract/presets.json config/contract/presets.json
+COPY config/contract/presets.json config/contract/formats.json config/contract/
 COPY --from=app /opt/dip/config/contract/catalogue.json config/contract/catalogue.json
 RUN npm --prefix frontend run build
 

@@ -30,7 +30,7 @@ from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
-from cluster_worker.imagefiles.formats import FORMATS, titles
+from cluster_worker.imagefiles.formats import WRITTEN, titles
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address
@@ -160,7 +160,7 @@ def parser() -> Parser:
     )
     run.add_argument(
         "--format",
-        choices=("same", *FORMATS),
+        choices=("same", *WRITTEN),
         default="same",
         help="of the results of a folder: same as each file (default), or one for all",
     )

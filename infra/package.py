@@ -14,7 +14,7 @@ from config.contract.settings import TOP
 # Pure Python libraries without dependencies; a test imports the zip without other libraries.
 LIBRARIES = ("pika", "fastjsonschema")
 
-CONFIG = ("*.py", "contract/*.py", "contract/catalogue.json")
+CONFIG = ("*.py", "contract/*.py", "contract/catalogue.json", "contract/formats.json")
 
 # Time of all files, in seconds since 1970. Chalice writes it into the zip, whose hash would
 # otherwise change with every copy.

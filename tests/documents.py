@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from skimage import color, data
 
+from cluster_worker.imagefiles import listing
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.operations.declare import Whole
 from cluster_worker.operations.support import masks
@@ -23,7 +24,7 @@ from cluster_worker.plan.recipe import plan_recipe
 from cluster_worker.plan.request import PlanRequest, RecipeRequest
 from cluster_worker.plan.run import run_alone
 from cluster_worker.plan.run_recipe import run_recipe_alone
-from config.contract import job_diagram, recipe
+from config.contract import formats, job_diagram, recipe
 from tests.cluster_worker.operations import reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"
@@ -441,8 +442,9 @@ def faithful():
 
 
 def main():
-    """Write all pages and pictures, and the diagram of a job's states."""
+    """Write all pages and pictures, the diagram of a job's states, and the list of formats."""
     job_diagram.write()
+    formats.FILE.write_text(listing.as_text())
     (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
     for old in [*FOLDER.glob("*.md"), *(FOLDER / "pictures").glob("*")]:
         old.unlink()

@@ -1,34 +1,21 @@
 """Which image files the app takes, and the sentences for those that it does not."""
 
-import re
 from typing import Literal
 
+from config.contract.formats import known
 from config.contract.settings import MIB
 
-# Patterns of a file's first bytes by content type. TIFF comes in two byte orders and two sizes.
-MAGIC = {
-    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
-    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
-    "image/tiff": re.compile(rb"II[*+]\0|MM\0[*+]"),
-    "image/gif": re.compile(rb"GIF8[79]a"),
-    # The last bytes are the length of the second header, which says what kind of BMP it is.
-    "image/bmp": re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
-    "image/x-portable-anymap": re.compile(rb"P[1-6][\s#]"),
-    "image/jp2": re.compile(rb"\0\0\0\x0cjP  |\xffO\xffQ"),
-    "image/avif": re.compile(rb".{4}ftypavif", re.DOTALL),
-}
-# The patterns above look at no more bytes; BMP's is the longest.
-MAGIC_BYTES = 18
+# The patterns of first bytes look at no more.
+MAGIC_BYTES = known().head_bytes
 
 # The type that browsers state for a file whose ending they do not know.
 UNKNOWN_TYPE = "application/octet-stream"
-TYPES = (*MAGIC, UNKNOWN_TYPE)
+TYPES = (*dict.fromkeys(each.type for each in known().read), UNKNOWN_TYPE)
 
 # Who is at fault for a job that failed.
 Cause = Literal["rejected", "broken"]
 
-FORMATS = "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF"
+FORMATS = known().use
 
 
 class UploadError(ValueError):
@@ -49,11 +36,14 @@ def sniff(name: str, first: bytes) -> str:
     Raises
     ------
     UploadError
-        If they belong to no format that the app reads.
+        If they belong to no format that the app reads. The sentence names a format that is known.
     """
-    for content_type, magic in MAGIC.items():
-        if magic.match(first):
-            return content_type
+    for each in known().read:
+        if each.magic.match(first):
+            return each.type
+    for each in known().strangers:
+        if each.magic.match(first):
+            raise UploadError(f"{name}: is {each.title}, which this app does not read; {each.way}")
     raise UploadError(
         f"{name}: not an image this app reads (starts with {first[:4].hex(' ')}); use {FORMATS}"
     )

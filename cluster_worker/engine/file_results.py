@@ -132,13 +132,15 @@ def choose_format(asked: str, source: str, planned: Plan) -> tuple[str, tuple[st
         blurred = asked in LOSSY and kind != "picture"
         title = FORMATS[asked].title
         return asked, (f"written as {title}, which blurs a mask; choose PNG",) if blurred else ()
+    title = FORMATS[source].title
+    if FORMATS[source].write is None:
+        return "tiff", (f"written as TIFF: {title} is read and not written",)
     chosen = "png" if source in LOSSY and kind != "picture" else source
     if planned.result_dtype not in FORMATS[chosen].dtypes:
         chosen = "tiff"
     if chosen == source:
         return source, ()
     what = {"mask": "a mask", "labels": "labels"}.get(kind, f"a result of {planned.result_dtype}")
-    title = FORMATS[source].title
     return chosen, (f"written as {FORMATS[chosen].title}: {title} cannot hold {what} exactly",)
 
 

@@ -29,7 +29,6 @@ from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
 from cluster_worker.engine.steps import checked_steps, operation_catalogue
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
-from cluster_worker.imagefiles.formats import FORMATS
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 from config.contract import recipe
@@ -177,8 +176,8 @@ def check_options(source: str | Path, target: Path, options: FolderOptions) -> N
         raise Rejected(f"{source}: no such folder")
     if target.exists() and not target.is_dir():
         raise Rejected(f"{target}: must be a folder, since {source} holds many files")
-    if options.format != "same" and options.format not in FORMATS:
-        raise Rejected(f"format: must be same, {', '.join(FORMATS)}; got {options.format!r}")
+    if options.format != "same" and options.format not in WRITTEN:
+        raise Rejected(f"format: must be same, {', '.join(WRITTEN)}; got {options.format!r}")
     check_quality(options.quality, options.format)
     for each in options.inputs.values():
         if not each.is_file():

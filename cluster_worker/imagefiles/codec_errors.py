@@ -12,6 +12,8 @@ from cluster_worker.imagefiles.codecs.header import Format
 
 # Words in the errors of Pillow and tifffile for files that end too early.
 TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
+# And in that of pydicom.
+TOO_SHORT += ("less than expected", "cannot reshape")
 
 # Words in the errors of Pillow and libjpeg for memory that could not be allocated.
 NO_MEMORY = ("out of memory", "insufficient memory")

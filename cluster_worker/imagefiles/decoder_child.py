@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats, stacks
-from cluster_worker.imagefiles.codecs import frames, tiff_windows
+from cluster_worker.imagefiles.codecs import dicom, frames, tiff_windows
 from cluster_worker.imagefiles.codecs.header import Piece, StackWriter
 from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
@@ -121,6 +121,7 @@ def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - cal
     """Free the pieces kept of a file, and return their pages to the system."""
     tiff_windows.forget()
     frames.forget()
+    dicom.forget()
     trim_heap()
     return {}
 

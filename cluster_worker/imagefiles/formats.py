@@ -13,6 +13,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_codec_errors, reject_memory_errors
 from cluster_worker.imagefiles.codecs.avif import AVIF
 from cluster_worker.imagefiles.codecs.bmp import BMP
+from cluster_worker.imagefiles.codecs.dicom import DICOM
 from cluster_worker.imagefiles.codecs.gif import GIF
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
@@ -35,18 +36,23 @@ from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
 FORMATS: Mapping[str, Format] = {
-    each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF)
+    each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM)
 }
+
+# Names of the formats that results are written in.
+WRITTEN = tuple(name for name, form in FORMATS.items() if form.write is not None)
 
 __all__ = [
     "DTYPES",
     "FORMATS",
     "TILE",
+    "WRITTEN",
     "Format",
     "Header",
     "assemble",
     "check_result",
     "encode_tiles",
+    "format_by_ending",
     "format_of",
     "read_header",
     "read_pixels",
@@ -227,8 +233,11 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     described = header.image._replace(shape=image.shape, dtype=str(image.dtype))
     check_result(header.name, described, format)
     header, lost = holdable(header, format)
+    write_file = FORMATS[format].write
+    if write_file is None:
+        raise Rejected(f"{header.name}: {unwritten(FORMATS[format])}")
     with reject_memory_errors(header.name):
-        return lost + FORMATS[format].write(path, image, header)
+        return lost + write_file(path, image, header)
 
 
 def holdable(header: Header, format: str) -> tuple[Header, tuple[str, ...]]:
@@ -363,6 +372,8 @@ def check_result(name: str, image: ImageHeader, format: str) -> None:
         If it cannot; the sentence says what was found and what to choose.
     """
     form, dtype = FORMATS[format], image.dtype
+    if form.write is None:
+        raise Rejected(f"{name}: {unwritten(form)}")
     if dtype not in DTYPES:
         raise Rejected(
             f"{name}: the result is of {dtype}; files hold {', '.join(DTYPES)}; use depth input"
@@ -384,6 +395,11 @@ def check_result(name: str, image: ImageHeader, format: str) -> None:
             f"{name}: the result has {rows} × {columns} pixels, and {form.title} holds at most "
             f"{form.side_max} × {form.side_max}; choose PNG or TIFF"
         )
+
+
+def unwritten(form: Format) -> str:
+    """Return the sentence for a format that is read only, without the name of a file."""
+    return f"{form.title} is read and not written; choose {choice_of(WRITTEN)}"
 
 
 def refused_dtype(name: str, image: ImageHeader, form: Format) -> str:
@@ -438,15 +454,31 @@ def format_of(name: str) -> str:
     Rejected
         If no format has this extension.
     """
-    extension = Path(name).suffix.lstrip(".").lower()
-    for form in FORMATS.values():
-        if extension in form.extensions:
-            return form.name
-    known = ", ".join(f".{form.extension}" for form in FORMATS.values())
+    form = format_by_ending(name)
+    if form is not None and form.write is None:
+        raise Rejected(f"{name}: {unwritten(form)}")
+    if form is not None:
+        return form.name
+    known = ", ".join(f".{FORMATS[each].extension}" for each in WRITTEN)
     raise Rejected(f"{name}: its ending names the format; use one of {known}")
 
 
+def format_by_ending(name: str) -> Format | None:
+    """Return the format that a file has by its ending, None if there is no such format."""
+    ending = name.lower()
+    for form in FORMATS.values():
+        if any(ending.endswith(f".{each}") for each in form.extensions):
+            return form
+    return None
+
+
 def titles() -> str:
-    """List the titles of all formats for a sentence: "JPEG, PNG, … or TIFF"."""
-    *others, last = (form.title for form in FORMATS.values())
+    """Name the usual formats for a sentence, and the page that lists all of them."""
+    *usual, last = (FORMATS[name].title for name in ("jpeg", "png", "webp", "tiff"))
+    return f"{', '.join(usual)}, {last} or another format of docs/formats.md"
+
+
+def choice_of(names: Sequence[str]) -> str:
+    """List the titles of formats for a sentence."""
+    *others, last = (FORMATS[name].title for name in names)
     return f"{', '.join(others)} or {last}"

@@ -31,7 +31,6 @@ STRANGERS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = tuple(
         ("an OpenEXR image", AS_TIFF, rb"v/1\x01"),
         ("a Radiance HDR image", AS_TIFF, rb"#\?(RADIANCE|RGBE)"),
         ("a FITS image", AS_TIFF, rb"SIMPLE  ="),
-        ("a DICOM image", AS_TIFF, rb".{128}DICM"),
         (
             "a NIfTI volume",
             "export its slices as TIFF",

@@ -34,7 +34,7 @@ export const texts = {
     gallery: "Gallery",
     clear: "Clear list",
     removeRefused: (count: number) => `Remove ${counted(count, "file")} that cannot be used`,
-    drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF.",
+    drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP, TIFF and many others.",
     dropping: "Drop to add",
     samples: "No picture at hand? See what happens to one of these:",
     sampleFailed: (name: string) =>
@@ -90,7 +90,9 @@ export const texts = {
     empty: "This file is empty (0 bytes). Choose another one.",
     unreadable: "This file cannot be read any more. Was it moved or changed? Add it again.",
     wrongType: (start: string) =>
-      `Not an image this app reads (starts with ${start}). Use JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF.`,
+      `Not an image this app reads (starts with ${start}). Use JPEG, PNG, WebP, TIFF or one of many others.`,
+    stranger: (title: string, way: string) =>
+      `This is ${title}, which this app does not read: ${way}.`,
   },
 
   stage: {

@@ -178,7 +178,8 @@ node_packages() {
 # Python is there.
 site_inputs() {
     contract_sources
-    find frontend docs/operations/pictures config/contract/presets.json -type f -not -path '*/node_modules/*' \
+    find frontend docs/operations/pictures config/contract/presets.json \
+        config/contract/formats.json -type f -not -path '*/node_modules/*' \
         -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | fingerprint_all
 }
 

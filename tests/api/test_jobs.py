@@ -39,7 +39,7 @@ def test_an_upload_that_is_not_there_yet_is_a_conflict(api):
         (
             b"hello" * 20,
             "a.png: not an image this app reads (starts with 68 65 6c 6c); "
-            "use JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF",
+            "use JPEG, PNG, WebP, TIFF or another format of docs/formats.md",
         ),
         (
             b"\xff\xd8\xff",

@@ -106,7 +106,7 @@ BAD = {
     "a text file": (
         ("notes.png", "image/png", b"This is no picture at all."),
         "notes.png: not an image this app reads (starts with 54 68 69 73); "
-        "use JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF",
+        "use JPEG, PNG, WebP, TIFF or another format of docs/formats.md",
     ),
     "an image of zeros": (
         ("huge.png", "image/png", pictures.zeros_of(60_000, 60_000)),

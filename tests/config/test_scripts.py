@@ -143,7 +143,7 @@ def test_without_root_all_other_steps_run_and_the_command_that_needs_it_is_print
         (checkout / folder / "a.py").touch()
     (checkout / "docs/operations/pictures").mkdir(parents=True)
     names = "requirements.lock", "pyproject.toml", "frontend/package-lock.json"
-    for name in (*names, "config/contract/presets.json"):
+    for name in (*names, "config/contract/presets.json", "config/contract/formats.json"):
         (checkout / name).touch()
     shutil.copy(TOP / "infra/local/setup.sh", checkout / "infra/local")
     commands.mkdir()

@@ -224,9 +224,9 @@ class Format:
     read_pixels : callable
         (path, header, out) to notes on faults that were tolerated: fills `out`, which has the
         header's shape and dtype.
-    write : callable
+    write : callable or None
         (path, image, header) to notes on what was not kept. The header says what the image is and
-        what it carries.
+        what it carries. None if the format is read only.
     read_window : callable or None
         (path, header, top, bottom, left, right, out): fills `out` with these rows and columns.
         None if the format is not read by windows.
@@ -262,7 +262,7 @@ class Format:
     magic: re.Pattern[bytes]
     read_header: Callable[[Path, str], Header]
     read_pixels: Callable[[Path, Header, Image], tuple[str, ...]]
-    write: Callable[[Path, Image, Header], tuple[str, ...]]
+    write: Callable[[Path, Image, Header], tuple[str, ...]] | None = None
     read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
     encode_tiles: Callable[[Path, Image, str], list[ByteRange]] | None = None
     assemble: (

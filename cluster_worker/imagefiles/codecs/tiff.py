@@ -387,8 +387,9 @@ TIFF = Format(
     title="TIFF",
     extensions=("tif", "tiff"),
     media_type="image/tiff",
-    # Two byte orders; 42 (*) for classic TIFF and 43 (+) for BigTIFF.
-    magic=re.compile(rb"II[*+]\0|MM\0[*+]"),
+    # Two byte orders; 42 (*) for classic TIFF and 43 (+) for BigTIFF. A file of DICOM may begin
+    # with the head of a TIFF, too.
+    magic=re.compile(rb"(?!.{128}DICM)(?:II[*+]\0|MM\0[*+])", re.DOTALL),
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,

@@ -30,7 +30,7 @@ def test_a_file_that_is_no_image_is_refused_by_its_first_bytes(tmp_path):
     path.write_bytes(b"")
     assert (
         refusal(path)
-        == "the file is empty; use JPEG, PNG, WebP, TIFF, GIF, BMP, PNM, JPEG 2000 or AVIF"
+        == "the file is empty; use JPEG, PNG, WebP, TIFF or another format of docs/formats.md"
     )
     path.write_text("this is a text file named .png")
     assert refusal(path).startswith("not an image this app reads (starts with 74 68 69 73)")
@@ -74,7 +74,6 @@ def test_what_is_no_image_at_all_is_named(tmp_path):
     path = tmp_path / "cat"
     for content, name in (
         (b"PK\x03\x04", "a zip archive"),
-        (bytes(128) + b"DICM", "a DICOM image"),
         (b"<!DOCTYPE html>", "an HTML page"),
         (b"\0\0\0\x18ftypheic", "a HEIC image"),
         (b'<?xml version="1.0"?>\n<svg xmlns="', "an SVG drawing"),
