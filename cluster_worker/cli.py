@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, NoReturn
@@ -342,6 +343,8 @@ def show_info(options: argparse.Namespace) -> None:
         decoder = stack.enter_context(Decoder(PIXELS_MAX))
         planes = choose_planes(decoder.read_header(path, Path(source).name), choice_of(options))
         header = read_plane_header(decoder, path, planes, 0)
+    if planes.stack is None:
+        header = replace(header, parts=planes.whole.parts)
     for name, value in description(header, planes.stack):
         print(f"{name:12} {value}")
 

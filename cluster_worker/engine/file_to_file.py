@@ -112,7 +112,9 @@ def file_job(
     """
     check_quality(options.quality, format)
     planes = choose_planes(whole, options.choice)
-    if remote is not None and whole.stack is not None:
+    # Label and smaller copies of a slide are other pictures: nothing is read along with them.
+    among = None if whole.parts else whole.stack
+    if remote is not None and (planes.stack is not None or planes.numbers != (0,)):
         # Ranks read windows of the first plane only from a store.
         remote.fetch_all()
         remote = None
@@ -138,7 +140,7 @@ def file_job(
     def make_job(number: int, wait: Wait) -> FileJob:
         header = read_plane_header(decoder, path, planes, number)
         check_together(header, number)
-        return FileJob(engine, decoder, path, header, *given, whole.stack, wait)
+        return FileJob(engine, decoder, path, header, *given, among, wait)
 
     wait = Wait(look=look)
     if planes.stack is None:

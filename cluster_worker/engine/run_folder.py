@@ -29,6 +29,7 @@ from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
 from cluster_worker.engine.steps import checked_steps, operation_catalogue
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
+from cluster_worker.imagefiles.formats import WRITTEN
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 from config.contract import recipe

@@ -49,6 +49,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
         "stack": header.stack,
         "plane": header.plane,
         "picked": header.picked,
+        "parts": list(header.parts),
     }
 
 
@@ -96,6 +97,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
             stack=stack_from_json(wire["stack"]) if wire["stack"] else None,
             plane=int(wire["plane"]),
             picked=picked_from_json(wire["picked"]),
+            parts=tuple(str(each) for each in wire["parts"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error
@@ -104,6 +106,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
     fits = fits and header.compression in COMPRESSIONS and 0 <= header.bits < 64
     fits = fits and (header.quality is None or header.quality in QUALITIES)
     fits = fits and len(header.palette) % 4 == 0 and len(header.palette) <= 4 * PALETTE_MAX
+    fits = fits and len(header.parts) in (0, header.stack.planes if header.stack else 0)
     if not fits or any(each.name not in TITLES for each in header.items):
         raise Rejected(f"{name}: the decoder failed on this file")
     return header

@@ -23,6 +23,8 @@ def description(header: Header, stack: Stack | None = None) -> Iterator[tuple[st
     yield "kind", image.kind
     yield "axes", (stack.axes if stack else "") + image.axes
     yield "shape", " × ".join(map(str, (*(stack.shape if stack else ()), *image.shape)))
+    for number, part in enumerate(header.parts, 1):
+        yield f"page {number}", part
     if stack:
         yield from of_planes(stack)
     yield "dtype", f"{image.dtype}, {header.bits} bits used" if header.bits else image.dtype

@@ -59,6 +59,10 @@ def choose_planes(whole: Header, choice: Choice = ALL) -> ChosenPlanes:
         if choice.page:
             numbers_in(choice.page, 1, "--page")
         return ChosenPlanes(whole, None, (0,), choice.channels)
+    if whole.parts and not choice.page:
+        if choice.t or choice.z:
+            raise Rejected(f"{whole.name}: has neither times nor slices; choose a part by --page")
+        return ChosenPlanes(whole, None, (0,), choice.channels)
     stack, numbers = chosen(whole.stack, choice, whole.name)
     channels = "" if "c" in whole.stack.axes else choice.channels
     return ChosenPlanes(whole, stack if len(numbers) > 1 else None, numbers, channels)
@@ -178,6 +182,8 @@ def read_input_header(decoder: Decoder, path: Path, plane: int, among: Stack | N
     whole = decoder.read_header(path, path.name)
     if whole.stack is None:
         return whole
+    if whole.parts:
+        return decoder.read_header(path, path.name, 0)
     count = among.planes if among else 1
     if whole.stack.planes != count:
         raise Rejected(

@@ -79,7 +79,7 @@ def pixels_in(header: Header, most: int) -> int:
     Rejected
         If they are more than `most`, which is the limit for a single image, too.
     """
-    planes = header.stack.planes if header.stack else 1
+    planes = header.planes
     pixels = math.prod(header.shape[:2]) * planes
     if pixels > most:
         raise Rejected(

@@ -139,6 +139,9 @@ class Header:
         Number of the plane in the file that the header is of.
     picked : Picked or None
         Which channels are read; None for all.
+    parts : tuple of str
+        Names of the planes of a file that are different pictures, as slide, label and smaller
+        copies; the first one is read unless another is chosen. Empty for other files.
     """
 
     name: str
@@ -158,6 +161,12 @@ class Header:
     stack: Stack | None = None
     plane: int = 0
     picked: Picked | None = None
+    parts: tuple[str, ...] = ()
+
+    @property
+    def planes(self) -> int:
+        """Number of planes that are read unless some are chosen."""
+        return self.stack.planes if self.stack and not self.parts else 1
 
     @property
     def is_indexed(self) -> bool:

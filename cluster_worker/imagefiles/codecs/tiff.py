@@ -57,6 +57,7 @@ from cluster_worker.imagefiles.codecs.tiff_stack import (
     open_tiff,
     page_of,
     planes_of,
+    scanned_size,
 )
 from cluster_worker.imagefiles.codecs.tiff_windows import (
     CLASSIC_BYTES_MAX,
@@ -95,7 +96,9 @@ def read_header(path: Path, name: str) -> Header:
     """
     planes = planes_of(path)
     header = read_plane_header(path, name, 0)
-    return replace(header, stack=planes.stack, notes=planes.notes + header.notes)
+    return replace(
+        header, stack=planes.stack, notes=planes.notes + header.notes, parts=planes.parts
+    )
 
 
 def read_plane_header(path: Path, name: str, plane: int) -> Header:
@@ -116,7 +119,7 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
         items, lost = items_of(path, file, page)
         resolution = resolution_of(page, orientation)
         described = ome.described(first_of(items, "ome"))
-        size = described.pixel_size
+        size = described.pixel_size or scanned_size(file, page, planes_of(path).parts, plane)
         if size and orientation >= 5:
             size = size[::-1]
         if size and resolution is None:

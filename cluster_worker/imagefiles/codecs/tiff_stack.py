@@ -24,6 +24,7 @@ INCH_METRES = 0.0254
 # tifffile's letters of the axes that have a meaning here; all others are pages.
 LETTERS = {"T": "t", "Z": "z", "C": "c"}
 
+MICROMETRES_PER_PIXEL = re.compile(r"\|\s*MPP\s*=\s*(\d*\.?\d+)")
 SPACING = re.compile(r"^spacing=([-+.\deE]+)\s*$", re.MULTILINE)
 
 
@@ -54,11 +55,14 @@ class Planes(NamedTuple):
         Where each of them lies; None if the file does not hold it.
     notes : tuple of str
         What of the file is not read, one sentence each.
+    parts : tuple of str
+        Names of planes that are different pictures, as in `Header`.
     """
 
     stack: Stack | None
     places: tuple[Place | None, ...]
     notes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def planes_of(path: Path) -> Planes:
@@ -121,9 +125,12 @@ def find_planes(file: TiffFile) -> Planes:
         If the file has no page.
     """
     first = first_page(file)
+    if is_slide(file):
+        return parts_of(file)
     named = named_planes(file) if file.is_ome or file.is_imagej or file.is_shaped else None
     if named is not None:
-        return named
+        copies = parts_of(file) if len(named.places) == 1 else named
+        return copies if copies.parts else named
     # The tags of all pages are read here. tifffile would read those of the first page only.
     file.pages.useframes = False
     places = [
@@ -131,11 +138,45 @@ def find_planes(file: TiffFile) -> Planes:
         for index, each in enumerate(file.pages)
         if index == 0 or not each.subfiletype & (REDUCED | MASK)
     ]
+    if len(places) < len(file.pages) or (len(places) == 1 and first.subifds):
+        found = parts_of(file)
+        if len(places) == 1 and found.parts:
+            return found
     stack = Stack("p", (len(places),)) if len(places) > 1 else None
     notes: tuple[str, ...] = ()
     if file.is_ome and stack:
         notes = ("OME-XML places planes in other files; the pages of this file were read",)
     return Planes(stack, tuple(places) or (Place(0, first.offset),), notes)
+
+
+def is_slide(file: TiffFile) -> bool:
+    """Return whether a file is that of a slide scanner."""
+    return any((file.is_svs, file.is_ndpi, file.is_scn, file.is_philips, file.is_bif))
+
+
+def parts_of(file: TiffFile) -> Planes:
+    """Return the pictures of a slide or of a file with smaller copies, the largest first.
+
+    Each is named with its rows and columns: the slide, its smaller copies, then label, macro and
+    the like by the names that tifffile has for them.
+    """
+    parts: dict[Place, str] = {}
+    try:
+        series = file.series
+    except Exception:  # noqa: BLE001 - a description may say anything
+        series = []
+    largest = max(series, key=lambda each: prod(each.keyframe.shape), default=None)
+    for each in sorted(series, key=lambda each: each is not largest):
+        name = "slide" if is_slide(file) else "image"
+        name = name if each is largest else (each.name or "picture").lower()
+        for number, level in enumerate(each.levels):
+            page = level.keyframe
+            size = f"{page.imagelength} × {page.imagewidth}"
+            copy = f", {number} times reduced" if number else ""
+            parts.setdefault(Place(page.index, page.offset), f"{name}{copy}: {size}")
+    if len(parts) < 2:
+        return Planes(None, tuple(parts) or (Place(0, first_page(file).offset),))
+    return Planes(Stack("p", (len(parts),)), tuple(parts), (), tuple(parts.values()))
 
 
 def named_planes(file: TiffFile) -> Planes | None:
@@ -210,6 +251,18 @@ def described_stack(file: TiffFile, axes: str, shape: tuple[int, ...]) -> Stack:
     return Stack(axes, shape, (), spacing)
 
 
+def scanned_size(
+    file: TiffFile, page: TiffPage, parts: tuple[str, ...], plane: int
+) -> tuple[float, float] | None:
+    """Return (height, width) in metres that Aperio states for the slide, here of one part of it."""
+    found = MICROMETRES_PER_PIXEL.search(first_page(file).description) if file.is_svs else None
+    if found is None or not (plane == 0 or parts[plane].startswith("slide")):
+        return None
+    side = float(found[1]) * 1e-6
+    whole = first_page(file)
+    return side * whole.imagelength / page.imagelength, side * whole.imagewidth / page.imagewidth
+
+
 def check_planes(planes: Planes, page: TiffPage, name: str) -> None:
     """Check that the planes of a file can be read.
 
@@ -227,7 +280,7 @@ def check_planes(planes: Planes, page: TiffPage, name: str) -> None:
         raise Rejected(
             f"{name}: has pages of {page.imagedepth} slices each; save it with one slice to a page"
         )
-    if page.subfiletype & (REDUCED | MASK):
+    if page.subfiletype & (REDUCED | MASK) and not planes.parts:
         raise Rejected(
             f"{name}: its first page is a thumbnail, as in raw files of cameras; save it as TIFF "
             "with a raw converter"
