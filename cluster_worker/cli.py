@@ -29,6 +29,7 @@ from cluster_worker.engine.folders import is_folder
 from cluster_worker.engine.run_file import PIXELS_MAX
 from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
 from cluster_worker.imagefiles.formats import WRITTEN, titles
@@ -333,7 +334,7 @@ def show_passes(planned: Plan, ranks: int, indent: str = "") -> None:
 def show_info(options: argparse.Namespace) -> None:
     """Print what an image file is: a line for each property that it has."""
     source = options.source
-    if not is_address(source) and not source.is_file():
+    if not is_address(source) and not source.is_file() and not is_zarr_folder(source):
         raise Rejected(f"{source}: no such file")
     with ExitStack() as stack:
         path = source

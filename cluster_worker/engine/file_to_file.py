@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -16,6 +17,8 @@ from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.codecs.header import Header
+from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
+from cluster_worker.imagefiles.codecs.zarr_writing import unpack
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import FORMATS, format_of, megapixels
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
@@ -163,13 +166,13 @@ def check_paths(
         If a check fails, or the suffix of the target is that of no format.
     """
     for each in (source, *inputs.values()):
-        if not is_address(each) and not Path(each).is_file():
+        if not is_address(each) and not Path(each).is_file() and not is_zarr_folder(Path(each)):
             raise Rejected(f"{each}: no such file")
     if is_address(target):
         return format_of(split(str(target))[1])
     target = Path(target)
     target_format = format_of(target.name)
-    if target.is_dir():
+    if target.is_dir() and not (is_folder_target(target) and is_zarr_folder(target)):
         raise Rejected(f"{target}: cannot be written: it is a folder; name a file in it")
     if not os.access(target.parent, os.W_OK):
         raise Rejected(f"{target}: cannot be written: {target.parent} is no folder to write to")
@@ -233,13 +236,17 @@ def write_whole(file: AnyFile, target: Path) -> tuple[str, ...]:
     for name, table in file.job.tables.items():
         writers[tables[name]] = partial(write_table, table)
     parts = {path: path.with_name(f".{path.name}.part") for path in writers}
+    folders = [path.with_name(f".{path.name}.old") for path in writers if is_folder_target(path)]
     notes: tuple[str, ...] = ()
     try:
         for path, write in writers.items():
             said = write(parts[path])
             notes += said if path == target else tuple(f"{path.name}: {each}" for each in said)
         for path, part in parts.items():
-            part.replace(path)
+            if is_folder_target(path):
+                replace_folder(part, path)
+            else:
+                part.replace(path)
     except OSError as error:
         family = Broken if is_shortage(error) else Rejected
         raise family(f"{path}: cannot be written: {error.strerror}") from error
@@ -248,4 +255,30 @@ def write_whole(file: AnyFile, target: Path) -> tuple[str, ...]:
         for part in parts.values():
             with suppress(OSError):
                 part.unlink()
+        for each in folders:
+            shutil.rmtree(each, ignore_errors=True)
     return notes
+
+
+def is_folder_target(target: Path) -> bool:
+    """Return whether a result becomes a folder: an OME-Zarr whose name does not end as a zip's."""
+    return target.suffix.lower() == ".zarr"
+
+
+def replace_folder(part: Path, target: Path) -> None:
+    """Unpack a written OME-Zarr, and put the folder in its place.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    folder = part.with_name(f"{part.name}.d")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        unpack(part, folder)
+        if target.exists():
+            target.rename(target.with_name(f".{target.name}.old"))
+        folder.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from cluster_worker.errors import Rejected
-from cluster_worker.imagefiles.formats import FORMATS, titles
+from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
+from cluster_worker.imagefiles.formats import FORMATS, format_by_ending, titles
 
 JOURNAL = "dip-run.jsonl"
 # Of the journal's lines.
@@ -20,7 +21,6 @@ VERSION = 1
 # folder.
 IMAGE_COLUMNS = ("image", "plane", "path")
 WILD = "*?["
-EXTENSIONS = {extension: form.name for form in FORMATS.values() for extension in form.extensions}
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class FolderFile:
 
     def ending(self, format: str) -> str:
         """Return the ending of a result in a format: the file's own, if it is of that format."""
-        own = self.path.suffix
-        same = EXTENSIONS.get(own.lstrip(".").lower()) == format
-        return own if same else f".{FORMATS[format].extension}"
+        own = format_by_ending(self.path.name)
+        same = own is not None and own.name == format
+        return ending_of(self.path) if same else f".{FORMATS[format].extension}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,18 @@ class Outcome:
 
 def is_folder(source: str | Path) -> bool:
     """Return whether a path names a folder, or by a pattern many files."""
+    if is_zarr_folder(Path(source)):
+        return False
     return Path(source).is_dir() or (is_pattern(source) and not Path(source).exists())
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending of an image file, which may have two points."""
+    form = format_by_ending(path.name)
+    for each in form.extensions if form else ():
+        if path.name.lower().endswith(f".{each}"):
+            return path.name[-len(each) - 1 :]
+    return path.suffix
 
 
 def is_pattern(source: str | Path) -> bool:
@@ -123,10 +134,13 @@ def list_files(source: str | Path, target: Path) -> list[FolderFile]:
     found = sorted(
         path
         for path in top.glob(pattern)
-        if path.suffix.lstrip(".").lower() in EXTENSIONS
+        if format_by_ending(path.name) is not None
         and not any(part.startswith(".") for part in path.relative_to(top).parts)
-        and path.is_file()
+        and (is_zarr_folder(path) if path.is_dir() else path.is_file())
     )
+    # What lies in an OME-Zarr is no file of its own.
+    folders = {path for path in found if path.is_dir()}
+    found = [path for path in found if not folders.intersection(path.parents)]
     if not found:
         raise Rejected(f"{source}: no file there has the ending of {titles()}")
     found = [path for path in found if own not in path.resolve().parents]
@@ -135,10 +149,10 @@ def list_files(source: str | Path, target: Path) -> list[FolderFile]:
             f"{target}: must be another folder than that of the images; all of {source} lie in it"
         )
     names = [path.relative_to(top) for path in found]
-    stems = Counter(name.with_suffix("") for name in names)
+    stems = Counter(bare(name) for name in names)
     # Two files that differ by their ending alone keep it as a part of their results' names.
     return [
-        FolderFile(path, name.as_posix(), stem_of(name, stems[name.with_suffix("")] > 1))
+        FolderFile(path, name.as_posix(), stem_of(name, stems[bare(name)] > 1))
         for path, name in zip(found, names, strict=True)
     ]
 
@@ -182,8 +196,13 @@ def split_pattern(source: str | Path) -> tuple[Path, str]:
 
 def stem_of(name: Path, with_ending: bool) -> str:
     """Return the path of a file's results without their ending."""
-    stem = name.with_suffix("").as_posix()
+    stem = bare(name).as_posix()
     return f"{stem}_{name.suffix.lstrip('.')}" if with_ending else stem
+
+
+def bare(name: Path) -> Path:
+    """Return a path without the ending of its format."""
+    return name.with_name(name.name.removesuffix(ending_of(name)) or name.name)
 
 
 class Journal:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from cluster_worker.errors import Rejected, is_shortage
 from cluster_worker.imagefiles.codecs.header import Format
 
-# Words in the errors of Pillow and tifffile for files that end too early.
-TOO_SHORT = ("truncated", "unexpected end", "end of file", "incomplete", "failed to read")
-# And in that of pydicom.
-TOO_SHORT += ("less than expected", "cannot reshape")
+# Words in the errors of Pillow, tifffile and pydicom for files that end too early.
+TOO_SHORT = (
+    *("truncated", "unexpected end", "end of file", "incomplete", "failed to read"),
+    *("less than expected", "cannot reshape"),
+)
 
 # Words in the errors of Pillow and libjpeg for memory that could not be allocated.
 NO_MEMORY = ("out of memory", "insufficient memory")

@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats, stacks
-from cluster_worker.imagefiles.codecs import dicom, frames, tiff_windows
+from cluster_worker.imagefiles.codecs import dicom, frames, ome_zarr, tiff_windows
 from cluster_worker.imagefiles.codecs.header import Piece, StackWriter
 from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
@@ -122,6 +122,7 @@ def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - cal
     tiff_windows.forget()
     frames.forget()
     dicom.forget()
+    ome_zarr.forget()
     trim_heap()
     return {}
 

@@ -27,16 +27,18 @@ from cluster_worker.imagefiles.codecs.header import (
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.codecs.jpeg import JPEG
 from cluster_worker.imagefiles.codecs.jpeg2000 import JPEG2000
+from cluster_worker.imagefiles.codecs.ome_zarr import ZARR
 from cluster_worker.imagefiles.codecs.picking import copy_picked, unpicked
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.pnm import PNM
 from cluster_worker.imagefiles.codecs.tiff import TIFF
 from cluster_worker.imagefiles.codecs.webp import WEBP
+from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
 from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
 FORMATS: Mapping[str, Format] = {
-    each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM)
+    each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM, ZARR)
 }
 
 # Names of the formats that results are written in.
@@ -430,6 +432,8 @@ def recognise(path: Path, name: str) -> Format:
     OSError
         If the file cannot be read.
     """
+    if is_zarr_folder(path):
+        return ZARR
     with path.open("rb") as opened:
         start = opened.read(HEAD_BYTES)
     for form in FORMATS.values():

@@ -343,7 +343,8 @@ def inverted(stored: Image, pixels: Described) -> Image:
         return ~stored
     if pixels.dtype == "bool":
         return stored == 0
-    return (1 << pixels.bits) - 1 - stored
+    found: Image = (1 << pixels.bits) - 1 - stored
+    return found
 
 
 def decoded(path: Path, pixels: Described, frame: int) -> Image:
@@ -384,7 +385,7 @@ def forget() -> None:
     encapsulated.cache_clear()
 
 
-def decoder_of(pixels: Described) -> Callable[[bytes], Image]:
+def decoder_of(pixels: Described) -> Callable[[bytes], Any]:
     """Return the function that decodes a frame of a compression."""
     if pixels.syntax in JPEG_LS:
         return imagecodecs.jpegls_decode

@@ -1,0 +1,146 @@
+"""Where the parts of a Zarr lie: files below a folder, or entries of a zip file."""
+
+import io
+import os
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from cluster_worker.errors import Rejected
+
+# No metadata and no chunk of an image is nearly as large.
+PART_BYTES_MAX = 1 << 30
+# Length of the head of an entry in a zip, and where the lengths of name and extra field lie in it.
+ENTRY_HEAD, LENGTHS_AT = 30, 26
+
+
+# What the top of a Zarr holds.
+ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+
+
+class Store(Protocol):
+    """Parts by their names."""
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of a part, None if it is not there."""
+
+    def read(self, key: str, start: int, count: int) -> bytes:
+        """Return bytes of a part that is there."""
+
+
+def open_store(path: Path) -> Store:
+    """Open a Zarr, from the cache if it is one of the last ones."""
+    if path.is_dir():
+        return FolderStore(path)
+    found = path.stat()
+    return cached_zip(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def cached_zip(path: Path, *identity: int) -> "ZipStore":
+    """Open a zip file; `identity` tells a changed file from the cached one."""
+    del identity
+    return ZipStore(path)
+
+
+def checked(key: str) -> str:
+    """Return a name of a part without its empty steps.
+
+    Raises
+    ------
+    ValueError
+        If it leads out of the Zarr.
+    """
+    steps = [step for step in key.split("/") if step not in ("", ".")]
+    if ".." in steps or any("\\" in step or "\0" in step for step in steps):
+        raise ValueError(f"a part is named {key!r}")
+    return "/".join(steps)
+
+
+def is_root(name: str, ending: str) -> bool:
+    """Return whether a name of an entry ends with that of a file at the top of a Zarr."""
+    return name == ending or name.endswith(f"/{ending}")
+
+
+def is_zarr_folder(path: Path) -> bool:
+    """Return whether a path is a folder that holds a Zarr."""
+    return path.is_dir() and any((path / each).is_file() for each in ROOTS)
+
+
+class FolderStore:
+    """The files below a folder; links that lead out of it are not followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    def place(self, key: str) -> Path:
+        """Return the file of a part; raises ValueError if it lies elsewhere."""
+        found = (self.path / checked(key)).resolve()
+        if not found.is_relative_to(self.path):
+            raise ValueError(f"{key} is a link to another folder")
+        return found
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of a part, None if it is not there."""
+        place = self.place(key)
+        return place.stat().st_size if place.is_file() else None
+
+    def read(self, key: str, start: int, count: int) -> bytes:
+        """Return bytes of a part that is there."""
+        with self.place(key).open("rb") as opened:
+            return os.pread(opened.fileno(), count, start)
+
+
+class ZipStore:
+    """The entries of a zip file; a folder that holds all of them is left out of their names."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with zipfile.ZipFile(path) as archive:
+            entries = {each.filename: each for each in archive.infolist() if not each.is_dir()}
+        tops = [
+            name.removesuffix(each) for name in entries for each in ROOTS if is_root(name, each)
+        ]
+        top = min(tops, key=len, default="")
+        self.entries = {
+            name[len(top) :]: each for name, each in entries.items() if name.startswith(top)
+        }
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of a part, None if it is not there."""
+        entry = self.entries.get(checked(key))
+        return None if entry is None else entry.file_size
+
+    def read(self, key: str, start: int, count: int) -> bytes:
+        """Return bytes of a part that is there."""
+        entry = self.entries[checked(key)]
+        with self.path.open("rb") as opened:
+            if entry.compress_type == zipfile.ZIP_STORED:
+                head = os.pread(opened.fileno(), ENTRY_HEAD, entry.header_offset)
+                name, extra = (
+                    int.from_bytes(head[at : at + 2], "little")
+                    for at in (LENGTHS_AT, LENGTHS_AT + 2)
+                )
+                begin = entry.header_offset + ENTRY_HEAD + name + extra + start
+                return os.pread(opened.fileno(), min(count, entry.file_size - start), begin)
+            with zipfile.ZipFile(opened) as archive, archive.open(entry) as part:
+                part.seek(start, io.SEEK_SET)
+                return part.read(count)
+
+
+def whole(store: Store, key: str, name: str) -> bytes | None:
+    """Return all bytes of a part, None if it is not there.
+
+    Raises
+    ------
+    Rejected
+        If it is larger than `PART_BYTES_MAX`.
+    """
+    size = store.size(key)
+    if size is None:
+        return None
+    if size > PART_BYTES_MAX:
+        most = PART_BYTES_MAX >> 20
+        raise Rejected(f"{name}: {key} has more than {most} MiB; write it in smaller chunks")
+    return store.read(key, 0, size)
