@@ -15,7 +15,7 @@ COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters chains kernels engine gigapixel cells scaling bench broker worker \
-	rabbitmq4 chaos enforced installed compose server hosts
+	rabbitmq4 chaos enforced installed compose server hosts files
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -35,6 +35,7 @@ LONG_installed := tests/machines/test_installed.py
 LONG_compose := tests/machines/test_compose.py
 LONG_server := tests/machines/test_server_node.py
 LONG_hosts := tests/hosts
+LONG_files := tests/cluster_worker/imagefiles/test_many_files.py
 
 CDK := infra/node_modules/.bin/cdk
 

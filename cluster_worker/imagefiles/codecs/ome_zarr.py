@@ -230,7 +230,7 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
     height, width = found.scale[-2:]
     size = (height, width) if height and width else None
     is_rgb = samples >= len(RGB)
-    chunk = array.chunks[-2:]
+    chunk = array.chunks[-2], array.chunks[-1]
     piece = math.prod(array.chunks) * array.dtype.itemsize
     names: tuple[str, ...] = RGB if is_rgb else ()
     if samples == 1 and found.channels and "c" in found.axes and len(found.channels) == 1:

@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -25,7 +25,7 @@ KEPT_BYTES_MAX = 256 << 20
 CHECKSUM = 4
 INDEX_ENTRY = np.dtype("<u8")
 MISSING = np.iinfo(np.uint64).max
-ENDIAN = {"little": "<", "big": ">"}
+ENDIAN: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
 
 
 @dataclass(frozen=True)

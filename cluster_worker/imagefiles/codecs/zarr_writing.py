@@ -102,7 +102,8 @@ def halved(band: Image, *, averaged: bool) -> Image:
     even = np.pad(band, padding, mode="edge")
     quads = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, *even.shape[2:])
     mean = quads.mean(axis=(1, 3), dtype=np.float64)
-    return np.rint(mean).astype(band.dtype) if band.dtype.kind in "iu" else mean.astype(band.dtype)
+    found: Image = np.rint(mean) if band.dtype.kind in "iu" else mean
+    return found.astype(band.dtype)
 
 
 class Plane:
