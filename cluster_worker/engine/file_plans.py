@@ -25,12 +25,15 @@ MEMORY_BYTES_MAX = 256 << 20
 RESULT_SHARE = 0.25
 
 
-def should_stream(header: Header, planned: Plan | RecipePlan, formats: Sequence[str]) -> bool:
+def should_stream(
+    header: Header, planned: Plan | RecipePlan, formats: Sequence[str], *, on_disk: bool
+) -> bool:
     """Return whether to read a file by windows, and to write large results by tiles.
 
-    `formats` are those of the results.
+    `formats` are those of the results. With `on_disk`, a file that is not read by windows may be
+    decoded to a file of bare pixels on disk.
     """
-    if header.block is None:
+    if header.block is None and not (on_disk and fits_on_disk(header)):
         return False
     for each, name in zip(planned.results, formats, strict=True):
         if FORMATS[name].encode_tiles is None and not is_small(each):
@@ -39,6 +42,12 @@ def should_stream(header: Header, planned: Plan | RecipePlan, formats: Sequence[
     total += sum(image_bytes(each.shape, each.dtype) for _, each in planned.inputs)
     total += sum(map(result_bytes, planned.results))
     return total > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
+
+
+def fits_on_disk(header: Header) -> bool:
+    """Return whether a file can be decoded to disk with little memory: row by row, as it lies."""
+    rows = FORMATS[header.format].decodes_rows and header.orientation == 1
+    return rows and header.picked is None and not header.palette
 
 
 def is_small(planned: Plan) -> bool:

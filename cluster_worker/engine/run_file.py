@@ -126,6 +126,8 @@ class FileJob:
         The images that are written, in the order of the plan's results: the last one first.
     job : EngineJob
         The job that runs the steps.
+    unrolled : Pixels or None
+        Where the bare pixels of the file lie on disk, if it is large and not read by windows.
 
     Raises
     ------
@@ -182,9 +184,10 @@ class FileJob:
             file_result(header, each, format, metadata, quality, holes=holes)
             for each in planned.results
         ]
+        self.unrolled: Pixels | None = None
         with ExitStack() as stack:
             formats = [each.format for each in self.results]
-            if should_stream(header, planned, formats):
+            if should_stream(header, planned, formats, on_disk=engine.chunk == 1):
                 self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
             else:
                 self.job = engine.allocate_job(request, wait=wait)
@@ -201,7 +204,9 @@ class FileJob:
         planned = plan_any(request)
         # Of several hosts, what passes leave lies in the store.
         slots = planned.slots() if engine.chunk == 1 else []
-        check_room(planned, sum(slots), scratch_dir, self.header.name)
+        by_windows = self.header.block is not None
+        scratch_bytes = sum(slots) + (0 if by_windows else self.header.pixels_bytes)
+        check_room(planned, scratch_bytes, scratch_dir, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=scratch_dir))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         for slot, size in enumerate(slots):
@@ -213,7 +218,15 @@ class FileJob:
         # Without the colour profile, which only the target needs: a message of megabytes to a rank
         # that is stopped would make the engine wait.
         light = without_burden(self.header)
-        source = self.remote.image(light) if self.remote else FileImage(str(self.path), light)
+        source: AnySource
+        if not by_windows:
+            self.unrolled = Pixels(str(folder / "source"), self.header.shape, self.header.dtype)
+            reserve(folder / "source", self.header.pixels_bytes)
+            source = RawFile(*self.unrolled)
+        elif self.remote:
+            source = self.remote.image(light)
+        else:
+            source = FileImage(str(self.path), light)
         inputs, (result, *kept), segments = self.surfaces(engine, planned, folder)
         return engine.make_job(
             request, source, scratch, result, segments, inputs=inputs, kept=kept, folder=folder
@@ -274,13 +287,13 @@ class FileJob:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether the ranks read the file by windows."""
-        return is_by_windows(self.job.task.source)
+        """Whether the ranks read the image by windows, from its file or from bare pixels."""
+        return self.unrolled is not None or is_by_windows(self.job.task.source)
 
     @property
     def reads_file(self) -> bool:
         """Whether the file must stay until the job is done."""
-        return self.is_streamed
+        return self.is_streamed and self.unrolled is None
 
     def read(self) -> None:
         """Decode the files into the job's memory, unless they are read by windows.
@@ -290,12 +303,15 @@ class FileJob:
         Rejected
             If a file is damaged.
         """
-        if self.remote is not None and not self.is_streamed:
+        if self.remote is not None and not self.reads_file:
             self.remote.fetch_all()
         for image, pixels in zip(self.inputs.values(), self.job.task.inputs, strict=True):
             if isinstance(pixels, Pixels):
                 self.decoder.read_pixels(Path(image.path), image.header, pixels)
-        if not self.is_streamed:
+        if self.unrolled is not None:
+            said = self.decoder.read_pixels(self.path, self.header, self.unrolled, on_disk=True)
+            self.notes = said + self.notes
+        elif not self.is_streamed:
             pixels = self.job.source_pixels
             self.notes = self.decoder.read_pixels(self.path, self.header, pixels) + self.notes
 

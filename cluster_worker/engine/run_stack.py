@@ -155,6 +155,11 @@ class StackFile:
         return self.first.spool
 
     @property
+    def unrolled(self) -> Pixels | None:
+        """Where the bare pixels of the first plane lie on disk, if they do."""
+        return self.first.unrolled
+
+    @property
     def is_streamed(self) -> bool:
         """Whether the ranks read planes by windows."""
         return self.first.is_streamed

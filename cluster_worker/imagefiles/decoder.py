@@ -80,7 +80,9 @@ class Decoder(WarmChild):
         check_size(header, self.pixels_max)
         return header
 
-    def read_pixels(self, path: Path, header: Header, pixels: Pixels) -> tuple[str, ...]:
+    def read_pixels(
+        self, path: Path, header: Header, pixels: Pixels, *, on_disk: bool = False
+    ) -> tuple[str, ...]:
         """Decode a file into shared memory.
 
         Parameters
@@ -91,6 +93,8 @@ class Decoder(WarmChild):
             From `read_header`.
         pixels : Pixels
             Of the header's shape and dtype; filled.
+        on_disk : bool
+            Whether the pixels lie on disk: then the child gives their pages back while it decodes.
 
         Returns
         -------
@@ -106,6 +110,7 @@ class Decoder(WarmChild):
             "path": str(path.absolute()),
             "header": header_to_json(without_burden(header)),
             "pixels": list(pixels),
+            "on_disk": on_disk,
         }
         return notes_of(self.ask("read_pixels", header.name, "decode", asked))
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats, stacks
 from cluster_worker.imagefiles.codecs import dicom, frames, ome_zarr, tiff_windows
 from cluster_worker.imagefiles.codecs.header import Piece, StackWriter
+from cluster_worker.imagefiles.codecs.mapped import released
 from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
     header_to_json,
@@ -33,7 +34,7 @@ from cluster_worker.imagefiles.drawing import (
 )
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.memory import private_bytes, trim_heap
-from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.pixels.shared_memory import Pixels, pages_of
 
 # The picture in tiles that is drawn now: each question draws one band of it.
 DRAWING = TiledDrawing()
@@ -96,8 +97,11 @@ def read_header(question: Mapping[str, Any]) -> dict[str, Any]:
 def read_pixels(question: Mapping[str, Any]) -> dict[str, Any]:
     """Decode a file into the shared pixels."""
     header = header_from_json(question["header"], question["header"]["name"])
-    out = pixels_of(question["pixels"]).map(writable=True)
-    return {"notes": list(formats.read_pixels(Path(question["path"]), header, out))}
+    pixels = pixels_of(question["pixels"])
+    pages = pages_of(pixels.path, writable=True)
+    with released(pages) if question["on_disk"] else nullcontext():
+        notes = formats.read_pixels(Path(question["path"]), header, pixels.view_in(pages))
+    return {"notes": list(notes)}
 
 
 def write(question: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Views:
         """Return the image's pixels in shared memory, or None if they are not there."""
         job = self.file.job
         if image == "original":
-            return None if self.file.is_streamed else job.source_pixels
+            return self.file.unrolled if self.file.is_streamed else job.source_pixels
         return job.result_pixels if self.file.spool is None else None
 
     def in_file(self, image: str, decoder: Decoder, target: Path) -> tuple[Path, Header]:

@@ -340,7 +340,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 def inverted(stored: Image, pixels: Described) -> Image:
     """Return samples of which the largest is black."""
     if stored.dtype.kind == "i":
-        return ~stored
+        return np.invert(stored)
     if pixels.dtype == "bool":
         return stored == 0
     found: Image = (1 << pixels.bits) - 1 - stored
@@ -388,14 +388,14 @@ def forget() -> None:
 def decoder_of(pixels: Described) -> Callable[[bytes], Any]:
     """Return the function that decodes a frame of a compression."""
     if pixels.syntax in JPEG_LS:
-        return imagecodecs.jpegls_decode
+        return partial(imagecodecs.jpegls_decode)
     if pixels.syntax in JPEG_2000:
-        return imagecodecs.jpeg2k_decode
+        return partial(imagecodecs.jpeg2k_decode)
     if pixels.samples == 3:
         # The data set names the colours of a JPEG, whatever its own markers say.
         space = "RGB" if pixels.photometric == "RGB" else "YCBCR"
         return partial(imagecodecs.jpeg8_decode, colorspace=space, outcolorspace="RGB")
-    return imagecodecs.jpeg8_decode
+    return partial(imagecodecs.jpeg8_decode)
 
 
 def as_allocated(samples: Image, pixels: Described) -> Image:

@@ -260,6 +260,9 @@ class Format:
         (path, stack, header of the first plane) to `StackWriter`. None if results have one plane.
     holds_axes, holds_times : bool
         Whether files of several planes can hold the names of axes, and how long each is shown.
+    decodes_rows : bool
+        Whether pixels are decoded from top to bottom with little memory beside them, so that a
+        large image may be decoded to a file on disk.
     has_quality : bool
         Whether results may have a quality, since they can be written with loss.
     """
@@ -285,6 +288,7 @@ class Format:
     open_stack: Callable[[Path, Stack, Header], StackWriter] | None = None
     holds_axes: bool = False
     holds_times: bool = False
+    decodes_rows: bool = False
     has_quality: bool = False
 
     @property

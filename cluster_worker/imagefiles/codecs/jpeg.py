@@ -63,6 +63,7 @@ from cluster_worker.imagefiles.codecs.jpeg_segments import (
     segments,
     starting,
 )
+from cluster_worker.imagefiles.codecs.mapped import content_of
 from cluster_worker.imagefiles.codecs.pillow import (
     ORIENTATION,
     exif_of,
@@ -113,7 +114,7 @@ def read_header(path: Path, name: str) -> Header:
     Rejected
         If the pixels are stored in a way that this app does not read.
     """
-    parts = before_scan(path.read_bytes())
+    parts = before_scan(content_of(path))
     frame = frame_of(parts)
     check_frame(frame, name)
     exif, items, notes = exif_of(next(iter(starting(parts, EXIF_OR_XMP, EXIF_START)), b""))
@@ -203,18 +204,18 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     EOFError
         If the file ends too early.
     """
-    content = path.read_bytes()
+    content = content_of(path)
     notes: tuple[str, ...] = ()
     frame = frame_of(before_scan(content))
     decode = decode_cmyk if frame.channels == CMYK else jpeg8_decode
     if not any(marker == END for marker, _ in segments(content)):
         # libjpeg would fill missing pixels with gray.
-        content, notes = ended(content, decode), (NO_END,)
+        content, notes = ended(bytes(content), decode), (NO_END,)
     stored = as_stored(out, header.orientation)
     if stored.flags.c_contiguous and frame.channels != CMYK:
         jpeg8_decode(content, out=stored)
     else:
-        stored[...] = decode(content)
+        stored[...] = decode(bytes(content))
     return notes
 
 
@@ -419,5 +420,6 @@ JPEG = Format(
     dtypes=("bool", "uint8"),
     carries=frozenset(("profile", "resolution", "exif", "xmp", "iptc", "comment", "text")),
     side_max=SIDE_MAX,
+    decodes_rows=True,
     has_quality=True,
 )

@@ -3,12 +3,16 @@
 Source: ITU-T T.81, annex B; JFIF 1.02; Adobe XMP specification, part 3; ICC.1:2022, annex B.4.
 """
 
+import mmap
 import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from cluster_worker.imagefiles.codecs.items import Item, as_utf8
+
+# Of a file: read, or mapped into memory.
+Content = bytes | mmap.mmap
 
 # A marker is the byte FF and a byte for its type. A segment follows, which begins with its own
 # length; the end marker has none. Within the pixels, FF 00 stands for a byte FF, and FF D0 to FF D7
@@ -52,7 +56,7 @@ class Frame(NamedTuple):
     channels: int
 
 
-def segments(content: bytes) -> Iterator[tuple[bytes, int]]:
+def segments(content: Content) -> Iterator[tuple[bytes, int]]:
     """Walk the segments of a file up to the end marker, or to where the file ends too early.
 
     Yields
@@ -70,7 +74,7 @@ def segments(content: bytes) -> Iterator[tuple[bytes, int]]:
         offset += LENGTH.unpack_from(content, offset)[0]
 
 
-def before_scan(content: bytes) -> list[tuple[bytes, bytes]]:
+def before_scan(content: Content) -> list[tuple[bytes, bytes]]:
     """Return marker and content of each segment before the pixels.
 
     Raises

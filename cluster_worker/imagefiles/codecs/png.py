@@ -425,6 +425,7 @@ PNG = Format(
     write=write,
     dtypes=("bool", "uint8", "uint16", "uint32"),
     read_plane_header=read_plane_header,
+    decodes_rows=True,
     open_stack=PngStack,
     holds_times=True,
     carries=frozenset(
