@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats, stacks
-from cluster_worker.imagefiles.codecs import dicom, frames, ome_zarr, tiff_windows
+from cluster_worker.imagefiles.codecs import dicom, frames, ome_zarr, png_frames, tiff_windows
 from cluster_worker.imagefiles.codecs.header import Piece, StackWriter
 from cluster_worker.imagefiles.codecs.mapped import released
 from cluster_worker.imagefiles.decoder_messages import (
@@ -125,6 +125,7 @@ def forget(question: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - cal
     """Free the pieces kept of a file, and return their pages to the system."""
     tiff_windows.forget()
     frames.forget()
+    png_frames.forget()
     dicom.forget()
     ome_zarr.forget()
     trim_heap()

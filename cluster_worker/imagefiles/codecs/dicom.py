@@ -342,9 +342,8 @@ def inverted(stored: Image, pixels: Described) -> Image:
     if stored.dtype.kind == "i":
         return np.invert(stored)
     if pixels.dtype == "bool":
-        return stored == 0
-    found: Image = (1 << pixels.bits) - 1 - stored
-    return found
+        return np.equal(stored, 0)
+    return np.subtract((1 << pixels.bits) - 1, stored)
 
 
 def decoded(path: Path, pixels: Described, frame: int) -> Image:

@@ -70,6 +70,7 @@ from cluster_worker.imagefiles.codecs.png_chunks import (
     sound,
     text_chunk,
 )
+from cluster_worker.imagefiles.codecs.png_frames import read_deep_frame
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.stack import Stack
 
@@ -81,8 +82,6 @@ RESOLUTION, METRE, INCH_METRES = struct.Struct(">IIB"), 1, 0.0254
 PROFILE_NAME = b"ICC Profile\0\0"
 
 APART = "the picture beside the frames of the animation is not read"
-# Most bits of a sample in an animation: Pillow lays frames of more bits over each other in 8.
-DEPTH_MAX = 8
 
 CHANNELS = {"1": 1, "L": 1, "I;16": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 DTYPES = {"1": "bool", "I;16": "uint16"}
@@ -96,19 +95,14 @@ def read_header(path: Path, name: str) -> Header:
 
     Raises
     ------
-    Rejected
-        If it is an animation of more than 8 bits a sample.
+    EOFError
+        If the file ends before its pixels begin.
     """
     with path.open("rb") as stored:
         opened, _ = sound(stored, with_pixels=False)
         bit_depth, colour_type = read_colour_format(opened)
         stack, apart = animation_of(opened)
         file: Any = PngImageFile(opened)
-        if stack and bit_depth > DEPTH_MAX:
-            raise Rejected(
-                f"{name}: is an animation of {bit_depth} bits a sample, and frames of "
-                f"{DEPTH_MAX} bits are read; save its frames as TIFF"
-            )
         deep = libpng_channels(file, bit_depth, colour_type)
         mode, notes = mode_of(file)
         palette = b"" if stack else palette_in(file)
@@ -209,6 +203,9 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """
     with path.open("rb") as stored:
         stack, apart = animation_of(stored)
+        if stack and header.dtype == "uint16":
+            read_deep_frame(path, header, out)
+            return ()
         if stack:
             read_frame(PngImageFile, path, header, frame_mode(out), out, skipped=apart)
             return ()
@@ -217,7 +214,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
         file = PngImageFile(opened)
         if can_decode_by_bands(file, bit_depth):
             fill_by_bands(opened, header.orientation, out)
-        elif libpng_channels(file, bit_depth, colour_type):
+        elif libpng_channels(file, bit_depth, colour_type) or is_woven(file, bit_depth):
             fill_by_libpng(opened, header.orientation, out)
         else:
             mode = "P" if header.is_indexed else mode_of(file)[0]
@@ -234,6 +231,11 @@ def can_decode_by_bands(file: PngImageFile, bit_depth: int) -> bool:
     """Return whether the pixels are stored row by row, with whole bytes for each sample."""
     plain = file.mode != "P" and "transparency" not in file.info
     return plain and bit_depth >= 8 and not file.info.get("interlace")
+
+
+def is_woven(file: PngImageFile, bit_depth: int) -> bool:
+    """Return whether pixels of whole bytes are interlaced: Pillow would hold all of them twice."""
+    return bool(file.info.get("interlace")) and file.mode != "P" and bit_depth >= 8
 
 
 def fill_by_bands(opened: BinaryIO, orientation: int, out: Image) -> None:
