@@ -15,13 +15,15 @@ from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.carry import Outcome, carried
 from cluster_worker.imagefiles.codecs import exif, ifd
 from cluster_worker.imagefiles.codecs.items import TITLES, Item
-from cluster_worker.imagefiles.formats import FORMATS, Header
+from cluster_worker.imagefiles.formats import FORMATS, WRITTEN, Header
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.placement import Placement
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "formats.md"
 START = "<!-- The table is written by python -m tests.carried_items. -->\n"
 END = "<!-- End of the table. -->\n"
+LIST_START = "<!-- The list is written by python -m tests.carried_items. -->\n"
+LIST_END = "<!-- End of the list. -->\n"
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 OME = (
@@ -135,10 +137,10 @@ def cell(name, format, done, folder):
 
 def table(folder):
     """Return the table as text."""
-    names = [each.title for each in FORMATS.values()]
+    names = [FORMATS[each].title for each in WRITTEN]
     lines = [f"| item | after | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
     for name, title in TITLES.items():
-        rows = {done: [cell(name, form, done, folder) for form in FORMATS] for done in CLASSES}
+        rows = {done: [cell(name, form, done, folder) for form in WRITTEN] for done in CLASSES}
         same = {tuple(row): [each for each in rows if rows[each] == row] for row in rows.values()}
         for row, done in same.items():
             after = "all steps" if len(done) == len(CLASSES) else "; ".join(done)
@@ -146,9 +148,23 @@ def table(folder):
     return "\n".join(lines) + "\n"
 
 
+def listed():
+    """Return the list of all formats as text."""
+    lines = ["| format | endings | written | planes | windows |", "|---|---|---|---|---|"]
+    for form in FORMATS.values():
+        written = "yes" if form.write else "–"
+        planes = "many" if form.read_plane_header else "one"
+        windows = "read" if form.read_window else "rows to disk" if form.decodes_rows else "–"
+        endings = ", ".join(f"`.{each}`" for each in form.extensions)
+        lines.append(f"| {form.title} | {endings} | {written} | {planes} | {windows} |")
+    return "\n".join(lines) + "\n"
+
+
 def page(folder):
-    """Return the page with a fresh table."""
+    """Return the page with a fresh list and a fresh table."""
     text = PAGE.read_text()
+    before, _, rest = text.partition(LIST_START)
+    text = before + LIST_START + "\n" + listed() + "\n" + LIST_END + rest.partition(LIST_END)[2]
     before, _, rest = text.partition(START)
     return before + START + "\n" + table(folder) + "\n" + END + rest.partition(END)[2]
 

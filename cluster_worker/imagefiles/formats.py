@@ -13,7 +13,9 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_codec_errors, reject_memory_errors
 from cluster_worker.imagefiles.codecs.avif import AVIF
 from cluster_worker.imagefiles.codecs.bmp import BMP
+from cluster_worker.imagefiles.codecs.dds import DDS
 from cluster_worker.imagefiles.codecs.dicom import DICOM
+from cluster_worker.imagefiles.codecs.fits import FITS
 from cluster_worker.imagefiles.codecs.gif import GIF
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
@@ -24,21 +26,34 @@ from cluster_worker.imagefiles.codecs.header import (
     Image,
     Piece,
 )
+from cluster_worker.imagefiles.codecs.heic import HEIC
+from cluster_worker.imagefiles.codecs.ico import ICO
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.codecs.jpeg import JPEG
 from cluster_worker.imagefiles.codecs.jpeg2000 import JPEG2000
+from cluster_worker.imagefiles.codecs.jpegls import JPEGLS
+from cluster_worker.imagefiles.codecs.jpegxl import JPEGXL
+from cluster_worker.imagefiles.codecs.nifti import NIFTI
 from cluster_worker.imagefiles.codecs.ome_zarr import ZARR
 from cluster_worker.imagefiles.codecs.picking import copy_picked, unpicked
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.pnm import PNM
+from cluster_worker.imagefiles.codecs.psd import PSD
+from cluster_worker.imagefiles.codecs.sgi import SGI
+from cluster_worker.imagefiles.codecs.tga import TGA
 from cluster_worker.imagefiles.codecs.tiff import TIFF
 from cluster_worker.imagefiles.codecs.webp import WEBP
 from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
 from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
 
+# A file is of the first format whose pattern its first bytes match; TGA's would match others.
 FORMATS: Mapping[str, Format] = {
-    each.name: each for each in (JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM, ZARR)
+    each.name: each
+    for each in (
+        *(JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM, ZARR, JPEGXL, HEIC),
+        *(JPEGLS, NIFTI, FITS, PSD, SGI, DDS, ICO, TGA),
+    )
 }
 
 # Names of the formats that results are written in.

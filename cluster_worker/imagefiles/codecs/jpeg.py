@@ -413,7 +413,8 @@ JPEG = Format(
     title="JPEG",
     extensions=("jpg", "jpeg", "jpe", "jfif"),
     media_type="image/jpeg",
-    magic=re.compile(rb"\xff\xd8\xff"),
+    # JPEG-LS begins alike; in a header of SPIFF, 6 stands for it.
+    magic=re.compile(rb"\xff\xd8\xff(?!\xf7|\xe8\0\x20SPIFF\0.{14}\x06)", re.DOTALL),
     read_header=read_header,
     read_pixels=read_pixels,
     write=write,

@@ -138,7 +138,8 @@ def over(above: Image, below: Image) -> Image:
     alpha = high + low * (1 - high)
     weighted = above[..., :-1] * high + below[..., :-1] * (low * (1 - high))
     colours = np.divide(weighted, alpha, out=np.zeros_like(weighted), where=alpha > 0)
-    return np.rint(np.concatenate([colours, alpha * WHITE], axis=2)).astype(np.uint16)
+    found: Image = np.rint(np.concatenate([colours, alpha * WHITE], axis=2))
+    return found.astype(np.uint16)
 
 
 def read_deep_frame(path: Path, header: Header, out: Image) -> None:

@@ -227,7 +227,9 @@ class ZarrStack:
 
     def group(self, header: Header) -> dict[str, Any]:
         """Return the metadata of the image."""
-        axes = [axis_of(axis) for axis in f"{self.axes}yx"]
+        sized = pixel_size(header) is not None
+        known = {"y": sized, "x": sized, "z": bool(self.stack and self.stack.step), "t": True}
+        axes = [axis_of(axis, known.get(axis, False)) for axis in f"{self.axes}yx"]
         datasets = [
             {"path": str(level), "coordinateTransformations": self.places(header, level)}
             for level in range(len(level_shapes(*header.shape[:2])))
@@ -255,9 +257,7 @@ class ZarrStack:
 
     def places(self, header: Header, level: int) -> list[dict[str, Any]]:
         """Return size and place of the pixels of a level, in micrometres if they are known."""
-        size = header.image.pixel_size
-        if size is None and header.resolution:
-            size = INCH_METRES / header.resolution[1], INCH_METRES / header.resolution[0]
+        size = pixel_size(header)
         height, width = (MICROMETRES * each for each in size) if size else (1.0, 1.0)
         steps = {"z": MICROMETRES * self.stack.step} if self.stack and self.stack.step else {}
         if self.stack and self.stack.milliseconds and len(set(self.stack.milliseconds)) == 1:
@@ -356,12 +356,19 @@ def is_averaged(image: ImageHeader) -> bool:
     return image.kind not in ("mask", "labels") and image.dtype != "bool"
 
 
-def axis_of(axis: str) -> dict[str, str]:
-    """Return the metadata of an axis."""
+def pixel_size(header: Header) -> tuple[float, float] | None:
+    """Return (height, width) of a pixel in metres, None if it is not known."""
+    if header.image.pixel_size is None and header.resolution:
+        return INCH_METRES / header.resolution[1], INCH_METRES / header.resolution[0]
+    return header.image.pixel_size
+
+
+def axis_of(axis: str, has_unit: bool) -> dict[str, str]:
+    """Return the metadata of an axis; one whose steps are not known has no unit."""
     found = {"name": axis} | ({"type": TYPES[axis]} if axis in TYPES else {})
     units = {"space": "micrometer", "time": "second"}
     unit = units.get(found.get("type", ""))
-    return found | ({"unit": unit} if unit else {})
+    return found | ({"unit": unit} if unit and has_unit else {})
 
 
 def as_json(value: dict[str, Any]) -> bytes:
