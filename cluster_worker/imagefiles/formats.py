@@ -5,18 +5,12 @@ For untrusted files, `cluster_worker.imagefiles.decoder` calls these functions i
 that may die.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codec_errors import reject_codec_errors, reject_memory_errors
-from cluster_worker.imagefiles.codecs.avif import AVIF
-from cluster_worker.imagefiles.codecs.bmp import BMP
-from cluster_worker.imagefiles.codecs.dds import DDS
-from cluster_worker.imagefiles.codecs.dicom import DICOM
-from cluster_worker.imagefiles.codecs.fits import FITS
-from cluster_worker.imagefiles.codecs.gif import GIF
 from cluster_worker.imagefiles.codecs.header import (
     DTYPES,
     TILE,
@@ -26,38 +20,18 @@ from cluster_worker.imagefiles.codecs.header import (
     Image,
     Piece,
 )
-from cluster_worker.imagefiles.codecs.heic import HEIC
-from cluster_worker.imagefiles.codecs.ico import ICO
 from cluster_worker.imagefiles.codecs.items import TITLES
-from cluster_worker.imagefiles.codecs.jpeg import JPEG
-from cluster_worker.imagefiles.codecs.jpeg2000 import JPEG2000
-from cluster_worker.imagefiles.codecs.jpegls import JPEGLS
-from cluster_worker.imagefiles.codecs.jpegxl import JPEGXL
-from cluster_worker.imagefiles.codecs.nifti import NIFTI
-from cluster_worker.imagefiles.codecs.ome_zarr import ZARR
 from cluster_worker.imagefiles.codecs.picking import copy_picked, unpicked
-from cluster_worker.imagefiles.codecs.png import PNG
-from cluster_worker.imagefiles.codecs.pnm import PNM
-from cluster_worker.imagefiles.codecs.psd import PSD
-from cluster_worker.imagefiles.codecs.sgi import SGI
-from cluster_worker.imagefiles.codecs.tga import TGA
-from cluster_worker.imagefiles.codecs.tiff import TIFF
-from cluster_worker.imagefiles.codecs.webp import WEBP
 from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
+from cluster_worker.imagefiles.records import (
+    FORMATS,
+    WRITTEN,
+    choice_of,
+    format_by_ending,
+    titles,
+)
 from cluster_worker.imagefiles.strangers import HEAD_BYTES, stranger
 from cluster_worker.pixels.header import ImageHeader
-
-# A file is of the first format whose pattern its first bytes match; TGA's would match others.
-FORMATS: Mapping[str, Format] = {
-    each.name: each
-    for each in (
-        *(JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM, ZARR, JPEGXL, HEIC),
-        *(JPEGLS, NIFTI, FITS, PSD, SGI, DDS, ICO, TGA),
-    )
-}
-
-# Names of the formats that results are written in.
-WRITTEN = tuple(name for name, form in FORMATS.items() if form.write is not None)
 
 __all__ = [
     "DTYPES",
@@ -448,7 +422,7 @@ def recognise(path: Path, name: str) -> Format:
         If the file cannot be read.
     """
     if is_zarr_folder(path):
-        return ZARR
+        return FORMATS["zarr"]
     with path.open("rb") as opened:
         start = opened.read(HEAD_BYTES)
     for form in FORMATS.values():
@@ -480,24 +454,3 @@ def format_of(name: str) -> str:
         return form.name
     known = ", ".join(f".{FORMATS[each].extension}" for each in WRITTEN)
     raise Rejected(f"{name}: its ending names the format; use one of {known}")
-
-
-def format_by_ending(name: str) -> Format | None:
-    """Return the format that a file has by its ending, None if there is no such format."""
-    ending = name.lower()
-    for form in FORMATS.values():
-        if any(ending.endswith(f".{each}") for each in form.extensions):
-            return form
-    return None
-
-
-def titles() -> str:
-    """Name the usual formats for a sentence, and the page that lists all of them."""
-    *usual, last = (FORMATS[name].title for name in ("jpeg", "png", "webp", "tiff"))
-    return f"{', '.join(usual)}, {last} or another format of docs/formats.md"
-
-
-def choice_of(names: Sequence[str]) -> str:
-    """List the titles of formats for a sentence."""
-    *others, last = (FORMATS[name].title for name in names)
-    return f"{', '.join(others)} or {last}"
