@@ -74,14 +74,14 @@ def check(settings: StackSettings, clients: Clients, region: str) -> Findings:
         findings.faults.append(f"AWS credentials: {error}; run `aws configure`, or set AWS_PROFILE")
         return findings
     ec2, quotas = clients("ec2"), clients("service-quotas")
-    checks = [
-        check_bootstrap(clients("ssm"), account, region),
-        check_zones(ec2, clients("mq"), settings),
-    ]
+    checks = [check_bootstrap(clients("ssm"), account, region)]
+    if not settings.on_host:
+        checks.append(check_zones(ec2, clients("mq"), settings))
     # A deployed stack has its buckets already, and the quotas count what it has.
     if is_new(clients("cloudformation"), settings.name, findings):
+        if not settings.on_host:
+            checks.append(check_concurrency(clients("lambda"), settings))
         checks += [
-            check_concurrency(clients("lambda"), settings),
             check_buckets(clients("s3"), settings, account, region),
             check_network(ec2, quotas, settings),
         ]

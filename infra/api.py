@@ -12,6 +12,7 @@ from typing import Any
 
 from aws_cdk import Acknowledgment, Aws, Stack, Token, Validations
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_wafv2 as wafv2
 from chalice.cdk import Chalice
@@ -20,7 +21,14 @@ from constructs import Construct
 from config.contract.visitor import ADDRESS_HEADER
 from infra import package
 from infra.broker import Broker
-from infra.grants import LAMBDA_NETWORK, allow, allow_on_all, group_arn, policy_on_all
+from infra.grants import (
+    LAMBDA_NETWORK,
+    allow,
+    allow_on_all,
+    allow_start_of,
+    group_arn,
+    policy_on_all,
+)
 from infra.logs import log_group
 from infra.network import Network
 from infra.settings import StackSettings
@@ -61,11 +69,11 @@ class Api(Construct):
     Parameters
     ----------
     network, broker, table, buckets
-        The constructs that the API uses.
+        The constructs that the API uses; the broker is None if it is on the worker's host.
     environment : mapping
         Settings of the API, as environment variables.
     worker_group : str
-        Name of the workers' Auto Scaling group.
+        Name of the workers' Auto Scaling group, or of the worker's host.
     settings : StackSettings
         Rates, concurrency and firewall.
 
@@ -77,6 +85,8 @@ class Api(Construct):
         Name of the gateway, also in CloudWatch.
     functions : dict of str to str
         Names of the Lambda functions.
+    code : s3_assets.Asset
+        Their package.
     origin_secret : secrets.Secret
         The text by which the API knows requests that came by the site's origin.
     """
@@ -87,7 +97,7 @@ class Api(Construct):
         id: str,
         *,
         network: Network,
-        broker: Broker,
+        broker: Broker | None,
         table: JobTable,
         buckets: Buckets,
         environment: Mapping[str, str],
@@ -105,8 +115,7 @@ class Api(Construct):
             ),
         )
         role = self._role(broker, table, buckets, worker_group)
-        inside = network.vpc.select_subnets(subnet_type=network.inside.subnet_type)
-        self.by_ipv6 = network.egress == "direct"
+        self.by_ipv6 = network.egress == "direct" and not settings.on_host
         self.chalice = self._package(
             {
                 "api_gateway_stage": STAGE,
@@ -119,17 +128,28 @@ class Api(Construct):
                     "ORIGIN_SECRET": self.origin_secret.secret_name,
                     **network.endpoints,
                 },
-                "subnet_ids": inside.subnet_ids,
-                "security_group_ids": [network.api.security_group_id],
+                **self._place(network),
                 "lambda_memory_size": MEGABYTES,
             }
         )
+        code: Any = self.chalice.node.find_child("ChaliceAppCode")
+        self.code: s3_assets.Asset = code
         self.functions: dict[str, str] = {}
         for name, seconds in FUNCTIONS.items():
             self._configure_function(name, seconds, role)
         self._configure_gateway()
         if settings.firewall_requests:
             self._add_firewall()
+
+    def _place(self, network: Network) -> dict[str, Any]:
+        """Place the functions beside the broker; outside of any network if none is there."""
+        if self.settings.on_host:
+            return {}
+        inside = network.vpc.select_subnets(subnet_type=network.inside.subnet_type)
+        return {
+            "subnet_ids": inside.subnet_ids,
+            "security_group_ids": [network.api.security_group_id],
+        }
 
     def _package(self, stage_config: Mapping[str, Any]) -> Chalice:
         with tempfile.TemporaryDirectory() as folder:
@@ -143,7 +163,7 @@ class Api(Construct):
                 )
 
     def _role(
-        self, broker: Broker, table: JobTable, buckets: Buckets, worker_group: str
+        self, broker: Broker | None, table: JobTable, buckets: Buckets, worker_group: str
     ) -> iam.Role:
         role = iam.Role(
             self,
@@ -153,7 +173,7 @@ class Api(Construct):
             # Lambda needs this when it creates a function, so it must be in the role itself. The
             # policy below names the buckets, which depend on the site, which depends on the
             # function.
-            inline_policies={"Network": policy_on_all(*LAMBDA_NETWORK)},
+            inline_policies={"Network": policy_on_all(*LAMBDA_NETWORK)} if broker else None,
         )
         jobs = table.table.table_arn
         allow(
@@ -182,10 +202,13 @@ class Api(Construct):
         allow(role, f"{results}/files/*", "s3:DeleteObject")
         for bucket in (uploads, results):
             allow(role, bucket, "s3:ListBucket")
-        for secret in (broker.secret, self.origin_secret):
+        for secret in [self.origin_secret, *([broker.secret] if broker else [])]:
             allow(role, secret.secret_arn, "secretsmanager:GetSecretValue")
-        allow(role, group_arn(self, worker_group), "autoscaling:SetDesiredCapacity")
-        allow_on_all(role, "autoscaling:DescribeAutoScalingGroups")
+        if broker is None:
+            allow_start_of(role, self, worker_group)
+        else:
+            allow(role, group_arn(self, worker_group), "autoscaling:SetDesiredCapacity")
+            allow_on_all(role, "autoscaling:DescribeAutoScalingGroups")
         return role
 
     def _configure_function(self, name: str, seconds: int, role: iam.Role) -> None:
@@ -199,10 +222,11 @@ class Api(Construct):
             "Timeout": seconds,
             "LoggingConfig": {"LogGroup": logs.log_group_name},
         }
-        # A bound for the connections to the broker. A schedule never runs twice at once.
-        overrides["ReservedConcurrentExecutions"] = (
-            self.settings.api_concurrency if name == HANDLER else 1
-        )
+        if not self.settings.on_host:
+            # A bound for the connections to the broker. A schedule never runs twice at once.
+            overrides["ReservedConcurrentExecutions"] = (
+                self.settings.api_concurrency if name == HANDLER else 1
+            )
         if self.by_ipv6:
             overrides["VpcConfig.Ipv6AllowedForDualStack"] = True
         for key, value in overrides.items():

@@ -44,9 +44,12 @@ FREE = {
     "downloads": "1 TB and 10 million requests of CloudFront a month",
 }
 
-SECRETS = 2
-ALARMS = 7
+# CloudWatch counts the metrics that an alarm reads. Without Amazon MQ those of the broker, of the
+# scaling and of missing figures are not there.
+ALARM_METRICS, ALARM_METRICS_ON_HOST = 20, 10
 METRICS = 6
+# System, image, kernels, messages, and images larger than memory.
+HOST_GIGABYTES = 30
 
 
 class PriceError(Exception):
@@ -116,25 +119,36 @@ def egress_month(way: str, prices: Mapping[str, Any]) -> float:
 
 def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, float]:
     """Return the cost of a month without any image, by item."""
-    nodes = prices["broker_cluster_nodes"] if settings.broker_cluster else 1
-    broker = look_up_price(prices["broker_hour"], settings.broker_type)
     # The sweep and the backlog each run once a minute, with 256 MB for a quarter of a second.
     calls = 2 * 60 * prices["month_hours"]
     schedules = calls * (0.25 * 0.25 * prices["lambda_gigabyte_second"])
     schedules += calls * prices["lambda_million"] / 1e6
     # Reads per minute: four partitions of the due index, the nodes, and the rows of dead letters.
     schedules += calls / 2 * 6 * prices["table_read_million"] / 1e6
+    secrets, alarms = (1, ALARM_METRICS_ON_HOST) if settings.on_host else (2, ALARM_METRICS)
     return {
-        f"broker {settings.broker_type} × {nodes}": broker * nodes * prices["month_hours"],
-        "broker's disk": BROKER_GIGABYTES * nodes * prices["broker_gigabyte_month"],
+        **broker_month(settings, prices),
         f"network by {egress(settings, prices)}": egress_month(egress(settings, prices), prices),
         "schedules": schedules,
-        "secrets, alarms and metrics": SECRETS * prices["secret_month"]
-        + ALARMS * prices["alarm_month"]
+        "secrets, alarms and metrics": secrets * prices["secret_month"]
+        + alarms * prices["alarm_month"]
         + METRICS * prices["metric_month"],
         "firewall": prices["firewall_month"] if settings.firewall_requests else 0.0,
         "worker's image": IMAGE_GIGABYTES * prices["image_gigabyte_month"],
         "workers": 0.0,
+    }
+
+
+def broker_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, float]:
+    """Return the cost of the broker for an idle month, by item."""
+    if settings.on_host:
+        disk = HOST_GIGABYTES * prices["volume_gigabyte_month"]
+        return {"broker on the worker's host, stopped": 0.0, "host's disk": disk}
+    nodes = prices["broker_cluster_nodes"] if settings.broker_cluster else 1
+    hour = look_up_price(prices["broker_hour"], settings.broker_type)
+    return {
+        f"broker {settings.broker_type} × {nodes}": hour * nodes * prices["month_hours"],
+        "broker's disk": BROKER_GIGABYTES * nodes * prices["broker_gigabyte_month"],
     }
 
 

@@ -18,6 +18,7 @@ LAMBDA_NETWORK = (
 # template with this list.
 ON_ALL: Mapping[str, str] = {
     "autoscaling:DescribeAutoScalingGroups": "AWS takes no resource for describing groups",
+    "ec2:DescribeInstances": "AWS takes no resource for describing instances",
     "ecr:GetAuthorizationToken": "AWS takes no resource; pulling is granted on our repository",
 } | dict.fromkeys(LAMBDA_NETWORK, "Lambda makes its interfaces itself and they have no name before")
 
@@ -36,6 +37,19 @@ def policy_on_all(*actions: str) -> iam.PolicyDocument:
     """Build a policy of actions on all resources; only for the actions in `ON_ALL`."""
     return iam.PolicyDocument(
         statements=[iam.PolicyStatement(actions=list(actions), resources=["*"])]
+    )
+
+
+def allow_start_of(role: iam.Role, scope: Construct, name: str) -> None:
+    """Allow a role to find and to start the instance of a name, whichever its id is."""
+    allow_on_all(role, "ec2:DescribeInstances")
+    instances = Stack.of(scope).format_arn(service="ec2", resource="instance", resource_name="*")
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["ec2:StartInstances"],
+            resources=[instances],
+            conditions={"StringEquals": {"aws:ResourceTag/Name": name}},
+        )
     )
 
 

@@ -41,7 +41,8 @@ class Network(Construct):
     endpoints : dict of str to str
         Settings of the API: addresses of AWS that it must use here.
     api, worker, broker : ec2.SecurityGroup
-        API and workers may connect to AWS and to the broker; nothing may connect to them.
+        API and workers may connect to AWS and to the broker; nothing may connect to them. There is
+        the workers' alone where the broker is on their host.
     """
 
     def __init__(self, scope: Construct, id: str, *, egress: str, settings: StackSettings) -> None:
@@ -49,7 +50,10 @@ class Network(Construct):
         self.egress = egress
         by_nat, direct = egress == "nat", egress == "direct"
         inside = ec2.SubnetType.PRIVATE_WITH_EGRESS if by_nat else ec2.SubnetType.PRIVATE_ISOLATED
-        subnets = [ec2.SubnetConfiguration(name="Inside", subnet_type=inside, cidr_mask=20)]
+        subnets = []
+        # Without a broker of its own, nothing is inside: the API needs no network then.
+        if not settings.on_host:
+            subnets.append(ec2.SubnetConfiguration(name="Inside", subnet_type=inside, cidr_mask=20))
         if by_nat or direct:
             subnets.append(
                 ec2.SubnetConfiguration(
@@ -67,7 +71,7 @@ class Network(Construct):
             max_azs=None if settings.zones else ZONES,
             availability_zones=list(settings.zones) or None,
             nat_gateways=1 if by_nat else 0,
-            ip_protocol=ec2.IpProtocol.DUAL_STACK if direct else None,
+            ip_protocol=ec2.IpProtocol.DUAL_STACK if direct and not settings.on_host else None,
             subnet_configuration=subnets,
             restrict_default_security_group=False,
             gateway_endpoints={
@@ -90,8 +94,11 @@ class Network(Construct):
             ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC) if direct else self.inside
         )
         self.endpoints: dict[str, str] = {}
-        self.api = self._group("Api", "Lambda functions of the API")
         self.worker = self._group("Worker", "worker nodes")
+        if settings.on_host:
+            self.worker.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS, and Debian's archive")
+            return
+        self.api = self._group("Api", "Lambda functions of the API")
         self.broker = self._group("Broker", "the broker")
         for group in (self.api, self.worker):
             group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: S3, DynamoDB and the rest")

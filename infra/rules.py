@@ -18,6 +18,7 @@ NOT_LOGGED = (
 EVERYTHING = ("Resource::*",)
 UPLOADS = "Resource::<{Buckets/Uploads}.Arn>/uploads/*"
 RESULTS = "Resource::<{Buckets/Results}.Arn>/files/*"
+INDEXES = "Resource::<{Table/Jobs}.Arn>/index/*"
 GROUP = (
     "Resource::arn:<AWS::Partition>:autoscaling:<AWS::Region>:<AWS::AccountId>:autoScalingGroup:*:"
     "autoScalingGroupName/{name}-workers"
@@ -47,12 +48,20 @@ class Waiver:
         The only findings that are waived, for rules that report each finding separately.
         ``{name}`` stands for the name of the app; any other path in braces is that of a construct
         and stands for its logical id in the template.
+    only : str
+        ``broker`` or ``host`` for a waiver of stacks with Amazon MQ and a group of workers, or with
+        one host; empty for one of all stacks.
     """
 
     path: str
     rule: str
     reason: str
     findings: tuple[str, ...] = ()
+    only: str = ""
+
+    def applies(self, settings: StackSettings) -> bool:
+        """Return whether a stack has what the waiver is for."""
+        return self.only in ("", "host" if settings.on_host else "broker")
 
 
 WAIVERS = (
@@ -77,6 +86,7 @@ WAIVERS = (
         "AwsSolutions-SMG4",
         "the broker's only user is its administrator, and Amazon MQ cannot change the password of "
         "a user without a restart: it is renewed by an operator, at a time of their choice",
+        only="broker",
     ),
     Waiver(
         "Api",
@@ -89,11 +99,19 @@ WAIVERS = (
         "AwsSolutions-AS3",
         "nodes come and go with every batch, which is no news; the dashboard shows them, and "
         "alarms tell when none comes",
+        only="broker",
     ),
     Waiver(
         "Workers",
         "AwsSolutions-EC26",
         "the rule cannot read a group with mixed instances; the template's volume is encrypted",
+        only="broker",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-EC29",
+        "the only instance: a deployment may replace it, and nothing on its disk is needed then",
+        only="host",
     ),
     Waiver(
         "Workers",
@@ -108,18 +126,41 @@ WAIVERS = (
         for reason, findings in (
             ("what AWS knows no resource for: listed with reasons in infra/grants.py", EVERYTHING),
             ("objects below one prefix of our own bucket", (UPLOADS, RESULTS)),
-            ("a part of a group's ARN is a number of AWS's own", (GROUP,)),
         )
+    ),
+    *(
+        Waiver(
+            path,
+            "AwsSolutions-IAM5",
+            "a part of a group's ARN is a number of AWS's own",
+            (GROUP,),
+            only="broker",
+        )
+        for path in ("Api", "Workers")
+    ),
+    Waiver(
+        "Api",
+        "AwsSolutions-IAM5",
+        "instances of the host's name alone, which a condition says; its id changes",
+        ("Resource::arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:instance/*",),
+        only="host",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-IAM5",
+        "the two indexes of our own table",
+        (INDEXES,),
+        only="host",
     ),
     Waiver(
         "Api",
         "AwsSolutions-IAM5",
         "the two indexes of our own table",
-        ("Resource::<{Table/Jobs}.Arn>/index/*",),
+        (INDEXES,),
     ),
     *(
-        Waiver(path, "AwsSolutions-IAM4", OF_CDK, (f"{AWS_POLICY}{BASIC}",))
-        for path in (LOG_RETENTION, DEPLOYMENT)
+        Waiver(path, "AwsSolutions-IAM4", OF_CDK, (f"{AWS_POLICY}{BASIC}",), only)
+        for path, only in ((LOG_RETENTION, "broker"), (DEPLOYMENT, ""))
     ),
     Waiver(
         LOG_RETENTION,
@@ -133,6 +174,7 @@ WAIVERS = (
                 for log in LOGS
             ),
         ),
+        only="broker",
     ),
     Waiver(DEPLOYMENT, "AwsSolutions-L1", OF_CDK),
     Waiver(
@@ -154,6 +196,8 @@ WAIVERS = (
 def acknowledge(stack: Stack, settings: StackSettings) -> None:
     """Acknowledge the waivers in the stack, so that its checks report only other findings."""
     for waiver in WAIVERS:
+        if not waiver.applies(settings):
+            continue
         Validations.of(find_construct(stack, waiver.path)).acknowledge(
             *(
                 Acknowledgment(id=rule, reason=waiver.reason)
@@ -167,6 +211,7 @@ def waived(stack: Stack, settings: StackSettings) -> list[tuple[str, str]]:
     return [
         (rule, find_construct(stack, waiver.path).node.id)
         for waiver in WAIVERS
+        if waiver.applies(settings)
         for rule in rule_ids(waiver, stack, settings)
     ]
 

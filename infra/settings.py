@@ -18,6 +18,8 @@ WORKERS_MAX = 20
 
 EGRESS = ("auto", "nat", "endpoints", "direct")
 ZONES = 2
+# Families that `cluster_worker.engine.prebuilt` knows.
+PROCESSORS = ("x86-64-v3", "x86-64-v4")
 # The only retention times of logs that CloudWatch offers, in days, up to a year.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 # RabbitMQ 4 runs on m7g instances only, of which the smallest costs four times as much as a micro.
@@ -26,6 +28,8 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 VERSION = "4.2"
 VERSION_OF_MICRO = "3.13"
 MICRO = "mq.t3.micro"
+# RabbitMQ on the worker's host instead of Amazon MQ.
+ON_HOST = "host"
 # The broker's instance types with the most connections that one host takes: Amazon MQ's defaults;
 # for the medium one `infra.broker` sets the largest number allowed.
 CONNECTIONS_MAX: Mapping[str, int] = {
@@ -62,9 +66,12 @@ class StackSettings:
     name : str
         Name of the app; begins the names of resources.
     size : str
-        ``small`` or ``production``: the set of defaults.
+        ``tiny``, ``small`` or ``production``: the set of defaults.
     instance_types : tuple of str
         x86 instance types of the workers; with several, AWS finds a spot instance more often.
+    processors : str
+        Family of processors that the image's kernels are compiled for: ``x86-64-v3``, which all
+        of EC2's instances of the last years are, or ``x86-64-v4`` (AVX-512).
     spot_percent : int
         Share of the workers that are spot instances, in percent.
     workers_max : int
@@ -72,7 +79,7 @@ class StackSettings:
     worker_images : int
         Number of waiting images for which one more worker is wanted.
     broker_type : str
-        Instance type of Amazon MQ.
+        Instance type of Amazon MQ; or ``host``: RabbitMQ on the one worker, which sleeps.
     broker_cluster : bool
         Whether the broker is a cluster of three hosts in two zones instead of one host.
     zones : tuple of str
@@ -105,6 +112,7 @@ class StackSettings:
     name: str = "dip"
     size: str = "small"
     instance_types: tuple[str, ...] = ("c6i.xlarge", "c7i.xlarge", "c6a.xlarge", "m6i.xlarge")
+    processors: str = "x86-64-v3"
     spot_percent: int = 100
     workers_max: int = 2
     worker_images: int = 100
@@ -127,8 +135,23 @@ class StackSettings:
     alarm_mail: str = ""
     budget_usd: int = 200
 
+    @property
+    def on_host(self) -> bool:
+        """Whether the broker is on the host of the only worker, which sleeps between batches."""
+        return self.broker_type == ON_HOST
+
 
 SIZES: Mapping[str, StackSettings] = {
+    "tiny": StackSettings(
+        size="tiny",
+        instance_types=("c6i.xlarge",),
+        spot_percent=0,
+        workers_max=1,
+        broker_type=ON_HOST,
+        requests_per_second=20,
+        requests_burst=40,
+        budget_usd=50,
+    ),
     "small": StackSettings(),
     "production": StackSettings(
         size="production",
@@ -213,8 +236,8 @@ def check(settings: StackSettings) -> None:
         With one sentence: the setting, its rule and the value found.
     """
     check_pattern(settings.name, NAME, "name", "2 to 20 of a-z, 0-9 and -, beginning with a letter")
-    if settings.broker_type not in CONNECTIONS_MAX:
-        types = ", ".join(CONNECTIONS_MAX)
+    if settings.broker_type not in (*CONNECTIONS_MAX, ON_HOST):
+        types = ", ".join((*CONNECTIONS_MAX, ON_HOST))
         raise SettingError(f"broker_type: must be one of {types}, got {settings.broker_type!r}")
     if not settings.instance_types:
         raise SettingError("instance_types: must name at least one, such as c6i.xlarge")
@@ -222,6 +245,10 @@ def check(settings: StackSettings) -> None:
         check_pattern(each, INSTANCE_TYPE, "instance_types", "names such as c6i.xlarge")
         if ARM.match(each):
             raise SettingError(f"instance_types: the worker's image is for x86, got {each!r}")
+    if settings.processors not in PROCESSORS:
+        raise SettingError(
+            f"processors: must be one of {', '.join(PROCESSORS)}, got {settings.processors!r}"
+        )
     for name, low, high in (
         ("spot_percent", 0, 100),
         ("workers_max", 1, WORKERS_MAX),
@@ -251,8 +278,31 @@ def check(settings: StackSettings) -> None:
         check_pattern(each, ZONE, "zones", "names such as eu-central-1a")
     if settings.broker_cluster and settings.broker_type == MICRO:
         raise SettingError(f"broker_cluster: {MICRO} is for one host; take a larger broker_type")
-    check_connections(settings)
+    if settings.on_host:
+        check_host(settings)
+    else:
+        check_connections(settings)
     check_names(settings)
+
+
+def check_host(settings: StackSettings) -> None:
+    """Raise SettingError for what one host with worker and broker cannot be."""
+    for name, only in (
+        ("workers_max", 1),
+        ("spot_percent", 0),
+        ("broker_cluster", False),
+        ("egress", "direct"),
+    ):
+        if (found := getattr(settings, name)) != only:
+            raise SettingError(
+                f"{name}: must be {str(only).lower()} where broker_type is {ON_HOST}, "
+                f"got {str(found).lower()}"
+            )
+    if len(settings.instance_types) != 1:
+        types = ",".join(settings.instance_types)
+        raise SettingError(
+            f"instance_types: must name one where broker_type is {ON_HOST}, got {types}"
+        )
 
 
 def version_of(broker_type: str) -> str:

@@ -7,9 +7,11 @@ from aws_cdk import App, CfnOutput, Stack, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 from constructs import Construct
 
+from config.contract.settings import NO_BROKER
 from infra import cost, rules
 from infra.api import Api
 from infra.broker import Broker
+from infra.host import Host
 from infra.network import Network
 from infra.settings import StackSettings
 from infra.site import Site
@@ -28,23 +30,36 @@ class AppStack(Stack):
         # Chalice needs a region to package the app, although nothing in the package depends on it.
         os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
         prices = cost.read_prices()
-        group = f"{settings.name}-workers"
+        group, host_name = f"{settings.name}-workers", f"{settings.name}-host"
         thousand_images = sum(cost.thousand_images(settings, prices).values())
 
         network = Network(self, "Network", egress=cost.egress(settings, prices), settings=settings)
         table = JobTable(self, "Table", settings=settings)
         buckets = Buckets(self, "Buckets", settings=settings)
-        broker = Broker(self, "Broker", network=network, settings=settings)
+        broker = (
+            None if settings.on_host else Broker(self, "Broker", network=network, settings=settings)
+        )
         common = {
             "TABLE": table.table.table_name,
             "UPLOADS_BUCKET": bucket_name(settings, "uploads"),
             "RESULTS_BUCKET": bucket_name(settings, "results"),
-            "BROKER_URL": broker.url,
-            "BROKER_SECRET": broker.secret.secret_name,
             "PIXELS_MAX": str(settings.pixels_max),
             "UPLOAD_BYTES_MAX": str(settings.upload_bytes_max),
-            "WORKER_GROUP": group,
         }
+        if broker:
+            common |= {
+                "BROKER_URL": broker.url,
+                "BROKER_SECRET": broker.secret.secret_name,
+                "WORKER_GROUP": group,
+            }
+        of_api = {
+            "KEPT_SECONDS": str(settings.kept_days * 86_400),
+            "METRICS_NAMESPACE": settings.name,
+            "WORKERS_MAX": str(settings.workers_max),
+            "WORKER_IMAGES": str(settings.worker_images),
+            "THOUSAND_IMAGES_USD": f"{thousand_images:.4f}",
+        }
+        out_of_reach = {} if broker else {"BROKER_URL": NO_BROKER, "WORKER_HOST": host_name}
         api = Api(
             self,
             "Api",
@@ -52,42 +67,51 @@ class AppStack(Stack):
             broker=broker,
             table=table,
             buckets=buckets,
-            environment={
-                **common,
-                "KEPT_SECONDS": str(settings.kept_days * 86_400),
-                "METRICS_NAMESPACE": settings.name,
-                "WORKERS_MAX": str(settings.workers_max),
-                "WORKER_IMAGES": str(settings.worker_images),
-                "THOUSAND_IMAGES_USD": f"{thousand_images:.4f}",
-            },
-            worker_group=group,
+            environment={**common, **of_api, **out_of_reach},
+            worker_group=group if broker else host_name,
             settings=settings,
         )
         site = Site(self, "Site", api=api, buckets=buckets, settings=settings)
         buckets.allow_uploads_from(site.origin)
-        Workers(
-            self,
-            "Workers",
-            network=network,
-            broker=broker,
-            table=table,
-            buckets=buckets,
-            environment={
-                **common,
-                "JOB_SECONDS_MAX": str(settings.job_seconds_max),
-                # A job that runs when the drain begins may take this long; the hook waits for it.
-                "DRAIN_SECONDS": str(settings.job_seconds_max),
-            },
-            name=group,
-            wanted=app_metric(settings, "Wanted"),
-            settings=settings,
-        )
+        of_worker = {
+            **common,
+            "JOB_SECONDS_MAX": str(settings.job_seconds_max),
+            # A job that runs when the drain begins may take this long; the hook waits for it.
+            "DRAIN_SECONDS": str(settings.job_seconds_max),
+        }
+        if broker:
+            Workers(
+                self,
+                "Workers",
+                network=network,
+                broker=broker,
+                table=table,
+                buckets=buckets,
+                environment=of_worker,
+                name=group,
+                wanted=app_metric(settings, "Wanted"),
+                settings=settings,
+            )
+        else:
+            Host(
+                self,
+                "Workers",
+                network=network,
+                table=table,
+                buckets=buckets,
+                api=api,
+                environment={**of_worker, **of_api},
+                name=host_name,
+                settings=settings,
+            )
         watch = Watch(
             self,
             "Watch",
             gateway=api.gateway_name,
             group=group,
-            broker=broker.name,
+            broker=broker.name if broker else "",
+            table=table.table.table_name,
+            functions=api.functions,
             settings=settings,
         )
         CfnOutput(self, "SiteUrl", value=site.origin)

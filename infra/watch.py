@@ -1,5 +1,7 @@
 """Monitoring: one dashboard, and alarms whose texts name the steps to take."""
 
+from collections.abc import Mapping, Sequence
+
 from aws_cdk import Annotations, Aws, Duration, Fn
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,9 +11,9 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.settings import StackSettings
+from infra.settings import CONNECTIONS_MAX, StackSettings
 
-MINUTE = Duration.minutes(1)
+MINUTE, FIVE_MINUTES = Duration.minutes(1), Duration.minutes(5)
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 MISSING = cloudwatch.TreatMissingData
 
@@ -20,6 +22,15 @@ MISSING = cloudwatch.TreatMissingData
 OLDEST_SECONDS_MAX = 1800
 NO_WORKER_MINUTES = 15
 ERROR_PERCENT_MAX = 5
+# Within five minutes. A node or a broker that is replaced makes a call or two fail.
+FUNCTION_ERRORS_MAX = 3
+# DynamoDB's clients try again; a table that just grows refuses some requests.
+TABLE_THROTTLES_MAX = 20
+BROKER_PERCENT_MAX = 80
+ROOM = (
+    "look for clients that connect again and again in the broker's log; then choose a larger"
+    " broker_type, or lower api_concurrency or workers_max."
+)
 
 NO_MAIL = (
     "alarm_mail is not set, so no mail is sent when an alarm is raised; "
@@ -39,8 +50,11 @@ class Watch(Construct):
 
     Parameters
     ----------
-    gateway, group, broker : str
-        Names of the API's gateway, the workers' Auto Scaling group and the broker in CloudWatch.
+    gateway, group, table, broker : str
+        Names of the API's gateway, the workers' Auto Scaling group, the table and the broker in
+        CloudWatch. The broker's is empty if it is on the worker's host, which has no group either.
+    functions : mapping of str to str
+        Names of the Lambda functions.
     settings : StackSettings
         Name of the app, mail address of the alarms, and budget.
 
@@ -57,7 +71,9 @@ class Watch(Construct):
         *,
         gateway: str,
         group: str,
+        table: str,
         broker: str,
+        functions: Mapping[str, str],
         settings: StackSettings,
     ) -> None:
         super().__init__(scope, id)
@@ -69,6 +85,11 @@ class Watch(Construct):
             Annotations.of(self).add_warning_v2("dip:alarm_mail", NO_MAIL)
         self._watch_jobs()
         self._watch_api(gateway)
+        self._watch_functions(functions)
+        self._watch_table(table)
+        if broker:
+            self._watch_scaling()
+            self._watch_broker(broker)
         self._watch_spend()
         self._add_dashboard(gateway, group, broker)
 
@@ -81,6 +102,7 @@ class Watch(Construct):
         text: str,
         missing: cloudwatch.TreatMissingData = MISSING.NOT_BREACHING,
     ) -> None:
+        """Add an alarm that is raised when a metric was above the threshold for some periods."""
         alarm = cloudwatch.Alarm(
             self,
             id,
@@ -111,6 +133,9 @@ class Watch(Construct):
             " at wanted and running nodes on the dashboard; if fewer run than are wanted, look at"
             " the group's activity (no spot capacity, quota); else raise workers_max.",
         )
+
+    def _watch_scaling(self) -> None:
+        """Watch that nodes come, and that what they come by is measured."""
         idle = cloudwatch.MathExpression(
             expression="IF(waiting > 0 AND nodes < 1, 1, 0)",
             using_metrics={
@@ -160,6 +185,77 @@ class Watch(Construct):
             " lines of level error.",
         )
 
+    def _watch_functions(self, functions: Mapping[str, str]) -> None:
+        # The operator who calls DeadLetters sees its errors.
+        failures = total(
+            "functions that failed",
+            [
+                lambda_metric(functions[name], "Errors")
+                for name in ("APIHandler", "Sweep", "Backlog")
+            ],
+        )
+        self._alarm(
+            "FunctionErrors",
+            failures,
+            FUNCTION_ERRORS_MAX,
+            2,
+            "A function of the app ends with an error or runs out of time. Runbook 6: read the logs"
+            " of APIHandler, Sweep and Backlog for a traceback or `Task timed out`.",
+        )
+        self._alarm(
+            "FunctionThrottles",
+            lambda_metric(functions["APIHandler"], "Throttles"),
+            0,
+            2,
+            "The API is called more often at once than it may be. Runbook 7: raise api_concurrency,"
+            " and the account's quota of Lambda if there is no room; a single address that calls"
+            " too often is stopped by firewall_requests.",
+        )
+
+    def _watch_table(self, table: str) -> None:
+        throttled = total(
+            "requests that the table refused",
+            [table_metric(table, f"{which}ThrottleEvents") for which in ("Read", "Write")],
+        )
+        self._alarm(
+            "TableThrottles",
+            throttled,
+            TABLE_THROTTLES_MAX,
+            2,
+            "DynamoDB refuses requests because there are too many. Runbook 8: a table billed by the"
+            " request grows with its load within half an hour; if it does not, look at the"
+            " account's quotas of the table's throughput.",
+        )
+
+    def _watch_broker(self, broker: str) -> None:
+        full = f"of a broker is used. Above its limit it blocks all who publish. Runbook 9: {ROOM}"
+        for what, part, whole in (
+            ("memory", "RabbitMQMemUsed", "RabbitMQMemLimit"),
+            # The free disk falls towards the limit, at which the broker blocks.
+            ("disk", "RabbitMQDiskFreeLimit", "RabbitMQDiskFree"),
+        ):
+            percent = cloudwatch.MathExpression(
+                expression="100 * part / whole",
+                using_metrics={
+                    "part": broker_metric(broker, part),
+                    "whole": broker_metric(broker, whole),
+                },
+                period=FIVE_MINUTES,
+                label=f"{what}, % of the limit",
+            )
+            self._alarm(
+                f"Broker{what.title()}", percent, BROKER_PERCENT_MAX, 2, f"Most {what} {full}"
+            )
+        most = CONNECTIONS_MAX[self.settings.broker_type] * BROKER_PERCENT_MAX // 100
+        self._alarm(
+            "BrokerConnections",
+            broker_metric(broker, "ConnectionCount"),
+            most,
+            2,
+            f"More than {most} connections are open, and the broker takes"
+            f" {CONNECTIONS_MAX[self.settings.broker_type]}. Runbook 9: {ROOM}",
+        )
+
     def _watch_spend(self) -> None:
         """Notify when the spend of a month exceeds the budget, or is forecast to exceed it."""
         budgets_service = iam.ServicePrincipal("budgets.amazonaws.com")
@@ -198,23 +294,19 @@ class Watch(Construct):
         # Dashboards and budgets have one list of names for all regions of the account.
         title = f"{name}-{Aws.REGION}"
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=title)
-        desired = cloudwatch.Metric(
-            namespace="AWS/AutoScaling",
-            metric_name="GroupDesiredCapacity",
-            dimensions_map={"AutoScalingGroupName": group},
-            statistic="Maximum",
-            period=MINUTE,
-        )
-        memory = cloudwatch.Metric(
-            namespace="AWS/AmazonMQ",
-            metric_name="RabbitMQMemUsed",
-            dimensions_map={"Broker": broker},
-            statistic="Maximum",
-            period=MINUTE,
-        )
+        nodes = [app_metric(settings, "Wanted"), app_metric(settings, "Nodes")]
+        if broker:
+            desired = cloudwatch.Metric(
+                namespace="AWS/AutoScaling",
+                metric_name="GroupDesiredCapacity",
+                dimensions_map={"AutoScalingGroupName": group},
+                statistic="Maximum",
+                period=MINUTE,
+            )
+            nodes.append(desired)
         dashboard.add_widgets(
             graph("Images", app_metric(settings, "Waiting"), app_metric(settings, "InHand")),
-            graph("Nodes", app_metric(settings, "Wanted"), app_metric(settings, "Nodes"), desired),
+            graph("Nodes", *nodes),
             graph("Oldest waiting, seconds", app_metric(settings, "OldestWaitingSeconds")),
         )
         dashboard.add_widgets(
@@ -225,8 +317,10 @@ class Watch(Construct):
                 gateway_metric(gateway, "4XXError", "Sum"),
                 gateway_metric(gateway, "5XXError", "Sum"),
             ),
-            graph("Broker's memory, bytes", memory),
         )
+        if broker:
+            memory = broker_metric(broker, "RabbitMQMemUsed")
+            dashboard.add_widgets(graph("Broker's memory, bytes", memory))
         self.address = Fn.sub(
             "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}"
             f"#dashboards/dashboard/{name}-${{AWS::Region}}"
@@ -241,6 +335,50 @@ def gateway_metric(gateway: str, name: str, statistic: str) -> cloudwatch.Metric
         dimensions_map={"ApiName": gateway},
         statistic=statistic,
         period=Duration.minutes(5),
+    )
+
+
+def lambda_metric(function: str, name: str) -> cloudwatch.Metric:
+    """Return a metric of a Lambda function, summed over five minutes."""
+    return cloudwatch.Metric(
+        namespace="AWS/Lambda",
+        metric_name=name,
+        dimensions_map={"FunctionName": function},
+        statistic="Sum",
+        period=FIVE_MINUTES,
+    )
+
+
+def table_metric(table: str, name: str) -> cloudwatch.Metric:
+    """Return a metric of a DynamoDB table, summed over five minutes."""
+    return cloudwatch.Metric(
+        namespace="AWS/DynamoDB",
+        metric_name=name,
+        dimensions_map={"TableName": table},
+        statistic="Sum",
+        period=FIVE_MINUTES,
+    )
+
+
+def broker_metric(broker: str, name: str) -> cloudwatch.Metric:
+    """Return the largest value of a metric of the broker in five minutes."""
+    return cloudwatch.Metric(
+        namespace="AWS/AmazonMQ",
+        metric_name=name,
+        dimensions_map={"Broker": broker},
+        statistic="Maximum",
+        period=FIVE_MINUTES,
+    )
+
+
+def total(label: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
+    """Return the sum of metrics over five minutes; one without values counts as 0."""
+    named = {f"m{number}": metric for number, metric in enumerate(metrics)}
+    return cloudwatch.MathExpression(
+        expression=" + ".join(f"FILL({name}, 0)" for name in named),
+        using_metrics=named,
+        period=FIVE_MINUTES,
+        label=label,
     )
 
 

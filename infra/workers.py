@@ -73,20 +73,8 @@ class Workers(Construct):
         settings: StackSettings,
     ) -> None:
         super().__init__(scope, id)
-        self.image = ecr_assets.DockerImageAsset(
-            self,
-            "Image",
-            directory=str(TOP),
-            file="cluster_worker/Dockerfile",
-            exclude=["*", *(f"!{each}" for each in IMAGE_NEEDS), "**/__pycache__", "**/.env"],
-            platform=ecr_assets.Platform.LINUX_AMD64,
-        )
-        self.scripts = s3_assets.Asset(
-            self,
-            "Scripts",
-            path=str(TOP / "config"),
-            exclude=["*", *(f"!{each}" for each in NODE_NEEDS), "!systemd/*"],
-        )
+        self.image = worker_image(self, settings)
+        self.scripts = node_scripts(self)
         self.log = log_group(self, "Log", settings)
         role = self._role(broker, table, buckets, name)
         self.group = autoscaling.AutoScalingGroup(
@@ -114,30 +102,7 @@ class Workers(Construct):
         self._scale(wanted, settings.workers_max)
 
     def _role(self, broker: Broker, table: JobTable, buckets: Buckets, name: str) -> iam.Role:
-        role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            description="What a worker node may do",
-            managed_policies=[
-                # For a shell on a node without a key or an open port.
-                iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")
-            ],
-        )
-        allow(
-            role,
-            table.table.table_arn,
-            "dynamodb:GetItem",
-            "dynamodb:BatchGetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:Query",
-        )
-        allow(role, f"{buckets.uploads.bucket_arn}/uploads/*", "s3:GetObject")
-        results = f"{buckets.results.bucket_arn}/files/*"
-        allow(role, results, "s3:PutObject", "s3:AbortMultipartUpload")
+        role = worker_role(self, table, buckets)
         allow(role, broker.secret.secret_arn, "secretsmanager:GetSecretValue")
         allow(
             role,
@@ -146,16 +111,7 @@ class Workers(Construct):
             "autoscaling:RecordLifecycleActionHeartbeat",
             "autoscaling:CompleteLifecycleAction",
         )
-        allow(
-            role,
-            self.image.repository.repository_arn,
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:GetDownloadUrlForLayer",
-            "ecr:BatchGetImage",
-        )
-        allow_on_all(role, "ecr:GetAuthorizationToken")
-        scripts = self.scripts.bucket.arn_for_objects(self.scripts.s3_object_key)
-        allow(role, scripts, "s3:GetObject")
+        allow_set_up(role, self.image, self.scripts)
         self.log.grant_write(role)
         return role
 
@@ -271,6 +227,74 @@ class Workers(Construct):
             )
             action: Any = alarm.node.default_child
             action.alarm_actions = [policy.ref]
+
+
+def worker_image(scope: Construct, settings: StackSettings) -> ecr_assets.DockerImageAsset:
+    """Add the worker's image, built from the worker's own folders, with its kernels."""
+    return ecr_assets.DockerImageAsset(
+        scope,
+        "Image",
+        directory=str(TOP),
+        file="cluster_worker/Dockerfile",
+        exclude=["*", *(f"!{each}" for each in IMAGE_NEEDS), "**/__pycache__", "**/.env"],
+        build_args={"PROCESSORS": settings.processors},
+        platform=ecr_assets.Platform.LINUX_AMD64,
+    )
+
+
+def node_scripts(scope: Construct) -> s3_assets.Asset:
+    """Add the scripts and units that set up a node."""
+    return s3_assets.Asset(
+        scope,
+        "Scripts",
+        path=str(TOP / "config"),
+        exclude=["*", *(f"!{each}" for each in NODE_NEEDS), "!systemd/*"],
+    )
+
+
+def worker_role(scope: Construct, table: JobTable, buckets: Buckets) -> iam.Role:
+    """Add a role that may do what a worker does with table and buckets."""
+    role = iam.Role(
+        scope,
+        "Role",
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        description="What a worker node may do",
+        managed_policies=[
+            # For a shell on a node without a key or an open port.
+            iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")
+        ],
+    )
+    allow(
+        role,
+        table.table.table_arn,
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:Query",
+    )
+    allow(role, f"{buckets.uploads.bucket_arn}/uploads/*", "s3:GetObject")
+    results = f"{buckets.results.bucket_arn}/files/*"
+    allow(role, results, "s3:PutObject", "s3:AbortMultipartUpload")
+    return role
+
+
+def allow_set_up(
+    role: iam.Role, image: ecr_assets.DockerImageAsset, *assets: s3_assets.Asset
+) -> None:
+    """Allow a node to read what it is set up from: its image, and files."""
+    allow(
+        role,
+        image.repository.repository_arn,
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:BatchGetImage",
+    )
+    allow_on_all(role, "ecr:GetAuthorizationToken")
+    for asset in assets:
+        allow(role, asset.bucket.arn_for_objects(asset.s3_object_key), "s3:GetObject")
 
 
 def scaling_steps(workers_max: int) -> list[autoscaling.CfnScalingPolicy.StepAdjustmentProperty]:

@@ -13,8 +13,11 @@ def measure(services: Services) -> dict[str, int]:
     -------
     dict
         ``Waiting`` and ``InHand`` images, ``Nodes`` that consume, ``Wanted`` nodes, and
-        ``DeadLetters``; these are the names in CloudWatch too.
+        ``DeadLetters``; these are the names in CloudWatch too. Empty where the broker is out of
+        reach: the worker's host measures then.
     """
+    if not services.publisher.in_reach:
+        return {}
     waiting, dead = services.publisher.counts()
     nodes = [node for node in services.table.nodes() if node.is_there(services.clock())]
     in_hand = sum(node.in_hand for node in nodes)

@@ -110,7 +110,7 @@ def line(services: Services, by_state: Mapping[str, int]) -> dict[str, Any]:
     It lists no workers if all jobs are finished.
     """
     nodes = nodes_there(services) if any(by_state[state] for state in UNFINISHED) else []
-    is_woken = bool(services.fleet.group) and not nodes
+    is_woken = services.fleet.nodes is not None and not nodes
     return {
         "workers": len(nodes),
         "start_seconds": 60 * START_MINUTES if is_woken else 0,
@@ -124,7 +124,7 @@ def line(services: Services, by_state: Mapping[str, int]) -> dict[str, Any]:
 def notice(services: Services) -> str:
     """Wake the first worker; returns the sentence for it while no worker is there, else ""."""
     services.fleet.wake()
-    return STARTING if services.fleet.group and not nodes_there(services) else ""
+    return STARTING if services.fleet.nodes and not nodes_there(services) else ""
 
 
 def nodes_there(services: Services) -> list[Node]:

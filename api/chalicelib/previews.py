@@ -11,7 +11,8 @@ from chalicelib import log, problems
 from chalicelib.images import MAGIC_BYTES, UploadError, sniff
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError, Publisher
-from chalicelib.services import Services, broker_url
+from chalicelib.services import Services
+from chalicelib.services import publisher as make_publisher
 from config.contract import resources
 from config.contract.preview import Answer, Question
 
@@ -28,6 +29,8 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
         404 if the picture must be sent with the request, 422 if steps or picture cannot be used,
         503 with Retry-After if no worker is there, or none answered in time, or it failed.
     """
+    if not services.publisher.in_reach:
+        raise Problem(503, "this installation has no previews: its worker sleeps between batches")
     question = Question(body["picture"], content_of(body), tuple(body["steps"]))
     try:
         with asker(services) as publisher:
@@ -79,7 +82,7 @@ def asker(services: Services) -> Iterator[Publisher]:
     try:
         publisher = _idle.get_nowait()
     except queue.Empty:
-        publisher = Publisher(lambda: broker_url(services.settings), resources.PREVIEW_SECONDS)
+        publisher = make_publisher(services.settings, resources.PREVIEW_SECONDS)
     yield publisher
     # After an error the publisher is not kept: its connection is closed already.
     _idle.put(publisher)

@@ -34,6 +34,8 @@ SILENCE_SECONDS = 5.0
 # Dead letters that one sweep looks at; a longer queue takes several sweeps.
 DEAD_LETTERS_PER_LOOK = 100
 
+OUT_OF_REACH = "the broker is on the worker's host, which alone reaches it"
+
 # RabbitMQ's "direct reply-to": answers arrive on the connection that sent the question.
 ANSWERS = "amq.rabbitmq.reply-to"
 
@@ -96,15 +98,22 @@ class Publisher:
 
     Parameters
     ----------
-    url : str or callable
+    url : str or callable or None
         ``amqp://user:password@host:port/`` or ``amqps://…``. A callable is called before the first
-        connection, and again when the broker refuses the password.
+        connection, and again when the broker refuses the password. None if the broker cannot be
+        reached from here; then every call raises `BrokerError`.
     seconds : float
         Longest time that any call may take.
+
+    Attributes
+    ----------
+    in_reach : bool
+        Whether there is an address.
     """
 
-    def __init__(self, url: str | Callable[[], str], seconds: float) -> None:
-        self._url = url if callable(url) else lambda: url
+    def __init__(self, url: str | Callable[[], str] | None, seconds: float) -> None:
+        self.in_reach = url is not None
+        self._url = url if callable(url) else lambda: url or ""
         self._seconds = seconds
         self._lock = threading.Lock()
         self._link: Link | None = None
@@ -206,6 +215,8 @@ class Publisher:
 
     def _run(self, work: Callable[[BlockingChannel], Result]) -> Result:
         """Run `work` on the kept channel, and if that fails again on a new one."""
+        if not self.in_reach:
+            raise BrokerError(OUT_OF_REACH)
         until = time.monotonic() + self._seconds
         if not self._lock.acquire(timeout=self._seconds):
             raise BrokerError(f"the broker at {self.address} kept others waiting too long")

@@ -13,13 +13,13 @@ from botocore.config import Config
 
 from chalicelib import log
 from chalicelib.bodies import Bodies
-from chalicelib.fleet import Fleet
+from chalicelib.fleet import Fleet, Group, Host
 from chalicelib.metrics import Metrics
 from chalicelib.queue import Publisher
 from chalicelib.schemas import Limits
 from config.contract import settings as config_settings
 from config.contract.credentials import signed_in
-from config.contract.settings import ApiSettings
+from config.contract.settings import NO_BROKER, ApiSettings
 from config.contract.table import JobTable
 
 CATALOGUE_FILE = config_settings.TOP / "config" / "contract" / "catalogue.json"
@@ -98,10 +98,8 @@ def make(settings: ApiSettings) -> Services:
         s3_public=s3_client(
             settings.aws_region, settings.s3_public_endpoint or settings.s3_endpoint
         ),
-        publisher=Publisher(lambda: broker_url(settings), settings.publish_seconds),
-        fleet=Fleet(
-            client("autoscaling", settings, settings.autoscaling_endpoint), settings.worker_group
-        ),
+        publisher=publisher(settings, settings.publish_seconds),
+        fleet=fleet(settings),
         metrics=Metrics(settings.metrics_namespace),
         origin_key=functools.cache(lambda: origin_key(settings)),
         clock=lambda: time.time_ns() // 1_000_000,
@@ -127,6 +125,22 @@ def client(service: str, settings: ApiSettings, endpoint: str = "") -> Any:
         endpoint_url=endpoint or None,
         config=Config(**TIMEOUTS),
     )
+
+
+def publisher(settings: ApiSettings, seconds: float) -> Publisher:
+    """Make a publisher whose calls take no longer than `seconds`."""
+    in_reach = settings.broker_url != NO_BROKER
+    return Publisher((lambda: broker_url(settings)) if in_reach else None, seconds)
+
+
+def fleet(settings: ApiSettings) -> Fleet:
+    """Make what starts the first worker: a group, one host, or nothing."""
+    if settings.worker_host:
+        return Fleet(Host(client("ec2", settings), settings.worker_host))
+    if settings.worker_group:
+        scaling = client("autoscaling", settings, settings.autoscaling_endpoint)
+        return Fleet(Group(scaling, settings.worker_group))
+    return Fleet(None)
 
 
 def broker_url(settings: ApiSettings) -> str:

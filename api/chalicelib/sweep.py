@@ -82,8 +82,15 @@ def run(services: Services, seconds: float = SWEEP_SECONDS) -> dict[str, int]:
         what = handle(sweep, found)
         done[what] = done.get(what, 0) + 1
     services.metrics.publish({"OldestWaitingSeconds": sweep.oldest_ms // 1000})
-    log.event("sweep", "", broker="up" if sweep.is_broker_up else "down", **done)
+    log.event("sweep", "", broker=broker_state(sweep), **done)
     return done
+
+
+def broker_state(sweep: Sweep) -> str:
+    """Return ``up``, ``down`` or ``out of reach``."""
+    if not sweep.services.publisher.in_reach:
+        return "out of reach"
+    return "up" if sweep.is_broker_up else "down"
 
 
 def ask_broker(sweep: Sweep) -> None:
@@ -92,6 +99,9 @@ def ask_broker(sweep: Sweep) -> None:
     The dead letters come first, so that no message is sent again for a job that has one.
     """
     services = sweep.services
+    if not services.publisher.in_reach:
+        sweep.is_broker_up = False
+        return
     try:
         for message in services.publisher.dead_letters():
             row = services.table.job(message.batch, message.job)
@@ -228,10 +238,22 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
     if row.waiting:
         return look_at_waiting(sweep, row)
     sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - row.changed_ms)
+    if not services.publisher.in_reach:
+        return leave_to_host(services, row)
     if is_lost(sweep, row) and sweep.is_broker_up:
         return publish_again(sweep, row, {})
     postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
     return "queued"
+
+
+def leave_to_host(services: Services, row: Job) -> str:
+    """Start the worker's host, whose own sweep sends the message of a queued or silent job.
+
+    The row stays due soon, so that the host finds it at one of its first sweeps.
+    """
+    services.fleet.wake()
+    postpone(services, row, services.clock() + 1000 * services.settings.republish_seconds)
+    return "left_to_host"
 
 
 def is_lost(sweep: Sweep, row: Job) -> bool:
@@ -252,6 +274,8 @@ def is_lost(sweep: Sweep, row: Job) -> bool:
 def look_at_waiting(sweep: Sweep, row: Job) -> str:
     """Release the waiting jobs that there is room for, in case no worker did so."""
     services = sweep.services
+    if not services.publisher.in_reach:
+        return leave_to_host(services, row)
     if sweep.is_broker_up:
         if not row.visitor:
             # A row of an older API, which kept the lines of waiting jobs elsewhere.
@@ -263,6 +287,8 @@ def look_at_waiting(sweep: Sweep, row: Job) -> str:
 
 def recover(sweep: Sweep, row: Job) -> str:
     """Queue a job again whose worker fell silent, or fail it after too many lapses."""
+    if not sweep.services.publisher.in_reach:
+        return leave_to_host(sweep.services, row)
     lapses = row.lapses + 1
     if lapses > LAPSES_MAX:
         transitions.fail(sweep.services, row, gave_up(lapses), "broken")

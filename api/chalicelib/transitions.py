@@ -92,8 +92,11 @@ def publish(services: Services, row: Job) -> bool:
     Returns
     -------
     bool
-        False if the broker did not confirm; the sweep then publishes it later.
+        False if the broker did not confirm; the sweep then publishes it later. If it is out of
+        reach, that is the sweep of the worker's host.
     """
+    if not services.publisher.in_reach:
+        return False
     try:
         services.publisher.publish(row.message, resources.LANES[row.lane])
     except BrokerError as error:

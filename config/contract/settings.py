@@ -14,6 +14,9 @@ TOP = Path(__file__).resolve().parents[2]
 
 MIB = 1024 * 1024
 
+# The broker's address for an API that cannot reach the broker.
+NO_BROKER = "none"
+
 
 class SettingError(ValueError):
     """A setting is missing or cannot be used; the text is for the operator."""
@@ -32,7 +35,10 @@ class Endpoints:
     table: str = setting("DynamoDB table with the state of every job", "dip-jobs")
     uploads_bucket: str = setting("S3 bucket that visitors upload to")
     results_bucket: str = setting("S3 bucket of the results, served under /files/")
-    broker_url: str = setting("RabbitMQ as amqp://user:password@host:port/ or amqps://…")
+    broker_url: str = setting(
+        "RabbitMQ as amqp://user:password@host:port/ or amqps://…; none for an API that cannot "
+        "reach it, because it is on the worker's host"
+    )
     broker_secret: str = setting(
         "Secret in AWS Secrets Manager with username and password of the broker; "
         "empty if BROKER_URL has them",
@@ -105,6 +111,14 @@ class ApiSettings(Endpoints):
         "Auto Scaling as the API reaches it, where it has IPv6 alone; empty for AWS's own address",
         "",
     )
+    worker_host: str = setting(
+        "Name of the EC2 instance that has broker and worker, which the API starts when images "
+        "wait; empty if there is none",
+        "",
+    )
+    host_idle_seconds: int = setting(
+        "Time without work after which that instance stops itself", 600
+    )
     thousand_images_usd: float = setting(
         "Price of 1,000 images, for estimates; 0 to state none", 0.0
     )
@@ -127,6 +141,11 @@ class WorkerSettings(Endpoints):
     progress_seconds: float = setting("Time between two progress writes of one job", 0.5)
     scratch_dir: str = setting("Folder in memory for pixels and files of running jobs", "/dev/shm")  # noqa: S108
     spool_dir: str = setting("Folder on disk for images larger than memory", "/var/tmp")  # noqa: S108
+    kernels_dir: str = setting(
+        "Folder with kernels that were compiled beforehand, by family of processors; the worker's "
+        "image has one; empty for none",
+        "",
+    )
     alive_file: str = setting(
         "File that the node touches while its consumer responds; empty for none", ""
     )

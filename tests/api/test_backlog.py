@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from chalicelib import backlog, batch_view, letters, log
 from chalicelib import services as services_module
-from chalicelib.fleet import START_MINUTES, STARTING, Fleet
+from chalicelib.fleet import START_MINUTES, STARTING, Fleet, Group
 from chalicelib.metrics import Metrics
 from chalicelib.queue import BrokerError, Publisher
 from chalicelib.services import broker_url
@@ -29,7 +29,7 @@ REGION = "eu-central-1"
 @pytest.fixture
 def group(api, monkeypatch):
     """The app with a group of worker nodes: none at first, three at most."""
-    client = api.services.fleet.client
+    client = boto3.client("autoscaling", region_name=REGION)
     name = f"workers-{api.table.name}"
     client.create_launch_configuration(
         LaunchConfigurationName=name, ImageId="ami-12345678", InstanceType="c6i.xlarge"
@@ -43,20 +43,19 @@ def group(api, monkeypatch):
         AvailabilityZones=[f"{REGION}a"],
     )
     settings = replace(api.services.settings, worker_group=name, workers_max=3, worker_images=2)
-    api.services = replace(api.services, settings=settings, fleet=Fleet(client, name))
+    api.services = replace(api.services, settings=settings, fleet=Fleet(Group(client, name)))
     monkeypatch.setattr(services_module, "_made_once", lambda: api.services)
     return name
 
 
 def desired(api):
-    return Fleet(api.services.fleet.client, api.services.fleet.group).desired()
+    return api.services.fleet.desired()
 
 
 def order(api, number):
     """Have the group hold this number of nodes."""
-    api.services.fleet.client.set_desired_capacity(
-        AutoScalingGroupName=api.services.fleet.group, DesiredCapacity=number
-    )
+    group = api.services.fleet.nodes
+    group.client.set_desired_capacity(AutoScalingGroupName=group.name, DesiredCapacity=number)
 
 
 def sign(api, worker, in_hand=0, ago=0.0, served=None):
@@ -139,7 +138,7 @@ def test_a_group_that_does_not_answer_keeps_no_batch_from_being_made(api, group)
         def describe_auto_scaling_groups(self, **_):
             raise ClientError({"Error": {"Code": "Throttling"}}, "DescribeAutoScalingGroups")
 
-    api.services = replace(api.services, fleet=Fleet(Down(), group))
+    api.services = replace(api.services, fleet=Fleet(Group(Down(), group)))
     assert api.post("/batches", body("a.png"))[0] == 201
 
 

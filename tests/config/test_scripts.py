@@ -12,8 +12,14 @@ from config.contract.definitions import definitions
 from config.contract.settings import TOP
 
 CONFIG = TOP / "config"
-SCRIPTS = sorted([*CONFIG.glob("*.sh"), CONFIG / "systemd" / "worker-run"])
-NODES = ("worker", "server", "broker")
+PROGRAMS = ("worker-run", "host-schedules")
+SCRIPTS = sorted([*CONFIG.glob("*.sh"), *(CONFIG / "systemd" / each for each in PROGRAMS)])
+NODES = ("worker", "server", "broker", "host")
+UNITS = ("docker-worker-compose", "docker-compose", "host-schedules")
+OPTIONS = {
+    "worker": ["--image", "dip-worker"],
+    "host": ["--image", "dip-worker", "--env-file", "/dev/null", "--api", "/dev/null"],
+}
 
 
 def run(*command, **options):
@@ -31,12 +37,11 @@ def test_shellcheck_finds_nothing(script):
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_dry_run_tells_what_it_would_do_and_does_nothing(node, tmp_path):
-    image = ["--image", "dip-worker"] if node == "worker" else []
     script = CONFIG / f"{node}-node-config.sh"
-    found = run("bash", script, "--dry-run", *image, env=calm(tmp_path))
+    found = run("bash", script, "--dry-run", *OPTIONS.get(node, ()), env=calm(tmp_path))
     assert found.returncode == 0, found.stderr
     lines = found.stdout.splitlines()
-    assert all(line.startswith("would ") for line in lines[:-1]), lines
+    assert all(line.startswith(("would ", "this machine is ")) for line in lines[:-1]), lines
     assert any("/etc/systemd/system/" in line for line in lines)
     assert any(line.startswith("would run: systemctl enable") for line in lines)
     # Whatever it called beyond asking would have left a note.
@@ -74,13 +79,15 @@ def test_the_folders_of_app_and_settings_may_be_chosen(tmp_path):
         ("docker-compose.service", "/opt/dip"),
         ("docker-worker-compose.service", "/usr/local/lib/dip"),
         ("worker-run", "/usr/local/lib/dip"),
+        ("host-schedules.service", "/usr/local/lib/dip"),
+        ("host-schedules", "/usr/local/lib/dip"),
     ):
         code = f". {CONFIG}/node.sh; put_adjusted {CONFIG}/systemd/{name} {tmp_path}/{name} 644"
         found = run("bash", "-c", code, env=chosen_for(default))
         assert found.returncode == 0, found.stderr
         text = (tmp_path / name).read_text()
         assert not [old for old in ("/etc/dip", default) if old in text]
-        assert "/srv/settings/" in text or "/srv/dip/worker-run" in text
+        assert "/srv/settings/" in text or "ExecStart=/srv/dip/" in text
 
 
 def chosen_for(default):
@@ -214,12 +221,15 @@ def test_the_names_people_know_are_parts_of_the_same_script(node, name, part, tm
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
     units = tmp_path / "etc/systemd/system"
     units.mkdir(parents=True)
-    for unit in ("docker-worker-compose", "docker-compose"):
-        shutil.copy(CONFIG / "systemd" / f"{unit}.service", units)
+    ours = [f"{each}.service" for each in UNITS]
+    for unit in ours:
+        shutil.copy(CONFIG / "systemd" / unit, units)
     (units / "docker.service").write_text("[Service]\nExecStart=/usr/bin/dockerd\n")
     for path in (
         "usr/bin/dockerd",
+        "usr/bin/docker",
         "usr/local/lib/dip/worker-run",
+        "usr/local/lib/dip/host-schedules",
         "opt/dip/.venv/bin/python",
     ):
         file = tmp_path / path
@@ -232,11 +242,10 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
         "--man=no",
         "--recursive-errors=no",
         f"--root={tmp_path}",
-        "docker-worker-compose.service",
-        "docker-compose.service",
+        *ours,
     )
-    ours = [line for line in found.stderr.splitlines() if "compose" in line]
-    assert (found.returncode, ours) == (0, [])
+    about_ours = [line for line in found.stderr.splitlines() if any(each in line for each in UNITS)]
+    assert (found.returncode, about_ours) == (0, [])
 
 
 def test_the_brokers_definitions_hold_the_apps_queues_with_their_limits():

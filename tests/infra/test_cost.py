@@ -16,7 +16,7 @@ def prices():
 def test_the_price_table_tells_its_date_and_holds_every_choice_of_the_sizes(prices):
     date.fromisoformat(prices["date"])
     for settings in SIZES.values():
-        assert settings.broker_type in prices["broker_hour"]
+        assert settings.on_host or settings.broker_type in prices["broker_hour"]
         assert set(settings.instance_types) <= set(prices["instance_hour"])
 
 
@@ -76,3 +76,11 @@ def test_the_report_sums_what_it_lists(capsys):
             break
         amounts.append(float(line.split()[-1]))
     assert float(lines[start].split()[-1]) == pytest.approx(sum(amounts), abs=0.05)
+
+
+def test_an_idle_tiny_stack_costs_less_than_twenty_dollars(prices):
+    tiny = cost.idle_month(SIZES["tiny"], prices)
+    assert sum(tiny.values()) < 20
+    # A host that is stopped costs its disk.
+    assert tiny["host's disk"] > 0
+    assert not [item for item in tiny if item.startswith("broker mq")]

@@ -14,6 +14,7 @@ from config.contract import resources
 from config.contract.settings import TOP
 from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
 from infra.broker import configuration_of
+from infra.cost import ALARM_METRICS
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, site_policy
 from tests.infra.template import violations
 
@@ -264,14 +265,25 @@ def test_every_alarm_says_what_to_do(template):
     texts = {
         name: each["AlarmDescription"] for name, each in alarms.items() if name.startswith("Watch")
     }
-    for start in ("DeadLetters", "OldestWaiting", "Errors", "NoConsumer", "NoFigures"):
+    for start in (
+        *("DeadLetters", "OldestWaiting", "Errors", "NoConsumer", "NoFigures"),
+        *("FunctionErrors", "FunctionThrottles", "TableThrottles"),
+        *("BrokerMemory", "BrokerDisk", "BrokerConnections"),
+    ):
         assert [name for name in texts if name.startswith(f"Watch{start}")], start
     assert all("Runbook" in text for text in texts.values())
     guide = (TOP / "docs" / "operators.md").read_text()
-    for number in range(1, 6):
+    for number in range(1, 10):
         assert [text for text in texts.values() if f"Runbook {number}" in text]
         assert f"Runbook {number}" in guide
     assert template.one("AWS::Budgets::Budget")
+
+
+def test_the_price_of_the_alarms_counts_the_metrics_that_they_read(template):
+    alarms = template.all("AWS::CloudWatch::Alarm").values()
+    metrics = [each.get("Metrics", [{"MetricStat": True}]) for each in alarms]
+    read = sum("MetricStat" in each for one in metrics for each in one)
+    assert read == ALARM_METRICS
 
 
 def test_synthesis_leaves_the_environment_as_it_was(small):
