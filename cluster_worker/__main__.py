@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from cluster_worker.engine.engine import Engine
+from cluster_worker.engine.prebuilt import count_compiled, use_prebuilt
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.log import event
@@ -43,6 +44,7 @@ def main() -> int:
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
+    use_prebuilt(settings.kernels_dir)
     try:
         broker = broker_url(settings)
         engine = start_engine(settings)
@@ -105,6 +107,8 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         runner.on_taken, runner.on_moved = releases.on_taken, releases.on_moved
 
         def ready() -> None:
+            # With the kernels of an image, this stays 0.
+            compiled = count_compiled()
             threads = {releases.name: releases.native_id}
             event(
                 "ready",
@@ -113,6 +117,7 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
                 slots=slots,
                 pids=engine.pids(),
                 threads=threads,
+                compiled=compiled,
             )
 
         def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001

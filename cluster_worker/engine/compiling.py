@@ -46,10 +46,17 @@ def fingerprint() -> str:
     for name in ("numba", "llvmlite", "numpy"):
         digest.update(version(name).encode())
     digest.update(platform.python_version().encode())
+    digest.update(processor().encode())
+    return digest.hexdigest()
+
+
+def processor() -> str:
+    """Return what is compiled for: the family of processors that is set, or this processor."""
+    if family := os.environ.get("NUMBA_CPU_NAME"):
+        return family
     described = ("model name", "flags", "CPU part", "Features")
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    digest.update("".join(sorted({each for each in lines if each.startswith(described)})).encode())
-    return digest.hexdigest()
+    return "".join(sorted({each for each in lines if each.startswith(described)}))
 
 
 def are_compiled() -> bool:
