@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 
-def eventually(condition, seconds=30):
+def eventually(condition, seconds=60):
     """Poll a condition until it holds."""
     deadline = time.monotonic() + seconds
     while not condition():

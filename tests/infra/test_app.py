@@ -189,5 +189,5 @@ def test_the_app_works_again_after_a_process_has_died(app, name):
             return False
         return health.status == 200 and json.loads(health.body)["status"] == "ok"
 
-    eventually(works)
+    eventually(works, 120)
     selfcheck.check(app.url)
