@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cluster_worker.engine.folders import ending_of
 from cluster_worker.engine.tables import Table
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
@@ -105,7 +106,8 @@ def file_result(
 
 def beside(target: Path, name: str, suffix: str) -> Path:
     """Return the path of a further result: the target's name, an underscore and the id."""
-    return target.with_name(f"{target.stem}_{name}{suffix}")
+    stem = target.name.removesuffix(ending_of(target))
+    return target.with_name(f"{stem}_{name}{suffix}")
 
 
 def write_table(table: Table, path: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from cluster_worker.engine.file_plans import as_read, check_room, is_small, should_stream
 from cluster_worker.engine.file_results import FileResult, beside, file_result
+from cluster_worker.engine.folders import ending_of
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.imagefiles.carry import Metadata
@@ -344,7 +345,7 @@ class FileJob:
         kept = {}
         for name, number in self.job.plan.kept:
             own = self.results[number].format
-            ending = target.suffix if own == self.format else f".{FORMATS[own].extension}"
+            ending = ending_of(target) if own == self.format else f".{FORMATS[own].extension}"
             kept[name] = beside(target, name, ending)
         return kept, {name: beside(target, name, ".csv") for name in self.job.plan.tables}
 

@@ -70,7 +70,7 @@ from cluster_worker.imagefiles.codecs.png_chunks import (
     sound,
     text_chunk,
 )
-from cluster_worker.imagefiles.codecs.png_frames import read_deep_frame
+from cluster_worker.imagefiles.codecs.png_frames import read_laid_frame
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.stack import Stack
 
@@ -203,8 +203,8 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """
     with path.open("rb") as stored:
         stack, apart = animation_of(stored)
-        if stack and header.dtype == "uint16":
-            read_deep_frame(path, header, out)
+        if stack and are_plain_frames(stored):
+            read_laid_frame(path, header, out)
             return ()
         if stack:
             read_frame(PngImageFile, path, header, frame_mode(out), out, skipped=apart)
@@ -231,6 +231,12 @@ def can_decode_by_bands(file: PngImageFile, bit_depth: int) -> bool:
     """Return whether the pixels are stored row by row, with whole bytes for each sample."""
     plain = file.mode != "P" and "transparency" not in file.info
     return plain and bit_depth >= 8 and not file.info.get("interlace")
+
+
+def are_plain_frames(opened: BinaryIO) -> bool:
+    """Return whether the frames of an animation have whole bytes for each sample."""
+    bit_depth, colour_type = read_colour_format(opened)
+    return bit_depth >= 8 and colour_type in COLOUR_TYPE_CHANNELS
 
 
 def is_woven(file: PngImageFile, bit_depth: int) -> bool:

@@ -1,7 +1,7 @@
-"""Frames of 16 bits of an animated PNG, laid over each other as browsers do.
+"""Frames of 8 and 16 bits of an animated PNG, laid over each other as browsers do.
 
-Pillow does the same in 8 bits. Source: PNG third edition, sections 11.3.6 (frames) and 13.16
-(alpha).
+Pillow knows no frames of 16 bits, and leaves other pixels after a frame that goes back. Source: PNG
+third edition, sections 11.3.6 (frames) and 13.16 (alpha).
 """
 
 import struct
@@ -23,7 +23,6 @@ from cluster_worker.imagefiles.codecs.png_chunks import (
     chunks,
 )
 
-WHITE = 65_535
 # What becomes of a frame's place after it, and how a frame is laid over what is there.
 TO_CLEAR, TO_BEFORE = 1, 2
 OVER = 1
@@ -47,19 +46,19 @@ class Canvas:
     ----------
     path : Path
         The file.
-    shape : tuple of int
-        (rows, columns) or (rows, columns, channels).
+    shape, dtype : tuple of int, str
+        (rows, columns) or (rows, columns, channels), and uint8 or uint16.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.path, self.shape = path, shape
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
+        self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
         self.frames, self.transparency = frames_in(path)
         self.start()
 
     def start(self) -> None:
         """Go back to the first frame: all is black and clear."""
         self.number = -1
-        self.picture = np.zeros(self.shape, np.uint16)
+        self.picture = np.zeros(self.shape, self.dtype)
         self.following = self.picture
 
     def show(self, number: int) -> Image:
@@ -95,7 +94,7 @@ class Canvas:
         # A transparent colour becomes alpha, which the file itself does not hold.
         samples = len(self.transparency) // 2
         stored = (*shape[:2], samples) if samples > 1 else shape[:2] if samples else shape
-        parts = [SIGNATURE, header_chunk(stored, 16)]
+        parts = [SIGNATURE, header_chunk(stored, 8 * self.dtype.itemsize)]
         if samples:
             parts.append(chunk(TRANSPARENCY, self.transparency))
         with self.path.open("rb") as opened:
@@ -103,7 +102,7 @@ class Canvas:
                 opened.seek(start)
                 parts.append(chunk(PIXELS, opened.read(length)))
         found: Image = png_decode(b"".join((*parts, chunk(b"IEND", b""))))
-        if found.shape != shape or found.dtype != np.uint16:
+        if found.shape != shape or found.dtype != self.dtype:
             raise ValueError(f"a frame of {found.shape} and {found.dtype}, not of {shape}")
         return found
 
@@ -134,16 +133,17 @@ def frames_in(path: Path) -> tuple[list[Frame], bytes]:
 
 def over(above: Image, below: Image) -> Image:
     """Lay pixels with alpha over others."""
-    high, low = above[..., -1:] / WHITE, below[..., -1:] / WHITE
+    white = np.iinfo(above.dtype).max
+    high, low = above[..., -1:] / white, below[..., -1:] / white
     alpha = high + low * (1 - high)
     weighted = above[..., :-1] * high + below[..., :-1] * (low * (1 - high))
     colours = np.divide(weighted, alpha, out=np.zeros_like(weighted), where=alpha > 0)
-    found: Image = np.rint(np.concatenate([colours, alpha * WHITE], axis=2))
-    return found.astype(np.uint16)
+    found: Image = np.rint(np.concatenate([colours, alpha * white], axis=2))
+    return found.astype(above.dtype)
 
 
-def read_deep_frame(path: Path, header: Header, out: Image) -> None:
-    """Decode a frame of 16 bits, and write it upright to `out`.
+def read_laid_frame(path: Path, header: Header, out: Image) -> None:
+    """Decode a frame of 8 or 16 bits, and write it upright to `out`.
 
     Raises
     ------
@@ -153,14 +153,14 @@ def read_deep_frame(path: Path, header: Header, out: Image) -> None:
     stored = as_stored(out, header.orientation)
     found = path.stat()
     identity = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-    stored[...] = canvas(path, stored.shape, *identity).show(header.plane)
+    stored[...] = canvas(path, stored.shape, header.dtype, *identity).show(header.plane)
 
 
 @lru_cache(maxsize=1)
-def canvas(path: Path, shape: tuple[int, ...], *identity: int) -> Canvas:
+def canvas(path: Path, shape: tuple[int, ...], dtype: str, *identity: int) -> Canvas:
     """Return the canvas of the last file, as its last frame has left it."""
     del identity
-    return Canvas(path, shape)
+    return Canvas(path, shape, dtype)
 
 
 def forget() -> None:

@@ -14,9 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster_worker.imagefiles import confinement
+from cluster_worker.imagefiles import confinement, formats
+from cluster_worker.imagefiles.codecs.header import Header
+from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_process import Child
-from cluster_worker.imagefiles.decoder_source import KEPT_NAMES
+from cluster_worker.imagefiles.decoder_source import KEPT_NAMES, DecoderSource
+from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.pixels.shared_memory import Pixels
+from tests.cluster_worker.imagefiles.image_files import picture
+from tests.cluster_worker.imagefiles.test_dicom import JPEG_LS, LOSSLESS, dicom
+from tests.cluster_worker.imagefiles.test_more_formats import HEIC_8
 
 TOP = Path(__file__).resolve().parents[3]
 
@@ -181,3 +188,30 @@ def test_the_child_knows_no_credentials(child):
     code = f"open({str(folder / 'names')!r}, 'w').write(' '.join(os.environ))"
     assert process.ask({"do": "attack", "code": code, "seconds": 20.0}, 20.0)["done"]
     assert "AWS_SECRET_ACCESS_KEY" not in (folder / "names").read_text()
+
+
+@needs_landlock
+def test_libraries_that_are_loaded_late_are_found_from_within(tmp_path):
+    shared = tmp_path / "pixels"
+    with DecoderSource(tmp_path, [tmp_path]) as source, Decoder(address=source.address) as decoder:
+        for name, write in (("a.heic", heic), ("a.dcm", scan), ("a.zarr.zip", cells)):
+            path = tmp_path / name
+            write(path)
+            header = decoder.read_header(path, name)
+            shared.write_bytes(bytes(header.pixels_bytes))
+            pixels = Pixels(str(shared), header.shape, header.dtype)
+            decoder.read_pixels(path, header, pixels)
+            assert pixels.map(writable=False).any()
+
+
+def heic(path):
+    path.write_bytes(HEIC_8)
+
+
+def scan(path):
+    dicom(path, picture("uint16", 20, 30), JPEG_LS, [LOSSLESS[JPEG_LS](picture("uint16", 20, 30))])
+
+
+def cells(path):
+    image = picture("uint8", 20, 30)
+    formats.write(path, image, "zarr", Header("a", "tiff", ImageHeader((20, 30), "uint8")))
