@@ -29,6 +29,14 @@ def named(pid, words):
     return [each for each in below(pid) if words in f"{name_of(each)} {command_of(each)}"]
 
 
+def parent_of(pid):
+    """Return the id of a process's parent; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def name_of(pid):
     """Return the name of a process, which a rank sets itself; empty if it has ended."""
     try:

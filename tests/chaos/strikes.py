@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from tests.app.processes import named
+from tests.app.processes import named, parent_of
 from tests.chaos.ground import free_bytes
 
 EVERY_SECONDS = 2.0
@@ -122,9 +122,11 @@ class Storm:
         pids = self.app.pids()
         if name in PROCESSES:
             return pids.get(name) or None
-        worker = pids.get("worker")
-        found = named(worker, WORKERS_PARTS[name]) if worker else []
-        return self.random.choice(found) if found else None
+        # The guard that has started the worker. It adopts ranks and decoders whose forkserver was
+        # killed, so they are no descendants of the worker any more.
+        guard = parent_of(pids.get("worker", 0))
+        found = set(named(guard, WORKERS_PARTS[name])) - {guard} if guard > 1 else ()
+        return self.random.choice(sorted(found)) if found else None
 
     def hold(self, condition, seconds):
         """Keep a condition for a time."""
