@@ -194,7 +194,7 @@ def unpacked(folder, name, dtype):
     with tifffile.TiffFile(folder / name) as file:
         for tile, place, shape in file.pages[0].segments():
             rows, columns = (
-                slice(at, at + n) for at, n in zip(place[2:4], shape[2:4], strict=True)
+                slice(at, at + n) for at, n in zip(place[2:4], shape[1:3], strict=True)
             )
             pixels[rows, columns] = tile[0, ..., 0]
     return pixels
