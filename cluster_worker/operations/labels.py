@@ -12,6 +12,7 @@ from cluster_worker.kernels import components, floods
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Input,
     Kernel,
     Measure,
     Number,
@@ -361,9 +362,9 @@ def without_holes(
     return choose(codes, place, statistics[0], max_size, above=False, out=out)
 
 
-def clear_border_at_once(buffer_size: int, dtype: str) -> Stages:
+def clear_border_at_once(buffer_size: int, dtype: str, *, mask: bool = False) -> Stages:
     """Return stages that clear the border with one search for regions, without rounds."""
-    first = partial(regions_at_border, width=buffer_size + 1)
+    first = regions_beyond if mask else partial(regions_at_border, width=buffer_size + 1)
     return selection_stages(first, 2, wanted=False, dtype=dtype)
 
 
@@ -373,6 +374,11 @@ def regions_at_border(image: Image, *, place: Place, out: Image | None, width: i
     # Marks on background pixels have no effect, so that all border pixels can be marked.
     marks = None if kept.all() else ~kept
     return components.seated(image, marks, 2, place, wanted=False, out=out)
+
+
+def regions_beyond(image: Image, *, mask: Image, place: Place, out: Image | None) -> Image:
+    """Return the seats of the regions of a tile; pixels outside a mask are marks."""
+    return components.seated(image, ~mask, 2, place, wanted=False, out=out)
 
 
 @operation(
@@ -396,6 +402,8 @@ def regions_at_border(image: Image, *, place: Place, out: Image | None, width: i
 )
 def clear_border(
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,
+    *,
+    mask: Annotated[bool, Input("mask")] = False,
 ) -> Stages:
     """Remove the regions that touch the image's border, because they may be cut off there.
 
@@ -403,6 +411,9 @@ def clear_border(
     ----------
     buffer_size : int
         Pixels by which the border is widened; regions that reach into it are removed.
+    mask : ndarray, optional
+        Regions that reach out of it are removed, and no others; the image's border and
+        `buffer_size` then count for nothing.
 
     Notes
     -----
@@ -412,7 +423,7 @@ def clear_border(
     ----------
     skimage.segmentation.clear_border
     """
-    first = partial(cleared, width=buffer_size + 1)
+    first = cleared_beyond if mask else partial(cleared, width=buffer_size + 1)
     return (Stage(first, rounds=Rounds(cleared_further, far=True), like=like_cleared),)
 
 
@@ -421,6 +432,12 @@ def cleared(image: Image, *, place: Place, width: int) -> Image:
     refuse_pictures(image)
     kept = within_border(image, place, width)
     return image if kept.all() else cleared_further(image * kept, image)
+
+
+def cleared_beyond(image: Image, *, mask: Image) -> Image:
+    """Clear the regions of a block that reach out of a mask."""
+    refuse_pictures(image)
+    return cleared_further(image * mask, image)
 
 
 def like_cleared(image: Image) -> Image:

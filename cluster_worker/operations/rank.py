@@ -25,6 +25,7 @@ from cluster_worker.operations.support.footprints import (
 )
 from cluster_worker.operations.support.rank_filters import (
     DEEP,
+    Mask,
     Share,
     as_levels,
     counting_kernels,
@@ -64,6 +65,7 @@ def mean_by_weight(
     half_width: int | None,
     *,
     alpha: Image,
+    mask: Image | None = None,
 ) -> Image:
     """Compute local means in which pixels count by their alpha, rounded down as `rank_mean` does.
 
@@ -75,10 +77,13 @@ def mean_by_weight(
         As of `rank_mean`.
     alpha : ndarray
         (rows, columns): the block's alpha. A pixel keeps its level where all alpha is 0.
+    mask : ndarray of bool, optional
+        (rows, columns): the pixels that count.
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
     dtype = "uint8" if image.dtype.kind == "f" else str(image.dtype)
     weights = to_depth(alpha, dtype).astype(np.int64)
+    weights = weights if mask is None else weights * mask
     share = sums_of(weights, neighbourhood)
 
     def mean(plane: Image) -> Image:
@@ -105,6 +110,8 @@ def rank_mean(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Smooth an image by the mean of each neighbourhood, rounded down.
 
@@ -113,7 +120,7 @@ def rank_mean(
     skimage.filters.rank.mean
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.mean, image, neighbourhood)
+    return ranked(rank.mean, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -130,6 +137,8 @@ def rank_geometric_mean(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Smooth an image by the geometric mean of each neighbourhood.
 
@@ -140,7 +149,7 @@ def rank_geometric_mean(
     skimage.filters.rank.geometric_mean
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.geometric_mean, image, neighbourhood)
+    return ranked(rank.geometric_mean, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -157,6 +166,8 @@ def rank_minimum(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to the darkest value of its neighbourhood.
 
@@ -165,7 +176,7 @@ def rank_minimum(
     skimage.filters.rank.minimum
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.minimum, image, neighbourhood)
+    return ranked(rank.minimum, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -182,6 +193,8 @@ def rank_maximum(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to the brightest value of its neighbourhood.
 
@@ -190,7 +203,7 @@ def rank_maximum(
     skimage.filters.rank.maximum
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.maximum, image, neighbourhood)
+    return ranked(rank.maximum, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -211,6 +224,8 @@ def rank_percentile(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     p0: Share = 0.5,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to a percentile of its neighbourhood, such as the median.
 
@@ -225,7 +240,7 @@ def rank_percentile(
     skimage.filters.rank.percentile
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.percentile, image, neighbourhood, p0=p0)
+    return ranked(rank.percentile, image, neighbourhood, p0=p0, mask=mask)
 
 
 @operation(
@@ -242,6 +257,8 @@ def rank_modal(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to the most frequent value of its neighbourhood, the darkest of several.
 
@@ -250,7 +267,7 @@ def rank_modal(
     skimage.filters.rank.modal
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.modal, image, neighbourhood)
+    return ranked(rank.modal, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -267,6 +284,8 @@ def rank_majority(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to the value that most pixels of its neighbourhood have; equals rank_modal.
 
@@ -275,7 +294,7 @@ def rank_majority(
     skimage.filters.rank.majority
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.majority, image, neighbourhood)
+    return ranked(rank.majority, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -292,6 +311,8 @@ def rank_gradient(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Show edges and texture: the brightest minus the darkest value of each neighbourhood.
 
@@ -300,7 +321,7 @@ def rank_gradient(
     skimage.filters.rank.gradient
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.gradient, image, neighbourhood)
+    return ranked(rank.gradient, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -318,6 +339,8 @@ def rank_entropy(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Show the entropy of each neighbourhood: flat areas are dark, texture is bright.
 
@@ -328,4 +351,4 @@ def rank_entropy(
     skimage.filters.rank.entropy
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.entropy, image, neighbourhood)
+    return ranked(rank.entropy, image, neighbourhood, mask=mask)

@@ -11,6 +11,7 @@ from cluster_worker.operations.support.footprints import Footprint, HalfWidth, R
 from cluster_worker.operations.support.rank_filters import (
     DEEP,
     GREATEST,
+    Mask,
     Share,
     counting_kernels,
     has_both,
@@ -40,6 +41,7 @@ def rank_autolevel(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     *,
+    mask: Mask = None,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
     """Stretch the contrast within each neighbourhood to the full range.
@@ -54,7 +56,7 @@ def rank_autolevel(
     skimage.filters.rank.autolevel
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.autolevel, image, neighbourhood, statistics[0])
+    return ranked(rank.autolevel, image, neighbourhood, statistics[0], mask=mask)
 
 
 @operation(
@@ -77,6 +79,7 @@ def rank_autolevel_percentile(
     p0: Share = 0.05,
     p1: Share = 0.95,
     *,
+    mask: Mask = None,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
     """Stretch the contrast within each neighbourhood between two percentiles of its levels.
@@ -98,7 +101,9 @@ def rank_autolevel_percentile(
     skimage.filters.rank.autolevel_percentile
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1)
+    return ranked(
+        rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1, mask=mask
+    )
 
 
 @operation(
@@ -115,6 +120,8 @@ def rank_enhance_contrast(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to the darkest or the brightest value around it, whichever is nearer.
 
@@ -123,7 +130,7 @@ def rank_enhance_contrast(
     skimage.filters.rank.enhance_contrast
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.enhance_contrast, image, neighbourhood)
+    return ranked(rank.enhance_contrast, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -141,6 +148,7 @@ def rank_equalize(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     *,
+    mask: Mask = None,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
     """Equalize the histogram of each neighbourhood: details show in dark and in bright areas.
@@ -155,7 +163,7 @@ def rank_equalize(
     skimage.filters.rank.equalize
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.equalize, image, neighbourhood, statistics[0])
+    return ranked(rank.equalize, image, neighbourhood, statistics[0], mask=mask)
 
 
 @operation(
@@ -173,6 +181,7 @@ def rank_subtract_mean(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     *,
+    mask: Mask = None,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
     """Subtract the local mean, which removes uneven light.
@@ -189,7 +198,7 @@ def rank_subtract_mean(
     skimage.filters.rank.subtract_mean
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.subtract_mean, image, neighbourhood, statistics[0])
+    return ranked(rank.subtract_mean, image, neighbourhood, statistics[0], mask=mask)
 
 
 @operation(
@@ -206,6 +215,8 @@ def rank_threshold(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Turn pixels brighter than the mean of their neighbourhood white and all others black.
 
@@ -218,7 +229,7 @@ def rank_threshold(
     skimage.filters.rank.threshold
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.threshold, image, neighbourhood).astype(bool)
+    return ranked(rank.threshold, image, neighbourhood, mask=mask).astype(bool)
 
 
 @operation(
@@ -235,6 +246,8 @@ def rank_otsu(
     footprint: Footprint = "disk",
     radius: Radius = 3,
     half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Set each pixel to Otsu's threshold of its neighbourhood.
 
@@ -243,7 +256,7 @@ def rank_otsu(
     skimage.filters.rank.otsu
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.otsu, image, neighbourhood)
+    return ranked(rank.otsu, image, neighbourhood, mask=mask)
 
 
 @operation(
@@ -261,6 +274,7 @@ def rank_noise_filter(
     radius: Radius = 3,
     half_width: HalfWidth = None,
     *,
+    mask: Mask = None,
     statistics: tuple[NDArray[Any]],
 ) -> Image:
     """Show isolated noise: the difference of each pixel from the nearest level around it.
@@ -276,7 +290,7 @@ def rank_noise_filter(
     skimage.filters.rank.noise_filter
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.noise_filter, image, neighbourhood, statistics[0])
+    return ranked(rank.noise_filter, image, neighbourhood, statistics[0], mask=mask)
 
 
 @operation(
@@ -295,6 +309,8 @@ def rank_mean_bilateral(
     half_width: HalfWidth = None,
     s0: Levels = 10,
     s1: Levels = 10,
+    *,
+    mask: Mask = None,
 ) -> Image:
     """Smooth an image by the mean of those neighbours with similar levels; edges stay sharp.
 
@@ -310,4 +326,4 @@ def rank_mean_bilateral(
     skimage.filters.rank.mean_bilateral
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.mean_bilateral, image, neighbourhood, s0=s0, s1=s1)
+    return ranked(rank.mean_bilateral, image, neighbourhood, s0=s0, s1=s1, mask=mask)

@@ -13,6 +13,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Input,
     Iterative,
     Kernel,
     Number,
@@ -180,14 +181,21 @@ def thin(
     return as_mask(image)
 
 
-def medial_axis_of_mask(image: Image, rng: int) -> Image:
+Within = Annotated[
+    Image | None, Input("mask"), "What is thinned; pixels outside of it stay as they are."
+]
+
+
+def medial_axis_of_mask(image: Image, rng: int, *, mask: Within = None) -> Image:
     """Thin a mask to its medial axis with a kernel."""
-    if image.all():
+    thinned = image if mask is None else image & mask
+    if thinned.all():
         # Without background scikit-image measures distances to a point outside the image.
-        result: Image = morphology.medial_axis(image, rng=rng)
+        result: Image = morphology.medial_axis(image, mask, rng=rng)
         return result
-    ties = np.random.default_rng(rng).permutation(np.arange(np.count_nonzero(image)))
-    return axes.medial_axis(image, ties)
+    ties = np.random.default_rng(rng).permutation(np.arange(np.count_nonzero(thinned)))
+    axis = axes.medial_axis(thinned, ties)
+    return axis if mask is None else np.where(mask, axis, image)
 
 
 @operation(
@@ -205,7 +213,10 @@ def medial_axis_of_mask(image: Image, rng: int) -> Image:
     ),
 )
 def medial_axis(
-    image: Image, rng: Annotated[int, Number(0, 2**31 - 1, slider=(0, 100), step=1)] = 0
+    image: Image,
+    rng: Annotated[int, Number(0, 2**31 - 1, slider=(0, 100), step=1)] = 0,
+    *,
+    mask: Within = None,
 ) -> Image:
     """Thin a mask to its medial axis: the pixels with more than one nearest edge point.
 
@@ -219,5 +230,5 @@ def medial_axis(
     ----------
     skimage.morphology.medial_axis
     """
-    result: Image = morphology.medial_axis(image, rng=rng)
+    result: Image = morphology.medial_axis(image, mask, rng=rng)
     return result

@@ -10,6 +10,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Image,
+    Input,
     Kernel,
     Measure,
     Number,
@@ -58,6 +59,8 @@ def slic(
     sigma: Annotated[float, Number(0, 20, unit="px", slider=(0, 5), step=0.1)] = 0.0,
     enforce_connectivity: bool = True,
     slic_zero: bool = False,
+    *,
+    mask: Annotated[Image | None, Input("mask")] = None,
 ) -> Image:
     """Split an image into small regions of similar colour and size with SLIC.
 
@@ -77,11 +80,15 @@ def slic(
         Whether each region must be connected.
     slic_zero : bool
         Whether the compactness is adapted to each region (SLICO).
+    mask : ndarray, optional
+        Where regions may lie; other pixels are 0.
 
     References
     ----------
     skimage.segmentation.slic
     """
+    if mask is not None and not mask.any():
+        raise ValueError("mask: has no pixels that are set, so that no region can lie there")
     result: Image = segmentation.slic(
         image,
         n_segments,
@@ -91,6 +98,7 @@ def slic(
         enforce_connectivity=enforce_connectivity,
         slic_zero=slic_zero,
         channel_axis=channel_axis(image),
+        mask=mask,
     )
     return result
 

@@ -69,7 +69,7 @@ def read_inputs(
     Raises
     ------
     TypeError
-        If the docstring does not describe one of them.
+        If neither docstring nor type describe one of them.
     """
     hints = get_type_hints(function, include_extras=True)
     found = {}
@@ -77,17 +77,25 @@ def read_inputs(
         declared = input_of(hints.get(name))
         if declared is None:
             continue
-        if name not in helps:
-            raise TypeError(f"{name} has no help; describe it in the docstring")
+        text = helps.get(name) or text_of(hints[name])
+        if not text:
+            raise TypeError(
+                f"{name} has no help; describe it in the docstring or annotate its type"
+            )
         found[name] = {
             "title": title_of(name),
-            "description": helps[name],
+            "description": text,
             "takes": declared.takes,
             "required": each.default is each.empty,
         }
         if declared.beyond == "nothing":
             found[name]["beyond"] = "nothing"
     return found
+
+
+def text_of(hint: Any) -> str | None:
+    """Return the help that a type is annotated with, which operations share, if there is any."""
+    return next((note for note in get_args(hint)[1:] if isinstance(note, str)), None)
 
 
 def title_of(name: str) -> str:
@@ -144,10 +152,10 @@ def schema(name: str, hint: Any, default: Any, text: str | None) -> dict[str, An
     """
     number, listed = None, None
     if get_origin(hint) is Annotated:
+        text = text or text_of(hint)
         hint, *notes = get_args(hint)
         number = next((note for note in notes if isinstance(note, Number)), None)
         listed = next((note for note in notes if isinstance(note, Options)), None)
-        text = text or next((note for note in notes if isinstance(note, str)), None)
     if not text:
         raise TypeError(f"{name} has no help; describe it in the docstring or annotate its type")
     found: dict[str, Any] = {"title": title_of(name), "description": text}

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from cluster_worker.kernels import orders, ranks
 from cluster_worker.lazy import lazily
-from cluster_worker.operations.declare import Image, Kernel, Measure, Number, always
+from cluster_worker.operations.declare import Image, Input, Kernel, Measure, Number, always
 from cluster_worker.operations.support.footprints import Footprint, footprint_reach
 from cluster_worker.operations.support.statistics import ROUNDING
 
 util = lazily("skimage.util")
 
+Mask = Annotated[
+    Image | None,
+    Input("mask", beyond="nothing"),
+    "The pixels that count in a neighbourhood; where none do, the result is 0.",
+]
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 
 
@@ -120,6 +125,8 @@ def ranked(
     image: Image,
     neighbourhood: NDArray[Any],
     most: NDArray[Any] | None = None,
+    *,
+    mask: Image | None = None,
     **parameters: float,
 ) -> Image:
     """Run one of scikit-image's rank filters on every colour.
@@ -134,14 +141,21 @@ def ranked(
         The footprint.
     most : ndarray, optional
         Greatest value of each colour in the whole image, if the result depends on it.
+    mask : ndarray of bool, optional
+        The pixels that count, in rows and columns.
     **parameters
         Parameters of the function.
     """
     if image.ndim == 2:
-        return ranked_plane(function, image, neighbourhood, most, parameters)
+        return ranked_plane(function, image, neighbourhood, most, mask, parameters)
     planes = [
         ranked_plane(
-            function, image[..., i], neighbourhood, None if most is None else most[i], parameters
+            function,
+            image[..., i],
+            neighbourhood,
+            None if most is None else most[i],
+            mask,
+            parameters,
         )
         for i in range(image.shape[2])
     ]
@@ -153,6 +167,7 @@ def ranked_plane(
     plane: Image,
     neighbourhood: NDArray[Any],
     most: Any,
+    mask: Image | None,
     parameters: dict[str, float],
 ) -> Image:
     """Run a rank filter on one colour, with as many bins as the whole image has."""
@@ -161,12 +176,12 @@ def ranked_plane(
         # scikit-image warns that many bins are slow.
         warnings.simplefilter("ignore", UserWarning)
         if most is None or levels.dtype == np.uint8 or levels.max() == most:
-            result: Image = function(levels, neighbourhood, **parameters)
+            result: Image = function(levels, neighbourhood, mask=mask, **parameters)
             return result
         # An extra row holds the greatest value, so that there are bins up to it. The row is masked
         # and counts in no neighbourhood.
         row = ((0, 1), (0, 0))
-        seen = np.pad(np.ones(levels.shape, np.uint8), row)
+        seen = np.pad(np.ones(levels.shape, np.bool_) if mask is None else mask, row)
         levels = np.pad(levels, row, constant_values=most)
         return function(levels, neighbourhood, mask=seen, **parameters)[:-1]
 

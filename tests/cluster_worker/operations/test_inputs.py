@@ -169,8 +169,12 @@ def expected_of(step, image, inputs, depth):
         name: converted(operation, operation.inputs[name]["takes"], colours(each), depth)
         for name, each in inputs.items()
     }
-    image = reference.prepared(operation, colours(image), depth)
-    return reference.reference_of(operation)(image, **given, **parameters)
+    function = reference.reference_of(operation)
+    by_weight = reference.BY_WEIGHT.get(operation.name) if depth == "input" else None
+    prepared = reference.prepared(operation, colours(image), depth)
+    if by_weight and reference.has_alpha(image):
+        return by_weight(function, prepared, image[..., -1], **given, **parameters)
+    return function(prepared, **given, **parameters)
 
 
 def colours(image):

@@ -204,11 +204,12 @@ def sharpened(_, image, alpha, radius, amount, preserve_range):
     return found if preserve_range else np.clip(found, -1 if (image < 0).any() else 0, 1)
 
 
-def mean(_, image, alpha, footprint, radius, half_width):
+def mean(_, image, alpha, footprint, radius, half_width, mask=None):
     image = util.img_as_ubyte(image) if image.dtype.kind == "f" else image
     weights = rounded_weights(alpha, image.dtype)
-    mask = FOOTPRINTS[footprint](radius, half_width)
-    total = partial(ndimage.correlate, weights=mask, mode="constant", output=np.float64)
+    weights = weights if mask is None else weights * mask
+    near = FOOTPRINTS[footprint](radius, half_width)
+    total = partial(ndimage.correlate, weights=near, mode="constant", output=np.float64)
     share = total(weights)
 
     def of(plane):
