@@ -28,12 +28,14 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.peak_tables import (
     Border,
     Chessboard,
+    Labels,
     Level,
     PeakBorder,
     PeakDistance,
     PeakLevel,
     PeakNumber,
     PeakShare,
+    PerLabel,
     Share,
     finish_peaks,
 )
@@ -242,7 +244,9 @@ def peak_local_max(
     exclude_border: PeakBorder = None,
     num_peaks: PeakNumber = None,
     chessboard: Chessboard = True,
+    num_peaks_per_label: PerLabel = None,
     *,
+    labels: Labels = None,
     place: Place,
 ) -> peak_tables.Table:
     """Find peaks, the brightest pixels of their surroundings: a table with a row for each.
@@ -251,8 +255,16 @@ def peak_local_max(
     ----------
     skimage.feature.peak_local_max
     """
-    del threshold_rel, exclude_border, num_peaks, chessboard  # For the finished table.
-    return peak_tables.measure(image, place, min_distance=min_distance, threshold_abs=threshold_abs)
+    # For the finished table.
+    del threshold_rel, num_peaks, chessboard, num_peaks_per_label
+    return peak_tables.measure(
+        image,
+        place,
+        min_distance=min_distance,
+        threshold_abs=threshold_abs,
+        exclude_border=True if exclude_border is None else exclude_border,
+        labels=labels,
+    )
 
 
 def finish_blobs(

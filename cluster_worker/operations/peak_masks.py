@@ -17,11 +17,13 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.peak_tables import (
     Chessboard,
+    Labels,
     PeakBorder,
     PeakDistance,
     PeakLevel,
     PeakNumber,
     PeakShare,
+    PerLabel,
     combine,
     finish_peaks,
     halo,
@@ -72,10 +74,19 @@ def peaks_in(
     place: Place,
     min_distance: int,
     threshold_abs: float | None,
+    exclude_border: int | None,
     finish: Callable[..., Any],
+    labels: Image | None = None,
 ) -> Peaks:
     """Find what may be a peak in the core of a block."""
-    found = measure(image, place, min_distance=min_distance, threshold_abs=threshold_abs)
+    found = measure(
+        image,
+        place,
+        min_distance=min_distance,
+        threshold_abs=threshold_abs,
+        exclude_border=True if exclude_border is None else exclude_border,
+        labels=labels,
+    )
     return Peaks(found, place.shape, finish)
 
 
@@ -84,10 +95,11 @@ def join(a: Peaks, b: Peaks) -> Peaks:
     return replace(a, found=combine(a.found, b.found))
 
 
-def measures(min_distance: int, threshold_abs: float | None, **others: Any) -> tuple[Measure, ...]:
+def measures(min_distance: int, **others: Any) -> tuple[Measure, ...]:
     """Return the measure that finds the peaks of the whole image."""
-    finish = partial(finish_peaks, min_distance=min_distance, threshold_abs=threshold_abs, **others)
-    find = partial(peaks_in, min_distance=min_distance, threshold_abs=threshold_abs, finish=finish)
+    finish = partial(finish_peaks, min_distance=min_distance, **others)
+    local = {name: others[name] for name in ("threshold_abs", "exclude_border")}
+    find = partial(peaks_in, min_distance=min_distance, finish=finish, **local)
     return (Measure(find, join, halo(min_distance)),)
 
 
@@ -107,7 +119,9 @@ def peak_mask(
     exclude_border: PeakBorder = None,
     num_peaks: PeakNumber = None,
     chessboard: Chessboard = True,
+    num_peaks_per_label: PerLabel = None,
     *,
+    labels: Labels = None,
     place: Place,
     statistics: tuple[Peaks],
 ) -> Image:
@@ -121,4 +135,5 @@ def peak_mask(
     skimage.feature.peak_local_max
     """
     del min_distance, threshold_abs, threshold_rel, exclude_border, num_peaks, chessboard
+    del num_peaks_per_label, labels
     return statistics[0].draw(place)

@@ -3,6 +3,8 @@
 Every tile finds its pixels that are as bright as the brightest around them. Those of the whole
 image are then put in scikit-image's order, and thinned out in that order, so that the same one of
 several equal peaks is kept whatever the tiles. A flat area is kept as runs of pixels until then.
+
+With a label image each region is searched by itself; `labelled_peaks` finds its pixels.
 """
 
 from collections.abc import Mapping
@@ -13,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cluster_worker.operations.declare import Image, Number, Place
+from cluster_worker.operations import labelled_peaks
+from cluster_worker.operations.declare import Image, Input, Number, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.ragged import ranges
-from cluster_worker.operations.support.spacing import spaced
+from cluster_worker.operations.support.runs_of_values import runs_of
+from cluster_worker.operations.support.spacing import brightest_of, in_reading_order, spaced
 
 Array = NDArray[Any]
 Table = dict[str, Array]
@@ -41,39 +45,64 @@ Chessboard = Annotated[
     "Whether a diagonal step counts as one pixel; else distances are as the crow flies. The "
     "parameter p_norm of scikit-image, infinite or 2.",
 ]
+PerLabel = Annotated[
+    int | None,
+    Number(1, 1_000_000, slider=(1, 20), step=1),
+    "Most peaks of each region of the label image; the brightest are kept.",
+]
+Labels = Annotated[
+    Image | None,
+    Input("labels"),
+    "Regions, each of which is searched by itself; 0 is not searched.",
+]
 
 
 def halo(min_distance: int = 1) -> int:
     """Return the pixels around a tile that are compared with its own."""
-    return min_distance
+    return max(min_distance, labelled_peaks.HALO)
 
 
 def measure(
-    image: Image, place: Place, *, min_distance: int = 1, threshold_abs: float | None = None
+    image: Image,
+    place: Place,
+    *,
+    min_distance: int = 1,
+    threshold_abs: float | None = None,
+    exclude_border: int | bool = True,
+    labels: Image | None = None,
 ) -> Table:
     """Find the pixels of a tile that may be peaks.
 
     Parameters
     ----------
     image : ndarray
-        (rows, columns), with a halo of `min_distance` pixels, clipped at the image border.
+        (rows, columns), with a halo of `halo` pixels, clipped at the image border.
     place : Place
         Where the block lies in the image; only its core is searched.
     min_distance : int
         Pixels up to this distance are compared.
     threshold_abs : float, optional
         Only brighter pixels are peaks.
+    exclude_border : int or bool
+        As of `finish`; only counts with labels, which end there.
+    labels : ndarray of int, optional
+        (rows, columns): the regions that are searched.
 
     Returns
     -------
     dict
         ``runs`` (row, first column, column after the last) and ``values`` of equal neighbours in a
         row; ``extent``, the least and the greatest value; and ``flat``, whether every pixel is as
-        bright as the brightest around it.
+        bright as the brightest around it. With labels also what `labelled_peaks.measure` returns.
     """
     refuse_nan(image)
     image = image.view(np.uint8) if image.dtype.kind == "b" else image
     core = image[place.inner]
+    extent = np.array([core.min(), core.max()])
+    if labels is not None:
+        width = min_distance if exclude_border is True else int(exclude_border)
+        peaks = labelled_peaks.measure(image, labels, place, min_distance, threshold_abs, width)
+        return peaks | {"extent": extent, "flat": np.array([False])}
     if min_distance < 1 or place.shape == (1, 1):
         found, flat = np.ones(core.shape, np.bool_), False
     else:
@@ -82,26 +111,13 @@ def measure(
         flat = bool(found.all())
     if threshold_abs is not None:
         found &= core > threshold_abs
-    runs, values = runs_of(found, core)
+    runs, values, _ = runs_of(found, core)
     return {
         "runs": runs + np.array([place.core.top, place.core.left, place.core.left]),
         "values": values,
-        "extent": np.array([core.min(), core.max()]),
+        "extent": extent,
         "flat": np.array([flat]),
     }
-
-
-def runs_of(found: NDArray[np.bool_], core: Image) -> tuple[Array, Array]:
-    """Return the runs of neighbours in a row that are found and equal, and their values."""
-    rows, columns = np.nonzero(found)
-    values = core[rows, columns]
-    apart = (
-        (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1] + 1) | (values[1:] != values[:-1])
-    )
-    firsts = np.flatnonzero(np.append(True, apart))[: rows.size]
-    lengths = np.diff(firsts, append=rows.size)
-    starts = columns[firsts]
-    return np.column_stack([rows[firsts], starts, starts + lengths]), values[firsts]
 
 
 def combine(one: Mapping[str, Array], other: Mapping[str, Array]) -> Table:
@@ -112,6 +128,7 @@ def combine(one: Mapping[str, Array], other: Mapping[str, Array]) -> Table:
         "values": np.concatenate([one["values"], other["values"]]),
         "extent": np.array([extent.min(), extent.max()]),
         "flat": one["flat"] & other["flat"],
+        **(labelled_peaks.combine(one, other) if "labels" in one else {}),
     }
 
 
@@ -124,11 +141,13 @@ def finish(
     threshold_rel: float | None = None,
     exclude_border: int | bool = True,
     num_peaks: int | None = None,
+    num_peaks_per_label: int | None = None,
     p_norm: float = inf,
 ) -> Table:
     """Return the peaks in the order of `skimage.feature.peak_local_max`: the brightest first.
 
-    Of equally bright ones the first in reading order comes first.
+    Of equally bright ones the first in reading order comes first. With labels, the peaks of each
+    label are in this order, one label after the other.
 
     Parameters
     ----------
@@ -145,6 +164,8 @@ def finish(
         Peaks nearer to the border than this are left out; True stands for `min_distance`.
     num_peaks : int, optional
         Most peaks; the brightest are kept.
+    num_peaks_per_label : int, optional
+        Most peaks of each label.
     p_norm : float
         As of `support.spacing.spaced`.
 
@@ -153,16 +174,21 @@ def finish(
     dict
         ``row``, ``column`` and ``value`` of each peak.
     """
+    if "labels" in found:
+        threshold = threshold_of(found, threshold_abs, threshold_rel)
+        points, values, labels = labelled_peaks.candidates(found, shape, threshold)
+        points, values = labelled_peaks.chosen(
+            points, values, labels, min_distance, num_peaks_per_label, p_norm
+        )
+        if num_peaks is None or len(points) <= num_peaks:
+            return columns_of(points, values)
+        points, values = brightest_of(*in_reading_order(points, values), min_distance, p_norm)
+        return columns_of(points[:num_peaks], values[:num_peaks])
     points, values = candidates(found, shape, threshold_abs, threshold_rel)
     width = min_distance if exclude_border is True else int(exclude_border)
     inner = (points >= width).all(axis=1) & (points < np.array(shape) - width).all(axis=1)
     points, values = points[inner], values[inner]
-    # As scikit-image sorts, whose numbers without sign wrap around: 0 comes first.
-    order = np.argsort(-values, kind="stable")
-    points, values = points[order], values[order]
-    if min_distance > 1:
-        kept = spaced(points, min_distance, p_norm)
-        points, values = points[kept], values[kept]
+    points, values = brightest_of(points, values, min_distance, p_norm)
     return columns_of(points[:num_peaks], values[:num_peaks])
 
 
@@ -210,10 +236,7 @@ def candidates(
     threshold_rel: float | None,
 ) -> tuple[Array, Array]:
     """Return the pixels that may be peaks, in reading order, and their values."""
-    least, greatest = found["extent"]
-    threshold = least if threshold_abs is None else threshold_abs
-    if threshold_rel is not None:
-        threshold = max(threshold, threshold_rel * greatest)
+    threshold = threshold_of(found, threshold_abs, threshold_rel)
     bright = found["values"] > threshold
     if found["flat"][0]:
         bright[:] = False
@@ -222,6 +245,15 @@ def candidates(
     points = np.column_stack([runs[owners, 0], runs[owners, 1] + within])
     order = np.argsort(points[:, 0] * shape[1] + points[:, 1])
     return points[order], values[owners][order]
+
+
+def threshold_of(
+    found: Mapping[str, Array], threshold_abs: float | None, threshold_rel: float | None
+) -> float:
+    """Return what peaks are brighter than."""
+    least, greatest = found["extent"]
+    threshold: float = least if threshold_abs is None else threshold_abs
+    return threshold if threshold_rel is None else max(threshold, threshold_rel * greatest)
 
 
 def columns_of(points: Array, values: Array) -> Table:

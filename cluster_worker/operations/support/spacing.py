@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,29 @@ from scipy.spatial import cKDTree
 
 Points = NDArray[np.int64]
 Kept = NDArray[np.bool_]
+Values = NDArray[Any]
+
+
+def in_reading_order(points: Points, values: Values) -> tuple[Points, Values]:
+    """Return points in reading order, and their values."""
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    return points[order], values[order]
+
+
+def brightest_of(
+    points: Points, values: Values, min_distance: int, p_norm: float
+) -> tuple[Points, Values]:
+    """Return points from the brightest on, without those that are too near to brighter ones.
+
+    The points are in reading order; of equally bright ones the first comes first.
+    """
+    # As scikit-image sorts, whose numbers without sign wrap around: 0 comes first.
+    order = np.argsort(-values, kind="stable")
+    points, values = points[order], values[order]
+    if min_distance > 1:
+        kept = spaced(points, min_distance, p_norm)
+        points, values = points[kept], values[kept]
+    return points, values
 
 
 def spaced(points: Points, spacing: float, p_norm: float = inf, *, touching: bool = False) -> Kept:

@@ -15,18 +15,20 @@ SHAPE = (70, 90)
 CORES = (SHAPE, (24, 45), (64, 64), (1, 90))
 
 
-def found_in(image, core, **parameters):
+def found_in(image, core, labels=None, **parameters):
     halo = peak_tables.halo(parameters.get("min_distance", 1))
     for tile in tiles(image.shape, core):
         window = tile.grown(halo).clipped(image.shape)
         place = Place(window, tile, image.shape)
-        yield peak_tables.measure(image[window.slices], place, **parameters)
+        given = None if labels is None else labels[window.slices]
+        yield peak_tables.measure(image[window.slices], place, labels=given, **parameters)
 
 
-def table(image, core=SHAPE, finish=peak_tables.finish, **parameters):
+def table(image, core=SHAPE, finish=peak_tables.finish, labels=None, **parameters):
     """Find the peaks of an image in tiles."""
-    local = {k: v for k, v in parameters.items() if k in ("min_distance", "threshold_abs")}
-    found = reduce(peak_tables.combine, found_in(image, core, **local))
+    names = ("min_distance", "threshold_abs", "exclude_border")
+    local = {k: v for k, v in parameters.items() if k in names}
+    found = reduce(peak_tables.combine, found_in(image, core, labels, **local))
     return finish(found, image.shape, **parameters)
 
 
@@ -68,6 +70,36 @@ def test_peaks_equal_scikit_image_in_its_order(name, parameters):
     expected = peak_local_max(image, **limited)
     for core in CORES:
         found = table(image, core, **parameters)
+        np.testing.assert_array_equal(np.column_stack([found["row"], found["column"]]), expected)
+        np.testing.assert_array_equal(found["value"], image[tuple(expected.T)])
+
+
+def regions():
+    """Regions of several sizes over tile borders, with gaps, lines and single pixels."""
+    rows, columns = np.indices(SHAPE)
+    labels = np.where((rows // 17 + columns // 23) % 2, rows // 17 * 7 + columns // 23 + 1, 0)
+    labels[30:33, 10:80], labels[60, :], labels[::19, 5] = 100, 3, 200
+    labels[24, 45], labels[5:9, 40:50:2] = 300, 301
+    return labels
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"min_distance": 5, "exclude_border": False, "num_peaks_per_label": 2},
+        {"min_distance": 4, "p_norm": 2, "threshold_rel": 0.3, "exclude_border": 9},
+        {"min_distance": 3, "threshold_abs": 1, "num_peaks": 7, "exclude_border": False},
+    ],
+)
+@pytest.mark.parametrize("labels", [regions(), regions() > 0], ids=["labels", "mask"])
+def test_peaks_of_regions_equal_scikit_image_in_its_order(name, parameters, labels):
+    image = IMAGES[name]()
+    limited = {"num_peaks": np.inf, "num_peaks_per_label": np.inf, **parameters}
+    expected = peak_local_max(image, labels=labels, **limited)
+    for core in CORES:
+        found = table(image, core, labels=labels, **parameters)
         np.testing.assert_array_equal(np.column_stack([found["row"], found["column"]]), expected)
         np.testing.assert_array_equal(found["value"], image[tuple(expected.T)])
 

@@ -8,7 +8,9 @@ from skimage.feature import peak_local_max
 from tests.cluster_worker.operations.reference.shared import axis
 
 
-def peak_mask(image, exclude_border, num_peaks, chessboard, **options):
+def peak_mask(
+    image, exclude_border, num_peaks, chessboard, num_peaks_per_label, labels=None, **options
+):
     """Mark the peaks as users do; scikit-image cannot sort those of a mask."""
     image = image.view(np.uint8) if image.dtype.kind == "b" else image
     if np.isnan(image).any():
@@ -17,7 +19,9 @@ def peak_mask(image, exclude_border, num_peaks, chessboard, **options):
         image,
         exclude_border=True if exclude_border is None else exclude_border,
         num_peaks=np.inf if num_peaks is None else num_peaks,
+        num_peaks_per_label=np.inf if num_peaks_per_label is None else num_peaks_per_label,
         p_norm=np.inf if chessboard else 2,
+        labels=labels,
         **options,
     )
     mask = np.zeros(image.shape, bool)
