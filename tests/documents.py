@@ -16,7 +16,7 @@ from skimage import color, data
 
 from cluster_worker.imagefiles import listing
 from cluster_worker.operations import OPERATIONS, catalogue
-from cluster_worker.operations.declare import Whole
+from cluster_worker.operations.declare import Table, Whole
 from cluster_worker.operations.support import masks
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.chain import plan
@@ -101,6 +101,10 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "find_contours": {"level": 0.4},
     "blob_log": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
     "blob_dog": {"min_sigma": 4, "max_sigma": 20, "threshold": 0.1},
+    "blob_doh": {"min_sigma": 4, "max_sigma": 20},
+    "profile_line": {"src": (40, 20), "dst": (40, 140), "linewidth": 3},
+    "region_adjacency": {"background": True},
+    "hough_circle_peaks": {"min_radius": 10, "max_radius": 24, "total_num_peaks": 5},
 }
 # An operation that undoes another is shown on the result of that other.
 UNDOES = {
@@ -239,6 +243,8 @@ def page(group, operations):
         lines += [*sample(each), "", each.help, ""]
         if isinstance(each.decomposition, Whole):
             lines += [f"Runs on one rank: {each.decomposition.why}", ""]
+        if isinstance(each.decomposition, Table) and each.decomposition.whole:
+            lines += [f"Runs on one rank: {each.decomposition.whole}", ""]
         if each.parameters:
             lines += ["| parameter | default | values | |", "|---|---|---|---|"]
             lines += [row(name, schema) for name, schema in each.parameters.items()]
@@ -256,7 +262,12 @@ def sample(operation):
         return [f"![before and after](pictures/{operation.name}.webp)"]
     coins = PHOTOGRAPHS["coins"]()
     names = {"labels": "others", "mask": "input:mask", "picture": "original", "values": "original"}
-    seconds = {name: names[each["takes"]] for name, each in operation.inputs.items()}
+    # Of regions that are searched one by one, the plain search is shown.
+    seconds = {
+        name: names[each["takes"]]
+        for name, each in operation.inputs.items()
+        if each["required"] or each["takes"] != "labels"
+    }
     given = {"mask": SECONDS["mask"](coins)} if "input:mask" in seconds.values() else {}
     step = {"operation": operation.name} | SHOWN_WITH.get(operation.name, {}) | seconds
     steps = [{"operation": "gaussian"}]
@@ -266,6 +277,8 @@ def sample(operation):
         steps += [{"operation": "label", "id": "others"}, {"operation": "label", "image": "mask"}]
     elif operation.takes == "labels":
         steps += [{"operation": "threshold_otsu"}, {"operation": "label"}]
+    elif operation.takes == "mask":
+        steps = [{"operation": "canny", "sigma": 2}]
     table = run_recipe(coins, [*steps, step], given)[1][operation.name]
     lines = [f"| {' | '.join(table)} |", "|---" * len(table) + "|"]
     for each in range(min(TABLE_ROWS, len(next(iter(table.values()))))):

@@ -4,7 +4,7 @@ The image is filtered at several sizes. Every tile finds its pixels that are as 
 brightest around them, there and at the next smaller and larger size. Those of the whole image are
 then put in scikit-image's order, and of two that overlap too much the smaller is left out.
 
-`blob_doh` is not among them: scikit-image computes it from sums over the whole image, whose
+`blob_doh` is in `whole_tables`: scikit-image computes it from sums over the whole image, whose
 rounding depends on the image's corner.
 """
 

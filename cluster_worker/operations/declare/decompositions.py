@@ -189,6 +189,9 @@ class Table:
     needs_pixel_size : callable
         From the operation's parameters to whether `finish` needs the size of a pixel, in metres; it
         asks for ``pixel_size``.
+    whole : str
+        Why one rank must measure the whole image, as a sentence for users, if no exact way to join
+        tiles is known.
     """
 
     combine: Callable[[Any, Any], Any]
@@ -197,12 +200,14 @@ class Table:
     unit: Callable[..., str] = lambda _, **__: ""
     before: tuple[Measure, ...] = ()
     needs_pixel_size: Callable[..., bool] = lambda **_: False
+    whole: str = ""
     name = "table"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
         """Return the stage for one set of parameters, which measures and computes no pixels."""
         measure = Measure(partial(function, **parameters), self.combine, self.halo(**parameters))
-        return (Stage(unchanged, measures=(*self.before, measure), like=np.asarray),)
+        measures = (*self.before, measure)
+        return (Stage(unchanged, measures=measures, like=np.asarray, whole=bool(self.whole)),)
 
     def columns(
         self,

@@ -323,6 +323,8 @@ class Operation(Traits):
         }
         if isinstance(self.decomposition, Whole):
             found["note"] = self.decomposition.why
+        elif isinstance(self.decomposition, Table) and self.decomposition.whole:
+            found["note"] = self.decomposition.whole
         if self.inputs:
             found["inputs"] = dict(self.inputs)
         return found

@@ -8,6 +8,8 @@ size, which only its user knows, or in micrometres.
 from collections.abc import Callable, Sequence
 
 PIXELS = "px"
+RADIANS = "rad"
+DEGREES = "°"
 VALUE = "value"
 # The unit of a length if pixels were given another size than 1.
 GIVEN = "unit"
@@ -31,7 +33,7 @@ OTHERS = {
     **dict.fromkeys(("num_pixels", "bbox"), PIXELS),
     **dict.fromkeys(("intensity_mean", "intensity_std", "intensity_median"), VALUE),
     **dict.fromkeys(("intensity_min", "intensity_max"), VALUE),
-    "orientation": "rad",
+    "orientation": RADIANS,
 }
 # Moments: the sum of the powers of row and column is the power of the unit of length.
 MOMENTS = ("moments", "moments_central")
