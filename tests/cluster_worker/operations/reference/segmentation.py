@@ -116,7 +116,16 @@ def watershed(
     )
 
 
+def remove_objects_by_distance(image, min_distance, chessboard):
+    """Remove objects that are too near; scikit-image takes no mask, which is one object."""
+    if image.dtype == bool:
+        return image
+    p_norm = np.inf if chessboard else 2
+    return morphology.remove_objects_by_distance(image, min_distance, p_norm=p_norm)
+
+
 REFERENCE = {
+    "remove_objects_by_distance": remove_objects_by_distance,
     "remove_small_objects": lambda image, max_size, connectivity: quiet(
         morphology.remove_small_objects, image, max_size=max_size, connectivity=connectivity
     ),
