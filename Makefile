@@ -39,7 +39,7 @@ LONG_files := tests/cluster_worker/imagefiles/test_many_files.py
 
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke generate lock
+.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke drill image release bom generate lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -109,6 +109,22 @@ letters: ## List the dead letters (STACK=dip); SEND=all, or SEND="JOB …", send
 smoke: ## Send a photograph through a deployed site (URL=https://…)
 	@$(SETUP) check
 	@$(PYTHON) -m infra.smoke $(URL)
+
+drill: ## Kill a worker in the middle of a batch (URL=…, STACK=dip on AWS, IMAGES=24), and report
+	@$(SETUP) check
+	@$(PYTHON) -m infra.drill $(or $(URL),http://127.0.0.1:8000) $(if $(STACK),--stack $(STACK)) \
+		$(if $(IMAGES),--images $(IMAGES))
+
+image: ## Build the worker's image with its kernels, tagged dip-worker:VERSION
+	docker build --file cluster_worker/Dockerfile --tag dip-worker:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
+
+release: ## Number the next release, name its changes, commit and tag (VERSION=1.2.0)
+	@$(SETUP) check
+	@$(PYTHON) -m infra.release $(VERSION)
+
+bom: ## Write bills of materials (CycloneDX) and licences of what is shipped to .run/bom
+	@$(SETUP) run
+	@$(PYTHON) -m infra.bom
 
 generate: ## Write catalogue, OpenAPI document, docs/operations and the lists for review
 	@$(SETUP) check
