@@ -35,7 +35,8 @@ LONG_installed := tests/machines/test_installed.py
 LONG_compose := tests/machines/test_compose.py
 LONG_server := tests/machines/test_server_node.py
 LONG_hosts := tests/hosts
-LONG_files := tests/cluster_worker/imagefiles/test_many_files.py
+LONG_files := tests/cluster_worker/imagefiles/test_many_files.py \
+	tests/cluster_worker/test_real_work.py
 
 CDK := infra/node_modules/.bin/cdk
 

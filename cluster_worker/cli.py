@@ -32,9 +32,8 @@ from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.describe import description
-from cluster_worker.imagefiles.formats import WRITTEN
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
-from cluster_worker.imagefiles.records import titles
+from cluster_worker.imagefiles.records import WRITTEN, titles
 from cluster_worker.objects.images import ObjectFile
 from cluster_worker.objects.store import is_address
 from cluster_worker.operations import OPERATIONS, catalogue

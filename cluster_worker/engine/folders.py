@@ -12,8 +12,7 @@ from typing import Any, Self
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
-from cluster_worker.imagefiles.formats import FORMATS, format_by_ending
-from cluster_worker.imagefiles.records import titles
+from cluster_worker.imagefiles.records import FORMATS, format_by_ending, titles
 
 JOURNAL = "dip-run.jsonl"
 # Of the journal's lines.

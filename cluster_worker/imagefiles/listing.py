@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-from cluster_worker.imagefiles.formats import FORMATS
-from cluster_worker.imagefiles.records import titles
+from cluster_worker.imagefiles.records import FORMATS, titles
 from cluster_worker.imagefiles.strangers import HEAD_BYTES, STRANGERS
 
 
