@@ -8,19 +8,13 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# What is compiled for: the family of processors that is set, or else this processor.
-HAS_AVX512 = (
-    config.CPU_NAME == "x86-64-v4"
-    if config.CPU_NAME
-    else bool(get_host_cpu_features().get("avx512bw"))
-)
 # Bytes of the widest vectors that the processor has. The compiler would split wider ones, and need
 # more registers than there are.
-VECTOR_BYTES = 64 if HAS_AVX512 else 32
+VECTOR_BYTES = 64 if get_host_cpu_features().get("avx512bw") else 32
 # Bytes of a line of memory, the unit that the caches load and store.
 LINE_BYTES = 64
 # Arguments of LLVM's prefetch: keep the line in all caches; it is data.
