@@ -19,8 +19,9 @@ def test_the_functions_code_is_the_app_its_configuration_and_two_libraries(small
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"app.py", "chalice", "chalicelib", "config", "fastjsonschema", "pika"}
     assert "config/contract/catalogue.json" in names
+    assert "config/contract/formats.json" in names
     ours = {name for name in names if name.startswith(("chalicelib/", "config/"))}
-    assert all(name.endswith((".py", "catalogue.json")) for name in ours), ours
+    assert all(name.endswith((".py", "catalogue.json", "formats.json")) for name in ours), ours
     assert small.code().stat().st_size <= 2 * 1024 * 1024
 
 
