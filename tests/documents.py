@@ -104,6 +104,7 @@ SHOWN_WITH: dict[str, dict[str, object]] = {
     "blob_doh": {"min_sigma": 4, "max_sigma": 20},
     "profile_line": {"src": (40, 20), "dst": (40, 140), "linewidth": 3},
     "region_adjacency": {"background": True},
+    "remove_objects_by_distance": {"min_distance": 24},
     "hough_circle_peaks": {"min_radius": 10, "max_radius": 24, "total_num_peaks": 5},
 }
 # An operation that undoes another is shown on the result of that other.
