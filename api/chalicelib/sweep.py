@@ -240,9 +240,14 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
     sweep.oldest_ms = max(sweep.oldest_ms, services.clock() - row.changed_ms)
     if not services.publisher.in_reach:
         return leave_to_host(services, row)
-    if is_lost(sweep, row) and sweep.is_broker_up:
-        return publish_again(sweep, row, {})
-    postpone(services, row, later(services, row, 1000 * services.settings.republish_seconds))
+    least = 1000 * services.settings.republish_seconds
+    if is_lost(sweep, row):
+        if sweep.is_broker_up:
+            return publish_again(sweep, row, {})
+        # Not as `later`: the job would wait as long again once the broker is back.
+        postpone(services, row, services.clock() + least)
+    else:
+        postpone(services, row, later(services, row, least))
     return "queued"
 
 

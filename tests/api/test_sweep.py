@@ -70,6 +70,17 @@ def test_a_queued_job_is_looked_at_more_and_more_rarely(api):
     assert waits == pytest.approx([30_000, 30_000, 60_000, 120_000], abs=5)
 
 
+def test_after_an_outage_a_job_does_not_wait_as_long_again(api, queues, dead_broker):
+    batch, (job,) = api.queued()
+    for _ in range(5):
+        api.clock.pass_seconds(300)
+        assert api.sweep() == {"queued": 1}
+    dead_broker()
+    api.clock.pass_seconds(31)
+    assert api.sweep() == {"published_again": 1}
+    assert queues.take() == [Message(batch, job, 2)]
+
+
 def test_a_running_job_whose_worker_fell_silent_is_queued_again(api, queues):
     batch, (job,) = api.queued()
     queues.take()
