@@ -31,6 +31,7 @@ from cluster_worker.operations.support.footprints import (
 )
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.opacity import divide, weights_of
+from cluster_worker.operations.support.reflections import DIFFERS, reflected
 from cluster_worker.operations.support.statistics import some_negative
 
 filters = lazily("skimage.filters")
@@ -320,7 +321,13 @@ def smoothed(
 ) -> Image:
     """Return the median of each pixel's neighbourhood, for every colour."""
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return each_channel(lambda plane: filters.median(plane, neighbourhood, mode=mode), image)
+    reach = max(neighbourhood.shape) // 2
+
+    def apply(plane: Image) -> Image:
+        result: Image = filters.median(plane, neighbourhood, mode=mode)
+        return result
+
+    return each_channel(lambda plane: reflected(apply, plane, reach, mode), image)
 
 
 def ordered(dtype: str, nanoseconds: float) -> Kernel:
@@ -356,10 +363,7 @@ def ordered(dtype: str, nanoseconds: float) -> Kernel:
         0.7 * (2 * footprint_reach(footprint, radius, half_width) + 1) ** 2
     ),
     table=footprint_table,
-    differs=(
-        "a border that is reflected four times or more is exact; scikit-image then takes some "
-        "pixels from outside the image"
-    ),
+    differs=DIFFERS,
     kernels=(
         Kernel(
             partial(medians.sorted_median, model=smoothed),

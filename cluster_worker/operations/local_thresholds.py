@@ -14,6 +14,7 @@ from cluster_worker.operations.declare import Image, Kernel, Local, Number, Plac
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TYPES
 from cluster_worker.operations.support.footprints import square_table
+from cluster_worker.operations.support.reflections import DIFFERS, reflected
 
 filters = lazily("skimage.filters")
 
@@ -112,7 +113,7 @@ def above_mean(
     ),
     differs=(
         "for the method mean, every sum is computed by itself; the rounding of scikit-image's "
-        "running sums decides ties"
+        f"running sums decides ties; for the median, {DIFFERS}"
     ),
 )
 def threshold_local(
@@ -152,9 +153,16 @@ def threshold_local(
         level = window_mean(as_floats(image), block_size, mode, cval * white)
         level -= offset * white
     else:
-        level = filters.threshold_local(
-            image, block_size, method, offset * white, mode, cval=cval * white
-        )
+
+        def level_of(plane: Image) -> Image:
+            found: Image = filters.threshold_local(
+                plane, block_size, method, offset * white, mode, cval=cval * white
+            )
+            return found
+
+        # The mean of a Gaussian is taken along lines, and the median of a square at once.
+        reach = block_size // 2 if method == "median" else 0
+        level = reflected(level_of, image, reach, mode)
     result: Image = image > level
     return result
 

@@ -19,6 +19,7 @@ from cluster_worker.operations.support.footprints import (
     footprint_reach,
     footprint_table,
 )
+from cluster_worker.operations.support.reflections import DIFFERS, reflected
 
 morphology = lazily("skimage.morphology")
 
@@ -97,7 +98,14 @@ def filtered(
     if image.dtype.kind == "f" and neighbourhood.all() and np.isnan(image).any():
         raise ValueError("takes no image with NaN for a neighbourhood that is a rectangle")
     level = cval * np.iinfo(image.dtype).max if image.dtype.kind in "iu" else cval
-    return each_channel(lambda plane: function(plane, neighbourhood, mode=mode, cval=level), image)
+
+    def apply(plane: Image) -> Image:
+        result: Image = function(plane, neighbourhood, mode=mode, cval=level)
+        return result
+
+    # Filters of two steps reflect the result of the first.
+    reach = 2 * max(neighbourhood.shape)
+    return each_channel(lambda plane: reflected(apply, plane, reach, mode), image)
 
 
 def slanted_table(
@@ -154,6 +162,7 @@ def by_networks(brightest: bool) -> Kernel:
     cost=work,
     arrays=3,
     table=slanted_table,
+    differs=DIFFERS,
     kernels=(
         by_networks(brightest=True),
         by_strips(fast.greatest, "dilation", 1),
@@ -187,6 +196,7 @@ def dilation(
     cost=work,
     arrays=3,
     table=slanted_table,
+    differs=DIFFERS,
     kernels=(
         by_networks(brightest=False),
         by_strips(fast.least, "erosion", 1),
@@ -219,6 +229,7 @@ def erosion(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
+    differs=DIFFERS,
     kernels=(by_strips(fast.opened, "opening", 2),),
 )
 def opening(
@@ -248,6 +259,7 @@ def opening(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
+    differs=DIFFERS,
     kernels=(by_strips(fast.closed, "closing", 2),),
 )
 def closing(
@@ -277,6 +289,7 @@ def closing(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
+    differs=DIFFERS,
     kernels=(by_strips(fast.above_opened, "white_tophat", 2),),
 )
 def white_tophat(
@@ -306,6 +319,7 @@ def white_tophat(
     cost=work_twice,
     arrays=3,
     table=slanted_table,
+    differs=DIFFERS,
     kernels=(by_strips(fast.below_closed, "black_tophat", 2),),
 )
 def black_tophat(

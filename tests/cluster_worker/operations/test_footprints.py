@@ -11,6 +11,7 @@ from cluster_worker.kernels.footprints import Footprint, footprint_of, footprint
 from cluster_worker.operations import OPERATIONS
 from tests.cluster_worker.operations.test_catalogue import (
     assert_equal_to_scikit_image,
+    assert_same,
     default,
     named,
     outcome,
@@ -71,3 +72,18 @@ def test_the_reach_of_a_neighbourhood_holds_its_mask(shape):
         middle = mask.shape[0] // 2, mask.shape[1] // 2
         furthest = max(abs(rows - middle[0]).max(), abs(columns - middle[1]).max())
         assert footprint_reach(shape, radius, half_width) >= furthest
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64", "int16"])
+@pytest.mark.parametrize("name", ["erosion", "dilation", "white_tophat", "median", "closing"])
+def test_a_border_that_is_reflected_many_times_takes_no_pixel_from_outside(name, dtype):
+    for shape in ((2, 3), (1, 9), (2, 30), (30, 2)):
+        image = (np.random.default_rng(0).random(shape) * 100 + 20).astype(dtype)
+        for radius in (4, 8, 9, 12):
+            with named(shape, radius):
+                [step] = steps_of(name, "disk", radius, None)
+                steps = [step | {"mode": "reflect"}]
+                whole = outcome(image.copy(), steps, None, "native")
+                assert whole.min() >= (0 if name == "white_tophat" else image.min())
+                assert_equal_to_scikit_image({"native": whole}, image, steps)
+                assert_same(whole, image, steps, (2, 2), "native")

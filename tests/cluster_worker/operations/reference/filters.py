@@ -3,7 +3,7 @@
 import numpy as np
 from skimage import filters, util
 
-from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour, reflected
 
 
 def gabor(image, response, **parameters):
@@ -17,13 +17,11 @@ def gabor(image, response, **parameters):
 
 def median(image, footprint, radius, half_width, mode):
     mask = FOOTPRINTS[footprint](radius, half_width)
-    reach = max(mask.shape) // 2
-    if mode != "reflect" or reach < 4 * min(image.shape[:2]):
-        return per_colour(lambda x: filters.median(x, mask, mode=mode), image)
-    # Here scipy reads a pixel outside the image: its border is reflected four times.
-    within = (slice(reach, -reach),) * 2
     return per_colour(
-        lambda x: filters.median(np.pad(x, reach, mode="symmetric"), mask)[within], image
+        lambda x: reflected(
+            lambda plane: filters.median(plane, mask, mode=mode), x, max(mask.shape) // 2, mode
+        ),
+        image,
     )
 
 

@@ -5,16 +5,24 @@ import warnings
 import numpy as np
 from skimage import morphology
 
-from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour, white
+from tests.cluster_worker.operations.reference.shared import (
+    FOOTPRINTS,
+    per_colour,
+    reflected,
+    white,
+)
 
 
 def gray(name):
-    return lambda image, footprint, radius, half_width, mode, cval: per_colour(
-        lambda x: getattr(morphology, name)(
-            x, FOOTPRINTS[footprint](radius, half_width), mode=mode, cval=cval * white(image)
-        ),
-        image,
-    )
+    def run(image, footprint, radius, half_width, mode, cval):
+        mask, level = FOOTPRINTS[footprint](radius, half_width), cval * white(image)
+
+        def apply(plane):
+            return getattr(morphology, name)(plane, mask, mode=mode, cval=level)
+
+        return per_colour(lambda x: reflected(apply, x, max(mask.shape) // 2, mode), image)
+
+    return run
 
 
 def eroded(image, radius):

@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage import feature, filters, morphology, segmentation
 from skimage.morphology._util import _offsets_to_raveled_neighbors
 
-from tests.cluster_worker.operations.reference.shared import per_colour, white
+from tests.cluster_worker.operations.reference.shared import per_colour, reflected, white
 
 
 def quiet(function, *given, **named):
@@ -26,7 +26,9 @@ def reconstruction(image, seed, h, radius, method, mask=None):
         start = image - h if method == "dilation" else image + h
     else:
         shrink = morphology.erosion if method == "dilation" else morphology.dilation
-        start = shrink(image, morphology.disk(radius))
+        start = reflected(
+            lambda plane: shrink(plane, morphology.disk(radius)), image, radius, "reflect"
+        )
     return morphology.reconstruction(start, image, method)
 
 

@@ -15,7 +15,7 @@ def axis(image):
 
 
 def white(image):
-    return np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
+    return np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
 
 
 def octagon(radius):
@@ -33,3 +33,14 @@ FOOTPRINTS = {
     "octagon": lambda r, w=None: octagon(r),
     "star": lambda r, w=None: morphology.star(r),
 }
+
+
+def reflected(apply, plane, reach, mode):
+    """Filter a plane; extend it first where scipy would read a pixel outside of it.
+
+    scipy does so where a border is reflected four times. Filters of two steps reach twice as far.
+    """
+    if mode != "reflect" or 2 * reach < 4 * min(plane.shape):
+        return apply(plane)
+    inner = slice(2 * reach, -2 * reach)
+    return apply(np.pad(plane, 2 * reach, mode="symmetric"))[inner, inner]

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from skimage import filters, util
 
-from tests.cluster_worker.operations.reference.shared import white
+from tests.cluster_worker.operations.reference.shared import reflected, white
 
 
 def in_bins(image):
@@ -13,7 +13,7 @@ def in_bins(image):
 
     For 65 536 levels it would need 8.6 GB to find three classes, and minutes to smooth them.
     """
-    return image.astype(np.float64) if image.dtype == np.uint16 else image
+    return image.astype(np.float64) if image.dtype in (np.uint16, np.int16) else image
 
 
 def above(function):
@@ -51,7 +51,12 @@ def valley(image, nbins, max_num_iter):
 
 def mask_local(image, block_size, method, offset, mode, cval):
     offset, cval = offset * white(image), cval * white(image)
-    level = filters.threshold_local(image, block_size, method, offset, mode, cval=cval)
+    level = reflected(
+        lambda plane: filters.threshold_local(plane, block_size, method, offset, mode, cval=cval),
+        image,
+        block_size // 2 if method == "median" else 0,
+        mode,
+    )
     if method == "mean":  # its running sums carry rounding errors, which decide ties
         return image - level > 1e-9 * white(image)
     return image > level
