@@ -1,5 +1,7 @@
 """Colour: from other colour spaces back to RGB, and Lab in polar coordinates."""
 
+import numpy as np
+
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.color import IN_GROUPS, by_matrix, converted, from_rgb
 from cluster_worker.operations.declare import Image, Pointwise, operation
@@ -39,6 +41,8 @@ def ycbcr2rgb(image: Image) -> Image:
     """
     if image.dtype.kind == "b":
         raise ValueError("takes colours as numbers, and this image is a mask")
+    if image.dtype == np.int8:
+        raise ValueError("takes numbers up to 255, got int8; use depth input, or another type")
     return converted(color.ycbcr2rgb, image)
 
 

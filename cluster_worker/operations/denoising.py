@@ -208,6 +208,8 @@ def denoise_bilateral(
     side = window_of(win_size, sigma_spatial)
     table = _denoise._compute_color_lut(bins, spread, greatest, dtype=pixels.dtype)
     spatial = _denoise._compute_spatial_lut(side, sigma_spatial, dtype=pixels.dtype)
+    # As floats: the difference of two numbers with sign may not fit their type.
+    least, greatest = pixels.dtype.type(least), pixels.dtype.type(greatest)
     lift = least if least < 0 else 0
     planes = np.ascontiguousarray(np.atleast_3d(pixels - lift if lift else pixels))
     result = np.empty_like(planes)

@@ -216,14 +216,19 @@ def rounding(image: Image, values: Image, h: float) -> Any:
     return 2 * np.finfo(values.dtype).resolution * np.abs(values)
 
 
+def span(low: Any, high: Any) -> Any:
+    """Return the difference of two numbers, also where it does not fit their type."""
+    return int(high) - int(low) if np.asarray(low).dtype.kind in "iu" else high - low
+
+
 def lowered(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
     """Return the image lowered by `h`, and the image itself, as two channels."""
     ((low, high),) = statistics
     values = as_compared(image, (low, high))
     seed = values - h - rounding(image, values, h)
     if image.dtype.kind != "f" and h % 1 == 0:
-        seed = np.maximum(seed, 0)
-    return np.stack([values if h > high - low else seed, values], axis=2)
+        seed = np.maximum(seed, np.iinfo(image.dtype).min)
+    return np.stack([values if h > span(low, high) else seed, values], axis=2)
 
 
 def raised(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
@@ -233,7 +238,7 @@ def raised(image: Image, *, h: float, statistics: tuple[Extent]) -> Image:
     seed = values + h + rounding(image, values, h)
     if image.dtype.kind != "f" and h % 1 == 0:
         seed = np.minimum(seed, np.iinfo(image.dtype).max)
-    return np.stack([values if h > high - low else seed, values], axis=2)
+    return np.stack([values if h > span(low, high) else seed, values], axis=2)
 
 
 def stands_out(state: Image, *, h: float, sign: int) -> Image:

@@ -283,6 +283,8 @@ def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
     if block.dtype == np.uint64:
         return contacts_in(block, place=place, connectivity=connectivity)
     flat = block[place.inner].ravel()
+    if flat.dtype.kind == "i" and flat.min(initial=0) < 0:
+        raise ValueError("takes labels from 0 on or a mask, got negative numbers; put label before")
     starts = run_starts(flat)
     labels, counts = summed_up(flat[starts], np.diff(starts, append=flat.size))
     return LabelSizes((labels,), (counts,))

@@ -308,7 +308,10 @@ def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
     arrays=6,
     cost=2.0,
     kernels=BY_HISTOGRAM,
-    differs="floats are summed in 65 536 bins, so that the level may differ in its last digits",
+    differs=(
+        "floats are summed in 65 536 bins, so that the level may differ in its last digits; "
+        "numbers with sign are exact where scikit-image's differences of them wrap around"
+    ),
 )
 def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) -> Image:
     """Turn pixels above Li's threshold white and all others black.
@@ -335,6 +338,15 @@ def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) 
     return mask
 
 
+def whole_sum(image: Image) -> int:
+    """Sum whole numbers of any type, with sign or without, without overflow."""
+    if image.dtype.itemsize < 8:
+        return int(image.sum(dtype=np.int64))
+    halves = (image >> 32, image & 0xFFFFFFFF)
+    high, low = (int(each.sum(dtype=np.int64)) for each in halves)
+    return (high << 32) + low
+
+
 def total(image: Image) -> tuple[int, int]:
     """Sum the numbers of an image without rounding, and count them.
 
@@ -344,7 +356,7 @@ def total(image: Image) -> tuple[int, int]:
         If the image holds infinity.
     """
     if image.dtype.kind != "f":
-        return int(image.sum(dtype=np.uint64)), image.size
+        return whole_sum(image), image.size
     values = numbers(image)
     if np.isinf(values).any():
         raise Rejected("the image holds infinity, which has no mean")
