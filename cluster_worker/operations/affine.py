@@ -100,7 +100,20 @@ def affine_warped(
     # If a pixel of the result lies beyond the image, so does one of its four corners.
     outermost = corners(all_of(shape_of(place.shape)), matrix)
     reaches = clipping.lies_beyond(*outermost, place.shape, order)
-    return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches)
+    meets = partial(meets_image, matrix, shape_of(place.shape), place.shape)
+    return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches, meets)
+
+
+def meets_image(matrix: Floats, result: Shape, shape: Shape) -> bool:
+    """Return whether some pixel of a result of these (rows, columns) lies on an image's pixel."""
+    columns = np.arange(result[1], dtype=np.float64)
+    # Row by row: most results meet the image in an early one, and a whole grid may be large.
+    for row in range(result[0]):
+        down, across = affine_mapping(matrix, np.array([row], np.float64), columns)
+        beyond = clipping.beyond(down, across, shape, 0)
+        if not beyond.all():
+            return True
+    return False
 
 
 def affine_stages(

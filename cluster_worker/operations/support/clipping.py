@@ -1,10 +1,12 @@
 """Clip a sampled image to the range of the whole image, as scikit-image's warps do."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Measure, Stage
@@ -41,6 +43,7 @@ def clipped(
     mode: Border,
     cval: float,
     reaches: bool,
+    meets: Callable[[], bool] = lambda: True,
 ) -> Image:
     """Clip to the range of the whole image, as scikit-image's warps do.
 
@@ -73,7 +76,7 @@ def clipped(
         return with_bound(result, low, high, cval)
     if mode == "constant" and reaches and not low <= cval <= high:
         fill = fill_value(cval, result.dtype)
-        if min(low, fill) <= cval <= max(high, fill):
+        if min(low, fill) <= cval <= max(high, fill) and (fill == cval or meets()):
             added = result.dtype.type(cval)
             low, high = min(low, added), max(high, added)
     np.clip(result, low, high, out=result)
@@ -125,11 +128,17 @@ def with_clipping(stage: Stage, order: int | None, mode: Border, cval: float) ->
     return (stage, Stage(partial(clipped_to_bound, cval=cval), measures=(measure,)))
 
 
-def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:
-    """Return whether some coordinate has no neighbour within the image."""
+def beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> NDArray[np.bool_]:
+    """Return which coordinates have no neighbour within the image."""
     away = 0.5 if order == 0 else 1.0
     outside = (down <= -away) | (down >= shape[0] - 1 + away)
-    return bool((outside | (across <= -away) | (across >= shape[1] - 1 + away)).any())
+    found: NDArray[np.bool_] = outside | (across <= -away) | (across >= shape[1] - 1 + away)
+    return found
+
+
+def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:
+    """Return whether some coordinate has no neighbour within the image."""
+    return bool(beyond(down, across, shape, order).any())
 
 
 def limits_of(

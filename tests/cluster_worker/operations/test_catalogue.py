@@ -386,6 +386,14 @@ def assert_parameters(name, examples):
     check()
 
 
+def test_whole_numbers_beyond_the_image_are_clipped_as_scikit_image_clips_them():
+    step = {"operation": "affine", "order": 0, "cval": 0.25}
+    for rows in (-73.0, -72.0, -20.0):
+        steps = recipe.check([step | {"translation_rows": rows, "mode": "constant"}], CATALOGUE, 1)
+        assert_faithful(IMAGES["16 bit"], steps)
+        assert_seamless(IMAGES["16 bit"], steps, CORES["odd"], "native")
+
+
 @pytest.mark.parametrize("image", ["photograph", "16 bit", "negative corner"])
 def test_a_border_far_from_the_range_of_a_picture_is_as_exact(image):
     for sigma in (0.5, 1.0, 2.0, 5.0, 9.0, 15.0):
