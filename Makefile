@@ -14,13 +14,14 @@ PYTEST := $(PYTHON) -m pytest --dist loadscope --no-loadscope-reorder -n
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
-LONG := tilings parameters chains kernels engine gigapixel cells scaling bench broker worker \
-	rabbitmq4 chaos enforced installed compose server hosts files
+LONG := tilings parameters chains kernels processors engine gigapixel cells scaling bench broker \
+	worker rabbitmq4 chaos enforced installed compose server hosts files
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
 LONG_chains := $(CATALOGUE) -k test_many_random_chains
 LONG_kernels := tests/cluster_worker/kernels/test_guarded.py
+LONG_processors := tests/cluster_worker/kernels/test_processors.py
 LONG_engine := tests/cluster_worker/engine/test_engine.py
 LONG_gigapixel := tests/cluster_worker/engine/test_gigapixel.py
 LONG_cells := tests/cluster_worker/engine/test_count_cells.py
@@ -72,7 +73,7 @@ endif
 test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)
 	@$(SETUP) test
 	@$(foreach part,$(or $(PART),$(LONG)),echo "long tests: $(part)" && \
-		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters kernels),2,0) $(LONG_$(part)) &&) true
+		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters kernels processors),2,0) $(LONG_$(part)) &&) true
 
 chaos: ## Strike the app for ten minutes, then check that nothing was lost (SEED=1 SECONDS=600)
 	@$(SETUP) test

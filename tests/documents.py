@@ -360,6 +360,7 @@ def pages():
 def differences():
     """Return the page of what differs from scikit-image by principle."""
     others = sum(not each.differs for each in OPERATIONS.values())
+    same = [each for each in OPERATIONS.values() if not each.follows_processor]
     lines = [
         "# What differs from scikit-image",
         "",
@@ -385,6 +386,18 @@ def differences():
         "- *Floats* beyond -1 and 1 are refused where they would be cut off.",
         "",
         "Statistics leave NaN out at both depths.",
+        "",
+        "## The same bits on every processor",
+        "",
+        "numpy, scipy and OpenCV choose their code by the vectors that a processor has (AVX-512, "
+        "AVX2 or neither), so that the last bits of exponentials, powers and matrix products "
+        "depend on it, in scikit-image as here. Of one processor all results are the same, and the "
+        "hosts of one run must have the same features. `make test-long PART=processors` compares "
+        f"three kinds. Whole numbers, comparisons and moves of pixels, in {len(same)} operations, "
+        "have the same bits on all of them; natively the images must be gray where colours are "
+        "turned to gray. The other operations, whose last bits may depend on the processor:",
+        "",
+        ", ".join(f"`{each.name}`" for each in OPERATIONS.values() if each.follows_processor) + ".",
         "",
     ]
     return "\n".join(lines)

@@ -188,6 +188,7 @@ def finish_ratio(found: Difference, _: tuple[int, int], data_range: float | None
     channels="any",
     arrays=6,
     cost=2.0,
+    exponential=True,
 )
 def peak_signal_noise_ratio(
     image: Image, data_range: Range = None, *, reference: Reference, place: Place
@@ -296,6 +297,7 @@ def finish_similarity(
     arrays=16,
     cost=12.0,
     differs="it computes in double precision; scikit-image computes float32 in single precision",
+    exponential=True,
 )
 def structural_similarity(
     image: Image,

@@ -82,6 +82,7 @@ def by_level(image: Image, curve: Callable[[Image], Image]) -> Image:
     "Intensity",
     Pointwise(),
     channels="any",
+    exponential=True,
     arrays=3,
     kernels=(by_table(),),
     differs=(
@@ -123,6 +124,7 @@ def adjust_gamma(
     "Intensity",
     Pointwise(),
     channels="any",
+    exponential=True,
     arrays=3,
     kernels=(by_table(),),
     differs="results brighter than white become white; scikit-image's wrap around to black",
@@ -152,7 +154,13 @@ def adjust_log(image: Image, gain: Gain = 1.0, inv: bool = False) -> Image:
 
 
 @operation(
-    "Contrast (sigmoid)", "Intensity", Pointwise(), channels="any", arrays=3, kernels=(by_table(),)
+    "Contrast (sigmoid)",
+    "Intensity",
+    Pointwise(),
+    channels="any",
+    arrays=3,
+    exponential=True,
+    kernels=(by_table(),),
 )
 def adjust_sigmoid(
     image: Image,

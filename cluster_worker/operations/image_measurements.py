@@ -147,6 +147,7 @@ def finish_corners(
     arrays=4,
     cost=2.0,
     differs="the table has scikit-image's rows and columns by name, and the values of the peaks",
+    exponential=True,
 )
 def corner_peaks(
     image: Image,

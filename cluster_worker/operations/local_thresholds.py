@@ -115,6 +115,7 @@ def above_mean(
         "for the method mean, every sum is computed by itself; the rounding of scikit-image's "
         f"running sums decides ties; for the median, {DIFFERS}"
     ),
+    exponential=True,
 )
 def threshold_local(
     image: Image,

@@ -108,6 +108,7 @@ def finish(
     takes="labels",
     arrays=4,
     cost=3.0,
+    exponential=True,
     differs=region_tables.DIFFERS,
     kernels=(Kernel(partial(measure, by=region_sums), takes=LABELS, gray=True, exact=True),),
 )
@@ -314,6 +315,7 @@ BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
     arrays=30,
     cost=lambda num_sigma, max_sigma, **_: num_sigma * (4 + max_sigma),
     differs="the table has the columns of scikit-image's result by name",
+    exponential=True,
 )
 def blob_log(
     image: Image,
@@ -368,6 +370,7 @@ def blob_log(
     arrays=30,
     cost=lambda max_sigma, **_: 10 * (4 + max_sigma),
     differs="the table has the columns of scikit-image's result by name",
+    exponential=True,
 )
 def blob_dog(
     image: Image,

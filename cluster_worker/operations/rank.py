@@ -131,6 +131,7 @@ def rank_mean(
     cost_deep=DEEP,
     arrays=3,
     kernels=(histogram_kernel(ranks.geometric_mean, 7.0, outside=ranks.after_last),),
+    exponential=True,
 )
 def rank_geometric_mean(
     image: Image,
@@ -333,6 +334,7 @@ def rank_gradient(
     cost_deep=DEEP,
     arrays=4,
     kernels=(histogram_kernel(ranks.entropy, 15.0, outside=ranks.after_last, gives="float64"),),
+    exponential=True,
 )
 def rank_entropy(
     image: Image,

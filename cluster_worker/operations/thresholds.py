@@ -146,6 +146,7 @@ def isodata(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     channels="gray",
     arrays=3,
     kernels=BY_HISTOGRAM,
+    exponential=True,
 )
 def threshold_yen(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
     """Turn pixels above Yen's threshold white and all others black.
@@ -312,6 +313,7 @@ def peaks(smooth: NDArray[Any]) -> NDArray[np.intp]:
         "floats are summed in 65 536 bins, so that the level may differ in its last digits; "
         "numbers with sign are exact where scikit-image's differences of them wrap around"
     ),
+    exponential=True,
 )
 def threshold_li(image: Image, *, statistics: tuple[Extent, NDArray[np.int64]]) -> Image:
     """Turn pixels above Li's threshold white and all others black.

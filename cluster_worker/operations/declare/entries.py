@@ -134,6 +134,9 @@ class Traits:
     native_dtype : str, optional
         Type that scikit-image gives its result, if the function gives another: so a mask that it
         calls uint8 is shown white at depth "input".
+    exponential : bool
+        Whether it computes exponentials, logarithms, powers or angles although `floats` does not
+        hold.
     differs : str
         What differs from scikit-image natively, and why, as a clause for users; "" if its result is
         scikit-image's to the last bit.
@@ -163,6 +166,7 @@ class Traits:
     without_data: float | None = None
     unclipped_by: Mapping[str, Any] = field(default_factory=dict)
     native_dtype: str | None = None
+    exponential: bool = False
     differs: str = ""
     tolerance: float = 0.0
     seam: float = 0.0
@@ -261,6 +265,18 @@ class Operation(Traits):
     def gives(self) -> Literal["image", "table"]:
         """What it gives. A table leaves the image as it is for the next step."""
         return "table" if isinstance(self.decomposition, Table) else "image"
+
+    @property
+    def follows_processor(self) -> bool:
+        """Whether the last bits of its result may depend on the features of the processor.
+
+        What computes in floats calls exponentials, powers or matrix products of numpy, scipy and
+        OpenCV, or adds products without rounding. They choose their code by the vectors that the
+        processor has, so scikit-image's own results depend on it too. What computes in whole
+        numbers, or compares, counts and moves pixels, has the same bits everywhere. Natively that
+        holds for gray images: a colour is turned to gray by a matrix product.
+        """
+        return self.floats or self.exponential
 
     @property
     def consumes_alpha(self) -> bool:
