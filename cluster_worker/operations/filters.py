@@ -33,6 +33,7 @@ from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.opacity import divide, weights_of
 from cluster_worker.operations.support.reflections import DIFFERS, reflected
 from cluster_worker.operations.support.statistics import some_negative
+from cluster_worker.operations.support.valid_pixels import Valid, each_valid, median_of_valid
 
 filters = lazily("skimage.filters")
 
@@ -391,6 +392,8 @@ def median(
     radius: Radius = 1,
     half_width: HalfWidth = None,
     mode: Border = "nearest",
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Smooth with a median filter, which removes specks and keeps edges sharp.
 
@@ -405,4 +408,8 @@ def median(
     ----------
     skimage.filters.median
     """
-    return smoothed(image, footprint, radius, half_width, mode)
+    if valid is None:
+        return smoothed(image, footprint, radius, half_width, mode)
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    median_of = partial(median_of_valid, neighbourhood=neighbourhood, mode=mode)
+    return each_valid(median_of, image, valid)

@@ -15,6 +15,12 @@ from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TYPES
 from cluster_worker.operations.support.footprints import square_table
 from cluster_worker.operations.support.reflections import DIFFERS, reflected
+from cluster_worker.operations.support.valid_pixels import (
+    Valid,
+    mean_and_deviation_of_valid,
+    mean_of_valid,
+    median_of_valid,
+)
 
 filters = lazily("skimage.filters")
 
@@ -124,6 +130,8 @@ def threshold_local(
     offset: Annotated[float, Number(-1, 1, slider=(-0.2, 0.2), step=0.01)] = 0.0,
     mode: Mode = "reflect",
     cval: Fill = 0.0,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Turn pixels white if they are brighter than their neighbourhood; this suits uneven light.
 
@@ -150,7 +158,10 @@ def threshold_local(
     """
     check_odd("block_size", block_size)
     white = white_of(image)
-    if method == "mean":
+    if valid is not None:
+        level = level_of_valid(image, valid, block_size, method, mode, cval * white)
+        level = level - offset * white
+    elif method == "mean":
         level = window_mean(as_floats(image), block_size, mode, cval * white)
         level -= offset * white
     else:
@@ -166,6 +177,20 @@ def threshold_local(
         level = reflected(level_of, image, reach, mode)
     result: Image = image > level
     return result
+
+
+def level_of_valid(
+    image: Image, valid: Image, block_size: int, method: Method, mode: Mode, cval: float
+) -> Image:
+    """Return the mean or the median of the pixels with data in each neighbourhood."""
+    if method == "median":
+        square = np.ones((block_size, block_size), bool)
+        return median_of_valid(image, valid, square, mode, cval)
+    if method == "gaussian":
+        sigma = sigma_of(block_size)
+        mean = partial(ndimage.gaussian_filter, sigma=sigma, mode=mode)
+        return mean_of_valid(image, valid, mean, cval)
+    return mean_of_valid(image, valid, partial(window_mean, size=block_size, mode=mode), cval)
 
 
 def as_floats(image: Image) -> Image:
@@ -193,8 +218,10 @@ WindowSize = Annotated[
 ]
 
 
-def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
+def mean_and_deviation(image: Image, size: int, valid: Valid = None) -> tuple[Image, Image]:
     """Compute the mean and the standard deviation of the square window around each pixel.
+
+    Of `valid`, if it is given, only the pixels that are true count.
 
     The formula is scikit-image's. Beyond the border lies the mirror image, which does not repeat
     the last pixel.
@@ -204,6 +231,9 @@ def mean_and_deviation(image: Image, size: int) -> tuple[Image, Image]:
     Rejected
         If the image holds NaN or infinity, which scikit-image spreads over all pixels that follow.
     """
+    if valid is not None:
+        mean_of = partial(window_mean, size=size, mode="mirror")
+        return mean_and_deviation_of_valid(image, valid, mean_of)
     floats = as_floats(image)
     if not np.isfinite(floats).all():
         raise Rejected("the image holds NaN or infinity, which leave no deviation from a mean")
@@ -237,6 +267,8 @@ def threshold_niblack(
     image: Image,
     window_size: WindowSize = 15,
     k: Annotated[float, Number(-5, 5, slider=(-1, 1), step=0.05)] = 0.2,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Turn pixels white if they are brighter than a local level, by Niblack's method for text.
 
@@ -257,7 +289,7 @@ def threshold_niblack(
     skimage.filters.threshold_niblack
     """
     check_odd("window_size", window_size)
-    mean, deviation = mean_and_deviation(image, window_size)
+    mean, deviation = mean_and_deviation(image, window_size, valid)
     result: Image = image > mean - k * deviation
     return result
 
@@ -290,6 +322,8 @@ def threshold_sauvola(
     window_size: WindowSize = 15,
     k: Annotated[float, Number(-5, 5, slider=(0, 1), step=0.05)] = 0.2,
     r: Annotated[float | None, Number(0.001, 1, slider=(0.1, 1), step=0.01)] = None,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Turn pixels white if they are brighter than a local level, by Sauvola's method.
 
@@ -320,6 +354,6 @@ def threshold_sauvola(
         greatest = 1.0 if image.dtype.kind == "f" else 0.5 * (white_of(image) - black)
     else:
         greatest = r * white_of(image)
-    mean, deviation = mean_and_deviation(image, window_size)
+    mean, deviation = mean_and_deviation(image, window_size, valid)
     result: Image = image > mean * (1 + k * ((deviation / greatest) - 1))
     return result

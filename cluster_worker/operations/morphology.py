@@ -1,6 +1,6 @@
 """Morphology with a footprint: dilation, erosion, and their combinations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -20,8 +20,13 @@ from cluster_worker.operations.support.footprints import (
     footprint_table,
 )
 from cluster_worker.operations.support.reflections import DIFFERS, reflected
+from cluster_worker.operations.support.valid_pixels import Extremum, Valid, extrema_of_valid
 
 morphology = lazily("skimage.morphology")
+
+# Erosions and dilations in a row, by the extrema that they take.
+OPENING: tuple[Extremum, ...] = ("least", "greatest")
+CLOSING: tuple[Extremum, ...] = ("greatest", "least")
 
 # Costs relative to a Gaussian of one pixel.
 COST_SEPARATE = 1.5
@@ -106,6 +111,29 @@ def filtered(
     # Filters of two steps reflect the result of the first.
     reach = 2 * max(neighbourhood.shape)
     return each_channel(lambda plane: reflected(apply, plane, reach, mode), image)
+
+
+def extrema(
+    order: Sequence[Extremum],
+    image: Image,
+    valid: Image,
+    neighbourhood: NDArray[Any],
+    mode: Border,
+    cval: float,
+) -> Image:
+    """Run an erosion and a dilation in a row on the pixels with data of every colour.
+
+    `order` names the extrema that they take; the others are as for `filtered` and
+    `extrema_of_valid`.
+    """
+    by = {"least": morphology.erosion, "greatest": morphology.dilation}
+    first, second = order
+    around = partial(filtered, mode=mode, cval=cval)
+    filters = [
+        (first, partial(around, by[first], neighbourhood=neighbourhood)),
+        (second, partial(around, by[second], neighbourhood=neighbourhood[::-1, ::-1])),
+    ]
+    return extrema_of_valid(image, valid, filters)
 
 
 def slanted_table(
@@ -239,6 +267,8 @@ def opening(
     half_width: HalfWidth = None,
     mode: Border = "reflect",
     cval: Fill = 0.0,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Open an image: remove bright details that are smaller than the neighbourhood.
 
@@ -249,6 +279,8 @@ def opening(
     skimage.morphology.opening
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
+    if valid is not None:
+        return extrema(OPENING, image, valid, neighbourhood, mode, cval)
     return filtered(morphology.opening, image, neighbourhood, mode, cval)
 
 
@@ -269,6 +301,8 @@ def closing(
     half_width: HalfWidth = None,
     mode: Border = "reflect",
     cval: Fill = 0.0,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Close an image: fill dark details that are smaller than the neighbourhood.
 
@@ -279,6 +313,8 @@ def closing(
     skimage.morphology.closing
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
+    if valid is not None:
+        return extrema(CLOSING, image, valid, neighbourhood, mode, cval)
     return filtered(morphology.closing, image, neighbourhood, mode, cval)
 
 
@@ -299,6 +335,8 @@ def white_tophat(
     half_width: HalfWidth = None,
     mode: Border = "reflect",
     cval: Fill = 0.0,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Show only the bright details that are smaller than the neighbourhood, on black.
 
@@ -309,6 +347,8 @@ def white_tophat(
     skimage.morphology.white_tophat
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
+    if valid is not None:
+        return image - extrema(OPENING, image, valid, neighbourhood, mode, cval)
     return filtered(morphology.white_tophat, image, neighbourhood, mode, cval)
 
 
@@ -329,6 +369,8 @@ def black_tophat(
     half_width: HalfWidth = None,
     mode: Border = "reflect",
     cval: Fill = 0.0,
+    *,
+    valid: Valid = None,
 ) -> Image:
     """Show only the dark details that are smaller than the neighbourhood, bright on black.
 
@@ -339,4 +381,6 @@ def black_tophat(
     skimage.morphology.black_tophat
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
+    if valid is not None:
+        return extrema(CLOSING, image, valid, neighbourhood, mode, cval) - image
     return filtered(morphology.black_tophat, image, neighbourhood, mode, cval)

@@ -35,6 +35,7 @@ from cluster_worker.operations.support.rank_filters import (
     ranked,
     reach,
 )
+from cluster_worker.operations.support.valid_pixels import Valid
 from cluster_worker.pixels.depths import to_depth
 
 util = lazily("skimage.util")
@@ -112,6 +113,7 @@ def rank_mean(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Smooth an image by the mean of each neighbourhood, rounded down.
 
@@ -120,7 +122,7 @@ def rank_mean(
     skimage.filters.rank.mean
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.mean, image, neighbourhood, mask=mask)
+    return ranked(rank.mean, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -140,6 +142,7 @@ def rank_geometric_mean(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Smooth an image by the geometric mean of each neighbourhood.
 
@@ -150,7 +153,7 @@ def rank_geometric_mean(
     skimage.filters.rank.geometric_mean
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.geometric_mean, image, neighbourhood, mask=mask)
+    return ranked(rank.geometric_mean, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -169,6 +172,7 @@ def rank_minimum(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to the darkest value of its neighbourhood.
 
@@ -177,7 +181,7 @@ def rank_minimum(
     skimage.filters.rank.minimum
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.minimum, image, neighbourhood, mask=mask)
+    return ranked(rank.minimum, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -196,6 +200,7 @@ def rank_maximum(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to the brightest value of its neighbourhood.
 
@@ -204,7 +209,7 @@ def rank_maximum(
     skimage.filters.rank.maximum
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.maximum, image, neighbourhood, mask=mask)
+    return ranked(rank.maximum, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -227,6 +232,7 @@ def rank_percentile(
     p0: Share = 0.5,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to a percentile of its neighbourhood, such as the median.
 
@@ -241,7 +247,7 @@ def rank_percentile(
     skimage.filters.rank.percentile
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.percentile, image, neighbourhood, p0=p0, mask=mask)
+    return ranked(rank.percentile, image, neighbourhood, p0=p0, mask=mask, valid=valid)
 
 
 @operation(
@@ -260,6 +266,7 @@ def rank_modal(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to the most frequent value of its neighbourhood, the darkest of several.
 
@@ -268,7 +275,7 @@ def rank_modal(
     skimage.filters.rank.modal
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.modal, image, neighbourhood, mask=mask)
+    return ranked(rank.modal, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -287,6 +294,7 @@ def rank_majority(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to the value that most pixels of its neighbourhood have; equals rank_modal.
 
@@ -295,7 +303,7 @@ def rank_majority(
     skimage.filters.rank.majority
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.majority, image, neighbourhood, mask=mask)
+    return ranked(rank.majority, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -314,6 +322,7 @@ def rank_gradient(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Show edges and texture: the brightest minus the darkest value of each neighbourhood.
 
@@ -322,7 +331,7 @@ def rank_gradient(
     skimage.filters.rank.gradient
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.gradient, image, neighbourhood, mask=mask)
+    return ranked(rank.gradient, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -343,6 +352,7 @@ def rank_entropy(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Show the entropy of each neighbourhood: flat areas are dark, texture is bright.
 
@@ -353,4 +363,4 @@ def rank_entropy(
     skimage.filters.rank.entropy
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.entropy, image, neighbourhood, mask=mask)
+    return ranked(rank.entropy, image, neighbourhood, mask=mask, valid=valid)

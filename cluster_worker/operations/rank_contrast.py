@@ -20,6 +20,7 @@ from cluster_worker.operations.support.rank_filters import (
     ranked,
     reach,
 )
+from cluster_worker.operations.support.valid_pixels import Valid
 
 rank = lazily("skimage.filters.rank")
 
@@ -43,6 +44,7 @@ def rank_autolevel(
     *,
     mask: Mask = None,
     statistics: tuple[NDArray[Any]],
+    valid: Valid = None,
 ) -> Image:
     """Stretch the contrast within each neighbourhood to the full range.
 
@@ -56,7 +58,7 @@ def rank_autolevel(
     skimage.filters.rank.autolevel
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.autolevel, image, neighbourhood, statistics[0], mask=mask)
+    return ranked(rank.autolevel, image, neighbourhood, statistics[0], mask=mask, valid=valid)
 
 
 @operation(
@@ -81,6 +83,7 @@ def rank_autolevel_percentile(
     *,
     mask: Mask = None,
     statistics: tuple[NDArray[Any]],
+    valid: Valid = None,
 ) -> Image:
     """Stretch the contrast within each neighbourhood between two percentiles of its levels.
 
@@ -102,7 +105,14 @@ def rank_autolevel_percentile(
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
     return ranked(
-        rank.autolevel_percentile, image, neighbourhood, statistics[0], p0=p0, p1=p1, mask=mask
+        rank.autolevel_percentile,
+        image,
+        neighbourhood,
+        statistics[0],
+        p0=p0,
+        p1=p1,
+        mask=mask,
+        valid=valid,
     )
 
 
@@ -122,6 +132,7 @@ def rank_enhance_contrast(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to the darkest or the brightest value around it, whichever is nearer.
 
@@ -130,7 +141,7 @@ def rank_enhance_contrast(
     skimage.filters.rank.enhance_contrast
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.enhance_contrast, image, neighbourhood, mask=mask)
+    return ranked(rank.enhance_contrast, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -150,6 +161,7 @@ def rank_equalize(
     *,
     mask: Mask = None,
     statistics: tuple[NDArray[Any]],
+    valid: Valid = None,
 ) -> Image:
     """Equalize the histogram of each neighbourhood: details show in dark and in bright areas.
 
@@ -163,7 +175,7 @@ def rank_equalize(
     skimage.filters.rank.equalize
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.equalize, image, neighbourhood, statistics[0], mask=mask)
+    return ranked(rank.equalize, image, neighbourhood, statistics[0], mask=mask, valid=valid)
 
 
 @operation(
@@ -183,6 +195,7 @@ def rank_subtract_mean(
     *,
     mask: Mask = None,
     statistics: tuple[NDArray[Any]],
+    valid: Valid = None,
 ) -> Image:
     """Subtract the local mean, which removes uneven light.
 
@@ -198,7 +211,7 @@ def rank_subtract_mean(
     skimage.filters.rank.subtract_mean
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.subtract_mean, image, neighbourhood, statistics[0], mask=mask)
+    return ranked(rank.subtract_mean, image, neighbourhood, statistics[0], mask=mask, valid=valid)
 
 
 @operation(
@@ -217,6 +230,7 @@ def rank_threshold(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Turn pixels brighter than the mean of their neighbourhood white and all others black.
 
@@ -229,7 +243,7 @@ def rank_threshold(
     skimage.filters.rank.threshold
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.threshold, image, neighbourhood, mask=mask).astype(bool)
+    return ranked(rank.threshold, image, neighbourhood, mask=mask, valid=valid).astype(bool)
 
 
 @operation(
@@ -248,6 +262,7 @@ def rank_otsu(
     half_width: HalfWidth = None,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Set each pixel to Otsu's threshold of its neighbourhood.
 
@@ -256,7 +271,7 @@ def rank_otsu(
     skimage.filters.rank.otsu
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.otsu, image, neighbourhood, mask=mask)
+    return ranked(rank.otsu, image, neighbourhood, mask=mask, valid=valid)
 
 
 @operation(
@@ -276,6 +291,7 @@ def rank_noise_filter(
     *,
     mask: Mask = None,
     statistics: tuple[NDArray[Any]],
+    valid: Valid = None,
 ) -> Image:
     """Show isolated noise: the difference of each pixel from the nearest level around it.
 
@@ -290,7 +306,7 @@ def rank_noise_filter(
     skimage.filters.rank.noise_filter
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.noise_filter, image, neighbourhood, statistics[0], mask=mask)
+    return ranked(rank.noise_filter, image, neighbourhood, statistics[0], mask=mask, valid=valid)
 
 
 @operation(
@@ -311,6 +327,7 @@ def rank_mean_bilateral(
     s1: Levels = 10,
     *,
     mask: Mask = None,
+    valid: Valid = None,
 ) -> Image:
     """Smooth an image by the mean of those neighbours with similar levels; edges stay sharp.
 
@@ -326,4 +343,4 @@ def rank_mean_bilateral(
     skimage.filters.rank.mean_bilateral
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
-    return ranked(rank.mean_bilateral, image, neighbourhood, s0=s0, s1=s1, mask=mask)
+    return ranked(rank.mean_bilateral, image, neighbourhood, s0=s0, s1=s1, mask=mask, valid=valid)

@@ -38,6 +38,8 @@ class ImageHeader(NamedTuple):
         (height, width) of a pixel in metres, if it is known.
     channels : tuple of str
         Names of the channels without alpha; empty if the file does not name them.
+    spreads : bool
+        Whether NaN is computed with as any other number, so that it spreads.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +50,7 @@ class ImageHeader(NamedTuple):
     nodata: float | None = None
     pixel_size: tuple[float, float] | None = None
     channels: tuple[str, ...] = ()
+    spreads: bool = False
 
     @property
     def colours(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cluster_worker.operations import OPERATIONS
+from cluster_worker.operations import OPERATIONS, Operation
 from cluster_worker.operations.declare import Stage
 from cluster_worker.operations.support import masks
 from cluster_worker.pixels.depths import floats_for
@@ -90,8 +90,21 @@ def plan(request: PlanRequest) -> Plan:
 
 def alone(request: PlanRequest) -> Branch:
     """Return the branch of a chain that is no part of a recipe."""
-    marks = request.depth == "input" and nodata.stands_apart(request.image)
-    return Branch(State(request.image, marks=marks), request.image)
+    marks = request.depth == "input"
+    return Branch(state_of(request.image, marks=marks), request.image)
+
+
+def state_of(image: ImageHeader, *, marks: bool) -> State:
+    """Return what a chain begins with for an image as it is given.
+
+    `marks` says whether pixels without data are told from others at all.
+    """
+    return State(
+        image,
+        marks=marks and nodata.stands_apart(image),
+        stated=image.nodata is not None,
+        is_mask=image.kind == "mask" and image.dtype != "bool",
+    )
 
 
 def plan_of_chain(request: PlanRequest, chain: Chain) -> Plan:
@@ -208,10 +221,8 @@ def add_step(
         parameters = for_labels(parameters)
     keeps = keeps_values(operation, parameters)
     check_kind(operation, request.depth, chain, keeps=keeps)
-    is_stored = chain.marks and not chain.marked and chain.dtype == chain.stored
-    if is_stored and not keeps and operation.gives != "table":
-        chain.add(nodata.marked(branch.start.image, chain.dtype))
-        chain.marked = True
+    if not keeps:
+        mark(chain, operation, branch.start.image)
     weighs = chain.alpha and request.depth == "input" and operation.weighs(parameters)
     if weighs and (operation.floats or operation.weighted is None):
         to_float(request.depth, chain)
@@ -230,9 +241,11 @@ def add_step(
         stages = weighted(operation, parameters, kernel, moves)
     if inputs:
         stages = attach(operation, stages, inputs, branch.states, chain, request.depth)
-    if chain.marked:
+    holes = holes_of(chain, branch.start.image)
+    if holes is not None:
         averages = operation.weighs(parameters)
-        stages = nodata.stages_for(operation, stages, averages=averages, keeps=keeps)
+        plain = operation.plain_stages(parameters, inputs)
+        stages = nodata.stages_for(operation, stages, plain, holes, averages=averages, keeps=keeps)
     for stage in stages:
         chain.add(
             stage if chain.alpha else without_alpha(stage),
@@ -243,6 +256,8 @@ def add_step(
     if operation.gives == "table":
         chain.gives_table = True
         return
+    if holes is not None and np.dtype(chain.dtype).kind == "f":
+        chain.marked = True
     if moves and chain.alpha:
         chain.moves.append(step)
         if weighs:
@@ -265,11 +280,50 @@ def add_step(
         chain.shows = operation.shows
 
 
+def mark(chain: Chain, operation: Operation, image: ImageHeader) -> None:
+    """Turn pixels without data into what an operation's rule for them needs: NaN in most cases.
+
+    Whole numbers stay as they are for an operation that asks which pixels have data, and for
+    tables; for an operation on labels such pixels are background.
+    """
+    if not chain.marks or chain.marked or chain.dtype != chain.stored:
+        return
+    value = nodata.stored_value(image)
+    if value is None:
+        chain.marked = True
+        return
+    dissolved = operation.floats or (operation.channels == "gray" and chain.channels)
+    whole = np.dtype(chain.dtype).kind != "f"
+    if operation.gives == "table" or (operation.takes_valid and whole and not dissolved):
+        return
+    if chain.is_labels or operation.takes == "labels":
+        chain.add(Stage(partial(nodata.to_background, value=value), name="to_background"))
+        chain.marks = False
+        return
+    chain.add(nodata.marked(image, chain.dtype))
+    chain.marked = True
+
+
+def holes_of(chain: Chain, image: ImageHeader) -> nodata.Holes | None:
+    """Return how the pixels without data of an image are known now; None if it has none."""
+    together = image.kind == "picture"
+    if chain.is_labels:
+        return None
+    if chain.marked:
+        return nodata.Holes(None, together, chain.stated)
+    if not chain.marks or chain.dtype != chain.stored:
+        return None
+    value = nodata.stored_value(image)
+    return None if value is None else nodata.Holes(value, together, chain.stated)
+
+
 def end_chain(request: PlanRequest, chain: Chain, branch: Branch) -> None:
     """Add the stages that end a chain: those that make its result what others expect."""
     if chain.gives_table:
         return
     if branch.mask_for:
+        if nodata.stored_value(branch.start.image) is not None and chain.marks and not chain.marked:
+            chain.add(nodata.marked(branch.start.image, chain.dtype))
         to_gray(request.depth, chain)
         chain.add(masks.as_mask(branch.mask_for))
         chain.kind, chain.alpha, chain.marked, chain.marks = "mask", False, False, False

@@ -194,15 +194,17 @@ def return_to_depth(chain: Chain, image: ImageHeader, shows: Any) -> None:
         if chain.dtype != "uint32" and not chain.convert_in_last_stage("uint32"):
             chain.add(Stage(partial(np.asarray, dtype=np.uint32), name="to_labels"))
         return
-    if chain.marked and image.nodata is None:
-        # Another image of the recipe has pixels without data, and this one no value for them.
-        chain.add(Stage(nodata.without_nan, name="to_depth"))
+    floats = np.dtype(image.dtype).kind == "f"
+    if chain.marked and nodata.stored_value(image) is None:
+        if not floats:
+            # Another image of the recipe has pixels without data, and this one no value for them.
+            chain.add(Stage(nodata.without_nan, name="to_depth"))
         chain.marked = False
     if chain.marked:
-        if shows == "extent":
+        if shows == "extent" and not floats:
             measures = statistics.EXTENT_OF_NUMBERS
             chain.add(Stage(statistics.stretch, measures=measures, name="to_range"))
-        elif shows is not None and np.dtype(image.dtype).kind != "f":
+        elif shows not in (None, "extent") and not floats:
             low, high = shows
             chain.add(Stage(partial(statistics.scale, low=low, high=high), name="to_range"))
         chain.add(nodata.unmarked(image))

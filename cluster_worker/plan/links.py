@@ -90,7 +90,9 @@ class Chain:
     marked : bool
         Whether pixels without data are NaN now.
     marks : bool
-        Whether a value still stands for pixels without data.
+        Whether pixels may have no data, by a value or by NaN.
+    stated : bool
+        Whether the file or the request states that some have none.
     stored : str
         Dtype in which it does.
     shows : tuple of float or "extent" or None
@@ -121,6 +123,7 @@ class Chain:
         self.averaged_by = start.averaged_by
         self.marked = start.marked
         self.marks = start.marks
+        self.stated = start.stated
         self.stored = self.dtype
         self.shows = start.shows
         self.discrete: int | None = None

@@ -7,25 +7,34 @@ of less than half data has none. Erosion and dilation take the pixels with data.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from cluster_worker.errors import Rejected
-from cluster_worker.operations.declare import Image, Operation, Place, Stage, Stages
-from cluster_worker.operations.support import clipping
-from cluster_worker.operations.support.opacity import CLEAR
+from cluster_worker.operations.declare import Image, Operation, Stage, Stages, takes_keyword
+from cluster_worker.operations.support import clipping, statistics
 from cluster_worker.pixels.depths import floats_for, to_depth
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.plan.alpha import opaque
-from cluster_worker.plan.blocks import run_stage
+from cluster_worker.plan.blocks import run_stage, whole_place
+from cluster_worker.plan.valid_blocks import (
+    By,
+    Value,
+    as_nan,
+    averaged,
+    by_valid,
+    filled,
+    prepared_measures,
+    prepared_stage,
+    refuse_nan,
+    restored,
+    unmasked,
+    zero_filled,
+)
 
-# Shares of data that differ from all by rounding alone.
-WHOLE = 1 - 1e-5
-# Least share of data in a pixel that was made between others.
-LEAST_SHARE = 0.5
+# What to do where an operation has no rule.
+REMEDY = 'set nodata to "spread" to compute with them as scikit-image does'
 
 
 class NoRule(Rejected):
@@ -33,15 +42,30 @@ class NoRule(Rejected):
 
 
 def stands_apart(image: ImageHeader) -> bool:
-    """Return whether a value of an image stands for pixels without data."""
-    if image.nodata is None or image.alpha or image.kind in ("mask", "labels"):
+    """Return whether pixels of an image may have no data: by its value for them, or by NaN.
+
+    Labels have 0 for the background; another value becomes that.
+    """
+    if image.alpha or image.spreads or image.kind == "mask":
         return False
-    kind = np.dtype(image.dtype).kind
-    if kind == "f":
-        return True
-    limits = np.iinfo(image.dtype)
+    if image.kind == "labels":
+        return bool(stored_value(image))
+    return np.dtype(image.dtype).kind == "f" or stored_value(image) is not None
+
+
+def stored_value(image: ImageHeader) -> Value:
+    """Return the value of pixels without data in the image's own numbers; None without one.
+
+    NaN needs no value, and one that the numbers cannot hold is none.
+    """
+    given = np.dtype(image.dtype)
+    if image.nodata is None or given.kind == "b":
+        return None
+    if given.kind == "f":
+        return None if math.isnan(image.nodata) else given.type(image.nodata)
+    limits = np.iinfo(given)
     whole = math.isfinite(image.nodata) and image.nodata == int(image.nodata)
-    return whole and limits.min <= image.nodata <= limits.max
+    return given.type(image.nodata) if whole and limits.min <= image.nodata <= limits.max else None
 
 
 def marked(image: ImageHeader, dtype: str) -> Stage:
@@ -107,8 +131,35 @@ def without_nan(image: Image) -> Image:
     return np.where(np.isnan(image), image.dtype.type(0), image)
 
 
-def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: bool) -> Stages:
-    """Return an operation's stages for an image with NaN for pixels without data.
+@dataclass(frozen=True)
+class Holes:
+    """How an image before a step says which of its pixels have no data.
+
+    Attributes
+    ----------
+    value : numpy number or None
+        Their value in an image of whole numbers; None if they are NaN.
+    together : bool
+        Whether such a pixel has that value in all channels, as in pictures.
+    is_stated : bool
+        Whether the file or the request states it; else an image of floats may hold NaN.
+    """
+
+    value: Value = None
+    together: bool = False
+    is_stated: bool = True
+
+
+def stages_for(
+    operation: Operation,
+    stages: Stages,
+    plain: Stages,
+    holes: Holes,
+    *,
+    averages: bool,
+    keeps: bool,
+) -> Stages:
+    """Return an operation's stages for an image in which some pixels have no data.
 
     Parameters
     ----------
@@ -116,6 +167,10 @@ def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: b
         What is done.
     stages : tuple of Stage
         Its stages.
+    plain : tuple of Stage
+        Its stages by its function, and those of `operation.weighted` if it has that.
+    holes : Holes
+        How the image says which pixels have no data.
     averages, keeps : bool
         Whether it averages pixels, and whether it only moves them.
 
@@ -124,13 +179,17 @@ def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: b
     NoRule
         If there is no rule for it.
     """
+    if operation.gives == "table":
+        return tuple(of_table(operation, each, holes) for each in stages)
     decomposition = operation.decomposition.name
-    plain = decomposition == "pointwise" or (
+    pointwise = decomposition == "pointwise" or (
         decomposition == "statistical" and not any(each.halo for each in stages)
     )
-    if keeps or plain:
+    if keeps or pointwise or operation.takes != "picture":
         return stages
-    if averages and operation.weighted is None and not any(each.whole for each in stages):
+    if operation.takes_valid or operation.weighted is not None:
+        return by_function(operation, stages, plain, holes)
+    if averages and not any(each.whole for each in stages):
         return tuple(by_data(each) for each in stages if not clipping.is_bound(each))
     if operation.without_data is not None:
         fill = operation.without_data
@@ -138,7 +197,72 @@ def stages_for(operation: Operation, stages: Stages, *, averages: bool, keeps: b
             replace(each, function=partial(filled, stage=each, fill=fill), model=each.model or each)
             for each in stages
         )
-    raise NoRule(f"{operation.name}: has no rule for pixels without data")
+    return without_rule(operation, stages, holes)
+
+
+def without_rule(operation: Operation, stages: Stages, holes: Holes) -> Stages:
+    """Return the stages of an operation that has no rule: they refuse NaN.
+
+    Raises
+    ------
+    NoRule
+        If the image states that some pixels have no data.
+    """
+    if holes.is_stated:
+        raise NoRule(f"{operation.name}: has no rule for pixels without data; {REMEDY}")
+    return tuple(prepared_stage(each, partial(refuse_nan, remedy=REMEDY)) for each in stages)
+
+
+def by_function(operation: Operation, stages: Stages, plain: Stages, holes: Holes) -> Stages:
+    """Return the stages of an operation whose function knows which pixels have data."""
+    if operation.group == "Rank filters" and not holes.is_stated:
+        # They refuse NaN themselves: whole numbers, which they give, have none.
+        return stages
+    by: By = "valid" if operation.takes_valid else "alpha"
+    fill = partial(zero_filled, value=holes.value, together=holes.together)
+    run = partial(by_valid, value=holes.value, together=holes.together, by=by)
+    example = partial(of_example, value=holes.value, together=holes.together)
+    return tuple(
+        replace(
+            stage,
+            function=partial(run, stage=stage, valid_stage=other),
+            measures=prepared_measures(stage.measures, fill),
+            model=None,
+            like=partial(example, stage=stage.model or stage),
+        )
+        for stage, other in zip(stages, plain, strict=True)
+    )
+
+
+def of_example(image: Image, stage: Stage, value: Value, together: bool) -> Image:
+    """Return a small result of a filter, of the dtype that pixels without data need."""
+    result = run_stage(stage, image, whole_place(image))
+    return restored(result, np.ones(result.shape, bool), value, together)
+
+
+def of_table(operation: Operation, stage: Stage, holes: Holes) -> Stage:
+    """Return the stage of a table that counts the pixels with data.
+
+    Raises
+    ------
+    NoRule
+        If the table has no mask for the pixels that it counts, and some are stated to be none.
+    """
+    *before, measure = stage.measures
+    if not takes_keyword(measure.of, "mask") or operation.takes != "picture":
+        if holes.is_stated and operation.takes == "picture":
+            raise NoRule(f"{operation.name}: has no rule for pixels without data; {REMEDY}")
+        return stage
+    if before:
+        before = list(statistics.EXTENT_OF_NUMBERS)
+        before = list(prepared_measures(tuple(before), partial(as_nan, value=holes.value)))
+    counted = replace(measure, of=unmasked(measure.of, holes.value, holes.together))
+    return replace(stage, measures=(*before, counted))
+
+
+def to_background(image: Image, value: np.generic) -> Image:
+    """Return labels with 0, the background, for pixels without data."""
+    return np.where(image == value, image.dtype.type(0), image)
 
 
 def by_data(stage: Stage) -> Stage:
@@ -149,50 +273,3 @@ def by_data(stage: Stage) -> Stage:
         # The sums of a part of the pixels have another range: their quotient is clipped instead.
         model, bare = replace(model, measures=()), replace(stage, measures=())
     return replace(stage, function=partial(averaged, stage=bare), model=model, dtype="float32")
-
-
-def core_of(
-    stage: Stage, block: Image, place: Place, statistics: tuple[Any, ...] | None = None
-) -> Image:
-    """Run a stage on a block, and return the core of the result."""
-    result = run_stage(stage, block, place, statistics=statistics)
-    return result if stage.returns_core else result[place.inner]
-
-
-def averaged(
-    image: Image,
-    *,
-    place: Place,
-    out: Image | None,  # noqa: ARG001 - says that the result is the core alone
-    statistics: tuple[Any, ...] = (),
-    stage: Stage,
-) -> Image:
-    """Filter the pixels of a block that have data; `out` is not used."""
-    valid = ~np.isnan(image)
-    sums = core_of(stage, np.where(valid, image, 0), place, statistics)
-    weight = replace(opaque(stage), measures=())
-    share = core_of(weight, valid.astype(image.dtype), place)
-    # Where nothing is missing, the quotient would only round.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result: Image = np.where(share >= WHOLE, sums, sums / np.maximum(share, CLEAR))
-    if stage.geometry and statistics:
-        low, high = clipping.range_with_fill(statistics[0], stage)
-        np.clip(result, low, high, out=result)
-    there = share >= LEAST_SHARE if stage.geometry else valid[place.inner]
-    result[~there] = np.nan
-    return result
-
-
-def filled(
-    image: Image,
-    *,
-    place: Place,
-    out: Image | None,  # noqa: ARG001 - says that the result is the core alone
-    statistics: tuple[Any, ...] = (),
-    stage: Stage,
-    fill: float,
-) -> Image:
-    """Run a stage with another value for pixels without data, which then stay so."""
-    empty = np.isnan(image)
-    result = core_of(stage, np.where(empty, image.dtype.type(fill), image), place, statistics)
-    return np.where(empty[place.inner], np.nan, result).astype(result.dtype, copy=False)

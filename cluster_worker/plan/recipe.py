@@ -18,8 +18,7 @@ from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.declare import Table
 from cluster_worker.pixels.header import ImageHeader, Kind
 from cluster_worker.pixels.placement import Placement
-from cluster_worker.plan import nodata
-from cluster_worker.plan.chain import Branch, build_chain, plan, plan_of_chain
+from cluster_worker.plan.chain import Branch, build_chain, plan, plan_of_chain, state_of
 from cluster_worker.plan.links import Chain
 from cluster_worker.plan.passes import Buffer, Density, Pass, Plan
 from cluster_worker.plan.request import PlanRequest, RecipeRequest, Request, check_image
@@ -275,7 +274,7 @@ class Draft:
         given = (request.image, *(image for _, image in request.inputs))
         marks = request.depth == "input"
         # What each surface holds, and the number of the surface that each image lies on.
-        self.states = [State(each, marks=marks and nodata.stands_apart(each)) for each in given]
+        self.states = [state_of(each, marks=marks) for each in given]
         self.surface_of = {image: image for image in range(len(given))}
         self.masks: dict[int, int] = {}
         self.chains: list[PlannedChain] = []
@@ -483,4 +482,5 @@ def state_after(chain: Chain, planned: Plan, before: State) -> State:
         chain.density,
         chain.placement,
         chain.values_kept,
+        chain.stated,
     )

@@ -153,13 +153,15 @@ class Reading(NamedTuple):
                 f"{self.where}: takes a picture, got labels; colour them with label2rgb first"
             )
         floats = np.dtype(dtype).kind == "f"
-        if self.state.marked:
-            self.chain.marked = True
+        stated = self.state.stated
+        if self.state.marked and stated:
+            self.chain.marked = self.chain.stated = True
         if self.state.is_mask:
             return self.made(partial(mask_to_depth, dtype=dtype), dtype)
-        if self.state.marks and floats:
-            self.chain.marked = True
-            value = np.dtype(image.dtype).type(image.nodata)
+        if self.state.marks and stated and floats:
+            self.chain.marked = self.chain.stated = True
+        value = nodata.stored_value(image)
+        if self.state.marks and value is not None and floats:
             together = image.kind == "picture"
             to_nan = partial(nodata.to_nan, value=value, dtype=dtype, together=together)
             return self.made(to_nan, dtype)

@@ -15,7 +15,9 @@ class State(NamedTuple):
     image : ImageHeader
         Its shape, alpha included, its dtype and its kind.
     marks, marked : bool
-        Whether a value stands for pixels without data; whether they are NaN already.
+        Whether pixels may have no data, by a value or by NaN; whether they are NaN already.
+    stated : bool
+        Whether the file or the request states that some pixels have no data.
     averaged_by : str
         The operation that mixed its levels, so that it is no mask; "" if there is none.
     shows : tuple of float or "extent" or None
@@ -35,6 +37,7 @@ class State(NamedTuple):
     density: Density | None = Density()
     placement: Placement | None = Placement()
     values_kept: bool = True
+    stated: bool = False
 
     @property
     def channels(self) -> tuple[int, ...]:

@@ -126,7 +126,8 @@ class Traits:
         Its function for colours that count by their alpha, which asks for ``alpha``, if that is not
         the quotient of two calls of its own function.
     without_data : float, optional
-        What pixels without data count as, so that they do not change its result: infinity for a
+        For an operation whose function does not ask for ``valid`` (which pixels have data): what
+        the others count as, so that they do not change its result. Infinity for a
         minimum, minus infinity for a maximum.
     unclipped_by : dict
         Parameters with which it keeps floats beyond -1…1, which it cuts off otherwise. At depth
@@ -247,6 +248,12 @@ class Operation(Traits):
         """Return its stages by `weighted`, for one set of parameters."""
         return self.named(self.decomposition.stages(self.weighted or self.function, parameters))
 
+    def plain_stages(self, parameters: Mapping[str, Any], inputs: Collection[str] = ()) -> Stages:
+        """Return its stages by the function that knows which pixels count, without a kernel."""
+        if self.weighted is not None and not self.takes_valid:
+            return self.weighted_stages(parameters)
+        return self.stages(parameters, None, inputs)
+
     def cuts_off(self, parameters: Mapping[str, Any]) -> bool:
         """Return whether it cuts off floats beyond -1…1 with these parameters."""
         return any(parameters[name] != value for name, value in self.unclipped_by.items())
@@ -277,6 +284,11 @@ class Operation(Traits):
         holds for gray images: a colour is turned to gray by a matrix product.
         """
         return self.floats or self.exponential
+
+    @property
+    def takes_valid(self) -> bool:
+        """Whether its function asks which pixels have data, if some have none."""
+        return "valid" in context_of(self.function)
 
     @property
     def consumes_alpha(self) -> bool:

@@ -12,8 +12,9 @@ from cluster_worker.operations.declare.channels import Image
 from cluster_worker.pixels.tiling import Span, all_of
 
 # What a function may ask for by keyword-only parameters, besides its block.
+# `valid` comes only where some pixels have no data: its default stands for all.
 CONTEXT = frozenset(
-    ("alpha", "dtype", "history", "model", "out", "place", "shows", "statistics", "target")
+    ("alpha", "dtype", "history", "model", "out", "place", "shows", "statistics", "target", "valid")
 )
 
 

@@ -21,16 +21,10 @@ Levels = tuple[Any, ...]
 
 
 def levels_of(image: Image) -> Levels:
-    """Return the least levels of a block.
-
-    Raises
-    ------
-    Rejected
-        If the image holds NaN.
-    """
+    """Return the least levels of a block. NaN, which says that a pixel has no data, is as 0."""
     values = image.ravel()
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise Rejected("takes a mask, got a picture that holds NaN")
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(0), values)
     return tuple(np.unique(values)[: CLASSES_MAX + 1].tolist())
 
 
@@ -65,7 +59,7 @@ def not_zero(image: Image, *, place: Place, statistics: tuple[Levels]) -> Image:
     """Return the mask of the pixels that are not 0, of a picture that is a mask."""
     check_levels(statistics[0], image.dtype, place.shape[0] * place.shape[1])
     mask: Image = image != 0
-    return mask
+    return mask & ~np.isnan(image) if image.dtype.kind == "f" else mask
 
 
 def checked(image: Image, *, place: Place, statistics: tuple[Levels]) -> Image:

@@ -13,6 +13,7 @@ from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Input, Kernel, Measure, Number, always
 from cluster_worker.operations.support.footprints import Footprint, footprint_reach
 from cluster_worker.operations.support.statistics import ROUNDING
+from cluster_worker.operations.support.valid_pixels import Valid
 
 util = lazily("skimage.util")
 
@@ -127,6 +128,7 @@ def ranked(
     most: NDArray[Any] | None = None,
     *,
     mask: Image | None = None,
+    valid: Valid = None,
     **parameters: float,
 ) -> Image:
     """Run one of scikit-image's rank filters on every colour.
@@ -143,18 +145,20 @@ def ranked(
         Greatest value of each colour in the whole image, if the result depends on it.
     mask : ndarray of bool, optional
         The pixels that count, in rows and columns.
+    valid : ndarray of bool, optional
+        The pixels with data, of the block's shape; all by default. The others do not count either.
     **parameters
         Parameters of the function.
     """
     if image.ndim == 2:
-        return ranked_plane(function, image, neighbourhood, most, mask, parameters)
+        return ranked_plane(function, image, neighbourhood, most, both(mask, valid), parameters)
     planes = [
         ranked_plane(
             function,
             image[..., i],
             neighbourhood,
             None if most is None else most[i],
-            mask,
+            both(mask, None if valid is None else valid[..., i]),
             parameters,
         )
         for i in range(image.shape[2])
@@ -162,26 +166,35 @@ def ranked(
     return np.stack(planes, axis=2)
 
 
+def both(mask: Image | None, valid: Image | None) -> Image | None:
+    """Return the pixels of a mask that have data; None stands for all."""
+    if mask is None or valid is None:
+        return valid if mask is None else mask
+    return mask & valid
+
+
 def ranked_plane(
     function: Callable[..., Image],
     plane: Image,
     neighbourhood: NDArray[Any],
     most: Any,
-    mask: Image | None,
+    counted: Image | None,
     parameters: dict[str, float],
 ) -> Image:
     """Run a rank filter on one colour, with as many bins as the whole image has."""
     levels = as_levels(plane)
+    counted = None if counted is None else counted.astype(np.uint8)
     with warnings.catch_warnings():
         # scikit-image warns that many bins are slow.
         warnings.simplefilter("ignore", UserWarning)
         if most is None or levels.dtype == np.uint8 or levels.max() == most:
-            result: Image = function(levels, neighbourhood, mask=mask, **parameters)
+            result: Image = function(levels, neighbourhood, mask=counted, **parameters)
             return result
         # An extra row holds the greatest value, so that there are bins up to it. The row is masked
         # and counts in no neighbourhood.
         row = ((0, 1), (0, 0))
-        seen = np.pad(np.ones(levels.shape, np.bool_) if mask is None else mask, row)
+        counted = np.ones(levels.shape, np.uint8) if counted is None else counted
+        seen = np.pad(counted, row)
         levels = np.pad(levels, row, constant_values=most)
         return function(levels, neighbourhood, mask=seen, **parameters)[:-1]
 

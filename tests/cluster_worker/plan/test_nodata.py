@@ -101,10 +101,11 @@ def test_data_that_happens_to_become_the_value_is_moved_beside_it():
     assert (found.ravel()[1:] == 1).all()
 
 
-def test_an_operation_without_a_rule_says_so():
+def test_an_operation_without_a_rule_says_what_to_do():
     image, _ = heights("uint8", 0)
-    with pytest.raises(NoRule, match="median: has no rule for pixels without data"):
-        run(image, 0.0, {"operation": "median"})
+    said = 'gabor: has no rule for pixels without data; set nodata to "spread"'
+    with pytest.raises(NoRule, match=said):
+        run(image, 0.0, {"operation": "gabor"})
 
 
 RESAMPLED = [
