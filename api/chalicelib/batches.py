@@ -14,7 +14,14 @@ from chalicelib.problems import Problem
 from chalicelib.services import Services
 from chalicelib.transitions import FIRST_LOOK_MS
 from config.contract import recipe
-from config.contract.job import CHAIN_VERSION, RECIPE_VERSION, Batch, Job, changed_at
+from config.contract.job import (
+    CHAIN_VERSION,
+    READING_VERSION,
+    RECIPE_VERSION,
+    Batch,
+    Job,
+    changed_at,
+)
 from config.contract.references import is_chain
 from config.contract.table_access import Busy
 from config.contract.writes import Write, put_new, reserve
@@ -87,8 +94,14 @@ def reuse_of(image: Mapping[str, Any]) -> str:
     return f"{reuse['batch']}/{reuse['job']}" if reuse else ""
 
 
-def version_of(steps: Sequence[Mapping[str, Any]], catalogue: Mapping[str, Any]) -> int:
-    """Return the version of the messages of jobs with these steps."""
+def version_of(
+    steps: Sequence[Mapping[str, Any]],
+    catalogue: Mapping[str, Any],
+    read: Mapping[str, Any],
+) -> int:
+    """Return the version of the messages of jobs with these steps and options of reading."""
+    if read:
+        return READING_VERSION
     return CHAIN_VERSION if is_chain(steps, recipe.by_name(catalogue)) else RECIPE_VERSION
 
 
@@ -153,7 +166,8 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         metadata=body.get("metadata", "keep"),
         quality=quality_of(body),
         inputs=inputs.find(services, body.get("inputs", {})),
-        version=version_of(body["steps"], services.catalogue),
+        version=version_of(body["steps"], services.catalogue, body.get("read", {})),
+        read=body.get("read", {}),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),

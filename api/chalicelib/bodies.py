@@ -15,6 +15,7 @@ from chalicelib.problems import Problem
 from chalicelib.schema_parts import reference
 from chalicelib.schemas import Limits, components
 from config.contract import recipe
+from config.contract.reading import RULES
 from config.contract.show import show
 
 # Larger sizes are shown as this one: no file has it, and a sentence can still show it.
@@ -196,6 +197,8 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
     """Return one sentence: where, which rule, what was found."""
     where = path_of(error, root) or "the body"
     schema, rule, value = error.definition, error.rule, error.value
+    if rule in ("type", "pattern") and error.path[-2:-1] == ["read"] and error.path[-1] in RULES:
+        return f"{where}: {RULES[error.path[-1]]}, got {show(value)}"
     if rule == "type":
         return f"{where}: must be {KINDS.get(schema['type'], schema['type'])}, got {show(value)}"
     if rule == "required":

@@ -31,7 +31,7 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not services.publisher.in_reach:
         raise Problem(503, "this installation has no previews: its worker sleeps between batches")
-    question = Question(body["picture"], content_of(body), tuple(body["steps"]))
+    question = Question(body["picture"], content_of(body), tuple(body["steps"]), body.get("read"))
     try:
         with asker(services) as publisher:
             answer = Answer.from_bytes(publisher.ask(question.to_bytes(), resources.PREVIEWS))
@@ -51,6 +51,7 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
         "margin": answer.margin,
         "image_kind": answer.image_kind,
         "tables": list(answer.tables),
+        "file": dict(answer.file) or None,
     }
 
 

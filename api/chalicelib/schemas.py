@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.images import TYPES
+from chalicelib.preview_schemas import (
+    COLUMNS,
+    IMAGE_KIND,
+    PREVIEW,
+    STEP_OF_RESULT,
+    new_preview,
+)
 from chalicelib.schema_parts import (
     BATCH_ID,
     JOB_ID,
@@ -22,12 +29,9 @@ from chalicelib.schema_parts import (
 from chalicelib.step_schemas import steps
 from config.contract import resources
 from config.contract.job import STATES
-from config.contract.references import ORIGINAL
+from config.contract.reading import OPTIONS
 from config.contract.resources import LANES
 from config.contract.settings import ApiSettings
-
-# Characters of base64: a picture of 512 × 512 pixels has room, within the limit for a body.
-PREVIEW_CONTENT_MAX = 960_000
 
 # Other images that the steps of a batch may read.
 INPUTS_MAX = 10
@@ -73,10 +77,11 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 "depth": reference("Depth"),
                 "metadata": reference("Metadata"),
                 "quality": reference("Quality"),
+                "read": reference("Reading"),
                 "inputs": INPUTS,
                 "images": images,
             },
-            optional=("format", "depth", "metadata", "quality", "inputs"),
+            optional=("format", "depth", "metadata", "quality", "read", "inputs"),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -91,6 +96,10 @@ def requests(limits: Limits) -> dict[str, Schema]:
             }
         ),
         "NewPreview": new_preview(),
+        "Reading": {
+            **record(OPTIONS, optional=tuple(OPTIONS)),
+            "description": "How files are read; what is left out is as each file says.",
+        },
         "Format": {
             "type": "string",
             "enum": ["same", "jpeg", "png", "webp", "tiff"],
@@ -157,28 +166,6 @@ def image(limits: Limits) -> Schema:
     return made | {"not": {"required": ["source", "reuse"]}}
 
 
-def new_preview() -> Schema:
-    """Build the schema of a request for a preview."""
-    return record(
-        {
-            "steps": reference("Steps"),
-            "picture": {
-                "type": "string",
-                "pattern": "^[0-9a-f]{64}$",
-                "description": "SHA-256 of the picture's file.",
-            },
-            "content": {
-                "type": "string",
-                "minLength": 0,
-                "maxLength": PREVIEW_CONTENT_MAX,
-                "description": "The file in base64; may be left out once it was sent, until "
-                "the answer is 404.",
-            },
-        },
-        optional=("content",),
-    )
-
-
 INPUTS: Schema = {
     "type": "object",
     "additionalProperties": record({"batch": BATCH_ID, "job": JOB_ID}),
@@ -198,32 +185,6 @@ ORDER: Schema = {
     "type": "string",
     "enum": ["", "retry", "cancel", "delete"],
     "description": "What was ordered for the whole batch and is still being carried out.",
-}
-
-IMAGE_KIND: Schema = {
-    **TEXT,
-    "description": "What an image is: `picture`, `intensity`, `bands`, `mask` or `labels`.",
-}
-
-STEP_OF_RESULT: Schema = {
-    **TEXT,
-    "description": "The id of its step, or the number of the step, from 1; "
-    f"`{ORIGINAL}` for the image itself, if only tables were made of it.",
-}
-
-COLUMNS: Schema = {
-    "type": "array",
-    "items": record(
-        {
-            "name": TEXT,
-            "unit": {
-                **TEXT,
-                "description": "`px`, `value` for what pixels hold, `unit` for that of the "
-                "`spacing` of the step, powers and products of them, `rad`; empty without one.",
-            },
-        }
-    ),
-    "description": "Of a table, in the order of the file.",
 }
 
 ANSWERS: dict[str, Schema] = {
@@ -365,39 +326,7 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "ArrivedParts": record({"part_bytes": SIZE, "arrived": {"type": "array", "items": SIZE}}),
-    "Preview": record(
-        {
-            "url": {
-                **TEXT,
-                "description": "The picture as a data address: a PNG, or the "
-                "values of a result that is not of 8 bits (application/x-image-values).",
-            },
-            "margin": {
-                "type": ["integer", "null"],
-                "description": "Of a picture that was cut out of a larger one, so many pixels "
-                "along the edges may not be as they are there; null if all may be.",
-            },
-            "image_kind": IMAGE_KIND,
-            "tables": {
-                "type": "array",
-                "items": record(
-                    {
-                        "id": STEP_OF_RESULT,
-                        "operation": TEXT,
-                        "rows": {**SIZE, "description": "How many rows the table has."},
-                        "columns": COLUMNS,
-                        "first": {
-                            "type": "array",
-                            "items": {"type": "array", "items": {"type": ["number", "null"]}},
-                            "description": "The first rows; null stands for NaN and infinity.",
-                        },
-                    }
-                ),
-                "description": "The tables of the steps, measured on this picture: lengths are in "
-                "its pixels.",
-            },
-        }
-    ),
+    "Preview": PREVIEW,
     "Jobs": record({"jobs": {"type": "array", "items": reference("Job")}}),
     "BatchCreated": record(
         {
@@ -423,6 +352,7 @@ ANSWERS: dict[str, Schema] = {
                 "type": ["integer", "null"],
                 "description": "Of results with loss; null for the usual one of each format.",
             },
+            "read": reference("Reading"),
             "inputs": {
                 "type": "object",
                 "additionalProperties": record({"name": TEXT, "bytes": SIZE}),

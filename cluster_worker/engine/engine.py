@@ -37,7 +37,7 @@ from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_
 from cluster_worker.objects.chunks import CHUNK
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import PATIENT, Pixels, Segment, Segments, Wait
-from cluster_worker.pixels.stack import ALL, Choice
+from cluster_worker.pixels.stack import ALL, Choice, Nodata
 from cluster_worker.plan.recipe import plan_any
 from cluster_worker.plan.request import Depth, PlanRequest, RecipeRequest, Request
 
@@ -154,6 +154,7 @@ class Engine:
         progress: Progress = ignore,
         alpha: bool | None = None,
         inputs: Mapping[str, Image] = NO_INPUTS,
+        nodata: Nodata = None,
     ) -> Image | Results: ...
 
     @overload
@@ -165,6 +166,7 @@ class Engine:
         progress: Progress = ignore,
         alpha: bool | None = None,
         inputs: Mapping[str, Image] = NO_INPUTS,
+        nodata: Nodata = None,
     ) -> Held: ...
 
     def run(
@@ -175,6 +177,7 @@ class Engine:
         progress: Progress = ignore,
         alpha: bool | None = None,
         inputs: Mapping[str, Image] = NO_INPUTS,
+        nodata: Nodata = None,
     ) -> Image | Results | Held:
         """Run a recipe on an array, or on a held image, and wait for the result.
 
@@ -192,43 +195,45 @@ class Engine:
             Labels become uint32, and a picture made from labels uint8. ``"native"``: the dtypes
             and values that scikit-image returns.
         progress : callable
-            ``progress(tiles done, tiles in all)``; called on the engine's thread. If it raises an
-            error, the job is cancelled and `run` raises the error.
+            ``progress(tiles done, tiles in all)``, on the engine's thread. An error that it raises
+            cancels the job, and `run` raises it.
         alpha : bool, optional
             Whether the last channel is alpha; by default it is with 2 or 4 channels and depth
-            "input". Alpha moves with the pixels, and no other step changes it. At depth "input"
-            colours count by it where a step averages pixels. The result has no alpha after
-            `gray2rgb`, which blends it, or if it is labels. If it is not alpha, every channel is
-            processed, as in scikit-image.
+            "input". Alpha moves with the pixels; at depth "input" colours count by it where a step
+            averages pixels. The result has none after `gray2rgb`, or if it is labels. If it is not
+            alpha, every channel is processed, as in scikit-image.
         inputs : mapping of str to ndarray
-            Other images by the names under which steps read them: ``"input:flat"`` for "flat".
+            Other images by the names under which steps read them: ``"input:NAME"``.
+        nodata : float or "spread", optional
+            Value of pixels that hold no data, or "spread" to compute with it: docs/nodata.md.
 
         Returns
         -------
         ndarray, Results or Held
             For an array, a new array; a single channel has no axis in it. `Results` if the recipe
-            keeps images or gives tables. For a held image, a held image: its pixels are not copied,
-            it can be the input of the next run, and the caller must release it.
+            keeps images or gives tables. For a held image, a held image, which can be the input of
+            the next run; the caller must release it.
 
         Raises
         ------
         Rejected
-            With one sentence, if the steps or the image are not accepted, an operation refuses the
-            image, or the job takes more time or memory than the engine allows.
+            With one sentence, if steps or image are not accepted, or the job takes more time or
+            memory than the engine allows.
         Broken
-            If ranks died or hung on the job twice, no world starts for it, the system has no room
-            in shared memory, or the engine was closed.
+            If ranks died or hung on the job twice, no world starts, shared memory has no room, or
+            the engine was closed.
         TimeoutError
             If other jobs or programs use the shared memory for longer than 600 s.
         """
         if isinstance(image, Held):
-            with self.prepare_held(image, steps, depth, alpha, headers_of(inputs, depth)) as job:
+            others = headers_of(inputs, depth)
+            with self.prepare_held(image, steps, depth, alpha, others, nodata) as job:
                 fill(job, inputs)
                 job.start(progress)
                 job.wait()
                 return job.keep()
         given = image.shape, image.dtype.name, steps, depth, alpha
-        with self.prepare(*given, headers_of(inputs, depth)) as job:
+        with self.prepare(*given, headers_of(inputs, depth), nodata) as job:
             np.copyto(job.source, image)
             fill(job, inputs)
             job.start(progress)
@@ -251,8 +256,7 @@ class Engine:
         Raises
         ------
         Rejected
-            If `run` does not accept images of this shape and dtype, or there is too little shared
-            memory.
+            If `run` does not accept such images, or there is too little shared memory.
         TimeoutError
             As for `run`.
         """
@@ -265,6 +269,7 @@ class Engine:
         depth: Depth = "input",
         alpha: bool | None = None,
         inputs: Headers = NO_HEADERS,
+        nodata: Nodata = None,
     ) -> EngineJob:
         """Plan a chain on a held image; the job may be started at once.
 
@@ -272,7 +277,7 @@ class Engine:
         """
         source = image.add_reader()
         try:
-            header = estimates.given_header(source.shape, source.dtype, depth, alpha)
+            header = estimates.given_header(source.shape, source.dtype, depth, alpha, nodata)
             request = self.plan_request(header, steps, depth, inputs)
             refuse_several(request)
             job = self.allocate_job(request, source)
@@ -290,6 +295,7 @@ class Engine:
         depth: Depth = "input",
         alpha: bool | None = None,
         inputs: Headers = NO_HEADERS,
+        nodata: Nodata = None,
     ) -> EngineJob:
         """Plan a chain and reserve its memory; the caller fills `job.source` and starts the job.
 
@@ -297,7 +303,7 @@ class Engine:
         ----------
         shape, dtype : tuple of int, str
             Of the image.
-        steps, depth, alpha
+        steps, depth, alpha, nodata
             As for `run`.
         inputs : mapping of str to ImageHeader
             What the other images are; the caller fills `job.inputs`.
@@ -314,7 +320,7 @@ class Engine:
         TimeoutError
             As for `run`.
         """
-        header = estimates.given_header(shape, dtype, depth, alpha)
+        header = estimates.given_header(shape, dtype, depth, alpha, nodata)
         return self.allocate_job(self.plan_request(header, steps, depth, inputs))
 
     def allocate_job(
@@ -390,30 +396,26 @@ class Engine:
     ) -> tuple[str, ...]:
         """Run a recipe from file to file, and wait until the results are written.
 
-        A TIFF of tiles or strips is streamed if its pixels take much memory: the ranks read it by
-        windows, passes leave their results in files on disk, and a large result is written tile by
-        tile. If the target's format has no tiles (all but TIFF) and the result is large, or if an
-        operation needs the whole image at once, the image is processed in memory. Each plane of a
-        stack goes through the recipe by itself.
+        A large TIFF of tiles or strips is streamed: the ranks read it by windows, passes leave
+        their results on disk, and a large result is written tile by tile, unless its format has no
+        tiles or an operation needs the whole image. Each plane of a stack goes through by itself.
 
         Parameters
         ----------
         source, target : str or Path
-            Image files, or addresses of objects as ``s3://bucket/key``; a TIFF there is read by
-            ranges. The suffix of `target` decides its format. `target` is replaced by the complete
-            new file, or left as it was.
+            Image files, or addresses of objects as ``s3://bucket/key``. The suffix of `target`
+            decides its format. It is replaced by the complete new file, or left as it was.
         steps, progress, depth
             As for `run`.
         scratch_dir : str or Path, optional
             Folder on disk for scratch files; by default that of `target`, or TMPDIR if it is sent.
         metadata : {"keep", "strip"}
-            Whether the result carries all that the file carries and that is still true, or only
-            what a picture needs to look as it does.
+            Whether the result carries all of the file that is still true, or only what it needs.
         inputs : mapping of str to str or Path
             Other images, given as `source`, by the names under which steps read them. Kept images
             are written beside the target as NAME_ID with its ending, tables as NAME_ID.csv.
         choice : Choice
-            Which planes and channels are read.
+            How the file is read: planes, channels, kind, and the value of pixels without data.
         quality : int, optional
             Of a JPEG, WebP or AVIF, from 1 to 100; see docs/formats.md for the defaults.
 

@@ -3,7 +3,9 @@
 from functools import lru_cache
 
 from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.reading import with_nodata
 from cluster_worker.pixels.header import ImageHeader, header_of
+from cluster_worker.pixels.stack import Nodata
 from cluster_worker.plan.cost import costliest, estimate, is_worth_cutting
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import plan_any
@@ -76,7 +78,14 @@ def check_time(request: Request, ranks: int, cores: int, seconds_max: float) -> 
 
 
 def given_header(
-    shape: tuple[int, ...], dtype: str, depth: Depth, alpha: bool | None
+    shape: tuple[int, ...], dtype: str, depth: Depth, alpha: bool | None, nodata: Nodata = None
 ) -> ImageHeader:
-    """Return the header of an array; natively no channel is alpha unless the caller says so."""
-    return header_of(shape, dtype, False if alpha is None and depth == "native" else alpha)
+    """Return the header of an array; natively no channel is alpha unless the caller says so.
+
+    Raises
+    ------
+    Rejected
+        If the array cannot have this value for pixels without data.
+    """
+    found = header_of(shape, dtype, False if alpha is None and depth == "native" else alpha)
+    return found if nodata is None else with_nodata(found, nodata, "nodata")

@@ -72,6 +72,8 @@ def as_read(header: Header, steps: str, format: str) -> tuple[Header, tuple[str,
     move pixels if the result can have a palette. Whole numbers of 32 bits are labels only for such
     steps.
     """
+    if header.is_told:
+        return header, ()
     if not header.palette and (header.dtype, header.image.kind) != ("uint32", "labels"):
         return header, ()
     wants_labels = reads_labels(steps)

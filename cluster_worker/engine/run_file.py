@@ -30,7 +30,7 @@ from cluster_worker.objects.images import ObjectFile
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import PATIENT, Pixels, Segment, Segments, Wait
 from cluster_worker.pixels.stack import Stack
-from cluster_worker.plan.nodata import NoRule, stands_apart
+from cluster_worker.plan.nodata import stands_apart
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
 from cluster_worker.plan.request import Depth, Request
@@ -177,8 +177,8 @@ class FileJob:
         }
         headers = {name: to_plan(each.header, depth) for name, each in self.inputs.items()}
         image = to_plan(header, depth)
-        request, unruled = planned_with_nodata(engine, image, steps, depth, headers)
-        self.notes = notes + unruled
+        request = engine.plan_request(image, steps, depth, headers)
+        self.notes = notes
         planned = plan_any(request)
         holes = depth == "input" and stands_apart(request.image)
         self.results: list[FileResult] = [
@@ -365,27 +365,3 @@ def to_plan(header: Header, depth: Depth) -> ImageHeader:
     """
     image = header.image._replace(channels=())
     return image._replace(alpha=False) if depth == "native" else image
-
-
-def planned_with_nodata(
-    engine: JobFactory,
-    image: ImageHeader,
-    steps: Steps,
-    depth: Depth,
-    inputs: Mapping[str, ImageHeader],
-) -> tuple[Request, tuple[str, ...]]:
-    """Plan a recipe; if a step has no rule for pixels without data, take their value as it is.
-
-    Returns
-    -------
-    Request, tuple of str
-        And a note in that case.
-    """
-    try:
-        return engine.plan_request(image, steps, depth, inputs), ()
-    except NoRule as error:
-        if image.nodata is None:
-            raise
-        note = f"{error}; the value {image.nodata:g} was computed with as any other"
-        image = image._replace(nodata=None)
-        return engine.plan_request(image, steps, depth, inputs), (note,)

@@ -190,7 +190,12 @@ def described(options: FolderOptions) -> dict[str, Any]:
     inputs = {name: version_of(path) for name, path in options.inputs.items()}
     shown = ("format", "depth", "metadata", "quality")
     found = {name: getattr(options, name) for name in shown}
-    return {**found, "inputs": inputs, "planes": options.choice._asdict()}
+    planes = options.choice._asdict()
+    # What is as the files say is left out, as in older journals; as text, NaN equals itself.
+    kind, nodata = planes.pop("kind"), planes.pop("nodata")
+    planes |= {"kind": kind} if kind else {}
+    planes |= {"nodata": str(nodata)} if nodata is not None else {}
+    return {**found, "inputs": inputs, "planes": planes}
 
 
 def version_of(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import Header, Picked
 from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.reading import as_told
 from cluster_worker.pixels.header import RGB, ImageHeader
 from cluster_worker.pixels.stack import ALL, Choice, Stack, chosen, numbers_in
 
@@ -27,12 +28,15 @@ class ChosenPlanes(NamedTuple):
         Of the planes in the file, counted from 0.
     channels : str
         Those of each plane, as in `Choice`; empty for all.
+    choice : Choice
+        As what they are read.
     """
 
     whole: Header
     stack: Stack | None
     numbers: tuple[int, ...]
     channels: str = ""
+    choice: Choice = ALL
 
     def place(self, number: int) -> dict[str, int]:
         """Return the place of a chosen plane in the file: its number, and along several axes.
@@ -58,14 +62,15 @@ def choose_planes(whole: Header, choice: Choice = ALL) -> ChosenPlanes:
                 raise Rejected(f"{whole.name}: has one plane, so {option} cannot choose any")
         if choice.page:
             numbers_in(choice.page, 1, "--page")
-        return ChosenPlanes(whole, None, (0,), choice.channels)
+        return ChosenPlanes(whole, None, (0,), choice.channels, choice)
     if whole.parts and not choice.page:
         if choice.t or choice.z:
             raise Rejected(f"{whole.name}: has neither times nor slices; choose a part by --page")
-        return ChosenPlanes(whole, None, (0,), choice.channels)
+        return ChosenPlanes(whole, None, (0,), choice.channels, choice)
     stack, numbers = chosen(whole.stack, choice, whole.name)
     channels = "" if "c" in whole.stack.axes else choice.channels
-    return ChosenPlanes(whole, stack if len(numbers) > 1 else None, numbers, channels)
+    chosen_stack = stack if len(numbers) > 1 else None
+    return ChosenPlanes(whole, chosen_stack, numbers, channels, choice)
 
 
 def read_plane_header(decoder: Decoder, path: Path, planes: ChosenPlanes, number: int) -> Header:
@@ -92,7 +97,7 @@ def read_plane_header(decoder: Decoder, path: Path, planes: ChosenPlanes, number
     """
     whole = planes.whole
     if whole.stack is None:
-        return with_channels(whole, planes.channels)
+        return as_told(with_channels(whole, planes.channels), planes.choice)
     plane = planes.numbers[number]
     header = decoder.read_header(path, whole.name, plane)
     items = tuple(each for each in header.items if each.name not in OF_ALL_PLANES)
@@ -105,7 +110,7 @@ def read_plane_header(decoder: Decoder, path: Path, planes: ChosenPlanes, number
         resolution = resolution or whole.resolution
     image = named_channel(image, whole.stack, plane)
     header = replace(header, items=items, image=image, resolution=resolution)
-    return with_channels(header, planes.channels)
+    return as_told(with_channels(header, planes.channels), planes.choice)
 
 
 def named_channel(image: ImageHeader, stack: Stack, plane: int) -> ImageHeader:

@@ -1,14 +1,16 @@
 """Previews: recipes on small pictures, on a seat that runs nothing else."""
 
 import hashlib
+import json
+import math
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 from cluster_worker.engine.engine import Engine
 from cluster_worker.errors import Broken, Cancelled, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
-from cluster_worker.imagefiles.formats import Header
+from cluster_worker.imagefiles.formats import Header, check_size
+from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
 from cluster_worker.node.consumer import RpcServer
@@ -24,6 +27,7 @@ from cluster_worker.node.samples import samples
 from cluster_worker.node.views import SHOWN_DTYPES
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.pixels.stack import choice_of
 from config.contract import resources
 from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
 from config.contract.settings import WorkerSettings
@@ -32,6 +36,8 @@ from config.contract.settings import WorkerSettings
 PICTURES_MAX = 48
 # Pages scale a picture to half a megapixel or less before they send it.
 PIXELS_MAX = 1 << 20
+# A small file may have more pixels.
+DECODED_MAX = 1 << 25
 SECONDS_MAX = 6.0
 MEMORY_BYTES_MAX = 1 << 30
 # Time between two attempts to start the small world.
@@ -73,6 +79,35 @@ def thinned(labels: NDArray[Any]) -> NDArray[Any]:
     return labels[::2, ::2]
 
 
+class Picture(NamedTuple):
+    """A decoded picture: its header, its pixels, and what the file is as the API shows it."""
+
+    header: Header
+    pixels: NDArray[Any]
+    file: Mapping[str, Any]
+
+
+def facts(header: Header, whole: Header) -> dict[str, Any]:
+    """Return what a plane of a file is, and which planes the file has, as the API shows it."""
+    image, stack = header.image, whole.stack
+    value = image.nodata
+    return {
+        "kind": image.kind,
+        "dtype": image.dtype,
+        "rows": image.shape[0],
+        "columns": image.shape[1],
+        "channels": image.colours,
+        "alpha": image.alpha,
+        "names": list(image.channels or (stack.channels if stack else ())),
+        "nodata": value if value is not None and math.isfinite(value) else None,
+        "pixel_size": list(image.pixel_size) if image.pixel_size else None,
+        "axes": [
+            {"axis": axis, "planes": count}
+            for axis, count in (zip(stack.axes, stack.shape, strict=True) if stack else ())
+        ],
+    }
+
+
 class Previewer:
     """Runs recipes on small pictures, in an engine of its own beside the one that runs the jobs.
 
@@ -93,7 +128,7 @@ class Previewer:
     """
 
     def __init__(self, scratch_dir: str, engine: Engine | None = None) -> None:
-        limits = PIXELS_MAX, MEMORY_BYTES_MAX, SECONDS_MAX
+        limits = DECODED_MAX, MEMORY_BYTES_MAX, SECONDS_MAX
         with ExitStack() as stack:
             self.engine = stack.enter_context(
                 Engine(
@@ -106,7 +141,7 @@ class Previewer:
             )
             self.decoder = stack.enter_context(Decoder(*limits, self.engine.decoder_source.address))
             self.stack = stack.pop_all()
-        self.pictures: OrderedDict[str, tuple[Header, NDArray[Any]]] = OrderedDict()
+        self.pictures: OrderedDict[str, Picture] = OrderedDict()
         # How often this node failed at a question, by the question's hash.
         self.failed: OrderedDict[bytes, int] = OrderedDict()
 
@@ -157,11 +192,9 @@ class Previewer:
             held = self.held(question, Path(folder))
             if held is None:
                 return Answer()
-            header, pixels = held
-            alpha = header.has_alpha
-            with self.engine.prepare(
-                header.shape, header.dtype, question.steps, alpha=alpha
-            ) as job:
+            header, pixels, file = held
+            request = self.engine.plan_request(header.image, question.steps)
+            with self.engine.allocate_job(request) as job:
                 np.copyto(job.source, pixels)
                 job.start()
                 job.wait(SECONDS_MAX + 1)
@@ -175,31 +208,46 @@ class Previewer:
                     margin=planned.margin if is_whole else None,
                     image_kind=planned.result_kind,
                     tables=samples(job),
+                    file=file,
                 )
 
-    def held(self, question: Question, folder: Path) -> tuple[Header, NDArray[Any]] | None:
+    def held(self, question: Question, folder: Path) -> Picture | None:
         """Return the picture from memory, or decode it if the question contains it; else None."""
-        known = self.pictures.get(question.picture)
+        key = f"{question.picture} {json.dumps(question.read, sort_keys=True)}"
+        known = self.pictures.get(key)
         if known is None and question.content:
-            known = self.decode(question.content, folder)
-            self.pictures[question.picture] = known
+            known = self.decode(question, folder)
+            self.pictures[key] = known
             if len(self.pictures) > PICTURES_MAX:
                 self.pictures.popitem(last=False)
         if known is not None:
-            self.pictures.move_to_end(question.picture)
+            self.pictures.move_to_end(key)
         return known
 
-    def decode(self, content: bytes, folder: Path) -> tuple[Header, NDArray[Any]]:
-        """Decode a file in the decoder's child process."""
+    def decode(self, question: Question, folder: Path) -> Picture:
+        """Decode a file in the decoder's child process; of several planes, the first chosen one.
+
+        A file that is read by options is made smaller, if it has more pixels than a preview.
+        """
         path = folder / "picture"
-        path.write_bytes(content)
-        header = self.decoder.read_header(path, NAME)
+        path.write_bytes(question.content)
+        whole = self.decoder.read_header(path, NAME)
+        check_size(whole, PIXELS_MAX if question.read is None else DECODED_MAX)
+        planes = choose_planes(whole, choice_of(question.read or {}))
+        header = read_plane_header(self.decoder, path, planes, 0)
         empty = np.zeros(header.shape, header.dtype)
         pixels = Pixels(str(folder / "pixels"), header.shape, header.dtype)
         Path(pixels.path).write_bytes(empty.tobytes())
         self.decoder.read_pixels(path, header, pixels)
-        image = plain(pixels.map(writable=False)).copy()
-        return replace(header, image=header_of(image.shape, header.dtype)), image
+        image = pixels.map(writable=False)
+        if question.read is None:
+            image = plain(image).copy()
+            return Picture(replace(header, image=header_of(image.shape, header.dtype)), image, {})
+        smaller = thinned if header.image.kind in ("mask", "labels") else halved
+        while image.shape[0] * image.shape[1] > PIXELS_MAX:
+            image = smaller(image)
+        described = header.image._replace(shape=image.shape, channels=())
+        return Picture(replace(header, image=described), image.copy(), facts(header, whole))
 
     def encode_to_fit(
         self,

@@ -26,10 +26,11 @@ from cluster_worker.node.results import ResultWriter, check_tables
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
 from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
+from cluster_worker.pixels.stack import choice_of
 from cluster_worker.timings import Timings
 from config import VERSION
 from config.contract import resources
-from config.contract.job import RECIPE_VERSION, Batch, Job, Message
+from config.contract.job import VERSION_MAX, Batch, Job, Message
 from config.contract.references import INPUT
 from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
@@ -123,7 +124,7 @@ class Runner:
 
     def run(self, message: Message) -> Verdict:
         """Run the job of a message, and return how to settle the message."""
-        if message.version > RECIPE_VERSION:
+        if message.version > VERSION_MAX:
             event("message of a newer version", job=message.job, version=message.version)
             self.draining.wait(UNKNOWN_SECONDS)
             return Verdict.HAND_BACK
@@ -283,8 +284,9 @@ class Runner:
                 timings.pixels = pixels_in(header, decoder.pixels_max)
                 beat.check()
                 spool = Path(self.settings.spool_dir)
+                choice = choice_of(batch.read)
                 options = RunOptions(
-                    spool, batch.depth, batch.metadata, inputs, quality=batch.quality
+                    spool, batch.depth, batch.metadata, inputs, choice, batch.quality
                 )
                 place = source, header, batch.steps, batch.format, spool
                 look = functools.partial(self.check_waiting, beat)

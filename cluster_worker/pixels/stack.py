@@ -2,8 +2,9 @@
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -62,24 +63,62 @@ class Stack(NamedTuple):
         return f"{whole} ({place})"
 
 
-class Choice(NamedTuple):
-    """Which planes and channels of a file are read; an empty text means all of them.
+# The value of pixels without data; "spread" if they are computed with as any others.
+Nodata = float | Literal["spread"] | None
 
-    A text has numbers that count from 1, and ranges with both ends: "2", "1,3", "4..9".
+
+class Choice(NamedTuple):
+    """How a file is read: which planes and channels, and as what. By default as the file says.
+
+    A text of planes or channels has numbers that count from 1, and ranges with both ends: "2",
+    "1,3", "4..9"; an empty one means all of them.
 
     Attributes
     ----------
     page, t, z, channels : str
         Numbers of planes in the order of the file, of times, of slices, and of channels.
+    kind : str
+        What the image is: "picture", "intensity", "bands", "mask" or "labels".
+    nodata : float or "spread" or None
+        The value of pixels that hold no data; "spread" if they count as any others.
     """
 
     page: str = ""
     t: str = ""
     z: str = ""
     channels: str = ""
+    kind: str = ""
+    nodata: Nodata = None
 
 
 ALL = Choice()
+
+
+def choice_of(read: Mapping[str, Any]) -> Choice:
+    """Return how a file is read, from the options of a batch or a preview, which were checked."""
+    given = dict(read)
+    if isinstance(given.get("nodata"), str):
+        given["nodata"] = nodata_of(given["nodata"], "nodata")
+    return Choice(**given)
+
+
+def nodata_of(text: str, option: str) -> Nodata:
+    """Read the value of pixels without data.
+
+    Raises
+    ------
+    Rejected
+        If it is no number and not "spread".
+    """
+    if text == "spread":
+        return "spread"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if math.isinf(value):
+        raise Rejected(f"{option}: must be a number, nan or spread, got {text!r}")
+    return value
 
 
 def numbers_in(text: str, count: int, option: str) -> tuple[int, ...]:

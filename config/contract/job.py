@@ -72,9 +72,11 @@ UNFINISHED: tuple[State, ...] = ("awaiting_upload", "joining", "queued", "runnin
 
 # Versions of messages. A worker hands back the message of a job that it cannot do, for a newer one:
 # 1 is a chain of steps that gives one image; 2 is a recipe whose steps name images, keep them or
-# give tables.
+# give tables; 3 has options that say how a file is read.
 CHAIN_VERSION = 1
 RECIPE_VERSION = 2
+READING_VERSION = 3
+VERSION_MAX = READING_VERSION
 
 # Attributes that a job loses when it begins anew; it keeps the attempt, which is its fence.
 AFRESH: Mapping[str, Any] = {
@@ -320,6 +322,8 @@ class Batch:
     inputs: tuple[InputFile, ...] = ()
     # Version of the messages of its jobs.
     version: int = CHAIN_VERSION
+    # How files are read, by the options of `config.contract.reading`; as they say without any.
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -341,15 +345,17 @@ class Batch:
             quality=None if item.get("quality") is None else int(item["quality"]),
             inputs=tuple(InputFile(**each) for each in json.loads(item.get("inputs", "[]"))),
             version=int(item.get("version", CHAIN_VERSION)),
+            read=json.loads(item.get("read", "{}")),
         )
 
     def to_item(self) -> dict[str, Any]:
-        """Write a new row. Steps and inputs are JSON text, since the table has no floats."""
+        """Write a new row. What may hold floats is JSON text, since the table has none."""
         return asdict(self) | {
             "pk": self.batch,
             "sk": resources.BATCH_SK,
             "steps": json.dumps([dict(step) for step in self.steps]),
             "inputs": json.dumps([asdict(each) for each in self.inputs]),
+            "read": json.dumps(dict(self.read)),
             "due_shard": resources.due_shard(self.batch),
             "ttl": time_to_live(self.kept_until),
         }

@@ -7,7 +7,7 @@ stored only in the memory of the worker that received it.
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from config.contract import resources
@@ -29,16 +29,23 @@ class Question:
         The file; empty if the worker should have it already.
     steps : sequence of mapping
         The chain, as in the API.
+    read : mapping or None
+        How the file is read, by the options of `config.contract.reading`. None: it is a picture
+        that a browser has made.
     """
 
     picture: str
     content: bytes
     steps: Sequence[Mapping[str, Any]]
+    read: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """Encode for the broker."""
         content = base64.b64encode(self.content).decode()
-        told = {"picture": self.picture, "content": content, "steps": list(self.steps)}
+        told: dict[str, Any] = {"picture": self.picture, "content": content}
+        told["steps"] = list(self.steps)
+        if self.read is not None:
+            told["read"] = dict(self.read)
         return json.dumps(told, separators=(",", ":")).encode()
 
     @classmethod
@@ -53,7 +60,8 @@ class Question:
         try:
             found = json.loads(body)
             content = base64.b64decode(found["content"], validate=True)
-            return cls(str(found["picture"]), content, tuple(found["steps"]))
+            read = found.get("read")
+            return cls(str(found["picture"]), content, tuple(found["steps"]), read)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"not a question for a preview: {body[:80]!r}") from error
 
@@ -80,6 +88,8 @@ class Answer:
     tables : sequence of mapping
         For each table of the steps, as the API shows it: ``id`` and ``operation`` of the step,
         ``rows`` (their number), ``columns`` with name and unit, and the ``first`` rows.
+    file : mapping
+        What the file is, as the API shows it; empty for a picture that a browser has made.
     """
 
     content: bytes = b""
@@ -88,6 +98,7 @@ class Answer:
     retry_seconds: int = 0
     image_kind: str = ""
     tables: Sequence[Mapping[str, Any]] = ()
+    file: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Encode for the broker: a line of JSON, then the picture."""
@@ -97,6 +108,7 @@ class Answer:
             "retry_seconds": self.retry_seconds,
             "image_kind": self.image_kind,
             "tables": list(self.tables),
+            "file": dict(self.file),
         }
         return json.dumps(words).encode() + b"\n" + self.content
 
@@ -113,4 +125,5 @@ class Answer:
             int(words.get("retry_seconds", 0)),
             str(words.get("image_kind", "")),
             tuple(words.get("tables", ())),
+            words.get("file", {}),
         )

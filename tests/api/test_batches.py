@@ -4,6 +4,7 @@ import pytest
 from chalicelib import batch_view
 from chalicelib import services as services_module
 
+from config.contract.job import READING_VERSION
 from config.contract.table_access import Lost, TableAccess
 
 KEY = "0123456789abcdef" * 2
@@ -56,6 +57,18 @@ def test_a_quality_of_a_format_without_loss_is_refused(api, form):
     status, problem = api.post("/batches", body)
     said = f"quality: is for jpeg, webp and same; {form} is written without loss, so leave it out"
     assert (status, problem["detail"], problem["pointer"]) == (422, said, "/quality")
+
+
+def test_a_batch_may_say_how_its_files_are_read(api):
+    read = {"kind": "labels", "channels": "1,3", "z": "4..9", "nodata": -9999.5}
+    body = {"steps": STEPS, "images": images("a.png"), "read": read}
+    _, made = api.post("/batches", body)
+    _, found = api.get(f"/batches/{made['batch']}")
+    assert found["read"] == read
+    # A worker that knows no such options hands the message back.
+    assert api.row(made["batch"], made["jobs"][0]["job"]).version == READING_VERSION
+    batch, _ = api.batch()
+    assert api.get(f"/batches/{batch}")[1]["read"] == {}
 
 
 def test_two_images_may_have_one_name(api):

@@ -42,9 +42,24 @@ def refusal(bodies, body):
         ),
         (
             {"x": 1},
-            'the body: has no member "x"; it has steps, format, depth, metadata, quality, inputs, '
-            "images",
+            'the body: has no member "x"; it has steps, format, depth, metadata, quality, read, '
+            "inputs, images",
             "",
+        ),
+        (
+            {"read": {"z": "4-9"}},
+            'read.z: must be numbers such as 2, 1,3 or 4..9, got "4-9"',
+            "/read/z",
+        ),
+        (
+            {"read": {"nodata": "none"}},
+            'read.nodata: must be a number, nan or spread, got "none"',
+            "/read/nodata",
+        ),
+        (
+            {"read": {"kind": "cells"}},
+            'read.kind: must be one of picture, intensity, bands, mask, labels, got "cells"',
+            "/read/kind",
         ),
         ({"quality": 0}, "quality: must lie between 1 and 100, got 0", "/quality"),
         ({"quality": 101}, "quality: must lie between 1 and 100, got 101", "/quality"),

@@ -8,7 +8,7 @@ from functools import partial
 import pika
 import pytest
 from chalicelib import previews
-from chalicelib.schemas import PREVIEW_CONTENT_MAX
+from chalicelib.preview_schemas import PREVIEW_CONTENT_MAX
 
 from config.contract import resources
 from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
@@ -71,8 +71,20 @@ def test_a_preview_is_answered_with_its_picture(api, queues):
     status, found = api.post("/previews", body())
     thread.join(20)
     wanted = {"url": "data:image/png;base64," + "YSBQTkc=", "margin": 3}
-    assert (status, found) == (200, wanted | {"image_kind": "labels", "tables": [TABLE]})
+    assert (status, found) == (
+        200,
+        wanted | {"image_kind": "labels", "tables": [TABLE], "file": None},
+    )
     assert asked == [Question(HASH, PICTURE, ({"operation": "invert"},))]
+
+
+def test_a_preview_may_say_how_its_file_is_read(api, queues):
+    file = {"kind": "labels", "axes": [{"axis": "z", "planes": 5}]}
+    thread, asked = answering(queues, Answer(b"a PNG", file=file))
+    status, found = api.post("/previews", body() | {"read": {"z": "3", "kind": "labels"}})
+    thread.join(20)
+    assert (status, found["file"]) == (200, file)
+    assert asked[0].read == {"z": "3", "kind": "labels"}
 
 
 def test_values_are_told_apart_from_pictures(api, queues):

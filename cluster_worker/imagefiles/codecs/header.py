@@ -142,6 +142,8 @@ class Header:
     parts : tuple of str
         Names of the planes of a file that are different pictures, as slide, label and smaller
         copies; the first one is read unless another is chosen. Empty for other files.
+    is_told : bool
+        Whether options of the request say what the image is, so that its steps do not.
     """
 
     name: str
@@ -162,6 +164,7 @@ class Header:
     plane: int = 0
     picked: Picked | None = None
     parts: tuple[str, ...] = ()
+    is_told: bool = False
 
     @property
     def planes(self) -> int:

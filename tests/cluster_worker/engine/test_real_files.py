@@ -13,6 +13,8 @@ from skimage import data, filters
 
 from cluster_worker import Engine
 from cluster_worker.cli import main
+from cluster_worker.errors import Rejected
+from cluster_worker.pixels.stack import Choice
 
 RANDOM = np.random.default_rng(11)
 GAUSSIAN = [{"operation": "gaussian", "sigma": 1.0}]
@@ -115,8 +117,12 @@ def test_nodata_and_coordinates_of_heights_survive_a_blur(engine, tmp_path):
     np.testing.assert_array_equal(found == -9999, heights == -9999)
     far = filters.gaussian(heights.astype(float), 1.0)[:, :20]
     assert abs(found[:, :20] - far).max() < 0.6
-    notes = engine.run_file(source, target, [{"operation": "median"}])
-    assert any(note.startswith("median: has no rule for pixels without data") for note in notes)
+    with pytest.raises(Rejected, match="sobel: has no rule for pixels without data"):
+        engine.run_file(source, target, [{"operation": "sobel"}])
+    notes = engine.run_file(
+        source, target, [{"operation": "sobel"}], choice=Choice(nodata="spread")
+    )
+    assert any("(-9999) dropped: it was computed with" in note for note in notes)
 
 
 def with_nodata(path, pixels, value, **options):
@@ -130,7 +136,7 @@ def with_nodata(path, pixels, value, **options):
         ([{"operation": "flip"}], "native", True),
         (GAUSSIAN, "input", True),
         ([{"operation": "invert"}], "native", False),
-        ([{"operation": "median"}], "input", False),
+        ([{"operation": "median"}], "input", True),
     ],
 )
 def test_the_value_for_no_data_is_kept_where_it_is_true(engine, tmp_path, steps, depth, kept):

@@ -4,6 +4,7 @@ import threading
 import numpy as np
 import pika
 import pytest
+import tifffile
 from skimage import data, filters, measure
 
 from cluster_worker.engine.tables import Table
@@ -89,6 +90,40 @@ def test_a_recipe_shows_its_last_image_and_the_first_rows_of_its_tables(previewe
     assert (statistics["id"], statistics["rows"]) == ("4", 1)
 
 
+@pytest.mark.slow
+def test_a_file_is_previewed_as_its_options_say(previewer, tmp_path):
+    planes = np.random.default_rng(4).integers(0, 9, (3, 2, 40, 50)).astype(np.uint16)
+    path = tmp_path / "stack.ome.tif"
+    tifffile.imwrite(
+        path, planes, metadata={"axes": "ZCYX", "Channel": {"Name": ["DAPI", "FITC"]}}, ome=True
+    )
+    content = path.read_bytes()
+    read = {"z": "3", "channels": "2", "kind": "labels", "nodata": 4}
+    given = hashlib.sha256(content).hexdigest(), content, ({"operation": "flip"},), read
+    answer = Answer.from_bytes(previewer.answer(Question(*given).to_bytes()))
+    assert answer.reason == ""
+    _, values = values_of(answer.content)
+    np.testing.assert_array_equal(values.reshape(40, 50), planes[2, 1][::-1])
+    found = answer.file
+    assert (found["kind"], found["dtype"], found["nodata"]) == ("labels", "uint16", 4)
+    assert found["axes"] == [{"axis": "z", "planes": 3}, {"axis": "c", "planes": 2}]
+    assert found["names"] == ["FITC"]
+    again = Answer.from_bytes(
+        previewer.answer(Question(given[0], content, given[2], {"z": "4"}).to_bytes())
+    )
+    assert again.reason == "--z: must lie between 1 and 3, got 4"
+
+
+@pytest.mark.slow
+def test_a_file_of_more_pixels_than_a_preview_is_made_smaller(previewer):
+    image = np.zeros((2100, 1300), np.uint8)
+    content = pictures.png(image)
+    question = Question(hashlib.sha256(content).hexdigest(), content, ({"operation": "crop"},), {})
+    answer = Answer.from_bytes(previewer.answer(question.to_bytes()))
+    assert pictures.pixels(answer.content).shape == (1050, 650)
+    assert (answer.file["rows"], answer.file["columns"]) == (2100, 1300)
+
+
 def test_labels_are_made_smaller_without_new_ones():
     labels = np.array([[1, 1, 9], [1, 0, 9], [7, 7, 7]])
     np.testing.assert_array_equal(thinned(labels), [[1, 9], [7, 7]])
@@ -145,7 +180,7 @@ def test_a_part_of_ours_that_fails_is_not_the_pictures_fault_unless_it_fails_aga
         raise Broken("the world is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(previewer.engine, "prepare", break_down)
+        patch.setattr(previewer.engine, "allocate_job", break_down)
         answers = [ask(previewer, pictures.png(data.coins()), STEPS) for _ in range(2)]
     assert [(each.reason != "", each.retry_seconds) for each in answers] == [(True, 1), (True, 0)]
     assert ask(previewer, pictures.png(data.coins()), ({"operation": "invert"},)).content

@@ -16,7 +16,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.table import milliseconds
 from config.contract import resources
-from config.contract.job import RECIPE_VERSION
+from config.contract.job import VERSION_MAX
 from tests.cluster_worker.node.runner_jobs import DEEP, JOB, SIXTEEN_BITS, put, row_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -56,7 +56,7 @@ def test_a_job_that_a_newer_worker_must_do_is_handed_back_as_it_is(runner, s3, m
     monkeypatch.setattr("cluster_worker.node.runner.UNKNOWN_SECONDS", 0.0)
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
     before = row_of(runner, message)
-    assert runner.run(replace(message, version=RECIPE_VERSION + 1)) is Verdict.HAND_BACK
+    assert runner.run(replace(message, version=VERSION_MAX + 1)) is Verdict.HAND_BACK
     assert row_of(runner, message) == before
 
 
