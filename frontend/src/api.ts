@@ -1,5 +1,6 @@
 /** The only file that uses the network: calls of the API, uploads to S3, samples and results. */
 
+import type { FileFacts, Reading } from "./fileFacts";
 import type { Catalogue, StepBody } from "./recipe";
 import { SAMPLES } from "./samples";
 
@@ -163,6 +164,7 @@ export interface BatchBody {
   readonly depth: Depth;
   readonly metadata: Metadata;
   readonly quality?: number;
+  readonly read?: Reading;
   readonly images: readonly ImageBody[];
 }
 
@@ -171,6 +173,8 @@ export interface PreviewBody {
   readonly steps: readonly StepBody[];
   readonly picture: string;
   readonly content?: string;
+  /** How a file is read that was not made by this page. */
+  readonly read?: Reading;
 }
 
 export interface PreviewPicture {
@@ -180,6 +184,7 @@ export interface PreviewPicture {
   readonly image_kind: ImageKind;
   /** Tables of the steps, measured on the picture that was sent. */
   readonly tables: readonly { readonly operation: string; readonly rows: number }[];
+  readonly file?: FileFacts | null;
 }
 
 export interface BatchPage {
@@ -189,6 +194,7 @@ export interface BatchPage {
   readonly depth: Depth;
   readonly metadata: Metadata;
   readonly quality?: number | null;
+  readonly read?: Reading;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;

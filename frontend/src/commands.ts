@@ -1,6 +1,7 @@
 /** Recipes as commands that do the same elsewhere. Pure functions. */
 
 import type { Format } from "./api";
+import { READING_NAMES, readIn } from "./fileFacts";
 import { type Output, type Step, type Value, qualityIn, toBody } from "./recipe";
 
 const ENDINGS: Readonly<Record<Format, string>> = {
@@ -33,7 +34,11 @@ export function asShell(steps: readonly Step[], output: Output): string {
   const { quality } = qualityIn(output);
   const lossy = quality === undefined ? "" : ` --quality ${quality}`;
   const files = filesOf(output).join(" ");
-  return `dip run ${files} ${words.join(" + ")}${native}${strip}${lossy}\n`;
+  const { read = {} } = readIn(output);
+  const reading = READING_NAMES.flatMap((name) =>
+    read[name] === undefined ? [] : [` --${name} ${String(read[name]).replaceAll(" ", "")}`],
+  ).join("");
+  return `dip run ${files} ${words.join(" + ")}${reading}${native}${strip}${lossy}\n`;
 }
 
 function assigned(name: string, value: Value): string {
@@ -53,14 +58,21 @@ export function asPython(steps: readonly Step[], output: Output): string {
   const { quality } = qualityIn(output);
   const lossy = quality === undefined ? "" : `, quality=${quality}`;
   const [source, target] = filesOf(output);
+  const { read } = readIn(output);
+  const choice = read
+    ? `, choice=Choice(${Object.entries(read)
+        .map(([name, value]) => `${name}=${value === "nan" ? 'float("nan")' : inPython(value)}`)
+        .join(", ")})`
+    : "";
   return [
     "from cluster_worker import Engine",
+    ...(read ? ["from cluster_worker.pixels.stack import Choice"] : []),
     "",
     "steps = [",
     ...lines,
     "]",
     "with Engine() as engine:",
-    `    engine.run_file("${source}", "${target}", steps${native}${strip}${lossy})`,
+    `    engine.run_file("${source}", "${target}", steps${choice}${native}${strip}${lossy})`,
     "",
   ].join("\n");
 }
@@ -78,7 +90,7 @@ function inPython(value: Value): string {
  */
 export function asCurl(steps: readonly Step[], output: Output, origin: string): string {
   const { format, depth, metadata } = output;
-  const chosen = { format, depth, metadata, ...qualityIn(output) };
+  const chosen = { format, depth, metadata, ...qualityIn(output), ...readIn(output) };
   const body = JSON.stringify({ steps: toBody(steps), ...chosen });
   const quoted = body.replaceAll("'", "'\\''");
   return `IMAGE=in.png

@@ -23,6 +23,8 @@ export interface Small {
   readonly content: string;
   /** Whether the file was encoded without loss. */
   readonly isLossless: boolean;
+  /** Whether it has the values of a file, and no colours that a browser has made. */
+  readonly hasValues: boolean;
   /** Pixels of the small picture per pixel of the image; 1 if the image was small enough. */
   readonly scale: number;
   /** Size of the whole image. */
@@ -37,22 +39,25 @@ export interface Crop extends Small {
   readonly own: Readonly<Record<"left" | "top" | "right" | "bottom", boolean>>;
 }
 
-/** Wrap a function of a file so that it runs once per file, and its result is reused. */
-function once<T>(make: (file: File) => Promise<T>): (file: File) => Promise<T> {
-  const made = new WeakMap<File, Promise<T>>();
-  return (file) => {
-    const known = made.get(file);
-    if (known) return known;
-    const coming = make(file);
-    made.set(file, coming);
-    return coming;
-  };
+const smalls = new WeakMap<File, { plane: number; small: Promise<Small> }>();
+
+/**
+ * Scale an image down; the last plane of each file is kept.
+ *
+ * @param plane its number in the file, from 0
+ *
+ * Rejects if neither the browser nor this page can decode it.
+ */
+export function smallOf(file: File, plane = 0): Promise<Small> {
+  const known = smalls.get(file);
+  if (known?.plane === plane) return known.small;
+  const small = shrink(file, plane);
+  smalls.set(file, { plane, small });
+  small.catch(() => smalls.delete(file));
+  return small;
 }
 
-/** Scale an image down, once per file; rejects if the browser cannot decode it. */
-export const smallOf = once(shrink);
-
-let lastCrop: { file: File; piece: Point; crop: Promise<Crop> } | null = null;
+let lastCrop: { file: File; plane: number; piece: Point; crop: Promise<Crop> } | null = null;
 
 /**
  * Crop an image around a point, given in parts of its width and height.
@@ -60,9 +65,9 @@ let lastCrop: { file: File; piece: Point; crop: Promise<Crop> } | null = null;
  * The last piece is kept, since a slider asks for it many times. Rejects if the browser cannot
  * decode the image.
  */
-export function cropOf(file: File, piece: Point): Promise<Crop> {
-  if (lastCrop?.file !== file || lastCrop.piece !== piece) {
-    lastCrop = { file, piece, crop: cut(file, piece) };
+export function cropOf(file: File, piece: Point, plane = 0): Promise<Crop> {
+  if (lastCrop?.file !== file || lastCrop.piece !== piece || lastCrop.plane !== plane) {
+    lastCrop = { file, piece, plane, crop: cut(file, piece, plane) };
   }
   return lastCrop.crop;
 }
@@ -84,8 +89,8 @@ export function pieceAt(size: Size, { x, y }: Point) {
   return { left, top, width, height, own };
 }
 
-async function shrink(file: File): Promise<Small> {
-  const raster = await rasterOf(file);
+async function shrink(file: File, plane: number): Promise<Small> {
+  const raster = await rasterOf(file, plane);
   if (raster) return shrinkRaster(raster);
   const whole = await createImageBitmap(file);
   const size = { width: whole.width, height: whole.height };
@@ -123,18 +128,21 @@ export function hasFewColours(rgba: Uint8ClampedArray): boolean {
 /** Scale the values of an image down, until they are small enough to be sent. */
 async function shrinkRaster(raster: Raster): Promise<Small> {
   const size = { width: raster.width, height: raster.height };
+  const whole = raster.whole ?? size;
   let scale = Math.min(1, SIDE / Math.max(size.width, size.height));
   for (;;) {
     const width = Math.max(1, Math.round(size.width * scale));
     const height = Math.max(1, Math.round(size.height * scale));
     const bytes = await tiffOf(scale < 1 ? shrunk(raster, width, height) : raster);
-    if (bytes.length <= BYTES_MAX) return { ...(await named(bytes)), scale, size };
+    if (bytes.length <= BYTES_MAX) {
+      return { ...(await named(bytes)), scale: width / whole.width, size: whole };
+    }
     scale *= 0.8;
   }
 }
 
-async function cut(file: File, piece: Point): Promise<Crop> {
-  const raster = await rasterOf(file);
+async function cut(file: File, piece: Point, plane: number): Promise<Crop> {
+  const raster = await rasterOf(file, plane);
   if (raster) {
     const size = { width: raster.width, height: raster.height };
     const { left, top, width, height, own } = pieceAt(size, piece);
@@ -152,7 +160,12 @@ async function cut(file: File, piece: Point): Promise<Crop> {
 }
 
 async function named(bytes: Uint8Array<ArrayBuffer>): Promise<Omit<Small, "scale" | "size">> {
-  return { picture: await sha256(bytes), content: toBase64(bytes), isLossless: true };
+  return {
+    picture: await hashOf(bytes),
+    content: base64Of(bytes),
+    isLossless: true,
+    hasValues: true,
+  };
 }
 
 async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale" | "size">> {
@@ -163,7 +176,12 @@ async function encoded(canvas: OffscreenCanvas): Promise<Omit<Small, "scale" | "
       ? exact
       : await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
   const bytes = new Uint8Array(await blob.arrayBuffer());
-  return { picture: await sha256(bytes), content: toBase64(bytes), isLossless: blob === exact };
+  return {
+    picture: await hashOf(bytes),
+    content: base64Of(bytes),
+    isLossless: blob === exact,
+    hasValues: false,
+  };
 }
 
 /** Return the part of a crop beyond a margin along its cut edges; null if nothing is left. */
@@ -218,13 +236,13 @@ async function addressOfPart(
   return URL.createObjectURL(await canvas.convertToBlob({ type: "image/png" }));
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Encode bytes in base64, in pieces because the number of arguments of a call is limited. */
-function toBase64(bytes: Uint8Array): string {
+export function base64Of(bytes: Uint8Array): string {
   const pieces: string[] = [];
   for (let start = 0; start < bytes.length; start += 8192) {
     pieces.push(String.fromCharCode(...bytes.subarray(start, start + 8192)));

@@ -1,6 +1,7 @@
 /** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
 import type { Depth, Format, Metadata } from "./api";
+import { type Reading, readIn } from "./fileFacts";
 import { IMAGE, firstReads, inputsOf, namesOf, readProblems } from "./inputs";
 import { PARAMETERS } from "./parameters";
 import { MEASURED } from "./properties";
@@ -378,13 +379,14 @@ function nameOf({ name }: { readonly name: string }): string {
   return name;
 }
 
-/** How results are written. */
+/** How files are read, and how results are written. */
 export interface Output {
   readonly format: Format;
   readonly depth: Depth;
   readonly metadata: Metadata;
   /** Of results with loss, from 1 to 100; null or missing: the usual one of each format. */
   readonly quality?: number | null;
+  readonly read?: Reading;
 }
 
 export const PLAIN_OUTPUT: Output = { format: "same", depth: "input", metadata: "keep" };
@@ -422,15 +424,23 @@ export function recipeKey(bodies: readonly StepBody[], output: Output): string {
   const { format, depth, metadata } = output;
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
   const { quality = null } = qualityIn(output);
-  return JSON.stringify([sorted, format, depth, metadata, quality]);
+  const { read } = readIn(output);
+  return JSON.stringify([sorted, format, depth, metadata, quality, ...(read ? [read] : [])]);
 }
 
 /** Convert a key back to its recipe. */
 export function recipeOfKey(key: string): Output & { steps: StepBody[] } {
-  type Key = [[string, Value][][], Format, Depth, Metadata, number | null];
-  const [bodies, format, depth, metadata, quality] = JSON.parse(key) as Key;
+  type Key = [[string, Value][][], Format, Depth, Metadata, number | null, Reading?];
+  const [bodies, format, depth, metadata, quality, read] = JSON.parse(key) as Key;
   const steps = bodies.map((body) => Object.fromEntries(body) as StepBody);
-  return { steps, format, depth, metadata, ...(quality !== null && { quality }) };
+  return {
+    steps,
+    format,
+    depth,
+    metadata,
+    ...(quality !== null && { quality }),
+    ...(read && { read }),
+  };
 }
 
 /** A recipe in the API's form, with its key. */
@@ -442,7 +452,7 @@ export interface RecipeBody extends Output {
 export function recipeOf(steps: readonly Step[], chosen: Output): RecipeBody {
   const bodies = toBody(steps);
   const { format, depth, metadata } = chosen;
-  const output = { format, depth, metadata, ...qualityIn(chosen) };
+  const output = { format, depth, metadata, ...qualityIn(chosen), ...readIn(chosen) };
   return { steps: bodies, ...output, key: recipeKey(bodies, output) };
 }
 

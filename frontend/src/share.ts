@@ -13,6 +13,7 @@ import {
   problemOf,
   toBody,
 } from "./recipe";
+import { type Reading, readIn } from "./fileFacts";
 
 /** The stored form of a recipe; `off` has the indices of steps that are switched off. */
 interface Written {
@@ -21,6 +22,7 @@ interface Written {
   readonly depth?: Depth;
   readonly metadata?: Metadata;
   readonly quality?: number | null;
+  readonly read?: Reading;
   readonly off?: readonly number[];
 }
 
@@ -42,7 +44,7 @@ export function fragmentOf(recipe: Recipe, operations: readonly Operation[]): st
 
 /** Return the stored form of a recipe, without what is the default. */
 export function writtenOf(
-  { steps, format, depth, metadata, quality }: Recipe,
+  { steps, format, depth, metadata, quality, read }: Recipe,
   operations: readonly Operation[],
 ): Written {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
@@ -52,6 +54,7 @@ export function writtenOf(
     ...(depth !== "input" && { depth }),
     ...(metadata !== "keep" && { metadata }),
     ...(typeof quality === "number" && { quality }),
+    ...readIn({ read }),
     ...(off.length > 0 && { off }),
   };
 }
@@ -95,6 +98,7 @@ export function recipeFrom(
     depth: written.depth ?? "input",
     metadata: written.metadata ?? "keep",
     ...(typeof written.quality === "number" && { quality: written.quality }),
+    ...readIn({ read: written.read }),
   };
 }
 
@@ -108,6 +112,7 @@ function isWritten(found: unknown): found is Written {
   if (!FORMATS.includes(String(format)) || !DEPTHS.includes(String(depth))) return false;
   if (!METADATA.includes(String(metadata))) return false;
   if ("quality" in found && !isQuality(found.quality)) return false;
+  if ("read" in found && (typeof found.read !== "object" || found.read === null)) return false;
   if ("off" in found && !Array.isArray(found.off)) return false;
   return steps.every(
     (step: unknown) =>

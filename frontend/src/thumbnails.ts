@@ -1,5 +1,6 @@
 /** Thumbnails of files, made when they become visible and cached per file. */
 
+import { type Raster, rasterOf, shrunk, valuesOfRaster } from "./raster/raster";
 import { lanes } from "./uploader";
 
 const SIDE = 96;
@@ -31,6 +32,39 @@ async function shrink(file: File): Promise<string> {
     whole.close();
     return URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.8 }));
   } catch {
-    return "";
+    return ofRaster(file);
   }
+}
+
+/** Make the thumbnail of a file that browsers do not show from its values; "" without them. */
+async function ofRaster(file: File): Promise<string> {
+  const raster = await rasterOf(file);
+  if (!raster) return "";
+  const scale = SIDE / Math.min(raster.width, raster.height);
+  const [width, height] = [raster.width, raster.height].map((side) =>
+    Math.max(1, Math.min(side, Math.round(side * scale))),
+  ) as [number, number];
+  const small = shrunk(raster, width, height);
+  const { limits } = valuesOfRaster(small);
+  const picture = new OffscreenCanvas(width, height);
+  picture.getContext("2d")?.putImageData(painted(small, limits), 0, 0);
+  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const [left, top] = [(SIDE - width) / 2, (SIDE - height) / 2];
+  canvas.getContext("2d")?.drawImage(picture, left, top);
+  return URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.8 }));
+}
+
+/** Paint values: what lies between the limits from black to white, the first three as colours. */
+function painted(raster: Raster, [low, high]: readonly [number, number]): ImageData {
+  const { width, height, channels, hasAlpha, samples } = raster;
+  const colours = channels - (hasAlpha ? 1 : 0);
+  const picture = new ImageData(width, height);
+  for (let i = 0; i < width * height; i += 1) {
+    for (let c = 0; c < 3; c += 1) {
+      const value = samples[i * channels + (colours >= 3 ? c : 0)] ?? 0;
+      picture.data[4 * i + c] = (255 * (value - low)) / (high - low || 1);
+    }
+    picture.data[4 * i + 3] = 255;
+  }
+  return picture;
 }

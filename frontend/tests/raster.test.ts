@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { pieceAt } from "../src/previewing";
+import { factsOfTiff } from "../src/fileFacts";
 import { type Raster, cutOf, rasterOf, shrunk, valuesOfRaster } from "../src/raster/raster";
 import { readTiff, tiffOf } from "../src/raster/tiff";
 import { lzw, packBits } from "../src/raster/unpacking";
@@ -120,5 +121,20 @@ test("the piece lies where the visitor looked, and within the image", () => {
     top: false,
     right: false,
     bottom: true,
+  });
+});
+
+test("a plane beyond those of a file is none", async () => {
+  const samples = Uint8Array.from({ length: 12 }, (_, i) => i);
+  const raster = { width: 4, height: 3, channels: 1, hasAlpha: false, dtype: "uint8", samples };
+  const file = new File([await tiffOf(raster)], "a.tif");
+  expect(await readTiff(file, 0)).toEqual(raster);
+  expect(await readTiff(file, 1)).toBeNull();
+  expect(await factsOfTiff(file, raster)).toMatchObject({
+    kind: "picture",
+    dtype: "uint8",
+    rows: 3,
+    columns: 4,
+    axes: [],
   });
 });

@@ -12,6 +12,8 @@ export interface Raster {
   readonly hasAlpha: boolean;
   readonly dtype: string;
   readonly samples: Samples;
+  /** Size of the image that it is a smaller copy of, if it is one. */
+  readonly whole?: { readonly width: number; readonly height: number };
 }
 
 // A page that holds more samples than this grows too large; those images are shown once processed.
@@ -20,20 +22,48 @@ const BINS = 256;
 // Share of the pixels left out at either end for the contrast, as the service does.
 const TAIL = 0.005;
 
-const made = new WeakMap<File, Promise<Raster | null>>();
+// Planes of a file that are kept: the first one, which stands for the file, and the last ones seen.
+const PLANES_KEPT = 4;
 
-/** Read a file, once; null if it is of another kind, too large, or packed in a way unknown here. */
-export function rasterOf(file: File): Promise<Raster | null> {
-  const found = made.get(file) ?? readRaster(file);
-  made.set(file, found);
+const made = new WeakMap<File, Map<number, Promise<Raster | null>>>();
+
+type Decode = (file: File, plane: number) => Promise<Raster | null>;
+
+let decodeElsewhere: Decode = () => Promise.resolve(null);
+
+/** Have files that this page cannot read decoded by a function. */
+export function onUnread(decode: Decode): void {
+  decodeElsewhere = decode;
+}
+
+/**
+ * Read a plane of a file, once; null if the file is too large, or of a kind that browsers show.
+ *
+ * @param plane its number, from 0
+ */
+export function rasterOf(file: File, plane = 0): Promise<Raster | null> {
+  const planes = made.get(file) ?? new Map<number, Promise<Raster | null>>();
+  made.set(file, planes);
+  const found = planes.get(plane) ?? readRaster(file, plane);
+  planes.delete(plane);
+  planes.set(plane, found);
+  for (const old of [...planes.keys()].filter((each) => each > 0).slice(0, -PLANES_KEPT)) {
+    planes.delete(old);
+  }
+  // No worker may have been there: ask again when the file is looked at next.
+  found.then((raster) => raster ?? planes.delete(plane)).catch(() => planes.delete(plane));
   return found;
 }
 
-async function readRaster(file: File): Promise<Raster | null> {
+async function readRaster(file: File, plane: number): Promise<Raster | null> {
+  return (await readHere(file, plane)) ?? (await decodeElsewhere(file, plane).catch(() => null));
+}
+
+async function readHere(file: File, plane: number): Promise<Raster | null> {
   try {
     const start = new DataView(await file.slice(0, 26).arrayBuffer());
     const magic = start.getUint16(0);
-    if (magic === 0x4949 || magic === 0x4d4d) return await readTiff(file);
+    if (magic === 0x4949 || magic === 0x4d4d) return await readTiff(file, plane);
     const isDeepPng = start.getUint32(0) === 0x89504e47 && start.getUint8(24) === 16;
     return isDeepPng ? await readPng(file) : null;
   } catch {

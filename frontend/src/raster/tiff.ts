@@ -1,6 +1,7 @@
-/** The first image of a TIFF, and small TIFFs for previews. */
+/** The images of a TIFF, and small TIFFs for previews. */
 
 import { type Samples, inflated } from "../values";
+import { type Directory, directoriesOf, stackIn } from "./planes";
 import { type Raster, SAMPLES_MAX } from "./raster";
 import { lzw, packBits } from "./unpacking";
 
@@ -28,13 +29,24 @@ const TAGS = {
 // Bytes of a value, by the number of its type in the file.
 const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
 
-type Tags = ReadonlyMap<number, readonly number[]>;
+/**
+ * Read an image; null if it is too large, or of a kind that this page does not read.
+ *
+ * @param plane its number among the planes of the file, from 0
+ */
+export async function readTiff(file: File, plane = 0): Promise<Raster | null> {
+  const directories = await directoriesOf(file);
+  const place = stackIn(directories).placeOf(plane);
+  const directory = directories[place.directory];
+  return directory ? readImage(file, directory, place.beyond) : null;
+}
 
-/** Read the first image; null if it is too large, or of a kind that this page does not read. */
-export async function readTiff(file: File): Promise<Raster | null> {
-  const head = new DataView(await file.slice(0, 16).arrayBuffer());
-  const isLittle = head.getUint16(0) === 0x4949;
-  const tags = await tagsOf(file, head, isLittle);
+/** @param beyond planes that lie before this one behind the first, without directories */
+async function readImage(
+  file: File,
+  { tags, isLittle }: Directory,
+  beyond: number,
+): Promise<Raster | null> {
   const one = (tag: number, otherwise: number) => tags.get(tag)?.[0] ?? otherwise;
   const [width, height] = [one(TAGS.width, 0), one(TAGS.height, 0)];
   const channels = one(TAGS.channels, 1);
@@ -60,11 +72,15 @@ export async function readTiff(file: File): Promise<Raster | null> {
   const bytes = tags.get(isTiled ? TAGS.tileBytes : TAGS.bytes) ?? [];
   const samples = new kind.array(width * height * channels);
   const perRow = Math.ceil(width / across);
+  const skipped = beyond * samples.byteLength;
+  if (skipped > 0 && one(TAGS.compression, 1) !== 1) return null;
   for (const [i, offset] of offsets.entries()) {
     const left = (i % perRow) * across;
     const top = Math.floor(i / perRow) * down;
     const rows = isTiled ? down : Math.min(down, height - top);
-    const packed = await file.slice(offset, offset + (bytes[i] ?? 0)).arrayBuffer();
+    const packed = await file
+      .slice(offset + skipped, offset + skipped + (bytes[i] ?? 0))
+      .arrayBuffer();
     const size = across * rows * channels * kind.array.BYTES_PER_ELEMENT;
     const content = await unpacked(packed, one(TAGS.compression, 1), size);
     if (!content) return null;
@@ -79,35 +95,6 @@ export async function readTiff(file: File): Promise<Raster | null> {
   // Of the extra samples only those that the file calls alpha are.
   const hasAlpha = [1, 2].includes(one(TAGS.extra, 0));
   return { width, height, channels, hasAlpha, dtype: kind.dtype, samples };
-}
-
-async function tagsOf(file: File, head: DataView, isLittle: boolean): Promise<Tags> {
-  const isBig = head.getUint16(2, isLittle) === 43;
-  const wide = isBig ? 8 : 4;
-  const whole = (view: DataView, at: number, bytes: number) => {
-    if (bytes === 8) return Number(view.getBigUint64(at, isLittle));
-    if (bytes === 4) return view.getUint32(at, isLittle);
-    return bytes === 2 ? view.getUint16(at, isLittle) : view.getUint8(at);
-  };
-  const read = async (start: number, length: number) =>
-    new DataView(await file.slice(start, start + length).arrayBuffer());
-  const place = whole(head, isBig ? 8 : 4, wide);
-  const count = whole(await read(place, 8), 0, isBig ? 8 : 2);
-  const entryBytes = isBig ? 20 : 12;
-  const entries = await read(place + (isBig ? 8 : 2), count * entryBytes);
-  const tags = new Map<number, readonly number[]>();
-  for (let at = 0; at + entryBytes <= entries.byteLength; at += entryBytes) {
-    const size = TYPE_BYTES[entries.getUint16(at + 2, isLittle)];
-    if (size === undefined) continue;
-    const length = whole(entries, at + 4, wide);
-    const inside = at + 4 + wide;
-    const isInside = size * length <= wide;
-    const values = isInside ? entries : await read(whole(entries, inside, wide), size * length);
-    const first = isInside ? inside : 0;
-    const all = Array.from({ length }, (_, i) => whole(values, first + i * size, size));
-    tags.set(entries.getUint16(at, isLittle), all);
-  }
-  return tags;
 }
 
 /** Return the type of samples by their bits and format (1 unsigned, 2 signed, 3 float). */

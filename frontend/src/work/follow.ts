@@ -122,7 +122,14 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
   const newId = () => randomHex(4);
   const { batch: id, kept_until: keptUntil, format, depth, metadata } = page;
   const steps = fromBody(page.steps, operations, newId);
-  const sent = { steps, format, depth, metadata, quality: page.quality ?? null };
+  const sent = {
+    steps,
+    format,
+    depth,
+    metadata,
+    quality: page.quality ?? null,
+    read: page.read ?? {},
+  };
   // The chain may have been changed after the batch was sent, and before the reload.
   const restored = keptDraft(id, operations, newId) ?? sent;
   desk.dispatch({ type: "chain restored", recipe: restored });

@@ -8,6 +8,8 @@ import { addFiles, addSample, clear, remove, trySample } from "./add";
 import type { Step } from "../recipe";
 import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
+import type { Reading } from "../fileFacts";
+import { onUnread } from "../raster/raster";
 import { Desk } from "./desk";
 import { restore, watchDraft } from "./follow";
 import { listenToOtherTabs } from "./tabs";
@@ -20,6 +22,7 @@ export type Work = ReturnType<typeof createWork>;
 
 export function createWork(store: Store, api: Api) {
   const desk = new Desk(store, api);
+  onUnread(async (file, plane) => (await import("./decoding")).decode(desk, file, plane));
   return {
     loadCatalogue: () => loadCatalogue(desk),
     restore: () => restore(desk),
@@ -46,8 +49,15 @@ export function createWork(store: Store, api: Api) {
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
     retryFailed: () => retryFailed(desk),
-    preview: async (file: File, steps: readonly Step[], piece: Point | null, signal: AbortSignal) =>
-      (await import("./preview")).preview(desk, file, steps, piece, signal),
+    preview: async (
+      file: File,
+      steps: readonly Step[],
+      what: { readonly piece: Point | null; readonly plane: number },
+      signal: AbortSignal,
+    ) => (await import("./preview")).preview(desk, file, steps, what, signal),
+    /** Return what a file is if options say how it is read; null if it is too large to ask. */
+    factsAsRead: async (file: File, read: Reading) =>
+      (await import("./decoding")).factsAsRead(desk, file, read),
     say: (sentence: string) => desk.say(sentence),
     copy: (text: string) => copy(desk, text),
     save: (text: string, name: string) => saveText(text, name),

@@ -2,6 +2,7 @@
 
 import { ApiProblem, type PreviewPicture } from "../api";
 import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing";
+import { readIn } from "../fileFacts";
 import { PLAIN_OUTPUT, type Step, recipeKey, toBody } from "../recipe";
 import type { Point, Size } from "../view";
 import type { Desk } from "./desk";
@@ -25,11 +26,11 @@ export async function preview(
   desk: Desk,
   file: File,
   steps: readonly Step[],
-  piece: Point | null,
+  { piece, plane }: { readonly piece: Point | null; readonly plane: number },
   signal: AbortSignal,
 ): Promise<Previewed> {
   if (!piece) {
-    const small = await smallOf(file);
+    const small = await smallOf(file, plane);
     const answer = await ask(desk, small, steps, signal);
     const { operations } = desk.store.get().catalogue;
     const body = scaledBody(steps, operations, small.size, small.scale);
@@ -37,7 +38,7 @@ export async function preview(
       small.scale < 1 || recipeKey(body, PLAIN_OUTPUT) !== recipeKey(toBody(steps), PLAIN_OUTPUT);
     return { before: "", url: answer.url, isApproximate, ...foundIn(answer) };
   }
-  const crop = await cropOf(file, piece);
+  const crop = await cropOf(file, piece, plane);
   const answer = await ask(desk, crop, steps, signal);
   const { before, url, isExact } = await trimmed(crop, answer);
   // How many objects a piece of the image has says little.
@@ -51,12 +52,18 @@ function foundIn({ image_kind, tables }: PreviewPicture): Pick<Previewed, "isLab
 /** Request a preview; the picture itself is sent with the first request only. */
 async function ask(
   desk: Desk,
-  { picture, content, scale, size, piece }: Small & { piece?: Size },
+  { picture, content, scale, size, piece, hasValues }: Small & { piece?: Size },
   steps: readonly Step[],
   signal: AbortSignal,
 ): Promise<PreviewPicture> {
-  const { operations } = desk.store.get().catalogue;
-  const body = { steps: scaledBody(steps, operations, size, scale, piece), picture };
+  const { catalogue, chain } = desk.store.get();
+  const { kind, nodata } = chain.read ?? {};
+  // The picture is one plane, of the channels that are there.
+  const how = hasValues
+    ? readIn({ read: { ...(kind && { kind }), ...(nodata !== undefined && { nodata }) } })
+    : {};
+  const chained = scaledBody(steps, catalogue.operations, size, scale, piece);
+  const body = { steps: chained, picture, ...how };
   const send = (withPicture: boolean) =>
     desk.api.preview(withPicture ? { ...body, content } : body, signal);
   signal.throwIfAborted();

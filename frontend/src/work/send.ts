@@ -9,6 +9,7 @@ import {
   isPassing,
   isQuotaUsed,
 } from "../api";
+import { readIn } from "../fileFacts";
 import { type RecipeBody, active, isSendable, qualityIn, recipeOf } from "../recipe";
 import { pathOf } from "../folders";
 import { nameOf } from "../names";
@@ -80,7 +81,10 @@ async function createJobs(
     }
     const { steps, format, depth, metadata } = recipe;
     const made = await desk.through(() =>
-      desk.api.createBatch({ steps, format, depth, metadata, ...qualityIn(recipe), images }, key),
+      desk.api.createBatch(
+        { steps, format, depth, metadata, ...qualityIn(recipe), ...readIn(recipe), images },
+        key,
+      ),
     );
     const { batch: id, kept_until: keptUntil, estimate_usd: usd } = made;
     const imageUsd = usd && usd / images.length;

@@ -13,6 +13,7 @@ import "./filters.css";
 import "./picker.css";
 
 const OutputPanel = loadable(async () => (await import("./OutputPanel")).OutputPanel);
+const ReadingPanel = loadable(async () => (await import("../reading/ReadingPanel")).ReadingPanel);
 export const StepCard = loadable(async () => (await import("./StepCard")).StepCard);
 // With the pictures of all operations.
 export const Picker = loadable(async () => (await import("./Picker")).Picker);
@@ -94,6 +95,7 @@ export function Filters() {
           ))}
         </ol>
       </div>
+      <ReadingPanel />
       <OutputPanel />
     </section>
   );

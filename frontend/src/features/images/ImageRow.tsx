@@ -63,16 +63,16 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
 
 function Thumbnail({ image }: { image: ImageItem }) {
   const { job, type, refusal } = image;
-  const file = isViewable(type) && !refusal ? image.file : null;
+  const file = refusal ? null : image.file;
   const result = job?.result && isViewable(job.result.type) ? job.result.url : "";
-  const [source, setSource] = useState(file ? "" : result);
+  const [source, setSource] = useState(file && isViewable(type) ? "" : result);
   const [isBroken, setBroken] = useState(false);
 
   useEffect(() => {
     if (!file) return setSource(result);
     let isWanted = true;
     void thumbnailOf(file).then((made) => {
-      if (isWanted) setSource(made);
+      if (isWanted) setSource(made || result);
     });
     return () => {
       isWanted = false;

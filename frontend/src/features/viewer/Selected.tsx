@@ -6,6 +6,7 @@ import { texts } from "../../texts";
 import type { Point } from "../../view";
 import { loadable } from "../loadable";
 import { type Cropping, useCropping } from "../useCropping";
+import { type PlanePlace, PlaneSliders, planeOf, usePlanes } from "../reading/PlaneSliders";
 import { Caption } from "./Caption";
 import { Crop } from "./Crop";
 import { PieceMap } from "./PieceMap";
@@ -33,7 +34,10 @@ export function Selected({ image }: { image: ImageItem }) {
   const [upTo, setUpTo] = useState<number | null>(null);
   // The middle of what is in sight, where "Show a piece" looks.
   const middle = useRef<Point>({ x: 0.5, y: 0.5 });
-  const raster = useRaster(image);
+  const [planePlace, setPlanePlace] = useState<PlanePlace>({});
+  const planes = usePlanes(image.refusal ? null : image.file);
+  const plane = planeOf(planes, planePlace);
+  const raster = useRaster(image, plane);
   const { tables, size, region, place, finder, setRegion, press } = useRegion(image);
   const cropping = useCropping(
     image,
@@ -42,6 +46,7 @@ export function Selected({ image }: { image: ImageItem }) {
   const preview = usePreview(image, {
     piece: cropping ? null : piece,
     upTo: cropping ? cropping.place : upTo,
+    plane,
     hasRaster: raster !== "",
   });
   const isComing = useComing(image);
@@ -99,6 +104,7 @@ export function Selected({ image }: { image: ImageItem }) {
       ) : (
         <p className="stage stage-words">{wordsWithout(image, isComing)}</p>
       )}
+      {planes && <PlaneSliders facts={planes} place={planePlace} onPlace={setPlanePlace} />}
       <Caption image={image} isComing={isComing} isAlone={layers.length === 1} />
       {tables.length > 0 && (
         <Tables

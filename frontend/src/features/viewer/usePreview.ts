@@ -38,6 +38,8 @@ const AGAIN_MS = 2000;
 interface Wanted {
   /** Middle of the piece to show at full size, in parts of the image; null for all of it. */
   readonly piece: Point | null;
+  /** Number of the plane of the file, from 0. */
+  readonly plane: number;
   /** Number of steps after which to look; null for all. */
   readonly upTo: number | null;
   /** Whether this page has read the values of the file. */
@@ -48,7 +50,7 @@ interface Wanted {
  * Return a preview of the chain on the page for an image; none if the image has its result.
  *
  */
-export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted): Preview {
+export function usePreview(image: ImageItem, { piece, plane, upTo, hasRaster }: Wanted): Preview {
   const chosen = useSelected((state) => state.chain);
   const steps = chosen.steps.slice(0, upTo ?? undefined);
   const operations = useSelected((state) => state.catalogue.operations);
@@ -59,7 +61,8 @@ export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted)
   const recipe = recipeOf(steps, chosen);
   const { type, refusal } = image;
   const file = (isViewable(type) || hasRaster) && !refusal ? image.file : null;
-  const isDone = image.job?.state === "succeeded" && image.recipe === recipe.key;
+  // Of a result of several planes the first one is shown.
+  const isDone = plane === 0 && image.job?.state === "succeeded" && image.recipe === recipe.key;
   const isWanted =
     file !== null &&
     !isDone &&
@@ -67,7 +70,7 @@ export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted)
     recipe.steps.length > 0 &&
     isSendable(steps, operations);
   // Only the steps that are sent matter; the format does not change a preview.
-  const chain = JSON.stringify(recipe.steps);
+  const chain = JSON.stringify([recipe.steps, recipe.read?.kind, recipe.read?.nodata]);
 
   useEffect(() => {
     if (!isWanted || !file) return setPreview(NONE);
@@ -76,7 +79,7 @@ export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted)
     setPreview((was) => ({ ...was, isComing: true }));
     const timer = setTimeout(
       () => {
-        work.preview(file, steps, piece, signal).then(
+        work.preview(file, steps, { piece, plane }, signal).then(
           (found) => {
             if (signal.aborted) return release(found);
             hasFailed.current = false;
@@ -99,7 +102,7 @@ export function usePreview(image: ImageItem, { piece, upTo, hasRaster }: Wanted)
       controller.abort();
     };
     // `chain` stands for `steps`: steps that are off and ids of steps do not change the preview.
-  }, [isWanted, file, chain, piece, work, tries]);
+  }, [isWanted, file, chain, piece, plane, work, tries]);
 
   const { url, before } = preview;
   useEffect(() => () => release({ url, before }), [url, before]);

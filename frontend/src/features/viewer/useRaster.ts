@@ -3,15 +3,15 @@ import { rasterOf } from "../../raster/raster";
 import { addressOfRaster, forgetRaster } from "../../reading";
 import type { ImageItem } from "../../state/images";
 
-/** Return the address of the values of a file that browsers do not show as it is, or "". */
-export function useRaster({ file, refusal }: ImageItem): string {
+/** Return the address of the values of a plane of a file that browsers do not show, or "". */
+export function useRaster({ file, refusal }: ImageItem, plane: number): string {
   const [address, setAddress] = useState("");
   const wanted = refusal ? null : file;
   useEffect(() => {
     if (!wanted) return setAddress("");
     let made = "";
     let isCurrent = true;
-    void rasterOf(wanted).then((raster) => {
+    void rasterOf(wanted, plane).then((raster) => {
       if (!isCurrent || !raster) return;
       made = addressOfRaster(raster);
       setAddress(made);
@@ -21,6 +21,6 @@ export function useRaster({ file, refusal }: ImageItem): string {
       forgetRaster(made);
       setAddress("");
     };
-  }, [wanted]);
+  }, [wanted, plane]);
   return address;
 }

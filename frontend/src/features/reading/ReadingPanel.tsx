@@ -1,0 +1,250 @@
+import { useEffect, useId, useState } from "react";
+import { ApiProblem, type ImageKind } from "../../api";
+import { type Facts, type Reading, factsOf, outOfRange, readIn } from "../../fileFacts";
+import { fileTexts } from "../../fileTexts";
+import { useDispatch, useSelected, useWork } from "../../state/store";
+import { Icon } from "../Icon";
+import { useSelectedImage } from "../useSize";
+
+import "./reading.css";
+
+const KINDS = Object.keys(fileTexts.kinds) as ImageKind[];
+const NUMBERS = /^\s*\d{1,9}\s*(\.\.\s*\d{1,9}\s*)?(,\s*\d{1,9}\s*(\.\.\s*\d{1,9}\s*)?)*$/;
+const PAUSE_MS = 400;
+
+type Numbers = "channels" | "z" | "t" | "page";
+
+/** What the selected file is taken for, and the options that say otherwise. */
+export function ReadingPanel() {
+  const image = useSelectedImage();
+  const { read = {} } = readIn(useSelected((state) => state.chain));
+  const isTold = Object.keys(read).length > 0;
+  const [isOpen, setOpen] = useState(isTold);
+  const { facts, sentence } = useFacts(image?.file ?? null, read);
+  const wrong = facts && outOfRange(read, facts);
+  const refusal = wrong
+    ? fileTexts.outOfRange(fileTexts.fields[wrong.name], wrong.low, wrong.high)
+    : sentence;
+  if (!image && !isTold) return null;
+  return (
+    <div className="reading">
+      <button
+        type="button"
+        className="reading-head"
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <span>
+          {fileTexts.heading}
+          <small>
+            {isTold ? fileTexts.told : facts ? fileTexts.brief(facts) : fileTexts.plain}
+          </small>
+        </span>
+        <Icon name="chevron" />
+      </button>
+      {isOpen && (
+        <div className="reading-body">
+          {refusal && (
+            <p className="bad" role="alert">
+              {refusal}
+            </p>
+          )}
+          {facts ? <FactList facts={facts} /> : <p className="quiet">{fileTexts.unknown}</p>}
+          <Options read={read} facts={facts} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Return what a file is, as the options say that it is read, and why it cannot be read so. */
+function useFacts(file: File | null, read: Reading) {
+  const [facts, setFacts] = useState<Facts | null>(null);
+  const [sentence, setSentence] = useState("");
+  const work = useWork();
+  const key = JSON.stringify(read);
+  useEffect(() => {
+    setSentence("");
+    if (!file) return setFacts(null);
+    let isCurrent = true;
+    const timer = setTimeout(
+      () => {
+        void (async () => {
+          const plain = await factsOf(file);
+          if (isCurrent) setFacts(plain);
+          if (key === "{}") return;
+          try {
+            const found = await work.factsAsRead(file, JSON.parse(key) as Reading);
+            if (isCurrent && found) setFacts({ ...found, colours: plain?.colours ?? [] });
+          } catch (error) {
+            const isRefused = error instanceof ApiProblem && error.status === 422;
+            if (isCurrent && isRefused) setSentence(error.message.replace(/^preview: /, ""));
+          }
+        })();
+      },
+      key === "{}" ? 0 : PAUSE_MS,
+    );
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [file, key, work]);
+  return { facts, sentence };
+}
+
+function FactList({ facts }: { facts: Facts }) {
+  const { kind, dtype, axes, channels, alpha, names, nodata, pixel_size, colours } = facts;
+  const words = fileTexts.facts;
+  const isNamed = names.some((name) => name !== "");
+  return (
+    <dl className="reading-facts">
+      <dt>{words.kind}</dt>
+      <dd>{fileTexts.kinds[kind]}</dd>
+      <dt>{words.dtype}</dt>
+      <dd>{dtype}</dd>
+      <dt>{words.planes}</dt>
+      <dd>{fileTexts.planes(axes)}</dd>
+      {(channels > 1 || isNamed || alpha) && (
+        <>
+          <dt>{words.channels}</dt>
+          <dd>
+            {isNamed
+              ? names.map((name, place) => (
+                  <span key={place} className="channel">
+                    {colours[place] && <i style={{ background: colours[place] }} />}
+                    {fileTexts.channel(name, place)}
+                  </span>
+                ))
+              : `${channels}${alpha ? " + alpha" : ""}`}
+          </dd>
+        </>
+      )}
+      {pixel_size && (
+        <>
+          <dt>{words.pixel}</dt>
+          <dd>{fileTexts.pixel(pixel_size)}</dd>
+        </>
+      )}
+      {nodata !== null && (
+        <>
+          <dt>{words.nodata}</dt>
+          <dd>{nodata}</dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+/** The options that this file has use for, and those that are chosen. */
+function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
+  const dispatch = useDispatch();
+  const id = useId();
+  const change = (part: Reading) =>
+    dispatch({
+      type: "output chosen",
+      output: readIn({ read: { ...read, ...part } }) as { read: Reading },
+    });
+  const has = (axis: string) => facts?.axes.some((each) => each.axis === axis) ?? false;
+  const wanted: Readonly<Record<Numbers, boolean>> = {
+    channels: !facts || has("c") || facts.channels > 1,
+    z: has("z"),
+    t: has("t"),
+    page: has("p"),
+  };
+  const shown = (Object.keys(wanted) as Numbers[]).filter((each) => wanted[each] || read[each]);
+  return (
+    <div className="reading-options">
+      <label htmlFor={`${id}kind`}>{fileTexts.fields.kind}</label>
+      <select
+        id={`${id}kind`}
+        value={read.kind ?? ""}
+        onChange={({ target }) => {
+          const { kind: _, ...rest } = read;
+          const kind = target.value as ImageKind | "";
+          const next = kind === "" ? rest : { ...rest, kind };
+          dispatch({ type: "output chosen", output: { read: next } });
+        }}
+      >
+        <option value="">{fileTexts.plain}</option>
+        {KINDS.map((kind) => (
+          <option key={kind} value={kind}>
+            {fileTexts.kinds[kind]}
+          </option>
+        ))}
+      </select>
+      {shown.map((name) => (
+        <TextOption
+          key={name}
+          name={name}
+          value={read[name] ?? ""}
+          wrong={(text) => (NUMBERS.test(text) ? "" : fileTexts.wrongNumbers)}
+          onChange={(text) => change({ [name]: text })}
+        />
+      ))}
+      <TextOption
+        name="nodata"
+        value={read.nodata === undefined ? "" : String(read.nodata)}
+        wrong={(text) => (nodataOf(text) === null ? fileTexts.wrongNodata : "")}
+        onChange={(text) => {
+          const { nodata: _, ...rest } = read;
+          const nodata = nodataOf(text);
+          const next = nodata === null ? rest : { ...rest, nodata };
+          dispatch({ type: "output chosen", output: { read: next } });
+        }}
+      />
+      <p className="quiet">{fileTexts.help}</p>
+      {Object.keys(read).length > 0 && (
+        <button
+          type="button"
+          className="plain"
+          onClick={() => dispatch({ type: "output chosen", output: { read: {} } })}
+        >
+          {fileTexts.reset}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function nodataOf(text: string): number | "nan" | "spread" | null {
+  const word = text.trim().toLowerCase();
+  if (word === "nan" || word === "spread") return word;
+  const value = Number(word.replace("−", "-"));
+  return word !== "" && Number.isFinite(value) ? value : null;
+}
+
+interface TextOptionProps {
+  readonly name: Numbers | "nodata";
+  readonly value: string;
+  /** Why a text cannot be taken, or "". */
+  wrong(text: string): string;
+  onChange(text: string): void;
+}
+
+/** A text that is taken once it can be. */
+function TextOption({ name, value, wrong, onChange }: TextOptionProps) {
+  const id = useId();
+  const [text, setText] = useState(value);
+  useEffect(() => setText((was) => (was.trim() === value ? was : value)), [value]);
+  const sentence = text.trim() === "" ? "" : wrong(text.trim());
+  return (
+    <>
+      <label htmlFor={id}>{fileTexts.fields[name]}</label>
+      <input
+        id={id}
+        type="text"
+        value={text}
+        placeholder={fileTexts.examples[name]}
+        aria-invalid={sentence !== ""}
+        autoComplete="off"
+        spellCheck={false}
+        onChange={({ target }) => {
+          setText(target.value);
+          const found = target.value.trim();
+          if (found === "" || wrong(found) === "") onChange(found);
+        }}
+      />
+      {sentence && <p className="bad">{sentence}</p>}
+    </>
+  );
+}

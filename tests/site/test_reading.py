@@ -1,0 +1,97 @@
+"""What a file is, and how it is read, on the page."""
+
+import io
+import os
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from playwright.sync_api import expect
+
+from tests.site.pages import add_filter, choose, process, row, succeeds
+
+pytestmark = pytest.mark.slow
+# Where pictures of the page go, for people.
+SHOTS = os.environ.get("SHOTS", "")
+
+
+def shot(page, name):
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS, f"{name}.png")))
+
+
+def stack():
+    """An OME-TIFF of 5 slices and 3 channels, with names, colours and a pixel size."""
+    rows, columns = np.mgrid[:160, :200]
+    planes = np.zeros((5, 3, 160, 200), np.uint16)
+    for z in range(5):
+        for c in range(3):
+            middle = 40 + 25 * z, 50 + 40 * c
+            far = np.hypot(rows - middle[0], columns - middle[1])
+            planes[z, c] = (4000 * np.exp(-((far / 25) ** 2)) + 100).astype(np.uint16)
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        planes,
+        ome=True,
+        metadata={
+            "axes": "ZCYX",
+            "PhysicalSizeX": 0.325,
+            "PhysicalSizeXUnit": "µm",
+            "PhysicalSizeY": 0.325,
+            "PhysicalSizeYUnit": "µm",
+            "Channel": {"Name": ["DAPI", "FITC", "Cy5"], "Color": [65535, 16711935, -16776961]},
+        },
+    )
+    return buffer.getvalue()
+
+
+def test_a_stack_has_sliders_and_says_what_it_is(page):
+    content = stack()
+    choose(page, ("cells.ome.tif", "image/tiff", content))
+    slices, channels = (page.get_by_role("slider", name=each) for each in ("Slice", "Channel"))
+    expect(channels).to_have_attribute("aria-valuetext", "Channel 1 of 3: DAPI")
+    expect(row(page, "cells.ome.tif").locator("img.thumb")).to_be_visible()
+    page.get_by_role("button", name="How the file is read").click()
+    facts = page.locator(".reading-facts")
+    for words in ("Intensities", "uint16", "5 slices × 3 channels", "0.325 × 0.325 µm", "FITC"):
+        expect(facts).to_contain_text(words)
+    shot(page, "stack")
+    slices.fill("4")
+    channels.fill("2")
+    expect(channels).to_have_attribute("aria-valuetext", "Channel 3 of 3: Cy5")
+    shot(page, "stack-last")
+    page.get_by_label("Slices (z)").fill("2..3")
+    page.get_by_label("Channels", exact=True).fill("2")
+    add_filter(page, "Blurring")
+    process(page)
+    succeeds(page, "cells.ome.tif", 120)
+    shot(page, "stack-done")
+
+
+def test_a_wrong_option_is_told_in_a_sentence(page):
+    content = stack()
+    choose(page, ("cells.ome.tif", "image/tiff", content))
+    page.get_by_role("button", name="How the file is read").click()
+    page.get_by_label("Slices (z)").fill("4-9")
+    expect(page.get_by_text("Write numbers such as 2, 1,3 or 4..9.")).to_be_visible()
+    page.get_by_label("Value without data").fill("none")
+    expect(page.get_by_text("Write a number, nan or spread.")).to_be_visible()
+    page.get_by_label("Value without data").fill("-1")
+    alert = page.locator(".reading").get_by_role("alert")
+    expect(alert).to_contain_text("Value without data: must lie between 0 and 65,535")
+    shot(page, "wrong")
+    page.get_by_role("button", name="Read as the file says").click()
+    expect(alert).to_have_count(0)
+
+
+def test_what_browsers_do_not_show_is_seen_before_it_is_processed(page):
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[30:90, 40:120] = 220, 120, 30
+    choose(page, ("scan.jp2", "image/jp2", imagecodecs.jpeg2k_encode(image, level=0)))
+    expect(row(page, "scan.jp2").locator("img.thumb")).to_be_visible(timeout=40_000)
+    expect(page.locator(".stage canvas, .stage img").first).to_be_visible()
+    add_filter(page, "Inversion")
+    shot(page, "jp2")
