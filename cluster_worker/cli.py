@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from cluster_worker.cli_folder import check_many, run_files
 from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_of
-from cluster_worker.cli_planes import add_choice, choice_of
+from cluster_worker.cli_planes import add_across, add_choice, choice_of
 from cluster_worker.cli_tables import operations_in, show_presets, targets
 from cluster_worker.cli_words import parse_inputs, parse_steps, place, read_recipe
 from cluster_worker.engine.engine import Engine
@@ -172,6 +172,7 @@ def parser() -> Parser:
         help="make all results of a folder anew, also those that are there already",
     )
     add_choice(run)
+    add_across(run)
     add_hosts(run)
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
@@ -244,7 +245,8 @@ def run_steps(
             run_files(engine, options, steps, inputs, choice)
             return
         if options.plan:
-            how = RunOptions(depth=options.depth, inputs=inputs, choice=choice)
+            across = options.across
+            how = RunOptions(depth=options.depth, inputs=inputs, choice=choice, across=across)
             with open_file(engine, options.source, target, steps, how) as file:
                 if isinstance(file, StackFile):
                     print(f"{file.stack.planes} planes, each as the first one:")
@@ -266,6 +268,7 @@ def run_steps(
                 inputs=inputs,
                 choice=choice,
                 quality=options.quality,
+                across=options.across,
             )
     # Without a target, the image is removed.
     for note in notes if options.target else ():

@@ -73,7 +73,7 @@ def run_files(
     """
     files = {name: Path(each) for name, each in inputs.items()}
     how = options.format, options.depth, options.metadata, files, choice, options.quality
-    given = FolderOptions(steps, *how)
+    given = FolderOptions(steps, *how, across=options.across)
     bar = Bar()
     try:
         source, target = str(options.source), options.target

@@ -37,6 +37,17 @@ def add_choice(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_across(command: argparse.ArgumentParser) -> None:
+    """Add the option that says what the statistics of a stack are of."""
+    command.add_argument(
+        "--across",
+        choices=("plane", "stack"),
+        default="plane",
+        help="statistics, as the threshold of Otsu, of each plane of a stack (default), or of the "
+        "whole stack; then all steps must be statistics, or treat each pixel by itself",
+    )
+
+
 def choice_of(options: argparse.Namespace) -> Choice:
     """Return how the options say that a file is read.
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,15 +94,11 @@ def reuse_of(image: Mapping[str, Any]) -> str:
     return f"{reuse['batch']}/{reuse['job']}" if reuse else ""
 
 
-def version_of(
-    steps: Sequence[Mapping[str, Any]],
-    catalogue: Mapping[str, Any],
-    read: Mapping[str, Any],
-) -> int:
-    """Return the version of the messages of jobs with these steps and options of reading."""
-    if read:
+def version_of(body: Mapping[str, Any], catalogue: Mapping[str, Any]) -> int:
+    """Return the version of the messages of the jobs of a new batch."""
+    if body.get("read") or body.get("across", "plane") != "plane":
         return READING_VERSION
-    return CHAIN_VERSION if is_chain(steps, recipe.by_name(catalogue)) else RECIPE_VERSION
+    return CHAIN_VERSION if is_chain(body["steps"], recipe.by_name(catalogue)) else RECIPE_VERSION
 
 
 def quality_of(body: Mapping[str, Any]) -> int | None:
@@ -166,8 +162,9 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         metadata=body.get("metadata", "keep"),
         quality=quality_of(body),
         inputs=inputs.find(services, body.get("inputs", {})),
-        version=version_of(body["steps"], services.catalogue, body.get("read", {})),
+        version=version_of(body, services.catalogue),
         read=body.get("read", {}),
+        across=body.get("across", "plane"),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,
         jobs=len(body["images"]),

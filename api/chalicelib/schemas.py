@@ -78,10 +78,11 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 "metadata": reference("Metadata"),
                 "quality": reference("Quality"),
                 "read": reference("Reading"),
+                "across": reference("Across"),
                 "inputs": INPUTS,
                 "images": images,
             },
-            optional=("format", "depth", "metadata", "quality", "read", "inputs"),
+            optional=("format", "depth", "metadata", "quality", "read", "across", "inputs"),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -96,6 +97,13 @@ def requests(limits: Limits) -> dict[str, Schema]:
             }
         ),
         "NewPreview": new_preview(),
+        "Across": {
+            "type": "string",
+            "enum": ["plane", "stack"],
+            "description": "What the statistics of a file of several planes are of: each plane, "
+            "the default, or the whole stack; then all steps must be statistics, or treat each "
+            "pixel by itself.",
+        },
         "Reading": {
             **record(OPTIONS, optional=tuple(OPTIONS)),
             "description": "How files are read; what is left out is as each file says.",
@@ -353,6 +361,7 @@ ANSWERS: dict[str, Schema] = {
                 "description": "Of results with loss; null for the usual one of each format.",
             },
             "read": reference("Reading"),
+            "across": reference("Across"),
             "inputs": {
                 "type": "object",
                 "additionalProperties": record({"name": TEXT, "bytes": SIZE}),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cluster_worker.engine import estimates
 from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.dispatch import Dispatcher
-from cluster_worker.engine.file_to_file import RunOptions, run_file
+from cluster_worker.engine.file_to_file import Across, RunOptions, run_file
 from cluster_worker.engine.held import Held, hold
 from cluster_worker.engine.hosts.dispatch import HostDispatcher
 from cluster_worker.engine.hosts.group import Hosts
@@ -223,7 +223,7 @@ class Engine:
             If ranks died or hung on the job twice, no world starts, shared memory has no room, or
             the engine was closed.
         TimeoutError
-            If other jobs or programs use the shared memory for longer than 600 s.
+            If others use the shared memory for longer than 600 s.
         """
         if isinstance(image, Held):
             others = headers_of(inputs, depth)
@@ -271,10 +271,7 @@ class Engine:
         inputs: Headers = NO_HEADERS,
         nodata: Nodata = None,
     ) -> EngineJob:
-        """Plan a chain on a held image; the job may be started at once.
-
-        Parameters and errors are those of `prepare`; a released image is rejected, too.
-        """
+        """Plan a chain on a held image, which may be started at once; as `prepare`."""
         source = image.add_reader()
         try:
             header = estimates.given_header(source.shape, source.dtype, depth, alpha, nodata)
@@ -393,6 +390,7 @@ class Engine:
         inputs: Mapping[str, str | Path] = NO_FILES,
         choice: Choice = ALL,
         quality: int | None = None,
+        across: Across = "plane",
     ) -> tuple[str, ...]:
         """Run a recipe from file to file, and wait until the results are written.
 
@@ -418,6 +416,8 @@ class Engine:
             How the file is read: planes, channels, kind, and the value of pixels without data.
         quality : int, optional
             Of a JPEG, WebP or AVIF, from 1 to 100; see docs/formats.md for the defaults.
+        across : {"plane", "stack"}
+            What the statistics of a stack are of.
 
         Returns
         -------
@@ -427,9 +427,9 @@ class Engine:
         Raises
         ------
         Rejected, Broken, TimeoutError
-            As for `run`, or if a file cannot be read or written, or the disk has no room.
+            As for `run`, or if files cannot be read or written.
         """
-        options = RunOptions(scratch_dir, depth, metadata, inputs, choice, quality)
+        options = RunOptions(scratch_dir, depth, metadata, inputs, choice, quality, across)
         return run_file(self, source, target, steps, progress, options)
 
     def plan_request(
@@ -457,13 +457,7 @@ class Engine:
         return request
 
     def check_memory(self, request: Request) -> None:
-        """Check that a rank has the memory for the plan's passes.
-
-        Raises
-        ------
-        Rejected
-            With the numbers, if it has not.
-        """
+        """Check that a rank has the memory for the plan's passes; raises Rejected."""
         ranks = self.ranks if self.is_wide(request) else 1
         estimates.check_memory(request, ranks, self.job_memory_bytes_max)
 

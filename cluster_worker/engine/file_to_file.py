@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from cluster_worker.engine.file_results import check_quality, write_table
 from cluster_worker.engine.run_file import FileJob, JobFactory, Steps
 from cluster_worker.engine.run_stack import AnyFile, StackFile
+from cluster_worker.engine.run_together import TogetherFile
 from cluster_worker.errors import Broken, Rejected, is_shortage
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.codecs.header import Header
@@ -31,6 +32,8 @@ from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 
 Progress = Callable[[int, int], None]
+# What the statistics of a stack are of: each plane, or the whole stack.
+Across = Literal["plane", "stack"]
 
 
 class RunOptions(NamedTuple):
@@ -42,6 +45,7 @@ class RunOptions(NamedTuple):
     inputs: Mapping[str, str | Path] = MappingProxyType({})
     choice: Choice = ALL
     quality: int | None = None
+    across: Across = "plane"
 
 
 PLAIN = RunOptions()
@@ -140,9 +144,13 @@ def file_job(
                 "planes as a file"
             )
 
-    def make_job(number: int, wait: Wait) -> FileJob:
+    def read_header(number: int) -> Header:
         header = read_plane_header(decoder, path, planes, number)
         check_together(header, number)
+        return header
+
+    def make_job(number: int, wait: Wait) -> FileJob:
+        header = read_header(number)
         return FileJob(engine, decoder, path, header, *given, among, wait)
 
     wait = Wait(look=look)
@@ -150,6 +158,11 @@ def file_job(
         return make_job(0, wait)
     if format != "same" and FORMATS[format].open_stack is None:
         raise stack_refusal(whole.name, planes.stack, format)
+    if options.across == "stack":
+        names = "steps", "format", "scratch_dir", "depth", "metadata", "quality", "inputs", "remote"
+        known: dict[str, Any] = dict(zip(names, given, strict=True))
+        known |= {"engine": engine, "decoder": decoder, "path": path, "among": whole.stack}
+        return TogetherFile(planes, read_header, {**known, "header": read_header(0), "wait": wait})
     return StackFile(engine.decoders, engine.ranks, planes, make_job, folder, wait)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cluster_worker.engine.file_results import check_quality
-from cluster_worker.engine.file_to_file import RunOptions, file_job, write_whole
+from cluster_worker.engine.file_to_file import Across, RunOptions, file_job, write_whole
 from cluster_worker.engine.folders import (
     FolderFile,
     Journal,
@@ -65,6 +65,8 @@ class FolderOptions:
         Which planes and channels of each file are read.
     quality : int or None
         As for `Engine.run_file`; under "same", results without loss ignore it.
+    across : {"plane", "stack"}
+        As for `Engine.run_file`.
     """
 
     steps: Sequence[Mapping[str, Any]]
@@ -74,6 +76,7 @@ class FolderOptions:
     inputs: Files = field(default_factory=dict)
     choice: Choice = ALL
     quality: int | None = None
+    across: Across = "plane"
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,7 @@ def described(options: FolderOptions) -> dict[str, Any]:
     kind, nodata = planes.pop("kind"), planes.pop("nodata")
     planes |= {"kind": kind} if kind else {}
     planes |= {"nodata": str(nodata)} if nodata is not None else {}
+    planes |= {"across": options.across} if options.across != "plane" else {}
     return {**found, "inputs": inputs, "planes": planes}
 
 
@@ -299,7 +303,7 @@ class FolderRun:
         folder = (self.target / each.stem).parent
         folder.mkdir(parents=True, exist_ok=True)
         how = given.depth, given.metadata, given.inputs, given.choice, given.quality
-        options = RunOptions(folder, *how)
+        options = RunOptions(folder, *how, given.across)
         with self.engine.decoders.checkout() as decoder:
             header = decoder.read_header(each.path, each.name)
             place = each.path, header, given.steps, given.format, folder

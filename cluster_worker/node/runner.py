@@ -286,7 +286,13 @@ class Runner:
                 spool = Path(self.settings.spool_dir)
                 choice = choice_of(batch.read)
                 options = RunOptions(
-                    spool, batch.depth, batch.metadata, inputs, choice, batch.quality
+                    spool,
+                    batch.depth,
+                    batch.metadata,
+                    inputs,
+                    choice,
+                    batch.quality,
+                    batch.across,
                 )
                 place = source, header, batch.steps, batch.format, spool
                 look = functools.partial(self.check_waiting, beat)

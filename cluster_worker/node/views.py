@@ -56,7 +56,7 @@ class Views:
         planned = plan_any(file.job.request)
         source = file.header
         self.file = file
-        self.shapes = {"original": source.shape, "result": planned.result_shape}
+        self.shapes = {"original": source.shape, "result": file.results[0].header.shape}
         self.dtypes = source.dtype, planned.result_dtype
         sides = (side for shape in self.shapes.values() for side in shape[:2])
         self.is_deep = file.is_streamed or max(sides) > SIDE_MAX

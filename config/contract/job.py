@@ -324,6 +324,8 @@ class Batch:
     version: int = CHAIN_VERSION
     # How files are read, by the options of `config.contract.reading`; as they say without any.
     read: Mapping[str, Any] = field(default_factory=dict)
+    # Whether statistics of a stack are of each plane, or of all of them.
+    across: Literal["plane", "stack"] = "plane"
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> "Batch":
@@ -346,6 +348,7 @@ class Batch:
             inputs=tuple(InputFile(**each) for each in json.loads(item.get("inputs", "[]"))),
             version=int(item.get("version", CHAIN_VERSION)),
             read=json.loads(item.get("read", "{}")),
+            across=item.get("across", "plane"),
         )
 
     def to_item(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 /** The only file that uses the network: calls of the API, uploads to S3, samples and results. */
 
-import type { FileFacts, Reading } from "./fileFacts";
+import type { Across, FileFacts, Reading } from "./fileFacts";
 import type { Catalogue, StepBody } from "./recipe";
 import { SAMPLES } from "./samples";
 
@@ -165,6 +165,7 @@ export interface BatchBody {
   readonly metadata: Metadata;
   readonly quality?: number;
   readonly read?: Reading;
+  readonly across?: Across;
   readonly images: readonly ImageBody[];
 }
 
@@ -195,6 +196,7 @@ export interface BatchPage {
   readonly metadata: Metadata;
   readonly quality?: number | null;
   readonly read?: Reading;
+  readonly across?: Across;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;

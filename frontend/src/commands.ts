@@ -1,7 +1,7 @@
 /** Recipes as commands that do the same elsewhere. Pure functions. */
 
 import type { Format } from "./api";
-import { READING_NAMES, readIn } from "./fileFacts";
+import { READING_NAMES, acrossIn, readIn } from "./fileFacts";
 import { type Output, type Step, type Value, qualityIn, toBody } from "./recipe";
 
 const ENDINGS: Readonly<Record<Format, string>> = {
@@ -38,7 +38,8 @@ export function asShell(steps: readonly Step[], output: Output): string {
   const reading = READING_NAMES.flatMap((name) =>
     read[name] === undefined ? [] : [` --${name} ${String(read[name]).replaceAll(" ", "")}`],
   ).join("");
-  return `dip run ${files} ${words.join(" + ")}${reading}${native}${strip}${lossy}\n`;
+  const across = acrossIn(output).across === "stack" ? " --across stack" : "";
+  return `dip run ${files} ${words.join(" + ")}${reading}${across}${native}${strip}${lossy}\n`;
 }
 
 function assigned(name: string, value: Value): string {
@@ -59,6 +60,7 @@ export function asPython(steps: readonly Step[], output: Output): string {
   const lossy = quality === undefined ? "" : `, quality=${quality}`;
   const [source, target] = filesOf(output);
   const { read } = readIn(output);
+  const across = acrossIn(output).across === "stack" ? ', across="stack"' : "";
   const choice = read
     ? `, choice=Choice(${Object.entries(read)
         .map(([name, value]) => `${name}=${value === "nan" ? 'float("nan")' : inPython(value)}`)
@@ -72,7 +74,7 @@ export function asPython(steps: readonly Step[], output: Output): string {
     ...lines,
     "]",
     "with Engine() as engine:",
-    `    engine.run_file("${source}", "${target}", steps${choice}${native}${strip}${lossy})`,
+    `    engine.run_file("${source}", "${target}", steps${choice}${across}${native}${strip}${lossy})`,
     "",
   ].join("\n");
 }
@@ -90,7 +92,14 @@ function inPython(value: Value): string {
  */
 export function asCurl(steps: readonly Step[], output: Output, origin: string): string {
   const { format, depth, metadata } = output;
-  const chosen = { format, depth, metadata, ...qualityIn(output), ...readIn(output) };
+  const chosen = {
+    format,
+    depth,
+    metadata,
+    ...qualityIn(output),
+    ...readIn(output),
+    ...acrossIn(output),
+  };
   const body = JSON.stringify({ steps: toBody(steps), ...chosen });
   const quoted = body.replaceAll("'", "'\\''");
   return `IMAGE=in.png

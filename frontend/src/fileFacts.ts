@@ -50,6 +50,16 @@ export interface Facts extends FileFacts {
   readonly colours: readonly string[];
 }
 
+/** What the statistics of a file of several planes are of. */
+export type Across = "plane" | "stack";
+
+/** Return the member `across` of a recipe; none if statistics are of each plane. */
+export function acrossIn({ across }: { readonly across?: Across | undefined }): {
+  readonly across?: Across;
+} {
+  return across === "stack" ? { across } : {};
+}
+
 const told = new WeakMap<File, Facts>();
 
 /** Keep what the service said of a file. */

@@ -60,6 +60,9 @@ export const fileTexts = {
   help:
     "Numbers count from 1; 4..9 is a range. Pixels without data count for nothing; “spread” " +
     "computes with them as with any others.",
+  across: "Statistics",
+  acrosses: { plane: "Of each plane", stack: "Of the whole stack" } as const,
+  acrossHelp: "Of the whole stack: for filters that look at single pixels and statistics alone.",
   wrongNumbers: "Write numbers such as 2, 1,3 or 4..9.",
   wrongNodata: "Write a number, nan or spread.",
   outOfRange: (field: string, low: number, high: number) =>

@@ -1,7 +1,7 @@
 /** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
 import type { Depth, Format, Metadata } from "./api";
-import { type Reading, readIn } from "./fileFacts";
+import { type Across, type Reading, acrossIn, readIn } from "./fileFacts";
 import { IMAGE, firstReads, inputsOf, namesOf, readProblems } from "./inputs";
 import { PARAMETERS } from "./parameters";
 import { MEASURED } from "./properties";
@@ -387,6 +387,7 @@ export interface Output {
   /** Of results with loss, from 1 to 100; null or missing: the usual one of each format. */
   readonly quality?: number | null;
   readonly read?: Reading;
+  readonly across?: Across;
 }
 
 export const PLAIN_OUTPUT: Output = { format: "same", depth: "input", metadata: "keep" };
@@ -424,23 +425,27 @@ export function recipeKey(bodies: readonly StepBody[], output: Output): string {
   const { format, depth, metadata } = output;
   const sorted = bodies.map((body) => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)));
   const { quality = null } = qualityIn(output);
-  const { read } = readIn(output);
-  return JSON.stringify([sorted, format, depth, metadata, quality, ...(read ? [read] : [])]);
+  const { read = null } = readIn(output);
+  const { across = null } = acrossIn(output);
+  const reading = across !== null ? [read, across] : read !== null ? [read] : [];
+  return JSON.stringify([sorted, format, depth, metadata, quality, ...reading]);
 }
 
 /** Convert a key back to its recipe. */
 export function recipeOfKey(key: string): Output & { steps: StepBody[] } {
-  type Key = [[string, Value][][], Format, Depth, Metadata, number | null, Reading?];
-  const [bodies, format, depth, metadata, quality, read] = JSON.parse(key) as Key;
+  type Key = [
+    [string, Value][][],
+    Format,
+    Depth,
+    Metadata,
+    number | null,
+    (Reading | null)?,
+    Across?,
+  ];
+  const [bodies, format, depth, metadata, quality, read, across] = JSON.parse(key) as Key;
   const steps = bodies.map((body) => Object.fromEntries(body) as StepBody);
-  return {
-    steps,
-    format,
-    depth,
-    metadata,
-    ...(quality !== null && { quality }),
-    ...(read && { read }),
-  };
+  const chosen = { ...(quality !== null && { quality }), ...(read && { read }) };
+  return { steps, format, depth, metadata, ...chosen, ...(across && { across }) };
 }
 
 /** A recipe in the API's form, with its key. */
@@ -452,7 +457,14 @@ export interface RecipeBody extends Output {
 export function recipeOf(steps: readonly Step[], chosen: Output): RecipeBody {
   const bodies = toBody(steps);
   const { format, depth, metadata } = chosen;
-  const output = { format, depth, metadata, ...qualityIn(chosen), ...readIn(chosen) };
+  const output = {
+    format,
+    depth,
+    metadata,
+    ...qualityIn(chosen),
+    ...readIn(chosen),
+    ...acrossIn(chosen),
+  };
   return { steps: bodies, ...output, key: recipeKey(bodies, output) };
 }
 

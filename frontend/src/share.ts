@@ -13,7 +13,7 @@ import {
   problemOf,
   toBody,
 } from "./recipe";
-import { type Reading, readIn } from "./fileFacts";
+import { type Across, type Reading, acrossIn, readIn } from "./fileFacts";
 
 /** The stored form of a recipe; `off` has the indices of steps that are switched off. */
 interface Written {
@@ -23,6 +23,7 @@ interface Written {
   readonly metadata?: Metadata;
   readonly quality?: number | null;
   readonly read?: Reading;
+  readonly across?: Across;
   readonly off?: readonly number[];
 }
 
@@ -44,7 +45,7 @@ export function fragmentOf(recipe: Recipe, operations: readonly Operation[]): st
 
 /** Return the stored form of a recipe, without what is the default. */
 export function writtenOf(
-  { steps, format, depth, metadata, quality, read }: Recipe,
+  { steps, format, depth, metadata, quality, read, across }: Recipe,
   operations: readonly Operation[],
 ): Written {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
@@ -55,6 +56,7 @@ export function writtenOf(
     ...(metadata !== "keep" && { metadata }),
     ...(typeof quality === "number" && { quality }),
     ...readIn({ read }),
+    ...acrossIn({ across }),
     ...(off.length > 0 && { off }),
   };
 }
@@ -99,6 +101,7 @@ export function recipeFrom(
     metadata: written.metadata ?? "keep",
     ...(typeof written.quality === "number" && { quality: written.quality }),
     ...readIn({ read: written.read }),
+    ...acrossIn({ across: written.across }),
   };
 }
 

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { asCurl, asPython, asShell } from "../src/commands";
 import { outOfRange, readIn } from "../src/fileFacts";
 import { type Directory, planeAt, stackIn } from "../src/raster/planes";
-import { PLAIN_OUTPUT, recipeKey, recipeOfKey } from "../src/recipe";
-import { fragmentOf, recipeIn } from "../src/share";
+import { type Operation, PLAIN_OUTPUT, recipeKey, recipeOfKey } from "../src/recipe";
+import { fragmentOf, recipeFrom, recipeIn } from "../src/share";
 
 const OME = `<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">
 <Image ID="Image:0"><Pixels DimensionOrder="XYCZT" SizeX="4" SizeY="3" SizeZ="3" SizeC="2" SizeT="1"
@@ -46,6 +46,7 @@ test("pages without a meaning are pages, and a single image has no axes", () => 
 
 const READ = { nodata: -9999, kind: "labels", z: "4..9", channels: "" } as const;
 const OUTPUT = { ...PLAIN_OUTPUT, read: READ };
+const KEPT_IN_LINK = { read: { kind: "labels", nodata: "spread" }, across: "stack" };
 const KEPT = { kind: "labels", z: "4..9", nodata: -9999 };
 
 test("options of reading are in a recipe's key, in one order, and in its link", () => {
@@ -53,14 +54,20 @@ test("options of reading are in a recipe's key, in one order, and in its link", 
   expect(readIn({ read: {} })).toEqual({});
   const key = recipeKey([], OUTPUT);
   expect(recipeOfKey(key).read).toEqual(KEPT);
+  const whole = recipeOfKey(recipeKey([], { ...PLAIN_OUTPUT, across: "stack" }));
+  expect(whole).toEqual({ steps: [], ...PLAIN_OUTPUT, across: "stack" });
   expect(recipeKey([], PLAIN_OUTPUT)).toBe(recipeKey([], { ...PLAIN_OUTPUT, read: {} }));
-  const step = { operation: "invert" };
-  const link = fragmentOf({ ...OUTPUT, steps: [] }, []);
-  expect(recipeIn(link, [], () => "a")).toBeNull();
-  expect(step.operation).toBe("invert");
+  const operation = { name: "invert", title: "Inversion", parameters: { properties: {} } };
+  const operations = [operation] as unknown as Operation[];
+  const written = JSON.stringify({ steps: [{ operation: "invert" }], ...KEPT_IN_LINK });
+  const recipe = recipeFrom(written, operations, () => "a");
+  expect(recipe).toMatchObject(KEPT_IN_LINK);
+  if (recipe)
+    expect(recipeIn(fragmentOf(recipe, operations), operations, () => "a")).toEqual(recipe);
 });
 
 test("commands outside the page have the options", () => {
+  expect(asShell([], { ...PLAIN_OUTPUT, across: "stack" })).toContain(" --across stack");
   expect(asShell([], OUTPUT)).toContain(" --kind labels --z 4..9 --nodata -9999");
   const python = asPython([], { ...PLAIN_OUTPUT, read: { nodata: "nan", z: "2" } });
   expect(python).toContain('choice=Choice(z="2", nodata=float("nan"))');

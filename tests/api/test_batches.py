@@ -67,8 +67,13 @@ def test_a_batch_may_say_how_its_files_are_read(api):
     assert found["read"] == read
     # A worker that knows no such options hands the message back.
     assert api.row(made["batch"], made["jobs"][0]["job"]).version == READING_VERSION
+    body = {"steps": STEPS, "images": images("a.png"), "across": "stack"}
+    _, made = api.post("/batches", body)
+    assert api.get(f"/batches/{made['batch']}")[1]["across"] == "stack"
+    assert api.row(made["batch"], made["jobs"][0]["job"]).version == READING_VERSION
     batch, _ = api.batch()
-    assert api.get(f"/batches/{batch}")[1]["read"] == {}
+    found = api.get(f"/batches/{batch}")[1]
+    assert (found["read"], found["across"]) == ({}, "plane")
 
 
 def test_two_images_may_have_one_name(api):

@@ -43,7 +43,7 @@ def refusal(bodies, body):
         (
             {"x": 1},
             'the body: has no member "x"; it has steps, format, depth, metadata, quality, read, '
-            "inputs, images",
+            "across, inputs, images",
             "",
         ),
         (

@@ -129,6 +129,7 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
     metadata,
     quality: page.quality ?? null,
     read: page.read ?? {},
+    across: page.across ?? "plane",
   };
   // The chain may have been changed after the batch was sent, and before the reload.
   const restored = keptDraft(id, operations, newId) ?? sent;

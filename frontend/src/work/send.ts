@@ -9,7 +9,7 @@ import {
   isPassing,
   isQuotaUsed,
 } from "../api";
-import { readIn } from "../fileFacts";
+import { acrossIn, readIn } from "../fileFacts";
 import { type RecipeBody, active, isSendable, qualityIn, recipeOf } from "../recipe";
 import { pathOf } from "../folders";
 import { nameOf } from "../names";
@@ -82,7 +82,16 @@ async function createJobs(
     const { steps, format, depth, metadata } = recipe;
     const made = await desk.through(() =>
       desk.api.createBatch(
-        { steps, format, depth, metadata, ...qualityIn(recipe), ...readIn(recipe), images },
+        {
+          steps,
+          format,
+          depth,
+          metadata,
+          ...qualityIn(recipe),
+          ...readIn(recipe),
+          ...acrossIn(recipe),
+          images,
+        },
         key,
       ),
     );

@@ -1,6 +1,13 @@
 import { useEffect, useId, useState } from "react";
 import { ApiProblem, type ImageKind } from "../../api";
-import { type Facts, type Reading, factsOf, outOfRange, readIn } from "../../fileFacts";
+import {
+  type Across,
+  type Facts,
+  type Reading,
+  factsOf,
+  outOfRange,
+  readIn,
+} from "../../fileFacts";
 import { fileTexts } from "../../fileTexts";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { Icon } from "../Icon";
@@ -138,6 +145,7 @@ function FactList({ facts }: { facts: Facts }) {
 /** The options that this file has use for, and those that are chosen. */
 function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
   const dispatch = useDispatch();
+  const across = useSelected((state) => state.chain.across ?? "plane");
   const id = useId();
   const change = (part: Reading) =>
     dispatch({
@@ -192,6 +200,25 @@ function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
           dispatch({ type: "output chosen", output: { read: next } });
         }}
       />
+      {((facts?.axes.length ?? 0) > 0 || across === "stack") && (
+        <>
+          <label htmlFor={`${id}across`}>{fileTexts.across}</label>
+          <select
+            id={`${id}across`}
+            value={across}
+            title={fileTexts.acrossHelp}
+            onChange={({ target }) =>
+              dispatch({ type: "output chosen", output: { across: target.value as Across } })
+            }
+          >
+            {(["plane", "stack"] as const).map((each) => (
+              <option key={each} value={each}>
+                {fileTexts.acrosses[each]}
+              </option>
+            ))}
+          </select>
+        </>
+      )}
       <p className="quiet">{fileTexts.help}</p>
       {Object.keys(read).length > 0 && (
         <button
