@@ -4,15 +4,24 @@ All loops import numba's decorator from here, because the target processor must 
 anything is compiled.
 """
 
+import os
+
 from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba import config, types
 from numba import njit as njit
 from numba.extending import intrinsic
 
+# numba's own variable names a family of processors where an image is built for all of them, and on
+# the nodes that use what was compiled there. Else loops are compiled for this processor.
+FAMILY = os.environ.get("NUMBA_CPU_NAME", "")
+# What loops ask for, of each family.
+FEATURES_OF = {"x86-64-v3": ("avx2",), "x86-64-v4": ("avx2", "avx512bw")}
+FEATURES = dict.fromkeys(FEATURES_OF[FAMILY], True) if FAMILY else get_host_cpu_features()
 # Use vectors of 512 bits where the processor has them. LLVM prefers 256 bits by default, with which
 # sums of neighbours are slower.
-config.CPU_NAME = get_host_cpu_name()
-config.CPU_FEATURES = get_host_cpu_features().flatten() + ",-prefer-256-bit"
+WIDE = "-prefer-256-bit"
+config.CPU_NAME = FAMILY or get_host_cpu_name()
+config.CPU_FEATURES = WIDE if FAMILY else f"{get_host_cpu_features().flatten()},{WIDE}"
 
 # Products may be added without rounding in between (fused multiply-add), where that is faster. All
 # pixels of a loop are treated alike, so that no bit depends on where a tile was cut.

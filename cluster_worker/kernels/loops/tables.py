@@ -2,12 +2,11 @@
 
 import numpy as np
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from cluster_worker.kernels.loops.compiling import njit
+from cluster_worker.kernels.loops.compiling import FEATURES, njit
 from cluster_worker.kernels.loops.vectors import (
     VECTOR_BYTES,
     Vectors,
@@ -24,7 +23,6 @@ WHITE, PAIR = np.uint64(255), np.uint64(65535)
 # The instruction that looks up all bytes of a vector at once, if the processor has one. PERMUTE
 # (x86's VBMI) reads a table of 128 bytes, in two vectors. SHUFFLE reads a table of 16 bytes, and
 # gives zero where a byte is 128 or more.
-FEATURES = get_host_cpu_features()
 PERMUTE = "llvm.x86.avx512.vpermi2var.qi.512" if FEATURES.get("avx512vbmi") else None
 SHUFFLES = {64: "llvm.x86.avx512.pshuf.b.512", 32: "llvm.x86.avx2.pshuf.b"}
 SHUFFLE = SHUFFLES[VECTOR_BYTES] if FEATURES.get("avx2") else None

@@ -7,14 +7,15 @@ for `Vectors.stream`. No bounds are checked.
 from typing import Any
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from cluster_worker.kernels.loops.compiling import FEATURES
+
 # Bytes of the widest vectors that the processor has. The compiler would split wider ones, and need
 # more registers than there are.
-VECTOR_BYTES = 64 if get_host_cpu_features().get("avx512bw") else 32
+VECTOR_BYTES = 64 if FEATURES.get("avx512bw") else 32
 # Bytes of a line of memory, the unit that the caches load and store.
 LINE_BYTES = 64
 # Arguments of LLVM's prefetch: keep the line in all caches; it is data.
