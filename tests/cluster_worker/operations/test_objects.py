@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from skimage import morphology
 
+from cluster_worker.operations.declare import Place, Span
+from cluster_worker.operations.object_distances import Finding
 from cluster_worker.pixels.header import header_of
 from cluster_worker.plan.recipe import plan_recipe
 from cluster_worker.plan.request import RecipeRequest
@@ -25,6 +27,19 @@ def run(image, operation, core, **parameters):
     header = header_of(image.shape, str(image.dtype))
     planned = plan_recipe(RecipeRequest(header, json.dumps(steps), (), "native", core))
     return run_recipe_alone(planned, image, {}).images[0]
+
+
+@pytest.mark.parametrize("distance", [0, 1, 1.5, 9, 60])
+@pytest.mark.parametrize("chessboard", [True, False])
+def test_both_ways_find_the_same_pairs(monkeypatch, distance, chessboard):
+    labels = np.random.default_rng(1).integers(0, 40, (23, 31)) * (CASES["noise"]()[:23, :31] > 0)
+    place = Place(Span(3, 26, 5, 36), Span(3, 20, 9, 30), (40, 50))
+    found = []
+    for shifted in (True, False):
+        monkeypatch.setattr(Finding, "is_shifted_sooner", lambda *_, shifted=shifted: shifted)
+        found.append(Finding(distance, chessboard)(labels, place=place)["pairs"])
+    assert found[0].size or distance == 0
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("case", LABELS)
