@@ -16,6 +16,42 @@ export interface Reading {
 
 export const READING_NAMES = ["kind", "channels", "z", "t", "page", "nodata"] as const;
 
+export const KINDS = [
+  "picture",
+  "intensity",
+  "bands",
+  "mask",
+  "labels",
+] as const satisfies readonly ImageKind[];
+
+const NUMBERS = /^\s*\d{1,9}\s*(\.\.\s*\d{1,9}\s*)?(,\s*\d{1,9}\s*(\.\.\s*\d{1,9}\s*)?)*$/;
+
+/** Return whether a text has numbers of planes or channels, such as 2, 1,3 or 4..9. */
+export function isNumbers(text: string): boolean {
+  return NUMBERS.test(text);
+}
+
+/** Return what a recipe from elsewhere says of reading; null if a member cannot be taken. */
+export function readingFrom(found: unknown): Reading | null {
+  if (typeof found !== "object" || found === null || Array.isArray(found)) return null;
+  const entries: [string, unknown][] = [];
+  for (const [name, value] of Object.entries(found) as [string, unknown][]) {
+    // A single plane may be written as a number.
+    const isPlane = !["kind", "nodata"].includes(name) && Number.isInteger(value);
+    const taken = isPlane ? String(value) : value;
+    if (!isOption(name, taken)) return null;
+    entries.push([name, taken]);
+  }
+  return Object.fromEntries(entries) as Reading;
+}
+
+function isOption(name: string, value: unknown): boolean {
+  if (name === "kind") return KINDS.some((kind) => kind === value);
+  if (name === "nodata") return value === "nan" || value === "spread" || Number.isFinite(value);
+  const isKnown = READING_NAMES.some((each) => each === name);
+  return isKnown && typeof value === "string" && isNumbers(value);
+}
+
 /** What a file is. */
 export interface FileFacts {
   readonly kind: ImageKind;

@@ -13,7 +13,7 @@ import {
   problemOf,
   toBody,
 } from "./recipe";
-import { type Across, type Reading, acrossIn, readIn } from "./fileFacts";
+import { type Across, type Reading, acrossIn, readIn, readingFrom } from "./fileFacts";
 
 /** The stored form of a recipe; `off` has the indices of steps that are switched off. */
 interface Written {
@@ -34,6 +34,7 @@ export interface Recipe extends Output {
 const DEPTHS: readonly string[] = ["input", "native"] satisfies Depth[];
 const METADATA: readonly string[] = ["keep", "strip"] satisfies Metadata[];
 const FORMATS: readonly string[] = ["same", "jpeg", "png", "webp", "tiff"] satisfies Format[];
+const ACROSS: readonly string[] = ["plane", "stack"] satisfies Across[];
 const LINK = /^#recipe=([\w-]+)$/;
 
 /** Return the URL fragment with a recipe. It never has the batch, which only its owner may see. */
@@ -100,7 +101,7 @@ export function recipeFrom(
     depth: written.depth ?? "input",
     metadata: written.metadata ?? "keep",
     ...(typeof written.quality === "number" && { quality: written.quality }),
-    ...readIn({ read: written.read }),
+    ...readIn({ read: readingFrom(written.read) ?? {} }),
     ...acrossIn({ across: written.across }),
   };
 }
@@ -115,7 +116,8 @@ function isWritten(found: unknown): found is Written {
   if (!FORMATS.includes(String(format)) || !DEPTHS.includes(String(depth))) return false;
   if (!METADATA.includes(String(metadata))) return false;
   if ("quality" in found && !isQuality(found.quality)) return false;
-  if ("read" in found && (typeof found.read !== "object" || found.read === null)) return false;
+  if ("read" in found && readingFrom(found.read) === null) return false;
+  if ("across" in found && !ACROSS.includes(String(found.across))) return false;
   if ("off" in found && !Array.isArray(found.off)) return false;
   return steps.every(
     (step: unknown) =>

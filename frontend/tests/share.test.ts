@@ -41,6 +41,24 @@ test("a link holds the quality, and one that no format has makes it no recipe", 
   }
 });
 
+test("a recipe with options of reading that no file has is no recipe", () => {
+  const withRead = (read: unknown, across: unknown = "plane") =>
+    recipeFrom(
+      JSON.stringify({ steps: [{ operation: "gaussian" }], read, across }),
+      OPERATIONS,
+      newId,
+    );
+  const good = { kind: "labels", z: "4..9", channels: "1, 3", nodata: "spread" };
+  expect(withRead(good)?.read).toEqual(good);
+  expect(withRead({ page: 2, nodata: -3.4e38 })?.read).toEqual({ page: "2", nodata: -3.4e38 });
+  const bad = [2, null, [], { kind: "film" }, { page: [2] }, { z: "all" }, { t: 1.5 }, { t: -1 }];
+  for (const read of [...bad, { nodata: "none" }, { nodata: null }, { frame: "1" }]) {
+    expect(withRead(read), JSON.stringify(read)).toBeNull();
+  }
+  expect(withRead({}, "stack")?.across).toBe("stack");
+  for (const across of ["file", 1, null]) expect(withRead({}, across)).toBeNull();
+});
+
 test("a link that was cut or made up holds no recipe", () => {
   const whole = fragmentOf({ steps: [BLUR], ...PLAIN_OUTPUT }, OPERATIONS);
   for (const bad of [whole.slice(0, -5), "#recipe=AAAA", "#recipe=", "#batch=1", "#recipe=%%%"]) {

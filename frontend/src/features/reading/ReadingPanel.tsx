@@ -3,8 +3,10 @@ import { ApiProblem, type ImageKind } from "../../api";
 import {
   type Across,
   type Facts,
+  KINDS,
   type Reading,
   factsOf,
+  isNumbers,
   outOfRange,
   readIn,
 } from "../../fileFacts";
@@ -15,8 +17,6 @@ import { useSelectedImage } from "../useSize";
 
 import "./reading.css";
 
-const KINDS = Object.keys(fileTexts.kinds) as ImageKind[];
-const NUMBERS = /^\s*\d{1,9}\s*(\.\.\s*\d{1,9}\s*)?(,\s*\d{1,9}\s*(\.\.\s*\d{1,9}\s*)?)*$/;
 const PAUSE_MS = 400;
 
 type Numbers = "channels" | "z" | "t" | "page";
@@ -185,7 +185,7 @@ function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
           key={name}
           name={name}
           value={read[name] ?? ""}
-          wrong={(text) => (NUMBERS.test(text) ? "" : fileTexts.wrongNumbers)}
+          wrong={(text) => (isNumbers(text) ? "" : fileTexts.wrongNumbers)}
           onChange={(text) => change({ [name]: text })}
         />
       ))}
