@@ -263,6 +263,8 @@ export function isQuotaUsed(error: unknown): error is ApiProblem {
 export function isPassing(error: unknown): boolean {
   if (error instanceof Unreachable) return true;
   if (isQuotaUsed(error)) return false;
+  // The service does not do this at all.
+  if (error instanceof ApiProblem && error.status === 501) return false;
   if (error instanceof ApiProblem || error instanceof UploadRefused) {
     return error.status >= 500 || error.status === 429 || error.status === 408;
   }

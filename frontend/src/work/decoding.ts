@@ -7,6 +7,7 @@ import { base64Of, hashOf } from "../previewing";
 import type { Raster } from "../raster/raster";
 import { bytesOf, hasValues, valuesAt } from "../reading";
 import { lanes } from "../uploader";
+import { askFor } from "./asking";
 import type { Desk } from "./desk";
 
 // Largest file that fits into a question to a worker.
@@ -37,10 +38,8 @@ async function ask(desk: Desk, file: File, read: Reading): Promise<PreviewPictur
   const picture = await hashOf(bytes);
   // A crop of nothing leaves the image as it is.
   const steps = [{ operation: "crop" }];
-  return desk.api.preview(
-    { steps, picture, read, content: base64Of(bytes) },
-    new AbortController().signal,
-  );
+  const body = { steps, picture, read, content: base64Of(bytes) };
+  return askFor(desk.api, body, new AbortController().signal);
 }
 
 async function rasterIn({ url, file }: PreviewPicture): Promise<Raster> {

@@ -5,6 +5,7 @@ import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing"
 import { readIn } from "../fileFacts";
 import { PLAIN_OUTPUT, type Step, recipeKey, toBody } from "../recipe";
 import type { Point, Size } from "../view";
+import { askFor } from "./asking";
 import type { Desk } from "./desk";
 
 // Hashes of the pictures that this page has already sent to a worker.
@@ -65,7 +66,7 @@ async function ask(
   const chained = scaledBody(steps, catalogue.operations, size, scale, piece);
   const body = { steps: chained, picture, ...how };
   const send = (withPicture: boolean) =>
-    desk.api.preview(withPicture ? { ...body, content } : body, signal);
+    askFor(desk.api, withPicture ? { ...body, content } : body, signal);
   signal.throwIfAborted();
   const isKnown = sent.has(picture);
   const answer = await send(!isKnown).catch((error: unknown) => {

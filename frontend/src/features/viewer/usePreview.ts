@@ -90,7 +90,8 @@ export function usePreview(image: ImageItem, { piece, plane, upTo, hasRaster }: 
             // No worker was free in time, or no worker runs yet: try again later.
             hasFailed.current = isPassing(error);
             if (hasFailed.current) return setTries((tries) => tries + 1);
-            const isRefused = error instanceof ApiProblem && error.status === 422;
+            // The steps cannot be run, or the service makes no previews.
+            const isRefused = error instanceof ApiProblem && [422, 501].includes(error.status);
             setPreview({ ...NONE, reason: isRefused ? error.message : "" });
           },
         );
