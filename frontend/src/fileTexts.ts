@@ -51,10 +51,10 @@ export const fileTexts = {
     nodata: "Value without data",
   },
   examples: {
-    channels: "all, or 1,3",
-    z: "all, or 4..9",
-    t: "all, or 4..9",
-    page: "all, or 2",
+    channels: "1,3 (empty: all)",
+    z: "4..9 (empty: all)",
+    t: "4..9 (empty: all)",
+    page: "2 (empty: all)",
     nodata: "−9999, nan or spread",
   },
   help:

@@ -14,12 +14,13 @@ import { fileTexts } from "../../fileTexts";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { Icon } from "../Icon";
 import { useSelectedImage } from "../useSize";
+import { type OptionName, TextOption, nodataOf } from "./TextOption";
 
 import "./reading.css";
 
 const PAUSE_MS = 400;
 
-type Numbers = "channels" | "z" | "t" | "page";
+type Numbers = Exclude<OptionName, "nodata">;
 
 /** What the selected file is taken for, and the options that say otherwise. */
 export function ReadingPanel() {
@@ -230,48 +231,5 @@ function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
         </button>
       )}
     </div>
-  );
-}
-
-function nodataOf(text: string): number | "nan" | "spread" | null {
-  const word = text.trim().toLowerCase();
-  if (word === "nan" || word === "spread") return word;
-  const value = Number(word.replace("−", "-"));
-  return word !== "" && Number.isFinite(value) ? value : null;
-}
-
-interface TextOptionProps {
-  readonly name: Numbers | "nodata";
-  readonly value: string;
-  /** Why a text cannot be taken, or "". */
-  wrong(text: string): string;
-  onChange(text: string): void;
-}
-
-/** A text that is taken once it can be. */
-function TextOption({ name, value, wrong, onChange }: TextOptionProps) {
-  const id = useId();
-  const [text, setText] = useState(value);
-  useEffect(() => setText((was) => (was.trim() === value ? was : value)), [value]);
-  const sentence = text.trim() === "" ? "" : wrong(text.trim());
-  return (
-    <>
-      <label htmlFor={id}>{fileTexts.fields[name]}</label>
-      <input
-        id={id}
-        type="text"
-        value={text}
-        placeholder={fileTexts.examples[name]}
-        aria-invalid={sentence !== ""}
-        autoComplete="off"
-        spellCheck={false}
-        onChange={({ target }) => {
-          setText(target.value);
-          const found = target.value.trim();
-          if (found === "" || wrong(found) === "") onChange(found);
-        }}
-      />
-      {sentence && <p className="bad">{sentence}</p>}
-    </>
   );
 }
