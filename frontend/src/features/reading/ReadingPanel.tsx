@@ -67,23 +67,24 @@ export function ReadingPanel() {
 
 /** Return what a file is, as the options say that it is read, and why it cannot be read so. */
 function useFacts(file: File | null, read: Reading) {
-  const [facts, setFacts] = useState<Facts | null>(null);
+  const [found, setFound] = useState<{ file: File; facts: Facts | null } | null>(null);
   const [sentence, setSentence] = useState("");
   const work = useWork();
   const key = JSON.stringify(read);
   useEffect(() => {
     setSentence("");
-    if (!file) return setFacts(null);
+    if (!file) return;
     let isCurrent = true;
     const timer = setTimeout(
       () => {
         void (async () => {
           const plain = await factsOf(file);
-          if (isCurrent) setFacts(plain);
+          if (isCurrent) setFound({ file, facts: plain });
           if (key === "{}") return;
           try {
-            const found = await work.factsAsRead(file, JSON.parse(key) as Reading);
-            if (isCurrent && found) setFacts({ ...found, colours: plain?.colours ?? [] });
+            const told = await work.factsAsRead(file, JSON.parse(key) as Reading);
+            const colours = plain?.colours ?? [];
+            if (isCurrent && told) setFound({ file, facts: { ...told, colours } });
           } catch (error) {
             const isRefused = error instanceof ApiProblem && error.status === 422;
             if (isCurrent && isRefused) setSentence(error.message.replace(/^preview: /, ""));
@@ -97,6 +98,8 @@ function useFacts(file: File | null, read: Reading) {
       clearTimeout(timer);
     };
   }, [file, key, work]);
+  // Those of the file before are no facts of this one.
+  const facts = found !== null && found.file === file ? found.facts : null;
   return { facts, sentence };
 }
 
