@@ -31,7 +31,7 @@ export interface Small {
   readonly size: Size;
 }
 
-/** A piece of an image, at full size. */
+/** A piece of an image, at full size, or of the smaller copy that the service has sent. */
 export interface Crop extends Small {
   readonly source: OffscreenCanvas | Raster;
   readonly piece: Size;
@@ -148,7 +148,9 @@ async function cut(file: File, piece: Point, plane: number): Promise<Crop> {
     const { left, top, width, height, own } = pieceAt(size, piece);
     const source = cutOf(raster, { x: left, y: top, width, height });
     const sent = await named(await tiffOf(source));
-    return { ...sent, scale: 1, size, piece: { width, height }, source, own };
+    const whole = raster.whole ?? size;
+    const scale = size.width / whole.width;
+    return { ...sent, scale, size: whole, piece: { width, height }, source, own };
   }
   const whole = await createImageBitmap(file);
   const size = { width: whole.width, height: whole.height };
@@ -214,7 +216,8 @@ export async function trimmed(
   const isSameSize = result.width === piece.width && result.height === piece.height;
   const url = core && isSameSize ? await addressOfPart(result, seen) : after.url;
   if ("close" in result) result.close();
-  return { before, url, isExact: crop.isLossless && core !== null && isSameSize };
+  const isWhole = crop.isLossless && crop.scale === 1;
+  return { before, url, isExact: isWhole && core !== null && isSameSize };
 }
 
 /** Open a preview: a picture, or values. */

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { coreOf, hasFewColours, scaledBody } from "../src/previewing";
+import { coreOf, cropOf, hasFewColours, scaledBody, trimmed } from "../src/previewing";
+import { onUnread } from "../src/raster/raster";
+import { addressOfRaster } from "../src/reading";
 import { type Step, type Value, newStep } from "../src/recipe";
 import { CANNY, GAUSSIAN } from "./parts";
 
@@ -74,4 +76,23 @@ test("a piece at full size is resized by the factor of the whole image", () => {
   expect(scaledBody([half], [], SIZE, 1, piece)).toEqual([
     { operation: "resize", rows: 256, columns: 128 },
   ]);
+});
+
+test("a piece of a file that the service has halved is no exact one", async () => {
+  const samples = Uint8Array.from({ length: 1200 }, (_, i) => i % 251);
+  const half = { width: 40, height: 30, channels: 1, hasAlpha: false, dtype: "uint8", samples };
+  const whole = { width: 80, height: 60 };
+  const answer = { url: "", margin: 0, image_kind: "picture", tables: [] } as const;
+  const pieceOf = async (raster: typeof half & { whole?: typeof whole }) => {
+    onUnread(() => Promise.resolve(raster));
+    const crop = await cropOf(new File(["a file that nobody here reads"], "a"), { x: 0, y: 0 });
+    const url = addressOfRaster(raster);
+    return { crop, ...(await trimmed(crop, { ...answer, url })) };
+  };
+  const smaller = await pieceOf({ ...half, whole });
+  expect(smaller.crop).toMatchObject({ scale: 0.5, size: whole, piece: { width: 40, height: 30 } });
+  expect(smaller.isExact).toBe(false);
+  const full = await pieceOf(half);
+  expect(full.crop).toMatchObject({ scale: 1, size: { width: 40, height: 30 } });
+  expect(full.isExact).toBe(true);
 });
