@@ -33,7 +33,8 @@ def add_choice(command: argparse.ArgumentParser) -> None:
         default="",
         metavar="VALUE",
         help="value of pixels that hold no data, which then count for nothing: a number, nan, or "
-        "spread to compute with such pixels as scikit-image does",
+        "spread to compute with such pixels as scikit-image does; write a "
+        "negative one with =, as --nodata=-3.4e+38",
     )
 
 

@@ -35,9 +35,12 @@ export function asShell(steps: readonly Step[], output: Output): string {
   const lossy = quality === undefined ? "" : ` --quality ${quality}`;
   const files = filesOf(output).join(" ");
   const { read = {} } = readIn(output);
-  const reading = READING_NAMES.flatMap((name) =>
-    read[name] === undefined ? [] : [` --${name} ${String(read[name]).replaceAll(" ", "")}`],
-  ).join("");
+  const reading = READING_NAMES.flatMap((name) => {
+    if (read[name] === undefined) return [];
+    // A value such as -3.4e+38 would be taken for an option.
+    const between = name === "nodata" ? "=" : " ";
+    return [` --${name}${between}${String(read[name]).replaceAll(" ", "")}`];
+  }).join("");
   const across = acrossIn(output).across === "stack" ? " --across stack" : "";
   return `dip run ${files} ${words.join(" + ")}${reading}${across}${native}${strip}${lossy}\n`;
 }

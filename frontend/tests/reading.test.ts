@@ -68,7 +68,7 @@ test("options of reading are in a recipe's key, in one order, and in its link", 
 
 test("commands outside the page have the options", () => {
   expect(asShell([], { ...PLAIN_OUTPUT, across: "stack" })).toContain(" --across stack");
-  expect(asShell([], OUTPUT)).toContain(" --kind labels --z 4..9 --nodata -9999");
+  expect(asShell([], OUTPUT)).toContain(" --kind labels --z 4..9 --nodata=-9999");
   const python = asPython([], { ...PLAIN_OUTPUT, read: { nodata: "nan", z: "2" } });
   expect(python).toContain('choice=Choice(z="2", nodata=float("nan"))');
   expect(python).toContain("from cluster_worker.pixels.stack import Choice");
