@@ -113,7 +113,9 @@ export async function factsOf(file: File): Promise<Facts | null> {
   return isTiff ? factsOfTiff(file, raster).catch(() => null) : null;
 }
 
+const BITS = 258;
 const EXTRA = 338;
+const FORMAT = 339;
 const PHOTOMETRIC = 262;
 const PALETTE = 3;
 
@@ -127,7 +129,7 @@ export async function factsOfTiff(file: File, raster: Raster | null): Promise<Fa
   const samples = one(277, 1);
   const alpha = [1, 2].includes(one(EXTRA, 0));
   const channels = samples - (alpha ? 1 : 0);
-  const dtype = raster?.dtype ?? `${one(258, 1)} bits`;
+  const dtype = raster?.dtype ?? dtypeOf(one(BITS, 1), one(FORMAT, 1));
   const isColour = [2, PALETTE, 5, 6, 8].includes(one(PHOTOMETRIC, 1));
   const kind = kindOf(channels, isColour, dtype);
   const value = Number(first.nodata);
@@ -146,9 +148,16 @@ export async function factsOfTiff(file: File, raster: Raster | null): Promise<Fa
   };
 }
 
+/** Return the kind of numbers of a TIFF by its tags. */
+function dtypeOf(bits: number, format: number): string {
+  if (bits === 1) return "bool";
+  const name = { 1: "uint", 2: "int", 3: "float" }[format];
+  return name && bits >= 8 ? `${name}${bits}` : `${bits} bits`;
+}
+
 /** Return what the service takes an image for, by the same rules. */
 function kindOf(channels: number, isColour: boolean, dtype: string): ImageKind {
-  if (dtype === "1 bits") return "mask";
+  if (dtype === "bool") return "mask";
   if (channels > 1) return isColour && channels === 3 ? "picture" : "bands";
   if (isColour || dtype === "uint8") return "picture";
   return dtype === "uint32" ? "labels" : "intensity";

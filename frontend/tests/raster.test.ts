@@ -24,11 +24,11 @@ test.each([
 });
 
 /** A TIFF of 2 × 2 pixels of 16 bits, the highest byte first, with the horizontal predictor. */
-function bigEndian(compression: number, strip: readonly number[]): File {
+function bigEndian(compression: number, strip: readonly number[], bits = 16, format = 1): File {
   const tags = [
     [256, 2],
     [257, 2],
-    [258, 16],
+    [258, bits],
     [259, compression],
     [262, 1],
     [273, 8],
@@ -36,6 +36,7 @@ function bigEndian(compression: number, strip: readonly number[]): File {
     [278, 2],
     [279, strip.length],
     [317, 2],
+    [339, format],
   ];
   const directory = 8 + strip.length;
   const view = new DataView(new ArrayBuffer(directory + 2 + 12 * tags.length + 4));
@@ -136,5 +137,20 @@ test("a plane beyond those of a file is none", async () => {
     rows: 3,
     columns: 4,
     axes: [],
+  });
+});
+
+test.each([
+  [1, 1, "bool", "mask"],
+  [8, 1, "uint8", "picture"],
+  [16, 2, "int16", "intensity"],
+  [32, 1, "uint32", "labels"],
+  [32, 3, "float32", "intensity"],
+  [4, 1, "4 bits", "intensity"],
+])("a TIFF of %i bits and format %i that this page cannot decode is %s: %s", async (...row) => {
+  const [bits, format, dtype, kind] = row;
+  expect(await factsOfTiff(bigEndian(7, [0, 0], bits, format), null)).toMatchObject({
+    dtype,
+    kind,
   });
 });
