@@ -84,6 +84,8 @@ export function readIn({ read }: { readonly read?: Reading | undefined }): {
 /** What a file is, with the colours of its channels, as CSS has them; "" where it says none. */
 export interface Facts extends FileFacts {
   readonly colours: readonly string[];
+  /** Whether the file has more planes than this page has counted; `axes` is empty then. */
+  readonly isCut?: boolean;
 }
 
 /** What the statistics of a file of several planes are of. */
@@ -121,7 +123,7 @@ const PALETTE = 3;
 
 /** Return what a TIFF is, by its directories and a plane of it that this page has read. */
 export async function factsOfTiff(file: File, raster: Raster | null): Promise<Facts | null> {
-  const directories = await directoriesOf(file);
+  const { directories, isCut } = await directoriesOf(file);
   const [first] = directories;
   if (!first) return null;
   const one = (tag: number, otherwise: number) => first.tags.get(tag)?.[0] ?? otherwise;
@@ -143,8 +145,9 @@ export async function factsOfTiff(file: File, raster: Raster | null): Promise<Fa
     names,
     nodata: first.nodata !== "" && Number.isFinite(value) ? value : null,
     pixel_size: pixelSize,
-    axes,
+    axes: isCut ? [] : axes,
     colours,
+    ...(isCut && { isCut }),
   };
 }
 
@@ -186,7 +189,7 @@ export function outOfRange(
   };
   for (const name of ["z", "t", "page", "channels"] as const) {
     const text = read[name];
-    const high = most[name];
+    const high = facts.isCut ? undefined : most[name];
     if (text === undefined || text === "" || high === undefined) continue;
     const [first, last] = extentOf(text);
     if (first < 1 || last > high) return { name, low: 1, high };

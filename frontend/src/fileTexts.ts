@@ -39,6 +39,7 @@ export const fileTexts = {
     [KINDS[kind], dtype, ...axes.map(({ axis, planes }) => counted(axis, planes))].join(", "),
   planes: (axes: Facts["axes"]) =>
     axes.map(({ axis, planes }) => counted(axis, planes)).join(" × ") || "1",
+  uncounted: "More than this page counts",
   pixel: ([height = 0, width = 0]: readonly number[]) =>
     `${fraction.format(width * 1e6)} × ${fraction.format(height * 1e6)} µm`,
   channel: (name: string, place: number) => name || `Channel ${place + 1}`,

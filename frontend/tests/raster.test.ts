@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { pieceAt } from "../src/previewing";
-import { factsOfTiff } from "../src/fileFacts";
+import { factsOfTiff, outOfRange } from "../src/fileFacts";
 import { type Raster, cutOf, rasterOf, shrunk, valuesOfRaster } from "../src/raster/raster";
 import { readTiff, tiffOf } from "../src/raster/tiff";
 import { lzw, packBits } from "../src/raster/unpacking";
@@ -154,3 +154,29 @@ test.each([
     kind,
   });
 });
+
+/** A TIFF of as many directories, of one tag each. */
+function pages(count: number): File {
+  const view = new DataView(new ArrayBuffer(8 + 18 * count));
+  view.setUint16(0, 0x4d4d);
+  view.setUint16(2, 42);
+  for (let i = 0; i <= count; i += 1) {
+    view.setUint32(i === 0 ? 4 : 8 + 18 * i - 4, i === count ? 0 : 8 + 18 * i);
+    if (i === count) break;
+    view.setUint16(8 + 18 * i, 1);
+    view.setUint16(10 + 18 * i, 256);
+    view.setUint16(12 + 18 * i, 3);
+    view.setUint32(14 + 18 * i, 1);
+    view.setUint16(18 + 18 * i, 2);
+  }
+  return new File([view.buffer], "a.tif");
+}
+
+test("a file of more pages than are counted has no axes, and its pages have no range", async () => {
+  const all = await factsOfTiff(pages(4096), null);
+  expect(all?.axes).toEqual([{ axis: "p", planes: 4096 }]);
+  expect(all && outOfRange({ page: "4097" }, all)).toMatchObject({ name: "page", high: 4096 });
+  const cut = await factsOfTiff(pages(4097), null);
+  expect(cut).toMatchObject({ axes: [], isCut: true });
+  expect(cut && outOfRange({ page: "4097" }, cut)).toBeNull();
+}, 30_000);

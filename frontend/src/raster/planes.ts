@@ -34,16 +34,23 @@ const DIRECTORIES_MAX = 4096;
 const TEXT_MAX = 4_000_000;
 const METRES: Readonly<Record<string, number>> = { m: 1, cm: 1e-2, mm: 1e-3, µm: 1e-6, nm: 1e-9 };
 
-const made = new WeakMap<File, Promise<Directory[]>>();
+/** The directories of a TIFF, without those of smaller copies of its images. */
+export interface Directories {
+  readonly directories: readonly Directory[];
+  /** Whether the file has more than those, which nobody has counted. */
+  readonly isCut: boolean;
+}
 
-/** Read the directories of a TIFF, once; without those of smaller copies of its images. */
-export function directoriesOf(file: File): Promise<Directory[]> {
+const made = new WeakMap<File, Promise<Directories>>();
+
+/** Read the directories of a TIFF, once. */
+export function directoriesOf(file: File): Promise<Directories> {
   const found = made.get(file) ?? readDirectories(file);
   made.set(file, found);
   return found;
 }
 
-async function readDirectories(file: File): Promise<Directory[]> {
+async function readDirectories(file: File): Promise<Directories> {
   const head = new DataView(await file.slice(0, 16).arrayBuffer());
   const isLittle = head.getUint16(0) === 0x4949;
   const isBig = head.getUint16(2, isLittle) === 43;
@@ -95,7 +102,7 @@ async function readDirectories(file: File): Promise<Directory[]> {
         ? whole(entries, count * entryBytes, wide)
         : 0;
   }
-  return found;
+  return { directories: found, isCut: place > 0 && !seen.has(place) };
 }
 
 /** Return what the planes of a file are. */

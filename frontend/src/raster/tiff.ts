@@ -35,7 +35,7 @@ const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 }
  * @param plane its number among the planes of the file, from 0
  */
 export async function readTiff(file: File, plane = 0): Promise<Raster | null> {
-  const directories = await directoriesOf(file);
+  const { directories } = await directoriesOf(file);
   const place = stackIn(directories).placeOf(plane);
   const directory = directories[place.directory];
   return directory ? readImage(file, directory, place.beyond) : null;

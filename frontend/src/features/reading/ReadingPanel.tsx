@@ -104,7 +104,7 @@ function useFacts(file: File | null, read: Reading) {
 }
 
 function FactList({ facts }: { facts: Facts }) {
-  const { kind, dtype, axes, channels, alpha, names, nodata, pixel_size, colours } = facts;
+  const { kind, dtype, axes, channels, alpha, names, nodata, pixel_size, colours, isCut } = facts;
   const words = fileTexts.facts;
   const isNamed = names.some((name) => name !== "");
   return (
@@ -114,7 +114,7 @@ function FactList({ facts }: { facts: Facts }) {
       <dt>{words.dtype}</dt>
       <dd>{dtype}</dd>
       <dt>{words.planes}</dt>
-      <dd>{fileTexts.planes(axes)}</dd>
+      <dd>{isCut ? fileTexts.uncounted : fileTexts.planes(axes)}</dd>
       {(channels > 1 || isNamed || alpha) && (
         <>
           <dt>{words.channels}</dt>
@@ -157,11 +157,12 @@ function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
       output: readIn({ read: { ...read, ...part } }) as { read: Reading },
     });
   const has = (axis: string) => facts?.axes.some((each) => each.axis === axis) ?? false;
+  const isCut = facts?.isCut === true;
   const wanted: Readonly<Record<Numbers, boolean>> = {
-    channels: !facts || has("c") || facts.channels > 1,
-    z: has("z"),
-    t: has("t"),
-    page: has("p"),
+    channels: !facts || isCut || has("c") || facts.channels > 1,
+    z: has("z") || isCut,
+    t: has("t") || isCut,
+    page: has("p") || isCut,
   };
   const shown = (Object.keys(wanted) as Numbers[]).filter((each) => wanted[each] || read[each]);
   return (
@@ -204,7 +205,7 @@ function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
           dispatch({ type: "output chosen", output: { read: next } });
         }}
       />
-      {((facts?.axes.length ?? 0) > 0 || across === "stack") && (
+      {((facts?.axes.length ?? 0) > 0 || isCut || across === "stack") && (
         <>
           <label htmlFor={`${id}across`}>{fileTexts.across}</label>
           <select
