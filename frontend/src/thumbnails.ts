@@ -1,6 +1,6 @@
 /** Thumbnails of files, made when they become visible and cached per file. */
 
-import { type Raster, rasterOf, shrunk, valuesOfRaster } from "./raster/raster";
+import { type Raster, decodingOf, shrunk, valuesOfRaster } from "./raster/raster";
 import { lanes } from "./uploader";
 
 const SIDE = 96;
@@ -11,35 +11,46 @@ const BYTES_MAX = 60_000_000;
 export const lane = lanes(2);
 const made = new WeakMap<File, Promise<string>>();
 
-/** Return the object URL of a file's thumbnail, or "" if the browser cannot make one. */
+/**
+ * Return the object URL of a file's thumbnail, or "" if none can be made.
+ *
+ * One that fails is not kept, since a worker may be there when the file is looked at next.
+ */
 export function thumbnailOf(file: File): Promise<string> {
+  if (file.size > BYTES_MAX) return Promise.resolve("");
   const known = made.get(file);
   if (known) return known;
-  const coming = file.size > BYTES_MAX ? Promise.resolve("") : lane(() => shrink(file));
+  const coming = make(file).catch(() => "");
   made.set(file, coming);
+  void coming.then((address) => address || made.delete(file));
   return coming;
 }
 
-async function shrink(file: File): Promise<string> {
-  try {
-    const whole = await createImageBitmap(file, { resizeHeight: SIDE, resizeQuality: "medium" });
-    const canvas = new OffscreenCanvas(SIDE, SIDE);
-    const scale = Math.max(1, SIDE / whole.width);
-    const [width, height] = [whole.width * scale, whole.height * scale];
-    canvas
-      .getContext("2d")
-      ?.drawImage(whole, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
-    whole.close();
-    return URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.8 }));
-  } catch {
-    return ofRaster(file);
-  }
+async function make(file: File): Promise<string> {
+  const shown = await lane(() => ofPicture(file)).catch(() => "");
+  if (shown) return shown;
+  // The wait for the service takes no place in the lane.
+  const decoding = await lane(async () => {
+    const started = decodingOf(file);
+    await started.here;
+    return started;
+  });
+  const raster = await decoding.raster;
+  return raster ? lane(() => ofRaster(raster)) : "";
 }
 
-/** Make the thumbnail of a file that browsers do not show from its values; "" without them. */
-async function ofRaster(file: File): Promise<string> {
-  const raster = await rasterOf(file);
-  if (!raster) return "";
+async function ofPicture(file: File): Promise<string> {
+  const whole = await createImageBitmap(file, { resizeHeight: SIDE, resizeQuality: "medium" });
+  const canvas = new OffscreenCanvas(SIDE, SIDE);
+  const scale = Math.max(1, SIDE / whole.width);
+  const [width, height] = [whole.width * scale, whole.height * scale];
+  canvas.getContext("2d")?.drawImage(whole, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
+  whole.close();
+  return URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.8 }));
+}
+
+/** Make the thumbnail of a file that browsers do not show from its values. */
+async function ofRaster(raster: Raster): Promise<string> {
   const scale = SIDE / Math.min(raster.width, raster.height);
   const [width, height] = [raster.width, raster.height].map((side) =>
     Math.max(1, Math.min(side, Math.round(side * scale))),

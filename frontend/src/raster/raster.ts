@@ -25,7 +25,15 @@ const TAIL = 0.005;
 // Planes of a file that are kept: the first one, which stands for the file, and the last ones seen.
 const PLANES_KEPT = 4;
 
-const made = new WeakMap<File, Map<number, Promise<Raster | null>>>();
+/** A plane on its way. */
+interface Decoding {
+  /** What this page reads itself; null if it cannot. */
+  readonly here: Promise<Raster | null>;
+  /** The same, or else what was decoded elsewhere. */
+  readonly raster: Promise<Raster | null>;
+}
+
+const made = new WeakMap<File, Map<number, Decoding>>();
 
 type Decode = (file: File, plane: number) => Promise<Raster | null>;
 
@@ -42,21 +50,28 @@ export function onUnread(decode: Decode): void {
  * @param plane its number, from 0
  */
 export function rasterOf(file: File, plane = 0): Promise<Raster | null> {
-  const planes = made.get(file) ?? new Map<number, Promise<Raster | null>>();
+  return decodingOf(file, plane).raster;
+}
+
+/** Read a plane as `rasterOf` does; tells what this page reads from what it waits for. */
+export function decodingOf(file: File, plane = 0): Decoding {
+  const planes = made.get(file) ?? new Map<number, Decoding>();
   made.set(file, planes);
-  const found = planes.get(plane) ?? readRaster(file, plane);
+  const found = planes.get(plane) ?? startDecoding(file, plane);
   planes.delete(plane);
   planes.set(plane, found);
   for (const old of [...planes.keys()].filter((each) => each > 0).slice(0, -PLANES_KEPT)) {
     planes.delete(old);
   }
   // No worker may have been there: ask again when the file is looked at next.
-  found.then((raster) => raster ?? planes.delete(plane)).catch(() => planes.delete(plane));
+  found.raster.then((raster) => raster ?? planes.delete(plane)).catch(() => planes.delete(plane));
   return found;
 }
 
-async function readRaster(file: File, plane: number): Promise<Raster | null> {
-  return (await readHere(file, plane)) ?? (await decodeElsewhere(file, plane).catch(() => null));
+function startDecoding(file: File, plane: number): Decoding {
+  const here = readHere(file, plane);
+  const elsewhere = () => decodeElsewhere(file, plane).catch(() => null);
+  return { here, raster: here.then((raster) => raster ?? elsewhere()) };
 }
 
 async function readHere(file: File, plane: number): Promise<Raster | null> {
