@@ -62,7 +62,9 @@ class Described(NamedTuple):
     dtype : str
         Of the pixels.
     slope, intercept : float
-        Pixels are stored samples × slope + intercept.
+        Pixels of the frame are stored samples × slope + intercept.
+    is_rescaled : bool
+        Whether pixels of some frame are other numbers than the stored samples.
     syntax : str
         Number of the compression.
     """
@@ -77,12 +79,8 @@ class Described(NamedTuple):
     dtype: str
     slope: float
     intercept: float
+    is_rescaled: bool
     syntax: str
-
-    @property
-    def is_rescaled(self) -> bool:
-        """Whether pixels are other numbers than the stored samples."""
-        return (self.slope, self.intercept) != (1.0, 0.0)
 
 
 def data_set(path: Path) -> Any:
@@ -99,14 +97,33 @@ def cached_set(path: Path, *identity: int) -> Any:
     return pydicom.dcmread(path, stop_before_pixels=True)
 
 
-def described(found: Any, name: str) -> Described:
-    """Read what a data set says of its pixels.
+# Every frame may have a scale of its own, and frames are read in turn.
+@lru_cache(maxsize=4)
+def cached_scales(path: Path, *identity: int) -> tuple[tuple[float, float], ...]:
+    """Return (slope, intercept) of each frame, or one for all of them."""
+    found = cached_set(path, *identity)
+    sequence = "PixelValueTransformationSequence"
+    shared = of_frames(found, sequence) or found
+    frames = range(len(found.get("PerFrameFunctionalGroupsSequence", ()) or ()))
+    sources = [of_frame(found, sequence, frame) or shared for frame in frames] or [shared]
+    scales = tuple(
+        (float(each.get("RescaleSlope", 1) or 1), float(each.get("RescaleIntercept", 0) or 0))
+        for each in sources
+    )
+    return scales if len(set(scales)) > 1 else scales[:1]
+
+
+def described(path: Path, name: str, frame: int) -> Described:
+    """Read what a data set says of the pixels of a frame.
 
     Raises
     ------
     Rejected
         If it has none, or pixels that this app does not process.
     """
+    stated = path.stat()
+    identity = stated.st_dev, stated.st_ino, stated.st_size, stated.st_mtime_ns
+    found = cached_set(path, *identity)
     if "Rows" not in found or "Columns" not in found:
         what = str(found.get("Modality", "")) or "data without an image"
         raise Rejected(f"{name}: holds no pixels ({what}); send a DICOM file of an image")
@@ -137,11 +154,13 @@ def described(found: Any, name: str) -> Described:
             "16 or 32 bits are read, so export it as TIFF"
         )
     stored = f"{'float' if floats else 'int' if signed else 'uint'}{max(8, allocated)}"
-    slope = float(found.get("RescaleSlope", 1) or 1)
-    intercept = float(found.get("RescaleIntercept", 0) or 0)
+    scales = cached_scales(path, *identity)
     if samples == 3 or photometric == "PALETTE COLOR":
-        slope, intercept = 1.0, 0.0
+        scales = ((1.0, 0.0),)
+    slope, intercept = scales[min(frame, len(scales) - 1)]
     dtype = pixel_dtype(found, stored, bits, signed, slope, intercept)
+    if len(scales) > 1:
+        dtype = "float64" if allocated == 64 else "float32"
     return Described(
         int(found.Rows),
         int(found.Columns),
@@ -153,6 +172,7 @@ def described(found: Any, name: str) -> Described:
         dtype,
         slope,
         intercept,
+        scales != ((1.0, 0.0),),
         syntax,
     )
 
@@ -187,7 +207,7 @@ def read_header(path: Path, name: str) -> Header:
         If it holds no pixels, or such that this app does not process.
     """
     found = data_set(path)
-    pixels = described(found, name)
+    pixels = described(path, name, 0)
     header = read_plane_header(path, name, 0)
     if pixels.frames == 1:
         return header
@@ -199,7 +219,7 @@ def read_header(path: Path, name: str) -> Header:
 def read_plane_header(path: Path, name: str, plane: int) -> Header:
     """Read the header of one frame."""
     found = data_set(path)
-    pixels = described(found, name)
+    pixels = described(path, name, plane)
     coloured = pixels.samples == 3 or pixels.photometric == "PALETTE COLOR"
     shape = upright_shape(pixels.rows, pixels.columns, 3 if coloured else 1, 1)
     kind: Kind = "picture" if coloured or pixels.dtype == "uint8" else "intensity"
@@ -220,17 +240,19 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
             channels=RGB if coloured else (),
         ),
         icc_profile=profile,
-        notes=(*notes_of(found, pixels), *dropped),
+        notes=(*notes_of(found, pixels, plane), *dropped),
         bits=used if used not in (8, 16, 32, 64) else 0,
         plane=plane,
     )
 
 
-def notes_of(found: Any, pixels: Described) -> tuple[str, ...]:
+def notes_of(found: Any, pixels: Described, plane: int) -> tuple[str, ...]:
     """Return what is done to the stored numbers, and what is not kept."""
     notes: tuple[str, ...] = (PRIVATE,)
     if pixels.is_rescaled:
-        unit = str(found.get("RescaleType", "") or "")
+        sequence = "PixelValueTransformationSequence"
+        scale = of_frame(found, sequence, plane) or of_frames(found, sequence) or found
+        unit = str(scale.get("RescaleType", "") or "")
         unit = "HU" if not unit and found.get("Modality") == "CT" else unit
         named = f" to {unit}" if unit and unit != "US" else ""
         notes += (
@@ -266,6 +288,13 @@ def of_frames(found: Any, sequence: str) -> Any:
             for inner in list(item.get(sequence, ()) or ())[:1]:
                 return inner
     return None
+
+
+def of_frame(found: Any, sequence: str, frame: int) -> Any:
+    """Return what an enhanced file says of one of its frames alone; None if nothing."""
+    groups = found.get("PerFrameFunctionalGroupsSequence", ()) or ()
+    item = groups[frame] if frame < len(groups) else {}
+    return next(iter(item.get(sequence, ()) or ()), None)
 
 
 def pixel_size(found: Any) -> tuple[float, float] | None:
@@ -310,7 +339,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
         If the file is damaged, or its pixels are not those of the header.
     """
     found = data_set(path)
-    pixels = described(found, header.name)
+    pixels = described(path, header.name, header.plane)
     if pixels.syntax in BY_PYDICOM:
         source = pydicom.dcmread(path) if pixels.syntax == DEFLATED else path
         try:

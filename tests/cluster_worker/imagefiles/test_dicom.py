@@ -173,3 +173,34 @@ def test_what_is_not_read_is_refused_with_the_way_out(tmp_path):
     assert refusal(path) == "holds no pixels (OT); send a DICOM file of an image"
     with pytest.raises(formats.Rejected, match="DICOM is read and not written; choose JPEG"):
         formats.format_of("out.dcm")
+
+
+def scaled(slope, intercept, unit="HU"):
+    """Return the groups of a frame with a scale of its own."""
+    item, group = Dataset(), Dataset()
+    item.RescaleSlope, item.RescaleIntercept, item.RescaleType = slope, intercept, unit
+    group.PixelValueTransformationSequence = [item]
+    return group
+
+
+def frames_of(path, count):
+    for number in range(count):
+        header = formats.read_header(path, path.name, 10_000, number)
+        out = np.empty(header.shape, header.dtype)
+        formats.read_pixels(path, header, out)
+        yield header, out
+
+
+def test_frames_of_an_enhanced_file_are_rescaled_by_their_shared_or_own_scale(tmp_path):
+    image, path = RANDOM.integers(0, 4096, (3, 24, 33)).astype("uint16"), tmp_path / "ct.dcm"
+    dicom(path, image, BitsStored=12, SharedFunctionalGroupsSequence=[scaled(1, -1024)])
+    for (header, pixels), expected in zip(frames_of(path, 3), image, strict=True):
+        assert header.dtype == "int16"
+        assert "numbers were rescaled to HU: stored × 1 + -1024" in header.notes
+        np.testing.assert_array_equal(pixels, expected.astype("int16") - 1024)
+    slopes = (1, 0.5, 3)
+    own = [scaled(slope, 2 * slope - 2, "BQML") for slope in slopes]
+    dicom(path, image, BitsStored=12, PerFrameFunctionalGroupsSequence=own)
+    for (header, pixels), expected, slope in zip(frames_of(path, 3), image, slopes, strict=True):
+        assert header.dtype == "float32"
+        np.testing.assert_array_equal(pixels, np.float32(expected * slope + (2 * slope - 2)))
