@@ -357,8 +357,9 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
         table = pydicom_pixels.apply_color_lut(stored, found)
         out[...] = table[..., :3]
     elif pixels.is_rescaled:
-        np.multiply(stored, pixels.slope, out=out, casting="unsafe", dtype=np.float64)
-        np.add(out, pixels.intercept, out=out, casting="unsafe", dtype=np.float64)
+        # Row by row: a product may be beyond the numbers of `out`, and takes memory.
+        for row, samples in zip(out, stored, strict=True):
+            row[...] = np.asarray(samples, np.float64) * pixels.slope + pixels.intercept
     elif pixels.photometric == "MONOCHROME1":
         out[...] = inverted(stored, pixels)
     else:
@@ -385,6 +386,10 @@ def decoded(path: Path, pixels: Described, frame: int) -> Image:
     )
     samples = decoder_of(pixels)(coded)
     samples = samples[..., 0] if samples.shape[2:] == (1,) else samples
+    # These codecs undo YBR_RCT and YBR_ICT, which are their own; JPEG's decoder makes RGB itself.
+    by_us = pixels.syntax in (*JPEG_LS, *JPEG_2000) and pixels.photometric.startswith("YBR_FULL")
+    if by_us and samples.dtype == np.uint8:
+        samples = pydicom_pixels.convert_color_space(samples, "YBR_FULL", "RGB")
     return as_allocated(samples, pixels)
 
 

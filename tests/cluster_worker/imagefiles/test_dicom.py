@@ -204,3 +204,30 @@ def test_frames_of_an_enhanced_file_are_rescaled_by_their_shared_or_own_scale(tm
     for (header, pixels), expected, slope in zip(frames_of(path, 3), image, slopes, strict=True):
         assert header.dtype == "float32"
         np.testing.assert_array_equal(pixels, np.float32(expected * slope + (2 * slope - 2)))
+
+
+def test_a_product_beyond_the_dtype_of_the_sum_is_no_overflow(tmp_path):
+    image, path = RANDOM.integers(0, 65_536, (24, 33)).astype("uint16"), tmp_path / "a.dcm"
+    dicom(path, image, RescaleSlope=65_536, RescaleIntercept=-(1 << 31))
+    header, pixels = read(path)
+    assert header.dtype == "int32"
+    np.testing.assert_array_equal(pixels, image.astype("int64") * 65_536 - (1 << 31))
+
+
+@pytest.mark.parametrize("syntax", [JPEG_LS, JPEG_2000])
+@pytest.mark.parametrize("photometric", ["YBR_FULL", "YBR_FULL_422"])
+def test_luma_and_chroma_in_jpeg_ls_and_jpeg_2000_become_rgb(tmp_path, syntax, photometric):
+    path, image = tmp_path / "photo.dcm", RANDOM.integers(0, 256, (24, 33, 3)).astype("uint8")
+    # JPEG 2000's own change of colours is off.
+    coded = {
+        JPEG_LS: imagecodecs.jpegls_encode,
+        JPEG_2000: lambda image: imagecodecs.jpeg2k_encode(
+            image, codecformat="j2k", reversible=True, mct=False
+        ),
+    }[syntax](image)
+    dicom(path, image, syntax, [coded], PhotometricInterpretation=photometric)
+    expected = pydicom.pixels.convert_color_space(image, "YBR_FULL", "RGB")
+    np.testing.assert_array_equal(read(path)[1], expected)
+    kept = "RGB" if syntax == JPEG_LS else "YBR_RCT"
+    dicom(path, image, syntax, [coded], PhotometricInterpretation=kept)
+    np.testing.assert_array_equal(read(path)[1], image)
