@@ -27,9 +27,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNK_HEAD = struct.Struct(">I4s")
 CHECKSUM = struct.Struct(">I")
 
-# Content of the header chunk, IHDR: columns, rows, bit depth and colour type; then three zeros for
-# the methods of compression, filtering and interlacing.
-HEADER = struct.Struct(">IIBB3x")
+# Content of the header chunk, IHDR: columns, rows, bit depth and colour type; then two zeros for
+# the methods of compression and filtering, and whether pixels are interlaced.
+HEADER = struct.Struct(">IIBB2x?")
 # Colour types by the number of channels.
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 PALETTE_TYPE = 3
@@ -82,16 +82,17 @@ class DeflatedBand(NamedTuple):
     nbytes: int
 
 
-def header_chunk(shape: tuple[int, ...], bit_depth: int) -> bytes:
-    """Return the first chunk of a file, for an image of this shape."""
+def header_chunk(shape: tuple[int, ...], bit_depth: int, *, woven: bool = False) -> bytes:
+    """Return the first chunk of a file, for an image of this shape, maybe interlaced."""
     rows, columns = shape[:2]
-    return chunk(b"IHDR", HEADER.pack(columns, rows, bit_depth, COLOUR_TYPES[channels_of(shape)]))
+    colour = COLOUR_TYPES[channels_of(shape)]
+    return chunk(b"IHDR", HEADER.pack(columns, rows, bit_depth, colour, woven))
 
 
 def palette_header_chunk(shape: tuple[int, ...]) -> bytes:
     """Return the first chunk of a file of indices of 8 bits."""
     rows, columns = shape[:2]
-    return chunk(b"IHDR", HEADER.pack(columns, rows, 8, PALETTE_TYPE))
+    return chunk(b"IHDR", HEADER.pack(columns, rows, 8, PALETTE_TYPE, False))
 
 
 def chunk(chunk_type: bytes, content: bytes) -> bytes:

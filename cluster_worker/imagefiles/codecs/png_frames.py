@@ -13,7 +13,7 @@ import numpy as np
 from imagecodecs import png_decode
 
 from cluster_worker.imagefiles.codecs.header import Header, Image, as_stored
-from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, chunk, header_chunk
+from cluster_worker.imagefiles.codecs.png_bands import HEADER, SIGNATURE, chunk, header_chunk
 from cluster_worker.imagefiles.codecs.png_chunks import (
     FRAME,
     FRAME_PIXELS,
@@ -26,6 +26,7 @@ from cluster_worker.imagefiles.codecs.png_chunks import (
 # What becomes of a frame's place after it, and how a frame is laid over what is there.
 TO_CLEAR, TO_BEFORE = 1, 2
 OVER = 1
+FIRST = b"IHDR"
 NUMBER = struct.Struct(">I")
 
 
@@ -52,7 +53,7 @@ class Canvas:
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
         self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
-        self.frames, self.transparency = frames_in(path)
+        self.frames, self.transparency, self.woven = frames_in(path)
         self.start()
 
     def start(self) -> None:
@@ -94,7 +95,7 @@ class Canvas:
         # A transparent colour becomes alpha, which the file itself does not hold.
         samples = len(self.transparency) // 2
         stored = (*shape[:2], samples) if samples > 1 else shape[:2] if samples else shape
-        parts = [SIGNATURE, header_chunk(stored, 8 * self.dtype.itemsize)]
+        parts = [SIGNATURE, header_chunk(stored, 8 * self.dtype.itemsize, woven=self.woven)]
         if samples:
             parts.append(chunk(TRANSPARENCY, self.transparency))
         with self.path.open("rb") as opened:
@@ -107,14 +108,16 @@ class Canvas:
         return found
 
 
-def frames_in(path: Path) -> tuple[list[Frame], bytes]:
-    """Return the frames of a file, and its transparent colour."""
+def frames_in(path: Path) -> tuple[list[Frame], bytes, bool]:
+    """Return the frames of a file, its transparent colour, and whether they are interlaced."""
     found: list[tuple[tuple[Any, ...], list[tuple[int, int]]]] = []
-    transparency = b""
+    transparency, woven = b"", False
     with path.open("rb") as opened:
         for each in chunks(opened):
             opened.seek(each.start)
-            if each.type == TRANSPARENCY:
+            if each.type == FIRST and each.length == HEADER.size:
+                *_, woven = HEADER.unpack(opened.read(HEADER.size))
+            elif each.type == TRANSPARENCY:
                 transparency = opened.read(each.length)
             elif each.type == FRAME and each.length == PLACED.size:
                 found.append((PLACED.unpack(opened.read(PLACED.size)), []))
@@ -128,7 +131,7 @@ def frames_in(path: Path) -> tuple[list[Frame], bytes]:
         frames.append(Frame(*place, after, blend, tuple(pixels)))
     if frames and frames[0].after == TO_BEFORE:
         frames[0] = frames[0]._replace(after=TO_CLEAR)
-    return frames, transparency
+    return frames, transparency, woven
 
 
 def over(above: Image, below: Image) -> Image:

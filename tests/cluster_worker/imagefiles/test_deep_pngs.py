@@ -44,12 +44,12 @@ def test_an_animation_of_16_bits_is_read_and_written_frame_by_frame(tmp_path, ch
         np.testing.assert_array_equal(pixels, expected)
 
 
-def animated(images, places, bits):
+def animated(images, places, bits, encode=imagecodecs.png_encode):
     """Write frames with their places, as (left, top, disposal, blending)."""
     parts = [b"\x89PNG\r\n\x1a\n"]
     number = 0
     for k, (image, (left, top, after, blend)) in enumerate(zip(images, places, strict=True)):
-        own = imagecodecs.png_encode(image)
+        own = encode(image)
         if k == 0:
             parts += [own[8:33], chunk(b"acTL", struct.pack(">II", len(images), 0))]
         rows, columns = image.shape[:2]
@@ -124,3 +124,14 @@ def test_an_interlaced_bomb_takes_little_memory_in_the_child(tmp_path):
         pixels = Pixels(str(shared), header.shape, header.dtype)
         assert decoder.read_pixels(path, header, pixels) == ()
     assert not pixels.map(writable=False)[::1000].any()
+
+
+def test_interlaced_frames_of_an_animation_are_read(tmp_path):
+    images, path = picture("uint8", 3, 20, 30, 3), tmp_path / "a.png"
+    places = [(0, 0, 0, 0), (3, 4, 0, 0), (5, 2, 0, 0)]
+    cut = [images[0], *(each[:9, :11].copy() for each in images[1:])]
+    path.write_bytes(animated(cut, places, 8, woven_png_of))
+    expected = images[0].copy()
+    for (left, top, _, _), part, (_, pixels) in zip(places, cut, frames(path), strict=True):
+        expected[top : top + len(part), left : left + part.shape[1]] = part
+        np.testing.assert_array_equal(pixels, expected)
