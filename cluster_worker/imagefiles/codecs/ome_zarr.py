@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.codecs import zarr_store
 from cluster_worker.imagefiles.codecs.header import Format, Header, Image, as_stored
 from cluster_worker.imagefiles.codecs.zarr_arrays import (
     CHUNKS,
     Array,
     array_of,
     read_block,
+    shard_index,
 )
 from cluster_worker.imagefiles.codecs.zarr_store import Store, open_store, whole
 from cluster_worker.imagefiles.codecs.zarr_writing import ZarrStack, assemble, encode_tiles, write
@@ -287,8 +289,10 @@ def read_window(
 
 
 def forget() -> None:
-    """Free the decoded chunks of the last files."""
+    """Free the decoded chunks and the last parts of the last files."""
     CHUNKS.clear()
+    shard_index.cache_clear()
+    zarr_store.forget()
 
 
 ZARR = Format(

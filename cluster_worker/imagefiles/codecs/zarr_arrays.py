@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import imagecodecs
@@ -290,7 +291,8 @@ def stored_chunk(store: Store, array: Array, numbers: tuple[int, ...]) -> bytes 
     total = length + CHECKSUM * checks
     if size < total:
         raise EOFError("a shard ends before its index does")
-    index = store.read(part, 0 if array.index_at_start else size - total, length)
+    begin = 0 if array.index_at_start else size - total
+    index = shard_index(store, part, begin, length)
     entries = np.frombuffer(index, INDEX_ENTRY).reshape(*per_shard, 2)
     within = tuple(n % p for n, p in zip(numbers, per_shard, strict=True))
     offset, length = (int(each) for each in entries[within])
@@ -299,6 +301,13 @@ def stored_chunk(store: Store, array: Array, numbers: tuple[int, ...]) -> bytes 
     if offset + length > size or length > CHUNK_BYTES_MAX:
         raise ValueError("a chunk lies outside of its shard")
     return store.read(part, offset, length)
+
+
+# Chunks of a shard are read in turn, and a large index takes longer to read than they do.
+@lru_cache(maxsize=2)
+def shard_index(store: Store, part: str, start: int, length: int) -> bytes:
+    """Return the index of a shard, from the cache if it is one of the last ones."""
+    return store.read(part, start, length)
 
 
 def decoded_chunk(content: bytes, array: Array) -> Image:

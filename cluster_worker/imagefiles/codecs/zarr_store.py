@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,10 @@ from cluster_worker.errors import Rejected
 
 # No metadata and no chunk of an image is nearly as large.
 PART_BYTES_MAX = 1 << 30
+# An entry that is deflated is kept inflated up to this size: chunks of a shard are read in turn.
+INFLATED_BYTES_MAX = 128 << 20
+# Window bits for deflate without a head, as zip files have it, and the bit of a coded entry.
+RAW, CODED = -15, 1
 # Length of the head of an entry in a zip, and where the lengths of name and extra field lie in it.
 ENTRY_HEAD, LENGTHS_AT = 30, 26
 
@@ -115,18 +120,49 @@ class ZipStore:
     def read(self, key: str, start: int, count: int) -> bytes:
         """Return bytes of a part that is there."""
         entry = self.entries[checked(key)]
+        if entry.compress_type == zipfile.ZIP_STORED:
+            return self.stored(entry, start, min(count, entry.file_size - start))
+        if entry.compress_type == zipfile.ZIP_DEFLATED and not entry.flag_bits & CODED:
+            if entry.file_size <= INFLATED_BYTES_MAX:
+                return inflated(self, checked(key))[start : start + count]
+            stream = zlib.decompressobj(RAW)
+            packed = self.stored(entry, 0, entry.compress_size)
+            return stream.decompress(packed, start + count)[start:]
+        with zipfile.ZipFile(self.path) as archive, archive.open(entry) as part:
+            part.seek(start, io.SEEK_SET)
+            return part.read(count)
+
+    def stored(self, entry: zipfile.ZipInfo, start: int, count: int) -> bytes:
+        """Return bytes of an entry as the file holds them."""
         with self.path.open("rb") as opened:
-            if entry.compress_type == zipfile.ZIP_STORED:
-                head = os.pread(opened.fileno(), ENTRY_HEAD, entry.header_offset)
-                name, extra = (
-                    int.from_bytes(head[at : at + 2], "little")
-                    for at in (LENGTHS_AT, LENGTHS_AT + 2)
-                )
-                begin = entry.header_offset + ENTRY_HEAD + name + extra + start
-                return os.pread(opened.fileno(), min(count, entry.file_size - start), begin)
-            with zipfile.ZipFile(opened) as archive, archive.open(entry) as part:
-                part.seek(start, io.SEEK_SET)
-                return part.read(count)
+            head = os.pread(opened.fileno(), ENTRY_HEAD, entry.header_offset)
+            name, extra = (
+                int.from_bytes(head[at : at + 2], "little") for at in (LENGTHS_AT, LENGTHS_AT + 2)
+            )
+            begin = entry.header_offset + ENTRY_HEAD + name + extra + start
+            return os.pread(opened.fileno(), count, begin)
+
+
+@lru_cache(maxsize=1)
+def inflated(store: ZipStore, key: str) -> bytes:
+    """Return all bytes of an entry that is deflated, from the cache if it is the last one.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    entry = store.entries[key]
+    packed = store.stored(entry, 0, entry.compress_size)
+    found = zlib.decompressobj(RAW).decompress(packed, max(1, entry.file_size))
+    if len(found) != entry.file_size or zlib.crc32(found) != entry.CRC:
+        raise ValueError(f"{key} is damaged")
+    return found
+
+
+def forget() -> None:
+    """Free the last entry that was inflated."""
+    inflated.cache_clear()
 
 
 def whole(store: Store, key: str, name: str) -> bytes | None:

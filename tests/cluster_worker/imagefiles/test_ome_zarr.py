@@ -272,3 +272,27 @@ def test_a_folder_of_files_takes_a_zarr_as_one_file(tmp_path):
     assert [each.name for each in found] == ["a.ome.zarr", "b.zarr", "c.tif"]
     assert [each.ending("zarr") for each in found] == [".zarr", ".zarr", ".zarr.zip"]
     assert not folders.is_folder(tmp_path / "in" / "b.zarr")
+
+
+@pytest.mark.parametrize("codec", ["zstd", "shards", "index first"])
+def test_the_list_of_a_deflated_zip_is_read_once(tmp_path, monkeypatch, codec):
+    folder, path = tmp_path / "a.zarr", tmp_path / "a.zarr.zip"
+    image = picture("uint16", 50, 70)
+    make(folder, image, "yx", [1, 1], **V3[codec])
+    zipped(folder, path)
+    opened, known = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *given: opened.append(given) or known(*given))
+    np.testing.assert_array_equal(read(path)[1], image)
+    assert len(opened) == 1
+
+
+def test_a_damaged_part_of_a_deflated_zip_is_refused(tmp_path):
+    folder, path = tmp_path / "a.zarr", tmp_path / "a.zarr.zip"
+    make(folder, picture("uint16", 50, 70), "yx", [1, 1], chunks=(50, 70), compressors=None)
+    zipped(folder, path)
+    with zipfile.ZipFile(path) as archive:
+        entry = archive.getinfo("a.zarr/0/c/0/0")
+    content = bytearray(path.read_bytes())
+    content[entry.header_offset + 2000] ^= 255
+    path.write_bytes(content)
+    assert refusal(path) == "the file is damaged and cannot be read as OME-Zarr"
