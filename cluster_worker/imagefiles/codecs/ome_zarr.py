@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +60,8 @@ class Multiscale(NamedTuple):
         Whether the numbers name regions.
     levels : tuple of str
         Paths of the smaller copies.
+    stamps : tuple
+        Of the files that say all this.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class Multiscale(NamedTuple):
     channels: tuple[str, ...]
     is_labels: bool
     levels: tuple[str, ...]
+    stamps: tuple[Any, ...]
 
     @property
     def samples(self) -> int:
@@ -99,7 +102,18 @@ def multiscale(path: Path, name: str) -> Multiscale:
     Rejected
         If it holds none, or one that this app does not read.
     """
-    return cached_multiscale(path, name, *identity_of(path))
+    identity = identity_of(path)
+    found = cached_multiscale(path, name, *identity)
+    if found.stamps != stamps_of(found.store, found.array.path):
+        cached_multiscale.cache_clear()
+        found = cached_multiscale(path, name, *identity)
+    return found
+
+
+def stamps_of(store: Store, path: str) -> tuple[Any, ...]:
+    """Return what tells the metadata above and of an array from those written later."""
+    groups = [each.as_posix() for each in (PurePosixPath(path), *PurePosixPath(path).parents)]
+    return tuple(store.stamp(f"{group}/{each}") for group in groups for each in zarr_store.ROOTS)
 
 
 @lru_cache(maxsize=4)
@@ -125,8 +139,8 @@ def cached_multiscale(path: Path, name: str, *identity: int) -> Multiscale:
     if len(named) != len(array.shape) or [each["name"] for each in named[-2:]] != ["y", "x"]:
         letters = "".join(str(each["name"])[:1] for each in named)
         raise Rejected(f"{name}: has the axes {letters}; its last two must be y and x")
-    omero = attributes.get("omero", {}).get("channels", ())
-    names = tuple(str(each.get("label", "")) for each in omero)
+    omero = (attributes.get("omero") or {}).get("channels") or ()
+    names = tuple(str(each.get("label") or "") for each in omero)
     axes = "".join(LEADING.get(str(each["name"]), "p") for each in named[:-2]) + "yx"
     count = array.shape[axes.index("c")] if "c" in axes else 0
     return Multiscale(
@@ -137,6 +151,7 @@ def cached_multiscale(path: Path, name: str, *identity: int) -> Multiscale:
         names if len(names) == count and any(names) else (),
         "image-label" in attributes,
         tuple(str(each["path"]) for each in datasets[1:]),
+        stamps_of(store, array.path),
     )
 
 
@@ -166,7 +181,8 @@ def plain_array(store: Store, name: str) -> Multiscale:
     if len(array.shape) < 2:
         raise Rejected(f"{name}: is an array of {len(array.shape)} axes; an image has two or more")
     axes = "p" * (len(array.shape) - 2) + "yx"
-    return Multiscale(store, array, axes, (0.0,) * len(axes), (), is_labels=False, levels=())
+    scale, stamps = (0.0,) * len(axes), stamps_of(store, "")
+    return Multiscale(store, array, axes, scale, (), is_labels=False, levels=(), stamps=stamps)
 
 
 def scale_of(

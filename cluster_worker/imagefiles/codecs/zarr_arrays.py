@@ -259,11 +259,16 @@ def read_chunk(store: Store, array: Array, numbers: tuple[int, ...], identity: A
     ValueError
         If it is damaged.
     """
-    key = identity, array.path, numbers
+    part = part_of(array, numbers)
+    stamp = store.stamp(part)
+    if stamp is None:
+        return None
+    # Parts of a folder may be written again while the folder stays the same.
+    key = identity, array.path, numbers, stamp
     kept = CHUNKS.get(key)
     if kept is not None:
         return kept
-    content = stored_chunk(store, array, numbers)
+    content = stored_chunk(store, array, numbers, part, stamp)
     if content is None:
         return None
     chunk = decoded_chunk(content, array)
@@ -271,13 +276,20 @@ def read_chunk(store: Store, array: Array, numbers: tuple[int, ...], identity: A
     return chunk
 
 
-def stored_chunk(store: Store, array: Array, numbers: tuple[int, ...]) -> bytes | None:
-    """Return the bytes of a chunk; None if it is not there."""
-    per_shard = [s // c for s, c in zip(array.shards, array.chunks, strict=True)]
-    shard = [n // p for n, p in zip(numbers, per_shard, strict=True)]
+def part_of(array: Array, numbers: tuple[int, ...]) -> str:
+    """Return the name of the part that holds a chunk."""
+    shapes = zip(numbers, array.chunks, array.shards, strict=True)
+    shard = [number * chunk // whole for number, chunk, whole in shapes]
     before, between = array.keys
     name = between.join(map(str, shard)) if shard else "0"
-    part = f"{array.path}/{before}{name}" if array.path else f"{before}{name}"
+    return f"{array.path}/{before}{name}" if array.path else f"{before}{name}"
+
+
+def stored_chunk(
+    store: Store, array: Array, numbers: tuple[int, ...], part: str, stamp: tuple[int, ...]
+) -> bytes | None:
+    """Return the bytes of a chunk in a part with this stamp; None if it is not there."""
+    per_shard = [s // c for s, c in zip(array.shards, array.chunks, strict=True)]
     size = store.size(part)
     if size is None:
         return None
@@ -292,7 +304,7 @@ def stored_chunk(store: Store, array: Array, numbers: tuple[int, ...]) -> bytes 
     if size < total:
         raise EOFError("a shard ends before its index does")
     begin = 0 if array.index_at_start else size - total
-    index = shard_index(store, part, begin, length)
+    index = shard_index(store, part, begin, length, *stamp)
     entries = np.frombuffer(index, INDEX_ENTRY).reshape(*per_shard, 2)
     within = tuple(n % p for n, p in zip(numbers, per_shard, strict=True))
     offset, length = (int(each) for each in entries[within])
@@ -305,8 +317,9 @@ def stored_chunk(store: Store, array: Array, numbers: tuple[int, ...]) -> bytes 
 
 # Chunks of a shard are read in turn, and a large index takes longer to read than they do.
 @lru_cache(maxsize=2)
-def shard_index(store: Store, part: str, start: int, length: int) -> bytes:
+def shard_index(store: Store, part: str, start: int, length: int, *stamp: int) -> bytes:
     """Return the index of a shard, from the cache if it is one of the last ones."""
+    del stamp
     return store.read(part, start, length)
 
 

@@ -33,6 +33,9 @@ class Store(Protocol):
     def read(self, key: str, start: int, count: int) -> bytes:
         """Return bytes of a part that is there."""
 
+    def stamp(self, key: str) -> tuple[int, ...] | None:
+        """Return what tells a part from one written later in its place, None if it is not there."""
+
 
 def open_store(path: Path) -> Store:
     """Open a Zarr, from the cache if it is one of the last ones."""
@@ -96,6 +99,14 @@ class FolderStore:
         with self.place(key).open("rb") as opened:
             return os.pread(opened.fileno(), count, start)
 
+    def stamp(self, key: str) -> tuple[int, ...] | None:
+        """Return time and size of a part, None if it is not there."""
+        place = self.place(key)
+        if not place.is_file():
+            return None
+        found = place.stat()
+        return found.st_mtime_ns, found.st_size
+
 
 class ZipStore:
     """The entries of a zip file; a folder that holds all of them is left out of their names."""
@@ -131,6 +142,11 @@ class ZipStore:
         with zipfile.ZipFile(self.path) as archive, archive.open(entry) as part:
             part.seek(start, io.SEEK_SET)
             return part.read(count)
+
+    def stamp(self, key: str) -> tuple[int, ...] | None:
+        """Return the size of a part, None if it is not there: a changed zip is another store."""
+        size = self.size(key)
+        return None if size is None else (size,)
 
     def stored(self, entry: zipfile.ZipInfo, start: int, count: int) -> bytes:
         """Return bytes of an entry as the file holds them."""

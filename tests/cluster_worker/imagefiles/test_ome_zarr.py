@@ -296,3 +296,37 @@ def test_a_damaged_part_of_a_deflated_zip_is_refused(tmp_path):
     content[entry.header_offset + 2000] ^= 255
     path.write_bytes(content)
     assert refusal(path) == "the file is damaged and cannot be read as OME-Zarr"
+
+
+@pytest.mark.parametrize("codec", ["plain", "shards", "index first"])
+def test_a_folder_that_is_written_again_in_place_gives_its_new_pixels(tmp_path, codec):
+    path = tmp_path / "a.zarr"
+    images = picture("uint16", 2, 50, 70)
+    array = make(path, images[0], "yx", [1, 1], **V3[codec])
+    header, before = read(path)
+    np.testing.assert_array_equal(before, images[0])
+    array[...] = images[1]
+    # As another child, which has read the header earlier.
+    out = np.empty(header.shape, header.dtype)
+    formats.read_pixels(path, header, out)
+    np.testing.assert_array_equal(out, images[1])
+
+
+def test_metadata_that_are_written_again_in_place_are_read_again(tmp_path):
+    path, image = tmp_path / "a.zarr", picture("uint16", 50, 70)
+    make(path, image, "yx", [1, 1], fill_value=3)
+    header, _ = read(path)
+    shutil.rmtree(path / "0" / "c")
+    metadata = path / "0" / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"fill_value": 3', '"fill_value": 12'))
+    out = np.empty(header.shape, header.dtype)
+    formats.read_pixels(path, header, out)
+    assert np.all(out == 12)
+
+
+def test_channels_without_names_are_read(tmp_path):
+    path, image = tmp_path / "a.zarr", picture("uint8", 2, 16, 16)
+    for omero in (None, {"channels": None}, {"channels": [{"label": None}, {"label": "GFP"}]}):
+        make(path, image, "cyx", [1, 1, 1], more={"omero": omero})
+        stack = formats.read_header(path, "a.zarr", 10_000).stack
+        assert stack.channels == (("", "GFP") if omero and omero["channels"] else ())
