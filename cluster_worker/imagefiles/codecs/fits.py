@@ -17,11 +17,15 @@ from cluster_worker.imagefiles.codecs.header import Format, Header, Image
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.stack import PLANES_MAX, Stack
 
-BLOCK, CARD, CARDS_MAX = 2880, 80, 100_000
+BLOCK, CARD, CARDS_MAX, AXES_MAX = 2880, 80, 100_000, 999
 STORED = {8: "uint8", 16: "int16", 32: "int32", 64: "int64", -32: "float32", -64: "float64"}
 # Whole numbers without a sign are stored with half of their range taken off.
 UNSIGNED = {("int16", 32_768.0): "uint16", ("int32", 2.0**31): "uint32"}
 UNSIGNED |= {("uint8", -128.0): "int8", ("int64", 2.0**63): "uint64"}
+# Numbers that float32 would round or overflow.
+PRECISE = ("int32", "int64", "float64")
+# Keywords of slope and intercept, and what they are if they are not there.
+SCALE = (("BSCALE", "1"), ("BZERO", "0"))
 VALUE = re.compile(rb"([A-Z0-9_-]{1,8}) *= *('(?:[^']|'')*'|[^/]*)")
 
 
@@ -70,11 +74,16 @@ def data_in(path: Path, name: str) -> Data:
     ------
     Rejected
         If it has none, or only a compressed one.
+    ValueError
+        If sizes are negative, or more than the standard allows.
     """
     offset, size = 0, path.stat().st_size
     while offset < size:
         cards, start = cards_at(path, offset)
-        axes = [int(cards.get(f"NAXIS{k}", 0)) for k in range(int(cards.get("NAXIS", 0)), 0, -1)]
+        naxis = int(cards.get("NAXIS", 0))
+        if not 0 <= naxis <= AXES_MAX:
+            raise ValueError(f"NAXIS = {naxis}")
+        axes = [int(cards.get(f"NAXIS{k}", 0)) for k in range(naxis, 0, -1)]
         if "ZIMAGE" in cards:
             raise Rejected(f"{name}: is a compressed FITS image; unpack it with funpack")
         is_image = cards.get("XTENSION", "IMAGE") == "IMAGE"
@@ -82,20 +91,28 @@ def data_in(path: Path, name: str) -> Data:
             return data_of(cards, tuple(axes), start)
         bits = abs(int(cards.get("BITPIX", 8)))
         groups = int(cards.get("GCOUNT", 1)), int(cards.get("PCOUNT", 0))
+        # The next header would lie before this one.
+        if min(*groups, *axes, 0) < 0:
+            raise ValueError(f"sizes {axes}, GCOUNT and PCOUNT {groups}")
         count = groups[0] * (groups[1] + math.prod(axes)) if axes else 0
         offset = start + -(-count * bits // 8 // BLOCK) * BLOCK
     raise Rejected(f"{name}: holds no image; export the table in it as TIFF")
 
 
+def real(text: str) -> float:
+    """Return a number, whose exponent may be written with D as FORTRAN does."""
+    return float(text.upper().replace("D", "E"))
+
+
 def data_of(cards: dict[str, str], axes: tuple[int, ...], start: int) -> Data:
     """Return what the keywords say of an image."""
     stored = STORED[int(cards["BITPIX"])]
-    scale, zero = float(cards.get("BSCALE", 1)), float(cards.get("BZERO", 0))
+    scale, zero = (real(cards.get(key, default)) for key, default in SCALE)
     blank = int(cards["BLANK"]) if "BLANK" in cards and not stored.startswith("f") else None
     dtype = UNSIGNED.get((stored, zero), "") if scale == 1 else ""
     if not dtype:
         plain = (scale, zero) == (1.0, 0.0)
-        dtype = stored if plain else "float64" if stored in ("int32", "int64") else "float32"
+        dtype = stored if plain else "float64" if stored in PRECISE else "float32"
     return Data(axes, stored, dtype, scale, zero, blank, start)
 
 
@@ -135,7 +152,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     if samples.size < count:
         raise EOFError("pixels are missing")
     samples = samples.reshape(out.shape)
-    if found.dtype == found.stored:
+    if (found.scale, found.zero) == (1.0, 0.0):
         out[...] = samples
     elif found.dtype.startswith("f"):
         out[...] = samples * found.scale + found.zero

@@ -46,6 +46,14 @@ class Volume(NamedTuple):
         """Whether pixels are other numbers than the stored ones."""
         return self.slope != 0 and (self.slope, self.intercept) != (1.0, 0.0)
 
+    @property
+    def dtype(self) -> str:
+        """Dtype of the pixels; float32 would round or overflow numbers of more digits."""
+        plain = self.stored.newbyteorder("=").name
+        if not self.is_scaled or plain == "float32":
+            return plain
+        return "float64" if self.stored.itemsize >= 4 else "float32"
+
 
 def opened_at(path: Path) -> BinaryIO | gzip.GzipFile:
     """Open a file for reading, unpacked."""
@@ -85,9 +93,10 @@ def cached_volume(path: Path, name: str, *identity: int) -> Volume:
     order = next((each for each in "<>" if struct.unpack_from(f"{each}i", head)[0] in HEADS), "")
     if not order:
         raise Rejected(f"{name}: is packed by gzip and no NIfTI volume; unpack it")
-    if HEADS[struct.unpack_from(f"{order}i", head)[0]] == "nifti1":
-        if head[344:347] != b"n+1":
-            raise Rejected(f"{name}: is the header of a volume in two files; save it as .nii")
+    is_first = HEADS[struct.unpack_from(f"{order}i", head)[0]] == "nifti1"
+    if (head[344:347] if is_first else head[4:7]) != (b"n+1" if is_first else b"n+2"):
+        raise Rejected(f"{name}: is the header of a volume in two files; save it as .nii")
+    if is_first:
         dimensions = struct.unpack_from(f"{order}8h", head, 40)
         kind = struct.unpack_from(f"{order}h", head, 70)[0]
         steps = struct.unpack_from(f"{order}8f", head, 76)
@@ -108,7 +117,8 @@ def cached_volume(path: Path, name: str, *identity: int) -> Volume:
     sizes = (*dimensions[1 : count + 1], 1)[: max(2, count)]
     stored = np.dtype(DTYPES.get(kind, "uint8")).newbyteorder("<" if order == "<" else ">")
     metres = METRES.get(units & 7, 0.0)
-    lengths = tuple(abs(each) * metres for each in steps[1:4])
+    sides = (abs(each) * metres for each in steps[1:4])
+    lengths = tuple(each if 0 < each < math.inf else 0.0 for each in sides)
     if not math.isfinite(slope) or not math.isfinite(intercept):
         slope, intercept = 0.0, 0.0
     return Volume(sizes, stored, COLOURS.get(kind, 1), lengths, slope, intercept, int(offset))
@@ -137,7 +147,6 @@ def read_header(path: Path, name: str) -> Header:
 def read_plane_header(path: Path, name: str, plane: int) -> Header:
     """Read the header of one slice."""
     found = volume_in(path, name)
-    dtype = "float32" if found.is_scaled else found.stored.newbyteorder("=").name
     colour = found.samples > 1
     shape = (found.sizes[1], found.sizes[0], *((found.samples,) if colour else ()))
     width, height = found.steps[:2]
@@ -149,7 +158,7 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
         format="nifti",
         image=ImageHeader(
             shape,
-            dtype,
+            found.dtype,
             "yxs"[: len(shape)],
             "picture" if colour else "intensity",
             alpha=found.samples == 4,

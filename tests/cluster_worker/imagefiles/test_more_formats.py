@@ -194,6 +194,53 @@ def test_unsigned_scaled_and_blank_numbers_of_fits_are_what_they_stand_for(tmp_p
     assert refusal(path) == "the file ends too early; save or upload it again"
 
 
+def test_scaled_numbers_of_many_digits_stay_exact(tmp_path):
+    path = tmp_path / "a.fits"
+    for dtype, value in (("float64", 1e300), ("float32", 0.5)):
+        image = np.full((4, 5), value, dtype)
+        path.write_bytes(fits_of(image, BSCALE=2))
+        header, pixels = read(path)
+        assert header.dtype == dtype
+        np.testing.assert_array_equal(pixels, image * 2)
+    path = tmp_path / "a.nii"
+    for kind, dtype, value in [
+        (64, "float64", 1e300),
+        *((8, "int32", (1 << 30) + 1), (768, "uint32", (1 << 31) + 1)),
+        *((1024, "int64", (1 << 40) + 1), (1280, "uint64", (1 << 40) + 1)),
+    ]:
+        image = np.full((4, 5), value, dtype)
+        path.write_bytes(nifti(image, kind, 2))
+        header, pixels = read(path)
+        assert header.dtype == "float64"
+        np.testing.assert_array_equal(pixels, image * 2.0)
+
+
+def test_exponents_of_fits_may_be_written_with_d(tmp_path):
+    path, image = tmp_path / "a.fits", picture("int16", 20, 30)
+    path.write_bytes(fits_of(image, BZERO="32768.0D0", BSCALE="1.D0"))
+    header, pixels = read(path)
+    assert header.dtype == "uint16"
+    np.testing.assert_array_equal(pixels, (image.astype(int) + 32768).astype("uint16"))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"NAXIS": 2, "NAXIS1": 0, "NAXIS2": 4, "GCOUNT": -1, "PCOUNT": 2880},
+        {"NAXIS": 1, "NAXIS1": 10, "PCOUNT": -2890},
+        {"NAXIS": 2, "NAXIS1": -2880, "NAXIS2": 1},
+        {"NAXIS": 1_000_000_000},
+        {"NAXIS": -1},
+    ],
+)
+def test_impossible_sizes_of_fits_are_refused(tmp_path, cards):
+    path = tmp_path / "a.fits"
+    own = [("SIMPLE", "T"), ("BITPIX", 8)]
+    path.write_bytes(fits([*own, *cards.items()], np.zeros((4, 5), np.uint8)))
+    assert refusal(path) == "the file is damaged and cannot be read as FITS"
+
+
 def nifti(image, kind, slope=0.0, intercept=0.0):
     head = bytearray(352)
     struct.pack_into("<i", head, 0, 348)
@@ -228,6 +275,35 @@ def test_numbers_of_nifti_are_rescaled_and_that_is_said(tmp_path):
     header, pixels = read(path)
     np.testing.assert_array_equal(pixels, (image * 0.5 + 3).astype("float32"))
     assert "numbers were rescaled: stored × 0.5 + 3" in header.notes
+
+
+@pytest.mark.parametrize("length", [np.nan, np.inf, 0])
+def test_a_length_of_nifti_that_is_none_is_left_out(tmp_path, length):
+    path = tmp_path / "a.nii"
+    content = bytearray(nifti(picture("int16", 3, 20, 30), 4))
+    struct.pack_into("<3f", content, 80, 0.5, length, length)
+    path.write_bytes(content)
+    header = formats.read_header(path, "a.nii", 10_000)
+    assert (header.image.pixel_size, header.stack.step) == (None, None)
+
+
+def test_a_volume_in_two_files_is_refused_in_both_versions(tmp_path):
+    path, image = tmp_path / "a.nii", picture("int16", 20, 30)
+    sentence = "is the header of a volume in two files; save it as .nii"
+    content = bytearray(nifti(image, 4))
+    content[344:348] = b"ni1\0"
+    path.write_bytes(content)
+    assert refusal(path) == sentence
+    second = bytearray(544)
+    struct.pack_into("<i8s", second, 0, 540, b"ni2\0\r\n\x1a\n")
+    struct.pack_into("<2h", second, 12, 4, 16)
+    struct.pack_into("<8q", second, 16, 2, 30, 20, *[1] * 5)
+    struct.pack_into("<q", second, 168, 544)
+    path.write_bytes(bytes(second) + image.tobytes())
+    assert refusal(path) == sentence
+    second[4:7] = b"n+2"
+    path.write_bytes(bytes(second) + image.tobytes())
+    np.testing.assert_array_equal(read(path)[1], image)
 
 
 def test_a_gzip_archive_is_no_volume(tmp_path):
