@@ -27,6 +27,9 @@ ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 class Store(Protocol):
     """Parts by their names."""
 
+    def __hash__(self) -> int:
+        """Return a number by which caches find the store again."""
+
     def size(self, key: str) -> int | None:
         """Return the bytes of a part, None if it is not there."""
 
