@@ -4,7 +4,7 @@ Such pixels are NaN in floats, and one value in other numbers (see `plan.nodata`
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from cluster_worker.operations.support.opacity import CLEAR
 from cluster_worker.operations.support.valid_pixels import all_around
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.plan.alpha import opaque
-from cluster_worker.plan.blocks import run_stage
+from cluster_worker.plan.blocks import NOTHING, run_stage
 
 # Shares of data that differ from all by rounding alone.
 WHOLE = 1 - 1e-5
@@ -204,6 +204,7 @@ def by_valid(
     place: Place,
     out: Image | None,  # noqa: ARG001 - says that the result is the core alone
     statistics: tuple[Any, ...] = (),
+    mask: Image | None = None,
     stage: Stage,
     valid_stage: Stage,
     value: Value,
@@ -216,6 +217,8 @@ def by_valid(
     ----------
     image, place, out, statistics
         Of the block.
+    mask : ndarray, optional
+        Block of the second image that says which pixels count, if the filter takes one.
     stage : Stage
         The filter as it is, which serves where all pixels of a neighbourhood have data: so such
         pixels do not depend on holes elsewhere.
@@ -226,19 +229,20 @@ def by_valid(
     by : {"valid", "alpha"}
         What the function asks for.
     """
+    inputs = NOTHING if mask is None else {"mask": mask}
     if holds_data_only(image, value, together):
-        found = core_of(stage, image, place, statistics)
+        found = core_of(stage, image, place, statistics, inputs)
         if found.dtype.kind in "bf":
             return found
         return restored(found, np.ones(found.shape, bool), value, together)
     valid = has_data(image, value, together)
     bare = np.where(valid, image, image.dtype.type(0))
-    found = core_of_valid(valid_stage, bare, valid, place, statistics, by)
+    found = core_of_valid(valid_stage, bare, valid, place, statistics, by, inputs)
     reach = max(stage.halo, *(each.halo for each in stage.measures), 0)
     whole = all_around(valid, reach)
     inner = whole[place.inner] if found.ndim == image.ndim else whole[place.inner].all(axis=2)
     if inner.any():
-        found = np.where(inner, core_of(stage, bare, place, statistics), found)
+        found = np.where(inner, core_of(stage, bare, place, statistics, inputs), found)
     there = valid[place.inner]
     there = there if found.ndim == there.ndim else np.asarray(there.all(axis=2))
     return restored(found, there, value, together)
@@ -251,12 +255,13 @@ def core_of_valid(
     place: Place,
     statistics: tuple[Any, ...],
     by: By,
+    inputs: Mapping[str, Image] = NOTHING,
 ) -> Image:
     """Run a stage on a block, and return the core; it is told which pixels have data."""
 
     def core(block: Image, given: Image) -> Image:
         bound = replace(stage, function=partial(stage.function, **{by: given}))
-        return core_of(bound, block, place, statistics)
+        return core_of(bound, block, place, statistics, inputs)
 
     if by == "valid" or image.ndim == 2:
         return core(image, valid)
@@ -264,10 +269,14 @@ def core_of_valid(
 
 
 def core_of(
-    stage: Stage, block: Image, place: Place, statistics: tuple[Any, ...] | None = None
+    stage: Stage,
+    block: Image,
+    place: Place,
+    statistics: tuple[Any, ...] | None = None,
+    inputs: Mapping[str, Image] = NOTHING,
 ) -> Image:
     """Run a stage on a block, and return the core of the result."""
-    result = run_stage(stage, block, place, statistics=statistics)
+    result = run_stage(stage, block, place, statistics=statistics, inputs=inputs)
     return result if stage.returns_core else result[place.inner]
 
 

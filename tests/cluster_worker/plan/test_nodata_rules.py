@@ -85,6 +85,38 @@ def test_rank_filters_take_the_pixels_with_data(name, of, values, dtype, nodata)
     assert (abs(found[chance].astype(int) - nodata) == 1).all()
 
 
+def run_masked(image, nodata, mask, step, core):
+    header = ImageHeader(image.shape, str(image.dtype), kind="intensity", nodata=nodata)
+    second = ImageHeader(mask.shape, str(mask.dtype), kind="mask")
+    steps = checked_steps([{**step, "mask": "input:counted"}], ("counted",))
+    request = RecipeRequest(header, steps, (("counted", second),), core=core)
+    return run_recipe_alone(plan_any(request), image, {"counted": mask})[0][0]
+
+
+@pytest.mark.parametrize(("name", "of"), [("rank_mean", "mean"), ("rank_gradient", "gradient")])
+@pytest.mark.parametrize(("dtype", "nodata"), CASES)
+def test_rank_filters_take_the_pixels_of_a_mask_that_have_data(name, of, dtype, nodata):
+    image, there = scene(dtype, nodata)
+    mask = np.random.default_rng(5).random(image.shape) < 0.4
+    # A part without holes, where the other of the two stages serves.
+    image[20:40, 10:40], there[20:40, 10:40] = np.where(image[20:40, 10:40] == 90, 91, 90), True
+    image[26:34, 18:30] = 150
+    step = {"operation": name, **DISK}
+    found = run_masked(image, nodata, mask, step, None)
+    np.testing.assert_array_equal(found, run_masked(image, nodata, mask, step, (16, 16)))
+    check_holes(found, there, image, nodata)
+    disk = morphology.disk(2).astype(bool)
+    counted = np.pad(there & mask, 2), np.pad(image.astype(int), 2)
+    for row, column in np.argwhere(there):
+        window = np.s_[row : row + 5, column : column + 5]
+        values = counted[1][window][counted[0][window] & disk]
+        right = 0
+        if values.size:
+            right = values.mean() // 1 if of == "mean" else values.max() - values.min()
+        right = right if right != nodata else found[row, column]
+        assert found[row, column] == right
+
+
 def windows_of(image, there, neighbourhood, mode):
     """The pixels with data of each neighbourhood, by a plain loop."""
     up, across = neighbourhood.shape[0] // 2, neighbourhood.shape[1] // 2
