@@ -197,7 +197,8 @@ def sentence(error: JsonSchemaValueException, root: str = "") -> str:
     """Return one sentence: where, which rule, what was found."""
     where = path_of(error, root) or "the body"
     schema, rule, value = error.definition, error.rule, error.value
-    if rule in ("type", "pattern") and error.path[-2:-1] == ["read"] and error.path[-1] in RULES:
+    told = ("type", "pattern", "minimum", "maximum")
+    if rule in told and error.path[-2:-1] == ["read"] and error.path[-1] in RULES:
         return f"{where}: {RULES[error.path[-1]]}, got {show(value)}"
     if rule == "type":
         return f"{where}: must be {KINDS.get(schema['type'], schema['type'])}, got {show(value)}"

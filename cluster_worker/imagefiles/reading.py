@@ -115,7 +115,14 @@ def with_nodata(image: ImageHeader, nodata: Nodata, where: str) -> ImageHeader:
         return image
     if nodata == "spread":
         return image._replace(nodata=None, spreads=True)
-    value = check_value(image, float(nodata), where)
+    try:
+        value = float(nodata)
+    except OverflowError as error:
+        raise Rejected(
+            f"{where}: must be a number that a float of 64 bits can hold, got a whole number "
+            "beyond; give a smaller one, or leave it out"
+        ) from error
+    value = check_value(image, value, where)
     return image._replace(nodata=value, spreads=False)
 
 

@@ -21,6 +21,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import Header, check_size
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.viewing import viewable
+from cluster_worker.imagefiles.streams import reserve
 from cluster_worker.log import event
 from cluster_worker.node.consumer import RpcServer
 from cluster_worker.node.samples import samples
@@ -28,6 +29,7 @@ from cluster_worker.node.views import SHOWN_DTYPES
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.pixels.stack import choice_of
+from cluster_worker.plan.nodata import stands_apart
 from config.contract import resources
 from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
 from config.contract.settings import WorkerSettings
@@ -38,6 +40,8 @@ PICTURES_MAX = 48
 PIXELS_MAX = 1 << 20
 # A small file may have more pixels.
 DECODED_MAX = 1 << 25
+# Of the decoded pixels in all their channels, of which the decoder and this process have a copy.
+DECODED_BYTES_MAX = 128 << 20
 SECONDS_MAX = 6.0
 MEMORY_BYTES_MAX = 1 << 30
 # Time between two attempts to start the small world.
@@ -77,6 +81,23 @@ def halved(image: NDArray[Any]) -> NDArray[Any]:
 def thinned(labels: NDArray[Any]) -> NDArray[Any]:
     """Return every second row and column of labels: a mean of two labels is another region."""
     return labels[::2, ::2]
+
+
+def check_bytes(header: Header) -> None:
+    """Check that the decoded pixels of a plane, in all channels, fit the memory for previews.
+
+    Raises
+    ------
+    Rejected
+        If not; the sentence has the numbers.
+    """
+    if header.pixels_bytes > DECODED_BYTES_MAX:
+        shape = " × ".join(map(str, header.shape))
+        raise Rejected(
+            f"{header.name}: {shape} numbers of {header.dtype} take {header.pixels_bytes >> 20} "
+            f"MiB, and a preview holds at most {DECODED_BYTES_MAX >> 20} MiB; choose channels, or "
+            "send a smaller image"
+        )
 
 
 class Picture(NamedTuple):
@@ -168,6 +189,9 @@ class Previewer:
         except (Broken, Cancelled, OSError) as error:
             event("preview failed", error=repr(error))
             return self.broken(body).to_bytes()
+        except Exception as error:  # noqa: BLE001 - one question must not end the previews of a node
+            event("preview failed unexpectedly", error=repr(error))
+            return Answer(reason=FAILED).to_bytes()
 
     def broken(self, body: bytes) -> Answer:
         """Return the answer to a question at which a part of this node failed.
@@ -235,15 +259,17 @@ class Previewer:
         check_size(whole, PIXELS_MAX if question.read is None else DECODED_MAX)
         planes = choose_planes(whole, choice_of(question.read or {}))
         header = read_plane_header(self.decoder, path, planes, 0)
-        empty = np.zeros(header.shape, header.dtype)
+        check_bytes(header)
         pixels = Pixels(str(folder / "pixels"), header.shape, header.dtype)
-        Path(pixels.path).write_bytes(empty.tobytes())
+        reserve(Path(pixels.path), header.pixels_bytes)
         self.decoder.read_pixels(path, header, pixels)
         image = pixels.map(writable=False)
         if question.read is None:
             image = plain(image).copy()
             return Picture(replace(header, image=header_of(image.shape, header.dtype)), image, {})
-        smaller = thinned if header.image.kind in ("mask", "labels") else halved
+        # A mean of data and of the value for none is neither.
+        is_thinned = header.image.kind in ("mask", "labels") or stands_apart(header.image)
+        smaller = thinned if is_thinned else halved
         while image.shape[0] * image.shape[1] > PIXELS_MAX:
             image = smaller(image)
         described = header.image._replace(shape=image.shape, channels=())

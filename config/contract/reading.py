@@ -15,7 +15,9 @@ NUMBERS = f"^{_NUMBER}(,{_NUMBER})*$"
 NUMBERS_MAX = 400
 
 NUMBERS_RULE = "must be numbers such as 2, 1,3 or 4..9"
-NODATA_RULE = "must be a number, nan or spread"
+NODATA_RULE = "must be a number that a float of 64 bits can hold, nan or spread"
+# The greatest float of 64 bits, as which the number is kept; JSON has greater ones.
+NODATA_MAX = 1.7976931348623157e308
 # The rule of each option, as a sentence says it.
 RULES: Mapping[str, str] = {
     **dict.fromkeys(("page", "t", "z", "channels"), NUMBERS_RULE),
@@ -51,6 +53,8 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "page": numbers("Planes in the order of the file; not beside `z`, `t` or `channels`."),
     "nodata": {
         "type": ["number", "string"],
+        "minimum": -NODATA_MAX,
+        "maximum": NODATA_MAX,
         "pattern": f"^({'|'.join(NODATA_WORDS)})$",
         "description": "Value of pixels that hold no data, which then count for nothing; `nan`, or "
         "`spread` to compute with such pixels as scikit-image does.",

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from chalicelib.bodies import Bodies, compile_schema
+from chalicelib.bodies import Bodies, compile_schema, show
 from chalicelib.problems import Problem
 from chalicelib.schemas import Limits, components
 from chalicelib.step_schemas import STEP_PREFIX
@@ -53,7 +53,14 @@ def refusal(bodies, body):
         ),
         (
             {"read": {"nodata": "none"}},
-            'read.nodata: must be a number, nan or spread, got "none"',
+            "read.nodata: must be a number that a float of 64 bits can hold, nan or spread, got "
+            '"none"',
+            "/read/nodata",
+        ),
+        (
+            {"read": {"nodata": -(10**400)}},
+            "read.nodata: must be a number that a float of 64 bits can hold, nan or spread, got "
+            f"{show(-(10**400))}",
             "/read/nodata",
         ),
         (

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import threading
 
 import numpy as np
@@ -11,7 +12,7 @@ from cluster_worker.engine.tables import Table
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.node.consumer import RpcServer
-from cluster_worker.node.previews import Previewer, halved, plain, thinned
+from cluster_worker.node.previews import FAILED, Previewer, halved, plain, thinned
 from cluster_worker.node.samples import first_rows, fitting
 from config.contract import resources
 from config.contract.preview import Answer, Question
@@ -122,6 +123,59 @@ def test_a_file_of_more_pixels_than_a_preview_is_made_smaller(previewer):
     answer = Answer.from_bytes(previewer.answer(question.to_bytes()))
     assert pictures.pixels(answer.content).shape == (1050, 650)
     assert (answer.file["rows"], answer.file["columns"]) == (2100, 1300)
+
+
+def ask_to_read(previewer, content, read):
+    steps = ({"operation": "crop"},)
+    question = Question(hashlib.sha256(content).hexdigest(), content, steps, read)
+    return Answer.from_bytes(previewer.answer(question.to_bytes()))
+
+
+def tiff(image, **options):
+    file = io.BytesIO()
+    tifffile.imwrite(file, image, **options)
+    return file.getvalue()
+
+
+@pytest.mark.slow
+def test_a_number_beyond_all_floats_is_refused_in_a_sentence(previewer):
+    answer = ask_to_read(previewer, pictures.png(data.coins()), {"nodata": 10**400})
+    assert answer.reason.startswith("preview: --nodata: must be a number that a float")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [OverflowError, MemoryError, KeyError])
+def test_an_error_that_nobody_foresaw_is_an_answer(previewer, monkeypatch, error):
+    def fail(*_, **__):
+        raise error("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(previewer, "preview", fail)
+        assert ask(previewer, pictures.png(data.coins()), STEPS) == Answer(reason=FAILED)
+
+
+@pytest.mark.slow
+def test_a_small_file_of_many_bands_is_refused_before_it_is_decoded(previewer, monkeypatch):
+    content = tiff(
+        np.zeros((40, 50, 60), np.uint8),
+        photometric="minisblack",
+        planarconfig="contig",
+        compression="zlib",
+    )
+    assert ask_to_read(previewer, content, {"channels": "1"}).reason == ""
+    monkeypatch.setattr("cluster_worker.node.previews.DECODED_BYTES_MAX", 40 * 50 * 60 - 1)
+    monkeypatch.setattr(previewer.decoder, "read_pixels", None)
+    reason = ask_to_read(previewer, content, {"kind": "bands"}).reason
+    assert reason.startswith("preview: 40 × 50 × 60 numbers of uint8 take")
+
+
+@pytest.mark.slow
+def test_pixels_without_data_are_not_averaged_with_others(previewer):
+    image = np.full((1100, 1000), 100, np.uint8)
+    image[1::2] = 0
+    # Of every two rows, the first has data.
+    answer = ask_to_read(previewer, pictures.png(image), {"kind": "intensity", "nodata": 0})
+    assert set(np.unique(pictures.pixels(answer.content))) == {100}
 
 
 def test_labels_are_made_smaller_without_new_ones():
