@@ -144,6 +144,8 @@ class FileJob:
     """
 
     has_pixels = True
+    # Whether `read` can decode a large file to bare pixels on disk.
+    unrolls = True
 
     def __init__(
         self,
@@ -188,7 +190,8 @@ class FileJob:
         self.unrolled: Pixels | None = None
         with ExitStack() as stack:
             formats = [each.format for each in self.results]
-            if should_stream(header, planned, formats, on_disk=engine.chunk == 1):
+            on_disk = engine.chunk == 1 and self.unrolls
+            if should_stream(header, planned, formats, on_disk=on_disk):
                 self.job = self.make_streamed_job(engine, request, scratch_dir, stack)
             else:
                 self.job = engine.allocate_job(request, wait=wait)

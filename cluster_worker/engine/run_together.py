@@ -89,11 +89,13 @@ class TogetherFile(FileJob):
     Raises
     ------
     Rejected
-        As `FileJob`; also if a step looks at more than statistics, planes differ in size or type,
+        As `FileJob`; also if there are second images, a step looks at more than statistics, planes differ in size or type,
         or the format holds one plane.
     """
 
     has_pixels = False
+    # All planes lie in memory, where `read` puts them one below the other.
+    unrolls = False
 
     def __init__(
         self, planes: ChosenPlanes, read_header: ReadHeader, given: Mapping[str, Any]
@@ -101,6 +103,11 @@ class TogetherFile(FileJob):
         assert planes.stack is not None  # noqa: S101 - one plane is a `FileJob`
         self.planes, self.planes_of = planes, planes.stack
         first: Header = given["header"]
+        if given["inputs"]:
+            raise Rejected(
+                f"{first.name}: second images are not possible with --across stack, got "
+                f"{', '.join(given['inputs'])}; leave across out, or the second images"
+            )
         self.headers = [first, *map(read_header, range(1, self.planes_of.planes))]
         for number, each in enumerate(self.headers):
             if (each.shape, each.dtype) != (first.shape, first.dtype):

@@ -20,8 +20,8 @@ from cluster_worker.errors import Broken, Cancelled, Rejected
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import Header, check_size
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
-from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.imagefiles.streams import reserve
+from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
 from cluster_worker.node.consumer import RpcServer
 from cluster_worker.node.samples import samples

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from skimage import exposure, filters
 
 from cluster_worker import cli
@@ -100,3 +101,21 @@ def test_the_shell_has_the_switch(volume):
     assert cli.main(words) == 0
     right = image > filters.threshold_otsu(image)
     np.testing.assert_array_equal(tifffile.imread(target) > 0, right)
+
+
+def test_a_large_animation_is_one_image_in_memory(engine, monkeypatch, tmp_path):
+    path, target = tmp_path / "in.png", tmp_path / "out.tif"
+    frames = [np.full((90, 80), 40 * number + 20, np.uint8) for number in range(3)]
+    first, *others = map(Image.fromarray, frames)
+    first.save(path, save_all=True, append_images=others)
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 0)
+    engine.run_file(path, target, [{"operation": "threshold_mean"}], across="stack")
+    found = tifffile.imread(target) > 0
+    assert found.reshape(3, -1).mean(axis=1).tolist() == [0, 0, 1]
+
+
+def test_second_images_are_refused_in_a_sentence(engine, volume):
+    path, _ = volume
+    steps = [{"operation": "equalize_hist", "mask": "input:m"}]
+    with pytest.raises(Rejected, match="second images are not possible with --across stack, got m"):
+        done(engine, path, steps, across="stack", inputs={"m": path})
