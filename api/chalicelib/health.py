@@ -8,6 +8,7 @@ from chalice.app import Response
 from chalicelib.problems import NO_STORE, Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
+from config.contract.node import Node
 
 # The broker is on the worker's host, which starts when images wait.
 ASLEEP = "asleep"
@@ -37,8 +38,14 @@ def ask_broker(services: Services) -> str:
     """Ask the broker; where it is on the worker's host, look whether the host is there."""
     if services.publisher.in_reach:
         return ask(lambda: services.publisher.waiting())
-    is_awake = any(node.is_there(services.clock()) for node in services.table.nodes())
-    return "ok" if is_awake else ASLEEP
+    awake: list[Node] = []
+    answer = ask(lambda: awake.extend(find_awake(services)))
+    return answer if answer != "ok" or awake else ASLEEP
+
+
+def find_awake(services: Services) -> list[Node]:
+    """Return the nodes that are there; raises what boto3 raises."""
+    return [node for node in services.table.nodes() if node.is_there(services.clock())]
 
 
 def ask_buckets(services: Services) -> None:

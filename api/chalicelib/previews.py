@@ -27,10 +27,11 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
     ------
     Problem
         404 if the picture must be sent with the request, 422 if steps or picture cannot be used,
-        503 with Retry-After if no worker is there, or none answered in time, or it failed.
+        501 if this installation has no previews, 503 with Retry-After if no worker is there, or
+        none answered in time, or it failed.
     """
     if not services.publisher.in_reach:
-        raise Problem(503, "this installation has no previews: its worker sleeps between batches")
+        raise Problem(501, "this installation has no previews: its worker sleeps between batches")
     question = Question(body["picture"], content_of(body), tuple(body["steps"]), body.get("read"))
     try:
         with asker(services) as publisher:

@@ -29,6 +29,9 @@ COMMAND_SLICE_SECONDS = 10.0
 # A row that does not change is looked at less and less often, down to twice an hour.
 LOOK_AGAIN_MS_MAX = 1_800_000
 
+# When a row is due again that is left to the host. One sweep reads no row twice.
+LEFT_MS = 1000
+
 # S3 may take minutes to join the parts of a large file. After this time they count as lost.
 JOINING_MS_MAX = 900_000
 NOT_JOINED = "the parts of the file could not be joined; retry, and send the file again"
@@ -254,10 +257,10 @@ def look_for_message(sweep: Sweep, row: Job) -> str:
 def leave_to_host(services: Services, row: Job) -> str:
     """Start the worker's host, whose own sweep sends the message of a queued or silent job.
 
-    The row stays due soon, so that the host finds it at one of its first sweeps.
+    The row stays due, so that the host finds it at its first sweep.
     """
     services.fleet.wake()
-    postpone(services, row, services.clock() + 1000 * services.settings.republish_seconds)
+    postpone(services, row, services.clock() + LEFT_MS)
     return "left_to_host"
 
 

@@ -70,12 +70,21 @@ def join(services: Services, row: Job) -> Job:
         return services.table.move(row, "joining", due, services.clock, begins_in, again=again)
 
 
+def look_ms(services: Services) -> int:
+    """Return after how long the sweep looks at a queued job.
+
+    At once where the API does not reach the broker: there the sweep of the worker's host is what
+    publishes it.
+    """
+    return 1000 * services.settings.republish_seconds if services.publisher.in_reach else 0
+
+
 def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
     """Write the row `queued` under the next publish number, with `values`, then publish it.
 
     If the visitor's lane share has no room, the job waits and is published later.
     """
-    due = services.clock() + 1000 * services.settings.republish_seconds
+    due = services.clock() + look_ms(services)
     with races_as_problems(row):
         queued = services.table.queue(
             row, values, due, services.clock, again_in_open_batch(services)
@@ -117,8 +126,7 @@ def release_waiting(services: Services, row: Job) -> None:
     row : Job
         Any job of the visitor; the jobs that share its lane row are released.
     """
-    look_ms = 1000 * services.settings.republish_seconds
-    for released in services.table.release(row, services.clock, look_ms):
+    for released in services.table.release(row, services.clock, look_ms(services)):
         log.event("released", released.batch, job=released.job, publish=released.publish)
         publish(services, released)
 

@@ -89,8 +89,8 @@ class TogetherFile(FileJob):
     Raises
     ------
     Rejected
-        As `FileJob`; also if there are second images, a step looks at more than statistics, planes differ in size or type,
-        or the format holds one plane.
+        As `FileJob`; also if there are second images, a step looks at more than statistics, planes
+        differ in size or type, or the format holds one plane.
     """
 
     has_pixels = False

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from chalicelib import backlog, host, sweep
 from chalicelib import services as services_module
 from chalicelib.fleet import STARTING, Fleet, Host
@@ -73,11 +74,17 @@ def test_the_api_writes_the_row_and_the_sweep_of_the_host_publishes(sides, queue
     for _ in range(5):
         api.clock.pass_seconds(60)
         assert api.sweep() == {"left_to_host": 1}
-    api.clock.pass_seconds(api.services.settings.republish_seconds)
+    api.clock.pass_seconds(1)
     assert sweep.run(sides.host, 30) == {"published_again": 1}
     row = api.row(batch, job)
     assert queues.take() == [row.message]
     assert (row.state, row.published_at) == ("queued", api.clock.now)
+
+
+def test_a_host_that_is_awake_publishes_at_its_next_sweep(sides, queues):
+    batch, (job,) = sides.api.queued("a.png")
+    assert sweep.run(sides.host, 30) == {"published_again": 1}
+    assert queues.take() == [sides.api.row(batch, job).message]
 
 
 def test_an_image_that_waits_starts_a_host_that_was_just_stopping(sides):
@@ -109,7 +116,7 @@ def test_what_needs_the_broker_is_told_in_a_sentence(sides):
     status, problem = api.post(
         "/previews", {"picture": "0" * 64, "steps": [{"operation": "gaussian"}]}
     )
-    assert status == 503
+    assert status == 501
     assert problem["detail"].startswith("this installation has no previews")
 
 
@@ -120,6 +127,16 @@ def test_a_host_that_sleeps_is_no_trouble(sides):
     node = Node("one", 0, api.clock(), {})
     api.table.access.client.put_item(TableName=api.table.name, Item=node.to_item())
     assert api.get("/health")[1]["broker"] == "ok"
+
+
+def test_a_table_that_does_not_answer_is_told_where_the_broker_sleeps(sides, monkeypatch):
+    def fail():
+        raise EndpointConnectionError(endpoint_url="https://table")
+
+    monkeypatch.setattr(sides.api.services.table, "nodes", fail)
+    status, problem = sides.api.get("/health")
+    assert status == 503
+    assert problem["detail"].startswith("broker: Could not connect")
 
 
 def test_the_host_ends_when_nothing_was_to_be_done_for_its_idle_time(sides, queues):
