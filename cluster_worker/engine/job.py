@@ -1,8 +1,10 @@
 """A job of an engine: one image, its steps, its memory and its state."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +87,8 @@ class EngineJob:
         Wall time of the slowest rank, and processor time of all ranks.
     table_bytes : int
         Shared memory that its tables take once it is done.
+    tables_lock, tables_removed : Lock, bool
+        They may be removed on one thread while they are counted on another.
     """
 
     task: Task
@@ -107,6 +111,8 @@ class EngineJob:
     cancelled: bool = False
     spent: Spent = NOTHING
     table_bytes: int = 0
+    tables_lock: threading.Lock = field(default_factory=threading.Lock)
+    tables_removed: bool = False
 
     def __post_init__(self) -> None:
         """Count the tables as soon as the ranks have written them, if that is to memory."""
@@ -245,15 +251,22 @@ class EngineJob:
 
     def count_tables(self) -> None:
         """Count the shared memory of the tables, whose size nobody knows before they are there."""
-        written = filter(Path.exists, map(Path, self.task.tables))
-        self.table_bytes = sum(each.stat().st_size for each in written)
-        self.memory.count(self.table_bytes)
+        with self.tables_lock:
+            if self.tables_removed:
+                return
+            for path in self.task.tables:
+                with suppress(FileNotFoundError):
+                    self.table_bytes += Path(path).stat().st_size
+            self.memory.count(self.table_bytes)
 
     def remove_tables(self) -> None:
         """Remove the files of the tables."""
-        for path in self.task.tables:
-            Path(path).unlink(missing_ok=True)
-        self.memory.count(-self.table_bytes)
+        with self.tables_lock:
+            self.tables_removed = True
+            for path in self.task.tables:
+                Path(path).unlink(missing_ok=True)
+            self.memory.count(-self.table_bytes)
+            self.table_bytes = 0
 
     def __enter__(self) -> Self:
         """Return the job itself."""

@@ -1,15 +1,23 @@
 """The tables of a stack: rows come plane by plane, and are joined once."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from cluster_worker import Rejected
+from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.tables import JoinedTables, Table
 
 
 def rows(plane):
     """Return three rows of a plane, and the place of the plane."""
     return Table({"area": np.arange(3) + 10.0 * plane}), {"plane": plane}
+
+
+def task_of(*tables):
+    """Return what a job has to know of its task to count its tables."""
+    return SimpleNamespace(tables=tables)
 
 
 def test_the_rows_of_planes_are_joined_in_their_order():
@@ -41,3 +49,31 @@ def test_a_plane_with_other_columns_is_refused():
     joined.add("cells", *rows(1))
     with pytest.raises(Rejected, match="other columns than that of the first plane"):
         joined.add("cells", Table({"length": np.arange(3)}), {"plane": 2})
+
+
+def test_tables_that_were_removed_already_take_no_memory(tmp_path):
+    memory = Segments(tmp_path)
+    table = memory.folder / "table"
+    task = task_of(str(table))
+    job = EngineJob(task, None, memory, cores=1, private_bytes=0)
+    table.write_bytes(bytes(100))
+    job.remove_tables()
+    # On another thread the ranks' last words come later.
+    table.write_bytes(bytes(100))
+    job.count_tables()
+    assert memory.taken == 0
+    # Closing twice gives nothing back twice.
+    job.remove_tables()
+    assert memory.taken == 0
+
+
+def test_tables_are_counted_until_they_are_removed(tmp_path):
+    memory = Segments(tmp_path)
+    written, absent = memory.folder / "written", memory.folder / "absent"
+    written.write_bytes(bytes(100))
+    job = EngineJob(task_of(str(written), str(absent)), None, memory, 1, 0)
+    job.done.set_result(None)
+    assert memory.taken == 100
+    job.remove_tables()
+    job.remove_tables()
+    assert (memory.taken, written.exists()) == (0, False)
