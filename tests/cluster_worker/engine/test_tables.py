@@ -8,6 +8,7 @@ import pytest
 from cluster_worker import Rejected
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.tables import JoinedTables, Table
+from cluster_worker.pixels.shared_memory import Segments
 
 
 def rows(plane):
