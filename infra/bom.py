@@ -122,11 +122,14 @@ def run(command: Sequence[str], folder: Path = TOP) -> str:
     Raises
     ------
     BomError
-        If it fails.
+        If it fails, cannot be started or takes too long.
     """
-    found = subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    try:
+        found = subprocess.run(  # noqa: S603 - our own commands
+            command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BomError(f"{' '.join(command)} failed: {error}") from error
     if found.returncode:
         raise BomError(f"{' '.join(command)} failed: {found.stderr.strip()[-500:]}")
     return found.stdout

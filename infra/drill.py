@@ -146,8 +146,9 @@ class Batch:
         return hashlib.sha256(result).hexdigest()
 
     def delete(self) -> None:
-        """Delete the batch with its files."""
-        selfcheck.call_api("DELETE", self.address)
+        """Delete the batch with its files, unless the app does not answer; it expires then."""
+        with contextlib.suppress(LocalError):
+            selfcheck.call_api("DELETE", self.address)
 
 
 def drill(url: str, kill: Kill, images: int = IMAGES) -> Report:
@@ -169,21 +170,25 @@ def drill(url: str, kill: Kill, images: int = IMAGES) -> Report:
     """
     quiet_began = time.monotonic()
     quiet = Batch(url, 1)
-    quiet.wait_for(1)
-    quiet_seconds = time.monotonic() - quiet_began
-    (expected,) = quiet.digests()
-    if not expected:
-        raise LocalError("drill: the quiet app gives no result; look at it before a drill")
-    quiet.delete()
+    try:
+        quiet.wait_for(1)
+        quiet_seconds = time.monotonic() - quiet_began
+        (expected,) = quiet.digests()
+        if not expected:
+            raise LocalError("drill: the quiet app gives no result; look at it before a drill")
+    finally:
+        quiet.delete()
     batch = Batch(url, images)
-    done_before = batch.wait_for(1)
-    killed, began = kill(), time.monotonic()
-    batch.wait_for(min(done_before + 1, images))
-    next_seconds = time.monotonic() - began
-    batch.wait_for(images)
-    all_seconds = time.monotonic() - began
-    found = batch.digests()
-    batch.delete()
+    try:
+        done_before = batch.wait_for(1)
+        killed, began = kill(), time.monotonic()
+        batch.wait_for(min(done_before + 1, images))
+        next_seconds = time.monotonic() - began
+        batch.wait_for(images)
+        all_seconds = time.monotonic() - began
+        found = batch.digests()
+    finally:
+        batch.delete()
     lost = found.count("")
     different = images - lost - found.count(expected)
     return Report(

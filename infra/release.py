@@ -42,7 +42,7 @@ def release(version: str, top: Path, today: date) -> None:
     ------
     ReleaseError
         If the number is not larger than the last one, the checkout has changes, the tag exists, or
-        there is nothing to release. Nothing is changed then.
+        there is nothing to release, or the commit fails. Nothing is changed then.
     """
     texts = {name: (top / name).read_text() for name in (*PLACES, CHANGELOG)}
     check_number(version, texts)
@@ -54,7 +54,12 @@ def release(version: str, top: Path, today: date) -> None:
     changed[CHANGELOG] = name_section(texts[CHANGELOG], version, today)
     for name, text in changed.items():
         (top / name).write_text(text)
-    git(top, "commit", "--quiet", "--message", f"Release {version}", "--", *changed)
+    try:
+        git(top, "commit", "--quiet", "--message", f"Release {version}", "--", *changed)
+    except BaseException:
+        for name in changed:
+            (top / name).write_text(texts[name])
+        raise
     git(top, "tag", "--annotate", "--message", f"Release {version}", f"v{version}")
 
 

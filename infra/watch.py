@@ -83,7 +83,7 @@ class Watch(Construct):
             self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_mail))
         else:
             Annotations.of(self).add_warning_v2("dip:alarm_mail", NO_MAIL)
-        self._watch_jobs()
+        self._watch_jobs(has_group=bool(broker))
         self._watch_api(gateway)
         self._watch_functions(functions)
         self._watch_table(table)
@@ -115,23 +115,36 @@ class Watch(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
 
-    def _watch_jobs(self) -> None:
+    def _watch_jobs(self, *, has_group: bool) -> None:
+        # A single host has no group, and its broker's dead letters can be seen there alone.
+        letters = (
+            "list them with their reasons by `make letters`; mend the cause; send them back by"
+            " `make letters SEND=all`."
+            if has_group
+            else "read their reasons in the logs of the host's sweep; mend the cause; retry the"
+            " images on their page."
+        )
+        waiting = (
+            "look at wanted and running nodes on the dashboard; if fewer run than are wanted, look"
+            " at the group's activity (no spot capacity, quota); else raise workers_max."
+            if has_group
+            else "look whether the host runs; if not, look at the log of the API for"
+            " worker_not_woken; else read the host's own log."
+        )
         self._alarm(
             "DeadLetters",
             app_metric(self.settings, "DeadLetters"),
             0,
             1,
-            "Images failed by our fault. Runbook 1: list them with their reasons by `make letters`;"
-            " mend the cause; send them back by `make letters SEND=all`.",
+            f"Images failed by our fault. Runbook 1: {letters}",
         )
         self._alarm(
             "OldestWaiting",
             app_metric(self.settings, "OldestWaitingSeconds"),
             OLDEST_SECONDS_MAX,
             3,
-            f"An image has waited for more than {OLDEST_SECONDS_MAX // 60} minutes. Runbook 2: look"
-            " at wanted and running nodes on the dashboard; if fewer run than are wanted, look at"
-            " the group's activity (no spot capacity, quota); else raise workers_max.",
+            f"An image has waited for more than {OLDEST_SECONDS_MAX // 60} minutes. Runbook 2: "
+            f"{waiting}",
         )
 
     def _watch_scaling(self) -> None:

@@ -31,6 +31,14 @@ def test_what_is_shipped_and_not_installed_is_one_sentence():
         bom.keep(INSTALLED, ["Pillow", "numba"])
 
 
+def test_a_tool_that_cannot_be_started_or_takes_too_long_is_one_sentence(monkeypatch):
+    with pytest.raises(BomError, match=r"^no-such-tool a failed: "):
+        bom.run(["no-such-tool", "a"])
+    monkeypatch.setattr(bom, "SECONDS", 0.01)
+    with pytest.raises(BomError, match=r"^sleep 5 failed: .* timed out"):
+        bom.run(["sleep", "5"])
+
+
 def test_licences_are_told_in_one_way():
     classified = {"license": {"name": "License :: OSI Approved :: BSD License"}}
     assert bom.licences(component("a", MIT, classified, MIT)) == "MIT, BSD License"

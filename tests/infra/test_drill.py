@@ -83,3 +83,28 @@ def test_a_drill_that_lost_something_or_killed_nobody_at_work_has_failed(fault):
 
 def test_a_drill_that_came_too_late_says_what_to_do():
     assert "use more images" in Report(**(vars(GOOD) | {"done_before": 4})).lines()[-1]
+
+
+def test_a_drill_that_fails_deletes_its_batches(monkeypatch):
+    deleted = []
+
+    class Quiet:
+        def __init__(self, _, images):
+            self.images = images
+
+        def wait_for(self, number):
+            return number
+
+        def digests(self):
+            return ["a"] * self.images
+
+        def delete(self):
+            deleted.append(self.images)
+
+    def kill():
+        raise LocalError("drill: no worker runs")
+
+    monkeypatch.setattr(drill, "Batch", Quiet)
+    with pytest.raises(LocalError, match="no worker runs"):
+        drill.drill("http://a", kill, 3)
+    assert deleted == [1, 3]

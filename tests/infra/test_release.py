@@ -66,6 +66,17 @@ def test_what_cannot_be_released_is_one_sentence_and_changes_nothing(checkout):
     assert texts(checkout) == before
 
 
+def test_a_commit_that_fails_leaves_the_checkout_as_it_was(checkout):
+    before, hook = texts(checkout), checkout / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(ReleaseError, match="git commit"):
+        release("7.0.0", checkout, TODAY)
+    assert texts(checkout) == before
+    assert git(checkout, "status", "--porcelain") == ""
+
+
 def test_there_is_no_release_without_changes(checkout):
     release("7.0.0", checkout, TODAY)
     with pytest.raises(ReleaseError, match="nothing stands under '## Unreleased'"):
