@@ -126,3 +126,10 @@ def test_the_alarms_are_those_that_can_be_measured(tiny):
         "FunctionThrottles",
         "TableThrottles",
     }
+
+
+def test_no_alarm_sends_the_operator_to_what_is_not_there(tiny):
+    texts = [each["AlarmDescription"] for each in tiny.all("AWS::CloudWatch::Alarm").values()]
+    assert [each for each in texts if "the host" in each]
+    for word in ("make letters", "the group", "workers_max"):
+        assert not [each for each in texts if word in each]
