@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import os
+import signal
 import threading
 from collections import Counter
 from unittest.mock import Mock
@@ -240,6 +241,15 @@ class EndsAtOnce(Progress):
         threading.Timer(0.5, os.kill, (os.getpid(), 2)).start()
 
 
+@pytest.fixture
+def heard_ctrl_c():
+    """Have Ctrl-C raise KeyboardInterrupt, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_ctrl_c")
 def test_ctrl_c_ends_all_files_at_once_and_leaves_no_part(engine, tmp_path):
     folder, target = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
