@@ -104,7 +104,7 @@ def test_a_file_is_previewed_as_its_options_say(previewer, tmp_path):
     answer = Answer.from_bytes(previewer.answer(Question(*given).to_bytes()))
     assert answer.reason == ""
     _, values = values_of(answer.content)
-    np.testing.assert_array_equal(values.reshape(40, 50), planes[2, 1][::-1])
+    np.testing.assert_array_equal(values.reshape(40, 50), planes[2, 1][:, ::-1])
     found = answer.file
     assert (found["kind"], found["dtype"], found["nodata"]) == ("labels", "uint16", 4)
     assert found["axes"] == [{"axis": "z", "planes": 3}, {"axis": "c", "planes": 2}]
