@@ -35,6 +35,7 @@ from cluster_worker.operations.support.propagation import (
     edges_of,
     join_contacts,
     per_region,
+    refuse_negative,
     refuse_not_finite,
     refuse_pictures,
     run_starts,
@@ -283,8 +284,7 @@ def sizes_in(block: Image, *, place: Place, connectivity: int) -> Sizes:
     if block.dtype == np.uint64:
         return contacts_in(block, place=place, connectivity=connectivity)
     flat = block[place.inner].ravel()
-    if flat.dtype.kind == "i" and flat.min(initial=0) < 0:
-        raise ValueError("takes labels from 0 on or a mask, got negative numbers; put label before")
+    refuse_negative(flat)
     starts = run_starts(flat)
     labels, counts = summed_up(flat[starts], np.diff(starts, append=flat.size))
     return LabelSizes((labels,), (counts,))

@@ -17,7 +17,7 @@ from cluster_worker.operations.declare import (
     Statistical,
     operation,
 )
-from cluster_worker.operations.support.propagation import refuse_pictures
+from cluster_worker.operations.support.propagation import refuse_negative, refuse_pictures
 
 Array = NDArray[Any]
 Found = dict[str, Array]
@@ -58,6 +58,7 @@ class Finding:
     def __call__(self, image: Image, *, place: Place) -> Found:
         """Return ``labels`` and their ``sizes`` in the core of a block, and ``pairs`` of labels."""
         refuse_pictures(image)
+        refuse_negative(image)
         core = image[place.inner]
         labels, sizes = np.unique(core[core != 0], return_counts=True)
         # As scikit-image: straight distances between objects are those of pixels with an edge on

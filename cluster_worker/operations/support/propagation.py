@@ -61,6 +61,12 @@ def refuse_pictures(image: Image) -> None:
         raise ValueError(f"takes labels or a mask, got {found}; put a threshold before it")
 
 
+def refuse_negative(labels: NDArray[Any]) -> None:
+    """Raise ValueError if a label is less than 0."""
+    if labels.dtype.kind == "i" and labels.min(initial=0) < 0:
+        raise ValueError("takes labels from 0 on or a mask, got negative numbers; put label before")
+
+
 def run_starts(values: NDArray[Any]) -> NDArray[np.intp]:
     """Return the indices at which runs of equal values begin; runs are far fewer than pixels."""
     changes = np.ones(values.shape, np.bool_)
