@@ -15,7 +15,7 @@ COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters chains kernels processors engine gigapixel cells scaling bench broker \
-	worker rabbitmq4 chaos enforced installed compose server hosts files
+	worker rabbitmq4 chaos drill enforced installed compose server hosts files
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -31,6 +31,7 @@ LONG_broker := tests/machines/test_broker_node.py
 LONG_worker := tests/machines/test_worker_node.py
 LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
 LONG_chaos := tests/chaos/test_storm.py
+LONG_drill := tests/infra/test_drill.py
 LONG_enforced := tests/infra/test_enforced.py
 LONG_installed := tests/machines/test_installed.py
 LONG_compose := tests/machines/test_compose.py

@@ -17,6 +17,7 @@ GOOD = Report(4, 0, 0, 1.0, "the worker", 1, 2.0, 3.0)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_batch_survives_the_death_of_the_worker(capsys):
     (port,) = free_ports(1)
