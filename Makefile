@@ -10,7 +10,7 @@ PYTHON := .venv/bin/python
 # Tests that share servers or results run in one process: tests/groups.py.
 PYTEST := $(PYTHON) -m pytest --dist loadscope --no-loadscope-reorder -n
 # These rooms only compute. The others start servers, worlds and browsers, and wait for them half of
-# the time: three processes share those. Meanwhile two nicer ones compute in what is left of the cores.
+# the time: two processes share those. Meanwhile two nicer ones compute in what is left of the cores.
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
@@ -63,9 +63,9 @@ else
 	npm --prefix frontend run check
 	@echo "the rooms that only compute are tested meanwhile, into .run/computing.log"
 	@export ROOM_BUDGETS=1; \
-	nice -n 10 $(PYTEST) 2 -m "not long" $(COMPUTING) >.run/computing.log 2>&1 & \
+	nice -n 19 $(PYTEST) 2 -m "not long" $(COMPUTING) >.run/computing.log 2>&1 & \
 	trap "kill $$!" INT TERM; \
-	$(PYTEST) 3 -m "not long" $(COMPUTING:%=--ignore=%); served=$$?; \
+	$(PYTEST) 2 -m "not long" $(COMPUTING:%=--ignore=%); served=$$?; \
 	wait $$!; computed=$$?; \
 	cat .run/computing.log; \
 	exit $$((served | computed))
