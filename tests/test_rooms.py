@@ -60,6 +60,7 @@ MAY_IMPORT = {
     },
     "infra/server/": {"infra", "config", "chalice", "waitress"},
     "infra/account.py": {"config", "infra", *AWS},
+    "infra/drill.py": {"config", "infra", *AWS},
     "infra/letters.py": {"config", *AWS},
     "infra/": {"config", "aws_cdk", "cdk_nag", "constructs", "chalice"},
 }

@@ -271,7 +271,7 @@ def test_a_chain_may_be_one_word_and_options_stand_before_it():
     assert options.steps == ["gaussian", "+", "invert"]
 
 
-@pytest.mark.parametrize("words", [["run", "a", "b", "invert", "--no"], ["info", "a", "b"]])
+@pytest.mark.parametrize("words", [["run", "a", "b", "invert", "--never"], ["info", "a", "b"]])
 def test_a_word_that_belongs_nowhere_is_named(words, capsys):
     with pytest.raises(SystemExit):
         parse(words)

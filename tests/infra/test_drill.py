@@ -26,7 +26,7 @@ def test_a_batch_survives_the_death_of_the_worker(capsys):
         before = app.pids()["worker"]
         assert drill.main([app.url, "--images", "4"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1].startswith(f"killed the worker, process {before}, when ")
+        assert any(line.startswith(f"killed the worker, process {before}, ") for line in lines)
         assert lines[-1].startswith("4 of 4 results equal that of the quiet app, byte for byte")
         assert app.pids()["worker"] != before
 

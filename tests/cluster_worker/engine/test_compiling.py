@@ -129,8 +129,12 @@ def test_ranks_that_serve_at_once_make_room_for_ranks_with_all_operations():
             assert engine.kernels.settled.wait(200)
             job.wait(100)
             assert (job.result == 255 - image).all()
-        eventually(lambda: set(engine.pids()) == set(first))
-        assert not set(engine.pids().values()) & set(first.values())
+        eventually(
+            lambda: (
+                set(engine.pids()) == set(first)
+                and not set(engine.pids().values()) & set(first.values())
+            )
+        )
         assert engine.source.process.pid != forkserver
         np.testing.assert_array_equal(engine.run(image, STEPS), expected)
 
