@@ -250,7 +250,7 @@ class EngineJob:
             self.done.add_done_callback(lambda _: self.remove_tables())
 
     def count_tables(self) -> None:
-        """Count the shared memory of the tables, whose size nobody knows before they are there."""
+        """Count the shared memory of the tables, whose size is known once they are written."""
         with self.tables_lock:
             if self.tables_removed:
                 return

@@ -10,7 +10,7 @@ from cluster_worker.imagefiles.strangers import HEAD_BYTES, STRANGERS
 def listing() -> dict[str, Any]:
     """Return what API and page need to know of all formats.
 
-    Patterns of first bytes are texts of which each letter is a byte. Python and JavaScript read
+    In patterns of first bytes each letter stands for one byte. Python and JavaScript read
     them alike, with a point that stands for any byte.
     """
     return {

@@ -40,7 +40,7 @@ PICTURES_MAX = 48
 PIXELS_MAX = 1 << 20
 # A small file may have more pixels.
 DECODED_MAX = 1 << 25
-# Of the decoded pixels in all their channels, of which the decoder and this process have a copy.
+# Bytes of the decoded pixels in all channels. The decoder and this process each hold a copy.
 DECODED_BYTES_MAX = 128 << 20
 SECONDS_MAX = 6.0
 MEMORY_BYTES_MAX = 1 << 30

@@ -92,7 +92,7 @@ def hough_line_peaks(
     min_distance : int
         Lines of about the same angle are at least so far apart.
     min_angle : int
-        Lines differ by at least so many of the angles that are tried.
+        Least difference of two lines, in steps of the angles that are tried.
     threshold : float, optional
         Least number of pixels on a line; automatic is half of that of the best line.
     num_peaks : int, optional

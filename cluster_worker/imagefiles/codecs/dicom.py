@@ -368,7 +368,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 
 
 def inverted(stored: Image, pixels: Described) -> Image:
-    """Return samples of which the largest is black."""
+    """Return samples in which the largest value is black."""
     if stored.dtype.kind == "i":
         return np.invert(stored)
     if pixels.dtype == "bool":

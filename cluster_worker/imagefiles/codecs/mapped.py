@@ -32,7 +32,7 @@ def content_of(path: Path) -> bytes | mmap.mmap:
 
 @contextmanager
 def released(out: mmap.mmap) -> Iterator[None]:
-    """Give back the pages of an image's file and of all mapped files, again and again.
+    """Release the memory pages of an image's file and of all mapped files, at intervals.
 
     The pages that are written stay in the file.
     """
