@@ -202,6 +202,7 @@ class FileJob:
         self, engine: JobFactory, request: Request, scratch_dir: Path, stack: ExitStack
     ) -> EngineJob:
         """Make a job that reads windows of the files, and writes to spools or to memory."""
+        request = request._replace(streamed=True)
         if not all(map(is_small, plan_any(request).results)):
             request = request._replace(grid=TILE)
             engine.check_memory(request)

@@ -133,6 +133,7 @@ def plan_of_chain(request: PlanRequest, chain: Chain) -> Plan:
         core=request.core,
         grid=request.grid,
         chunk=request.chunk,
+        streamed=request.streamed,
         seconds=tuple(chain.seconds),
         gives_table=chain.gives_table,
     )

@@ -386,7 +386,7 @@ class Draft:
         returns = result is not None
         image = self.states[surface].image
         grid = asked.grid if returns else 1
-        options = asked.depth, asked.core, grid, returns, asked.kernels, asked.chunk
+        options = asked.depth, asked.core, grid, returns, asked.kernels, asked.chunk, asked.streamed
         return PlanRequest(image, "", *options)
 
     def table(

@@ -35,6 +35,8 @@ class PlanRequest(NamedTuple):
         Whether kernels may serve the steps. If not, all stages are the operations' functions.
     chunk : int
         Cores of every pass begin at multiples of it, in pixels, as chunks in an object store do.
+    streamed : bool
+        Whether ranks read windows of files, so that each core is held by a rank and its decoder.
     """
 
     image: ImageHeader
@@ -45,6 +47,7 @@ class PlanRequest(NamedTuple):
     returns: bool = True
     kernels: bool = True
     chunk: int = 1
+    streamed: bool = False
 
 
 class RecipeRequest(NamedTuple):
@@ -52,7 +55,7 @@ class RecipeRequest(NamedTuple):
 
     Attributes
     ----------
-    image, steps, depth, core, grid, kernels, chunk
+    image, steps, depth, core, grid, kernels, chunk, streamed
         As in `PlanRequest`; steps may name images.
     inputs : tuple of (str, ImageHeader)
         The other images that are given, by their names.
@@ -66,6 +69,7 @@ class RecipeRequest(NamedTuple):
     grid: int = 1
     kernels: bool = True
     chunk: int = 1
+    streamed: bool = False
 
 
 Request = PlanRequest | RecipeRequest

@@ -37,7 +37,7 @@ from cluster_worker.pixels.tiling import Span
 
 # Decoded pieces kept for the next window: windows overlap by their halos, and strips are wider than
 # windows.
-KEPT_BYTES_MAX = 32 << 20
+KEPT_BYTES_MAX = 16 << 20
 # Samples smaller than a byte that are unpacked at a time.
 UNPACKED_BYTES = 4 << 20
 
