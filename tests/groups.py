@@ -37,7 +37,34 @@ def group_of(nodeid):
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Hand out the tests by groups."""
+    """Hand out the tests by groups, and those of a process that died to the others."""
 
     def _split_scope(self, nodeid):
         return group_of(nodeid)
+
+    def _reschedule(self, node):
+        """Hand out groups until a process knows two tests: it begins one when it knows the next."""
+        if node.shutting_down or node not in self.registered_collections:
+            return
+        while self.workqueue and self._pending_of(self.assigned_work[node]) < 2:
+            self._assign_work_unit(node)
+        if not self.workqueue:
+            node.shutdown()
+
+    def remove_node(self, node):
+        """Put back what a process has not tested; return the test that it died in, if it did.
+
+        pytest-xdist puts back finished groups too. A process that is given one of those has nothing
+        to do, reports nothing, and the run never ends.
+        """
+        groups = self.assigned_work.pop(node)
+        left = [test for group in groups.values() for test, done in group.items() if not done]
+        if not left:
+            return None
+        for name, group in groups.items():
+            again = dict.fromkeys((test for test in group if test in left[1:]), False)
+            if again:
+                self.workqueue[name] = again
+        for each in self.nodes:
+            self._reschedule(each)
+        return left[0]

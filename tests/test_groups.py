@@ -1,5 +1,6 @@
 """Tests that share servers, worlds or results run in one process."""
 
+import os
 import re
 import subprocess
 import sys
@@ -45,3 +46,48 @@ def test_a_group_runs_in_one_process_and_another_beside_it():
         processes[name].add(process)
     assert len(processes["flip"]) == len(processes["invert"]) == 1
     assert processes["flip"] != processes["invert"]
+
+
+# Two groups in each process: one that is finished, and one in which the first process dies.
+DYING = """
+import os, signal
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_before(number):
+    pass
+
+def test_killed():
+    if {dies}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.mark.parametrize("number", range(3))
+def test_after(number):
+    pass
+"""
+CONFTEST = """
+from tests.groups import GroupScheduling
+
+def pytest_xdist_make_scheduler(config, log):
+    return GroupScheduling(config, log)
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_ends_when_a_process_was_killed_and_all_other_tests_have_run(tmp_path, processes):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    for number in range(6):
+        dies = number == 3
+        (tmp_path / f"test_{number}.py").write_text(DYING.format(dies=dies))
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", str(processes), "--dist", "loadscope", "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(TOP)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert "crashed while running 'test_3.py::test_killed'" in found.stdout
+    assert "1 failed, 41 passed" in found.stdout
