@@ -20,6 +20,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy._core import _multiarray_umath as numpy_c
 
+# Before anything is compiled here: it sets the target processor of all that this process compiles.
+# Otherwise kernels would be compiled once more, for another target than that of jobs.
+from cluster_worker.kernels.loops import compiling  # noqa: F401
+
 # Index in the table of numpy's C interface (`__multiarray_api.h`).
 SET_HANDLER = 304
 PROT_NONE, PROT_READ_WRITE = 0, 3
