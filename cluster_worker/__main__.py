@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -14,6 +15,8 @@ from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.log import event
 from cluster_worker.node.consumer import Consumer
+from cluster_worker.node.group import GroupSettings, group_settings, tell_ranks_of_store
+from cluster_worker.node.hosts import HostGroup
 from cluster_worker.node.lifecycle import LifeSigns
 from cluster_worker.node.previews import PreviewThread
 from cluster_worker.node.releases import ReleaseThread
@@ -41,17 +44,17 @@ def main() -> int:
     """
     try:
         settings = load(WorkerSettings, "cluster_worker")
+        group = group_settings(settings)
+        use_prebuilt(settings.kernels_dir)
+        tell_ranks_of_store(settings)
+        broker = broker_url(settings)
+        run_node(settings, broker, start_engine(settings), group)
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
-    use_prebuilt(settings.kernels_dir)
-    try:
-        broker = broker_url(settings)
-        engine = start_engine(settings)
     except Broken as error:
         event("not started", error=str(error))
         return 1
-    run_node(settings, broker, engine)
     return 0
 
 
@@ -81,7 +84,9 @@ def start_engine(settings: WorkerSettings) -> Engine:
     raise AssertionError  # the last attempt returns or raises
 
 
-def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
+def run_node(
+    settings: WorkerSettings, broker: str, engine: Engine, group: GroupSettings | None = None
+) -> None:
     """Consume jobs until a signal or a termination notice, then drain.
 
     Parameters
@@ -92,6 +97,8 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         URL of the broker.
     engine : Engine
         Runs the jobs; ended at the end.
+    group : GroupSettings, optional
+        Of the group of hosts that the node joins.
     """
     # Each lane gets this number of slots, as the other one may be empty. The engine runs the jobs
     # of the interactive lane first.
@@ -131,7 +138,11 @@ def run_node(settings: WorkerSettings, broker: str, engine: Engine) -> None:
         previews.start()
         releases.start()
         try:
-            with LifeSigns(settings, consumer, table, worker, runner.charges):
+            with LifeSigns(settings, consumer, table, worker, runner.charges), ExitStack() as stack:
+                if group is not None:
+                    runner.group = stack.enter_context(
+                        HostGroup(settings, group, engine, table, worker, consumer.is_idle)
+                    )
                 consumer.run(settings.drain_seconds, runner.draining.set)
         finally:
             # A signal has stopped the previews already, but a termination notice has not.

@@ -32,6 +32,7 @@ def view(row: Job) -> dict[str, Any]:
         "cause": row.cause,
         "notes": list(row.notes),
         "versions": dict(row.versions),
+        "hosts": {name: list(ranks) for name, ranks in row.hosts.items()},
         "changed": row.changed_ms,
         "created": row.created,
         "started": row.started,

@@ -238,6 +238,12 @@ ANSWERS: dict[str, Schema] = {
                 "additionalProperties": TEXT,
                 "description": "What made the result: the app, scikit-image and numpy.",
             },
+            "hosts": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": SIZE},
+                "description": "The ranks of each host, if several worked on the image; empty if "
+                "one did.",
+            },
             "changed": MOMENT,
             "created": MOMENT,
             "started": MOMENT,

@@ -72,6 +72,8 @@ class Dispatcher:
         # Farmed and wide jobs run side by side. Together they get what the ranks of one world may
         # take.
         self.memory_bytes = ranks * launcher.job_bytes
+        # Of that, what ranks for engines of other hosts take now.
+        self.lent_bytes = 0
         self.seats = [Seat(number, 1, job_seconds) for number in range(ranks)]
         if ranks > 1:
             self.seats.append(Seat(None, ranks, job_seconds))
@@ -106,6 +108,12 @@ class Dispatcher:
     def replace_all(self) -> None:
         """Replace every world, once its job has ended, by one whose ranks have all loaded."""
         self.call_soon(self.replace_all_now)
+
+    def lend(self, nbytes: int) -> None:
+        """Note the private memory that ranks for engines of other hosts take, in bytes."""
+        self.lent_bytes = nbytes
+        # Jobs that waited for memory may begin.
+        self.call_soon(lambda: None)
 
     def close(self) -> None:
         """End the worlds; unfinished jobs fail as broken."""
@@ -224,7 +232,8 @@ class Dispatcher:
         for job in sorted(heads, key=lambda each: each.task.job):
             if self.free_seat(job):
                 running = [seat.job.private_bytes for seat in self.seats if seat.job]
-                fits = not running or sum(running) + job.private_bytes <= self.memory_bytes
+                taken = self.lent_bytes + sum(running)
+                fits = not running or taken + job.private_bytes <= self.memory_bytes
                 return job if fits else None
         return None
 

@@ -87,6 +87,8 @@ class EngineJob:
         Wall time of the slowest rank, and processor time of all ranks.
     table_bytes : int
         Shared memory that its tables take once it is done.
+    hosts : dict of str to list of int
+        The ranks of each host that works on it, by "name:port"; empty if this host alone does.
     tables_lock, tables_removed : Lock, bool
         They may be removed on one thread while they are counted on another.
     """
@@ -111,6 +113,7 @@ class EngineJob:
     cancelled: bool = False
     spent: Spent = NOTHING
     table_bytes: int = 0
+    hosts: dict[str, list[int]] = field(default_factory=dict)
     tables_lock: threading.Lock = field(default_factory=threading.Lock)
     tables_removed: bool = False
 

@@ -130,6 +130,10 @@ class Consumer:
         self.on_ready: Callable[[], None] = lambda: None
         self.on_drain: Callable[[float], None] = lambda until: None
 
+    def is_idle(self) -> bool:
+        """Return whether nothing is in hand, and the next message would be taken."""
+        return not self.in_hand and not self.stopping and self.connection is not None
+
     def stop(self, seconds: float | None = None) -> None:
         """Begin to drain; safe in a signal handler.
 

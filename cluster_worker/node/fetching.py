@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cluster_worker.node.storage import Storage
 from cluster_worker.timings import Spent, Timings
-from config.contract.job import Job
+from config.contract.job import Batch, Job
+from config.contract.references import INPUT
 from config.contract.settings import MIB
 
 # Largest upload that is downloaded early: a small photograph, which takes milliseconds.
@@ -86,3 +87,24 @@ class Fetch:
         if self.early is not None:
             self.early.cancel()
             self.early = None
+
+
+def fetch_inputs(storage: Storage, batch: Batch, folder: Path, timings: Timings) -> dict[str, Path]:
+    """Download the other images that the steps of a batch read.
+
+    Returns
+    -------
+    dict of str to Path
+        The files by the names of the inputs. Error sentences call an input as the steps do.
+
+    Raises
+    ------
+    Rejected, Broken
+        As `Storage.download`.
+    """
+    paths = {}
+    for each in batch.inputs:
+        paths[each.name.removeprefix(INPUT)] = path = folder / each.name
+        with timings.timed("s3"):
+            storage.download(each, path)
+    return paths

@@ -1,4 +1,4 @@
-"""The notices of EC2's metadata service that a node must terminate (version 2, with tokens)."""
+"""EC2's metadata service (version 2, with tokens): what a node is, and when it must terminate."""
 
 import json
 import urllib.error
@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 SESSION = "/latest/api/token"
 INSTANCE = "/latest/meta-data/instance-id"
+ADDRESS = "/latest/meta-data/local-ipv4"
+ZONE = "/latest/meta-data/placement/availability-zone"
 LIFECYCLE = "/latest/meta-data/autoscaling/target-lifecycle-state"
 SPOT = "/latest/meta-data/spot/instance-action"
 
@@ -45,6 +47,14 @@ class Metadata:
     def instance(self) -> str:
         """Return the id of the instance; empty if the service does not answer."""
         return self.get(INSTANCE)
+
+    def address(self) -> str:
+        """Return the private address of the instance; empty if the service does not answer."""
+        return self.get(ADDRESS)
+
+    def zone(self) -> str:
+        """Return the availability zone; empty if the service does not answer."""
+        return self.get(ZONE)
 
     def notice(self) -> Notice | None:
         """Return the notice that the group or EC2 terminates this instance, or None."""

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, file_job
-from cluster_worker.engine.run_stack import AnyJob, StackRun
+from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
 from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
-from cluster_worker.imagefiles.formats import Header
 from cluster_worker.log import event
 from cluster_worker.node.charges import Charges, input_pixels, pixels_in, spent_on
 from cluster_worker.node.consumer import Verdict
-from cluster_worker.node.fetching import Fetch
+from cluster_worker.node.fetching import Fetch, fetch_inputs
 from cluster_worker.node.heartbeat import Heartbeat
+from cluster_worker.node.hosts import HostGroup, Placed
 from cluster_worker.node.results import ResultWriter, check_tables
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
@@ -31,7 +31,6 @@ from cluster_worker.timings import Timings
 from config import VERSION
 from config.contract import resources
 from config.contract.job import VERSION_MAX, Batch, Job, Message
-from config.contract.references import INPUT
 from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
@@ -94,6 +93,8 @@ class Runner:
         Called with the row of each job whose message was taken from the queue.
     on_moved : callable
         Called with the row of each job that was moved to the bulk lane and must be published.
+    group : HostGroup or None
+        Leases other hosts for large images; None if this host works alone.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Runner:
         self.charges = Charges()
         self.on_taken: Callable[[Job], None] = lambda _: None
         self.on_moved: Callable[[Job], None] = lambda _: None
+        self.group: HostGroup | None = None
 
     def drain(self, until: float) -> None:
         """Hand back jobs that will not be done by this time on the monotonic clock."""
@@ -279,7 +281,7 @@ class Runner:
             source = upload.path
             with Heartbeat(self.table, row, self.settings.progress_seconds) as beat:
                 upload.finish(row, timings)
-                inputs = self.fetch_inputs(batch, source.parent, timings)
+                inputs = fetch_inputs(self.storage, batch, source.parent, timings)
                 header = decoder.read_header(source, row.name)
                 timings.pixels = pixels_in(header, decoder.pixels_max)
                 beat.check()
@@ -296,11 +298,17 @@ class Runner:
                 )
                 place = source, header, batch.steps, batch.format, spool
                 look = functools.partial(self.check_waiting, beat)
-                file = file_job(self.engine, decoder, *place, options, look=look)
+
+                def make(engine: Engine) -> AnyFile:
+                    return file_job(engine, decoder, *place, options, look=look)
+
+                file = make(self.engine)
                 stack.push(file)
                 if row.lane == "interactive" and file.job.seconds_left() > INTERACTIVE_SECONDS_MAX:
                     raise TooLong
                 timings.pixels += input_pixels(file)
+                placed = self.group.place(row, file, make, stack) if self.group else Placed(file)
+                file = placed.file
                 file.read()
                 timings.add("decode", decoder.take_spent())
                 if not file.reads_file:
@@ -312,34 +320,15 @@ class Runner:
                 try:
                     self.wait(file.job)
                 finally:
+                    placed.release()
                     timings.add("compute", spent_on(file.job, self.engine.ranks))
                 beat.check()
                 writer = ResultWriter(file, row, source.parent)
                 self.store(row, writer, beat, decoder, timings)
                 views = Views(file)
-                self.finish(row, file.header, writer, views, beat.tiles[1], timings)
+                self.finish(row, placed, writer, views, beat.tiles[1], timings)
             if views.needed:
                 self.show(row, views, decoder, writer.main_path)
-
-    def fetch_inputs(self, batch: Batch, folder: Path, timings: Timings) -> dict[str, Path]:
-        """Download the other images that the steps of a batch read.
-
-        Returns
-        -------
-        dict of str to Path
-            The files by the names of the inputs. Error sentences call an input as the steps do.
-
-        Raises
-        ------
-        Rejected, Broken
-            As `Storage.download`.
-        """
-        paths = {}
-        for each in batch.inputs:
-            paths[each.name.removeprefix(INPUT)] = path = folder / each.name
-            with timings.timed("s3"):
-                self.storage.download(each, path)
-        return paths
 
     def note(self, job: AnyJob, beat: Heartbeat, done: int, total: int) -> None:
         """Note the progress of a job; the planes of a stack may take as long as one image.
@@ -418,7 +407,7 @@ class Runner:
     def finish(
         self,
         row: Job,
-        header: Header,
+        placed: Placed,
         writer: ResultWriter,
         views: Views,
         tiles: int,
@@ -433,7 +422,7 @@ class Runner:
         Broken
             If the table does not answer.
         """
-        main, now = writer.main, milliseconds()
+        main, header, now = writer.main, placed.file.header, milliseconds()
         dtype, result_dtype = views.dtypes
         with timings.timed("table"):
             won = self.table.succeed(
@@ -446,6 +435,7 @@ class Runner:
                 results=to_text(writer.results),
                 notes=[*header.notes, *writer.notes],
                 versions=versions(),
+                hosts=placed.ranks(),
                 rows=header.shape[0],
                 columns=header.shape[1],
                 result_rows=views.shapes["result"][0],

@@ -1,7 +1,7 @@
 """A job and its batch: their states, the message, and their rows in the table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -90,6 +90,7 @@ AFRESH: Mapping[str, Any] = {
     "cause": "",
     "notes": [],
     "versions": {},
+    "hosts": {},
     "result_key": "",
     "result_name": "",
     "result_type": "",
@@ -190,6 +191,8 @@ class Job:
     notes: tuple[str, ...] = ()
     # Versions of the app and of the libraries that the result's pixels depend on.
     versions: Mapping[str, str] = field(default_factory=dict)
+    # The ranks of each host that worked on it, by the names of the workers; empty if one host did.
+    hosts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     result_key: str = ""
     result_name: str = ""
     result_type: str = ""
@@ -222,6 +225,8 @@ class Job:
             value = item[each.name]
             if each.type is int or each.type == "int":
                 value = int(value)
+            if each.name == "hosts":
+                value = {name: tuple(map(int, ranks)) for name, ranks in value.items()}
             found[each.name] = tuple(value) if each.name == "notes" else value
         return cls(**found)
 
@@ -229,6 +234,7 @@ class Job:
         """Write a new row, with its keys and the attributes that the indexes read."""
         values = {name: value for name, value in asdict(self).items() if name != "batch"}
         values["notes"] = list(self.notes)
+        values["hosts"] = {name: list(ranks) for name, ranks in self.hosts.items()}
         return values | {
             "pk": self.batch,
             "sk": resources.job_sk(self.job),

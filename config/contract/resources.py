@@ -28,6 +28,7 @@ DUE_SHARDS = 4
 
 BATCH_SK = "batch"
 NODES_PK = "nodes"  # no batch has this id
+HOSTS_PK = "hosts"  # no batch has this id
 TICKETS_PK = "tickets"  # no batch has this id
 COUNTER_PREFIX = "count#"
 JOB_PREFIX = "job#"
@@ -84,6 +85,10 @@ PREVIEWS = Queue(
 )
 
 QUEUES = (DEAD_LETTERS, JOBS, BULK, PREVIEWS)
+
+
+# Below it lies, in the bucket of uploads, what hosts that work on one image leave for each other.
+SCRATCH_PREFIX = "scratch"
 
 
 def upload_key(batch: str, job: str) -> str:

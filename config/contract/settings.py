@@ -155,6 +155,30 @@ class WorkerSettings(Endpoints):
     lifecycle_hook: str = setting(
         "Lifecycle hook by which the group waits until a node is drained; empty for none", ""
     )
+    hosts_max: int = setting(
+        "Most hosts that work on one image together, this one included; 1 for this one alone", 1
+    )
+    hosts_save_seconds: float = setting(
+        "Least time that further hosts must save, by the estimate, for an image to lease them", 20.0
+    )
+    hosts_secret_file: str = setting(
+        "File with the secret of the group's hosts, the same on each: openssl rand -hex 32", ""
+    )
+    hosts_secret: str = setting(
+        "Secret in AWS Secrets Manager with that text; empty if HOSTS_SECRET_FILE has it", ""
+    )
+    hosts_zone: str = setting(
+        "Hosts of one zone work together; on EC2, if it is empty, the availability zone", ""
+    )
+    host_address: str = setting(
+        "Address by which the other hosts reach this one; on EC2, if it is empty, its private one",
+        "",
+    )
+    agent_port: int = setting("TCP port at which hosts ask this one for its ranks", 7321)
+    mpi_ports: str = setting(
+        "TCP ports at which ranks of several hosts reach each other, as LOW:HIGH; empty for any",
+        "30000:30999",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +196,9 @@ class LocalSettings:
         "127.0.0.1",
     )
     s3_port: int = setting("Port of S3, to which the page uploads; 0 for a free one", 0)
+    hosts: int = setting(
+        "Workers of `make run`; several are isolated as hosts are, for which they need root", 1
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from config.contract import lane_share, resources
 from config.contract.job import AFRESH, UNFINISHED, Job, Message, State
 from config.contract.lane_share import Line
 from config.contract.table_access import HASTY, Lost, Patience, TableAccess, turns, unchanged
-from config.contract.table_nodes import TableNodes
+from config.contract.table_hosts import TableHosts
 from config.contract.writes import (
     Change,
     batch_is_open,
@@ -38,8 +38,8 @@ class MovedOn(Lost):
         self.row = row
 
 
-class JobTable(TableNodes):
-    """The table: its reads, its writes to batches, nodes and visitors, and here its writes to jobs.
+class JobTable(TableHosts):
+    """The table: its reads, its writes to batches, nodes, hosts and visitors; here those to jobs.
 
     Safe to use from many threads.
 
@@ -391,7 +391,8 @@ class JobTable(TableNodes):
             Milliseconds since 1970.
         **values
             Fields of `Job`: result_key, result_name, result_type, result_bytes, results, rows,
-            columns, dtype, result_dtype, notes, versions, tiles_done, tiles_total, views_until.
+            columns, dtype, result_dtype, notes, versions, hosts, tiles_done, tiles_total,
+            views_until.
 
         Returns
         -------

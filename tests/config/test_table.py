@@ -1,31 +1,23 @@
 """The client of the table, most of it as a worker uses it, on moto's DynamoDB over HTTP."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.dynamodb.models import DynamoDBBackend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
 from cluster_worker.errors import Broken
 from cluster_worker.node import storage as storage_module
 from cluster_worker.node.table import job_table
 from config.contract import lane_share, resources
-from config.contract.job import Batch, Job, Message, changed_at
-from config.contract.settings import WorkerSettings
+from config.contract.job import Job, Message, changed_at
 from config.contract.table import JobTable, MovedOn
 from config.contract.table_access import Patience
-from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
+from tests.config.conftest import BATCH, KEPT, NOW, TABLE, settings_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
-TABLE, REGION = "jobs", "eu-central-1"
-NOW, KEPT = 1_800_000_000_000, 1_800_000_900_000
-BATCH, JOB = "b" * 32, "c" * 16
+JOB = "c" * 16
 KEYS = (resources.BATCH_SK, resources.job_sk(JOB))
 
 CONFLICT = (
@@ -36,49 +28,6 @@ CONFLICT = (
         "ResponseMetadata": {},
     },
 )
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    """moto as `make run` serves it: its own server lets racing writes undo each other."""
-    application = one_table_request_at_a_time(DomainDispatcherApplication(create_backend_app))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setattr(DynamoDBBackend, "transact_write_items", transact_write_items)
-        server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join(10)
-        server.server_close()
-
-
-def settings_for(endpoint):
-    return WorkerSettings(
-        uploads_bucket="uploads",
-        results_bucket="results",
-        broker_url="amqp://unused",
-        table=TABLE,
-        dynamodb_endpoint=endpoint,
-        aws_region=REGION,
-    )
-
-
-@pytest.fixture
-def dynamodb(endpoint):
-    client = boto3.resource("dynamodb", endpoint_url=endpoint, region_name=REGION).meta.client
-    client.create_table(TableName=TABLE, **resources.TABLE_SCHEMA)
-    batch = Batch(BATCH, ({"operation": "invert"},), "same", NOW, KEPT)
-    client.put_item(TableName=TABLE, Item=batch.to_item())
-    yield client
-    client.delete_table(TableName=TABLE)
-
-
-@pytest.fixture
-def table(endpoint, dynamodb):
-    return job_table(settings_for(endpoint))
 
 
 @pytest.fixture

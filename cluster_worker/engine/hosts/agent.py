@@ -1,6 +1,6 @@
 """The agent of a host: makes ranks for engines of other hosts that know the group's secret.
 
-`dip agent --secret FILE` runs it. It serves one engine at a time.
+`dip agent --secret FILE` runs it, and a worker node has one. It serves one engine at a time.
 """
 
 import contextlib
@@ -8,15 +8,17 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Protocol
 
 from cluster_worker.engine.compiling import Kernels
 from cluster_worker.engine.hosts.channel import Channel, Lost, accept
 from cluster_worker.engine.hosts.identity import identity
-from cluster_worker.engine.hosts.session import Session
+from cluster_worker.engine.hosts.session import NO_TERMS, Session, Terms
 from cluster_worker.engine.launch import RankSource
-from cluster_worker.imagefiles.decoder_source import DecoderSource
+from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
 from cluster_worker.log import event
 from cluster_worker.pixels.shared_memory import Segments
 
@@ -25,6 +27,16 @@ PORT = 7321
 GUESTS_MAX = 16
 # Time for the ranks of one engine to end before the next engine is told that the host is busy.
 BUSY_SECONDS = 3.0
+# Time until it listens again after no connection could be accepted.
+LOOK_SECONDS = 0.25
+
+
+class WarmProcesses(Protocol):
+    """What an agent uses of an `Engine`, whose file imports those of this folder."""
+
+    kernels: Kernels
+    source: RankSource
+    decoder_source: DecoderSource
 
 
 class Agent:
@@ -44,6 +56,11 @@ class Agent:
         As for `Engine`.
     ports : str
         Range of TCP ports for MPI, as "30000:30100"; empty for any.
+    beside : Engine, optional
+        An engine of this process, which must outlive the agent. Its warm processes make the ranks
+        and decoders, so that the host needs no further ones.
+    terms : Terms
+        On which it makes ranks.
 
     Raises
     ------
@@ -61,23 +78,31 @@ class Agent:
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         warm: bool | Collection[str] = True,
         ports: str = "",
+        beside: WarmProcesses | None = None,
+        terms: Terms = NO_TERMS,
     ) -> None:
         self.secret, self.ports = secret, ports
+        self.beside, self.terms = beside, terms
         self.listener = socket.create_server((address, port), backlog=GUESTS_MAX)
         self.busy = threading.Lock()
         self.guests = threading.Semaphore(GUESTS_MAX)
         # Its folder is swept by the next engine or agent, if this one is killed.
         self.segments = Segments(Path(scratch_dir))
         folder = self.segments.folder
-        self.kernels = Kernels(wanted=warm is True)
-        self.source = RankSource(folder, self.kernels.at_first(warm))
-        self.decoders = DecoderSource(folder, confined_to=[folder])
+        self.kernels = beside.kernels if beside else Kernels(wanted=warm is True)
+        first = self.kernels.at_first(warm)
+        self.source = beside.source if beside else RankSource(folder, first)
+        made_by = beside.decoder_source if beside else DecoderSource(folder, confined_to=[folder])
+        self.decoders: DecoderSource = made_by
+        if beside:
+            (folder / SOCKET_NAME).symlink_to(made_by.address)
         try:
             self.source.ensure_running()
         except BaseException:
             self.close()
             raise
-        self.kernels.prepare(then=self.source.renew)
+        if beside is None:
+            self.kernels.prepare(then=self.source.renew)
         # Reading all sources takes a moment, which the first engine need not wait for.
         identity()
 
@@ -87,9 +112,16 @@ class Agent:
         return int(self.listener.getsockname()[1])
 
     def serve(self) -> None:
-        """Serve engines until the process ends."""
+        """Serve engines until the agent is closed."""
         while True:
-            sock, (host, *_) = self.listener.accept()
+            try:
+                sock, (host, *_) = self.listener.accept()
+            except OSError:
+                # Too many open files for a moment, or closed.
+                if self.listener.fileno() < 0:
+                    return
+                time.sleep(LOOK_SECONDS)
+                continue
             if self.guests.acquire(blocking=False):
                 # It outlives no world: the kernel ends the proxy of a world with this thread.
                 threading.Thread(target=self.receive, args=(sock, host), daemon=True).start()
@@ -117,16 +149,21 @@ class Agent:
         try:
             channel.send("welcome", **identity())
             event("engine connected", host=channel.name)
-            Session(channel, self.source, self.segments.folder, self.ports).serve()
+            folder = self.segments.folder
+            Session(channel, self.source, folder, self.ports, self.terms).serve()
         finally:
             self.busy.release()
 
     def close(self) -> None:
-        """End forkservers and ranks, and remove the folder."""
+        """End forkservers and ranks, unless they are an engine's, and remove the folder."""
+        # A thread that waits in `accept` is not woken by `close`.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.source.close()
-        self.kernels.close()
-        self.decoders.close()
+        if self.beside is None:
+            self.source.close()
+            self.kernels.close()
+            self.decoders.close()
         self.segments.close()
 
     def __enter__(self) -> "Agent":

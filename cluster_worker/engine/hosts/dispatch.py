@@ -95,6 +95,9 @@ class HostDispatcher:
         self.waiting.put(None)
         self.thread.join()
 
+    def lend(self, nbytes: int) -> None:
+        """Do nothing: this host has no seats whose jobs could need the memory."""
+
     def replace_all(self) -> None:
         """Do nothing: each job has a world of its own."""
 
@@ -172,6 +175,8 @@ class HostDispatcher:
         with HostWorld(hosts, self.folder) as world:
             world.connect()
             world.start(self.ranks_each, self.job_bytes, self.job_seconds)
+            job.hosts = world.ranks
+            event("world started", job=job.task.job, attempt=attempt, ranks=world.ranks)
             spent = world.run(task, ranks, add_tiles, lambda: self.must_stop(job))
         moved.fetch(task)
         job.spent = together(spent)

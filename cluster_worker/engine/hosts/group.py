@@ -27,12 +27,15 @@ class Hosts:
         The group's secret.
     ports : str
         Range of TCP ports of this host for MPI, as "30000:30100"; empty for any.
+    lease : str
+        By what the hosts are leased, which agents of worker nodes check; empty for others.
     """
 
     names: tuple[tuple[str, int], ...]
     store: str
     secret: bytes
     ports: str = ""
+    lease: str = ""
 
     @classmethod
     def of(

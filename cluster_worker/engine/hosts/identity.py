@@ -36,6 +36,11 @@ def processor() -> str:
     return hashlib.sha256("".join(sorted(features)).encode()).hexdigest()
 
 
+def likeness() -> str:
+    """Return a digest that is the same on hosts which compute the same pixels."""
+    return hashlib.sha256(f"{code()} {processor()}".encode()).hexdigest()
+
+
 def identity() -> dict[str, Any]:
     """Return what an agent says of its host."""
     return {

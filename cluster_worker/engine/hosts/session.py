@@ -10,12 +10,14 @@ import selectors
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from cluster_worker.engine.hosts.channel import Channel, Message
+from cluster_worker.engine.hosts.channel import Channel, Lost, Message
 from cluster_worker.engine.hosts.messages import error_to_json, task_from_json
 from cluster_worker.engine.launch import CLIENT, RankSource, accept_rank, own_environment, tail_of
 from cluster_worker.engine.limits import Watch
@@ -36,6 +38,8 @@ from cluster_worker.errors import Broken, RankDied
 # Time between two looks at the ranks, if nothing comes.
 LOOK_SECONDS = 0.25
 LISTEN_SECONDS = 0.05
+# Time between two questions whether a lease still holds.
+LEASE_SECONDS = 1.0
 # What mpiexec asks the host to run: the agent's own client of its forkserver, found by variables
 # that only the agent sets. So no path of one host is used on another.
 CLIENT_NAMES = ("DIP_PYTHON", "DIP_CLIENT", "DIP_FORKSERVER")
@@ -59,6 +63,26 @@ def network_environment(ports: str) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a host makes ranks for engines of others; by default on none.
+
+    Attributes
+    ----------
+    allows : callable
+        From the lease that an engine names to whether it holds. It must answer within a second.
+    lend : callable
+        Called with the private memory that the ranks of a task may take together, in bytes; with 0
+        when they have ended.
+    """
+
+    allows: Callable[[str], bool] = lambda lease: True
+    lend: Callable[[int], None] = lambda nbytes: None
+
+
+NO_TERMS = Terms()
+
+
 class Session:
     """The part of one world that runs on this host, while an engine is connected.
 
@@ -72,6 +96,8 @@ class Session:
         The agent's private folder, in memory.
     ports : str
         As for `network_environment`.
+    terms : Terms
+        Of this host.
 
     Attributes
     ----------
@@ -83,9 +109,14 @@ class Session:
         Number of the job that they run.
     """
 
-    def __init__(self, channel: Channel, source: RankSource, folder: Path, ports: str) -> None:
+    def __init__(
+        self, channel: Channel, source: RankSource, folder: Path, ports: str, terms: Terms
+    ) -> None:
         self.channel, self.source = channel, source
-        self.folder, self.ports = folder, ports
+        self.folder, self.ports, self.terms = folder, ports, terms
+        # Of the world, and when it was last asked whether it holds.
+        self.lease: str | None = None
+        self.lease_at = 0.0
         self.log = folder / "proxy.log"
         self.selector = selectors.DefaultSelector()
         self.selector.register(channel, selectors.EVENT_READ)
@@ -103,7 +134,7 @@ class Session:
         Raises
         ------
         Lost
-            If the engine is gone or silent.
+            If the engine is gone or silent, or its lease has ended.
         """
         try:
             while True:
@@ -117,6 +148,7 @@ class Session:
                 if self.listener is not None:
                     self.gather()
                 self.look()
+                self.check_lease()
         finally:
             self.end()
 
@@ -125,10 +157,12 @@ class Session:
         kind = message["kind"]
         try:
             if kind == "launch":
+                self.lease, self.lease_at = str(message["lease"]), float("-inf")
+                self.check_lease()
                 self.launch(message["words"], int(message["ranks"]), int(message["memory"]))
                 self.seconds = float(message["seconds"])
             elif kind == "task":
-                self.begin(message["task"])
+                self.begin(message["task"], int(message["private"]))
             elif kind == "cancel":
                 self.cancel()
         except (Broken, OSError, ValueError, TypeError) as error:
@@ -190,10 +224,11 @@ class Session:
             self.selector.register(connection, selectors.EVENT_READ, rank)
         self.channel.send("ready", ranks=sorted(self.world.pids), pids=dict(self.world.pids))
 
-    def begin(self, given: Any) -> None:
+    def begin(self, given: Any, private_bytes: int) -> None:
         """Send a task to all ranks of this host; raises as `task_from_json` does, and OSError."""
         task = task_from_json(given)
         assert self.world is not None  # noqa: S101 - the engine waits until all ranks are ready
+        self.terms.lend(private_bytes * len(self.world.pids))
         self.job, self.working = task.job, set(self.world.pids)
         self.watch = Watch(self.world.pids, self.seconds)
         content = packed(task)
@@ -241,6 +276,21 @@ class Session:
             if reason is not None:
                 self.fail(reason)
 
+    def check_lease(self) -> None:
+        """Check now and then that the lease of the world holds.
+
+        Raises
+        ------
+        Lost
+            If it does not. The engine then goes on without this host.
+        """
+        now = time.monotonic()
+        if self.lease is None or now - self.lease_at < LEASE_SECONDS:
+            return
+        self.lease_at = now
+        if not self.terms.allows(self.lease):
+            raise Lost(self.channel.name, f"its lease {self.lease!r} of this host has ended")
+
     def fail(self, error: Exception) -> None:
         """Say to the engine why this host's part of the world ends, and end it."""
         self.end()
@@ -257,6 +307,7 @@ class Session:
             with contextlib.suppress(KeyError):
                 self.selector.unregister(connection)
         world.kill()
+        self.terms.lend(0)
         self.remove_copies()
 
     def close_listener(self) -> None:

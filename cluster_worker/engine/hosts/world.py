@@ -24,6 +24,7 @@ from cluster_worker.engine.launch import WORLD_SECONDS, mpiexec, tail_of
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled
 from cluster_worker.plan.checkpoints import Checkpoint
+from cluster_worker.plan.recipe import plan_any
 
 # Time between two looks at mpiexec, the agents and a cancel, if nothing comes.
 LOOK_SECONDS = 0.25
@@ -52,6 +53,8 @@ class HostWorld:
         To the agent of each host, in the order of the hosts.
     said : dict
         What each host says of itself.
+    ranks : dict
+        Numbers of the ranks of each host that is ready.
     """
 
     def __init__(self, hosts: Hosts, folder: Path) -> None:
@@ -59,6 +62,7 @@ class HostWorld:
         self.log = folder / "hosts.log"
         self.channels: dict[str, Channel] = {}
         self.said: dict[str, dict[str, Any]] = {}
+        self.ranks: dict[str, list[int]] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     def connect(self) -> None:
@@ -108,8 +112,9 @@ class HostWorld:
         Broken
             If it does not start; `Lost` if a host is gone.
         """
+        limits = {"memory": memory_bytes, "seconds": seconds}
         for channel, words in zip(self.channels.values(), self.launch_lines(ranks), strict=True):
-            channel.send("launch", words=words, ranks=ranks, memory=memory_bytes, seconds=seconds)
+            channel.send("launch", words=words, ranks=ranks, lease=self.hosts.lease, **limits)
         waiting = set(self.channels)
         deadline = time.monotonic() + WORLD_SECONDS
         while waiting:
@@ -117,6 +122,7 @@ class HostWorld:
                 self.raise_failure(name, message)
                 if message["kind"] == "ready":
                     waiting.discard(name)
+                    self.ranks[name] = list(map(int, message["ranks"]))
             self.check_process()
             self.check_time(deadline, "has no ranks")
 
@@ -178,9 +184,9 @@ class HostWorld:
         Exception
             The error of a rank; `Cancelled`; `Lost` if a host is gone, `RankDied` if a rank died.
         """
-        given = to_json(task)
+        given, private = to_json(task), plan_any(task.request).rank_bytes(ranks)
         for channel in self.channels.values():
-            channel.send("task", task=given)
+            channel.send("task", task=given, private=private)
         done: list[Message] = []
         cancel_by = None
         while len(done) < ranks:

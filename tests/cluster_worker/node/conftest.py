@@ -29,6 +29,9 @@ def runner_settings(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        # For ranks that work with other hosts.
+        patch.setenv("AWS_REGION", REGION)
+        patch.setenv("AWS_ENDPOINT", url)
         yield WorkerSettings(
             uploads_bucket=f"{own}-uploads",
             results_bucket=f"{own}-results",
