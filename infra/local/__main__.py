@@ -31,6 +31,7 @@ def main() -> int:
             say,
             host=settings.local_host,
             s3_port=settings.s3_port,
+            hosts=settings.hosts,
         )
         return run(app, began)
     except (LocalError, SettingError) as error:
@@ -49,7 +50,8 @@ def run(app: LocalApp, began: float) -> int:
         Monotonic time of the start, in seconds, for the line that reports readiness.
     """
     handle_signals(app)
-    say(f"starting RabbitMQ, S3 and DynamoDB, API, worker and site; logs are in {app.folder}")
+    workers = f"{len(app.hosts.names)} isolated workers" if app.hosts else "worker"
+    say(f"starting RabbitMQ, S3 and DynamoDB, API, {workers} and site; logs are in {app.folder}")
     try:
         with app:
             try:

@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from config.contract.settings import TOP
 from infra.local.broker import Broker
+from infra.local.hosts import IsolatedHosts, check_count
 from infra.local.ports import HOST, answers, free_ports, is_free
 from infra.local.process import LocalError, Process
 from infra.local.supervisor import Supervisor
@@ -24,6 +26,10 @@ DRAIN_SECONDS = 8.0
 # A drained worker needs 4 s more to end its MPI world and itself.
 WORKER_STOP_SECONDS = DRAIN_SECONDS + 4.0
 
+
+# Hosts on one machine save nothing, as they share its cores. What counts is the estimate: an image
+# that would take some seconds more on one real host is shown over all of them.
+HOSTS_SAVE_SECONDS = "1.0"
 
 # Settings of the quotas of a day.
 QUOTAS = tuple(
@@ -54,6 +60,8 @@ class LocalApp:
         Address that site and S3 listen on.
     s3_port : int
         Port of S3; 0 chooses a free one.
+    hosts : int
+        Number of workers; several are isolated from each other as hosts are, and share images.
     **settings : str
         Further settings of API and worker, such as ``KEPT_SECONDS="60"``.
 
@@ -82,6 +90,7 @@ class LocalApp:
         worker: bool = True,
         host: str = HOST,
         s3_port: int = 0,
+        hosts: int = 1,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -93,12 +102,17 @@ class LocalApp:
         self.worker = worker
         self.host = host
         self.s3_port = s3_port
+        check_count(hosts)
+        self.hosts = IsolatedHosts(hosts, f"dip{self.port}") if hosts > 1 and worker else None
         self.settings = settings
         self.environment: dict[str, str] = {}
         self._closing = ExitStack()
 
     def pids(self) -> dict[str, int]:
-        """Return the pids of those of broker, aws, api, worker and front that run, by name."""
+        """Return the pids of those of broker, aws, api, worker and front that run, by name.
+
+        Of several workers, each has the name of its host: worker-host-a, worker-host-b, …
+        """
         return self.supervisor.pids()
 
     def __enter__(self) -> "LocalApp":
@@ -126,14 +140,19 @@ class LocalApp:
         aws, api = free_ports(2)
         aws = self.s3_port or aws
         self.environment = self._environment(broker.url, aws)
+        if self.hosts:
+            self._closing.enter_context(self.hosts)
+        workers = self._workers() if self.worker else []
+        names = [each.name for each in workers]
         self.supervisor = Supervisor(self.folder, self.say)
-        self._closing.callback(self.supervisor.end, drained_first=["worker"])
-        for process in (broker.process, self._aws(aws)):
+        self._closing.callback(self.supervisor.end, drained_first=names)
+        hosts = self.hosts
+        doors = [hosts.door(each, [broker.port, aws]) for each in hosts.names] if hosts else []
+        for process in (broker.process, self._aws(aws), *doors):
             self.supervisor.start(process)
         # The worker starts its MPI world while the broker starts, and retries its connection to
         # the broker until that succeeds.
-        processes = [self._api(api), self._front(api)]
-        for process in [self._worker(), *processes] if self.worker else processes:
+        for process in (*workers, self._api(api), self._front(api)):
             self.supervisor.start(process)
         self.supervisor.await_ready("broker", broker.is_ready, READY_SECONDS)
         broker.declare_queues()
@@ -141,7 +160,7 @@ class LocalApp:
             "aws": lambda: (self.folder / "aws.log").read_text().startswith("ready"),
             "api": lambda: answers(api),
             "front": lambda: answers(self.port),
-            "worker": lambda: has_event(self.folder / "worker.log", "ready"),
+            **{name: partial(has_event, self.folder / f"{name}.log", "ready") for name in names},
         }
         for name, is_ready in ready.items():
             if name in self.supervisor.processes:
@@ -197,9 +216,26 @@ class LocalApp:
             **self.environment,
         )
 
-    def _worker(self) -> Process:
+    def _workers(self) -> list[Process]:
+        """Return the processes of the workers, each on its own host if there are several."""
         process = Process.python("worker", "cluster_worker", **self.environment)
-        return replace(process, stop_seconds=WORKER_STOP_SECONDS)
+        process = replace(process, stop_seconds=WORKER_STOP_SECONDS)
+        if self.hosts is None:
+            return [process]
+        secret = self.folder / "hosts-secret"
+        secret.touch(mode=0o600)
+        secret.write_text(secrets.token_hex(32))
+        group = {
+            "HOSTS_MAX": str(len(self.hosts.names)),
+            "HOSTS_SAVE_SECONDS": HOSTS_SAVE_SECONDS,
+            "HOSTS_SECRET_FILE": str(secret),
+            "HOSTS_ZONE": "local",
+        }
+        process = replace(process, environment=group | dict(process.environment) | self.settings)
+        return [
+            self.hosts.worker(name, replace(process, name=f"worker-{name}"))
+            for name in self.hosts.names
+        ]
 
     def _front(self, api: int) -> Process:
         return Process.python(
