@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 from cluster_worker.cli_folder import check_many, run_files
-from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_of
+from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_lines, hosts_of
 from cluster_worker.cli_planes import add_across, add_choice, choice_of
 from cluster_worker.cli_tables import operations_in, show_presets, targets
-from cluster_worker.cli_words import parse_inputs, parse_steps, place, read_recipe
+from cluster_worker.cli_words import duration, mib, parse_inputs, parse_steps, place, read_recipe
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_results import check_quality
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
@@ -41,7 +41,6 @@ from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import RecipePlan
-from cluster_worker.plan.traffic import traffic
 from config.contract.presets import presets
 
 USAGE_ERROR = 2
@@ -278,7 +277,7 @@ def run_steps(
 def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:
     """Print one line for each pass of a job, then its memory and its estimated time.
 
-    Of a run over hosts, also what each of them reads and writes.
+    Of a run over hosts, also what each of them reads and writes, and times for several numbers.
     """
     planned = file.job.plan
     shared = ranks if file.job.task.wide or hosts else 1
@@ -294,19 +293,11 @@ def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:
         f"rank, {mib(sum(planned.slots()))} between passes {where}"
     )
     if hosts:
-        show_traffic(planned, ranks, hosts)
-    cores = max(len(os.sched_getaffinity(0)), shared if hosts else 1)
+        print("\n".join(hosts_lines(planned, ranks, hosts)))
+        return
+    cores = len(os.sched_getaffinity(0))
     print(
         f"about {duration(estimate(planned, shared, cores, MEASURED).seconds)}, files not counted"
-    )
-
-
-def show_traffic(planned: Plan | RecipePlan, ranks: int, hosts: int) -> None:
-    """Print what each host reads from the store and writes to it."""
-    source, read, written, result = (mib(each // hosts) for each in traffic(planned, ranks))
-    print(
-        f"each of {hosts} hosts reads about {source} of the source and {read} between passes; it "
-        f"writes {written} between passes and {result} of the result, before compression"
     )
 
 
@@ -351,20 +342,6 @@ def show_info(options: argparse.Namespace) -> None:
         header = replace(header, parts=planes.whole.parts)
     for name, value in description(header, planes.stack):
         print(f"{name:12} {value}")
-
-
-def duration(seconds: float) -> str:
-    """Return a time as text with one or two digits: an estimate is no more exact."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"
-
-
-def mib(count: int) -> str:
-    """Return a count of bytes as text, in MiB."""
-    return f"{count / 2**20:.0f} MiB"
 
 
 def show_operations(options: argparse.Namespace) -> None:

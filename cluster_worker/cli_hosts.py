@@ -1,13 +1,21 @@
-"""`dip agent`, and the options of `dip run` for a run on other hosts."""
+"""`dip agent`, and the options and the plan of `dip run` for a run on other hosts."""
 
 import argparse
 from typing import Any
 
+from cluster_worker.cli_words import duration, mib
 from cluster_worker.engine.hosts.agent import PORT, Agent, run_agent
 from cluster_worker.engine.hosts.group import Hosts, read_secret
 from cluster_worker.errors import Rejected
+from cluster_worker.plan.passes import Plan
+from cluster_worker.plan.rates import MEASURED
+from cluster_worker.plan.recipe import RecipePlan
+from cluster_worker.plan.spread import seconds_over
+from cluster_worker.plan.traffic import traffic
 
 FILE_HELP = "file with the secret of the group's hosts, the same on each"
+# Numbers of hosts that a plan gives a time for.
+ESTIMATED = (1, 2, 4, 8)
 PORTS_HELP = "TCP ports of this host for MPI (default: any)"
 
 
@@ -62,6 +70,27 @@ def hosts_of(options: argparse.Namespace) -> Hosts | None:
             raise Rejected(f"--hosts: needs --{name} too")
     given = options.hosts.split(","), options.store, options.secret
     return Hosts.of(*given, options.mpi_ports or "")
+
+
+def hosts_lines(planned: Plan | RecipePlan, ranks: int, hosts: int) -> list[str]:
+    """Return what each host reads from the store and writes to it, and times for some hosts.
+
+    Parameters
+    ----------
+    planned : Plan or RecipePlan
+        The plan.
+    ranks, hosts : int
+        Number of all ranks, and of the hosts that they are on.
+    """
+    source, read, written, result = (mib(each // hosts) for each in traffic(planned, ranks))
+    own = ranks // hosts
+    seconds = {each: seconds_over(planned, each, own, own, MEASURED) for each in ESTIMATED}
+    first, *others = (f"{duration(each)} on {count}" for count, each in seconds.items())
+    return [
+        f"each of {hosts} hosts reads about {source} of the source and {read} between passes; it "
+        f"writes {written} between passes and {result} of the result, before compression",
+        f"with {own} ranks each about {first} host, {', '.join(others)}, files not counted",
+    ]
 
 
 def serve_as_agent(options: argparse.Namespace) -> None:

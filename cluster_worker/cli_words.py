@@ -1,4 +1,4 @@
-"""The words of `dip run` as steps and inputs."""
+"""The words of `dip run` as steps and inputs, and numbers as words."""
 
 import json
 from collections.abc import Sequence
@@ -109,3 +109,17 @@ def parse_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def duration(seconds: float) -> str:
+    """Return a time as text with one or two digits: an estimate is no more exact."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"
+
+
+def mib(count: int) -> str:
+    """Return a count of bytes as text, in MiB."""
+    return f"{count / 2**20:.0f} MiB"

@@ -1,10 +1,12 @@
 """The bytes that a plan is said to read and write, against those that a run reads and writes."""
 
+import re
+
 import numpy as np
 import pytest
 from skimage import data
 
-from cluster_worker.cli import show_traffic
+from cluster_worker.cli_hosts import hosts_lines
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
@@ -99,11 +101,15 @@ def test_a_table_writes_no_pixels_at_its_end():
     assert traffic(planned, 1) == counted(source, scratch, result)
 
 
-def test_dip_says_what_each_host_moves(capsys):
+def test_dip_says_what_each_host_moves_and_how_long_several_take():
     steps = checked_steps([{"operation": "gaussian"}, {"operation": "threshold_otsu"}])
     asked = PlanRequest(header_of((4096, 4096), "uint8"), steps, kernels=False, chunk=512)
-    show_traffic(plan(asked), 2, 2)
-    assert capsys.readouterr().out == (
+    moved, times = hosts_lines(plan(asked), 2, 2)
+    assert moved == (
         "each of 2 hosts reads about 8 MiB of the source and 64 MiB between passes; it writes "
-        "32 MiB between passes and 8 MiB of the result, before compression\n"
+        "32 MiB between passes and 8 MiB of the result, before compression"
+    )
+    assert re.fullmatch(
+        r"with 1 ranks each about .+s on 1 host, .+s on 2, .+s on 4, .+s on 8, files not counted",
+        times,
     )
