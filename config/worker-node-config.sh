@@ -22,12 +22,15 @@ env_file=''
 memory=''
 cpus=''
 authority=''
+hosts_secret=''
+hosts_from=''
 part=all
 
 usage() {
     cat <<END
 usage: worker-node-config.sh [--dry-run] [--env-file FILE] [--image IMAGE] [--base-image IMAGE]
                              [--memory SIZE] [--cpus NUMBER] [--broker-authority FILE]
+                             [--hosts-secret FILE] [--hosts-from NETWORK]
                              [--only configure|daemonize]
 
   --env-file FILE   settings of the worker (.env.example lists them); kept in $settings/worker.env
@@ -37,6 +40,10 @@ usage: worker-node-config.sh [--dry-run] [--env-file FILE] [--image IMAGE] [--ba
   --memory SIZE     most memory of the container, such as 12g; most of the machine's without it
   --cpus NUMBER     most cores of the container; all without it
   --broker-authority FILE  who signed the broker's certificate, if the machine does not know
+  --hosts-secret FILE  the secret of workers that share large images, the same on each; the settings
+                    then need HOSTS_MAX, HOSTS_ZONE and HOST_ADDRESS
+  --hosts-from NETWORK  where those workers are, such as 10.0.0.0/24: the firewall of this machine,
+                    if ufw or firewalld is active, lets them reach its ranks
   --only PART       configure: all but starting; daemonize: starting alone
   --dry-run         say what would be done
 END
@@ -49,7 +56,8 @@ while [ $# -gt 0 ]; do
         usage
         exit 0
         ;;
-    --env-file | --image | --base-image | --memory | --cpus | --broker-authority | --only)
+    --env-file | --image | --base-image | --memory | --cpus | --broker-authority | \
+        --hosts-secret | --hosts-from | --only)
         needs_value "$@"
         case $1 in
         --env-file) env_file=$2 ;;
@@ -58,6 +66,8 @@ while [ $# -gt 0 ]; do
         --memory) memory=$2 ;;
         --cpus) cpus=$2 ;;
         --broker-authority) authority=$2 ;;
+        --hosts-secret) hosts_secret=$2 ;;
+        --hosts-from) hosts_from=$2 ;;
         --only) part=$2 ;;
         esac
         shift
@@ -71,6 +81,7 @@ check_folder CONFIG_DIR "$CONFIG_DIR"
 check_part "$part"
 check_readable "$env_file"
 check_readable "$authority"
+check_readable "$hosts_secret"
 
 install_docker() {
     packages docker docker.io docker
@@ -128,6 +139,37 @@ write_settings() {
     if put_adjusted "$here/systemd/$unit" "$units/$unit" 644; then changed=yes; fi
 }
 
+# The container's user reads the secret, and nobody else.
+write_secret() {
+    if [ -z "$hosts_secret" ] || cmp --silent "$hosts_secret" "$settings/hosts-secret"; then
+        return 0
+    fi
+    run install -D --mode=400 --owner="$user" "$hosts_secret" "$settings/hosts-secret"
+    changed=yes
+}
+
+# The ports are AGENT_PORT and MPI_PORTS of the settings, or their defaults.
+open_ports() {
+    [ -n "$hosts_from" ] || return 0
+    local agent mpi
+    agent=$(sed -n 's/^AGENT_PORT=//p' "${env_file:-$settings/worker.env}" 2>/dev/null | tail -n 1)
+    mpi=$(sed -n 's/^MPI_PORTS=//p' "${env_file:-$settings/worker.env}" 2>/dev/null | tail -n 1)
+    agent=${agent:-7321} mpi=${mpi:-30000:30999}
+    if ufw status 2>/dev/null | grep -q '^Status: active'; then
+        run ufw allow proto tcp from "$hosts_from" to any port "$agent,$mpi"
+    elif firewall-cmd --state >/dev/null 2>&1; then
+        local port
+        for port in "$agent" "${mpi/:/-}"; do
+            run firewall-cmd --quiet --permanent --add-rich-rule \
+                "rule family=ipv4 source address=$hosts_from port port=$port protocol=tcp accept"
+        done
+        run firewall-cmd --quiet --reload
+    else
+        say "would need no rule: no firewall of this machine is active; see that $hosts_from alone" \
+            "reaches its TCP ports $agent and $mpi"
+    fi
+}
+
 changed=
 must_be_root
 if [ "$part" != daemonize ]; then
@@ -135,6 +177,8 @@ if [ "$part" != daemonize ]; then
     make_user
     fetch_image
     write_settings
+    write_secret
+    open_ports
 fi
 if [ "$part" != configure ]; then
     start "$unit" "$changed"

@@ -123,9 +123,11 @@ def idle_month(settings: StackSettings, prices: Mapping[str, Any]) -> dict[str, 
     calls = 2 * 60 * prices["month_hours"]
     schedules = calls * (0.25 * 0.25 * prices["lambda_gigabyte_second"])
     schedules += calls * prices["lambda_million"] / 1e6
-    # Reads per minute: four partitions of the due index, the nodes, and the rows of dead letters.
-    schedules += calls / 2 * 6 * prices["table_read_million"] / 1e6
+    # Reads per minute: four partitions of the due index, nodes, hosts, and rows of dead letters.
+    schedules += calls / 2 * 7 * prices["table_read_million"] / 1e6
     secrets, alarms = (1, ALARM_METRICS_ON_HOST) if settings.on_host else (2, ALARM_METRICS)
+    if settings.hosts_max > 1:
+        secrets, alarms = secrets + 1, alarms + 1
     return {
         **broker_month(settings, prices),
         f"network by {egress(settings, prices)}": egress_month(egress(settings, prices), prices),

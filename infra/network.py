@@ -4,12 +4,18 @@ from aws_cdk import Aws
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from config.contract.settings import WorkerSettings
 from infra.cost import ENDPOINTS
 from infra.logs import log_group
 from infra.settings import ZONES, StackSettings
 
 HTTPS = ec2.Port.tcp(443)
 AMQPS = ec2.Port.tcp(5671)
+# By which workers share an image: their agents, and what MPI listens at.
+HOSTS = {
+    ec2.Port.tcp(WorkerSettings.agent_port): "agents",
+    ec2.Port.tcp_range(*map(int, WorkerSettings.mpi_ports.split(":"))): "MPI",
+}
 NO_GATEWAY_OF_CDK = "@aws-cdk/aws-ec2:requirePrivateSubnetsForEgressOnlyInternetGateway"
 
 
@@ -41,8 +47,9 @@ class Network(Construct):
     endpoints : dict of str to str
         Settings of the API: addresses of AWS that it must use here.
     api, worker, broker : ec2.SecurityGroup
-        API and workers may connect to AWS and to the broker; nothing may connect to them. There is
-        the workers' alone where the broker is on their host.
+        API and workers may connect to AWS and to the broker; nothing may connect to them, but
+        workers to each other where they share images. There is the workers' alone where the broker
+        is on their host.
     """
 
     def __init__(self, scope: Construct, id: str, *, egress: str, settings: StackSettings) -> None:
@@ -104,6 +111,10 @@ class Network(Construct):
             group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: S3, DynamoDB and the rest")
             group.add_egress_rule(self.broker, AMQPS, "the broker")
             self.broker.add_ingress_rule(group, AMQPS, "API and workers, by TLS only")
+        if settings.hosts_max > 1:
+            for port, what in HOSTS.items():
+                self.worker.add_ingress_rule(self.worker, port, f"workers that share: {what}")
+                self.worker.add_egress_rule(self.worker, port, f"workers that share: {what}")
         if direct:
             self._add_ipv6()
         elif not by_nat:

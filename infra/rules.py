@@ -16,6 +16,7 @@ NOT_LOGGED = (
 )
 # The finding for a grant on all resources; `grants.ON_ALL` lists our own with their reasons.
 EVERYTHING = ("Resource::*",)
+SCRATCH = "Resource::<{Buckets/Uploads}.Arn>/scratch/*"
 UPLOADS = "Resource::<{Buckets/Uploads}.Arn>/uploads/*"
 RESULTS = "Resource::<{Buckets/Results}.Arn>/files/*"
 INDEXES = "Resource::<{Table/Jobs}.Arn>/index/*"
@@ -50,7 +51,7 @@ class Waiver:
         and stands for its logical id in the template.
     only : str
         ``broker`` or ``host`` for a waiver of stacks with Amazon MQ and a group of workers, or with
-        one host; empty for one of all stacks.
+        one host; ``hosts`` for one of stacks whose workers share images; empty for one of all.
     """
 
     path: str
@@ -61,6 +62,8 @@ class Waiver:
 
     def applies(self, settings: StackSettings) -> bool:
         """Return whether a stack has what the waiver is for."""
+        if self.only == "hosts":
+            return settings.hosts_max > 1
         return self.only in ("", "host" if settings.on_host else "broker")
 
 
@@ -93,6 +96,20 @@ WAIVERS = (
         "AwsSolutions-SMG4",
         "CloudFront's header changes with a deployment only, and the text proves no more than that "
         "a request came by CloudFront: replace the secret and deploy to renew it",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-SMG4",
+        "workers read it when they start, and two that differ would not work together: replace the "
+        "secret and deploy to renew it",
+        only="hosts",
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-IAM5",
+        "objects below one prefix of our own bucket",
+        (SCRATCH,),
+        only="hosts",
     ),
     Waiver(
         "Workers",

@@ -78,6 +78,8 @@ class StackSettings:
         Most workers at a time.
     worker_images : int
         Number of waiting images for which one more worker is wanted.
+    hosts_max : int
+        Most workers that share one large image, if others of its zone are idle; 1 for none.
     broker_type : str
         Instance type of Amazon MQ; or ``host``: RabbitMQ on the one worker, which sleeps.
     broker_cluster : bool
@@ -116,6 +118,7 @@ class StackSettings:
     spot_percent: int = 100
     workers_max: int = 2
     worker_images: int = 100
+    hosts_max: int = 1
     broker_type: str = MICRO
     broker_cluster: bool = False
     zones: tuple[str, ...] = ()
@@ -278,6 +281,11 @@ def check(settings: StackSettings) -> None:
         check_pattern(each, ZONE, "zones", "names such as eu-central-1a")
     if settings.broker_cluster and settings.broker_type == MICRO:
         raise SettingError(f"broker_cluster: {MICRO} is for one host; take a larger broker_type")
+    if not 1 <= settings.hosts_max <= settings.workers_max:
+        raise SettingError(
+            f"hosts_max: must lie between 1 and workers_max ({settings.workers_max}), "
+            f"got {settings.hosts_max}"
+        )
     if settings.on_host:
         check_host(settings)
     else:

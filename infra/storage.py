@@ -62,6 +62,10 @@ class Buckets(Construct):
     def __init__(self, scope: Construct, id: str, *, settings: StackSettings) -> None:
         super().__init__(scope, id)
         self.uploads = self._bucket("Uploads", settings)
+        # A worker deletes these when its job ends; the rule is for workers that were killed.
+        self.uploads.add_lifecycle_rule(
+            id="scratch", prefix=f"{resources.SCRATCH_PREFIX}/", expiration=Duration.days(1)
+        )
         self.results = self._bucket("Results", settings)
 
     def allow_uploads_from(self, origin: str) -> None:

@@ -22,6 +22,8 @@ MISSING = cloudwatch.TreatMissingData
 OLDEST_SECONDS_MAX = 1800
 NO_WORKER_MINUTES = 15
 ERROR_PERCENT_MAX = 5
+# An image may use its processor time in each rank, and wait for the store meanwhile.
+LEASES = 6
 # Within five minutes. A node or a broker that is replaced makes a call or two fail.
 FUNCTION_ERRORS_MAX = 3
 # DynamoDB's clients try again; a table that just grows refuses some requests.
@@ -90,6 +92,8 @@ class Watch(Construct):
         if broker:
             self._watch_scaling()
             self._watch_broker(broker)
+        if settings.hosts_max > 1:
+            self._watch_leases()
         self._watch_spend()
         self._add_dashboard(gateway, group, broker)
 
@@ -176,6 +180,19 @@ class Watch(Construct):
             "The backlog is not measured, so nodes do not follow it. Runbook 4: read the log of"
             " the Backlog function; most often the broker does not answer: look at its page.",
             MISSING.BREACHING,
+        )
+
+    def _watch_leases(self) -> None:
+        """Watch that an image that several workers share lets them go at some time."""
+        most = LEASES * self.settings.job_seconds_max
+        self._alarm(
+            "OldestLease",
+            app_metric(self.settings, "OldestLeaseSeconds"),
+            most,
+            3,
+            f"An image has held workers for more than {most // 60} minutes. Runbook 10: read the"
+            " rows `hosts` of the table, whose lease names job and attempt; cancel the image on its"
+            " page, or end the worker that holds it. A lease ends by itself when its worker has.",
         )
 
     def _watch_api(self, gateway: str) -> None:

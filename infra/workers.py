@@ -10,8 +10,10 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
+from config.contract import resources
 from config.contract.settings import TOP
 from infra.broker import Broker
 from infra.grants import allow, allow_on_all, group_arn
@@ -77,6 +79,8 @@ class Workers(Construct):
         self.scripts = node_scripts(self)
         self.log = log_group(self, "Log", settings)
         role = self._role(broker, table, buckets, name)
+        if settings.hosts_max > 1:
+            environment = {**environment, **self._share_images(role, buckets, settings)}
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Group",
@@ -114,6 +118,37 @@ class Workers(Construct):
         allow_set_up(role, self.image, self.scripts)
         self.log.grant_write(role)
         return role
+
+    def _share_images(
+        self, role: iam.Role, buckets: Buckets, settings: StackSettings
+    ) -> dict[str, str]:
+        """Let workers work on one image together; return the settings by which they do."""
+        secret = secrets.Secret(
+            self,
+            "HostsSecret",
+            description="By which workers know each other before one makes ranks for another",
+            generate_secret_string=secrets.SecretStringGenerator(
+                password_length=64, exclude_punctuation=True
+            ),
+        )
+        allow(role, secret.secret_arn, "secretsmanager:GetSecretValue")
+        bucket, prefix = buckets.uploads.bucket_arn, resources.SCRATCH_PREFIX
+        allow(
+            role,
+            f"{bucket}/{prefix}/*",
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:DeleteObject",
+            "s3:AbortMultipartUpload",
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[bucket],
+                conditions={"StringLike": {"s3:prefix": f"{prefix}/*"}},
+            )
+        )
+        return {"HOSTS_MAX": str(settings.hosts_max), "HOSTS_SECRET": secret.secret_name}
 
     def _instances_policy(
         self,

@@ -12,9 +12,10 @@ def measure(services: Services) -> dict[str, int]:
     Returns
     -------
     dict
-        ``Waiting`` and ``InHand`` images, ``Nodes`` that consume, ``Wanted`` nodes, and
-        ``DeadLetters``; these are the names in CloudWatch too. Empty where the broker is out of
-        reach: the worker's host measures then.
+        ``Waiting`` and ``InHand`` images, ``Nodes`` that consume, ``Wanted`` nodes,
+        ``DeadLetters``, and if nodes share images ``OldestLeaseSeconds``: how long one image has
+        held them. These are the names in CloudWatch too. Empty where the broker is out of reach:
+        the worker's host measures then.
     """
     if not services.publisher.in_reach:
         return {}
@@ -27,10 +28,18 @@ def measure(services: Services) -> dict[str, int]:
         "Nodes": len(nodes),
         "Wanted": wanted(services, waiting + in_hand),
         "DeadLetters": dead,
+        **oldest_lease(services),
     }
     services.metrics.publish(figures)
     log.event("backlog", "", **figures)
     return figures
+
+
+def oldest_lease(services: Services) -> dict[str, int]:
+    """Return how many seconds the oldest lease of a node has lasted; nothing if none shares."""
+    now, hosts = services.clock(), services.table.hosts()
+    held = [now - each.since for each in hosts if each.until > now]
+    return {"OldestLeaseSeconds": max(held, default=0) // 1000} if hosts else {}
 
 
 def wanted(services: Services, images: int) -> int:

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import boto3
 import pytest
@@ -16,6 +16,7 @@ from chalicelib.queue import BrokerError, Publisher
 from chalicelib.services import broker_url
 
 from config.contract import resources
+from config.contract.host import Host
 from config.contract.job import Message
 from config.contract.node import GONE_SECONDS, Node
 from config.contract.settings import SettingError
@@ -82,6 +83,16 @@ def test_what_waits_and_who_works_is_counted(api, queues):
         "Wanted": 1,
         "DeadLetters": 1,
     }
+
+
+def test_the_oldest_lease_of_a_node_is_told_and_one_that_has_ended_is_not(api, queues):
+    for worker, since, until in (("a", 90, -1), ("b", 700, 5), ("c", 20, 5)):
+        now = api.clock()
+        host = Host(worker, "", "zone", "alike", 2, is_idle=True, seen=now)
+        given = {"lease": "job/1", "since": now - 1000 * since, "until": now + 1000 * until}
+        item = {"pk": resources.HOSTS_PK, "sk": worker, **asdict(host), **given}
+        api.table.access.client.put_item(TableName=api.table.name, Item=item)
+    assert backlog.measure(api.services)["OldestLeaseSeconds"] in (700, 701)
 
 
 def test_the_figures_are_published_under_their_names_by_the_log(api, queues, monkeypatch):

@@ -48,6 +48,28 @@ def test_a_dry_run_tells_what_it_would_do_and_does_nothing(node, tmp_path):
     assert not (tmp_path / "called").exists()
 
 
+def test_a_worker_of_a_group_gets_its_secret_and_lets_the_group_in(tmp_path):
+    environment, secret = calm(tmp_path), tmp_path / "secret"
+    secret.write_text("0123456789abcdef")
+    (tmp_path / "dip.env").write_text("HOSTS_MAX=2\nMPI_PORTS=31000:31099\n")
+    given = ["--hosts-secret", secret, "--hosts-from", "10.0.0.0/24"]
+    command = ["bash", CONFIG / "worker-node-config.sh", "--dry-run", "--image", "dip-worker"]
+    command += ["--env-file", tmp_path / "dip.env", *given]
+
+    def lines(name, content):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{content}\n")
+        (tmp_path / name).chmod(0o755)
+        return run(*command, env=environment).stdout.splitlines()
+
+    rich = "rule family=ipv4 source address=10.0.0.0/24 port port=31000-31099 protocol=tcp accept"
+    assert any(rich in line for line in lines("firewall-cmd", "exit 0"))
+    found = lines("ufw", "echo Status: active")
+    copied = f"would run: install -D --mode=400 --owner=dip-worker {secret} /etc/dip/hosts-secret"
+    assert copied in found
+    allowed = "ufw allow proto tcp from 10.0.0.0/24 to any port 7321,31000:31099"
+    assert f"would run: {allowed}" in found
+
+
 def calm(folder):
     """Put commands in the way that would change this machine, and note when they are called."""
     for name in ("apt-get", "dnf", "install", "systemctl", "docker", "useradd", "cp", "mkdir"):

@@ -69,9 +69,15 @@ def test_every_bucket_is_private_encrypted_and_reached_by_tls_only(template):
 def test_images_go_after_their_days_and_abandoned_parts_after_one(template):
     for start in ("BucketsUploads", "BucketsResults"):
         rules = template.one("AWS::S3::Bucket", start)["LifecycleConfiguration"]["Rules"]
-        assert {each.get("ExpirationInDays") for each in rules} == {8, None}
+        assert {each.get("ExpirationInDays") for each in rules if "Prefix" not in each} == {8, None}
         aborted = [each.get("AbortIncompleteMultipartUpload") for each in rules]
         assert {"DaysAfterInitiation": 1} in aborted
+
+
+def test_what_hosts_leave_for_each_other_goes_after_a_day(template):
+    rules = template.one("AWS::S3::Bucket", "BucketsUploads")["LifecycleConfiguration"]["Rules"]
+    (rule,) = [each for each in rules if "Prefix" in each]
+    assert (rule["Prefix"], rule["ExpirationInDays"]) == (f"{resources.SCRATCH_PREFIX}/", 1)
 
 
 def test_only_pages_of_the_site_may_upload(small, production):
