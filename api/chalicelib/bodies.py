@@ -11,6 +11,7 @@ from fastjsonschema import JsonSchemaValueException
 
 from chalicelib.calls import CALLS
 from chalicelib.images import FORMATS, UploadError, check_size
+from chalicelib.preview_schemas import PREVIEW_CONTENT_MAX
 from chalicelib.problems import Problem
 from chalicelib.schema_parts import reference
 from chalicelib.schemas import Limits, components
@@ -20,8 +21,10 @@ from config.contract.show import show
 
 # Larger sizes are shown as this one: no file has it, and a sentence can still show it.
 SIZE_SHOWN_MAX = 10**18
-# A hundred images take 20 kB. API Gateway's own limit is ten million bytes.
+# A hundred images take 20 kB. API Gateway's own limit is ten million bytes, Lambda's six million.
 BODY_BYTES_MAX = 1_000_000
+# A preview may carry a file.
+PREVIEW_BYTES_MAX = PREVIEW_CONTENT_MAX + 100_000
 
 KINDS = {
     "object": "an object",
@@ -66,7 +69,7 @@ class Bodies:
         Problem
             400 or 413 if it is not JSON or too large, 422 if it breaks a rule.
         """
-        body = read(raw)
+        body = read(raw, PREVIEW_BYTES_MAX if name == "NewPreview" else BODY_BYTES_MAX)
         if "steps" in self._schemas[name]["properties"]:
             body = self._with_steps(body)
         try:
@@ -149,10 +152,10 @@ def with_whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def read(raw: str | bytes) -> dict[str, Any]:
+def read(raw: str | bytes, bytes_max: int = BODY_BYTES_MAX) -> dict[str, Any]:
     """Read a JSON object; raises as `Bodies.check`."""
-    if len(raw) > BODY_BYTES_MAX:
-        raise Problem(413, f"the body must not exceed {BODY_BYTES_MAX:,} bytes, got {len(raw):,}")
+    if len(raw) > bytes_max:
+        raise Problem(413, f"the body must not exceed {bytes_max:,} bytes, got {len(raw):,}")
     try:
         body = json.loads(raw, parse_float=finite, parse_constant=finite)
         # The reader accepts half a surrogate pair, which could not be written anywhere later.

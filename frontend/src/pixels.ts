@@ -44,6 +44,17 @@ export function valuesOfRgba(data: Uint8ClampedArray, width: number, height: num
       const start = 4 * (y * width + x);
       return Promise.resolve(wanted.map((channel) => data[start + channel] ?? 0));
     },
+    part: ({ x, y, width: across, height: down }) => {
+      const found = new Uint8Array(across * down * wanted.length);
+      let place = 0;
+      for (let row = y; row < y + down; row += 1) {
+        for (let column = x; column < x + across; column += 1) {
+          const start = 4 * (row * width + column);
+          for (const channel of wanted) found[place++] = data[start + channel] ?? 0;
+        }
+      }
+      return Promise.resolve(found);
+    },
     all: () => Promise.resolve(Uint8Array.from(data)),
   };
 }

@@ -170,6 +170,7 @@ export const texts = {
     smaller: "Zoom out",
     larger: "Zoom in",
     percent: (scale: number) => `${number.format(Math.round(100 * scale))} %`,
+    measure: "Measure on the picture",
     histogram: "Histogram",
     histogramOf: (which: string) => `Histogram, ${which}`,
     limits: [

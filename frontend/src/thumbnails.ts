@@ -4,7 +4,7 @@ import { type Raster, decodingOf, shrunk, valuesOfRaster } from "./raster/raster
 import { lanes } from "./uploader";
 
 const SIDE = 96;
-// A larger file may need gigabytes when it is decoded, which a thumbnail is not worth.
+// A larger file may need gigabytes when the browser decodes it, which a thumbnail is not worth.
 const BYTES_MAX = 60_000_000;
 
 // Browsers decode on other threads; with two at a time, cores are left for the page.
@@ -17,7 +17,6 @@ const made = new WeakMap<File, Promise<string>>();
  * One that fails is not kept, since a worker may be there when the file is looked at next.
  */
 export function thumbnailOf(file: File): Promise<string> {
-  if (file.size > BYTES_MAX) return Promise.resolve("");
   const known = made.get(file);
   if (known) return known;
   const coming = make(file).catch(() => "");
@@ -27,7 +26,8 @@ export function thumbnailOf(file: File): Promise<string> {
 }
 
 async function make(file: File): Promise<string> {
-  const shown = await lane(() => ofPicture(file)).catch(() => "");
+  const isSmall = file.size <= BYTES_MAX;
+  const shown = isSmall ? await lane(() => ofPicture(file)).catch(() => "") : "";
   if (shown) return shown;
   // The wait for the service takes no place in the lane.
   const decoding = await lane(async () => {

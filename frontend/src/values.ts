@@ -34,8 +34,16 @@ export interface Values extends Size {
   readonly histogram: Histogram;
   /** Return the values of one pixel. */
   at(x: number, y: number): Promise<readonly number[]>;
+  /** Return the values of the pixels of a rectangle in row order. */
+  part(rectangle: Rectangle): Promise<Samples>;
   /** Return the values of all pixels in row order; only for images that are shown whole. */
   all(): Promise<Samples>;
+}
+
+/** Pixels of an image from (x, y) on. */
+export interface Rectangle extends Size {
+  readonly x: number;
+  readonly y: number;
 }
 
 /** Returns bytes [start, end) of a file, fewer if the file ends before `end`. */
@@ -104,6 +112,39 @@ export async function openValues(read: Read, base = 0): Promise<Values> {
   const tile = cached(fetchTile, TILES_KEPT);
   const widthOf = (column: number) => Math.min(side, width - column * side);
 
+  /** Put the tiles that a rectangle meets together, a few at a time. */
+  async function gather(
+    rectangle: Rectangle,
+    get: (number: number) => Promise<Samples>,
+  ): Promise<Samples> {
+    const { x, y } = rectangle;
+    const [right, bottom] = [x + rectangle.width, y + rectangle.height];
+    const whole = new ARRAYS[stored](rectangle.width * rectangle.height * channels);
+    const put = async (column: number, row: number) => {
+      const samples = await get(row * across + column);
+      const length = channels * widthOf(column);
+      const left = Math.max(x, column * side);
+      const from = channels * (left - column * side);
+      const to = channels * (Math.min(right, (column + 1) * side) - column * side);
+      for (let at = Math.max(y, row * side); at < Math.min(bottom, (row + 1) * side); at += 1) {
+        const start = (at - row * side) * length;
+        const line = samples.subarray(start + from, start + to);
+        whole.set(line as never, channels * ((at - y) * rectangle.width + left - x));
+      }
+    };
+    const places: [number, number][] = [];
+    for (let row = Math.floor(y / side); row * side < bottom; row += 1) {
+      for (let column = Math.floor(x / side); column * side < right; column += 1) {
+        places.push([column, row]);
+      }
+    }
+    const work = async () => {
+      for (let place = places.pop(); place; place = places.pop()) await put(...place);
+    };
+    await Promise.all(Array.from({ length: TILES_AT_ONCE }, work));
+    return whole;
+  }
+
   return {
     width,
     height,
@@ -118,24 +159,9 @@ export async function openValues(read: Read, base = 0): Promise<Values> {
       const start = channels * ((y - row * side) * widthOf(column) + (x - column * side));
       return [...samples.subarray(start, start + channels)];
     },
-    async all() {
-      const whole = new ARRAYS[stored](width * height * channels);
-      const put = async (number: number) => {
-        const [column, row] = [number % across, Math.floor(number / across)];
-        const samples = await fetchTile(number);
-        const length = channels * widthOf(column);
-        for (let y = 0; y * length < samples.length; y += 1) {
-          const line = samples.subarray(y * length, (y + 1) * length);
-          whole.set(line as never, channels * ((row * side + y) * width + column * side));
-        }
-      };
-      let next = 0;
-      const work = async () => {
-        while (next < count) await put(next++);
-      };
-      await Promise.all(Array.from({ length: TILES_AT_ONCE }, work));
-      return whole;
-    },
+    part: (rectangle) => gather(rectangle, tile),
+    // The tiles themselves are not kept: the image that they make is.
+    all: () => gather({ x: 0, y: 0, width, height }, fetchTile),
   };
 }
 

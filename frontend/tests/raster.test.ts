@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { pieceAt } from "../src/previewing";
 import { factsOfTiff, outOfRange } from "../src/fileFacts";
+import { pieceOf } from "../src/raster/pieces";
 import { type Raster, cutOf, rasterOf, shrunk, valuesOfRaster } from "../src/raster/raster";
 import { readTiff, tiffOf } from "../src/raster/tiff";
 import { lzw, packBits } from "../src/raster/unpacking";
@@ -64,6 +65,29 @@ test("the order of bytes, the predictor and PackBits are undone", async () => {
 test("a compression that this page does not know gives no picture, and no error", async () => {
   expect(await rasterOf(bigEndian(7, [0, 0]))).toBeNull();
   expect(await rasterOf(new File(["no image at all, but long enough"], "a"))).toBeNull();
+});
+
+test("a plane of a TIFF becomes a file of its own, which reads as it did", async () => {
+  const raster = ramp(5, 3, 3);
+  const piece = await pieceOf(fileOf(await tiffOf(raster)), 0, 1e6);
+  expect(piece?.whole).toEqual({ width: 5, height: 3 });
+  expect(await rasterOf(fileOf(piece?.content ?? new Uint8Array()))).toEqual(raster);
+  const strip = [1, 44, 0, 5, 1, 94, 255, 251];
+  const other = await pieceOf(bigEndian(1, strip), 0, 1e6);
+  const expected = Uint16Array.from([300, 305, 350, 345]);
+  expect((await readTiff(fileOf(other?.content ?? new Uint8Array())))?.samples).toEqual(expected);
+  // Too large, and without a smaller copy.
+  expect(await pieceOf(bigEndian(1, strip), 0, 7)).toBeNull();
+});
+
+test("the planes of a few files are kept, not those of a whole list", async () => {
+  const files = await Promise.all(
+    Array.from({ length: 6 }, async () => fileOf(await tiffOf(ramp(2, 1)))),
+  );
+  const first = files.map((file) => rasterOf(file));
+  await Promise.all(first);
+  expect(rasterOf(files[5] as File)).toBe(first[5]);
+  expect(rasterOf(files[0] as File)).not.toBe(first[0]);
 });
 
 test("LZW and PackBits repeat what was written before", () => {

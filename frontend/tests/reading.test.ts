@@ -14,7 +14,7 @@ const OME = `<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Sche
 <TiffData IFD="0" PlaneCount="6"/></Pixels></Image></OME>`;
 
 function directories(description: string, count: number): Directory[] {
-  const one = { tags: new Map(), description: "", nodata: "", isLittle: true };
+  const one = { place: 0, tags: new Map(), description: "", nodata: "", isLittle: true };
   return Array.from({ length: count }, (_, i) => (i === 0 ? { ...one, description } : one));
 }
 

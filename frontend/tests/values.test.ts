@@ -66,6 +66,10 @@ test.each([0, 1000])("the values under the pointer are the file's, at offset %i"
   expect(await values.at(0, 0)).toEqual([300]);
   expect(await values.at(2, 1)).toEqual([305]);
   expect([...(await values.all())]).toEqual([300, 301, 302, 303, 304, 305]);
+  expect([...(await values.part({ x: 1, y: 0, width: 2, height: 2 }))]).toEqual([
+    301, 302, 304, 305,
+  ]);
+  expect([...(await values.part({ x: 2, y: 1, width: 1, height: 1 }))]).toEqual([305]);
   expect(values.limits).toEqual([300, 305]);
 });
 
@@ -135,6 +139,7 @@ test("the values of a picture have one channel if it is gray, and alpha only if 
   expect(gray.histogram.counts.map((levels) => levels[7])).toEqual([1]);
   const clear = valuesOfRgba(Uint8ClampedArray.from([7, 7, 8, 254, 9, 9, 9, 255]), 2, 1);
   expect(await clear.at(0, 0)).toEqual([7, 7, 8, 254]);
+  expect([...(await gray.part({ x: 1, y: 0, width: 1, height: 1 }))]).toEqual([9]);
 });
 
 test("before and after meet at the divider: they have the same height in the scene", () => {

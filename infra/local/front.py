@@ -22,9 +22,8 @@ from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER
 from infra.headers import API_POLICY, FILE_POLICY, HEADERS, KEPT_FOR_EVER, site_policy
 from infra.local.ports import HOST
 
-# Largest request to the API. The largest one that the app sends, for 100 images, has about 30 KB;
-# API Gateway accepts 10 MB.
-API_BODY_BYTES_MAX = 1024 * 1024
+# Largest request to the API: a preview with a file of 3 MB, in base64. API Gateway accepts 10 MB.
+API_BODY_BYTES_MAX = 4_200_000
 # The API's timeout is that of API Gateway; the files' allows for a slow disk.
 API_SECONDS = 29.0
 FILE_SECONDS = 300.0

@@ -1,7 +1,8 @@
+import base64
 import json
 
 import pytest
-from chalicelib.bodies import Bodies, compile_schema, show
+from chalicelib.bodies import PREVIEW_BYTES_MAX, Bodies, compile_schema, show
 from chalicelib.problems import Problem
 from chalicelib.schemas import Limits, components
 from chalicelib.step_schemas import STEP_PREFIX
@@ -173,6 +174,16 @@ def test_every_image_at_fault_is_listed_with_its_place(bodies):
 )
 def test_what_is_no_json_object_is_refused(bodies, raw, status):
     assert refusal(bodies, raw).status == status
+
+
+def test_a_preview_may_carry_a_file_that_no_other_body_may(bodies):
+    content = base64.b64encode(bytes(3_000_000)).decode()
+    body = {"steps": [{"operation": "invert"}], "picture": "a" * 64, "content": content}
+    assert bodies.check("NewPreview", json.dumps(body))["content"] == content
+    assert refusal(bodies, json.dumps(body).encode()).status == 413
+    with pytest.raises(Problem) as caught:
+        bodies.check("NewPreview", b" " * (PREVIEW_BYTES_MAX + 1))
+    assert caught.value.status == 413
 
 
 def test_a_huge_number_is_no_accident(bodies):

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 from chalicelib import objects
+from chalicelib.bodies import PREVIEW_BYTES_MAX
 from chalicelib.calls import CALLS
 
 from config.contract import preview, resources
@@ -397,12 +398,12 @@ def test_dead_letters_are_listed_and_sent_back(site, broker):
 
 def test_previews_with_the_largest_content_pass_the_broker(site, worker):
     # As much as a request may hold, and a result that is as large as an answer may be.
-    noise = np.random.default_rng(1).integers(0, 65536, (580, 580), dtype=np.uint16)
+    noise = np.random.default_rng(1).integers(0, 65536, (1000, 1000), dtype=np.uint16)
     content = pictures.tiff(noise)
     picture = hashlib.sha256(content).hexdigest()
     body = {"picture": picture, "content": base64.b64encode(content).decode()}
     steps = [{"operation": "resize", "rows": 1100, "columns": 1100}]
-    assert 0.85e6 < len(json.dumps(body)) < 1e6
+    assert 2.6e6 < len(json.dumps(body)) < PREVIEW_BYTES_MAX
     until = time.monotonic() + 60
     answer = site.call("make_preview", body | {"steps": steps})
     size = len(base64.b64decode(answer["url"].partition(",")[2]))

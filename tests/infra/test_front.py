@@ -215,9 +215,8 @@ def test_not_modified_passes_through(front):
 def test_a_request_that_is_too_large_is_a_problem(front):
     answer = request("POST", front + "/api/batches", b"x" * (API_BODY_BYTES_MAX + 1))
     assert answer.status == 413
-    assert json.loads(answer.body)["detail"] == (
-        "a request to the API may hold 1048576 bytes at most"
-    )
+    sentence = f"a request to the API may hold {API_BODY_BYTES_MAX} bytes at most"
+    assert json.loads(answer.body)["detail"] == sentence
 
 
 def test_an_api_that_is_down_is_a_problem_that_says_so(fronts):

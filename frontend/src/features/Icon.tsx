@@ -33,6 +33,7 @@ const PATHS = {
   expand: "M3 6V3h3M13 6V3h-3M3 10v3h3M13 10v3h-3",
   grid: "M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5h-4.5zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5h-4.5z",
   crop: "M4.5 1.5v10h10M1.5 4.5h10v10",
+  ruler: "M1.5 10.5l9-9 4 4-9 9zM4 8l1.5 1.5M6.5 5.5L8 7M9 3l1.5 1.5",
   dots: "M3.5 8v.1M8 8v.1M12.5 8v.1",
   lock: "M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5",
   unlock: "M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 4.9-.8",

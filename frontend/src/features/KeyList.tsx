@@ -11,6 +11,7 @@ const KEYS: readonly (readonly [readonly string[], string])[] = [
   [["b", "s", "a"], "Before, split, after"],
   [["g"], "Gallery of all images"],
   [["h"], "Histogram"],
+  [["m"], "Measure a rectangle or a line on the picture"],
   [["f"], "Full screen"],
   [["+", "−"], "Zoom, at the picture"],
   [["0", "1"], "Whole picture, 100 %"],

@@ -17,6 +17,7 @@ const PRESSED: Readonly<Record<string, string>> = {
   s: "[data-shortcut=split]",
   a: "[data-shortcut=after]",
   h: "[data-shortcut=histogram]",
+  m: "[data-shortcut=measure]",
   f: "[data-shortcut=full-screen]",
   d: "[data-shortcut=download]",
   g: "[data-shortcut=gallery]",

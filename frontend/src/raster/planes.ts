@@ -19,24 +19,38 @@ export interface Stack {
 }
 
 export interface Directory {
+  /** Where it begins in the file. */
+  readonly place: number;
   readonly tags: ReadonlyMap<number, readonly number[]>;
   readonly description: string;
   readonly nodata: string;
   readonly isLittle: boolean;
 }
 
-const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 2: 1, 3: 2, 4: 4, 16: 8 };
+const TYPE_BYTES: Readonly<Record<number, number>> = {
+  1: 1,
+  2: 1,
+  3: 2,
+  4: 4,
+  13: 4,
+  16: 8,
+  18: 8,
+};
 const SUBFILE = 254;
 const DESCRIPTION = 270;
 const NODATA = 42113;
+// Hamamatsu marks its slides by a tag of its own.
+const NDPI = 65420;
 // A page shows sliders, not books.
 const DIRECTORIES_MAX = 4096;
 const TEXT_MAX = 4_000_000;
 const METRES: Readonly<Record<string, number>> = { m: 1, cm: 1e-2, mm: 1e-3, µm: 1e-6, nm: 1e-9 };
 
-/** The directories of a TIFF, without those of smaller copies of its images. */
-export interface Directories {
+/** The directories of a TIFF. */
+export interface Directories extends Layout {
   readonly directories: readonly Directory[];
+  /** Those of smaller copies of its images. */
+  readonly copies: readonly Directory[];
   /** Whether the file has more than those, which nobody has counted. */
   readonly isCut: boolean;
 }
@@ -50,59 +64,82 @@ export function directoriesOf(file: File): Promise<Directories> {
   return found;
 }
 
+/** How a TIFF writes its numbers: TIFF, or BigTIFF with places of 8 bytes. */
+export interface Layout {
+  readonly isLittle: boolean;
+  readonly isBig: boolean;
+}
+
+/** Read a whole number of 1, 2, 4 or 8 bytes. */
+export function wholeAt(view: DataView, at: number, bytes: number, isLittle: boolean): number {
+  if (bytes === 8) return Number(view.getBigUint64(at, isLittle));
+  if (bytes === 4) return view.getUint32(at, isLittle);
+  return bytes === 2 ? view.getUint16(at, isLittle) : view.getUint8(at);
+}
+
+async function viewOf(file: File, start: number, length: number): Promise<DataView> {
+  return new DataView(await file.slice(start, start + length).arrayBuffer());
+}
+
 async function readDirectories(file: File): Promise<Directories> {
-  const head = new DataView(await file.slice(0, 16).arrayBuffer());
+  const head = await viewOf(file, 0, 16);
   const isLittle = head.getUint16(0) === 0x4949;
   const isBig = head.getUint16(2, isLittle) === 43;
-  const wide = isBig ? 8 : 4;
-  const whole = (view: DataView, at: number, bytes: number) => {
-    if (bytes === 8) return Number(view.getBigUint64(at, isLittle));
-    if (bytes === 4) return view.getUint32(at, isLittle);
-    return bytes === 2 ? view.getUint16(at, isLittle) : view.getUint8(at);
-  };
-  const read = async (start: number, length: number) =>
-    new DataView(await file.slice(start, start + length).arrayBuffer());
-  const entryBytes = isBig ? 20 : 12;
-  const found: Directory[] = [];
+  const layout = { isLittle, isBig };
+  const directories: Directory[] = [];
+  const copies: Directory[] = [];
   const seen = new Set<number>();
-  let place = whole(head, isBig ? 8 : 4, wide);
+  let place = wholeAt(head, isBig ? 8 : 4, isBig ? 8 : 4, isLittle);
   while (place > 0 && !seen.has(place) && seen.size < DIRECTORIES_MAX) {
     seen.add(place);
-    const count = whole(await read(place, 8), 0, isBig ? 8 : 2);
-    const entries = await read(place + (isBig ? 8 : 2), count * entryBytes + wide);
-    const tags = new Map<number, readonly number[]>();
-    const texts = new Map<number, string>();
-    for (let at = 0; at + entryBytes <= count * entryBytes; at += entryBytes) {
-      const type = entries.getUint16(at + 2, isLittle);
-      const tag = entries.getUint16(at, isLittle);
-      const size = TYPE_BYTES[type];
-      if (size === undefined) continue;
-      const length = whole(entries, at + 4, wide);
-      const inside = at + 4 + wide;
-      const isInside = size * length <= wide;
-      if (type === 2 && (tag === DESCRIPTION || tag === NODATA) && length <= TEXT_MAX) {
-        const view = isInside ? entries : await read(whole(entries, inside, wide), length);
-        const start = view.byteOffset + (isInside ? inside : 0);
-        const bytes = new Uint8Array(view.buffer, start, length);
-        texts.set(tag, new TextDecoder().decode(bytes).replace(/\0+$/, ""));
-      }
-      if (type === 2) continue;
-      const values = isInside ? entries : await read(whole(entries, inside, wide), size * length);
-      const first = isInside ? inside : 0;
-      tags.set(
-        tag,
-        Array.from({ length }, (_, i) => whole(values, first + i * size, size)),
-      );
-    }
-    const isCopy = ((tags.get(SUBFILE)?.[0] ?? 0) & 1) === 1;
-    const [description = "", nodata = ""] = [texts.get(DESCRIPTION), texts.get(NODATA)];
-    if (!isCopy) found.push({ tags, description, nodata, isLittle });
-    place =
-      entries.byteLength >= count * entryBytes + wide
-        ? whole(entries, count * entryBytes, wide)
-        : 0;
+    const { directory, next } = await readDirectory(file, place, layout);
+    const isCopy = ((directory.tags.get(SUBFILE)?.[0] ?? 0) & 1) === 1;
+    (isCopy ? copies : directories).push(directory);
+    place = next;
   }
-  return { directories: found, isCut: place > 0 && !seen.has(place) };
+  return { directories, copies, isCut: place > 0 && !seen.has(place), ...layout };
+}
+
+/** Read a directory, and the place of the next one; 0 if it is the last. */
+export async function readDirectory(
+  file: File,
+  place: number,
+  { isLittle, isBig }: Layout,
+): Promise<{ directory: Directory; next: number }> {
+  const wide = isBig ? 8 : 4;
+  const entryBytes = isBig ? 20 : 12;
+  const whole = (view: DataView, at: number, bytes: number) => wholeAt(view, at, bytes, isLittle);
+  const count = whole(await viewOf(file, place, 8), 0, isBig ? 8 : 2);
+  const entries = await viewOf(file, place + (isBig ? 8 : 2), count * entryBytes + wide);
+  const tags = new Map<number, readonly number[]>();
+  const texts = new Map<number, string>();
+  for (let at = 0; at + entryBytes <= count * entryBytes; at += entryBytes) {
+    const type = entries.getUint16(at + 2, isLittle);
+    const tag = entries.getUint16(at, isLittle);
+    const size = TYPE_BYTES[type];
+    if (size === undefined) continue;
+    const length = whole(entries, at + 4, wide);
+    const inside = at + 4 + wide;
+    const isInside = size * length <= wide;
+    const elsewhere = () => viewOf(file, whole(entries, inside, wide), size * length);
+    if (type === 2 && (tag === DESCRIPTION || tag === NODATA) && length <= TEXT_MAX) {
+      const view = isInside ? entries : await elsewhere();
+      const start = view.byteOffset + (isInside ? inside : 0);
+      const bytes = new Uint8Array(view.buffer, start, length);
+      texts.set(tag, new TextDecoder().decode(bytes).replace(/\0+$/, ""));
+    }
+    if (type === 2) continue;
+    const values = isInside ? entries : await elsewhere();
+    const first = isInside ? inside : 0;
+    tags.set(
+      tag,
+      Array.from({ length }, (_, i) => whole(values, first + i * size, size)),
+    );
+  }
+  const [description = "", nodata = ""] = [texts.get(DESCRIPTION), texts.get(NODATA)];
+  const isEnded = entries.byteLength < count * entryBytes + wide;
+  const next = isEnded ? 0 : whole(entries, count * entryBytes, wide);
+  return { directory: { place, tags, description, nodata, isLittle }, next };
 }
 
 /** Return what the planes of a file are. */
@@ -118,9 +155,17 @@ export function stackIn(directories: readonly Directory[]): Stack {
       placeOf: (plane) => (isOne ? { directory: 0, beyond: plane } : at(plane)),
     };
   }
-  const planes = directories.length;
+  const planes = isSlide(directories[0]) ? 1 : directories.length;
   const axes: Axis[] = planes > 1 ? [{ axis: "p", planes }] : [];
   return { axes, names: [], colours: [], pixelSize: null, placeOf: at };
+}
+
+/** Return whether a file is that of a slide scanner: its other pages are smaller copies and labels. */
+function isSlide(first: Directory | undefined): boolean {
+  if (!first) return false;
+  const { description, tags } = first;
+  const isLeica = description.includes("www.leica-microsystems.com/scn");
+  return description.startsWith("Aperio") || tags.has(NDPI) || isLeica;
 }
 
 const at = (directory: number) => ({ directory, beyond: 0 });

@@ -33,7 +33,10 @@ interface Decoding {
   readonly raster: Promise<Raster | null>;
 }
 
-const made = new WeakMap<File, Map<number, Decoding>>();
+// Files whose planes are kept: a list of thousands would fill the memory.
+const FILES_KEPT = 4;
+
+const made = new Map<File, Map<number, Decoding>>();
 
 type Decode = (file: File, plane: number) => Promise<Raster | null>;
 
@@ -56,7 +59,9 @@ export function rasterOf(file: File, plane = 0): Promise<Raster | null> {
 /** Read a plane as `rasterOf` does; tells what this page reads from what it waits for. */
 export function decodingOf(file: File, plane = 0): Decoding {
   const planes = made.get(file) ?? new Map<number, Decoding>();
+  made.delete(file);
   made.set(file, planes);
+  for (const old of [...made.keys()].slice(0, -FILES_KEPT)) made.delete(old);
   const found = planes.get(plane) ?? startDecoding(file, plane);
   planes.delete(plane);
   planes.set(plane, found);
@@ -154,6 +159,7 @@ export function valuesOfRaster(raster: Raster): Values {
       const start = channels * (y * width + x);
       return Promise.resolve([...samples.subarray(start, start + channels)]);
     },
+    part: (rectangle) => Promise.resolve(cutOf(raster, rectangle).samples),
     all: () => Promise.resolve(samples),
   };
 }

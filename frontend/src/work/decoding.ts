@@ -4,20 +4,33 @@ import type { PreviewPicture } from "../api";
 import { type Facts, type FileFacts, type Reading, factsFound } from "../fileFacts";
 import { check, isViewable } from "../files";
 import { base64Of, hashOf } from "../previewing";
+import { pieceOf } from "../raster/pieces";
 import type { Raster } from "../raster/raster";
 import { bytesOf, hasValues, valuesAt } from "../reading";
 import { lanes } from "../uploader";
 import { askFor } from "./asking";
 import type { Desk } from "./desk";
 
-// Largest file that fits into a question to a worker.
-const BYTES_MAX = 700_000;
+// Largest file that fits into a question to a worker, in base64.
+const BYTES_MAX = 3_000_000;
 const lane = lanes(1);
 
-/** Decode a plane of a file that was read as it says; null if it is too large to be sent. */
+/**
+ * Decode a plane of a file that was read as it says; null if it is too large to be sent.
+ *
+ * Of a large TIFF the plane alone is sent, or a smaller copy of it that the file holds.
+ */
 export async function decode(desk: Desk, file: File, plane: number): Promise<Raster | null> {
   const { type, isImage } = await check(file);
-  if (!isImage || isViewable(type) || file.size > BYTES_MAX) return null;
+  if (!isImage || isViewable(type)) return null;
+  if (file.size > BYTES_MAX) {
+    const piece = type === "image/tiff" ? await pieceOf(file, plane, BYTES_MAX) : null;
+    if (!piece) return null;
+    return lane(async () => {
+      const raster = await rasterIn(await ask(desk, new Blob([piece.content]), {}));
+      return piece.whole.width > raster.width ? { ...raster, whole: piece.whole } : raster;
+    });
+  }
   const read: Reading = plane > 0 ? { page: String(plane + 1) } : {};
   return lane(async () => {
     const answer = await ask(desk, file, read);
@@ -33,7 +46,7 @@ export async function factsAsRead(desk: Desk, file: File, read: Reading): Promis
   return found ? { ...found, colours: [] } : null;
 }
 
-async function ask(desk: Desk, file: File, read: Reading): Promise<PreviewPicture> {
+async function ask(desk: Desk, file: Blob, read: Reading): Promise<PreviewPicture> {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const picture = await hashOf(bytes);
   // A crop of nothing leaves the image as it is.

@@ -8,8 +8,8 @@ import "./reading.css";
 /** Place of a plane along each axis of its file, from 0. */
 export type PlanePlace = Readonly<Record<string, number>>;
 
-/** Return what a file of several planes is; null for others. */
-export function usePlanes(file: File | null): Facts | null {
+/** Return what a file is; null if nobody could say, as of a plain picture. */
+export function useFacts(file: File | null): Facts | null {
   const [found, setFound] = useState<{ file: File; facts: Facts | null } | null>(null);
   useEffect(() => {
     if (!file) return;
@@ -21,7 +21,11 @@ export function usePlanes(file: File | null): Facts | null {
       isCurrent = false;
     };
   }, [file]);
-  const facts = found !== null && found.file === file ? found.facts : null;
+  return found !== null && found.file === file ? found.facts : null;
+}
+
+/** Return what a file of several planes is; null for others. */
+export function planesOf(facts: Facts | null): Facts | null {
   return facts && facts.axes.length > 0 ? facts : null;
 }
 

@@ -6,19 +6,30 @@ import { texts } from "../../texts";
 import type { Point } from "../../view";
 import { loadable } from "../loadable";
 import { type Cropping, useCropping } from "../useCropping";
-import { type PlanePlace, PlaneSliders, planeOf, usePlanes } from "../reading/PlaneSliders";
+import {
+  type PlanePlace,
+  PlaneSliders,
+  planeOf,
+  planesOf,
+  useFacts,
+} from "../reading/PlaneSliders";
+import { useImageSize } from "../useSize";
 import { Caption } from "./Caption";
 import { Crop } from "./Crop";
 import { PieceMap } from "./PieceMap";
 import { PreviewMark, UpTo } from "./PreviewMark";
 import { RegionMark } from "./RegionMark";
 import { Stage } from "./Stage";
+import type { Measuring } from "./Viewer";
 import { type Look, type Mode, ViewerHead } from "./ViewerHead";
 import { type Layer, isDeep, layersOf } from "./layers";
 import { type Preview, usePreview } from "./usePreview";
 import { useRaster } from "./useRaster";
 import { useRegion } from "./useRegion";
 
+// Most visitors measure nothing.
+const MeasureFrame = loadable(async () => (await import("../measure/MeasureFrame")).MeasureFrame);
+const MeasurePanel = loadable(async () => (await import("../measure/MeasurePanel")).MeasurePanel);
 // Most recipes measure nothing.
 const Tables = loadable(async () => (await import("../tables/Tables")).Tables);
 
@@ -27,22 +38,32 @@ const MODES: readonly Mode[] = ["before", "split", "after"];
 /** Of labels there is a fourth: they lie on the picture that they were found in. */
 const LABEL_MODES: readonly Mode[] = [...MODES, "over"];
 
+interface SelectedProps {
+  readonly image: ImageItem;
+  readonly measuring: Measuring | null;
+  onMeasuring(measuring: Measuring | null): void;
+}
+
 /** The pictures of the selected image, before and after, and what is said about them. */
-export function Selected({ image }: { image: ImageItem }) {
+export function Selected({ image, measuring: asked, onMeasuring }: SelectedProps) {
   const [look, setLook] = useState(FIRST_LOOK);
   const [piece, setPiece] = useState<Point | null>(null);
   const [upTo, setUpTo] = useState<number | null>(null);
   // The middle of what is in sight, where "Show a piece" looks.
   const middle = useRef<Point>({ x: 0.5, y: 0.5 });
   const [planePlace, setPlanePlace] = useState<PlanePlace>({});
-  const planes = usePlanes(image.refusal ? null : image.file);
+  const facts = useFacts(image.refusal ? null : image.file);
+  const planes = planesOf(facts);
+  const size = useImageSize(image);
   const plane = planeOf(planes, planePlace);
   const raster = useRaster(image, plane);
-  const { tables, size, region, place, finder, setRegion, press } = useRegion(image);
+  const { tables, size: tablesSize, region, place, finder, setRegion, press } = useRegion(image);
   const cropping = useCropping(
     image,
     useSelected((state) => state.drawing),
   );
+  // A crop's frame and a measure's would lie on each other.
+  const measuring = cropping ? null : asked;
   const preview = usePreview(image, {
     piece: cropping ? null : piece,
     upTo: cropping ? cropping.place : upTo,
@@ -63,6 +84,8 @@ export function Selected({ image }: { image: ImageItem }) {
         look={{ ...look, mode: isOver ? "over" : mode === "over" ? "split" : mode }}
         modes={layers.length < 2 ? [] : isLabels ? LABEL_MODES : MODES}
         hasPicture={layers.length > 0}
+        isMeasuring={measuring !== null}
+        onMeasure={() => onMeasuring(measuring ? null : { shape: "rectangle", span: null })}
         onLook={(change) => setLook({ ...look, ...change })}
       />
       {layers.length > 0 ? (
@@ -76,9 +99,37 @@ export function Selected({ image }: { image: ImageItem }) {
           lookAt={place}
           overlay={(view, scene) => {
             if (cropping) return <Crop cropping={cropping} view={view} scene={scene} />;
-            if (!region || !size) return null;
-            return <RegionMark region={region} size={size} view={view} scene={scene} />;
+            return (
+              <>
+                {measuring && (
+                  <MeasureFrame
+                    {...measuring}
+                    view={view}
+                    scene={scene}
+                    onSpan={(span) => onMeasuring({ ...measuring, span })}
+                    onDone={() => onMeasuring(null)}
+                  />
+                )}
+                {region && tablesSize && (
+                  <RegionMark region={region} size={tablesSize} view={view} scene={scene} />
+                )}
+              </>
+            );
           }}
+          below={
+            measuring
+              ? (found) => (
+                  <MeasurePanel
+                    {...measuring}
+                    {...found}
+                    image={size}
+                    pixelSize={facts?.pixel_size ?? null}
+                    onShape={(shape) => onMeasuring({ ...measuring, shape })}
+                    onDone={() => onMeasuring(null)}
+                  />
+                )
+              : undefined
+          }
           onPress={press}
           onSplit={(split) => setLook({ ...look, split })}
           onLook={(at) => {

@@ -34,6 +34,7 @@ import { Zoom } from "./Zoom";
 import { pointOf, useFingers, useWheel } from "./gestures";
 import type { Layer } from "./layers";
 import {
+  type AllValues,
   type Contrasts,
   type Key,
   type Pictures,
@@ -56,6 +57,8 @@ interface StageProps {
   readonly children?: ReactNode;
   /** A region to bring into sight, in parts of the scene; each time that it is another object. */
   readonly lookAt?: (Point & Size) | null;
+  /** What is said below the pictures about their values. */
+  readonly below?: ((found: Found) => ReactNode) | undefined;
   /** What lies on the picture and moves with it. */
   readonly overlay?: ((view: View, scene: Size) => ReactNode) | undefined;
   onSplit(split: number): void;
@@ -63,6 +66,15 @@ interface StageProps {
   onPress(at: Point, samples: readonly number[] | null): void;
   /** Called with the middle of what is in sight, in parts of the scene. */
   onLook(at: Point): void;
+}
+
+/** What the stage knows of its pictures. */
+export interface Found {
+  readonly keys: readonly Key[];
+  readonly values: AllValues;
+  /** Pictures that are scaled-down previews. */
+  readonly scaled: readonly Key[];
+  readonly scene: Size | null;
 }
 
 // One press of an arrow key moves the picture by this many pixels of the stage.
@@ -78,6 +90,7 @@ export function Stage(props: StageProps) {
     hasHistogram,
     failure,
     children,
+    below,
     overlay,
     lookAt,
     onSplit,
@@ -109,7 +122,7 @@ export function Stage(props: StageProps) {
   );
   const inContrast = contrastsOf(layers, pictures, contrasts);
   const scene = sceneOf(pictures.before?.size, pictures.after?.size);
-  const values = useValues(pictures, keys, hasHistogram || pointer !== null);
+  const values = useValues(pictures, keys, hasHistogram || Boolean(below) || pointer !== null);
   const isReady = stage !== null && scene !== null && stage.width > 0;
   const fit = isReady ? fitted(scene, stage) : null;
   const view = isReady && fit ? (moved ? held(moved, scene, stage) : fit) : null;
@@ -202,6 +215,7 @@ export function Stage(props: StageProps) {
       </div>
     );
   }
+  const scaled = layers.filter(({ isScaled }) => isScaled).map(({ key }) => key);
   const small = keys.map((key) => pictures[key]?.small).find(Boolean);
   return (
     <>
@@ -252,10 +266,11 @@ export function Stage(props: StageProps) {
         {view && scene && overlay?.(view, scene)}
         {children}
       </div>
+      {below?.({ keys, values, scaled, scene })}
       <div className="stage-foot">
         <Loupe
           keys={keys}
-          scaled={layers.filter(({ isScaled }) => isScaled).map(({ key }) => key)}
+          scaled={scaled}
           pictures={pictures}
           values={values}
           contrasts={inContrast}

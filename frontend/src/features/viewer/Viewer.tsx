@@ -1,3 +1,5 @@
+import { useState } from "react";
+import type { Shape, Span } from "../../measuring";
 import { loadable } from "../loadable";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
@@ -12,7 +14,15 @@ export const Selected = loadable(
   <div className="stage" />,
 );
 
+/** What is measured on the picture; the span is null until it is laid on one. */
+export interface Measuring {
+  readonly shape: Shape;
+  readonly span: Span | null;
+}
+
 export function Viewer() {
+  // Stays when another image is selected, so that the same place is measured in all of them.
+  const [measuring, setMeasuring] = useState<Measuring | null>(null);
   const image = useSelected(({ images }) =>
     images.items.find((each) => each.id === images.selected),
   );
@@ -21,7 +31,11 @@ export function Viewer() {
       <h2 id="viewer-heading" className="unseen">
         {texts.viewer.heading}
       </h2>
-      {image ? <Selected key={image.id} image={image} /> : <Empty />}
+      {image ? (
+        <Selected key={image.id} image={image} measuring={measuring} onMeasuring={setMeasuring} />
+      ) : (
+        <Empty />
+      )}
     </section>
   );
 }

@@ -23,11 +23,14 @@ interface ViewerHeadProps {
   /** The modes that can be chosen; none for a single picture. */
   readonly modes: readonly Mode[];
   readonly hasPicture: boolean;
+  readonly isMeasuring: boolean;
   onLook(change: Partial<Look>): void;
+  onMeasure(): void;
 }
 
 /** The name of the image, and how its pictures are looked at. */
-export function ViewerHead({ image, look, modes, hasPicture, onLook }: ViewerHeadProps) {
+export function ViewerHead(props: ViewerHeadProps) {
+  const { image, look, modes, hasPicture, isMeasuring, onLook, onMeasure } = props;
   const { mode, opacity, hasHistogram } = look;
   return (
     <div className="viewer-head">
@@ -49,6 +52,18 @@ export function ViewerHead({ image, look, modes, hasPicture, onLook }: ViewerHea
         />
       )}
       {modes.length > 0 && <Modes modes={modes} mode={mode} onMode={(mode) => onLook({ mode })} />}
+      <button
+        type="button"
+        className="plain"
+        aria-label={texts.viewer.measure}
+        title={texts.viewer.measure}
+        aria-pressed={isMeasuring}
+        data-shortcut="measure"
+        disabled={!hasPicture}
+        onClick={onMeasure}
+      >
+        <Icon name="ruler" />
+      </button>
       <button
         type="button"
         className="plain"
