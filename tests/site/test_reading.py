@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 from playwright.sync_api import expect
+from skimage import data
 
-from tests.site.pages import add_filter, choose, process, row, succeeds
+from tests.cluster_worker.imagefiles.test_dicom import dicom
+from tests.site.pages import add_filter, choose, pointed, process, row, succeeds, until
 
 pytestmark = pytest.mark.slow
 # Where pictures of the page go, for people.
@@ -69,6 +71,73 @@ def test_a_stack_has_sliders_and_says_what_it_is(page):
     process(page)
     succeeds(page, "cells.ome.tif", 120)
     shot(page, "stack-done")
+
+
+def pyramid(image):
+    """A slide as Aperio writes them: the image, a thumbnail in strips, and smaller copies."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        common = {"photometric": "rgb", "compression": "jpeg", "metadata": None}
+        words = "Aperio Image Library v12|AppMag = 20|MPP = 0.499"
+        file.write(image, tile=(256, 256), description=words, **common)
+        file.write(image[::16, ::16], rowsperstrip=16, **common)
+        for step in (4, 16):
+            level = np.ascontiguousarray(image[::step, ::step])
+            file.write(level, tile=(256, 256), **common)
+    return buffer.getvalue()
+
+
+def test_a_slide_is_seen_by_a_smaller_copy_of_its_own_before_it_is_sent(page):
+    image = np.tile(data.immunohistochemistry(), (8, 8, 1))
+    content = pyramid(image)
+    assert len(content) > 3_000_000
+    choose(page, ("slide.svs", "image/tiff", content))
+    expect(row(page, "slide.svs").locator("img.thumb")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("img", name="slide.svs, before")).to_be_visible()
+    # Its other pages are no planes.
+    expect(page.get_by_role("slider", name="Page")).to_have_count(0)
+    # Places and zoom are those of the slide, values about those of it.
+    (x, y), (told,) = pointed(page, 350, 200)
+    shown = [int(each) for each in told.removeprefix("≈").split()]
+    assert told.startswith("≈")
+    near = image[max(0, y - 8) : y + 8, max(0, x - 8) : x + 8].reshape(-1, 3).astype(int)
+    assert (shown >= near.min(0) - 25).all()
+    assert (shown <= near.max(0) + 25).all()
+    assert max(x, y) > 1100
+    zoom = float(page.locator(".zoom-now").inner_text().removesuffix(" %"))
+    box = page.get_by_role("img", name="slide.svs, before").bounding_box()
+    assert abs(zoom - 100 * box["width"] / image.shape[1]) <= 1
+    # A preview, with lengths scaled as the copy is.
+    add_filter(page, "Inversion")
+    expect(page.get_by_role("img", name="slide.svs, preview")).to_be_visible()
+    shot(page, "slide")
+
+
+def test_one_plane_of_a_large_stack_is_read_without_the_others(page):
+    random = np.random.default_rng(5)
+    planes = random.integers(0, 4096, (4, 900, 800)).astype(np.uint16)
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, planes, compression="lzma", photometric="minisblack")
+    assert buffer.getbuffer().nbytes > 3_000_000
+    choose(page, ("stack.tif", "image/tiff", buffer.getvalue()))
+    expect(page.get_by_role("img", name="stack.tif, before")).to_be_visible(timeout=60_000)
+    page.get_by_role("slider", name="Page").fill("2")
+
+    def is_third():
+        (x, y), (told,) = pointed(page, 300, 150)
+        return int(told) == planes[2, y, x]
+
+    until(page, is_third, "the values of the third plane")
+
+
+def test_a_radiograph_of_more_than_a_megabyte_is_seen_before_it_is_sent(page, tmp_path):
+    image = np.add.outer(np.arange(900), 3 * np.arange(800)).astype(np.uint16)
+    dicom(tmp_path / "hand.dcm", image, BitsStored=12)
+    page.get_by_label("Choose images").set_input_files(str(tmp_path / "hand.dcm"))
+    expect(row(page, "hand.dcm").locator("img.thumb")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("img", name="hand.dcm, before")).to_be_visible()
+    (x, y), (told,) = pointed(page, 300, 150)
+    assert int(told) == image[y, x]
 
 
 def test_a_wrong_option_is_told_in_a_sentence(page):

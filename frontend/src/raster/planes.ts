@@ -122,7 +122,9 @@ export async function readDirectory(
     const inside = at + 4 + wide;
     const isInside = size * length <= wide;
     const elsewhere = () => viewOf(file, whole(entries, inside, wide), size * length);
-    if (type === 2 && (tag === DESCRIPTION || tag === NODATA) && length <= TEXT_MAX) {
+    const isText = tag === DESCRIPTION || tag === NODATA;
+    // Of several descriptions the first one is the file's; tifffile adds one of its own.
+    if (type === 2 && isText && !texts.has(tag) && length <= TEXT_MAX) {
       const view = isInside ? entries : await elsewhere();
       const start = view.byteOffset + (isInside ? inside : 0);
       const bytes = new Uint8Array(view.buffer, start, length);

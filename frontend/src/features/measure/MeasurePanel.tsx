@@ -80,7 +80,8 @@ export function MeasurePanel(props: MeasurePanelProps) {
         <StatisticsTable keys={keys} values={values} found={found} />
       )}
       {found && shape === "line" && <Profiles keys={keys} values={values} found={found} />}
-      {(isSmaller || scaled.length > 0) && <p className="quiet">{words.approximate}</p>}
+      {isSmaller && <p className="quiet">{words.smaller}</p>}
+      {!isSmaller && scaled.length > 0 && <p className="quiet">{words.previewed}</p>}
     </section>
   );
 }

@@ -62,5 +62,6 @@ export const words = {
   megapixels: (pixels: number) => `${number.format(pixels / 1e6)} megapixels`,
   none: "The values of this picture are not at hand: it is too large for this page before it is processed.",
   coming: "Measuring …",
-  approximate: "From a smaller copy of the image: approximate.",
+  smaller: "Measured on a smaller copy of the image: approximate.",
+  previewed: "After: measured on the approximate preview. Process the image for its values.",
 };

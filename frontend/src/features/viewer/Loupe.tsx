@@ -17,6 +17,8 @@ interface LoupeProps {
   readonly at: Point | null;
   readonly view: View | null;
   readonly scene: Size | null;
+  /** Size of the image, if the pictures are smaller copies of it. */
+  readonly whole: Size | null;
   readonly hasHistogram: boolean;
   /** Change the contrast of a picture; null goes back to that of its values. */
   onContrast(key: Key, contrast: Contrast | null): void;
@@ -50,7 +52,7 @@ export function Loupe(props: LoupeProps) {
 }
 
 /** What lies under the pointer, for each picture: its place there, and its values. */
-function PixelLine({ keys, scaled, pictures, values, at, view, scene }: LoupeProps) {
+function PixelLine({ keys, scaled, pictures, values, at, view, scene, whole }: LoupeProps) {
   const places = keys.map((key) => {
     const size = pictures[key]?.size;
     return {
@@ -59,13 +61,15 @@ function PixelLine({ keys, scaled, pictures, values, at, view, scene }: LoupePro
     };
   });
   const [first] = places;
+  const inImage = whole && at && view && scene && pixelAt(within(view, whole, scene), at, whole);
+  const place = inImage ?? first?.pixel;
   const isShared = places.every(
     ({ key, pixel }) =>
       scaled.includes(key) || (pixel?.x === first?.pixel?.x && pixel?.y === first?.pixel?.y),
   );
   return (
     <p className="pixel" aria-hidden="true">
-      {isShared && first?.pixel && texts.viewer.place(first.pixel.x, first.pixel.y)}
+      {isShared && place && texts.viewer.place(place.x, place.y)}
       {places.map(({ key, pixel }) => {
         if (!pixel) return null;
         const approximate = values[key] ? null : pictures[key]?.approximateAt;

@@ -68,7 +68,7 @@ export function Selected({ image, measuring: asked, onMeasuring }: SelectedProps
     piece: cropping ? null : piece,
     upTo: cropping ? cropping.place : upTo,
     plane,
-    hasRaster: raster !== "",
+    hasRaster: raster.address !== "",
   });
   const isComing = useComing(image);
   const isLabels = preview.url === "" ? hasLabels(image) : preview.isLabels;
@@ -92,6 +92,7 @@ export function Selected({ image, measuring: asked, onMeasuring }: SelectedProps
         <Stage
           layers={layers}
           split={shown}
+          whole={layers.find(({ key }) => key === "before")?.isScaled ? size : null}
           over={isOver ? opacity : undefined}
           isBusy={isActive(image)}
           hasHistogram={look.hasHistogram}

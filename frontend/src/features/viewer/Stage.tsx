@@ -46,6 +46,8 @@ import {
 interface StageProps {
   /** One picture, or before and after of the same scene. */
   readonly layers: readonly Layer[];
+  /** Size of the image, if the pictures are smaller copies of it. */
+  readonly whole: Size | null;
   /** Share of the stage that shows the first of two layers, from 0 to 1. */
   readonly split: number;
   /** Opacity of the second layer, if it lies on the first. */
@@ -84,6 +86,7 @@ const STEP = 60;
 export function Stage(props: StageProps) {
   const {
     layers,
+    whole,
     split,
     over,
     isBusy,
@@ -195,7 +198,7 @@ export function Stage(props: StageProps) {
       "=": () => zoom(ZOOM),
       "-": () => zoom(1 / ZOOM),
       "0": () => setMoved(null),
-      "1": () => view && zoom(1 / view.scale),
+      "1": () => view && zoom(1 / unit / view.scale),
     };
     const move = moves[event.key];
     if (!move || event.target !== event.currentTarget) return;
@@ -216,6 +219,8 @@ export function Stage(props: StageProps) {
     );
   }
   const scaled = layers.filter(({ isScaled }) => isScaled).map(({ key }) => key);
+  // Pixels of the scene for a pixel of the image.
+  const unit = whole && scene ? scene.width / whole.width : 1;
   const small = keys.map((key) => pictures[key]?.small).find(Boolean);
   return (
     <>
@@ -275,6 +280,7 @@ export function Stage(props: StageProps) {
           values={values}
           contrasts={inContrast}
           at={pointer}
+          whole={whole}
           view={view}
           scene={scene}
           hasHistogram={hasHistogram}
@@ -285,10 +291,10 @@ export function Stage(props: StageProps) {
           }
         />
         <Zoom
-          scale={view?.scale ?? 0}
+          scale={(view?.scale ?? 0) * unit}
           isFitted={moved === null}
           onFit={() => setMoved(null)}
-          onScale={(scale) => view && zoom(scale / view.scale)}
+          onScale={(scale) => view && zoom(scale / unit / view.scale)}
           onZoom={zoom}
         />
       </div>

@@ -9,6 +9,7 @@ import { TILES_TYPE } from "../../tiles";
 import { hasValues } from "../../reading";
 import { VALUES_TYPE } from "../../values";
 import type { Preview } from "./usePreview";
+import type { ReadPlane } from "./useRaster";
 
 export interface Layer {
   readonly key: "before" | "after";
@@ -16,7 +17,7 @@ export interface Layer {
   readonly title: string;
   /** What lies at the source: a picture that browsers show, one in tiles, or values. */
   readonly form: "picture" | "tiles" | "values";
-  /** Whether it is a preview of the image scaled down, so that its values are no result's. */
+  /** Whether it is a smaller copy of the image, so that its values are not those of the file. */
   readonly isScaled?: boolean;
   /** Whether its values are numbers of regions, so that each gets a colour of its own. */
   readonly isLabels?: boolean;
@@ -28,8 +29,8 @@ const SIDE_MAX = 4096;
 interface Found {
   /** A preview replaces the result; the preview of a crop also replaces the original. */
   readonly preview: Pick<Preview, "url" | "before"> & Partial<Pick<Preview, "isApproximate">>;
-  /** Address of the values that this page has read from the file itself, or "". */
-  readonly raster?: string;
+  /** The values that this page has read from the file itself. */
+  readonly raster?: ReadPlane;
   /** Whether pictures for this page are still being made. */
   readonly isComing: boolean;
   /** Whether the result, or its preview, is an image of labels. */
@@ -39,7 +40,7 @@ interface Found {
 /** Return the layers of an image: before, after, or both. */
 export function layersOf(
   image: ImageItem,
-  { preview, isComing, isLabels = false, raster = "" }: Found,
+  { preview, isComing, isLabels = false, raster }: Found,
 ): Layer[] {
   const { name, type, refusal, file, job } = image;
   const result = job?.state === "succeeded" ? job.result : null;
@@ -48,7 +49,8 @@ export function layersOf(
   const layers: Layer[] = [];
   const before = { key: "before", title: texts.viewer.beforeOf(name) } as const;
   if (preview.before) layers.push({ ...before, ...plain(preview.before) });
-  else if (raster) layers.push({ ...before, ...plain(raster) });
+  else if (raster?.address)
+    layers.push({ ...before, ...plain(raster.address), isScaled: raster.isSmaller });
   else if (views?.original && !(preview.url && local))
     layers.push({ ...before, ...at(views.original) });
   else if (local) layers.push({ ...before, ...plain(addressOf(local)) });
