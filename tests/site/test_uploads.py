@@ -74,6 +74,39 @@ def test_a_reload_in_the_middle_of_300_megabytes_sends_no_part_twice(page, scan)
     ).click()
 
 
+def test_an_upload_that_is_being_joined_is_never_shown_as_failed(page):
+    answers = []
+
+    def put_off(route):
+        """Fail twice, then say twice that parts are joined, as the service does under load."""
+        answers.append(503 if not answers else 500)
+        if len(answers) <= 2:
+            return route.fulfill(status=answers[-1], body="")
+        if len(answers) > 4:
+            return route.continue_()
+        job = page.request.get(route.request.url.removesuffix("/uploaded")).json()
+        return route.fulfill(status=202, json=job | {"state": "joining"})
+
+    page.route(re.compile(r"/api/.*/uploaded$"), put_off)
+    page.evaluate(
+        """() => {
+            window.states = new Set();
+            const look = () => window.states.add(
+                document.querySelector(".row")?.getAttribute("data-job-state"));
+            new MutationObserver(look).observe(
+                document.body, {childList: true, subtree: true, attributes: true});
+        }"""
+    )
+    choose(page, ("a.png", "image/png", pictures.png(pictures.small(6))))
+    add_filter(page, "Inversion")
+    process(page)
+    expect(row(page, "a.png")).to_contain_text("Joining the parts", timeout=60_000)
+    succeeds(page, "a.png")
+    assert len(answers) == 5
+    assert "failed" not in page.evaluate("[...window.states]")
+    page.complaints[:] = [each for each in page.complaints if "Failed to load" not in each]
+
+
 def test_an_upload_waits_out_a_lost_connection(page):
     page.context.set_offline(True)
     choose(page, ("a.png", "image/png", pictures.png(pictures.small(5))))

@@ -20,7 +20,8 @@ const KEYS: readonly (readonly [readonly string[], string])[] = [
 
 export function KeyList() {
   return (
-    <dl>
+    // It scrolls where a window is low.
+    <dl tabIndex={0}>
       {KEYS.map(([keys, what]) => (
         <div key={what} className="key-line">
           <dt>

@@ -24,6 +24,7 @@ export const Tile = memo(
     const stage = stageOf(image);
     const state = wordsFor(image, line);
     const isBad = stage === "failed" || stage === "refused";
+    const { folder, base } = splitPath(image.name);
     return (
       <li
         className={isChosen ? "tile tile-chosen" : "tile"}
@@ -51,7 +52,8 @@ export const Tile = memo(
           />
         </label>
         <p className="tile-name" title={image.name}>
-          {splitPath(image.name).base}
+          {folder && <span className="row-folder">{folder}</span>}
+          <span className="row-base">{base}</span>
         </p>
         <p className={isBad ? "tile-state bad" : "tile-state"} title={state}>
           {isBad && <Icon name="warning" />}

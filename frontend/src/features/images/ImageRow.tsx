@@ -47,7 +47,7 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
         <Thumbnail image={image} />
         <span className="row-name" title={image.name}>
           {folder && <span className="row-folder">{folder}</span>}
-          {base}
+          <span className="row-base">{base}</span>
         </span>
       </button>
       <div className="row-state" title={words}>

@@ -15,6 +15,7 @@ const PARTS: Readonly<Record<string, string>> = {
   "bbox-3": "Box, right",
   equivalent_diameter_area: "Diameter",
   eccentricity: "Eccentricity",
+  plane: "Plane",
   row: "Row",
   column: "Column",
   value: "Value",

@@ -35,7 +35,7 @@ export function ViewerHead(props: ViewerHeadProps) {
   return (
     <div className="viewer-head">
       <p className="caption-name" title={image.name}>
-        {image.name} <Dimensions image={image} />
+        <span>{image.name}</span> <Dimensions image={image} />
       </p>
       {mode === "over" && (
         <input

@@ -1,0 +1,112 @@
+"""Sizes of results: given in three ways, shown before and after, and what comes back."""
+
+import io
+import zipfile
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from skimage import data
+
+from tests.app import pictures
+from tests.site.pages import add_filter, choose, process, row, succeeds
+
+pytestmark = pytest.mark.slow
+
+
+def boxes(page):
+    """Return where before and preview lie on the stage, in whole pixels."""
+    found = []
+    for which in ("before", "preview"):
+        box = page.get_by_role("img", name=f"coffee.png, {which}").bounding_box()
+        found.append(tuple(round(box[each]) for each in ("x", "y", "width", "height")))
+    return found
+
+
+def test_a_size_keeps_the_shape_and_is_shown_as_it_will_be(page):
+    choose(page, ("coffee.png", "image/png", pictures.png(data.coffee())))
+    dimensions = page.locator(".viewer .dimensions")
+    expect(dimensions).to_have_text("600 × 400")
+    add_filter(page, "Resize")
+    card = page.get_by_role("group", name="Resize").first
+    card.get_by_text("Width × height").click()
+    width, height = (page.get_by_role("spinbutton", name=each) for each in ("Width", "Height"))
+    width.fill("240")
+    expect(height).to_have_value("160")
+    expect(dimensions).to_have_text("600 × 400 → 240 × 160")
+    expect(page.get_by_text("600 × 400 becomes 240 × 160.")).to_be_visible()
+    preview = page.get_by_role("img", name="coffee.png, preview")
+    # The preview has the true size, and both halves meet at the divider.
+    page.wait_for_function(
+        "() => document.querySelector('.pane-after img')?.naturalWidth === 240", timeout=20_000
+    )
+    assert preview.evaluate("each => each.naturalHeight") == 160
+    before, after = boxes(page)
+    assert before == after
+    page.get_by_role("button", name="Keep proportions").click()
+    height.fill("100")
+    expect(width).to_have_value("240")
+    page.get_by_text("Percent", exact=True).first.click()
+    page.get_by_role("button", name="25 %").click()
+    expect(dimensions).to_have_text("600 × 400 → 150 × 100")
+    page.get_by_text("Longest side", exact=True).first.click()
+    page.get_by_role("spinbutton", name="Longest side").fill("300")
+    expect(dimensions).to_have_text("600 × 400 → 300 × 200")
+    process(page)
+    succeeds(page, "coffee.png")
+    expect(row(page, "coffee.png")).to_contain_text("→")
+    with page.expect_download() as caught:
+        row(page, "coffee.png").get_by_role("link").click()
+    assert pictures.pixels(caught.value.path().read_bytes()).shape == (200, 300, 3)
+
+
+def test_equal_names_of_two_folders_come_back_in_their_folders_with_exif(page, tmp_path):
+    exif = Image.Exif()
+    exif[0x0110] = "Camera 5"
+    for place, folder in enumerate(("monday", "tuesday")):
+        (tmp_path / "trip" / folder).mkdir(parents=True)
+        image = Image.fromarray(pictures.small(place))
+        image.save(tmp_path / "trip" / folder / "IMG_0001.jpg", quality=92, exif=exif)
+    page.get_by_label("Folder").set_input_files(str(tmp_path / "trip"))
+    add_filter(page, "Inversion")
+    expect(page.get_by_text("Camera data (EXIF, with any place)")).to_be_visible()
+    process(page)
+    names = [f"trip/{folder}/IMG_0001.jpg" for folder in ("monday", "tuesday")]
+    for name in names:
+        succeeds(page, name)
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Download all 2").click()
+    with zipfile.ZipFile(caught.value.path()) as archive:
+        assert sorted(archive.namelist()) == ["manifest.json", *names]
+        for name in names:
+            assert Image.open(io.BytesIO(archive.read(name))).getexif()[0x0110] == "Camera 5"
+
+
+def test_the_picker_finds_by_use_what_people_look_for(page):
+    page.get_by_role("button", name="Add filter").click()
+    # Common filters come first, conversions of colours do not.
+    first = page.locator(".card strong")
+    assert {"Crop", "Blurring", "Sharpening"} <= set(first.all_inner_texts()[:12])
+    for words, title in (
+        ("otsu", "Thresholding (Otsu)"),
+        ("count", "Measure objects"),
+        ("area", "Measure objects"),
+        ("background", "Background (rolling ball)"),
+        ("spots", "Blobs"),
+    ):
+        page.get_by_label("Search filters").fill(words)
+        found = first.all_inner_texts()[:3]
+        assert any(each.startswith(title) for each in found), (words, found)
+
+
+@pytest.mark.parametrize("size", [(820, 1180), (1024, 768)])
+def test_a_tablet_shows_the_picture_large_and_the_button_to_process(page, size):
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    choose(page, ("coffee.png", "image/png", pictures.png(data.coffee())))
+    page.locator(".tabs").get_by_role("button", name="Filters").click()
+    add_filter(page, "Inversion")
+    expect(page.get_by_role("img", name="coffee.png, preview")).to_be_visible()
+    stage = page.locator(".stage").bounding_box()
+    assert stage["width"] * stage["height"] > 0.25 * size[0] * size[1]
+    expect(page.get_by_role("button", name="Process 1 image")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
